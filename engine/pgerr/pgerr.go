@@ -1,0 +1,82 @@
+// Package pgerr is the error a client sees: a SQLSTATE, a message and, where
+// the statement text is to blame, the place in it.
+//
+// Everything below the server returns *Error for the mistakes of the person who
+// sent the statement, and ordinary errors for our own. The position always
+// counts characters, because that is what clients draw their caret with.
+package pgerr
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Error is one client error. It may be shared between goroutines once returned;
+// the With methods change the value, so they are for the place that makes it.
+type Error struct {
+	Severity string // ERROR, FATAL, PANIC; WARNING and NOTICE for notices
+	Code     string // SQLSTATE, five characters
+	Message  string
+	Detail   string
+	Hint     string
+	Position int // 1-based character in the statement as sent; 0 means none
+}
+
+// New makes an error of severity ERROR.
+func New(code, format string, args ...any) *Error {
+	message := format
+	if len(args) > 0 {
+		message = fmt.Sprintf(format, args...)
+	}
+	return &Error{Severity: "ERROR", Code: code, Message: message}
+}
+
+// Error gives the message and the hint, without code and position.
+func (e *Error) Error() string {
+	if e.Hint != "" {
+		return e.Message + " (" + e.Hint + ")"
+	}
+	return e.Message
+}
+
+// At sets the 1-based character position.
+func (e *Error) At(position int) *Error {
+	e.Position = position
+	return e
+}
+
+// WithHint sets the hint: a whole sentence, as PostgreSQL writes them.
+func (e *Error) WithHint(format string, args ...any) *Error {
+	if len(args) > 0 {
+		format = fmt.Sprintf(format, args...)
+	}
+	e.Hint = format
+	return e
+}
+
+// WithDetail sets the detail.
+func (e *Error) WithDetail(format string, args ...any) *Error {
+	if len(args) > 0 {
+		format = fmt.Sprintf(format, args...)
+	}
+	e.Detail = format
+	return e
+}
+
+// Unsupported is the answer to a feature that prickle does not have.
+func Unsupported(what string) *Error {
+	return New(FeatureNotSupported, "%s is not supported", what)
+}
+
+// From gives the *Error inside err, or wraps err as an internal error, so that
+// the edge always has something to send.
+func From(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return New(Internal, "%s", err.Error())
+}
+
+// Code gives the SQLSTATE of err, XX000 when it has none.
+func Code(err error) string { return From(err).Code }
