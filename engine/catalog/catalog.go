@@ -1,0 +1,63 @@
+package catalog
+
+import "github.com/prickledb/prickle/storage/vec"
+
+// Column is one column of a table.
+type Column struct {
+	Name string
+	Type vec.Type
+}
+
+// Table is a relation that a statement can read. Actor, Time and Event name the columns
+// that the native operators use by default; they are empty where there is none.
+type Table struct {
+	OID                uint32
+	Name               string
+	Columns            []Column
+	Actor, Time, Event string
+}
+
+// Column finds a column by name, or answers nil.
+func (t *Table) Column(name string) *Column {
+	for i := range t.Columns {
+		if t.Columns[i].Name == name {
+			return &t.Columns[i]
+		}
+	}
+	return nil
+}
+
+// Catalog is the tables of one project, and what the binder needs to know of it.
+type Catalog struct {
+	Project  uint32
+	Database string // the project's database name
+	Tables   []*Table
+	// Properties lists known event property names, for hints. It may be incomplete.
+	Properties []string
+}
+
+// Table finds a table by name, or answers nil.
+func (c *Catalog) Table(name string) *Table {
+	for _, t := range c.Tables {
+		if t.Name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// Builtin is the tables that every project has.
+func Builtin() []*Table {
+	text, tz, uuid, jsonb := vec.T(vec.Text), vec.T(vec.TimestampTZ), vec.T(vec.UUID), vec.T(vec.JSONB)
+	return []*Table{
+		{OID: 16384, Name: "events", Actor: "person_id", Time: "timestamp", Event: "event", Columns: []Column{
+			{"uuid", uuid}, {"event", text}, {"timestamp", tz}, {"distinct_id", text}, {"person_id", uuid},
+			{"session_id", text}, {"window_id", text}, {"properties", jsonb},
+			{"group_0", text}, {"group_1", text}, {"group_2", text}, {"group_3", text}, {"group_4", text},
+			{"elements_chain", text}, {"created_at", tz}}},
+		{OID: 16385, Name: "persons", Columns: []Column{
+			{"id", uuid}, {"created_at", tz}, {"properties", jsonb}, {"is_identified", vec.T(vec.Bool)}}},
+		{OID: 16386, Name: "person_distinct_ids", Columns: []Column{
+			{"distinct_id", text}, {"person_id", uuid}}},
+	}
+}

@@ -1,0 +1,66 @@
+package expr
+
+import (
+	"time"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Expr is a bound, typed expression. It is immutable and may be evaluated by several
+// goroutines at once.
+type Expr interface {
+	Type() vec.Type
+
+	// Eval computes the expression for the rows of b that still count. The result has
+	// b.Rows values, or is a constant, or a dictionary vector; what it holds at rows
+	// that do not count is unspecified. An error is returned only if a row that counts
+	// causes it. The result may share memory with b and is valid as long as b is.
+	Eval(*Context, *vec.Batch) (*vec.Vector, error)
+}
+
+// Context is what an expression may see besides its batch. It is read-only while a
+// statement runs.
+type Context struct {
+	Now       int64          // start of the transaction, µs since 1970 UTC
+	Statement int64          // start of the statement, µs since 1970 UTC
+	Location  *time.Location // the session's zone
+	Params    []*vec.Vector  // values of $1, $2, …: constants
+	Database  string
+	User      string
+	// Setting answers current_setting(); nil knows none.
+	Setting func(name string) (string, bool)
+}
+
+// Column reads one column of the batch.
+type Column struct {
+	Index int
+	T     vec.Type
+	Name  string // for EXPLAIN
+}
+
+// Type is the column's type.
+func (c *Column) Type() vec.Type { return c.T }
+
+// Eval is the column itself.
+func (c *Column) Eval(_ *Context, b *vec.Batch) (*vec.Vector, error) { return b.Cols[c.Index], nil }
+
+// Const is a value known when the statement was bound.
+type Const struct{ Value *vec.Vector }
+
+// Type is the constant's type.
+func (c *Const) Type() vec.Type { return c.Value.Type }
+
+// Eval is the constant.
+func (c *Const) Eval(*Context, *vec.Batch) (*vec.Vector, error) { return c.Value, nil }
+
+// Param is $Index+1.
+type Param struct {
+	Index int
+	T     vec.Type
+}
+
+// Type is the parameter's type.
+func (p *Param) Type() vec.Type { return p.T }
+
+// Eval is the parameter's value.
+func (p *Param) Eval(ctx *Context, _ *vec.Batch) (*vec.Vector, error) { return ctx.Params[p.Index], nil }

@@ -1,0 +1,212 @@
+package plan
+
+import (
+	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Node is one step of a plan. Nodes are data: immutable, and free of state.
+type Node interface {
+	Schema() vec.Schema
+	Inputs() []Node
+	// WithInputs is the node over other inputs, which have the same schemas.
+	WithInputs([]Node) Node
+	// Describe prints the node's line of EXPLAIN, and details below it.
+	Describe(*Printer)
+}
+
+// ScanColumn is one column that a scan produces: a column of the table or, with a Path,
+// a value inside one of its jsonb columns, read as Type:
+// Text as ->> gives it, Float8, Bool and TimestampTZ with NULL where the value is not
+// one, JSONB as -> gives it.
+type ScanColumn struct {
+	Column string
+	Path   []string
+	Type   vec.Type
+	Name   string // in the schema
+}
+
+// Scan reads a table. Its schema is Columns, in order.
+type Scan struct {
+	Table   *catalog.Table
+	Columns []ScanColumn
+	// What follows are hints that a rewrite found in a filter above; the filter stays.
+	// Events, if not nil, are the only event names that can pass. From and To bound the
+	// timestamp, half open, as constant timestamptz expressions; nil means open.
+	Events   []string
+	From, To expr.Expr
+}
+
+// Filter keeps the rows for which Cond is true.
+type Filter struct {
+	Input Node
+	Cond  expr.Expr
+}
+
+// Project computes one column per expression.
+type Project struct {
+	Input Node
+	Exprs []expr.Expr
+	Names []string
+}
+
+// AggCall is one aggregate of an Aggregate node.
+type AggCall struct {
+	Name     string // of the aggregate, as agg.Resolve knows it
+	Args     []expr.Expr
+	Distinct bool
+	Filter   expr.Expr // or nil
+	OrderBy  []SortKey
+	T        vec.Type // result
+}
+
+// Aggregate groups by Keys, all rows in one group if there are none. Its schema is the
+// keys, then the aggregates. Without keys it yields one row even for empty input.
+type Aggregate struct {
+	Input Node
+	Keys  []expr.Expr
+	Aggs  []AggCall
+	Names []string // of keys and aggregates
+}
+
+// SortKey is one item of ORDER BY.
+type SortKey struct {
+	Expr       expr.Expr
+	Desc       bool
+	NullsFirst bool
+}
+
+// Sort orders rows.
+type Sort struct {
+	Input Node
+	Keys  []SortKey
+}
+
+// TopN is Sort and then Limit, in memory for Limit+Offset rows.
+type TopN struct {
+	Input         Node
+	Keys          []SortKey
+	Limit, Offset expr.Expr // constant bigint; Offset may be nil
+}
+
+// Limit passes on Limit rows after skipping Offset. Either may be nil.
+type Limit struct {
+	Input         Node
+	Limit, Offset expr.Expr // constant bigint
+}
+
+// Distinct drops repeated rows; with On, rows that repeat the first On columns.
+type Distinct struct {
+	Input Node
+	On    int // 0: all columns
+}
+
+// Values is literal rows. No rows and no columns is the input of SELECT without FROM: it
+// has one row if Rows holds one empty row.
+type Values struct {
+	Columns vec.Schema
+	Rows    [][]expr.Expr
+}
+
+// Schema implements Node.
+func (n *Scan) Schema() vec.Schema {
+	s := make(vec.Schema, len(n.Columns))
+	for i, c := range n.Columns {
+		s[i] = vec.Field{Name: c.Name, Type: c.Type}
+	}
+	return s
+}
+
+// Schema implements Node.
+func (n *Filter) Schema() vec.Schema { return n.Input.Schema() }
+
+// Schema implements Node.
+func (n *Project) Schema() vec.Schema {
+	s := make(vec.Schema, len(n.Exprs))
+	for i, e := range n.Exprs {
+		s[i] = vec.Field{Name: n.Names[i], Type: e.Type()}
+	}
+	return s
+}
+
+// Schema implements Node.
+func (n *Aggregate) Schema() vec.Schema {
+	s := make(vec.Schema, 0, len(n.Names))
+	for i, e := range n.Keys {
+		s = append(s, vec.Field{Name: n.Names[i], Type: e.Type()})
+	}
+	for i, a := range n.Aggs {
+		s = append(s, vec.Field{Name: n.Names[len(n.Keys)+i], Type: a.T})
+	}
+	return s
+}
+
+// Schema implements Node.
+func (n *Sort) Schema() vec.Schema { return n.Input.Schema() }
+
+// Schema implements Node.
+func (n *TopN) Schema() vec.Schema { return n.Input.Schema() }
+
+// Schema implements Node.
+func (n *Limit) Schema() vec.Schema { return n.Input.Schema() }
+
+// Schema implements Node.
+func (n *Distinct) Schema() vec.Schema { return n.Input.Schema() }
+
+// Schema implements Node.
+func (n *Values) Schema() vec.Schema { return n.Columns }
+
+// Inputs implements Node.
+func (n *Scan) Inputs() []Node { return nil }
+
+// Inputs implements Node.
+func (n *Filter) Inputs() []Node { return []Node{n.Input} }
+
+// Inputs implements Node.
+func (n *Project) Inputs() []Node { return []Node{n.Input} }
+
+// Inputs implements Node.
+func (n *Aggregate) Inputs() []Node { return []Node{n.Input} }
+
+// Inputs implements Node.
+func (n *Sort) Inputs() []Node { return []Node{n.Input} }
+
+// Inputs implements Node.
+func (n *TopN) Inputs() []Node { return []Node{n.Input} }
+
+// Inputs implements Node.
+func (n *Limit) Inputs() []Node { return []Node{n.Input} }
+
+// Inputs implements Node.
+func (n *Distinct) Inputs() []Node { return []Node{n.Input} }
+
+// Inputs implements Node.
+func (n *Values) Inputs() []Node { return nil }
+
+// WithInputs implements Node.
+func (n *Scan) WithInputs([]Node) Node { return n }
+
+// WithInputs implements Node.
+func (n *Filter) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
+
+// WithInputs implements Node.
+func (n *Project) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
+
+// WithInputs implements Node.
+func (n *Aggregate) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
+
+// WithInputs implements Node.
+func (n *Sort) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
+
+// WithInputs implements Node.
+func (n *TopN) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
+
+// WithInputs implements Node.
+func (n *Limit) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
+
+// WithInputs implements Node.
+func (n *Distinct) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
+
+// WithInputs implements Node.
+func (n *Values) WithInputs([]Node) Node { return n }

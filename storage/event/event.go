@@ -1,0 +1,70 @@
+package event
+
+import "github.com/prickledb/prickle/storage/vec"
+
+// Kind is the JSON type of a property value, with numbers split by how they are kept.
+type Kind uint8
+
+// The kinds. Their order is part of the segment format.
+const (
+	Null   Kind = iota // JSON null; no bytes
+	Bool               // "true" or "false"
+	Int                // a number whose text is what strconv.AppendInt makes of its int64
+	Float              // a number whose text is what AppendFloat makes of its float64
+	Number             // any other number: its digits as they were written
+	Text               // a string, unescaped UTF-8
+	JSON               // an array or object: canonical jsonb text
+)
+
+// Column is a dictionary-coded text column without missing values: row i is
+// Values.At(Codes[i]). Values are in order of first appearance.
+type Column struct {
+	Codes  []uint32
+	Values vec.Strings
+}
+
+// Prop is one property of the rows of a batch. Codes[i] is 0 where row i does not carry
+// it, and otherwise one more than the position of the value in Kinds and Values. Values
+// are distinct by (kind, bytes), in order of first appearance.
+type Prop struct {
+	Key    string
+	Codes  []uint32
+	Kinds  []Kind
+	Values vec.Strings
+}
+
+// Batch is events of one project. Props are sorted by Key, Ops by Row.
+type Batch struct {
+	Rows       int
+	UUID       []vec.UUIDValue
+	Time       []int64 // µs since 1970 UTC
+	Name       Column  // event names
+	DistinctID Column
+	Props      []Prop
+	// CreatedAt is when the server received the batch, in µs since 1970 UTC.
+	CreatedAt int64
+	// Personless marks rows that give their distinct id no profile.
+	Personless vec.Bitmap
+	Ops        []PersonOp
+}
+
+// OpKind is what an event does to persons beyond being theirs.
+type OpKind uint8
+
+// The operations, as in the rules for identify, alias and merge.
+const (
+	OpSet              OpKind = iota // only Set, SetOnce and Unset
+	OpIdentify                       // merge Other into the row's distinct id, unless Other is identified
+	OpAlias                          // the same, for $create_alias
+	OpMergeDangerously               // the same, even if Other is identified
+)
+
+// PersonOp is the effect of one row on persons.
+type PersonOp struct {
+	Row     uint32
+	Kind    OpKind
+	Other   string // distinct id to merge; empty for OpSet
+	Set     []byte // JSON object, or empty
+	SetOnce []byte // JSON object, or empty
+	Unset   []string
+}

@@ -1,0 +1,81 @@
+package vec
+
+// Builder appends values to a flat vector. V must be flat.
+type Builder struct{ V *Vector }
+
+// NewBuilder builds a vector of a type.
+func NewBuilder(t Type) *Builder { return &Builder{V: &Vector{Type: t}} }
+
+// appendZero adds the zero value of the type, and no null mark.
+func (v *Vector) appendZero() {
+	switch v.Type.Payload() {
+	case PayloadBools:
+		v.Bools = append(v.Bools, false)
+	case PayloadI64:
+		v.I64 = append(v.I64, 0)
+	case PayloadF64:
+		v.F64 = append(v.F64, 0)
+	case PayloadDec:
+		v.Dec = append(v.Dec, Decimal{})
+	case PayloadStr:
+		v.Str.Append(nil)
+	case PayloadIvl:
+		v.Ivl = append(v.Ivl, IntervalValue{})
+	case PayloadUUIDs:
+		v.UUIDs = append(v.UUIDs, UUIDValue{})
+	case PayloadList:
+		if v.Elem == nil {
+			v.Elem = &Vector{Type: v.Type.Elem()}
+		}
+		if len(v.Offs) == 0 {
+			v.Offs = append(v.Offs, 0)
+		}
+		v.Offs = append(v.Offs, uint32(v.Elem.Len()))
+	}
+}
+
+// AppendNull adds a null.
+func (b *Builder) AppendNull() {
+	n := b.V.Len()
+	b.V.appendZero()
+	b.V.Nulls = b.V.Nulls.Grow(n + 1)
+	b.V.Nulls.Set(n)
+}
+
+// AppendFrom copies the value of a row of src, which has the same payload, in any form.
+func (b *Builder) AppendFrom(src *Vector, row int) {
+	if src.IsNull(row) {
+		b.AppendNull()
+		return
+	}
+	s, i := src.At(row)
+	v := b.V
+	switch v.Type.Payload() {
+	case PayloadBools:
+		v.Bools = append(v.Bools, s.Bools[i])
+	case PayloadI64:
+		v.I64 = append(v.I64, s.I64[i])
+	case PayloadF64:
+		v.F64 = append(v.F64, s.F64[i])
+	case PayloadDec:
+		v.Dec = append(v.Dec, s.Dec[i])
+	case PayloadStr:
+		v.Str.Append(s.Str.At(i))
+	case PayloadIvl:
+		v.Ivl = append(v.Ivl, s.Ivl[i])
+	case PayloadUUIDs:
+		v.UUIDs = append(v.UUIDs, s.UUIDs[i])
+	case PayloadList:
+		if v.Elem == nil {
+			v.Elem = &Vector{Type: v.Type.Elem()}
+		}
+		if len(v.Offs) == 0 {
+			v.Offs = append(v.Offs, 0)
+		}
+		e := Builder{V: v.Elem}
+		for j := s.Offs[i]; j < s.Offs[i+1]; j++ {
+			e.AppendFrom(s.Elem, int(j))
+		}
+		v.Offs = append(v.Offs, uint32(v.Elem.Len()))
+	}
+}

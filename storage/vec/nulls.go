@@ -1,0 +1,70 @@
+package vec
+
+import "math/bits"
+
+// Bitmap is a set of row positions, one bit a row. As Vector.Nulls a set bit is a
+// null, and an empty bitmap means that there are none.
+type Bitmap []uint64
+
+// NewBitmap holds n bits, all clear.
+func NewBitmap(n int) Bitmap { return make(Bitmap, (n+63)/64) }
+
+// Get says whether bit i is set; bits beyond the end are clear.
+func (b Bitmap) Get(i int) bool {
+	w := i >> 6
+	return w < len(b) && b[w]>>(uint(i)&63)&1 != 0
+}
+
+// Set sets bit i, which must lie inside the bitmap.
+func (b Bitmap) Set(i int) { b[i>>6] |= 1 << (uint(i) & 63) }
+
+// Clear clears bit i, which must lie inside the bitmap.
+func (b Bitmap) Clear(i int) { b[i>>6] &^= 1 << (uint(i) & 63) }
+
+// Count is the number of set bits.
+func (b Bitmap) Count() int {
+	n := 0
+	for _, w := range b {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// Any says whether a bit is set.
+func (b Bitmap) Any() bool {
+	for _, w := range b {
+		if w != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Grow extends b to hold n bits.
+func (b Bitmap) Grow(n int) Bitmap {
+	for len(b) < (n+63)/64 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// Or is the union of two null bitmaps over n rows; either may be empty. The result
+// may share memory with one of them.
+func Or(a, b Bitmap, n int) Bitmap {
+	if len(a) == 0 {
+		return b
+	}
+	if len(b) == 0 {
+		return a
+	}
+	out := NewBitmap(n)
+	for i := range out {
+		if i < len(a) {
+			out[i] = a[i]
+		}
+		if i < len(b) {
+			out[i] |= b[i]
+		}
+	}
+	return out
+}

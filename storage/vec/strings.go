@@ -1,0 +1,68 @@
+package vec
+
+import "unsafe"
+
+// Strings is a list of byte strings in one slice. Value i is Bytes[Offs[i]:Offs[i+1]],
+// so Offs has one element more than there are values. The zero value is an empty list.
+type Strings struct {
+	Offs  []uint32
+	Bytes []byte
+}
+
+// MakeStrings is an empty list with room for n values of size bytes in all.
+func MakeStrings(n, size int) Strings {
+	return Strings{Offs: append(make([]uint32, 0, n+1), 0), Bytes: make([]byte, 0, size)}
+}
+
+// StringsOf is a list of the given values.
+func StringsOf(values ...string) Strings {
+	s := MakeStrings(len(values), 0)
+	for _, v := range values {
+		s.AppendString(v)
+	}
+	return s
+}
+
+// Len is the number of values.
+func (s *Strings) Len() int {
+	if len(s.Offs) == 0 {
+		return 0
+	}
+	return len(s.Offs) - 1
+}
+
+// At is value i. It shares memory with the list.
+func (s *Strings) At(i int) []byte {
+	return s.Bytes[s.Offs[i]:s.Offs[i+1]:s.Offs[i+1]]
+}
+
+// Str is value i as a string that shares memory with the list: it is valid as long as
+// the list is not written to.
+func (s *Strings) Str(i int) string {
+	b := s.Bytes[s.Offs[i]:s.Offs[i+1]]
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
+// Append adds a value.
+func (s *Strings) Append(v []byte) {
+	if len(s.Offs) == 0 {
+		s.Offs = append(s.Offs, 0)
+	}
+	s.Bytes = append(s.Bytes, v...)
+	s.Offs = append(s.Offs, uint32(len(s.Bytes)))
+}
+
+// AppendString adds a value.
+func (s *Strings) AppendString(v string) {
+	if len(s.Offs) == 0 {
+		s.Offs = append(s.Offs, 0)
+	}
+	s.Bytes = append(s.Bytes, v...)
+	s.Offs = append(s.Offs, uint32(len(s.Bytes)))
+}
+
+// Reset empties the list and keeps its memory.
+func (s *Strings) Reset() {
+	s.Offs = append(s.Offs[:0], 0)
+	s.Bytes = s.Bytes[:0]
+}

@@ -1,0 +1,187 @@
+package vec
+
+// Kind is what the values of a vector mean. The payload slice in use follows from it.
+type Kind uint8
+
+// The kinds, with the payload each one uses.
+const (
+	Unknown     Kind = iota // an untyped literal or NULL: Str
+	Bool                    // Bools
+	Int2                    // I64
+	Int4                    // I64
+	Int8                    // I64
+	Float4                  // F64
+	Float8                  // F64
+	Numeric                 // Dec
+	Text                    // Str
+	Varchar                 // Str
+	Bpchar                  // Str
+	Name                    // Str
+	Char                    // Str: PostgreSQL's one-byte "char"
+	Bytea                   // Str
+	Date                    // I64: days since 1970-01-01
+	Time                    // I64: µs since midnight
+	Timestamp               // I64: µs since 1970-01-01, no zone
+	TimestampTZ             // I64: µs since 1970-01-01 UTC
+	Interval                // Ivl
+	UUID                    // UUIDs
+	JSONB                   // Str: canonical text
+	OID                     // I64
+	Record                  // no payload
+	Void                    // no payload
+	kindCount
+)
+
+// InfinityTime and NegInfinityTime are 'infinity' and '-infinity' of dates and timestamps.
+const (
+	InfinityTime    = int64(1<<63 - 1)
+	NegInfinityTime = int64(-1 << 63)
+)
+
+// Type is the SQL type of a vector: a kind, whether it is an array of it, and the
+// type modifier as PostgreSQL sends it (0 means none).
+type Type struct {
+	Kind  Kind
+	Array bool
+	Mod   int32
+}
+
+// T is the plain type of a kind.
+func T(k Kind) Type { return Type{Kind: k} }
+
+// ArrayOf is the one-dimensional array type of a kind.
+func ArrayOf(k Kind) Type { return Type{Kind: k, Array: true} }
+
+// Elem is the element type of an array type.
+func (t Type) Elem() Type { return Type{Kind: t.Kind, Mod: t.Mod} }
+
+// Payload says which slice of a Vector holds the values of a kind.
+type Payload uint8
+
+// The payloads.
+const (
+	PayloadNone Payload = iota
+	PayloadBools
+	PayloadI64
+	PayloadF64
+	PayloadDec
+	PayloadStr
+	PayloadIvl
+	PayloadUUIDs
+	PayloadList
+)
+
+// Payload says which slice of a flat vector of this type is in use.
+func (t Type) Payload() Payload {
+	if t.Array {
+		return PayloadList
+	}
+	switch t.Kind {
+	case Bool:
+		return PayloadBools
+	case Int2, Int4, Int8, Date, Time, Timestamp, TimestampTZ, OID:
+		return PayloadI64
+	case Float4, Float8:
+		return PayloadF64
+	case Numeric:
+		return PayloadDec
+	case Interval:
+		return PayloadIvl
+	case UUID:
+		return PayloadUUIDs
+	case Record, Void:
+		return PayloadNone
+	default:
+		return PayloadStr
+	}
+}
+
+type typeInfo struct {
+	name      string
+	oid, aoid uint32
+	size      int16 // typlen on the wire; -1 is variable
+}
+
+var types = [kindCount]typeInfo{
+	Unknown:     {"unknown", 705, 1009, -2},
+	Bool:        {"boolean", 16, 1000, 1},
+	Int2:        {"smallint", 21, 1005, 2},
+	Int4:        {"integer", 23, 1007, 4},
+	Int8:        {"bigint", 20, 1016, 8},
+	Float4:      {"real", 700, 1021, 4},
+	Float8:      {"double precision", 701, 1022, 8},
+	Numeric:     {"numeric", 1700, 1231, -1},
+	Text:        {"text", 25, 1009, -1},
+	Varchar:     {"character varying", 1043, 1015, -1},
+	Bpchar:      {"character", 1042, 1014, -1},
+	Name:        {"name", 19, 1003, 64},
+	Char:        {"\"char\"", 18, 1002, 1},
+	Bytea:       {"bytea", 17, 1001, -1},
+	Date:        {"date", 1082, 1182, 4},
+	Time:        {"time without time zone", 1083, 1183, 8},
+	Timestamp:   {"timestamp without time zone", 1114, 1115, 8},
+	TimestampTZ: {"timestamp with time zone", 1184, 1185, 8},
+	Interval:    {"interval", 1186, 1187, 16},
+	UUID:        {"uuid", 2950, 2951, 16},
+	JSONB:       {"jsonb", 3802, 3807, -1},
+	OID:         {"oid", 26, 1028, 4},
+	Record:      {"record", 2249, 2287, -1},
+	Void:        {"void", 2278, 2278, 4},
+}
+
+// OID is PostgreSQL's object identifier of the type.
+func (t Type) OID() uint32 {
+	if t.Array {
+		return types[t.Kind].aoid
+	}
+	return types[t.Kind].oid
+}
+
+// Size is the type's length on the wire in bytes; -1 and -2 mean variable.
+func (t Type) Size() int16 {
+	if t.Array {
+		return -1
+	}
+	return types[t.Kind].size
+}
+
+// String is the type's name as PostgreSQL words it in messages.
+func (t Type) String() string {
+	if t.Array {
+		return types[t.Kind].name + "[]"
+	}
+	return types[t.Kind].name
+}
+
+// IsNumber says whether values of the type can be calculated with.
+func (t Type) IsNumber() bool { return !t.Array && t.Kind >= Int2 && t.Kind <= Numeric }
+
+// IsInt says whether the type is one of the integers.
+func (t Type) IsInt() bool { return !t.Array && t.Kind >= Int2 && t.Kind <= Int8 }
+
+// IsText says whether the type is text or one of its relatives.
+func (t Type) IsText() bool { return !t.Array && t.Kind >= Text && t.Kind <= Char }
+
+// IsTime says whether the type is a date or a timestamp.
+func (t Type) IsTime() bool {
+	return !t.Array && (t.Kind == Date || t.Kind == Timestamp || t.Kind == TimestampTZ)
+}
+
+// Field is the name and the type of one column.
+type Field struct {
+	Name string
+	Type Type
+}
+
+// Schema is the columns of a batch, in order. It is kept beside batches, not in them.
+type Schema []Field
+
+// Index finds a column by name, or answers -1.
+func (s Schema) Index(name string) int {
+	for i := range s {
+		if s[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
