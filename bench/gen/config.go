@@ -37,6 +37,9 @@ type Config struct {
 const (
 	// maxEvents keeps session numbers within 32 bits and products of them within 64.
 	maxEvents = 40_000_000_000
+	// maxPersons keeps the products of persons and sessions within 64 bits. More than one person for
+	// ten events would be needed to get there.
+	maxPersons = 4_000_000_000
 	// maxDays is ten years.
 	maxDays = 3660
 )
@@ -48,6 +51,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("events is 0: ask for at least 1")
 	case c.Events > maxEvents:
 		return fmt.Errorf("events is %d: ask for at most %d", c.Events, uint64(maxEvents))
+	case c.EventsPerPerson != 0 && c.Events/c.EventsPerPerson > maxPersons:
+		return fmt.Errorf("%d events for each person make more than %d persons: ask for more of them", c.EventsPerPerson, uint64(maxPersons))
 	case c.Days < 0 || c.Days > maxDays:
 		return fmt.Errorf("days is %d: ask for 1 to %d", c.Days, maxDays)
 	case c.Names > Product:

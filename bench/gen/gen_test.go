@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,6 +94,28 @@ func TestRangesMakeTheStream(t *testing.T) {
 		if !bytes.Equal(got, want) {
 			t.Errorf("%+v: ranges and the whole stream differ", c)
 		}
+	}
+}
+
+func TestOneModelServesSeveralReaders(t *testing.T) {
+	c := Demo(time.Unix(1_700_000_000, 0), 12_000)
+	m := New(c)
+	const readers = 4
+	var parts [readers][]byte
+	var wait sync.WaitGroup
+	for i := range uint64(readers) {
+		wait.Go(func() {
+			n := m.Sessions()
+			// The function returns no error, so neither does Each.
+			_ = m.Each(n*i/readers, n*(i+1)/readers, func(e *Event) error {
+				parts[i] = e.AppendNDJSON(parts[i])
+				return nil
+			})
+		})
+	}
+	wait.Wait()
+	if !bytes.Equal(slices.Concat(parts[:]...), ndjson(t, c)) {
+		t.Error("the parts of four readers are not the stream")
 	}
 }
 
@@ -287,7 +310,7 @@ func TestWritersStop(t *testing.T) {
 	if err := WriteParquet(ctx, io.Discard, c, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("WriteParquet, cancelled: %v", err)
 	}
-	for _, c := range []Config{{}, {Events: maxEvents + 1}, {Events: 1, Days: -1}, {Events: 1, Days: 5000}, {Events: 1, Names: 9}} {
+	for _, c := range []Config{{}, {Events: maxEvents + 1}, {Events: 1, Days: -1}, {Events: 1, Days: 5000}, {Events: 1, Names: 9}, {Events: maxEvents, EventsPerPerson: 1}} {
 		if err := WriteNDJSON(t.Context(), io.Discard, c, nil); err == nil {
 			t.Errorf("WriteNDJSON accepts %+v", c)
 		}

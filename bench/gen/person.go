@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"math/bits"
 	"strconv"
 	"time"
 )
@@ -88,7 +89,9 @@ func (m *Model) arrival(p uint64) int64 {
 	if p < there {
 		return 0
 	}
-	return int64((p - there) * uint64(m.config.Days) * dayMillis / (m.persons*7/10 + 1))
+	high, low := bits.Mul64(p-there, uint64(m.config.Days)*dayMillis)
+	at, _ := bits.Div64(high, low, m.persons*7/10+1)
+	return int64(at)
 }
 
 // identifyFrom returns since when a person that starts anonymous is ready to be known.
