@@ -1,0 +1,483 @@
+package plan
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Printer collects what one node says of itself.
+type Printer struct {
+	Title   string
+	Details []Detail
+}
+
+// Detail is one line below a node: "Filter: (a > 1)".
+type Detail struct{ Label, Value string }
+
+// Line sets the node's own line.
+func (p *Printer) Line(format string, args ...any) { p.Title = fmt.Sprintf(format, args...) }
+
+// Detail adds a line below the node's own.
+func (p *Printer) Detail(label, format string, args ...any) {
+	p.Details = append(p.Details, Detail{label, fmt.Sprintf(format, args...)})
+}
+
+// Description is a node and its inputs in words, which EXPLAIN prints as text or JSON.
+type Description struct {
+	Node    Node
+	Title   string
+	Details []Detail
+	// Rows, Width and Cost are guesses: how many rows of how many bytes come out, and
+	// what they cost in units of one row read.
+	Rows, Width, Cost float64
+	Inputs            []*Description
+}
+
+// Describe puts a plan into words.
+func Describe(n Node) *Description {
+	var p Printer
+	n.Describe(&p)
+	d := &Description{Node: n, Title: p.Title, Details: p.Details}
+	for _, in := range n.Inputs() {
+		d.Inputs = append(d.Inputs, Describe(in))
+	}
+	d.estimate()
+	return d
+}
+
+// scanRows is the row count that EXPLAIN assumes of a table: nothing is counted before a
+// plan runs, and the number is there for tools that look for one.
+const scanRows = 1e6
+
+func (d *Description) estimate() {
+	rows, cost := 1.0, 0.0
+	if len(d.Inputs) > 0 {
+		rows, cost = d.Inputs[0].Rows, d.Inputs[0].Cost
+	}
+	switch n := d.Node.(type) {
+	case *Scan:
+		rows = scanRows
+		if n.Events != nil {
+			rows /= 10
+		}
+		if n.From != nil || n.To != nil {
+			rows /= 4
+		}
+		cost = rows * 0.01
+	case *Filter:
+		cost += rows * 0.0025
+		rows /= 3
+	case *Project:
+		cost += rows * 0.0025
+	case *Aggregate:
+		cost += rows * 0.01
+		if len(n.Keys) == 0 {
+			rows = 1
+		} else {
+			rows = min(rows, 200)
+		}
+	case *Sort:
+		cost += rows * 0.02
+	case *TopN:
+		cost += rows * 0.01
+		rows = limited(rows, n.Limit)
+	case *Limit:
+		rows = limited(rows, n.Limit)
+	case *Distinct:
+		cost += rows * 0.01
+		rows = min(rows, 200)
+	case *Values:
+		rows = float64(len(n.Rows))
+	case *Funnel:
+		cost += rows * 0.02
+		if n.Output == OutputDefault {
+			rows = float64(len(n.Steps))
+		}
+	case *Retention:
+		cost += rows * 0.02
+		rows = min(rows, 100)
+	case *Trends:
+		cost += rows * 0.02
+		rows = min(rows, 100)
+	}
+	d.Rows, d.Cost = max(rows, 1), cost
+	if len(d.Inputs) == 0 {
+		if v, ok := d.Node.(*Values); ok {
+			d.Rows = float64(len(v.Rows))
+		}
+	}
+	for _, f := range d.Node.Schema() {
+		if size := f.Type.Size(); size > 0 {
+			d.Width += float64(size)
+		} else {
+			d.Width += 32
+		}
+	}
+}
+
+func limited(rows float64, limit expr.Expr) float64 {
+	if c, ok := limit.(*expr.Const); ok && c.Value.Type.Payload() == vec.PayloadI64 && !c.Value.IsNull(0) {
+		return min(rows, float64(c.Value.I64[0]))
+	}
+	return rows
+}
+
+// TextOptions say what the text form of a plan holds.
+type TextOptions struct {
+	NoCosts bool
+	// Annotate adds what was measured to a node: words at the end of its line, and
+	// lines below it. Nil adds nothing.
+	Annotate func(Node) (suffix string, details []Detail)
+}
+
+// Explain is the plan as EXPLAIN prints it, one line an element.
+func Explain(n Node) []string { return ExplainText(Describe(n), TextOptions{}) }
+
+// ExplainText is a description as text, one line an element.
+func ExplainText(d *Description, o TextOptions) []string { return appendText(nil, d, o, 0) }
+
+func appendText(out []string, d *Description, o TextOptions, depth int) []string {
+	lead, below := "", "  "
+	if depth > 0 {
+		lead = strings.Repeat(" ", 2+6*(depth-1)) + "->  "
+		below = strings.Repeat(" ", 2+6*depth)
+	}
+	line := lead + d.Title
+	if !o.NoCosts {
+		line += fmt.Sprintf("  (cost=0.00..%.2f rows=%.0f width=%.0f)", d.Cost, d.Rows, d.Width)
+	}
+	var more []Detail
+	if o.Annotate != nil {
+		suffix, details := o.Annotate(d.Node)
+		if suffix != "" {
+			line += " " + suffix
+		}
+		more = details
+	}
+	out = append(out, line)
+	for _, list := range [][]Detail{d.Details, more} {
+		for _, x := range list {
+			out = append(out, below+x.Label+": "+x.Value)
+		}
+	}
+	for _, in := range d.Inputs {
+		out = appendText(out, in, o, depth+1)
+	}
+	return out
+}
+
+func exprText(e expr.Expr) string {
+	if e == nil {
+		return "none"
+	}
+	switch e := e.(type) {
+	case *expr.Column:
+		return e.Name
+	case *expr.Param:
+		return "$" + strconv.Itoa(e.Index+1)
+	case fmt.Stringer:
+		return e.String()
+	}
+	return "expression"
+}
+
+func exprTexts(list []expr.Expr) string {
+	words := make([]string, len(list))
+	for i, e := range list {
+		words[i] = exprText(e)
+	}
+	return strings.Join(words, ", ")
+}
+
+func sortText(keys []SortKey) string {
+	words := make([]string, len(keys))
+	for i, k := range keys {
+		words[i] = exprText(k.Expr)
+		if k.Desc {
+			words[i] += " DESC"
+		}
+		// Only the unusual place of nulls is printed, as PostgreSQL does.
+		if k.NullsFirst && !k.Desc {
+			words[i] += " NULLS FIRST"
+		} else if !k.NullsFirst && k.Desc {
+			words[i] += " NULLS LAST"
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// String is the call as EXPLAIN prints it.
+func (a *AggCall) String() string {
+	var b strings.Builder
+	b.WriteString(a.Name)
+	b.WriteByte('(')
+	if a.Distinct {
+		b.WriteString("DISTINCT ")
+	}
+	if len(a.Args) == 0 {
+		b.WriteByte('*')
+	}
+	b.WriteString(exprTexts(a.Args))
+	if len(a.OrderBy) > 0 {
+		b.WriteString(" ORDER BY " + sortText(a.OrderBy))
+	}
+	b.WriteByte(')')
+	if a.Filter != nil {
+		b.WriteString(" FILTER (WHERE " + exprText(a.Filter) + ")")
+	}
+	return b.String()
+}
+
+// Label is how EXPLAIN names the column.
+func (c *ScanColumn) Label() string {
+	if len(c.Path) == 0 {
+		return c.Column
+	}
+	s := c.Column + "." + strings.Join(c.Path, ".")
+	if c.Type.Kind != vec.Text {
+		s += "::" + c.Type.String()
+	}
+	return s
+}
+
+// Describe implements Node.
+func (n *Scan) Describe(p *Printer) {
+	p.Line("Seq Scan on %s", n.Table.Name)
+	cols := make([]string, len(n.Columns))
+	for i := range n.Columns {
+		cols[i] = n.Columns[i].Label()
+	}
+	if len(cols) > 0 {
+		p.Detail("Columns", "%s", strings.Join(cols, ", "))
+	}
+	if n.Events != nil {
+		words := make([]string, len(n.Events))
+		for i, e := range n.Events {
+			words[i] = quoteText(e)
+		}
+		p.Detail("Events", "%s", strings.Join(words, ", "))
+	}
+	if n.From != nil || n.To != nil {
+		from, to := "", ""
+		if n.From != nil {
+			from = exprText(n.From)
+		}
+		if n.To != nil {
+			to = exprText(n.To)
+		}
+		p.Detail("Time", "[%s, %s)", from, to)
+	}
+}
+
+func quoteText(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// Describe implements Node.
+func (n *Filter) Describe(p *Printer) {
+	p.Line("Filter")
+	p.Detail("Filter", "%s", exprText(n.Cond))
+}
+
+// Describe implements Node.
+func (n *Project) Describe(p *Printer) {
+	p.Line("Project")
+	p.Detail("Output", "%s", exprTexts(n.Exprs))
+}
+
+// Describe implements Node.
+func (n *Aggregate) Describe(p *Printer) {
+	if len(n.Keys) == 0 {
+		p.Line("Aggregate")
+	} else {
+		p.Line("HashAggregate")
+		p.Detail("Group Key", "%s", exprTexts(n.Keys))
+	}
+	if len(n.Aggs) > 0 {
+		words := make([]string, len(n.Aggs))
+		for i := range n.Aggs {
+			words[i] = n.Aggs[i].String()
+		}
+		p.Detail("Aggregates", "%s", strings.Join(words, ", "))
+	}
+}
+
+// Describe implements Node.
+func (n *Sort) Describe(p *Printer) {
+	p.Line("Sort")
+	p.Detail("Sort Key", "%s", sortText(n.Keys))
+}
+
+// Describe implements Node.
+func (n *TopN) Describe(p *Printer) {
+	p.Line("Top-N Sort")
+	p.Detail("Sort Key", "%s", sortText(n.Keys))
+	describeLimit(p, n.Limit, n.Offset)
+}
+
+// Describe implements Node.
+func (n *Limit) Describe(p *Printer) {
+	p.Line("Limit")
+	describeLimit(p, n.Limit, n.Offset)
+}
+
+func describeLimit(p *Printer, limit, offset expr.Expr) {
+	if limit != nil {
+		p.Detail("Limit", "%s", exprText(limit))
+	}
+	if offset != nil {
+		p.Detail("Offset", "%s", exprText(offset))
+	}
+}
+
+// Describe implements Node.
+func (n *Distinct) Describe(p *Printer) {
+	p.Line("Unique")
+	if n.On > 0 {
+		p.Detail("On", "the first %d columns", n.On)
+	}
+}
+
+// Describe implements Node.
+func (n *Values) Describe(p *Printer) {
+	if len(n.Columns) == 0 {
+		p.Line("Result")
+		return
+	}
+	p.Line("Values Scan")
+}
+
+func (s *Source) describe(p *Printer) {
+	p.Detail("Actor", "%s", exprText(s.Actor))
+	p.Detail("Time", "%s", exprText(s.Time))
+	if s.Where != nil {
+		p.Detail("Where", "%s", exprText(s.Where))
+	}
+	if s.From != nil || s.To != nil {
+		p.Detail("During", "%s, %s", exprText(s.From), exprText(s.To))
+	}
+	if s.Zone != "" {
+		p.Detail("Time Zone", "%s", s.Zone)
+	}
+	if s.Sunday {
+		p.Detail("Week Starts", "Sunday")
+	}
+	if b := s.Breakdown; b != nil {
+		words := make([]string, len(b.Exprs))
+		for i, e := range b.Exprs {
+			words[i] = exprText(e) + " AS " + b.Names[i]
+		}
+		text := strings.Join(words, ", ")
+		switch b.Attribute {
+		case AttributeFirst:
+		case AttributeLast:
+			text += " ATTRIBUTE LAST"
+		case AttributeEach:
+			text += " ATTRIBUTE EACH"
+		case AttributeStep:
+			text += " ATTRIBUTE STEP " + strconv.Itoa(b.Step+1)
+		}
+		if b.Top > 0 {
+			text += " TOP " + strconv.Itoa(b.Top)
+		}
+		if b.WithOther {
+			text += " WITH OTHER"
+		}
+		p.Detail("Breakdown", "%s", text)
+	}
+}
+
+var outputNames = [...]string{"", "ACTORS", "TREND", "CURVE", "LONG"}
+
+func describeOutput(p *Printer, o Output) {
+	if o != OutputDefault {
+		p.Detail("Output", "%s", outputNames[o])
+	}
+}
+
+// IntervalText is an interval as EXPLAIN prints it.
+func IntervalText(v vec.IntervalValue) string {
+	var words []string
+	unit := func(n int64, name string) {
+		if n == 0 {
+			return
+		}
+		if n != 1 {
+			name += "s"
+		}
+		words = append(words, strconv.FormatInt(n, 10)+" "+name)
+	}
+	unit(int64(v.Months/12), "year")
+	unit(int64(v.Months%12), "month")
+	unit(int64(v.Days), "day")
+	unit(v.Micros/3600e6, "hour")
+	unit(v.Micros/60e6%60, "minute")
+	if rest := v.Micros % 60e6; rest != 0 {
+		words = append(words, strconv.FormatFloat(float64(rest)/1e6, 'f', -1, 64)+" seconds")
+	}
+	if len(words) == 0 {
+		return "0"
+	}
+	return strings.Join(words, " ")
+}
+
+// Describe implements Node.
+func (n *Funnel) Describe(p *Printer) {
+	p.Line("Funnel")
+	for i := range n.Steps {
+		p.Detail("Step "+strconv.Itoa(i+1), "%s: %s", n.Steps[i].Name, exprText(n.Steps[i].Cond))
+	}
+	if n.Within != nil {
+		p.Detail("Within", "%s", IntervalText(*n.Within))
+	}
+	if n.Entry == EntryFirst {
+		p.Detail("Entry", "FIRST")
+	}
+	n.Source.describe(p)
+	describeOutput(p, n.Output)
+}
+
+// Describe implements Node.
+func (n *Retention) Describe(p *Printer) {
+	p.Line("Retention")
+	rule := [...]string{"FIRST IN RANGE", "FIRST EVER", "EVERY TIME"}[n.Rule]
+	p.Detail("Start", "%s %s", exprText(n.Start), rule)
+	p.Detail("Return", "%s", exprText(n.Return))
+	if n.Minimum > 1 {
+		p.Detail("Minimum", "%d", n.Minimum)
+	}
+	p.Detail("Every", "%s", IntervalText(n.Every))
+	if n.Periods > 0 {
+		p.Detail("Periods", "%d", n.Periods)
+	}
+	n.Source.describe(p)
+	describeOutput(p, n.Output)
+}
+
+// Describe implements Node.
+func (n *Trends) Describe(p *Printer) {
+	p.Line("Trends")
+	for i := range n.Series {
+		s := &n.Series[i]
+		text := s.Name + ": "
+		switch s.Measure {
+		case MeasureAggregate:
+			text += s.Agg.String()
+		case MeasureActors:
+			text += "ACTORS()"
+		case MeasureRolling:
+			text += "ROLLING_ACTORS(" + IntervalText(s.Rolling) + ")"
+		}
+		if s.Where != nil {
+			text += " WHERE " + exprText(s.Where)
+		}
+		p.Detail("Series "+strconv.Itoa(i+1), "%s", text)
+	}
+	if n.Every != nil {
+		p.Detail("Every", "%s", IntervalText(*n.Every))
+	}
+	n.Source.describe(p)
+	describeOutput(p, n.Output)
+}
