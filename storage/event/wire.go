@@ -1,0 +1,523 @@
+package event
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/bits"
+	"slices"
+	"unsafe"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// The wire form of a batch, uncompressed and without a checksum: whoever stores it adds
+// both. Numbers are varints unless a width is named; zigzag where they may be negative.
+//
+//	version (1 byte) | rows | created at (zigzag)
+//	uuids: 16 bytes a row
+//	times: least (zigzag) | bits (1 byte) | packed offsets from it
+//	name, distinct id: dictionary | packed codes
+//	properties: count | each: key length | key | dictionary | kinds | packed codes
+//	personless: 0, or 1 and (rows+7)/8 bytes
+//	operations: count | each: row | kind (1 byte) | other | set | set once | unset count | unset …
+//
+//	dictionary: count | lengths | bytes
+//	kinds: one byte when all values share it, otherwise 0xff and one byte a value
+//	packed: little-endian bits without gaps, to the next whole byte. The width of codes
+//	is not stored: it is what the largest possible code needs.
+const wireVersion = 1
+
+const (
+	// MaxRows bounds the rows of a batch: more than an entry can hold at 16 bytes a uuid.
+	MaxRows = 1 << 20
+	// MaxCells bounds rows times properties: codes are dense, so a few bytes of wire
+	// could otherwise ask for any amount of memory. 128 MB of codes.
+	MaxCells = 1 << 25
+	// mixedKinds says that one kind a value follows.
+	mixedKinds = 0xff
+)
+
+var errShort = errors.New("event batch: ends too early")
+
+// Append adds the wire form of b to dst. The batch must hold what its comments say.
+func Append(dst []byte, b *Batch) []byte {
+	dst = append(dst, wireVersion)
+	dst = binary.AppendUvarint(dst, uint64(b.Rows))
+	dst = binary.AppendVarint(dst, b.CreatedAt)
+	for i := range b.UUID[:b.Rows] {
+		dst = append(dst, b.UUID[i][:]...)
+	}
+	dst = appendTimes(dst, b.Time[:b.Rows])
+	for _, c := range []*Column{&b.Name, &b.DistinctID} {
+		dst = appendDict(dst, &c.Values)
+		dst = appendPacked(dst, c.Codes[:b.Rows], columnWidth(c.Values.Len()))
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(b.Props)))
+	for i := range b.Props {
+		p := &b.Props[i]
+		dst = appendBytes(dst, p.Key)
+		dst = appendDict(dst, &p.Values)
+		dst = appendKinds(dst, p.Kinds)
+		dst = appendPacked(dst, p.Codes[:b.Rows], bits.Len(uint(p.Values.Len())))
+	}
+	dst = appendFlags(dst, b.Personless, b.Rows)
+	dst = binary.AppendUvarint(dst, uint64(len(b.Ops)))
+	for i := range b.Ops {
+		dst = appendOp(dst, &b.Ops[i])
+	}
+	return dst
+}
+
+// columnWidth is the bits of a code of a column with this many values.
+func columnWidth(values int) int {
+	if values == 0 {
+		return 0
+	}
+	return bits.Len(uint(values - 1))
+}
+
+func appendBytes[T string | []byte](dst []byte, v T) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(v)))
+	return append(dst, v...)
+}
+
+func appendTimes(dst []byte, times []int64) []byte {
+	if len(times) == 0 {
+		return dst
+	}
+	least, most := slices.Min(times), slices.Max(times)
+	width := bits.Len64(uint64(most) - uint64(least))
+	dst = binary.AppendVarint(dst, least)
+	dst = append(dst, byte(width))
+	if width > 56 { // plain: an offset may straddle nine bytes
+		for _, t := range times {
+			dst = binary.LittleEndian.AppendUint64(dst, uint64(t)-uint64(least))
+		}
+		return dst
+	}
+	var acc uint64
+	n := 0
+	for _, t := range times {
+		acc |= (uint64(t) - uint64(least)) << n
+		for n += width; n >= 8; n -= 8 {
+			dst = append(dst, byte(acc))
+			acc >>= 8
+		}
+	}
+	if n > 0 {
+		dst = append(dst, byte(acc))
+	}
+	return dst
+}
+
+func appendDict(dst []byte, values *vec.Strings) []byte {
+	count := values.Len()
+	dst = binary.AppendUvarint(dst, uint64(count))
+	for i := range count {
+		dst = binary.AppendUvarint(dst, uint64(values.Offs[i+1]-values.Offs[i]))
+	}
+	if count == 0 {
+		return dst
+	}
+	return append(dst, values.Bytes[values.Offs[0]:values.Offs[count]]...)
+}
+
+func appendKinds(dst []byte, kinds []Kind) []byte {
+	if len(kinds) == 0 {
+		return append(dst, byte(Null))
+	}
+	for _, k := range kinds {
+		if k != kinds[0] {
+			dst = append(dst, mixedKinds)
+			for _, k := range kinds {
+				dst = append(dst, byte(k))
+			}
+			return dst
+		}
+	}
+	return append(dst, byte(kinds[0]))
+}
+
+func appendPacked(dst []byte, codes []uint32, width int) []byte {
+	if width == 0 {
+		return dst
+	}
+	var acc uint64
+	n := 0
+	for _, c := range codes {
+		acc |= uint64(c) << n
+		n += width
+		if n >= 32 {
+			dst = binary.LittleEndian.AppendUint32(dst, uint32(acc))
+			acc >>= 32
+			n -= 32
+		}
+	}
+	for ; n > 0; n -= 8 {
+		dst = append(dst, byte(acc))
+		acc >>= 8
+	}
+	return dst
+}
+
+func appendFlags(dst []byte, flags vec.Bitmap, rows int) []byte {
+	if !flags.Any() {
+		return append(dst, 0)
+	}
+	dst = append(dst, 1)
+	for i := range (rows + 7) / 8 {
+		var w uint64
+		if i>>3 < len(flags) {
+			w = flags[i>>3]
+		}
+		dst = append(dst, byte(w>>(8*uint(i&7))))
+	}
+	return dst
+}
+
+func appendOp(dst []byte, op *PersonOp) []byte {
+	dst = binary.AppendUvarint(dst, uint64(op.Row))
+	dst = append(dst, byte(op.Kind))
+	dst = appendBytes(dst, op.Other)
+	dst = appendBytes(dst, op.Set)
+	dst = appendBytes(dst, op.SetOnce)
+	dst = binary.AppendUvarint(dst, uint64(len(op.Unset)))
+	for _, key := range op.Unset {
+		dst = appendBytes(dst, key)
+	}
+	return dst
+}
+
+// Decode reads a batch that takes up all of src. The batch shares memory with src, which
+// must not be written to again. Any bytes give a batch that is safe to use or an error;
+// that dictionary values are distinct is not checked.
+func Decode(src []byte) (*Batch, error) {
+	d := wireReader{src: src}
+	if v := d.byte(); d.err == nil && v != wireVersion {
+		return nil, fmt.Errorf("event batch: version %d, want %d", v, wireVersion)
+	}
+	// A row takes at least its uuid, so rows cannot ask for more than src is long.
+	rows := d.count("rows", min(MaxRows, len(src)/16))
+	b := &Batch{Rows: rows, CreatedAt: d.varint()}
+	if raw := d.take(16 * rows); d.err == nil {
+		b.UUID = make([]vec.UUIDValue, rows)
+		for i := range b.UUID {
+			copy(b.UUID[i][:], raw[16*i:])
+		}
+	}
+	b.Time = d.times(rows)
+	for _, c := range []*Column{&b.Name, &b.DistinctID} {
+		c.Values = d.dict()
+		values := c.Values.Len()
+		if values == 0 && rows > 0 {
+			d.fail("column without values")
+		}
+		c.Codes = d.packed(rows, columnWidth(values), uint32(max(values, 1)-1))
+	}
+	d.props(b)
+	b.Personless = d.flags(rows)
+	d.ops(b)
+	if d.err == nil && len(d.src) > 0 {
+		d.fail("%d bytes too many", len(d.src))
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	return b, nil
+}
+
+// wireReader takes values off src; after the first error all it gives is zero.
+type wireReader struct {
+	src []byte
+	err error
+}
+
+func (d *wireReader) fail(format string, args ...any) {
+	if d.err == nil {
+		d.err = fmt.Errorf("event batch: "+format, args...)
+	}
+	d.src = nil
+}
+
+func (d *wireReader) take(size int) []byte {
+	if d.err != nil {
+		return nil
+	}
+	if size > len(d.src) {
+		d.err, d.src = errShort, nil
+		return nil
+	}
+	out := d.src[:size:size]
+	d.src = d.src[size:]
+	return out
+}
+
+func (d *wireReader) byte() byte {
+	if b := d.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (d *wireReader) uvarint() uint64 {
+	v, n := binary.Uvarint(d.src)
+	if n <= 0 {
+		d.take(len(d.src) + 1)
+		return 0
+	}
+	d.src = d.src[n:]
+	return v
+}
+
+func (d *wireReader) varint() int64 {
+	v, n := binary.Varint(d.src)
+	if n <= 0 {
+		d.take(len(d.src) + 1)
+		return 0
+	}
+	d.src = d.src[n:]
+	return v
+}
+
+// count reads a number of things of which there may be at most limit.
+func (d *wireReader) count(what string, limit int) int {
+	v := d.uvarint()
+	if v > uint64(limit) {
+		d.fail("%d %s, at most %d are possible here", v, what, limit)
+		return 0
+	}
+	return int(v)
+}
+
+func (d *wireReader) bytes(what string) []byte {
+	return d.take(d.count("bytes of "+what, len(d.src)))
+}
+
+// str shares memory with src.
+func (d *wireReader) str(what string) string {
+	b := d.bytes(what)
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}
+
+func (d *wireReader) times(rows int) []int64 {
+	if rows == 0 || d.err != nil {
+		return nil
+	}
+	least := d.varint()
+	width := int(d.byte())
+	if width > 64 {
+		d.fail("times of %d bits", width)
+		return nil
+	}
+	if width > 56 {
+		raw := d.take(8 * rows)
+		if d.err != nil {
+			return nil
+		}
+		out := make([]int64, rows)
+		for i := range out {
+			out[i] = int64(uint64(least) + binary.LittleEndian.Uint64(raw[8*i:]))
+		}
+		return out
+	}
+	raw := d.take((rows*width + 7) / 8)
+	if d.err != nil {
+		return nil
+	}
+	out := make([]int64, rows)
+	var acc uint64
+	n, at := 0, 0
+	mask := uint64(1)<<width - 1
+	for i := range out {
+		for ; n < width; n += 8 {
+			acc |= uint64(raw[at]) << n
+			at++
+		}
+		out[i] = int64(uint64(least) + acc&mask)
+		acc >>= width
+		n -= width
+	}
+	return out
+}
+
+func (d *wireReader) dict() vec.Strings {
+	count := d.count("values", len(d.src))
+	offs := make([]uint32, 1, count+1)
+	var end uint64
+	for range count {
+		size := d.uvarint()
+		if size > uint64(len(d.src)) { // also keeps the sum from running over
+			d.fail("a value of %d bytes, %d are left", size, len(d.src))
+			return vec.Strings{}
+		}
+		end += size
+		if end > uint64(len(d.src)) {
+			d.fail("values of more than the %d bytes left", len(d.src))
+			return vec.Strings{}
+		}
+		offs = append(offs, uint32(end))
+	}
+	return vec.Strings{Offs: offs, Bytes: d.take(int(end))}
+}
+
+// packed reads a code a row, none above most.
+func (d *wireReader) packed(rows, width int, most uint32) []uint32 {
+	raw := d.take((rows*width + 7) / 8)
+	if d.err != nil {
+		return nil
+	}
+	out := make([]uint32, rows)
+	if width == 0 {
+		return out
+	}
+	var acc uint64
+	n := 0
+	mask := uint64(1)<<width - 1
+	var seen uint32
+	for i := range out {
+		if n < width {
+			if len(raw) >= 4 {
+				acc |= uint64(binary.LittleEndian.Uint32(raw)) << n
+				raw = raw[4:]
+				n += 32
+			} else {
+				for ; n < width; n += 8 {
+					acc |= uint64(raw[0]) << n
+					raw = raw[1:]
+				}
+			}
+		}
+		c := uint32(acc & mask)
+		seen = max(seen, c)
+		out[i] = c
+		acc >>= width
+		n -= width
+	}
+	if seen > most {
+		d.fail("code %d, the last is %d", seen, most)
+		return nil
+	}
+	return out
+}
+
+func (d *wireReader) kinds(count int) []Kind {
+	first := d.byte()
+	if d.err != nil {
+		return nil
+	}
+	out := make([]Kind, count)
+	if first == mixedKinds {
+		raw := d.take(count)
+		for i, k := range raw {
+			out[i] = Kind(k)
+		}
+	} else {
+		for i := range out {
+			out[i] = Kind(first)
+		}
+	}
+	for _, k := range out {
+		if k > JSON {
+			d.fail("kind %d of a value", k)
+			return nil
+		}
+	}
+	return out
+}
+
+func (d *wireReader) props(b *Batch) {
+	count := d.count("properties", min(len(d.src)/3, MaxCells/max(b.Rows, 1)))
+	if d.err != nil || count == 0 {
+		return
+	}
+	b.Props = make([]Prop, 0, count)
+	for i := range count {
+		key := d.str("key")
+		if i > 0 && d.err == nil && key <= b.Props[i-1].Key {
+			d.fail("property %q after %q", key, b.Props[i-1].Key)
+		}
+		values := d.dict()
+		n := values.Len()
+		kinds := d.kinds(n)
+		if d.err == nil {
+			d.checkValues(key, kinds, &values)
+		}
+		codes := d.packed(b.Rows, bits.Len(uint(n)), uint32(n))
+		if d.err != nil {
+			return
+		}
+		b.Props = append(b.Props, Prop{Key: key, Codes: codes, Kinds: kinds, Values: values})
+	}
+}
+
+// checkValues checks the kinds whose readers do not look at the bytes again.
+func (d *wireReader) checkValues(key string, kinds []Kind, values *vec.Strings) {
+	for i, k := range kinds {
+		switch v := values.Str(i); {
+		case k == Null && v != "", k == Bool && v != "true" && v != "false":
+			d.fail("property %q: value %q of kind %d", key, v, k)
+			return
+		}
+	}
+}
+
+func (d *wireReader) flags(rows int) vec.Bitmap {
+	switch set := d.byte(); {
+	case d.err != nil || set == 0:
+		return nil
+	case set != 1:
+		d.fail("personless flags of form %d", set)
+		return nil
+	}
+	raw := d.take((rows + 7) / 8)
+	if d.err != nil {
+		return nil
+	}
+	out := vec.NewBitmap(rows)
+	for i, v := range raw {
+		out[i>>3] |= uint64(v) << (8 * uint(i&7))
+	}
+	if tail := uint(rows) & 63; tail != 0 && out[len(out)-1]>>tail != 0 {
+		d.fail("personless flags of rows beyond the last")
+		return nil
+	}
+	return out
+}
+
+func (d *wireReader) ops(b *Batch) {
+	count := d.count("operations", len(d.src)/6)
+	if d.err != nil || count == 0 {
+		return
+	}
+	b.Ops = make([]PersonOp, count)
+	for i := range b.Ops {
+		op := &b.Ops[i]
+		op.Row = uint32(d.count("as row of an operation", max(b.Rows, 1)-1))
+		if op.Kind = OpKind(d.byte()); op.Kind > OpMergeDangerously {
+			d.fail("operation of kind %d", op.Kind)
+		}
+		op.Other = d.str("other id")
+		op.Set = d.bytes("set")
+		op.SetOnce = d.bytes("set once")
+		unset := d.count("keys to unset", len(d.src))
+		if b.Rows == 0 || i > 0 && op.Row < b.Ops[i-1].Row {
+			d.fail("operation %d out of order", i)
+		}
+		if d.err != nil {
+			return
+		}
+		if len(op.Set) == 0 {
+			op.Set = nil
+		}
+		if len(op.SetOnce) == 0 {
+			op.SetOnce = nil
+		}
+		if unset > 0 {
+			op.Unset = make([]string, unset)
+			for j := range op.Unset {
+				op.Unset[j] = d.str("key to unset")
+			}
+		}
+	}
+}

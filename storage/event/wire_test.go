@@ -1,0 +1,253 @@
+package event
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// row is an event as the tests state it.
+type row struct {
+	uuid       vec.UUIDValue
+	time       int64
+	name, id   string
+	props      map[string]value
+	personless bool
+	ops        []PersonOp
+}
+
+type value struct {
+	kind Kind
+	text string
+}
+
+// rowsOf reads a batch back in the plainest way.
+func rowsOf(t *testing.T, b *Batch) []row {
+	t.Helper()
+	if !slices.IsSortedFunc(b.Props, func(x, y Prop) int { return bytes.Compare([]byte(x.Key), []byte(y.Key)) }) {
+		t.Errorf("properties are not sorted")
+	}
+	out := make([]row, b.Rows)
+	for i := range out {
+		out[i] = row{
+			uuid: b.UUID[i], time: b.Time[i],
+			name: string(b.Name.Values.At(int(b.Name.Codes[i]))),
+			id:   string(b.DistinctID.Values.At(int(b.DistinctID.Codes[i]))),
+
+			props: map[string]value{}, personless: b.Personless.Get(i),
+		}
+		for _, p := range b.Props {
+			if c := p.Codes[i]; c != 0 {
+				out[i].props[p.Key] = value{p.Kinds[c-1], string(p.Values.At(int(c - 1)))}
+			}
+		}
+	}
+	for _, op := range b.Ops {
+		out[op.Row].ops = append(out[op.Row].ops, op)
+	}
+	return out
+}
+
+func randomRows(rng *rand.Rand, n int) []row {
+	out := make([]row, n)
+	spread := []int64{1, 1000, 1 << 40, 1 << 62}[rng.IntN(4)]
+	for i := range out {
+		r := row{
+			time: 1_700_000_000_000_000 + rng.Int64N(spread),
+			name: fmt.Sprint("event ", rng.IntN(5)), id: fmt.Sprint("user", rng.IntN(n+1)),
+			props: map[string]value{}, personless: rng.IntN(9) == 0,
+		}
+		for j := range r.uuid {
+			r.uuid[j] = byte(rng.Uint32())
+		}
+		for range rng.IntN(20) {
+			v := value{Kind(rng.IntN(int(JSON) + 1)), fmt.Sprint(rng.IntN(40))}
+			switch v.kind {
+			case Null:
+				v.text = ""
+			case Bool:
+				v.text = []string{"true", "false"}[rng.IntN(2)]
+			}
+			r.props[fmt.Sprint("key", rng.IntN(30))] = v
+		}
+		if rng.IntN(5) == 0 {
+			r.ops = []PersonOp{{Row: uint32(i), Kind: OpKind(rng.IntN(4)), Other: "anon", Set: []byte(`{"a": 1}`), Unset: []string{"x", ""}}}
+		}
+		out[i] = r
+	}
+	return out
+}
+
+func fill(b *Builder, rows []row, rng *rand.Rand) {
+	put := func(r row) {
+		b.Begin(r.uuid, r.time)
+		b.SetName([]byte(r.name))
+		keys := make([]string, 0, len(r.props))
+		for k := range r.props {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			if rng.IntN(10) == 0 { // a repeated key: the later value counts
+				b.Property([]byte(k), Text, []byte("earlier"))
+			}
+			b.Property([]byte(k), r.props[k].kind, []byte(r.props[k].text))
+		}
+		if r.personless {
+			b.Personless()
+		}
+		for _, op := range r.ops {
+			b.Op(op)
+		}
+		b.SetDistinctID([]byte(r.id))
+	}
+	for _, r := range rows {
+		if rng.IntN(4) == 0 {
+			dropped := randomRows(rng, 1)[0]
+			dropped.props["never kept"] = value{Text, "x"}
+			put(dropped)
+			b.Abort()
+		}
+		put(r)
+		b.End()
+	}
+}
+
+// What is put into a builder comes back from the wire, batch after batch.
+func TestRoundTrip(t *testing.T) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	b := NewBuilder()
+	for round := range 60 {
+		want := randomRows(rng, rng.IntN(300))
+		fill(b, want, rng)
+		if b.Rows() != len(want) {
+			t.Fatalf("seed %d: Rows() = %d, want %d", seed, b.Rows(), len(want))
+		}
+		built := b.Finish()
+		built.CreatedAt = rng.Int64()
+		if got := rowsOf(t, built); !reflect.DeepEqual(got, want) {
+			t.Fatalf("seed %d round %d: batch differs from the rows put in", seed, round)
+		}
+		wire := Append([]byte("before"), built)[6:]
+		decoded, err := Decode(wire)
+		if err != nil {
+			t.Fatalf("seed %d round %d: Decode: %v", seed, round, err)
+		}
+		if got := rowsOf(t, decoded); !reflect.DeepEqual(got, want) || decoded.CreatedAt != built.CreatedAt {
+			t.Fatalf("seed %d round %d: decoded batch differs", seed, round)
+		}
+		if again := Append(nil, decoded); !bytes.Equal(again, wire) {
+			t.Fatalf("seed %d round %d: the wire of the decoded batch differs", seed, round)
+		}
+		if len(built.Props) > 0 && built.Props[len(built.Props)-1].Key == "never kept" {
+			t.Fatalf("seed %d: a property of dropped rows only is in the batch", seed)
+		}
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	b := NewBuilder()
+	fill(b, randomRows(rng, 20), rng)
+	wire := Append(nil, b.Finish())
+	for i := range wire {
+		if _, err := Decode(wire[:i]); err == nil {
+			t.Errorf("Decode of the first %d of %d bytes gave no error", i, len(wire))
+		}
+	}
+	if _, err := Decode(append(slices.Clone(wire), 0)); err == nil {
+		t.Errorf("Decode with a byte too many gave no error")
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, n := range []int{0, 1, 7, 100} {
+		b := NewBuilder()
+		fill(b, randomRows(rng, n), rng)
+		f.Add(Append(nil, b.Finish()))
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		b, err := Decode(src)
+		if err != nil {
+			return
+		}
+		rowsOf(t, b)
+		again, err := Decode(Append(nil, b))
+		if err != nil {
+			t.Fatalf("Decode of what Append made: %v", err)
+		}
+		if !reflect.DeepEqual(rowsOf(t, again), rowsOf(t, b)) {
+			t.Fatalf("second decoding differs")
+		}
+	})
+}
+
+func benchRows(n int) [][][]byte {
+	rng := rand.New(rand.NewPCG(3, 4))
+	out := make([][][]byte, n)
+	for i := range out {
+		for k := range 25 {
+			out[i] = append(out[i], []byte(fmt.Sprint("$property_", k)), []byte(fmt.Sprint("value ", rng.IntN(1+k*k))))
+		}
+	}
+	return out
+}
+
+// BenchmarkBuilder is one event of 25 properties.
+func BenchmarkBuilder(b *testing.B) {
+	rows := benchRows(4096)
+	build := NewBuilder()
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		r := rows[i&4095]
+		i++
+		build.Begin(vec.UUIDValue{byte(i)}, int64(i))
+		build.SetName([]byte("page"))
+		build.SetDistinctID(r[49])
+		for k := 0; k < len(r); k += 2 {
+			build.Property(r[k], Text, r[k+1])
+		}
+		build.End()
+		if build.Rows() == 4096 {
+			build.Finish()
+		}
+	}
+}
+
+func BenchmarkWire(b *testing.B) {
+	rows := benchRows(4096)
+	build := NewBuilder()
+	for i, r := range rows {
+		build.Begin(vec.UUIDValue{byte(i)}, int64(i))
+		build.SetName([]byte("page"))
+		build.SetDistinctID(r[49])
+		for k := 0; k < len(r); k += 2 {
+			build.Property(r[k], Text, r[k+1])
+		}
+		build.End()
+	}
+	batch := build.Finish()
+	wire := Append(nil, batch)
+	b.Run("append", func(b *testing.B) {
+		for b.Loop() {
+			wire = Append(wire[:0], batch)
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/4096, "ns/event")
+	})
+	b.Run("decode", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := Decode(wire); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/4096, "ns/event")
+	})
+}
