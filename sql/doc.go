@@ -1,0 +1,11 @@
+// Package sql turns the text of a statement into something that can be run.
+//
+// One query on its way: sql/parse reads the text into a tree of sql/ast; [Compile] hands
+// the tree to sql/bind, which looks up names in the catalog, gives every expression a
+// type and makes a plan of engine/plan; plan.Rewrite then folds constants and moves
+// filters down. The result is a [Statement]. If it is a query, engine.Run runs its plan;
+// if it is a command (SET, BEGIN, SHOW, …), the session carries it out.
+//
+// Compile is a pure function: it changes neither settings nor catalog, so a statement may
+// be compiled again at any time, e.g. when it was prepared and the catalog has changed.
+package sql
