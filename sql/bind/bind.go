@@ -1,0 +1,222 @@
+package bind
+
+import (
+	"errors"
+
+	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Env is what binding depends on besides the tree.
+type Env struct {
+	Catalog *catalog.Catalog
+	Expr    *expr.Context // evaluates constants; its Params are not needed
+	Params  []vec.Type    // of $1, $2, … as the client said; Unknown where it did not
+	Text    string        // the statement, for positions
+}
+
+// Result is a bound query.
+type Result struct {
+	Plan   plan.Node
+	Schema vec.Schema
+	Params []vec.Type
+}
+
+// Query binds a query. Errors are *pgerr.Error.
+func Query(env Env, q ast.Query) (*Result, error) {
+	b := newBinder(env)
+	node := b.query(q)
+	b.finishParams()
+	if b.err != nil {
+		return nil, b.err
+	}
+	r := &Result{Plan: node, Schema: node.Schema()}
+	for _, p := range b.params {
+		r.Params = append(r.Params, p.t)
+	}
+	return r, nil
+}
+
+// Constant binds an expression that reads no table, converts it as an assignment to a
+// type, and evaluates it: an argument of EXECUTE.
+func Constant(env Env, e ast.Expr, to vec.Type) (*vec.Vector, error) {
+	b := newBinder(env)
+	x := b.coerceTo(b.expr(e, &scope{clause: "EXECUTE"}), to, e.Pos(), true)
+	if b.err != nil {
+		return nil, b.err
+	}
+	v, err := x.Eval(b.env.Expr, &vec.Batch{Rows: 1})
+	if err != nil {
+		return nil, b.placed(err, e.Pos())
+	}
+	return v, nil
+}
+
+// Type is the type that a name in a statement means.
+func Type(env Env, n *ast.TypeName) (vec.Type, error) {
+	b := newBinder(env)
+	t := b.typeOf(n)
+	if b.err != nil {
+		return t, b.err
+	}
+	return t, nil
+}
+
+// maxParams is the largest parameter number, as the wire protocol counts them.
+const maxParams = 65535
+
+// maxDepth bounds the nesting of expressions and queries, so that a long statement
+// cannot exhaust the stack.
+const maxDepth = 2000
+
+// binder is one statement being bound.
+type binder struct {
+	env    Env
+	params []*param
+	err    *pgerr.Error // the first error
+	depth  int
+	// places of the columns and paths that were bound, for errors found later
+	places map[expr.Expr]place
+}
+
+// place is where an expression stood and how it was called.
+type place struct {
+	pos  ast.Pos
+	name string
+}
+
+// param is what is known of one parameter.
+type param struct {
+	t    vec.Type
+	refs []*expr.Param // made while the type was unknown
+}
+
+func newBinder(env Env) *binder {
+	if env.Catalog == nil {
+		env.Catalog = &catalog.Catalog{}
+	}
+	if env.Expr == nil {
+		env.Expr = &expr.Context{}
+	}
+	b := &binder{env: env, places: map[expr.Expr]place{}}
+	for _, t := range env.Params {
+		b.params = append(b.params, &param{t: t})
+	}
+	return b
+}
+
+// fail notes the first error, and gives an expression to go on with.
+func (b *binder) fail(e *pgerr.Error, pos ast.Pos) expr.Expr {
+	if b.err == nil {
+		if e.Position == 0 {
+			e.Position = ast.CharPosition(b.env.Text, pos)
+		}
+		b.err = e
+	}
+	return null(vec.T(vec.Unknown))
+}
+
+func (b *binder) failErr(err error, pos ast.Pos) expr.Expr {
+	if b.err == nil {
+		b.err = b.placed(err, pos)
+	}
+	return null(vec.T(vec.Unknown))
+}
+
+// placed is err with a position. It is a copy, since errors may be shared.
+func (b *binder) placed(err error, pos ast.Pos) *pgerr.Error {
+	var e *pgerr.Error
+	if !errors.As(err, &e) {
+		return pgerr.From(err)
+	}
+	c := *e
+	if c.Position == 0 {
+		c.Position = ast.CharPosition(b.env.Text, pos)
+	}
+	return &c
+}
+
+func (b *binder) unsupported(what string, pos ast.Pos) expr.Expr {
+	return b.fail(pgerr.Unsupported(what), pos)
+}
+
+// enter counts nesting; the caller calls leave if it answers true.
+func (b *binder) enter(pos ast.Pos) bool {
+	if b.depth >= maxDepth {
+		b.fail(pgerr.New(pgerr.StatementTooComplex, "stack depth limit exceeded").
+			WithHint("The statement nests expressions more than %d deep.", maxDepth), pos)
+		return false
+	}
+	b.depth++
+	return true
+}
+
+func (b *binder) leave() { b.depth-- }
+
+func null(t vec.Type) expr.Expr {
+	nb := vec.NewBuilder(t)
+	nb.AppendNull()
+	nb.V.Form = vec.Const
+	return &expr.Const{Value: nb.V}
+}
+
+func textConst(s string, t vec.Type) *expr.Const {
+	v := &vec.Vector{Type: t, Form: vec.Const}
+	v.Str.AppendString(s)
+	return &expr.Const{Value: v}
+}
+
+func boolConst(x bool) expr.Expr {
+	return &expr.Const{Value: &vec.Vector{Type: vec.T(vec.Bool), Form: vec.Const, Bools: []bool{x}}}
+}
+
+func intConst(n int64, t vec.Type) expr.Expr {
+	return &expr.Const{Value: &vec.Vector{Type: t, Form: vec.Const, I64: []int64{n}}}
+}
+
+// param is $n.
+func (b *binder) param(e *ast.Param) expr.Expr {
+	if e.Index < 1 || e.Index > maxParams {
+		return b.fail(pgerr.New(pgerr.UndefinedParameter, "there is no parameter $%d", e.Index), e.Pos())
+	}
+	for len(b.params) < e.Index {
+		b.params = append(b.params, &param{})
+	}
+	p := b.params[e.Index-1]
+	x := &expr.Param{Index: e.Index - 1, T: p.t}
+	if p.t.Kind == vec.Unknown {
+		p.refs = append(p.refs, x)
+	}
+	return x
+}
+
+// setParam fixes the type of a parameter that had none.
+func (b *binder) setParam(x *expr.Param, t vec.Type) {
+	p := b.params[x.Index]
+	if p.t.Kind == vec.Unknown {
+		p.t = vec.Type{Kind: t.Kind, Array: t.Array}
+	}
+	for _, r := range p.refs {
+		r.T = p.t
+	}
+	p.refs = nil
+}
+
+// finishParams makes parameters text that nothing gave a type to. One that does not
+// occur at all is an error, since the client would have to guess it.
+func (b *binder) finishParams() {
+	for i, p := range b.params {
+		if p.t.Kind != vec.Unknown {
+			continue
+		}
+		if len(p.refs) == 0 {
+			b.fail(pgerr.New(pgerr.IndeterminateType, "could not determine data type of parameter $%d", i+1), ast.NoPos)
+			continue
+		}
+		b.setParam(p.refs[0], vec.T(vec.Text))
+	}
+}

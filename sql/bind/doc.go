@@ -1,0 +1,22 @@
+// Package bind gives a tree of sql/ast its meaning: names become columns, every
+// expression gets a type, and the result is a plan of engine/plan.
+//
+// Names are looked up in this order: a column of the input; a path into one of its jsonb
+// columns (a.b.c); an alias of the select list, as an extension, where PostgreSQL would
+// know nothing by that name. ORDER BY looks at output names first, as PostgreSQL does. A
+// table alias wins over a jsonb column of the same name if it has the column.
+//
+// Types come from below. Two things wait for their context: an untyped literal or
+// parameter, which takes the type that is wanted and is text if nothing wants one; and a
+// dotted path, a [pathRef], which is a number beside a number, a boolean as a condition, a
+// time beside a time, jsonb in a jsonb function, and text elsewhere. A path into a table's
+// column then becomes a column of the scan, read as that type. Scans hold only the
+// columns that something asked for.
+//
+// Aggregates are bound to placeholders. When the whole SELECT is bound, expressions are
+// rewritten to stand above the Aggregate node; a column that is left over is neither
+// grouped nor aggregated, and an error.
+//
+// The first error ends the statement. Functions go on with a placeholder after it, so
+// that they need no error results; [Query] looks at the end.
+package bind

@@ -1,0 +1,628 @@
+package bind
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// value binds an expression and settles a path as text.
+func (b *binder) value(e ast.Expr, sc *scope) expr.Expr { return b.settle(b.expr(e, sc)) }
+
+// expr binds an expression. The result may be a *pathRef, which waits for its context.
+func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
+	if b.err != nil || !b.enter(e.Pos()) {
+		return null(vec.T(vec.Unknown))
+	}
+	defer b.leave()
+	switch e := e.(type) {
+	case *ast.Name:
+		return b.name(e, sc)
+	case *ast.Number:
+		return b.number(e)
+	case *ast.String:
+		return textConst(e.Value, vec.T(vec.Unknown))
+	case *ast.Bytes:
+		return textConst(e.Value, vec.T(vec.Bytea))
+	case *ast.Null:
+		return null(vec.T(vec.Unknown))
+	case *ast.Bool:
+		return boolConst(e.Value)
+	case *ast.Param:
+		return b.param(e)
+	case *ast.Typed:
+		return b.typed(e)
+	case *ast.Unary:
+		return b.unary(e, sc)
+	case *ast.Binary:
+		return b.binary(e, sc)
+	case *ast.Not:
+		return &expr.Not{E: b.condition(b.expr(e.X, sc), "NOT", e.X.Pos())}
+	case *ast.Logic:
+		return b.logic(e, sc)
+	case *ast.Is:
+		return b.is(e, sc)
+	case *ast.IsDistinct:
+		l, r := b.settlePair("=", b.expr(e.Left, sc), b.expr(e.Right, sc))
+		both, _ := b.comparable(l, r, e.Pos())
+		return &expr.IsDistinct{Left: both[0], Right: both[1], Not: e.Not}
+	case *ast.Between:
+		return b.between(e, sc)
+	case *ast.In:
+		return b.inList(e, sc)
+	case *ast.Like:
+		return b.like(e, sc)
+	case *ast.Quantified:
+		return b.quantified(e, sc)
+	case *ast.Case:
+		return b.caseOf(e, sc)
+	case *ast.Cast:
+		return b.castOf(e, sc)
+	case *ast.Call:
+		return b.callOf(e, sc)
+	case *ast.Keyword:
+		return b.keyword(e)
+	case *ast.Index:
+		return b.index(e, sc)
+	case *ast.Slice:
+		return b.slice(e, sc)
+	case *ast.Field:
+		return b.field(e, sc)
+	case *ast.Array:
+		return b.array(e, sc)
+	case *ast.AtTimeZone:
+		x := b.expr(e.X, sc)
+		if p, ok := x.(*pathRef); ok {
+			x = b.resolve(p, vec.T(vec.TimestampTZ))
+		}
+		return b.call("timezone", []expr.Expr{b.value(e.Zone, sc), x}, e.Pos())
+	case *ast.Collate:
+		name := e.Name[len(e.Name)-1].Name
+		switch name {
+		case "C", "POSIX", "default", "ucs_basic":
+			return b.expr(e.X, sc)
+		}
+		return b.unsupported("the collation \""+name+"\"", e.Pos())
+	case *ast.Extract:
+		return b.extract(e, sc)
+	case *ast.Star:
+		return b.fail(pgerr.New(pgerr.SyntaxError, "* is not allowed here"), e.Pos())
+	case *ast.Columns:
+		return b.fail(pgerr.New(pgerr.SyntaxError, "COLUMNS is only allowed in a select list"), e.Pos())
+	case *ast.Default:
+		return b.fail(pgerr.New(pgerr.SyntaxError, "DEFAULT is not allowed in this context"), e.Pos())
+	case *ast.Row:
+		return b.unsupported("a row as a value", e.Pos())
+	case *ast.InCohort:
+		return b.unsupported("IN COHORT", e.Pos())
+	case *ast.Exists:
+		return b.unsupported("EXISTS", e.Pos())
+	case *ast.Subquery, *ast.ArrayQuery:
+		return b.unsupported("a query as a value", e.Pos())
+	}
+	return b.unsupported("this expression", e.Pos())
+}
+
+// number gives an integer literal the smallest of integer, bigint and numeric that holds
+// it; one with a point or exponent is numeric.
+func (b *binder) number(e *ast.Number) expr.Expr {
+	if e.Integer() {
+		if n, err := strconv.ParseInt(e.Text, 10, 64); err == nil {
+			if n <= 1<<31-1 {
+				return intConst(n, vec.T(vec.Int4))
+			}
+			return intConst(n, vec.T(vec.Int8))
+		}
+	}
+	return b.literal(textConst(e.Text, vec.T(vec.Unknown)), vec.T(vec.Numeric), e.Pos())
+}
+
+func (b *binder) typed(e *ast.Typed) expr.Expr {
+	t := b.typeOf(&e.Type)
+	text := e.Value
+	if t.Kind == vec.Interval && e.Type.Fields != "" {
+		// INTERVAL '2' DAY: a bare number counts the last unit that is named.
+		if _, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err == nil {
+			words := strings.Fields(e.Type.Fields)
+			text += " " + words[len(words)-1]
+		}
+	}
+	return b.literal(textConst(text, vec.T(vec.Unknown)), t, e.Pos())
+}
+
+func (b *binder) unary(e *ast.Unary, sc *scope) expr.Expr {
+	if n, ok := e.X.(*ast.Number); ok && e.Op == "-" {
+		// The sign belongs to the literal, so that the smallest integer can be written.
+		m := *n
+		m.Text = "-" + n.Text
+		if i, err := strconv.ParseInt(m.Text, 10, 64); err == nil {
+			if i >= -1<<31 && i <= 1<<31-1 {
+				return intConst(i, vec.T(vec.Int4))
+			}
+			return intConst(i, vec.T(vec.Int8))
+		}
+		return b.literal(textConst(m.Text, vec.T(vec.Unknown)), vec.T(vec.Numeric), n.Pos())
+	}
+	x := b.expr(e.X, sc)
+	if p, ok := x.(*pathRef); ok {
+		x = b.resolve(p, vec.T(vec.Float8))
+	}
+	return b.call(e.Op, []expr.Expr{x}, e.Pos())
+}
+
+func (b *binder) binary(e *ast.Binary, sc *scope) expr.Expr {
+	if e.Op == "->" || e.Op == "->>" {
+		if p := b.jsonPath(e, sc); p != nil {
+			if e.Op == "->" {
+				return b.resolve(p, vec.T(vec.JSONB))
+			}
+			return b.resolve(p, vec.T(vec.Text))
+		}
+	}
+	lr, lok := e.Left.(*ast.Row)
+	rr, rok := e.Right.(*ast.Row)
+	if lok && rok {
+		return b.rows(e.Op, lr, rr, sc, e.Pos())
+	}
+	l := b.expr(e.Left, sc)
+	return b.operator(e.Op, l, b.expr(e.Right, sc), e.Pos())
+}
+
+// jsonPath is a chain of -> and ->> with literal text keys, or of subscripts, that
+// begins at a jsonb column of a scan; nil for anything else.
+func (b *binder) jsonPath(e ast.Expr, sc *scope) *pathRef {
+	switch e := e.(type) {
+	case *ast.Name:
+		rel, last := sc.rel, e.Parts[len(e.Parts)-1].Name
+		if rel == nil || rel.scan == nil || len(e.Parts) > 2 || len(e.Parts) == 2 && e.Parts[0].Name != rel.alias {
+			return nil
+		}
+		if i := rel.find(last); i >= 0 && isJSON(rel.fields[i].Type) {
+			return b.jsonColumn(rel, i, e.Pos())
+		}
+	case *ast.Binary:
+		// Only the last arrow may be ->>, and that is the caller's.
+		key, ok := e.Right.(*ast.String)
+		if !ok || e.Op != "->" && e.Op != "->>" {
+			return nil
+		}
+		if left, ok := e.Left.(*ast.Binary); ok && left.Op != "->" {
+			return nil
+		}
+		if p := b.jsonPath(e.Left, sc); p != nil {
+			return p.key(key.Value)
+		}
+	}
+	return nil
+}
+
+func (b *binder) rows(op string, l, r *ast.Row, sc *scope, pos ast.Pos) expr.Expr {
+	if len(l.Elems) != len(r.Elems) {
+		return b.fail(pgerr.New(pgerr.SyntaxError, "unequal number of entries in row expressions"), pos)
+	}
+	var parts []expr.Expr
+	for i := range l.Elems {
+		if op != "=" && op != "<>" {
+			return b.unsupported("comparing rows with "+op, pos)
+		}
+		parts = append(parts, b.operator(op, b.expr(l.Elems[i], sc), b.expr(r.Elems[i], sc), pos))
+	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	if op == "<>" {
+		return &expr.Or{Args: parts}
+	}
+	return &expr.And{Args: parts}
+}
+
+func (b *binder) logic(e *ast.Logic, sc *scope) expr.Expr {
+	word := "AND"
+	if e.Or {
+		word = "OR"
+	}
+	args := make([]expr.Expr, len(e.Args))
+	for i, a := range e.Args {
+		args[i] = b.condition(b.expr(a, sc), word, a.Pos())
+	}
+	if e.Or {
+		return &expr.Or{Args: args}
+	}
+	return &expr.And{Args: args}
+}
+
+func (b *binder) is(e *ast.Is, sc *scope) expr.Expr {
+	x := b.expr(e.X, sc)
+	if e.Kind == ast.IsNull {
+		return &expr.IsNull{E: b.settle(x), Not: e.Not}
+	}
+	word := map[ast.IsKind]string{ast.IsTrue: "IS TRUE", ast.IsFalse: "IS FALSE", ast.IsUnknown: "IS UNKNOWN"}[e.Kind]
+	if e.Not {
+		word = strings.Replace(word, "IS", "IS NOT", 1)
+	}
+	want := map[ast.IsKind]expr.Truth{ast.IsTrue: expr.True, ast.IsFalse: expr.False, ast.IsUnknown: expr.Maybe}[e.Kind]
+	return &expr.IsTruth{E: b.condition(x, word, e.X.Pos()), Want: want, Not: e.Not}
+}
+
+// comparable converts two operands to the types in which = compares them.
+func (b *binder) comparable(l, r expr.Expr, pos ast.Pos) ([2]expr.Expr, bool) {
+	if b.err != nil {
+		return [2]expr.Expr{l, r}, false
+	}
+	o, err := expr.Resolve("=", []vec.Type{l.Type(), r.Type()})
+	if err != nil {
+		b.failErr(err, pos)
+		return [2]expr.Expr{l, r}, false
+	}
+	l, r = b.coerce(l, o.Args[0], pos), b.coerce(r, o.Args[1], pos)
+	if l.Type() != r.Type() {
+		if t, err := expr.CommonType([]vec.Type{l.Type(), r.Type()}); err == nil {
+			l, r = b.coerce(l, t, pos), b.coerce(r, t, pos)
+		}
+	}
+	return [2]expr.Expr{l, r}, true
+}
+
+func (b *binder) between(e *ast.Between, sc *scope) expr.Expr {
+	x, low, high := b.expr(e.X, sc), b.expr(e.Low, sc), b.expr(e.High, sc)
+	if p, ok := x.(*pathRef); ok {
+		t := low.Type()
+		if _, isPath := low.(*pathRef); isPath || t.Kind == vec.Unknown {
+			t = high.Type()
+		}
+		x = b.resolve(p, beside(">=", t))
+	}
+	inside := func(low, high expr.Expr) expr.Expr {
+		return &expr.And{Args: []expr.Expr{b.operator(">=", x, low, e.Pos()), b.operator("<=", x, high, e.Pos())}}
+	}
+	out := inside(low, high)
+	if e.Symmetric {
+		out = &expr.Or{Args: []expr.Expr{out, inside(high, low)}}
+	}
+	if e.Not {
+		return &expr.Not{E: out}
+	}
+	return out
+}
+
+func (b *binder) inList(e *ast.In, sc *scope) expr.Expr {
+	if e.Query != nil {
+		return b.unsupported("IN (query)", e.Query.Pos())
+	}
+	if row, ok := e.X.(*ast.Row); ok {
+		var or []expr.Expr
+		for _, item := range e.List {
+			r, ok := item.(*ast.Row)
+			if !ok {
+				return b.fail(pgerr.New(pgerr.SyntaxError, "unequal number of entries in row expressions"), item.Pos())
+			}
+			or = append(or, b.rows("=", row, r, sc, e.Pos()))
+		}
+		return negate(anyOf(or), e.Not)
+	}
+	x := b.expr(e.X, sc)
+	list := make([]expr.Expr, len(e.List))
+	known := vec.T(vec.Unknown)
+	for i, item := range e.List {
+		list[i] = b.expr(item, sc)
+		if _, ok := list[i].(*pathRef); !ok && known.Kind == vec.Unknown {
+			known = list[i].Type()
+		}
+	}
+	if p, ok := x.(*pathRef); ok {
+		x = b.resolve(p, beside("=", known))
+	}
+	all := []expr.Expr{x}
+	places := []ast.Pos{e.X.Pos()}
+	for i, item := range list {
+		if p, ok := item.(*pathRef); ok {
+			item = b.resolve(p, beside("=", x.Type()))
+		}
+		all, places = append(all, item), append(places, e.List[i].Pos())
+	}
+	if b.err != nil {
+		return boolConst(true)
+	}
+	types := make([]vec.Type, len(all))
+	for i, a := range all {
+		types[i] = a.Type()
+	}
+	t, err := expr.CommonType(types)
+	if err != nil {
+		// Some pair cannot be compared; = words the error as PostgreSQL does. Mixed
+		// lists whose members each compare with x become a chain of comparisons.
+		var or []expr.Expr
+		for i, item := range all[1:] {
+			or = append(or, b.operator("=", x, item, e.Pos()))
+			_ = i
+		}
+		return negate(anyOf(or), e.Not)
+	}
+	if t.Kind == vec.Unknown {
+		t = vec.T(vec.Text)
+	}
+	for i := range all {
+		all[i] = b.coerce(all[i], t, places[i])
+	}
+	return &expr.InList{E: all[0], List: all[1:], Not: e.Not}
+}
+
+func anyOf(list []expr.Expr) expr.Expr {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return &expr.Or{Args: list}
+}
+
+func negate(e expr.Expr, not bool) expr.Expr {
+	if not {
+		return &expr.Not{E: e}
+	}
+	return e
+}
+
+func (b *binder) like(e *ast.Like, sc *scope) expr.Expr {
+	op := [...]string{"like", "ilike", "similar to"}[e.Kind]
+	if _, ok := e.Pattern.(*ast.Subquery); ok {
+		return b.unsupported("a query as a pattern", e.Pattern.Pos())
+	}
+	x, pattern := b.expr(e.X, sc), b.value(e.Pattern, sc)
+	if p, ok := x.(*pathRef); ok {
+		x = b.resolve(p, vec.T(vec.Text))
+	}
+	if e.Kind == ast.LikeSimilar && !expr.IsFunction(op) {
+		return b.unsupported("SIMILAR TO", e.Pos())
+	}
+	if e.Quantifier != ast.NoQuantifier {
+		return b.anyArray(op, x, pattern, e.Quantifier, e.Not, e.Pos())
+	}
+	args := []expr.Expr{x, pattern}
+	if e.Escape != nil {
+		args = append(args, b.value(e.Escape, sc))
+		if _, err := expr.Resolve(op, []vec.Type{vec.T(vec.Text), vec.T(vec.Text), vec.T(vec.Text)}); err != nil {
+			return b.unsupported("ESCAPE", e.Escape.Pos())
+		}
+	}
+	return negate(b.call(op, args, e.Pos()), e.Not)
+}
+
+func (b *binder) quantified(e *ast.Quantified, sc *scope) expr.Expr {
+	if e.Query != nil {
+		return b.unsupported("a comparison with a query", e.Query.Pos())
+	}
+	x, array := b.expr(e.X, sc), b.value(e.Array, sc)
+	if p, ok := x.(*pathRef); ok {
+		t := vec.T(vec.Unknown)
+		if array.Type().Array {
+			t = array.Type().Elem()
+		}
+		x = b.resolve(p, beside(e.Op, t))
+	}
+	return b.anyArray(e.Op, x, array, e.Quantifier, false, e.Pos())
+}
+
+func (b *binder) anyArray(op string, x, array expr.Expr, q ast.Quantifier, not bool, pos ast.Pos) expr.Expr {
+	if b.err != nil {
+		return boolConst(true)
+	}
+	if not {
+		// NOT LIKE ANY is "not like one of them", which is not the negation of LIKE ANY.
+		q = map[ast.Quantifier]ast.Quantifier{ast.Any: ast.All, ast.All: ast.Any}[q]
+	}
+	if t := array.Type(); t.Kind == vec.Unknown && !t.Array {
+		elem := x.Type().Kind
+		if elem == vec.Unknown {
+			elem = vec.Text
+		}
+		array = b.coerce(array, vec.ArrayOf(elem), pos)
+	}
+	if x.Type().Kind == vec.Unknown && array.Type().Array {
+		x = b.coerce(x, array.Type().Elem(), pos)
+	}
+	if b.err != nil {
+		return boolConst(true)
+	}
+	e, err := expr.NewQuantified(op, x, array, q == ast.All)
+	if err != nil {
+		return b.failErr(err, pos)
+	}
+	return negate(e, not)
+}
+
+func (b *binder) caseOf(e *ast.Case, sc *scope) expr.Expr {
+	var operand expr.Expr
+	if e.Operand != nil {
+		operand = b.expr(e.Operand, sc)
+	}
+	out := &expr.Case{}
+	var results []expr.Expr
+	var places []ast.Pos
+	// ELSE comes first when PostgreSQL looks for the common type.
+	if e.Else != nil {
+		results, places = append(results, b.expr(e.Else, sc)), append(places, e.Else.Pos())
+	}
+	for _, w := range e.Whens {
+		var cond expr.Expr
+		if operand != nil {
+			cond = b.operator("=", operand, b.expr(w.Cond, sc), w.Cond.Pos())
+		} else {
+			cond = b.condition(b.expr(w.Cond, sc), "CASE/WHEN", w.Cond.Pos())
+		}
+		out.Whens = append(out.Whens, expr.When{Cond: cond})
+		results, places = append(results, b.expr(w.Result, sc)), append(places, w.Result.Pos())
+	}
+	results, out.T = b.common("CASE", results, places)
+	if e.Else != nil {
+		out.Else, results = results[0], results[1:]
+	}
+	for i := range out.Whens {
+		out.Whens[i].Result = results[i]
+	}
+	return out
+}
+
+func (b *binder) castOf(e *ast.Cast, sc *scope) expr.Expr {
+	t := b.typeOf(&e.Type)
+	x := b.expr(e.X, sc)
+	if b.err != nil {
+		return null(t)
+	}
+	if p, ok := x.(*pathRef); ok {
+		if isJSON(t) {
+			return b.resolve(p, t)
+		}
+		return b.cast(b.resolve(p, vec.T(vec.Text)), t, e.Pos(), true, true)
+	}
+	if x, ok := x.(*expr.Param); ok && x.T.Kind == vec.Unknown {
+		b.setParam(x, t)
+	}
+	if c, ok := x.(*expr.Const); ok && c.Type().Kind == vec.Unknown {
+		if !e.Try {
+			return b.literal(c, t, e.X.Pos())
+		}
+		return b.cast(textConst(strings.Clone(constText(c)), vec.T(vec.Text)), t, e.Pos(), true, true)
+	}
+	return b.cast(x, t, e.Pos(), true, e.Try)
+}
+
+func constText(c *expr.Const) string {
+	if c.Value.IsNull(0) {
+		return ""
+	}
+	return c.Value.Str.Str(0)
+}
+
+// keywordFunctions are the values that are called without parentheses and have a
+// function of another name.
+var keywordFunctions = map[string]string{
+	"current_timestamp": "now", "user": "current_user", "current_role": "current_user", "current_catalog": "current_database",
+}
+
+func (b *binder) keyword(e *ast.Keyword) expr.Expr {
+	name := e.Name
+	if f, ok := keywordFunctions[name]; ok {
+		name = f
+	}
+	if name == "current_time" {
+		return b.unsupported("CURRENT_TIME", e.Pos())
+	}
+	if !expr.IsFunction(name) {
+		t := map[string]vec.Kind{"current_date": vec.Date, "localtimestamp": vec.Timestamp, "localtime": vec.Time}[name]
+		if t == vec.Unknown {
+			return b.unsupported(strings.ToUpper(e.Name), e.Pos())
+		}
+		return b.cast(b.call("now", nil, e.Pos()), vec.T(t), e.Pos(), true, false)
+	}
+	return b.call(name, nil, e.Pos())
+}
+
+func (b *binder) extract(e *ast.Extract, sc *scope) expr.Expr {
+	x := b.expr(e.X, sc)
+	if p, ok := x.(*pathRef); ok {
+		x = b.resolve(p, vec.T(vec.TimestampTZ))
+	}
+	return b.call("extract", []expr.Expr{textConst(e.Field, vec.T(vec.Text)), x}, e.Pos())
+}
+
+func (b *binder) index(e *ast.Index, sc *scope) expr.Expr {
+	if key, ok := e.I.(*ast.String); ok {
+		if p := b.subscripted(e.X, sc); p != nil {
+			return p.key(key.Value)
+		}
+	}
+	x := b.expr(e.X, sc)
+	i := b.value(e.I, sc)
+	if p, ok := x.(*pathRef); ok {
+		if i.Type().Kind == vec.Unknown {
+			i = b.coerce(i, vec.T(vec.Text), e.I.Pos())
+		}
+		base := b.resolve(p, vec.T(vec.JSONB))
+		return &pathRef{base: base, rest: []expr.Expr{i}, pos: e.Pos()}
+	}
+	if isJSON(x.Type()) {
+		if i.Type().Kind == vec.Unknown {
+			i = b.coerce(i, vec.T(vec.Text), e.I.Pos())
+		}
+		return &pathRef{base: x, rest: []expr.Expr{i}, pos: e.Pos()}
+	}
+	if !x.Type().Array {
+		return b.fail(pgerr.New(pgerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", x.Type()), e.X.Pos())
+	}
+	return b.call("[]", []expr.Expr{x, b.coerce(i, vec.T(vec.Int4), e.I.Pos())}, e.Pos())
+}
+
+// subscripted is X as the path that a literal key leads deeper into; nil if it is none.
+func (b *binder) subscripted(x ast.Expr, sc *scope) *pathRef {
+	switch x := x.(type) {
+	case *ast.Name:
+		if p := b.jsonPath(x, sc); p != nil {
+			return p
+		}
+		if len(x.Parts) > 1 {
+			p, _ := b.expr(x, sc).(*pathRef)
+			return p
+		}
+	case *ast.Index:
+		p, _ := b.expr(x, sc).(*pathRef)
+		return p
+	}
+	return nil
+}
+
+func (b *binder) slice(e *ast.Slice, sc *scope) expr.Expr {
+	x := b.value(e.X, sc)
+	bound := func(i ast.Expr) expr.Expr {
+		if i == nil {
+			return null(vec.T(vec.Int4))
+		}
+		return b.coerce(b.value(i, sc), vec.T(vec.Int4), i.Pos())
+	}
+	if !expr.IsFunction("[:]") {
+		return b.unsupported("a slice of an array", e.Pos())
+	}
+	return b.call("[:]", []expr.Expr{x, bound(e.Low), bound(e.High)}, e.Pos())
+}
+
+// field is (X).name: a member of a jsonb value.
+func (b *binder) field(e *ast.Field, sc *scope) expr.Expr {
+	if e.Star {
+		return b.unsupported("(x).*", e.Pos())
+	}
+	x := b.expr(e.X, sc)
+	if p, ok := x.(*pathRef); ok {
+		return p.key(e.Name.Name)
+	}
+	if n, ok := e.X.(*ast.Name); ok {
+		if p := b.jsonPath(n, sc); p != nil {
+			return p.key(e.Name.Name)
+		}
+	}
+	if isJSON(x.Type()) {
+		return (&pathRef{base: x, pos: e.Pos()}).key(e.Name.Name)
+	}
+	return b.fail(pgerr.New(pgerr.WrongObjectType,
+		"column notation .%s applied to type %s, which is not a composite type", e.Name.Name, x.Type()), e.Pos())
+}
+
+func (b *binder) array(e *ast.Array, sc *scope) expr.Expr {
+	list := make([]expr.Expr, len(e.Elems))
+	places := make([]ast.Pos, len(e.Elems))
+	for i, x := range e.Elems {
+		list[i], places[i] = b.expr(x, sc), x.Pos()
+	}
+	if len(list) > 0 {
+		list, _ = b.common("ARRAY", list, places)
+	}
+	if b.err != nil {
+		return null(vec.T(vec.Unknown))
+	}
+	a, err := expr.NewArray(list)
+	if err != nil {
+		return b.failErr(err, e.Pos())
+	}
+	return a
+}

@@ -1,0 +1,374 @@
+package bind
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// scope is what names mean at one place in a statement.
+type scope struct {
+	rel    *relation // nil: no FROM
+	clause string    // for messages: "WHERE"
+	// aggs collects aggregates; nil where none may stand.
+	aggs *aggregates
+	// aliases of the select list that may be used here
+	aliases map[string]ast.Expr
+	busy    map[string]bool // aliases being expanded
+}
+
+// without is the scope with other rules on aggregates.
+func (s *scope) in(clause string, aggs *aggregates) *scope {
+	c := *s
+	c.clause, c.aggs = clause, aggs
+	return &c
+}
+
+// relation is one element of FROM.
+type relation struct {
+	alias  string // how columns are qualified; may be empty
+	node   plan.Node
+	scan   *plan.Scan // node, if it is a scan that grows by need
+	table  *catalog.Table
+	fields vec.Schema // names as the statement sees them
+}
+
+// pathRef is a value inside a jsonb column whose type waits for its context.
+type pathRef struct {
+	rel    *relation // with a scan, or nil
+	column string
+	keys   []string
+	base   expr.Expr   // otherwise: a jsonb value
+	rest   []expr.Expr // and the keys to follow
+	pos    ast.Pos
+}
+
+// Type is the type that the path has without a context.
+func (*pathRef) Type() vec.Type { return vec.T(vec.Text) }
+
+// Eval is never called: paths are resolved before they become part of a plan.
+func (p *pathRef) Eval(*expr.Context, *vec.Batch) (*vec.Vector, error) {
+	return nil, fmt.Errorf("path into %s was not resolved", p.column)
+}
+
+// column is a column of the relation as an expression over its node.
+func (b *binder) column(rel *relation, i int, pos ast.Pos) expr.Expr {
+	f := rel.fields[i]
+	index := i
+	if rel.scan != nil {
+		index = rel.scanColumn(plan.ScanColumn{Column: f.Name, Type: f.Type})
+	}
+	c := &expr.Column{Index: index, T: f.Type, Name: f.Name}
+	b.places[c] = place{pos, rel.qualified(f.Name)}
+	return c
+}
+
+// scanColumn finds or adds a column of the scan.
+func (rel *relation) scanColumn(want plan.ScanColumn) int {
+	want.Name = want.Label()
+	for i := range rel.scan.Columns {
+		c := &rel.scan.Columns[i]
+		if c.Name == want.Name && c.Column == want.Column && c.Type == want.Type && samePath(c.Path, want.Path) {
+			return i
+		}
+	}
+	rel.scan.Columns = append(rel.scan.Columns, want)
+	return len(rel.scan.Columns) - 1
+}
+
+func samePath(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (rel *relation) qualified(column string) string {
+	if rel.alias == "" {
+		return column
+	}
+	return rel.alias + "." + column
+}
+
+func (rel *relation) names() []string {
+	if rel == nil {
+		return nil
+	}
+	out := make([]string, len(rel.fields))
+	for i, f := range rel.fields {
+		out[i] = f.Name
+	}
+	return out
+}
+
+// find is the position of a column: -1 for none, -2 for several.
+func (rel *relation) find(name string) int {
+	at := -1
+	if rel == nil {
+		return at
+	}
+	for i := range rel.fields {
+		if rel.fields[i].Name == name {
+			if at >= 0 {
+				return -2
+			}
+			at = i
+		}
+	}
+	return at
+}
+
+// name binds a dotted name.
+func (b *binder) name(n *ast.Name, sc *scope) expr.Expr {
+	parts, rel := n.Parts, sc.rel
+	if len(parts) == 1 {
+		return b.single(n, sc)
+	}
+	// public.events.event
+	if len(parts) > 2 && parts[0].Name == "public" && rel != nil && rel.table != nil && rel.alias == parts[1].Name {
+		parts = parts[1:]
+	}
+	first := parts[0].Name
+	if rel != nil && rel.alias == first {
+		if i := rel.find(parts[1].Name); i >= 0 {
+			if len(parts) == 2 {
+				return b.column(rel, i, n.Pos())
+			}
+			return b.pathInto(rel, i, parts[2:], n)
+		} else if i == -2 {
+			return b.ambiguous(parts[1].Name, n.Pos())
+		}
+	}
+	if i := rel.find(first); i >= 0 {
+		if isJSON(rel.fields[i].Type) {
+			return b.pathInto(rel, i, parts[1:], n)
+		}
+		if rel.alias != first {
+			return b.fail(pgerr.New(pgerr.WrongObjectType,
+				"column notation .%s applied to type %s, which is not a composite type", parts[1].Name, rel.fields[i].Type), n.Pos())
+		}
+	} else if i == -2 {
+		return b.ambiguous(first, n.Pos())
+	}
+	if a, ok := sc.aliases[first]; ok && !sc.busy[first] {
+		e := b.alias(first, a, sc)
+		if p, ok := e.(*pathRef); ok {
+			e = b.resolve(p, vec.T(vec.JSONB))
+		}
+		if isJSON(e.Type()) {
+			p := &pathRef{base: e, pos: n.Pos()}
+			for _, k := range parts[1:] {
+				p.rest = append(p.rest, textConst(k.Name, vec.T(vec.Text)))
+			}
+			return p
+		}
+	}
+	return b.unknownDotted(parts, rel, n.Pos())
+}
+
+func isJSON(t vec.Type) bool { return t.Kind == vec.JSONB && !t.Array }
+
+// single binds a name of one part: a column, or else an alias.
+func (b *binder) single(n *ast.Name, sc *scope) expr.Expr {
+	name := n.Parts[0].Name
+	switch i := sc.rel.find(name); {
+	case i >= 0:
+		return b.column(sc.rel, i, n.Pos())
+	case i == -2:
+		return b.ambiguous(name, n.Pos())
+	}
+	if a, ok := sc.aliases[name]; ok && !sc.busy[name] {
+		return b.alias(name, a, sc)
+	}
+	if sc.rel != nil && sc.rel.alias == name {
+		return b.unsupported("a whole row as a value", n.Pos())
+	}
+	e := pgerr.New(pgerr.UndefinedColumn, `column "%s" does not exist`, name)
+	b.hintColumn(e, name, sc)
+	return b.fail(e, n.Pos())
+}
+
+// alias binds what an alias of the select list stands for, once more.
+func (b *binder) alias(name string, a ast.Expr, sc *scope) expr.Expr {
+	inner := *sc
+	inner.busy = map[string]bool{name: true}
+	for k := range sc.busy {
+		inner.busy[k] = true
+	}
+	if !b.enter(a.Pos()) {
+		return null(vec.T(vec.Unknown))
+	}
+	defer b.leave()
+	return b.expr(a, &inner)
+}
+
+func (b *binder) ambiguous(name string, pos ast.Pos) expr.Expr {
+	return b.fail(pgerr.New(pgerr.AmbiguousColumn, `column reference "%s" is ambiguous`, name), pos)
+}
+
+// hintColumn guesses what an unknown column was meant to be: a known property of that
+// name, a column nearly of that name, a property nearly of that name.
+func (b *binder) hintColumn(e *pgerr.Error, name string, sc *scope) {
+	rel := sc.rel
+	column := ""
+	if rel != nil && rel.table != nil && rel.find("properties") >= 0 && rel.table.Name == "events" {
+		column = "properties"
+	}
+	property := func(p string) { e.WithHint(`Perhaps you meant "%s".`, column+"."+p) }
+	if column != "" {
+		for _, p := range b.env.Catalog.Properties {
+			if p == name || p == "$"+name {
+				property(p)
+				return
+			}
+		}
+	}
+	if near := nearest(name, rel.names()); near != "" {
+		e.WithHint(`Perhaps you meant to reference the column "%s".`, rel.qualified(near))
+		return
+	}
+	if near := nearest(name, mapKeys(sc.aliases)); near != "" {
+		e.WithHint(`Perhaps you meant to reference the column "%s".`, near)
+		return
+	}
+	if column != "" {
+		if near := nearest(name, b.env.Catalog.Properties); near != "" {
+			property(near)
+		}
+	}
+}
+
+// unknownDotted is the error for a.b.c where a is neither table nor jsonb column.
+func (b *binder) unknownDotted(parts []ast.Ident, rel *relation, pos ast.Pos) expr.Expr {
+	words := make([]string, len(parts))
+	for i, p := range parts {
+		words[i] = p.Name
+	}
+	first, all := words[0], strings.Join(words, ".")
+	if rel != nil && rel.alias == first {
+		e := pgerr.New(pgerr.UndefinedColumn, "column %s does not exist", all)
+		if near := nearest(words[1], rel.names()); near != "" {
+			e.WithHint(`Perhaps you meant to reference the column "%s".`, rel.qualified(near))
+		}
+		return b.fail(e, pos)
+	}
+	if rel != nil {
+		var json []string
+		for _, f := range rel.fields {
+			if isJSON(f.Type) {
+				json = append(json, f.Name)
+			}
+		}
+		if near := nearest(first, json); near != "" {
+			return b.fail(pgerr.New(pgerr.UndefinedColumn, `column "%s" does not exist`, all).
+				WithHint(`Perhaps you meant "%s".`, near+"."+strings.Join(words[1:], ".")), pos)
+		}
+	}
+	e := pgerr.New(pgerr.UndefinedTable, `missing FROM-clause entry for table "%s"`, first)
+	if rel != nil {
+		if rel.table != nil && rel.table.Name == first && rel.alias != first {
+			e = pgerr.New(pgerr.UndefinedTable, `invalid reference to FROM-clause entry for table "%s"`, first).
+				WithHint(`Perhaps you meant to reference the table alias "%s".`, rel.alias)
+		} else if near := nearest(first, []string{rel.alias}); near != "" && rel.find(words[1]) >= 0 {
+			e.WithHint(`Perhaps you meant to reference the column "%s".`, rel.qualified(words[1]))
+		}
+	}
+	return b.fail(e, pos)
+}
+
+// pathInto is a path into a column of the relation.
+func (b *binder) pathInto(rel *relation, i int, keys []ast.Ident, n *ast.Name) expr.Expr {
+	f := rel.fields[i]
+	if !isJSON(f.Type) {
+		return b.fail(pgerr.New(pgerr.WrongObjectType,
+			"column notation .%s applied to type %s, which is not a composite type", keys[0].Name, f.Type), n.Pos())
+	}
+	p := b.jsonColumn(rel, i, n.Pos())
+	for _, k := range keys {
+		p = p.key(k.Name)
+	}
+	return p
+}
+
+// jsonColumn is a path without keys: the column itself.
+func (b *binder) jsonColumn(rel *relation, i int, pos ast.Pos) *pathRef {
+	if rel.scan != nil {
+		return &pathRef{rel: rel, column: rel.fields[i].Name, pos: pos}
+	}
+	return &pathRef{base: b.column(rel, i, pos), pos: pos}
+}
+
+// key is the path one member deeper.
+func (p *pathRef) key(k string) *pathRef {
+	c := *p
+	if p.rel != nil {
+		c.keys = append(append([]string(nil), p.keys...), k)
+		return &c
+	}
+	c.rest = append(append([]expr.Expr(nil), p.rest...), textConst(k, vec.T(vec.Text)))
+	return &c
+}
+
+// resolve gives a path the type that its context asks for. What a scan cannot read as
+// that type is converted from text, NULL where that fails.
+func (b *binder) resolve(p *pathRef, want vec.Type) expr.Expr {
+	as := vec.T(vec.Text)
+	if !want.Array {
+		switch want.Kind {
+		case vec.Float8, vec.Bool, vec.TimestampTZ, vec.JSONB:
+			as = vec.T(want.Kind)
+		case vec.Int2, vec.Int4, vec.Int8, vec.Float4, vec.Numeric:
+		}
+	}
+	var e expr.Expr
+	if p.rel != nil {
+		c := plan.ScanColumn{Column: p.column, Path: p.keys, Type: as}
+		col := &expr.Column{Index: p.rel.scanColumn(c), T: as, Name: c.Label()}
+		b.places[col] = place{p.pos, p.rel.qualified(p.column)}
+		e = col
+	} else {
+		e = b.walkJSON(p, isJSON(as))
+		if as.Kind != vec.JSONB && as.Kind != vec.Text {
+			e = b.cast(e, as, p.pos, true, true)
+		}
+	}
+	if want.Kind == vec.Unknown || want == as || want.Kind == vec.Text && !want.Array {
+		return e
+	}
+	if as.Kind == vec.Text {
+		return b.cast(e, want, p.pos, true, true)
+	}
+	return e
+}
+
+// walkJSON follows the keys of a path over any jsonb value.
+func (b *binder) walkJSON(p *pathRef, json bool) expr.Expr {
+	e := p.base
+	for i, k := range p.rest {
+		op := "->"
+		if i == len(p.rest)-1 && !json {
+			op = "->>"
+		}
+		e = b.call(op, []expr.Expr{e, k}, p.pos)
+	}
+	return e
+}
+
+// settle resolves a path as text and leaves everything else alone.
+func (b *binder) settle(e expr.Expr) expr.Expr {
+	if p, ok := e.(*pathRef); ok {
+		return b.resolve(p, vec.T(vec.Text))
+	}
+	return e
+}
