@@ -1,0 +1,158 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/raft"
+
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// testBatch is count events of one producer, with uuids made from the producer and the
+// sequence numbers first, first+1, …
+func testBatch(producer byte, first, count int) *event.Batch {
+	b := event.NewBuilder()
+	for i := first; i < first+count; i++ {
+		b.Begin(vec.UUIDValue{0: producer, 11: byte(i >> 32), 12: byte(i >> 24), 13: byte(i >> 16), 14: byte(i >> 8), 15: byte(i)},
+			1_750_000_000_000_000+int64(i)*1000)
+		b.SetName([]byte("counted"))
+		b.SetDistinctID(fmt.Appendf(nil, "user %d", i%50))
+		b.Property([]byte("producer"), event.Int, fmt.Append(nil, producer))
+		b.Property([]byte("sequence"), event.Int, fmt.Append(nil, i))
+		b.End()
+	}
+	return b.Finish()
+}
+
+func TestEntryRoundTrip(t *testing.T) {
+	for _, count := range []int{1, 3000} { // one payload below the bound of compression
+		id := newProposalID()
+		b := testBatch(7, 0, count)
+		raw, _, err := encodeEvents(id, 3, b, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seal(raw, 42)
+		e, err := decodeEntry(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := header{proposal: id, time: 42, project: 3, rows: uint32(count)}
+		if e.kind != kindEvents || e.header != want {
+			t.Errorf("decodeEntry = %v %+v, want %v %+v", e.kind, e.header, kindEvents, want)
+		}
+		if got := event.Append(nil, b); !bytes.Equal(e.payload, got) {
+			t.Errorf("payload differs")
+		}
+	}
+}
+
+// Every single flipped bit of an entry is noticed.
+func TestEntryFlips(t *testing.T) {
+	raw, _, err := encodeEvents(newProposalID(), 1, testBatch(1, 0, 20), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seal(raw, 1)
+	for bit := range 8 * len(raw) {
+		raw[bit/8] ^= 1 << (bit % 8)
+		if _, err := decodeEntry(raw); err == nil {
+			t.Fatalf("bit %d flipped: no error", bit)
+		}
+		raw[bit/8] ^= 1 << (bit % 8)
+	}
+}
+
+func TestEntryFromNewerRelease(t *testing.T) {
+	for name, change := range map[string]func([]byte){
+		"version": func(raw []byte) { raw[0] = 2 },
+		"kind":    func(raw []byte) { raw[1] = 99 },
+		"flags":   func(raw []byte) { raw[3] = 0x80 },
+	} {
+		raw := encodeEntry(kindMeta, header{}, []byte("{}"))
+		change(raw)
+		seal(raw, 1)
+		if _, err := decodeEntry(raw); !errors.Is(err, errNeedsUpgrade) || !strings.Contains(err.Error(), "needs upgrade") {
+			t.Errorf("%s: decodeEntry: %v, want needs upgrade", name, err)
+		}
+	}
+}
+
+func FuzzEntry(f *testing.F) {
+	raw, _, _ := encodeEvents(uuid.UUID{}, 1, testBatch(1, 0, 3), nil)
+	f.Add(raw)
+	f.Add(encodeEntry(kindMeta, header{}, []byte("{}")))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if len(raw) >= entryMinSize { // else no input would get beyond the checksum
+			raw = bytes.Clone(raw)
+			seal(raw, 1)
+		}
+		if e, err := decodeEntry(raw); err == nil && e.kind == kindEvents {
+			event.Decode(e.payload)
+		}
+	})
+}
+
+// Every single flipped bit of a log record is noticed, and records come back whole.
+func TestRecordCodec(t *testing.T) {
+	in := &raft.Log{Index: 9, Term: 2, Type: raft.LogCommand, Data: []byte("data"), Extensions: []byte("more")}
+	var buf bytes.Buffer
+	if err := (recordCodec{}).Encode(in, &buf); err != nil {
+		t.Fatal(err)
+	}
+	raw := buf.Bytes()
+	var out raft.Log
+	if err := (recordCodec{}).Decode(raw, &out); err != nil {
+		t.Fatal(err)
+	}
+	if out.Index != 9 || out.Term != 2 || out.Type != raft.LogCommand || string(out.Data) != "data" || string(out.Extensions) != "more" {
+		t.Errorf("Decode = %+v, want %+v", out, *in)
+	}
+	for bit := range 8 * len(raw) {
+		raw[bit/8] ^= 1 << (bit % 8)
+		if err := (recordCodec{}).Decode(raw, &out); err == nil {
+			t.Fatalf("bit %d flipped: no error", bit)
+		}
+		raw[bit/8] ^= 1 << (bit % 8)
+	}
+}
+
+// The log goes no further than the manifest, and a failed write ends the process.
+func TestGuardedLog(t *testing.T) {
+	inner := raft.NewInmemStore()
+	var durable uint64
+	var stopped error
+	g := &guardedLog{logStore: inner, durable: func() uint64 { return durable }, stop: func(err error) { stopped = err }}
+	for i := uint64(1); i <= 10; i++ {
+		if err := g.StoreLog(&raft.Log{Index: i}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ durable, high, first uint64 }{{0, 8, 1}, {3, 8, 4}, {9, 6, 7}} {
+		durable = c.durable
+		first, _ := g.FirstIndex()
+		if err := g.DeleteRange(first, c.high); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := g.FirstIndex(); got != c.first {
+			t.Errorf("durable %d, DeleteRange(%d, %d): FirstIndex() = %d, want %d", c.durable, first, c.high, got, c.first)
+		}
+	}
+	if stopped != nil {
+		t.Errorf("stopped: %v", stopped)
+	}
+	g.logStore = failingLog{inner}
+	if err := g.StoreLog(&raft.Log{Index: 11}); err == nil || stopped == nil {
+		t.Errorf("StoreLog on a failing disk: error %v, stopped %v, want both", err, stopped)
+	}
+}
+
+type failingLog struct{ *raft.InmemStore }
+
+func (failingLog) StoreLogs([]*raft.Log) error { return errors.New("input/output error") }
