@@ -1,0 +1,437 @@
+package pgwire
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/server/session"
+)
+
+// Sizes of one connection's buffers in bytes. Output beyond flushBytes is sent at once;
+// a buffer beyond keepBytes is not kept for the next message.
+const (
+	inBytes    = 16 << 10
+	flushBytes = 64 << 10
+	keepBytes  = 256 << 10
+)
+
+// watchAfter is how long a statement runs before its client is watched: most end sooner,
+// and cost nothing then.
+const watchAfter = 100 * time.Millisecond
+
+// conn is one client.
+type conn struct {
+	server  *Server
+	nc      net.Conn
+	in      *bufio.Reader
+	body    []byte // of the message being read
+	out     []byte // answers not yet sent
+	outErr  error  // the connection's end
+	session atomic.Pointer[session.Session]
+	s       *session.Session // the same, for the connection's own goroutine
+
+	pid, key uint32
+	drained  atomic.Bool
+
+	skip     bool              // after an error in the extended protocol, until Sync
+	reported map[string]string // ParameterStatus as last sent
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	return &conn{server: s, nc: nc, in: bufio.NewReaderSize(nc, inBytes)}
+}
+
+// drain wakes the connection if it waits for its client.
+func (c *conn) drain() {
+	c.drained.Store(true)
+	c.nc.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // a closed connection needs no waking
+}
+
+func (c *conn) refuse(err error) {
+	c.error(err, "FATAL")
+	c.flush()
+}
+
+func (c *conn) serve(ctx context.Context) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.server.Logger.Error("connection panicked", "remote", c.nc.RemoteAddr(), "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	c.nc.SetDeadline(time.Now().Add(startupTimeout)) //nolint:errcheck // the reads that follow will tell
+	s, err := c.start(ctx)
+	if err != nil {
+		var client *pgerr.Error
+		if errors.As(err, &client) {
+			c.refuse(client)
+		}
+		return
+	}
+	defer s.Close()
+	c.nc.SetDeadline(time.Time{}) //nolint:errcheck // the reads that follow will tell
+	if err := c.loop(); err != nil {
+		var client *pgerr.Error
+		if errors.As(err, &client) {
+			c.refuse(client)
+		}
+	}
+}
+
+// start does everything up to the first ReadyForQuery.
+func (c *conn) start(ctx context.Context) (*session.Session, error) {
+	r, err := c.greet()
+	if err != nil {
+		return nil, err
+	}
+	if c.server.full() {
+		return nil, fatal(pgerr.TooManyConnections, "sorry, too many clients already")
+	}
+	if r.minor > 0 || len(r.unknown) > 0 {
+		c.send(&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: 3 << 16, UnrecognizedOptions: r.unknown})
+	}
+	s, err := c.server.Open(ctx, Login{User: r.user, Database: r.database, Settings: r.settings, Remote: c.nc.RemoteAddr()})
+	if err != nil {
+		return nil, err
+	}
+	c.s = s
+	c.session.Store(s)
+	c.send(&pgproto3.AuthenticationOk{})
+	c.reported = map[string]string{}
+	c.report()
+	c.send(&pgproto3.BackendKeyData{ProcessID: c.pid, SecretKey: []byte{byte(c.key >> 24), byte(c.key >> 16), byte(c.key >> 8), byte(c.key)}})
+	c.notices()
+	c.ready()
+	return s, c.flush()
+}
+
+// loop answers messages until the client goes, or is sent away.
+func (c *conn) loop() error {
+	limit := c.server.MaxMessage
+	if limit == 0 {
+		limit = DefaultMaxMessage
+	}
+	for {
+		if c.in.Buffered() == 0 {
+			if err := c.flush(); err != nil {
+				return err
+			}
+		}
+		if c.drained.Load() && c.s.State() == session.Idle {
+			return session.ErrShutdown
+		}
+		if c.body == nil || cap(c.body) > keepBytes {
+			c.body = make([]byte, 0, 1024)
+		}
+		kind, body, err := readMessage(c.in, c.body, limit)
+		c.body = body
+		if err != nil {
+			if c.drained.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+				return session.ErrShutdown
+			}
+			return err
+		}
+		if kind == 'X' {
+			return nil
+		}
+		if err := c.message(kind, body); err != nil {
+			return err
+		}
+		if c.outErr != nil {
+			return c.outErr
+		}
+	}
+}
+
+// message acts on one message. The error ends the connection.
+func (c *conn) message(kind byte, body []byte) error {
+	if c.skip && kind != 'S' {
+		return nil
+	}
+	switch kind {
+	case 'Q':
+		var m pgproto3.Query
+		if err := m.Decode(body); err != nil {
+			return malformed(err)
+		}
+		c.simple(m.String)
+	case 'P':
+		var m pgproto3.Parse
+		if err := m.Decode(body); err != nil {
+			return malformed(err)
+		}
+		c.extended(c.parse(&m))
+	case 'B':
+		var m pgproto3.Bind
+		if err := m.Decode(body); err != nil {
+			return malformed(err)
+		}
+		c.extended(c.bind(&m))
+	case 'D':
+		var m pgproto3.Describe
+		if err := m.Decode(body); err != nil {
+			return malformed(err)
+		}
+		c.extended(c.describe(&m))
+	case 'E':
+		var m pgproto3.Execute
+		if err := m.Decode(body); err != nil {
+			return malformed(err)
+		}
+		c.extended(c.execute(&m))
+	case 'C':
+		var m pgproto3.Close
+		if err := m.Decode(body); err != nil {
+			return malformed(err)
+		}
+		if m.ObjectType == 'S' {
+			c.s.CloseStatement(m.Name)
+		} else {
+			c.s.ClosePortal(m.Name)
+		}
+		c.send(&pgproto3.CloseComplete{})
+	case 'H':
+		return c.flush()
+	case 'S':
+		c.skip = false
+		c.s.Sync()
+		c.ready()
+		return c.flush()
+	case 'F':
+		c.fail(pgerr.Unsupported("the function call protocol"))
+		c.ready()
+	case 'd', 'c', 'f':
+		// What is left of a COPY that was refused: PostgreSQL ignores it as well.
+	default: // 'p': nobody was asked for a password
+		return fatal(pgerr.ProtocolViolation, "invalid frontend message type %d", kind)
+	}
+	return nil
+}
+
+func malformed(err error) error {
+	return fatal(pgerr.ProtocolViolation, "invalid message format").WithDetail("%s", err.Error())
+}
+
+// extended notes that a message of the extended protocol failed.
+func (c *conn) extended(err error) {
+	if err != nil {
+		c.skip = true
+		c.fail(err)
+	}
+}
+
+// fail tells the session and the client of an error.
+func (c *conn) fail(err error) {
+	c.s.Fail(err)
+	c.notices()
+	c.error(err, "")
+	if pgerr.Code(err) == pgerr.Internal {
+		c.server.Logger.Error("statement ended with an internal error", "error", err)
+	}
+}
+
+// simple is a Query message: any number of statements, which are one transaction unless
+// they say otherwise.
+func (c *conn) simple(text string) {
+	defer c.ready()
+	c.s.ClosePortal("")
+	c.s.CloseStatement("")
+	stmts, err := c.s.Parse(text)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	if len(stmts) == 0 {
+		c.send(&pgproto3.EmptyQueryResponse{})
+	}
+	for _, stmt := range stmts {
+		p := c.s.Open(stmt.Stmt, text)
+		err := c.run(p, func() error {
+			if p.Schema != nil {
+				c.rowDescription(p)
+			}
+			_, err := c.rows(p, 0)
+			return err
+		})
+		p.Close()
+		if c.outErr != nil {
+			return
+		}
+		if err != nil {
+			c.fail(err)
+			return
+		}
+	}
+	c.s.Sync()
+}
+
+// run runs a portal while the client is watched.
+func (c *conn) run(p *session.Portal, body func() error) error {
+	stop := c.watch()
+	defer stop()
+	return p.Run(body)
+}
+
+// rows sends the rows of a portal, at most limit if it is not 0, and then how it stands.
+func (c *conn) rows(p *session.Portal, limit int) (suspended bool, err error) {
+	enc, err := newEncoder(c.s, p)
+	if err != nil {
+		return false, err
+	}
+	n := 0
+	for {
+		left := 0
+		if limit > 0 {
+			if left = limit - n; left == 0 {
+				c.send(&pgproto3.PortalSuspended{})
+				return true, nil
+			}
+		}
+		b, lo, hi, err := p.Take(left)
+		if err != nil {
+			return false, err
+		}
+		if b == nil {
+			break
+		}
+		for ; lo < hi; lo++ {
+			row := lo
+			if b.Sel != nil {
+				row = int(b.Sel[lo])
+			}
+			c.out = enc.appendRow(c.out, b, row)
+			n++
+			if len(c.out) >= flushBytes {
+				if err := c.flush(); err != nil {
+					return false, err
+				}
+			}
+		}
+	}
+	c.notices()
+	c.send(&pgproto3.CommandComplete{CommandTag: []byte(p.Tag(n))})
+	return false, nil
+}
+
+// watch cancels the running statement when the client has gone. While it watches, it
+// owns the input. The caller calls what it returns when the statement pauses or ends.
+func (c *conn) watch() (stop func()) {
+	done := make(chan struct{})
+	timer := time.AfterFunc(watchAfter, func() {
+		defer close(done)
+		for {
+			n := c.in.Buffered()
+			if n == c.in.Size() {
+				return // the client is ahead of us, so it is there
+			}
+			_, err := c.in.Peek(n + 1)
+			if err != nil {
+				if !errors.Is(err, os.ErrDeadlineExceeded) {
+					c.s.Cancel(session.ErrGone)
+				}
+				return
+			}
+		}
+	})
+	return func() {
+		if timer.Stop() {
+			return
+		}
+		c.nc.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // a closed connection wakes the reader as well
+		<-done
+		c.nc.SetReadDeadline(time.Time{}) //nolint:errcheck // the next read will tell
+		// drain may have set its deadline just before that; loop asks drained again.
+	}
+}
+
+// ready ends an answer.
+func (c *conn) ready() {
+	c.report()
+	c.send(&pgproto3.ReadyForQuery{TxStatus: c.s.State()})
+}
+
+// report sends the settings that the client is told of and that have changed.
+func (c *conn) report() {
+	for _, v := range c.s.Settings.Reported() {
+		if old, ok := c.reported[v.Name]; !ok || old != v.Value {
+			c.reported[v.Name] = v.Value
+			c.send(&pgproto3.ParameterStatus{Name: v.Name, Value: v.Value})
+		}
+	}
+}
+
+// severities from the least to the most important, as client_min_messages counts them.
+var severities = []string{"debug5", "debug4", "debug3", "debug2", "debug1", "log", "notice", "warning", "error"}
+
+func (c *conn) notices() {
+	list := c.s.Notices()
+	if len(list) == 0 {
+		return
+	}
+	least, _ := c.s.Settings.Get("client_min_messages")
+	for _, n := range list {
+		rank := slices.Index(severities, map[string]string{"WARNING": "warning"}[n.Severity])
+		if rank < 0 {
+			rank = slices.Index(severities, "notice")
+		}
+		if rank < slices.Index(severities, least) {
+			continue
+		}
+		c.send(&pgproto3.NoticeResponse{Severity: n.Severity, SeverityUnlocalized: n.Severity, Code: n.Code,
+			Message: n.Message, Detail: n.Detail, Hint: n.Hint, Position: int32(n.Position)})
+	}
+}
+
+func (c *conn) error(err error, severity string) {
+	e := pgerr.From(err)
+	if severity == "" {
+		severity = e.Severity
+	}
+	if severity == "" {
+		severity = "ERROR"
+	}
+	c.send(&pgproto3.ErrorResponse{Severity: severity, SeverityUnlocalized: severity, Code: e.Code,
+		Message: e.Message, Detail: e.Detail, Hint: e.Hint, Position: int32(e.Position)})
+}
+
+// send adds a message to the answer.
+func (c *conn) send(m pgproto3.BackendMessage) {
+	out, err := m.Encode(c.out)
+	if err != nil { // longer than the protocol can say
+		c.outErr = err
+		return
+	}
+	c.out = out
+}
+
+// flush sends the answer so far.
+func (c *conn) flush() error {
+	if c.outErr != nil {
+		return c.outErr
+	}
+	if len(c.out) == 0 {
+		return nil
+	}
+	_, err := c.nc.Write(c.out)
+	if cap(c.out) > keepBytes {
+		c.out = nil
+	}
+	c.out = c.out[:0]
+	if err != nil {
+		c.outErr = err
+		if errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) {
+			c.outErr = io.EOF
+		}
+	}
+	return c.outErr
+}

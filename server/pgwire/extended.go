@@ -1,0 +1,154 @@
+package pgwire
+
+import (
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/server/session"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+func (c *conn) parse(m *pgproto3.Parse) error {
+	types := make([]vec.Type, len(m.ParameterOIDs))
+	for i, oid := range m.ParameterOIDs {
+		if oid == 0 {
+			continue // inferred
+		}
+		t, ok := typeOf(oid)
+		if !ok {
+			return pgerr.New(pgerr.UndefinedObject, "type with OID %d does not exist", oid)
+		}
+		types[i] = t
+	}
+	if m.Name == "" {
+		c.s.CloseStatement("")
+	}
+	if _, err := c.s.Prepare(m.Name, m.Query, types); err != nil {
+		return err
+	}
+	c.send(&pgproto3.ParseComplete{})
+	return nil
+}
+
+func (c *conn) bind(m *pgproto3.Bind) error {
+	p, err := c.s.Statement(m.PreparedStatement)
+	if err != nil {
+		return err
+	}
+	if len(m.Parameters) != len(p.Params) {
+		return pgerr.New(pgerr.ProtocolViolation, "bind message supplies %d parameters, but prepared statement %q requires %d",
+			len(m.Parameters), p.Name, len(p.Params))
+	}
+	if n := len(m.ParameterFormatCodes); n > 1 && n != len(m.Parameters) {
+		return pgerr.New(pgerr.ProtocolViolation, "bind message has %d parameter formats but %d parameters", n, len(m.Parameters))
+	}
+	ctx := c.s.Context()
+	params := make([]*vec.Vector, len(m.Parameters))
+	for i, value := range m.Parameters {
+		format, err := formatOf(m.ParameterFormatCodes, i)
+		if err != nil {
+			return err
+		}
+		switch {
+		case value == nil:
+			params[i] = vec.NullConst(p.Params[i])
+		case format == 1:
+			params[i], err = readBinary(ctx, p.Params[i], value)
+		default:
+			params[i], err = session.ParseValue(ctx, p.Params[i], value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	portal, err := c.s.Bind(m.DestinationPortal, p, params)
+	if err != nil {
+		return err
+	}
+	portal.Formats = append([]int16(nil), m.ResultFormatCodes...)
+	if n := len(portal.Formats); n > 1 && n != len(p.Schema) {
+		c.s.ClosePortal(m.DestinationPortal)
+		return pgerr.New(pgerr.ProtocolViolation, "bind message has %d result formats but query has %d columns", n, len(p.Schema))
+	}
+	c.send(&pgproto3.BindComplete{})
+	return nil
+}
+
+func (c *conn) describe(m *pgproto3.Describe) error {
+	if m.ObjectType == 'P' {
+		p, err := c.s.Portal(m.Name)
+		if err != nil {
+			return err
+		}
+		if p.Schema == nil {
+			c.send(&pgproto3.NoData{})
+			return nil
+		}
+		c.rowDescription(p)
+		return nil
+	}
+	p, err := c.s.Statement(m.Name)
+	if err != nil {
+		return err
+	}
+	oids := make([]uint32, len(p.Params))
+	for i, t := range p.Params {
+		oids[i] = t.OID()
+	}
+	c.send(&pgproto3.ParameterDescription{ParameterOIDs: oids})
+	if p.Schema == nil {
+		c.send(&pgproto3.NoData{})
+		return nil
+	}
+	c.send(describeRows(p.Schema, nil))
+	return nil
+}
+
+func (c *conn) execute(m *pgproto3.Execute) error {
+	p, err := c.s.Portal(m.Portal)
+	if err != nil {
+		return err
+	}
+	if p.Empty() {
+		c.send(&pgproto3.EmptyQueryResponse{})
+		return nil
+	}
+	return c.run(p, func() error {
+		_, err := c.rows(p, int(min(m.MaxRows, 1<<31-1)))
+		return err
+	})
+}
+
+func (c *conn) rowDescription(p *session.Portal) { c.send(describeRows(p.Schema, p.Formats)) }
+
+func describeRows(schema vec.Schema, formats []int16) *pgproto3.RowDescription {
+	m := &pgproto3.RowDescription{Fields: make([]pgproto3.FieldDescription, len(schema))}
+	for i, f := range schema {
+		t := f.Type
+		if t.Kind == vec.Unknown {
+			t.Kind = vec.Text
+		}
+		format, _ := formatOf(formats, i) // Bind and newEncoder have checked it
+		m.Fields[i] = pgproto3.FieldDescription{Name: []byte(f.Name), DataTypeOID: t.OID(), DataTypeSize: t.Size(),
+			TypeModifier: -1, Format: format}
+		if t.Mod > 0 {
+			m.Fields[i].TypeModifier = t.Mod
+		}
+	}
+	return m
+}
+
+// formatOf is the format of value i: none means text, one code is for all.
+func formatOf(codes []int16, i int) (int16, error) {
+	var code int16
+	switch {
+	case len(codes) == 1:
+		code = codes[0]
+	case i < len(codes):
+		code = codes[i]
+	}
+	if code != 0 && code != 1 {
+		return 0, pgerr.New(pgerr.InvalidParameterValue, "unsupported format code: %d", code)
+	}
+	return code, nil
+}

@@ -1,0 +1,141 @@
+package pgwire
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/binary"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prickledb/prickle/server/session"
+)
+
+// DefaultMaxMessage is the length limit of a client's message in bytes.
+const DefaultMaxMessage = 64 << 20
+
+// startupTimeout is how long a client may take to say who it is.
+const startupTimeout = 60 * time.Second
+
+// Login says what a client may open. The error, a *pgerr.Error, refuses it.
+type Login struct {
+	User, Database string
+	Settings       map[string]string
+	Remote         net.Addr
+}
+
+// Server serves PostgreSQL clients. Its fields are set before the first connection.
+type Server struct {
+	// Open makes the session of a client. ctx ends with the connection.
+	Open       func(ctx context.Context, l Login) (*session.Session, error)
+	Logger     *slog.Logger
+	MaxMessage int // bytes; 0 means DefaultMaxMessage
+	MaxConns   int // 0 means no limit
+
+	Connections atomic.Int64 // open now
+	Accepted    atomic.Int64 // ever
+
+	mu       sync.Mutex
+	conns    map[uint32]*conn
+	lastPID  uint32
+	draining bool
+}
+
+// Serve serves one connection to its end, and closes it. When ctx ends, so does what the
+// client runs.
+func (s *Server) Serve(ctx context.Context, nc net.Conn) {
+	s.Connections.Add(1)
+	s.Accepted.Add(1)
+	defer s.Connections.Add(-1)
+	c := newConn(s, nc)
+	if !s.add(c) {
+		c.refuse(session.ErrShutdown)
+		nc.Close() //nolint:errcheck // nothing is lost with it
+		return
+	}
+	defer s.remove(c)
+	defer nc.Close() //nolint:errcheck // both sides know by now that it is over
+	// A write to a client that does not read ends only with the connection.
+	stop := context.AfterFunc(ctx, func() { nc.Close() }) //nolint:errcheck // as above
+	defer stop()
+	c.serve(ctx)
+}
+
+// Drain tells idle clients that the server stops; those with a running statement hear it
+// at its end.
+func (s *Server) Drain() {
+	s.mu.Lock()
+	s.draining = true
+	conns := make([]*conn, 0, len(s.conns))
+	for _, c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.drain()
+	}
+}
+
+// CancelAll ends all running statements with cause.
+func (s *Server) CancelAll(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		if sess := c.session.Load(); sess != nil {
+			sess.Cancel(cause)
+		}
+	}
+}
+
+func (s *Server) add(c *conn) bool {
+	var key [4]byte
+	rand.Read(key[:]) //nolint:errcheck // it never fails
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return false
+	}
+	if s.conns == nil {
+		s.conns = map[uint32]*conn{}
+	}
+	for {
+		// JDBC and others read the pid as a signed number.
+		s.lastPID = s.lastPID%(1<<31-1) + 1
+		if s.conns[s.lastPID] == nil {
+			break
+		}
+	}
+	c.pid, c.key = s.lastPID, binary.BigEndian.Uint32(key[:])
+	s.conns[c.pid] = c
+	return true
+}
+
+func (s *Server) remove(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c.pid)
+	s.mu.Unlock()
+}
+
+func (s *Server) full() bool {
+	return s.MaxConns > 0 && s.Connections.Load() > int64(s.MaxConns)
+}
+
+// cancel ends what the connection with this pid and key runs.
+func (s *Server) cancel(pid uint32, key []byte) {
+	s.mu.Lock()
+	c := s.conns[pid]
+	s.mu.Unlock()
+	if c == nil {
+		return
+	}
+	want := binary.BigEndian.AppendUint32(nil, c.key)
+	if subtle.ConstantTimeCompare(key, want) != 1 {
+		return
+	}
+	if sess := c.session.Load(); sess != nil {
+		sess.Cancel(session.ErrCancel)
+	}
+}

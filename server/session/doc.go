@@ -1,0 +1,8 @@
+// Package session is what one client remembers between statements: settings, the
+// transaction, prepared statements and portals. The PostgreSQL protocol and the HTTP
+// API both run their statements through it, so that a statement means the same to both.
+//
+// A Session serves one client and is used by one goroutine at a time; only Cancel may be
+// called from elsewhere. A Portal is a statement on its way: a paused stream of batches
+// that is read as far as the client wants.
+package session

@@ -1,0 +1,243 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Portal is one execution of a statement: a stream that gives rows as far as asked and
+// waits where it was left. Nothing is buffered but the batch at which it stands.
+type Portal struct {
+	Name   string
+	Schema vec.Schema // nil when the statement gives no rows
+	// Formats are the result formats of the PostgreSQL protocol, kept for it.
+	Formats []int16
+
+	session  *Session
+	prepared *Prepared
+	stmt     ast.Stmt
+	text     string
+	params   []*vec.Vector
+
+	ctx      context.Context // ends when the portal is closed or cancelled
+	cancel   context.CancelCauseFunc
+	started  bool
+	closed   bool
+	rows     Rows
+	pin      Pin // to release; nil when it is the transaction's
+	batch    *vec.Batch
+	pos      int // next live row of batch
+	done     bool
+	tag      string // of a command
+	progress *Progress
+	counted  bool // progress is in the counters
+}
+
+// Bind makes a portal of a prepared statement and its parameter values. The portal ""
+// replaces the one before it.
+func (s *Session) Bind(name string, p *Prepared, params []*vec.Vector) (*Portal, error) {
+	if p.Stmt != nil {
+		if err := s.admit(p.Stmt); err != nil {
+			return nil, err
+		}
+	}
+	if len(params) != len(p.Params) {
+		return nil, pgerr.New(pgerr.ProtocolViolation,
+			"bind message supplies %d parameters, but prepared statement %q requires %d", len(params), p.Name, len(p.Params))
+	}
+	if old := s.portals[name]; old != nil {
+		if name != "" {
+			return nil, pgerr.New("42P03", "cursor %q already exists", name)
+		}
+		old.Close()
+	}
+	if len(s.portals) >= maxPortals {
+		return nil, pgerr.New(pgerr.ConfigurationLimit, "more than %d open portals", maxPortals)
+	}
+	portal := s.portal(p, params)
+	portal.Name = name
+	s.portals[name] = portal
+	return portal, nil
+}
+
+func (s *Session) portal(p *Prepared, params []*vec.Vector) *Portal {
+	portal := &Portal{session: s, prepared: p, Schema: p.Schema, stmt: p.Stmt, text: p.Text, params: params}
+	portal.ctx, portal.cancel = context.WithCancelCause(s.ctx)
+	return portal
+}
+
+// Open makes an unnamed portal of one statement of a text, outside the reach of Bind. The
+// caller closes it. Its Schema is known once it runs.
+func (s *Session) Open(stmt ast.Stmt, text string) *Portal {
+	return s.portal(&Prepared{Text: text, Stmt: stmt}, nil)
+}
+
+// Portal finds a portal.
+func (s *Session) Portal(name string) (*Portal, error) {
+	if p := s.portals[name]; p != nil {
+		return p, nil
+	}
+	return nil, pgerr.New(pgerr.UndefinedCursor, "portal %q does not exist", name)
+}
+
+// ClosePortal closes a portal; an unknown name is fine.
+func (s *Session) ClosePortal(name string) {
+	if p := s.portals[name]; p != nil {
+		p.Close()
+		delete(s.portals, name)
+	}
+}
+
+// Empty says whether the portal's statement is the empty text.
+func (p *Portal) Empty() bool { return p.stmt == nil }
+
+// Run calls body while the portal counts as the running statement of the session: what
+// body does can be cancelled and runs under the timeout. Errors come out in the words
+// that the client is to see.
+func (p *Portal) Run(body func() error) (err error) {
+	leave := p.session.enter(p.cancel)
+	defer leave()
+	defer func() {
+		// A mistake of ours in one statement must not end the others.
+		if r := recover(); r != nil {
+			p.session.config.Logger.Error("statement panicked", "panic", r, "statement", p.text, "stack", string(debug.Stack()))
+			err = fmt.Errorf("internal error: %v", r)
+		}
+		err = explain(p.ctx, err)
+	}()
+	if p.closed {
+		return pgerr.New(pgerr.UndefinedCursor, "portal %q does not exist", p.Name)
+	}
+	if !p.started {
+		if err := p.session.admit(p.stmt); err != nil {
+			return err
+		}
+		if err := p.start(); err != nil {
+			return err
+		}
+	}
+	return body()
+}
+
+// start runs a command, or begins to run a query.
+func (p *Portal) start() error {
+	p.started = true
+	s := p.session
+	s.config.Counters.Statements.Add(1)
+	if e, ok := p.stmt.(*ast.Execute); ok {
+		return p.startExecute(e)
+	}
+	if isCommand(p.stmt) {
+		batch, schema, tag, err := s.command(p.stmt, p.text)
+		if err != nil {
+			return err
+		}
+		p.batch, p.tag, p.Schema, p.done = batch, tag, schema, batch == nil
+		return nil
+	}
+	return p.query(p.stmt, p.text, p.prepared, p.params)
+}
+
+func (p *Portal) query(stmt ast.Stmt, text string, prepared *Prepared, params []*vec.Vector) error {
+	s := p.session
+	scope := s.scope(params)
+	p.progress = scope.Progress
+	c, err := s.config.Engine.Compile(scope, stmt, text, prepared.Params)
+	if err != nil {
+		return err
+	}
+	if prepared.Schema != nil && !same(prepared.Schema, c.Schema) {
+		return pgerr.New(pgerr.FeatureNotSupported, "cached plan must not change result type")
+	}
+	p.Schema = c.Schema
+	pin, own, err := s.snapshot()
+	if err != nil {
+		return err
+	}
+	if own {
+		p.pin = pin
+	}
+	p.rows, err = s.config.Engine.Run(p.ctx, scope, c, pin)
+	return err
+}
+
+// Take gives the next rows, at most limit of them if limit is not 0: the live rows lo to
+// hi of a batch, which is valid until the next call. A nil batch is the end. It is called
+// inside Run.
+func (p *Portal) Take(limit int) (b *vec.Batch, lo, hi int, err error) {
+	for p.batch == nil || p.pos >= p.batch.Live() {
+		if p.done || p.rows == nil {
+			p.done = true
+			return nil, 0, 0, nil
+		}
+		// A cancelled operator may still have a batch; its client waits for the end.
+		if err := context.Cause(p.ctx); err != nil {
+			return nil, 0, 0, err
+		}
+		p.batch, err = p.rows.Next(p.ctx)
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		p.pos = 0
+		if p.batch == nil {
+			p.finish()
+			return nil, 0, 0, nil
+		}
+	}
+	lo, hi = p.pos, p.batch.Live()
+	if limit > 0 && hi-lo > limit {
+		hi = lo + limit
+	}
+	p.pos = hi
+	p.session.config.Counters.Rows.Add(int64(hi - lo))
+	return p.batch, lo, hi, nil
+}
+
+// Tag is the CommandComplete tag after an execution that gave n rows.
+func (p *Portal) Tag(n int) string {
+	if p.tag != "" {
+		return p.tag
+	}
+	if _, ok := p.stmt.(*ast.Explain); ok {
+		return "EXPLAIN"
+	}
+	return "SELECT " + strconv.Itoa(n)
+}
+
+// Progress is what the portal has read so far, nil for a command.
+func (p *Portal) Progress() *Progress { return p.progress }
+
+// finish gives back what the portal reads from.
+func (p *Portal) finish() {
+	p.done = true
+	p.batch = nil
+	if p.rows != nil {
+		_ = p.rows.Close() // the rows that were wanted have arrived, or an error is on its way
+		p.rows = nil
+	}
+	if p.pin != nil {
+		p.pin.Release()
+		p.pin = nil
+	}
+	if p.progress != nil && !p.counted {
+		p.counted = true
+		p.session.config.Counters.RowsRead.Add(p.progress.Rows.Load())
+		p.session.config.Counters.BytesRead.Add(p.progress.Bytes.Load())
+	}
+}
+
+// Close ends the portal, wherever it stands. It may be called again.
+func (p *Portal) Close() {
+	if p.closed {
+		return
+	}
+	p.closed = true
+	p.cancel(context.Canceled)
+	p.finish()
+}

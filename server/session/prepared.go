@@ -1,0 +1,104 @@
+package session
+
+import (
+	"strings"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Prepared is a statement under a name. It keeps no plan: a plan holds constants, such
+// as the instant that now() is, so each execution compiles again. That takes
+// microseconds.
+type Prepared struct {
+	Name   string
+	Text   string   // the whole text that Stmt was parsed from: positions count in it
+	Stmt   ast.Stmt // nil for an empty text
+	Params []vec.Type
+	Schema vec.Schema // nil when the statement gives no rows
+}
+
+// Prepare makes a prepared statement of a text with exactly one statement, or none.
+func (s *Session) Prepare(name, text string, types []vec.Type) (*Prepared, error) {
+	if name != "" && s.statements[name] != nil {
+		return nil, pgerr.New("42P05", "prepared statement %q already exists", name)
+	}
+	if len(s.statements) >= maxStatements {
+		return nil, pgerr.New(pgerr.ConfigurationLimit, "more than %d prepared statements", maxStatements).
+			WithHint("Close the ones that are no longer needed, for example with DEALLOCATE ALL.")
+	}
+	stmts, err := s.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(stmts) > 1 {
+		return nil, pgerr.New(pgerr.SyntaxError, "cannot insert multiple commands into a prepared statement")
+	}
+	p := &Prepared{Name: name, Text: text, Params: types}
+	if len(stmts) == 1 {
+		if p, err = s.describe(stmts[0].Stmt, text, types); err != nil {
+			return nil, err
+		}
+		p.Name = name
+	}
+	s.statements[name] = p
+	return p, nil
+}
+
+// describe finds the parameter types and the columns of a statement.
+func (s *Session) describe(stmt ast.Stmt, text string, types []vec.Type) (*Prepared, error) {
+	if err := s.admit(stmt); err != nil {
+		return nil, err
+	}
+	p := &Prepared{Text: text, Stmt: stmt, Params: types}
+	if isCommand(stmt) {
+		var err error
+		p.Schema, err = s.commandSchema(stmt)
+		return p, err
+	}
+	c, err := s.config.Engine.Compile(s.scope(nil), stmt, text, types)
+	if err != nil {
+		return nil, err
+	}
+	p.Schema = c.Schema
+	p.Params = make([]vec.Type, max(len(c.Params), len(types)))
+	if len(p.Params) > maxParams {
+		return nil, pgerr.New(pgerr.ProgramLimitExceeded, "more than %d parameters", maxParams)
+	}
+	copy(p.Params, types)
+	copy(p.Params, c.Params)
+	for i, t := range p.Params {
+		if t.Kind == vec.Unknown { // nothing in the statement says more, and text reads all
+			p.Params[i] = vec.T(vec.Text)
+		}
+	}
+	return p, nil
+}
+
+// Statement finds a prepared statement.
+func (s *Session) Statement(name string) (*Prepared, error) {
+	if p := s.statements[name]; p != nil {
+		return p, nil
+	}
+	if name == "" {
+		return nil, pgerr.New(pgerr.UndefinedStatement, "unnamed prepared statement does not exist")
+	}
+	return nil, pgerr.New(pgerr.UndefinedStatement, "prepared statement %q does not exist", name)
+}
+
+// CloseStatement forgets a prepared statement; an unknown name is fine.
+func (s *Session) CloseStatement(name string) { delete(s.statements, name) }
+
+// same says whether two schemas look the same to a client.
+func same(a, b vec.Schema) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Type.OID() != b[i].Type.OID() || !strings.EqualFold(a[i].Name, b[i].Name) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,359 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/sql"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/sql/parse"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// The states of a session, as ReadyForQuery sends them.
+const (
+	Idle    = 'I'
+	InBlock = 'T'
+	Failed  = 'E'
+)
+
+// Limits on what one session may keep: a client that forgets to close its statements
+// meets an error before the server meets its memory's end.
+const (
+	maxStatements = 10_000
+	maxPortals    = 1_000
+	maxParams     = 65_535
+	maxNotices    = 100
+)
+
+// ErrShutdown is what statements end with when the server stops.
+var ErrShutdown = &pgerr.Error{Severity: "FATAL", Code: pgerr.AdminShutdown,
+	Message: "terminating connection due to administrator command"}
+
+// ErrCancel is what a statement ends with when its client cancels it.
+var ErrCancel = pgerr.New(pgerr.QueryCanceled, "canceling statement due to user request")
+
+// ErrGone is what a statement ends with when its client has vanished.
+var ErrGone = pgerr.New(pgerr.ConnectionFailure, "connection to client lost")
+
+var errTimeout = pgerr.New(pgerr.QueryCanceled, "canceling statement due to statement timeout").
+	WithHint("Narrow the time range, or raise statement_timeout.")
+
+// Counters are what all sessions of a server did.
+type Counters struct {
+	Sessions   atomic.Int64 // open now
+	Running    atomic.Int64 // statements running now
+	Statements atomic.Int64 // statements run, failed ones included
+	Errors     atomic.Int64
+	Canceled   atomic.Int64
+	Rows       atomic.Int64 // rows given to clients
+	RowsRead   atomic.Int64
+	BytesRead  atomic.Int64
+	Nanos      atomic.Int64 // time spent running
+}
+
+// Config is what a session is made of.
+type Config struct {
+	Engine   Engine
+	Counters *Counters // or nil
+	Project  uint32
+	Database string
+	User     string
+	// Start is what settings begin with: what the client asked for, and the project's
+	// TimeZone.
+	Start map[string]string
+	Now      func() time.Time // nil: the clock
+	Logger   *slog.Logger     // nil: the default one
+	// Limit ends statements that run longer; 0 means none. statement_timeout may only
+	// shorten it.
+	Limit time.Duration
+}
+
+// Session is one client's state.
+type Session struct {
+	config   Config
+	ctx      context.Context // of the connection: paused portals live as long as it
+	close    context.CancelCauseFunc
+	Settings *sql.Settings
+	notices  []*pgerr.Error
+	zone     string // that location was found for
+	location *time.Location
+
+	statements map[string]*Prepared
+	portals    map[string]*Portal
+
+	// The transaction. block is set between BEGIN and its end; started as soon as a
+	// statement runs, so also for the implicit transaction of a statement, of a Query
+	// with several, or of everything up to Sync.
+	block, failed, started bool
+	queried                bool // a statement of the transaction has taken a snapshot
+	now                    time.Time // when it began
+	pin                    Pin // REPEATABLE READ: the snapshot of all its statements
+
+	mu      sync.Mutex
+	running context.CancelCauseFunc // ends the statement that runs now; nil when none does
+}
+
+// ServerVersion is what clients choose their catalog queries by, and who we are.
+const ServerVersion = "15.0 (prickle 0.1.0)"
+
+// New makes a session. ctx is the connection: when it ends, so does what the session
+// runs. It fails if a setting in config.Start is unknown or has a wrong value.
+func New(ctx context.Context, config Config) (*Session, error) {
+	settings, err := sql.NewSettings(config.Start)
+	if err != nil {
+		return nil, err
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Logger == nil {
+		config.Logger = slog.Default()
+	}
+	if config.Counters == nil {
+		config.Counters = &Counters{}
+	}
+	s := &Session{config: config, Settings: settings, statements: map[string]*Prepared{}, portals: map[string]*Portal{}}
+	s.ctx, s.close = context.WithCancelCause(ctx)
+	config.Counters.Sessions.Add(1)
+	return s, nil
+}
+
+// Close ends the session and everything that it still reads.
+func (s *Session) Close() {
+	s.close(ErrGone)
+	s.endTransaction(false)
+	s.config.Counters.Sessions.Add(-1)
+}
+
+// State is Idle, InBlock or Failed.
+func (s *Session) State() byte {
+	switch {
+	case s.failed:
+		return Failed
+	case s.block:
+		return InBlock
+	}
+	return Idle
+}
+
+// Cancel ends the statement that runs now, with cause; without one it does nothing. It
+// may be called from any goroutine.
+func (s *Session) Cancel(cause error) {
+	s.mu.Lock()
+	cancel := s.running
+	s.mu.Unlock()
+	if cancel != nil {
+		cancel(cause)
+	}
+}
+
+// Notices gives the notices since the last call.
+func (s *Session) Notices() []*pgerr.Error {
+	n := s.notices
+	s.notices = nil
+	return n
+}
+
+func (s *Session) notice(n *pgerr.Error) {
+	if n.Severity == "ERROR" {
+		n.Severity = "NOTICE"
+	}
+	if len(s.notices) < maxNotices {
+		s.notices = append(s.notices, n)
+	}
+}
+
+// Parse splits a text into its statements.
+func (s *Session) Parse(text string) ([]parse.Statement, error) {
+	result, err := parse.Text(text)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range result.Notices {
+		s.notice(n)
+	}
+	return result.Statements, nil
+}
+
+// admit refuses everything but the end of a failed transaction, and begins a transaction
+// if none is there.
+func (s *Session) admit(stmt ast.Stmt) error {
+	if s.failed {
+		switch stmt.(type) {
+		case *ast.Commit, *ast.Rollback, *ast.RollbackTo:
+		default:
+			return pgerr.New(pgerr.InFailedTransaction,
+				"current transaction is aborted, commands ignored until end of transaction block")
+		}
+	}
+	s.begin()
+	return nil
+}
+
+func (s *Session) begin() {
+	if s.started {
+		return
+	}
+	s.started = true
+	s.now = s.config.Now()
+	s.Settings.Begin(ast.TransactionModes{})
+}
+
+// Fail notes that a statement failed: a block is then aborted, and an implicit
+// transaction undone.
+func (s *Session) Fail(err error) {
+	s.config.Counters.Errors.Add(1)
+	if pgerr.Code(err) == pgerr.QueryCanceled {
+		s.config.Counters.Canceled.Add(1)
+	}
+	if s.block {
+		s.failed = true
+		s.closePortals()
+		return
+	}
+	s.endTransaction(false)
+}
+
+// Sync ends the implicit transaction, if there is one.
+func (s *Session) Sync() {
+	if !s.block {
+		s.endTransaction(true)
+	}
+}
+
+// endTransaction closes what lives as long as the transaction, and keeps its settings or
+// undoes them.
+func (s *Session) endTransaction(commit bool) {
+	s.closePortals()
+	if s.pin != nil {
+		s.pin.Release()
+		s.pin = nil
+	}
+	if s.started {
+		if commit {
+			s.Settings.Commit()
+		} else {
+			s.Settings.Rollback()
+		}
+	}
+	s.block, s.failed, s.started, s.queried = false, false, false, false
+}
+
+func (s *Session) closePortals() {
+	for _, p := range s.portals {
+		p.Close()
+	}
+	clear(s.portals)
+}
+
+// scope is what a statement that begins now sees.
+func (s *Session) scope(params []*vec.Vector) *Scope {
+	ctx := s.context()
+	ctx.Params = params
+	return &Scope{
+		Project: s.config.Project, Database: s.config.Database, User: s.config.User,
+		Settings: s.Settings, Expr: ctx, Progress: &Progress{},
+	}
+}
+
+func (s *Session) context() *expr.Context {
+	now := s.now
+	if !s.started {
+		now = s.config.Now()
+	}
+	return &expr.Context{
+		Now: now.UnixMicro(), Statement: s.config.Now().UnixMicro(), Location: s.Location(),
+		Database: s.config.Database, User: s.config.User, Setting: s.Settings.Get,
+	}
+}
+
+// Location is the session's time zone. Finding one by name reads a file, so it is kept.
+func (s *Session) Location() *time.Location {
+	if name := s.value("TimeZone"); s.location == nil || s.zone != name {
+		s.zone, s.location = name, s.Settings.Location()
+	}
+	return s.location
+}
+
+// value is a setting that is certain to exist.
+func (s *Session) value(name string) string {
+	v, _ := s.Settings.Get(name)
+	return v
+}
+
+// Context is for reading and printing values as the session's settings want them.
+func (s *Session) Context() *expr.Context { return s.context() }
+
+// snapshot gives the read point of a statement, and whether the statement must release it.
+func (s *Session) snapshot() (pin Pin, own bool, err error) {
+	s.queried = true
+	switch s.value("transaction_isolation") {
+	case "repeatable read", "serializable":
+		if !s.block {
+			break
+		}
+		if s.pin == nil {
+			if s.pin, err = s.config.Engine.Pin(s.config.Project); err != nil {
+				return nil, false, err
+			}
+		}
+		return s.pin, false, nil
+	}
+	pin, err = s.config.Engine.Pin(s.config.Project)
+	return pin, true, err
+}
+
+// enter registers the cancel function of a statement that begins to run, and arms its
+// timeout. The caller calls what it returns when the statement pauses or ends.
+func (s *Session) enter(cancel context.CancelCauseFunc) (leave func()) {
+	limit := s.Settings.Duration("statement_timeout")
+	if s.config.Limit > 0 && (limit == 0 || limit > s.config.Limit) {
+		limit = s.config.Limit
+	}
+	var timer *time.Timer
+	if limit > 0 {
+		timer = time.AfterFunc(limit, func() { cancel(errTimeout) })
+	}
+	s.mu.Lock()
+	s.running = cancel
+	s.mu.Unlock()
+	began := time.Now()
+	s.config.Counters.Running.Add(1)
+	return func() {
+		s.mu.Lock()
+		s.running = nil
+		s.mu.Unlock()
+		if timer != nil {
+			timer.Stop()
+		}
+		s.config.Counters.Running.Add(-1)
+		s.config.Counters.Nanos.Add(int64(time.Since(began)))
+	}
+}
+
+// explain words an error that a statement ended with: when its context ended, the reason
+// for that is the reason for everything after it.
+func explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		var client *pgerr.Error
+		if errors.As(cause, &client) {
+			return client
+		}
+		if errors.Is(cause, context.Canceled) {
+			return ErrGone
+		}
+		return fmt.Errorf("statement ended: %w", cause)
+	}
+	return err
+}
