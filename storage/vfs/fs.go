@@ -1,0 +1,102 @@
+package vfs
+
+import (
+	"fmt"
+	"io"
+	"path"
+)
+
+// FS is a tree of files. Names are slash-separated paths. It may be used by many
+// goroutines at once.
+type FS interface {
+	// Create makes an empty file, or empties one.
+	Create(name string) (File, error)
+	// Open opens a file for reading.
+	Open(name string) (File, error)
+	// ReuseForWrite renames a file that is no longer needed and opens it for writing:
+	// its blocks stay allocated, its old bytes stay readable.
+	ReuseForWrite(old, new string) (File, error)
+	// Rename replaces what new was.
+	Rename(old, new string) error
+	Remove(name string) error
+	MkdirAll(dir string) error
+	// List gives the names in a directory, ascending, without the directory.
+	List(dir string) ([]string, error)
+	SyncDir(dir string) error
+	// Free is the bytes that can still be written.
+	Free(dir string) (uint64, error)
+	// Lock takes a lock that no other process and no other caller holds, or fails at once.
+	Lock(name string) (io.Closer, error)
+}
+
+// File is an open file. Reads may run at the same time as each other.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	// WriteVecAt writes several pieces one after the other.
+	WriteVecAt(bufs [][]byte, off int64) error
+	// Preallocate makes room for size bytes without changing what is read.
+	Preallocate(size int64) error
+	// SyncData makes the bytes durable, and the size if it has grown; Sync also the rest
+	// of what the file system knows of the file.
+	SyncData() error
+	Sync() error
+	Size() (int64, error)
+	// Map gives the whole file as memory that must not be written to. It is valid until
+	// Close. Bytes that are cut off or lost underneath fault when they are read.
+	Map() ([]byte, error)
+}
+
+// ReadFile reads a whole file of at most limit bytes.
+func ReadFile(fs FS, name string, limit int64) ([]byte, error) {
+	f, err := fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // only read
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if size > limit {
+		return nil, fmt.Errorf("%s: %d bytes, at most %d are expected", name, size, limit)
+	}
+	raw := make([]byte, size)
+	if n, err := f.ReadAt(raw, 0); n < len(raw) {
+		return nil, err
+	}
+	return raw, nil
+}
+
+// WriteFile makes a file appear whole or not at all, durable when it returns: it is
+// written under another name, synced and renamed.
+func WriteFile(fs FS, name string, raw []byte) error {
+	tmp := name + ".tmp"
+	if err := WriteSynced(fs, tmp, raw); err != nil {
+		return err
+	}
+	if err := fs.Rename(tmp, name); err != nil {
+		return err
+	}
+	return fs.SyncDir(path.Dir(name))
+}
+
+// WriteSynced writes a file whose bytes are durable when it returns; its name is not
+// before SyncDir.
+func WriteSynced(fs FS, name string, raw []byte) error {
+	f, err := fs.Create(name)
+	if err != nil {
+		return err
+	}
+	if len(raw) > 0 {
+		_, err = f.WriteAt(raw, 0)
+	}
+	if err == nil {
+		err = f.SyncData()
+	}
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	return err
+}
