@@ -1,0 +1,338 @@
+package encoding
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// BlockRows is how many values a block holds, except for the last of a column. Decoding
+// one leaves them in the second-level cache, and the checksum of a block costs little
+// beside reading it.
+const BlockRows = 8192
+
+// The forms of a block. The numbers are part of the segment format.
+//
+//	constant  0 | value(4)
+//	FOR       1 | base(4) width(1), a group | packed groups
+//	RLE       2 | runs(2) | size of the values(4) | block of values | block of lengths less 1
+//	delta     3 | first(4) least difference(4) width(1), a group | packed groups
+//
+// Every number is little-endian. How many values there are is known from outside. In a
+// delta group a packed value is the difference to the value before it, less the least
+// one, modulo 2^32; the first packed value of a group is 0 and not used.
+const (
+	formConstant = iota
+	formFOR
+	formRLE
+	formDelta
+)
+
+const (
+	groupsPerBlock = BlockRows / GroupRows
+	forHead        = 5
+	deltaHead      = 9
+)
+
+// ErrBlock is returned for bytes that are not a block.
+var ErrBlock = errors.New("not a block of packed numbers")
+
+// groupStats is what choosing a form needs to know of a group.
+type groupStats struct {
+	least, most         uint32
+	leastDiff, mostDiff int64
+}
+
+// AppendBlock adds the shortest form of at most BlockRows values to dst.
+func AppendBlock(dst []byte, v []uint32) []byte {
+	return appendBlock(dst, v, true)
+}
+
+func appendBlock(dst []byte, v []uint32, mayRun bool) []byte {
+	if len(v) == 0 {
+		return binary.LittleEndian.AppendUint32(append(dst, formConstant), 0)
+	}
+	var stats [groupsPerBlock]groupStats
+	groups := (len(v) + GroupRows - 1) / GroupRows
+	runs := 1
+	least, most := v[0], v[0]
+	sizeFOR, sizeDelta := 1+forHead*groups, 1+deltaHead*groups
+	for g := range groups {
+		lo := g * GroupRows
+		group := v[lo:min(lo+GroupRows, len(v))]
+		s := &stats[g]
+		runs += s.measure(group)
+		if g > 0 && group[0] != v[lo-1] {
+			runs++
+		}
+		least, most = min(least, s.least), max(most, s.most)
+		sizeFOR += packedSize(len(group), widthOf(s.most-s.least))
+		sizeDelta += packedSize(len(group), s.diffWidth())
+	}
+	if least == most {
+		return binary.LittleEndian.AppendUint32(append(dst, formConstant), least)
+	}
+	if mayRun && runs <= len(v)/2 {
+		longest := longestRun(v)
+		size := 7 + 2*(1+forHead*((runs+GroupRows-1)/GroupRows)) +
+			packedSize(runs, widthOf(most-least)) + packedSize(runs, widthOf(uint32(longest-1)))
+		if size < min(sizeFOR, sizeDelta) {
+			return appendRLE(dst, v, runs)
+		}
+	}
+	// A sum is dearer to undo than a shift, so differences must be worth it.
+	if sizeDelta+sizeDelta/8 < sizeFOR {
+		return appendDelta(dst, v, stats[:groups])
+	}
+	return appendFOR(dst, v, stats[:groups])
+}
+
+// measure looks at the values of a group and returns how often they change.
+func (s *groupStats) measure(v []uint32) (changes int) {
+	first := v[0]
+	s.least, s.most = first, first
+	if len(v) == 1 {
+		return 0
+	}
+	s.leastDiff, s.mostDiff = 1<<40, -1<<40
+	before := first
+	for _, x := range v[1:] {
+		if x == before {
+			s.leastDiff, s.mostDiff = min(s.leastDiff, 0), max(s.mostDiff, 0)
+			continue
+		}
+		changes++
+		d := int64(int32(x - before)) // modulo 2^32, so that any two fit 32 bits
+		s.leastDiff, s.mostDiff = min(s.leastDiff, d), max(s.mostDiff, d)
+		s.least, s.most = min(s.least, x), max(s.most, x)
+		before = x
+	}
+	return changes
+}
+
+// diffWidth is the bits of a difference.
+func (s *groupStats) diffWidth() uint { return widthOf(uint32(s.mostDiff - s.leastDiff)) }
+
+func longestRun(v []uint32) int {
+	longest, start := 0, 0
+	for i := 1; i <= len(v); i++ {
+		if i == len(v) || v[i] != v[start] {
+			longest = max(longest, i-start)
+			start = i
+		}
+	}
+	return longest
+}
+
+func appendFOR(dst []byte, v []uint32, stats []groupStats) []byte {
+	dst = append(dst, formFOR)
+	for i := range stats {
+		s := &stats[i]
+		dst = binary.LittleEndian.AppendUint32(dst, s.least)
+		dst = append(dst, byte(widthOf(s.most-s.least)))
+	}
+	for i := range stats {
+		s := &stats[i]
+		group := v[i*GroupRows : min((i+1)*GroupRows, len(v))]
+		dst = appendPacked(dst, group, s.least, widthOf(s.most-s.least))
+	}
+	return dst
+}
+
+func appendDelta(dst []byte, v []uint32, stats []groupStats) []byte {
+	dst = append(dst, formDelta)
+	for i := range stats {
+		s := &stats[i]
+		dst = binary.LittleEndian.AppendUint32(dst, v[i*GroupRows])
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(s.leastDiff))
+		dst = append(dst, byte(s.diffWidth()))
+	}
+	var diffs [GroupRows]uint32
+	for i := range stats {
+		s := &stats[i]
+		group := v[i*GroupRows : min((i+1)*GroupRows, len(v))]
+		diffs[0] = 0
+		for j := 1; j < len(group); j++ {
+			diffs[j] = group[j] - group[j-1] - uint32(s.leastDiff)
+		}
+		dst = appendPacked(dst, diffs[:len(group)], 0, s.diffWidth())
+	}
+	return dst
+}
+
+func appendRLE(dst []byte, v []uint32, runs int) []byte {
+	values := make([]uint32, 0, runs)
+	lengths := make([]uint32, 0, runs)
+	start := 0
+	for i := 1; i <= len(v); i++ {
+		if i == len(v) || v[i] != v[start] {
+			values = append(values, v[start])
+			lengths = append(lengths, uint32(i-start-1))
+			start = i
+		}
+	}
+	dst = append(dst, formRLE)
+	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(values)))
+	at := len(dst)
+	dst = append(dst, 0, 0, 0, 0)
+	dst = appendBlock(dst, values, false)
+	binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
+	return appendBlock(dst, lengths, false)
+}
+
+// DecodeBlock fills dst with the values from position lo on of a block of rows values,
+// which takes up all of src.
+func DecodeBlock(dst []uint32, src []byte, rows, lo int) error {
+	if lo < 0 || rows > BlockRows || lo+len(dst) > rows || len(src) < 1 {
+		return ErrBlock
+	}
+	if len(dst) == 0 {
+		return nil
+	}
+	form, src := src[0], src[1:]
+	switch form {
+	case formConstant:
+		if len(src) != 4 {
+			return ErrBlock
+		}
+		fill(dst, binary.LittleEndian.Uint32(src))
+		return nil
+	case formFOR:
+		return decodeFOR(dst, src, rows, lo)
+	case formRLE:
+		return decodeRLE(dst, src, rows, lo)
+	case formDelta:
+		return decodeDelta(dst, src, rows, lo)
+	}
+	return ErrBlock
+}
+
+func fill(dst []uint32, v uint32) {
+	for i := range dst {
+		dst[i] = v
+	}
+}
+
+func decodeFOR(dst []uint32, src []byte, rows, lo int) error {
+	groups := (rows + GroupRows - 1) / GroupRows
+	if len(src) < forHead*groups {
+		return ErrBlock
+	}
+	heads, src := src[:forHead*groups], src[forHead*groups:]
+	hi := lo + len(dst)
+	var whole [GroupRows]uint32
+	for g := range groups {
+		start := g * GroupRows
+		if start >= hi {
+			break
+		}
+		head := heads[forHead*g:][:forHead]
+		base, width := binary.LittleEndian.Uint32(head), uint(head[4])
+		n := min(GroupRows, rows-start)
+		size := packedSize(n, width)
+		if width > 32 || size > len(src) {
+			return ErrBlock
+		}
+		packed := src[:size]
+		src = src[size:]
+		if start+n <= lo {
+			continue
+		}
+		from, to := max(lo, start), min(hi, start+n)
+		out := dst[from-lo : to-lo]
+		switch {
+		case width == 0:
+			fill(out, base)
+		case n < GroupRows:
+			unpackHorizontal(out, packed, from-start, base, width)
+		case len(out) == GroupRows:
+			unpack((*[GroupRows]uint32)(out), packed, base, width)
+		default:
+			unpack(&whole, packed, base, width)
+			copy(out, whole[from-start:])
+		}
+	}
+	return nil
+}
+
+func decodeDelta(dst []uint32, src []byte, rows, lo int) error {
+	groups := (rows + GroupRows - 1) / GroupRows
+	if len(src) < deltaHead*groups {
+		return ErrBlock
+	}
+	heads, src := src[:deltaHead*groups], src[deltaHead*groups:]
+	hi := lo + len(dst)
+	var whole [GroupRows]uint32
+	for g := range groups {
+		start := g * GroupRows
+		if start >= hi {
+			break
+		}
+		head := heads[deltaHead*g:][:deltaHead]
+		first, least, width := binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint32(head[4:]), uint(head[8])
+		n := min(GroupRows, rows-start)
+		size := packedSize(n, width)
+		if width > 32 || size > len(src) {
+			return ErrBlock
+		}
+		packed := src[:size]
+		src = src[size:]
+		if start+n <= lo {
+			continue
+		}
+		if n < GroupRows {
+			unpackHorizontal(whole[:n], packed, 0, least, width)
+		} else {
+			unpack(&whole, packed, least, width)
+		}
+		whole[0] = first
+		sum := uint32(0)
+		for i, d := range &whole {
+			sum += d
+			whole[i] = sum
+		}
+		from, to := max(lo, start), min(hi, start+n)
+		copy(dst[from-lo:to-lo], whole[from-start:])
+	}
+	return nil
+}
+
+func decodeRLE(dst []uint32, src []byte, rows, lo int) error {
+	if len(src) < 6 {
+		return ErrBlock
+	}
+	runs, size := int(binary.LittleEndian.Uint16(src)), int(binary.LittleEndian.Uint32(src[2:]))
+	src = src[6:]
+	if runs == 0 || runs > rows || size < 1 || size >= len(src) || src[0] == formRLE || src[size] == formRLE {
+		return ErrBlock
+	}
+	var space [2 * GroupRows]uint32
+	var values, lengths []uint32
+	if runs <= GroupRows {
+		values, lengths = space[:runs], space[GroupRows:][:runs]
+	} else {
+		both := make([]uint32, 2*runs)
+		values, lengths = both[:runs], both[runs:]
+	}
+	if err := DecodeBlock(values, src[:size], runs, 0); err != nil {
+		return err
+	}
+	if err := DecodeBlock(lengths, src[size:], runs, 0); err != nil {
+		return err
+	}
+	at, hi := 0, lo+len(dst)
+	for i, v := range values {
+		length := int(lengths[i]) + 1
+		if length > rows-at {
+			return ErrBlock
+		}
+		end := at + length
+		if end > lo {
+			fill(dst[max(at, lo)-lo:min(end, hi)-lo], v)
+			if end >= hi {
+				return nil
+			}
+		}
+		at = end
+	}
+	return ErrBlock // fewer values than were asked for
+}

@@ -1,0 +1,156 @@
+package encoding
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"sync/atomic"
+)
+
+// Table is the polynomial of every checksum: CRC32C, which processors compute.
+var Table = crc32.MakeTable(crc32.Castagnoli)
+
+// A column is its blocks behind a head that says where each ends and what it sums to:
+//
+//	+-------------+----------+-------------------+-----+---------+---------+-----+
+//	| crc of head | count(4) | end(4) crc(4)     | ... | block 0 | block 1 | ... |
+//	|     (4)     |          | of block 0        |     |         |         |     |
+//	+-------------+----------+-------------------+-----+---------+---------+-----+
+//	              |<------------- head -------------->|
+//
+// Ends count from the end of the head. A column may hold any number of values.
+
+// AppendColumn adds a column of the values to dst.
+func AppendColumn(dst []byte, v []uint32) []byte {
+	blocks := (len(v) + BlockRows - 1) / BlockRows
+	start := len(dst)
+	dst = append(dst, make([]byte, 8+8*blocks)...)
+	data := len(dst)
+	for b := range blocks {
+		at := len(dst)
+		dst = AppendBlock(dst, v[b*BlockRows:min((b+1)*BlockRows, len(v))])
+		entry := dst[start+8+8*b:]
+		binary.LittleEndian.PutUint32(entry, uint32(len(dst)-data))
+		binary.LittleEndian.PutUint32(entry[4:], crc32.Checksum(dst[at:], Table))
+	}
+	head := dst[start:data]
+	binary.LittleEndian.PutUint32(head[4:], uint32(len(v)))
+	binary.LittleEndian.PutUint32(head, crc32.Checksum(head[4:], Table))
+	return dst
+}
+
+// DamageError is returned when bytes do not sum to what was written beside them.
+type DamageError struct {
+	Block     int // -1 is the head
+	Offset    int // from the start of the column
+	Want, Got uint32
+}
+
+func (e *DamageError) Error() string {
+	if e.Block < 0 {
+		return fmt.Sprintf("head at byte %d: checksum %08x, want %08x", e.Offset, e.Got, e.Want)
+	}
+	return fmt.Sprintf("block %d at byte %d: checksum %08x, want %08x", e.Block, e.Offset, e.Got, e.Want)
+}
+
+// Column reads a column. It may be used by several goroutines.
+type Column struct {
+	count   int
+	head    []byte // ends and checksums
+	data    []byte
+	offset  int // of data, from the start of the column
+	checked []atomic.Uint32
+}
+
+// OpenColumn checks the head of a column that takes up all of src and must hold count values.
+func OpenColumn(src []byte, count int) (*Column, error) {
+	if len(src) < 8 {
+		return nil, fmt.Errorf("column of %d bytes: %w", len(src), ErrBlock)
+	}
+	if stored := binary.LittleEndian.Uint32(src[4:]); int(stored) != count {
+		// A wrong count also means that the head cannot be found, so its checksum
+		// is not what tells.
+		return nil, fmt.Errorf("column of %d values, want %d: %w", stored, count, ErrBlock)
+	}
+	blocks := (count + BlockRows - 1) / BlockRows
+	if len(src) < 8+8*blocks {
+		return nil, fmt.Errorf("column of %d bytes for %d values: %w", len(src), count, ErrBlock)
+	}
+	head := src[:8+8*blocks]
+	if want, got := binary.LittleEndian.Uint32(head), crc32.Checksum(head[4:], Table); want != got {
+		return nil, &DamageError{Block: -1, Want: want, Got: got}
+	}
+	c := &Column{
+		count:   count,
+		head:    head[8:],
+		data:    src[8+8*blocks:],
+		offset:  8 + 8*blocks,
+		checked: make([]atomic.Uint32, (blocks+31)/32),
+	}
+	before := uint32(0)
+	for b := range blocks {
+		end := binary.LittleEndian.Uint32(c.head[8*b:])
+		if end < before || int(end) > len(c.data) {
+			return nil, fmt.Errorf("block %d ends at %d of %d: %w", b, end, len(c.data), ErrBlock)
+		}
+		before = end
+	}
+	if int(before) != len(c.data) {
+		return nil, fmt.Errorf("blocks of %d bytes in %d: %w", before, len(c.data), ErrBlock)
+	}
+	return c, nil
+}
+
+// Len is how many values the column holds.
+func (c *Column) Len() int { return c.count }
+
+// Read fills dst with the values from position lo on.
+func (c *Column) Read(dst []uint32, lo int) error {
+	if lo < 0 || lo+len(dst) > c.count {
+		return fmt.Errorf("values %d to %d of a column of %d", lo, lo+len(dst), c.count)
+	}
+	for len(dst) > 0 {
+		b := lo / BlockRows
+		rows := min(BlockRows, c.count-b*BlockRows)
+		within := lo - b*BlockRows
+		n := min(len(dst), rows-within)
+		block, err := c.block(b)
+		if err != nil {
+			return err
+		}
+		if err := DecodeBlock(dst[:n], block, rows, within); err != nil {
+			return fmt.Errorf("block %d: %w", b, err)
+		}
+		dst = dst[n:]
+		lo += n
+	}
+	return nil
+}
+
+// block is the bytes of a block, whose checksum is verified the first time.
+func (c *Column) block(b int) ([]byte, error) {
+	start := uint32(0)
+	if b > 0 {
+		start = binary.LittleEndian.Uint32(c.head[8*b-8:])
+	}
+	block := c.data[start:binary.LittleEndian.Uint32(c.head[8*b:])]
+	if word, bit := &c.checked[b/32], uint32(1)<<(b%32); word.Load()&bit == 0 {
+		want := binary.LittleEndian.Uint32(c.head[8*b+4:])
+		if got := crc32.Checksum(block, Table); got != want {
+			return nil, &DamageError{Block: b, Offset: c.offset + int(start), Want: want, Got: got}
+		}
+		word.Or(bit)
+	}
+	return block, nil
+}
+
+// Verify checks every block.
+func (c *Column) Verify() error {
+	var space [BlockRows]uint32
+	for lo := 0; lo < c.count; lo += BlockRows {
+		if err := c.Read(space[:min(BlockRows, c.count-lo)], lo); err != nil {
+			return err
+		}
+	}
+	return nil
+}

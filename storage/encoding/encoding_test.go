@@ -1,0 +1,187 @@
+package encoding
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// shapes are columns that each form, and each border between forms, is there for.
+func shapes(rng *rand.Rand, n int) map[string][]uint32 {
+	out := map[string][]uint32{}
+	add := func(name string, f func(i int, before uint32) uint32) {
+		v := make([]uint32, n)
+		before := uint32(0)
+		for i := range v {
+			before = f(i, before)
+			v[i] = before
+		}
+		out[name] = v
+	}
+	add("constant", func(int, uint32) uint32 { return 77 })
+	add("zero", func(int, uint32) uint32 { return 0 })
+	add("any", func(int, uint32) uint32 { return rng.Uint32() })
+	add("bits", func(int, uint32) uint32 { return rng.Uint32N(2) })
+	add("13 bits", func(int, uint32) uint32 { return 1000 + rng.Uint32N(1<<13) })
+	add("runs", func(i int, before uint32) uint32 {
+		if rng.IntN(20) == 0 {
+			return rng.Uint32N(5000)
+		}
+		return before
+	})
+	add("ascending", func(i int, before uint32) uint32 { return before + rng.Uint32N(9) })
+	add("falling", func(i int, before uint32) uint32 { return before - rng.Uint32N(9) })
+	add("far apart", func(i int, before uint32) uint32 { return uint32(i%2) * (1<<32 - 1) })
+	add("one odd", func(i int, before uint32) uint32 {
+		if i == n/2 {
+			return 1 << 31
+		}
+		return 3
+	})
+	return out
+}
+
+func TestColumnRoundTrip(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, n := range []int{0, 1, 2, 15, 16, 17, 511, 512, 513, 1024, 8191, 8192, 8193, 20000} {
+		for name, v := range shapes(rng, n) {
+			packed := AppendColumn(nil, v)
+			c, err := OpenColumn(packed, n)
+			if err != nil {
+				t.Fatalf("%s of %d: %v", name, n, err)
+			}
+			got := make([]uint32, n)
+			if err := c.Read(got, 0); err != nil || !slices.Equal(got, v) {
+				t.Fatalf("%s of %d: read back differs (%v)", name, n, err)
+			}
+			for range 20 {
+				lo := rng.IntN(n + 1)
+				hi := lo + rng.IntN(n-lo+1)
+				if err := c.Read(got[:hi-lo], lo); err != nil || !slices.Equal(got[:hi-lo], v[lo:hi]) {
+					t.Fatalf("%s of %d: Read(%d, %d) differs (%v)", name, n, lo, hi, err)
+				}
+			}
+		}
+	}
+}
+
+func TestWidths(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	var v, got [GroupRows]uint32
+	for width := uint(0); width <= 32; width++ {
+		for i := range v {
+			v[i] = uint32(rng.Uint64() & (1<<width - 1))
+		}
+		packed := appendPacked(nil, v[:], 0, width)
+		if len(packed) != packedSize(GroupRows, width) {
+			t.Fatalf("width %d: %d bytes", width, len(packed))
+		}
+		unpack(&got, packed, 0, width)
+		if got != v {
+			t.Fatalf("width %d: vertical differs", width)
+		}
+		packed = appendHorizontal(nil, v[:301], 0, width)
+		unpackHorizontal(got[:201], packed, 100, 0, width)
+		if !slices.Equal(got[:201], v[100:301]) {
+			t.Fatalf("width %d: horizontal differs", width)
+		}
+	}
+}
+
+func TestWideRoundTrip(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for _, spread := range []int64{1, 1000, 1 << 40, 1<<63 - 1} {
+		for _, n := range []int{0, 1, 700, 9000} {
+			v := make([]int64, n)
+			for i := range v {
+				v[i] = rng.Int64N(spread) - spread/2
+			}
+			if n > 3 && spread > 1<<50 {
+				v[1], v[2] = -1<<63, 1<<63-1
+			}
+			w, err := OpenWide(AppendWide(nil, v), n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]int64, n)
+			if err := w.Read(got, 0); err != nil || !slices.Equal(got, v) {
+				t.Fatalf("%d values spread over %d: read back differs (%v)", n, spread, err)
+			}
+		}
+	}
+}
+
+func TestEveryFlipIsNoticed(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for name, v := range shapes(rng, 600) {
+		packed := AppendColumn(nil, v)
+		for at := range packed {
+			packed[at] ^= 1 << rng.IntN(8)
+			c, err := OpenColumn(packed, len(v))
+			if err == nil {
+				err = c.Verify()
+			}
+			if err == nil {
+				t.Fatalf("%s: flip at %d of %d unnoticed", name, at, len(packed))
+			}
+			packed = AppendColumn(packed[:0], v)
+		}
+	}
+}
+
+func FuzzDecodeBlock(f *testing.F) {
+	for _, v := range shapes(rand.New(rand.NewPCG(9, 9)), 700) {
+		f.Add(AppendBlock(nil, v), 700, 13)
+	}
+	f.Fuzz(func(t *testing.T, src []byte, rows, lo int) {
+		if rows < 0 || rows > BlockRows || lo < 0 || lo > rows {
+			return
+		}
+		dst := make([]uint32, rows-lo)
+		if err := DecodeBlock(dst, src, rows, lo); err != nil && !errors.Is(err, ErrBlock) {
+			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzOpenColumn(f *testing.F) {
+	for _, v := range shapes(rand.New(rand.NewPCG(9, 9)), 300) {
+		f.Add(AppendColumn(nil, v), 300)
+	}
+	f.Fuzz(func(t *testing.T, src []byte, n int) {
+		if c, err := OpenColumn(src, n&0xffff); err == nil {
+			_ = c.Verify() // any answer but a panic will do
+		}
+		if w, err := OpenWide(src, n&0xffff); err == nil {
+			_ = w.Verify()
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for name, v := range shapes(rand.New(rand.NewPCG(1, 1)), BlockRows) {
+		block := AppendBlock(nil, v)
+		dst := make([]uint32, BlockRows)
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := DecodeBlock(dst, block, BlockRows, 0); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/BlockRows, "ns/value")
+		})
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	for name, v := range shapes(rand.New(rand.NewPCG(1, 1)), BlockRows) {
+		var block []byte
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				block = AppendBlock(block[:0], v)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/BlockRows, "ns/value")
+		})
+	}
+}
