@@ -97,7 +97,7 @@ type Retention struct {
 	Rule          StartRule
 	Minimum       int               // return events a period needs; at least 1
 	Every         vec.IntervalValue // one whole unit or several of it
-	Periods       int               // how many after period 0; 0: as many as there are until now
+	Periods       int               // how many, period 0 included; 0: as many as have begun by now
 	Output        Output            // Default (matrix), Curve or Actors
 }
 

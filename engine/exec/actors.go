@@ -1,0 +1,220 @@
+package exec
+
+import (
+	"context"
+	"math/bits"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// csr is the rows of an interval of actors that satisfy one condition: those of actor i
+// are off[i] to off[i+1], by time and then by the tie-break.
+type csr struct {
+	off   []uint32
+	times []int64
+	// vals holds the breakdown value of each row, if the operator has a breakdown.
+	vals []uint32
+	// refs tells rows apart and orders rows of one time, if the operator asks for it.
+	refs []rowRef
+}
+
+// rowRef identifies a row: which list it is from, and its position there.
+type rowRef struct {
+	list uint32
+	row  uint32
+}
+
+func (c *csr) of(i int) []int64       { return c.times[c.off[i]:c.off[i+1]] }
+func (c *csr) valsOf(i int) []uint32  { return c.vals[c.off[i]:c.off[i+1]] }
+func (c *csr) refsOf(i int) []rowRef  { return c.refs[c.off[i]:c.off[i+1]] }
+func (c *csr) countOf(i int) int      { return int(c.off[i+1] - c.off[i]) }
+func (c *csr) reset(actors, rows int) { c.off = grow(c.off, actors+1); clear(c.off) }
+
+// block is an interval of actors, with the rows of each condition.
+type block struct {
+	base  uint32 // actor of position 0
+	count int
+	conds []csr
+}
+
+// actors is what a native operator reads, made ready: rows by actor and time.
+type actors interface {
+	// blocks calls f with every interval of actors, on several goroutines; worker says
+	// which. A block may be used until f returns.
+	blocks(ctx context.Context, f func(worker int, b *block) error) error
+	// disjoint says whether no row can be in the lists of two conditions.
+	disjoint() bool
+	// before orders two rows of equal time: -1, 0 for the same row, or 1.
+	before(a, b rowRef) (int, error)
+	// bounds is the time of the first and the last row that may be in a list.
+	bounds() (int64, int64)
+	// vector is a column of the given actors.
+	vector(ids []uint32) *vec.Vector
+	// breakdown is the values that csr.vals number, one column per expression.
+	breakdown() *values32
+}
+
+// values32 numbers breakdown values. Number 0 is the null value.
+type values32 struct {
+	mu     sync.Mutex
+	groups *grouper
+	null   uint32 // group of the null value, once seen
+	ids    []uint32
+}
+
+func newValues32(exprs []expr.Expr) *values32 {
+	if len(exprs) == 0 {
+		return nil
+	}
+	types := make([]vec.Type, len(exprs))
+	nulls := make([]*vec.Vector, len(exprs))
+	for i, e := range exprs {
+		types[i] = e.Type()
+		nulls[i] = vec.NullConst(types[i])
+	}
+	v := &values32{groups: newGrouper(types)}
+	// The first group is the one whose values are all null, so that it has number 0.
+	v.groups.assign(make([]uint32, 1), nulls, []uint32{0})
+	return v
+}
+
+// assign writes the number of each row's value to dst.
+func (v *values32) assign(dst []uint32, cols []*vec.Vector, rows []uint32) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.groups.assign(dst, cols, rows)
+}
+
+// count is how many values there are, the null value included.
+func (v *values32) count() int {
+	if v == nil {
+		return 1
+	}
+	return v.groups.groups
+}
+
+// need is what an operator asks of its lists besides their rows' order.
+type need struct {
+	refs  bool // csr.refs, even if no row is in two lists
+	times bool // csr.times
+}
+
+// openActors makes the rows of a native operator ready, one list per condition.
+func openActors(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, refs bool, env *Env) (actors, error) {
+	if ix, ok, err := openIndexed(ctx, n, src, conds, need{refs: refs, times: true}, env); ok || err != nil {
+		return ix, err
+	}
+	return openRows(ctx, n, src, conds, env)
+}
+
+// during evaluates DURING; missing bounds are open.
+func during(src *plan.Source, env *Env) (int64, int64, error) {
+	return timeBounds(src.From, src.To, env)
+}
+
+// location is the zone in which an operator cuts calendar units.
+func location(src *plan.Source, env *Env) (*time.Location, error) {
+	if src.Zone == "" {
+		if env.Expr.Location == nil {
+			return time.UTC, nil
+		}
+		return env.Expr.Location, nil
+	}
+	loc, err := time.LoadLocation(src.Zone)
+	if err != nil {
+		return nil, pgerr.New("22023", "time zone %q not recognized", src.Zone)
+	}
+	return loc, nil
+}
+
+// intervals runs f over [0, total) in steps of size, on the statement's goroutines.
+func intervals(ctx context.Context, env *Env, total, size int, f func(worker, lo, hi int) error) error {
+	var next atomic.Int64
+	n := min(env.Threads, (total+size-1)/size)
+	return parallel(ctx, n, func(ctx context.Context, w int) error {
+		for {
+			lo := int(next.Add(int64(size))) - size
+			if lo >= total {
+				return nil
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := f(w, lo, min(lo+size, total)); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n, n+n/4)
+	}
+	return s[:n]
+}
+
+// countBits is the number of set bits of b in [lo, hi).
+func countBits(b vec.Bitmap, lo, hi int) int {
+	if lo >= hi {
+		return 0
+	}
+	first, last := lo>>6, (hi-1)>>6
+	head := ^uint64(0) << (uint(lo) & 63)
+	tail := ^uint64(0) >> (63 - uint(hi-1)&63)
+	if first == last {
+		return bits.OnesCount64(b[first] & head & tail)
+	}
+	n := bits.OnesCount64(b[first]&head) + bits.OnesCount64(b[last]&tail)
+	for _, w := range b[first+1 : last] {
+		n += bits.OnesCount64(w)
+	}
+	return n
+}
+
+// sortActor puts the rows of one actor in order of time and tie-break.
+func sortActor(times []int64, vals []uint32, refs []rowRef, before func(a, b rowRef) (int, error)) error {
+	if vals == nil && refs == nil {
+		sort.Slice(times, func(i, j int) bool { return times[i] < times[j] })
+		return nil
+	}
+	s := &actorSort{times, vals, refs, before, nil}
+	sort.Stable(s)
+	return s.err
+}
+
+type actorSort struct {
+	times  []int64
+	vals   []uint32
+	refs   []rowRef
+	before func(a, b rowRef) (int, error)
+	err    error
+}
+
+func (s *actorSort) Len() int { return len(s.times) }
+func (s *actorSort) Less(i, j int) bool {
+	if s.times[i] != s.times[j] || s.refs == nil {
+		return s.times[i] < s.times[j]
+	}
+	c, err := s.before(s.refs[i], s.refs[j])
+	if err != nil {
+		s.err = err
+	}
+	return c < 0
+}
+func (s *actorSort) Swap(i, j int) {
+	s.times[i], s.times[j] = s.times[j], s.times[i]
+	if s.vals != nil {
+		s.vals[i], s.vals[j] = s.vals[j], s.vals[i]
+	}
+	if s.refs != nil {
+		s.refs[i], s.refs[j] = s.refs[j], s.refs[i]
+	}
+}

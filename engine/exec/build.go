@@ -1,0 +1,46 @@
+package exec
+
+import (
+	"fmt"
+
+	"github.com/prickledb/prickle/engine/plan"
+)
+
+// Build makes the operator of a plan node. Everything it opens is closed by the
+// operator's Close.
+func Build(n plan.Node, env *Env) (Operator, error) {
+	op, err := build(n, env)
+	if err != nil {
+		return nil, err
+	}
+	if st := env.Stats.Node(n); st != nil {
+		op = &analyzed{op, st}
+	}
+	return op, nil
+}
+
+func build(n plan.Node, env *Env) (Operator, error) {
+	switch n := n.(type) {
+	case *plan.Scan, *plan.Filter, *plan.Project:
+		return buildPipeline(n, env)
+	case *plan.Aggregate:
+		return newAggregate(n, env)
+	case *plan.Sort:
+		return newSort(n, env)
+	case *plan.TopN:
+		return newTopN(n, env)
+	case *plan.Limit:
+		return newLimit(n, env)
+	case *plan.Distinct:
+		return newDistinct(n, env)
+	case *plan.Values:
+		return &values{node: n, env: env}, nil
+	case *plan.Funnel:
+		return newFunnel(n, env)
+	case *plan.Retention:
+		return newRetention(n, env)
+	case *plan.Trends:
+		return newTrends(n, env)
+	}
+	return nil, fmt.Errorf("plan node %T has no operator", n)
+}

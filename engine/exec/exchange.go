@@ -1,0 +1,194 @@
+package exec
+
+import (
+	"context"
+	"sync"
+
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// pipeline is a chain of filters and projections over one leaf, as a recipe: copies of it
+// can run side by side, sharing the leaf's morsels.
+type pipeline struct {
+	node   plan.Node // top of the chain
+	leaf   plan.Node
+	source *scanSource // nil: the leaf is not a scan that can be shared
+	env    *Env
+}
+
+// newPipeline prepares the chain that ends in n.
+func newPipeline(n plan.Node, env *Env) (*pipeline, error) {
+	p := &pipeline{node: n, leaf: n, env: env}
+	for {
+		switch x := p.leaf.(type) {
+		case *plan.Filter:
+			p.leaf = x.Input
+			continue
+		case *plan.Project:
+			p.leaf = x.Input
+			continue
+		case *plan.Scan:
+			src, err := newScanSource(x, env)
+			if err != nil {
+				return nil, err
+			}
+			p.source = src
+		}
+		return p, nil
+	}
+}
+
+// copies is how many copies of the pipeline are worth running.
+func (p *pipeline) copies() int {
+	if p.source == nil {
+		return 1
+	}
+	return max(1, min(p.env.Threads, len(p.source.morsels)))
+}
+
+// open starts one copy.
+func (p *pipeline) open() (Operator, error) { return p.openNode(p.node) }
+
+func (p *pipeline) openNode(n plan.Node) (Operator, error) {
+	var op Operator
+	switch x := n.(type) {
+	case *plan.Filter:
+		in, err := p.openNode(x.Input)
+		if err != nil {
+			return nil, err
+		}
+		op = &filter{input: in, cond: x.Cond, env: p.env}
+	case *plan.Project:
+		in, err := p.openNode(x.Input)
+		if err != nil {
+			return nil, err
+		}
+		op = &project{input: in, exprs: x.Exprs, env: p.env}
+	case *plan.Scan:
+		op = &scan{source: p.source}
+	default:
+		return Build(n, p.env)
+	}
+	if st := p.env.Stats.Node(n); st != nil {
+		op = &analyzed{op, st}
+	}
+	return op, nil
+}
+
+// buildPipeline runs a chain as an operator: one copy in the caller's goroutine, or
+// several behind an exchange. The order of rows is not kept.
+func buildPipeline(n plan.Node, env *Env) (Operator, error) {
+	p, err := newPipeline(n, env)
+	if err != nil {
+		return nil, err
+	}
+	if p.copies() == 1 {
+		op, err := p.open()
+		if a, ok := op.(*analyzed); ok {
+			return a.Operator, nil // Build wraps it again
+		}
+		return op, err
+	}
+	return &exchange{pipe: p}, nil
+}
+
+// exchange runs copies of a pipeline on goroutines of its own and hands out their batches
+// as they come.
+type exchange struct {
+	pipe    *pipeline
+	batches chan *vec.Batch
+	cancel  context.CancelFunc
+	wait    sync.WaitGroup
+	err     error // of the first copy that failed; read after batches is closed
+	once    sync.Once
+}
+
+func (x *exchange) start(ctx context.Context) {
+	ctx, x.cancel = context.WithCancel(ctx)
+	n := x.pipe.copies()
+	x.batches = make(chan *vec.Batch, n)
+	for range n {
+		x.wait.Add(1)
+		go func() {
+			defer x.wait.Done()
+			if err := x.copy(ctx); err != nil {
+				x.once.Do(func() { x.err = err })
+				x.cancel()
+			}
+		}()
+	}
+	go func() {
+		x.wait.Wait()
+		close(x.batches)
+	}()
+}
+
+func (x *exchange) copy(ctx context.Context) error {
+	op, err := x.pipe.open()
+	if err != nil {
+		return err
+	}
+	for {
+		b, err := op.Next(ctx)
+		if b == nil || err != nil {
+			if cerr := op.Close(); err == nil {
+				err = cerr
+			}
+			return err
+		}
+		select {
+		case x.batches <- b:
+		case <-ctx.Done():
+			return op.Close() // the reader has gone, or another copy failed
+		}
+	}
+}
+
+func (x *exchange) Next(ctx context.Context) (*vec.Batch, error) {
+	if x.batches == nil {
+		x.start(ctx)
+	}
+	b, ok := <-x.batches
+	if ok {
+		return b, nil
+	}
+	if x.err != nil {
+		return nil, x.err
+	}
+	return nil, ctx.Err()
+}
+
+func (x *exchange) Close() error {
+	if x.batches != nil {
+		x.cancel()
+		for range x.batches {
+		}
+	}
+	return nil
+}
+
+// parallel runs f(worker) on n goroutines and waits for all of them. The first error
+// cancels the context that the others see.
+func parallel(ctx context.Context, n int, f func(ctx context.Context, worker int) error) error {
+	if n <= 1 {
+		return f(ctx, 0)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wait sync.WaitGroup
+	var once sync.Once
+	var first error
+	for w := range n {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			if err := f(ctx, w); err != nil {
+				once.Do(func() { first = err })
+				cancel()
+			}
+		}()
+	}
+	wait.Wait()
+	return first
+}

@@ -1,0 +1,98 @@
+package exec
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Operator is a plan node running. It is used by one goroutine.
+type Operator interface {
+	// Next is the next batch, or nil at the end. The caller may keep it.
+	Next(context.Context) (*vec.Batch, error)
+	Close() error
+}
+
+// Env is what a running plan may use. One Env serves one statement.
+type Env struct {
+	Snapshot *storage.Snapshot // nil for statements that read no table
+	Expr     *expr.Context
+	Threads  int   // goroutines a query may use; at least 1
+	Memory   int64 // bytes a query may hold; 0 means no limit
+	Progress *Progress
+	// Stats, if not nil, collects what EXPLAIN ANALYZE shows.
+	Stats *Stats
+
+	held atomic.Int64
+}
+
+// Progress is how far a statement has come. It may be read while the statement runs.
+type Progress struct {
+	Rows      atomic.Int64 // rows read
+	TotalRows atomic.Int64 // rows that will be read, as far as known
+	Bytes     atomic.Int64 // bytes of columns read, decoded
+}
+
+// NodeStats is what one node did.
+type NodeStats struct {
+	Rows     atomic.Int64
+	Elapsed  atomic.Int64 // ns, summed over goroutines
+	Segments atomic.Int64
+	// SegmentsTotal is how many there are.
+	SegmentsTotal atomic.Int64
+	RowsRead      atomic.Int64
+	Index         atomic.Pointer[string]
+}
+
+// Stats is what each node of a plan did. Nodes are known by identity.
+type Stats struct{ nodes map[plan.Node]*NodeStats }
+
+// NewStats prepares statistics for every node of a plan.
+func NewStats(root plan.Node) *Stats {
+	s := &Stats{nodes: map[plan.Node]*NodeStats{}}
+	var add func(plan.Node)
+	add = func(n plan.Node) {
+		s.nodes[n] = &NodeStats{}
+		for _, in := range n.Inputs() {
+			add(in)
+		}
+	}
+	add(root)
+	return s
+}
+
+// Node is the statistics of a node, or nil if none are kept.
+func (s *Stats) Node(n plan.Node) *NodeStats {
+	if s == nil {
+		return nil
+	}
+	return s.nodes[n]
+}
+
+// usedIndex notes how a node found its rows.
+func (env *Env) usedIndex(n plan.Node, what string) {
+	if st := env.Stats.Node(n); st != nil {
+		st.Index.Store(&what)
+	}
+}
+
+// analyzed counts rows and time of an operator. The time includes that of its inputs.
+type analyzed struct {
+	Operator
+	stats *NodeStats
+}
+
+func (a *analyzed) Next(ctx context.Context) (*vec.Batch, error) {
+	start := time.Now()
+	b, err := a.Operator.Next(ctx)
+	a.stats.Elapsed.Add(int64(time.Since(start)))
+	if b != nil {
+		a.stats.Rows.Add(int64(b.Live()))
+	}
+	return b, err
+}

@@ -1,0 +1,268 @@
+package exec
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// morselRows is how many rows a goroutine takes from a scan at a time.
+const morselRows = 8 * vec.BatchRows
+
+// morsel is a stretch of rows of one event in one segment.
+type morsel struct {
+	seg    *segment.Reader
+	rng    *segment.Range
+	lo, hi int
+}
+
+// scanSource is a scan that several goroutines share: which morsels there are, and which
+// was taken last.
+type scanSource struct {
+	node    *plan.Scan
+	env     *Env
+	stats   *NodeStats
+	morsels []morsel
+	next    atomic.Int64
+	columns []columnReader
+	batches []*vec.Batch // tables that are not events: all rows
+}
+
+// columnReader reads one column of a morsel's rows.
+type columnReader func(m morsel, lo, hi int) (*vec.Vector, error)
+
+// newScanSource chooses what to read: segments by time, ranges by event name.
+func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
+	s := &scanSource{node: n, env: env, stats: env.Stats.Node(n)}
+	if n.Table.Name != "events" {
+		batches, err := tableBatches(n, env)
+		s.batches = batches
+		return s, err
+	}
+	from, to, err := timeBounds(n.From, n.To, env)
+	if err != nil {
+		return nil, err
+	}
+	var wanted map[string]bool
+	if n.Events != nil {
+		wanted = make(map[string]bool, len(n.Events))
+		for _, e := range n.Events {
+			wanted[e] = true
+		}
+	}
+	segments := env.Snapshot.Segments()
+	used := 0
+	for _, seg := range segments {
+		if seg.MaxTime() < from || seg.MinTime() >= to {
+			continue
+		}
+		before := len(s.morsels)
+		for _, rng := range seg.Ranges() {
+			if wanted != nil && !wanted[rng.Event] {
+				continue
+			}
+			for lo := rng.Lo; lo < rng.Hi; lo += morselRows {
+				s.morsels = append(s.morsels, morsel{seg, rng, lo, min(rng.Hi, lo+morselRows)})
+			}
+			env.Progress.TotalRows.Add(int64(rng.Hi - rng.Lo))
+		}
+		if len(s.morsels) > before {
+			used++
+		}
+	}
+	if s.stats != nil {
+		s.stats.Segments.Store(int64(used))
+		s.stats.SegmentsTotal.Store(int64(len(segments)))
+	}
+	for _, c := range n.Columns {
+		r, err := eventColumn(c, env)
+		if err != nil {
+			return nil, err
+		}
+		s.columns = append(s.columns, r)
+	}
+	return s, nil
+}
+
+// timeBounds evaluates the constant bounds of a scan; missing ones are open.
+func timeBounds(from, to expr.Expr, env *Env) (int64, int64, error) {
+	lo, hi := vec.NegInfinityTime, vec.InfinityTime
+	for _, b := range []struct {
+		e   expr.Expr
+		dst *int64
+	}{{from, &lo}, {to, &hi}} {
+		if b.e == nil {
+			continue
+		}
+		v, err := b.e.Eval(env.Expr, &vec.Batch{Rows: 1})
+		if err != nil {
+			return 0, 0, err
+		}
+		if v.IsNull(0) { // a comparison with NULL is true for no row
+			return vec.InfinityTime, vec.NegInfinityTime, nil
+		}
+		v, i := v.At(0)
+		*b.dst = v.I64[i]
+	}
+	return lo, hi, nil
+}
+
+// propertyColumns are the columns of events that are kept as properties.
+var propertyColumns = map[string]string{
+	"session_id": "$session_id", "window_id": "$window_id", "elements_chain": "$elements_chain",
+	"group_0": "$group_0", "group_1": "$group_1", "group_2": "$group_2", "group_3": "$group_3", "group_4": "$group_4",
+}
+
+// eventColumn is how to read one column of the events table.
+func eventColumn(c plan.ScanColumn, env *Env) (columnReader, error) {
+	if key, ok := propertyColumns[c.Column]; ok {
+		return propertyReader(key, c.Type), nil
+	}
+	switch c.Column {
+	case "properties":
+		switch len(c.Path) {
+		case 0:
+			return func(m morsel, lo, hi int) (*vec.Vector, error) { return m.rng.Properties(lo, hi) }, nil
+		case 1:
+			return propertyReader(c.Path[0], c.Type), nil
+		}
+		return nestedReader(c, env)
+	case "event":
+		return func(m morsel, _, _ int) (*vec.Vector, error) {
+			return &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(m.rng.Event)}, nil
+		}, nil
+	case "uuid":
+		return func(m morsel, lo, hi int) (*vec.Vector, error) {
+			v := &vec.Vector{Type: vec.T(vec.UUID), UUIDs: make([]vec.UUIDValue, hi-lo)}
+			return v, m.seg.UUIDs(v.UUIDs, lo, hi)
+		}, nil
+	case "timestamp":
+		return func(m morsel, lo, hi int) (*vec.Vector, error) {
+			v := &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: make([]int64, hi-lo)}
+			return v, m.seg.Times(v.I64, lo, hi)
+		}, nil
+	case "created_at":
+		return func(m morsel, lo, hi int) (*vec.Vector, error) {
+			v := &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: make([]int64, hi-lo)}
+			return v, m.seg.CreatedAt(v.I64, lo, hi)
+		}, nil
+	case "distinct_id":
+		return func(m morsel, lo, hi int) (*vec.Vector, error) { return m.seg.DistinctIDs(lo, hi) }, nil
+	case "person_id":
+		identity := env.Snapshot.Identity()
+		uuids := env.Snapshot.Persons().UUIDVector()
+		return func(m morsel, lo, hi int) (*vec.Vector, error) {
+			v := &vec.Vector{Type: vec.T(vec.UUID), Form: vec.Dict, Dict: uuids, Codes: make([]uint32, hi-lo)}
+			if err := m.seg.Ordinals(v.Codes, lo, hi); err != nil {
+				return nil, err
+			}
+			if identity.Len() > 0 {
+				for i, o := range v.Codes {
+					v.Codes[i] = identity.Root(o)
+				}
+			}
+			return v, nil
+		}, nil
+	}
+	return nil, fmt.Errorf("events has no column %q", c.Column)
+}
+
+func propertyReader(key string, t vec.Type) columnReader {
+	return func(m morsel, lo, hi int) (*vec.Vector, error) { return m.rng.Property(key, t, lo, hi) }
+}
+
+// nestedReader reads a value inside a property that is an object or array.
+func nestedReader(c plan.ScanColumn, env *Env) (columnReader, error) {
+	e, err := jsonPath(&expr.Column{Index: 0, T: vec.T(vec.JSONB)}, c.Path[1:], c.Type)
+	if err != nil {
+		return nil, err
+	}
+	return func(m morsel, lo, hi int) (*vec.Vector, error) {
+		v, err := m.rng.Property(c.Path[0], vec.T(vec.JSONB), lo, hi)
+		if err != nil {
+			return nil, err
+		}
+		return e.Eval(env.Expr, &vec.Batch{Rows: hi - lo, Cols: []*vec.Vector{v}})
+	}, nil
+}
+
+// jsonPath is the value at a path inside a jsonb expression, read as t; a value that is
+// not one is null.
+func jsonPath(in expr.Expr, path []string, t vec.Type) (expr.Expr, error) {
+	name := "jsonb_extract_path_text"
+	if t.Kind == vec.JSONB {
+		name = "jsonb_extract_path"
+	}
+	args, types := []expr.Expr{in}, []vec.Type{in.Type()}
+	for _, p := range path {
+		args = append(args, &expr.Const{Value: &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(p)}})
+		types = append(types, vec.T(vec.Text))
+	}
+	o, err := expr.Resolve(name, types)
+	if err != nil {
+		return nil, err
+	}
+	e := expr.NewCall(o, args)
+	if t.Kind == vec.JSONB || t.Kind == vec.Text {
+		return e, nil
+	}
+	return expr.NewCast(e, t, true, true)
+}
+
+// take hands out the next morsel.
+func (s *scanSource) take() (int, bool) {
+	i := int(s.next.Add(1)) - 1
+	return i, i < max(len(s.morsels), len(s.batches))
+}
+
+// read decodes the columns of rows [lo, hi) of a morsel.
+func (s *scanSource) read(m morsel, lo, hi int) (*vec.Batch, error) {
+	b := &vec.Batch{Rows: hi - lo, Cols: make([]*vec.Vector, len(s.columns))}
+	for i, read := range s.columns {
+		v, err := read(m, lo, hi)
+		if err != nil {
+			return nil, err
+		}
+		b.Cols[i] = v
+	}
+	s.env.Progress.Rows.Add(int64(b.Rows))
+	s.env.Progress.Bytes.Add(int64(b.Rows) * int64(len(b.Cols)) * 8)
+	if s.stats != nil {
+		s.stats.RowsRead.Add(int64(b.Rows))
+	}
+	return b, nil
+}
+
+// scan is one copy of a shared scan.
+type scan struct {
+	source *scanSource
+	now    morsel
+	row    int // next row of now; now.hi when it is used up
+}
+
+func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
+	if s.row >= s.now.hi {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		i, ok := s.source.take()
+		if !ok {
+			return nil, nil
+		}
+		if s.source.batches != nil {
+			return s.source.batches[i], nil
+		}
+		s.now = s.source.morsels[i]
+		s.row = s.now.lo
+	}
+	lo := s.row
+	s.row = min(lo+vec.BatchRows, s.now.hi)
+	return s.source.read(s.now, lo, s.row)
+}
+
+func (s *scan) Close() error { return nil }

@@ -1,0 +1,618 @@
+package exec
+
+import (
+	"context"
+	"sort"
+	"sync/atomic"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// stream is the rows of one event in one segment that satisfy a condition.
+type stream struct {
+	rng   *segment.Range
+	seg   *segment.Reader
+	runs  *segment.Runs
+	match vec.Bitmap // of rows rng.Lo…; nil means all of them
+	// moved are the runs of merged persons, by root; skip marks them among the runs.
+	moved []movedRun
+	skip  vec.Bitmap
+	// vals are the breakdown values of rows rng.Lo…; nil without a breakdown.
+	vals []uint32
+	// times are all times, if the range is small enough to decode once.
+	times []int64
+	list  uint32 // for rowRef: the range's number, the same in every condition
+}
+
+// movedRun is a run that belongs to another person than its ordinal says.
+type movedRun struct{ root, run uint32 }
+
+// smallRange is how many rows are decoded once for all intervals, rather than interval by
+// interval: an interval has at least this many rows of the largest stream.
+const smallRange = 1 << 15
+
+// indexed is actors read through the run indexes of the events table.
+type indexed struct {
+	env     *Env
+	streams [][]*stream // per condition, by segment and then by event
+	lists   []*stream   // by rowRef.list: any stream over that range
+	apart   bool        // conditions share no range
+	values  *values32
+	total   int // ordinals there are
+	size    int // ordinals in an interval
+	need    need
+	lo, hi  int64
+	filters int // streams with a condition on rows
+	rows    int64
+}
+
+// openIndexed prepares the streams of a native operator over the events table. It says
+// false if the source is anything else.
+func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, need need, env *Env) (*indexed, bool, error) {
+	sc, ok := src.Input.(*plan.Scan)
+	if !ok || sc.Table.Name != "events" || !isColumn(src.Actor, sc, "person_id") || !isColumn(src.Time, sc, "timestamp") {
+		return nil, false, nil
+	}
+	ix := &indexed{env: env, need: need, total: env.Snapshot.Persons().Len(), streams: make([][]*stream, len(conds)), apart: true,
+		lo: vec.InfinityTime, hi: vec.NegInfinityTime}
+	readers := make([]columnReader, len(sc.Columns))
+	for i, c := range sc.Columns {
+		r, err := eventColumn(c, env)
+		if err != nil {
+			return nil, true, err
+		}
+		readers[i] = r
+	}
+	wanted := make([]*rowFilter, len(conds))
+	for i, c := range conds {
+		wanted[i] = newRowFilter(sc, src.Where, c)
+	}
+	if src.Breakdown != nil {
+		ix.values = newValues32(src.Breakdown.Exprs)
+	}
+	var jobs []func() error
+	segments := env.Snapshot.Segments()
+	used := 0
+	for _, seg := range segments {
+		any := false
+		for _, rng := range seg.Ranges() {
+			uses := 0
+			for i, f := range wanted {
+				rest, ok, err := f.forEvent(env.Expr, rng.Event)
+				if err != nil {
+					return nil, true, err
+				}
+				if !ok {
+					continue
+				}
+				s := &stream{seg: seg, rng: rng, list: uint32(len(ix.lists))}
+				ix.streams[i] = append(ix.streams[i], s)
+				if uses++; uses == 1 {
+					ix.lists = append(ix.lists, s)
+				}
+				s.list = uint32(len(ix.lists) - 1)
+				jobs = append(jobs, func() error { return s.prepare(ix, rest, src.Breakdown, readers) })
+				if len(rest) > 0 {
+					ix.filters++
+				}
+				ix.rows += int64(rng.Hi - rng.Lo)
+			}
+			ix.apart = ix.apart && uses <= 1
+			any = any || uses > 0
+		}
+		if any {
+			used++
+			ix.lo, ix.hi = min(ix.lo, seg.MinTime()), max(ix.hi, seg.MaxTime())
+		}
+	}
+	if st := env.Stats.Node(sc); st != nil {
+		st.Segments.Store(int64(used))
+		st.SegmentsTotal.Store(int64(len(segments)))
+		st.RowsRead.Store(ix.rows)
+		st.Rows.Store(ix.rows)
+	}
+	what := "run index"
+	if ix.filters > 0 {
+		what = "run index, with conditions on rows"
+	}
+	env.usedIndex(n, what)
+	env.Progress.Rows.Add(ix.rows)
+	env.Progress.Bytes.Add(ix.rows * 8)
+	if err := runJobs(ctx, env, jobs); err != nil {
+		return nil, true, err
+	}
+	ix.need.refs = ix.need.refs || !ix.apart
+	ix.size = ix.intervalSize()
+	return ix, true, nil
+}
+
+// isColumn says whether e reads the named column of the scan.
+func isColumn(e expr.Expr, sc *plan.Scan, name string) bool {
+	c, ok := e.(*expr.Column)
+	return ok && sc.Columns[c.Index].Column == name
+}
+
+// runJobs runs jobs on the statement's goroutines.
+func runJobs(ctx context.Context, env *Env, jobs []func() error) error {
+	var next atomic.Int64
+	return parallel(ctx, min(env.Threads, len(jobs)), func(ctx context.Context, _ int) error {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= len(jobs) {
+				return nil
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := jobs[i](); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// intervalSize chooses how many ordinals to take at a time: so many that the largest
+// stream has about 32 K rows in an interval, and that there is work for every goroutine.
+func (ix *indexed) intervalSize() int {
+	largest := 1
+	for _, list := range ix.streams {
+		rows := 0
+		for _, s := range list {
+			rows += s.rng.Hi - s.rng.Lo
+		}
+		largest = max(largest, rows)
+	}
+	size := int(int64(ix.total)*smallRange/int64(largest)) + 1
+	return max(256, min(size, ix.total/(2*ix.env.Threads)+1))
+}
+
+// rowFilter is a condition on the rows of the events table, in conjuncts: those that read
+// only the event's name are decided once per range.
+type rowFilter struct {
+	scan   *plan.Scan
+	byName []expr.Expr
+	byRow  []expr.Expr
+	cache  map[string]bool
+}
+
+func newRowFilter(sc *plan.Scan, conds ...expr.Expr) *rowFilter {
+	f := &rowFilter{scan: sc, cache: map[string]bool{}}
+	for _, c := range conds {
+		for _, e := range conjuncts(c) {
+			if readsOnlyEvent(e, sc) {
+				f.byName = append(f.byName, e)
+			} else {
+				f.byRow = append(f.byRow, e)
+			}
+		}
+	}
+	return f
+}
+
+// conjuncts splits a condition at its top-level ANDs. No condition is none.
+func conjuncts(e expr.Expr) []expr.Expr {
+	if e == nil {
+		return nil
+	}
+	and, ok := e.(*expr.And)
+	if !ok {
+		return []expr.Expr{e}
+	}
+	var out []expr.Expr
+	for _, a := range and.Args {
+		out = append(out, conjuncts(a)...)
+	}
+	return out
+}
+
+func readsOnlyEvent(e expr.Expr, sc *plan.Scan) bool {
+	only := true
+	expr.Walk(e, func(e expr.Expr) bool {
+		if c, ok := e.(*expr.Column); ok && sc.Columns[c.Index].Column != "event" {
+			only = false
+		}
+		return only
+	})
+	return only
+}
+
+// forEvent says whether rows of an event can satisfy the filter, and what is left to
+// decide for each of them.
+func (f *rowFilter) forEvent(ctx *expr.Context, event string) ([]expr.Expr, bool, error) {
+	ok, known := f.cache[event]
+	if !known {
+		ok = true
+		name := &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(event)}
+		row := &vec.Batch{Rows: 1, Cols: make([]*vec.Vector, len(f.scan.Columns))}
+		for i, c := range f.scan.Columns {
+			if c.Column == "event" {
+				row.Cols[i] = name
+			}
+		}
+		for _, e := range f.byName {
+			kept, err := keepTrue(ctx, e, row)
+			if err != nil {
+				return nil, false, err
+			}
+			if kept.Live() == 0 {
+				ok = false
+				break
+			}
+		}
+		f.cache[event] = ok
+	}
+	return f.byRow, ok, nil
+}
+
+// prepare decodes what every interval needs: runs, merged runs, matches and values.
+func (s *stream) prepare(ix *indexed, rest []expr.Expr, by *plan.Breakdown, readers []columnReader) error {
+	runs, err := s.rng.Runs()
+	if err != nil {
+		return err
+	}
+	s.runs = runs
+	if err := s.findMoved(ix.env); err != nil {
+		return err
+	}
+	n := s.rng.Hi - s.rng.Lo
+	if len(rest) > 0 {
+		s.match = vec.NewBitmap(n)
+	}
+	if by != nil {
+		s.vals = make([]uint32, n)
+	}
+	if len(rest) > 0 || by != nil {
+		if err := s.evaluate(ix, rest, by, readers); err != nil {
+			return err
+		}
+	}
+	if ix.need.times && n <= smallRange {
+		s.times = make([]int64, n)
+		return s.seg.Times(s.times, s.rng.Lo, s.rng.Hi)
+	}
+	return nil
+}
+
+// findMoved lists the runs of persons that were merged into another one.
+func (s *stream) findMoved(env *Env) error {
+	identity := env.Snapshot.Identity()
+	if identity.Len() == 0 {
+		return nil
+	}
+	present, err := s.seg.PersonBitmap()
+	if err != nil {
+		return err
+	}
+	if !present.Intersects(identity.Merged()) {
+		return nil
+	}
+	return s.markMoved(roaring.And(present, identity.Merged()), identity.Root)
+}
+
+func (s *stream) markMoved(merged *roaring.Bitmap, root func(uint32) uint32) error {
+	ordinals := s.runs.Ordinals
+	at := 0
+	for it := merged.Iterator(); it.HasNext(); {
+		o := it.Next()
+		at += sort.Search(len(ordinals)-at, func(i int) bool { return ordinals[at+i] >= o })
+		if at == len(ordinals) {
+			break
+		}
+		if ordinals[at] != o {
+			continue
+		}
+		if s.skip == nil {
+			s.skip = vec.NewBitmap(len(ordinals))
+		}
+		s.skip.Set(at)
+		s.moved = append(s.moved, movedRun{root(o), uint32(at)})
+	}
+	sort.Slice(s.moved, func(i, j int) bool { return s.moved[i].root < s.moved[j].root })
+	return nil
+}
+
+// evaluate computes matches and breakdown values of all rows of the range.
+func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, readers []columnReader) error {
+	needed := make([]bool, len(readers))
+	note := func(e expr.Expr) bool {
+		if c, ok := e.(*expr.Column); ok {
+			needed[c.Index] = true
+		}
+		return true
+	}
+	for _, e := range rest {
+		expr.Walk(e, note)
+	}
+	if by != nil {
+		for _, e := range by.Exprs {
+			expr.Walk(e, note)
+		}
+	}
+	m := morsel{seg: s.seg, rng: s.rng}
+	var all []uint32
+	for lo := s.rng.Lo; lo < s.rng.Hi; lo += vec.BatchRows {
+		hi := min(lo+vec.BatchRows, s.rng.Hi)
+		b := &vec.Batch{Rows: hi - lo, Cols: make([]*vec.Vector, len(readers))}
+		for i, read := range readers {
+			if !needed[i] {
+				continue
+			}
+			v, err := read(m, lo, hi)
+			if err != nil {
+				return err
+			}
+			b.Cols[i] = v
+		}
+		for _, e := range rest {
+			kept, err := keepTrue(ix.env.Expr, e, b)
+			if err != nil {
+				return err
+			}
+			b = kept
+			if b.Live() == 0 {
+				break
+			}
+		}
+		if b.Live() == 0 {
+			continue
+		}
+		rows := b.Sel
+		if rows == nil {
+			rows = firstRows(&all, b.Rows)
+		}
+		base := lo - s.rng.Lo
+		if s.match != nil {
+			for _, r := range rows {
+				s.match.Set(base + int(r))
+			}
+		}
+		if by == nil {
+			continue
+		}
+		cols, err := evalAll(ix.env.Expr, by.Exprs, b)
+		if err != nil {
+			return err
+		}
+		ids := make([]uint32, len(rows))
+		ix.values.assign(ids, cols, rows)
+		for i, r := range rows {
+			s.vals[base+int(r)] = ids[i]
+		}
+	}
+	return nil
+}
+
+func (ix *indexed) disjoint() bool         { return ix.apart }
+func (ix *indexed) bounds() (int64, int64) { return ix.lo, ix.hi }
+func (ix *indexed) breakdown() *values32   { return ix.values }
+
+func (ix *indexed) vector(ids []uint32) *vec.Vector {
+	return &vec.Vector{Type: vec.T(vec.UUID), Form: vec.Dict, Dict: ix.env.Snapshot.Persons().UUIDVector(), Codes: ids}
+}
+
+// before orders rows of one time by uuid.
+func (ix *indexed) before(a, b rowRef) (int, error) {
+	if a == b {
+		return 0, nil
+	}
+	var u [2][1]vec.UUIDValue
+	for i, r := range []rowRef{a, b} {
+		if err := ix.lists[r.list].seg.UUIDs(u[i][:], int(r.row), int(r.row)+1); err != nil {
+			return 0, err
+		}
+	}
+	return compareUUID(u[0][0], u[1][0]), nil
+}
+
+func compareUUID(a, b vec.UUIDValue) int {
+	for i := range a {
+		if a[i] != b[i] {
+			return int(a[i]) - int(b[i])
+		}
+	}
+	return 0
+}
+
+func (ix *indexed) blocks(ctx context.Context, f func(int, *block) error) error {
+	fillers := make([]filler, ix.env.Threads)
+	return intervals(ctx, ix.env, ix.total, ix.size, func(w, lo, hi int) error {
+		fl := &fillers[w]
+		fl.block.base, fl.block.count = uint32(lo), hi-lo
+		if fl.block.conds == nil {
+			fl.block.conds = make([]csr, len(ix.streams))
+		}
+		for i := range ix.streams {
+			if err := fl.fill(ix, i, uint32(lo), uint32(hi)); err != nil {
+				return err
+			}
+		}
+		return f(w, &fl.block)
+	})
+}
+
+// filler makes the blocks of one goroutine, in memory that it uses again.
+type filler struct {
+	block block
+	at    []uint32 // next free position of each actor
+	times []int64
+	spans []span
+	mixed []uint32 // actors whose rows did not arrive in order
+}
+
+// span is the runs of a stream that fall into an interval.
+type span struct {
+	s      *stream
+	lo, hi int // runs
+	moved  []movedRun
+}
+
+// fill gathers the rows of one condition for the actors [lo, hi).
+func (fl *filler) fill(ix *indexed, cond int, lo, hi uint32) error {
+	c := &fl.block.conds[cond]
+	n := int(hi - lo)
+	c.reset(n, 0)
+	fl.spans = fl.spans[:0]
+	for _, s := range ix.streams[cond] {
+		sp := span{s: s, lo: lowerBound(s.runs.Ordinals, lo), hi: lowerBound(s.runs.Ordinals, hi)}
+		if s.moved != nil {
+			a := sort.Search(len(s.moved), func(i int) bool { return s.moved[i].root >= lo })
+			b := sort.Search(len(s.moved), func(i int) bool { return s.moved[i].root >= hi })
+			sp.moved = s.moved[a:b]
+		}
+		if sp.lo < sp.hi || len(sp.moved) > 0 {
+			fl.spans = append(fl.spans, sp)
+		}
+	}
+	// Count the rows of each actor, and make the counts offsets.
+	count := c.off[1:]
+	for i := range fl.spans {
+		fl.spans[i].each(func(actor uint32, from, to int) {
+			count[actor-lo] += uint32(fl.spans[i].s.countRows(from, to))
+		})
+	}
+	total := uint32(0)
+	for i, k := range count {
+		total += k
+		count[i] = total
+	}
+	c.times = grow(c.times, int(total))
+	if ix.values != nil {
+		c.vals = grow(c.vals, int(total))
+	}
+	if ix.need.refs {
+		c.refs = grow(c.refs, int(total))
+	}
+	fl.at = grow(fl.at, n)
+	copy(fl.at, c.off[:n])
+	fl.mixed = fl.mixed[:0]
+	for i := range fl.spans {
+		if err := fl.copySpan(c, &fl.spans[i], lo); err != nil {
+			return err
+		}
+	}
+	last := ^uint32(0)
+	for _, a := range fl.mixed {
+		if a == last {
+			continue
+		}
+		last = a
+		from, to := c.off[a], c.off[a+1]
+		var vals []uint32
+		var refs []rowRef
+		if c.vals != nil {
+			vals = c.vals[from:to]
+		}
+		if c.refs != nil {
+			refs = c.refs[from:to]
+		}
+		if err := sortActor(c.times[from:to], vals, refs, ix.before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each visits the runs of a span: the actor, and the segment rows of the run.
+func (sp *span) each(f func(actor uint32, from, to int)) {
+	ordinals, starts := sp.s.runs.Ordinals, sp.s.runs.Starts
+	for r := sp.lo; r < sp.hi; r++ {
+		if sp.s.skip != nil && sp.s.skip.Get(r) {
+			continue
+		}
+		f(ordinals[r], int(starts[r]), int(starts[r+1]))
+	}
+	for _, m := range sp.moved {
+		f(m.root, int(starts[m.run]), int(starts[m.run+1]))
+	}
+}
+
+// countRows is how many of the segment rows [from, to) match.
+func (s *stream) countRows(from, to int) int {
+	if s.match == nil {
+		return to - from
+	}
+	return countBits(s.match, from-s.rng.Lo, to-s.rng.Lo)
+}
+
+// copySpan appends the rows of a span to their actors' lists.
+func (fl *filler) copySpan(c *csr, sp *span, base uint32) error {
+	s := sp.s
+	times, first := s.times, s.rng.Lo
+	if times == nil && sp.lo < sp.hi {
+		from, to := int(s.runs.Starts[sp.lo]), int(s.runs.Starts[sp.hi])
+		fl.times = grow(fl.times, to-from)
+		if err := s.seg.Times(fl.times, from, to); err != nil {
+			return err
+		}
+		times, first = fl.times, from
+	}
+	ordinals, starts := s.runs.Ordinals, s.runs.Starts
+	for r := sp.lo; r < sp.hi; r++ {
+		if s.skip != nil && s.skip.Get(r) {
+			continue
+		}
+		from, to := int(starts[r]), int(starts[r+1])
+		fl.copyRun(c, s, ordinals[r]-base, times[from-first:to-first], from)
+	}
+	for _, m := range sp.moved {
+		from, to := int(starts[m.run]), int(starts[m.run+1])
+		moved := make([]int64, to-from)
+		if err := s.seg.Times(moved, from, to); err != nil {
+			return err
+		}
+		fl.copyRun(c, s, m.root-base, moved, from)
+	}
+	return nil
+}
+
+// copyRun appends the matching rows of a run, whose first row is from, to an actor's list.
+func (fl *filler) copyRun(c *csr, s *stream, actor uint32, times []int64, from int) {
+	at := fl.at[actor]
+	begin := at
+	switch {
+	case s.match == nil && c.vals == nil && c.refs == nil:
+		at += uint32(copy(c.times[at:], times))
+	default:
+		for i, t := range times {
+			row := from + i
+			if s.match != nil && !s.match.Get(row-s.rng.Lo) {
+				continue
+			}
+			c.times[at] = t
+			if c.vals != nil {
+				c.vals[at] = s.vals[row-s.rng.Lo]
+			}
+			if c.refs != nil {
+				c.refs[at] = rowRef{s.list, uint32(row)}
+			}
+			at++
+		}
+	}
+	fl.at[actor] = at
+	// A run is in order; only where it meets the one before may order break. Equal times
+	// at the seam are put in order too where the tie-break is kept.
+	if begin > c.off[actor] && at > begin {
+		if a, b := c.times[begin-1], c.times[begin]; a > b || a == b && c.refs != nil {
+			fl.mixed = append(fl.mixed, actor)
+		}
+	}
+}
+
+// lowerBound is the first position whose ordinal is at least o.
+func lowerBound(ordinals []uint32, o uint32) int {
+	lo, hi := 0, len(ordinals)
+	for lo < hi {
+		mid := (lo + hi) >> 1
+		if ordinals[mid] < o {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}

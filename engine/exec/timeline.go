@@ -1,0 +1,159 @@
+package exec
+
+import (
+	"sort"
+	"time"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// quarter is the unit of a timeline's look-up table: every zone in use today is a whole
+// number of quarter-hours from UTC.
+const quarter = int64(15 * 60 * 1e6)
+
+// maxBuckets bounds a timeline: hourly buckets over a century fit.
+const maxBuckets = 1 << 20
+
+// timeline cuts time into buckets of calendar units in a zone.
+type timeline struct {
+	// starts holds the start of every bucket, and then the end of the last: µs UTC.
+	starts []int64
+	// lut gives the bucket of each quarter-hour from first on, where all starts lie on
+	// quarter-hours; otherwise it is nil and look-ups search.
+	lut   []int32
+	first int64 // quarter-hours since 1970
+}
+
+// newTimeline covers [from, to) with buckets of the given length. The first bucket
+// contains from; weeks start on Monday or Sunday, days and hours at local midnight.
+func newTimeline(from, to int64, every vec.IntervalValue, loc *time.Location, sunday bool) (*timeline, error) {
+	if every.Months < 0 || every.Days < 0 || every.Micros < 0 || every == (vec.IntervalValue{}) {
+		return nil, pgerr.New("PK002", "EVERY must be a positive interval").WithHint("Write, for example, EVERY INTERVAL '1 day'.")
+	}
+	t := &timeline{}
+	at := truncate(time.UnixMicro(from).In(loc), every, sunday)
+	for i := 0; ; i++ {
+		us := at.UnixMicro()
+		if n := len(t.starts); n == 0 || us > t.starts[n-1] {
+			t.starts = append(t.starts, us)
+		}
+		if us >= to && len(t.starts) > 1 {
+			break
+		}
+		if i > maxBuckets {
+			return nil, pgerr.New("54000", "more than %d buckets", maxBuckets).WithHint("Use a longer EVERY or a shorter DURING.")
+		}
+		next := addInterval(at, every)
+		if !next.After(at) { // a local time that a change of the clock repeats
+			next = at.Add(15 * time.Minute)
+		}
+		at = next
+	}
+	t.index()
+	return t, nil
+}
+
+// truncate is the start of the calendar unit that contains at.
+func truncate(at time.Time, every vec.IntervalValue, sunday bool) time.Time {
+	y, m, d := at.Date()
+	loc := at.Location()
+	switch {
+	case every.Months > 0:
+		months := y*12 + int(m) - 1
+		months -= months % int(every.Months)
+		return time.Date(months/12, time.Month(months%12+1), 1, 0, 0, 0, 0, loc)
+	case every.Days > 0 && every.Days%7 == 0:
+		back := (int(at.Weekday()) + 6) % 7
+		if sunday {
+			back = int(at.Weekday())
+		}
+		return time.Date(y, m, d-back, 0, 0, 0, 0, loc)
+	case every.Days > 0:
+		return time.Date(y, m, d, 0, 0, 0, 0, loc)
+	}
+	midnight := time.Date(y, m, d, 0, 0, 0, 0, loc)
+	step := time.Duration(every.Micros) * time.Microsecond
+	if step >= 24*time.Hour {
+		return midnight
+	}
+	return midnight.Add(at.Sub(midnight) / step * step)
+}
+
+// addInterval adds an interval by the calendar of the time's zone. A month's day that
+// does not exist becomes the month's last.
+func addInterval(at time.Time, iv vec.IntervalValue) time.Time {
+	if iv.Months != 0 {
+		y, m, d := at.Date()
+		first := time.Date(y, m+time.Month(iv.Months), 1, at.Hour(), at.Minute(), at.Second(), at.Nanosecond(), at.Location())
+		last := first.AddDate(0, 1, -1).Day()
+		at = first.AddDate(0, 0, min(d, last)-1)
+	}
+	if iv.Days != 0 {
+		at = at.AddDate(0, 0, int(iv.Days))
+	}
+	return at.Add(time.Duration(iv.Micros) * time.Microsecond)
+}
+
+// index builds the look-up table if that is possible and small.
+func (t *timeline) index() {
+	last := t.starts[len(t.starts)-1]
+	if n := (last - t.starts[0]) / quarter; n > 1<<22 {
+		return
+	}
+	for _, s := range t.starts {
+		if s%quarter != 0 {
+			return
+		}
+	}
+	t.first = t.starts[0] / quarter
+	t.lut = make([]int32, last/quarter-t.first)
+	b := int32(0)
+	for i := range t.lut {
+		for (t.first+int64(i))*quarter >= t.starts[b+1] {
+			b++
+		}
+		t.lut[i] = b
+	}
+}
+
+// count is the number of buckets.
+func (t *timeline) count() int { return len(t.starts) - 1 }
+
+// bucket is the bucket of an instant, or -1 if it lies outside.
+func (t *timeline) bucket(us int64) int {
+	if us < t.starts[0] || us >= t.starts[len(t.starts)-1] {
+		return -1
+	}
+	if t.lut != nil {
+		return int(t.lut[us/quarter-t.first])
+	}
+	return sort.Search(len(t.starts), func(i int) bool { return t.starts[i] > us }) - 1
+}
+
+// window adds an interval to instants; fixed if every day of the zone has 24 hours as far
+// as the interval is concerned.
+type window struct {
+	iv    vec.IntervalValue
+	loc   *time.Location
+	fixed int64 // µs, if the calendar does not matter; else -1
+}
+
+func newWindow(iv vec.IntervalValue, loc *time.Location) window {
+	w := window{iv: iv, loc: loc, fixed: -1}
+	if iv.Months == 0 && (iv.Days == 0 || loc == time.UTC || loc.String() == "UTC") {
+		w.fixed = int64(iv.Days)*86_400_000_000 + iv.Micros
+	}
+	return w
+}
+
+// after is the last instant that is within the window that opens at us.
+func (w *window) after(us int64) int64 {
+	if w.fixed >= 0 {
+		if us > vec.InfinityTime-w.fixed {
+			return vec.InfinityTime
+		}
+		return us + w.fixed
+	}
+	return addInterval(time.UnixMicro(us).In(w.loc), w.iv).UnixMicro()
+}
