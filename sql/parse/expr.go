@@ -659,7 +659,7 @@ func (p *parser) word() ast.Expr {
 			return c
 		}
 	}
-	if reserved[t.text] && !(typeFunc[t.text] && n.is("(")) {
+	if ast.ReservedWord(t.text) && !(typeFunc[t.text] && n.is("(")) {
 		p.unexpected()
 		return &ast.Null{}
 	}
@@ -698,18 +698,29 @@ func (p *parser) typedLiteral() ast.Expr {
 // literalAhead says whether a type of several words and then a string come next.
 func (p *parser) literalAhead() bool {
 	n := 1
-	for p.ahead(n).kind == tokIdent && n < 5 {
-		switch p.ahead(n).text {
-		case "precision", "varying", "character", "char", "with", "without", "time", "zone":
-			n++
-			continue
+	skip := func(words ...string) bool {
+		for i, w := range words {
+			if !p.ahead(n + i).kw(w) {
+				return false
+			}
 		}
-		break
+		n += len(words)
+		return true
+	}
+	first := p.tok().text
+	switch first {
+	case "double":
+		skip("precision")
+	case "character", "char", "nchar", "bit":
+		skip("varying")
+	case "national":
+		if skip("character") || skip("char") {
+			skip("varying")
+		}
 	}
 	if p.ahead(n).is("(") {
-		n++
-		for p.ahead(n).kind == tokNumber || p.ahead(n).is(",") {
-			if n++; n > 8 {
+		for n++; p.ahead(n).kind == tokNumber || p.ahead(n).is(","); n++ {
+			if n > 8 {
 				return false
 			}
 		}
@@ -717,10 +728,10 @@ func (p *parser) literalAhead() bool {
 			return false
 		}
 		n++
-		for _, w := range []string{"with", "without", "time", "zone"} {
-			if p.ahead(n).kw(w) {
-				n++
-			}
+	}
+	if first == "time" || first == "timestamp" {
+		if !skip("with", "time", "zone") {
+			skip("without", "time", "zone")
 		}
 	}
 	return p.ahead(n).kind == tokString
@@ -733,7 +744,7 @@ func (p *parser) plainTyped() ast.Expr {
 	for p.ahead(n).is(".") && p.ahead(n+1).kind == tokIdent && n < 5 {
 		n += 2
 	}
-	if p.ahead(n).kind != tokString || reserved[t.text] {
+	if p.ahead(n).kind != tokString || ast.ReservedWord(t.text) {
 		return nil
 	}
 	typ := p.simpleType()
@@ -762,7 +773,7 @@ func (p *parser) nameOrCall() ast.Expr {
 // star reads what follows a *: EXCLUDE and REPLACE.
 func (p *parser) star(t token, table []ast.Ident) ast.Expr {
 	s := &ast.Star{Place: t.at(), Table: table}
-	if p.kw("exclude") && (p.ahead(1).is("(") || p.ahead(1).kind == tokIdent && !reserved[p.ahead(1).text] || p.ahead(1).kind == tokQuoted) {
+	if p.kw("exclude") && (p.ahead(1).is("(") || p.ahead(1).kind == tokIdent && !ast.ReservedWord(p.ahead(1).text) || p.ahead(1).kind == tokQuoted) {
 		p.i++
 		if p.tok().is("(") {
 			s.Exclude = p.identList()
@@ -856,7 +867,7 @@ func (p *parser) afterCall(c *ast.Call) ast.Expr {
 	} else {
 		p.acceptKw("respect", "nulls")
 	}
-	if p.kw("over") && (p.ahead(1).is("(") || p.ahead(1).kind == tokQuoted || p.ahead(1).kind == tokIdent && !reserved[p.ahead(1).text]) {
+	if p.kw("over") && (p.ahead(1).is("(") || p.ahead(1).kind == tokQuoted || p.ahead(1).kind == tokIdent && !ast.ReservedWord(p.ahead(1).text)) {
 		t := p.next()
 		if p.tok().is("(") {
 			c.Over = p.windowSpec()
@@ -873,7 +884,7 @@ func (p *parser) windowSpec() *ast.WindowSpec {
 	w := &ast.WindowSpec{Place: p.tok().at()}
 	p.expect("(")
 	t := p.tok()
-	if (t.kind == tokQuoted || t.kind == tokIdent && !reserved[t.text]) && !p.kw("partition", "by") && !frameStart(p) {
+	if (t.kind == tokQuoted || t.kind == tokIdent && !ast.ReservedWord(t.text)) && !p.kw("partition", "by") && !frameStart(p) {
 		id := p.ident()
 		w.Base = &id
 	}

@@ -8,8 +8,9 @@ const (
 	maxTokens = 2 << 20
 
 	// maxDepth bounds how deep parentheses, subqueries and prefix operators may
-	// nest. One level is about ten calls here, and a few in every later walk.
-	maxDepth = 400
+	// nest. A parenthesised subquery counts four times. The stack this takes is a
+	// few megabytes at most, here and in every later walk.
+	maxDepth = 2000
 
 	// maxChain bounds the left-deep chains of a text: a + b + c, x::a::b, UNION
 	// UNION UNION. They cost the parser no stack, but every later walk of the

@@ -254,7 +254,7 @@ func (p *parser) enter() bool {
 	p.depth++
 	if p.depth > maxDepth {
 		p.fail(p.tok(), pgerr.StatementTooComplex, "stack depth limit exceeded").
-			WithHint("Statements may nest %d levels deep.", maxDepth)
+			WithHint("Simplify the statement: it nests too deep.")
 		return false
 	}
 	return true
@@ -297,7 +297,7 @@ func (p *parser) atClose() bool { return p.tok().is(")") }
 // ident takes any name that is not reserved.
 func (p *parser) ident() ast.Ident {
 	t := p.tok()
-	if t.kind == tokQuoted || t.kind == tokIdent && !reserved[t.text] {
+	if t.kind == tokQuoted || t.kind == tokIdent && !ast.ReservedWord(t.text) {
 		p.i++
 		return ast.Ident{Place: t.at(), Name: t.text, Quoted: t.kind == tokQuoted}
 	}
@@ -381,21 +381,6 @@ func words(list ...string) map[string]bool {
 	}
 	return m
 }
-
-// reserved words are never column or table names without quotes. The list is
-// PostgreSQL's, reserved and "reserved (can be function or type)".
-var reserved = words("all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric",
-	"both", "case", "cast", "check", "collate", "column", "constraint", "create", "current_catalog",
-	"current_date", "current_role", "current_time", "current_timestamp", "current_user", "default",
-	"deferrable", "desc", "distinct", "do", "else", "end", "except", "false", "fetch", "for", "foreign",
-	"from", "grant", "group", "having", "in", "initially", "intersect", "into", "lateral", "leading",
-	"limit", "localtime", "localtimestamp", "not", "null", "offset", "on", "only", "or", "order",
-	"placing", "primary", "references", "returning", "select", "session_user", "some", "symmetric",
-	"table", "then", "to", "trailing", "true", "union", "unique", "user", "using", "variadic", "when",
-	"where", "window", "with",
-	"authorization", "binary", "collation", "concurrently", "cross", "current_schema", "freeze", "full",
-	"ilike", "inner", "is", "isnull", "join", "left", "like", "natural", "notnull", "outer", "overlaps",
-	"right", "similar", "tablesample", "verbose")
 
 // typeFunc are the reserved words that may still be called like a function.
 var typeFunc = words("authorization", "binary", "collation", "concurrently", "cross", "freeze", "full",

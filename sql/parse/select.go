@@ -307,7 +307,7 @@ func (p *parser) clauseEnd() bool {
 		"union", "intersect", "except", "into", "with":
 		return true
 	case "qualify":
-		return !p.ahead(1).is(",") && !p.ahead(1).is(")") && p.ahead(1).kind != tokEOF
+		return p.qualifyAhead()
 	}
 	return false
 }
@@ -324,12 +324,17 @@ func (p *parser) qualifyAhead() bool {
 	case tokPunct:
 		return n.text == "("
 	case tokOp:
-		return n.text == "-" || n.text == "+"
+		return true // an alias is not followed by an operator, so this is a sign
 	case tokIdent:
-		return !reserved[n.text] || n.text == "not" || n.text == "case" || n.text == "true" || n.text == "false" || n.text == "null" || n.text == "cast"
+		return !ast.ReservedWord(n.text) || operandWord[n.text] || typeFunc[n.text] && p.ahead(2).is("(")
 	}
 	return true
 }
+
+// operandWord are the reserved words that begin an expression.
+var operandWord = words("not", "case", "true", "false", "null", "cast", "array", "current_catalog",
+	"current_date", "current_role", "current_time", "current_timestamp", "current_user",
+	"current_schema", "session_user", "user", "localtime", "localtimestamp")
 
 // selectBlock reads SELECT … up to WINDOW, or FROM … SELECT-less.
 func (p *parser) selectBlock() ast.Query {

@@ -172,7 +172,7 @@ func (p *parser) cohortTableAhead() bool {
 	case tokString, tokNumber, tokParam, tokQuoted:
 		return true
 	case tokIdent:
-		if reserved[n.text] || p.notTableAlias(1) {
+		if ast.ReservedWord(n.text) || p.notTableAlias(1) || p.needAs && p.ahead(2).is("(") {
 			return false
 		}
 		// FROM cohort c WHERE …: the table cohort with an alias would read the
@@ -208,7 +208,6 @@ func (p *parser) tableGroup() (ast.Query, ast.TableExpr) {
 	needAs := p.needAs
 	p.needAs = false
 	defer func() { p.needAs = needAs }()
-	t := p.tok()
 	p.expect("(")
 	if p.queryAt(0) {
 		q := p.query()
@@ -234,7 +233,6 @@ func (p *parser) tableGroup() (ast.Query, ast.TableExpr) {
 	}
 	table = p.joins(p.pivots(table))
 	p.expect(")")
-	_ = t
 	return nil, table
 }
 
@@ -276,7 +274,7 @@ func (p *parser) alias(columnsOnly bool) *ast.Alias {
 		a.Name = p.ident()
 	case p.needAs:
 		return nil
-	case t.kind == tokQuoted, t.kind == tokIdent && !reserved[t.text] && !p.notTableAlias(0):
+	case t.kind == tokQuoted, t.kind == tokIdent && !ast.ReservedWord(t.text) && !p.notTableAlias(0):
 		a.Name = p.ident()
 	default:
 		return nil
