@@ -33,6 +33,7 @@ type funnel struct {
 	env      *Env
 	from, to int64
 	within   window
+	open     func(context.Context, []expr.Expr) (actors, error)
 	actors   actors
 	cols     []*vec.Vector
 	rows     int
@@ -44,7 +45,10 @@ func newFunnel(n *plan.Funnel, env *Env) (Operator, error) {
 	if len(n.Steps) > maxSteps {
 		return nil, pgerr.New("PK004", "a funnel has at most %d steps", maxSteps)
 	}
-	return &funnel{node: n, env: env}, nil
+	open := func(ctx context.Context, conds []expr.Expr) (actors, error) {
+		return openActors(ctx, n, &n.Source, conds, n.Breakdown != nil, env)
+	}
+	return &funnel{node: n, env: env, open: open}, nil
 }
 
 func (f *funnel) Next(ctx context.Context) (*vec.Batch, error) {
@@ -76,7 +80,7 @@ func (f *funnel) run(ctx context.Context) error {
 	for i, s := range n.Steps {
 		conds[i] = s.Cond
 	}
-	if f.actors, err = openActors(ctx, n, &n.Source, conds, n.Breakdown != nil, f.env); err != nil {
+	if f.actors, err = f.open(ctx, conds); err != nil {
 		return err
 	}
 	tallies, err := f.count(ctx, nil)
