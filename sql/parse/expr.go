@@ -524,6 +524,8 @@ func (g group) expr(p *parser) ast.Expr {
 		return &ast.Subquery{Place: g.place, Query: g.query}
 	case len(g.exprs) == 1:
 		return g.exprs[0]
+	case len(g.exprs) == 0:
+		p.unexpectedAt(p.toks[max(p.i-1, 0)])
 	}
 	return &ast.Row{Place: g.place, Elems: g.exprs}
 }

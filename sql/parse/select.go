@@ -464,6 +464,10 @@ func (p *parser) groupItem() ast.GroupItem {
 	case p.kw("grouping", "sets") && p.ahead(2).is("("):
 		g.Kind = ast.GroupSets
 		p.i += 2
+	case t.is("(") && p.ahead(1).is(")"):
+		p.i += 2
+		g.Expr = &ast.Row{Place: t.at()}
+		return g
 	default:
 		g.Expr = p.expr()
 		return g
