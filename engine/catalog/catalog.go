@@ -32,6 +32,8 @@ type Catalog struct {
 	Project  uint32
 	Database string // the project's database name
 	Tables   []*Table
+	// Sunday is true if the project's weeks start on Sunday.
+	Sunday bool
 	// Properties lists known event property names, for hints. It may be incomplete.
 	Properties []string
 }

@@ -174,15 +174,7 @@ func exprText(e expr.Expr) string {
 	if e == nil {
 		return "none"
 	}
-	switch e := e.(type) {
-	case *expr.Column:
-		return e.Name
-	case *expr.Param:
-		return "$" + strconv.Itoa(e.Index+1)
-	case fmt.Stringer:
-		return e.String()
-	}
-	return "expression"
+	return expr.String(e)
 }
 
 func exprTexts(list []expr.Expr) string {

@@ -366,7 +366,7 @@ func negate(e expr.Expr, not bool) expr.Expr {
 }
 
 func (b *binder) like(e *ast.Like, sc *scope) expr.Expr {
-	op := [...]string{"like", "ilike", "similar to"}[e.Kind]
+	op := [...]string{"like", "ilike", "similar"}[e.Kind]
 	if _, ok := e.Pattern.(*ast.Subquery); ok {
 		return b.unsupported("a query as a pattern", e.Pattern.Pos())
 	}

@@ -1,0 +1,403 @@
+package bind
+
+import (
+	"strings"
+
+	"github.com/prickledb/prickle/engine/agg"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// aggregates are the aggregate calls of one SELECT.
+type aggregates struct {
+	calls []plan.AggCall
+	inner bool // inside an aggregate's argument
+}
+
+// aggRef stands for an aggregate's result until the Aggregate node is made.
+type aggRef struct {
+	index int
+	t     vec.Type
+	text  string
+}
+
+// Type implements expr.Expr.
+func (a *aggRef) Type() vec.Type { return a.t }
+
+// Eval is never called: the reference is replaced by a column.
+func (a *aggRef) Eval(*expr.Context, *vec.Batch) (*vec.Vector, error) {
+	return nil, pgerr.New(pgerr.Internal, "aggregate %s stands outside of its node", a.text)
+}
+
+// String is for EXPLAIN, and tells aggregates apart.
+func (a *aggRef) String() string { return a.text }
+
+// windowOnly are functions that exist only with OVER.
+var windowOnly = map[string]bool{
+	"row_number": true, "ntile": true, "lag": true, "lead": true, "first_value": true, "last_value": true, "nth_value": true,
+	"session_start": true,
+}
+
+// withinGroup are the aggregates that are written with WITHIN GROUP.
+var withinGroup = map[string]bool{
+	"percentile_cont": true, "percentile_disc": true, "mode": true,
+	"rank": true, "dense_rank": true, "percent_rank": true, "cume_dist": true,
+}
+
+// tableFunctions are functions that give rows, which cannot stand here yet.
+var tableFunctions = map[string]bool{
+	"generate_series": true, "unnest": true, "jsonb_each": true, "jsonb_each_text": true, "jsonb_array_elements": true,
+	"jsonb_array_elements_text": true, "jsonb_object_keys": true, "regexp_split_to_table": true, "string_to_table": true,
+	"generate_subscripts": true, "regexp_matches": true,
+}
+
+func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
+	name := e.Func()
+	if len(e.Name) > 1 && e.Name[len(e.Name)-2].Name != "pg_catalog" {
+		return b.fail(pgerr.New(pgerr.UndefinedSchema, `schema "%s" does not exist`, e.Name[len(e.Name)-2].Name), e.Pos())
+	}
+	switch {
+	case e.Over != nil:
+		return b.unsupported("OVER", e.Over.Pos())
+	case windowOnly[name]:
+		return b.fail(pgerr.New(pgerr.WindowingError, "window function %s requires an OVER clause", name), e.Pos())
+	case e.IgnoreNulls:
+		return b.unsupported("IGNORE NULLS", e.Pos())
+	}
+	for _, a := range e.Args {
+		if a.Name != nil {
+			return b.unsupported("a named argument", a.Pos())
+		}
+		if a.Variadic {
+			return b.unsupported("VARIADIC", a.Pos())
+		}
+	}
+	if agg.IsAggregate(name) {
+		return b.aggregate(e, sc)
+	}
+	switch {
+	case withinGroup[name]:
+		return b.unsupported("the aggregate "+name, e.Pos())
+	case tableFunctions[name] && !expr.IsFunction(name):
+		return b.unsupported("the function "+name+" here", e.Pos())
+	}
+	word := ""
+	switch {
+	case e.Star:
+		word = "(*)"
+	case e.Distinct:
+		word = "DISTINCT"
+	case len(e.OrderBy) > 0:
+		word = "ORDER BY"
+	case len(e.WithinGroup) > 0:
+		word = "WITHIN GROUP"
+	case e.Filter != nil:
+		word = "FILTER"
+	}
+	if word != "" && expr.IsFunction(name) {
+		return b.fail(pgerr.New(pgerr.WrongObjectType, "%s specified, but %s is not an aggregate function", word, name), e.Pos())
+	}
+	args := make([]expr.Expr, len(e.Args))
+	for i, a := range e.Args {
+		args[i] = b.expr(a.Value, sc)
+	}
+	if b.err != nil {
+		return null(vec.T(vec.Unknown))
+	}
+	switch name {
+	case "coalesce", "ifnull", "nvl", "greatest", "least", "nullif", "if":
+		return b.conditional(name, args, e)
+	}
+	return b.function(name, args, e)
+}
+
+// conditional makes the calls that evaluate arguments by need.
+func (b *binder) conditional(name string, args []expr.Expr, e *ast.Call) expr.Expr {
+	places := make([]ast.Pos, len(args))
+	for i, a := range e.Args {
+		places[i] = a.Value.Pos()
+	}
+	switch {
+	case name == "nullif" && len(args) == 2:
+		args[0], args[1] = b.settlePair("=", args[0], args[1])
+		o, err := expr.Resolve("=", []vec.Type{args[0].Type(), args[1].Type()})
+		if err != nil {
+			return b.failErr(err, e.Pos())
+		}
+		eq := b.apply(o, args, e.Pos())
+		return &expr.NullIf{Left: b.coerce(args[0], firstKnown(args[0].Type()), places[0]), Equal: eq}
+	case name == "if" && len(args) == 3:
+		args[0] = b.condition(args[0], "IF", places[0])
+		results, t := b.common("IF", args[1:], places[1:])
+		return &expr.Case{Whens: []expr.When{{Cond: args[0], Result: results[0]}}, Else: results[1], T: t}
+	case len(args) > 0:
+		args, _ = b.common(strings.ToUpper(name), args, places)
+	}
+	if b.err != nil {
+		return null(vec.T(vec.Unknown))
+	}
+	x, err := expr.NewConditional(name, args)
+	if err != nil {
+		return b.failErr(err, e.Pos())
+	}
+	return x
+}
+
+func firstKnown(t vec.Type) vec.Type {
+	if t.Kind == vec.Unknown {
+		return vec.T(vec.Text)
+	}
+	return t
+}
+
+func wantsJSON(name string) bool {
+	return strings.HasPrefix(name, "jsonb_") || strings.HasPrefix(name, "json_") || name == "to_jsonb" || name == "to_json"
+}
+
+// pathTypes are what a path is tried as in a call, in order.
+var pathTypes = []vec.Type{vec.T(vec.Text), vec.T(vec.Float8), vec.T(vec.TimestampTZ), vec.T(vec.Bool), vec.T(vec.JSONB)}
+
+// settleArgs gives the paths among a call's arguments the first type that the function
+// takes: text if it can be, so text functions see text; jsonb in jsonb functions.
+func (b *binder) settleArgs(name string, args []expr.Expr, resolves func([]vec.Type) bool) []expr.Expr {
+	types := make([]vec.Type, len(args))
+	paths := false
+	for i, a := range args {
+		types[i] = a.Type()
+		_, ok := a.(*pathRef)
+		paths = paths || ok
+	}
+	if !paths {
+		return args
+	}
+	tries := pathTypes
+	if wantsJSON(name) {
+		tries = []vec.Type{vec.T(vec.JSONB), vec.T(vec.Text)}
+	}
+	out := append([]expr.Expr(nil), args...)
+	for n, t := range append(tries, tries[0]) {
+		for i, a := range args {
+			if _, ok := a.(*pathRef); ok {
+				types[i] = t
+			}
+		}
+		if n < len(tries) && !resolves(types) {
+			continue
+		}
+		for i, a := range args {
+			if p, ok := a.(*pathRef); ok {
+				out[i] = b.resolve(p, t)
+			}
+		}
+		break
+	}
+	return out
+}
+
+func (b *binder) function(name string, args []expr.Expr, e *ast.Call) expr.Expr {
+	args = b.settleArgs(name, args, func(t []vec.Type) bool { _, err := expr.Resolve(name, t); return err == nil })
+	types := make([]vec.Type, len(args))
+	for i, a := range args {
+		types[i] = a.Type()
+	}
+	o, err := expr.Resolve(name, types)
+	if err != nil {
+		// PostgreSQL reads float8(x) and its like as casts.
+		if k, ok := typeNames[name]; ok && len(args) == 1 && !expr.IsFunction(name) {
+			return b.cast(b.settle(args[0]), vec.T(k), e.Pos(), true, false)
+		}
+		return b.failErr(err, e.Pos())
+	}
+	out := make([]expr.Expr, len(args))
+	for i, a := range args {
+		out[i] = b.coerce(a, o.Args[i], e.Args[i].Value.Pos())
+	}
+	if b.err != nil {
+		return null(o.Result)
+	}
+	return expr.NewCall(o, out)
+}
+
+// aggregate binds an aggregate call to a placeholder.
+func (b *binder) aggregate(e *ast.Call, sc *scope) expr.Expr {
+	name := e.Func()
+	if sc.aggs == nil {
+		return b.fail(pgerr.New(pgerr.GroupingError, "aggregate functions are not allowed in %s", sc.clause), e.Pos())
+	}
+	if sc.aggs.inner {
+		return b.fail(pgerr.New(pgerr.GroupingError, "aggregate function calls cannot be nested"), e.Pos())
+	}
+	sc.aggs.inner = true
+	defer func() { sc.aggs.inner = false }()
+	call, ok := b.aggCall(e, sc)
+	if !ok {
+		return null(vec.T(vec.Unknown))
+	}
+	text := call.String()
+	for i := range sc.aggs.calls {
+		if sameCall(&sc.aggs.calls[i], &call) {
+			return &aggRef{index: i, t: call.T, text: text}
+		}
+	}
+	sc.aggs.calls = append(sc.aggs.calls, call)
+	_ = name
+	return &aggRef{index: len(sc.aggs.calls) - 1, t: call.T, text: text}
+}
+
+func (b *binder) aggCall(e *ast.Call, sc *scope) (plan.AggCall, bool) {
+	name := e.Func()
+	call := plan.AggCall{Name: name, Distinct: e.Distinct}
+	var args []expr.Expr
+	var places []ast.Pos
+	for _, a := range e.Args {
+		args, places = append(args, b.expr(a.Value, sc)), append(places, a.Value.Pos())
+	}
+	order := e.OrderBy
+	if len(e.WithinGroup) > 0 {
+		order = e.WithinGroup
+		for _, o := range order {
+			args, places = append(args, b.expr(o.Expr, sc)), append(places, o.Expr.Pos())
+		}
+	} else if withinGroup[name] && !e.Star {
+		b.fail(pgerr.New(pgerr.WrongObjectType, "WITHIN GROUP is required for ordered-set aggregate %s", name), e.Pos())
+		return call, false
+	}
+	if e.Star && name != "count" {
+		b.fail(pgerr.New(pgerr.UndefinedFunction, "function %s() does not exist", name).
+			WithHint("No function matches the given name and argument types. You might need to add explicit type casts."), e.Pos())
+		return call, false
+	}
+	if b.err != nil {
+		return call, false
+	}
+	if name == "count" {
+		// count counts what is not null, so a path may stay text, and costs no conversion.
+		for i := range args {
+			args[i] = b.settle(args[i])
+		}
+	}
+	args = b.settleArgs(name, args, func(t []vec.Type) bool { _, err := agg.Resolve(name, t); return err == nil })
+	types := make([]vec.Type, len(args))
+	for i, a := range args {
+		types[i] = a.Type()
+	}
+	spec, err := agg.Resolve(name, types)
+	if err != nil {
+		b.failErr(err, e.Pos())
+		return call, false
+	}
+	for i, a := range args {
+		to := a.Type()
+		if i < len(spec.Args) {
+			to = spec.Args[i]
+		}
+		call.Args = append(call.Args, b.coerce(a, to, places[i]))
+	}
+	call.T = spec.Result
+	for i, o := range order {
+		if o.All {
+			b.unsupported("ORDER BY ALL in an aggregate", o.Pos())
+			return call, false
+		}
+		var x expr.Expr
+		if len(e.WithinGroup) > 0 {
+			x = call.Args[len(e.Args)+i]
+		} else {
+			x = b.settle(b.expr(o.Expr, sc))
+			x = b.coerce(x, firstKnown(x.Type()), o.Expr.Pos())
+			if e.Distinct && !anySame(x, call.Args) {
+				b.fail(pgerr.New(pgerr.InvalidColumnReference,
+					"in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list"), o.Expr.Pos())
+				return call, false
+			}
+		}
+		call.OrderBy = append(call.OrderBy, sortKey(x, &o))
+	}
+	if e.Filter != nil {
+		call.Filter = b.condition(b.expr(e.Filter, sc), "FILTER", e.Filter.Pos())
+	}
+	return call, b.err == nil
+}
+
+func sortKey(x expr.Expr, o *ast.OrderItem) plan.SortKey {
+	k := plan.SortKey{Expr: x, Desc: o.Desc, NullsFirst: o.Desc}
+	switch o.Nulls {
+	case ast.NullsFirst:
+		k.NullsFirst = true
+	case ast.NullsLast:
+		k.NullsFirst = false
+	}
+	return k
+}
+
+func anySame(x expr.Expr, list []expr.Expr) bool {
+	for _, a := range list {
+		if same(x, a) {
+			return true
+		}
+	}
+	return false
+}
+
+// same says whether two expressions compute the same. Text alone does not tell: columns
+// of different paths may have one name.
+func same(a, b expr.Expr) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	if a.Type() != b.Type() || expr.String(a) != expr.String(b) {
+		return false
+	}
+	ca, cb := columnsOf(a), columnsOf(b)
+	if len(ca) != len(cb) {
+		return false
+	}
+	for i := range ca {
+		if ca[i] != cb[i] {
+			return false
+		}
+	}
+	volatile := false
+	expr.Walk(a, func(x expr.Expr) bool {
+		if c, ok := x.(*expr.Call); ok && c.Overload.Fn.Volatile {
+			volatile = true
+		}
+		return !volatile
+	})
+	return !volatile
+}
+
+func columnsOf(e expr.Expr) []int {
+	var out []int
+	expr.Walk(e, func(x expr.Expr) bool {
+		switch x := x.(type) {
+		case *expr.Column:
+			out = append(out, x.Index)
+		case *aggRef:
+			out = append(out, -1-x.index)
+		}
+		return true
+	})
+	return out
+}
+
+func sameCall(a, b *plan.AggCall) bool {
+	if a.Name != b.Name || a.Distinct != b.Distinct || len(a.Args) != len(b.Args) || len(a.OrderBy) != len(b.OrderBy) || !same(a.Filter, b.Filter) {
+		return false
+	}
+	for i := range a.Args {
+		if !same(a.Args[i], b.Args[i]) {
+			return false
+		}
+	}
+	for i, k := range a.OrderBy {
+		o := b.OrderBy[i]
+		if k.Desc != o.Desc || k.NullsFirst != o.NullsFirst || !same(k.Expr, o.Expr) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,107 @@
+package bind
+
+import (
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// grouped puts an Aggregate on top of node and rewrites the items to read from it.
+func (s *selection) grouped(node plan.Node) plan.Node {
+	a := &plan.Aggregate{Input: node, Keys: s.keys, Aggs: s.aggs.calls}
+	for i, e := range s.keyAst {
+		name := ""
+		if e != nil {
+			name = columnName(e)
+		}
+		if c, ok := s.keys[i].(*expr.Column); ok {
+			name = c.Name
+		}
+		a.Names = append(a.Names, name)
+	}
+	for i := range a.Aggs {
+		a.Names = append(a.Names, a.Aggs[i].Name)
+	}
+	g := &grouping{s: s, node: a}
+	for i := range s.items {
+		s.items[i].e = g.rewrite(s.items[i].e, s.items[i].pos)
+	}
+	var out plan.Node = a
+	if s.having != nil {
+		out = &plan.Filter{Input: a, Cond: g.rewrite(s.having, s.q.Having.Pos())}
+	}
+	return out
+}
+
+// grouping moves expressions over the input to stand above the Aggregate node.
+type grouping struct {
+	s    *selection
+	node *plan.Aggregate
+}
+
+func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
+	b := g.s.b
+	if b.err != nil || e == nil {
+		return e
+	}
+	switch e := e.(type) {
+	case *expr.Const, *expr.Param:
+		return e
+	case *aggRef:
+		return &expr.Column{Index: len(g.s.keys) + e.index, T: e.t, Name: e.text}
+	}
+	for i, k := range g.s.keys {
+		if same(e, k) {
+			return &expr.Column{Index: i, T: k.Type(), Name: expr.String(k)}
+		}
+	}
+	switch e := e.(type) {
+	case *expr.Column:
+		if x := g.sameProperty(e); x != nil {
+			return x
+		}
+		p := b.places[e]
+		if p.name == "" {
+			p.name, p.pos = e.Name, pos
+		}
+		return b.fail(pgerr.New(pgerr.GroupingError,
+			`column "%s" must appear in the GROUP BY clause or be used in an aggregate function`, p.name), p.pos)
+	case expr.Parent:
+		old := e.Children()
+		changed := make([]expr.Expr, len(old))
+		for i, c := range old {
+			changed[i] = g.rewrite(c, pos)
+		}
+		if len(old) == 0 {
+			return e
+		}
+		return e.WithChildren(changed)
+	}
+	return e
+}
+
+// sameProperty is a property that is grouped by as text and used as another type.
+func (g *grouping) sameProperty(e *expr.Column) expr.Expr {
+	rel := g.s.sc.rel
+	if rel == nil || rel.scan == nil || e.Index >= len(rel.scan.Columns) {
+		return nil
+	}
+	c := rel.scan.Columns[e.Index]
+	if len(c.Path) == 0 || c.Type.Kind == vec.JSONB {
+		return nil
+	}
+	for i, k := range g.s.keys {
+		key, ok := k.(*expr.Column)
+		if !ok {
+			continue
+		}
+		kc := rel.scan.Columns[key.Index]
+		if kc.Column == c.Column && samePath(kc.Path, c.Path) && kc.Type.Kind == vec.Text {
+			over := &expr.Column{Index: i, T: kc.Type, Name: kc.Name}
+			return g.s.b.cast(over, c.Type, g.s.b.places[e].pos, true, true)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package bind
+
+import (
+	"strings"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// table binds one element of FROM. After an error the relation is empty but not nil.
+func (b *binder) table(t ast.TableExpr) *relation {
+	empty := &relation{node: &plan.Values{}}
+	if b.err != nil || !b.enter(t.Pos()) {
+		return empty
+	}
+	defer b.leave()
+	switch t := t.(type) {
+	case *ast.TableName:
+		if t.Sample != nil {
+			b.unsupported("TABLESAMPLE", t.Sample.Pos())
+			return empty
+		}
+		rel := b.tableName(t)
+		if rel == nil {
+			return empty
+		}
+		b.rename(rel, t.Alias)
+		return rel
+	case *ast.Derived:
+		if t.Lateral {
+			b.unsupported("LATERAL", t.Pos())
+			return empty
+		}
+		node := b.query(t.Query)
+		return b.derived(node, "", t.Alias)
+	case *ast.Funnel:
+		return b.derived(b.funnel(t), "funnel", t.Alias)
+	case *ast.Retention:
+		return b.derived(b.retention(t), "retention", t.Alias)
+	case *ast.Trends:
+		return b.derived(b.trends(t), "trends", t.Alias)
+	case *ast.Paths:
+		b.unsupported("PATHS", t.Pos())
+	case *ast.Lifecycle:
+		b.unsupported("LIFECYCLE", t.Pos())
+	case *ast.Stickiness:
+		b.unsupported("STICKINESS", t.Pos())
+	case *ast.Join:
+		b.unsupported(joinName(t), t.Pos())
+	case *ast.FuncTable:
+		b.unsupported("a function in FROM", t.Pos())
+	case *ast.Pivot:
+		b.unsupported("PIVOT", t.Pos())
+	case *ast.Unpivot:
+		b.unsupported("UNPIVOT", t.Pos())
+	case *ast.CohortTable:
+		b.unsupported("COHORT in FROM", t.Pos())
+	default:
+		b.unsupported("this table expression", t.Pos())
+	}
+	return empty
+}
+
+func joinName(t *ast.Join) string {
+	switch t.Kind {
+	case ast.JoinLeft:
+		return "LEFT JOIN"
+	case ast.JoinRight:
+		return "RIGHT JOIN"
+	case ast.JoinFull:
+		return "FULL JOIN"
+	case ast.JoinCross:
+		return "CROSS JOIN"
+	case ast.JoinSemi:
+		return "SEMI JOIN"
+	case ast.JoinAnti:
+		return "ANTI JOIN"
+	case ast.JoinAsof, ast.JoinAsofLeft:
+		return "ASOF JOIN"
+	}
+	return "JOIN"
+}
+
+func (b *binder) tableName(t *ast.TableName) *relation {
+	var words []string
+	for _, p := range t.Name {
+		words = append(words, p.Name)
+	}
+	full, name := strings.Join(words, "."), words[len(words)-1]
+	if len(words) == 3 && words[0] != b.env.Catalog.Database {
+		b.fail(pgerr.New(pgerr.FeatureNotSupported, `cross-database references are not implemented: "%s"`, full), t.Pos())
+		return nil
+	}
+	schema := ""
+	if len(words) > 1 {
+		schema = words[len(words)-2]
+	}
+	if schema == "pg_catalog" || schema == "information_schema" || schema == "" && strings.HasPrefix(name, "pg_") {
+		b.unsupported("the catalog table "+name, t.Pos())
+		return nil
+	}
+	table := b.env.Catalog.Table(name)
+	if table == nil || schema != "" && schema != "public" {
+		e := pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, full)
+		var names []string
+		for _, t := range b.env.Catalog.Tables {
+			names = append(names, t.Name)
+		}
+		if near := nearest(name, names); near != "" {
+			e.WithHint(`Perhaps you meant the table "%s".`, near)
+		}
+		b.fail(e, t.Pos())
+		return nil
+	}
+	scan := &plan.Scan{Table: table}
+	rel := &relation{alias: table.Name, node: scan, scan: scan, table: table}
+	for _, c := range table.Columns {
+		rel.fields = append(rel.fields, vec.Field{Name: c.Name, Type: c.Type})
+	}
+	return rel
+}
+
+// derived is a relation over a plan with columns of its own.
+func (b *binder) derived(node plan.Node, name string, alias *ast.Alias) *relation {
+	rel := &relation{alias: name, node: node, fields: append(vec.Schema(nil), node.Schema()...)}
+	b.rename(rel, alias)
+	return rel
+}
+
+// rename gives the relation and its columns the names of an alias.
+func (b *binder) rename(rel *relation, alias *ast.Alias) {
+	if alias == nil || b.err != nil {
+		return
+	}
+	if alias.Name.Name != "" {
+		rel.alias = alias.Name.Name
+	}
+	if len(alias.Columns) > len(rel.fields) {
+		b.fail(pgerr.New(pgerr.InvalidColumnReference, `table "%s" has %d columns available but %d columns specified`,
+			rel.alias, len(rel.fields), len(alias.Columns)), alias.Pos())
+		return
+	}
+	if len(alias.Columns) == 0 {
+		return
+	}
+	if rel.scan != nil {
+		// A scan's columns are read by their own names, so renamed ones are computed above it.
+		p := &plan.Project{Input: rel.scan}
+		for i, f := range rel.fields {
+			p.Exprs = append(p.Exprs, b.column(rel, i, alias.Pos()))
+			p.Names = append(p.Names, f.Name)
+		}
+		rel.node, rel.scan = p, nil
+	}
+	for i, c := range alias.Columns {
+		if c.Type != nil {
+			b.unsupported("a column definition list", c.Pos())
+			return
+		}
+		rel.fields[i].Name = c.Name.Name
+	}
+}
