@@ -1,0 +1,51 @@
+# prickle: `make` lists the targets.
+
+SHELL   := /bin/bash
+GO      ?= go
+VERSION := 0.1.0
+COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+# Tests of protocols and dialects that come from public suites are found through this.
+export PRICKLE_CONFORMANCE ?=
+
+.PHONY: help build run test test-simd race lint fuzz bench golden crash
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build ./prickle
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o prickle ./cmd/prickle
+
+run: build ## build and serve with sample data
+	./prickle serve --demo
+
+test: ## vet and run all tests, about a minute
+	@$(GO) vet ./...
+	@$(GO) test $(GOTESTFLAGS) ./...
+
+test-simd: ## the same with the SIMD kernels built in
+	GOEXPERIMENT=simd $(GO) vet ./...
+	GOEXPERIMENT=simd $(GO) test ./...
+
+race: ## run the unit tests with the race detector
+	$(GO) test -race -short ./...
+
+lint: ## formatting, vet, imports that point down, modules without a reason
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not formatted: $$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) test -run 'TestImportsPointDown|TestDataFilesGoThroughVFS|TestEveryPackageSaysWhatItIsFor|TestDependenciesHaveReasons' ./cmd/prickle
+
+FUZZTIME ?= 20s
+fuzz: ## run every fuzz target for FUZZTIME (default 20s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+bench: build ## measure this machine with made-up data
+	./prickle bench --quick
+
+golden: ## write the expected outputs of text cases anew; review the diff
+	$(GO) test ./... -args -rewrite 2>&1 | grep -v 'flag provided but not defined' || true
+
+crash: ## kill the server 50 times during an import and look for lost or doubled rows
+	PRICKLE_KILLS=50 $(GO) test -count=1 -v -timeout 30m -run 'Kill' ./cluster ./cmd/prickle
