@@ -1,0 +1,96 @@
+package plan
+
+import (
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// foldConstants evaluates what is the same for every run of the statement. What depends
+// on the session or the time, such as now(), stays: a prepared statement runs later.
+func foldConstants(n Node) Node {
+	return everywhere(n, func(n Node) Node {
+		return mapExprs(n, func(e expr.Expr) expr.Expr { return expr.Map(e, foldOne) })
+	})
+}
+
+// sessionFunctions depend on more than their arguments.
+var sessionFunctions = map[string]bool{
+	"now": true, "transaction_timestamp": true, "statement_timestamp": true, "clock_timestamp": true, "timeofday": true,
+	"current_date": true, "current_time": true, "current_timestamp": true, "localtime": true, "localtimestamp": true,
+	"current_setting": true, "set_config": true, "current_user": true, "session_user": true, "current_database": true,
+	"current_schema": true, "current_schemas": true, "current_catalog": true, "pg_backend_pid": true, "txid_current": true,
+	"pg_sleep": true, "random": true, "setseed": true, "age": true,
+}
+
+func foldOne(e expr.Expr) expr.Expr {
+	switch e := e.(type) {
+	case *expr.And:
+		return foldLogic(e, e.Args, false)
+	case *expr.Or:
+		return foldLogic(e, e.Args, true)
+	case *expr.Call:
+		if sessionFunctions[e.Overload.Fn.Name] || e.Overload.Fn.Volatile {
+			return e
+		}
+	}
+	p, ok := e.(expr.Parent)
+	if !ok || zoned(e.Type()) {
+		return e
+	}
+	children := p.Children()
+	if len(children) == 0 {
+		if _, call := e.(*expr.Call); !call {
+			return e
+		}
+	}
+	for _, c := range children {
+		if _, ok := c.(*expr.Const); !ok || zoned(c.Type()) {
+			return e
+		}
+	}
+	f, err := expr.Fold(&expr.Context{}, e)
+	if err != nil {
+		return e // it may stand where it is never evaluated
+	}
+	return f
+}
+
+// zoned says whether conversions of the type look at the session's zone or style.
+func zoned(t vec.Type) bool { return t.IsTime() || t.Kind == vec.Time }
+
+// foldLogic drops arguments of AND and OR that decide nothing, and the rest if one
+// decides all.
+func foldLogic(e expr.Expr, args []expr.Expr, or bool) expr.Expr {
+	var rest []expr.Expr
+	for _, a := range args {
+		switch a := a.(type) {
+		case *expr.Const:
+			if !a.Value.IsNull(0) {
+				if a.Value.Bools[0] == or {
+					return a
+				}
+				continue
+			}
+		case *expr.And: // chains of one kind become flat
+			if !or {
+				rest = append(rest, a.Args...)
+				continue
+			}
+		case *expr.Or:
+			if or {
+				rest = append(rest, a.Args...)
+				continue
+			}
+		}
+		rest = append(rest, a)
+	}
+	switch {
+	case len(rest) == 0:
+		return args[0]
+	case len(rest) == 1:
+		return rest[0]
+	case or:
+		return &expr.Or{Args: rest}
+	}
+	return &expr.And{Args: rest}
+}

@@ -1,0 +1,127 @@
+package plan
+
+import "github.com/prickledb/prickle/engine/expr"
+
+// pruneColumns removes columns that nothing reads, down to the scans.
+func pruneColumns(n Node) Node {
+	need := make([]bool, len(n.Schema()))
+	for i := range need {
+		need[i] = true
+	}
+	out, _ := prune(n, need)
+	return out
+}
+
+// prune is the node with at least the needed columns, in the same order, and where each
+// old column is now; -1 if it is gone.
+func prune(n Node, need []bool) (Node, []int) {
+	switch n := n.(type) {
+	case *Scan:
+		c := *n
+		c.Columns = nil
+		at := make([]int, len(n.Columns))
+		for i, col := range n.Columns {
+			at[i] = -1
+			if need[i] {
+				at[i] = len(c.Columns)
+				c.Columns = append(c.Columns, col)
+			}
+		}
+		return &c, at
+	case *Filter, *Sort, *TopN, *Limit:
+		return pruneThrough(n, need)
+	case *Distinct:
+		all := append([]bool(nil), need...)
+		for i := range all {
+			if n.On == 0 || i < n.On {
+				all[i] = true
+			}
+		}
+		return pruneThrough(n, all)
+	case *Project:
+		c := &Project{Input: n.Input}
+		at := make([]int, len(n.Exprs))
+		for i, e := range n.Exprs {
+			at[i] = -1
+			if need[i] {
+				at[i] = len(c.Exprs)
+				c.Exprs, c.Names = append(c.Exprs, e), append(c.Names, n.Names[i])
+			}
+		}
+		return pruneInput(c), at
+	case *Aggregate:
+		c := &Aggregate{Input: n.Input, Keys: n.Keys, Names: append([]string(nil), n.Names[:len(n.Keys)]...)}
+		at := make([]int, len(n.Names))
+		for i := range at {
+			at[i] = i
+			if i < len(n.Keys) {
+				continue
+			}
+			at[i] = -1
+			if need[i] {
+				at[i] = len(c.Names)
+				c.Aggs, c.Names = append(c.Aggs, n.Aggs[i-len(n.Keys)]), append(c.Names, n.Names[i])
+			}
+		}
+		return pruneInput(c), at
+	}
+	if len(n.Inputs()) == 1 {
+		return pruneInput(n), same(len(n.Schema()))
+	}
+	return n, same(len(n.Schema()))
+}
+
+func same(n int) []int {
+	at := make([]int, n)
+	for i := range at {
+		at[i] = i
+	}
+	return at
+}
+
+// pruneThrough prunes below a node that passes its input's columns on.
+func pruneThrough(n Node, need []bool) (Node, []int) {
+	need = append([]bool(nil), need...)
+	mark(n, need)
+	in, at := prune(n.Inputs()[0], need)
+	return moveColumns(n, at).WithInputs([]Node{in}), at
+}
+
+// pruneInput prunes below a node that makes its own columns.
+func pruneInput(n Node) Node {
+	need := make([]bool, len(n.Inputs()[0].Schema()))
+	mark(n, need)
+	in, at := prune(n.Inputs()[0], need)
+	return moveColumns(n, at).WithInputs([]Node{in})
+}
+
+// mark notes the input's columns that a node's expressions read.
+func mark(n Node, need []bool) {
+	eachExpr(n, func(e expr.Expr) {
+		expr.Walk(e, func(x expr.Expr) bool {
+			if c, ok := x.(*expr.Column); ok {
+				need[c.Index] = true
+			}
+			return true
+		})
+	})
+}
+
+// moveColumns rewrites a node's expressions for columns that have moved.
+func moveColumns(n Node, at []int) Node {
+	moved := false
+	for i := range at {
+		moved = moved || at[i] != i
+	}
+	if !moved {
+		return n
+	}
+	return mapExprs(n, func(e expr.Expr) expr.Expr {
+		return expr.Map(e, func(x expr.Expr) expr.Expr {
+			if c, ok := x.(*expr.Column); ok && at[c.Index] != c.Index {
+				return &expr.Column{Index: at[c.Index], T: c.T, Name: c.Name}
+			}
+			return x
+		})
+	})
+}

@@ -1,0 +1,265 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// hintScans tells scans which events and which times can pass the filter, or the native
+// operator, right above them. The filter stays, so a hint may let too much pass but never
+// too little.
+func hintScans(n Node) Node {
+	return everywhere(n, func(n Node) Node {
+		switch n := n.(type) {
+		case *Filter:
+			if s, ok := n.Input.(*Scan); ok {
+				return &Filter{hinted(s, n.Cond), n.Cond}
+			}
+		case *Funnel:
+			var cond []expr.Expr
+			for i := range n.Steps {
+				cond = append(cond, n.Steps[i].Cond)
+			}
+			h := hints{conds: []expr.Expr{oneOf(cond), n.Where}, from: n.From}
+			// Later steps may lie beyond the end of DURING, by as much as the window.
+			if n.To != nil && n.Within != nil {
+				h.to = plus(n.To, *n.Within)
+			}
+			return h.under(n, n.Time)
+		case *Retention:
+			h := hints{conds: []expr.Expr{oneOf([]expr.Expr{n.Start, n.Return}), n.Where}}
+			if n.Rule != FirstEver { // that one looks at all history
+				h.from = n.From
+			}
+			return h.under(n, n.Time)
+		case *Trends:
+			h := hints{conds: []expr.Expr{n.Where}, to: n.To, from: n.From}
+			var series []expr.Expr
+			for i := range n.Series {
+				if n.Series[i].Measure == MeasureRolling {
+					h.from = nil // it looks back before DURING
+				}
+				if n.Series[i].Where != nil {
+					series = append(series, n.Series[i].Where)
+				}
+			}
+			if len(series) == len(n.Series) {
+				h.conds = append(h.conds, oneOf(series))
+			}
+			return h.under(n, n.Time)
+		}
+		return n
+	})
+}
+
+func oneOf(list []expr.Expr) expr.Expr {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return &expr.Or{Args: list}
+}
+
+// hints are what a native operator knows of the rows it needs.
+type hints struct {
+	conds    []expr.Expr // all hold, nil ones are none
+	from, to expr.Expr
+}
+
+// under gives the hints to the scan below an operator, perhaps below a filter.
+func (h hints) under(n Node, time expr.Expr) Node {
+	var rest []expr.Expr
+	for _, c := range h.conds {
+		if c != nil {
+			rest = append(rest, c)
+		}
+	}
+	apply := func(s *Scan) *Scan {
+		out := hinted(s, &expr.And{Args: rest})
+		if c, ok := time.(*expr.Column); ok && isColumn(s, c, s.Table.Time) {
+			out.From, out.To = later(out.From, h.from), earlier(out.To, h.to)
+		}
+		return out
+	}
+	switch in := n.Inputs()[0].(type) {
+	case *Scan:
+		return n.WithInputs([]Node{apply(in)})
+	case *Filter:
+		if s, ok := in.Input.(*Scan); ok {
+			return n.WithInputs([]Node{&Filter{apply(s), in.Cond}})
+		}
+	}
+	return n
+}
+
+// hinted is the scan with what a condition says of events and times.
+func hinted(s *Scan, cond expr.Expr) *Scan {
+	out := *s
+	if events, ok := eventsOf(s, cond); ok {
+		if out.Events != nil {
+			events = slices.DeleteFunc(events, func(e string) bool { return !slices.Contains(out.Events, e) })
+		}
+		slices.Sort(events)
+		out.Events = slices.Compact(events)
+		if out.Events == nil {
+			out.Events = []string{}
+		}
+	}
+	from, to := timesOf(s, cond)
+	out.From, out.To = later(out.From, from), earlier(out.To, to)
+	return &out
+}
+
+func isColumn(s *Scan, c *expr.Column, name string) bool {
+	if name == "" || c.Index >= len(s.Columns) {
+		return false
+	}
+	sc := &s.Columns[c.Index]
+	return sc.Column == name && len(sc.Path) == 0
+}
+
+// eventsOf is which event names can make a condition true; false if any may.
+func eventsOf(s *Scan, cond expr.Expr) ([]string, bool) {
+	switch e := cond.(type) {
+	case *expr.And:
+		var out []string
+		found := false
+		for _, a := range e.Args {
+			events, ok := eventsOf(s, a)
+			if !ok {
+				continue
+			}
+			if found {
+				out = slices.DeleteFunc(out, func(x string) bool { return !slices.Contains(events, x) })
+			} else {
+				out, found = events, true
+			}
+		}
+		return out, found
+	case *expr.Or:
+		var out []string
+		for _, a := range e.Args {
+			events, ok := eventsOf(s, a)
+			if !ok {
+				return nil, false
+			}
+			out = append(out, events...)
+		}
+		return out, true
+	case *expr.Const:
+		// A condition that is never true lets no event pass.
+		return nil, e.Value.IsNull(0) || !e.Value.Bools[0]
+	case *expr.Call:
+		if len(e.Args) != 2 || e.Overload.Fn.Name != "=" {
+			return nil, false
+		}
+		l, r := e.Args[0], e.Args[1]
+		if _, ok := l.(*expr.Const); ok {
+			l, r = r, l
+		}
+		if c, ok := l.(*expr.Column); ok && isColumn(s, c, s.Table.Event) {
+			return names([]expr.Expr{r})
+		}
+	case *expr.InList:
+		if c, ok := e.E.(*expr.Column); ok && !e.Not && isColumn(s, c, s.Table.Event) {
+			return names(e.List)
+		}
+	}
+	return nil, false
+}
+
+func names(list []expr.Expr) ([]string, bool) {
+	out := []string{}
+	for _, e := range list {
+		c, ok := e.(*expr.Const)
+		if !ok || !c.Type().IsText() {
+			return nil, false
+		}
+		if !c.Value.IsNull(0) {
+			v, i := c.Value.At(0)
+			out = append(out, string(v.Str.At(i)))
+		}
+	}
+	return out, true
+}
+
+// timesOf is the half-open bounds that a condition puts on the table's time.
+func timesOf(s *Scan, cond expr.Expr) (from, to expr.Expr) {
+	switch e := cond.(type) {
+	case *expr.And:
+		for _, a := range e.Args {
+			f, t := timesOf(s, a)
+			from, to = later(from, f), earlier(to, t)
+		}
+	case *expr.Call:
+		if len(e.Args) != 2 {
+			return nil, nil
+		}
+		op, l, r := e.Overload.Fn.Name, e.Args[0], e.Args[1]
+		if _, ok := r.(*expr.Column); ok {
+			l, r = r, l
+			op = map[string]string{"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}[op]
+		}
+		c, ok := l.(*expr.Column)
+		if !ok || !isColumn(s, c, s.Table.Time) || !expr.IsConstant(r) || r.Type() != vec.T(vec.TimestampTZ) {
+			return nil, nil
+		}
+		switch op {
+		case "<":
+			return nil, r
+		case "<=":
+			return nil, plus(r, vec.IntervalValue{Micros: 1})
+		case ">", ">=":
+			return r, nil
+		case "=":
+			return r, plus(r, vec.IntervalValue{Micros: 1})
+		}
+	}
+	return from, to
+}
+
+// plus is a time and an interval; nil, which is no bound, if that cannot be said.
+func plus(e expr.Expr, by vec.IntervalValue) expr.Expr {
+	if c, ok := e.(*expr.Const); ok && !c.Value.IsNull(0) && by.Months == 0 && by.Days == 0 {
+		at := c.Value.I64[0]
+		if at > vec.InfinityTime-by.Micros {
+			return nil
+		}
+		return timeConst(at + by.Micros)
+	}
+	i := &expr.Const{Value: &vec.Vector{Type: vec.T(vec.Interval), Form: vec.Const, Ivl: []vec.IntervalValue{by}}}
+	sum, err := expr.NewOperator("+", e, i)
+	if err != nil {
+		return nil
+	}
+	return sum
+}
+
+func timeConst(at int64) expr.Expr {
+	return &expr.Const{Value: &vec.Vector{Type: vec.T(vec.TimestampTZ), Form: vec.Const, I64: []int64{at}}}
+}
+
+// later is the greater of two bounds, either of which may be none.
+func later(a, b expr.Expr) expr.Expr { return bound(a, b, false) }
+
+// earlier is the lesser of two bounds.
+func earlier(a, b expr.Expr) expr.Expr { return bound(a, b, true) }
+
+func bound(a, b expr.Expr, least bool) expr.Expr {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	ca, ok1 := a.(*expr.Const)
+	cb, ok2 := b.(*expr.Const)
+	if ok1 && ok2 && !ca.Value.IsNull(0) && !cb.Value.IsNull(0) {
+		if ca.Value.I64[0] < cb.Value.I64[0] == least {
+			return a
+		}
+		return b
+	}
+	return &expr.Greatest{Args: []expr.Expr{a, b}, T: vec.T(vec.TimestampTZ), Least: least}
+}

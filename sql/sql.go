@@ -1,0 +1,374 @@
+package sql
+
+import (
+	"strings"
+
+	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/sql/bind"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Kind is what to do with a statement.
+type Kind uint8
+
+// The kinds.
+const (
+	Query   Kind = iota // run Plan, or explain it if Explain is set
+	Command             // carry out Command
+)
+
+// CompileContext is what a statement's meaning depends on.
+type CompileContext struct {
+	Catalog    *catalog.Catalog
+	Expr       *expr.Context // evaluates literals: zone and time of the session
+	Settings   *Settings
+	ParamTypes []vec.Type // of $1, $2, …; Unknown where the client did not say
+}
+
+// Statement is a compiled statement. It is immutable.
+type Statement struct {
+	Kind    Kind
+	Plan    plan.Node  // of a query, also of an explained one; nil otherwise
+	Schema  vec.Schema // of the rows that the client gets; nil if it gets none
+	Params  []vec.Type
+	Tag     string       // command tag; SELECT gets a row count behind it
+	Command *CommandSpec // of a command
+	Explain *Explain     // of EXPLAIN; nil otherwise
+	// Warning is to be sent as a notice when the statement runs; nil for none.
+	Warning *pgerr.Error
+}
+
+// Explain is how to show a plan.
+type Explain struct {
+	Analyze, Verbose bool
+	Costs, Timing    bool
+	Summary, Buffers bool
+	Format           string // text, json, xml or yaml
+	// Expansion is the statement that a shorthand stands for, as SQL; empty for others.
+	Expansion string
+}
+
+// CommandKind is what a command does.
+type CommandKind uint8
+
+// The commands. The session carries them out.
+const (
+	NoOp              CommandKind = iota
+	SetCommand                    // Settings.Set(Name, Value, Local), or Reset(Name) if Default
+	ResetCommand                  // Settings.Reset(Name)
+	ResetAllCommand               // Settings.ResetAll
+	ShowCommand                   // rows: see Rows
+	DiscardCommand                // Name is all, plans, temp or sequences
+	BeginCommand                  // Modes
+	CommitCommand                 // Chain
+	RollbackCommand               // Chain
+	SavepointCommand              // Name
+	ReleaseCommand                // Name
+	RollbackToCommand             // Name
+	SetModesCommand               // Settings.SetModes(Modes, Session)
+	PrepareCommand                // Name, Types, Stmt
+	ExecuteCommand                // Name, Args
+	DeallocateCommand             // Name, or all if All
+)
+
+// CommandSpec is a command and its arguments; which ones are set depends on Kind.
+type CommandSpec struct {
+	Kind    CommandKind
+	Name    string
+	Value   string
+	Default bool
+	Local   bool
+	All     bool
+	Chain   bool
+	Session bool
+	Modes   ast.TransactionModes
+	Types   []vec.Type // PREPARE: Unknown where not given
+	Stmt    ast.Stmt
+	Args    []ast.Expr // EXECUTE: evaluate with Argument
+}
+
+// IsTransaction says whether the command belongs to the control of transactions, which
+// works in a failed one, too.
+func (c *CommandSpec) IsTransaction() bool {
+	return c.Kind == CommitCommand || c.Kind == RollbackCommand || c.Kind == RollbackToCommand
+}
+
+// Rows is what SHOW answers.
+func (c *CommandSpec) Rows(s *Settings) (*vec.Batch, error) {
+	if c.All {
+		all := s.All()
+		var names, values, words vec.Strings
+		for _, v := range all {
+			names.AppendString(v.Name)
+			values.AppendString(v.Value)
+			words.AppendString(v.Description)
+		}
+		t := vec.T(vec.Text)
+		return &vec.Batch{Rows: len(all), Cols: []*vec.Vector{{Type: t, Str: names}, {Type: t, Str: values}, {Type: t, Str: words}}}, nil
+	}
+	v, err := s.Show(c.Name)
+	if err != nil {
+		return nil, err
+	}
+	return &vec.Batch{Rows: 1, Cols: []*vec.Vector{{Type: vec.T(vec.Text), Str: vec.StringsOf(v.Value)}}}, nil
+}
+
+// Argument evaluates an argument of EXECUTE as a type. Text is the EXECUTE statement.
+func Argument(c CompileContext, e ast.Expr, to vec.Type, text string) (*vec.Vector, error) {
+	return bind.Constant(c.env(text), e, to)
+}
+
+func (c *CompileContext) env(text string) bind.Env {
+	return bind.Env{Catalog: c.Catalog, Expr: c.Expr, Params: c.ParamTypes, Text: text}
+}
+
+// Compile gives a statement its meaning. Text is what the statement was parsed from, for
+// the positions in errors, which are *pgerr.Error.
+func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
+	at := func(e *pgerr.Error, n ast.Node) error { return e.At(ast.CharPosition(text, n.Pos())) }
+	command := func(tag string, spec CommandSpec) (*Statement, error) {
+		return &Statement{Kind: Command, Tag: tag, Command: &spec}, nil
+	}
+	switch s := stmt.(type) {
+	case ast.Query:
+		return c.query(s, text)
+	case *ast.Shorthand:
+		return c.query(ast.Expand(s), text)
+	case *ast.Explain:
+		return c.explain(s, text)
+	case *ast.Set:
+		return c.set(s, text)
+	case *ast.SetTransaction:
+		return command("SET", CommandSpec{Kind: SetModesCommand, Modes: s.Modes, Session: s.Session})
+	case *ast.Show:
+		return c.show(s, text)
+	case *ast.Reset:
+		if s.All {
+			return command("RESET", CommandSpec{Kind: ResetAllCommand})
+		}
+		if _, err := lookUp(s.Name); err != nil {
+			return nil, err
+		}
+		return command("RESET", CommandSpec{Kind: ResetCommand, Name: s.Name})
+	case *ast.Discard:
+		return command("DISCARD "+strings.ToUpper(s.What), CommandSpec{Kind: DiscardCommand, Name: s.What})
+	case *ast.Begin:
+		tag := "BEGIN"
+		if s.Start {
+			tag = "START TRANSACTION"
+		}
+		return command(tag, CommandSpec{Kind: BeginCommand, Modes: s.Modes})
+	case *ast.Commit:
+		return command("COMMIT", CommandSpec{Kind: CommitCommand, Chain: s.Chain})
+	case *ast.Rollback:
+		return command("ROLLBACK", CommandSpec{Kind: RollbackCommand, Chain: s.Chain})
+	case *ast.Savepoint:
+		return command("SAVEPOINT", CommandSpec{Kind: SavepointCommand, Name: s.Name.Name})
+	case *ast.Release:
+		return command("RELEASE", CommandSpec{Kind: ReleaseCommand, Name: s.Name.Name})
+	case *ast.RollbackTo:
+		return command("ROLLBACK", CommandSpec{Kind: RollbackToCommand, Name: s.Name.Name})
+	case *ast.Prepare:
+		spec := CommandSpec{Kind: PrepareCommand, Name: s.Name.Name, Stmt: s.Stmt}
+		for i := range s.Types {
+			t, err := bind.Type(c.env(text), &s.Types[i])
+			if err != nil {
+				return nil, err
+			}
+			spec.Types = append(spec.Types, t)
+		}
+		return command("PREPARE", spec)
+	case *ast.Execute:
+		return command("EXECUTE", CommandSpec{Kind: ExecuteCommand, Name: s.Name.Name, Args: s.Args})
+	case *ast.Deallocate:
+		if s.All {
+			return command("DEALLOCATE ALL", CommandSpec{Kind: DeallocateCommand, All: true})
+		}
+		return command("DEALLOCATE", CommandSpec{Kind: DeallocateCommand, Name: s.Name.Name})
+	case *ast.NoEffect:
+		st, err := command(s.Tag, CommandSpec{Kind: NoOp})
+		if s.Warn {
+			st.Warning = pgerr.New(pgerr.Warning, "%s has no effect", s.Tag)
+			st.Warning.Severity = "WARNING"
+		}
+		return st, err
+	case *ast.Unsupported:
+		return nil, at(pgerr.Unsupported(s.What), s)
+	case *ast.CreateCohort:
+		return nil, at(pgerr.Unsupported("CREATE COHORT"), s)
+	case *ast.RefreshCohort:
+		return nil, at(pgerr.Unsupported("REFRESH COHORT"), s)
+	case *ast.RenameCohort:
+		return nil, at(pgerr.Unsupported("ALTER COHORT"), s)
+	case *ast.DropCohort:
+		return nil, at(pgerr.Unsupported("DROP COHORT"), s)
+	}
+	return nil, at(pgerr.Unsupported("this statement"), stmt)
+}
+
+func placed(err error, text string, n ast.Node) error {
+	e := *pgerr.From(err)
+	if e.Position == 0 {
+		e.Position = ast.CharPosition(text, n.Pos())
+	}
+	return &e
+}
+
+func (c *CompileContext) query(q ast.Query, text string) (*Statement, error) {
+	r, err := bind.Query(c.env(text), q)
+	if err != nil {
+		return nil, err
+	}
+	return &Statement{Kind: Query, Plan: plan.Rewrite(r.Plan), Schema: r.Schema, Params: r.Params, Tag: "SELECT"}, nil
+}
+
+func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error) {
+	inner, err := Compile(*c, s.Stmt, text)
+	if err != nil {
+		return nil, err
+	}
+	if inner.Kind != Query || inner.Explain != nil {
+		return nil, pgerr.Unsupported("EXPLAIN of this statement").At(ast.CharPosition(text, s.Stmt.Pos()))
+	}
+	x := &Explain{Analyze: s.Analyze, Verbose: s.Verbose, Costs: true, Timing: true, Summary: s.Analyze, Format: s.Format}
+	if x.Format == "" {
+		x.Format = "text"
+	}
+	if short, ok := s.Stmt.(*ast.Shorthand); ok {
+		x.Expansion = ast.Format(ast.Expand(short))
+	}
+	for i := range s.Options {
+		o := &s.Options[i]
+		var into *bool
+		switch strings.ToLower(o.Name) {
+		case "analyze":
+			into = &x.Analyze
+		case "verbose":
+			into = &x.Verbose
+		case "costs":
+			into = &x.Costs
+		case "timing":
+			into = &x.Timing
+		case "summary":
+			into = &x.Summary
+		case "buffers":
+			into = &x.Buffers
+		case "settings", "wal", "generic_plan":
+			continue
+		default:
+			return nil, pgerr.New(pgerr.SyntaxError, `unrecognized EXPLAIN option "%s"`, o.Name).At(ast.CharPosition(text, o.Pos()))
+		}
+		switch strings.ToLower(o.Value) {
+		case "", "true", "on", "1":
+			*into = true
+		case "false", "off", "0":
+			*into = false
+		default:
+			return nil, pgerr.New(pgerr.SyntaxError, "%s requires a Boolean value", o.Name).At(ast.CharPosition(text, o.Pos()))
+		}
+	}
+	t := vec.T(vec.Text)
+	if x.Format == "json" {
+		t = vec.T(vec.JSONB)
+	}
+	inner.Schema = vec.Schema{{Name: "QUERY PLAN", Type: t}}
+	inner.Explain, inner.Tag = x, "EXPLAIN"
+	return inner, nil
+}
+
+func (c *CompileContext) show(s *ast.Show, text string) (*Statement, error) {
+	out := &Statement{Kind: Command, Tag: "SHOW", Command: &CommandSpec{Kind: ShowCommand, Name: s.Name, All: s.All}}
+	t := vec.T(vec.Text)
+	if s.All {
+		out.Schema = vec.Schema{{Name: "name", Type: t}, {Name: "setting", Type: t}, {Name: "description", Type: t}}
+		return out, nil
+	}
+	name := s.Name
+	d, err := lookUp(name)
+	if err != nil {
+		return nil, err
+	}
+	if d != nil {
+		name = d.name
+	}
+	out.Schema = vec.Schema{{Name: name, Type: t}}
+	return out, nil
+}
+
+// set reads the values of SET as one text, as the setting wants it.
+func (c *CompileContext) set(s *ast.Set, text string) (*Statement, error) {
+	spec := &CommandSpec{Kind: SetCommand, Name: s.Name, Local: s.Scope == ast.ScopeLocal, Default: s.Default}
+	out := &Statement{Kind: Command, Tag: "SET", Command: spec}
+	d, err := lookUp(s.Name)
+	if err != nil {
+		return nil, err
+	}
+	if s.Default {
+		return out, nil
+	}
+	words := make([]string, 0, len(s.Values))
+	for _, v := range s.Values {
+		w, err := settingWord(v, s.Name)
+		if err != nil {
+			return nil, placed(err, text, v)
+		}
+		words = append(words, w)
+	}
+	spec.Value = strings.Join(words, ", ")
+	if d != nil { // a bad value is an error when it is sent, not when it is carried out
+		if _, err := d.checked(spec.Value); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func settingWord(v ast.Expr, name string) (string, error) {
+	switch v := v.(type) {
+	case *ast.String:
+		if key(name) == "search_path" && strings.ContainsAny(v.Value, `$ ",`) {
+			return `"` + strings.ReplaceAll(v.Value, `"`, `""`) + `"`, nil
+		}
+		return v.Value, nil
+	case *ast.Number:
+		return v.Text, nil
+	case *ast.Bool:
+		if v.Value {
+			return "on", nil
+		}
+		return "off", nil
+	case *ast.Unary:
+		if n, ok := v.X.(*ast.Number); ok && (v.Op == "-" || v.Op == "+") {
+			return strings.TrimPrefix(v.Op, "+") + n.Text, nil
+		}
+	case *ast.Name:
+		parts := make([]string, len(v.Parts))
+		for i, p := range v.Parts {
+			parts[i] = p.Name
+		}
+		word := strings.Join(parts, ".")
+		if key(name) == "search_path" && v.Parts[0].Quoted && word != strings.ToLower(word) || word == "$user" {
+			return `"` + word + `"`, nil
+		}
+		return word, nil
+	case *ast.Typed:
+		return intervalZone(v)
+	}
+	return "", pgerr.New(pgerr.SyntaxError, "SET %s takes a literal", name)
+}
+
+// intervalZone is SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE.
+func intervalZone(v *ast.Typed) (string, error) {
+	word := strings.TrimSpace(v.Value)
+	if word != "" && word[0] != '+' && word[0] != '-' {
+		word = "+" + word
+	}
+	if _, ok := parseOffset(word); !ok {
+		return "", pgerr.New(pgerr.InvalidParameterValue, `invalid value for parameter "TimeZone": "%s"`, v.Value)
+	}
+	return word, nil
+}
