@@ -615,7 +615,7 @@ var settingTable = []setting{
 	{name: "row_security", value: "off", description: "Row security; always off.", check: only("off", "There is no row security.")},
 	{name: "search_path", value: `"$user", public`, description: "Schemas in which names are looked up.", reported: true},
 	{name: "server_encoding", value: "UTF8", description: "Character set of the server.", reported: true, fixed: true},
-	{name: "server_version", value: "15.0", description: "Version of PostgreSQL that is spoken.", reported: true, fixed: true},
+	{name: "server_version", value: "15.0 (prickle 0.1.0)", description: "Version of PostgreSQL that is spoken.", reported: true, fixed: true},
 	{name: "server_version_num", value: "150000", description: "The same as a number.", fixed: true},
 	{name: "session_authorization", value: "default", description: "The user of the session.", reported: true},
 	{name: "standard_conforming_strings", value: "on", description: "Whether a backslash is an ordinary character; always on.", reported: true,
