@@ -1,14 +1,493 @@
 package expr
 
-import "github.com/prickledb/prickle/storage/vec"
+import (
+	"bytes"
+	"math"
+	"unicode/utf8"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
 
 // castFunction is how values of one type become another; a nil function with true means
 // that the payload stays as it is.
 func castFunction(from, to vec.Type) (*Function, bool) {
-	if from.Payload() == to.Payload() && !from.Array {
+	fn, ok := baseCast(from, vec.Type{Kind: to.Kind, Array: to.Array})
+	if !ok || to.Mod == 0 || to.Array || to.Mod == from.Mod && from.Kind == to.Kind {
+		return fn, ok
+	}
+	limit := modifier(to)
+	if limit == nil {
+		return fn, ok
+	}
+	eval := limit
+	if fn != nil {
+		plain := vec.Type{Kind: to.Kind}
+		base := fn.eval
+		eval = func(f *frame) error {
+			first := *f
+			first.out = makeFlat(plain, f.n)
+			first.out.Nulls = f.out.Nulls
+			if err := base(&first); err != nil {
+				return err
+			}
+			f.out.Nulls = first.out.Nulls
+			if len(f.out.Nulls) > 0 {
+				f.rows = without(f.rows, f.out.Nulls, f.n)
+			}
+			f.args = []*vec.Vector{first.out}
+			return limit(f)
+		}
+	}
+	return &Function{Name: "cast", eval: eval}, true
+}
+
+// modifier applies a type's modifier: varchar(n), char(n), numeric(p, s), timestamp(p).
+func modifier(t vec.Type) func(*frame) error {
+	switch t.Kind {
+	case vec.Varchar, vec.Bpchar:
+		limit := int(t.Mod) - 4
+		pad := t.Kind == vec.Bpchar
+		return text1(func(_ *Context, dst []byte, s string) ([]byte, error) {
+			n, end := 0, 0
+			for end < len(s) && n < limit {
+				_, size := utf8.DecodeRuneInString(s[end:])
+				end += size
+				n++
+			}
+			dst = append(dst, s[:end]...)
+			for ; pad && n < limit; n++ {
+				dst = append(dst, ' ')
+			}
+			return dst, nil
+		})
+	case vec.Numeric:
+		precision, scale := int(t.Mod-4)>>16&0xffff, int(t.Mod-4)&0x7ff
+		return map1(func(_ *Context, d vec.Decimal) (vec.Decimal, error) {
+			r, err := d.Round(scale)
+			if err != nil || !r.IsNaN() && r.Digits() > precision-scale {
+				return r, pgerr.New(pgerr.NumericOutOfRange, "numeric field overflow").
+					WithDetail("A field with precision %d, scale %d must round to an absolute value less than 10^%d.", precision, scale, precision-scale)
+			}
+			return r, nil
+		})
+	case vec.Timestamp, vec.TimestampTZ, vec.Time:
+		if t.Mod < 0 || t.Mod >= 6 {
+			return nil
+		}
+		unit := int64(math.Pow10(6 - int(t.Mod)))
+		return map1(func(_ *Context, x int64) (int64, error) {
+			if isInfinite(x) {
+				return x, nil
+			}
+			return floorDiv(x+unit/2, unit) * unit, nil
+		})
+	}
+	return nil
+}
+
+func newCast(eval func(*frame) error) (*Function, bool) {
+	return &Function{Name: "cast", eval: eval}, true
+}
+
+// baseCast converts without regard to modifiers.
+func baseCast(from, to vec.Type) (*Function, bool) {
+	switch {
+	case from.Array && to.Array:
+		return castElements(from, to)
+	case to.Array:
+		if isTextual(from) {
+			return castToArray(to)
+		}
+		return nil, false
+	case from.Kind == to.Kind && !from.Array, to.Kind == vec.Unknown && from.IsText():
 		return nil, true
+	case to.Kind == vec.JSONB && isTextual(from):
+		return newCast(text1(func(_ *Context, dst []byte, s string) ([]byte, error) {
+			return CanonicalJSON(dst, []byte(s))
+		}))
+	case to.Kind == vec.Bytea && isTextual(from):
+		return newCast(text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return parseBytea(dst, s) }))
+	case to.IsText():
+		return castToText(from, to)
+	case isTextual(from):
+		return castFromText(to)
+	case from.Kind == vec.JSONB:
+		return castFromJSON(to)
+	case from.Array:
+		return nil, false
+	}
+	return castValue(from, to)
+}
+
+func isTextual(t vec.Type) bool { return !t.Array && (t.IsText() || t.Kind == vec.Unknown) }
+
+// castToText writes values as AppendText does, except booleans, which are words.
+func castToText(from, to vec.Type) (*Function, bool) {
+	switch {
+	case from.Kind == vec.Bpchar && !from.Array:
+		return newCast(text1(func(_ *Context, dst []byte, s string) ([]byte, error) {
+			return append(dst, bytes.TrimRight([]byte(s), " ")...), nil
+		}))
+	case isTextual(from):
+		return nil, true
+	case from.Kind == vec.Bool && !from.Array:
+		return newCast(text1(func(_ *Context, dst []byte, b bool) ([]byte, error) {
+			if b {
+				return append(dst, "true"...), nil
+			}
+			return append(dst, "false"...), nil
+		}))
+	case from.Kind == vec.Record || from.Kind == vec.Void:
+		return nil, false
+	}
+	return newCast(func(f *frame) error {
+		z := zoneOf(f.ctx)
+		v := f.args[0]
+		return eachText(f, func(i int, dst []byte) ([]byte, error) { return appendText(dst, v, i, &z), nil })
+	})
+}
+
+func castFromText(to vec.Type) (*Function, bool) {
+	switch to.Kind {
+	case vec.Bool:
+		return newCast(map1(func(_ *Context, s string) (bool, error) { return parseBool(s) }))
+	case vec.Int2, vec.Int4, vec.Int8, vec.OID:
+		return newCast(map1(func(_ *Context, s string) (int64, error) { return parseInt(s, to) }))
+	case vec.Float4, vec.Float8:
+		return newCast(map1(func(_ *Context, s string) (float64, error) { return parseFloat(s, to) }))
+	case vec.Numeric:
+		return newCast(map1(func(_ *Context, s string) (vec.Decimal, error) { return parseNumeric(s) }))
+	case vec.Date:
+		return newCast(map1(parseDay))
+	case vec.Time:
+		return newCast(map1(parseTimeOfDay))
+	case vec.Timestamp:
+		return newCast(map1(parseTimestamp))
+	case vec.TimestampTZ:
+		return newCast(map1(parseTimestampTZ))
+	case vec.Interval:
+		return newCast(map1(func(_ *Context, s string) (vec.IntervalValue, error) { return parseInterval(s) }))
+	case vec.UUID:
+		return newCast(map1(func(_ *Context, s string) (vec.UUIDValue, error) { return parseUUID(s) }))
 	}
 	return nil, false
 }
 
-func tryFunction(fn *Function) *Function { return fn }
+// castFromJSON takes numbers and booleans out of jsonb.
+func castFromJSON(to vec.Type) (*Function, bool) {
+	cannot := func(v string) error {
+		return pgerr.New(pgerr.InvalidParameterValue, "cannot cast jsonb %s to type %s", jsonType([]byte(v)), to)
+	}
+	number := func(v string) (vec.Decimal, error) {
+		if v == "null" {
+			return vec.Decimal{}, errNull
+		}
+		if jsonType([]byte(v)) != "number" {
+			return vec.Decimal{}, cannot(v)
+		}
+		return parseNumeric(v)
+	}
+	switch to.Kind {
+	case vec.Bool:
+		return newCast(map1(func(_ *Context, v string) (bool, error) {
+			switch v {
+			case "true", "false":
+				return v == "true", nil
+			case "null":
+				return false, errNull
+			}
+			return false, cannot(v)
+		}))
+	case vec.Int2, vec.Int4, vec.Int8:
+		return newCast(map1(func(_ *Context, v string) (int64, error) {
+			d, err := number(v)
+			if err != nil {
+				return 0, err
+			}
+			return decimalToInt(d, to)
+		}))
+	case vec.Float4, vec.Float8:
+		return newCast(map1(func(_ *Context, v string) (float64, error) {
+			if _, err := number(v); err != nil && (err == errNull || jsonType([]byte(v)) != "number") {
+				return 0, err
+			}
+			return parseFloat(v, to)
+		}))
+	case vec.Numeric:
+		return newCast(map1(func(_ *Context, v string) (vec.Decimal, error) { return number(v) }))
+	}
+	return nil, false
+}
+
+func decimalToInt(d vec.Decimal, to vec.Type) (int64, error) {
+	if d.IsNaN() {
+		return 0, pgerr.New(pgerr.FeatureNotSupported, "cannot convert NaN to %s", to)
+	}
+	lo, hi := intRange(to.Kind)
+	i, ok := d.Int64()
+	if !ok || i < lo || i > hi {
+		return 0, outOfRange(to)
+	}
+	return i, nil
+}
+
+// castValue converts between numbers, between times, and bool with integer.
+func castValue(from, to vec.Type) (*Function, bool) {
+	switch {
+	case (from.IsInt() || from.Kind == vec.OID) && (to.IsInt() || to.Kind == vec.OID):
+		lo, hi := intRange(to.Kind)
+		flo, fhi := intRange(from.Kind)
+		if flo >= lo && fhi <= hi {
+			return nil, true
+		}
+		return newCast(map1(func(_ *Context, x int64) (int64, error) {
+			if x < lo || x > hi {
+				return 0, outOfRange(to)
+			}
+			return x, nil
+		}))
+	case from.IsInt() && isFloat(to):
+		fn := &Function{Name: "cast", dense: true, eval: func(f *frame) error {
+			src, dst := flat[int64](f, 0), f.out.F64
+			for i := range dst {
+				dst[i] = float64(src[i])
+			}
+			if to.Kind == vec.Float4 {
+				for i := range dst {
+					dst[i] = float64(float32(src[i]))
+				}
+			}
+			return nil
+		}}
+		return fn, true
+	case from.IsInt() && to.Kind == vec.Numeric:
+		fn := &Function{Name: "cast", dense: true, eval: func(f *frame) error {
+			src, dst := flat[int64](f, 0), f.out.Dec
+			for i := range dst {
+				dst[i] = vec.DecimalFromInt(src[i])
+			}
+			return nil
+		}}
+		return fn, true
+	case isFloat(from) && to.IsInt():
+		lo, hi := intRange(to.Kind)
+		return newCast(map1(func(_ *Context, x float64) (int64, error) {
+			r := math.RoundToEven(x)
+			if !(r >= float64(lo) && r < -float64(lo)) || int64(r) > hi {
+				return 0, outOfRange(to)
+			}
+			return int64(r), nil
+		}))
+	case isFloat(from) && isFloat(to):
+		if to.Kind == vec.Float8 {
+			return nil, true
+		}
+		return newCast(map1(func(_ *Context, x float64) (float64, error) {
+			r := float64(float32(x))
+			if math.IsInf(r, 0) && !math.IsInf(x, 0) {
+				return 0, outOfRange(to)
+			}
+			return r, nil
+		}))
+	case isFloat(from) && to.Kind == vec.Numeric:
+		digits := 15
+		if from.Kind == vec.Float4 {
+			digits = 6
+		}
+		return newCast(map1(func(_ *Context, x float64) (vec.Decimal, error) {
+			d, err := vec.DecimalFromFloat(x, digits)
+			return d, decimalError(err)
+		}))
+	case from.Kind == vec.Numeric && to.IsInt():
+		return newCast(map1(func(_ *Context, d vec.Decimal) (int64, error) { return decimalToInt(d, to) }))
+	case from.Kind == vec.Numeric && isFloat(to):
+		return newCast(map1(func(_ *Context, d vec.Decimal) (float64, error) {
+			if to.Kind == vec.Float4 {
+				return float64(float32(d.Float64())), nil
+			}
+			return d.Float64(), nil
+		}))
+	case from.Kind == vec.Bool && to.IsInt():
+		return newCast(map1(func(_ *Context, b bool) (int64, error) {
+			if b {
+				return 1, nil
+			}
+			return 0, nil
+		}))
+	case from.IsInt() && to.Kind == vec.Bool:
+		return newCast(map1(func(_ *Context, x int64) (bool, error) { return x != 0, nil }))
+	case from.IsNumber() || to.IsNumber():
+		return nil, false
+	}
+	return castTime(from, to)
+}
+
+// castTime converts between dates, times and intervals.
+func castTime(from, to vec.Type) (*Function, bool) {
+	toTime := func(do func(z *zone, t int64) (int64, error)) (*Function, bool) {
+		return newCast(func(f *frame) error {
+			z := zoneOf(f.ctx)
+			return map1(func(_ *Context, t int64) (int64, error) {
+				if isInfinite(t) {
+					if to.Kind == vec.Time {
+						return 0, errNull
+					}
+					return t, nil
+				}
+				return do(&z, t)
+			})(f)
+		})
+	}
+	inRange := func(day int64) (int64, error) {
+		if day < minDay || day > maxTime/microsDay-1 {
+			return 0, outOfRange(to)
+		}
+		return day * microsDay, nil
+	}
+	switch [2]vec.Kind{from.Kind, to.Kind} {
+	case [2]vec.Kind{vec.Date, vec.Timestamp}:
+		return toTime(func(_ *zone, t int64) (int64, error) { return inRange(t) })
+	case [2]vec.Kind{vec.Date, vec.TimestampTZ}:
+		return toTime(func(z *zone, t int64) (int64, error) {
+			t, err := inRange(t)
+			if err != nil {
+				return 0, err
+			}
+			return z.utc(t), nil
+		})
+	case [2]vec.Kind{vec.Timestamp, vec.TimestampTZ}:
+		return toTime(func(z *zone, t int64) (int64, error) { return z.utc(t), nil })
+	case [2]vec.Kind{vec.TimestampTZ, vec.Timestamp}:
+		return toTime(func(z *zone, t int64) (int64, error) { return z.local(t), nil })
+	case [2]vec.Kind{vec.Timestamp, vec.Date}:
+		return toTime(func(_ *zone, t int64) (int64, error) { return floorDiv(t, microsDay), nil })
+	case [2]vec.Kind{vec.TimestampTZ, vec.Date}:
+		return toTime(func(z *zone, t int64) (int64, error) { return floorDiv(z.local(t), microsDay), nil })
+	case [2]vec.Kind{vec.Timestamp, vec.Time}:
+		return toTime(func(_ *zone, t int64) (int64, error) { return floorMod(t, microsDay), nil })
+	case [2]vec.Kind{vec.TimestampTZ, vec.Time}:
+		return toTime(func(z *zone, t int64) (int64, error) { return floorMod(z.local(t), microsDay), nil })
+	case [2]vec.Kind{vec.Time, vec.Interval}:
+		return newCast(map1(func(_ *Context, t int64) (vec.IntervalValue, error) {
+			return vec.IntervalValue{Micros: t}, nil
+		}))
+	case [2]vec.Kind{vec.Interval, vec.Time}:
+		return newCast(map1(func(_ *Context, v vec.IntervalValue) (int64, error) {
+			return floorMod(v.Micros, microsDay), nil
+		}))
+	}
+	return nil, false
+}
+
+// castElements converts arrays element by element.
+func castElements(from, to vec.Type) (*Function, bool) {
+	if from.Kind == to.Kind {
+		return nil, true
+	}
+	fn, ok := baseCast(from.Elem(), to.Elem())
+	if !ok {
+		return nil, false
+	}
+	return newCast(func(f *frame) error {
+		src := vec.NewBuilder(from)
+		next := 0
+		each(f, func(i int) {
+			for ; next < i; next++ {
+				src.AppendNull()
+			}
+			src.AppendFrom(f.args[0], i)
+			next = i + 1
+		})
+		for ; next < f.n; next++ {
+			src.AppendNull()
+		}
+		elems := src.V.Elem
+		if elems == nil {
+			elems = &vec.Vector{Type: from.Elem()}
+		}
+		if fn != nil {
+			var err error
+			if elems, err = applyFlat(f.ctx, fn, []*vec.Vector{elems}, to.Elem(), elems.Len(), nil); err != nil {
+				return err
+			}
+		} else {
+			elems = relabel(elems, to.Elem())
+		}
+		f.out.Offs, f.out.Elem = src.V.Offs, elems
+		if len(f.out.Offs) == 0 {
+			f.out.Offs = []uint32{0}
+		}
+		return nil
+	})
+}
+
+// castToArray reads array literals.
+func castToArray(to vec.Type) (*Function, bool) {
+	fn, ok := baseCast(tText, to.Elem())
+	if !ok {
+		return nil, false
+	}
+	return newCast(func(f *frame) error {
+		a := viewOf[string](f, 0)
+		return eachList(f, func(i int, out *vec.Builder) error {
+			elems, null, err := splitArray(a.at(i))
+			if err != nil {
+				return err
+			}
+			text := vec.NewBuilder(tText)
+			for k, s := range elems {
+				if null[k] {
+					text.AppendNull()
+					continue
+				}
+				text.V.Str.AppendString(s)
+			}
+			v := text.V
+			if fn != nil && len(elems) > 0 {
+				if v, err = applyFlat(f.ctx, fn, []*vec.Vector{text.V}, to.Elem(), len(elems), nil); err != nil {
+					return err
+				}
+			}
+			for k := range elems {
+				out.AppendFrom(v, k)
+			}
+			return nil
+		})
+	})
+}
+
+// tryFunction is fn with NULL for values that it refuses: each such row is asked by itself.
+func tryFunction(fn *Function) *Function {
+	return &Function{Name: "try_cast", eval: func(f *frame) error {
+		whole := *f
+		whole.out = makeFlat(f.out.Type, f.n)
+		whole.out.Nulls = append(vec.Bitmap{}, f.out.Nulls...)
+		if err := fn.eval(&whole); err == nil {
+			*f.out = *whole.out
+			return nil
+		}
+		out := vec.NewBuilder(f.out.Type)
+		next := 0
+		fill := func(i int) {
+			for ; next < i; next++ {
+				out.AppendNull()
+			}
+		}
+		each(f, func(i int) {
+			fill(i)
+			next = i + 1
+			one := vec.NewBuilder(f.args[0].Type)
+			one.AppendFrom(f.args[0], i)
+			v, err := applyFlat(f.ctx, fn, []*vec.Vector{one.V}, f.out.Type, 1, nil)
+			if err != nil {
+				out.AppendNull()
+				return
+			}
+			out.AppendFrom(v, 0)
+		})
+		fill(f.n)
+		*f.out = *out.V
+		return nil
+	}}
+}

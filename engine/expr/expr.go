@@ -63,4 +63,6 @@ type Param struct {
 func (p *Param) Type() vec.Type { return p.T }
 
 // Eval is the parameter's value.
-func (p *Param) Eval(ctx *Context, _ *vec.Batch) (*vec.Vector, error) { return ctx.Params[p.Index], nil }
+func (p *Param) Eval(ctx *Context, _ *vec.Batch) (*vec.Vector, error) {
+	return ctx.Params[p.Index], nil
+}

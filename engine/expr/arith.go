@@ -1,0 +1,351 @@
+package expr
+
+import (
+	"errors"
+	"math"
+	"math/bits"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// outOfRange is the error for a value that an integer or float type cannot hold.
+func outOfRange(t vec.Type) error {
+	switch t.Kind {
+	case vec.Float4, vec.Float8:
+		return pgerr.New(pgerr.NumericOutOfRange, "value out of range: overflow")
+	case vec.Numeric:
+		return pgerr.New(pgerr.NumericOutOfRange, "value overflows numeric format")
+	case vec.Date, vec.Timestamp, vec.TimestampTZ:
+		return pgerr.New(pgerr.DatetimeOverflow, "%s out of range", shortTime(t))
+	case vec.Interval:
+		return pgerr.New(pgerr.DatetimeOverflow, "interval out of range")
+	}
+	return pgerr.New(pgerr.NumericOutOfRange, "%s out of range", t)
+}
+
+func shortTime(t vec.Type) string {
+	if t.Kind == vec.Date {
+		return "date"
+	}
+	return "timestamp"
+}
+
+var errDivision = pgerr.New(pgerr.DivisionByZero, "division by zero")
+
+// decimalError words an error of decimal arithmetic for the client.
+func decimalError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, vec.ErrDivisionByZero):
+		return errDivision
+	case errors.Is(err, vec.ErrDecimalOverflow):
+		return outOfRange(tNum)
+	}
+	return err
+}
+
+// intRange is the least and greatest value of an integer type.
+func intRange(k vec.Kind) (lo, hi int64) {
+	switch k {
+	case vec.Int2:
+		return math.MinInt16, math.MaxInt16
+	case vec.Int4:
+		return math.MinInt32, math.MaxInt32
+	case vec.OID:
+		return 0, math.MaxUint32
+	}
+	return math.MinInt64, math.MaxInt64
+}
+
+func init() {
+	for _, op := range []byte("+-*/%") {
+		choose(string(op), func(args []vec.Type) *Overload { return chooseArithmetic(op, args) })
+	}
+	choose("mod", func(args []vec.Type) *Overload { return chooseArithmetic('%', args) })
+	choose("-", chooseNegate)
+	choose("+", func(args []vec.Type) *Overload {
+		if len(args) != 1 || !args[0].IsNumber() {
+			return nil
+		}
+		return &Overload{Fn: &Function{Name: "+", lax: true, eval: copyValue}, Args: args, Result: vec.T(args[0].Kind)}
+	})
+}
+
+// copyValue is the identity.
+func copyValue(f *frame) error {
+	*f.out = *f.args[0].Flatten(f.n)
+	return nil
+}
+
+// chooseArithmetic is + - * / % on numbers. A literal takes its neighbour's type.
+func chooseArithmetic(op byte, args []vec.Type) *Overload {
+	if len(args) != 2 {
+		return nil
+	}
+	a, b := args[0], args[1]
+	if a.Kind == vec.Unknown && b.IsNumber() {
+		a = b
+	}
+	if b.Kind == vec.Unknown && a.IsNumber() {
+		b = a
+	}
+	if !a.IsNumber() || !b.IsNumber() {
+		return nil
+	}
+	t := vec.T(max(a.Kind, b.Kind)) // the wider integer
+	switch {
+	case a.Kind == vec.Float4 && b.Kind == vec.Float4:
+		t = tFloat4
+	case isFloat(a) || isFloat(b):
+		t = tFloat8
+	case a.Kind == vec.Numeric || b.Kind == vec.Numeric:
+		t = tNum
+	}
+	if op == '%' && isFloat(t) {
+		return nil
+	}
+	want := []vec.Type{t, t}
+	for i, x := range []vec.Type{a, b} {
+		if t.IsInt() && x.IsInt() || t.Kind == vec.Float8 && x.Kind == vec.Float4 {
+			want[i] = x
+		}
+	}
+	fn := arithmetic[[2]int{int(op), int(t.Kind)}]
+	if fn == nil {
+		return nil
+	}
+	return &Overload{Fn: fn, Args: want, Result: t}
+}
+
+func isFloat(t vec.Type) bool { return !t.Array && (t.Kind == vec.Float4 || t.Kind == vec.Float8) }
+
+var arithmetic = func() map[[2]int]*Function {
+	out := map[[2]int]*Function{}
+	for _, op := range []byte("+-*/%") {
+		for _, k := range []vec.Kind{vec.Int2, vec.Int4, vec.Int8} {
+			lo, hi := intRange(k)
+			fn := &Function{Name: string(op)}
+			fn.eval = func(f *frame) error { return intArithmetic(f, op, lo, hi) }
+			out[[2]int{int(op), int(k)}] = fn
+		}
+		for _, k := range []vec.Kind{vec.Float4, vec.Float8} {
+			fn := &Function{Name: string(op)}
+			fn.eval = func(f *frame) error { return floatArithmetic(f, op) }
+			out[[2]int{int(op), int(k)}] = fn
+		}
+		fn := &Function{Name: string(op)}
+		fn.eval = func(f *frame) error { return decimalArithmetic(f, op) }
+		out[[2]int{int(op), int(vec.Numeric)}] = fn
+	}
+	return out
+}()
+
+// intArithmetic computes every row, counted or not, and looks for the one to blame only
+// if some row overflowed.
+func intArithmetic(f *frame, op byte, lo, hi int64) error {
+	dst := f.out.I64
+	a, b := flat[int64](f, 0)[:len(dst)], flat[int64](f, 1)[:len(dst)]
+	bad := false
+	switch op {
+	case '+':
+		var over int64
+		for i := range dst {
+			r := a[i] + b[i]
+			over |= (a[i] ^ r) & (b[i] ^ r)
+			dst[i] = r
+		}
+		bad = over < 0
+	case '-':
+		var over int64
+		for i := range dst {
+			r := a[i] - b[i]
+			over |= (a[i] ^ b[i]) & (a[i] ^ r)
+			dst[i] = r
+		}
+		bad = over < 0
+	case '*':
+		if hi == math.MaxInt64 {
+			for i := range dst {
+				r, ok := mulInt(a[i], b[i])
+				bad = bad || !ok
+				dst[i] = r
+			}
+		} else {
+			for i := range dst {
+				dst[i] = a[i] * b[i]
+			}
+		}
+	case '/':
+		for i := range dst {
+			if b[i] == 0 || b[i] == -1 {
+				bad = bad || b[i] == 0 || a[i] == lo
+				dst[i] = -a[i]
+				continue
+			}
+			dst[i] = a[i] / b[i]
+		}
+	case '%':
+		for i := range dst {
+			if b[i] == 0 || b[i] == -1 {
+				bad = bad || b[i] == 0
+				dst[i] = 0
+				continue
+			}
+			dst[i] = a[i] % b[i]
+		}
+	}
+	if !bad && hi != math.MaxInt64 {
+		for _, r := range dst {
+			bad = bad || r < lo || r > hi
+		}
+	}
+	if !bad {
+		return nil
+	}
+	return tryEach(f, func(i int) error {
+		x, y := a[i], b[i]
+		r, ok := int64(0), true
+		switch op {
+		case '+':
+			r = x + y
+			ok = (x^r)&(y^r) >= 0
+		case '-':
+			r = x - y
+			ok = (x^y)&(x^r) >= 0
+		case '*':
+			r, ok = mulInt(x, y)
+		default:
+			if y == 0 {
+				return errDivision
+			}
+			if op == '/' {
+				ok = !(x == lo && y == -1)
+			}
+		}
+		if !ok || r < lo || r > hi {
+			return outOfRange(f.out.Type)
+		}
+		return nil
+	})
+}
+
+func mulInt(a, b int64) (int64, bool) {
+	hi, lo := bits.Mul64(uint64(a), uint64(b))
+	if a < 0 {
+		hi -= uint64(b)
+	}
+	if b < 0 {
+		hi -= uint64(a)
+	}
+	return int64(lo), int64(hi) == int64(lo)>>63
+}
+
+func floatArithmetic(f *frame, op byte) error {
+	dst := f.out.F64
+	a, b := flat[float64](f, 0)[:len(dst)], flat[float64](f, 1)[:len(dst)]
+	switch op {
+	case '+':
+		for i := range dst {
+			dst[i] = a[i] + b[i]
+		}
+	case '-':
+		for i := range dst {
+			dst[i] = a[i] - b[i]
+		}
+	case '*':
+		for i := range dst {
+			dst[i] = a[i] * b[i]
+		}
+	case '/':
+		for i := range dst {
+			dst[i] = a[i] / b[i]
+		}
+	}
+	if f.out.Type.Kind == vec.Float4 {
+		for i, x := range dst {
+			dst[i] = float64(float32(x))
+		}
+	}
+	bad := false
+	for _, x := range dst {
+		bad = bad || math.IsInf(x, 0) || x != x
+	}
+	if op == '/' {
+		for _, x := range b {
+			bad = bad || x == 0
+		}
+	}
+	if !bad {
+		return nil
+	}
+	return tryEach(f, func(i int) error {
+		if op == '/' && b[i] == 0 && a[i] == a[i] {
+			return errDivision
+		}
+		if math.IsInf(dst[i], 0) && !math.IsInf(a[i], 0) && !math.IsInf(b[i], 0) {
+			return outOfRange(f.out.Type)
+		}
+		return nil
+	})
+}
+
+func decimalArithmetic(f *frame, op byte) error {
+	a, b, dst := viewOf[vec.Decimal](f, 0), viewOf[vec.Decimal](f, 1), f.out.Dec
+	return tryEach(f, func(i int) (err error) {
+		x, y := a.at(i), b.at(i)
+		switch op {
+		case '+':
+			dst[i], err = x.Add(y)
+		case '-':
+			dst[i], err = x.Sub(y)
+		case '*':
+			dst[i], err = x.Mul(y)
+		case '/':
+			dst[i], err = x.Quo(y)
+		case '%':
+			dst[i], err = x.Rem(y)
+		}
+		return decimalError(err)
+	})
+}
+
+func chooseNegate(args []vec.Type) *Overload {
+	if len(args) != 1 {
+		return nil
+	}
+	t := vec.T(args[0].Kind)
+	if t.Kind == vec.Unknown {
+		t = tFloat8
+	}
+	fn := &Function{Name: "-"}
+	switch {
+	case t.Array:
+		return nil
+	case t.IsInt():
+		lo, _ := intRange(t.Kind)
+		fn.eval = map1(func(_ *Context, a int64) (int64, error) {
+			if a == lo {
+				return 0, outOfRange(t)
+			}
+			return -a, nil
+		})
+	case isFloat(t):
+		fn.eval = map1(func(_ *Context, a float64) (float64, error) { return -a, nil })
+	case t.Kind == vec.Numeric:
+		fn.eval = map1(func(_ *Context, a vec.Decimal) (vec.Decimal, error) { return a.Neg(), nil })
+	case t.Kind == vec.Interval:
+		fn.eval = map1(func(_ *Context, a vec.IntervalValue) (vec.IntervalValue, error) { return negInterval(a) })
+	default:
+		return nil
+	}
+	return &Overload{Fn: fn, Args: types(t), Result: t}
+}
+
+func negInterval(a vec.IntervalValue) (vec.IntervalValue, error) {
+	if a.Months == math.MinInt32 || a.Days == math.MinInt32 || a.Micros == math.MinInt64 {
+		return a, outOfRange(tIvl)
+	}
+	return vec.IntervalValue{Months: -a.Months, Days: -a.Days, Micros: -a.Micros}, nil
+}

@@ -1,0 +1,535 @@
+package expr
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+)
+
+// maxJSONDepth bounds the nesting of JSON input, which is read by recursion.
+const maxJSONDepth = 512
+
+// A jsonReader reads JSON text and writes it in canonical form: keys by length, then bytes,
+// the last of equal keys, one blank after colon and comma.
+type jsonReader struct {
+	s     []byte
+	i     int
+	depth int
+}
+
+type jsonMember struct{ key, value []byte }
+
+// CanonicalJSON is jsonb's text for a JSON text, appended to dst.
+func CanonicalJSON(dst, s []byte) ([]byte, error) {
+	r := jsonReader{s: s}
+	dst, ok := r.value(dst)
+	if ok {
+		r.blanks()
+		ok = r.i == len(s)
+	}
+	if !ok {
+		if r.depth > maxJSONDepth {
+			return dst, pgerr.New(pgerr.StatementTooComplex, "json value is nested deeper than %d levels", maxJSONDepth)
+		}
+		e := pgerr.New(pgerr.InvalidText, "invalid input syntax for type json")
+		if r.i >= len(s) {
+			return dst, e.WithDetail("The input string ended unexpectedly.")
+		}
+		end := r.i
+		for end < len(s) && end < r.i+20 && isNameByte(s[end]) {
+			end++
+		}
+		return dst, e.WithDetail("Token \"%s\" is invalid.", s[r.i:max(end, r.i+1)])
+	}
+	return dst, nil
+}
+
+func (r *jsonReader) blanks() {
+	for r.i < len(r.s) && (r.s[r.i] == ' ' || r.s[r.i] == '\n' || r.s[r.i] == '\t' || r.s[r.i] == '\r') {
+		r.i++
+	}
+}
+
+func (r *jsonReader) take(c byte) bool {
+	r.blanks()
+	if r.i < len(r.s) && r.s[r.i] == c {
+		r.i++
+		return true
+	}
+	return false
+}
+
+func (r *jsonReader) value(dst []byte) ([]byte, bool) {
+	r.blanks()
+	if r.i >= len(r.s) {
+		return dst, false
+	}
+	switch c := r.s[r.i]; {
+	case c == '{':
+		return r.object(dst)
+	case c == '[':
+		return r.array(dst)
+	case c == '"':
+		return r.text(dst)
+	case c == '-' || c >= '0' && c <= '9':
+		return r.number(dst)
+	}
+	for _, w := range [...]string{"true", "false", "null"} {
+		if bytes.HasPrefix(r.s[r.i:], []byte(w)) && (r.i+len(w) == len(r.s) || !isNameByte(r.s[r.i+len(w)])) {
+			r.i += len(w)
+			return append(dst, w...), true
+		}
+	}
+	return dst, false
+}
+
+func (r *jsonReader) enter() bool {
+	r.depth++
+	return r.depth <= maxJSONDepth
+}
+
+func (r *jsonReader) object(dst []byte) ([]byte, bool) {
+	if !r.enter() {
+		return dst, false
+	}
+	r.i++
+	var members []jsonMember
+	if !r.take('}') {
+		for {
+			r.blanks()
+			if r.i >= len(r.s) || r.s[r.i] != '"' {
+				return dst, false
+			}
+			key, ok := r.text(nil)
+			if !ok || !r.take(':') {
+				return dst, false
+			}
+			value, ok := r.value(nil)
+			if !ok {
+				return dst, false
+			}
+			members = append(members, jsonMember{key, value})
+			if r.take('}') {
+				break
+			}
+			if !r.take(',') {
+				return dst, false
+			}
+		}
+	}
+	r.depth--
+	return appendMembers(dst, members), true
+}
+
+// appendMembers writes an object; of equal keys the last counts.
+func appendMembers(dst []byte, members []jsonMember) []byte {
+	slices.SortStableFunc(members, func(a, b jsonMember) int {
+		if len(a.key) != len(b.key) {
+			return len(a.key) - len(b.key)
+		}
+		return bytes.Compare(a.key, b.key)
+	})
+	dst = append(dst, '{')
+	first := true
+	for i, m := range members {
+		if i+1 < len(members) && bytes.Equal(m.key, members[i+1].key) {
+			continue
+		}
+		if !first {
+			dst = append(dst, ", "...)
+		}
+		first = false
+		dst = append(dst, m.key...)
+		dst = append(dst, ": "...)
+		dst = append(dst, m.value...)
+	}
+	return append(dst, '}')
+}
+
+func (r *jsonReader) array(dst []byte) ([]byte, bool) {
+	if !r.enter() {
+		return dst, false
+	}
+	r.i++
+	dst = append(dst, '[')
+	if !r.take(']') {
+		for first := true; ; first = false {
+			if !first {
+				dst = append(dst, ", "...)
+			}
+			var ok bool
+			if dst, ok = r.value(dst); !ok {
+				return dst, false
+			}
+			if r.take(']') {
+				break
+			}
+			if !r.take(',') {
+				return dst, false
+			}
+		}
+	}
+	r.depth--
+	return append(dst, ']'), true
+}
+
+func (r *jsonReader) number(dst []byte) ([]byte, bool) {
+	start := r.i
+	if r.s[r.i] == '-' {
+		r.i++
+	}
+	digits := func() bool {
+		at := r.i
+		for r.i < len(r.s) && r.s[r.i] >= '0' && r.s[r.i] <= '9' {
+			r.i++
+		}
+		return r.i > at
+	}
+	zero := r.i < len(r.s) && r.s[r.i] == '0'
+	first := r.i
+	if !digits() || zero && r.i > first+1 {
+		return dst, false
+	}
+	exp := false
+	if r.i < len(r.s) && r.s[r.i] == '.' {
+		r.i++
+		if !digits() {
+			return dst, false
+		}
+	}
+	if r.i < len(r.s) && r.s[r.i]|32 == 'e' {
+		exp = true
+		r.i++
+		if r.i < len(r.s) && (r.s[r.i] == '+' || r.s[r.i] == '-') {
+			r.i++
+		}
+		if !digits() {
+			return dst, false
+		}
+	}
+	if r.i < len(r.s) && isNameByte(r.s[r.i]) {
+		return dst, false
+	}
+	text := r.s[start:r.i]
+	if exp { // jsonb holds numerics, which have no exponent
+		if d, err := parseNumeric(string(text)); err == nil {
+			return d.Append(dst), true
+		}
+	}
+	if len(text) == 2 && text[0] == '-' && text[1] == '0' {
+		text = text[1:]
+	}
+	return append(dst, text...), true
+}
+
+// text reads a string and writes it with as few escapes as JSON allows.
+func (r *jsonReader) text(dst []byte) ([]byte, bool) {
+	raw, ok := r.unquote(nil)
+	if !ok {
+		return dst, false
+	}
+	return appendJSONString(dst, raw), true
+}
+
+// unquote reads a string's bytes.
+func (r *jsonReader) unquote(dst []byte) ([]byte, bool) {
+	i := r.i + 1
+	for i < len(r.s) {
+		c := r.s[i]
+		switch {
+		case c == '"':
+			r.i = i + 1
+			return dst, true
+		case c < ' ':
+			r.i = i
+			return dst, false
+		case c != '\\':
+			dst = append(dst, c)
+			i++
+			continue
+		}
+		if i+1 >= len(r.s) {
+			break
+		}
+		i += 2
+		switch c := r.s[i-1]; c {
+		case '"', '\\', '/':
+			dst = append(dst, c)
+		case 'b':
+			dst = append(dst, '\b')
+		case 'f':
+			dst = append(dst, '\f')
+		case 'n':
+			dst = append(dst, '\n')
+		case 'r':
+			dst = append(dst, '\r')
+		case 't':
+			dst = append(dst, '\t')
+		case 'u':
+			u, ok := hex4(r.s, i)
+			if !ok || u == 0 {
+				r.i = i
+				return dst, false
+			}
+			i += 4
+			if u >= 0xd800 && u < 0xdc00 {
+				low := rune(0)
+				if i+6 <= len(r.s) && r.s[i] == '\\' && r.s[i+1] == 'u' {
+					low, ok = hex4(r.s, i+2)
+				}
+				if !ok || low < 0xdc00 || low > 0xdfff {
+					r.i = i
+					return dst, false
+				}
+				u = 0x10000 + (u-0xd800)<<10 + low - 0xdc00
+				i += 6
+			} else if u >= 0xdc00 && u <= 0xdfff {
+				r.i = i
+				return dst, false
+			}
+			dst = utf8.AppendRune(dst, u)
+		default:
+			r.i = i
+			return dst, false
+		}
+	}
+	r.i = len(r.s)
+	return dst, false
+}
+
+func hex4(s []byte, i int) (rune, bool) {
+	if i+4 > len(s) {
+		return 0, false
+	}
+	x, err := strconv.ParseUint(string(s[i:i+4]), 16, 32)
+	return rune(x), err == nil
+}
+
+// appendJSONString writes a quoted string.
+func appendJSONString(dst, s []byte) []byte {
+	dst = append(dst, '"')
+	for _, c := range s {
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c >= ' ':
+			dst = append(dst, c)
+		case c == '\n':
+			dst = append(dst, `\n`...)
+		case c == '\t':
+			dst = append(dst, `\t`...)
+		case c == '\r':
+			dst = append(dst, `\r`...)
+		case c == '\b':
+			dst = append(dst, `\b`...)
+		case c == '\f':
+			dst = append(dst, `\f`...)
+		default:
+			const digits = "0123456789abcdef"
+			dst = append(dst, `\u00`...)
+			dst = append(dst, digits[c>>4], digits[c&15])
+		}
+	}
+	return append(dst, '"')
+}
+
+// The functions below read canonical text, as jsonb vectors hold it.
+
+// skipJSON is the position after the value that starts at i.
+func skipJSON(s []byte, i int) int {
+	depth := 0
+	for i < len(s) {
+		switch s[i] {
+		case '"':
+			i = skipString(s, i)
+			if depth == 0 {
+				return i
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth == 0 {
+				return i
+			}
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case ',':
+			if depth == 0 {
+				return i
+			}
+		}
+		i++
+	}
+	return i
+}
+
+func skipString(s []byte, i int) int {
+	for i++; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(s)
+}
+
+func jsonBlanks(s []byte, i int) int {
+	for i < len(s) && s[i] == ' ' {
+		i++
+	}
+	return i
+}
+
+// eachMember calls do for the members of an object until it answers false. The key is
+// quoted.
+func eachMember(s []byte, do func(key, value []byte) bool) {
+	if len(s) == 0 || s[0] != '{' {
+		return
+	}
+	i := jsonBlanks(s, 1)
+	for i < len(s) && s[i] == '"' {
+		end := skipString(s, i)
+		key := s[i:end]
+		i = jsonBlanks(s, end)
+		if i >= len(s) || s[i] != ':' {
+			return
+		}
+		i = jsonBlanks(s, i+1)
+		end = skipJSON(s, i)
+		if !do(key, s[i:end]) {
+			return
+		}
+		i = jsonBlanks(s, end)
+		if i >= len(s) || s[i] != ',' {
+			return
+		}
+		i = jsonBlanks(s, i+1)
+	}
+}
+
+// eachElement calls do for the elements of an array until it answers false.
+func eachElement(s []byte, do func(value []byte) bool) {
+	if len(s) == 0 || s[0] != '[' {
+		return
+	}
+	i := jsonBlanks(s, 1)
+	for i < len(s) && s[i] != ']' {
+		end := skipJSON(s, i)
+		if end == i || !do(s[i:end]) {
+			return
+		}
+		i = jsonBlanks(s, end)
+		if i >= len(s) || s[i] != ',' {
+			return
+		}
+		i = jsonBlanks(s, i+1)
+	}
+}
+
+// jsonField is a member of an object, or nil.
+func jsonField(s []byte, key string) []byte {
+	var out []byte
+	eachMember(s, func(k, v []byte) bool {
+		if sameKey(k, key) {
+			out = v
+			return false
+		}
+		return true
+	})
+	return out
+}
+
+// sameKey says whether a quoted key is the given one.
+func sameKey(quoted []byte, key string) bool {
+	in := quoted[1 : len(quoted)-1]
+	if bytes.IndexByte(in, '\\') < 0 {
+		return string(in) == key
+	}
+	return string(jsonText(nil, quoted)) == key
+}
+
+// jsonElement is an element of an array, from the end if negative, or nil.
+func jsonElement(s []byte, at int64) []byte {
+	if at < 0 {
+		at += int64(jsonLength(s))
+	}
+	if at < 0 {
+		return nil
+	}
+	var out []byte
+	eachElement(s, func(v []byte) bool {
+		if at == 0 {
+			out = v
+		}
+		at--
+		return at >= 0
+	})
+	return out
+}
+
+func jsonLength(s []byte) int {
+	n := 0
+	eachElement(s, func([]byte) bool { n++; return true })
+	return n
+}
+
+// jsonPath follows keys and array positions.
+func jsonPath(s []byte, path []string) []byte {
+	for _, p := range path {
+		if len(s) == 0 {
+			return nil
+		}
+		switch s[0] {
+		case '{':
+			s = jsonField(s, p)
+		case '[':
+			at, err := strconv.ParseInt(p, 10, 32)
+			if err != nil {
+				return nil
+			}
+			s = jsonElement(s, at)
+		default:
+			return nil
+		}
+	}
+	return s
+}
+
+// jsonText is a value as ->> gives it: strings without quotes, the rest as it is.
+func jsonText(dst, v []byte) []byte {
+	if len(v) == 0 || v[0] != '"' {
+		return append(dst, v...)
+	}
+	if in := v[1 : len(v)-1]; bytes.IndexByte(in, '\\') < 0 {
+		return append(dst, in...)
+	}
+	r := jsonReader{s: v}
+	out, _ := r.unquote(dst) // canonical text is always well formed
+	return out
+}
+
+func jsonType(v []byte) string {
+	if len(v) == 0 {
+		return "null"
+	}
+	switch v[0] {
+	case '{':
+		return "object"
+	case '[':
+		return "array"
+	case '"':
+		return "string"
+	case 't', 'f':
+		return "boolean"
+	case 'n':
+		return "null"
+	}
+	return "number"
+}

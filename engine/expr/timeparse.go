@@ -1,0 +1,758 @@
+package expr
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// A timeError says why a text is not a time.
+type timeError uint8
+
+const (
+	timeOK     timeError = iota
+	timeSyntax           // 22007
+	timeField            // 22008, a field is out of range
+	timeZone             // 22023, no such zone
+)
+
+func (e timeError) of(kind, text string) error {
+	switch e {
+	case timeOK:
+		return nil
+	case timeField:
+		return pgerr.New(pgerr.DatetimeOverflow, "date/time field value out of range: \"%s\"", text)
+	case timeZone:
+		return pgerr.New(pgerr.InvalidParameterValue, "time zone not recognized in \"%s\"", text)
+	}
+	return pgerr.New(pgerr.InvalidDatetimeFormat, "invalid input syntax for type %s: \"%s\"", kind, text)
+}
+
+// moment is what a date or time text says.
+type moment struct {
+	infinite int // 1, -1
+	special  string
+	day      int64
+	hasDate  bool
+	clock    int64
+	hasClock bool
+	hasZone  bool
+	offset   int64 // µs east
+	loc      *time.Location
+}
+
+// monthNames are compared by their first three letters.
+var monthNames = [...]string{"january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"}
+var dayNames = [...]string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
+
+// nameIndex finds a name or its short form, from 1; 0 if there is none.
+func nameIndex(names []string, word string) int {
+	if len(word) < 3 {
+		return 0
+	}
+	for i, n := range names {
+		if strings.HasPrefix(n, word) && (len(word) == 3 || len(word) == len(n) || word == "sept" || word == "tues" || word == "thur" || word == "thurs") {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// digitsAt reads up to max digits.
+func digitsAt(s string, i, max int) (n int64, end int) {
+	end = i
+	for end < len(s) && end-i < max && s[end] >= '0' && s[end] <= '9' {
+		n = n*10 + int64(s[end]-'0')
+		end++
+	}
+	return n, end
+}
+
+// parseMoment reads a date, a time of day, a zone, in PostgreSQL's usual forms.
+func parseMoment(text string) (m moment, e timeError) {
+	s := strings.Trim(text, " \t\r\n\f\v")
+	if len(s) > 128 {
+		return m, timeSyntax
+	}
+	s = lower(s)
+	switch s {
+	case "":
+		return m, timeSyntax
+	case "infinity", "+infinity", "inf":
+		m.infinite = 1
+		return m, timeOK
+	case "-infinity", "-inf":
+		m.infinite = -1
+		return m, timeOK
+	case "epoch":
+		m.hasDate, m.hasZone = true, true
+		return m, timeOK
+	case "now", "today", "tomorrow", "yesterday":
+		m.special = s
+		return m, timeOK
+	}
+	var year, month, dom int64 = -1, 0, 0
+	bc := false
+	meridiem := 0
+	i := 0
+	for i < len(s) {
+		c := s[i]
+		switch {
+		case c == ' ' || c == ',' || c == '\t':
+			i++
+		case c >= '0' && c <= '9':
+			n, end := digitsAt(s, i, 19)
+			size := end - i
+			next := byte(0)
+			if end < len(s) {
+				next = s[end]
+			}
+			switch {
+			case next == ':':
+				if m.hasClock || size > 2 {
+					return m, timeSyntax
+				}
+				var err timeError
+				if m.clock, i, err = parseClock(s, i); err != timeOK {
+					return m, err
+				}
+				m.hasClock = true
+			case year < 0 && dom == 0 && month == 0 && (next == '-' || next == '/' || next == '.' && !m.hasClock):
+				var err timeError
+				if year, month, dom, i, err = parseDate(s, i); err != timeOK {
+					return m, err
+				}
+				if i < len(s) && s[i] == 't' && i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9' {
+					i++
+					if j := i; true {
+						if _, end := digitsAt(s, j, 7); end-j == 6 || end-j == 4 {
+							if m.clock, i, err = parseCompactClock(s, j); err != timeOK {
+								return m, err
+							}
+							m.hasClock = true
+						}
+					}
+				}
+			case month > 0 && year < 0 && dom > 0 && size <= 6:
+				year, i = n, end
+				if size == 2 {
+					year = century(n)
+				}
+			case month > 0 && dom == 0 && size <= 2:
+				dom, i = n, end
+			case (size == 8 || size == 6) && year < 0 && month == 0:
+				if size == 8 {
+					year, month, dom = n/10000, n/100%100, n%100
+				} else {
+					year, month, dom = century(n/10000), n/100%100, n%100
+				}
+				i = end
+				if next == 't' {
+					i++
+					var err timeError
+					if _, e2 := digitsAt(s, i, 7); e2-i == 6 || e2-i == 4 {
+						if m.clock, i, err = parseCompactClock(s, i); err != timeOK {
+							return m, err
+						}
+						m.hasClock = true
+					}
+				}
+			case year >= 0 && !m.hasClock && (size == 6 || size == 4):
+				var err timeError
+				if m.clock, i, err = parseCompactClock(s, i); err != timeOK {
+					return m, err
+				}
+				m.hasClock = true
+			case month == 0 && size <= 2 && dom == 0: // 8 January 1999
+				dom, i = n, end
+				if next == '-' {
+					i++
+				}
+			case month == 0 && size == 4 && year < 0:
+				year, i = n, end
+			default:
+				return m, timeSyntax
+			}
+		case c == '+' || c == '-':
+			if c == '-' && month > 0 && !m.hasClock && (year < 0 || dom == 0) { // jan-08-1999
+				i++
+				continue
+			}
+			if m.hasZone {
+				return m, timeSyntax
+			}
+			end := i + 1
+			for end < len(s) && (s[end] >= '0' && s[end] <= '9' || s[end] == ':') {
+				end++
+			}
+			off, ok := parseOffset(s[i:end])
+			if !ok {
+				return m, timeSyntax
+			}
+			m.hasZone, m.offset, i = true, int64(off)*microsSecond, end
+		case c >= 'a' && c <= 'z':
+			end := i
+			for end < len(s) && (s[end] >= 'a' && s[end] <= 'z' || s[end] == '_' || s[end] == '/' || end > i && s[end] == '-' && strings.Contains(s[i:end], "/")) {
+				end++
+			}
+			word := s[i:end]
+			switch {
+			case word == "t" && end < len(s) && m.hasClock == false:
+			case word == "bc":
+				bc = true
+			case word == "ad":
+			case word == "am":
+				meridiem = 1
+			case word == "pm":
+				meridiem = 2
+			case nameIndex(monthNames[:], word) > 0 && month == 0:
+				month = int64(nameIndex(monthNames[:], word))
+			case nameIndex(dayNames[:], word) > 0:
+			default:
+				if m.hasZone {
+					return m, timeSyntax
+				}
+				if off, ok := zoneAbbreviations[word]; ok {
+					m.hasZone, m.offset = true, int64(off)*microsMinute
+				} else if strings.Contains(word, "/") || word == "utc" {
+					loc, err := LoadZone(text[strings.Index(lower(text), word):][:len(word)])
+					if err != nil {
+						return m, timeZone
+					}
+					m.hasZone, m.loc = true, loc
+				} else {
+					return m, timeSyntax
+				}
+			}
+			i = end
+		default:
+			return m, timeSyntax
+		}
+	}
+	switch {
+	case year >= 0 && month > 0 && dom > 0:
+		if bc {
+			if year == 0 {
+				return m, timeField
+			}
+			year = 1 - year
+		} else if year == 0 {
+			return m, timeField
+		}
+		if month > 12 || int(dom) > monthDays(year, int(month)) || year > 5874897 {
+			return m, timeField
+		}
+		m.day, m.hasDate = dayOf(year, int(month), int(dom)), true
+		if m.day < minDay {
+			return m, timeField
+		}
+	case year >= 0 || month > 0 || dom > 0:
+		if year >= 0 && month >= 0 && (month == 0 || dom == 0) && strings.ContainsAny(s, "-/") {
+			return m, timeField
+		}
+		return m, timeSyntax
+	}
+	if meridiem != 0 {
+		if !m.hasClock || m.clock >= 13*microsHour || m.clock < microsHour && meridiem == 2 && m.clock < 0 {
+			return m, timeField
+		}
+		h := m.clock / microsHour
+		if h == 12 {
+			m.clock -= 12 * microsHour
+		}
+		if meridiem == 2 {
+			m.clock += 12 * microsHour
+		}
+	}
+	if !m.hasDate && !m.hasClock {
+		return m, timeSyntax
+	}
+	return m, timeOK
+}
+
+func century(n int64) int64 {
+	if n < 70 {
+		return 2000 + n
+	}
+	return 1900 + n
+}
+
+// parseDate reads a date with separators: year first if it has three digits or more,
+// else month, day, year.
+func parseDate(s string, i int) (y, m, d int64, end int, e timeError) {
+	var n [3]int64
+	var size [3]int
+	sep := byte(0)
+	for k := range 3 {
+		if k > 0 {
+			if i >= len(s) || s[i] != '-' && s[i] != '/' && s[i] != '.' || sep != 0 && s[i] != sep {
+				return 0, 0, 0, i, timeSyntax
+			}
+			sep = s[i]
+			i++
+		}
+		if k == 1 && i < len(s) && s[i] >= 'a' && s[i] <= 'z' { // 08-jan-1999
+			end := i
+			for end < len(s) && s[end] >= 'a' && s[end] <= 'z' {
+				end++
+			}
+			month := nameIndex(monthNames[:], s[i:end])
+			if month == 0 {
+				return 0, 0, 0, i, timeSyntax
+			}
+			n[1], size[1], i = int64(month), -1, end
+			continue
+		}
+		start := i
+		n[k], i = digitsAt(s, i, 7)
+		if size[k] = i - start; size[k] == 0 {
+			return 0, 0, 0, i, timeSyntax
+		}
+	}
+	switch {
+	case size[0] >= 3:
+		y, m, d = n[0], n[1], n[2]
+	case size[1] == -1:
+		d, m, y = n[0], n[1], n[2]
+		if size[2] == 2 {
+			y = century(y)
+		}
+	default:
+		m, d, y = n[0], n[1], n[2]
+		if size[2] == 2 {
+			y = century(y)
+		}
+	}
+	if m < 1 || m > 12 || d < 1 || d > 31 {
+		return y, m, d, i, timeField
+	}
+	return y, m, d, i, timeOK
+}
+
+// parseClock reads hh:mm[:ss[.ffffff]].
+func parseClock(s string, i int) (clock int64, end int, e timeError) {
+	h, i := digitsAt(s, i, 2)
+	if i >= len(s) || s[i] != ':' {
+		return 0, i, timeSyntax
+	}
+	start := i + 1
+	m, i := digitsAt(s, start, 2)
+	if i == start {
+		return 0, i, timeSyntax
+	}
+	var sec, frac int64
+	if i < len(s) && s[i] == ':' {
+		start = i + 1
+		if sec, i = digitsAt(s, start, 2); i == start {
+			return 0, i, timeSyntax
+		}
+		frac, i = fraction(s, i)
+	}
+	return clockOf(h, m, sec, frac, i)
+}
+
+// fraction reads .ffffff as microseconds, rounding further digits.
+func fraction(s string, i int) (int64, int) {
+	if i >= len(s) || s[i] != '.' && s[i] != ',' || i+1 >= len(s) || s[i+1] < '0' || s[i+1] > '9' {
+		return 0, i
+	}
+	i++
+	frac, scale, digits := int64(0), int64(100000), 0
+	for ; i < len(s) && s[i] >= '0' && s[i] <= '9'; i++ {
+		digits++
+		if digits <= 6 {
+			frac += int64(s[i]-'0') * scale
+			scale /= 10
+		} else if digits == 7 && s[i] >= '5' {
+			frac++
+		}
+	}
+	return frac, i
+}
+
+func parseCompactClock(s string, i int) (int64, int, timeError) {
+	h, i := digitsAt(s, i, 2)
+	m, i := digitsAt(s, i, 2)
+	sec, i := digitsAt(s, i, 2)
+	frac, i := fraction(s, i)
+	return clockOf(h, m, sec, frac, i)
+}
+
+func clockOf(h, m, sec, frac int64, end int) (int64, int, timeError) {
+	if h > 24 || m > 59 || sec > 60 || h == 24 && (m > 0 || sec > 0 || frac > 0) {
+		return 0, end, timeField
+	}
+	return h*microsHour + m*microsMinute + sec*microsSecond + frac, end, timeOK
+}
+
+// parseOffset reads +hh, +hhmm, +hh:mm or +hh:mm:ss as seconds east of UTC.
+func parseOffset(s string) (int, bool) {
+	if len(s) < 2 || s[0] != '+' && s[0] != '-' {
+		return 0, false
+	}
+	h, i := digitsAt(s, 1, 2)
+	var m, sec int64
+	if i < len(s) && s[i] == ':' {
+		i++
+	}
+	if i < len(s) {
+		start := i
+		if m, i = digitsAt(s, i, 2); i != start+2 {
+			return 0, false
+		}
+	}
+	if i < len(s) && s[i] == ':' {
+		sec, i = digitsAt(s, i+1, 2)
+	}
+	if i != len(s) || h > 15 || m > 59 || sec > 59 {
+		return 0, false
+	}
+	off := int(h*3600 + m*60 + sec)
+	if s[0] == '-' {
+		off = -off
+	}
+	return off, true
+}
+
+// specialTime is now, today, tomorrow or yesterday as a local time.
+func specialTime(ctx *Context, word string) int64 {
+	z := zoneOf(ctx)
+	now := z.local(ctx.Now)
+	day := floorDiv(now, microsDay)
+	switch word {
+	case "today":
+		return day * microsDay
+	case "tomorrow":
+		return (day + 1) * microsDay
+	case "yesterday":
+		return (day - 1) * microsDay
+	}
+	return now
+}
+
+// localTime is a moment as a local time; the zone is ignored, as PostgreSQL does.
+func (m *moment) localTime(ctx *Context) (int64, timeError) {
+	switch {
+	case m.infinite > 0:
+		return vec.InfinityTime, timeOK
+	case m.infinite < 0:
+		return vec.NegInfinityTime, timeOK
+	case m.special != "":
+		return specialTime(ctx, m.special), timeOK
+	case !m.hasDate:
+		return 0, timeSyntax
+	case m.day > maxTime/microsDay-1:
+		return 0, timeField
+	}
+	return m.day*microsDay + m.clock, timeOK
+}
+
+func parseTimestamp(ctx *Context, s string) (int64, error) {
+	m, e := parseMoment(s)
+	if e == timeOK {
+		var t int64
+		if t, e = m.localTime(ctx); e == timeOK {
+			return t, nil
+		}
+	}
+	return 0, e.of("timestamp", s)
+}
+
+func parseTimestampTZ(ctx *Context, s string) (int64, error) {
+	m, e := parseMoment(s)
+	if e != timeOK {
+		return 0, e.of("timestamp with time zone", s)
+	}
+	t, e := m.localTime(ctx)
+	if e != timeOK {
+		return 0, e.of("timestamp with time zone", s)
+	}
+	switch {
+	case m.infinite != 0:
+		return t, nil
+	case m.special == "now":
+		return ctx.Now, nil
+	case m.loc != nil:
+		z := zone{loc: m.loc}
+		return z.utc(t), nil
+	case m.hasZone:
+		return t - m.offset, nil
+	}
+	z := zoneOf(ctx)
+	return z.utc(t), nil
+}
+
+func parseDay(ctx *Context, s string) (int64, error) {
+	m, e := parseMoment(s)
+	switch {
+	case e != timeOK:
+	case m.infinite > 0:
+		return vec.InfinityTime, nil
+	case m.infinite < 0:
+		return vec.NegInfinityTime, nil
+	case m.special != "":
+		return floorDiv(specialTime(ctx, m.special), microsDay), nil
+	case !m.hasDate:
+		e = timeSyntax
+	case m.day > maxDay:
+		e = timeField
+	default:
+		return m.day, nil
+	}
+	return 0, e.of("date", s)
+}
+
+func parseTimeOfDay(ctx *Context, s string) (int64, error) {
+	m, e := parseMoment(s)
+	switch {
+	case e != timeOK:
+	case m.special == "now":
+		return floorMod(specialTime(ctx, "now"), microsDay), nil
+	case !m.hasClock:
+		e = timeSyntax
+	default:
+		return m.clock, nil
+	}
+	return 0, e.of("time", s)
+}
+
+// unitWords maps the words of interval input to canonical units.
+var unitWords = map[string]string{
+	"y": "year", "yr": "year", "yrs": "year", "year": "year", "years": "year",
+	"mon": "month", "mons": "month", "month": "month", "months": "month",
+	"w": "week", "week": "week", "weeks": "week",
+	"d": "day", "day": "day", "days": "day",
+	"h": "hour", "hr": "hour", "hrs": "hour", "hour": "hour", "hours": "hour",
+	"m": "minute", "min": "minute", "mins": "minute", "minute": "minute", "minutes": "minute",
+	"s": "second", "sec": "second", "secs": "second", "second": "second", "seconds": "second",
+	"ms": "millisecond", "msec": "millisecond", "msecs": "millisecond", "millisecond": "millisecond", "milliseconds": "millisecond",
+	"us": "microsecond", "usec": "microsecond", "usecs": "microsecond", "microsecond": "microsecond", "microseconds": "microsecond",
+	"decade": "decade", "decades": "decade", "dec": "decade", "c": "century", "cent": "century", "century": "century", "centuries": "century",
+	"mil": "millennium", "millennium": "millennium", "millennia": "millennium",
+	"q": "quarter", "quarter": "quarter", "quarters": "quarter",
+}
+
+// span gathers an interval; its parts are checked at the end.
+type span struct {
+	months, days float64
+	micros       float64
+}
+
+// add puts an amount of a unit in. Fractions go to the next smaller field.
+func (p *span) add(x float64, unit string) bool {
+	monthsIn := map[string]float64{"month": 1, "quarter": 3, "year": 12, "decade": 120, "century": 1200, "millennium": 12000}
+	microsIn := map[string]float64{"hour": 3.6e9, "minute": 6e7, "second": 1e6, "millisecond": 1e3, "microsecond": 1}
+	if k, ok := monthsIn[unit]; ok {
+		whole, frac := math.Modf(x * k)
+		if unit != "month" { // a part of a year is whole months
+			whole, frac = math.RoundToEven(x*k), 0
+		}
+		p.months += whole
+		return frac == 0 || p.addDays(frac*30)
+	}
+	if k, ok := microsIn[unit]; ok {
+		p.micros += math.Round(x * k)
+		return true
+	}
+	switch unit {
+	case "week":
+		return p.addDays(x * 7)
+	case "day":
+		return p.addDays(x)
+	}
+	return false
+}
+
+func (p *span) addDays(x float64) bool {
+	whole, frac := math.Modf(x)
+	p.days += whole
+	p.micros += math.Round(frac * float64(microsDay))
+	return true
+}
+
+func (p *span) value() (v vec.IntervalValue, ok bool) {
+	if math.Abs(p.months) > math.MaxInt32 || math.Abs(p.days) > math.MaxInt32 || math.Abs(p.micros) > 9.2e18 {
+		return v, false
+	}
+	return vec.IntervalValue{Months: int32(p.months), Days: int32(p.days), Micros: int64(p.micros)}, true
+}
+
+func parseInterval(text string) (vec.IntervalValue, error) {
+	v, e := parseSpan(text)
+	if e == timeField {
+		return v, pgerr.New(pgerr.DatetimeOverflow, "interval field value out of range: \"%s\"", text)
+	}
+	return v, e.of("interval", text)
+}
+
+func parseSpan(text string) (v vec.IntervalValue, e timeError) {
+	s := lower(strings.TrimSpace(text))
+	if s == "" || len(s) > 256 {
+		return v, timeSyntax
+	}
+	var p span
+	if s[0] == 'p' || len(s) > 1 && s[0] == '-' && s[1] == 'p' {
+		if !p.iso(s) {
+			return v, timeSyntax
+		}
+		return p.finish()
+	}
+	ago := false
+	seen := false
+	i := 0
+	for i < len(s) {
+		c := s[i]
+		if c == ' ' || c == ',' || c == '@' || c == '\t' {
+			i++
+			continue
+		}
+		if strings.HasPrefix(s[i:], "ago") && seen {
+			ago = true
+			i += 3
+			continue
+		}
+		neg := false
+		if c == '+' || c == '-' {
+			neg = c == '-'
+			i++
+		}
+		start := i
+		for i < len(s) && (s[i] >= '0' && s[i] <= '9') {
+			i++
+		}
+		if i < len(s) && s[i] == ':' {
+			clock, end, ok := parseSpanClock(s, start)
+			if !ok {
+				return v, timeSyntax
+			}
+			if neg {
+				clock = -clock
+			}
+			p.micros += clock
+			i, seen = end, true
+			continue
+		}
+		if i < len(s) && s[i] == '-' && i > start && i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9' { // years-months
+			y, _ := digitsAt(s, start, 9)
+			m, end := digitsAt(s, i+1, 9)
+			months := float64(y*12 + m)
+			if neg {
+				months = -months
+			}
+			p.months += months
+			i, seen = end, true
+			continue
+		}
+		if i < len(s) && s[i] == '.' {
+			i++
+			for i < len(s) && s[i] >= '0' && s[i] <= '9' {
+				i++
+			}
+		}
+		if i == start || i-start > 30 {
+			return v, timeSyntax
+		}
+		x, err := parseFloat64(s[start:i])
+		if err != nil {
+			return v, timeSyntax
+		}
+		if neg {
+			x = -x
+		}
+		for i < len(s) && s[i] == ' ' {
+			i++
+		}
+		word := i
+		for i < len(s) && s[i] >= 'a' && s[i] <= 'z' {
+			i++
+		}
+		unit := unitWords[s[word:i]]
+		if word == i {
+			if i < len(s) && s[i] >= '0' && s[i] <= '9' { // '1 12:00:00': days before a clock
+				unit = "day"
+			} else {
+				unit = "second"
+			}
+		}
+		if unit == "" || !p.add(x, unit) {
+			return v, timeSyntax
+		}
+		seen = true
+	}
+	if !seen {
+		return v, timeSyntax
+	}
+	if ago {
+		p.months, p.days, p.micros = -p.months, -p.days, -p.micros
+	}
+	return p.finish()
+}
+
+func (p *span) finish() (vec.IntervalValue, timeError) {
+	v, ok := p.value()
+	if !ok {
+		return v, timeField
+	}
+	return v, timeOK
+}
+
+func parseSpanClock(s string, i int) (micros float64, end int, ok bool) {
+	h, i := digitsAt(s, i, 9)
+	start := i + 1
+	m, i := digitsAt(s, start, 2)
+	if i == start || m > 59 {
+		return 0, i, false
+	}
+	var sec, frac int64
+	if i < len(s) && s[i] == ':' {
+		start = i + 1
+		if sec, i = digitsAt(s, start, 2); i == start || sec > 60 {
+			return 0, i, false
+		}
+		frac, i = fraction(s, i)
+	}
+	return float64(h*microsHour + m*microsMinute + sec*microsSecond + frac), i, true
+}
+
+// iso reads P1Y2M3DT4H5M6S.
+func (p *span) iso(s string) bool {
+	sign := 1.0
+	if s[0] == '-' {
+		sign, s = -1, s[1:]
+	}
+	s = s[1:]
+	if s == "" || s == "t" {
+		return false
+	}
+	clock := false
+	for i := 0; i < len(s); {
+		if s[i] == 't' && !clock {
+			clock = true
+			i++
+			continue
+		}
+		start := i
+		for i < len(s) && (s[i] >= '0' && s[i] <= '9' || s[i] == '.' || s[i] == '-' || s[i] == '+') {
+			i++
+		}
+		if i == start || i == len(s) || i-start > 30 {
+			return false
+		}
+		x, err := parseFloat64(s[start:i])
+		if err != nil {
+			return false
+		}
+		unit := map[byte]string{'y': "year", 'm': "month", 'w': "week", 'd': "day"}[s[i]]
+		if clock {
+			unit = map[byte]string{'h': "hour", 'm': "minute", 's': "second"}[s[i]]
+		}
+		if unit == "" || !p.add(sign*x, unit) {
+			return false
+		}
+		i++
+	}
+	return true
+}
