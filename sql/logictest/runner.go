@@ -1,0 +1,90 @@
+package logictest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+)
+
+// Result is what one statement gave. A nil value is NULL.
+type Result struct {
+	Columns []string
+	Rows    [][]*string
+	Tag     string
+}
+
+// Database runs statements in one session. Run may be given several statements, and
+// answers for the last.
+type Database interface {
+	Run(t *testing.T, sql string) (*Result, error)
+}
+
+// Run runs the files below dir, each against a database of its own.
+func Run(t *testing.T, dir string, open func(t *testing.T) Database) {
+	datadriven.Walk(t, dir, func(t *testing.T, path string) {
+		db := open(t)
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			return Case(t, db, d)
+		})
+	})
+}
+
+// Case runs one case and gives what belongs below its dashes.
+func Case(t *testing.T, db Database, d *datadriven.TestData) string {
+	r, err := db.Run(t, d.Input)
+	if err != nil {
+		return ErrorText(err)
+	}
+	switch {
+	case d.Cmd == "exec":
+		return r.Tag + "\n"
+	case d.Cmd == "error" || d.Cmd == "query" && d.HasArg("error"):
+		return "no error, " + r.Tag + "\n"
+	case d.Cmd != "query":
+		d.Fatalf(t, "unknown word %q: want exec, query or error", d.Cmd)
+	}
+	var lines []string
+	for _, row := range r.Rows {
+		words := make([]string, len(row))
+		for i, v := range row {
+			switch {
+			case v == nil:
+				words[i] = "NULL"
+			case *v == "":
+				words[i] = "''"
+			default:
+				words[i] = strings.ReplaceAll(*v, "\n", `\n`)
+			}
+		}
+		lines = append(lines, strings.Join(words, "  "))
+	}
+	if d.HasArg("sorted") {
+		slices.Sort(lines)
+	}
+	if d.HasArg("columns") {
+		lines = append([]string{strings.Join(r.Columns, "  ")}, lines...)
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+// ErrorText is an error on one line: SQLSTATE, position, message, hint.
+func ErrorText(err error) string {
+	e := pgerr.From(err)
+	text := e.Code
+	if e.Position > 0 {
+		text += fmt.Sprintf(" at %d", e.Position)
+	}
+	text += ": " + e.Message
+	if e.Hint != "" {
+		text += " (hint: " + e.Hint + ")"
+	}
+	return text + "\n"
+}

@@ -1,0 +1,130 @@
+package sql_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql"
+	"github.com/prickledb/prickle/sql/parse"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// The clock of the tests.
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func testContext(t testing.TB, params []vec.Type) sql.CompileContext {
+	t.Helper()
+	settings, err := sql.NewSettings(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sql.CompileContext{
+		Catalog: &catalog.Catalog{
+			Project: 1, Database: "prickle", Tables: catalog.Builtin(),
+			Properties: []string{"$browser", "country", "plan", "price"},
+		},
+		Expr:       &expr.Context{Now: now.UnixMicro(), Statement: now.UnixMicro(), Location: time.UTC, Database: "prickle", User: "ann"},
+		Settings:   settings,
+		ParamTypes: params,
+	}
+}
+
+func errorText(err error) string {
+	e := pgerr.From(err)
+	s := e.Code
+	if e.Position > 0 {
+		s += fmt.Sprintf(" at %d", e.Position)
+	}
+	s += ": " + e.Message
+	if e.Detail != "" {
+		s += " (detail: " + e.Detail + ")"
+	}
+	if e.Hint != "" {
+		s += " (hint: " + e.Hint + ")"
+	}
+	return s + "\n"
+}
+
+func schemaText(s vec.Schema) string {
+	words := make([]string, len(s))
+	for i, f := range s {
+		words[i] = f.Name + " " + f.Type.String()
+	}
+	return strings.Join(words, ", ")
+}
+
+func compile(t testing.TB, text string) (*sql.Statement, error) {
+	stmt, err := parse.One(text)
+	if err != nil {
+		return nil, err
+	}
+	return sql.Compile(testContext(t, nil), stmt, text)
+}
+
+// TestCompile runs testdata: "plan" prints columns and plan of a statement, "columns"
+// only the columns, "errors" one line for each line of input, "command" the command.
+func TestCompile(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			var out strings.Builder
+			switch d.Cmd {
+			case "plan":
+				st, err := compile(t, d.Input)
+				if err != nil {
+					return errorText(err)
+				}
+				fmt.Fprintf(&out, "%s\n", schemaText(st.Schema))
+				if len(st.Params) > 0 {
+					fmt.Fprintf(&out, "parameters %v\n", st.Params)
+				}
+				for _, line := range plan.ExplainText(plan.Describe(st.Plan), plan.TextOptions{NoCosts: true}) {
+					fmt.Fprintf(&out, "%s\n", line)
+				}
+			case "columns":
+				for line := range strings.Lines(d.Input) {
+					st, err := compile(t, strings.TrimSpace(line))
+					if err != nil {
+						out.WriteString(errorText(err))
+						continue
+					}
+					fmt.Fprintf(&out, "%s\n", schemaText(st.Schema))
+				}
+			case "errors":
+				for line := range strings.Lines(d.Input) {
+					st, err := compile(t, strings.TrimRight(line, "\n"))
+					if err != nil {
+						out.WriteString(errorText(err))
+						continue
+					}
+					fmt.Fprintf(&out, "no error, %s\n", st.Tag)
+				}
+			case "command":
+				for line := range strings.Lines(d.Input) {
+					st, err := compile(t, strings.TrimRight(line, "\n"))
+					switch {
+					case err != nil:
+						out.WriteString(errorText(err))
+					case st.Command == nil:
+						fmt.Fprintf(&out, "%s: a query\n", st.Tag)
+					default:
+						c := st.Command
+						fmt.Fprintf(&out, "%s: kind %d name %q value %q local %v default %v all %v\n", st.Tag, c.Kind, c.Name, c.Value, c.Local, c.Default, c.All)
+					}
+				}
+			default:
+				d.Fatalf(t, "unknown command %q", d.Cmd)
+			}
+			return out.String()
+		})
+	})
+}
+
+func pgCode(err error) string { return pgerr.Code(err) }
