@@ -14,9 +14,7 @@ type Spec struct {
 	Args   []vec.Type // what each argument must be cast to
 	Result vec.Type
 
-	make func(s *Spec, order []OrderKey) State
-	// ordered says that the result depends on the order of rows, so ORDER BY counts.
-	ordered bool
+	create func(order []OrderKey) State
 	// repeats says that equal arguments change nothing, so DISTINCT does not matter.
 	repeats bool
 }
@@ -32,7 +30,8 @@ type State interface {
 	// Grow makes room for groups in all; new ones have seen no rows.
 	Grow(groups int)
 	// Update adds rows: groups[i] is the group of row rows[i]. args holds the Spec's
-	// arguments, then one vector for each key of ORDER BY.
+	// arguments, then one vector for each key of ORDER BY. Nothing of them is kept,
+	// except dictionaries.
 	Update(ctx *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error
 	// Merge adds what another state of the same Spec has seen: its group g is group to[g]
 	// here. The other state must not be used again.
@@ -43,6 +42,7 @@ type State interface {
 	Bytes() int64
 }
 
+// A resolver answers nil if the arguments do not fit.
 type resolver func(args []vec.Type) *Spec
 
 var registry = map[string]resolver{}
@@ -50,8 +50,8 @@ var registry = map[string]resolver{}
 // IsAggregate says whether there is an aggregate of that name.
 func IsAggregate(name string) bool { _, ok := registry[name]; return ok }
 
-// Resolve finds an aggregate for arguments of the given types. For those that stand before
-// WITHIN GROUP, the arguments are the direct ones, then the key; its direction is the
+// Resolve finds an aggregate for arguments of the given types. For those with WITHIN
+// GROUP, the arguments are the direct ones, then the key; the key's direction is the
 // OrderKey's.
 func Resolve(name string, args []vec.Type) (*Spec, error) {
 	if r := registry[name]; r != nil {
@@ -70,4 +70,192 @@ func Resolve(name string, args []vec.Type) (*Spec, error) {
 
 // New makes the state of one call. DISTINCT drops rows whose arguments repeat; order is
 // the call's ORDER BY.
-func (s *Spec) New(distinct bool, order []OrderKey) State { return s.make(s, order) }
+func (s *Spec) New(distinct bool, order []OrderKey) State {
+	if !distinct || s.repeats {
+		return s.create(order)
+	}
+	if s.Name == "count" && len(s.Args) == 1 {
+		return newDistinctCount(s.Args[0])
+	}
+	return newDistinct(s, order)
+}
+
+func init() {
+	registry["count"] = func(args []vec.Type) *Spec {
+		return &Spec{Args: known(args), Result: vec.T(vec.Int8), create: func([]OrderKey) State { return &count{} }}
+	}
+	registry["count_if"] = func(args []vec.Type) *Spec {
+		if len(args) != 1 || !fits(args[0], vec.Bool) {
+			return nil
+		}
+		return &Spec{Args: []vec.Type{vec.T(vec.Bool)}, Result: vec.T(vec.Int8), create: func([]OrderKey) State { return &count{ifTrue: true} }}
+	}
+	registry["regr_count"] = func(args []vec.Type) *Spec {
+		if len(args) != 2 {
+			return nil
+		}
+		return &Spec{Args: known(args), Result: vec.T(vec.Int8), create: func([]OrderKey) State { return &count{} }}
+	}
+	registry["approx_count_distinct"] = func(args []vec.Type) *Spec {
+		if len(args) != 1 {
+			return nil
+		}
+		t := known(args)[0]
+		return &Spec{Args: []vec.Type{t}, Result: vec.T(vec.Int8), repeats: true, create: func([]OrderKey) State { return newDistinctCount(t) }}
+	}
+}
+
+// known is the types with text in place of unknown.
+func known(args []vec.Type) []vec.Type {
+	out := append([]vec.Type{}, args...)
+	for i, t := range out {
+		if t.Kind == vec.Unknown {
+			out[i].Kind = vec.Text
+		}
+	}
+	return out
+}
+
+// fits says whether a value becomes one of a kind unasked.
+func fits(t vec.Type, k vec.Kind) bool { return expr.CanImplicit(t, vec.T(k)) }
+
+// valid drops the rows where v is null.
+func valid(v *vec.Vector, groups, rows []uint32) (g, r []uint32) {
+	if v.Form == vec.Const {
+		if v.Nulls.Get(0) {
+			return nil, nil
+		}
+		return groups, rows
+	}
+	if !v.HasNulls() {
+		return groups, rows
+	}
+	g = make([]uint32, 0, len(rows))
+	r = make([]uint32, 0, len(rows))
+	for i, row := range rows {
+		if !v.IsNull(int(row)) {
+			g = append(g, groups[i])
+			r = append(r, row)
+		}
+	}
+	return g, r
+}
+
+// payload is the fixed-width values of a flat or constant vector.
+func payload[T any](v *vec.Vector) []T {
+	var p any
+	switch any(*new(T)).(type) {
+	case bool:
+		p = v.Bools
+	case int64:
+		p = v.I64
+	case float64:
+		p = v.F64
+	case vec.Decimal:
+		p = v.Dec
+	case vec.IntervalValue:
+		p = v.Ivl
+	}
+	return p.([]T)
+}
+
+// dense is the values of rows, one behind the other. It may share memory with v.
+func dense[T any](v *vec.Vector, rows []uint32) []T {
+	if len(rows) == 0 {
+		return nil
+	}
+	if v.Form == vec.Flat {
+		src := payload[T](v)
+		if n := len(rows); rows[n-1] == uint32(n-1) { // ascending, so these are the first n
+			return src[:n]
+		}
+		out := make([]T, len(rows))
+		for i, r := range rows {
+			out[i] = src[r]
+		}
+		return out
+	}
+	out := make([]T, len(rows))
+	if v.Form == vec.Const {
+		x := payload[T](v)[0]
+		for i := range out {
+			out[i] = x
+		}
+		return out
+	}
+	src := payload[T](v.Dict)
+	for i, r := range rows {
+		out[i] = src[v.Codes[r]]
+	}
+	return out
+}
+
+// grow extends a slice with zero values.
+func grow[T any](s []T, n int) []T {
+	if n <= len(s) {
+		return s
+	}
+	if n <= cap(s) {
+		return s[:n]
+	}
+	out := make([]T, n, max(n, 2*cap(s)))
+	copy(out, s)
+	return out
+}
+
+// count is count(*), count(x) and count_if(x).
+type count struct {
+	ifTrue bool
+	n      []int64
+}
+
+func (s *count) Grow(groups int) { s.n = grow(s.n, groups) }
+func (s *count) Bytes() int64    { return int64(cap(s.n)) * 8 }
+
+func (s *count) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
+	for _, v := range args {
+		groups, rows = valid(v, groups, rows)
+	}
+	if s.ifTrue {
+		for i, ok := range dense[bool](args[0], rows) {
+			if ok {
+				s.n[groups[i]]++
+			}
+		}
+		return nil
+	}
+	if len(s.n) == 1 {
+		s.n[0] += int64(len(groups))
+		return nil
+	}
+	n := s.n
+	for _, g := range groups {
+		n[g]++
+	}
+	return nil
+}
+
+func (s *count) Merge(from State, to []uint32) error {
+	for g, n := range from.(*count).n {
+		s.n[to[g]] += n
+	}
+	return nil
+}
+
+func (s *count) Finish() (*vec.Vector, error) {
+	return &vec.Vector{Type: vec.T(vec.Int8), I64: s.n}, nil
+}
+
+// unseen marks the groups without a value as null.
+func unseen(seen []bool) vec.Bitmap {
+	var out vec.Bitmap
+	for g, ok := range seen {
+		if !ok {
+			if out == nil {
+				out = vec.NewBitmap(len(seen))
+			}
+			out.Set(g)
+		}
+	}
+	return out
+}

@@ -1,0 +1,464 @@
+package agg
+
+import (
+	"math"
+	"slices"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// collected is rows kept as they came, with their groups.
+type collected struct {
+	cols   []*vec.Builder
+	groups []uint32
+}
+
+func newCollected(args []vec.Type, order []OrderKey) collected {
+	var c collected
+	for _, t := range args {
+		c.cols = append(c.cols, vec.NewBuilder(t))
+	}
+	for _, k := range order {
+		c.cols = append(c.cols, vec.NewBuilder(k.Type))
+	}
+	return c
+}
+
+func (c *collected) add(g uint32, args []*vec.Vector, row int) {
+	c.groups = append(c.groups, g)
+	for i, b := range c.cols {
+		b.AppendFrom(args[i], row)
+	}
+}
+
+func (c *collected) bytes() int64 {
+	n := int64(cap(c.groups)) * 4
+	for _, b := range c.cols {
+		n += vectorBytes(b.V)
+	}
+	return n
+}
+
+func (c *collected) vectors() []*vec.Vector {
+	out := make([]*vec.Vector, len(c.cols))
+	for i, b := range c.cols {
+		out[i] = b.V
+	}
+	return out
+}
+
+func (c *collected) all() []uint32 {
+	out := make([]uint32, len(c.groups))
+	for i := range out {
+		out[i] = uint32(i)
+	}
+	return out
+}
+
+// collect is an aggregate that needs all its rows at the end.
+type collect struct {
+	rows   collected
+	args   int
+	order  []OrderKey
+	groups int
+	// skip is the argument whose nulls do not count, or -1.
+	skip int
+	// sortBy is the argument by which rows of a group are put in order, or -1; ORDER BY
+	// counts otherwise.
+	sortBy int
+	result vec.Type
+	// finish appends one group's value; rows are positions in cols.
+	finish func(out *vec.Builder, cols []*vec.Vector, rows []uint32, desc bool) error
+}
+
+func (s *collect) Grow(groups int) { s.groups = groups }
+func (s *collect) Bytes() int64    { return s.rows.bytes() }
+
+func (s *collect) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
+	if s.skip >= 0 {
+		groups, rows = valid(args[s.skip], groups, rows)
+	}
+	s.rows.groups = append(s.rows.groups, groups...)
+	for i, b := range s.rows.cols {
+		v := args[i]
+		if v.Form == vec.Flat && len(v.Nulls) == 0 && len(b.V.Nulls) == 0 {
+			switch v.Type.Payload() {
+			case vec.PayloadI64:
+				b.V.I64 = append(b.V.I64, dense[int64](v, rows)...)
+				continue
+			case vec.PayloadF64:
+				b.V.F64 = append(b.V.F64, dense[float64](v, rows)...)
+				continue
+			}
+		}
+		for _, r := range rows {
+			b.AppendFrom(v, int(r))
+		}
+	}
+	return nil
+}
+
+func (s *collect) Merge(from State, to []uint32) error {
+	o := from.(*collect)
+	for _, g := range o.rows.groups {
+		s.rows.groups = append(s.rows.groups, to[g])
+	}
+	for i, b := range s.rows.cols {
+		src := o.rows.cols[i].V
+		for r := range src.Len() {
+			b.AppendFrom(src, r)
+		}
+	}
+	return nil
+}
+
+func (s *collect) Finish() (*vec.Vector, error) {
+	// Counting sort by group keeps the order of arrival.
+	starts := make([]uint32, s.groups+1)
+	for _, g := range s.rows.groups {
+		starts[g+1]++
+	}
+	for g := range s.groups {
+		starts[g+1] += starts[g]
+	}
+	at := slices.Clone(starts)
+	rows := make([]uint32, len(s.rows.groups))
+	for r, g := range s.rows.groups {
+		rows[at[g]] = uint32(r)
+		at[g]++
+	}
+	cols := s.rows.vectors()
+	out := vec.NewBuilder(s.result)
+	desc := len(s.order) > 0 && s.order[0].Desc
+	for g := range s.groups {
+		own := rows[starts[g]:starts[g+1]]
+		if len(own) == 0 {
+			out.AppendNull()
+			continue
+		}
+		if s.sortBy >= 0 {
+			sortRows(own, cols[s.sortBy], desc)
+		} else if len(s.order) > 0 {
+			s.sort(own, cols)
+		}
+		if err := s.finish(out, cols[:s.args], own, desc); err != nil {
+			return nil, err
+		}
+	}
+	return out.V, nil
+}
+
+func sortRows(rows []uint32, v *vec.Vector, desc bool) {
+	sign := 1
+	if desc {
+		sign = -1
+	}
+	switch v.Type.Payload() {
+	case vec.PayloadF64:
+		slices.SortStableFunc(rows, func(a, b uint32) int { return sign * vec.CompareFloat(v.F64[a], v.F64[b]) })
+	default:
+		slices.SortStableFunc(rows, func(a, b uint32) int { return sign * vec.Compare(v, int(a), v, int(b)) })
+	}
+}
+
+func (s *collect) sort(rows []uint32, cols []*vec.Vector) {
+	slices.SortStableFunc(rows, func(a, b uint32) int {
+		for k, key := range s.order {
+			v := cols[s.args+k]
+			an, bn := v.IsNull(int(a)), v.IsNull(int(b))
+			switch {
+			case an && bn:
+				continue
+			case an || bn:
+				if an == key.NullsFirst {
+					return -1
+				}
+				return 1
+			}
+			if c := vec.Compare(v, int(a), v, int(b)); c != 0 {
+				if key.Desc {
+					return -c
+				}
+				return c
+			}
+		}
+		return 0
+	})
+}
+
+type finisher func(out *vec.Builder, cols []*vec.Vector, rows []uint32, desc bool) error
+
+func collector(args []vec.Type, result vec.Type, skip, sortBy int, finish finisher) *Spec {
+	return &Spec{Args: args, Result: result, create: func(order []OrderKey) State {
+		return &collect{rows: newCollected(args, order), args: len(args), order: order, skip: skip, sortBy: sortBy, result: result, finish: finish}
+	}}
+}
+
+func init() {
+	registry["array_agg"] = func(args []vec.Type) *Spec {
+		if len(args) != 1 || args[0].Array {
+			return nil
+		}
+		t := known(args)
+		return collector(t, vec.ArrayOf(t[0].Kind), -1, -1, finishArray)
+	}
+	registry["string_agg"] = func(args []vec.Type) *Spec {
+		if len(args) != 2 || !fits(args[0], vec.Text) && args[0].Kind != vec.Bytea || !fits(args[1], vec.Text) && args[1].Kind != vec.Bytea {
+			return nil
+		}
+		t := vec.T(vec.Text)
+		if args[0].Kind == vec.Bytea {
+			t = args[0]
+		}
+		return collector([]vec.Type{t, t}, t, 0, -1, finishString)
+	}
+	for _, name := range []string{"jsonb_agg", "json_agg"} {
+		registry[name] = func(args []vec.Type) *Spec {
+			if len(args) != 1 {
+				return nil
+			}
+			return collector(known(args), vec.T(vec.JSONB), -1, -1, finishJSON)
+		}
+	}
+	for _, name := range []string{"jsonb_object_agg", "json_object_agg"} {
+		registry[name] = func(args []vec.Type) *Spec {
+			if len(args) != 2 {
+				return nil
+			}
+			return collector(known(args), vec.T(vec.JSONB), 0, -1, finishObject)
+		}
+	}
+	for _, name := range []string{"first", "last"} {
+		registry[name] = func(args []vec.Type) *Spec {
+			if len(args) != 1 {
+				return nil
+			}
+			t := known(args)
+			return collector(t, t[0], -1, -1, func(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+				r := rows[0]
+				if name == "last" {
+					r = rows[len(rows)-1]
+				}
+				out.AppendFrom(cols[0], int(r))
+				return nil
+			})
+		}
+	}
+	registry["mode"] = func(args []vec.Type) *Spec {
+		if len(args) != 1 {
+			return nil
+		}
+		t := known(args)
+		return collector(t, t[0], 0, 0, finishMode)
+	}
+	registry["median"] = func(args []vec.Type) *Spec {
+		if len(args) != 1 {
+			return nil
+		}
+		return resolveContinuous([]vec.Type{args[0]}, 0, -1)
+	}
+	registry["quantile"] = func(args []vec.Type) *Spec {
+		if len(args) != 2 {
+			return nil
+		}
+		return resolveContinuous(args, 0, 1)
+	}
+	registry["approx_quantile"] = registry["quantile"]
+	registry["percentile_cont"] = func(args []vec.Type) *Spec {
+		if len(args) != 2 {
+			return nil
+		}
+		return resolveContinuous(args, 1, 0)
+	}
+	registry["percentile_disc"] = func(args []vec.Type) *Spec {
+		if len(args) != 2 || !fractionFits(args[0]) {
+			return nil
+		}
+		t := known(args)
+		t[0] = vec.Type{Kind: vec.Float8, Array: args[0].Array}
+		result := vec.Type{Kind: t[1].Kind, Array: args[0].Array}
+		return collector(t, result, 1, 1, func(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+			return eachFraction(out, cols[0], int(rows[0]), func(to *vec.Builder, p float64) {
+				at := int(math.Ceil(p * float64(len(rows))))
+				to.AppendFrom(cols[1], int(rows[max(at-1, 0)]))
+			})
+		})
+	}
+}
+
+func fractionFits(t vec.Type) bool {
+	return fits(vec.T(t.Kind), vec.Float8)
+}
+
+// resolveContinuous is an interpolating percentile of argument x at the fraction in
+// argument p, or at a half if p is -1.
+func resolveContinuous(args []vec.Type, x, p int) *Spec {
+	t := append([]vec.Type{}, args...)
+	switch {
+	case t[x].Kind == vec.Interval && !t[x].Array:
+	case fits(t[x], vec.Float8):
+		t[x] = vec.T(vec.Float8)
+	default:
+		return nil
+	}
+	result := t[x]
+	if p >= 0 {
+		if !fractionFits(args[p]) {
+			return nil
+		}
+		t[p] = vec.Type{Kind: vec.Float8, Array: args[p].Array}
+		result.Array = args[p].Array
+	}
+	return collector(t, result, x, x, func(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+		one := func(to *vec.Builder, p float64) {
+			pos := p * float64(len(rows)-1)
+			lo := int(math.Floor(pos))
+			hi := int(math.Ceil(pos))
+			frac := pos - float64(lo)
+			a, b := int(rows[lo]), int(rows[hi])
+			if result.Kind == vec.Interval {
+				to.V.Ivl = append(to.V.Ivl, between(cols[x].Ivl[a], cols[x].Ivl[b], frac))
+				return
+			}
+			v := cols[x].F64[a]
+			if hi != lo && frac != 0 {
+				v += (cols[x].F64[b] - v) * frac
+			}
+			to.V.F64 = append(to.V.F64, v)
+		}
+		if p < 0 {
+			one(out, 0.5)
+			return nil
+		}
+		return eachFraction(out, cols[p], int(rows[0]), one)
+	})
+}
+
+// between is the interval at a fraction of the way.
+func between(a, b vec.IntervalValue, frac float64) vec.IntervalValue {
+	m := float64(a.Months) + (float64(b.Months)-float64(a.Months))*frac
+	whole, rest := math.Modf(m)
+	d := float64(a.Days) + (float64(b.Days)-float64(a.Days))*frac + rest*30
+	days, rest := math.Modf(d)
+	us := float64(a.Micros) + (float64(b.Micros)-float64(a.Micros))*frac + rest*86400e6
+	return vec.IntervalValue{Months: int32(whole), Days: int32(days), Micros: int64(math.Round(us))}
+}
+
+// eachFraction calls do for the fraction, or for each of an array of them.
+func eachFraction(out *vec.Builder, v *vec.Vector, row int, do func(*vec.Builder, float64)) error {
+	check := func(p float64) error {
+		if !(p >= 0 && p <= 1) {
+			return pgerr.New(pgerr.NumericOutOfRange, "percentile value %g is not between 0 and 1", p)
+		}
+		return nil
+	}
+	if v.IsNull(row) {
+		out.AppendNull()
+		return nil
+	}
+	if !v.Type.Array {
+		p := v.F64[row]
+		if err := check(p); err != nil {
+			return err
+		}
+		do(out, p)
+		return nil
+	}
+	if out.V.Elem == nil {
+		out.V.Elem = &vec.Vector{Type: out.V.Type.Elem()}
+	}
+	if len(out.V.Offs) == 0 {
+		out.V.Offs = append(out.V.Offs, 0)
+	}
+	elems := &vec.Builder{V: out.V.Elem}
+	for j := v.Offs[row]; j < v.Offs[row+1]; j++ {
+		if v.Elem.IsNull(int(j)) {
+			elems.AppendNull()
+			continue
+		}
+		p := v.Elem.F64[j]
+		if err := check(p); err != nil {
+			return err
+		}
+		do(elems, p)
+	}
+	out.V.Offs = append(out.V.Offs, uint32(out.V.Elem.Len()))
+	return nil
+}
+
+func finishArray(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+	v := out.V
+	if v.Elem == nil {
+		v.Elem = &vec.Vector{Type: v.Type.Elem()}
+	}
+	if len(v.Offs) == 0 {
+		v.Offs = append(v.Offs, 0)
+	}
+	elems := &vec.Builder{V: v.Elem}
+	for _, r := range rows {
+		elems.AppendFrom(cols[0], int(r))
+	}
+	v.Offs = append(v.Offs, uint32(v.Elem.Len()))
+	return nil
+}
+
+func finishString(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+	var text []byte
+	for i, r := range rows {
+		if i > 0 && !cols[1].IsNull(int(r)) {
+			text = append(text, cols[1].Str.At(int(r))...)
+		}
+		text = append(text, cols[0].Str.At(int(r))...)
+	}
+	out.V.Str.Append(text)
+	return nil
+}
+
+func finishJSON(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+	text := []byte{'['}
+	for i, r := range rows {
+		if i > 0 {
+			text = append(text, ", "...)
+		}
+		text = expr.AppendJSON(text, cols[0], int(r), nil)
+	}
+	out.V.Str.Append(append(text, ']'))
+	return nil
+}
+
+func finishObject(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+	text := []byte{'{'}
+	for i, r := range rows {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = expr.AppendJSONString(text, expr.AppendText(nil, cols[0], int(r), nil))
+		text = append(text, ':')
+		text = expr.AppendJSON(text, cols[1], int(r), nil)
+	}
+	text, err := expr.CanonicalJSON(nil, append(text, '}'))
+	if err != nil {
+		return err
+	}
+	out.V.Str.Append(text)
+	return nil
+}
+
+// finishMode takes the first of the longest runs of equal values.
+func finishMode(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+	best, most := 0, 0
+	for i := 0; i < len(rows); {
+		j := i + 1
+		for j < len(rows) && vec.Equal(cols[0], int(rows[i]), cols[0], int(rows[j])) {
+			j++
+		}
+		if j-i > most {
+			best, most = i, j-i
+		}
+		i = j
+	}
+	out.AppendFrom(cols[0], int(rows[best]))
+	return nil
+}

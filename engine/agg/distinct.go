@@ -1,0 +1,432 @@
+package agg
+
+import (
+	"math/bits"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// distinctCount is count(DISTINCT x). Values are numbered, and each group holds a set of
+// numbers. While all rows come from one dictionary, its codes are the numbers and no
+// value is looked at: a dictionary must then hold no value twice. With a second
+// dictionary, or other values, the numbers become those of an interner.
+type distinctCount struct {
+	t      vec.Type
+	dict   *vec.Vector // the one dictionary so far
+	intern *interner   // not nil once values are numbered
+	pairs  pairs
+}
+
+func newDistinctCount(t vec.Type) State { return &distinctCount{t: t} }
+
+func (s *distinctCount) Grow(groups int) { s.pairs.grow(groups) }
+
+func (s *distinctCount) Bytes() int64 {
+	n := s.pairs.bytes()
+	if s.intern != nil {
+		n += s.intern.bytes()
+	}
+	return n
+}
+
+func (s *distinctCount) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
+	v := args[0]
+	groups, rows = valid(v, groups, rows)
+	if len(rows) == 0 {
+		return nil
+	}
+	if v.Form == vec.Dict && s.intern == nil && (s.dict == nil || s.dict == v.Dict) {
+		s.dict = v.Dict
+		s.addCodes(groups, v.Codes, rows)
+		return nil
+	}
+	s.number()
+	ids := s.intern.assign(v, rows)
+	s.pairs.add(groups, ids)
+	return nil
+}
+
+func (s *distinctCount) addCodes(groups, codes, rows []uint32) {
+	ids := make([]uint32, len(rows))
+	for i, r := range rows {
+		ids[i] = codes[r]
+	}
+	s.pairs.add(groups, ids)
+}
+
+// number goes over from the dictionary's codes to numbers of values.
+func (s *distinctCount) number() {
+	if s.intern != nil {
+		return
+	}
+	s.intern = newInterner(s.t)
+	if s.dict == nil {
+		return
+	}
+	old := s.pairs
+	s.pairs = pairs{}
+	s.pairs.grow(len(old.counts))
+	to := make([]uint32, s.dict.Len()) // number plus one
+	old.each(func(g, code uint32) {
+		if to[code] == 0 {
+			to[code] = s.intern.id(s.dict, int(code)) + 1
+		}
+		s.pairs.add1(g, to[code]-1)
+	})
+	s.dict = nil
+}
+
+func (s *distinctCount) Merge(from State, to []uint32) error {
+	o := from.(*distinctCount)
+	if o.dict == nil && o.intern == nil {
+		return nil
+	}
+	if s.intern == nil && o.intern == nil && (s.dict == nil || s.dict == o.dict) {
+		s.dict = o.dict
+		s.pairs.merge(&o.pairs, to)
+		return nil
+	}
+	s.number()
+	o.number()
+	ids := make([]uint32, o.intern.values.V.Len())
+	for i := range ids {
+		ids[i] = s.intern.id(o.intern.values.V, i)
+	}
+	o.pairs.each(func(g, id uint32) { s.pairs.add1(to[g], ids[id]) })
+	return nil
+}
+
+func (s *distinctCount) Finish() (*vec.Vector, error) {
+	return &vec.Vector{Type: vec.T(vec.Int8), I64: s.pairs.counts}, nil
+}
+
+// maxBitBytes is how much memory bitmaps of many groups may take before the pairs move to
+// a hash set, which takes 16 to 32 bytes a pair.
+const maxBitBytes = 32 << 20
+
+// pairs is a set of (group, number). Few groups have a bitmap each; many groups with
+// thin sets share one hash table.
+type pairs struct {
+	counts []int64
+	bits   [][]uint64
+	words  int // in all bitmaps
+	total  int64
+	table  []uint64 // open addressing: group<<32 | number, plus one; 0 is free
+	hashed bool
+}
+
+func (p *pairs) grow(groups int) {
+	p.counts = grow(p.counts, groups)
+	if !p.hashed {
+		p.bits = grow(p.bits, groups)
+	}
+}
+
+func (p *pairs) bytes() int64 {
+	return int64(cap(p.counts)*8 + cap(p.bits)*24 + p.words*8 + cap(p.table)*8)
+}
+
+func (p *pairs) add(groups, ids []uint32) {
+	if p.hashed {
+		for i, g := range groups {
+			p.addHash(g, ids[i])
+		}
+		return
+	}
+	if len(p.counts) == 1 {
+		most := uint32(0)
+		for _, id := range ids {
+			most = max(most, id)
+		}
+		p.room(0, most)
+		set, n := p.bits[0], int64(0)
+		for _, id := range ids {
+			w := &set[id>>6]
+			bit := uint64(1) << (id & 63)
+			n += int64(^*w >> (id & 63) & 1)
+			*w |= bit
+		}
+		p.counts[0] += n
+		p.total += n
+		return
+	}
+	for i, g := range groups {
+		p.add1(g, ids[i])
+	}
+}
+
+// room extends a group's bitmap to hold a number.
+func (p *pairs) room(g, id uint32) {
+	set := p.bits[g]
+	if need := int(id>>6) + 1; need > len(set) {
+		p.words -= cap(set)
+		set = grow(set, need)
+		p.words += cap(set)
+		p.bits[g] = set
+	}
+}
+
+func (p *pairs) add1(g, id uint32) {
+	if p.hashed {
+		p.addHash(g, id)
+		return
+	}
+	if int(id>>6) >= len(p.bits[g]) {
+		p.room(g, id)
+		if len(p.counts) > 1 && p.words*8 > maxBitBytes && int64(p.words)*8 > p.total*32 {
+			p.hash()
+			p.addHash(g, id)
+			return
+		}
+	}
+	w := &p.bits[g][id>>6]
+	if bit := uint64(1) << (id & 63); *w&bit == 0 {
+		*w |= bit
+		p.counts[g]++
+		p.total++
+	}
+}
+
+// hash moves the pairs to the table.
+func (p *pairs) hash() {
+	old := *p
+	p.bits, p.words, p.hashed, p.total = nil, 0, true, 0
+	p.counts = make([]int64, len(old.counts))
+	old.each(p.addHash)
+}
+
+func (p *pairs) addHash(g, id uint32) {
+	if int64(len(p.table)) <= p.total*2 {
+		old := p.table
+		p.table = make([]uint64, max(1024, 2*len(old)))
+		for _, k := range old {
+			if k != 0 {
+				p.table[p.slot(k)] = k
+			}
+		}
+	}
+	k := (uint64(g)<<32 | uint64(id)) + 1
+	if at := p.slot(k); p.table[at] == 0 {
+		p.table[at] = k
+		p.counts[g]++
+		p.total++
+	}
+}
+
+func (p *pairs) slot(k uint64) int {
+	mask := len(p.table) - 1
+	at := int(vec.Mix(k)) & mask
+	for p.table[at] != 0 && p.table[at] != k {
+		at = (at + 1) & mask
+	}
+	return at
+}
+
+func (p *pairs) each(do func(g, id uint32)) {
+	for g, set := range p.bits {
+		for i, w := range set {
+			for ; w != 0; w &= w - 1 {
+				do(uint32(g), uint32(i*64+bits.TrailingZeros64(w)))
+			}
+		}
+	}
+	for _, k := range p.table {
+		if k != 0 {
+			do(uint32((k-1)>>32), uint32(k-1))
+		}
+	}
+}
+
+func (p *pairs) merge(o *pairs, to []uint32) {
+	if p.hashed || o.hashed {
+		o.each(func(g, id uint32) { p.add1(to[g], id) })
+		return
+	}
+	for g, set := range o.bits {
+		if len(set) == 0 {
+			continue
+		}
+		t := to[g]
+		p.room(t, uint32(len(set)*64-1))
+		dst, n := p.bits[t], 0
+		for i, w := range set {
+			n += bits.OnesCount64(w &^ dst[i])
+			dst[i] |= w
+		}
+		p.counts[t] += int64(n)
+		p.total += int64(n)
+	}
+}
+
+// interner numbers values from 0.
+type interner struct {
+	values *vec.Builder
+	slots  []uint32 // open addressing: number plus one; 0 is free
+	hashes []uint64 // by number
+	dicts  map[*vec.Vector][]uint32
+	ints   bool
+}
+
+// maxDicts is how many dictionaries an interner remembers: segments come one after the
+// other, so those before are not seen again.
+const maxDicts = 16
+
+func newInterner(t vec.Type) *interner {
+	return &interner{values: vec.NewBuilder(t), slots: make([]uint32, 256), dicts: map[*vec.Vector][]uint32{}, ints: t.Payload() == vec.PayloadI64}
+}
+
+func (in *interner) bytes() int64 {
+	n := vectorBytes(in.values.V) + int64(cap(in.slots)*4+cap(in.hashes)*8)
+	for _, d := range in.dicts {
+		n += int64(cap(d) * 4)
+	}
+	return n
+}
+
+// assign gives the numbers of rows that are not null.
+func (in *interner) assign(v *vec.Vector, rows []uint32) []uint32 {
+	out := make([]uint32, len(rows))
+	switch {
+	case v.Form == vec.Const:
+		id := in.id(v, 0)
+		for i := range out {
+			out[i] = id
+		}
+	case v.Form == vec.Dict:
+		to := in.dicts[v.Dict]
+		if to == nil {
+			if len(in.dicts) >= maxDicts {
+				clear(in.dicts)
+			}
+			to = make([]uint32, v.Dict.Len())
+			in.dicts[v.Dict] = to
+		}
+		for i, r := range rows {
+			c := v.Codes[r]
+			if to[c] == 0 {
+				to[c] = in.id(v.Dict, int(c)) + 1
+			}
+			out[i] = to[c] - 1
+		}
+	case in.ints:
+		for i, r := range rows {
+			out[i] = in.idInt(v.I64[r])
+		}
+	default:
+		for i, r := range rows {
+			out[i] = in.id(v, int(r))
+		}
+	}
+	return out
+}
+
+func (in *interner) idInt(x int64) uint32 {
+	h := vec.Mix(uint64(x))
+	values := in.values.V.I64
+	mask := len(in.slots) - 1
+	at := int(h) & mask
+	for ; in.slots[at] != 0; at = (at + 1) & mask {
+		if id := in.slots[at] - 1; values[id] == x {
+			return id
+		}
+	}
+	in.values.V.I64 = append(values, x)
+	return in.put(at, h)
+}
+
+func (in *interner) id(v *vec.Vector, row int) uint32 {
+	if in.ints {
+		s, i := v.At(row)
+		return in.idInt(s.I64[i])
+	}
+	h := vec.HashRow(v, row)
+	mask := len(in.slots) - 1
+	at := int(h) & mask
+	for ; in.slots[at] != 0; at = (at + 1) & mask {
+		if id := in.slots[at] - 1; in.hashes[id] == h && vec.Equal(in.values.V, int(id), v, row) {
+			return id
+		}
+	}
+	in.values.AppendFrom(v, row)
+	return in.put(at, h)
+}
+
+// put takes a free slot for the value just added.
+func (in *interner) put(at int, h uint64) uint32 {
+	id := uint32(len(in.hashes))
+	in.hashes = append(in.hashes, h)
+	in.slots[at] = id + 1
+	if len(in.hashes)*2 > len(in.slots) {
+		in.slots = make([]uint32, 2*len(in.slots))
+		mask := len(in.slots) - 1
+		for id, h := range in.hashes {
+			at := int(h) & mask
+			for in.slots[at] != 0 {
+				at = (at + 1) & mask
+			}
+			in.slots[at] = uint32(id) + 1
+		}
+	}
+	return id
+}
+
+// distinct is any other aggregate with DISTINCT: rows are kept once for each group, and
+// the aggregate sees them at the end.
+type distinct struct {
+	spec   *Spec
+	order  []OrderKey
+	groups int
+	seen   map[string]struct{}
+	rows   collected
+	ctx    *expr.Context
+	bytes  int64
+}
+
+func newDistinct(s *Spec, order []OrderKey) State {
+	return &distinct{spec: s, order: order, seen: map[string]struct{}{}, rows: newCollected(s.Args, order)}
+}
+
+func (s *distinct) Grow(groups int) { s.groups = groups }
+func (s *distinct) Bytes() int64    { return s.bytes + s.rows.bytes() }
+
+func (s *distinct) Update(ctx *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
+	s.ctx = ctx
+	var key []byte
+	for i, g := range groups {
+		key = append(key[:0], byte(g), byte(g>>8), byte(g>>16), byte(g>>24))
+		for _, a := range args[:len(s.spec.Args)] {
+			key = vec.AppendKey(key, a, int(rows[i]))
+		}
+		if _, ok := s.seen[string(key)]; ok {
+			continue
+		}
+		s.seen[string(key)] = struct{}{}
+		s.bytes += int64(len(key)) + 32
+		s.rows.add(g, args, int(rows[i]))
+	}
+	return nil
+}
+
+func (s *distinct) Merge(from State, to []uint32) error {
+	o := from.(*distinct)
+	if s.ctx == nil {
+		s.ctx = o.ctx
+	}
+	groups := make([]uint32, len(o.rows.groups))
+	for i, g := range o.rows.groups {
+		groups[i] = to[g]
+	}
+	return s.Update(s.ctx, groups, o.rows.vectors(), o.rows.all())
+}
+
+func (s *distinct) Finish() (*vec.Vector, error) {
+	inner := s.spec.create(s.order)
+	inner.Grow(s.groups)
+	if len(s.rows.groups) > 0 {
+		if err := inner.Update(s.ctx, s.rows.groups, s.rows.vectors(), s.rows.all()); err != nil {
+			return nil, err
+		}
+	}
+	return inner.Finish()
+}

@@ -1,0 +1,299 @@
+package agg
+
+import (
+	"math"
+	"math/bits"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+func init() {
+	registry["sum"] = func(args []vec.Type) *Spec { return resolveSum(args, false) }
+	registry["avg"] = func(args []vec.Type) *Spec { return resolveSum(args, true) }
+}
+
+func resolveSum(args []vec.Type, avg bool) *Spec {
+	if len(args) != 1 || args[0].Array {
+		return nil
+	}
+	t := vec.T(args[0].Kind)
+	s := &Spec{Args: []vec.Type{t}, Result: t}
+	switch t.Kind {
+	case vec.Int2, vec.Int4, vec.Int8:
+		s.Result = vec.T(vec.Int8)
+		if t.Kind == vec.Int8 || avg {
+			s.Result = vec.T(vec.Numeric)
+		}
+		s.create = func([]OrderKey) State { return &sumInt{t: s.Result, avg: avg} }
+	case vec.Numeric:
+		s.create = func([]OrderKey) State { return &sumDecimal{avg: avg} }
+	case vec.Float4, vec.Float8:
+		if avg {
+			s.Result = vec.T(vec.Float8)
+		}
+		s.create = func([]OrderKey) State { return &sumFloat{t: s.Result, avg: avg} }
+	case vec.Interval:
+		s.create = func([]OrderKey) State { return &sumInterval{avg: avg} }
+	default:
+		return nil
+	}
+	return s
+}
+
+func overflow(t vec.Type) error {
+	return pgerr.New(pgerr.NumericOutOfRange, "%s out of range", t)
+}
+
+var errNumeric = pgerr.New(pgerr.NumericOutOfRange, "value overflows numeric format")
+
+// sumInt adds integers in 128 bits.
+type sumInt struct {
+	t   vec.Type
+	avg bool
+	hi  []int64
+	lo  []uint64
+	n   []int64
+}
+
+func (s *sumInt) Grow(groups int) {
+	s.hi, s.lo, s.n = grow(s.hi, groups), grow(s.lo, groups), grow(s.n, groups)
+}
+
+func (s *sumInt) Bytes() int64 { return int64(cap(s.hi)) * 24 }
+
+func (s *sumInt) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
+	groups, rows = valid(args[0], groups, rows)
+	x := dense[int64](args[0], rows)
+	if len(s.n) == 1 {
+		hi, lo := s.hi[0], s.lo[0]
+		for _, v := range x {
+			var c uint64
+			lo, c = bits.Add64(lo, uint64(v), 0)
+			hi += v>>63 + int64(c)
+		}
+		s.hi[0], s.lo[0] = hi, lo
+		s.n[0] += int64(len(x))
+		return nil
+	}
+	hi, lo, n := s.hi, s.lo, s.n
+	for i, g := range groups {
+		v := x[i]
+		sum, c := bits.Add64(lo[g], uint64(v), 0)
+		lo[g] = sum
+		hi[g] += v>>63 + int64(c)
+		n[g]++
+	}
+	return nil
+}
+
+func (s *sumInt) Merge(from State, to []uint32) error {
+	o := from.(*sumInt)
+	for i, g := range to[:len(o.n)] {
+		lo, c := bits.Add64(s.lo[g], o.lo[i], 0)
+		s.lo[g] = lo
+		s.hi[g] += o.hi[i] + int64(c)
+		s.n[g] += o.n[i]
+	}
+	return nil
+}
+
+func (s *sumInt) Finish() (*vec.Vector, error) {
+	out := &vec.Vector{Type: s.t}
+	seen := make([]bool, len(s.n))
+	for g, n := range s.n {
+		seen[g] = n > 0
+		if s.t.Kind == vec.Int8 {
+			if s.hi[g] != int64(s.lo[g])>>63 {
+				return nil, overflow(s.t)
+			}
+			out.I64 = append(out.I64, int64(s.lo[g]))
+			continue
+		}
+		d, err := vec.DecimalFrom128(s.hi[g], s.lo[g], 0)
+		if err == nil && s.avg && n > 0 {
+			d, err = d.Quo(vec.DecimalFromInt(n))
+		}
+		if err != nil {
+			return nil, errNumeric
+		}
+		out.Dec = append(out.Dec, d)
+	}
+	out.Nulls = unseen(seen)
+	return out, nil
+}
+
+type sumDecimal struct {
+	avg bool
+	sum []vec.Decimal
+	n   []int64
+}
+
+func (s *sumDecimal) Grow(groups int) { s.sum, s.n = grow(s.sum, groups), grow(s.n, groups) }
+func (s *sumDecimal) Bytes() int64    { return int64(cap(s.sum)) * 32 }
+
+func (s *sumDecimal) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) (err error) {
+	groups, rows = valid(args[0], groups, rows)
+	x := dense[vec.Decimal](args[0], rows)
+	for i, g := range groups {
+		if s.sum[g], err = s.sum[g].Add(x[i]); err != nil {
+			return errNumeric
+		}
+		s.n[g]++
+	}
+	return nil
+}
+
+func (s *sumDecimal) Merge(from State, to []uint32) (err error) {
+	o := from.(*sumDecimal)
+	for i, g := range to[:len(o.n)] {
+		if s.sum[g], err = s.sum[g].Add(o.sum[i]); err != nil {
+			return errNumeric
+		}
+		s.n[g] += o.n[i]
+	}
+	return nil
+}
+
+func (s *sumDecimal) Finish() (*vec.Vector, error) {
+	out := &vec.Vector{Type: vec.T(vec.Numeric), Dec: s.sum}
+	seen := make([]bool, len(s.n))
+	for g, n := range s.n {
+		seen[g] = n > 0
+		if s.avg && n > 0 {
+			d, err := s.sum[g].Quo(vec.DecimalFromInt(n))
+			if err != nil {
+				return nil, errNumeric
+			}
+			s.sum[g] = d
+		}
+	}
+	out.Nulls = unseen(seen)
+	return out, nil
+}
+
+type sumFloat struct {
+	t   vec.Type
+	avg bool
+	sum []float64
+	n   []int64
+	inf []bool // an infinity was added, so an infinite sum is no overflow
+}
+
+func (s *sumFloat) Grow(groups int) {
+	s.sum, s.n, s.inf = grow(s.sum, groups), grow(s.n, groups), grow(s.inf, groups)
+}
+
+func (s *sumFloat) Bytes() int64 { return int64(cap(s.sum)) * 17 }
+
+func (s *sumFloat) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
+	groups, rows = valid(args[0], groups, rows)
+	x := dense[float64](args[0], rows)
+	if len(s.n) == 1 {
+		sum, inf := s.sum[0], s.inf[0]
+		for _, v := range x {
+			sum += v
+			inf = inf || v > math.MaxFloat64 || v < -math.MaxFloat64
+		}
+		s.sum[0], s.inf[0] = sum, inf
+		s.n[0] += int64(len(x))
+		return nil
+	}
+	for i, g := range groups {
+		v := x[i]
+		s.sum[g] += v
+		s.n[g]++
+		if v > math.MaxFloat64 || v < -math.MaxFloat64 {
+			s.inf[g] = true
+		}
+	}
+	return nil
+}
+
+func (s *sumFloat) Merge(from State, to []uint32) error {
+	o := from.(*sumFloat)
+	for i, g := range to[:len(o.n)] {
+		s.sum[g] += o.sum[i]
+		s.n[g] += o.n[i]
+		s.inf[g] = s.inf[g] || o.inf[i]
+	}
+	return nil
+}
+
+func (s *sumFloat) Finish() (*vec.Vector, error) {
+	out := &vec.Vector{Type: s.t, F64: s.sum}
+	seen := make([]bool, len(s.n))
+	for g, n := range s.n {
+		seen[g] = n > 0
+		if s.t.Kind == vec.Float4 {
+			s.sum[g] = float64(float32(s.sum[g]))
+		}
+		if math.IsInf(s.sum[g], 0) && !s.inf[g] {
+			return nil, pgerr.New(pgerr.NumericOutOfRange, "value out of range: overflow")
+		}
+		if s.avg && n > 0 {
+			s.sum[g] /= float64(n)
+		}
+	}
+	out.Nulls = unseen(seen)
+	return out, nil
+}
+
+type sumInterval struct {
+	avg  bool
+	m, d []int64
+	us   []float64
+	n    []int64
+}
+
+func (s *sumInterval) Grow(groups int) {
+	s.m, s.d, s.us, s.n = grow(s.m, groups), grow(s.d, groups), grow(s.us, groups), grow(s.n, groups)
+}
+
+func (s *sumInterval) Bytes() int64 { return int64(cap(s.n)) * 32 }
+
+func (s *sumInterval) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
+	groups, rows = valid(args[0], groups, rows)
+	x := dense[vec.IntervalValue](args[0], rows)
+	for i, g := range groups {
+		s.m[g] += int64(x[i].Months)
+		s.d[g] += int64(x[i].Days)
+		s.us[g] += float64(x[i].Micros)
+		s.n[g]++
+	}
+	return nil
+}
+
+func (s *sumInterval) Merge(from State, to []uint32) error {
+	o := from.(*sumInterval)
+	for i, g := range to[:len(o.n)] {
+		s.m[g] += o.m[i]
+		s.d[g] += o.d[i]
+		s.us[g] += o.us[i]
+		s.n[g] += o.n[i]
+	}
+	return nil
+}
+
+func (s *sumInterval) Finish() (*vec.Vector, error) {
+	out := &vec.Vector{Type: vec.T(vec.Interval), Ivl: make([]vec.IntervalValue, len(s.n))}
+	seen := make([]bool, len(s.n))
+	for g, n := range s.n {
+		seen[g] = n > 0
+		m, d, us := float64(s.m[g]), float64(s.d[g]), s.us[g]
+		if s.avg && n > 0 { // what a field cannot hold whole goes to the next smaller one
+			var frac float64
+			m, frac = math.Modf(m / float64(n))
+			d = d/float64(n) + frac*30
+			d, frac = math.Modf(d)
+			us = math.Round(us/float64(n) + frac*86400e6)
+		}
+		if math.Abs(m) > math.MaxInt32 || math.Abs(d) > math.MaxInt32 || math.Abs(us) > 9.2e18 {
+			return nil, pgerr.New(pgerr.DatetimeOverflow, "interval out of range")
+		}
+		out.Ivl[g] = vec.IntervalValue{Months: int32(m), Days: int32(d), Micros: int64(us)}
+	}
+	out.Nulls = unseen(seen)
+	return out, nil
+}

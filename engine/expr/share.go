@@ -1,0 +1,104 @@
+package expr
+
+import (
+	"math/big"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// AppendJSON writes a value as to_jsonb does: numbers and booleans as such, arrays as
+// arrays, the rest as text. A null is null.
+func AppendJSON(dst []byte, v *vec.Vector, row int, ctx *Context) []byte {
+	if v.IsNull(row) {
+		return append(dst, "null"...)
+	}
+	t := v.Type
+	v, row = v.At(row)
+	switch {
+	case t.Array:
+		dst = append(dst, '[')
+		for j := v.Offs[row]; j < v.Offs[row+1]; j++ {
+			if j > v.Offs[row] {
+				dst = append(dst, ", "...)
+			}
+			dst = AppendJSON(dst, v.Elem, int(j), ctx)
+		}
+		return append(dst, ']')
+	case t.Kind == vec.JSONB:
+		return append(dst, v.Str.At(row)...)
+	case t.Kind == vec.Bool:
+		if v.Bools[row] {
+			return append(dst, "true"...)
+		}
+		return append(dst, "false"...)
+	case isFloat(t):
+		text := appendFloat(nil, v.F64[row], t.Kind)
+		d, err := vec.ParseDecimal(text)
+		if err != nil || d.IsNaN() {
+			return appendJSONString(dst, text)
+		}
+		return d.Append(dst)
+	case t.Kind == vec.Numeric && v.Dec[row].IsNaN():
+		return append(dst, `"NaN"`...)
+	case t.IsNumber():
+		return AppendText(dst, v, row, ctx)
+	}
+	text := AppendText(nil, v, row, ctx)
+	if t.Kind == vec.Timestamp || t.Kind == vec.TimestampTZ {
+		for i, c := range text { // ISO 8601
+			if c == ' ' {
+				text[i] = 'T'
+				break
+			}
+		}
+		if n := len(text); t.Kind == vec.TimestampTZ && n > 3 && (text[n-3] == '+' || text[n-3] == '-') {
+			text = append(text, ":00"...)
+		}
+	}
+	return appendJSONString(dst, text)
+}
+
+// AppendJSONString writes a quoted JSON string.
+func AppendJSONString(dst, s []byte) []byte { return appendJSONString(dst, s) }
+
+// QuoBig is num × 10^-scale / den as a decimal with PostgreSQL's choice of decimals.
+func QuoBig(num *big.Int, scale int, den *big.Int) (vec.Decimal, error) {
+	a, errA := vec.DecimalFromBig(num, scale)
+	b, errB := vec.DecimalFromBig(den, 0)
+	if errA == nil && errB == nil {
+		return a.Quo(b)
+	}
+	// Too large for a decimal: divide first, then keep 16 decimals, or as many as fit.
+	const decimals = 16
+	n := new(big.Int).Mul(num, new(big.Int).Exp(big.NewInt(10), big.NewInt(decimals), nil))
+	d := new(big.Int).Mul(den, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(scale)), nil))
+	return vec.DecimalFromBig(n.Quo(n, d), decimals)
+}
+
+// SqrtDecimal is the square root of a decimal that is not negative, with at least 16
+// significant digits.
+func SqrtDecimal(d vec.Decimal) (vec.Decimal, error) {
+	if d.IsNaN() || d.IsZero() && d.Scale == 0 {
+		return d, nil
+	}
+	digits := d.Digits()
+	scale := max(16-(digits+1)/2+1, int(d.Scale), 0)
+	// PostgreSQL counts the root's first group of four digits as one step of weight.
+	if weight := (digits+1)/2 - 1; weight >= 0 {
+		scale = max(16-weight/4*4-1, int(d.Scale), 0)
+	}
+	scale = min(scale, vec.MaxDecimalDigits-(digits+1)/2-1)
+	// One digit more is computed and rounded away.
+	x := d.Big()
+	up := 2*(scale+1) - int(d.Scale)
+	if up >= 0 {
+		x.Mul(x, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(up)), nil))
+	} else {
+		x.Quo(x, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(-up)), nil))
+	}
+	r, err := vec.DecimalFromBig(x.Sqrt(x), scale+1)
+	if err != nil {
+		return r, err
+	}
+	return r.Round(scale)
+}
