@@ -13,6 +13,7 @@ var rules = []struct {
 	{"push filters down", pushFilters},
 	{"merge projects", mergeProjects},
 	{"drop empty filters", dropFilters},
+	{"read properties", readProperties},
 	{"top n", topN},
 	{"hints for scans", hintScans},
 	{"prune columns", pruneColumns},

@@ -2,47 +2,99 @@ package plan
 
 import "github.com/prickledb/prickle/engine/expr"
 
-// mergeProjects makes one Project of two, and so brings the columns that a derived table
-// passes on next to their scan. An inner expression that costs something is not copied to
-// several places.
+// mergeProjects brings the columns that a derived table passes on, or computes, next to
+// their scan: a Project is merged into the Project, the Aggregate or the native operator
+// above it, and goes where it changes nothing.
 func mergeProjects(n Node) Node {
 	return everywhere(n, func(n Node) Node {
-		outer, ok := n.(*Project)
-		if !ok {
+		switch n.(type) {
+		case *Project, *Aggregate, *Funnel, *Retention, *Trends:
+		default:
 			return n
 		}
-		inner, ok := outer.Input.(*Project)
-		if !ok {
-			return n
+		if inner, ok := n.Inputs()[0].(*Project); ok && affordable(n, inner) {
+			n = mapExprs(n, func(e expr.Expr) expr.Expr { return substitute(e, inner.Exprs) }).WithInputs([]Node{inner.Input})
 		}
-		uses := make([]int, len(inner.Exprs))
-		for _, e := range outer.Exprs {
-			expr.Walk(e, func(x expr.Expr) bool {
-				if c, ok := x.(*expr.Column); ok {
-					uses[c.Index]++
-				}
-				return true
-			})
-		}
-		for i, e := range inner.Exprs {
-			if uses[i] > 1 && !cheap(e) || volatile(e) {
-				return n
+		switch n := n.(type) {
+		case *Project:
+			if changesNothing(n) {
+				return n.Input
 			}
+		case *Funnel:
+			c := *n
+			c.Source = filterToWhere(n.Source)
+			return &c
+		case *Retention:
+			c := *n
+			c.Source = filterToWhere(n.Source)
+			return &c
+		case *Trends:
+			c := *n
+			c.Source = filterToWhere(n.Source)
+			return &c
 		}
-		out := &Project{Input: inner.Input, Names: outer.Names}
-		for _, e := range outer.Exprs {
-			out.Exprs = append(out.Exprs, substitute(e, inner.Exprs))
-		}
-		return out
+		return n
 	})
 }
 
+// copySize is the size of an expression in nodes up to which it may be computed in
+// several places instead of one. It also bounds how a plan grows by merging.
+const copySize = 20
+
+// affordable says whether n may compute the expressions of a Project itself.
+func affordable(n Node, inner *Project) bool {
+	uses := make([]int, len(inner.Exprs))
+	eachExpr(n, func(e expr.Expr) {
+		expr.Walk(e, func(x expr.Expr) bool {
+			if c, ok := x.(*expr.Column); ok {
+				uses[c.Index]++
+			}
+			return true
+		})
+	})
+	for i, e := range inner.Exprs {
+		if uses[i] > 1 && !cheap(e) || volatile(e) {
+			return false
+		}
+	}
+	return true
+}
+
+// cheap says whether computing e twice is as good as keeping it.
 func cheap(e expr.Expr) bool {
 	switch e.(type) {
 	case *expr.Column, *expr.Const, *expr.Param:
 		return true
 	}
 	return false
+}
+
+// changesNothing says whether a Project passes its input on as it is.
+func changesNothing(p *Project) bool {
+	in := p.Input.Schema()
+	if len(in) != len(p.Exprs) || len(in) == 0 {
+		return false
+	}
+	for i, e := range p.Exprs {
+		c, ok := e.(*expr.Column)
+		if !ok || c.Index != i || p.Names[i] != in[i].Name {
+			return false
+		}
+	}
+	return true
+}
+
+// filterToWhere makes the filter below a native operator one with its WHERE.
+func filterToWhere(s Source) Source {
+	if f, ok := s.Input.(*Filter); ok {
+		s.Input = f.Input
+		if s.Where == nil {
+			s.Where = f.Cond
+		} else {
+			s.Where = and(f.Cond, s.Where)
+		}
+	}
+	return s
 }
 
 // substitute puts the expressions of a Project in the places of its columns.
@@ -79,16 +131,42 @@ func pushFilter(f *Filter) Node {
 		// The lower condition comes first, so that the upper one sees only its rows.
 		return pushFilter(&Filter{in.Input, and(in.Cond, f.Cond)})
 	case *Project:
-		for _, e := range in.Exprs {
-			if volatile(e) {
-				return f
-			}
+		if !pushable(f.Cond, in) {
+			return f
 		}
 		return &Project{pushFilter(&Filter{in.Input, substitute(f.Cond, in.Exprs)}), in.Exprs, in.Names}
 	case *Sort:
 		return &Sort{pushFilter(&Filter{in.Input, f.Cond}), in.Keys}
 	}
 	return f
+}
+
+// pushable says whether a condition may be computed below a Project: what it uses does
+// not change from row to row, and what it uses twice is small.
+func pushable(cond expr.Expr, p *Project) bool {
+	uses := make([]int, len(p.Exprs))
+	expr.Walk(cond, func(x expr.Expr) bool {
+		if c, ok := x.(*expr.Column); ok {
+			uses[c.Index]++
+		}
+		return true
+	})
+	for i, e := range p.Exprs {
+		if uses[i] > 0 && volatile(e) || uses[i] > 1 && size(e, copySize+1) > copySize {
+			return false
+		}
+	}
+	return true
+}
+
+// size counts the nodes of e, up to a limit.
+func size(e expr.Expr, limit int) int {
+	n := 0
+	expr.Walk(e, func(expr.Expr) bool {
+		n++
+		return n < limit
+	})
+	return n
 }
 
 func and(a, b expr.Expr) expr.Expr { return foldLogic(nil, []expr.Expr{a, b}, false) }

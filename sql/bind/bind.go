@@ -73,12 +73,17 @@ const maxParams = 65535
 // cannot exhaust the stack.
 const maxDepth = 2000
 
+// maxWork bounds how many expressions a statement may bind, counting those that stand
+// in several places of the plan: aliases that use aliases twice grow without bound.
+const maxWork = 1 << 20
+
 // binder is one statement being bound.
 type binder struct {
 	env    Env
 	params []*param
 	err    *pgerr.Error // the first error
 	depth  int
+	work   int
 	// places of the columns and paths that were bound, for errors found later
 	places map[expr.Expr]place
 }
@@ -156,6 +161,28 @@ func (b *binder) enter(pos ast.Pos) bool {
 }
 
 func (b *binder) leave() { b.depth-- }
+
+// copied counts an expression that will stand in n more places of the plan.
+func (b *binder) copied(e expr.Expr, n int, pos ast.Pos) {
+	left := maxWork - b.work
+	if n <= 0 || b.err != nil {
+		return
+	}
+	size := 0
+	expr.Walk(e, func(expr.Expr) bool {
+		size++
+		return size*n <= left
+	})
+	b.spend(size*n, pos)
+}
+
+func (b *binder) spend(n int, pos ast.Pos) {
+	b.work += n
+	if b.work > maxWork {
+		b.fail(pgerr.New(pgerr.StatementTooComplex, "statement is too complex").
+			WithHint("It has more than %d expressions when aliases are written out.", maxWork), pos)
+	}
+}
 
 func null(t vec.Type) expr.Expr {
 	nb := vec.NewBuilder(t)

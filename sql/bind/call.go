@@ -122,6 +122,7 @@ func (b *binder) conditional(name string, args []expr.Expr, e *ast.Call) expr.Ex
 	}
 	switch {
 	case name == "nullif" && len(args) == 2:
+		b.copied(args[0], 1, e.Pos())
 		args[0], args[1] = b.settlePair("=", args[0], args[1])
 		o, err := expr.Resolve("=", []vec.Type{args[0].Type(), args[1].Type()})
 		if err != nil {
@@ -223,7 +224,6 @@ func (b *binder) function(name string, args []expr.Expr, e *ast.Call) expr.Expr 
 
 // aggregate binds an aggregate call to a placeholder.
 func (b *binder) aggregate(e *ast.Call, sc *scope) expr.Expr {
-	name := e.Func()
 	if sc.aggs == nil {
 		return b.fail(pgerr.New(pgerr.GroupingError, "aggregate functions are not allowed in %s", sc.clause), e.Pos())
 	}
@@ -243,7 +243,6 @@ func (b *binder) aggregate(e *ast.Call, sc *scope) expr.Expr {
 		}
 	}
 	sc.aggs.calls = append(sc.aggs.calls, call)
-	_ = name
 	return &aggRef{index: len(sc.aggs.calls) - 1, t: call.T, text: text}
 }
 

@@ -19,6 +19,9 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 		return null(vec.T(vec.Unknown))
 	}
 	defer b.leave()
+	if b.spend(1, e.Pos()); b.err != nil {
+		return null(vec.T(vec.Unknown))
+	}
 	switch e := e.(type) {
 	case *ast.Name:
 		return b.name(e, sc)
@@ -276,6 +279,13 @@ func (b *binder) between(e *ast.Between, sc *scope) expr.Expr {
 		}
 		x = b.resolve(p, beside(">=", t))
 	}
+	copies := 1
+	if e.Symmetric {
+		copies = 3
+		b.copied(low, 1, e.Pos())
+		b.copied(high, 1, e.Pos())
+	}
+	b.copied(x, copies, e.Pos())
 	inside := func(low, high expr.Expr) expr.Expr {
 		return &expr.And{Args: []expr.Expr{b.operator(">=", x, low, e.Pos()), b.operator("<=", x, high, e.Pos())}}
 	}
@@ -289,13 +299,19 @@ func (b *binder) between(e *ast.Between, sc *scope) expr.Expr {
 	return out
 }
 
+// maxRowList is how many rows the right side of IN may have: they are compared one by one.
+const maxRowList = 1000
+
 func (b *binder) inList(e *ast.In, sc *scope) expr.Expr {
 	if e.Query != nil {
 		return b.unsupported("IN (query)", e.Query.Pos())
 	}
 	if row, ok := e.X.(*ast.Row); ok {
 		var or []expr.Expr
-		for _, item := range e.List {
+		for i, item := range e.List {
+			if i >= maxRowList {
+				return b.unsupported("a list of more than "+strconv.Itoa(maxRowList)+" rows", item.Pos())
+			}
 			r, ok := item.(*ast.Row)
 			if !ok {
 				return b.fail(pgerr.New(pgerr.SyntaxError, "unequal number of entries in row expressions"), item.Pos())
@@ -337,8 +353,8 @@ func (b *binder) inList(e *ast.In, sc *scope) expr.Expr {
 		// lists whose members each compare with x become a chain of comparisons.
 		var or []expr.Expr
 		for i, item := range all[1:] {
-			or = append(or, b.operator("=", x, item, e.Pos()))
-			_ = i
+			b.copied(x, 1, e.Pos())
+			or = append(or, b.operator("=", x, item, places[i+1]))
 		}
 		return negate(anyOf(or), e.Not)
 	}
@@ -437,6 +453,7 @@ func (b *binder) caseOf(e *ast.Case, sc *scope) expr.Expr {
 	var operand expr.Expr
 	if e.Operand != nil {
 		operand = b.expr(e.Operand, sc)
+		b.copied(operand, len(e.Whens)-1, e.Pos())
 	}
 	out := &expr.Case{}
 	var results []expr.Expr

@@ -18,8 +18,8 @@ func nearest(name string, candidates []string) string {
 		return ""
 	}
 	limit := nearNames
-	if len(name) <= 3 {
-		limit = 1 // two changes turn any short name into any other
+	if len(name) <= 4 {
+		limit = 1 // two changes turn a short name into many others
 	}
 	best, at := "", limit+1
 	for _, c := range candidates {
