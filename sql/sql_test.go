@@ -128,3 +128,40 @@ func TestCompile(t *testing.T) {
 }
 
 func pgCode(err error) string { return pgerr.Code(err) }
+
+// TestCompileIsBounded holds that a short statement cannot ask for a plan without end.
+func TestCompileIsBounded(t *testing.T) {
+	aliases := "SELECT 1 AS a0"
+	for i := range 60 {
+		aliases += fmt.Sprintf(", a%d + a%d AS a%d", i, i, i+1)
+	}
+	between, cases, derived := "true", "1", "SELECT 1 + random()::int AS x"
+	for range 60 {
+		between = "(" + between + " BETWEEN SYMMETRIC true AND false)"
+		cases = "CASE " + cases + " WHEN 1 THEN 2 WHEN 2 THEN 3 ELSE 4 END"
+	}
+	for i := range 40 {
+		derived = fmt.Sprintf("SELECT x + x AS x FROM (%s) AS t%d WHERE x > 0", derived, i)
+	}
+	for _, text := range []string{
+		aliases, "SELECT " + between, "SELECT " + cases, derived,
+		strings.Replace(derived, "1 + random()::int AS x", "length(event) AS x FROM events", 1),
+		"SELECT " + strings.Repeat("(", 300) + "1" + strings.Repeat(")", 300),
+		"SELECT " + strings.Repeat("- ", 5000) + "event FROM events",
+		"SELECT 1" + strings.Repeat(" + 1", 20000),
+		"SELECT 1 WHERE 1 IN (1" + strings.Repeat(", 1", 100000) + ")",
+		"SELECT 1" + strings.Repeat(", 1", 3000),
+	} {
+		start := time.Now()
+		_, err := compile(t, text)
+		if err != nil && pgCode(err) == "XX000" {
+			t.Errorf("Compile(%.40q…) = %v", text, err)
+		}
+		if d := time.Since(start); d > 5*time.Second {
+			t.Errorf("Compile(%.40q…) took %v", text, d)
+		}
+		if testing.Verbose() {
+			t.Logf("%.40q… %v %v", text, time.Since(start).Round(time.Millisecond), err)
+		}
+	}
+}
