@@ -21,7 +21,9 @@ const (
 	Command             // carry out Command
 )
 
-// CompileContext is what a statement's meaning depends on.
+// CompileContext is what a statement's meaning depends on. When a statement is only
+// described, Expr has no parameters; it is compiled again with them before it runs, since
+// a parameter in WITHIN or EVERY becomes part of the plan.
 type CompileContext struct {
 	Catalog    *catalog.Catalog
 	Expr       *expr.Context // evaluates literals: zone and time of the session
@@ -50,6 +52,24 @@ type Explain struct {
 	Format           string // text, json, xml or yaml
 	// Expansion is the statement that a shorthand stands for, as SQL; empty for others.
 	Expansion string
+}
+
+// Lines are the rows of EXPLAIN for a plan, in the format asked for. What was measured
+// comes in through o; footer is for lines of text below the plan.
+func (x *Explain) Lines(n plan.Node, o plan.TextOptions, footer ...string) ([]string, error) {
+	o.NoCosts = !x.Costs
+	switch x.Format {
+	case "text":
+		lines := append(plan.ExplainText(plan.Describe(n), o), footer...)
+		if x.Expansion != "" {
+			lines = append(lines, "Expansion: "+x.Expansion)
+		}
+		return lines, nil
+	case "json":
+		text, err := plan.ExplainJSON(plan.Describe(n), o)
+		return []string{string(text)}, err
+	}
+	return nil, pgerr.Unsupported("EXPLAIN (FORMAT " + strings.ToUpper(x.Format) + ")")
 }
 
 // CommandKind is what a command does.
@@ -233,6 +253,9 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 	}
 	if inner.Kind != Query || inner.Explain != nil {
 		return nil, pgerr.Unsupported("EXPLAIN of this statement").At(ast.CharPosition(text, s.Stmt.Pos()))
+	}
+	if f := s.Format; f != "" && f != "text" && f != "json" {
+		return nil, pgerr.Unsupported("EXPLAIN (FORMAT " + strings.ToUpper(f) + ")").At(ast.CharPosition(text, s.Pos()))
 	}
 	x := &Explain{Analyze: s.Analyze, Verbose: s.Verbose, Costs: true, Timing: true, Summary: s.Analyze, Format: s.Format}
 	if x.Format == "" {

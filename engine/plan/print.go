@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -132,6 +134,49 @@ type TextOptions struct {
 	// Annotate adds what was measured to a node: words at the end of its line, and
 	// lines below it. Nil adds nothing.
 	Annotate func(Node) (suffix string, details []Detail)
+	// Actual gives the rows and the milliseconds of a node that has run, for JSON, which
+	// leaves out Annotate's suffix.
+	Actual func(Node) (rows int64, milliseconds float64, ok bool)
+}
+
+// ExplainJSON is a description as PostgreSQL's EXPLAIN (FORMAT JSON) writes it: an array
+// of one object with the member Plan.
+func ExplainJSON(d *Description, o TextOptions) ([]byte, error) {
+	out := []map[string]any{{"Plan": jsonNode(d, o)}}
+	return json.MarshalIndent(out, "", "  ")
+}
+
+func jsonNode(d *Description, o TextOptions) map[string]any {
+	m := map[string]any{"Node Type": d.Title}
+	if s, ok := d.Node.(*Scan); ok {
+		m["Node Type"], m["Relation Name"] = "Seq Scan", s.Table.Name
+	}
+	if !o.NoCosts {
+		m["Startup Cost"], m["Total Cost"] = 0.0, math.Round(d.Cost*100)/100
+		m["Plan Rows"], m["Plan Width"] = math.Round(d.Rows), d.Width
+	}
+	details := d.Details
+	if o.Annotate != nil {
+		_, more := o.Annotate(d.Node)
+		details = append(append([]Detail(nil), details...), more...)
+	}
+	for _, x := range details {
+		m[x.Label] = x.Value
+	}
+	if o.Actual != nil {
+		if rows, ms, ok := o.Actual(d.Node); ok {
+			m["Actual Startup Time"], m["Actual Total Time"] = 0.0, ms
+			m["Actual Rows"], m["Actual Loops"] = rows, 1
+		}
+	}
+	if len(d.Inputs) > 0 {
+		plans := make([]map[string]any, len(d.Inputs))
+		for i, in := range d.Inputs {
+			plans[i] = jsonNode(in, o)
+		}
+		m["Plans"] = plans
+	}
+	return m
 }
 
 // Explain is the plan as EXPLAIN prints it, one line an element.

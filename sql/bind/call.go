@@ -159,7 +159,7 @@ func wantsJSON(name string) bool {
 }
 
 // pathTypes are what a path is tried as in a call, in order.
-var pathTypes = []vec.Type{vec.T(vec.Text), vec.T(vec.Float8), vec.T(vec.TimestampTZ), vec.T(vec.Bool), vec.T(vec.JSONB)}
+var pathTypes = []vec.Type{vec.T(vec.Text), vec.T(vec.Float8), vec.T(vec.Numeric), vec.T(vec.TimestampTZ), vec.T(vec.Bool), vec.T(vec.JSONB)}
 
 // settleArgs gives the paths among a call's arguments the first type that the function
 // takes: text if it can be, so text functions see text; jsonb in jsonb functions.

@@ -68,8 +68,8 @@ func (b *binder) source(c *ast.Common, operator string, pos ast.Pos, tie bool) (
 	if c.During != nil {
 		s.From = b.moment(c.During.From)
 		s.To = b.moment(c.During.To)
-		from, ok1 := s.From.(*expr.Const)
-		to, ok2 := s.To.(*expr.Const)
+		from, ok1 := b.fold(s.From).(*expr.Const)
+		to, ok2 := b.fold(s.To).(*expr.Const)
 		if ok1 && ok2 && b.err == nil && !from.Value.IsNull(0) && !to.Value.IsNull(0) && from.Value.I64[0] >= to.Value.I64[0] {
 			b.operatorError(c.During.Pos(), "DURING (a, b) holds times from a up to, but not including, b.", "DURING ends before it begins")
 		}
@@ -154,6 +154,9 @@ func (b *binder) zone(e ast.Expr) string {
 		return ""
 	}
 	c, ok := x.(*expr.Const)
+	if !ok && isStable(x) && len(b.env.Expr.Params) == 0 && len(b.params) > 0 {
+		return "" // only described, see span
+	}
 	if !ok || c.Value.IsNull(0) {
 		b.operatorError(e.Pos(), "", "TIME ZONE must be a constant name")
 		return ""
@@ -181,7 +184,11 @@ func (b *binder) span(e ast.Expr, clause string) vec.IntervalValue {
 	}
 	c, ok := x.(*expr.Const)
 	if !ok {
-		b.unsupported("a parameter in "+clause, e.Pos())
+		if isStable(x) && len(b.env.Expr.Params) == 0 && len(b.params) > 0 {
+			// Only described: the value comes when the statement runs.
+			return vec.IntervalValue{Days: 1}
+		}
+		b.operatorError(e.Pos(), "", "%s must be constant", clause)
 		return vec.IntervalValue{}
 	}
 	if c.Value.IsNull(0) {
