@@ -75,7 +75,7 @@ const maxDepth = 2000
 
 // maxWork bounds how many expressions a statement may bind, counting those that stand
 // in several places of the plan: aliases that use aliases twice grow without bound.
-const maxWork = 1 << 20
+const maxWork = 1 << 18
 
 // binder is one statement being bound.
 type binder struct {
