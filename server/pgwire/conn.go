@@ -26,6 +26,9 @@ const (
 	keepBytes  = 256 << 10
 )
 
+// lingerTime is how long a client that is sent away may take to stop sending.
+const lingerTime = 2 * time.Second
+
 // watchAfter is how long a statement runs before its client is watched: most end sooner,
 // and cost nothing then.
 const watchAfter = 100 * time.Millisecond
@@ -84,8 +87,20 @@ func (c *conn) serve(ctx context.Context) {
 		var client *pgerr.Error
 		if errors.As(err, &client) {
 			c.refuse(client)
+			c.linger()
 		}
 	}
+}
+
+// linger reads what the client still sends, for a while: closing with input unread would
+// throw away the last words to it.
+func (c *conn) linger() {
+	t, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || c.drained.Load() || t.CloseWrite() != nil {
+		return
+	}
+	c.nc.SetReadDeadline(time.Now().Add(lingerTime)) //nolint:errcheck // the read tells
+	_, _ = io.Copy(io.Discard, c.in)                 // it ends with the client or the deadline
 }
 
 // start does everything up to the first ReadyForQuery.
@@ -235,6 +250,11 @@ func (c *conn) fail(err error) {
 	c.s.Fail(err)
 	c.notices()
 	c.error(err, "")
+	if pgerr.From(err).Severity == "FATAL" {
+		if c.flush() == nil {
+			c.outErr = io.EOF
+		}
+	}
 	if pgerr.Code(err) == pgerr.Internal {
 		c.server.Logger.Error("statement ended with an internal error", "error", err)
 	}
@@ -360,12 +380,20 @@ func (c *conn) ready() {
 	c.send(&pgproto3.ReadyForQuery{TxStatus: c.s.State()})
 }
 
-// report sends the settings that the client is told of and that have changed.
+// reported are the settings that a client is told of, in the order of the first time.
+var reported = []string{
+	"application_name", "client_encoding", "DateStyle", "default_transaction_read_only", "in_hot_standby", "integer_datetimes",
+	"IntervalStyle", "is_superuser", "server_encoding", "server_version", "session_authorization",
+	"standard_conforming_strings", "TimeZone",
+}
+
+// report sends those that have changed.
 func (c *conn) report() {
-	for _, v := range c.s.Settings.Reported() {
-		if old, ok := c.reported[v.Name]; !ok || old != v.Value {
-			c.reported[v.Name] = v.Value
-			c.send(&pgproto3.ParameterStatus{Name: v.Name, Value: v.Value})
+	for _, name := range reported {
+		value, _ := c.s.Settings.Get(name)
+		if old, ok := c.reported[name]; !ok || old != value {
+			c.reported[name] = value
+			c.send(&pgproto3.ParameterStatus{Name: name, Value: value})
 		}
 	}
 }

@@ -2,24 +2,23 @@ package session
 
 import (
 	"context"
-	"sync/atomic"
 
+	"github.com/prickledb/prickle/engine"
+	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
-	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql"
-	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// Engine is what compiles and runs statements. Its methods may be called concurrently.
+// Engine is what runs statements. Its methods may be called concurrently.
 type Engine interface {
-	// Compile turns a statement that reads into a plan. text is what stmt was parsed
-	// from, params the types of $1, $2, … as far as known (Kind Unknown where not).
-	Compile(scope *Scope, stmt ast.Stmt, text string, params []vec.Type) (*Compiled, error)
+	// Catalog is the tables that a statement sees.
+	Catalog(project uint32, database string) *catalog.Catalog
 	// Pin takes the read point of a statement or a transaction.
 	Pin(project uint32) (Pin, error)
-	// Run starts a compiled statement. The pin outlives the rows; ctx ends them.
-	Run(ctx context.Context, scope *Scope, c *Compiled, pin Pin) (Rows, error)
+	// Run starts a query, or the explanation of one. The pin outlives the rows; ctx ends
+	// them.
+	Run(ctx context.Context, scope *Scope, st *sql.Statement, pin Pin) (Rows, error)
 }
 
 // Pin is a read point. Release may be called once, after all that read from it is closed.
@@ -32,28 +31,10 @@ type Rows interface {
 	Close() error
 }
 
-// Compiled is a statement that reads, ready to run once.
-type Compiled struct {
-	Schema  vec.Schema
-	Params  []vec.Type // inferred types of $1, $2, …
-	Plan    plan.Node
-	Explain *Explain // not nil for EXPLAIN: the plan is described instead of run
-}
-
-// Explain is how EXPLAIN describes a plan.
-type Explain struct {
-	Analyze bool
-	Text    string // the plan of EXPLAIN without ANALYZE: its lines
-}
-
 // Scope is what a statement sees of its session.
 type Scope struct {
-	Project        uint32
-	Database, User string
-	Settings       *sql.Settings
-	Expr           *expr.Context
-	Progress       *Progress
+	Expr     *expr.Context
+	Threads  int   // as the session wants it; 0 leaves it to the engine
+	Memory   int64 // bytes, likewise
+	Progress *engine.Progress
 }
-
-// Progress is what a statement has read so far. It may be read while the statement runs.
-type Progress struct{ Rows, Bytes, TotalRows atomic.Int64 }

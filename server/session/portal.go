@@ -6,7 +6,9 @@ import (
 	"runtime/debug"
 	"strconv"
 
+	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -35,7 +37,8 @@ type Portal struct {
 	pos      int // next live row of batch
 	done     bool
 	tag      string // of a command
-	progress *Progress
+	word     string // of a query: SELECT or EXPLAIN
+	progress *engine.Progress
 	counted  bool // progress is in the counters
 }
 
@@ -125,37 +128,40 @@ func (p *Portal) Run(body func() error) (err error) {
 	return body()
 }
 
-// start runs a command, or begins to run a query.
+// start carries out a command, or begins to run a query.
 func (p *Portal) start() error {
 	p.started = true
-	s := p.session
-	s.config.Counters.Statements.Add(1)
-	if e, ok := p.stmt.(*ast.Execute); ok {
-		return p.startExecute(e)
-	}
-	if isCommand(p.stmt) {
-		batch, schema, tag, err := s.command(p.stmt, p.text)
-		if err != nil {
-			return err
-		}
-		p.batch, p.tag, p.Schema, p.done = batch, tag, schema, batch == nil
-		return nil
-	}
-	return p.query(p.stmt, p.text, p.prepared, p.params)
+	p.session.config.Counters.Statements.Add(1)
+	return p.run(p.prepared, p.params)
 }
 
-func (p *Portal) query(stmt ast.Stmt, text string, prepared *Prepared, params []*vec.Vector) error {
+func (p *Portal) run(prepared *Prepared, params []*vec.Vector) error {
 	s := p.session
-	scope := s.scope(params)
-	p.progress = scope.Progress
-	c, err := s.config.Engine.Compile(scope, stmt, text, prepared.Params)
+	ctx := s.context()
+	ctx.Params = params
+	st, err := sql.Compile(s.compileContext(ctx, prepared.Params), prepared.Stmt, prepared.Text)
 	if err != nil {
 		return err
 	}
-	if prepared.Schema != nil && !same(prepared.Schema, c.Schema) {
+	if st.Warning != nil {
+		s.notice(st.Warning)
+	}
+	if st.Kind == sql.Command {
+		if st.Command.Kind == sql.ExecuteCommand {
+			return p.execute(st.Command)
+		}
+		p.batch, p.tag, err = s.command(st, prepared.Text)
+		p.Schema, p.done = st.Schema, p.batch == nil
+		return err
+	}
+	if len(st.Params) > len(params) {
+		return pgerr.New(pgerr.UndefinedParameter, "there is no parameter $%d", len(params)+1)
+	}
+	if prepared.Schema != nil && !same(prepared.Schema, st.Schema) {
 		return pgerr.New(pgerr.FeatureNotSupported, "cached plan must not change result type")
 	}
-	p.Schema = c.Schema
+	p.Schema, p.word = st.Schema, st.Tag
+	p.progress = &engine.Progress{}
 	pin, own, err := s.snapshot()
 	if err != nil {
 		return err
@@ -163,7 +169,9 @@ func (p *Portal) query(stmt ast.Stmt, text string, prepared *Prepared, params []
 	if own {
 		p.pin = pin
 	}
-	p.rows, err = s.config.Engine.Run(p.ctx, scope, c, pin)
+	scope := &Scope{Expr: ctx, Threads: s.Settings.Int("max_parallel_workers_per_gather"),
+		Memory: s.Settings.Bytes("work_mem"), Progress: p.progress}
+	p.rows, err = s.config.Engine.Run(p.ctx, scope, st, pin)
 	return err
 }
 
@@ -204,14 +212,14 @@ func (p *Portal) Tag(n int) string {
 	if p.tag != "" {
 		return p.tag
 	}
-	if _, ok := p.stmt.(*ast.Explain); ok {
-		return "EXPLAIN"
+	if p.word == "SELECT" {
+		return "SELECT " + strconv.Itoa(n)
 	}
-	return "SELECT " + strconv.Itoa(n)
+	return p.word
 }
 
 // Progress is what the portal has read so far, nil for a command.
-func (p *Portal) Progress() *Progress { return p.progress }
+func (p *Portal) Progress() *engine.Progress { return p.progress }
 
 // finish gives back what the portal reads from.
 func (p *Portal) finish() {

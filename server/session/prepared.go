@@ -3,7 +3,9 @@ package session
 import (
 	"strings"
 
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -21,12 +23,8 @@ type Prepared struct {
 
 // Prepare makes a prepared statement of a text with exactly one statement, or none.
 func (s *Session) Prepare(name, text string, types []vec.Type) (*Prepared, error) {
-	if name != "" && s.statements[name] != nil {
-		return nil, pgerr.New("42P05", "prepared statement %q already exists", name)
-	}
-	if len(s.statements) >= maxStatements {
-		return nil, pgerr.New(pgerr.ConfigurationLimit, "more than %d prepared statements", maxStatements).
-			WithHint("Close the ones that are no longer needed, for example with DEALLOCATE ALL.")
+	if err := s.mayPrepare(name); err != nil {
+		return nil, err
 	}
 	stmts, err := s.Parse(text)
 	if err != nil {
@@ -46,28 +44,47 @@ func (s *Session) Prepare(name, text string, types []vec.Type) (*Prepared, error
 	return p, nil
 }
 
+// mayPrepare says whether there may be another statement of this name.
+func (s *Session) mayPrepare(name string) error {
+	if name != "" && s.statements[name] != nil {
+		return pgerr.New("42P05", "prepared statement %q already exists", name)
+	}
+	if len(s.statements) >= maxStatements {
+		return pgerr.New(pgerr.ConfigurationLimit, "more than %d prepared statements", maxStatements).
+			WithHint("Close the ones that are no longer needed, for example with DEALLOCATE ALL.")
+	}
+	return nil
+}
+
+// compileContext is what the meaning of a statement depends on.
+func (s *Session) compileContext(ctx *expr.Context, types []vec.Type) sql.CompileContext {
+	return sql.CompileContext{Catalog: s.config.Engine.Catalog(s.config.Project, s.config.Database),
+		Expr: ctx, Settings: s.Settings, ParamTypes: types}
+}
+
 // describe finds the parameter types and the columns of a statement.
 func (s *Session) describe(stmt ast.Stmt, text string, types []vec.Type) (*Prepared, error) {
 	if err := s.admit(stmt); err != nil {
 		return nil, err
 	}
-	p := &Prepared{Text: text, Stmt: stmt, Params: types}
-	if isCommand(stmt) {
-		var err error
-		p.Schema, err = s.commandSchema(stmt)
-		return p, err
-	}
-	c, err := s.config.Engine.Compile(s.scope(nil), stmt, text, types)
+	st, err := sql.Compile(s.compileContext(s.context(), types), stmt, text)
 	if err != nil {
 		return nil, err
 	}
-	p.Schema = c.Schema
-	p.Params = make([]vec.Type, max(len(c.Params), len(types)))
+	p := &Prepared{Text: text, Stmt: stmt, Schema: st.Schema}
+	if e, ok := stmt.(*ast.Execute); ok {
+		other, err := s.Statement(e.Name.Name)
+		if err != nil {
+			return nil, err
+		}
+		p.Schema = other.Schema
+	}
+	p.Params = make([]vec.Type, max(len(st.Params), len(types)))
 	if len(p.Params) > maxParams {
 		return nil, pgerr.New(pgerr.ProgramLimitExceeded, "more than %d parameters", maxParams)
 	}
 	copy(p.Params, types)
-	copy(p.Params, c.Params)
+	copy(p.Params, st.Params)
 	for i, t := range p.Params {
 		if t.Kind == vec.Unknown { // nothing in the statement says more, and text reads all
 			p.Params[i] = vec.T(vec.Text)

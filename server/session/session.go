@@ -14,7 +14,6 @@ import (
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/sql/parse"
-	"github.com/prickledb/prickle/storage/vec"
 )
 
 // The states of a session, as ReadyForQuery sends them.
@@ -68,9 +67,9 @@ type Config struct {
 	User     string
 	// Start is what settings begin with: what the client asked for, and the project's
 	// TimeZone.
-	Start map[string]string
-	Now      func() time.Time // nil: the clock
-	Logger   *slog.Logger     // nil: the default one
+	Start  map[string]string
+	Now    func() time.Time // nil: the clock
+	Logger *slog.Logger     // nil: the default one
 	// Limit ends statements that run longer; 0 means none. statement_timeout may only
 	// shorten it.
 	Limit time.Duration
@@ -93,9 +92,9 @@ type Session struct {
 	// statement runs, so also for the implicit transaction of a statement, of a Query
 	// with several, or of everything up to Sync.
 	block, failed, started bool
-	queried                bool // a statement of the transaction has taken a snapshot
+	queried                bool      // a statement of the transaction has taken a snapshot
 	now                    time.Time // when it began
-	pin                    Pin // REPEATABLE READ: the snapshot of all its statements
+	pin                    Pin       // REPEATABLE READ: the snapshot of all its statements
 
 	mu      sync.Mutex
 	running context.CancelCauseFunc // ends the statement that runs now; nil when none does
@@ -204,7 +203,8 @@ func (s *Session) begin() {
 	}
 	s.started = true
 	s.now = s.config.Now()
-	s.Settings.Begin(ast.TransactionModes{})
+	readOnly := s.Settings.On("default_transaction_read_only")
+	s.Settings.Begin(ast.TransactionModes{Isolation: s.value("default_transaction_isolation"), ReadOnly: &readOnly})
 }
 
 // Fail notes that a statement failed: a block is then aborted, and an implicit
@@ -254,16 +254,6 @@ func (s *Session) closePortals() {
 	clear(s.portals)
 }
 
-// scope is what a statement that begins now sees.
-func (s *Session) scope(params []*vec.Vector) *Scope {
-	ctx := s.context()
-	ctx.Params = params
-	return &Scope{
-		Project: s.config.Project, Database: s.config.Database, User: s.config.User,
-		Settings: s.Settings, Expr: ctx, Progress: &Progress{},
-	}
-}
-
 func (s *Session) context() *expr.Context {
 	now := s.now
 	if !s.started {
@@ -295,11 +285,8 @@ func (s *Session) Context() *expr.Context { return s.context() }
 // snapshot gives the read point of a statement, and whether the statement must release it.
 func (s *Session) snapshot() (pin Pin, own bool, err error) {
 	s.queried = true
-	switch s.value("transaction_isolation") {
-	case "repeatable read", "serializable":
-		if !s.block {
-			break
-		}
+	isolation := s.value("transaction_isolation")
+	if s.block && (isolation == "repeatable read" || isolation == "serializable") {
 		if s.pin == nil {
 			if s.pin, err = s.config.Engine.Pin(s.config.Project); err != nil {
 				return nil, false, err

@@ -1,0 +1,6 @@
+// Package api is JSON over HTTP for people and the page: projects, and questions to them.
+//
+// A question runs through a session.Session of its own, so that SQL means here what it
+// means over the PostgreSQL protocol. Every error has one shape, Error, and Guard keeps
+// other web pages out of a server that asks for no password.
+package api

@@ -1,0 +1,91 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+)
+
+// Error is every HTTP error's body.
+type Error struct {
+	Status   int     `json:"-"`
+	Type     string  `json:"type"`
+	Code     string  `json:"code"`
+	Detail   string  `json:"detail"`
+	Attr     *string `json:"attr"`
+	Hint     string  `json:"hint,omitempty"`
+	SQLState string  `json:"sqlstate,omitempty"`
+	Position int     `json:"position,omitempty"`
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Detail }
+
+// invalid is what a wrong request is answered with; attr names the part that is wrong.
+func invalid(code, attr, detail string) *Error {
+	return &Error{Status: http.StatusBadRequest, Type: "validation_error", Code: code, Detail: detail, Attr: &attr}
+}
+
+func notFound(detail string) *Error {
+	return &Error{Status: http.StatusNotFound, Type: "invalid_request", Code: "not_found", Detail: detail}
+}
+
+// FromError gives the HTTP shape of any error.
+func FromError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return &Error{Status: http.StatusRequestEntityTooLarge, Type: "validation_error", Code: "request_too_large",
+			Detail: "request body is too large"}
+	}
+	p := pgerr.From(err)
+	e = &Error{Status: http.StatusBadRequest, Type: "validation_error", Code: "invalid_query",
+		Detail: p.Message, Hint: p.Hint, SQLState: p.Code, Position: p.Position}
+	if p.Detail != "" {
+		e.Detail += "\n" + p.Detail
+	}
+	switch {
+	case p.Code == pgerr.SyntaxError:
+		e.Code = "parse_error"
+	case p.Code == pgerr.QueryCanceled:
+		e.Status, e.Type, e.Code = http.StatusGatewayTimeout, "server_error", "query_canceled"
+	case p.Code == pgerr.FeatureNotSupported:
+		e.Code = "not_supported"
+	case p.Code[:2] == "53":
+		e.Status, e.Type, e.Code = http.StatusServiceUnavailable, "server_error", "out_of_resources"
+	case p.Code[:2] == "57":
+		e.Status, e.Type, e.Code = http.StatusServiceUnavailable, "server_error", "unavailable"
+	case p.Code[:2] == "XX":
+		e.Status, e.Type, e.Code = http.StatusInternalServerError, "server_error", "internal_error"
+	}
+	return e
+}
+
+// WriteError answers a request with an error.
+func WriteError(w http.ResponseWriter, err error) {
+	e := FromError(err)
+	writeJSON(w, e.Status, e)
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // our own types always marshal
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	header(w, status, "application/json")
+	_, _ = w.Write(append(body, '\n')) // a client that has gone needs no answer
+}
+
+func header(w http.ResponseWriter, status int, contentType string) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+}

@@ -1,0 +1,252 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prickledb/prickle/engine"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/server/session"
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Limits of a question: its body in bytes, and how many rows it answers with unless it
+// says, and at most. An answer is held in memory, since its errors must come before it.
+const (
+	maxQueryBody = 16 << 20
+	defaultRows  = 10_000
+	maxRows      = 1_000_000
+)
+
+// progressAfter is when a streamed answer begins to tell how far it is.
+const progressAfter = 400 * time.Millisecond
+
+type queryRequest struct {
+	Query struct {
+		Kind  string `json:"kind"`
+		Query string `json:"query"`
+		Limit *int   `json:"limit"`
+	} `json:"query"`
+	Now           *time.Time `json:"now"`
+	ClientQueryID string     `json:"client_query_id"`
+}
+
+// query is POST /api/projects/:id/query/.
+func (s *Server) query(w http.ResponseWriter, r *http.Request) {
+	project, err := s.project(r)
+	if err != nil {
+		WriteError(w, err)
+		return
+	}
+	q, err := readQuery(w, r)
+	if err != nil {
+		WriteError(w, err)
+		return
+	}
+	if strings.Contains(r.Header.Get("Accept"), "application/x-ndjson") {
+		s.stream(w, r, project, q)
+		return
+	}
+	body, err := s.answer(r.Context(), project, q, nil)
+	if err != nil {
+		s.log(err)
+		WriteError(w, err)
+		return
+	}
+	header(w, http.StatusOK, "application/json")
+	_, _ = w.Write(body) // a client that has gone needs no answer
+}
+
+func readQuery(w http.ResponseWriter, r *http.Request) (*queryRequest, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQueryBody))
+	if err != nil {
+		return nil, err
+	}
+	var q queryRequest
+	if err := json.Unmarshal(body, &q); err != nil {
+		return nil, invalid("invalid_json", "body", "the body is not the JSON that is expected: "+err.Error())
+	}
+	switch q.Query.Kind {
+	case "SQLQuery", "HogQLQuery":
+	case "":
+		return nil, invalid("required", "query.kind", `the body needs "query": {"kind": "SQLQuery", "query": "select …"}`)
+	default:
+		return nil, invalid("invalid_input", "query.kind", "unknown kind of query "+quoted(q.Query.Kind)+
+			"; known are SQLQuery and HogQLQuery")
+	}
+	if n := q.Query.Limit; n != nil && (*n < 0 || *n > maxRows) {
+		return nil, invalid("invalid_input", "query.limit", "limit must lie between 0 and "+strconv.Itoa(maxRows))
+	}
+	return &q, nil
+}
+
+// stream answers with lines: how far it is, and then the answer or the error.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, project storage.Project, q *queryRequest) {
+	type outcome struct {
+		body []byte
+		err  error
+	}
+	done := make(chan outcome, 1)
+	progress := make(chan *engine.Progress, 1)
+	go func() {
+		body, err := s.answer(r.Context(), project, q, progress)
+		done <- outcome{body, err}
+	}()
+	var out outcome
+	select {
+	case out = <-done:
+		if out.err != nil { // nothing is sent yet, so the status can still say it
+			s.log(out.err)
+			WriteError(w, out.err)
+			return
+		}
+		header(w, http.StatusOK, "application/x-ndjson")
+	case <-time.After(progressAfter):
+		header(w, http.StatusOK, "application/x-ndjson")
+		flusher := http.NewResponseController(w)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		var p *engine.Progress
+		for waiting := true; waiting; {
+			select {
+			case out = <-done:
+				waiting = false
+			case p = <-progress:
+			case <-tick.C:
+				if p == nil {
+					continue
+				}
+				line, _ := json.Marshal(map[string]any{"type": "progress", "rows": p.Rows.Load(),
+					"total_rows": p.TotalRows.Load(), "bytes": p.Bytes.Load()}) // numbers always marshal
+				_, _ = w.Write(append(line, '\n')) // the request's context says when the client is gone
+				_ = flusher.Flush()                // as above
+			}
+		}
+	}
+	if out.err != nil {
+		s.log(out.err)
+		line, _ := json.Marshal(map[string]any{"error": FromError(out.err)}) // our own type
+		out.body = append(line, '\n')
+	}
+	_, _ = w.Write(out.body) // a client that has gone needs no answer
+}
+
+// answer runs a question and gives its envelope. It tells progress of what the statement
+// reads, if progress is not nil.
+func (s *Server) answer(ctx context.Context, project storage.Project, q *queryRequest, progress chan<- *engine.Progress) ([]byte, error) {
+	began := time.Now()
+	sess, err := s.Open(ctx, project, q.Now)
+	if err != nil {
+		return nil, err
+	}
+	defer sess.Close()
+	text := q.Query.Query
+	stmts, err := sess.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(stmts) != 1 {
+		return nil, invalid("invalid_input", "query.query", "the query must be one statement, and holds "+strconv.Itoa(len(stmts)))
+	}
+	if stmts[0].Params > 0 {
+		return nil, pgerr.New(pgerr.UndefinedParameter, "there is no parameter $%d", stmts[0].Params)
+	}
+	parsed := time.Now()
+	p := sess.Open(stmts[0].Stmt, text)
+	defer p.Close()
+	limit := defaultRows
+	if q.Query.Limit != nil {
+		limit = *q.Query.Limit
+	}
+	var rows bytes.Buffer
+	more := false
+	err = p.Run(func() error {
+		if progress != nil && p.Progress() != nil {
+			progress <- p.Progress()
+		}
+		var err error
+		more, err = appendRows(&rows, sess, p, limit)
+		return err
+	})
+	if err != nil {
+		sess.Fail(err)
+		return nil, err
+	}
+	sess.Sync()
+
+	columns, types := make([]string, len(p.Schema)), make([]string, len(p.Schema))
+	for i, f := range p.Schema {
+		columns[i], types[i] = f.Name, f.Type.String()
+		if f.Type.Kind == vec.Unknown {
+			types[i] = "text"
+		}
+	}
+	var read, size int64
+	if pr := p.Progress(); pr != nil {
+		read, size = pr.Rows.Load(), pr.Bytes.Load()
+	}
+	seconds := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1e6 }
+	rest, err := json.Marshal(struct {
+		Columns   []string           `json:"columns"`
+		Types     []string           `json:"types"`
+		HasMore   bool               `json:"hasMore"`
+		Timings   map[string]float64 `json:"timings"`
+		RowsRead  int64              `json:"rows_read"`
+		BytesRead int64              `json:"bytes_read"`
+		IsCached  bool               `json:"is_cached"`
+		Query     string             `json:"query"`
+		Token     string             `json:"token"`
+		ID        string             `json:"client_query_id,omitempty"`
+	}{columns, types, more,
+		map[string]float64{"parse": seconds(parsed.Sub(began)), "run": seconds(time.Since(parsed)), "total": seconds(time.Since(began))},
+		read, size, false, strings.TrimSpace(text), strconv.FormatUint(s.Applied(), 10), q.ClientQueryID})
+	if err != nil {
+		return nil, err
+	}
+	body := append([]byte(`{"results":[`), rows.Bytes()...)
+	body = append(body, "],"...)
+	body = append(body, rest[1:]...)
+	return append(body, '\n'), nil
+}
+
+// appendRows adds rows as JSON arrays, at most limit, and says whether there are more.
+func appendRows(out *bytes.Buffer, sess *session.Session, p *session.Portal, limit int) (more bool, err error) {
+	ctx := sess.Context()
+	var line []byte
+	for n := 0; ; {
+		b, lo, hi, err := p.Take(limit - n + 1) // one more, to know whether there is one
+		if b == nil || err != nil {
+			return false, err
+		}
+		for ; lo < hi; lo++ {
+			if n == limit {
+				return true, nil
+			}
+			row := lo
+			if b.Sel != nil {
+				row = int(b.Sel[lo])
+			}
+			line = line[:0]
+			if n > 0 {
+				line = append(line, ',')
+			}
+			line = append(line, '[')
+			for i, col := range b.Cols {
+				if i > 0 {
+					line = append(line, ',')
+				}
+				line = appendValue(line, col, row, ctx)
+			}
+			line = append(line, ']')
+			out.Write(line)
+			n++
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package server
+
+import (
+	"log/slog"
+	"time"
+)
+
+// The bounds of a connection before it has said what it is, and of the server's end.
+const (
+	firstByteTimeout = 10 * time.Second // from accept to the first byte
+	shutdownTimeout  = 5 * time.Second  // from the order to stop to the last connection's end
+	drainTimeout     = 4 * time.Second  // the part of it in which running questions may end
+	headerTimeout    = 10 * time.Second // for an HTTP header
+	idleTimeout      = 2 * time.Minute  // between two HTTP requests
+	maxHeaderBytes   = 64 << 10
+)
+
+// Defaults of Config.
+const (
+	DefaultListen       = "127.0.0.1:7742"
+	DefaultQueryTimeout = time.Minute
+	DefaultMaxConns     = 1000
+)
+
+// Config is what a server is told. The zero value is usable: every zero is a default.
+type Config struct {
+	// Hosts are names of this machine, beside localhost, under which local mode answers.
+	Hosts []string
+	// QueryTimeout ends a statement that runs longer. A session may only shorten it.
+	QueryTimeout time.Duration
+	// MaxConns is how many PostgreSQL clients there may be at once.
+	MaxConns int
+	// Threads is how many goroutines one query uses; 0 means all processors.
+	Threads int
+	// QueryMemory is how many bytes one query may hold; 0 means no limit.
+	QueryMemory int64
+	// MaxMessage is the length limit of a PostgreSQL message in bytes; 0 means 64 MiB.
+	MaxMessage int
+	// Version is what /healthz and / call this program.
+	Version string
+	Logger  *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.QueryTimeout == 0 {
+		c.QueryTimeout = DefaultQueryTimeout
+	}
+	if c.MaxConns == 0 {
+		c.MaxConns = DefaultMaxConns
+	}
+	if c.Version == "" {
+		c.Version = "0.1.0"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}

@@ -1,0 +1,96 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"runtime"
+	"strings"
+
+	"github.com/prickledb/prickle/engine"
+	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql"
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// storeEngine runs statements over a store.
+type storeEngine struct {
+	store   *storage.Store
+	threads int
+	memory  int64
+	tables  []*catalog.Table
+}
+
+// NewEngine runs statements over a store, with at most so many goroutines and bytes for
+// each; 0 means all processors, and no limit.
+func NewEngine(store *storage.Store, threads int, memory int64) Engine {
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	return &storeEngine{store: store, threads: threads, memory: memory, tables: catalog.Builtin()}
+}
+
+func (e *storeEngine) Catalog(project uint32, database string) *catalog.Catalog {
+	return &catalog.Catalog{Project: project, Database: database, Tables: e.tables}
+}
+
+func (e *storeEngine) Pin(project uint32) (Pin, error) { return e.store.Snapshot(project) }
+
+func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, pin Pin) (Rows, error) {
+	env := &engine.Env{Expr: scope.Expr, Threads: e.threads, Memory: e.memory, Progress: scope.Progress}
+	env.Snapshot, _ = pin.(*storage.Snapshot)
+	if n := scope.Threads; n > 0 && n < env.Threads {
+		env.Threads = n
+	}
+	if n := scope.Memory; n > 0 && (env.Memory == 0 || n < env.Memory) {
+		env.Memory = n
+	}
+	if st.Explain != nil {
+		return explainRows(ctx, env, st)
+	}
+	return engine.Run(ctx, st.Plan, env)
+}
+
+// explainRows is the answer of EXPLAIN: one row a line.
+func explainRows(ctx context.Context, env *engine.Env, st *sql.Statement) (Rows, error) {
+	var lines []string
+	if st.Explain.Analyze {
+		var err error
+		if lines, err = engine.Analyze(ctx, st.Plan, env); err != nil {
+			return nil, err
+		}
+	} else {
+		lines = plan.Explain(st.Plan)
+	}
+	if st.Explain.Expansion != "" {
+		lines = append(lines, "Expansion: "+st.Explain.Expansion)
+	}
+	switch st.Explain.Format {
+	case "text":
+	case "json": // the lines as they are: enough for people, not for tools
+		text, err := json.Marshal([]map[string]any{{"Plan": map[string]any{"Text": strings.Join(lines, "\n")}}})
+		if err != nil {
+			return nil, err
+		}
+		lines = []string{string(text)}
+	default:
+		return nil, pgerr.Unsupported("EXPLAIN in this format")
+	}
+	v := &vec.Vector{Type: st.Schema[0].Type, Str: vec.StringsOf(lines...)}
+	return &fixedRows{&vec.Batch{Rows: len(lines), Cols: []*vec.Vector{v}}}, nil
+}
+
+// fixedRows is an answer of one batch.
+type fixedRows struct{ batch *vec.Batch }
+
+// Next implements Rows.
+func (r *fixedRows) Next(context.Context) (*vec.Batch, error) {
+	b := r.batch
+	r.batch = nil
+	return b, nil
+}
+
+// Close implements Rows.
+func (r *fixedRows) Close() error { return nil }
