@@ -12,6 +12,6 @@
 // The words are exec, which expects the command tag of the last statement; query, which
 // expects one line for each row, values two blanks apart and NULL spelled out; query sorted,
 // where the rows are put into order first; query columns, with a first line that names the
-// columns; and error, or query error, which expects the SQLSTATE, the position, the message
+// columns; events, which are not SQL but lines to load, see [Loader]; and error, or query error, which expects the SQLSTATE, the position, the message
 // and the hint. With -rewrite, the answers are written into the files.
 package logictest

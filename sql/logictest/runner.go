@@ -24,6 +24,12 @@ type Database interface {
 	Run(t *testing.T, sql string) (*Result, error)
 }
 
+// Loader is a Database that takes events in the words of these files: each line is a
+// distinct id, an event, a time and, perhaps, an object of properties.
+type Loader interface {
+	Load(t *testing.T, lines string) error
+}
+
 // Run runs the files below dir, each against a database of its own.
 func Run(t *testing.T, dir string, open func(t *testing.T) Database) {
 	datadriven.Walk(t, dir, func(t *testing.T, path string) {
@@ -36,6 +42,16 @@ func Run(t *testing.T, dir string, open func(t *testing.T) Database) {
 
 // Case runs one case and gives what belongs below its dashes.
 func Case(t *testing.T, db Database, d *datadriven.TestData) string {
+	if d.Cmd == "events" {
+		loader, ok := db.(Loader)
+		if !ok {
+			d.Fatalf(t, "this database takes no events")
+		}
+		if err := loader.Load(t, d.Input); err != nil {
+			return ErrorText(err)
+		}
+		return ""
+	}
 	r, err := db.Run(t, d.Input)
 	if err != nil {
 		return ErrorText(err)
@@ -46,7 +62,7 @@ func Case(t *testing.T, db Database, d *datadriven.TestData) string {
 	case d.Cmd == "error" || d.Cmd == "query" && d.HasArg("error"):
 		return "no error, " + r.Tag + "\n"
 	case d.Cmd != "query":
-		d.Fatalf(t, "unknown word %q: want exec, query or error", d.Cmd)
+		d.Fatalf(t, "unknown word %q: want events, exec, query or error", d.Cmd)
 	}
 	var lines []string
 	for _, row := range r.Rows {

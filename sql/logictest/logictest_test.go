@@ -1,0 +1,226 @@
+package logictest
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prickledb/prickle/engine"
+	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql"
+	"github.com/prickledb/prickle/sql/parse"
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+// now is the time of every statement.
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// TestMemtable and TestSegments run the same cases over rows that were just applied, and
+// over segments.
+func TestMemtable(t *testing.T) {
+	Run(t, "testdata", func(t *testing.T) Database { return open(t, false) })
+}
+
+func TestSegments(t *testing.T) {
+	Run(t, "testdata", func(t *testing.T) Database { return open(t, true) })
+}
+
+// database is a session over a store in memory, without a log.
+type database struct {
+	store    *storage.Store
+	settings *sql.Settings
+	index    uint64
+	events   uint64
+	flush    bool
+}
+
+func open(t *testing.T, flush bool) *database {
+	store, err := storage.Open(vfs.NewMem(), "data", storage.Options{})
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	settings, err := sql.NewSettings(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &database{store: store, settings: settings, index: 1, flush: flush}
+	if len(store.Projects()) == 0 {
+		spec := storage.ProjectSpec{Name: "prickle", Token: "phc_test", Timezone: "UTC", WeekStart: 1}
+		if _, err := store.ApplyProject(d.index, now.UnixMicro(), storage.ProjectEdit{Create: &spec}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
+// Load implements Loader. An object with the member $set changes the person.
+func (d *database) Load(t *testing.T, lines string) error {
+	b := event.NewBuilder()
+	for line := range strings.Lines(lines) {
+		words := strings.SplitN(strings.TrimSpace(line), " ", 4)
+		if len(words) < 3 {
+			return fmt.Errorf("line %q: want id, event, time and perhaps an object", line)
+		}
+		at, err := time.Parse(time.RFC3339, words[2])
+		if err != nil {
+			return err
+		}
+		var uuid vec.UUIDValue
+		d.events++
+		binary.BigEndian.PutUint64(uuid[8:], d.events)
+		b.Begin(uuid, at.UnixMicro())
+		b.SetDistinctID([]byte(words[0]))
+		b.SetName([]byte(words[1]))
+		if len(words) > 3 {
+			if err := properties(b, words[3]); err != nil {
+				return err
+			}
+		}
+		b.End()
+	}
+	d.index++
+	batch := b.Finish()
+	batch.CreatedAt = now.UnixMicro()
+	if _, err := d.store.ApplyEvents(d.index, now.UnixMicro(), 1, batch); err != nil {
+		return err
+	}
+	if d.flush {
+		return d.store.Flush(context.Background())
+	}
+	return nil
+}
+
+func properties(b *event.Builder, object string) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(object), &members); err != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(members)) {
+		raw := members[key]
+		if key == "$set" {
+			b.Op(event.PersonOp{Kind: event.OpSet, Set: raw})
+			continue
+		}
+		kind, value := event.JSON, []byte(raw)
+		switch {
+		case raw[0] == '"':
+			var s string
+			if err := json.Unmarshal(raw, &s); err != nil {
+				return err
+			}
+			kind, value = event.Text, []byte(s)
+		case raw[0] == 't' || raw[0] == 'f':
+			kind = event.Bool
+		case raw[0] == 'n':
+			kind, value = event.Null, nil
+		case raw[0] != '{' && raw[0] != '[':
+			kind = event.Int
+			if bytes.ContainsAny(raw, ".eE") {
+				kind = event.Float
+			}
+		}
+		b.Property([]byte(key), kind, value)
+	}
+	return nil
+}
+
+// Run implements Database.
+func (d *database) Run(t *testing.T, text string) (*Result, error) {
+	stmts, err := parse.Statements(text)
+	if err != nil {
+		return nil, err
+	}
+	result := &Result{}
+	for _, s := range stmts {
+		if result, err = d.one(s, text); err != nil {
+			return nil, err
+		}
+	}
+	return result, nil
+}
+
+func (d *database) one(s parse.Statement, text string) (*Result, error) {
+	ctx := &expr.Context{Now: now.UnixMicro(), Statement: now.UnixMicro(), Location: d.settings.Location(),
+		Database: "prickle", User: "ann", Setting: d.settings.Get}
+	st, err := sql.Compile(sql.CompileContext{
+		Catalog: &catalog.Catalog{Project: 1, Database: "prickle", Tables: catalog.Builtin(), Properties: []string{"plan", "price"}},
+		Expr:    ctx, Settings: d.settings,
+	}, s.Stmt, text)
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{Tag: st.Tag}
+	for _, f := range st.Schema {
+		r.Columns = append(r.Columns, f.Name)
+	}
+	add := func(b *vec.Batch) {
+		b = b.Compact()
+		for i := range b.Rows {
+			row := make([]*string, len(b.Cols))
+			for c, v := range b.Cols {
+				if !v.IsNull(i) {
+					s := string(expr.AppendText(nil, v, i, ctx))
+					row[c] = &s
+				}
+			}
+			r.Rows = append(r.Rows, row)
+		}
+	}
+	switch {
+	case st.Command != nil:
+		switch c := st.Command; c.Kind {
+		case sql.SetCommand:
+			_, err = d.settings.Set(c.Name, c.Value, c.Local)
+		case sql.ShowCommand:
+			var b *vec.Batch
+			if b, err = c.Rows(d.settings); err == nil {
+				add(b)
+			}
+		}
+		return r, err
+	case st.Explain != nil:
+		lines, err := st.Explain.Lines(st.Plan, plan.TextOptions{})
+		if err != nil {
+			return nil, err
+		}
+		add(&vec.Batch{Rows: len(lines), Cols: []*vec.Vector{{Type: vec.T(vec.Text), Str: vec.StringsOf(lines...)}}})
+		return r, nil
+	}
+	snapshot, err := d.store.Snapshot(1)
+	if err != nil {
+		return nil, err
+	}
+	defer snapshot.Release()
+	rows, err := engine.Run(context.Background(), st.Plan, &engine.Env{Snapshot: snapshot, Expr: ctx, Threads: 2})
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for {
+		b, err := rows.Next(context.Background())
+		if err != nil {
+			return nil, err
+		}
+		if b == nil {
+			return r, nil
+		}
+		add(b)
+	}
+}
