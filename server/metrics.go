@@ -50,7 +50,7 @@ type metric struct {
 
 // list is everything that is published.
 func (s *Server) list() []metric {
-	c, store := &s.counters, s.node.Store().Stats()
+	c, store := &s.counters, s.backend.Stats()
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	n := func(v int64) float64 { return float64(v) }
@@ -72,7 +72,7 @@ func (s *Server) list() []metric {
 		{"prickle_rows_sent_total", "counter", "rows given to clients", n(c.Rows.Load())},
 		{"prickle_rows_read_total", "counter", "rows read by statements", n(c.RowsRead.Load())},
 		{"prickle_bytes_read_total", "counter", "bytes read by statements", n(c.BytesRead.Load())},
-		{"prickle_write_bytes_in_flight", "gauge", "bytes proposed and not yet applied", float64(s.node.InFlight())},
+		{"prickle_write_bytes_in_flight", "gauge", "bytes proposed and not yet applied", float64(s.backend.InFlight())},
 		{"prickle_heap_bytes", "gauge", "memory in use", float64(memory.HeapInuse)},
 		{"prickle_goroutines", "gauge", "goroutines", float64(runtime.NumGoroutine())},
 	}, storeMetrics(store)...)

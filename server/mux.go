@@ -12,9 +12,10 @@ import (
 // notOurs is what a client gets that speaks neither protocol.
 const notOurs = "This port speaks HTTP and the PostgreSQL protocol, without TLS. Try http:// or postgres:// with this address.\n"
 
-// dispatch reads the first byte of a connection and hands it to whom it is for.
-func (s *Server) dispatch(ctx context.Context, nc net.Conn) {
-	stop := context.AfterFunc(ctx, func() { nc.Close() }) //nolint:errcheck // the server ends, the client sees it
+// dispatch reads the first byte of a connection and hands it to whom it is for. Until
+// then the connection ends with accepting, afterwards with hard.
+func (s *Server) dispatch(accepting, hard context.Context, nc net.Conn) {
+	stop := context.AfterFunc(accepting, func() { nc.Close() }) //nolint:errcheck // the server ends, the client sees it
 	defer stop()
 	nc.SetReadDeadline(time.Now().Add(firstByteTimeout)) //nolint:errcheck // the read tells
 	var first [1]byte
@@ -23,10 +24,11 @@ func (s *Server) dispatch(ctx context.Context, nc net.Conn) {
 		return
 	}
 	nc.SetReadDeadline(time.Time{}) //nolint:errcheck // the next read tells
+	stop()
 	c := &peeked{Conn: nc, first: first[0], unread: true}
 	switch {
 	case first[0] == 0:
-		s.pg.Serve(ctx, c)
+		s.pg.Serve(hard, c)
 	case first[0] >= 'A' && first[0] <= 'Z':
 		s.web.give(c)
 	default:

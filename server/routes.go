@@ -41,10 +41,10 @@ func (s *Server) routes() http.Handler {
 
 func (s *Server) api() *api.Server {
 	return &api.Server{
-		Projects: s.node.Store().Projects,
-		Create:   s.node.CreateProject,
-		Delete:   s.node.DeleteProject,
-		Applied:  s.node.Store().AppliedIndex,
+		Projects: s.backend.Projects,
+		Create:   s.backend.CreateProject,
+		Delete:   s.backend.DeleteProject,
+		Applied:  s.backend.AppliedIndex,
 		Open: func(ctx context.Context, p storage.Project, now *time.Time) (*session.Session, error) {
 			return s.open(ctx, p, "prickle", nil, now)
 		},
@@ -61,7 +61,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 // readyz says whether this process may be sent traffic.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	switch err := s.node.Err(); {
+	switch err := s.backend.Err(); {
 	case s.draining.Load():
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintln(w, `{"status":"stopping"}`) //nolint:errcheck // the client may be gone
@@ -77,7 +77,7 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 func (s *Server) front(w http.ResponseWriter, r *http.Request) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "prickle %s\n\n", s.config.Version)
-	for _, p := range s.node.Store().Projects() {
+	for _, p := range s.backend.Projects() {
 		fmt.Fprintf(&b, "project %d  %s\n", p.ID, p.Name)
 		fmt.Fprintf(&b, "  Events to   http://%s/capture   key  %s\n", r.Host, p.Token)
 		fmt.Fprintf(&b, "  Questions   POST http://%s/api/projects/%d/query/\n", r.Host, p.ID)

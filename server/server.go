@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,13 +18,15 @@ import (
 	"github.com/prickledb/prickle/server/api"
 	"github.com/prickledb/prickle/server/pgwire"
 	"github.com/prickledb/prickle/server/session"
+	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage"
 )
 
 // Server answers both protocols over one node.
 type Server struct {
 	config   Config
-	node     *cluster.Node
+	node     *cluster.Node // for capture alone; nil in tests that do without
+	backend  backend
 	engine   session.Engine
 	counters session.Counters
 	metrics  metrics
@@ -33,11 +37,35 @@ type Server struct {
 	draining atomic.Bool
 }
 
+// backend is what the server asks of its node and the node's store.
+type backend interface {
+	Projects() []storage.Project
+	ProjectByDatabase(database string) (storage.Project, bool)
+	CreateProject(context.Context, cluster.ProjectSpec) (storage.Project, error)
+	DeleteProject(ctx context.Context, id uint32) error
+	AppliedIndex() uint64
+	Stats() storage.Stats
+	InFlight() int
+	Err() error
+}
+
+// nodeBackend is a node and its store side by side.
+type nodeBackend struct {
+	*cluster.Node
+	*storage.Store
+}
+
 // New makes a server over a node, which stays the caller's.
 func New(config Config, node *cluster.Node) *Server {
+	s := newServer(config, nodeBackend{node, node.Store()},
+		session.NewEngine(node.Store(), config.Threads, config.QueryMemory))
+	s.node = node
+	return s
+}
+
+func newServer(config Config, b backend, engine session.Engine) *Server {
 	config = config.withDefaults()
-	s := &Server{config: config, node: node, started: time.Now(),
-		engine: session.NewEngine(node.Store(), config.Threads, config.QueryMemory)}
+	s := &Server{config: config, backend: b, engine: engine, started: time.Now()}
 	s.pg = &pgwire.Server{Open: s.login, Logger: config.Logger, MaxMessage: config.MaxMessage, MaxConns: config.MaxConns}
 	return s
 }
@@ -62,7 +90,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	for {
 		nc, err := listener.Accept()
 		if err == nil {
-			running.Go(func() { s.dispatch(hard, nc) })
+			running.Go(func() { s.dispatch(ctx, hard, nc) })
 			continue
 		}
 		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
@@ -88,15 +116,12 @@ func (s *Server) shutdown(running *sync.WaitGroup, end context.CancelCauseFunc) 
 	s.pg.Drain()
 	soft := time.AfterFunc(drainTimeout, func() {
 		s.pg.CancelAll(session.ErrShutdown)
-		// Statements over HTTP end with their request, and those that are still
-		// unsaid with their connection.
+		// Statements over HTTP end with their request, everything else with its connection.
 		time.AfterFunc(drainTimeout/10, func() { end(session.ErrShutdown) })
 	})
 	defer soft.Stop()
-	go func() { // connections that have not said their first byte are not waited for
-		if s.http.Shutdown(deadline) == nil {
-			s.web.Close() //nolint:errcheck // it cannot fail
-		} else {
+	go func() {
+		if s.http.Shutdown(deadline) != nil {
 			s.http.Close() //nolint:errcheck // the process ends anyway
 		}
 	}()
@@ -106,27 +131,20 @@ func (s *Server) shutdown(running *sync.WaitGroup, end context.CancelCauseFunc) 
 	case <-done:
 	case <-deadline.Done():
 		end(session.ErrShutdown)
-		s.http.Close() //nolint:errcheck // the process ends anyway
-		<-done
+		s.config.Logger.Warn("connections are still busy at the end")
 	}
 }
 
 // login makes the session of a PostgreSQL client.
 func (s *Server) login(ctx context.Context, l pgwire.Login) (*session.Session, error) {
 	if !api.Loopback(l.Remote.String()) {
-		e := pgerr.New(pgerr.InvalidAuthorization, "no entry for host %q, user %q, database %q", l.Remote, l.User, l.Database).
-			WithHint("This server has no accounts yet, so it answers only its own machine.")
-		e.Severity = "FATAL"
-		return nil, e
+		return nil, fatal(pgerr.New(pgerr.InvalidAuthorization, "no entry for host %q, user %q, database %q", l.Remote, l.User, l.Database).
+			WithHint("This server has no accounts yet, so it answers only its own machine."))
 	}
-	for _, p := range s.node.Store().Projects() {
-		if p.Database == l.Database {
-			return s.open(ctx, p, l.User, l.Settings, nil)
-		}
+	if p, ok := s.backend.ProjectByDatabase(l.Database); ok {
+		return s.open(ctx, p, l.User, l.Settings, nil)
 	}
-	e := pgerr.New(pgerr.UndefinedDatabase, "database %q does not exist", l.Database)
-	e.Severity = "FATAL"
-	return nil, e
+	return nil, fatal(pgerr.New(pgerr.UndefinedDatabase, "database %q does not exist", l.Database))
 }
 
 // open makes a session in a project.
@@ -138,7 +156,16 @@ func (s *Server) open(ctx context.Context, p storage.Project, user string, setti
 	if user != "" {
 		start["session_authorization"] = user
 	}
-	for name, value := range settings {
+	// NewSettings believes what it starts with; a client may name only what it could SET.
+	probe, err := sql.NewSettings(nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		value := settings[name]
+		if _, err := probe.Set(name, value, false); err != nil {
+			return nil, fatal(err)
+		}
 		for known := range start { // names are not case-sensitive
 			if strings.EqualFold(known, name) {
 				delete(start, known)
@@ -153,9 +180,14 @@ func (s *Server) open(ctx context.Context, p storage.Project, user string, setti
 	}
 	sess, err := session.New(ctx, c)
 	if err != nil {
-		e := *pgerr.From(err)
-		e.Severity = "FATAL"
-		return nil, &e
+		return nil, fatal(err)
 	}
 	return sess, nil
+}
+
+// fatal is an error that ends a connection before it has begun.
+func fatal(err error) error {
+	e := *pgerr.From(err)
+	e.Severity = "FATAL"
+	return &e
 }

@@ -142,6 +142,10 @@ func (c *conn) loop() error {
 				return err
 			}
 		}
+		timeout := c.idleTimeout()
+		if timeout > 0 {
+			c.nc.SetReadDeadline(time.Now().Add(timeout)) //nolint:errcheck // the read tells
+		}
 		if c.drained.Load() && c.s.State() == session.Idle {
 			return session.ErrShutdown
 		}
@@ -154,7 +158,13 @@ func (c *conn) loop() error {
 			if c.drained.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
 				return session.ErrShutdown
 			}
+			if timeout > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+				return fatal("25P03", "terminating connection due to idle-in-transaction timeout")
+			}
 			return err
+		}
+		if timeout > 0 {
+			c.nc.SetReadDeadline(time.Time{}) //nolint:errcheck // the next read tells
 		}
 		if kind == 'X' {
 			return nil
@@ -166,6 +176,14 @@ func (c *conn) loop() error {
 			return c.outErr
 		}
 	}
+}
+
+// idleTimeout is how long a client may be silent now; 0 means for ever.
+func (c *conn) idleTimeout() time.Duration {
+	if c.s.State() == session.Idle {
+		return 0
+	}
+	return c.s.Settings.Duration("idle_in_transaction_session_timeout")
 }
 
 // message acts on one message. The error ends the connection.

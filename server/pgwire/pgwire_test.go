@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -328,6 +330,19 @@ func TestStatementTimeout(t *testing.T) {
 	}
 }
 
+func TestIdleInTransaction(t *testing.T) {
+	s := serve(t)
+	c := s.connect(t, "&idle_in_transaction_session_timeout=30")
+	time.Sleep(60 * time.Millisecond) // outside a block there is no limit
+	if _, err := c.Exec(t.Context(), "begin"); err != nil {
+		t.Fatal(err)
+	}
+	m, err := c.PgConn().Frontend().Receive()
+	if e, ok := m.(*pgproto3.ErrorResponse); !ok || e.Code != "25P03" || e.Severity != "FATAL" {
+		t.Errorf("an idle block ends with %#v, %v", m, err)
+	}
+}
+
 // A client that is gone ends its statement.
 func TestVanishedClient(t *testing.T) {
 	s := serve(t)
@@ -583,5 +598,34 @@ func TestMessageLimit(t *testing.T) {
 	_, err := c.Exec(t.Context(), "select '"+strings.Repeat("x", 2<<20)+"'", pgx.QueryExecModeSimpleProtocol)
 	if code(err) != "54000" {
 		t.Errorf("a message of 2 MiB = %v, want 54000", err)
+	}
+}
+
+func TestPsql(t *testing.T) {
+	psql, err := exec.LookPath("psql")
+	if err != nil {
+		t.Skip("psql is not installed")
+	}
+	s := serve(t)
+	run := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), psql, append([]string{"-X", "postgres://me@" + s.addr + "/prickle"}, args...)...)
+		cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	out, err := run("-At", "-c", "select n from one", "-c", "begin", "-c", "show timezone", "-c", "select * from types")
+	want := "1\nBEGIN\nUTC\nt|-2|-2147483648|9223372036854775807|1.5|-0.1|12345678.90050|grün|v|pg_catalog|\\x00ff|2024-10-04|01:02:03.000001|" +
+		"2023-11-14 22:13:20.123456|2023-11-14 22:13:20+00|1 year 2 mons 3 days 00:00:04|01020304-0506-0708-090a-0b0c0d0e0f10|" +
+		"{\"a\": 1}|4000000000|{1,NULL,3}|{a,\"b c\"}\n" + strings.Repeat("|", 20) + "\n"
+	if err != nil || out != want {
+		t.Errorf("psql = %v\n%s\nwant\n%s", err, out, want)
+	}
+	out, err = run("-c", "select nn from one")
+	if err == nil || !strings.Contains(out, "ERROR:  column \"nn\" does not exist") || !strings.Contains(out, "LINE 1: select nn from one") {
+		t.Errorf("psql = %v\n%s", err, out)
+	}
+	out, err = run("-At", "-c", "select n from one; select n from one")
+	if err != nil || out != "1\n1\n" {
+		t.Errorf("psql = %v\n%s", err, out)
 	}
 }
