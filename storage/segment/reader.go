@@ -1,95 +1,562 @@
 package segment
 
 import (
+	"encoding/binary"
 	"errors"
-	"io"
+	"fmt"
+	"hash/crc32"
+	"slices"
+	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
-	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
 )
 
-var errTODO = errors.New("segment: not there yet")
+// Reader is an open segment. It may be used by many goroutines. Dictionaries, run
+// indexes and bitmaps are decoded when first asked for and kept until the reader goes;
+// whoever gets one must not write to it. Nothing it hands out refers to the file.
+type Reader struct {
+	name string
+	file vfs.File // nil for an image
+	data []byte
+	dir  *directory
 
-// Input is a batch and which person each of its rows belongs to.
-type Input struct {
-	Batch    *event.Batch
-	Ordinals []uint32 // one a row of Batch
-	Rows     []uint32 // the rows to keep, ascending; nil keeps all
+	cached atomic.Int64
+	ranges []*Range
+	groups []*group
+
+	columns      [fixedCount]lazy[encoding.Column]
+	uuidsOK      []atomic.Uint32
+	persons      lazy[Runs]
+	masks        lazy[[]uint32]
+	bitmap       lazy[roaring.Bitmap]
+	ids          lazy[vec.Vector]
+	sessions     lazy[vec.Vector]
+	created      lazy[[]int64]
+	sessionViews [viewCount]lazy[view]
+	// firsts of secIDFirst, secSessionFirst and secCreatedFirst.
+	idFirst, sessionFirst, createdFirst lazy[[]uint32]
 }
 
-// Options says what a segment is built for.
-type Options struct {
-	Image bool // in memory only: nothing is compressed or indexed that is quicker computed
+// Open opens a segment file. It reads the footer; the rest is read when asked for.
+func Open(fs vfs.FS, name string) (*Reader, error) {
+	f, err := fs.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("segment %s: %w", name, err)
+	}
+	data, err := f.Map()
+	if err == nil {
+		var r *Reader
+		if r, err = open(data, name); err == nil {
+			r.file = f
+			return r, nil
+		}
+	}
+	f.Close() // nothing was written
+	var known *CorruptError
+	if errors.As(err, &known) {
+		return nil, err
+	}
+	return nil, fmt.Errorf("segment %s: %w", name, err)
 }
 
-// Build makes a segment of the rows that lie in the days from firstDay on.
-func Build(in []Input, firstDay int32, days int, opt Options) ([]byte, error) { return nil, errTODO }
+// OpenBytes opens a segment in memory. The image must not be written to again.
+func OpenBytes(image []byte) (*Reader, error) { return open(image, "") }
 
-// Merge makes one segment of several.
-func Merge(in []*Reader, root func(uint32) uint32, firstDay int32, days int) ([]byte, error) {
-	return nil, errTODO
+func open(data []byte, name string) (*Reader, error) {
+	dir, err := readDirectory(data)
+	if err != nil {
+		var known *CorruptError
+		if errors.As(err, &known) {
+			known.File = name
+			return nil, known
+		}
+		return nil, &CorruptError{File: name, Section: "file", Err: err}
+	}
+	r := &Reader{name: name, data: data, dir: dir}
+	r.uuidsOK = make([]atomic.Uint32, (dir.rows/encoding.BlockRows+32)/32)
+	r.groups = make([]*group, len(dir.groups))
+	for i := range dir.groups {
+		r.groups[i] = newGroup(r, i)
+	}
+	r.ranges = make([]*Range, len(dir.ranges))
+	spaces := make([]Range, len(dir.ranges))
+	filled := make([]int, len(dir.groups))
+	row := 0
+	for i := range dir.ranges {
+		e := &dir.ranges[i]
+		spaces[i] = Range{Event: e.name, Lo: row, Hi: row + e.rows, r: r, entry: e, group: r.groups[e.group], at: filled[e.group]}
+		r.ranges[i] = &spaces[i]
+		row += e.rows
+		filled[e.group] += e.rows
+	}
+	return r, nil
 }
 
-// Reader is an open segment.
-type Reader struct{}
+// Rows is how many events the segment holds.
+func (r *Reader) Rows() int { return r.dir.rows }
 
-// OpenBytes opens a segment in memory.
-func OpenBytes(image []byte) (*Reader, error) { return nil, errTODO }
+// FirstDay is the first day that the segment may hold, in days since 1970 UTC.
+func (r *Reader) FirstDay() int32 { return r.dir.firstDay }
 
-func (r *Reader) Rows() int                                   { return 0 }
-func (r *Reader) FirstDay() int32                             { return 0 }
-func (r *Reader) Days() int                                   { return 0 }
-func (r *Reader) MinTime() int64                              { return 0 }
-func (r *Reader) MaxTime() int64                              { return 0 }
-func (r *Reader) Size() int64                                 { return 0 }
-func (r *Reader) CachedBytes() int64                          { return 0 }
-func (r *Reader) Close() error                                { return nil }
-func (r *Reader) Verify() error                               { return errTODO }
-func (r *Reader) Ranges() []*Range                            { return nil }
-func (r *Reader) Range(event string) *Range                   { return nil }
-func (r *Reader) Persons() (*Runs, error)                     { return nil, errTODO }
-func (r *Reader) PersonBitmap() (*roaring.Bitmap, error)      { return nil, errTODO }
-func (r *Reader) AllDayMasks() ([]uint32, error)              { return nil, errTODO }
-func (r *Reader) TimeCodes(dst []uint32, lo, hi int) error    { return errTODO }
-func (r *Reader) Times(dst []int64, lo, hi int) error         { return errTODO }
-func (r *Reader) UUIDs(dst []vec.UUIDValue, lo, hi int) error { return errTODO }
-func (r *Reader) Ordinals(dst []uint32, lo, hi int) error     { return errTODO }
-func (r *Reader) DistinctIDs(lo, hi int) (*vec.Vector, error) { return nil, errTODO }
-func (r *Reader) CreatedAt(dst []int64, lo, hi int) error     { return errTODO }
+// Days is how many days it may hold.
+func (r *Reader) Days() int { return r.dir.days }
 
-// Runs is persons in ascending order and where the rows of each begin.
-type Runs struct {
-	Ordinals []uint32
-	Starts   []uint32 // absolute segment rows, one more than there are ordinals; nil for Persons()
+// MinTime is the time of the earliest event, in µs since 1970 UTC; 0 without rows.
+func (r *Reader) MinTime() int64 { return r.dir.minTime }
+
+// MaxTime is the time of the latest event, in µs since 1970 UTC; 0 without rows.
+func (r *Reader) MaxTime() int64 { return r.dir.maxTime }
+
+// Size is the bytes of the file or image.
+func (r *Reader) Size() int64 { return int64(len(r.data)) }
+
+// CachedBytes is about how much memory decoded parts take.
+func (r *Reader) CachedBytes() int64 { return r.cached.Load() }
+
+// Close lets go of the file. No other call may run or follow.
+func (r *Reader) Close() error {
+	if r.file == nil {
+		return nil
+	}
+	return r.file.Close()
 }
 
-// Range is the rows of one event name, [Lo, Hi).
-type Range struct {
-	Event  string
-	Lo, Hi int
+// Ranges are the rows of each event name, ascending by the bytes of the name.
+func (r *Reader) Ranges() []*Range { return r.ranges }
+
+// Range is the rows of an event name, or nil.
+func (r *Reader) Range(event string) *Range {
+	i, found := slices.BinarySearchFunc(r.ranges, event, func(g *Range, name string) int {
+		return compareStrings(g.Event, name)
+	})
+	if !found {
+		return nil
+	}
+	return r.ranges[i]
 }
 
-func (g *Range) Runs() (*Runs, error)                       { return nil, errTODO }
-func (g *Range) DayMasks() ([]uint32, error)                { return nil, errTODO }
-func (g *Range) DayBitmap(day int) (*roaring.Bitmap, error) { return nil, errTODO }
-func (g *Range) Keys() []string                             { return nil }
-func (g *Range) Property(key string, as vec.Type, lo, hi int) (*vec.Vector, error) {
-	return nil, errTODO
-}
-func (g *Range) Properties(lo, hi int) (*vec.Vector, error) { return nil, errTODO }
-
-// Dump prints what is in a segment.
-func Dump(w io.Writer, r *Reader) error { return errTODO }
-
-// CorruptError is returned when bytes of a segment are not what was written.
-type CorruptError struct {
-	File    string
-	Section string
-	Offset  int64
-	Want    uint32
-	Got     uint32
+func compareStrings(a, b string) int {
+	if a < b {
+		return -1
+	}
+	if a > b {
+		return 1
+	}
+	return 0
 }
 
-func (e *CorruptError) Error() string { return "corrupt" }
+func (r *Reader) bytes(s section) []byte { return r.data[s.off : s.off+s.size : s.off+s.size] }
+
+// openColumn opens a column section.
+func (r *Reader) openColumn(name string, s section, count int) (*encoding.Column, error) {
+	c, err := encoding.OpenColumn(r.bytes(s), count)
+	if err != nil {
+		return nil, r.corrupt(name, s, err)
+	}
+	return c, nil
+}
+
+// fixedCounts is how many values a fixed section holds.
+func (r *Reader) fixedCount(sec int) int {
+	d := r.dir
+	switch sec {
+	case secPersons, secMasks, secIDFirst, secSessionFirst:
+		return d.persons
+	case secCreatedFirst:
+		return d.days * quartersOfDay
+	case secCreated:
+		return d.created
+	case secIDs:
+		return d.ids
+	case secSessions, secSessionOrdinal, secSessionStart, secSessionEnd, secSessionCount:
+		return d.sessions
+	}
+	return d.rows
+}
+
+func (r *Reader) fixed(sec int) (*encoding.Column, error) {
+	return r.columns[sec].get(func() (*encoding.Column, error) {
+		return r.openColumn(fixedNames[sec], r.dir.fixed[sec], r.fixedCount(sec))
+	})
+}
+
+// read fills dst with a fixed column's values from position lo on.
+func (r *Reader) read(sec int, dst []uint32, lo int) error {
+	c, err := r.fixed(sec)
+	if err != nil {
+		return err
+	}
+	if err := c.Read(dst, lo); err != nil {
+		return r.corrupt(fixedNames[sec], r.dir.fixed[sec], err)
+	}
+	return nil
+}
+
+// whole reads and keeps all of a column section.
+func (r *Reader) whole(name string, s section, count int) (*[]uint32, error) {
+	c, err := r.openColumn(name, s, count)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]uint32, count)
+	if err := c.Read(out, 0); err != nil {
+		return nil, r.corrupt(name, s, err)
+	}
+	r.cached.Add(4 * int64(count))
+	return &out, nil
+}
+
+// bad is a section whose contents contradict the rest of the file.
+func (r *Reader) bad(name string, s section, format string, args ...any) error {
+	return r.corrupt(name, s, fmt.Errorf(format, args...))
+}
+
+func (r *Reader) rows(lo, hi, room int) error {
+	if lo < 0 || hi < lo || hi > r.dir.rows || room < hi-lo {
+		return fmt.Errorf("rows %d to %d into %d places of a segment of %d rows", lo, hi, room, r.dir.rows)
+	}
+	return nil
+}
+
+// TimeCodes fills dst with the quarter-hours since FirstDay, 00:00 UTC, of rows [lo, hi).
+func (r *Reader) TimeCodes(dst []uint32, lo, hi int) error {
+	if err := r.rows(lo, hi, len(dst)); err != nil {
+		return err
+	}
+	return r.read(secQuarter, dst[:hi-lo], lo)
+}
+
+// Times fills dst with the times of rows [lo, hi), in µs since 1970 UTC.
+func (r *Reader) Times(dst []int64, lo, hi int) error {
+	if err := r.rows(lo, hi, len(dst)); err != nil {
+		return err
+	}
+	var quarter, offset [encoding.GroupRows]uint32
+	start, unit := int64(r.dir.firstDay)*dayMicros, r.dir.unit
+	for ; lo < hi; lo += len(quarter) {
+		n := min(len(quarter), hi-lo)
+		if err := r.read(secQuarter, quarter[:n], lo); err != nil {
+			return err
+		}
+		if err := r.read(secOffset, offset[:n], lo); err != nil {
+			return err
+		}
+		for i, q := range quarter[:n] {
+			dst[i] = start + int64(q)*quarterMicros + int64(offset[i])*unit
+		}
+		dst = dst[n:]
+	}
+	return nil
+}
+
+// UUIDs fills dst with the uuids of rows [lo, hi).
+func (r *Reader) UUIDs(dst []vec.UUIDValue, lo, hi int) error {
+	if err := r.rows(lo, hi, len(dst)); err != nil {
+		return err
+	}
+	s := r.dir.uuids
+	all := r.bytes(s)
+	head := all[:len(all)-16*r.dir.rows]
+	data := all[len(head):]
+	for lo < hi {
+		b := lo / encoding.BlockRows
+		end := min((b+1)*encoding.BlockRows, r.dir.rows)
+		if word, bit := &r.uuidsOK[b/32], uint32(1)<<(b%32); word.Load()&bit == 0 {
+			start := b * encoding.BlockRows
+			want, got := binary.LittleEndian.Uint32(head[4*b:]), crc32.Checksum(data[16*start:16*end], encoding.Table)
+			if want != got {
+				return r.corrupt("uuids", s, &encoding.DamageError{Block: b, Offset: len(head) + 16*start, Want: want, Got: got})
+			}
+			word.Or(bit)
+		}
+		for end = min(end, hi); lo < end; lo++ {
+			copy(dst[0][:], data[16*lo:16*lo+16])
+			dst = dst[1:]
+		}
+	}
+	return nil
+}
+
+// Ordinals fills dst with the person ordinals of rows [lo, hi).
+func (r *Reader) Ordinals(dst []uint32, lo, hi int) error {
+	if err := r.rows(lo, hi, len(dst)); err != nil {
+		return err
+	}
+	return r.eachRange(lo, hi, func(g *Range, lo, hi, at int) error {
+		runs, err := g.Runs()
+		if err != nil {
+			return err
+		}
+		spread(dst[at:at+hi-lo], runs.Starts, runs.Ordinals, lo)
+		return nil
+	})
+}
+
+// eachRange calls visit for the part of each range that lies in rows [lo, hi); at is how
+// many rows were before it.
+func (r *Reader) eachRange(lo, hi int, visit func(g *Range, lo, hi, at int) error) error {
+	i, _ := slices.BinarySearchFunc(r.ranges, lo, func(g *Range, row int) int { return g.Hi - 1 - row })
+	for at := 0; lo < hi; i++ {
+		g := r.ranges[i]
+		end := min(hi, g.Hi)
+		if err := visit(g, lo, end, at); err != nil {
+			return err
+		}
+		at += end - lo
+		lo = end
+	}
+	return nil
+}
+
+// spread gives each row from lo on the value of its run.
+func spread(dst, starts, values []uint32, lo int) {
+	i, found := slices.BinarySearch(starts, uint32(lo))
+	if !found {
+		i--
+	}
+	for len(dst) > 0 {
+		n := min(int(starts[i+1])-lo, len(dst))
+		v := values[i]
+		for j := range dst[:n] {
+			dst[j] = v
+		}
+		dst = dst[n:]
+		lo += n
+		i++
+	}
+}
+
+// DistinctIDs are the distinct ids of rows [lo, hi), as codes into a dictionary that all
+// calls share. It is ordered by the least ordinal of an id, not by text.
+func (r *Reader) DistinctIDs(lo, hi int) (*vec.Vector, error) {
+	if err := r.rows(lo, hi, hi-lo); err != nil {
+		return nil, err
+	}
+	dict, err := r.idDict()
+	if err != nil {
+		return nil, err
+	}
+	codes := make([]uint32, hi-lo)
+	if err := r.idCodes(codes, lo); err != nil {
+		return nil, err
+	}
+	return &vec.Vector{Type: vec.T(vec.Text), Form: vec.Dict, Codes: codes, Dict: dict}, nil
+}
+
+func (r *Reader) idDict() (*vec.Vector, error) {
+	return r.ids.get(func() (*vec.Vector, error) { return r.texts(secIDs) })
+}
+
+// texts reads and keeps a fixed section of text.
+func (r *Reader) texts(sec int) (*vec.Vector, error) {
+	s := r.dir.fixed[sec]
+	values, err := openStrings(r.bytes(s), r.fixedCount(sec))
+	if err != nil {
+		return nil, r.corrupt(fixedNames[sec], s, err)
+	}
+	r.cached.Add(int64(len(values.Bytes) + 4*len(values.Offs)))
+	return &vec.Vector{Type: vec.T(vec.Text), Str: values}, nil
+}
+
+func (r *Reader) idCodes(dst []uint32, lo int) error {
+	if err := r.read(secIDRow, dst, lo); err != nil {
+		return err
+	}
+	hi := lo + len(dst)
+	return r.eachRange(lo, hi, func(g *Range, lo, hi, at int) error {
+		firsts, err := g.idFirsts()
+		if err != nil {
+			return err
+		}
+		runs, err := g.Runs()
+		if err != nil {
+			return err
+		}
+		part := dst[at : at+hi-lo]
+		var most uint32
+		addFirsts(part, runs.Starts, *firsts, lo, func(codes []uint32, first uint32) {
+			first -= relative
+			for i := range codes {
+				codes[i] += first
+				most = max(most, codes[i])
+			}
+		})
+		if int(most) >= r.dir.ids {
+			return r.bad(fixedNames[secIDRow], r.dir.fixed[secIDRow], "code %d of %d distinct ids", most, r.dir.ids)
+		}
+		return nil
+	})
+}
+
+// addFirsts calls add for the codes of each run, with the first code of its person.
+func addFirsts(codes, starts, firsts []uint32, lo int, add func(codes []uint32, first uint32)) {
+	i, found := slices.BinarySearch(starts, uint32(lo))
+	if !found {
+		i--
+	}
+	for len(codes) > 0 {
+		n := min(int(starts[i+1])-lo, len(codes))
+		add(codes[:n], firsts[i])
+		codes = codes[n:]
+		lo += n
+		i++
+	}
+}
+
+// HasSessions says whether session ids are kept as a table of the segment.
+func (r *Reader) HasSessions() bool { return r.dir.sessions > 0 }
+
+// sessionCodes fills dst with the sessions of rows from lo on: 0 for none, otherwise one
+// more than the position in the sessions table.
+func (r *Reader) sessionCodes(dst []uint32, lo int) error {
+	if err := r.read(secSessionRow, dst, lo); err != nil {
+		return err
+	}
+	return r.eachRange(lo, lo+len(dst), func(g *Range, lo, hi, at int) error {
+		firsts, err := g.sessionFirsts()
+		if err != nil {
+			return err
+		}
+		runs, err := g.Runs()
+		if err != nil {
+			return err
+		}
+		part := dst[at : at+hi-lo]
+		var most uint32
+		addFirsts(part, runs.Starts, *firsts, lo, func(codes []uint32, first uint32) {
+			first -= relative
+			for i, c := range codes {
+				if c != 0 {
+					codes[i] = c + first
+					most = max(most, codes[i])
+				}
+			}
+		})
+		if int(most) > r.dir.sessions {
+			return r.bad(fixedNames[secSessionRow], r.dir.fixed[secSessionRow], "code %d of %d sessions", most, r.dir.sessions)
+		}
+		return nil
+	})
+}
+
+func (r *Reader) sessionDict() (*vec.Vector, error) {
+	return r.sessions.get(func() (*vec.Vector, error) { return r.texts(secSessions) })
+}
+
+// Sessions is the sessions of the segment, by least ordinal and start. A session that
+// goes on in another segment is in both.
+type Sessions struct {
+	IDs        *vec.Vector // text; shared
+	Ordinals   []uint32
+	Start, End []int64 // µs since 1970 UTC, of the first and the last event
+	Count      []uint32
+}
+
+// Sessions reads the sessions table. It is not kept.
+func (r *Reader) Sessions() (*Sessions, error) {
+	n := r.dir.sessions
+	out := &Sessions{IDs: &vec.Vector{Type: vec.T(vec.Text)}}
+	if n == 0 {
+		return out, nil
+	}
+	var err error
+	if out.IDs, err = r.sessionDict(); err != nil {
+		return nil, err
+	}
+	out.Ordinals, out.Count = make([]uint32, n), make([]uint32, n)
+	if err := r.read(secSessionOrdinal, out.Ordinals, 0); err != nil {
+		return nil, err
+	}
+	if err := r.read(secSessionCount, out.Count, 0); err != nil {
+		return nil, err
+	}
+	if out.Start, err = r.wide(secSessionStart); err != nil {
+		return nil, err
+	}
+	if out.End, err = r.wide(secSessionEnd); err != nil {
+		return nil, err
+	}
+	for i := range n {
+		out.Start[i] = int64(r.dir.firstDay)*dayMicros + out.Start[i]*r.dir.unit
+		out.End[i] = out.Start[i] + out.End[i]*r.dir.unit
+	}
+	return out, nil
+}
+
+// wide reads a fixed section of 64-bit numbers.
+func (r *Reader) wide(sec int) ([]int64, error) {
+	s := r.dir.fixed[sec]
+	w, err := encoding.OpenWide(r.bytes(s), r.fixedCount(sec))
+	if err != nil {
+		return nil, r.corrupt(fixedNames[sec], s, err)
+	}
+	out := make([]int64, r.fixedCount(sec))
+	if err := w.Read(out, 0); err != nil {
+		return nil, r.corrupt(fixedNames[sec], s, err)
+	}
+	return out, nil
+}
+
+// CreatedAt fills dst with when the server received rows [lo, hi), in µs since 1970 UTC.
+func (r *Reader) CreatedAt(dst []int64, lo, hi int) error {
+	if err := r.rows(lo, hi, len(dst)); err != nil {
+		return err
+	}
+	values, err := r.createdValues()
+	if err != nil {
+		return err
+	}
+	codes := make([]uint32, hi-lo)
+	if err := r.createdCodes(codes, lo); err != nil {
+		return err
+	}
+	for i, c := range codes {
+		dst[i] = values[c]
+	}
+	return nil
+}
+
+func (r *Reader) createdValues() ([]int64, error) {
+	v, err := r.created.get(func() (*[]int64, error) {
+		v, err := r.wide(secCreated)
+		r.cached.Add(8 * int64(len(v)))
+		return &v, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return *v, nil
+}
+
+func (r *Reader) createdCodes(dst []uint32, lo int) error {
+	first, err := r.createdFirst.get(func() (*[]uint32, error) {
+		return r.whole(fixedNames[secCreatedFirst], r.dir.fixed[secCreatedFirst], r.fixedCount(secCreatedFirst))
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.read(secCreatedRow, dst, lo); err != nil {
+		return err
+	}
+	var quarter [encoding.GroupRows]uint32
+	for at := 0; at < len(dst); at += len(quarter) {
+		part := dst[at:min(at+len(quarter), len(dst))]
+		if err := r.read(secQuarter, quarter[:len(part)], lo+at); err != nil {
+			return err
+		}
+		for i, q := range quarter[:len(part)] {
+			if int(q) >= len(*first) {
+				return r.bad(fixedNames[secQuarter], r.dir.fixed[secQuarter], "quarter-hour %d of %d days", q, r.dir.days)
+			}
+			part[i] += (*first)[q]
+			if int(part[i]) >= r.dir.created {
+				return r.bad(fixedNames[secCreatedRow], r.dir.fixed[secCreatedRow], "code %d of %d times", part[i], r.dir.created)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,367 @@
+package segment
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+
+	"github.com/prickledb/prickle/storage/encoding"
+	"github.com/prickledb/prickle/storage/event"
+)
+
+// A footer ends every segment, so a reader finds everything from the last 16 bytes:
+//
+//	+----------+-------+-----+---------+-------+-----------+---------------+-----------+----------+
+//	| magic(8) | fixed | ... | columns | uuids | directory | dir offset(8) | crc32c(4) | magic(4) |
+//	+----------+-------+-----+---------+-------+-----------+---------------+-----------+----------+
+//	                                           |<--------------------- footer -------------------->|
+//
+// The checksum covers the directory and its offset. Each section has its own.
+const (
+	headMagic  = "prickseg"
+	footMagic  = "pseg"
+	version    = 1
+	footerTail = 16
+	// MaxDays is how many days a segment may span: a month, so that a day mask fits 32 bits.
+	MaxDays = 31
+	// maxKey bounds an event name or a property key. What arrives is far shorter.
+	maxKey = 1 << 20
+)
+
+// The sections that every segment has, in file order. An empty one takes no bytes.
+const (
+	secPersons      = iota // ordinals, ascending
+	secMasks               // a day mask a person
+	secPersonBitmap        // the same persons, roaring
+	secQuarter             // time code a row
+	secOffset              // time within the quarter-hour a row, in time units
+	secIDs                 // distinct ids by (least ordinal, text)
+	secIDFirst             // first distinct id of each person
+	secIDRow               // distinct id a row, from the first of its person
+	secCreated             // distinct creation times, ascending
+	secCreatedFirst        // least creation time of each quarter-hour
+	secCreatedRow          // creation time a row, from the least of its quarter-hour
+	secSessions            // session ids by (least ordinal, start, text)
+	secSessionFirst        // first session of each person
+	secSessionRow          // session a row: 0 for none, or as distinct ids, shifted by one
+	secSessionOrdinal
+	secSessionStart // time units since the first day
+	secSessionEnd   // time units since the start
+	secSessionCount // events
+	secProjection   // reserved: rows in order of (person, time)
+	fixedCount
+)
+
+var fixedNames = [fixedCount]string{
+	"persons", "day masks", "person bitmap", "time codes", "time offsets", "distinct ids",
+	"first distinct ids", "distinct id rows", "creation times", "first creation times",
+	"creation time rows", "sessions", "first sessions", "session rows", "session ordinals",
+	"session starts", "session ends", "session counts", "projection",
+}
+
+// section is where bytes lie in the file.
+type section struct{ off, size int }
+
+// directory is what the footer says.
+type directory struct {
+	rows, persons, ids, created, sessions int
+
+	firstDay         int32
+	days             int
+	minTime, maxTime int64
+	unit             int64 // µs of a time unit: a power of ten
+
+	fixed  [fixedCount]section
+	ranges []rangeEntry
+	groups []groupEntry
+	uuids  section
+}
+
+// rangeEntry is one event name.
+type rangeEntry struct {
+	name                             string
+	rows, group, runs                int
+	carried                          []byte // bit i: some row carries column i of the group
+	ordinals, starts, masks, bitmaps section
+}
+
+// groupEntry is the property columns that one or more ranges share. Its rows are those
+// of its ranges, in order.
+type groupEntry struct {
+	rows    int
+	columns []columnEntry
+}
+
+// columnEntry is one property.
+type columnEntry struct {
+	key      string
+	nullable bool // code 0 is a row without the property; others are one more than the value
+	plain    bool // no dictionary: a number a row, of the only kind
+	decimals uint8
+	counts   [kinds]int // values of each kind
+	codes    section
+	values   [kinds]section
+}
+
+const (
+	kinds       = int(event.JSON) + 1
+	rawFloats   = 0xff // decimals: floats are kept as their bits
+	maxDecimals = 4
+)
+
+func appendSize(dst []byte, n int) []byte { return binary.AppendUvarint(dst, uint64(n)) }
+
+func appendText(dst []byte, s string) []byte { return append(appendSize(dst, len(s)), s...) }
+
+// append writes the directory. Sections follow each other without gaps, in the order
+// in which they are named here, so sizes say where they are.
+func (d *directory) append(dst []byte) []byte {
+	dst = append(dst, version)
+	for _, n := range []int{d.rows, d.persons, d.ids, d.created, d.sessions, d.days} {
+		dst = appendSize(dst, n)
+	}
+	for _, n := range []int64{int64(d.firstDay), d.minTime, d.maxTime, d.unit} {
+		dst = binary.AppendVarint(dst, n)
+	}
+	for i := range d.fixed {
+		dst = appendSize(dst, d.fixed[i].size)
+	}
+	dst = appendSize(dst, len(d.groups))
+	dst = appendSize(dst, len(d.ranges))
+	for i := range d.ranges {
+		e := &d.ranges[i]
+		dst = appendText(dst, e.name)
+		for _, n := range []int{e.rows, e.group, e.runs, e.ordinals.size, e.starts.size, e.masks.size, e.bitmaps.size, len(e.carried)} {
+			dst = appendSize(dst, n)
+		}
+		dst = append(dst, e.carried...)
+	}
+	for i := range d.groups {
+		g := &d.groups[i]
+		dst = appendSize(dst, len(g.columns))
+		for j := range g.columns {
+			c := &g.columns[j]
+			dst = appendText(dst, c.key)
+			flags := byte(0)
+			if c.nullable {
+				flags |= 1
+			}
+			if c.plain {
+				flags |= 2
+			}
+			dst = append(dst, flags, c.decimals)
+			dst = appendSize(dst, c.codes.size)
+			for k := range c.counts {
+				dst = appendSize(dst, c.counts[k])
+				dst = appendSize(dst, c.values[k].size)
+			}
+		}
+	}
+	return appendSize(dst, d.uuids.size)
+}
+
+// appendFooter ends a file that starts with dst.
+func (d *directory) appendFooter(dst []byte) []byte {
+	start := len(dst)
+	dst = d.append(dst)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(start))
+	dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], encoding.Table))
+	return append(dst, footMagic...)
+}
+
+// dirReader takes values off src; after the first error all it gives is zero.
+type dirReader struct {
+	src  []byte
+	next int // where the next section starts
+	end  int // where the last one ends
+	err  error
+}
+
+func (r *dirReader) fail(format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf(format, args...)
+	}
+	r.src = nil
+}
+
+func (r *dirReader) take(n int) []byte {
+	if n > len(r.src) {
+		r.fail("directory ends too early")
+		return nil
+	}
+	out := r.src[:n]
+	r.src = r.src[n:]
+	return out
+}
+
+func (r *dirReader) byte() byte {
+	if b := r.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (r *dirReader) varint() int64 {
+	v, n := binary.Varint(r.src)
+	if n <= 0 {
+		r.fail("directory ends too early")
+		return 0
+	}
+	r.src = r.src[n:]
+	return v
+}
+
+// size reads a number that is at most limit.
+func (r *dirReader) size(what string, limit int) int {
+	v, n := binary.Uvarint(r.src)
+	if n <= 0 {
+		r.fail("directory ends too early")
+		return 0
+	}
+	r.src = r.src[n:]
+	if v > uint64(limit) {
+		r.fail("%d %s, at most %d are possible here", v, what, limit)
+		return 0
+	}
+	return int(v)
+}
+
+func (r *dirReader) text(what string) string {
+	return string(r.take(r.size("bytes of "+what, min(maxKey, len(r.src)))))
+}
+
+func (r *dirReader) section(what string) section {
+	s := section{off: r.next, size: r.size("bytes of "+what, r.end-r.next)}
+	r.next += s.size
+	return s
+}
+
+// readDirectory finds the directory of a file and checks that it is of one piece: counts
+// that size memory are bounded by the uuids, of which each row has one.
+func readDirectory(file []byte) (*directory, error) {
+	if len(file) < len(headMagic)+footerTail {
+		return nil, fmt.Errorf("a segment takes more than the %d bytes that there are", len(file))
+	}
+	if string(file[:len(headMagic)]) != headMagic {
+		return nil, fmt.Errorf("starts with %q, want %q: not a segment", file[:len(headMagic)], headMagic)
+	}
+	tail := file[len(file)-footerTail:]
+	if string(tail[12:]) != footMagic {
+		return nil, fmt.Errorf("ends with %q, want %q: not a segment, or cut off", tail[12:], footMagic)
+	}
+	start := binary.LittleEndian.Uint64(tail)
+	if start < uint64(len(headMagic)) || start > uint64(len(file)-footerTail) {
+		return nil, fmt.Errorf("directory at byte %d of %d", start, len(file))
+	}
+	covered := file[start : len(file)-8]
+	if want, got := binary.LittleEndian.Uint32(tail[8:]), crc32.Checksum(covered, encoding.Table); want != got {
+		return nil, &CorruptError{Section: "directory", Offset: int64(start), Want: want, Got: got}
+	}
+	r := &dirReader{src: covered[:len(covered)-8], next: len(headMagic), end: int(start)}
+	d := r.directory()
+	if r.err == nil && len(r.src) > 0 {
+		r.fail("directory of %d bytes too many", len(r.src))
+	}
+	if r.err == nil && r.next != r.end {
+		r.fail("sections end at byte %d, the directory starts at %d", r.next, r.end)
+	}
+	if r.err != nil {
+		return nil, &CorruptError{Section: "directory", Offset: int64(start), Err: r.err}
+	}
+	return d, nil
+}
+
+func (r *dirReader) directory() *directory {
+	if v := r.byte(); r.err == nil && v != version {
+		r.fail("version %d, want %d", v, version)
+	}
+	d := &directory{}
+	d.rows = r.size("rows", r.end/16)
+	for _, n := range []*int{&d.persons, &d.ids, &d.created, &d.sessions} {
+		*n = r.size("values", d.rows)
+	}
+	d.days = r.size("days", MaxDays)
+	d.firstDay = int32(r.varint())
+	d.minTime, d.maxTime, d.unit = r.varint(), r.varint(), r.varint()
+	if r.err == nil && (d.unit < 1 || d.unit > quarterMicros) {
+		r.fail("time unit of %d µs", d.unit)
+	}
+	for i := range d.fixed {
+		d.fixed[i] = r.section(fixedNames[i])
+	}
+	groups := r.size("groups", min(d.rows, len(r.src)))
+	ranges := r.size("events", min(d.rows, len(r.src)))
+	if r.err != nil {
+		return nil
+	}
+	d.groups = make([]groupEntry, groups)
+	d.ranges = make([]rangeEntry, ranges)
+	rows := 0
+	for i := range d.ranges {
+		e := &d.ranges[i]
+		e.name = r.text("event name")
+		e.rows = r.size("rows of an event", d.rows-rows)
+		e.group = r.size("group", groups-1)
+		e.runs = r.size("persons of an event", e.rows)
+		e.ordinals, e.starts = r.section("run ordinals"), r.section("run starts")
+		e.masks, e.bitmaps = r.section("day masks"), r.section("day bitmaps")
+		e.carried = r.take(r.size("bytes of column marks", len(r.src)))
+		if r.err != nil {
+			return nil
+		}
+		if e.rows == 0 || e.runs == 0 || i > 0 && e.name <= d.ranges[i-1].name {
+			r.fail("event %q is empty or out of order", e.name)
+			return nil
+		}
+		rows += e.rows
+		d.groups[e.group].rows += e.rows
+	}
+	if rows != d.rows {
+		r.fail("%d rows in events, want %d", rows, d.rows)
+	}
+	for i := range d.groups {
+		r.columns(&d.groups[i])
+	}
+	if d.uuids = r.section("uuids"); r.err == nil && d.uuids.size != uuidsSize(d.rows) {
+		r.fail("uuids of %d bytes for %d rows", d.uuids.size, d.rows)
+	}
+	return d
+}
+
+func (r *dirReader) columns(g *groupEntry) {
+	// A column takes more than this many bytes of directory.
+	g.columns = make([]columnEntry, r.size("columns", len(r.src)/(3+2*kinds)))
+	for j := range g.columns {
+		c := &g.columns[j]
+		c.key = r.text("property key")
+		flags := r.byte()
+		c.nullable, c.plain = flags&1 != 0, flags&2 != 0
+		c.decimals = r.byte()
+		c.codes = r.section("codes")
+		total, used := 0, 0
+		for k := range c.counts {
+			c.counts[k] = r.size("values", g.rows)
+			c.values[k] = r.section("values")
+			total += c.counts[k]
+			if c.counts[k] > 0 {
+				used++
+			}
+		}
+		if r.err != nil {
+			return
+		}
+		switch {
+		case j > 0 && c.key <= g.columns[j-1].key:
+			r.fail("column %q is out of order", c.key)
+		case total == 0 || total > g.rows:
+			r.fail("column %q: %d values in %d rows", c.key, total, g.rows)
+		case flags > 3 || c.decimals > maxDecimals && c.decimals != rawFloats:
+			r.fail("column %q: unknown form", c.key)
+		case c.plain && (used != 1 || c.counts[event.Int]+c.counts[event.Float] == 0):
+			r.fail("column %q: plain, but not of one kind of number", c.key)
+		}
+		if r.err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,246 @@
+package segment
+
+import (
+	"fmt"
+
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Merge makes one segment of the rows of several that lie in the given days, with each
+// person's ordinal replaced by what root says. The bytes are those that Build would make
+// of the same rows. A nil root keeps ordinals.
+func Merge(in []*Reader, root func(uint32) uint32, firstDay int32, days int) ([]byte, error) {
+	sources := make([]source, len(in))
+	err := parallel(len(in), func(i int) error {
+		var err error
+		sources[i], err = in[i].source(root)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return build(sources, firstDay, days, Options{})
+}
+
+// source is the rows of the segment as something to build from.
+func (r *Reader) source(root func(uint32) uint32) (source, error) {
+	n := r.dir.rows
+	s := source{
+		rows:     n,
+		time:     make([]int64, n),
+		ordinals: make([]uint32, n),
+		uuids:    make([]vec.UUIDValue, n),
+	}
+	if err := r.Times(s.time, 0, n); err != nil {
+		return s, err
+	}
+	if err := r.UUIDs(s.uuids, 0, n); err != nil {
+		return s, err
+	}
+	for _, g := range r.ranges {
+		runs, err := g.Runs()
+		if err != nil {
+			return s, err
+		}
+		for i, ordinal := range runs.Ordinals {
+			if root != nil {
+				ordinal = root(ordinal)
+			}
+			for row := runs.Starts[i]; row < runs.Starts[i+1]; row++ {
+				s.ordinals[row] = ordinal
+			}
+		}
+	}
+	s.names = piece{
+		add: func(u *unifier) ([]uint32, error) {
+			ids := make([]uint32, len(r.ranges))
+			for i, g := range r.ranges {
+				id, err := u.addText(event.Text, []byte(g.Event))
+				if err != nil {
+					return nil, err
+				}
+				ids[i] = id
+			}
+			return ids, nil
+		},
+		codes: func(buf []uint32) ([]uint32, error) {
+			buf = resize(buf, n)
+			for i, g := range r.ranges {
+				for row := g.Lo; row < g.Hi; row++ {
+					buf[row] = uint32(i)
+				}
+			}
+			return buf, nil
+		},
+	}
+	texts := func(dict func() (*vec.Vector, error)) func(u *unifier) ([]uint32, error) {
+		return func(u *unifier) ([]uint32, error) {
+			v, err := dict()
+			if err != nil {
+				return nil, err
+			}
+			return u.addBatch(nil, &v.Str)
+		}
+	}
+	s.ids = piece{
+		add: texts(r.idDict),
+		codes: func(buf []uint32) ([]uint32, error) {
+			buf = resize(buf, n)
+			return buf, r.idCodes(buf, 0)
+		},
+	}
+	s.created = piece{
+		add: func(u *unifier) ([]uint32, error) {
+			values, err := r.createdValues()
+			if err != nil {
+				return nil, err
+			}
+			ids := make([]uint32, len(values))
+			for i, v := range values {
+				ids[i] = u.addNum(event.Int, v)
+			}
+			return ids, nil
+		},
+		codes: func(buf []uint32) ([]uint32, error) {
+			buf = resize(buf, n)
+			return buf, r.createdCodes(buf, 0)
+		},
+	}
+	at := map[string]int{}
+	add := func(key string, p piece) {
+		i, found := at[key]
+		if !found {
+			i = len(s.props)
+			at[key] = i
+			s.props = append(s.props, prop{key: key})
+		}
+		s.props[i].pieces = append(s.props[i].pieces, p)
+	}
+	for _, g := range r.groups {
+		for _, c := range g.columns {
+			for _, p := range c.pieces(g) {
+				add(c.entry.key, p)
+			}
+		}
+	}
+	if r.HasSessions() {
+		add(sessionKey, piece{
+			add: texts(r.sessionDict),
+			codes: func(buf []uint32) ([]uint32, error) {
+				buf = resize(buf, n)
+				return buf, r.sessionCodes(buf, 0)
+			},
+			nullable: true,
+		})
+	}
+	return s, nil
+}
+
+// pieces is the column's rows, a piece for each range of the group. All but the first
+// take their ids from the first.
+func (c *column) pieces(g *group) []piece {
+	var ids []uint32
+	var plain []uint32 // codes of all rows of a column without a dictionary
+	var out []piece
+	for _, rg := range c.r.ranges {
+		if rg.group != g {
+			continue
+		}
+		first := len(out) == 0
+		out = append(out, piece{
+			lo: rg.Lo,
+			add: func(u *unifier) (_ []uint32, err error) {
+				if first {
+					if c.entry.plain {
+						ids, plain, err = c.unifyPlain(u)
+					} else {
+						ids, err = c.unify(u)
+					}
+				}
+				return ids, err
+			},
+			codes: func(buf []uint32) ([]uint32, error) {
+				if c.entry.plain {
+					return plain[rg.at : rg.at+rg.Hi-rg.Lo], nil
+				}
+				buf = resize(buf, rg.Hi-rg.Lo)
+				return buf, c.readCodes(buf, rg.at)
+			},
+			nullable: c.entry.nullable,
+		})
+	}
+	return out
+}
+
+// unify brings the dictionary into u and returns ids by position in it.
+func (c *column) unify(u *unifier) ([]uint32, error) {
+	vals, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]uint32, 0, c.total())
+	for k := range event.JSON + 1 {
+		switch {
+		case k == event.Null:
+			for range c.entry.counts[k] {
+				ids = append(ids, u.addNum(k, 0))
+			}
+		case k < event.Number:
+			for _, v := range vals.nums[k] {
+				if k == event.Float {
+					v = floatBits(v, c.entry.decimals)
+				}
+				ids = append(ids, u.addNum(k, v))
+			}
+		default:
+			texts := &vals.texts[k]
+			for i := range texts.Len() {
+				id, err := u.addText(k, texts.At(i))
+				if err != nil {
+					return nil, err
+				}
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids, nil
+}
+
+// unifyPlain makes codes of the numbers of a column that has none.
+func (c *column) unifyPlain(u *unifier) (ids, codes []uint32, err error) {
+	codes = make([]uint32, c.rows)
+	if err := c.readCodes(codes, 0); err != nil {
+		return nil, nil, err
+	}
+	nums := make([]int64, c.rows)
+	if err := c.numbers(nums, 0); err != nil {
+		return nil, nil, err
+	}
+	kind := c.plainKind()
+	least, plus := uint32(0), uint32(0)
+	if c.entry.nullable {
+		least, plus = 1, 1
+	}
+	at := map[uint32]uint32{} // position in ids by id
+	for i, v := range nums {
+		if codes[i] < least {
+			continue
+		}
+		if kind == event.Float {
+			v = floatBits(v, c.entry.decimals)
+		}
+		id := u.addNum(kind, v)
+		pos, found := at[id]
+		if !found {
+			pos = uint32(len(ids))
+			at[id] = pos
+			ids = append(ids, id)
+		}
+		codes[i] = pos + plus
+	}
+	if len(ids) == 0 {
+		return nil, nil, fmt.Errorf("property %q: no row has a number", c.entry.key)
+	}
+	return ids, codes, nil
+}

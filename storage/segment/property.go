@@ -1,0 +1,644 @@
+package segment
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/prickledb/prickle/storage/encoding"
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// group is the property columns that one or more ranges share.
+type group struct {
+	r       *Reader
+	entry   *groupEntry
+	columns []*column // ascending by key
+
+	mu     sync.Mutex
+	byJSON []int // columns in the order of jsonb keys; under mu
+}
+
+// column is one property of a group.
+type column struct {
+	r     *Reader
+	rows  int // of the group
+	entry *columnEntry
+
+	codes  lazy[encoding.Column]
+	number lazy[encoding.Wide] // plain
+	values lazy[values]
+	views  [viewCount]lazy[view]
+}
+
+// values is a column's dictionary as it is kept, by kind.
+type values struct {
+	nums  [kinds][]int64 // Bool, Int, Float
+	texts [kinds]vec.Strings
+}
+
+// view is a column's dictionary as values of an SQL type.
+type view struct {
+	dict  *vec.Vector
+	remap []uint32 // position in dict by code; nil if it is the code
+}
+
+// The types that a property may be asked for as.
+const (
+	viewText = iota
+	viewFloat
+	viewBool
+	viewTime
+	viewJSON
+	viewCount
+)
+
+func viewOf(t vec.Type) (int, bool) {
+	if !t.Array {
+		switch t.Kind {
+		case vec.Text:
+			return viewText, true
+		case vec.Float8:
+			return viewFloat, true
+		case vec.Bool:
+			return viewBool, true
+		case vec.TimestampTZ:
+			return viewTime, true
+		case vec.JSONB:
+			return viewJSON, true
+		}
+	}
+	return 0, false
+}
+
+func newGroup(r *Reader, i int) *group {
+	g := &group{r: r, entry: &r.dir.groups[i]}
+	g.columns = make([]*column, len(g.entry.columns))
+	spaces := make([]column, len(g.columns))
+	for j := range g.columns {
+		spaces[j].r, spaces[j].rows, spaces[j].entry = r, g.entry.rows, &g.entry.columns[j]
+		g.columns[j] = &spaces[j]
+	}
+	return g
+}
+
+func (g *group) find(key string) (int, bool) {
+	return slices.BinarySearchFunc(g.columns, key, func(c *column, key string) int {
+		return compareStrings(c.entry.key, key)
+	})
+}
+
+// Property is a property of rows [lo, hi) of the segment, all of which must be in the
+// range, as Text (what ->> gives), Float8 (numbers and numeric strings), Bool, TimestampTZ
+// (strings that are an instant) or JSONB (what -> gives). What does not convert is null.
+//
+// The vector has a dictionary, which all calls for the property and type share, unless
+// the property is a number that is hardly ever the same twice: then it is flat. A
+// property that no row carries is a constant null. The dictionary of Text has no value
+// twice, and is sorted except for $session_id; a null in it comes last.
+func (g *Range) Property(key string, as vec.Type, lo, hi int) (*vec.Vector, error) {
+	v, ok := viewOf(as)
+	if !ok {
+		return nil, fmt.Errorf("property %q as %s: only text, double precision, boolean, timestamp with time zone and jsonb are possible", key, as)
+	}
+	if lo < g.Lo || hi > g.Hi || lo > hi {
+		return nil, fmt.Errorf("property %q of rows %d to %d: event %q has rows %d to %d", key, lo, hi, g.Event, g.Lo, g.Hi)
+	}
+	if key == sessionKey && g.r.HasSessions() {
+		return g.session(as, v, lo, hi)
+	}
+	i, found := g.group.find(key)
+	if !found || !g.carries(i) {
+		return vec.NullConst(as), nil
+	}
+	return g.group.columns[i].read(as, v, g.at+lo-g.Lo, hi-lo)
+}
+
+// session is the $session_id of rows, from the sessions table.
+func (g *Range) session(as vec.Type, v int, lo, hi int) (*vec.Vector, error) {
+	r := g.r
+	sv, err := r.sessionViews[v].get(func() (*view, error) {
+		dict, err := r.sessionDict()
+		if err != nil {
+			return nil, err
+		}
+		if v == viewText {
+			return &view{dict: dict}, nil
+		}
+		out := newDict(as, dict.Len())
+		for i := range dict.Len() {
+			out.text(v, event.Text, dict.Str.At(i))
+		}
+		r.cached.Add(out.size())
+		return &view{dict: out.v}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	codes := make([]uint32, hi-lo)
+	if err := r.sessionCodes(codes, lo); err != nil {
+		return nil, err
+	}
+	out := &vec.Vector{Type: as, Form: vec.Dict, Codes: codes, Dict: sv.dict}
+	out.Nulls = dropAbsent(codes)
+	return out, nil
+}
+
+// dropAbsent turns codes where 0 is nothing into positions, and says where nothing is.
+func dropAbsent(codes []uint32) vec.Bitmap {
+	var nulls vec.Bitmap
+	for i, c := range codes {
+		if c != 0 {
+			codes[i] = c - 1
+			continue
+		}
+		if nulls == nil {
+			nulls = vec.NewBitmap(len(codes))
+		}
+		nulls.Set(i)
+	}
+	return nulls
+}
+
+func (c *column) name(what string) string {
+	return fmt.Sprintf("property %q: %s", c.entry.key, what)
+}
+
+func (c *column) readCodes(dst []uint32, lo int) error {
+	col, err := c.codes.get(func() (*encoding.Column, error) {
+		return c.r.openColumn(c.name("codes"), c.entry.codes, c.rows)
+	})
+	if err != nil {
+		return err
+	}
+	if err := col.Read(dst, lo); err != nil {
+		return c.r.corrupt(c.name("codes"), c.entry.codes, err)
+	}
+	// A code beyond the dictionary would be read somewhere else.
+	limit := uint32(c.total())
+	if c.entry.plain {
+		limit = 1
+	}
+	if c.entry.nullable {
+		limit++
+	}
+	most := uint32(0)
+	for _, code := range dst {
+		most = max(most, code)
+	}
+	if most >= limit && len(dst) > 0 {
+		return c.r.bad(c.name("codes"), c.entry.codes, "code %d, at most %d are possible", most, limit-1)
+	}
+	return nil
+}
+
+// total is how many values the dictionary has.
+func (c *column) total() int {
+	n := 0
+	for _, k := range c.entry.counts {
+		n += k
+	}
+	return n
+}
+
+// read is n rows of the group from lo on.
+func (c *column) read(as vec.Type, v int, lo, n int) (*vec.Vector, error) {
+	codes := make([]uint32, n)
+	if err := c.readCodes(codes, lo); err != nil {
+		return nil, err
+	}
+	var nulls vec.Bitmap
+	if c.entry.nullable {
+		nulls = dropAbsent(codes)
+	}
+	if c.entry.plain {
+		return c.readPlain(as, v, lo, n, nulls)
+	}
+	dict, err := c.views[v].get(func() (*view, error) { return c.view(as, v) })
+	if err != nil {
+		return nil, err
+	}
+	if dict.remap != nil {
+		for i, code := range codes {
+			codes[i] = dict.remap[code]
+		}
+		for i, w := range nulls {
+			if w == 0 {
+				continue
+			}
+			for j := 64 * i; j < min(64*i+64, n); j++ {
+				if nulls.Get(j) {
+					codes[j] = 0
+				}
+			}
+		}
+	}
+	return &vec.Vector{Type: as, Form: vec.Dict, Nulls: nulls, Codes: codes, Dict: dict.dict}, nil
+}
+
+// plainKind is the only kind of a column without a dictionary.
+func (c *column) plainKind() event.Kind {
+	if c.entry.counts[event.Int] > 0 {
+		return event.Int
+	}
+	return event.Float
+}
+
+// numbers reads the numbers of a plain column, as they are packed.
+func (c *column) numbers(dst []int64, lo int) error {
+	kind := c.plainKind()
+	s := c.entry.values[kind]
+	w, err := c.number.get(func() (*encoding.Wide, error) { return encoding.OpenWide(c.r.bytes(s), c.rows) })
+	if err == nil {
+		err = w.Read(dst, lo)
+	}
+	if err != nil {
+		return c.r.corrupt(c.name("numbers"), s, err)
+	}
+	return nil
+}
+
+func (c *column) readPlain(as vec.Type, v int, lo, n int, nulls vec.Bitmap) (*vec.Vector, error) {
+	nums := make([]int64, n)
+	if err := c.numbers(nums, lo); err != nil {
+		return nil, err
+	}
+	isFloat := c.plainKind() == event.Float
+	out := &vec.Vector{Type: as, Nulls: nulls}
+	switch v {
+	case viewFloat:
+		out.F64 = make([]float64, n)
+		if !isFloat {
+			for i, x := range nums {
+				out.F64[i] = float64(x)
+			}
+			break
+		}
+		for i, x := range nums {
+			out.F64[i] = unpackFloat(x, c.entry.decimals)
+		}
+	case viewText, viewJSON:
+		out.Str = vec.MakeStrings(n, 8*n)
+		var space [32]byte
+		for i, x := range nums {
+			text := space[:0]
+			switch {
+			case nulls.Get(i):
+			case isFloat:
+				text = appendFloat(text, unpackFloat(x, c.entry.decimals))
+			default:
+				text = strconv.AppendInt(text, x, 10)
+			}
+			out.Str.Append(text)
+		}
+	default:
+		return vec.NullConst(as), nil // no number is a boolean or an instant
+	}
+	return out, nil
+}
+
+// load reads the dictionary.
+func (c *column) load() (*values, error) {
+	return c.values.get(func() (*values, error) {
+		out := &values{}
+		for k := range event.JSON + 1 {
+			n, s := c.entry.counts[k], c.entry.values[k]
+			if n == 0 || k == event.Null {
+				continue
+			}
+			var err error
+			if k >= event.Number {
+				out.texts[k], err = openStrings(c.r.bytes(s), n)
+				c.r.cached.Add(int64(len(out.texts[k].Bytes) + 4*n))
+			} else {
+				out.nums[k] = make([]int64, n)
+				var w *encoding.Wide
+				if w, err = encoding.OpenWide(c.r.bytes(s), n); err == nil {
+					err = w.Read(out.nums[k], 0)
+				}
+				c.r.cached.Add(int64(8 * n))
+			}
+			if err != nil {
+				return nil, c.r.corrupt(c.name("dictionary"), s, err)
+			}
+		}
+		if n := c.entry.counts[event.Null]; n > 1 || c.entry.counts[event.Bool] > 2 {
+			return nil, c.r.bad(c.name("dictionary"), c.entry.codes, "%d nulls and %d booleans", n, c.entry.counts[event.Bool])
+		}
+		return out, nil
+	})
+}
+
+// view converts the dictionary, a value once.
+func (c *column) view(as vec.Type, v int) (*view, error) {
+	vals, err := c.load()
+	if err != nil {
+		return nil, err
+	}
+	text := &vals.texts[event.Text]
+	if v == viewText && c.entry.counts[event.Text] == c.total() {
+		return &view{dict: &vec.Vector{Type: as, Str: *text}}, nil
+	}
+	out := newDict(as, c.total())
+	var space [32]byte
+	for k := range event.JSON + 1 {
+		switch k {
+		case event.Null:
+			for range c.entry.counts[k] {
+				out.text(v, k, nil)
+			}
+		case event.Bool:
+			for _, x := range vals.nums[k] {
+				out.bool(v, x != 0)
+			}
+		case event.Int:
+			for _, x := range vals.nums[k] {
+				out.number(v, float64(x), strconv.AppendInt(space[:0], x, 10))
+			}
+		case event.Float:
+			for _, x := range vals.nums[k] {
+				f := unpackFloat(x, c.entry.decimals)
+				out.number(v, f, appendFloat(space[:0], f))
+			}
+		default:
+			values := &vals.texts[k]
+			for i := range values.Len() {
+				out.text(v, k, values.At(i))
+			}
+		}
+	}
+	res := &view{dict: out.v}
+	if v == viewText {
+		res = sortedView(out.v)
+	}
+	c.r.cached.Add(out.size() + 4*int64(len(res.remap)))
+	return res, nil
+}
+
+// sortedView sorts a dictionary of texts, with what is null last, and makes values
+// that occur twice one: 5 and "5" are the same text.
+func sortedView(v *vec.Vector) *view {
+	n := v.Str.Len()
+	order := make([]uint32, n)
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(a, b uint32) int {
+		if x, y := v.Nulls.Get(int(a)), v.Nulls.Get(int(b)); x != y {
+			if x {
+				return 1
+			}
+			return -1
+		}
+		return bytes.Compare(v.Str.At(int(a)), v.Str.At(int(b)))
+	})
+	out := &vec.Vector{Type: v.Type, Str: vec.MakeStrings(n, len(v.Str.Bytes))}
+	remap := make([]uint32, n)
+	for i, at := range order {
+		null := v.Nulls.Get(int(at))
+		text := v.Str.At(int(at))
+		if last := out.Str.Len() - 1; i == 0 || null || !bytes.Equal(out.Str.At(last), text) {
+			out.Str.Append(text)
+		}
+		remap[at] = uint32(out.Str.Len() - 1)
+		if null {
+			out.Nulls = out.Nulls.Grow(out.Str.Len())
+			out.Nulls.Set(out.Str.Len() - 1)
+		}
+	}
+	return &view{dict: out, remap: remap}
+}
+
+// dict is a dictionary under construction, a flat vector.
+type dict struct{ v *vec.Vector }
+
+func newDict(as vec.Type, n int) *dict {
+	v := &vec.Vector{Type: as}
+	switch as.Payload() {
+	case vec.PayloadStr:
+		v.Str = vec.MakeStrings(n, 0)
+	case vec.PayloadF64:
+		v.F64 = make([]float64, 0, n)
+	case vec.PayloadBools:
+		v.Bools = make([]bool, 0, n)
+	case vec.PayloadI64:
+		v.I64 = make([]int64, 0, n)
+	}
+	return &dict{v}
+}
+
+func (d *dict) size() int64 {
+	v := d.v
+	return int64(len(v.Str.Bytes) + 4*len(v.Str.Offs) + 8*len(v.F64) + 8*len(v.I64) + len(v.Bools))
+}
+
+func (d *dict) null() {
+	b := vec.Builder{V: d.v}
+	b.AppendNull()
+}
+
+func (d *dict) bool(as int, x bool) {
+	switch as {
+	case viewBool:
+		d.v.Bools = append(d.v.Bools, x)
+	case viewText, viewJSON:
+		d.v.Str.Append(strconv.AppendBool(nil, x))
+	default:
+		d.null()
+	}
+}
+
+func (d *dict) number(as int, f float64, text []byte) {
+	switch as {
+	case viewFloat:
+		d.v.F64 = append(d.v.F64, f)
+	case viewText, viewJSON:
+		d.v.Str.Append(text)
+	default:
+		d.null()
+	}
+}
+
+// text adds a value of kind Null, Number, Text or JSON.
+func (d *dict) text(as int, kind event.Kind, text []byte) {
+	switch as {
+	case viewText:
+		if kind == event.Null {
+			break
+		}
+		d.v.Str.Append(text)
+		return
+	case viewJSON:
+		switch kind {
+		case event.Null:
+			d.v.Str.AppendString("null")
+		case event.Text:
+			d.v.Str.Append(appendJSONString(nil, text))
+		default:
+			d.v.Str.Append(text)
+		}
+		return
+	case viewFloat:
+		if kind != event.Number && kind != event.Text {
+			break
+		}
+		if f, ok := parseNumber(text); ok {
+			d.v.F64 = append(d.v.F64, f)
+			return
+		}
+	case viewBool:
+		if kind != event.Text {
+			break
+		}
+		if s := string(text); s == "true" || s == "false" {
+			d.v.Bools = append(d.v.Bools, s == "true")
+			return
+		}
+	case viewTime:
+		if kind != event.Text {
+			break
+		}
+		if t, ok := parseTime(text); ok {
+			d.v.I64 = append(d.v.I64, t)
+			return
+		}
+	}
+	d.null()
+}
+
+// parseNumber reads a decimal number. Neither hexadecimal digits nor infinities are one.
+func parseNumber(text []byte) (float64, bool) {
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 {
+		return 0, false
+	}
+	for _, c := range text {
+		if (c < '0' || c > '9') && c != '.' && c != '-' && c != '+' && c != 'e' && c != 'E' {
+			return 0, false
+		}
+	}
+	f, err := strconv.ParseFloat(string(text), 64)
+	return f, err == nil && !math.IsInf(f, 0)
+}
+
+// appendJSONString adds text as jsonb prints a string.
+func appendJSONString(dst, text []byte) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	for _, c := range text {
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c >= ' ':
+			dst = append(dst, c)
+		case c == '\b':
+			dst = append(dst, '\\', 'b')
+		case c == '\f':
+			dst = append(dst, '\\', 'f')
+		case c == '\n':
+			dst = append(dst, '\\', 'n')
+		case c == '\r':
+			dst = append(dst, '\\', 'r')
+		case c == '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+	}
+	return append(dst, '"')
+}
+
+// jsonOrder is the columns with shorter keys first, as jsonb keeps them. The position of
+// $session_id among them is that of its key, so it is found by the caller.
+func (g *group) jsonOrder() []int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.byJSON == nil {
+		g.byJSON = make([]int, len(g.columns))
+		for i := range g.byJSON {
+			g.byJSON[i] = i
+		}
+		slices.SortFunc(g.byJSON, func(a, b int) int {
+			return compareJSONKeys(g.columns[a].entry.key, g.columns[b].entry.key)
+		})
+	}
+	return g.byJSON
+}
+
+func compareJSONKeys(a, b string) int {
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return compareStrings(a, b)
+}
+
+// Properties is all properties of rows [lo, hi), which must be in the range, as the text
+// of a jsonb object: shorter keys first.
+func (g *Range) Properties(lo, hi int) (*vec.Vector, error) {
+	if lo < g.Lo || hi > g.Hi || lo > hi {
+		return nil, fmt.Errorf("properties of rows %d to %d: event %q has rows %d to %d", lo, hi, g.Event, g.Lo, g.Hi)
+	}
+	type member struct {
+		key string // quoted, with what follows it
+		v   *vec.Vector
+	}
+	var members []member
+	add := func(key string) error {
+		v, err := g.Property(key, vec.T(vec.JSONB), lo, hi)
+		if err != nil {
+			return err
+		}
+		members = append(members, member{string(appendJSONString(nil, []byte(key))) + ": ", v})
+		return nil
+	}
+	session := g.r.HasSessions()
+	for _, i := range g.group.jsonOrder() {
+		key := g.group.columns[i].entry.key
+		if session && compareJSONKeys(sessionKey, key) < 0 {
+			session = false
+			if err := add(sessionKey); err != nil {
+				return nil, err
+			}
+		}
+		if !g.carries(i) {
+			continue
+		}
+		if err := add(key); err != nil {
+			return nil, err
+		}
+	}
+	if session {
+		if err := add(sessionKey); err != nil {
+			return nil, err
+		}
+	}
+	out := &vec.Vector{Type: vec.T(vec.JSONB), Str: vec.MakeStrings(hi-lo, 256*(hi-lo))}
+	s := &out.Str
+	for row := range hi - lo {
+		s.Bytes = append(s.Bytes, '{')
+		first := true
+		for i := range members {
+			m := &members[i]
+			if m.v.IsNull(row) {
+				continue
+			}
+			if !first {
+				s.Bytes = append(s.Bytes, ", "...)
+			}
+			first = false
+			s.Bytes = append(s.Bytes, m.key...)
+			v, at := m.v.At(row)
+			s.Bytes = append(s.Bytes, v.Str.At(at)...)
+		}
+		s.Bytes = append(s.Bytes, '}')
+		if len(s.Bytes) > maxText {
+			return nil, fmt.Errorf("properties of rows %d to %d take more than %d bytes: ask for fewer rows", lo, hi, maxText)
+		}
+		s.Offs = append(s.Offs, uint32(len(s.Bytes)))
+	}
+	return out, nil
+}

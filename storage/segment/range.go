@@ -1,0 +1,301 @@
+package segment
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// Runs is persons in ascending order and where the rows of each begin.
+type Runs struct {
+	Ordinals []uint32
+	Starts   []uint32 // rows of the segment, one more than there are ordinals; nil for Persons
+}
+
+// Range is the rows of one event name, [Lo, Hi), sorted by (ordinal, time, uuid).
+type Range struct {
+	Event  string
+	Lo, Hi int
+
+	r     *Reader
+	entry *rangeEntry
+	group *group
+	at    int // first row in the group
+
+	runs                  lazy[Runs]
+	masks                 lazy[[]uint32]
+	bitmaps               lazy[[]*roaring.Bitmap]
+	idFirst, sessionFirst lazy[[]uint32] // by run
+}
+
+func (g *Range) section(what string) string { return fmt.Sprintf("event %q: %s", g.Event, what) }
+
+// Runs is the run index: who did it, ascending, and where each person's rows start.
+func (g *Range) Runs() (*Runs, error) {
+	return g.runs.get(func() (*Runs, error) {
+		ordinals, err := g.r.whole(g.section("run ordinals"), g.entry.ordinals, g.entry.runs)
+		if err != nil {
+			return nil, err
+		}
+		starts, err := g.r.whole(g.section("run starts"), g.entry.starts, g.entry.runs+1)
+		if err != nil {
+			return nil, err
+		}
+		s := *starts
+		for i := range s {
+			if i == 0 && s[0] != 0 || i > 0 && s[i] <= s[i-1] || int(s[i]) > g.entry.rows {
+				return nil, g.r.bad(g.section("run starts"), g.entry.starts, "run %d starts at row %d", i, s[i])
+			}
+		}
+		if int(s[len(s)-1]) != g.entry.rows {
+			return nil, g.r.bad(g.section("run starts"), g.entry.starts, "runs end at row %d of %d", s[len(s)-1], g.entry.rows)
+		}
+		if !ascending(*ordinals) {
+			return nil, g.r.bad(g.section("run ordinals"), g.entry.ordinals, "ordinals do not ascend")
+		}
+		for i := range s {
+			s[i] += uint32(g.Lo)
+		}
+		return &Runs{Ordinals: *ordinals, Starts: s}, nil
+	})
+}
+
+func ascending(v []uint32) bool {
+	for i := 1; i < len(v); i++ {
+		if v[i] <= v[i-1] {
+			return false
+		}
+	}
+	return true
+}
+
+// DayMasks is, for each run, on which days it has rows: bit d is FirstDay+d, UTC.
+func (g *Range) DayMasks() ([]uint32, error) {
+	masks, err := g.masks.get(func() (*[]uint32, error) {
+		if g.entry.masks.size > 0 {
+			return g.r.whole(g.section("day masks"), g.entry.masks, g.entry.runs)
+		}
+		runs, err := g.Runs()
+		if err != nil {
+			return nil, err
+		}
+		out := make([]uint32, len(runs.Ordinals))
+		var codes [4096]uint32
+		run := 0
+		for lo := g.Lo; lo < g.Hi; lo += len(codes) {
+			part := codes[:min(len(codes), g.Hi-lo)]
+			if err := g.r.TimeCodes(part, lo, lo+len(part)); err != nil {
+				return nil, err
+			}
+			for i, q := range part {
+				for uint32(lo+i) >= runs.Starts[run+1] {
+					run++
+				}
+				out[run] |= 1 << (q / quartersOfDay & 31)
+			}
+		}
+		g.r.cached.Add(4 * int64(len(out)))
+		return &out, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return *masks, nil
+}
+
+// DayBitmap is who has rows on day FirstDay+day, UTC; nil if nobody has.
+func (g *Range) DayBitmap(day int) (*roaring.Bitmap, error) {
+	if day < 0 || day >= g.r.dir.days {
+		return nil, nil
+	}
+	all, err := g.bitmaps.get(g.dayBitmaps)
+	if err != nil {
+		return nil, err
+	}
+	return (*all)[day], nil
+}
+
+func (g *Range) dayBitmaps() (*[]*roaring.Bitmap, error) {
+	days := g.r.dir.days
+	out := make([]*roaring.Bitmap, days)
+	if s := g.entry.bitmaps; s.size > 0 {
+		name := g.section("day bitmaps")
+		raw, err := openBlob(g.r.bytes(s))
+		if err != nil {
+			return nil, g.r.corrupt(name, s, err)
+		}
+		if len(raw) < 4*days {
+			return nil, g.r.bad(name, s, "%d bytes for %d days", len(raw), days)
+		}
+		rest := raw[4*days:]
+		for day := range days {
+			size := int(binary.LittleEndian.Uint32(raw[4*day:]))
+			if size > len(rest) {
+				return nil, g.r.bad(name, s, "day %d: bitmap of %d bytes in %d", day, size, len(rest))
+			}
+			if size > 0 {
+				if out[day], err = readBitmap(rest[:size]); err != nil {
+					return nil, g.r.bad(name, s, "day %d: %w", day, err)
+				}
+				g.r.cached.Add(int64(out[day].GetSizeInBytes()))
+			}
+			rest = rest[size:]
+		}
+	}
+	runs, err := g.Runs()
+	if err != nil {
+		return nil, err
+	}
+	masks, err := g.DayMasks()
+	if err != nil {
+		return nil, err
+	}
+	var set []uint32
+	for day := range days {
+		if out[day] != nil {
+			continue
+		}
+		if set = appendDay(set[:0], runs.Ordinals, masks, day); len(set) > 0 {
+			out[day] = roaring.New()
+			out[day].AddMany(set)
+			g.r.cached.Add(int64(out[day].GetSizeInBytes()))
+		}
+	}
+	return &out, nil
+}
+
+// readBitmap reads a bitmap from foreign bytes.
+func readBitmap(raw []byte) (set *roaring.Bitmap, err error) {
+	defer func() {
+		// The library is not made for bytes that were tampered with.
+		if p := recover(); p != nil {
+			err = fmt.Errorf("bitmap: %v", p)
+		}
+	}()
+	set = roaring.New()
+	if err := set.UnmarshalBinary(raw); err != nil {
+		return nil, fmt.Errorf("bitmap: %w", err)
+	}
+	if err := set.Validate(); err != nil {
+		return nil, fmt.Errorf("bitmap: %w", err)
+	}
+	return set, nil
+}
+
+// firsts maps the first codes of persons to runs.
+func (g *Range) firsts(sec int) (*[]uint32, error) {
+	persons, err := g.r.Persons()
+	if err != nil {
+		return nil, err
+	}
+	cache := &g.r.idFirst
+	if sec == secSessionFirst {
+		cache = &g.r.sessionFirst
+	}
+	first, err := cache.get(func() (*[]uint32, error) {
+		return g.r.whole(fixedNames[sec], g.r.dir.fixed[sec], g.r.dir.persons)
+	})
+	if err != nil {
+		return nil, err
+	}
+	runs, err := g.Runs()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]uint32, len(runs.Ordinals))
+	at := 0
+	for i, ordinal := range runs.Ordinals {
+		if at < len(persons.Ordinals) {
+			at = seek(persons.Ordinals, at, ordinal)
+		}
+		if at >= len(persons.Ordinals) || persons.Ordinals[at] != ordinal {
+			return nil, g.r.bad(g.section("run ordinals"), g.entry.ordinals, "ordinal %d is not among the persons", ordinal)
+		}
+		out[i] = (*first)[at]
+	}
+	g.r.cached.Add(4 * int64(len(out)))
+	return &out, nil
+}
+
+func (g *Range) idFirsts() (*[]uint32, error) {
+	return g.idFirst.get(func() (*[]uint32, error) { return g.firsts(secIDFirst) })
+}
+
+func (g *Range) sessionFirsts() (*[]uint32, error) {
+	return g.sessionFirst.get(func() (*[]uint32, error) { return g.firsts(secSessionFirst) })
+}
+
+// Persons is everybody who has rows in the segment. There are no Starts.
+func (r *Reader) Persons() (*Runs, error) {
+	return r.persons.get(func() (*Runs, error) {
+		ordinals, err := r.whole(fixedNames[secPersons], r.dir.fixed[secPersons], r.dir.persons)
+		if err != nil {
+			return nil, err
+		}
+		if !ascending(*ordinals) {
+			return nil, r.bad(fixedNames[secPersons], r.dir.fixed[secPersons], "ordinals do not ascend")
+		}
+		return &Runs{Ordinals: *ordinals}, nil
+	})
+}
+
+// AllDayMasks is, for each of Persons, the days with an event of any name.
+func (r *Reader) AllDayMasks() ([]uint32, error) {
+	masks, err := r.masks.get(func() (*[]uint32, error) {
+		return r.whole(fixedNames[secMasks], r.dir.fixed[secMasks], r.dir.persons)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return *masks, nil
+}
+
+// PersonBitmap is Persons as a bitmap.
+func (r *Reader) PersonBitmap() (*roaring.Bitmap, error) {
+	return r.bitmap.get(func() (*roaring.Bitmap, error) {
+		s := r.dir.fixed[secPersonBitmap]
+		var set *roaring.Bitmap
+		if s.size > 0 {
+			raw, err := openBlob(r.bytes(s))
+			if err == nil {
+				set, err = readBitmap(raw)
+			}
+			if err != nil {
+				return nil, r.corrupt(fixedNames[secPersonBitmap], s, err)
+			}
+		} else {
+			persons, err := r.Persons()
+			if err != nil {
+				return nil, err
+			}
+			set = roaring.New()
+			set.AddMany(persons.Ordinals)
+		}
+		r.cached.Add(int64(set.GetSizeInBytes()))
+		return set, nil
+	})
+}
+
+// Keys are the properties that rows of the range carry, ascending.
+func (g *Range) Keys() []string {
+	columns := g.group.columns
+	keys := make([]string, 0, len(columns)+1)
+	for i := range columns {
+		if g.carries(i) {
+			keys = append(keys, columns[i].entry.key)
+		}
+	}
+	if g.r.HasSessions() {
+		at, _ := slices.BinarySearch(keys, sessionKey)
+		keys = slices.Insert(keys, at, sessionKey)
+	}
+	return keys
+}
+
+// carries says whether a row of the range has a value in a column of the group.
+func (g *Range) carries(column int) bool {
+	marks := g.entry.carried
+	return len(marks) == 0 || column/8 < len(marks) && marks[column/8]>>(column%8)&1 != 0
+}

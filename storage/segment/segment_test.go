@@ -1,0 +1,692 @@
+package segment
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+var (
+	golden = flag.Bool("golden", false, "write testdata anew")
+	seed   = flag.Uint64("seed", 0, "repeat one random test")
+)
+
+const testDay = 20454 // 2026-01-01
+
+type value struct {
+	kind event.Kind
+	text string
+}
+
+// row is the model: an event as a person would write it down.
+type row struct {
+	uuid    vec.UUIDValue
+	time    int64
+	name    string
+	id      string
+	ordinal uint32
+	created int64
+	props   map[string]value
+}
+
+func compareRows(a, b *row) int {
+	return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.ordinal, b.ordinal),
+		cmp.Compare(a.time, b.time), bytes.Compare(a.uuid[:], b.uuid[:]))
+}
+
+// input makes a batch of rows that share a creation time.
+func input(rows []row) Input {
+	b := event.NewBuilder()
+	ordinals := make([]uint32, len(rows))
+	for i := range rows {
+		r := &rows[i]
+		b.Begin(r.uuid, r.time)
+		b.SetName([]byte(r.name))
+		b.SetDistinctID([]byte(r.id))
+		keys := make([]string, 0, len(r.props))
+		for key := range r.props {
+			keys = append(keys, key)
+		}
+		sort.Strings(keys)
+		for _, key := range keys {
+			b.Property([]byte(key), r.props[key].kind, []byte(r.props[key].text))
+		}
+		b.End()
+		ordinals[i] = r.ordinal
+	}
+	batch := b.Finish()
+	if len(rows) > 0 {
+		batch.CreatedAt = rows[0].created
+	}
+	return Input{Batch: batch, Ordinals: ordinals}
+}
+
+// inputs cuts rows into batches: rows of different creation times never share one.
+func inputs(rng *rand.Rand, rows []row) []Input {
+	byCreated := map[int64][]row{}
+	var times []int64
+	for _, r := range rows {
+		if byCreated[r.created] == nil {
+			times = append(times, r.created)
+		}
+		byCreated[r.created] = append(byCreated[r.created], r)
+	}
+	rng.Shuffle(len(times), func(i, j int) { times[i], times[j] = times[j], times[i] })
+	var out []Input
+	for _, t := range times {
+		part := byCreated[t]
+		rng.Shuffle(len(part), func(i, j int) { part[i], part[j] = part[j], part[i] })
+		for len(part) > 0 {
+			n := 1 + rng.IntN(len(part))
+			out = append(out, input(part[:n]))
+			part = part[n:]
+		}
+	}
+	return out
+}
+
+// randomRows makes rows with everything that a segment has a form for.
+func randomRows(rng *rand.Rand, n int, unit int64) []row {
+	names := []string{"open", "$pageview", "paid", "", "größe", "seen " + strings.Repeat("x", 80)}
+	texts := []string{"", "a", "b", "ab", "true", "false", "5", " 7.25 ", "1e400", "0x10", "ünï\"\\\n\x01code", "2026-01-02",
+		"2026-01-02T03:04:05.678Z", "2026-01-02 03:04+02:30", "2026-13-01", "01234567-89ab-cdef-0123-456789abcdef"}
+	rows := make([]row, n)
+	persons := max(1, n/6)
+	for i := range rows {
+		r := &rows[i]
+		for j := range r.uuid {
+			r.uuid[j] = byte(rng.Uint32())
+		}
+		r.ordinal = uint32(rng.IntN(persons)) * 3
+		r.time = testDay*dayMicros + rng.Int64N(5*dayMicros/unit)*unit
+		if i > 0 && rng.IntN(10) == 0 {
+			r.time = rows[i-1].time
+			r.ordinal = rows[i-1].ordinal
+		}
+		r.name = names[min(rng.IntN(len(names)), rng.IntN(len(names)))]
+		r.id = fmt.Sprintf("user-%d-%d", r.ordinal, rng.IntN(3))
+		if rng.IntN(50) == 0 {
+			r.id = "shared"
+		}
+		r.created = (testDay+int64(rng.IntN(6)))*dayMicros + 17
+		r.props = map[string]value{}
+		some := func(key string, one int, kind event.Kind, text string) {
+			if rng.IntN(one) == 0 {
+				r.props[key] = value{kind, text}
+			}
+		}
+		some("text", 1, event.Text, texts[rng.IntN(len(texts))])
+		some("gaps", 5, event.Text, texts[rng.IntN(len(texts))])
+		some("uuid", 2, event.Text, fmt.Sprintf("%08x-0000-4000-8000-00000000000%d", r.ordinal*7, r.time%10))
+		some("$session_id", 2, event.Text, fmt.Sprintf("%08x-0000-7000-8000-00000000000%d", r.ordinal*7, rng.IntN(3)))
+		some("int", 1, event.Int, strconv.Itoa(rng.IntN(20)-10))
+		some("many ints", 2, event.Int, strconv.FormatInt(rng.Int64()-1<<61, 10))
+		some("cents", 2, event.Float, strconv.FormatFloat(float64(rng.IntN(100000))/100+0.005, 'f', -1, 64))
+		some("float", 2, event.Float, strconv.FormatFloat(rng.Float64(), 'f', -1, 64))
+		some("number", 3, event.Number, "1.50")
+		some("null", 4, event.Null, "")
+		some("bool", 2, event.Bool, strconv.FormatBool(rng.IntN(2) == 0))
+		some("json", 3, event.JSON, `{"a": [1, 2, `+strconv.Itoa(rng.IntN(3))+`]}`)
+		some("once", n, event.Text, "x")
+		mixed := []value{{event.Null, ""}, {event.Bool, "true"}, {event.Int, "5"}, {event.Text, "5"}, {event.Float, "5.25"},
+			{event.Number, "5.250"}, {event.Text, "5.250"}, {event.JSON, "[]"}, {event.Text, "[]"}, {event.Int, "-9223372036854775808"}, {event.Float, "-0.5"}}
+		m := mixed[rng.IntN(len(mixed))]
+		some("mixed", 2, m.kind, m.text)
+	}
+	return rows
+}
+
+func mustBuild(t testing.TB, in []Input, opt Options) []byte {
+	t.Helper()
+	out, err := Build(in, testDay, 31, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func mustOpen(t testing.TB, image []byte) *Reader {
+	t.Helper()
+	r, err := OpenBytes(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// expected is what a property must read as.
+func expected(v value, ok bool, as vec.Kind) (string, bool) {
+	if !ok {
+		return "", false
+	}
+	switch as {
+	case vec.Text:
+		return v.text, v.kind != event.Null
+	case vec.JSONB:
+		switch v.kind {
+		case event.Null:
+			return "null", true
+		case event.Text:
+			return string(appendJSONString(nil, []byte(v.text))), true
+		}
+		return v.text, true
+	case vec.Float8:
+		if v.kind == event.Int || v.kind == event.Float || v.kind == event.Number || v.kind == event.Text && !strings.Contains(v.text, "x") {
+			f, err := strconv.ParseFloat(strings.TrimSpace(v.text), 64)
+			return fmt.Sprint(f), err == nil
+		}
+	case vec.Bool:
+		return v.text, (v.kind == event.Bool || v.kind == event.Text) && (v.text == "true" || v.text == "false")
+	case vec.TimestampTZ:
+		want := map[string]int64{"2026-01-02": 1767312000000000, "2026-01-02T03:04:05.678Z": 1767323045678000, "2026-01-02 03:04+02:30": 1767314040000000}
+		if t, ok := want[v.text]; ok && v.kind == event.Text {
+			return fmt.Sprint(t), true
+		}
+	}
+	return "", false
+}
+
+func got(v *vec.Vector, i int) (string, bool) {
+	if v.IsNull(i) {
+		return "", false
+	}
+	v, i = v.At(i)
+	switch v.Type.Kind {
+	case vec.Float8:
+		return fmt.Sprint(v.F64[i]), true
+	case vec.Bool:
+		return fmt.Sprint(v.Bools[i]), true
+	case vec.TimestampTZ:
+		return fmt.Sprint(v.I64[i]), true
+	}
+	return v.Str.Str(i), true
+}
+
+// check compares all that a reader says with the model.
+func check(t testing.TB, r *Reader, rows []row) {
+	t.Helper()
+	rows = slices.Clone(rows)
+	slices.SortFunc(rows, func(a, b row) int { return compareRows(&a, &b) })
+	n := len(rows)
+	fatal := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.Rows() != n {
+		t.Fatalf("Rows() = %d, want %d", r.Rows(), n)
+	}
+	times, created, codes, ordinals, uuids := make([]int64, n), make([]int64, n), make([]uint32, n), make([]uint32, n), make([]vec.UUIDValue, n)
+	fatal(r.Times(times, 0, n))
+	fatal(r.CreatedAt(created, 0, n))
+	fatal(r.TimeCodes(codes, 0, n))
+	fatal(r.Ordinals(ordinals, 0, n))
+	fatal(r.UUIDs(uuids, 0, n))
+	ids, err := r.DistinctIDs(0, n)
+	fatal(err)
+	persons, all := map[uint32]uint32{}, []uint32{}
+	for i := range rows {
+		w := &rows[i]
+		id, _ := got(ids, i)
+		if times[i] != w.time || created[i] != w.created || int64(codes[i]) != (w.time-testDay*dayMicros)/quarterMicros || ordinals[i] != w.ordinal || uuids[i] != w.uuid || id != w.id {
+			t.Fatalf("row %d: time %d, created %d, code %d, ordinal %d, uuid %x, id %q; want %+v", i, times[i], created[i], codes[i], ordinals[i], uuids[i], id, w)
+		}
+		if _, seen := persons[w.ordinal]; !seen {
+			all = append(all, w.ordinal)
+		}
+		persons[w.ordinal] |= 1 << ((w.time - testDay*dayMicros) / dayMicros)
+	}
+	slices.Sort(all)
+	runs, err := r.Persons()
+	fatal(err)
+	masks, err := r.AllDayMasks()
+	fatal(err)
+	set, err := r.PersonBitmap()
+	fatal(err)
+	if !slices.Equal(runs.Ordinals, all) || !slices.Equal(set.ToArray(), all) {
+		t.Fatalf("persons differ: %v, want %v", runs.Ordinals, all)
+	}
+	for i, o := range all {
+		if masks[i] != persons[o] {
+			t.Fatalf("day mask of %d = %b, want %b", o, masks[i], persons[o])
+		}
+	}
+	checkSessions(t, r, rows)
+	row := 0
+	for _, g := range r.Ranges() {
+		if g.Lo != row || r.Range(g.Event) != g {
+			t.Fatalf("range %q starts at %d, want %d", g.Event, g.Lo, row)
+		}
+		for row < n && rows[row].name == g.Event {
+			row++
+		}
+		if g.Hi != row {
+			t.Fatalf("range %q ends at %d, want %d", g.Event, g.Hi, row)
+		}
+		checkRange(t, g, rows)
+	}
+	if row != n || r.Range("no such event") != nil {
+		t.Fatalf("ranges end at %d, want %d", row, n)
+	}
+}
+
+func checkSessions(t testing.TB, r *Reader, rows []row) {
+	t.Helper()
+	s, err := r.Sessions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.HasSessions() {
+		return
+	}
+	type session struct {
+		ordinal    uint32
+		start, end int64
+		count      uint32
+	}
+	want := map[string]session{}
+	for i := range rows {
+		v, ok := rows[i].props[sessionKey]
+		if !ok {
+			continue
+		}
+		w, seen := want[v.text]
+		if !seen {
+			w = session{rows[i].ordinal, rows[i].time, rows[i].time, 0}
+		}
+		want[v.text] = session{min(w.ordinal, rows[i].ordinal), min(w.start, rows[i].time), max(w.end, rows[i].time), w.count + 1}
+	}
+	if len(want) != s.IDs.Len() {
+		t.Fatalf("%d sessions, want %d", s.IDs.Len(), len(want))
+	}
+	for i := range s.Count {
+		if g := (session{s.Ordinals[i], s.Start[i], s.End[i], s.Count[i]}); g != want[s.IDs.Str.Str(i)] {
+			t.Fatalf("session %s = %v, want %v", s.IDs.Str.Str(i), g, want[s.IDs.Str.Str(i)])
+		}
+	}
+}
+
+func checkRange(t testing.TB, g *Range, rows []row) {
+	t.Helper()
+	runs, err := g.Runs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	masks, err := g.DayMasks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	byDay := map[int][]uint32{}
+	run := -1
+	mask := uint32(0)
+	for i := g.Lo; i < g.Hi; i++ {
+		if i == g.Lo || rows[i].ordinal != rows[i-1].ordinal {
+			if run >= 0 && masks[run] != mask {
+				t.Fatalf("%q: mask of run %d = %b, want %b", g.Event, run, masks[run], mask)
+			}
+			run++
+			mask = 0
+			if runs.Ordinals[run] != rows[i].ordinal || runs.Starts[run] != uint32(i) {
+				t.Fatalf("%q: run %d is %d from %d, want %d from %d", g.Event, run, runs.Ordinals[run], runs.Starts[run], rows[i].ordinal, i)
+			}
+		}
+		day := int(rows[i].time/dayMicros) - testDay
+		mask |= 1 << day
+		if l := byDay[day]; len(l) == 0 || l[len(l)-1] != rows[i].ordinal {
+			byDay[day] = append(l, rows[i].ordinal)
+		}
+	}
+	if run+1 != len(runs.Ordinals) || runs.Starts[run+1] != uint32(g.Hi) {
+		t.Fatalf("%q: %d runs to %d, want %d to %d", g.Event, len(runs.Ordinals), runs.Starts[len(runs.Ordinals)], run+1, g.Hi)
+	}
+	for day := range g.r.Days() {
+		set, err := g.DayBitmap(day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if set == nil && len(byDay[day]) == 0 {
+			continue
+		}
+		if set == nil || !slices.Equal(set.ToArray(), byDay[day]) {
+			t.Fatalf("%q: bitmap of day %d differs", g.Event, day)
+		}
+	}
+	carried := map[string]bool{"never carried": true}
+	for i := g.Lo; i < g.Hi; i++ {
+		for key := range rows[i].props {
+			carried[key] = true
+		}
+	}
+	keys := g.Keys()
+	if !slices.IsSorted(keys) {
+		t.Fatalf("%q: keys %q are not sorted", g.Event, keys)
+	}
+	for key := range carried {
+		if key != "never carried" && !slices.Contains(keys, key) {
+			t.Fatalf("%q: keys %q lack %q", g.Event, keys, key)
+		}
+		for _, as := range []vec.Kind{vec.Text, vec.Float8, vec.Bool, vec.TimestampTZ, vec.JSONB} {
+			// A cut in the middle, so that parts of blocks are read.
+			mid := (g.Lo + g.Hi) / 2
+			var dict *vec.Vector
+			for _, part := range [][2]int{{g.Lo, mid}, {mid, g.Hi}} {
+				v, err := g.Property(key, vec.T(as), part[0], part[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if dict != nil && v.Dict != dict {
+					t.Fatalf("%q %q: two dictionaries", g.Event, key)
+				}
+				dict = v.Dict
+				for i := part[0]; i < part[1]; i++ {
+					p, ok := rows[i].props[key]
+					want, wantOK := expected(p, ok, as)
+					if s, ok := got(v, i-part[0]); ok != wantOK || ok && s != want {
+						t.Fatalf("%q %q as %v, row %d: %q %v, want %q %v", g.Event, key, vec.T(as), i, s, ok, want, wantOK)
+					}
+				}
+			}
+			if as == vec.Text && dict != nil && key != sessionKey {
+				for i := 1; i < dict.Len(); i++ {
+					if !dict.IsNull(i) && dict.Str.Str(i-1) >= dict.Str.Str(i) {
+						t.Fatalf("%q %q: dictionary is not sorted", g.Event, key)
+					}
+				}
+			}
+		}
+	}
+	whole, err := g.Properties(g.Lo, g.Hi)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := g.Lo; i < g.Hi; i++ {
+		var keys []string
+		for key := range rows[i].props {
+			keys = append(keys, key)
+		}
+		slices.SortFunc(keys, compareJSONKeys)
+		for j, key := range keys {
+			v, _ := expected(rows[i].props[key], true, vec.JSONB)
+			keys[j] = strconv.Quote(key) + ": " + v
+		}
+		if s, _ := got(whole, i-g.Lo); s != "{"+strings.Join(keys, ", ")+"}" {
+			t.Fatalf("%q: properties of row %d = %s, want {%s}", g.Event, i, s, strings.Join(keys, ", "))
+		}
+	}
+}
+
+func newRand(t testing.TB, n int) *rand.Rand {
+	s := *seed
+	if s == 0 {
+		s = uint64(n) + 1
+	}
+	t.Logf("-seed %d", s)
+	return rand.New(rand.NewPCG(s, 77))
+}
+
+func TestReadsBackWhatWasBuilt(t *testing.T) {
+	for i, n := range []int{0, 1, 2, 30, 700, 20000} {
+		rng := newRand(t, i)
+		unit := []int64{1, 1000, 1_000_000}[i%3]
+		rows := randomRows(rng, n, unit)
+		if n == 700 { // a session id that is a number: no sessions table
+			rows[5].props[sessionKey] = value{event.Int, "5"}
+		}
+		for _, opt := range []Options{{}, {Image: true}} {
+			r := mustOpen(t, mustBuild(t, inputs(rng, rows), opt))
+			if r.HasSessions() == (n == 700) && n > 2 {
+				t.Fatalf("%d rows: HasSessions() = %v", n, r.HasSessions())
+			}
+			check(t, r, rows)
+			if err := r.Verify(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// Rows decide the bytes: not the batches, not their order, not whether other segments
+// were in between.
+func TestBytesAreAFunctionOfTheRows(t *testing.T) {
+	for i, n := range []int{1, 40, 900, 12000} {
+		rng := newRand(t, i)
+		rows := randomRows(rng, n, 1000)
+		want := mustBuild(t, inputs(rng, rows), Options{})
+		for range 3 {
+			if !bytes.Equal(mustBuild(t, inputs(rng, rows), Options{}), want) {
+				t.Fatalf("%d rows: another order gives other bytes", n)
+			}
+		}
+		var parts []*Reader
+		for day := range int32(5) {
+			raw, err := Build(inputs(rng, rows), testDay+day, 1, Options{Image: day%2 == 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			parts = append(parts, mustOpen(t, raw))
+		}
+		rng.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
+		merged, err := Merge(parts, nil, testDay, 31)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(merged, want) {
+			t.Fatalf("%d rows: a merge gives other bytes than a build", n)
+		}
+	}
+}
+
+func TestMergeFollowsRoots(t *testing.T) {
+	rng := newRand(t, 1)
+	rows := randomRows(rng, 3000, 1000)
+	root := func(o uint32) uint32 { return o / 9 * 3 }
+	half := mustOpen(t, mustBuild(t, inputs(rng, rows[:1500]), Options{}))
+	rest := mustOpen(t, mustBuild(t, inputs(rng, rows[1500:]), Options{Image: true}))
+	merged, err := Merge([]*Reader{half, rest}, root, testDay, 31)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range rows {
+		rows[i].ordinal = root(rows[i].ordinal)
+	}
+	if !bytes.Equal(merged, mustBuild(t, inputs(rng, rows), Options{})) {
+		t.Fatal("a merge with roots gives other bytes than a build with them")
+	}
+	check(t, mustOpen(t, merged), rows)
+}
+
+func TestOnlyKeptRows(t *testing.T) {
+	rng := newRand(t, 1)
+	rows := randomRows(rng, 300, 1)
+	for i := range rows {
+		rows[i].created = 5
+	}
+	in := input(rows)
+	var kept []row
+	for i := range rows {
+		if day := rows[i].time/dayMicros - testDay; i%3 != 0 {
+			in.Rows = append(in.Rows, uint32(i))
+			if day >= 1 && day < 3 {
+				kept = append(kept, rows[i])
+			}
+		}
+	}
+	raw, err := Build([]Input{in}, testDay+1, 2, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := Build([]Input{input(kept)}, testDay+1, 2, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(raw, want) {
+		t.Fatal("rows that are left out leave traces")
+	}
+}
+
+// A segment so fine and so wide that its keys do not fit 64 bits.
+func TestWideKeys(t *testing.T) {
+	rng := newRand(t, 1)
+	rows := randomRows(rng, 4000, 1)
+	for i := range rows {
+		rows[i].ordinal *= 1<<32/2100 - 1
+		rows[i].time = testDay*dayMicros + rng.Int64N(31*dayMicros)
+		rows[i].created = 1
+	}
+	check(t, mustOpen(t, mustBuild(t, inputs(rng, rows), Options{})), rows)
+}
+
+// readAll reads everything and returns the first error.
+func readAll(r *Reader) error {
+	n := r.Rows()
+	if err := r.Times(make([]int64, n), 0, n); err != nil {
+		return err
+	}
+	if err := r.CreatedAt(make([]int64, n), 0, n); err != nil {
+		return err
+	}
+	if err := r.Ordinals(make([]uint32, n), 0, n); err != nil {
+		return err
+	}
+	if err := r.UUIDs(make([]vec.UUIDValue, n), 0, n); err != nil {
+		return err
+	}
+	if _, err := r.DistinctIDs(0, n); err != nil {
+		return err
+	}
+	for _, g := range r.Ranges() {
+		if _, err := g.DayBitmap(0); err != nil {
+			return err
+		}
+		for _, key := range g.Keys() {
+			if _, err := g.Property(key, vec.T(vec.Text), g.Lo, g.Hi); err != nil {
+				return err
+			}
+		}
+		if _, err := g.Properties(g.Lo, g.Hi); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestEveryFlippedByteIsFound(t *testing.T) {
+	rng := newRand(t, 1)
+	raw := mustBuild(t, inputs(rng, randomRows(rng, 60, 1000)), Options{})
+	whole := bytes.Clone(raw)
+	for at := range raw {
+		raw[at] ^= 1 << rng.IntN(8)
+		r, err := OpenBytes(raw)
+		if err == nil {
+			_ = readAll(r) // must not panic; Verify decides
+			err = r.Verify()
+		}
+		var damage *CorruptError
+		if !errors.As(err, &damage) {
+			t.Fatalf("flip at byte %d of %d: %v", at, len(raw), err)
+		}
+		raw[at] = whole[at]
+	}
+}
+
+func TestEveryLength(t *testing.T) {
+	rng := newRand(t, 1)
+	raw := mustBuild(t, inputs(rng, randomRows(rng, 60, 1000)), Options{})
+	for n := range raw {
+		if _, err := OpenBytes(raw[:n]); err == nil {
+			t.Fatalf("the first %d of %d bytes open", n, len(raw))
+		}
+	}
+}
+
+func TestOpenFile(t *testing.T) {
+	fs := vfs.NewMem()
+	rng := newRand(t, 1)
+	rows := randomRows(rng, 100, 1)
+	if err := vfs.WriteFile(fs, "a.seg", mustBuild(t, inputs(rng, rows), Options{})); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(fs, "a.seg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, r, rows)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := vfs.WriteFile(fs, "b.seg", []byte("nothing of ours, and long enough")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(fs, "b.seg"); err == nil || !strings.Contains(err.Error(), "b.seg") {
+		t.Fatalf("Open of a foreign file: %v", err)
+	}
+	if _, err := Open(fs, "none.seg"); err == nil {
+		t.Fatal("a file that is not there opens")
+	}
+}
+
+// A file of this version is kept and must open for good. What it says must not change.
+func TestGoldenFile(t *testing.T) {
+	const file, dump = "testdata/v1.seg", "testdata/v1.txt"
+	rng := rand.New(rand.NewPCG(42, 42))
+	rows := randomRows(rng, 40, 1000)
+	if *golden {
+		if err := os.WriteFile(file, mustBuild(t, inputs(rng, rows), Options{}), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := mustOpen(t, raw)
+	if err := r.Verify(); err != nil {
+		t.Fatal(err)
+	}
+	check(t, r, rows)
+	var out bytes.Buffer
+	if err := Dump(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	if *golden {
+		if err := os.WriteFile(dump, out.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(dump)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(out.Bytes(), want) {
+		t.Fatalf("dump differs from %s:\n%s", dump, out.Bytes())
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for _, n := range []int{0, 1, 9} {
+		f.Add(mustBuild(f, inputs(rng, randomRows(rng, n, 1000)), Options{}))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r, err := OpenBytes(raw)
+		if err != nil {
+			return
+		}
+		_ = r.Verify() // any answer but a panic will do
+		_ = readAll(r)
+	})
+}
