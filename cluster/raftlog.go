@@ -2,15 +2,16 @@ package cluster
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"log/slog"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/metadb"
+	"github.com/hashicorp/raft-wal/types"
 )
 
 // logStore is what a Raft log on disk must do for us: hold entries, and hold the term and
@@ -20,76 +21,81 @@ type logStore interface {
 	raft.StableStore
 }
 
+// diskLog is raft-wal with a checksum over every record. Its own codec has none, and it
+// gave wrong bytes for every single-bit flip that was tried; it cannot open a log written
+// by another codec. So the checksum travels as the last four bytes of the extensions.
+type diskLog struct {
+	*wal.WAL
+	meta *metadb.BoltMetaDB // WAL does not close it
+}
+
 // openLog opens the log that lives in dir, which exists.
 func openLog(dir string, logger *slog.Logger) (logStore, error) {
+	meta := &metadb.BoltMetaDB{}
 	w, err := wal.Open(dir,
-		wal.WithCodec(recordCodec{}),
+		wal.WithMetaStore(meta),
 		wal.WithSegmentSize(64<<20), // of disk: the spare file is allocated whole
 		wal.WithLogger(raftLogger(logger)))
 	if err != nil {
+		meta.Close() // err says what matters
 		return nil, fmt.Errorf("raft log %s: %w", dir, err)
 	}
-	return w, nil
+	return diskLog{w, meta}, nil
 }
 
-// recordCodec writes a log record with a checksum over all of it. The stock codec has
-// none, and gave wrong bytes for every single-bit flip that was tried.
-//
-//	index u64 | term u64 | type u8 | appended at, ns i64 | extension length u32 | extensions | data | crc32c u32
-type recordCodec struct{}
+func (d diskLog) Close() error { return errors.Join(d.WAL.Close(), d.meta.Close()) }
 
-const recordFixed = 8 + 8 + 1 + 8 + 4
+func (d diskLog) StoreLog(l *raft.Log) error { return d.StoreLogs([]*raft.Log{l}) }
 
-func (recordCodec) ID() uint64 { return wal.FirstExternalCodecID + 1 }
-
-func (recordCodec) Encode(l *raft.Log, w io.Writer) error {
-	head := make([]byte, 0, recordFixed+len(l.Extensions))
-	head = binary.LittleEndian.AppendUint64(head, l.Index)
-	head = binary.LittleEndian.AppendUint64(head, l.Term)
-	head = append(head, byte(l.Type))
-	var at int64
-	if !l.AppendedAt.IsZero() {
-		at = l.AppendedAt.UnixNano()
+func (d diskLog) StoreLogs(logs []*raft.Log) error {
+	sealed := make([]raft.Log, len(logs))
+	list := make([]*raft.Log, len(logs))
+	for i, l := range logs {
+		sealed[i] = *l
+		sealed[i].Extensions = binary.LittleEndian.AppendUint32(append([]byte(nil), l.Extensions...), recordSum(l))
+		list[i] = &sealed[i]
 	}
-	head = binary.LittleEndian.AppendUint64(head, uint64(at))
-	head = binary.LittleEndian.AppendUint32(head, uint32(len(l.Extensions)))
-	head = append(head, l.Extensions...)
-	sum := crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, l.Data)
-	for _, part := range [][]byte{head, l.Data, binary.LittleEndian.AppendUint32(nil, sum)} {
-		if _, err := w.Write(part); err != nil {
-			return err
+	return d.WAL.StoreLogs(list)
+}
+
+func (d diskLog) GetLog(index uint64, l *raft.Log) error {
+	if err := d.WAL.GetLog(index, l); err != nil {
+		if errors.Is(err, types.ErrNotFound) {
+			return raft.ErrLogNotFound
 		}
+		return err
+	}
+	if l.Index != index {
+		return fmt.Errorf("raft log: record %d says that it is %d", index, l.Index)
+	}
+	return openRecord(l)
+}
+
+// openRecord checks a record's sum and takes it off.
+func openRecord(l *raft.Log) error {
+	rest := len(l.Extensions) - 4
+	if rest < 0 {
+		return fmt.Errorf("raft log: record %d has no checksum", l.Index)
+	}
+	want := binary.LittleEndian.Uint32(l.Extensions[rest:])
+	if l.Extensions = l.Extensions[:rest]; rest == 0 {
+		l.Extensions = nil
+	}
+	if got := recordSum(l); got != want {
+		return fmt.Errorf("raft log: record %d of %d bytes: checksum %08x, want %08x", l.Index, len(l.Data), got, want)
 	}
 	return nil
 }
 
-// Decode copies what it keeps: src is used again by the log.
-func (recordCodec) Decode(src []byte, l *raft.Log) error {
-	if len(src) < recordFixed+4 {
-		return fmt.Errorf("log record of %d bytes, the least is %d", len(src), recordFixed+4)
-	}
-	body := src[:len(src)-4]
-	got, want := crc32.Checksum(body, castagnoli), binary.LittleEndian.Uint32(src[len(body):])
-	if got != want {
-		return fmt.Errorf("log record of %d bytes: checksum %08x, want %08x", len(src), got, want)
-	}
-	extensions := uint64(binary.LittleEndian.Uint32(body[25:]))
-	if extensions > uint64(len(body)-recordFixed) {
-		return fmt.Errorf("log record of %d bytes: %d bytes of extensions", len(src), extensions)
-	}
-	l.Index = binary.LittleEndian.Uint64(body)
-	l.Term = binary.LittleEndian.Uint64(body[8:])
-	l.Type = raft.LogType(body[16])
-	l.AppendedAt = time.Time{}
-	if at := int64(binary.LittleEndian.Uint64(body[17:])); at != 0 {
-		l.AppendedAt = time.Unix(0, at)
-	}
-	rest := append([]byte(nil), body[recordFixed:]...)
-	l.Extensions, l.Data = nil, rest[extensions:]
-	if extensions > 0 {
-		l.Extensions = rest[:extensions:extensions]
-	}
-	return nil
+// recordSum covers all of a record that Raft decides by.
+func recordSum(l *raft.Log) uint32 {
+	var head [8 + 8 + 1 + 4]byte
+	binary.LittleEndian.PutUint64(head[:], l.Index)
+	binary.LittleEndian.PutUint64(head[8:], l.Term)
+	head[16] = byte(l.Type)
+	binary.LittleEndian.PutUint32(head[17:], uint32(len(l.Extensions)))
+	sum := crc32.Update(crc32.Checksum(head[:], castagnoli), castagnoli, l.Extensions)
+	return crc32.Update(sum, castagnoli, l.Data)
 }
 
 // guardedLog is the log as Raft sees it. It keeps what the manifest does not cover yet,
@@ -107,14 +113,6 @@ func (g *guardedLog) StoreLogs(logs []*raft.Log) error {
 	err := g.logStore.StoreLogs(logs)
 	if err != nil {
 		g.stop(fmt.Errorf("raft log: write of entries %d to %d: %w", logs[0].Index, logs[len(logs)-1].Index, err))
-	}
-	return err
-}
-
-func (g *guardedLog) GetLog(index uint64, l *raft.Log) error {
-	err := g.logStore.GetLog(index, l)
-	if err == nil && l.Index != index {
-		return fmt.Errorf("raft log: entry %d says that it is %d", index, l.Index)
 	}
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -72,11 +74,23 @@ func (osFS) Lock(name string) (io.Closer, error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close() // nothing was written
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%s: held by another process", name)
+			return nil, fmt.Errorf("%s: held by %s", name, holder(name))
 		}
 		return nil, &os.PathError{Op: "lock", Path: name, Err: err}
 	}
+	// For whoever comes second. The lock is held whatever becomes of the number.
+	f.Truncate(0)
+	fmt.Fprintf(f, "%d\n", os.Getpid())
 	return f, nil // closing it gives the lock up
+}
+
+// holder says who wrote its process number into a lock file.
+func holder(name string) string {
+	raw, err := os.ReadFile(name)
+	if pid, bad := strconv.Atoi(strings.TrimSpace(string(raw))); err == nil && bad == nil {
+		return fmt.Sprintf("process %d", pid)
+	}
+	return "another process"
 }
 
 type osFile struct {

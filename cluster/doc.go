@@ -1,0 +1,16 @@
+// Package cluster decides where an event goes, and makes it durable before it is
+// acknowledged.
+//
+// A Node is this process. It is a Raft group of one voter: the log is the only write-ahead
+// log, and the state machine (fsm.go) is the only writer of a storage.Store. A write is
+// encoded into an entry (command.go), synced in the log (raftlog.go), applied, and then
+// answered. So a write that was answered survives a crash, and a read that starts after
+// the answer sees it: with one voter a read misses nothing. A write that was not answered
+// is stored whole or not at all.
+//
+// What always holds: applying an entry depends on the entry and the state alone; the log
+// is never deleted beyond what segments and state files on disk cover; a failed write of
+// the log ends the process.
+//
+// DESIGN.md tells what each failure costs.
+package cluster

@@ -1,0 +1,294 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/raft"
+
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/event"
+)
+
+// fsm applies entries to the store. What it does depends on its state and the entry
+// alone. Raft calls it from one goroutine; only Persist runs beside it.
+type fsm struct {
+	store *storage.Store
+	local *localBatches
+
+	// stopped is set once, by an entry that cannot be applied: written by a newer
+	// release, or damaged. Nothing is applied after it.
+	stopped atomic.Pointer[error]
+	// bytes counts what was applied since the last Raft snapshot; lastApply is when, by
+	// this process's clock, for the housekeeping that waits for a quiet moment.
+	bytes     atomic.Int64
+	lastApply atomic.Int64
+
+	lastTime  int64
+	proposals proposalWindow
+}
+
+// applyResult is what an entry gave.
+type applyResult struct {
+	receipt Receipt
+	project storage.Project
+	err     error
+}
+
+// localBatches holds the batches that this process proposed until they are applied, so
+// that the leader does not decode what it has just encoded.
+type localBatches struct {
+	mu      sync.Mutex
+	batches map[uuid.UUID]*event.Batch
+}
+
+func (l *localBatches) put(id uuid.UUID, b *event.Batch) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.batches[id] = b
+}
+
+// take gives a batch to its one user.
+func (l *localBatches) take(id uuid.UUID) *event.Batch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.batches[id]
+	delete(l.batches, id)
+	return b
+}
+
+// work is an entry on its way into the store.
+type work struct {
+	index uint64
+	size  int
+	entry entry
+	batch *event.Batch // of kindEvents
+	err   error
+	// covered says that the manifest has it: only what the store does not know is noted.
+	covered bool
+}
+
+func (f *fsm) err() error {
+	if err := f.stopped.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Apply applies one entry.
+func (f *fsm) Apply(l *raft.Log) any { return f.ApplyBatch([]*raft.Log{l})[0] }
+
+// ApplyBatch applies entries in order. Decoding, which needs no state, is done for all of
+// them first, on all cores.
+func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
+	works := make([]work, len(logs))
+	decode := func(i int) {
+		if logs[i].Type == raft.LogCommand {
+			works[i] = f.decode(logs[i])
+		}
+	}
+	if workers := min(runtime.GOMAXPROCS(0), len(logs)); workers < 2 {
+		for i := range logs {
+			decode(i)
+		}
+	} else {
+		var next atomic.Int64
+		var wg sync.WaitGroup
+		for range workers {
+			wg.Go(func() {
+				for i := int(next.Add(1)) - 1; i < len(logs); i = int(next.Add(1)) - 1 {
+					decode(i)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	results := make([]any, len(logs))
+	for i := range works {
+		if logs[i].Type == raft.LogCommand {
+			results[i] = f.apply(&works[i])
+		}
+	}
+	f.lastApply.Store(time.Now().UnixNano())
+	return results
+}
+
+func (f *fsm) decode(l *raft.Log) work {
+	w := work{index: l.Index, size: len(l.Data), covered: l.Index <= f.store.DurableIndex()}
+	head, _, _, err := decodeHeader(l.Data)
+	if err != nil {
+		w.err = err
+		return w
+	}
+	if w.covered {
+		w.entry = head
+		return w
+	}
+	if head.kind == kindEvents {
+		if w.batch = f.local.take(head.proposal); w.batch != nil {
+			w.entry = head
+			return w
+		}
+	}
+	if w.entry, w.err = decodeEntry(l.Data); w.err != nil {
+		return w
+	}
+	if w.entry.kind == kindEvents {
+		w.batch, w.err = event.Decode(w.entry.payload)
+	}
+	return w
+}
+
+// apply applies one decoded entry. An error of the result is an answer for who proposed;
+// an entry that cannot be understood stops the machine.
+func (f *fsm) apply(w *work) applyResult {
+	if err := f.err(); err != nil {
+		return applyResult{err: err}
+	}
+	if w.err != nil {
+		err := fmt.Errorf("raft log: entry %d: %w", w.index, w.err)
+		f.stopped.Store(&err)
+		return applyResult{err: err}
+	}
+	f.bytes.Add(int64(w.size))
+	e := &w.entry
+	f.lastTime = max(f.lastTime, e.time)
+	// The window may hold this very entry, from a Raft snapshot newer than the manifest.
+	if first, seen := f.proposals.get(e.proposal); seen && first.Index < w.index {
+		return applyResult{receipt: first}
+	}
+	result := applyResult{receipt: Receipt{Index: w.index}}
+	if w.covered {
+		f.proposals.add(proposalResult{id: e.proposal, time: e.time, receipt: result.receipt})
+		return result
+	}
+	switch e.kind {
+	case kindEvents:
+		var counts storage.EventsResult
+		counts, result.err = f.store.ApplyEvents(w.index, e.time, e.project, w.batch)
+		result.receipt.Stored, result.receipt.Duplicates = counts.Stored, counts.Duplicates
+	case kindPersons:
+		edits, err := storage.DecodePersonEdits(e.payload)
+		if err != nil {
+			w.err = fmt.Errorf("persons: %w", err)
+			return f.apply(w)
+		}
+		if result.err = f.store.ApplyPersons(w.index, e.time, e.project, edits); result.err == nil {
+			result.receipt.Stored = len(edits)
+		}
+	case kindMeta:
+		var edit storage.ProjectEdit
+		if err := json.Unmarshal(e.payload, &edit); err != nil {
+			w.err = fmt.Errorf("project edit: %w", err)
+			return f.apply(w)
+		}
+		result.project, result.err = f.store.ApplyProject(w.index, e.time, edit)
+	case kindMerge:
+		var done storage.MergeDone
+		if err := json.Unmarshal(e.payload, &done); err != nil {
+			w.err = fmt.Errorf("merge: %w", err)
+			return f.apply(w)
+		}
+		result.err = f.store.ApplyMerge(w.index, done)
+	}
+	if result.err == nil {
+		f.proposals.add(proposalResult{id: e.proposal, time: e.time, receipt: result.receipt})
+	}
+	return result
+}
+
+// Snapshot notes what the machine knows now. The store is flushed in Persist, beside
+// further applies: it then covers at least this index.
+func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	f.bytes.Store(0)
+	return &fsmSnapshot{store: f.store, state: fsmState{LastTime: f.lastTime, Proposals: f.proposals.list()}}, nil
+}
+
+// Restore is for a snapshot that another replica sent. With one voter there is none, and
+// at start the state is read before Raft runs.
+func (f *fsm) Restore(source io.ReadCloser) error {
+	source.Close()
+	return fmt.Errorf("raft snapshot: a node with one voter takes none from elsewhere")
+}
+
+// load takes over the state of a Raft snapshot.
+func (f *fsm) load(s fsmState) {
+	f.lastTime = s.LastTime
+	for _, p := range s.Proposals {
+		f.proposals.add(p)
+	}
+}
+
+type fsmSnapshot struct {
+	store *storage.Store
+	state fsmState
+}
+
+// Persist flushes the store and then writes the state: the Raft snapshot never claims
+// what the manifest lacks.
+func (s *fsmSnapshot) Persist(sink raft.SnapshotSink) error {
+	if err := s.store.Flush(context.Background()); err != nil {
+		return err
+	}
+	s.state.Durable = s.store.DurableIndex()
+	if _, err := sink.Write(s.state.encode()); err != nil {
+		return err
+	}
+	return sink.Close()
+}
+
+func (s *fsmSnapshot) Release() {}
+
+const (
+	// A proposal is retried within seconds, if at all. Both bounds are part of what
+	// applying an entry means, so they are constants.
+	proposalWindowTime  = 10 * time.Minute
+	proposalWindowCount = 100_000
+)
+
+// proposalWindow remembers the outcome of recent proposals, by the time in the entries.
+type proposalWindow struct {
+	queue  []proposalResult // oldest first, from head on
+	head   int
+	latest map[uuid.UUID]Receipt
+}
+
+func (w *proposalWindow) get(id uuid.UUID) (Receipt, bool) {
+	r, ok := w.latest[id]
+	return r, ok
+}
+
+func (w *proposalWindow) add(p proposalResult) {
+	if w.latest == nil {
+		w.latest = make(map[uuid.UUID]Receipt)
+	}
+	if _, known := w.latest[p.id]; known { // replayed
+		w.latest[p.id] = p.receipt
+		return
+	}
+	w.latest[p.id] = p.receipt
+	w.queue = append(w.queue, p)
+	for len(w.queue)-w.head > proposalWindowCount || w.queue[w.head].time < p.time-proposalWindowTime.Microseconds() {
+		delete(w.latest, w.queue[w.head].id)
+		w.head++
+	}
+	if w.head > len(w.queue)/2 && w.head > 1024 {
+		w.queue = append([]proposalResult(nil), w.queue[w.head:]...)
+		w.head = 0
+	}
+}
+
+// list is a copy of what is remembered, oldest first.
+func (w *proposalWindow) list() []proposalResult {
+	return append([]proposalResult(nil), w.queue[w.head:]...)
+}

@@ -1,0 +1,746 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/raft"
+
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/person"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+const (
+	// inFlightBytes bounds what is proposed and not yet applied: 32 entries of 1 MB keep
+	// log and apply busy, more only makes callers wait longer.
+	inFlightBytes = 32 << 20
+	// snapshotEvery is how much log is applied between Raft snapshots. It bounds the log
+	// on disk and what is replayed at a start.
+	snapshotEvery = 256 << 20
+	// trailingLogs are kept behind a Raft snapshot: about 32 MB of them.
+	trailingLogs = 128
+	// exitFailStop is the exit code after a failed write of the log.
+	exitFailStop = 74
+)
+
+// Config says where a node lives. FS, Dir and nothing else is needed.
+type Config struct {
+	FS     vfs.FS
+	Dir    string
+	Logger *slog.Logger
+	Store  storage.Options
+	// Exit ends the process after a failed write of the log or the manifest; it does not return. Nil
+	// writes the reason to standard error and exits with code 74.
+	Exit func(reason error)
+	// Clock is time.Now where it is nil. Entries carry its time, made monotone.
+	Clock func() time.Time
+	// InFlightBytes and SnapshotBytes replace the built-in bounds where they are not 0.
+	InFlightBytes int
+	SnapshotBytes int64
+	// NoMerger leaves merging to MergeAll.
+	NoMerger bool
+	// MemoryLog keeps the Raft log in memory. It is for tests on a file system in memory;
+	// such a node cannot be opened again.
+	MemoryLog bool
+
+	// wrapLog, for tests, sits between Raft and the log on disk.
+	wrapLog func(logStore) logStore
+}
+
+// Receipt is the outcome of a write: the index of its entry, and what became of its rows.
+type Receipt struct {
+	Index              uint64
+	Stored, Duplicates int
+}
+
+// ErrClosed is returned by calls on a node that is closing or closed.
+var ErrClosed = errors.New("node is closed")
+
+// ErrOutcomeUnknown is wrapped by the error of a write whose caller left before it was
+// answered: it may be stored. Sending the same uuids again is safe.
+var ErrOutcomeUnknown = errors.New("outcome unknown")
+
+// Node is this process in the cluster: for now a Raft group of one voter over one store.
+// All methods may be called concurrently.
+type Node struct {
+	cfg       Config
+	store     *storage.Store
+	log       logStore
+	snapshots *snapshotStore
+	fsm       *fsm
+	raft      *raft.Raft
+	lock      io.Closer
+
+	budget    budget
+	proposals chan *proposal
+	flights   chan flight
+	lastTime  int64 // of the last proposal; the proposer's own
+
+	mu     sync.Mutex
+	closed bool
+	active sync.WaitGroup // proposals begun
+
+	merging chan struct{} // holds one token: who has it plans and proposes merges
+	stop    context.CancelFunc
+	loops   sync.WaitGroup // proposer, completer, keeper, merger
+}
+
+// Open starts a node on its directory and returns when everything that was ever
+// acknowledged is applied.
+func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.InFlightBytes == 0 {
+		cfg.InFlightBytes = inFlightBytes
+	}
+	if cfg.SnapshotBytes == 0 {
+		cfg.SnapshotBytes = snapshotEvery
+	}
+	if cfg.Exit == nil {
+		cfg.Exit = func(reason error) {
+			fmt.Fprintf(os.Stderr, "prickle: stopped, because going on could lose data: %v\n", reason)
+			os.Exit(exitFailStop)
+		}
+	}
+	if cfg.Store.Logger == nil {
+		cfg.Store.Logger = cfg.Logger
+	}
+	if cfg.Store.Fatal == nil {
+		cfg.Store.Fatal = cfg.Exit
+	}
+	n := &Node{
+		cfg:       cfg,
+		budget:    budget{free: cfg.InFlightBytes, size: cfg.InFlightBytes},
+		proposals: make(chan *proposal, 64),
+		flights:   make(chan flight, 1024),
+		merging:   make(chan struct{}, 1),
+	}
+	var opened []io.Closer
+	defer func() {
+		if err != nil {
+			for i := len(opened) - 1; i >= 0; i-- {
+				opened[i].Close() // err says what matters
+			}
+		}
+	}()
+
+	dirs := struct{ data, log, snapshots string }{
+		path.Join(cfg.Dir, "data"), path.Join(cfg.Dir, "raft", "log"), path.Join(cfg.Dir, "raft", "snapshots"),
+	}
+	for _, dir := range []string{cfg.Dir, dirs.data, dirs.log, dirs.snapshots} {
+		if err := cfg.FS.MkdirAll(dir); err != nil {
+			return nil, dirError(cfg.Dir, err)
+		}
+	}
+	if n.lock, err = cfg.FS.Lock(path.Join(cfg.Dir, "lock")); err != nil {
+		return nil, dirError(cfg.Dir, err)
+	}
+	opened = append(opened, n.lock)
+	if n.store, err = storage.Open(cfg.FS, dirs.data, cfg.Store); err != nil {
+		return nil, dirError(cfg.Dir, err)
+	}
+	opened = append(opened, n.store)
+
+	if cfg.MemoryLog {
+		n.log = raft.NewInmemStore()
+	} else if n.log, err = openLog(dirs.log, cfg.Logger); err != nil {
+		return nil, dirError(cfg.Dir, err)
+	}
+	if c, ok := n.log.(io.Closer); ok {
+		opened = append(opened, c)
+	}
+	if cfg.wrapLog != nil {
+		n.log = cfg.wrapLog(n.log)
+	}
+	n.log = &guardedLog{logStore: n.log, durable: n.store.DurableIndex, stop: cfg.Exit}
+	n.snapshots = &snapshotStore{fs: cfg.FS, dir: dirs.snapshots, logger: cfg.Logger}
+	n.fsm = &fsm{store: n.store, local: &localBatches{batches: make(map[uuid.UUID]*event.Batch)}}
+	if err := n.catchUp(); err != nil {
+		return nil, err
+	}
+	if err := n.startRaft(ctx); err != nil {
+		return nil, err
+	}
+	n.lastTime = n.fsm.lastTime
+
+	loops, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	n.loops.Go(n.propose)
+	n.loops.Go(n.complete)
+	n.loops.Go(func() { n.keep(loops) })
+	if !cfg.NoMerger {
+		n.loops.Go(func() { n.merge(loops) })
+	}
+	if len(n.store.Projects()) == 0 {
+		if _, err := n.CreateProject(ctx, ProjectSpec{Name: "prickle"}); err != nil {
+			n.Close(ctx) // err says what matters
+			opened = nil
+			return nil, fmt.Errorf("first project: %w", err)
+		}
+	}
+	return n, nil
+}
+
+// dirError words what usually is wrong with a data directory.
+func dirError(dir string, err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("data directory %s cannot be written to: %w; give this user write permission, or choose another directory", dir, err)
+	}
+	return fmt.Errorf("data directory %s: %w", dir, err)
+}
+
+// catchUp applies the entries that Raft will not: it starts one above its snapshot, while
+// the store may cover less, if the manifest was older or the last entries were Raft's own.
+func (n *Node) catchUp() error {
+	metas, err := n.snapshots.List()
+	if err != nil {
+		return dirError(n.cfg.Dir, err)
+	}
+	first, err := n.log.FirstIndex()
+	if err != nil {
+		return err
+	}
+	last, err := n.log.LastIndex()
+	if err != nil {
+		return err
+	}
+	durable := n.store.DurableIndex()
+	if last < durable && last > 0 || last == 0 && durable > 0 && len(metas) == 0 {
+		return fmt.Errorf("data directory %s: the raft log ends at entry %d but segments cover entry %d: log files are missing; restore the directory as a whole", n.cfg.Dir, last, durable)
+	}
+	if len(metas) == 0 {
+		if first > 1 {
+			return fmt.Errorf("data directory %s: the raft log starts at entry %d and there is no raft snapshot that can be read", n.cfg.Dir, first)
+		}
+		return nil
+	}
+	_, source, err := n.snapshots.Open(metas[0].ID)
+	if err != nil {
+		return err
+	}
+	raw, err := io.ReadAll(source)
+	if err != nil {
+		return err
+	}
+	state, err := decodeFSMState(raw)
+	if err != nil {
+		return fmt.Errorf("raft snapshot %s: %w", metas[0].ID, err)
+	}
+	if first > metas[0].Index+1 {
+		return fmt.Errorf("data directory %s: the raft log starts at entry %d, the newest raft snapshot that can be read is at %d", n.cfg.Dir, first, metas[0].Index)
+	}
+	n.fsm.load(state)
+	if durable < state.Durable {
+		return fmt.Errorf("data directory %s: segments cover entry %d but did cover %d: the manifest is older than the raft snapshot; restore the directory as a whole", n.cfg.Dir, durable, state.Durable)
+	}
+	const group = 16
+	logs := make([]*raft.Log, 0, group)
+	for index := durable + 1; index <= metas[0].Index; index++ {
+		if index < first || index > last {
+			return fmt.Errorf("data directory %s: segments cover entry %d and the raft log is of %d to %d: entry %d is missing", n.cfg.Dir, durable, first, last, index)
+		}
+		l := new(raft.Log)
+		if err := n.log.GetLog(index, l); err != nil {
+			return fmt.Errorf("raft log: entry %d: %w", index, err)
+		}
+		if logs = append(logs, l); len(logs) == group || index == metas[0].Index {
+			n.fsm.ApplyBatch(logs)
+			logs = logs[:0]
+		}
+	}
+	return n.fsm.err()
+}
+
+// startRaft starts the group of one and waits until it leads and has applied its log.
+func (n *Node) startRaft(ctx context.Context) error {
+	const id = "n1"
+	cfg := raft.DefaultConfig()
+	cfg.LocalID = id
+	cfg.HeartbeatTimeout = 50 * time.Millisecond
+	cfg.ElectionTimeout = 50 * time.Millisecond
+	cfg.LeaderLeaseTimeout = 50 * time.Millisecond
+	cfg.CommitTimeout = 20 * time.Millisecond
+	cfg.MaxAppendEntries = 16
+	cfg.BatchApplyCh = true
+	cfg.TrailingLogs = trailingLogs
+	cfg.SnapshotInterval = 24 * time.Hour // never by the library: keep does it
+	cfg.SnapshotThreshold = 1 << 62
+	cfg.NoSnapshotRestoreOnStart = true
+	cfg.NoLegacyTelemetry = true
+	cfg.Logger = raftLogger(n.cfg.Logger)
+	addr, transport := raft.NewInmemTransport(id)
+
+	known, err := raft.HasExistingState(n.log, n.log, n.snapshots)
+	if err != nil {
+		return fmt.Errorf("raft log: %w", err)
+	}
+	if !known {
+		group := raft.Configuration{Servers: []raft.Server{{ID: id, Address: addr}}}
+		if err := raft.BootstrapCluster(cfg, n.log, n.log, n.snapshots, transport, group); err != nil {
+			return fmt.Errorf("raft: first start: %w", err)
+		}
+	}
+	if n.raft, err = raft.NewRaft(cfg, n.fsm, n.log, n.log, n.snapshots, transport); err != nil {
+		return fmt.Errorf("raft: %w", err)
+	}
+	if err = n.waitLeader(ctx); err == nil {
+		done := make(chan error, 1)
+		go func() { done <- n.raft.Barrier(0).Error() }() // ends when Raft does, at the latest
+		select {
+		case err = <-done:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	if stopped := n.fsm.err(); stopped != nil {
+		err = stopped
+	}
+	if err != nil {
+		n.raft.Shutdown().Error() // err says what matters
+		return err
+	}
+	return nil
+}
+
+// waitLeader waits until this node leads.
+func (n *Node) waitLeader(ctx context.Context) error {
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	for n.raft.State() != raft.Leader {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("raft: no leader yet: %w", ctx.Err())
+		}
+	}
+	return nil
+}
+
+// Store is what reads are answered from.
+func (n *Node) Store() *storage.Store { return n.store }
+
+// Err is nil while the node applies what it logs. An error says why it stopped, as when a
+// newer release wrote the log; the node must then not call itself ready.
+func (n *Node) Err() error { return n.fsm.err() }
+
+// InFlight is how many bytes are proposed and not yet applied.
+func (n *Node) InFlight() int { return n.budget.used() }
+
+// Ingest stores a batch of events and returns when it is durable and visible. It takes b:
+// the caller does not touch it again. Many calls may be under way; above 32 MB of them
+// Ingest waits, as long as ctx allows.
+func (n *Node) Ingest(ctx context.Context, project uint32, b *event.Batch) (Receipt, error) {
+	if b.Rows == 0 {
+		return Receipt{Index: n.store.AppliedIndex()}, nil
+	}
+	scratch, _ := wireBuffers.Get().(*[]byte)
+	if scratch == nil {
+		scratch = new([]byte)
+	}
+	id := newProposalID()
+	raw, wire, err := encodeEvents(id, project, b, *scratch)
+	*scratch = wire
+	wireBuffers.Put(scratch)
+	if err != nil {
+		return Receipt{}, err
+	}
+	result, err := n.submit(ctx, &proposal{id: id, raw: raw, batch: b})
+	return result.receipt, err
+}
+
+// wireBuffers holds *[]byte in which batches are encoded before they are compressed.
+var wireBuffers sync.Pool
+
+// ProjectSpec is what a new project is made from. Without a token a fresh one is made,
+// without a time zone it is UTC.
+type ProjectSpec struct {
+	Name      string
+	Token     string
+	Timezone  string
+	WeekStart int
+}
+
+// CreateProject makes a project. Its number, its database name and, if need be, its token
+// are part of the answer.
+func (n *Node) CreateProject(ctx context.Context, spec ProjectSpec) (storage.Project, error) {
+	if spec.Token == "" {
+		spec.Token = newToken()
+	}
+	result, err := n.submitJSON(ctx, kindMeta, storage.ProjectEdit{
+		Create: &storage.ProjectSpec{Name: spec.Name, Token: spec.Token, Timezone: spec.Timezone, WeekStart: spec.WeekStart},
+	})
+	return result.project, err
+}
+
+// DeleteProject removes a project and all that is in it.
+func (n *Node) DeleteProject(ctx context.Context, id uint32) error {
+	_, err := n.submitJSON(ctx, kindMeta, storage.ProjectEdit{Delete: id})
+	return err
+}
+
+// ImportPersons writes persons as given, all or none of them.
+func (n *Node) ImportPersons(ctx context.Context, project uint32, edits []person.Edit) (Receipt, error) {
+	payload := storage.AppendPersonEdits(nil, edits)
+	result, err := n.submitPayload(ctx, kindPersons, header{project: project, rows: uint32(len(edits))}, payload)
+	return result.receipt, err
+}
+
+// MergeAll merges segments until every month is one.
+func (n *Node) MergeAll(ctx context.Context) error {
+	for {
+		more, err := n.mergeOnce(ctx, n.store.PlanMergeAll)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// Flush writes all that is applied to segments, takes a Raft snapshot and lets go of the
+// log before it.
+func (n *Node) Flush(ctx context.Context) error {
+	if err := n.store.Flush(ctx); err != nil {
+		return err
+	}
+	return n.snapshot()
+}
+
+func (n *Node) snapshot() error {
+	err := n.raft.Snapshot().Error()
+	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		return nil
+	}
+	return err
+}
+
+// Close ends the node: it waits for writes under way, flushes and takes a Raft snapshot,
+// so that the next start has nothing to replay. If that is not done when ctx ends, the
+// start replays the log.
+func (n *Node) Close(ctx context.Context) error {
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return nil
+	}
+	n.closed = true
+	n.mu.Unlock()
+
+	n.active.Wait()
+	n.stop()
+	close(n.proposals)
+	n.loops.Wait()
+	var errs []error
+	if n.fsm.err() == nil && ctx.Err() == nil {
+		errs = append(errs, n.Flush(ctx))
+	}
+	errs = append(errs, n.raft.Shutdown().Error(), n.store.Close())
+	if c, ok := n.log.(*guardedLog).logStore.(io.Closer); ok {
+		errs = append(errs, c.Close())
+	}
+	errs = append(errs, n.lock.Close())
+	return errors.Join(errs...)
+}
+
+// proposal is one entry on its way through Raft.
+type proposal struct {
+	id    uuid.UUID
+	raw   []byte
+	batch *event.Batch // of events
+	tries int
+
+	done   chan struct{} // closed when result and err are set
+	result applyResult
+	err    error
+}
+
+// flight is a proposal that Raft has taken.
+type flight struct {
+	proposal *proposal
+	future   raft.ApplyFuture
+}
+
+// newToken makes an API token that nobody has.
+func newToken() string {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	out := []byte("phc_")
+	for len(out) < 4+32 {
+		var raw [32]byte
+		rand.Read(raw[:]) // never fails
+		for _, b := range raw {
+			// Bytes beyond the last multiple of 62 would make some digits likelier.
+			if b < 62*4 && len(out) < 4+32 {
+				out = append(out, digits[b%62])
+			}
+		}
+	}
+	return string(out)
+}
+
+func (n *Node) submitJSON(ctx context.Context, k kind, payload any) (applyResult, error) {
+	text, err := json.Marshal(payload)
+	if err != nil {
+		return applyResult{}, err
+	}
+	return n.submitPayload(ctx, k, header{}, text)
+}
+
+func (n *Node) submitPayload(ctx context.Context, k kind, h header, payload []byte) (applyResult, error) {
+	h.proposal = newProposalID()
+	if len(payload) > maxPayloadBytes {
+		return applyResult{}, fmt.Errorf("%v entry of %d MB: at most %d MB fit in one", k, len(payload)>>20, maxPayloadBytes>>20)
+	}
+	raw := encodeEntry(k, h, payload)
+	if len(raw) > maxEntryBytes {
+		return applyResult{}, fmt.Errorf("%v entry of %d MB compressed: at most %d MB fit in one", k, len(raw)>>20, maxEntryBytes>>20)
+	}
+	return n.submit(ctx, &proposal{id: h.proposal, raw: raw})
+}
+
+// submit proposes an entry and waits until it is applied.
+func (n *Node) submit(ctx context.Context, p *proposal) (applyResult, error) {
+	if err := n.fsm.err(); err != nil {
+		return applyResult{}, err
+	}
+	if err := n.budget.acquire(ctx, len(p.raw)); err != nil {
+		return applyResult{}, fmt.Errorf("overloaded: %d MB of writes are under way: %w", n.cfg.InFlightBytes>>20, err)
+	}
+	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		n.budget.release(len(p.raw))
+		return applyResult{}, ErrClosed
+	}
+	n.active.Add(1)
+	n.mu.Unlock()
+
+	p.done = make(chan struct{})
+	n.proposals <- p // the proposer runs until no proposal is active
+	select {
+	case <-p.done:
+		if p.err == nil {
+			p.err = p.result.err
+		}
+		return p.result, p.err
+	case <-ctx.Done():
+		return applyResult{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, ctx.Err())
+	}
+}
+
+// propose stamps proposals and hands them to Raft. There is one such goroutine, so times
+// grow in the order of the log.
+func (n *Node) propose() {
+	defer close(n.flights)
+	for p := range n.proposals {
+		n.lastTime = max(n.lastTime+1, n.cfg.Clock().UnixMicro())
+		seal(p.raw, n.lastTime)
+		if p.batch != nil {
+			n.fsm.local.put(p.id, p.batch)
+		}
+		n.flights <- flight{p, n.raft.Apply(p.raw, 0)}
+	}
+}
+
+// complete answers proposals in the order of the log.
+func (n *Node) complete() {
+	for f := range n.flights {
+		p := f.proposal
+		err := f.future.Error()
+		if p.batch != nil {
+			n.fsm.local.take(p.id) // still there if it was not applied
+		}
+		if retryable(err) && p.tries < maxTries {
+			p.tries++
+			go n.retry(p) // waited for through active
+			continue
+		}
+		if err != nil {
+			p.err = fmt.Errorf("raft: %w", err)
+		} else {
+			p.result = f.future.Response().(applyResult)
+		}
+		n.finish(p)
+	}
+}
+
+func (n *Node) finish(p *proposal) {
+	n.budget.release(len(p.raw))
+	close(p.done)
+	n.active.Done()
+}
+
+const maxTries = 5
+
+// retryable says that an entry may or may not have made it into the log. It is proposed
+// again under the same id, which applies it once.
+func retryable(err error) bool {
+	return errors.Is(err, raft.ErrLeadershipLost) || errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrLeadershipTransferInProgress)
+}
+
+func (n *Node) retry(p *proposal) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := n.waitLeader(ctx); err != nil {
+		p.err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+		n.finish(p)
+		return
+	}
+	p.raw = append([]byte(nil), p.raw...) // Raft may still hold the first copy
+	n.proposals <- p
+}
+
+// keep takes a Raft snapshot whenever enough log was applied since the last.
+func (n *Node) keep(ctx context.Context) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	retryAt := time.Time{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if n.fsm.bytes.Load() < n.cfg.SnapshotBytes || time.Now().Before(retryAt) || n.fsm.err() != nil {
+			continue
+		}
+		if err := n.snapshot(); err != nil {
+			// The log only grows meanwhile: nothing is lost.
+			n.cfg.Logger.Error("raft snapshot", "error", err)
+			retryAt = time.Now().Add(5 * time.Second)
+		}
+	}
+}
+
+// mergeQuiet is how long nothing must have been applied before merges begin by themselves:
+// they would take the import's cores.
+const mergeQuiet = 2 * time.Second
+
+// merge merges segments in quiet moments.
+func (n *Node) merge(ctx context.Context) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	retryAt := time.Time{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := time.Now()
+		if now.Before(retryAt) || now.UnixNano()-n.fsm.lastApply.Load() < int64(mergeQuiet) || n.fsm.err() != nil {
+			continue
+		}
+		for {
+			more, err := n.mergeOnce(ctx, n.store.PlanMerge)
+			if err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
+				n.cfg.Logger.Error("merge of segments", "error", err)
+				retryAt = time.Now().Add(10 * time.Second)
+			}
+			if err != nil || !more {
+				break
+			}
+		}
+	}
+}
+
+// mergeOnce does the next merge: it builds the new segment beside
+// everything else and then proposes the exchange. more is false when none is wanted.
+func (n *Node) mergeOnce(ctx context.Context, next func() (storage.MergePlan, bool)) (more bool, err error) {
+	select {
+	case n.merging <- struct{}{}:
+		defer func() { <-n.merging }()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+	plan, ok := next()
+	if !ok {
+		return false, nil
+	}
+	done, err := n.store.BuildMerge(ctx, plan)
+	if err != nil {
+		return false, err
+	}
+	_, err = n.submitJSON(ctx, kindMerge, done)
+	return err == nil, err
+}
+
+// budget is a number of bytes shared by writers, first come first served.
+type budget struct {
+	mu      sync.Mutex
+	free    int
+	size    int
+	waiting []*waiter
+}
+
+type waiter struct {
+	bytes int
+	ready chan struct{}
+}
+
+func (b *budget) acquire(ctx context.Context, bytes int) error {
+	bytes = min(bytes, b.size)
+	b.mu.Lock()
+	if len(b.waiting) == 0 && b.free >= bytes {
+		b.free -= bytes
+		b.mu.Unlock()
+		return nil
+	}
+	w := &waiter{bytes, make(chan struct{})}
+	b.waiting = append(b.waiting, w)
+	b.mu.Unlock()
+	select {
+	case <-w.ready:
+		return nil
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	for i := range b.waiting {
+		if b.waiting[i] == w {
+			b.waiting = append(b.waiting[:i], b.waiting[i+1:]...)
+			b.wake()
+			b.mu.Unlock()
+			return ctx.Err()
+		}
+	}
+	b.mu.Unlock()
+	b.release(bytes) // it was granted in the meantime
+	return ctx.Err()
+}
+
+func (b *budget) release(bytes int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free += min(bytes, b.size)
+	b.wake()
+}
+
+// wake lets in who waits longest, as far as bytes go. mu is held.
+func (b *budget) wake() {
+	for len(b.waiting) > 0 && b.free >= b.waiting[0].bytes {
+		b.free -= b.waiting[0].bytes
+		close(b.waiting[0].ready)
+		b.waiting = b.waiting[1:]
+	}
+}
+
+func (b *budget) used() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.size - b.free
+}
