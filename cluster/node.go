@@ -403,8 +403,11 @@ func (n *Node) ImportPersons(ctx context.Context, project uint32, edits []person
 	return result.receipt, err
 }
 
-// MergeAll merges segments until every month is one.
+// MergeAll flushes, and merges segments until every month is one.
 func (n *Node) MergeAll(ctx context.Context) error {
+	if err := n.Flush(ctx); err != nil {
+		return err
+	}
 	for {
 		more, err := n.mergeOnce(ctx, n.store.PlanMergeAll)
 		if err != nil || !more {
@@ -622,16 +625,22 @@ func (n *Node) keep(ctx context.Context) {
 		if err := n.snapshot(); err != nil {
 			// The log only grows meanwhile: nothing is lost.
 			n.cfg.Logger.Error("raft snapshot", "error", err)
+			n.fsm.bytes.Add(n.cfg.SnapshotBytes) // still wanted
 			retryAt = time.Now().Add(5 * time.Second)
 		}
 	}
 }
 
-// mergeQuiet is how long nothing must have been applied before merges begin by themselves:
-// they would take the import's cores.
-const mergeQuiet = 2 * time.Second
+const (
+	// mergeQuiet is how long nothing must have been applied before merges begin by
+	// themselves: they would take the import's cores.
+	mergeQuiet = 2 * time.Second
+	// quietFlushRows is the memtable that is worth flushing in a quiet moment, so that
+	// the end of an import is merged with the rest of it.
+	quietFlushRows = 100_000
+)
 
-// merge merges segments in quiet moments.
+// merge flushes and merges in quiet moments.
 func (n *Node) merge(ctx context.Context) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
@@ -646,7 +655,14 @@ func (n *Node) merge(ctx context.Context) {
 		if now.Before(retryAt) || now.UnixNano()-n.fsm.lastApply.Load() < int64(mergeQuiet) || n.fsm.err() != nil {
 			continue
 		}
-		for {
+		if n.store.Stats().MemtableRows >= quietFlushRows {
+			if err := n.Flush(ctx); err != nil && ctx.Err() == nil {
+				n.cfg.Logger.Error("flush", "error", err)
+				retryAt = time.Now().Add(10 * time.Second)
+				continue
+			}
+		}
+		for ctx.Err() == nil {
 			more, err := n.mergeOnce(ctx, n.store.PlanMerge)
 			if err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
 				n.cfg.Logger.Error("merge of segments", "error", err)
