@@ -45,6 +45,18 @@ func (s *uuidSet) add(u *vec.UUIDValue) bool {
 	return s.shards[h>>56].add(k, h)
 }
 
+// addShare adds those uuids that goroutine w of n is responsible for: each shard belongs to
+// one of them.
+func (s *uuidSet) addShare(list []vec.UUIDValue, w, n int) {
+	for i := range list {
+		k := keyOf(&list[i])
+		h := k.hash()
+		if shard := h >> 56; int(shard)%n == w {
+			s.shards[shard].add(k, h)
+		}
+	}
+}
+
 // has says whether a uuid is in the set.
 func (s *uuidSet) has(u *vec.UUIDValue) bool {
 	k := keyOf(u)

@@ -2,16 +2,22 @@ package storage
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/person"
-	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vfs"
 )
-
-var errTODO = errors.New("storage: not there yet")
 
 // Options are what a store may be told. The zero value is right outside tests.
 type Options struct {
@@ -26,7 +32,45 @@ type Options struct {
 
 // Store is the state of one shard on this node. Apply calls come from one goroutine in
 // the order of the log; all other calls may come from any.
-type Store struct{}
+type Store struct {
+	fs     vfs.FS
+	dir    string
+	opt    Options
+	nextID atomic.Uint64 // of segment and state files
+
+	// log is the manifest; commits hold logMu.
+	logMu sync.Mutex
+	log   *manifest.Log
+
+	mu       sync.Mutex
+	moved    *sync.Cond // durable index or error changed, or the store closes
+	projects map[uint32]*project
+	lastID   uint32 // of projects
+	active   *memtable
+	sealed   []*memtable // oldest first; the flusher works on the first
+	segments map[uint64]*segmentFile
+	applied  uint64
+	durable  uint64
+	states   int // state files the manifest names
+	edited   []projectRecord
+	err      error // flushing failed: no more can be applied
+	closed   bool
+
+	flusher sync.WaitGroup
+	loader  sync.WaitGroup // fills the sets of uuids after Open
+	stop    chan struct{}
+}
+
+// project is one project's state, as apply changes it.
+type project struct {
+	Project
+	persons  *person.State
+	uuids    *uuidSet
+	loaded   chan struct{} // closed when uuids holds what segments hold
+	loadErr  error         // read after loaded is closed
+	warnings map[person.Warning]int64
+	events   int64
+}
 
 // SegmentID names a segment of a store.
 type SegmentID uint64
@@ -56,32 +100,14 @@ type ProjectEdit struct {
 	Delete uint32       `json:"delete,omitempty"`
 }
 
+// projectRecord is a change of the list of projects, as state files keep it.
+type projectRecord struct {
+	Project Project `json:"project"`
+	Deleted bool    `json:"deleted,omitempty"`
+}
+
 // EventsResult is what became of the rows of a batch.
 type EventsResult struct{ Stored, Duplicates int }
-
-// MergePlan is a merge that is wanted.
-type MergePlan struct {
-	Project  uint32
-	Inputs   []SegmentID // ascending
-	Output   SegmentID
-	FirstDay int32
-	Days     int
-}
-
-// MergeDone is a merge whose output was written.
-type MergeDone struct {
-	Project  uint32      `json:"project"`
-	Inputs   []SegmentID `json:"inputs"`
-	Output   SegmentID   `json:"output"`
-	FirstDay int32       `json:"first_day"`
-	Days     int         `json:"days"`
-	Rows     int64       `json:"rows"`
-	MinTime  int64       `json:"min_time"`
-	MaxTime  int64       `json:"max_time"`
-	Size     int64       `json:"size"`
-	Hash     string      `json:"hash"`     // xxh3-128 of the file, hex
-	Identity int         `json:"identity"` // entries of the identity map that were applied
-}
 
 // Stats is how much a store holds.
 type Stats struct {
@@ -92,79 +118,430 @@ type Stats struct {
 }
 
 // Open opens the store in a directory, or makes one.
-func Open(fs vfs.FS, dir string, opt Options) (*Store, error) { return nil, errTODO }
+func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
+	if opt.SealRows == 0 {
+		opt.SealRows = sealRows
+	}
+	if opt.SealBytes == 0 {
+		opt.SealBytes = sealBytes
+	}
+	if opt.Logger == nil {
+		opt.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{fs: fs, dir: dir, opt: opt, projects: map[uint32]*project{}, active: newMemtable(),
+		segments: map[uint64]*segmentFile{}, stop: make(chan struct{})}
+	s.moved = sync.NewCond(&s.mu)
+	for _, d := range []string{dir, path.Join(dir, segmentDir), path.Join(dir, stateDir)} {
+		if err := fs.MkdirAll(d); err != nil {
+			return nil, err
+		}
+	}
+	log, err := manifest.Open(fs, dir)
+	if err != nil {
+		return nil, err
+	}
+	s.log = log
+	if err := s.load(); err != nil {
+		log.Close() // the first error is the one that matters
+		s.closeSegments()
+		return nil, err
+	}
+	s.loadUUIDs()
+	s.flusher.Add(1)
+	go s.flushLoop()
+	return s, nil
+}
+
+// load reads what the manifest names, and removes what it does not.
+func (s *Store) load() error {
+	m := s.log.Manifest()
+	s.applied, s.durable = m.Applied, m.Applied
+	highest := uint64(0)
+	for _, name := range m.States {
+		highest = max(highest, fileID(name))
+		if err := s.readState(name); err != nil {
+			return fmt.Errorf("%s: %w", path.Join(s.dir, stateDir, name), err)
+		}
+	}
+	s.states = len(m.States)
+	for _, id := range slices.Sorted(maps.Keys(m.Segments)) {
+		highest = max(highest, id)
+		f, err := s.openSegment(m.Segments[id])
+		if err != nil {
+			return err
+		}
+		p := s.projects[f.Project]
+		if p == nil {
+			f.close()
+			return fmt.Errorf("segment %s: its project %d is not in the state files", f.name(s), f.Project)
+		}
+		p.events += f.Rows
+		s.segments[id] = f
+	}
+	s.nextID.Store(highest)
+	return s.removeOrphans(m)
+}
+
+// removeOrphans deletes files that a crash left behind.
+func (s *Store) removeOrphans(m *manifest.Manifest) error {
+	for _, d := range []string{segmentDir, stateDir} {
+		names, err := s.fs.List(path.Join(s.dir, d))
+		if err != nil {
+			return err
+		}
+		for _, n := range names {
+			_, live := m.Segments[fileID(n)]
+			if d == segmentDir && live && !strings.HasSuffix(n, ".tmp") || d == stateDir && slices.Contains(m.States, n) {
+				continue
+			}
+			// A merge that was written and not yet agreed on is found again by its name,
+			// so ids of removed files are not given out again in this run.
+			s.nextID.Store(max(s.nextID.Load(), fileID(n)))
+			if err := s.fs.Remove(path.Join(s.dir, d, n)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fileID is the number in a file's name, or 0.
+func fileID(name string) uint64 {
+	var id uint64
+	fmt.Sscanf(name, "%d", &id) // 0 if there is none
+	return id
+}
 
 // Close ends the store. What is not flushed is applied again from the log next time.
-func (s *Store) Close() error { return nil }
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	close(s.stop)
+	s.moved.Broadcast()
+	s.mu.Unlock()
+	s.flusher.Wait()
+	s.loader.Wait()
+	s.closeSegments()
+	return s.log.Close()
+}
+
+// usable says why nothing can be applied, if so. The caller holds mu.
+func (s *Store) usable() error {
+	if s.closed {
+		return ErrClosed
+	}
+	return s.err
+}
+
+// begin is the start of every apply: it says false if the index is covered already.
+// The caller holds mu.
+func (s *Store) begin(index uint64) (bool, error) {
+	if err := s.usable(); err != nil {
+		return false, err
+	}
+	if index <= s.durable || index <= s.applied {
+		return false, nil
+	}
+	return true, nil
+}
 
 // ApplyEvents stores the events of a batch that are not stored yet, with their effects on
 // persons. Indexes up to DurableIndex are ignored. The batch is the store's from now on.
-func (s *Store) ApplyEvents(index uint64, at int64, project uint32, b *event.Batch) (EventsResult, error) {
-	return EventsResult{}, errTODO
+func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (EventsResult, error) {
+	s.mu.Lock()
+	p := s.projects[id]
+	s.mu.Unlock()
+	if p != nil {
+		<-p.loaded
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ok, err := s.begin(index); !ok || err != nil {
+		return EventsResult{}, err
+	}
+	s.applied = index
+	if p == nil || s.projects[id] != p {
+		return EventsResult{}, fmt.Errorf("project %d: %w", id, ErrNoProject)
+	}
+	if p.loadErr != nil {
+		return EventsResult{}, p.loadErr
+	}
+	mb, stored := p.apply(b)
+	s.active.note(index)
+	if stored > 0 {
+		s.active.add(id, mb)
+	}
+	p.events += int64(stored)
+	if s.active.rows >= s.opt.SealRows || s.active.bytes >= s.opt.SealBytes {
+		if err := s.seal(); err != nil {
+			return EventsResult{}, err
+		}
+	}
+	return EventsResult{Stored: stored, Duplicates: b.Rows - stored}, nil
+}
+
+// apply decides for each row whether it is stored, and whose it is. Rows are taken in
+// order: what an event does to persons holds for those after it.
+func (p *project) apply(b *event.Batch) (*memBatch, int) {
+	mb := &memBatch{batch: b, ordinals: make([]uint32, b.Rows)}
+	known := make([]uint32, b.DistinctID.Values.Len()) // by code: ordinal+1
+	profiled := make([]bool, len(known))
+	ops := b.Ops
+	stored := 0
+	for i := range b.Rows {
+		var op *event.PersonOp
+		if len(ops) > 0 && int(ops[0].Row) == i {
+			op, ops = &ops[0], ops[1:]
+		}
+		if !p.uuids.add(&b.UUID[i]) {
+			if mb.rows == nil {
+				mb.rows = make([]uint32, stored, b.Rows)
+				for r := range mb.rows {
+					mb.rows[r] = uint32(r)
+				}
+			}
+			continue
+		}
+		code := b.DistinctID.Codes[i]
+		if op != nil && op.Kind != event.OpSet && op.Other != "" {
+			w := p.persons.Merge(op.Kind, op.Other, b.DistinctID.Values.Str(int(code)), b.Time[i])
+			if w != person.WarnNone {
+				p.warnings[w]++
+			}
+			clear(profiled) // the person may be another one now
+		}
+		if known[code] == 0 {
+			known[code] = p.persons.Ordinal(b.DistinctID.Values.At(int(code))) + 1
+		}
+		o := known[code] - 1
+		mb.ordinals[i] = o
+		if !b.Personless.Get(i) && !profiled[code] {
+			p.persons.Touch(o, b.Time[i])
+			profiled[code] = true
+		}
+		if op != nil {
+			p.persons.Set(o, op)
+		}
+		if mb.rows != nil {
+			mb.rows = append(mb.rows, uint32(i))
+		}
+		stored++
+	}
+	return mb, stored
 }
 
 // ApplyProject makes or deletes a project.
 func (s *Store) ApplyProject(index uint64, at int64, edit ProjectEdit) (Project, error) {
-	return Project{}, errTODO
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ok, err := s.begin(index); !ok || err != nil {
+		return Project{}, err
+	}
+	s.applied = index
+	s.active.note(index)
+	switch {
+	case edit.Create != nil:
+		return s.createProject(edit.Create, at)
+	case edit.Delete != 0:
+		return s.deleteProject(edit.Delete)
+	}
+	return Project{}, errors.New("project edit: neither makes nor deletes one")
+}
+
+func (s *Store) createProject(spec *ProjectSpec, at int64) (Project, error) {
+	for _, p := range s.projects {
+		if p.Token == spec.Token {
+			return Project{}, fmt.Errorf("project %q: another project has its token", spec.Name)
+		}
+	}
+	s.lastID++
+	p := s.addProject(Project{ID: s.lastID, Name: spec.Name, Database: s.slug(spec.Name), Token: spec.Token,
+		Timezone: spec.Timezone, WeekStart: spec.WeekStart, CreatedAt: at})
+	close(p.loaded)
+	s.edited = append(s.edited, projectRecord{Project: p.Project})
+	return p.Project, nil
+}
+
+func (s *Store) addProject(rec Project) *project {
+	p := &project{Project: rec, persons: person.NewState(rec.ID), uuids: &uuidSet{}, loaded: make(chan struct{}),
+		warnings: map[person.Warning]int64{}}
+	s.projects[rec.ID] = p
+	s.lastID = max(s.lastID, rec.ID)
+	return p
+}
+
+// slug makes a database name of a project's name: lower case, and unique.
+func (s *Store) slug(name string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(name) {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			b.WriteRune(r)
+		} else if n := b.Len(); n > 0 && b.String()[n-1] != '_' {
+			b.WriteByte('_')
+		}
+	}
+	base := strings.Trim(b.String(), "_")
+	if base == "" {
+		base = "project"
+	}
+	base = base[:min(len(base), 50)]
+	taken := func(slug string) bool {
+		for _, p := range s.projects {
+			if p.Database == slug {
+				return true
+			}
+		}
+		return false
+	}
+	for n, slug := 2, base; ; n++ {
+		if !taken(slug) {
+			return slug
+		}
+		slug = fmt.Sprintf("%s_%d", base, n)
+	}
+}
+
+// deleteProject forgets a project at once. Its segments go when the manifest has heard of
+// it, with the next flush.
+func (s *Store) deleteProject(id uint32) (Project, error) {
+	p := s.projects[id]
+	if p == nil {
+		return Project{}, fmt.Errorf("project %d: %w", id, ErrNoProject)
+	}
+	delete(s.projects, id)
+	s.edited = append(s.edited, projectRecord{Project: p.Project, Deleted: true})
+	return p.Project, nil
 }
 
 // ApplyPersons writes persons as a typed import gives them.
-func (s *Store) ApplyPersons(index uint64, at int64, project uint32, edits []person.Edit) error {
-	return errTODO
+func (s *Store) ApplyPersons(index uint64, at int64, id uint32, edits []person.Edit) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ok, err := s.begin(index); !ok || err != nil {
+		return err
+	}
+	s.applied = index
+	s.active.note(index)
+	p := s.projects[id]
+	if p == nil {
+		return fmt.Errorf("project %d: %w", id, ErrNoProject)
+	}
+	for i := range edits {
+		p.persons.Import(&edits[i], at)
+	}
+	return nil
 }
 
 // AppendPersonEdits adds the wire form of edits to dst.
-func AppendPersonEdits(dst []byte, edits []person.Edit) []byte { return dst }
+func AppendPersonEdits(dst []byte, edits []person.Edit) []byte {
+	raw, err := json.Marshal(edits)
+	if err != nil {
+		panic(err) // strings, bytes and numbers always have a JSON form
+	}
+	return append(dst, raw...)
+}
 
 // DecodePersonEdits reads what AppendPersonEdits wrote.
-func DecodePersonEdits(src []byte) ([]person.Edit, error) { return nil, errTODO }
+func DecodePersonEdits(src []byte) ([]person.Edit, error) {
+	var edits []person.Edit
+	if err := json.Unmarshal(src, &edits); err != nil {
+		return nil, fmt.Errorf("person edits: %w", err)
+	}
+	return edits, nil
+}
 
-// ApplyMerge exchanges the inputs of a merge for its output.
-func (s *Store) ApplyMerge(index uint64, done MergeDone) error { return errTODO }
+// AppliedIndex is the highest index that was applied.
+func (s *Store) AppliedIndex() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.applied
+}
 
-// PlanMerge is the merge that is worth doing next, if any.
-func (s *Store) PlanMerge() (MergePlan, bool) { return MergePlan{}, false }
+// DurableIndex is the index that segments and state files cover.
+func (s *Store) DurableIndex() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.durable
+}
 
-// PlanMergeAll is the next merge on the way to one segment a month.
-func (s *Store) PlanMergeAll() (MergePlan, bool) { return MergePlan{}, false }
+// Projects lists the projects by id.
+func (s *Store) Projects() []Project {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Project
+	for _, id := range slices.Sorted(maps.Keys(s.projects)) {
+		out = append(out, s.projects[id].Project)
+	}
+	return out
+}
 
-// BuildMerge writes the output of a merge, beside everything else.
-func (s *Store) BuildMerge(ctx context.Context, plan MergePlan) (MergeDone, error) {
-	return MergeDone{}, errTODO
+func (s *Store) find(is func(*Project) bool) (Project, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.projects {
+		if is(&p.Project) {
+			return p.Project, true
+		}
+	}
+	return Project{}, false
+}
+
+// Project finds a project by its id.
+func (s *Store) Project(id uint32) (Project, bool) {
+	return s.find(func(p *Project) bool { return p.ID == id })
+}
+
+// ProjectByToken finds the project that a token of the capture API belongs to.
+func (s *Store) ProjectByToken(token string) (Project, bool) {
+	return s.find(func(p *Project) bool { return p.Token == token })
+}
+
+// ProjectByDatabase finds a project by its database name.
+func (s *Store) ProjectByDatabase(database string) (Project, bool) {
+	return s.find(func(p *Project) bool { return p.Database == database })
+}
+
+// Stats is how much the store holds.
+func (s *Store) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := Stats{Segments: len(s.segments), MemtableRows: s.active.rows}
+	for _, m := range s.sealed {
+		out.MemtableRows += m.rows
+	}
+	for _, f := range s.segments {
+		out.Bytes += f.Size
+	}
+	for _, p := range s.projects {
+		out.Events += p.events
+	}
+	return out
 }
 
 // Flush makes everything applied so far durable in segments.
-func (s *Store) Flush(ctx context.Context) error { return errTODO }
-
-// AppliedIndex is the highest index that was applied, DurableIndex the one that segments
-// and state files cover.
-func (s *Store) AppliedIndex() uint64 { return 0 }
-func (s *Store) DurableIndex() uint64 { return 0 }
-
-// Projects lists the projects by id.
-func (s *Store) Projects() []Project { return nil }
-
-// Project, ProjectByToken and ProjectByDatabase find one.
-func (s *Store) Project(id uint32) (Project, bool)                 { return Project{}, false }
-func (s *Store) ProjectByToken(token string) (Project, bool)       { return Project{}, false }
-func (s *Store) ProjectByDatabase(database string) (Project, bool) { return Project{}, false }
-
-func (s *Store) Stats() Stats { return Stats{} }
-
-// Snapshot pins the state of a project as it is now. The caller must Release it.
-func (s *Store) Snapshot(project uint32) (*Snapshot, error) { return nil, errTODO }
-
-// Snapshot is the pinned read point of a query. It may be used by many goroutines.
-type Snapshot struct{}
-
-// Segments gives the project's rows, as segments and as images of the memtable, ascending
-// by first day.
-func (sn *Snapshot) Segments() []*segment.Reader { return nil }
-
-func (sn *Snapshot) Identity() *person.Map  { return nil }
-func (sn *Snapshot) Persons() *person.Table { return nil }
-func (sn *Snapshot) Project() Project       { return Project{} }
-func (sn *Snapshot) Index() uint64          { return 0 }
-
-// Release lets go of what the snapshot pins. Readers of it must not be used afterwards.
-func (sn *Snapshot) Release() {}
+func (s *Store) Flush(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	want := s.applied
+	if want > s.durable && s.active.last > 0 {
+		if err := s.seal(); err != nil {
+			return err
+		}
+	}
+	defer context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.moved.Broadcast()
+	})()
+	for s.durable < want {
+		if err := errors.Join(s.usable(), ctx.Err()); err != nil {
+			return err
+		}
+		s.moved.Wait()
+	}
+	return nil
+}

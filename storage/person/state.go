@@ -1,12 +1,23 @@
 package person
 
 import (
-	"iter"
+	"slices"
+	"strconv"
+	"strings"
 
-	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/google/uuid"
 
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 )
+
+// namespace is what the uuids of persons are derived in: ours, and fixed for ever.
+var namespace = uuid.MustParse("6b1c8e0a-52a4-4f0e-9b6e-70726b6c0001")
+
+// UUIDOf is the uuid of the person that a distinct id gets at first sight.
+func UUIDOf(project uint32, distinctID string) vec.UUIDValue {
+	return vec.UUIDValue(uuid.NewSHA1(namespace, []byte(strconv.FormatUint(uint64(project), 10)+":"+distinctID)))
+}
 
 // Edit is one person as a typed import gives it.
 type Edit struct {
@@ -18,43 +29,208 @@ type Edit struct {
 	HasCreatedAt bool
 }
 
-// Map leads from ordinals to the persons they belong to now. It is immutable.
-type Map struct{}
+// Warning is something about a person that was asked for and not done.
+type Warning string
 
-// Root is the ordinal of the person that ord belongs to.
-func (m *Map) Root(ord uint32) uint32 { return ord }
+// The warnings.
+const (
+	WarnNone       Warning = ""
+	WarnIllegal    Warning = "cannot_merge_with_illegal_distinct_id"
+	WarnIdentified Warning = "cannot_merge_already_identified"
+)
 
-// Merged is the ordinals that are not their own root. It is shared: do not modify it.
-func (m *Map) Merged() *roaring.Bitmap { return roaring.New() }
+// State is the persons of a project as apply changes them. It is used by one goroutine at
+// a time.
+type State struct {
+	project  uint32
+	ids      map[string]uint32 // distinct id → ordinal it was given
+	identity identity
+	table    table
 
-// Len is how many ordinals are not their own root.
-func (m *Map) Len() int { return 0 }
+	published      bool
+	publishedMap   *Map
+	publishedTable *Table
 
-// Table is the persons of a project by ordinal. It is immutable.
-type Table struct{}
-
-// Len is how many ordinals were given out.
-func (t *Table) Len() int { return 0 }
-
-func (t *Table) UUID(ord uint32) vec.UUIDValue { return vec.UUIDValue{} }
-
-// UUIDVector is the uuids by ordinal, flat: the dictionary of person_id columns. It is
-// the same pointer as long as no ordinal is given out.
-func (t *Table) UUIDVector() *vec.Vector { return &vec.Vector{Type: vec.T(vec.UUID)} }
-
-// HasProfile says whether the person is listed in persons. Only roots have one.
-func (t *Table) HasProfile(ord uint32) bool { return false }
-
-// CreatedAt is in µs since 1970 UTC.
-func (t *Table) CreatedAt(ord uint32) int64 { return 0 }
-
-// Properties is jsonb text, empty for none. It must not be modified.
-func (t *Table) Properties(ord uint32) []byte { return nil }
-
-func (t *Table) IsIdentified(ord uint32) bool { return false }
-
-// DistinctIDs gives every distinct id in order of first sight, with the ordinal it was
-// given; Map.Root leads from there to its person.
-func (t *Table) DistinctIDs() iter.Seq2[string, uint32] {
-	return func(yield func(string, uint32) bool) {}
+	// What changed since the last delta.
+	firstOrdinal int
+	firstID      int // position in table.ids
+	changed      map[uint32]bool
+	merges       [][2]uint32
 }
+
+// NewState is a project without persons.
+func NewState(project uint32) *State {
+	return &State{project: project, ids: map[string]uint32{}, identity: newIdentity(), changed: map[uint32]bool{}}
+}
+
+// Publish is the state as it is now, for readers.
+func (s *State) Publish() (*Map, *Table) {
+	if !s.published {
+		s.publishedMap, s.publishedTable, s.published = s.identity.publish(), s.table.publish(), true
+	}
+	return s.publishedMap, s.publishedTable
+}
+
+// Seen is the ordinal of a distinct id, if it has one.
+func (s *State) Seen(id string) (uint32, bool) {
+	o, ok := s.ids[id]
+	return o, ok
+}
+
+// Ordinal is the ordinal of a distinct id, which gets one at first sight.
+func (s *State) Ordinal(id []byte) uint32 {
+	if o, ok := s.ids[string(id)]; ok {
+		return o
+	}
+	return s.give(string(id))
+}
+
+// give makes a person for a distinct id that has none.
+func (s *State) give(id string) uint32 {
+	o := s.table.add(UUIDOf(s.project, id))
+	s.attach(id, o)
+	return o
+}
+
+// attach makes a distinct id one of the person with ordinal o.
+func (s *State) attach(id string, o uint32) {
+	id = strings.Clone(id)
+	s.ids[id] = o
+	s.table.ids, s.table.owners = append(s.table.ids, id), append(s.table.owners, o)
+	s.published = false
+}
+
+func (s *State) change(root uint32) *profile {
+	s.published = false
+	s.changed[root] = true
+	return s.table.change(root)
+}
+
+// Touch gives the person of an ordinal a profile if there is none yet. It says whether it
+// made one.
+func (s *State) Touch(ord uint32, at int64) bool {
+	root := s.identity.Root(ord)
+	if s.table.read(root).flags&hasProfile != 0 {
+		return false
+	}
+	p := s.change(root)
+	p.flags |= hasProfile
+	p.createdAt = at
+	return true
+}
+
+// Set applies $set, $set_once and $unset to the person of an ordinal.
+func (s *State) Set(ord uint32, op *event.PersonOp) {
+	if len(op.Set) == 0 && len(op.SetOnce) == 0 && len(op.Unset) == 0 {
+		return
+	}
+	p := s.change(s.identity.Root(ord))
+	p.properties = update(p.properties, op.Set, op.SetOnce, op.Unset)
+}
+
+// Merge carries out identify, alias and merge for the event of a distinct id, in which other
+// goes into target. It comes before the event's
+// own distinct id is given an ordinal, so that "seen" means by an earlier event.
+func (s *State) Merge(kind event.OpKind, other, target string, at int64) Warning {
+	if other == target {
+		return WarnNone
+	}
+	if illegal(other) || illegal(target) {
+		return WarnIllegal
+	}
+	from, fromSeen := s.ids[other]
+	to, toSeen := s.ids[target]
+	switch {
+	case !fromSeen && !toSeen:
+		s.attach(other, s.give(target))
+		to = s.ids[target]
+	case !toSeen:
+		to = from
+		s.attach(target, from)
+	case !fromSeen:
+		s.attach(other, to)
+	default:
+		if w := s.unite(kind, s.identity.Root(from), s.identity.Root(to)); w != WarnNone {
+			return w
+		}
+	}
+	s.Touch(to, at)
+	s.change(s.identity.Root(to)).flags |= isIdentified
+	return WarnNone
+}
+
+// unite makes two roots one person.
+func (s *State) unite(kind event.OpKind, from, to uint32) Warning {
+	if from == to {
+		return WarnNone
+	}
+	source, target := *s.table.read(from), *s.table.read(to)
+	switch {
+	case source.flags&hasProfile == 0: // the target's person takes it in, or makes one
+		s.merge(from, to)
+	case target.flags&hasProfile == 0: // only the source is a person: it takes the target in
+		s.merge(to, from)
+	case source.flags&isIdentified != 0 && kind != event.OpMergeDangerously:
+		return WarnIdentified
+	default:
+		s.merge(from, to)
+		p := s.change(to)
+		p.properties = union(source.properties, target.properties)
+		p.createdAt = min(source.createdAt, target.createdAt)
+	}
+	return WarnNone
+}
+
+// merge makes old, a root, part of the person of root.
+func (s *State) merge(old, root uint32) {
+	*s.change(old) = profile{}
+	s.identity.merge(old, root)
+	s.merges = append(s.merges, [2]uint32{old, root})
+}
+
+// Import writes a person as a typed import gives it: its distinct ids become one person,
+// and what is given replaces what is known.
+func (s *State) Import(e *Edit, at int64) {
+	if len(e.DistinctIDs) == 0 {
+		return
+	}
+	root := s.identity.Root(s.Ordinal([]byte(e.DistinctIDs[0])))
+	for _, id := range e.DistinctIDs[1:] {
+		o, seen := s.ids[id]
+		if !seen {
+			s.attach(id, root)
+			continue
+		}
+		if r := s.identity.Root(o); r != root {
+			s.merge(r, root)
+		}
+	}
+	created := at
+	if e.HasCreatedAt {
+		created = e.CreatedAt
+	}
+	fresh := s.Touch(root, created)
+	p := s.change(root)
+	if e.HasCreatedAt || fresh {
+		p.createdAt = created
+	}
+	if e.Identified {
+		p.flags |= isIdentified
+	}
+	p.properties = union(p.properties, object(members(e.Properties)))
+}
+
+// illegal says whether a distinct id must not be merged: what SDKs send when an
+// application passes on a variable that is not set, and the like.
+func illegal(id string) bool {
+	id = strings.TrimSpace(id)
+	if n := len(id); n >= 2 && (id[0] == '"' && id[n-1] == '"' || id[0] == '\'' && id[n-1] == '\'') {
+		id = id[1 : n-1]
+	}
+	return strings.TrimSpace(id) == "" || slices.Contains(illegalIDs, id) || slices.Contains(illegalFolded, strings.ToLower(id))
+}
+
+var (
+	illegalIDs    = []string{"[object Object]", "NaN", "None", "none", "null", "0", "undefined"}
+	illegalFolded = []string{"anonymous", "guest", "distinctid", "distinct_id", "id", "not_authenticated", "email", "undefined", "true", "false"}
+)

@@ -1,0 +1,269 @@
+package storage
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/prickledb/prickle/storage/manifest"
+	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+// seal ends the active memtable and hands it to the flusher. It waits while too many are
+// on their way already. The caller holds mu.
+func (s *Store) seal() error {
+	for len(s.sealed) > maxSealed {
+		if err := s.usable(); err != nil {
+			return err
+		}
+		s.moved.Wait()
+	}
+	m := s.active
+	m.fullState = s.states+len(s.sealed) >= maxStates
+	m.state, m.dropped = s.encodeState(m.fullState), nil
+	for _, r := range s.edited {
+		if r.Deleted {
+			m.dropped = append(m.dropped, r.Project.ID)
+		}
+	}
+	s.edited = nil
+	s.sealed = append(s.sealed, m)
+	s.active = newMemtable()
+	s.moved.Broadcast()
+	return s.usable()
+}
+
+// flushLoop writes sealed memtables, oldest first, until the store closes.
+func (s *Store) flushLoop() {
+	defer s.flusher.Done()
+	for {
+		s.mu.Lock()
+		for len(s.sealed) == 0 && !s.closed && s.err == nil {
+			s.moved.Wait()
+		}
+		if s.closed || s.err != nil {
+			s.mu.Unlock()
+			return
+		}
+		m := s.sealed[0]
+		s.mu.Unlock()
+		if err := s.flush(m); err != nil {
+			s.fail(err)
+			return
+		}
+	}
+}
+
+// fail ends the store's life: what it would apply from now on could not become durable.
+func (s *Store) fail(err error) {
+	s.mu.Lock()
+	first := s.err == nil
+	s.err = fmt.Errorf("storage: flush: %w", err)
+	s.moved.Broadcast()
+	s.mu.Unlock()
+	s.opt.Logger.Error("flush", "error", err)
+	if first && s.opt.Fatal != nil {
+		s.opt.Fatal(err)
+	}
+}
+
+// flush writes one memtable: segments and the state file first, then the edit that names
+// them.
+func (s *Store) flush(m *memtable) error {
+	edit := manifest.Edit{Applied: m.last, Full: m.fullState, Drop: m.dropped}
+	files, err := s.writeSegments(m)
+	if err != nil {
+		return err
+	}
+	if m.state != nil || m.fullState {
+		edit.State = fmt.Sprintf("%010d.state", s.nextID.Add(1))
+		if err := vfs.WriteFile(s.fs, path.Join(s.dir, stateDir, edit.State), sealState(m.state)); err != nil {
+			return err
+		}
+	}
+	for _, f := range files {
+		edit.Add = append(edit.Add, f.Segment)
+	}
+	old, err := s.commit(edit)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	for _, f := range files {
+		s.segments[f.ID] = f
+	}
+	var gone []*segmentFile
+	for _, project := range m.dropped {
+		gone = append(gone, s.takeProject(project)...)
+	}
+	s.sealed = s.sealed[1:]
+	s.durable = max(s.durable, m.last)
+	s.states = len(s.log.Manifest().States)
+	s.moved.Broadcast()
+	s.mu.Unlock()
+	s.retire(gone)
+	if m.fullState {
+		for _, name := range old.States {
+			if err := s.fs.Remove(path.Join(s.dir, stateDir, name)); err != nil {
+				s.opt.Logger.Warn("an old state file stays", "file", name, "error", err)
+			}
+		}
+	}
+	return nil
+}
+
+// commit makes an edit durable, and gives the manifest that was before it.
+func (s *Store) commit(e manifest.Edit) (*manifest.Manifest, error) {
+	s.logMu.Lock()
+	defer s.logMu.Unlock()
+	old := s.log.Manifest()
+	return old, s.log.Commit(e)
+}
+
+// writeSegments writes one segment for each project and day, on all cores.
+func (s *Store) writeSegments(m *memtable) ([]*segmentFile, error) {
+	type job struct {
+		project uint32
+		part    *part
+		id      uint64
+	}
+	var jobs []job
+	for _, id := range slices.Sorted(maps.Keys(m.batches)) {
+		if slices.Contains(m.dropped, id) {
+			continue
+		}
+		for _, p := range partition(m.batches[id], dayOf) {
+			jobs = append(jobs, job{id, p, s.nextID.Add(1)})
+		}
+	}
+	files := make([]*segmentFile, len(jobs))
+	errs := make([]error, len(jobs))
+	next := make(chan int)
+	var wait sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(jobs)) {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			for i := range next {
+				j := jobs[i]
+				raw, err := segment.Build(j.part.inputs, j.part.firstDay, j.part.days, segment.Options{})
+				if err == nil {
+					files[i], err = s.writeSegment(j.project, j.id, raw)
+				}
+				errs[i] = err
+			}
+		}()
+	}
+	for i := range jobs {
+		next <- i
+	}
+	close(next)
+	wait.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// segmentName is the file of a segment.
+func segmentName(id uint64) string { return fmt.Sprintf("%010d.seg", id) }
+
+// writeSegment writes a segment's file, durable when it returns, and opens it.
+func (s *Store) writeSegment(project uint32, id uint64, raw []byte) (*segmentFile, error) {
+	name := path.Join(s.dir, segmentDir, segmentName(id))
+	if err := vfs.WriteFile(s.fs, name, raw); err != nil {
+		return nil, err
+	}
+	r, err := segment.Open(s.fs, name)
+	if err != nil {
+		return nil, err
+	}
+	return newSegmentFile(manifest.Segment{ID: id, Project: project, FirstDay: r.FirstDay(), Days: r.Days(), Rows: int64(r.Rows()),
+		MinTime: r.MinTime(), MaxTime: r.MaxTime(), Size: int64(len(raw)), Hash: hashOf(raw)}, r), nil
+}
+
+func hashOf(raw []byte) string { return fmt.Sprintf("%x", xxh3.Hash128(raw).Bytes()) }
+
+// openSegment opens a segment that the manifest names.
+func (s *Store) openSegment(meta manifest.Segment) (*segmentFile, error) {
+	name := path.Join(s.dir, segmentDir, segmentName(meta.ID))
+	r, err := segment.Open(s.fs, name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the manifest names it; restore it from a backup", err)
+	}
+	if int64(r.Rows()) != meta.Rows || r.Size() != meta.Size {
+		r.Close() // only read
+		return nil, fmt.Errorf("%s: %d rows in %d bytes, the manifest says %d in %d: restore it from a backup",
+			name, r.Rows(), r.Size(), meta.Rows, meta.Size)
+	}
+	return newSegmentFile(meta, r), nil
+}
+
+// loadUUIDs fills the sets of uuids from the segments, beside everything else: queries do
+// not need them, and the first batch waits.
+func (s *Store) loadUUIDs() {
+	byProject := map[uint32][]*segmentFile{}
+	for _, id := range slices.Sorted(maps.Keys(s.segments)) {
+		f := s.segments[id]
+		f.hold()
+		byProject[f.Project] = append(byProject[f.Project], f)
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.projects)) {
+		p, files := s.projects[id], byProject[id]
+		s.loader.Add(1)
+		go func() {
+			defer s.loader.Done()
+			defer close(p.loaded)
+			p.loadErr = s.fillUUIDs(p.uuids, files)
+			for _, f := range files {
+				f.release(s)
+			}
+		}()
+	}
+}
+
+// fillUUIDs adds the uuids of segments to a set. Each goroutine reads all of them and adds
+// those of its shards.
+func (s *Store) fillUUIDs(set *uuidSet, files []*segmentFile) error {
+	n := min(runtime.GOMAXPROCS(0), 8)
+	errs := make([]error, n)
+	var wait sync.WaitGroup
+	for w := range n {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			buf := make([]vec.UUIDValue, 8192)
+			for _, f := range files {
+				for lo := 0; lo < int(f.Rows); lo += len(buf) {
+					select {
+					case <-s.stop:
+						errs[w] = ErrClosed
+						return
+					default:
+					}
+					rows := buf[:min(len(buf), int(f.Rows)-lo)]
+					if errs[w] = f.reader.UUIDs(rows, lo, lo+len(rows)); errs[w] != nil {
+						return
+					}
+					set.addShare(rows, w, n)
+				}
+			}
+		}()
+	}
+	wait.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return fmt.Errorf("the uuids of stored events cannot be read, so none can be added: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,25 @@
+package storage
+
+// When a memtable is sealed. A row of a batch takes about 200 bytes of memory and
+// describes itself in about 100 encoded ones: two tables waiting and one filling stay
+// below a gigabyte.
+const (
+	sealRows  = 1 << 20
+	sealBytes = 256 << 20
+)
+
+const (
+	// maxSealed is how many memtables may wait for the flusher before apply waits too.
+	maxSealed = 1
+	// maxStates is how many state files pile up before one with everything replaces
+	// them: what a start reads is then at most a few times the state.
+	maxStates = 16
+	// maxStateBytes is the largest state file that is believed: a hundred million persons.
+	maxStateBytes = 64 << 30
+)
+
+// The places of files in a store's directory.
+const (
+	segmentDir = "segments"
+	stateDir   = "state"
+)

@@ -1,0 +1,265 @@
+package manifest
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+// A manifest file is a list of records:
+//
+//	+---------------+-----------+------------------+
+//	| magic(8)      |           |                  |
+//	| length(u32le) | crc32c(4) | an Edit, as JSON | …
+//	+---------------+-----------+------------------+
+//
+// CURRENT holds the name of the file that counts, and a checksum. When a file has many
+// edits, a new one is begun with the manifest as it is, and CURRENT is switched to it.
+const (
+	magic         = "prkmanf1"
+	current       = "CURRENT"
+	prefix        = "MANIFEST-"
+	maxEdits      = 1000
+	maxEditBytes  = 256 << 20
+	maxFileBytes  = 1 << 30
+	recordHeader  = 8
+	maxCurrentLen = 256
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Log is the newest manifest and its file. It is used by one goroutine at a time.
+type Log struct {
+	fs       vfs.FS
+	dir      string
+	file     vfs.File
+	number   uint64
+	end      int64
+	edits    int
+	manifest *Manifest
+	failed   error
+}
+
+// Open reads the manifest of a directory, or begins one if there is none.
+func Open(fs vfs.FS, dir string) (*Log, error) {
+	l := &Log{fs: fs, dir: dir, manifest: &Manifest{}}
+	names, err := fs.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	any, known := false, false
+	for _, n := range names {
+		any = any || strings.HasPrefix(n, prefix)
+		known = known || n == current
+	}
+	if !known {
+		if any {
+			return nil, fmt.Errorf("%s: %s is missing beside its manifests: restore the directory from a backup", dir, current)
+		}
+		return l, l.rewrite()
+	}
+	name, err := readCurrent(fs, path.Join(dir, current))
+	if err != nil {
+		return nil, err
+	}
+	if err := l.read(name); err != nil {
+		return nil, fmt.Errorf("%s: %w", path.Join(dir, name), err)
+	}
+	return l, nil
+}
+
+// readCurrent gives the name that CURRENT holds.
+func readCurrent(fs vfs.FS, name string) (string, error) {
+	raw, err := vfs.ReadFile(fs, name, maxCurrentLen)
+	if err != nil {
+		return "", err
+	}
+	file, sum, ok := strings.Cut(strings.TrimSpace(string(raw)), " ")
+	if !ok || sum != fmt.Sprintf("%08x", crc32.Checksum([]byte(file), castagnoli)) || !strings.HasPrefix(file, prefix) {
+		return "", fmt.Errorf("%s: damaged: %q does not name a manifest with its checksum; restore the directory from a backup", name, raw)
+	}
+	return file, nil
+}
+
+func (l *Log) read(name string) error {
+	if _, err := fmt.Sscanf(strings.TrimPrefix(name, prefix), "%d", &l.number); err != nil {
+		return fmt.Errorf("its name has no number")
+	}
+	raw, err := vfs.ReadFile(l.fs, path.Join(l.dir, name), maxFileBytes)
+	if err != nil {
+		return err
+	}
+	m, end, edits, err := decode(raw)
+	if err != nil {
+		return err
+	}
+	l.manifest, l.end, l.edits = m, end, edits
+	// The file is opened for writing by giving it its own name anew.
+	l.file, err = l.fs.ReuseForWrite(path.Join(l.dir, name), path.Join(l.dir, name))
+	return err
+}
+
+// Decode reads a manifest file; it is for looking at one.
+func Decode(raw []byte, each func(Edit)) (*Manifest, error) {
+	m, _, _, err := decodeEach(raw, each)
+	return m, err
+}
+
+func decode(raw []byte) (*Manifest, int64, int, error) { return decodeEach(raw, func(Edit) {}) }
+
+// decodeEach reads records up to the end, or up to one that was torn: the last, cut short
+// or with bytes that were never written. A bad record with a good one behind it is damage.
+func decodeEach(raw []byte, each func(Edit)) (*Manifest, int64, int, error) {
+	if len(raw) < len(magic) || string(raw[:len(magic)]) != magic {
+		return nil, 0, 0, errors.New("not a manifest, or one of a newer version")
+	}
+	m, at, edits := &Manifest{}, int64(len(magic)), 0
+	for at < int64(len(raw)) {
+		e, n, err := record(raw[at:])
+		if err != nil {
+			if next := goodAfter(raw[at:]); next > 0 {
+				return nil, 0, 0, fmt.Errorf("record at byte %d: %w, but a whole one follows at byte %d: restore the directory from a backup", at, err, at+int64(next))
+			}
+			break
+		}
+		if m, err = m.apply(&e); err != nil {
+			return nil, 0, 0, fmt.Errorf("record at byte %d: %w", at, err)
+		}
+		each(e)
+		at += int64(n)
+		edits++
+	}
+	return m, at, edits, nil
+}
+
+// record reads one record, and says how long it is.
+func record(raw []byte) (Edit, int, error) {
+	var e Edit
+	if len(raw) < recordHeader {
+		return e, 0, errors.New("cut short")
+	}
+	n := binary.LittleEndian.Uint32(raw)
+	if n == 0 || n > maxEditBytes || int(n) > len(raw)-recordHeader {
+		return e, 0, fmt.Errorf("length %d does not fit", n)
+	}
+	body := raw[recordHeader : recordHeader+n]
+	if got, want := crc32.Checksum(body, castagnoli), binary.LittleEndian.Uint32(raw[4:]); got != want {
+		return e, 0, fmt.Errorf("checksum %08x, want %08x", got, want)
+	}
+	return e, recordHeader + int(n), json.Unmarshal(body, &e)
+}
+
+// goodAfter is the position of a whole record behind a bad one, or 0. Records are JSON
+// objects, so their beginnings are easy to find.
+func goodAfter(raw []byte) int {
+	for i := 1; i+recordHeader < len(raw); i++ {
+		if raw[i+recordHeader] == '{' {
+			if _, _, err := record(raw[i:]); err == nil {
+				return i
+			}
+		}
+	}
+	return 0
+}
+
+// Manifest is the newest one.
+func (l *Log) Manifest() *Manifest { return l.manifest }
+
+// Commit makes an edit durable. After an error the log takes no more edits: what is on
+// disk is not known.
+func (l *Log) Commit(e Edit) error {
+	if l.failed != nil {
+		return l.failed
+	}
+	next, err := l.manifest.apply(&e)
+	if err != nil {
+		return err
+	}
+	if err := l.append(&e); err != nil {
+		l.failed = fmt.Errorf("manifest: %w", err)
+		return l.failed
+	}
+	l.manifest = next
+	if l.edits >= maxEdits {
+		if err := l.rewrite(); err != nil {
+			l.failed = fmt.Errorf("manifest: %w", err)
+			return l.failed
+		}
+	}
+	return nil
+}
+
+func (l *Log) append(e *Edit) error {
+	raw, err := appendRecord(nil, e)
+	if err != nil {
+		return err
+	}
+	if _, err := l.file.WriteAt(raw, l.end); err != nil {
+		return err
+	}
+	if err := l.file.SyncData(); err != nil {
+		return err
+	}
+	l.end += int64(len(raw))
+	l.edits++
+	return nil
+}
+
+func appendRecord(dst []byte, e *Edit) ([]byte, error) {
+	body, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(body)))
+	dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(body, castagnoli))
+	return append(dst, body...), nil
+}
+
+// rewrite begins a new file with the manifest as it is, and switches to it.
+func (l *Log) rewrite() error {
+	number := l.number + 1
+	name := fmt.Sprintf("%s%06d", prefix, number)
+	raw := []byte(magic)
+	edits := 0
+	for _, e := range l.manifest.whole() {
+		var err error
+		if raw, err = appendRecord(raw, &e); err != nil {
+			return err
+		}
+		edits++
+	}
+	full := path.Join(l.dir, name)
+	if err := vfs.WriteFile(l.fs, full, raw); err != nil {
+		return err
+	}
+	file, err := l.fs.ReuseForWrite(full, full)
+	if err != nil {
+		return err
+	}
+	pointer := fmt.Sprintf("%s %08x\n", name, crc32.Checksum([]byte(name), castagnoli))
+	if err := vfs.WriteFile(l.fs, path.Join(l.dir, current), []byte(pointer)); err != nil {
+		file.Close() // the first error is the one that matters
+		return err
+	}
+	old, oldNumber := l.file, l.number
+	l.file, l.number, l.end, l.edits = file, number, int64(len(raw)), edits
+	if old == nil {
+		return nil
+	}
+	if err := old.Close(); err != nil {
+		return err
+	}
+	return l.fs.Remove(path.Join(l.dir, fmt.Sprintf("%s%06d", prefix, oldNumber)))
+}
+
+// Close closes the file.
+func (l *Log) Close() error { return l.file.Close() }
+
+var _ io.Closer = (*Log)(nil)

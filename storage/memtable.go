@@ -1,0 +1,155 @@
+package storage
+
+import (
+	"sync"
+
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/segment"
+)
+
+// memtable is applied batches that no segment holds yet. Its lists are changed under
+// Store.mu, until it is sealed.
+type memtable struct {
+	batches map[uint32][]*memBatch // by project, in order of arrival
+	views   map[uint32]*viewList
+	rows    int64
+	bytes   int64  // about, in memory
+	last    uint64 // highest index applied while the table was active; 0: none
+	// What the flush writes beside segments; set when the table is sealed.
+	state     []byte
+	fullState bool
+	dropped   []uint32
+}
+
+// memBatch is a batch in a memtable. It is immutable.
+type memBatch struct {
+	batch    *event.Batch
+	ordinals []uint32
+	rows     []uint32 // rows that are stored; nil means all
+}
+
+func newMemtable() *memtable {
+	return &memtable{batches: map[uint32][]*memBatch{}, views: map[uint32]*viewList{}}
+}
+
+func (m *memtable) note(index uint64) { m.last = index }
+
+func (m *memtable) add(project uint32, b *memBatch) {
+	m.batches[project] = append(m.batches[project], b)
+	m.rows += int64(b.len())
+	m.bytes += b.bytes()
+	if m.views[project] == nil {
+		m.views[project] = &viewList{}
+	}
+}
+
+func (b *memBatch) len() int {
+	if b.rows != nil {
+		return len(b.rows)
+	}
+	return b.batch.Rows
+}
+
+func (b *memBatch) bytes() int64 {
+	e := b.batch
+	n := int64(e.Rows) * (16 + 8 + 4 + 4 + 4)
+	n += int64(len(e.Name.Values.Bytes) + len(e.DistinctID.Values.Bytes))
+	for i := range e.Props {
+		n += int64(len(e.Props[i].Codes))*4 + int64(len(e.Props[i].Values.Bytes)) + int64(len(e.Props[i].Kinds))*5
+	}
+	return n
+}
+
+func (b *memBatch) input() segment.Input {
+	return segment.Input{Batch: b.batch, Ordinals: b.ordinals, Rows: b.rows}
+}
+
+// viewList is the images of one project's batches, which queries read. Images are made
+// when a query wants them: one for the batches that came since the last. Images that have
+// become small beside the new one are made again together with it, so that a batch is
+// sorted a logarithmic number of times, and a query meets a logarithmic number of images.
+type viewList struct {
+	mu    sync.Mutex
+	views []view
+}
+
+// view is the images of batches [from, to), one for each month that they touch.
+type view struct {
+	from, to int
+	rows     int
+	images   []*segment.Reader
+}
+
+// images gives images of exactly the batches there are.
+func (v *viewList) images(batches []*memBatch) ([]*segment.Reader, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	covered := 0
+	if n := len(v.views); n > 0 {
+		covered = v.views[n-1].to
+	}
+	if covered > len(batches) {
+		// Another query saw more batches: this one's stretch is made for it alone.
+		return v.upTo(batches)
+	}
+	if covered < len(batches) {
+		fresh := view{from: covered, to: len(batches)}
+		for _, b := range batches[covered:] {
+			fresh.rows += b.len()
+		}
+		keep := len(v.views)
+		for keep > 0 && v.views[keep-1].rows <= 2*fresh.rows {
+			keep--
+			fresh.from = v.views[keep].from
+			fresh.rows += v.views[keep].rows
+		}
+		images, err := buildImages(batches[fresh.from:fresh.to])
+		if err != nil {
+			return nil, err
+		}
+		fresh.images = images
+		v.views = append(v.views[:keep:keep], fresh)
+	}
+	return v.all(len(v.views)), nil
+}
+
+// upTo gives images of fewer batches than the newest view covers.
+func (v *viewList) upTo(batches []*memBatch) ([]*segment.Reader, error) {
+	n := 0
+	from := 0
+	for n < len(v.views) && v.views[n].to <= len(batches) {
+		from = v.views[n].to
+		n++
+	}
+	out := v.all(n)
+	if from == len(batches) {
+		return out, nil
+	}
+	rest, err := buildImages(batches[from:])
+	return append(out, rest...), err
+}
+
+func (v *viewList) all(n int) []*segment.Reader {
+	var out []*segment.Reader
+	for _, view := range v.views[:n] {
+		out = append(out, view.images...)
+	}
+	return out
+}
+
+// buildImages makes one image for each month that batches touch.
+func buildImages(batches []*memBatch) ([]*segment.Reader, error) {
+	var out []*segment.Reader
+	for _, part := range partition(batches, monthOf) {
+		raw, err := segment.Build(part.inputs, part.firstDay, part.days, segment.Options{Image: true})
+		if err != nil {
+			return nil, err
+		}
+		r, err := segment.OpenBytes(raw)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}

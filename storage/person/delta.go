@@ -1,0 +1,203 @@
+package person
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// A delta is what changed in a state since the delta before. In order:
+//
+//	uvarint  ordinals there were, and are
+//	         uuid(16) of each new ordinal
+//	uvarint  distinct ids that are new; of each: uvarint length, bytes, uvarint ordinal
+//	uvarint  merges; of each: uvarint old, uvarint root
+//	uvarint  profiles that changed, ascending; of each: uvarint ordinal, flags(1),
+//	         varint created at, uvarint length, properties
+//
+// Deltas are read in the order in which they were written. The delta of everything is one
+// from an empty state.
+
+// limits on what a delta may claim, so that a damaged one cannot ask for memory.
+const maxPropertyBytes = 64 << 20
+
+// Delta appends what changed since the last call, and forgets it. With full, it appends
+// everything.
+func (s *State) Delta(dst []byte, full bool) []byte {
+	from, first, changed, merges := s.firstOrdinal, s.firstID, s.changed, s.merges
+	if full {
+		from, first = 0, 0
+		merges = nil
+		for _, o := range s.identity.merged.ToArray() {
+			merges = append(merges, [2]uint32{o, s.identity.Root(o)})
+		}
+		changed = map[uint32]bool{}
+		for o := range uint32(len(s.table.uuids)) {
+			if p := s.table.read(o); p.flags != 0 || len(p.properties) > 0 {
+				changed[o] = true
+			}
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(from))
+	dst = binary.AppendUvarint(dst, uint64(len(s.table.uuids)))
+	for _, u := range s.table.uuids[from:] {
+		dst = append(dst, u[:]...)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(s.table.ids)-first))
+	for i := first; i < len(s.table.ids); i++ {
+		dst = binary.AppendUvarint(dst, uint64(len(s.table.ids[i])))
+		dst = append(dst, s.table.ids[i]...)
+		dst = binary.AppendUvarint(dst, uint64(s.table.owners[i]))
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(merges)))
+	for _, m := range merges {
+		dst = binary.AppendUvarint(dst, uint64(m[0]))
+		dst = binary.AppendUvarint(dst, uint64(m[1]))
+	}
+	list := make([]uint32, 0, len(changed))
+	for o := range changed {
+		list = append(list, o)
+	}
+	slices.Sort(list)
+	dst = binary.AppendUvarint(dst, uint64(len(list)))
+	for _, o := range list {
+		p := s.table.read(o)
+		dst = binary.AppendUvarint(dst, uint64(o))
+		dst = append(dst, p.flags)
+		dst = binary.AppendVarint(dst, p.createdAt)
+		dst = binary.AppendUvarint(dst, uint64(len(p.properties)))
+		dst = append(dst, p.properties...)
+	}
+	s.settle()
+	return dst
+}
+
+// settle forgets what changed: it is written, or was just read.
+func (s *State) settle() {
+	s.firstOrdinal, s.firstID, s.merges = len(s.table.uuids), len(s.table.ids), nil
+	clear(s.changed)
+}
+
+// Len is how many ordinals were given out.
+func (s *State) Len() int { return len(s.table.uuids) }
+
+// Changed says whether the next delta would hold anything.
+func (s *State) Changed() bool {
+	return s.firstID < len(s.table.ids) || len(s.merges) > 0 || len(s.changed) > 0
+}
+
+// Load applies a delta, which must be the whole of src.
+func (s *State) Load(src []byte) error {
+	d := decoder{src: src}
+	from, to := d.uvarint(), d.uvarint()
+	if from != uint64(len(s.table.uuids)) || to < from || to-from > uint64(len(src))/16 {
+		return fmt.Errorf("ordinals %d to %d follow %d", from, to, len(s.table.uuids))
+	}
+	for range to - from {
+		s.table.add(vec.UUIDValue(d.bytes(16)))
+	}
+	for n := d.count(2); n > 0; n-- {
+		id, o := string(d.bytes(d.length())), d.ordinal(to)
+		s.ids[id] = o
+		s.table.ids, s.table.owners = append(s.table.ids, id), append(s.table.owners, o)
+	}
+	for n := d.count(2); n > 0; n-- {
+		old, root := d.ordinal(to), d.ordinal(to)
+		if d.err == nil && (s.identity.Root(old) != old || s.identity.Root(root) != root || old == root) {
+			return fmt.Errorf("merge of %d into %d: not both are persons of their own", old, root)
+		}
+		if d.err == nil {
+			s.identity.merge(old, root)
+		}
+	}
+	for n := d.count(4); n > 0; n-- {
+		o := d.ordinal(to)
+		flags, at := d.bytes(1)[0], d.varint()
+		properties := slices.Clone(d.bytes(d.length()))
+		if d.err == nil {
+			*s.table.change(o) = profile{flags: flags, createdAt: at, properties: properties}
+		}
+	}
+	if d.err == nil && len(d.src) > 0 {
+		d.err = fmt.Errorf("%d bytes after the end", len(d.src))
+	}
+	s.published = false
+	s.settle()
+	return d.err
+}
+
+var errShort = errors.New("ends too early")
+
+// decoder reads a delta. After an error it gives zeros.
+type decoder struct {
+	src []byte
+	err error
+}
+
+func (d *decoder) uvarint() uint64 {
+	x, n := binary.Uvarint(d.src)
+	if n <= 0 {
+		d.fail()
+		return 0
+	}
+	d.src = d.src[n:]
+	return x
+}
+
+func (d *decoder) varint() int64 {
+	x, n := binary.Varint(d.src)
+	if n <= 0 {
+		d.fail()
+		return 0
+	}
+	d.src = d.src[n:]
+	return x
+}
+
+func (d *decoder) fail() {
+	if d.err == nil {
+		d.err = errShort
+	}
+	d.src = nil
+}
+
+// count is a number of things that take at least size bytes each.
+func (d *decoder) count(size int) int {
+	n := d.uvarint()
+	if n > uint64(len(d.src)/size) {
+		d.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) length() int {
+	n := d.uvarint()
+	if n > uint64(len(d.src)) || n > maxPropertyBytes {
+		d.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) ordinal(end uint64) uint32 {
+	o := d.uvarint()
+	if o >= end {
+		d.fail()
+		return 0
+	}
+	return uint32(o)
+}
+
+func (d *decoder) bytes(n int) []byte {
+	if n > len(d.src) {
+		d.fail()
+		return make([]byte, min(n, 16))
+	}
+	out := d.src[:n:n]
+	d.src = d.src[n:]
+	return out
+}

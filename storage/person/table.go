@@ -1,0 +1,109 @@
+package person
+
+import (
+	"iter"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// tableChunk is how many persons a chunk of a Table covers.
+const tableChunk = 1024
+
+// The bits of a profile.
+const (
+	hasProfile = 1 << iota
+	isIdentified
+)
+
+// profile is what is known of a person beyond the uuid.
+type profile struct {
+	flags      uint8
+	createdAt  int64
+	properties []byte // replaced, never changed
+}
+
+// Table is the persons of a project by ordinal. It is immutable.
+type Table struct {
+	uuids  *vec.Vector
+	chunks []*[tableChunk]profile
+	ids    []string // distinct ids in order of first sight
+	owners []uint32 // the ordinals they were given
+}
+
+// Len is how many ordinals were given out.
+func (t *Table) Len() int { return len(t.uuids.UUIDs) }
+
+// UUID is the uuid of an ordinal, which never changes.
+func (t *Table) UUID(ord uint32) vec.UUIDValue { return t.uuids.UUIDs[ord] }
+
+// UUIDVector is the uuids by ordinal, flat: the dictionary of person_id columns. It is
+// the same pointer as long as no ordinal is given out.
+func (t *Table) UUIDVector() *vec.Vector { return t.uuids }
+
+func (t *Table) profile(ord uint32) *profile { return &t.chunks[ord/tableChunk][ord%tableChunk] }
+
+// HasProfile says whether the person is listed in persons. Only roots have one.
+func (t *Table) HasProfile(ord uint32) bool { return t.profile(ord).flags&hasProfile != 0 }
+
+// CreatedAt is in µs since 1970 UTC.
+func (t *Table) CreatedAt(ord uint32) int64 { return t.profile(ord).createdAt }
+
+// Properties is jsonb text, empty for none. It must not be modified.
+func (t *Table) Properties(ord uint32) []byte { return t.profile(ord).properties }
+
+// IsIdentified says whether somebody has said who the person is.
+func (t *Table) IsIdentified(ord uint32) bool { return t.profile(ord).flags&isIdentified != 0 }
+
+// DistinctIDs gives every distinct id in order of first sight, with the ordinal it was
+// given; Map.Root leads from there to its person.
+func (t *Table) DistinctIDs() iter.Seq2[string, uint32] {
+	return func(yield func(string, uint32) bool) {
+		for i, id := range t.ids {
+			if !yield(id, t.owners[i]) {
+				return
+			}
+		}
+	}
+}
+
+// table is the Table in the making. Lists only grow, so one that was given out keeps its
+// prefix; chunks are copied before they change.
+type table struct {
+	uuids  []vec.UUIDValue
+	chunks []*[tableChunk]profile
+	own    []bool
+	ids    []string
+	owners []uint32
+	vector *vec.Vector // of uuids, as given out last
+}
+
+// change is the profile of an ordinal, to be written to.
+func (t *table) change(ord uint32) *profile {
+	c := ord / tableChunk
+	if !t.own[c] {
+		fresh := *t.chunks[c]
+		t.chunks[c], t.own[c] = &fresh, true
+	}
+	return &t.chunks[c][ord%tableChunk]
+}
+
+func (t *table) read(ord uint32) *profile { return &t.chunks[ord/tableChunk][ord%tableChunk] }
+
+// add gives out the next ordinal.
+func (t *table) add(uuid vec.UUIDValue) uint32 {
+	ord := uint32(len(t.uuids))
+	if ord%tableChunk == 0 {
+		t.chunks, t.own = append(t.chunks, new([tableChunk]profile)), append(t.own, true)
+	}
+	t.uuids = append(t.uuids, uuid)
+	return ord
+}
+
+func (t *table) publish() *Table {
+	clear(t.own)
+	if t.vector == nil || len(t.vector.UUIDs) != len(t.uuids) {
+		t.vector = &vec.Vector{Type: vec.T(vec.UUID), UUIDs: t.uuids[:len(t.uuids):len(t.uuids)]}
+	}
+	return &Table{uuids: t.vector, chunks: append([]*[tableChunk]profile(nil), t.chunks...),
+		ids: t.ids[:len(t.ids):len(t.ids)], owners: t.owners[:len(t.owners):len(t.owners)]}
+}

@@ -1,0 +1,170 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"sort"
+	"sync/atomic"
+
+	"github.com/prickledb/prickle/storage/manifest"
+	"github.com/prickledb/prickle/storage/person"
+	"github.com/prickledb/prickle/storage/segment"
+)
+
+// segmentFile is an open segment of the manifest. The store holds it once, and each
+// snapshot that reads it once more; the last one to let go closes it, and removes the
+// file if no manifest names it any more.
+type segmentFile struct {
+	manifest.Segment
+	reader *segment.Reader
+	holds  atomic.Int64
+	dead   atomic.Bool
+}
+
+func newSegmentFile(meta manifest.Segment, r *segment.Reader) *segmentFile {
+	f := &segmentFile{Segment: meta, reader: r}
+	f.holds.Store(1)
+	return f
+}
+
+func (f *segmentFile) name(s *Store) string { return path.Join(s.dir, segmentDir, segmentName(f.ID)) }
+
+func (f *segmentFile) hold() { f.holds.Add(1) }
+
+func (f *segmentFile) close() error { return f.reader.Close() }
+
+func (f *segmentFile) release(s *Store) {
+	if f.holds.Add(-1) > 0 {
+		return
+	}
+	err := f.close()
+	if f.dead.Load() {
+		err = errors.Join(err, s.fs.Remove(f.name(s)))
+	}
+	if err != nil {
+		s.opt.Logger.Warn("closing a segment", "file", f.name(s), "error", err)
+	}
+}
+
+// retire lets go of segments that no manifest names any more.
+func (s *Store) retire(files []*segmentFile) {
+	for _, f := range files {
+		f.dead.Store(true)
+		f.release(s)
+	}
+}
+
+// takeProject removes a project's segments from the list. The caller holds mu.
+func (s *Store) takeProject(project uint32) []*segmentFile {
+	var out []*segmentFile
+	for id, f := range s.segments {
+		if f.Project == project {
+			out = append(out, f)
+			delete(s.segments, id)
+		}
+	}
+	return out
+}
+
+func (s *Store) closeSegments() {
+	for id, f := range s.segments {
+		f.release(s)
+		delete(s.segments, id)
+	}
+}
+
+// Snapshot pins the state of a project as it is now. The caller must Release it.
+func (s *Store) Snapshot(id uint32) (*Snapshot, error) {
+	sn, tables, err := s.pin(id)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tables {
+		images, err := t.views.images(t.batches)
+		if err != nil {
+			sn.Release()
+			return nil, fmt.Errorf("memtable: %w", err)
+		}
+		sn.readers = append(sn.readers, images...)
+	}
+	sort.SliceStable(sn.readers, func(i, j int) bool { return sn.readers[i].FirstDay() < sn.readers[j].FirstDay() })
+	return sn, nil
+}
+
+// pinnedTable is a project's batches in one memtable, as many as there were.
+type pinnedTable struct {
+	batches []*memBatch
+	views   *viewList
+}
+
+// pin takes hold of everything that makes up the state, under the lock; it sorts nothing
+// and reads nothing.
+func (s *Store) pin(id uint32) (*Snapshot, []pinnedTable, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, nil, ErrClosed
+	}
+	p := s.projects[id]
+	if p == nil {
+		return nil, nil, fmt.Errorf("project %d: %w", id, ErrNoProject)
+	}
+	sn := &Snapshot{store: s, project: p.Project, index: s.applied}
+	sn.identity, sn.persons = p.persons.Publish()
+	for _, f := range s.segments {
+		if f.Project == id {
+			f.hold()
+			sn.files = append(sn.files, f)
+		}
+	}
+	sort.Slice(sn.files, func(i, j int) bool { return sn.files[i].ID < sn.files[j].ID })
+	for _, f := range sn.files {
+		sn.readers = append(sn.readers, f.reader)
+	}
+	var tables []pinnedTable
+	for _, m := range append(append([]*memtable{}, s.sealed...), s.active) {
+		if b := m.batches[id]; len(b) > 0 {
+			tables = append(tables, pinnedTable{b[:len(b):len(b)], m.views[id]})
+		}
+	}
+	return sn, tables, nil
+}
+
+// Snapshot is the pinned read point of a query. It may be used by many goroutines.
+type Snapshot struct {
+	store    *Store
+	project  Project
+	index    uint64
+	identity *person.Map
+	persons  *person.Table
+	files    []*segmentFile
+	readers  []*segment.Reader
+	released atomic.Bool
+}
+
+// Segments gives the project's rows, as segments and as images of the memtable, ascending
+// by first day.
+func (sn *Snapshot) Segments() []*segment.Reader { return sn.readers }
+
+// Identity leads from the ordinals of rows to the persons they belong to.
+func (sn *Snapshot) Identity() *person.Map { return sn.identity }
+
+// Persons is the persons of the project.
+func (sn *Snapshot) Persons() *person.Table { return sn.persons }
+
+// Project is the project that the snapshot is of.
+func (sn *Snapshot) Project() Project { return sn.project }
+
+// Index is the log index that the snapshot shows.
+func (sn *Snapshot) Index() uint64 { return sn.index }
+
+// Release lets go of what the snapshot pins. Readers of it must not be used afterwards.
+func (sn *Snapshot) Release() {
+	if sn.released.Swap(true) {
+		return
+	}
+	for _, f := range sn.files {
+		f.release(sn.store)
+	}
+}

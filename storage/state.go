@@ -1,0 +1,175 @@
+package storage
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"maps"
+	"path"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+// A state file is what changed of projects and persons between two flushes, or all of it:
+//
+//	+----------+------------------+---------+-----------+
+//	| magic(8) | raw length(u64le)| zstd(…) | crc32c(4) |
+//	+----------+------------------+---------+-----------+
+//
+// The checksum covers everything before it. Inside:
+//
+//	uvarint length, JSON list of project records
+//	uvarint projects; of each: uvarint id, uvarint length, a person.State delta
+const stateMagic = "prkstat1"
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// encodeState is what changed since the last call, or, with full, everything. It is nil
+// if nothing changed. The caller holds mu.
+func (s *Store) encodeState(full bool) []byte {
+	records := s.edited
+	if full {
+		records = nil
+		for _, id := range slices.Sorted(maps.Keys(s.projects)) {
+			records = append(records, projectRecord{Project: s.projects[id].Project})
+		}
+	}
+	var ids []uint32
+	for _, id := range slices.Sorted(maps.Keys(s.projects)) {
+		if full || s.projects[id].persons.Changed() {
+			ids = append(ids, id)
+		}
+	}
+	if len(records) == 0 && len(ids) == 0 {
+		return nil
+	}
+	list, err := json.Marshal(records)
+	if err != nil {
+		panic(err) // strings and numbers always have a JSON form
+	}
+	out := binary.AppendUvarint(nil, uint64(len(list)))
+	out = append(out, list...)
+	out = binary.AppendUvarint(out, uint64(len(ids)))
+	for _, id := range ids {
+		delta := s.projects[id].persons.Delta(nil, full)
+		out = binary.AppendUvarint(out, uint64(id))
+		out = binary.AppendUvarint(out, uint64(len(delta)))
+		out = append(out, delta...)
+	}
+	return out
+}
+
+// sealState makes state the bytes of a file.
+func sealState(state []byte) []byte {
+	out := binary.LittleEndian.AppendUint64([]byte(stateMagic), uint64(len(state)))
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	out = enc.EncodeAll(state, out)
+	return binary.LittleEndian.AppendUint32(out, crc32.Checksum(out, castagnoli))
+}
+
+// openState checks the bytes of a state file, and gives what is inside.
+func openState(raw []byte) ([]byte, error) {
+	const head = len(stateMagic) + 8
+	if len(raw) < head+4 || string(raw[:len(stateMagic)]) != stateMagic {
+		return nil, errors.New("not a state file, or one of a newer version")
+	}
+	body := raw[:len(raw)-4]
+	if got, want := crc32.Checksum(body, castagnoli), binary.LittleEndian.Uint32(raw[len(raw)-4:]); got != want {
+		return nil, fmt.Errorf("checksum %08x, want %08x: damaged; restore it from a backup", got, want)
+	}
+	size := binary.LittleEndian.Uint64(raw[len(stateMagic):])
+	if size > maxStateBytes {
+		return nil, fmt.Errorf("claims %d bytes", size)
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(max(size, 1<<20)))
+	if err != nil {
+		return nil, err
+	}
+	defer dec.Close()
+	out, err := dec.DecodeAll(body[head:], nil)
+	if err == nil && uint64(len(out)) != size {
+		err = fmt.Errorf("%d bytes inside, want %d", len(out), size)
+	}
+	return out, err
+}
+
+// readState applies a state file to the store.
+func (s *Store) readState(name string) error {
+	raw, err := vfs.ReadFile(s.fs, path.Join(s.dir, stateDir, name), maxStateBytes)
+	if err != nil {
+		return err
+	}
+	src, err := openState(raw)
+	if err != nil {
+		return err
+	}
+	return decodeState(src, func(r projectRecord) {
+		if r.Deleted {
+			delete(s.projects, r.Project.ID)
+			return
+		}
+		s.addProject(r.Project)
+	}, func(id uint32, delta []byte) error {
+		p := s.projects[id]
+		if p == nil {
+			return fmt.Errorf("persons of project %d, which it does not know", id)
+		}
+		if err := p.persons.Load(delta); err != nil {
+			return fmt.Errorf("persons of project %d: %w", id, err)
+		}
+		return nil
+	})
+}
+
+// decodeState walks the inside of a state file.
+func decodeState(src []byte, project func(projectRecord), persons func(uint32, []byte) error) error {
+	errShort := errors.New("ends too early")
+	next := func() ([]byte, bool) {
+		n, k := binary.Uvarint(src)
+		if k <= 0 || n > uint64(len(src)-k) {
+			return nil, false
+		}
+		out := src[k : k+int(n)]
+		src = src[k+int(n):]
+		return out, true
+	}
+	list, ok := next()
+	if !ok {
+		return errShort
+	}
+	var records []projectRecord
+	if err := json.Unmarshal(list, &records); err != nil {
+		return err
+	}
+	for _, r := range records {
+		project(r)
+	}
+	count, k := binary.Uvarint(src)
+	if k <= 0 {
+		return errShort
+	}
+	src = src[k:]
+	for range count {
+		id, k := binary.Uvarint(src)
+		if k <= 0 {
+			return errShort
+		}
+		src = src[k:]
+		delta, ok := next()
+		if !ok {
+			return errShort
+		}
+		if err := persons(uint32(id), delta); err != nil {
+			return err
+		}
+	}
+	return nil
+}
