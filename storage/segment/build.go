@@ -58,13 +58,19 @@ type Options struct {
 // on, at most MaxDays. The bytes are a function of these rows alone: neither their order
 // nor how they are spread over batches matters, as long as no two have the same uuid.
 func Build(in []Input, firstDay int32, days int, opt Options) ([]byte, error) {
-	sources := make([]source, len(in))
+	if days < 1 || days > MaxDays {
+		return nil, fmt.Errorf("a segment of %d days, 1 to %d are possible", days, MaxDays)
+	}
+	start := int64(firstDay) * dayMicros
+	sources := make([]source, 0, len(in))
 	for i := range in {
-		s, err := batchSource(&in[i])
+		s, err := batchSource(&in[i], start, start+int64(days)*dayMicros)
 		if err != nil {
 			return nil, fmt.Errorf("batch %d: %w", i, err)
 		}
-		sources[i] = s
+		if s.rows > 0 {
+			sources = append(sources, s)
+		}
 	}
 	return build(sources, firstDay, days, opt)
 }
@@ -72,7 +78,6 @@ func Build(in []Input, firstDay int32, days int, opt Options) ([]byte, error) {
 // source is rows to build from, in any order.
 type source struct {
 	rows     int
-	keep     []uint32 // rows that count; nil is all
 	time     []int64
 	ordinals []uint32
 	uuids    []vec.UUIDValue
@@ -99,41 +104,112 @@ type piece struct {
 	nullable bool
 }
 
-func batchSource(in *Input) (source, error) {
+// batchSource is the rows of a batch that are kept and lie in [start, end). If these are
+// not all, what follows costs only as much as they are.
+func batchSource(in *Input, start, end int64) (source, error) {
 	b := in.Batch
 	if len(in.Ordinals) != b.Rows || len(b.UUID) != b.Rows || len(b.Time) != b.Rows {
 		return source{}, fmt.Errorf("%d rows with %d ordinals, %d uuids and %d times", b.Rows, len(in.Ordinals), len(b.UUID), len(b.Time))
 	}
+	s := source{rows: b.Rows, time: b.Time, ordinals: in.Ordinals, uuids: b.UUID}
+	keep, all := keptRows(in, start, end)
+	if !all {
+		if len(keep) == 0 {
+			return source{}, nil
+		}
+		if most := slices.Max(keep); int(most) >= b.Rows {
+			return source{}, fmt.Errorf("row %d of a batch of %d", most, b.Rows)
+		}
+		s.rows = len(keep)
+		s.time, s.ordinals, s.uuids = take(b.Time, keep), take(in.Ordinals, keep), take(b.UUID, keep)
+	}
 	column := func(codes []uint32, kinds []event.Kind, values *vec.Strings, nullable bool) piece {
+		if all {
+			return piece{
+				add:      func(u *unifier) ([]uint32, error) { return u.addBatch(kinds, values, nil) },
+				codes:    func([]uint32) ([]uint32, error) { return codes, nil },
+				nullable: nullable,
+			}
+		}
+		first := uint32(0)
+		if nullable {
+			first = 1
+		}
 		return piece{
-			add:      func(u *unifier) ([]uint32, error) { return u.addBatch(kinds, values) },
-			codes:    func([]uint32) ([]uint32, error) { return codes, nil },
+			add: func(u *unifier) ([]uint32, error) {
+				used := vec.NewBitmap(values.Len())
+				for _, r := range keep {
+					if c := codes[r]; c >= first {
+						used.Set(int(c - first))
+					}
+				}
+				return u.addBatch(kinds, values, used)
+			},
+			codes: func(buf []uint32) ([]uint32, error) {
+				buf = resize(buf, len(keep))
+				for i, r := range keep {
+					buf[i] = codes[r]
+				}
+				return buf, nil
+			},
 			nullable: nullable,
 		}
 	}
-	s := source{
-		rows:     b.Rows,
-		keep:     in.Rows,
-		time:     b.Time,
-		ordinals: in.Ordinals,
-		uuids:    b.UUID,
-		names:    column(b.Name.Codes, nil, &b.Name.Values, false),
-		ids:      column(b.DistinctID.Codes, nil, &b.DistinctID.Values, false),
-		created: piece{
-			add: func(u *unifier) ([]uint32, error) { return []uint32{u.addNum(event.Int, b.CreatedAt)}, nil },
-			codes: func(buf []uint32) ([]uint32, error) {
-				buf = resize(buf, b.Rows)
-				clear(buf)
-				return buf, nil
-			},
+	s.names = column(b.Name.Codes, nil, &b.Name.Values, false)
+	s.ids = column(b.DistinctID.Codes, nil, &b.DistinctID.Values, false)
+	rows := s.rows
+	s.created = piece{
+		add: func(u *unifier) ([]uint32, error) { return []uint32{u.addNum(event.Int, b.CreatedAt)}, nil },
+		codes: func(buf []uint32) ([]uint32, error) {
+			buf = resize(buf, rows)
+			clear(buf)
+			return buf, nil
 		},
-		props: make([]prop, len(b.Props)),
 	}
+	s.props = make([]prop, len(b.Props))
 	for i := range b.Props {
 		p := &b.Props[i]
 		s.props[i] = prop{p.Key, []piece{column(p.Codes, p.Kinds, &p.Values, true)}}
 	}
 	return s, nil
+}
+
+// keptRows is the rows of an input that are kept and lie in [start, end), unless these
+// are all rows of the batch.
+func keptRows(in *Input, start, end int64) (keep []uint32, all bool) {
+	times := in.Batch.Time
+	if in.Rows != nil {
+		for _, r := range in.Rows {
+			if int(r) >= len(times) || times[r] >= start && times[r] < end {
+				keep = append(keep, r) // one that does not exist is an error of the caller's
+			}
+		}
+		return keep, false
+	}
+	inside := 0
+	for _, t := range times {
+		if t >= start && t < end {
+			inside++
+		}
+	}
+	if inside == len(times) {
+		return nil, true
+	}
+	keep = make([]uint32, 0, inside)
+	for r, t := range times {
+		if t >= start && t < end {
+			keep = append(keep, uint32(r))
+		}
+	}
+	return keep, false
+}
+
+func take[T any](src []T, rows []uint32) []T {
+	out := make([]T, len(rows))
+	for i, r := range rows {
+		out[i] = src[r]
+	}
+	return out
 }
 
 func resize(buf []uint32, n int) []uint32 {
@@ -166,9 +242,6 @@ type builder struct {
 }
 
 func build(sources []source, firstDay int32, days int, opt Options) ([]byte, error) {
-	if days < 1 || days > MaxDays {
-		return nil, fmt.Errorf("a segment of %d days, 1 to %d are possible", days, MaxDays)
-	}
 	b := &builder{sources: sources, opt: opt, dayStart: int64(firstDay) * dayMicros}
 	b.dir.firstDay, b.dir.days = firstDay, days
 	if err := b.sort(); err != nil {
@@ -246,10 +319,9 @@ func (b *builder) sort() error {
 		for r := range of {
 			of[r] = dropped
 		}
-		visit := func(r int) {
-			t := s.time[r]
+		for r, t := range s.time {
 			if t < b.dayStart || t >= end {
-				return
+				continue
 			}
 			id := nameIDs[i][buf[r]]
 			of[r] = id
@@ -262,18 +334,6 @@ func (b *builder) sort() error {
 			leastOrdinal, mostOrdinal = min(leastOrdinal, s.ordinals[r]), max(mostOrdinal, s.ordinals[r])
 			for d.unit > 1 && (t-b.dayStart)%d.unit != 0 {
 				d.unit /= 10
-			}
-		}
-		if s.keep == nil {
-			for r := range s.rows {
-				visit(r)
-			}
-		} else {
-			for _, r := range s.keep {
-				if int(r) >= s.rows {
-					return fmt.Errorf("row %d of a batch of %d", r, s.rows)
-				}
-				visit(int(r))
 			}
 		}
 		buf = nil // it may belong to the source

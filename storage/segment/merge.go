@@ -11,6 +11,9 @@ import (
 // person's ordinal replaced by what root says. The bytes are those that Build would make
 // of the same rows. A nil root keeps ordinals.
 func Merge(in []*Reader, root func(uint32) uint32, firstDay int32, days int) ([]byte, error) {
+	if days < 1 || days > MaxDays {
+		return nil, fmt.Errorf("a segment of %d days, 1 to %d are possible", days, MaxDays)
+	}
 	sources := make([]source, len(in))
 	err := parallel(len(in), func(i int) error {
 		var err error
@@ -80,7 +83,7 @@ func (r *Reader) source(root func(uint32) uint32) (source, error) {
 			if err != nil {
 				return nil, err
 			}
-			return u.addBatch(nil, &v.Str)
+			return u.addBatch(nil, &v.Str, nil)
 		}
 	}
 	s.ids = piece{

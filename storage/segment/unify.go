@@ -29,10 +29,14 @@ type unifier struct {
 
 func (u *unifier) len() int { return len(u.kinds) }
 
-// addBatch adds the values of a batch's dictionary and returns the id of each.
-func (u *unifier) addBatch(kinds []event.Kind, values *vec.Strings) ([]uint32, error) {
+// addBatch adds the values of a batch's dictionary and returns the id of each. With
+// used, only those are added.
+func (u *unifier) addBatch(kinds []event.Kind, values *vec.Strings, used vec.Bitmap) ([]uint32, error) {
 	ids := make([]uint32, values.Len())
 	for i := range ids {
+		if used != nil && !used.Get(i) {
+			continue
+		}
 		kind := event.Text
 		if kinds != nil {
 			kind = kinds[i]
