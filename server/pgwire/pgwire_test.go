@@ -34,7 +34,7 @@ type testServer struct {
 	wait   *sync.WaitGroup
 }
 
-func serve(t *testing.T) *testServer {
+func serve(t testing.TB) *testServer {
 	t.Helper()
 	engine := &sessiontest.Engine{}
 	s := &Server{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), MaxMessage: 1 << 20}
@@ -86,7 +86,7 @@ func serve(t *testing.T) *testServer {
 	return &testServer{Server: s, addr: ln.Addr().String(), engine: engine, end: cancel, wait: &wait}
 }
 
-func (s *testServer) connect(t *testing.T, extra string) *pgx.Conn {
+func (s *testServer) connect(t testing.TB, extra string) *pgx.Conn {
 	t.Helper()
 	c, err := pgx.Connect(t.Context(), "postgres://app@"+s.addr+"/prickle?sslmode=prefer"+extra)
 	if err != nil {
