@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"sync"
 	"sync/atomic"
 )
 
@@ -154,3 +155,14 @@ func (c *Column) Verify() error {
 	}
 	return nil
 }
+
+// Scratch is room for a block of values. It is taken from a pool and given back.
+type Scratch [BlockRows]uint32
+
+var scratches = sync.Pool{New: func() any { return new(Scratch) }}
+
+// GetScratch takes room whose contents are anything.
+func GetScratch() *Scratch { return scratches.Get().(*Scratch) }
+
+// Put gives the room back.
+func (s *Scratch) Put() { scratches.Put(s) }

@@ -79,25 +79,27 @@ func OpenWide(src []byte, count int) (*Wide, error) {
 
 // Read fills dst with the values from position lo on.
 func (w *Wide) Read(dst []int64, lo int) error {
-	var space [GroupRows]uint32
-	for at := 0; at < len(dst); {
-		n := min(GroupRows, len(dst)-at)
-		part := dst[at : at+n]
-		if err := w.low.Read(space[:n], lo+at); err != nil {
+	space := GetScratch()
+	defer space.Put()
+	for len(dst) > 0 {
+		n := min(BlockRows-lo%BlockRows, len(dst))
+		part, half := dst[:n], space[:n]
+		if err := w.low.Read(half, lo); err != nil {
 			return err
 		}
 		for i := range part {
-			part[i] = int64(w.base + uint64(space[i]))
+			part[i] = int64(w.base + uint64(half[i]))
 		}
 		if w.high != nil {
-			if err := w.high.Read(space[:n], lo+at); err != nil {
+			if err := w.high.Read(half, lo); err != nil {
 				return err
 			}
 			for i := range part {
-				part[i] += int64(uint64(space[i]) << 32)
+				part[i] += int64(uint64(half[i]) << 32)
 			}
 		}
-		at += n
+		dst = dst[n:]
+		lo += n
 	}
 	return nil
 }

@@ -219,7 +219,7 @@ func (r *dirReader) size(what string, limit int) int {
 		return 0
 	}
 	r.src = r.src[n:]
-	if v > uint64(limit) {
+	if limit < 0 || v > uint64(limit) {
 		r.fail("%d %s, at most %d are possible here", v, what, limit)
 		return 0
 	}

@@ -7,12 +7,19 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// Merge makes one segment of the rows of several that lie in the given days, with each
-// person's ordinal replaced by what root says. The bytes are those that Build would make
-// of the same rows. A nil root keeps ordinals.
+// Merge makes one segment of all rows of several, with each person's ordinal replaced by
+// what root says; a nil root keeps them. The bytes are those that Build would make of the
+// same rows. A row outside the given days is an error. Readers keep the dictionaries that
+// were read: a merge of large segments better opens readers of its own.
 func Merge(in []*Reader, root func(uint32) uint32, firstDay int32, days int) ([]byte, error) {
 	if days < 1 || days > MaxDays {
 		return nil, fmt.Errorf("a segment of %d days, 1 to %d are possible", days, MaxDays)
+	}
+	start := int64(firstDay) * dayMicros
+	for _, r := range in {
+		if r.dir.rows > 0 && (r.dir.minTime < start || r.dir.maxTime >= start+int64(days)*dayMicros) {
+			return nil, fmt.Errorf("segment %s: events outside the %d days from day %d, into which it is to be merged", r.name, days, firstDay)
+		}
 	}
 	sources := make([]source, len(in))
 	err := parallel(len(in), func(i int) error {

@@ -28,16 +28,15 @@ type Reader struct {
 	ranges []*Range
 	groups []*group
 
-	columns      [fixedCount]lazy[encoding.Column]
-	uuidsOK      []atomic.Uint32
-	persons      lazy[Runs]
-	masks        lazy[[]uint32]
-	bitmap       lazy[roaring.Bitmap]
-	ids          lazy[vec.Vector]
-	sessions     lazy[vec.Vector]
-	created      lazy[[]int64]
-	sessionViews [viewCount]lazy[view]
-	// firsts of secIDFirst, secSessionFirst and secCreatedFirst.
+	columns                             [fixedCount]lazy[encoding.Column]
+	uuidsOK                             []atomic.Uint32
+	persons                             lazy[Runs]
+	masks                               lazy[[]uint32]
+	bitmap                              lazy[roaring.Bitmap]
+	ids                                 lazy[vec.Vector]
+	sessions                            lazy[vec.Vector]
+	created                             lazy[[]int64]
+	sessionViews                        [viewCount]lazy[view]
 	idFirst, sessionFirst, createdFirst lazy[[]uint32]
 }
 
@@ -160,7 +159,7 @@ func (r *Reader) openColumn(name string, s section, count int) (*encoding.Column
 	return c, nil
 }
 
-// fixedCounts is how many values a fixed section holds.
+// fixedCount is how many values a fixed section holds.
 func (r *Reader) fixedCount(sec int) int {
 	d := r.dir
 	switch sec {
@@ -235,20 +234,26 @@ func (r *Reader) Times(dst []int64, lo, hi int) error {
 	if err := r.rows(lo, hi, len(dst)); err != nil {
 		return err
 	}
-	var quarter, offset [encoding.GroupRows]uint32
+	quarters, offsets := encoding.GetScratch(), encoding.GetScratch()
+	defer quarters.Put()
+	defer offsets.Put()
 	start, unit := int64(r.dir.firstDay)*dayMicros, r.dir.unit
-	for ; lo < hi; lo += len(quarter) {
-		n := min(len(quarter), hi-lo)
-		if err := r.read(secQuarter, quarter[:n], lo); err != nil {
+	for lo < hi {
+		// A block at a time, since one of runs is decoded from its start.
+		n := min(encoding.BlockRows-lo%encoding.BlockRows, hi-lo)
+		quarter, offset := quarters[:n], offsets[:n]
+		if err := r.read(secQuarter, quarter, lo); err != nil {
 			return err
 		}
-		if err := r.read(secOffset, offset[:n], lo); err != nil {
+		if err := r.read(secOffset, offset, lo); err != nil {
 			return err
 		}
-		for i, q := range quarter[:n] {
-			dst[i] = start + int64(q)*quarterMicros + int64(offset[i])*unit
+		out := dst[:n]
+		for i, q := range quarter {
+			out[i] = start + int64(q)*quarterMicros + int64(offset[i])*unit
 		}
 		dst = dst[n:]
+		lo += n
 	}
 	return nil
 }
@@ -542,13 +547,15 @@ func (r *Reader) createdCodes(dst []uint32, lo int) error {
 	if err := r.read(secCreatedRow, dst, lo); err != nil {
 		return err
 	}
-	var quarter [encoding.GroupRows]uint32
-	for at := 0; at < len(dst); at += len(quarter) {
-		part := dst[at:min(at+len(quarter), len(dst))]
-		if err := r.read(secQuarter, quarter[:len(part)], lo+at); err != nil {
+	quarters := encoding.GetScratch()
+	defer quarters.Put()
+	for len(dst) > 0 {
+		n := min(encoding.BlockRows-lo%encoding.BlockRows, len(dst))
+		part, quarter := dst[:n], quarters[:n]
+		if err := r.read(secQuarter, quarter, lo); err != nil {
 			return err
 		}
-		for i, q := range quarter[:len(part)] {
+		for i, q := range quarter {
 			if int(q) >= len(*first) {
 				return r.bad(fixedNames[secQuarter], r.dir.fixed[secQuarter], "quarter-hour %d of %d days", q, r.dir.days)
 			}
@@ -557,6 +564,8 @@ func (r *Reader) createdCodes(dst []uint32, lo int) error {
 				return r.bad(fixedNames[secCreatedRow], r.dir.fixed[secCreatedRow], "code %d of %d times", part[i], r.dir.created)
 			}
 		}
+		dst = dst[n:]
+		lo += n
 	}
 	return nil
 }

@@ -675,18 +675,3 @@ func TestGoldenFile(t *testing.T) {
 		t.Fatalf("dump differs from %s:\n%s", dump, out.Bytes())
 	}
 }
-
-func FuzzOpen(f *testing.F) {
-	rng := rand.New(rand.NewPCG(1, 1))
-	for _, n := range []int{0, 1, 9} {
-		f.Add(mustBuild(f, inputs(rng, randomRows(rng, n, 1000)), Options{}))
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		r, err := OpenBytes(raw)
-		if err != nil {
-			return
-		}
-		_ = r.Verify() // any answer but a panic will do
-		_ = readAll(r)
-	})
-}
