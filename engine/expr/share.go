@@ -81,13 +81,11 @@ func SqrtDecimal(d vec.Decimal) (vec.Decimal, error) {
 	if d.IsNaN() || d.IsZero() && d.Scale == 0 {
 		return d, nil
 	}
-	digits := d.Digits()
-	scale := max(16-(digits+1)/2+1, int(d.Scale), 0)
-	// PostgreSQL counts the root's first group of four digits as one step of weight.
-	if weight := (digits+1)/2 - 1; weight >= 0 {
-		scale = max(16-weight/4*4-1, int(d.Scale), 0)
-	}
-	scale = min(scale, vec.MaxDecimalDigits-(digits+1)/2-1)
+	// PostgreSQL counts in groups of four digits; weight is the place of the first one.
+	digits := len(d.Abs().Big().String()) - int(d.Scale)
+	weight := (digits - 1) >> 2
+	scale := max(16-((weight+1)*2-1), int(d.Scale), 0)
+	scale = min(scale, vec.MaxDecimalDigits-max(digits+1, 0)/2-2)
 	// One digit more is computed and rounded away.
 	x := d.Big()
 	up := 2*(scale+1) - int(d.Scale)

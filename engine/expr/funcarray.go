@@ -1,0 +1,351 @@
+package expr
+
+import (
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// chooseArrayCat is || with an array on either side.
+func chooseArrayCat(a, b vec.Type) *Overload {
+	elem := a.Kind
+	if !a.Array {
+		elem = b.Kind
+	}
+	list := vec.ArrayOf(elem)
+	side := func(t vec.Type) vec.Type {
+		if t.Array || t.Kind == vec.Unknown {
+			return list
+		}
+		return vec.T(elem)
+	}
+	want := []vec.Type{side(a), side(b)}
+	if !CanImplicit(a, want[0]) || !CanImplicit(b, want[1]) {
+		return nil
+	}
+	fn := &Function{Name: "||", lax: true, eval: func(f *frame) error {
+		return eachList(f, func(i int, out *vec.Builder) error {
+			if f.args[0].Type.Array && f.args[1].Type.Array && f.args[0].IsNull(i) && f.args[1].IsNull(i) {
+				return errNull
+			}
+			for _, v := range f.args {
+				appendElements(out, v, i)
+			}
+			return nil
+		})
+	}}
+	return &Overload{Fn: fn, Args: want, Result: list}
+}
+
+// appendElements adds an array's elements, or a single value.
+func appendElements(out *vec.Builder, v *vec.Vector, i int) {
+	if !v.Type.Array {
+		out.AppendFrom(v, i)
+		return
+	}
+	if v.IsNull(i) {
+		return
+	}
+	l, j := v.At(i)
+	for k := l.Offs[j]; k < l.Offs[j+1]; k++ {
+		out.AppendFrom(l.Elem, int(k))
+	}
+}
+
+// span of a row's elements.
+func elements(v *vec.Vector, i int) (elem *vec.Vector, lo, hi int) {
+	l, j := v.At(i)
+	return l.Elem, int(l.Offs[j]), int(l.Offs[j+1])
+}
+
+// arrayOf takes the array type that a polymorphic function works on: its first array
+// argument's, with literals taken for text elements.
+func arrayArg(args []vec.Type, at int) (vec.Type, bool) {
+	if at < len(args) && args[at].Array {
+		return args[at], true
+	}
+	return vec.Type{}, false
+}
+
+// defineArray adds a function whose first argument is an array; rest are the types of the
+// others, elemType standing for the array's element.
+func defineArray(name string, rest []vec.Type, result func(list vec.Type) vec.Type, lax bool, eval func(*frame) error) {
+	choose(name, func(args []vec.Type) *Overload {
+		list, ok := arrayArg(args, 0)
+		if !ok || len(args) != len(rest)+1 {
+			return nil
+		}
+		list.Mod = 0
+		want := []vec.Type{list}
+		for i, t := range rest {
+			switch t {
+			case elemType:
+				t = list.Elem()
+			case listType:
+				t = list
+			}
+			if !CanImplicit(args[i+1], t) {
+				return nil
+			}
+			want = append(want, t)
+		}
+		return &Overload{Fn: &Function{Name: name, lax: lax, eval: eval}, Args: want, Result: result(list)}
+	})
+}
+
+// elemType and listType stand for the element and the array type in defineArray.
+var (
+	elemType = vec.Type{Kind: vec.Void, Mod: 1}
+	listType = vec.Type{Kind: vec.Void, Mod: 2}
+)
+
+func sameList(t vec.Type) vec.Type { return t }
+
+func always(t vec.Type) func(vec.Type) vec.Type { return func(vec.Type) vec.Type { return t } }
+
+func init() {
+	defineArray("[]", types(tInt4), vec.Type.Elem, false, func(f *frame) error {
+		list, at := f.args[0], viewOf[int64](f, 1)
+		b := vec.NewBuilder(f.out.Type)
+		next := 0
+		each(f, func(i int) {
+			for ; next < i; next++ {
+				b.AppendNull()
+			}
+			next++
+			elem, lo, hi := elements(list, i)
+			if k := at.at(i); k >= 1 && k <= int64(hi-lo) {
+				b.AppendFrom(elem, lo+int(k)-1)
+				return
+			}
+			b.AppendNull()
+		})
+		for ; next < f.n; next++ {
+			b.AppendNull()
+		}
+		*f.out = *b.V
+		return nil
+	})
+	defineArray("[:]", types(tInt4, tInt4), sameList, true, func(f *frame) error {
+		return eachList(f, func(i int, out *vec.Builder) error {
+			if f.args[0].IsNull(i) {
+				return errNull
+			}
+			elem, lo, hi := elements(f.args[0], i)
+			from, to := int64(1), int64(hi-lo)
+			if v, j := f.args[1].At(i); !f.args[1].IsNull(i) {
+				from = max(v.I64[j], 1)
+			}
+			if v, j := f.args[2].At(i); !f.args[2].IsNull(i) {
+				to = min(v.I64[j], to)
+			}
+			for k := from; k <= to; k++ {
+				out.AppendFrom(elem, lo+int(k)-1)
+			}
+			return nil
+		})
+	})
+	size := func(f *frame) error {
+		return tryEach(f, func(i int) error {
+			_, lo, hi := elements(f.args[0], i)
+			f.out.I64[i] = int64(hi - lo)
+			return nil
+		})
+	}
+	defineArray("cardinality", nil, always(tInt4), false, size)
+	dimension := func(value func(n int64) int64) func(*frame) error {
+		return func(f *frame) error {
+			d := viewOf[int64](f, 1)
+			return tryEach(f, func(i int) error {
+				_, lo, hi := elements(f.args[0], i)
+				if d.at(i) != 1 || lo == hi {
+					return errNull
+				}
+				f.out.I64[i] = value(int64(hi - lo))
+				return nil
+			})
+		}
+	}
+	defineArray("array_length", types(tInt4), always(tInt4), false, dimension(func(n int64) int64 { return n }))
+	defineArray("array_upper", types(tInt4), always(tInt4), false, dimension(func(n int64) int64 { return n }))
+	defineArray("array_lower", types(tInt4), always(tInt4), false, dimension(func(int64) int64 { return 1 }))
+	defineArray("array_ndims", nil, always(tInt4), false, func(f *frame) error {
+		return tryEach(f, func(i int) error {
+			if _, lo, hi := elements(f.args[0], i); lo == hi {
+				return errNull
+			}
+			f.out.I64[i] = 1
+			return nil
+		})
+	})
+	cat := func(f *frame) error {
+		return eachList(f, func(i int, out *vec.Builder) error {
+			for _, v := range f.args {
+				appendElements(out, v, i)
+			}
+			return nil
+		})
+	}
+	defineArray("array_append", types(elemType), sameList, true, cat)
+	defineArray("array_cat", types(listType), sameList, true, cat)
+	choose("array_prepend", func(args []vec.Type) *Overload {
+		if list, ok := arrayArg(args, 1); ok && len(args) == 2 && CanImplicit(args[0], list.Elem()) {
+			return &Overload{Fn: &Function{Name: "array_prepend", lax: true, eval: cat}, Args: types(list.Elem(), list), Result: list}
+		}
+		return nil
+	})
+	defineArray("array_remove", types(elemType), sameList, true, func(f *frame) error {
+		return eachList(f, func(i int, out *vec.Builder) error {
+			if f.args[0].IsNull(i) {
+				return errNull
+			}
+			elem, lo, hi := elements(f.args[0], i)
+			for ; lo < hi; lo++ {
+				if !vec.Equal(elem, lo, f.args[1], i) {
+					out.AppendFrom(elem, lo)
+				}
+			}
+			return nil
+		})
+	})
+	defineArray("array_position", types(elemType), always(tInt4), true, func(f *frame) error {
+		return tryEach(f, func(i int) error {
+			if f.args[0].IsNull(i) {
+				return errNull
+			}
+			elem, lo, hi := elements(f.args[0], i)
+			for k := lo; k < hi; k++ {
+				if vec.Equal(elem, k, f.args[1], i) {
+					f.out.I64[i] = int64(k-lo) + 1
+					return nil
+				}
+			}
+			return errNull
+		})
+	})
+	defineArray("array_distinct", nil, sameList, false, func(f *frame) error {
+		return eachList(f, func(i int, out *vec.Builder) error {
+			elem, lo, hi := elements(f.args[0], i)
+			seen := map[string]bool{}
+			for ; lo < hi; lo++ {
+				key := string(vec.AppendKey(nil, elem, lo))
+				if !seen[key] {
+					seen[key] = true
+					out.AppendFrom(elem, lo)
+				}
+			}
+			return nil
+		})
+	})
+	has := func(v *vec.Vector, i int, x *vec.Vector, j int) bool {
+		elem, lo, hi := elements(v, i)
+		for ; lo < hi; lo++ {
+			if !x.IsNull(j) && vec.Equal(elem, lo, x, j) {
+				return true
+			}
+		}
+		return false
+	}
+	defineArray("array_contains", types(elemType), always(tBool), false, func(f *frame) error {
+		each(f, func(i int) { f.out.Bools[i] = has(f.args[0], i, f.args[1], i) })
+		return nil
+	})
+	// every: all elements of the second are in the first; any: one is.
+	compare := func(first, second int, all bool) func(*frame) error {
+		return func(f *frame) error {
+			each(f, func(i int) {
+				elem, lo, hi := elements(f.args[second], i)
+				ok := all
+				for ; lo < hi; lo++ {
+					if has(f.args[first], i, elem, lo) != all {
+						ok = !all
+						break
+					}
+				}
+				f.out.Bools[i] = ok
+			})
+			return nil
+		}
+	}
+	defineArray("@>", types(listType), always(tBool), false, compare(0, 1, true))
+	defineArray("<@", types(listType), always(tBool), false, compare(1, 0, true))
+	defineArray("&&", types(listType), always(tBool), false, compare(0, 1, false))
+	defineArray("array_has_any", types(listType), always(tBool), false, compare(0, 1, false))
+	join := func(f *frame) error {
+		z := zoneOf(f.ctx)
+		return eachText(f, func(i int, dst []byte) ([]byte, error) {
+			if f.args[0].IsNull(i) || f.args[1].IsNull(i) {
+				return dst, errNull
+			}
+			elem, lo, hi := elements(f.args[0], i)
+			first := true
+			for ; lo < hi; lo++ {
+				null := elem.IsNull(lo)
+				if null && (len(f.args) < 3 || f.args[2].IsNull(i)) {
+					continue
+				}
+				if !first {
+					dst = appendText(dst, f.args[1], i, &z)
+				}
+				first = false
+				if null {
+					dst = appendText(dst, f.args[2], i, &z)
+				} else {
+					dst = appendText(dst, elem, lo, &z)
+				}
+			}
+			return dst, nil
+		})
+	}
+	defineArray("array_to_string", types(tText), always(tText), true, join)
+	defineArray("array_to_string", types(tText, tText), always(tText), true, join)
+	split := func(f *frame) error {
+		return eachList(f, func(i int, out *vec.Builder) error {
+			if f.args[0].IsNull(i) {
+				return errNull
+			}
+			v, j := f.args[0].At(i)
+			s := v.Str.Str(j)
+			null, hasNull := "", len(f.args) > 2 && !f.args[2].IsNull(i)
+			if hasNull {
+				v, j := f.args[2].At(i)
+				null = v.Str.Str(j)
+			}
+			add := func(part string) {
+				if hasNull && part == null {
+					out.AppendNull()
+					return
+				}
+				out.V.Str.AppendString(part)
+			}
+			if s == "" {
+				return nil
+			}
+			if f.args[1].IsNull(i) {
+				for _, r := range s {
+					add(string(r))
+				}
+				return nil
+			}
+			d, k := f.args[1].At(i)
+			for _, part := range splitText(s, d.Str.Str(k)) {
+				add(part)
+			}
+			return nil
+		})
+	}
+	define("string_to_array", tTexts, types(tText, tText), split).lax = true
+	define("string_to_array", tTexts, types(tText, tText, tText), split).lax = true
+	defineArray("trim_array", types(tInt4), sameList, false, func(f *frame) error {
+		n := viewOf[int64](f, 1)
+		return eachList(f, func(i int, out *vec.Builder) error {
+			elem, lo, hi := elements(f.args[0], i)
+			if n.at(i) < 0 || n.at(i) > int64(hi-lo) {
+				return pgerr.New("2202E", "number of elements to trim must be between 0 and %d", hi-lo)
+			}
+			for ; lo < hi-int(n.at(i)); lo++ {
+				out.AppendFrom(elem, lo)
+			}
+			return nil
+		})
+	})
+}

@@ -1,0 +1,392 @@
+package expr
+
+import (
+	"math"
+	"math/bits"
+	"math/rand/v2"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// float1 defines a function of one float. A result that is infinite from a finite argument
+// is out of range.
+func float1(name string, fn func(float64) float64, check func(float64) error) {
+	define(name, tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) {
+		if check != nil && x == x {
+			if err := check(x); err != nil {
+				return 0, err
+			}
+		}
+		y := fn(x)
+		if math.IsInf(y, 0) && !math.IsInf(x, 0) {
+			return 0, outOfRange(tFloat8)
+		}
+		return y, nil
+	}))
+}
+
+var (
+	errLogZero     = pgerr.New(pgerr.InvalidLogArgument, "cannot take logarithm of zero")
+	errLogNegative = pgerr.New(pgerr.InvalidLogArgument, "cannot take logarithm of a negative number")
+	errSqrt        = pgerr.New(pgerr.InvalidPowerArgument, "cannot take square root of a negative number")
+	errInput       = pgerr.New(pgerr.NumericOutOfRange, "input is out of range")
+)
+
+func checkLog(x float64) error {
+	switch {
+	case x == 0:
+		return errLogZero
+	case x < 0:
+		return errLogNegative
+	}
+	return nil
+}
+
+func checkUnit(x float64) error {
+	if x < -1 || x > 1 {
+		return errInput
+	}
+	return nil
+}
+
+// power is a^b with PostgreSQL's errors.
+func power(a, b float64) (float64, error) {
+	switch {
+	case a == 0 && b < 0:
+		return 0, pgerr.New(pgerr.InvalidPowerArgument, "zero raised to a negative power is undefined")
+	case a < 0 && b != math.Trunc(b):
+		return 0, pgerr.New(pgerr.InvalidPowerArgument, "a negative number raised to a non-integer power yields a complex result")
+	}
+	r := math.Pow(a, b)
+	if math.IsInf(r, 0) && !math.IsInf(a, 0) && !math.IsInf(b, 0) {
+		return 0, outOfRange(tFloat8)
+	}
+	return r, nil
+}
+
+func gcd(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	if a < 0 {
+		a = -a
+	}
+	return a
+}
+
+// numbers1 defines a function that keeps its argument's type, for the three families.
+func numbers1(name string, i func(int64) (int64, error), f func(float64) float64, d func(vec.Decimal) (vec.Decimal, error)) {
+	if f != nil {
+		define(name, tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) { return f(x), nil }))
+	}
+	if i != nil {
+		for _, t := range []vec.Type{tInt2, tInt4, tInt8} {
+			lo, hi := intRange(t.Kind)
+			define(name, t, types(t), map1(func(_ *Context, x int64) (int64, error) {
+				y, err := i(x)
+				if err == nil && (y < lo || y > hi) {
+					err = outOfRange(t)
+				}
+				return y, err
+			}))
+		}
+		if f != nil {
+			define(name, tFloat4, types(tFloat4), map1(func(_ *Context, x float64) (float64, error) { return f(x), nil }))
+		}
+	}
+	define(name, tNum, types(tNum), map1(func(_ *Context, x vec.Decimal) (vec.Decimal, error) {
+		y, err := d(x)
+		return y, decimalError(err)
+	}))
+}
+
+func init() {
+	numbers1("abs", func(x int64) (int64, error) {
+		if x == math.MinInt64 {
+			return 0, outOfRange(tInt8)
+		}
+		return max(x, -x), nil
+	}, math.Abs, func(d vec.Decimal) (vec.Decimal, error) { return d.Abs(), nil })
+	alias("@", "abs")
+	numbers1("ceil", nil, math.Ceil, vec.Decimal.Ceil)
+	alias("ceiling", "ceil")
+	numbers1("floor", nil, math.Floor, vec.Decimal.Floor)
+	numbers1("round", nil, math.RoundToEven, func(d vec.Decimal) (vec.Decimal, error) { return d.Round(0) })
+	numbers1("trunc", nil, math.Trunc, func(d vec.Decimal) (vec.Decimal, error) { return d.Trunc(0) })
+	numbers1("sign", nil, func(x float64) float64 {
+		switch {
+		case x > 0:
+			return 1
+		case x < 0:
+			return -1
+		}
+		return x
+	}, func(d vec.Decimal) (vec.Decimal, error) {
+		if d.IsNaN() {
+			return d, nil
+		}
+		return vec.DecimalFromInt(int64(d.Sign())), nil
+	})
+	define("round", tNum, types(tNum, tInt4), map2(func(_ *Context, d vec.Decimal, n int64) (vec.Decimal, error) {
+		r, err := d.Round(int(max(min(n, 38), -38)))
+		if err != nil && n > int64(d.Scale) {
+			return d, nil // more zeroes than fit
+		}
+		return r, decimalError(err)
+	}))
+	// An extension: PostgreSQL has round(numeric, integer) only.
+	define("round", tFloat8, types(tFloat8, tInt4), map2(func(_ *Context, x float64, n int64) (float64, error) {
+		k := math.Pow10(int(max(min(n, 300), -300)))
+		r := math.RoundToEven(x*k) / k
+		if math.IsInf(x*k, 0) || r != r {
+			return x, nil
+		}
+		return r, nil
+	}))
+	define("trunc", tNum, types(tNum, tInt4), map2(func(_ *Context, d vec.Decimal, n int64) (vec.Decimal, error) {
+		r, err := d.Trunc(int(max(min(n, 38), -38)))
+		if err != nil && n > int64(d.Scale) {
+			return d, nil
+		}
+		return r, decimalError(err)
+	}))
+
+	float1("sqrt", math.Sqrt, func(x float64) error {
+		if x < 0 {
+			return errSqrt
+		}
+		return nil
+	})
+	define("sqrt", tNum, types(tNum), map1(func(_ *Context, d vec.Decimal) (vec.Decimal, error) {
+		if d.Sign() < 0 {
+			return d, errSqrt
+		}
+		r, err := SqrtDecimal(d)
+		return r, decimalError(err)
+	}))
+	alias("|/", "sqrt")
+	float1("cbrt", math.Cbrt, nil)
+	alias("||/", "cbrt")
+	float1("exp", math.Exp, nil)
+	float1("ln", math.Log, checkLog)
+	float1("log10", math.Log10, checkLog)
+	float1("log", math.Log10, checkLog)
+	float1("log2", math.Log2, checkLog)
+	for _, name := range []string{"exp", "ln", "log", "log10"} {
+		fn := map[string]func(float64) float64{"exp": math.Exp, "ln": math.Log, "log": math.Log10, "log10": math.Log10}[name]
+		define(name, tNum, types(tNum), map1(func(_ *Context, d vec.Decimal) (vec.Decimal, error) {
+			x := d.Float64()
+			if name != "exp" && x == x {
+				if err := checkLog(x); err != nil {
+					return d, err
+				}
+			}
+			return floatDecimal(fn(x))
+		}))
+	}
+	define("log", tNum, types(tNum, tNum), map2(func(_ *Context, b, x vec.Decimal) (vec.Decimal, error) {
+		if err := checkLog(b.Float64()); err != nil {
+			return b, err
+		}
+		if err := checkLog(x.Float64()); err != nil {
+			return b, err
+		}
+		base := math.Log(b.Float64())
+		if base == 0 {
+			return b, errDivision
+		}
+		return floatDecimal(math.Log(x.Float64()) / base)
+	}))
+	define("power", tFloat8, types(tFloat8, tFloat8), map2(func(_ *Context, a, b float64) (float64, error) { return power(a, b) }))
+	define("power", tNum, types(tNum, tNum), map2(func(_ *Context, a, b vec.Decimal) (vec.Decimal, error) {
+		if n, ok := b.Int64(); ok && b.Trim().Scale == 0 && n >= 0 && n <= 128 && !a.IsNaN() { // exact
+			r, err := vec.DecimalFromInt(1), error(nil)
+			for range n {
+				if r, err = r.Mul(a); err != nil {
+					break
+				}
+			}
+			if err == nil && r.Digits() <= 22 {
+				if s, err := r.Round(max(16, int(a.Scale))); err == nil && r.Scale <= 16 {
+					return s, nil
+				}
+			}
+			if err == nil {
+				return r, nil
+			}
+		}
+		r, err := power(a.Float64(), b.Float64())
+		if err != nil {
+			return a, err
+		}
+		return floatDecimal(r)
+	}))
+	alias("pow", "power")
+	alias("^", "power")
+	define("div", tNum, types(tNum, tNum), map2(func(_ *Context, a, b vec.Decimal) (vec.Decimal, error) {
+		r, err := a.QuoInt(b)
+		return r, decimalError(err)
+	}))
+	for _, t := range []vec.Type{tInt4, tInt8} {
+		lo, hi := intRange(t.Kind)
+		define("gcd", t, types(t, t), map2(func(_ *Context, a, b int64) (int64, error) {
+			r := gcd(a, b)
+			if r < lo || r > hi {
+				return 0, outOfRange(t)
+			}
+			return r, nil
+		}))
+		define("lcm", t, types(t, t), map2(func(_ *Context, a, b int64) (int64, error) {
+			if a == 0 || b == 0 {
+				return 0, nil
+			}
+			r, ok := mulInt(a/gcd(a, b), b)
+			if r < 0 {
+				r = -r
+			}
+			if !ok || r < 0 || r > hi {
+				return 0, outOfRange(t)
+			}
+			return r, nil
+		}))
+	}
+	define("factorial", tNum, types(tInt8), map1(func(_ *Context, n int64) (vec.Decimal, error) {
+		if n < 0 {
+			return vec.Decimal{}, pgerr.New(pgerr.NumericOutOfRange, "factorial of a negative number is undefined")
+		}
+		r := vec.DecimalFromInt(1)
+		for i := int64(2); i <= n; i++ {
+			var err error
+			if r, err = r.Mul(vec.DecimalFromInt(i)); err != nil {
+				return r, decimalError(err)
+			}
+		}
+		return r, nil
+	}))
+	define("pi", tFloat8, nil, map0(func(*Context) (float64, error) { return math.Pi, nil }))
+	float1("degrees", func(x float64) float64 { return x / (math.Pi / 180) }, nil)
+	float1("radians", func(x float64) float64 { return x * (math.Pi / 180) }, nil)
+	for name, fn := range map[string]func(float64) float64{
+		"sin": math.Sin, "cos": math.Cos, "tan": math.Tan, "atan": math.Atan, "sinh": math.Sinh, "cosh": math.Cosh,
+		"tanh": math.Tanh, "asinh": math.Asinh,
+	} {
+		float1(name, fn, nil)
+	}
+	float1("cot", func(x float64) float64 { return 1 / math.Tan(x) }, nil)
+	float1("asin", math.Asin, checkUnit)
+	float1("acos", math.Acos, checkUnit)
+	float1("atanh", math.Atanh, checkUnit)
+	float1("acosh", math.Acosh, func(x float64) error {
+		if x < 1 {
+			return errInput
+		}
+		return nil
+	})
+	define("atan2", tFloat8, types(tFloat8, tFloat8), map2(func(_ *Context, y, x float64) (float64, error) { return math.Atan2(y, x), nil }))
+	define("random", tFloat8, nil, map0(func(*Context) (float64, error) { return rand.Float64(), nil })).Volatile = true
+	define("isnan", tBool, types(tFloat8), map1(func(_ *Context, x float64) (bool, error) { return x != x, nil }))
+	define("isnan", tBool, types(tNum), map1(func(_ *Context, d vec.Decimal) (bool, error) { return d.IsNaN(), nil }))
+	define("isinf", tBool, types(tFloat8), map1(func(_ *Context, x float64) (bool, error) { return math.IsInf(x, 0), nil }))
+	define("scale", tInt4, types(tNum), map1(func(_ *Context, d vec.Decimal) (int64, error) {
+		if d.IsNaN() {
+			return 0, errNull
+		}
+		return int64(d.Scale), nil
+	}))
+	define("min_scale", tInt4, types(tNum), map1(func(_ *Context, d vec.Decimal) (int64, error) {
+		if d.IsNaN() {
+			return 0, errNull
+		}
+		return int64(d.Trim().Scale), nil
+	}))
+	define("trim_scale", tNum, types(tNum), map1(func(_ *Context, d vec.Decimal) (vec.Decimal, error) { return d.Trim(), nil }))
+	define("width_bucket", tInt4, types(tFloat8, tFloat8, tFloat8, tInt4), func(f *frame) error {
+		x, lo, hi, n := viewOf[float64](f, 0), viewOf[float64](f, 1), viewOf[float64](f, 2), viewOf[int64](f, 3)
+		out := f.out.I64
+		return tryEach(f, func(i int) (err error) {
+			out[i], err = widthBucket(x.at(i), lo.at(i), hi.at(i), n.at(i))
+			return err
+		})
+	})
+	bitOperators()
+	define("bit_count", tInt8, types(tBytea), map1(func(_ *Context, s string) (int64, error) {
+		n := 0
+		for i := 0; i < len(s); i++ {
+			n += bits.OnesCount8(s[i])
+		}
+		return int64(n), nil
+	}))
+	choose("hash", func(args []vec.Type) *Overload {
+		if len(args) == 0 {
+			return nil
+		}
+		want := append([]vec.Type{}, args...)
+		for i := range want {
+			if want[i].Kind == vec.Unknown {
+				want[i] = tText
+			}
+		}
+		return &Overload{Args: want, Result: tInt8, Fn: &Function{Name: "hash", lax: true, eval: func(f *frame) error {
+			rows := f.rows
+			if rows == nil {
+				rows = liveRows(&vec.Batch{Rows: f.n})
+			}
+			sums := make([]uint64, len(rows))
+			vec.HashRows(sums, f.args, rows)
+			for i, r := range rows {
+				f.out.I64[r] = int64(sums[i])
+			}
+			return nil
+		}}}
+	})
+}
+
+// floatDecimal is a float function's result as numeric, with 16 significant digits.
+func floatDecimal(x float64) (vec.Decimal, error) {
+	d, err := vec.DecimalFromFloat(x, 17)
+	if err != nil {
+		return d, decimalError(err)
+	}
+	if d.IsNaN() {
+		return d, nil
+	}
+	r, err := d.Round(max(16-max(d.Digits()-1, 0), 0))
+	return r, decimalError(err)
+}
+
+func widthBucket(x, lo, hi float64, n int64) (int64, error) {
+	switch {
+	case n <= 0:
+		return 0, pgerr.New("2201G", "count must be greater than zero")
+	case x != x || lo != lo || hi != hi:
+		return 0, pgerr.New("2201G", "operand, lower bound, and upper bound cannot be NaN")
+	case math.IsInf(lo, 0) || math.IsInf(hi, 0):
+		return 0, pgerr.New("2201G", "lower and upper bounds must be finite")
+	case lo == hi:
+		return 0, pgerr.New("2201G", "lower bound cannot equal upper bound")
+	}
+	if lo > hi {
+		x, lo, hi = -x, -lo, -hi
+	}
+	switch {
+	case x < lo:
+		return 0, nil
+	case x >= hi:
+		return n + 1, nil
+	}
+	return min(int64((x-lo)/(hi-lo)*float64(n)), n-1) + 1, nil
+}
+
+func bitOperators() {
+	for _, t := range []vec.Type{tInt2, tInt4, tInt8} {
+		width := map[vec.Kind]uint{vec.Int2: 16, vec.Int4: 32, vec.Int8: 64}[t.Kind]
+		wrap := func(x int64) int64 { return x << (64 - width) >> (64 - width) }
+		define("&", t, types(t, t), map2(func(_ *Context, a, b int64) (int64, error) { return a & b, nil }))
+		define("|", t, types(t, t), map2(func(_ *Context, a, b int64) (int64, error) { return a | b, nil }))
+		define("#", t, types(t, t), map2(func(_ *Context, a, b int64) (int64, error) { return a ^ b, nil }))
+		define("~", t, types(t), map1(func(_ *Context, a int64) (int64, error) { return ^a, nil }))
+		define("<<", t, types(t, tInt4), map2(func(_ *Context, a, b int64) (int64, error) { return wrap(a << (uint64(b) & uint64(width-1))), nil }))
+		define(">>", t, types(t, tInt4), map2(func(_ *Context, a, b int64) (int64, error) { return a >> (uint64(b) & uint64(width-1)), nil }))
+	}
+}

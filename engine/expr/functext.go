@@ -1,0 +1,731 @@
+package expr
+
+import (
+	"bytes"
+	"crypto/md5"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/hex"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// maxTextBytes bounds what one function call may build.
+const maxTextBytes = 64 << 20
+
+var errTooLong = pgerr.New(pgerr.ProgramLimitExceeded, "requested length too large")
+
+// runeOffset is the byte position of the n-th character, or the text's end.
+func runeOffset(s string, n int64) int {
+	i := 0
+	for ; n > 0 && i < len(s); n-- {
+		if s[i] < utf8.RuneSelf {
+			i++
+			continue
+		}
+		_, size := utf8.DecodeRuneInString(s[i:])
+		i += size
+	}
+	return i
+}
+
+func runes(s string) int64 { return int64(utf8.RuneCountInString(s)) }
+
+// substring counts from 1 and cuts what lies outside. Without a length n is negative.
+func substring(dst []byte, s string, from, n int64, bounded bool) ([]byte, error) {
+	end := int64(1) << 62
+	if bounded {
+		if n < 0 {
+			return dst, pgerr.New("22011", "negative substring length not allowed")
+		}
+		if from < 1<<61 {
+			end = from + n
+		}
+	}
+	from = max(from, 1)
+	if end <= from {
+		return dst, nil
+	}
+	rest := s[runeOffset(s, from-1):]
+	return append(dst, rest[:runeOffset(rest, end-from)]...), nil
+}
+
+func position(s, sub string) int64 {
+	i := strings.Index(s, sub)
+	if i < 0 {
+		return 0
+	}
+	return runes(s[:i]) + 1
+}
+
+func pad(dst []byte, s string, n int64, fill string, left bool) ([]byte, error) {
+	size := runes(s)
+	if n <= 0 {
+		return dst, nil
+	}
+	if n > maxTextBytes {
+		return dst, errTooLong
+	}
+	if size >= n {
+		return append(dst, s[:runeOffset(s, n)]...), nil
+	}
+	if fill == "" {
+		return append(dst, s...), nil
+	}
+	if !left {
+		dst = append(dst, s...)
+	}
+	need, chars := n-size, []rune(fill)
+	for i := range need {
+		dst = utf8.AppendRune(dst, chars[i%int64(len(chars))])
+	}
+	if left {
+		dst = append(dst, s...)
+	}
+	return dst, nil
+}
+
+func splitPart(dst []byte, s, sep string, n int64) ([]byte, error) {
+	if n == 0 {
+		return dst, pgerr.New(pgerr.InvalidParameterValue, "field position must not be zero")
+	}
+	if sep == "" {
+		if n == 1 || n == -1 {
+			return append(dst, s...), nil
+		}
+		return dst, nil
+	}
+	if n < 0 {
+		for ; n < -1; n++ {
+			i := strings.LastIndex(s, sep)
+			if i < 0 {
+				return dst, nil
+			}
+			s = s[:i]
+		}
+		if i := strings.LastIndex(s, sep); i >= 0 {
+			s = s[i+len(sep):]
+		}
+		return append(dst, s...), nil
+	}
+	for ; n > 1; n-- {
+		_, rest, ok := strings.Cut(s, sep)
+		if !ok {
+			return dst, nil
+		}
+		s = rest
+	}
+	first, _, _ := strings.Cut(s, sep)
+	return append(dst, first...), nil
+}
+
+func initcap(dst []byte, s string) []byte {
+	inside := false
+	for _, r := range s {
+		if inside {
+			r = unicode.ToLower(r)
+		} else {
+			r = unicode.ToUpper(r)
+		}
+		inside = unicode.IsLetter(r) || unicode.IsDigit(r)
+		dst = utf8.AppendRune(dst, r)
+	}
+	return dst
+}
+
+func translate(dst []byte, s, from, to string) []byte {
+	f, t := []rune(from), []rune(to)
+next:
+	for _, r := range s {
+		for i, x := range f {
+			if x == r {
+				if i < len(t) {
+					dst = utf8.AppendRune(dst, t[i])
+				}
+				continue next
+			}
+		}
+		dst = utf8.AppendRune(dst, r)
+	}
+	return dst
+}
+
+func quoteIdent(dst []byte, s string) []byte {
+	plain := s != "" && (s[0] >= 'a' && s[0] <= 'z' || s[0] == '_')
+	for i := 0; i < len(s) && plain; i++ {
+		plain = s[i] == '_' || s[i] >= 'a' && s[i] <= 'z' || s[i] >= '0' && s[i] <= '9'
+	}
+	if plain && !reservedWords[s] {
+		return append(dst, s...)
+	}
+	dst = append(dst, '"')
+	dst = append(dst, strings.ReplaceAll(s, `"`, `""`)...)
+	return append(dst, '"')
+}
+
+// reservedWords cannot be column names without quotes.
+var reservedWords = func() map[string]bool {
+	out := map[string]bool{}
+	for _, w := range strings.Fields(`all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
+		current_catalog current_date current_role current_time current_timestamp current_user default deferrable desc distinct do else end except false
+		fetch for foreign from grant group having in initially intersect into lateral leading limit localtime localtimestamp not null offset on only or
+		order placing primary references returning select session_user some symmetric table then to trailing true union unique user using variadic when where window with`) {
+		out[w] = true
+	}
+	return out
+}()
+
+func quoteLiteral(dst []byte, s string) []byte {
+	if strings.Contains(s, `\`) {
+		dst = append(dst, " E"...)
+		s = strings.ReplaceAll(s, `\`, `\\`)
+	}
+	dst = append(dst, '\'')
+	dst = append(dst, strings.ReplaceAll(s, "'", "''")...)
+	return append(dst, '\'')
+}
+
+func textFn(fn func(dst []byte, s string) []byte) func(*frame) error {
+	return text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return fn(dst, s), nil })
+}
+
+func appendLower(dst []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return append(dst, strings.ToLower(s[i:])...)
+		}
+		c := s[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 32
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+func appendUpper(dst []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return append(dst, strings.ToUpper(s[i:])...)
+		}
+		c := s[i]
+		if c >= 'a' && c <= 'z' {
+			c -= 32
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+func defineTrim(name string, left, right bool) {
+	trim := func(dst []byte, s, set string) []byte {
+		if left {
+			s = strings.TrimLeft(s, set)
+		}
+		if right {
+			s = strings.TrimRight(s, set)
+		}
+		return append(dst, s...)
+	}
+	define(name, tText, types(tText), textFn(func(dst []byte, s string) []byte { return trim(dst, s, " ") }))
+	define(name, tText, types(tText, tText), text2(func(_ *Context, dst []byte, s, set string) ([]byte, error) { return trim(dst, s, set), nil }))
+}
+
+func init() {
+	length := map1(func(_ *Context, s string) (int64, error) { return runes(s), nil })
+	size := map1(func(_ *Context, s string) (int64, error) { return int64(len(s)), nil })
+	define("length", tInt4, types(tText), length)
+	define("length", tInt4, types(tBytea), size)
+	define("char_length", tInt4, types(tText), length)
+	define("character_length", tInt4, types(tText), length)
+	define("octet_length", tInt4, types(tText), size)
+	define("octet_length", tInt4, types(tBytea), size)
+	define("strlen", tInt4, types(tText), size)
+	define("bit_length", tInt4, types(tText), map1(func(_ *Context, s string) (int64, error) { return int64(len(s)) * 8, nil }))
+	define("lower", tText, types(tText), textFn(appendLower))
+	define("upper", tText, types(tText), textFn(appendUpper))
+	define("initcap", tText, types(tText), textFn(initcap))
+	define("reverse", tText, types(tText), textFn(func(dst []byte, s string) []byte {
+		for len(s) > 0 {
+			_, n := utf8.DecodeLastRuneInString(s)
+			dst = append(dst, s[len(s)-n:]...)
+			s = s[:len(s)-n]
+		}
+		return dst
+	}))
+	for _, name := range []string{"substring", "substr"} {
+		define(name, tText, types(tText, tInt4), text2(func(_ *Context, dst []byte, s string, from int64) ([]byte, error) {
+			return substring(dst, s, from, 0, false)
+		}))
+		define(name, tText, types(tText, tInt4, tInt4), text3(func(_ *Context, dst []byte, s string, from, n int64) ([]byte, error) {
+			return substring(dst, s, from, n, true)
+		}))
+	}
+	define("left", tText, types(tText, tInt4), text2(func(_ *Context, dst []byte, s string, n int64) ([]byte, error) {
+		if n < 0 {
+			n = max(runes(s)+n, 0)
+		}
+		return append(dst, s[:runeOffset(s, n)]...), nil
+	}))
+	define("right", tText, types(tText, tInt4), text2(func(_ *Context, dst []byte, s string, n int64) ([]byte, error) {
+		skip := -n
+		if n >= 0 {
+			skip = max(runes(s)-n, 0)
+		}
+		return append(dst, s[runeOffset(s, skip):]...), nil
+	}))
+	for _, name := range []string{"position", "strpos", "instr"} {
+		define(name, tInt4, types(tText, tText), map2(func(_ *Context, s, sub string) (int64, error) { return position(s, sub), nil }))
+	}
+	define("replace", tText, types(tText, tText, tText), text3(func(_ *Context, dst []byte, s, from, to string) ([]byte, error) {
+		if from == "" {
+			return append(dst, s...), nil
+		}
+		for {
+			before, after, ok := strings.Cut(s, from)
+			dst = append(dst, before...)
+			if !ok {
+				return dst, nil
+			}
+			dst = append(dst, to...)
+			s = after
+		}
+	}))
+	define("translate", tText, types(tText, tText, tText), text3(func(_ *Context, dst []byte, s, from, to string) ([]byte, error) {
+		return translate(dst, s, from, to), nil
+	}))
+	overlay := func(dst []byte, s, by string, from, n int64) ([]byte, error) {
+		if from < 1 {
+			return dst, pgerr.New("22011", "negative substring length not allowed")
+		}
+		dst = append(dst, s[:runeOffset(s, from-1)]...)
+		dst = append(dst, by...)
+		return append(dst, s[runeOffset(s, max(from-1+n, 0)):]...), nil
+	}
+	define("overlay", tText, types(tText, tText, tInt4), text3(func(_ *Context, dst []byte, s, by string, from int64) ([]byte, error) {
+		return overlay(dst, s, by, from, runes(by))
+	}))
+	define("overlay", tText, types(tText, tText, tInt4, tInt4), func(f *frame) error {
+		s, by, from, n := viewOf[string](f, 0), viewOf[string](f, 1), viewOf[int64](f, 2), viewOf[int64](f, 3)
+		return eachText(f, func(i int, dst []byte) ([]byte, error) { return overlay(dst, s.at(i), by.at(i), from.at(i), n.at(i)) })
+	})
+	defineTrim("btrim", true, true)
+	defineTrim("trim", true, true)
+	defineTrim("ltrim", true, false)
+	defineTrim("rtrim", false, true)
+	for name, left := range map[string]bool{"lpad": true, "rpad": false} {
+		define(name, tText, types(tText, tInt4), text2(func(_ *Context, dst []byte, s string, n int64) ([]byte, error) { return pad(dst, s, n, " ", left) }))
+		define(name, tText, types(tText, tInt4, tText), text3(func(_ *Context, dst []byte, s string, n int64, fill string) ([]byte, error) {
+			return pad(dst, s, n, fill, left)
+		}))
+	}
+	define("repeat", tText, types(tText, tInt4), text2(func(_ *Context, dst []byte, s string, n int64) ([]byte, error) {
+		if n > 0 && int64(len(s)) > maxTextBytes/n {
+			return dst, errTooLong
+		}
+		for range max(n, 0) {
+			dst = append(dst, s...)
+		}
+		return dst, nil
+	}))
+	define("split_part", tText, types(tText, tText, tInt4), text3(func(_ *Context, dst []byte, s, sep string, n int64) ([]byte, error) {
+		return splitPart(dst, s, sep, n)
+	}))
+	define("starts_with", tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return strings.HasPrefix(s, p), nil }))
+	alias("^@", "starts_with")
+	define("ends_with", tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return strings.HasSuffix(s, p), nil }))
+	define("contains", tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return strings.Contains(s, p), nil }))
+	define("quote_ident", tText, types(tText), textFn(quoteIdent))
+	define("quote_literal", tText, types(tText), textFn(quoteLiteral))
+	fn := define("quote_nullable", tText, types(tText), func(f *frame) error {
+		v := f.args[0]
+		return eachText(f, func(i int, dst []byte) ([]byte, error) {
+			if v.IsNull(i) {
+				return append(dst, "NULL"...), nil
+			}
+			s, j := v.At(i)
+			return quoteLiteral(dst, s.Str.Str(j)), nil
+		})
+	})
+	fn.lax = true
+	define("chr", tText, types(tInt4), text1(func(_ *Context, dst []byte, x int64) ([]byte, error) {
+		if x <= 0 || x > utf8.MaxRune || !utf8.ValidRune(rune(x)) {
+			return dst, pgerr.New(pgerr.ProgramLimitExceeded, "requested character not valid for encoding: %d", x)
+		}
+		return utf8.AppendRune(dst, rune(x)), nil
+	}))
+	define("ascii", tInt4, types(tText), map1(func(_ *Context, s string) (int64, error) {
+		if s == "" {
+			return 0, nil
+		}
+		r, _ := utf8.DecodeRuneInString(s)
+		return int64(r), nil
+	}))
+	define("to_hex", tText, types(tInt4), text1(func(_ *Context, dst []byte, x int64) ([]byte, error) {
+		return strconv.AppendUint(dst, uint64(uint32(x)), 16), nil
+	}))
+	define("to_hex", tText, types(tInt8), text1(func(_ *Context, dst []byte, x int64) ([]byte, error) {
+		return strconv.AppendUint(dst, uint64(x), 16), nil
+	}))
+	md := textFn(func(dst []byte, s string) []byte {
+		sum := md5.Sum([]byte(s))
+		return hex.AppendEncode(dst, sum[:])
+	})
+	define("md5", tText, types(tText), md)
+	define("md5", tText, types(tBytea), md)
+	for name, sum := range map[string]func(string) []byte{
+		"sha224": func(s string) []byte { x := sha256.Sum224([]byte(s)); return x[:] },
+		"sha256": func(s string) []byte { x := sha256.Sum256([]byte(s)); return x[:] },
+		"sha384": func(s string) []byte { x := sha512.Sum384([]byte(s)); return x[:] },
+		"sha512": func(s string) []byte { x := sha512.Sum512([]byte(s)); return x[:] },
+	} {
+		define(name, tBytea, types(tBytea), textFn(func(dst []byte, s string) []byte { return append(dst, sum(s)...) }))
+	}
+	define("encode", tText, types(tBytea, tText), text2(encode))
+	define("decode", tBytea, types(tText, tText), text2(decode))
+	same := text2(func(_ *Context, dst []byte, s, name string) ([]byte, error) {
+		switch strings.ReplaceAll(lower(name), "-", "") {
+		case "utf8", "unicode", "sql_ascii":
+			if !utf8.ValidString(s) {
+				return dst, pgerr.New(pgerr.BadEncoding, "invalid byte sequence for encoding \"UTF8\"")
+			}
+			return append(dst, s...), nil
+		}
+		return dst, pgerr.Unsupported("the encoding " + name)
+	})
+	define("convert_from", tText, types(tBytea, tName), same)
+	define("convert_to", tBytea, types(tText, tName), same)
+	define("levenshtein", tInt4, types(tText, tText), map2(func(_ *Context, a, b string) (int64, error) { return levenshtein(a, b) }))
+	concatenation()
+	urls()
+}
+
+func encode(_ *Context, dst []byte, s, format string) ([]byte, error) {
+	switch lower(format) {
+	case "hex":
+		return hex.AppendEncode(dst, []byte(s)), nil
+	case "base64":
+		text := base64.StdEncoding.EncodeToString([]byte(s))
+		for len(text) > 76 {
+			dst = append(append(dst, text[:76]...), '\n')
+			text = text[76:]
+		}
+		return append(dst, text...), nil
+	case "escape":
+		for i := 0; i < len(s); i++ {
+			switch c := s[i]; {
+			case c == 0 || c >= 0x80:
+				dst = append(dst, '\\', '0'+c>>6, '0'+c>>3&7, '0'+c&7)
+			case c == '\\':
+				dst = append(dst, `\\`...)
+			default:
+				dst = append(dst, c)
+			}
+		}
+		return dst, nil
+	}
+	return dst, pgerr.New(pgerr.InvalidParameterValue, "unrecognized encoding: \"%s\"", format)
+}
+
+func decode(_ *Context, dst []byte, s, format string) ([]byte, error) {
+	switch lower(format) {
+	case "hex":
+		return parseBytea(dst, `\x`+s)
+	case "base64":
+		out, err := base64.StdEncoding.DecodeString(strings.Map(func(r rune) rune {
+			if r < 128 && strings.IndexByte(blanks, byte(r)) >= 0 {
+				return -1
+			}
+			return r
+		}, s))
+		if err != nil {
+			return dst, pgerr.New(pgerr.InvalidParameterValue, "invalid base64 end sequence")
+		}
+		return append(dst, out...), nil
+	case "escape":
+		return parseBytea(dst, s)
+	}
+	return dst, pgerr.New(pgerr.InvalidParameterValue, "unrecognized encoding: \"%s\"", format)
+}
+
+func levenshtein(a, b string) (int64, error) {
+	x, y := []rune(a), []rune(b)
+	if len(x) > 255 || len(y) > 255 {
+		return 0, pgerr.New(pgerr.InvalidParameterValue, "levenshtein argument exceeds maximum length of 255 characters")
+	}
+	row := make([]int, len(y)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i, c := range x {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j, d := range y {
+			cost := 1
+			if c == d {
+				cost = 0
+			}
+			next := min(row[j]+1, row[j+1]+1, diagonal+cost)
+			diagonal, row[j+1] = row[j+1], next
+		}
+	}
+	return int64(row[len(y)]), nil
+}
+
+// concatenation defines ||, concat and concat_ws.
+func concatenation() {
+	choose("||", func(args []vec.Type) *Overload {
+		if len(args) != 2 {
+			return nil
+		}
+		a, b := args[0], args[1]
+		switch {
+		case a.Array || b.Array:
+			return chooseArrayCat(a, b)
+		case a.Kind == vec.JSONB && (b.Kind == vec.JSONB || b.Kind == vec.Unknown) || b.Kind == vec.JSONB && a.Kind == vec.Unknown:
+			return &Overload{Fn: jsonConcat, Args: types(tJSON, tJSON), Result: tJSON}
+		case a.Kind == vec.Bytea && (b.Kind == vec.Bytea || b.Kind == vec.Unknown) || b.Kind == vec.Bytea && a.Kind == vec.Unknown:
+			return &Overload{Fn: catFunction, Args: types(tBytea, tBytea), Result: tBytea}
+		case !isTextual(a) && !isTextual(b):
+			return nil
+		}
+		// The side that is not text is written as text.
+		want := []vec.Type{tText, tText}
+		for i, t := range args {
+			if !isTextual(t) {
+				want[i] = t
+			}
+		}
+		if isTextual(a) && isTextual(b) {
+			return &Overload{Fn: catFunction, Args: want, Result: tText}
+		}
+		return &Overload{Fn: catAny, Args: want, Result: tText}
+	})
+	all := func(args []vec.Type) []vec.Type {
+		out := append([]vec.Type{}, args...)
+		for i := range out {
+			if out[i].Kind == vec.Unknown {
+				out[i] = tText
+			}
+		}
+		return out
+	}
+	choose("concat", func(args []vec.Type) *Overload {
+		if len(args) == 0 {
+			return nil
+		}
+		return &Overload{Args: all(args), Result: tText, Fn: &Function{Name: "concat", lax: true, eval: func(f *frame) error {
+			z := zoneOf(f.ctx)
+			return eachText(f, func(i int, dst []byte) ([]byte, error) {
+				for _, v := range f.args {
+					if !v.IsNull(i) {
+						dst = appendText(dst, v, i, &z)
+					}
+				}
+				return dst, nil
+			})
+		}}}
+	})
+	choose("concat_ws", func(args []vec.Type) *Overload {
+		if len(args) < 2 || !isTextual(args[0]) {
+			return nil
+		}
+		return &Overload{Args: all(args), Result: tText, Fn: &Function{Name: "concat_ws", lax: true, eval: func(f *frame) error {
+			z := zoneOf(f.ctx)
+			return eachText(f, func(i int, dst []byte) ([]byte, error) {
+				if f.args[0].IsNull(i) {
+					return dst, errNull
+				}
+				first := true
+				for _, v := range f.args[1:] {
+					if v.IsNull(i) {
+						continue
+					}
+					if !first {
+						dst = appendText(dst, f.args[0], i, &z)
+					}
+					first = false
+					dst = appendText(dst, v, i, &z)
+				}
+				return dst, nil
+			})
+		}}}
+	})
+	choose("format", func(args []vec.Type) *Overload {
+		if len(args) == 0 || !isTextual(args[0]) {
+			return nil
+		}
+		return &Overload{Args: all(args), Result: tText, Fn: &Function{Name: "format", lax: true, eval: func(f *frame) error {
+			return eachText(f, func(i int, dst []byte) ([]byte, error) {
+				if f.args[0].IsNull(i) {
+					return dst, errNull
+				}
+				return formatText(f, i, dst)
+			})
+		}}}
+	})
+	for _, name := range []string{"num_nulls", "num_nonnulls"} {
+		choose(name, func(args []vec.Type) *Overload {
+			if len(args) == 0 {
+				return nil
+			}
+			return &Overload{Args: all(args), Result: tInt4, Fn: &Function{Name: name, lax: true, eval: func(f *frame) error {
+				each(f, func(i int) {
+					for _, v := range f.args {
+						if v.IsNull(i) == (name == "num_nulls") {
+							f.out.I64[i]++
+						}
+					}
+				})
+				return nil
+			}}}
+		})
+	}
+}
+
+var catFunction = &Function{Name: "||", eval: text2(func(_ *Context, dst []byte, a, b string) ([]byte, error) {
+	return append(append(dst, a...), b...), nil
+})}
+
+var catAny = &Function{Name: "||", eval: func(f *frame) error {
+	z := zoneOf(f.ctx)
+	return eachText(f, func(i int, dst []byte) ([]byte, error) {
+		return appendText(appendText(dst, f.args[0], i, &z), f.args[1], i, &z), nil
+	})
+}}
+
+// formatText is format(): %s, %I, %L and %% with n$ positions.
+func formatText(f *frame, i int, dst []byte) ([]byte, error) {
+	src, j := f.args[0].At(i)
+	s := src.Str.Str(j)
+	z := zoneOf(f.ctx)
+	next := 1
+	for k := 0; k < len(s); k++ {
+		if s[k] != '%' {
+			dst = append(dst, s[k])
+			continue
+		}
+		k++
+		if k < len(s) && s[k] == '%' {
+			dst = append(dst, '%')
+			continue
+		}
+		n, end := digitsAt(s, k, 4)
+		at := next
+		if end > k && end < len(s) && s[end] == '$' {
+			at, k = int(n), end+1
+		}
+		if k >= len(s) {
+			return dst, pgerr.New(pgerr.InvalidParameterValue, "unterminated format() type specifier").WithHint("For a single \"%%\" use \"%%%%\".")
+		}
+		if at < 1 || at >= len(f.args) {
+			return dst, pgerr.New(pgerr.InvalidParameterValue, "too few arguments for format()")
+		}
+		next = at + 1
+		v := f.args[at]
+		null := v.IsNull(i)
+		var text []byte
+		if !null {
+			text = appendText(nil, v, i, &z)
+		}
+		switch s[k] {
+		case 's':
+			dst = append(dst, text...)
+		case 'I':
+			if null {
+				return dst, pgerr.New(pgerr.NullNotAllowed, "null values cannot be formatted as an SQL identifier")
+			}
+			dst = quoteIdent(dst, string(text))
+		case 'L':
+			if null {
+				dst = append(dst, "NULL"...)
+			} else {
+				dst = append(dst, bytes.TrimPrefix(quoteLiteral(nil, string(text)), []byte(" "))...)
+			}
+		default:
+			return dst, pgerr.New(pgerr.InvalidParameterValue, "unrecognized format() type specifier \"%c\"", s[k])
+		}
+	}
+	return dst, nil
+}
+
+// urls defines the functions that take URLs apart. They follow the text, not the standard:
+// what is not a URL gives an empty host.
+func urls() {
+	define("url_host", tText, types(tText), textFn(func(dst []byte, s string) []byte { return append(dst, urlHost(s)...) }))
+	define("url_domain", tText, types(tText), textFn(func(dst []byte, s string) []byte {
+		return append(dst, strings.TrimPrefix(urlHost(s), "www.")...)
+	}))
+	define("url_path", tText, types(tText), textFn(func(dst []byte, s string) []byte {
+		if _, rest, ok := strings.Cut(s, "://"); ok {
+			s = rest
+			i := strings.IndexAny(s, "/?#")
+			if i < 0 {
+				return dst
+			}
+			s = s[i:]
+		}
+		if i := strings.IndexAny(s, "?#"); i >= 0 {
+			s = s[:i]
+		}
+		return append(dst, s...)
+	}))
+	define("url_query_param", tText, types(tText, tText), text2(func(_ *Context, dst []byte, s, name string) ([]byte, error) {
+		s, _, _ = strings.Cut(s, "#")
+		_, query, ok := strings.Cut(s, "?")
+		for ok {
+			var pair string
+			pair, query, ok = strings.Cut(query, "&")
+			if k, v, has := strings.Cut(pair, "="); has && string(unescapeURL(nil, k)) == name {
+				return unescapeURL(dst, v), nil
+			}
+		}
+		return dst, errNull
+	}))
+}
+
+func urlHost(s string) string {
+	_, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		return ""
+	}
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		rest = rest[i+1:]
+	}
+	if i := strings.LastIndexByte(rest, ':'); i >= 0 && !strings.HasSuffix(rest, "]") {
+		rest = rest[:i]
+	}
+	return rest
+}
+
+func unescapeURL(dst []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '+':
+			dst = append(dst, ' ')
+		case s[i] == '%' && i+2 < len(s):
+			x, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
+			if err != nil {
+				dst = append(dst, '%')
+				continue
+			}
+			dst = append(dst, byte(x))
+			i += 2
+		default:
+			dst = append(dst, s[i])
+		}
+	}
+	if !utf8.Valid(dst) {
+		dst = bytes.ToValidUTF8(dst, []byte("\uFFFD"))
+	}
+	return dst
+}

@@ -1,0 +1,535 @@
+package expr
+
+import (
+	"regexp"
+	"regexp/syntax"
+	"strings"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+func splitText(s, sep string) []string {
+	if sep == "" {
+		return []string{s}
+	}
+	return strings.Split(s, sep)
+}
+
+// likePattern is a LIKE pattern, ready to match. Most are a text with % at its ends.
+type likePattern struct {
+	parts  []string // between the %: each matched as a whole, _ as wild
+	first  bool     // no % at the beginning
+	last   bool     // no % at the end
+	wild   bool     // some part has a _
+	source string
+	escape rune
+	fold   bool
+}
+
+// wildRune stands for _ in a part: it occurs in no valid text.
+const wildRune = '\x00'
+
+func parseLike(pattern string, escape rune, fold bool) (*likePattern, error) {
+	p := &likePattern{source: pattern, escape: escape, fold: fold, first: true}
+	if fold {
+		pattern = strings.ToLower(pattern)
+	}
+	var part []byte
+	open := true
+	for i := 0; i < len(pattern); {
+		r, n := utf8.DecodeRuneInString(pattern[i:])
+		switch {
+		case escape != 0 && r == escape:
+			i += n
+			if i >= len(pattern) {
+				return nil, pgerr.New(pgerr.BadEscape, "LIKE pattern must not end with escape character")
+			}
+			_, m := utf8.DecodeRuneInString(pattern[i:])
+			part = append(part, pattern[i:i+m]...)
+			i += m
+			open = true
+			continue
+		case r == '%':
+			if i == 0 {
+				p.first = false
+			}
+			if len(part) > 0 {
+				p.parts = append(p.parts, string(part))
+				part = part[:0]
+			}
+			open = false
+			i += n
+			continue
+		case r == '_':
+			part = append(part, wildRune)
+			p.wild = true
+		default:
+			part = append(part, pattern[i:i+n]...)
+		}
+		open = true
+		i += n
+	}
+	p.last = open
+	if len(part) > 0 {
+		p.parts = append(p.parts, string(part))
+	}
+	return p, nil
+}
+
+func (p *likePattern) match(s string) bool {
+	if p.fold {
+		s = strings.ToLower(s)
+	}
+	if len(p.parts) == 0 {
+		return !p.first || s == "" // only %, or nothing
+	}
+	parts := p.parts
+	if p.first && p.last && len(parts) == 1 {
+		n, ok := p.prefix(s, parts[0])
+		return ok && n == len(s)
+	}
+	if p.first {
+		n, ok := p.prefix(s, parts[0])
+		if !ok {
+			return false
+		}
+		s, parts = s[n:], parts[1:]
+	}
+	end := len(parts)
+	if p.last && end > 0 {
+		end--
+	}
+	for _, part := range parts[:end] {
+		n, ok := p.find(s, part)
+		if !ok {
+			return false
+		}
+		s = s[n:]
+	}
+	if end < len(parts) {
+		return p.suffix(s, parts[end])
+	}
+	return true
+}
+
+// prefix matches a part at the beginning and answers how many bytes it took.
+func (p *likePattern) prefix(s, part string) (int, bool) {
+	if !p.wild {
+		return len(part), strings.HasPrefix(s, part)
+	}
+	i := 0
+	for k := 0; k < len(part); k++ {
+		if i >= len(s) {
+			return 0, false
+		}
+		if part[k] == wildRune {
+			_, n := utf8.DecodeRuneInString(s[i:])
+			i += n
+			continue
+		}
+		if s[i] != part[k] {
+			return 0, false
+		}
+		i++
+	}
+	return i, true
+}
+
+// find matches a part at its first place and answers where it ends.
+func (p *likePattern) find(s, part string) (int, bool) {
+	if !p.wild {
+		i := strings.Index(s, part)
+		return i + len(part), i >= 0
+	}
+	for i := 0; i <= len(s); {
+		if n, ok := p.prefix(s[i:], part); ok {
+			return i + n, true
+		}
+		if i == len(s) {
+			break
+		}
+		_, n := utf8.DecodeRuneInString(s[i:])
+		i += n
+	}
+	return 0, false
+}
+
+// suffix matches a part at the end.
+func (p *likePattern) suffix(s, part string) bool {
+	if !p.wild {
+		return strings.HasSuffix(s, part)
+	}
+	i := len(s)
+	for n := utf8.RuneCountInString(part); n > 0; n-- { // a wild rune is one byte, and one rune
+		if i == 0 {
+			return false
+		}
+		_, size := utf8.DecodeLastRuneInString(s[:i])
+		i -= size
+	}
+	n, ok := p.prefix(s[i:], part)
+	return ok && i+n == len(s)
+}
+
+// memo keeps what a function made of its last pattern. Patterns are constants almost always.
+type memo[T any] struct {
+	last atomic.Pointer[memoEntry[T]]
+}
+
+type memoEntry[T any] struct {
+	a, b  string
+	value T
+}
+
+func (m *memo[T]) get(a, b string, build func(a, b string) (T, error)) (T, error) {
+	if e := m.last.Load(); e != nil && e.a == a && e.b == b {
+		return e.value, nil
+	}
+	value, err := build(a, b)
+	if err == nil {
+		m.last.Store(&memoEntry[T]{strings.Clone(a), strings.Clone(b), value})
+	}
+	return value, err
+}
+
+// compileRegexp compiles a pattern in PostgreSQL's flavour with flags.
+func compileRegexp(pattern, flags string) (*regexp.Regexp, error) {
+	mode := "s" // a dot matches a newline, as in PostgreSQL
+	for _, c := range flags {
+		switch c {
+		case 'i':
+			mode += "i"
+		case 'c', 'g', 't':
+		case 'n', 'm':
+			mode = strings.ReplaceAll(mode, "s", "") + "m"
+		case 's':
+			if !strings.Contains(mode, "s") {
+				mode += "s"
+			}
+		case 'p':
+			mode = strings.ReplaceAll(mode, "s", "")
+		case 'w':
+			mode += "m"
+		case 'x':
+			pattern = stripExtended(pattern)
+		default:
+			return nil, pgerr.New(pgerr.InvalidParameterValue, "invalid regular expression option: \"%c\"", c)
+		}
+	}
+	re := wordBoundaries(pattern)
+	if mode != "" {
+		re = "(?" + mode + ")" + re
+	}
+	out, err := regexp.Compile(re)
+	if err != nil {
+		text := err.Error()
+		if e, ok := err.(*syntax.Error); ok {
+			text = e.Code.String() + ": " + e.Expr
+			if e.Code == syntax.ErrInvalidPerlOp || e.Code == syntax.ErrInvalidEscape {
+				return nil, pgerr.New(pgerr.InvalidRegexp, "invalid regular expression: %s", text).
+					WithHint("Regular expressions are RE2: look-around and back-references are not available.")
+			}
+		}
+		return nil, pgerr.New(pgerr.InvalidRegexp, "invalid regular expression: %s", text)
+	}
+	return out, nil
+}
+
+// wordBoundaries rewrites \m, \M and \y.
+func wordBoundaries(p string) string {
+	if !strings.Contains(p, `\`) {
+		return p
+	}
+	var sb strings.Builder
+	for i := 0; i < len(p); i++ {
+		if p[i] != '\\' || i+1 == len(p) {
+			sb.WriteByte(p[i])
+			continue
+		}
+		i++
+		switch p[i] {
+		case 'm', 'M', 'y':
+			sb.WriteString(`\b`)
+		case 'Y':
+			sb.WriteString(`\B`)
+		case 'Z':
+			sb.WriteString(`\z`)
+		default:
+			sb.WriteByte('\\')
+			sb.WriteByte(p[i])
+		}
+	}
+	return sb.String()
+}
+
+// stripExtended drops blanks and comments of the expanded syntax.
+func stripExtended(p string) string {
+	var sb strings.Builder
+	class := false
+	for i := 0; i < len(p); i++ {
+		c := p[i]
+		switch {
+		case c == '\\' && i+1 < len(p):
+			sb.WriteByte(c)
+			i++
+			sb.WriteByte(p[i])
+			continue
+		case c == '[':
+			class = true
+		case c == ']':
+			class = false
+		case !class && strings.IndexByte(blanks, c) >= 0:
+			continue
+		case !class && c == '#':
+			for i < len(p) && p[i] != '\n' {
+				i++
+			}
+			continue
+		}
+		sb.WriteByte(c)
+	}
+	return sb.String()
+}
+
+// expandReplacement turns \1 and \& into what Expand understands.
+func expandReplacement(s string) string {
+	var sb strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '$':
+			sb.WriteString("$$")
+		case s[i] == '\\' && i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9':
+			i++
+			sb.WriteString("${" + string(s[i]) + "}")
+		case s[i] == '\\' && i+1 < len(s) && s[i+1] == '&':
+			i++
+			sb.WriteString("${0}")
+		case s[i] == '\\' && i+1 < len(s) && s[i+1] == '\\':
+			i++
+			sb.WriteByte('\\')
+		default:
+			sb.WriteByte(s[i])
+		}
+	}
+	return sb.String()
+}
+
+func init() {
+	for name, fold := range map[string]bool{"like": false, "ilike": true} {
+		var cache memo[*likePattern]
+		match := func(s, pattern, escape string) (bool, error) {
+			p, err := cache.get(pattern, escape, func(pattern, escape string) (*likePattern, error) {
+				r, n := utf8.DecodeRuneInString(escape)
+				if n != len(escape) {
+					return nil, pgerr.New(pgerr.EscapeCharacter, "invalid escape string").WithHint("Escape string must be empty or one character.")
+				}
+				if escape == "" {
+					r = 0
+				}
+				return parseLike(pattern, r, fold)
+			})
+			if err != nil {
+				return false, err
+			}
+			return p.match(s), nil
+		}
+		define(name, tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return match(s, p, `\`) }))
+		define(name, tBool, types(tText, tText, tText), map3(func(_ *Context, s, p, e string) (bool, error) { return match(s, p, e) }))
+	}
+	signatures["~~"], signatures["~~*"] = signatures["like"], signatures["ilike"]
+	for name, op := range map[string]struct{ not, fold bool }{"!~~": {true, false}, "!~~*": {true, true}} {
+		of := "like"
+		if op.fold {
+			of = "ilike"
+		}
+		base := signatures[of][0].fn.eval
+		define(name, tBool, types(tText, tText), func(f *frame) error {
+			if err := base(f); err != nil {
+				return err
+			}
+			for i, b := range f.out.Bools {
+				f.out.Bools[i] = !b
+			}
+			return nil
+		})
+	}
+	for name, op := range map[string]struct {
+		flags string
+		not   bool
+	}{"~": {"", false}, "~*": {"i", false}, "!~": {"", true}, "!~*": {"i", true}} {
+		var cache memo[*regexp.Regexp]
+		define(name, tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) {
+			re, err := cache.get(p, op.flags, compileRegexp)
+			if err != nil {
+				return false, err
+			}
+			return re.MatchString(s) != op.not, nil
+		}))
+	}
+	var similar memo[*regexp.Regexp]
+	matchSimilar := func(s, p, e string) (bool, error) {
+		re, err := similar.get(p, e, func(p, e string) (*regexp.Regexp, error) { return compileRegexp(similarPattern(p, e), "") })
+		if err != nil {
+			return false, err
+		}
+		return re.MatchString(s), nil
+	}
+	define("similar", tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return matchSimilar(s, p, `\`) }))
+	define("similar", tBool, types(tText, tText, tText), map3(func(_ *Context, s, p, e string) (bool, error) { return matchSimilar(s, p, e) }))
+	regexpFunctions()
+}
+
+// similarPattern writes a SIMILAR TO pattern as a regular expression.
+func similarPattern(p, escape string) string {
+	var sb strings.Builder
+	sb.WriteString("^(?:")
+	for i := 0; i < len(p); i++ {
+		c := p[i]
+		switch {
+		case escape != "" && strings.HasPrefix(p[i:], escape) && i+len(escape) < len(p):
+			i += len(escape)
+			sb.WriteString(regexp.QuoteMeta(string(p[i])))
+		case c == '%':
+			sb.WriteString(".*")
+		case c == '_':
+			sb.WriteByte('.')
+		case c == '.' || c == '^' || c == '$' || c == '\\':
+			sb.WriteByte('\\')
+			sb.WriteByte(c)
+		default:
+			sb.WriteByte(c)
+		}
+	}
+	sb.WriteString(")$")
+	return sb.String()
+}
+
+func regexpFunctions() {
+	var cache memo[*regexp.Regexp]
+	compile := func(p, flags string) (*regexp.Regexp, error) { return cache.get(p, flags, compileRegexp) }
+	replace := func(dst []byte, s, p, to, flags string) ([]byte, error) {
+		re, err := compile(p, flags)
+		if err != nil {
+			return dst, err
+		}
+		template := []byte(expandReplacement(to))
+		limit := 1
+		if strings.Contains(flags, "g") {
+			limit = -1
+		}
+		at := 0
+		src := []byte(s)
+		for _, m := range re.FindAllSubmatchIndex(src, limit) {
+			dst = append(dst, s[at:m[0]]...)
+			dst = re.Expand(dst, template, src, m)
+			at = m[1]
+		}
+		return append(dst, s[at:]...), nil
+	}
+	define("regexp_replace", tText, types(tText, tText, tText), text3(func(_ *Context, dst []byte, s, p, to string) ([]byte, error) {
+		return replace(dst, s, p, to, "")
+	}))
+	define("regexp_replace", tText, types(tText, tText, tText, tText), func(f *frame) error {
+		s, p, to, flags := viewOf[string](f, 0), viewOf[string](f, 1), viewOf[string](f, 2), viewOf[string](f, 3)
+		return eachText(f, func(i int, dst []byte) ([]byte, error) { return replace(dst, s.at(i), p.at(i), to.at(i), flags.at(i)) })
+	})
+	like := func(s, p, flags string) (bool, error) {
+		re, err := compile(p, flags)
+		if err != nil {
+			return false, err
+		}
+		return re.MatchString(s), nil
+	}
+	define("regexp_like", tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return like(s, p, "") }))
+	define("regexp_like", tBool, types(tText, tText, tText), map3(func(_ *Context, s, p, flags string) (bool, error) { return like(s, p, flags) }))
+	define("regexp_count", tInt4, types(tText, tText), map2(func(_ *Context, s, p string) (int64, error) {
+		re, err := compile(p, "")
+		if err != nil {
+			return 0, err
+		}
+		return int64(len(re.FindAllStringIndex(s, -1))), nil
+	}))
+	define("regexp_instr", tInt4, types(tText, tText), map2(func(_ *Context, s, p string) (int64, error) {
+		re, err := compile(p, "")
+		if err != nil {
+			return 0, err
+		}
+		m := re.FindStringIndex(s)
+		if m == nil {
+			return 0, nil
+		}
+		return runes(s[:m[0]]) + 1, nil
+	}))
+	extract := func(dst []byte, s, p string, group int64) ([]byte, error) {
+		re, err := compile(p, "")
+		if err != nil {
+			return dst, err
+		}
+		if group < 0 || group > int64(re.NumSubexp()) {
+			return dst, pgerr.New(pgerr.InvalidParameterValue, "regular expression has no group %d", group)
+		}
+		m := re.FindStringSubmatchIndex(s)
+		if m == nil || m[2*group] < 0 {
+			return dst, errNull
+		}
+		return append(dst, s[m[2*group]:m[2*group+1]]...), nil
+	}
+	whole := text2(func(_ *Context, dst []byte, s, p string) ([]byte, error) { return extract(dst, s, p, 0) })
+	define("regexp_substr", tText, types(tText, tText), whole)
+	define("regexp_extract", tText, types(tText, tText), whole)
+	define("regexp_extract", tText, types(tText, tText, tInt4), text3(func(_ *Context, dst []byte, s, p string, g int64) ([]byte, error) {
+		return extract(dst, s, p, g)
+	}))
+	// substring(s, pattern) is the first group if there is one, else the match.
+	define("substring", tText, types(tText, tText), text2(func(_ *Context, dst []byte, s, p string) ([]byte, error) {
+		re, err := compile(p, "")
+		if err != nil {
+			return dst, err
+		}
+		return extract(dst, s, p, int64(min(re.NumSubexp(), 1)))
+	}))
+	match := func(f *frame) error {
+		s, p := viewOf[string](f, 0), viewOf[string](f, 1)
+		return eachList(f, func(i int, out *vec.Builder) error {
+			flags := ""
+			if len(f.args) > 2 {
+				v, j := f.args[2].At(i)
+				flags = v.Str.Str(j)
+			}
+			re, err := compile(p.at(i), flags)
+			if err != nil {
+				return err
+			}
+			m := re.FindStringSubmatchIndex(s.at(i))
+			if m == nil {
+				return errNull
+			}
+			for g := min(re.NumSubexp(), 1); g <= re.NumSubexp(); g++ {
+				if m[2*g] < 0 {
+					out.AppendNull()
+					continue
+				}
+				out.V.Str.AppendString(s.at(i)[m[2*g]:m[2*g+1]])
+			}
+			return nil
+		})
+	}
+	define("regexp_match", tTexts, types(tText, tText), match)
+	define("regexp_match", tTexts, types(tText, tText, tText), match)
+	define("regexp_split_to_array", tTexts, types(tText, tText), func(f *frame) error {
+		s, p := viewOf[string](f, 0), viewOf[string](f, 1)
+		return eachList(f, func(i int, out *vec.Builder) error {
+			re, err := compile(p.at(i), "")
+			if err != nil {
+				return err
+			}
+			for _, part := range re.Split(s.at(i), -1) {
+				out.V.Str.AppendString(part)
+			}
+			return nil
+		})
+	})
+}
