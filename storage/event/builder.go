@@ -89,6 +89,12 @@ func (b *Builder) Begin(uuid vec.UUIDValue, timeMicros int64) {
 	b.rowSize = 24
 }
 
+// SetUUID sets the row's uuid, in place of the one that Begin was given.
+func (b *Builder) SetUUID(uuid vec.UUIDValue) { b.uuid[b.rows] = uuid }
+
+// SetTime sets the row's time, in place of the one that Begin was given.
+func (b *Builder) SetTime(timeMicros int64) { b.time[b.rows] = timeMicros }
+
 // SetName sets the name of the row's event. The bytes are copied.
 func (b *Builder) SetName(name []byte) { b.rowSize += b.name.set(b.rows, Text, name) }
 

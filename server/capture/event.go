@@ -1,0 +1,610 @@
+package capture
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/zeebo/xxh3"
+
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Manner is how far the server goes in making sense of an event.
+type Manner uint8
+
+const (
+	// Capture is for live events: clocks are corrected, persons updated, and what a
+	// client library says about its browser is copied to the person.
+	Capture Manner = iota
+	// Typed takes events as they are written: they touch no person, and no time is corrected.
+	Typed
+	// File updates persons, as Capture does, but corrects no times and copies nothing.
+	File
+)
+
+// maxID is how many characters of an event's name or a distinct id are kept.
+const maxID = 200
+
+// role is what a member of an event's root object means.
+type role uint8
+
+const (
+	roleOther role = iota
+	roleEvent
+	roleDistinctID
+	roleUUID
+	roleTime
+	roleProperties
+	roleSet // the next two follow it
+	roleSetOnce
+	roleUnset
+	roleOffset
+	roleToken
+	roleSentAt
+	roleType
+	roleElements
+	roleParent // an object in which a mapped column lies
+)
+
+var personKeys = [3][]byte{[]byte("$set"), []byte("$set_once"), []byte("$unset")}
+
+// liveRoles are the members of a live event; others are ignored.
+var liveRoles = map[string]role{
+	"event": roleEvent, "distinct_id": roleDistinctID, "$distinct_id": roleDistinctID, "uuid": roleUUID,
+	"timestamp": roleTime, "offset": roleOffset, "properties": roleProperties, "sent_at": roleSentAt,
+	"$set": roleSet, "$set_once": roleSetOnce, "$unset": roleUnset,
+	"token": roleToken, "api_key": roleToken, "$token": roleToken,
+}
+
+// typedRoles are the members of a typed event line; others are refused.
+var typedRoles = map[string]role{
+	"type": roleType, "event": roleEvent, "distinct_id": roleDistinctID, "uuid": roleUUID,
+	"timestamp": roleTime, "properties": roleProperties, "elements": roleElements,
+}
+
+// value is a value of a row that is being read. Its text is lent, as the scanner's is.
+type value struct {
+	kind event.Kind
+	set  bool
+	text []byte
+}
+
+// row is what has a meaning of its own in the event that is being read. All else went to
+// the builder already.
+type row struct {
+	event, distinctID, uuid, time, offset value
+	token, sentAt, kind, elements         value
+	sets                                  [3]value // $set, $set_once, $unset of the root
+	micros                                int64    // the time, if it came as a number of µs
+	microsSet                             bool
+	id                                    vec.UUIDValue // the uuid, if it came as bytes
+	idSet                                 bool
+	// Of the properties:
+	propSets                                 [3]value
+	propDistinctID, propToken, anonID, alias value
+	process, ignoreSentAt, ip, lib, isServer value
+	copied                                   []copied
+	unknown                                  []byte // a member of a typed line that has no meaning
+}
+
+// copied is a property that is copied to the person.
+type copied struct {
+	key   []byte
+	value value
+}
+
+// bad says why an event is refused. The zero value is an event that is not.
+type bad struct {
+	kind   string // one of the Bad constants
+	detail string
+}
+
+// The kinds of refusal, worded to follow a count of rows.
+const (
+	BadJSON     = "that are not valid JSON"
+	BadShape    = "that are not events"
+	BadEvent    = "without an event name"
+	BadID       = `without a distinct id`
+	BadNoTime   = "without a time"
+	BadTime     = "with a time that cannot be read"
+	BadEarly    = "with a time before 1970"
+	BadLate     = "with a time after 9999"
+	BadTooLarge = "that are too large"
+)
+
+// decoder turns events into rows of a builder. It is for one goroutine.
+type decoder struct {
+	manner  Manner
+	s       scanner // of the events
+	o       scanner // of objects that are put together
+	b       *event.Builder
+	row     row
+	roles   map[string]role
+	other   role      // of a member that roles does not name
+	order   []rootKey // members of the previous event: the next one's are mostly the same
+	mapped  []mapped  // columns that lie inside others
+	clock   clock
+	ip      []byte // of the client, in Capture
+	name    []byte // of an event that has none, if not empty
+	raw     []byte // the bytes of the row, for a uuid made from them
+	derived []uint32
+	warn    func(kind string)
+	made    []byte // canonical objects, as long as the row lasts
+}
+
+type rootKey struct {
+	key  []byte
+	role role
+}
+
+// mapped is a column at a path inside the member of a root object.
+type mapped struct {
+	parent string
+	path   []string
+	role   role
+}
+
+func newDecoder(m Manner) *decoder {
+	d := &decoder{manner: m, b: event.NewBuilder(), roles: liveRoles, warn: func(string) {}}
+	if m == Typed {
+		d.roles = typedRoles
+	}
+	d.s.lenient = m == Capture
+	return d
+}
+
+func (d *decoder) begin() {
+	d.b.Begin(vec.UUIDValue{}, 0)
+	kept := d.row.copied[:0]
+	d.row = row{copied: kept}
+	d.made = d.made[:0]
+	d.o.arena, d.o.made, d.o.members = d.o.arena[:0], d.o.made[:0], d.o.members[:0]
+}
+
+// object reads the event that starts at the scanner's position into the row and the
+// builder. If it returns false, the text is not JSON and the row is still to be aborted.
+func (d *decoder) object() bool {
+	s := &d.s
+	i := 0
+	for more := s.open('}'); more; i++ {
+		key, ok := s.key()
+		if !ok {
+			return false
+		}
+		var r role
+		if i < len(d.order) && string(d.order[i].key) == string(key) {
+			r = d.order[i].role
+		} else {
+			r = d.learn(i, key)
+		}
+		if r == roleProperties && s.next() == '{' {
+			ok = d.properties()
+		} else {
+			var v value
+			v.set = true
+			if v.kind, v.text, ok = s.value(); ok {
+				d.take(r, key, v)
+			}
+		}
+		if !ok {
+			return false
+		}
+		if more, ok = s.more('}'); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// learn finds the role of a key and remembers it for the next event.
+func (d *decoder) learn(i int, key []byte) role {
+	r, found := d.roles[string(key)]
+	if !found {
+		r = d.other
+	}
+	if i < 256 {
+		for len(d.order) <= i {
+			d.order = append(d.order, rootKey{})
+		}
+		d.order[i] = rootKey{bytes.Clone(key), r}
+	}
+	return r
+}
+
+// take gives a value of the root object its meaning.
+func (d *decoder) take(r role, key []byte, v value) {
+	w := &d.row
+	switch r {
+	case roleEvent:
+		w.event = v
+	case roleDistinctID:
+		w.distinctID = v
+	case roleUUID:
+		w.uuid = v
+	case roleTime:
+		w.time = v
+	case roleProperties:
+		d.embedded(v)
+	case roleSet, roleSetOnce, roleUnset:
+		w.sets[r-roleSet] = v
+	case roleOffset:
+		w.offset = v
+	case roleToken:
+		w.token = v
+	case roleSentAt:
+		w.sentAt = v
+	case roleType:
+		w.kind = v
+	case roleElements:
+		w.elements = v
+	case roleParent:
+		d.b.Property(key, v.kind, v.text)
+		for _, m := range d.mapped {
+			if m.parent == string(key) {
+				if found := d.dig(v, m.path); found.set {
+					d.take(m.role, nil, found)
+				}
+			}
+		}
+	default:
+		switch d.manner {
+		case File:
+			if !d.special(key, v) {
+				d.b.Property(key, v.kind, v.text)
+			}
+		case Typed:
+			w.unknown = key
+		}
+	}
+}
+
+// embedded takes properties that are not an object of the event itself: some exports hold
+// them as a string of JSON.
+func (d *decoder) embedded(v value) {
+	if v.kind == event.Null {
+		return
+	}
+	if v.kind == event.Text || v.kind == event.JSON {
+		outer := d.s
+		d.s.src, d.s.pos, d.s.err = v.text, 0, nil
+		ok := d.s.next() == '{'
+		if ok {
+			// Looked through first: properties are not taken by half.
+			start := d.s.pos
+			_, ok = d.s.skip(0)
+			ok = ok && d.s.end()
+			d.s.pos = start
+		}
+		if ok {
+			d.properties()
+		}
+		d.s.src, d.s.pos, d.s.err = outer.src, outer.pos, outer.err
+		if ok {
+			return
+		}
+	}
+	if d.manner == Typed {
+		d.row.unknown = []byte("properties")
+		return
+	}
+	if d.manner == File {
+		d.b.Property([]byte("properties"), v.kind, v.text)
+	}
+}
+
+// dig finds what lies at a path inside a canonical object.
+func (d *decoder) dig(v value, path []string) value {
+	for _, step := range path {
+		if v.kind != event.JSON || v.text[0] != '{' {
+			return value{}
+		}
+		var found value
+		d.o.src, d.o.pos = v.text, 0
+		for more := d.o.open('}'); more; {
+			key, _ := d.o.key()
+			kind, text, ok := d.o.value()
+			if !ok {
+				return value{}
+			}
+			if string(key) == step {
+				found = value{kind, true, text}
+			}
+			more, _ = d.o.more('}')
+		}
+		v = found
+	}
+	return v
+}
+
+// properties reads the object of properties that starts here.
+func (d *decoder) properties() bool {
+	s, b := &d.s, d.b
+	for more := s.open('}'); more; {
+		key, ok := s.key()
+		if !ok {
+			return false
+		}
+		kind, text, ok := s.value()
+		if !ok {
+			return false
+		}
+		if d.manner == Typed || !d.special(key, value{kind, true, text}) {
+			b.Property(key, kind, text)
+		}
+		if more, ok = s.more('}'); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// special keeps a property that means something to the event or its person. It returns
+// true if the property is not stored, or not yet.
+func (d *decoder) special(key []byte, v value) bool {
+	w := &d.row
+	if d.manner == Capture && copiedKeys[string(key)] {
+		w.copied = append(w.copied, copied{key, v})
+	}
+	for i := range d.mapped {
+		if m := &d.mapped[i]; m.parent == "properties" && m.path[0] == string(key) {
+			if len(m.path) > 1 {
+				if v = d.dig(v, m.path[1:]); !v.set {
+					return false
+				}
+				d.take(m.role, nil, v)
+				return false
+			}
+			d.take(m.role, nil, v)
+			return true
+		}
+	}
+	switch string(key) {
+	case "$set":
+		w.propSets[0] = v
+	case "$set_once":
+		w.propSets[1] = v
+	case "$unset":
+		w.propSets[2] = v
+	case "$process_person_profile":
+		w.process = v
+	case "$session_id":
+		if v.kind != event.Text || len(v.text) != 36 {
+			return false
+		}
+		if _, ok := parseUUID(v.text); ok { // some phones write it in capitals
+			lower := len(d.made)
+			d.made = append(d.made, v.text...)
+			for i, c := range d.made[lower:] {
+				if c >= 'A' && c <= 'F' {
+					d.made[lower+i] = c + 'a' - 'A'
+				}
+			}
+			v.text = d.made[lower:]
+		}
+		d.b.Property(key, v.kind, v.text)
+	case "$anon_distinct_id":
+		w.anonID = v
+		return false
+	case "alias":
+		w.alias = v
+		return false
+	case "distinct_id":
+		w.propDistinctID = v
+		return false
+	case "token":
+		w.propToken = v
+		return false
+	case "$ignore_sent_at":
+		w.ignoreSentAt = v
+		return false
+	case "$ip":
+		w.ip = v
+		return false
+	case "$lib":
+		w.lib = v
+		return false
+	case "$is_server":
+		w.isServer = v
+		return false
+	default:
+		return false
+	}
+	return true
+}
+
+// idText is an id or name as text: strings as they are, everything else as JSON.
+func idText(v value) []byte {
+	if !v.set || v.kind == event.Null {
+		return nil
+	}
+	text := v.text
+	if len(text) > maxID {
+		n, at := 0, 0
+		for at < len(text) && n < maxID {
+			_, size := utf8.DecodeRune(text[at:])
+			at += size
+			n++
+		}
+		text = text[:at]
+	}
+	return text
+}
+
+// finish completes the row that was read, or drops it and says why.
+func (d *decoder) finish() bad {
+	reason := d.complete()
+	if reason.kind != "" {
+		d.b.Abort()
+	} else {
+		d.b.End()
+	}
+	return reason
+}
+
+func (d *decoder) complete() bad {
+	w, b := &d.row, d.b
+	id := idText(w.distinctID)
+	if len(id) == 0 {
+		id = idText(w.propDistinctID)
+	}
+	name := idText(w.event)
+	if len(name) == 0 && !w.event.set {
+		name = d.name
+	}
+	switch {
+	case w.unknown != nil:
+		return bad{BadShape, "member " + strconv.Quote(clip(w.unknown)) + " has no meaning in an event line, or not this value"}
+	case len(name) == 0, d.manner != File && w.event.set && w.event.kind != event.Text:
+		return bad{BadEvent, "no event name"}
+	case len(id) == 0:
+		return bad{BadID, "no distinct id"}
+	}
+	if reason := d.setTime(); reason.kind != "" {
+		return reason
+	}
+	d.setUUID()
+	b.SetName(name)
+	b.SetDistinctID(id)
+	if d.manner == Typed {
+		b.Personless()
+		if w.elements.set {
+			b.Property([]byte("$elements"), w.elements.kind, w.elements.text)
+		}
+		return bad{}
+	}
+	if d.manner == Capture {
+		if !w.ip.set && len(d.ip) > 0 {
+			b.Property([]byte("$ip"), event.Text, d.ip)
+		}
+	}
+	d.person(name, id)
+	return bad{}
+}
+
+func clip(b []byte) string { return string(b[:min(len(b), 100)]) }
+
+// setTime settles when the event happened.
+func (d *decoder) setTime() bad {
+	w := &d.row
+	t, told := w.micros, w.microsSet
+	if !told && w.time.set && w.time.kind != event.Null && len(w.time.text) > 0 {
+		t, told = parseTime(w.time.text)
+		if !told {
+			if d.manner != Capture {
+				return bad{BadTime, "the time " + strconv.Quote(clip(w.time.text)) + " cannot be read"}
+			}
+			d.warn("ignored_invalid_timestamp")
+		}
+	}
+	if d.manner == Capture {
+		c := d.clock
+		if !c.sentAtSet && w.sentAt.set && w.sentAt.kind != event.Null {
+			c.sentAt, c.sentAtSet = parseTime(w.sentAt.text)
+		}
+		var offset int64
+		offsetSet := false
+		if w.offset.set {
+			// A larger one than a thousand years is no offset; it would also overflow.
+			v, err := strconv.ParseInt(string(w.offset.text), 10, 64)
+			offset, offsetSet = v, err == nil && v < 1e14 && v > -1e14
+		}
+		ignore := w.ignoreSentAt.set && w.ignoreSentAt.kind == event.Bool && w.ignoreSentAt.text[0] == 't'
+		d.b.SetTime(c.eventTime(t, told, offset, offsetSet, ignore))
+		if c.sentAtSet && !ignore {
+			d.b.Property([]byte("$sent_at"), event.Text, appendTime(nil, c.sentAt))
+		}
+		return bad{}
+	}
+	switch {
+	case !told:
+		return bad{BadNoTime, "no time"}
+	case d.manner == File && t < minFileTime:
+		return bad{BadEarly, "the time " + string(appendTime(nil, t)) + " is before 1970"}
+	case d.manner == File && t > maxFileTime:
+		return bad{BadLate, "the time is after 9999"}
+	}
+	d.b.SetTime(t)
+	return bad{}
+}
+
+// setUUID settles the event's id.
+func (d *decoder) setUUID() {
+	w := &d.row
+	if w.idSet {
+		d.b.SetUUID(w.id)
+		return
+	}
+	text := w.uuid.text
+	if !w.uuid.set || w.uuid.kind == event.Null {
+		text = nil
+	}
+	if len(text) > 0 {
+		if id, ok := parseUUID(text); ok {
+			d.b.SetUUID(id)
+			return
+		}
+		if d.manner == Capture {
+			d.b.Property([]byte("$original_uuid"), w.uuid.kind, text)
+			d.warn("invalid_event_uuid")
+		} else {
+			// Some other id, then: the same one gives the same uuid.
+			d.b.SetUUID(hashUUID(xxh3.Hash128Seed(text, 1)))
+			return
+		}
+	}
+	if d.manner == Capture {
+		d.b.SetUUID(freshUUID(d.clock.now))
+		return
+	}
+	d.derived = append(d.derived, uint32(d.b.Rows()))
+	d.b.SetUUID(hashUUID(xxh3.Hash128(d.raw)))
+}
+
+// parseUUID reads a uuid in its usual form, or in one of the others that are about.
+func parseUUID(text []byte) (id vec.UUIDValue, ok bool) {
+	if len(text) != 36 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
+		if len(text) != 32 && len(text) != 38 && len(text) != 45 {
+			return id, false
+		}
+		u, err := uuid.ParseBytes(text)
+		return u, err == nil
+	}
+	var wrong byte
+	at := 0
+	for i := range id {
+		hi, lo := hexDigit[text[at]], hexDigit[text[at+1]]
+		wrong |= hi | lo
+		id[i] = hi<<4 | lo
+		at += 2
+		if at == 8 || at == 13 || at == 18 || at == 23 {
+			at++
+		}
+	}
+	return id, wrong < 16
+}
+
+// freshUUID is a new uuid of version 7.
+func freshUUID(now int64) (id vec.UUIDValue) {
+	ms := uint64(now / 1000)
+	hi, lo := rand.Uint64(), rand.Uint64()
+	putUUID(&id, ms<<16|hi&0xfff|0x7000, lo)
+	return id
+}
+
+// hashUUID is the uuid, of version 8, that a hash makes.
+func hashUUID(h xxh3.Uint128) (id vec.UUIDValue) {
+	putUUID(&id, h.Hi&^0xf000|0x8000, h.Lo)
+	return id
+}
+
+func putUUID(id *vec.UUIDValue, hi, lo uint64) {
+	lo = lo&^(3<<62) | 1<<63 // the variant
+	for i := range 8 {
+		id[i] = byte(hi >> (56 - 8*i))
+		id[8+i] = byte(lo >> (56 - 8*i))
+	}
+}
