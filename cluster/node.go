@@ -190,7 +190,7 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 		n.loops.Go(func() { n.merge(loops) })
 	}
 	if len(n.store.Projects()) == 0 {
-		if _, err := n.CreateProject(ctx, ProjectSpec{Name: "prickle"}); err != nil {
+		if _, err := n.CreateProject(ctx, ProjectSpec{Name: "prickle", WeekStart: 1}); err != nil {
 			n.Close(ctx) // err says what matters
 			opened = nil
 			return nil, fmt.Errorf("first project: %w", err)
@@ -383,6 +383,9 @@ type ProjectSpec struct {
 func (n *Node) CreateProject(ctx context.Context, spec ProjectSpec) (storage.Project, error) {
 	if spec.Token == "" {
 		spec.Token = newToken()
+	}
+	if spec.Timezone == "" {
+		spec.Timezone = "UTC"
 	}
 	result, err := n.submitJSON(ctx, kindMeta, storage.ProjectEdit{
 		Create: &storage.ProjectSpec{Name: spec.Name, Token: spec.Token, Timezone: spec.Timezone, WeekStart: spec.WeekStart},

@@ -1,0 +1,357 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+func openNode(t *testing.T, cfg Config) *Node {
+	t.Helper()
+	if cfg.FS == nil {
+		cfg.FS = vfs.OS()
+	}
+	if cfg.Dir == "" {
+		cfg.Dir = t.TempDir()
+	}
+	cfg.NoMerger = true
+	n, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close(context.Background()) })
+	return n
+}
+
+func ingest(t *testing.T, n *Node, producer byte, first, count int, want Receipt) Receipt {
+	t.Helper()
+	got, err := n.Ingest(t.Context(), 1, testBatch(producer, first, count))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Stored != want.Stored || got.Duplicates != want.Duplicates {
+		t.Fatalf("Ingest(%d events from %d) = %+v, want %d stored, %d duplicates", count, first, got, want.Stored, want.Duplicates)
+	}
+	return got
+}
+
+// What was answered is there, once, whether it lies in the log or in segments, and after
+// a restart.
+func TestIngestAndRestart(t *testing.T) {
+	dir := t.TempDir()
+	n := openNode(t, Config{Dir: dir})
+	first := ingest(t, n, 1, 0, 100, Receipt{Stored: 100})
+	second := ingest(t, n, 1, 50, 100, Receipt{Stored: 50, Duplicates: 50})
+	if second.Index <= first.Index {
+		t.Errorf("indexes %d, %d do not grow", first.Index, second.Index)
+	}
+	if got := len(storedUUIDs(t, n, 1)); got != 150 {
+		t.Errorf("%d events stored, want 150", got)
+	}
+	if err := n.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ingest(t, n, 1, 140, 20, Receipt{Stored: 10, Duplicates: 10})
+	for round := range 3 {
+		if err := n.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		n = openNode(t, Config{Dir: dir})
+		if got := len(storedUUIDs(t, n, 1)); got != 160+round {
+			t.Fatalf("restart %d: %d events stored, want %d", round, got, 160+round)
+		}
+		ingest(t, n, 1, 160+round, 1, Receipt{Stored: 1})
+		ingest(t, n, 1, 0, 10, Receipt{Duplicates: 10})
+	}
+	if err := n.MergeAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(storedUUIDs(t, n, 1)); got != 163 {
+		t.Errorf("after merges: %d events stored, want 163", got)
+	}
+}
+
+func TestFirstProject(t *testing.T) {
+	n := openNode(t, Config{})
+	all := n.Store().Projects()
+	if len(all) != 1 || all[0].ID != 1 || all[0].Name != "prickle" || all[0].Database != "prickle" || all[0].Timezone != "UTC" {
+		t.Fatalf("Projects() = %+v, want prickle alone", all)
+	}
+	if !regexp.MustCompile(`^phc_[0-9A-Za-z]{32}$`).MatchString(all[0].Token) {
+		t.Errorf("token %q", all[0].Token)
+	}
+	p, err := n.CreateProject(t.Context(), ProjectSpec{Name: "Second one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.ID != 2 || p.Token == all[0].Token {
+		t.Errorf("CreateProject = %+v", p)
+	}
+	if _, err := n.Ingest(t.Context(), 99, testBatch(1, 0, 1)); err == nil {
+		t.Errorf("Ingest into project 99 gave no error")
+	}
+}
+
+func TestManyWriters(t *testing.T) {
+	n := openNode(t, Config{InFlightBytes: 64 << 10})
+	const writers, batches = 8, 20
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range batches {
+				// Each batch is sent by two writers.
+				if _, err := n.Ingest(t.Context(), 1, testBatch(byte(w/2), i*50, 50)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if got, want := len(storedUUIDs(t, n, 1)), writers/2*batches*50; got != want {
+		t.Errorf("%d events stored, want %d", got, want)
+	}
+	if n.InFlight() != 0 {
+		t.Errorf("InFlight() = %d when all is answered", n.InFlight())
+	}
+}
+
+func TestIngestTooLarge(t *testing.T) {
+	n := openNode(t, Config{})
+	b := testBatch(1, 0, 1)
+	noise := make([]byte, maxEntryBytes+1)
+	state := uint64(1)
+	for i := range noise {
+		state = state*6364136223846793005 + 1442695040888963407
+		noise[i] = byte(state >> 56)
+	}
+	b.Props[0].Values.Reset()
+	b.Props[0].Values.Append(noise)
+	if _, err := n.Ingest(t.Context(), 1, b); err == nil || !strings.Contains(err.Error(), "at most 8 MB") {
+		t.Errorf("Ingest of 8 MB: %v, want a refusal", err)
+	}
+}
+
+// The same proposal again gives the first answer, also after a restart.
+func TestProposalTwice(t *testing.T) {
+	dir := t.TempDir()
+	n := openNode(t, Config{Dir: dir})
+	id := newProposalID()
+	send := func() Receipt {
+		raw, _, err := encodeEvents(id, 1, testBatch(1, 0, 10), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := n.submit(t.Context(), &proposal{id: id, raw: raw, batch: testBatch(1, 0, 10)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result.receipt
+	}
+	first := send()
+	if again := send(); again != first || first.Stored != 10 {
+		t.Errorf("second answer %+v, first %+v", again, first)
+	}
+	if err := n.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n = openNode(t, Config{Dir: dir})
+	if again := send(); again != first {
+		t.Errorf("answer after a restart %+v, first %+v", again, first)
+	}
+}
+
+// Times in the log grow though the clock goes back, and go on growing after a restart.
+func TestLeaderTime(t *testing.T) {
+	dir := t.TempDir()
+	now := time.UnixMicro(2_000_000)
+	clock := func() time.Time { now = now.Add(-time.Second); return now }
+	var last int64
+	for range 2 {
+		n := openNode(t, Config{Dir: dir, Clock: clock})
+		for i := range 3 {
+			ingest(t, n, 1, i*10, 1, Receipt{Stored: 0, Duplicates: 1}.or(last == 0, Receipt{Stored: 1}))
+		}
+		from, _ := n.log.FirstIndex()
+		to, _ := n.log.LastIndex()
+		last = 0
+		for i := from; i <= to; i++ {
+			var l raft.Log
+			if err := n.log.GetLog(i, &l); err != nil {
+				t.Fatal(err)
+			}
+			if l.Type != raft.LogCommand {
+				continue
+			}
+			e, err := decodeEntry(l.Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.time <= last {
+				t.Errorf("entry %d has time %d, the one before %d", i, e.time, last)
+			}
+			last = e.time
+		}
+		if err := n.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (r Receipt) or(when bool, other Receipt) Receipt {
+	if when {
+		return other
+	}
+	return r
+}
+
+// An entry of a newer release stops the node, now and at the next start.
+func TestNeedsUpgrade(t *testing.T) {
+	dir := t.TempDir()
+	n := openNode(t, Config{Dir: dir})
+	ingest(t, n, 1, 0, 5, Receipt{Stored: 5})
+	raw := encodeEntry(77, header{proposal: newProposalID()}, nil)
+	seal(raw, 1)
+	if err := n.raft.Apply(raw, 0).Error(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Ingest(t.Context(), 1, testBatch(1, 5, 5)); !errors.Is(err, errNeedsUpgrade) || !errors.Is(n.Err(), errNeedsUpgrade) {
+		t.Errorf("Ingest: %v, Err(): %v, want needs upgrade", err, n.Err())
+	}
+	n.Close(t.Context())
+	_, err := Open(t.Context(), Config{FS: vfs.OS(), Dir: dir, NoMerger: true})
+	if err == nil || !strings.Contains(err.Error(), "needs upgrade") {
+		t.Errorf("Open: %v, want needs upgrade", err)
+	}
+}
+
+func TestDirectoryInUse(t *testing.T) {
+	dir := t.TempDir()
+	openNode(t, Config{Dir: dir})
+	_, err := Open(t.Context(), Config{FS: vfs.OS(), Dir: dir})
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
+		t.Errorf("second Open: %v, want an error with our pid", err)
+	}
+}
+
+type readOnlyFS struct{ vfs.FS }
+
+func (readOnlyFS) MkdirAll(name string) error {
+	return &fs.PathError{Op: "mkdir", Path: name, Err: syscall.EROFS}
+}
+
+func TestReadOnlyDirectory(t *testing.T) {
+	_, err := Open(t.Context(), Config{FS: readOnlyFS{vfs.OS()}, Dir: "/data"})
+	if err == nil || !strings.Contains(err.Error(), "data directory /data cannot be written to") {
+		t.Errorf("Open: %v", err)
+	}
+}
+
+// A failed write of the log calls Exit, and what it was for is not acknowledged.
+func TestFailStop(t *testing.T) {
+	reasons := make(chan error, 100)
+	var broken brokenLog
+	n := openNode(t, Config{
+		Exit:    func(reason error) { reasons <- reason },
+		wrapLog: func(l logStore) logStore { broken.logStore = l; return &broken },
+	})
+	ingest(t, n, 1, 0, 5, Receipt{Stored: 5})
+	broken.mu.Lock()
+	broken.err = syscall.EIO
+	broken.mu.Unlock()
+	if _, err := n.Ingest(t.Context(), 1, testBatch(1, 5, 5)); err == nil {
+		t.Errorf("Ingest on a failing disk gave no error")
+	}
+	if reason := <-reasons; !errors.Is(reason, syscall.EIO) {
+		t.Errorf("exit for %v, want an I/O error", reason)
+	}
+	broken.mu.Lock()
+	broken.err = nil
+	broken.mu.Unlock()
+}
+
+type brokenLog struct {
+	logStore
+	mu  sync.Mutex
+	err error
+}
+
+func (b *brokenLog) StoreLogs(logs []*raft.Log) error {
+	b.mu.Lock()
+	err := b.err
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return b.logStore.StoreLogs(logs)
+}
+
+func TestBudget(t *testing.T) {
+	b := budget{free: 10, size: 10}
+	ctx := t.Context()
+	if err := b.acquire(ctx, 8); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
+	defer cancel()
+	if err := b.acquire(short, 8); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("acquire of 8 of 2: %v, want a deadline", err)
+	}
+	granted := make(chan error)
+	go func() { granted <- b.acquire(ctx, 100) }() // more than there is at all: waits for all
+	b.release(8)
+	if err := <-granted; err != nil {
+		t.Error(err)
+	}
+	if b.used() != 10 {
+		t.Errorf("used() = %d, want 10", b.used())
+	}
+	b.release(100)
+	if b.used() != 0 {
+		t.Errorf("used() = %d, want 0", b.used())
+	}
+}
+
+func TestFSMState(t *testing.T) {
+	in := fsmState{Durable: 7, LastTime: -3, Proposals: []proposalResult{{newProposalID(), 5, Receipt{9, 10, 11}}}}
+	raw := in.encode()
+	out, err := decodeFSMState(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(out.encode(), raw) || len(out.Proposals) != 1 || out.Proposals[0] != in.Proposals[0] {
+		t.Errorf("decodeFSMState = %+v, want %+v", out, in)
+	}
+	for i := range raw {
+		if _, err := decodeFSMState(raw[:i]); err == nil {
+			t.Errorf("state of %d bytes gave no error", i)
+		}
+	}
+}
+
+func TestProposalWindow(t *testing.T) {
+	var w proposalWindow
+	first := newProposalID()
+	w.add(proposalResult{id: first, time: 0, receipt: Receipt{Index: 1}})
+	for i := range 3000 {
+		w.add(proposalResult{id: newProposalID(), time: proposalWindowTime.Microseconds() + int64(i)})
+	}
+	if _, ok := w.get(first); ok {
+		t.Errorf("a proposal is remembered for longer than the window")
+	}
+	if got := len(w.list()); got != 3000 {
+		t.Errorf("%d proposals remembered, want 3000", got)
+	}
+}
