@@ -348,8 +348,19 @@ func (n *Node) InFlight() int { return n.budget.used() }
 // the caller does not touch it again. Many calls may be under way; above 32 MB of them
 // Ingest waits, as long as ctx allows.
 func (n *Node) Ingest(ctx context.Context, project uint32, b *event.Batch) (Receipt, error) {
+	p, err := n.Start(ctx, project, b)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return p.Wait(ctx)
+}
+
+// Start is the first half of Ingest: when it returns, the batch has its place in the log,
+// before all that is started later. Pending.Wait is the other half. So one goroutine can
+// have several batches of a file under way, and they still apply in the order of the file.
+func (n *Node) Start(ctx context.Context, project uint32, b *event.Batch) (*Pending, error) {
 	if b.Rows == 0 {
-		return Receipt{Index: n.store.AppliedIndex()}, nil
+		return &Pending{receipt: Receipt{Index: n.store.AppliedIndex()}}, nil
 	}
 	scratch, _ := wireBuffers.Get().(*[]byte)
 	if scratch == nil {
@@ -360,9 +371,27 @@ func (n *Node) Ingest(ctx context.Context, project uint32, b *event.Batch) (Rece
 	*scratch = wire
 	wireBuffers.Put(scratch)
 	if err != nil {
-		return Receipt{}, err
+		return nil, err
 	}
-	result, err := n.submit(ctx, &proposal{id: id, raw: raw, batch: b})
+	p := &proposal{id: id, raw: raw, batch: b}
+	if err := n.begin(ctx, p); err != nil {
+		return nil, err
+	}
+	return &Pending{proposal: p}, nil
+}
+
+// Pending is a batch on its way through the log.
+type Pending struct {
+	proposal *proposal // nil for a batch without rows
+	receipt  Receipt
+}
+
+// Wait returns when the batch is durable and visible.
+func (p *Pending) Wait(ctx context.Context) (Receipt, error) {
+	if p.proposal == nil {
+		return p.receipt, nil
+	}
+	result, err := p.proposal.wait(ctx)
 	return result.receipt, err
 }
 
@@ -521,23 +550,36 @@ func (n *Node) submitPayload(ctx context.Context, k kind, h header, payload []by
 
 // submit proposes an entry and waits until it is applied.
 func (n *Node) submit(ctx context.Context, p *proposal) (applyResult, error) {
-	if err := n.fsm.err(); err != nil {
+	if err := n.begin(ctx, p); err != nil {
 		return applyResult{}, err
 	}
+	return p.wait(ctx)
+}
+
+// begin gives an entry its place in the log.
+func (n *Node) begin(ctx context.Context, p *proposal) error {
+	if err := n.fsm.err(); err != nil {
+		return err
+	}
 	if err := n.budget.acquire(ctx, len(p.raw)); err != nil {
-		return applyResult{}, fmt.Errorf("overloaded: %d MB of writes are under way: %w", n.cfg.InFlightBytes>>20, err)
+		return fmt.Errorf("overloaded: %d MB of writes are under way: %w", n.cfg.InFlightBytes>>20, err)
 	}
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()
 		n.budget.release(len(p.raw))
-		return applyResult{}, ErrClosed
+		return ErrClosed
 	}
 	n.active.Add(1)
 	n.mu.Unlock()
 
 	p.done = make(chan struct{})
 	n.proposals <- p // the proposer runs until no proposal is active
+	return nil
+}
+
+// wait returns when the entry is applied.
+func (p *proposal) wait(ctx context.Context) (applyResult, error) {
 	select {
 	case <-p.done:
 		if p.err == nil {
