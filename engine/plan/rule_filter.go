@@ -37,9 +37,9 @@ func mergeProjects(n Node) Node {
 	})
 }
 
-// copySize is the size of an expression in nodes up to which it may be computed in
-// several places instead of one. It also bounds how a plan grows by merging.
-const copySize = 20
+// copySize is how many nodes of expressions a filter may repeat to get below a Project.
+// Without a bound, derived tables in each other would double it at every level.
+const copySize = 40
 
 // affordable says whether n may compute the expressions of a Project itself.
 func affordable(n Node, inner *Project) bool {
@@ -142,7 +142,7 @@ func pushFilter(f *Filter) Node {
 }
 
 // pushable says whether a condition may be computed below a Project: what it uses does
-// not change from row to row, and what it uses twice is small.
+// not change from row to row, and what it uses several times is small.
 func pushable(cond expr.Expr, p *Project) bool {
 	uses := make([]int, len(p.Exprs))
 	expr.Walk(cond, func(x expr.Expr) bool {
@@ -151,12 +151,16 @@ func pushable(cond expr.Expr, p *Project) bool {
 		}
 		return true
 	})
+	grown := 0
 	for i, e := range p.Exprs {
-		if uses[i] > 0 && volatile(e) || uses[i] > 1 && size(e, copySize+1) > copySize {
+		if uses[i] > 0 && volatile(e) {
 			return false
 		}
+		if uses[i] > 1 {
+			grown += uses[i] * size(e, copySize+1)
+		}
 	}
-	return true
+	return grown <= copySize
 }
 
 // size counts the nodes of e, up to a limit.

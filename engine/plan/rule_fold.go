@@ -22,6 +22,13 @@ var sessionFunctions = map[string]bool{
 	"pg_sleep": true, "random": true, "setseed": true, "age": true,
 }
 
+// strictOperators are NULL when one side is, whatever the other side is and even if that
+// would fail.
+var strictOperators = map[string]bool{
+	"=": true, "<>": true, "<": true, "<=": true, ">": true, ">=": true,
+	"+": true, "-": true, "*": true, "/": true, "%": true, "^": true, "like": true, "ilike": true,
+}
+
 func foldOne(e expr.Expr) expr.Expr {
 	switch e := e.(type) {
 	case *expr.And:
@@ -31,6 +38,13 @@ func foldOne(e expr.Expr) expr.Expr {
 	case *expr.Call:
 		if sessionFunctions[e.Overload.Fn.Name] || e.Overload.Fn.Volatile {
 			return e
+		}
+		if strictOperators[e.Overload.Fn.Name] {
+			for _, a := range e.Args {
+				if c, ok := a.(*expr.Const); ok && c.Value.IsNull(0) {
+					return &expr.Const{Value: vec.NullConst(e.Type())}
+				}
+			}
 		}
 	}
 	p, ok := e.(expr.Parent)

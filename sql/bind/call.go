@@ -79,6 +79,8 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 		return b.aggregate(e, sc)
 	}
 	switch {
+	case name == "grouping":
+		return b.unsupported("GROUPING", e.Pos())
 	case withinGroup[name]:
 		return b.unsupported("the aggregate "+name, e.Pos())
 	case tableFunctions[name] && !expr.IsFunction(name):

@@ -488,6 +488,9 @@ func (b *binder) caseOf(e *ast.Case, sc *scope) expr.Expr {
 
 func (b *binder) castOf(e *ast.Cast, sc *scope) expr.Expr {
 	t := b.typeOf(&e.Type)
+	if a, ok := e.X.(*ast.Array); ok && t.Array && !e.Try {
+		return b.typedArray(a, t, sc)
+	}
 	x := b.expr(e.X, sc)
 	if b.err != nil {
 		return null(t)
@@ -508,6 +511,23 @@ func (b *binder) castOf(e *ast.Cast, sc *scope) expr.Expr {
 		return b.cast(textConst(strings.Clone(constText(c)), vec.T(vec.Text)), t, e.Pos(), true, true)
 	}
 	return b.cast(x, t, e.Pos(), true, e.Try)
+}
+
+// typedArray is ARRAY[…]::t[]: the elements are cast, so there may be none, and they need
+// no common type.
+func (b *binder) typedArray(a *ast.Array, t vec.Type, sc *scope) expr.Expr {
+	out := &expr.ArrayOf{T: t}
+	for _, e := range a.Elems {
+		x := b.settle(b.expr(e, sc))
+		if x.Type().Array {
+			return b.unsupported("an array of more than one dimension", e.Pos())
+		}
+		out.Elems = append(out.Elems, b.coerceTo(x, t.Elem(), e.Pos(), true))
+	}
+	if len(out.Elems) == 0 {
+		return b.literal(textConst("{}", vec.T(vec.Unknown)), t, a.Pos())
+	}
+	return out
 }
 
 func constText(c *expr.Const) string {
@@ -601,6 +621,9 @@ func (b *binder) slice(e *ast.Slice, sc *scope) expr.Expr {
 			return null(vec.T(vec.Int4))
 		}
 		return b.coerce(b.value(i, sc), vec.T(vec.Int4), i.Pos())
+	}
+	if !x.Type().Array && b.err == nil {
+		return b.fail(pgerr.New(pgerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", x.Type()), e.X.Pos())
 	}
 	if !expr.IsFunction("[:]") {
 		return b.unsupported("a slice of an array", e.Pos())

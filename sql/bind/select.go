@@ -279,12 +279,12 @@ func (s *selection) bindItems() {
 // addStar adds the columns of *, with EXCLUDE and REPLACE.
 func (s *selection) addStar(e *ast.Star) {
 	b, rel := s.b, s.sc.rel
-	if rel == nil {
-		b.fail(pgerr.New(pgerr.SyntaxError, "SELECT * with no tables specified is not valid"), e.Pos())
+	if n := len(e.Table); n > 0 && (rel == nil || e.Table[n-1].Name != rel.alias) {
+		b.fail(pgerr.New(pgerr.UndefinedTable, `missing FROM-clause entry for table "%s"`, e.Table[n-1].Name), e.Pos())
 		return
 	}
-	if n := len(e.Table); n > 0 && e.Table[n-1].Name != rel.alias {
-		b.fail(pgerr.New(pgerr.UndefinedTable, `missing FROM-clause entry for table "%s"`, e.Table[n-1].Name), e.Pos())
+	if rel == nil {
+		b.fail(pgerr.New(pgerr.SyntaxError, "SELECT * with no tables specified is not valid"), e.Pos())
 		return
 	}
 	skip := map[string]bool{}
