@@ -34,6 +34,7 @@ func (s *Server) routes() http.Handler {
 	local := http.NewServeMux()
 	local.HandleFunc("GET /metrics", s.serveMetrics)
 	local.HandleFunc("GET /{$}", s.front)
+	local.HandleFunc("POST /api/projects/{id}/batches/", s.streamBatches)
 	local.Handle("/", s.api().Handler())
 	mux.Handle("/", api.Guard(local, s.config.Hosts))
 	return s.metrics.count(mux)

@@ -1,0 +1,111 @@
+package server
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prickledb/prickle/cluster"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/server/api"
+	"github.com/prickledb/prickle/storage/event"
+)
+
+const (
+	// maxFrame bounds one batch of a stream; `prickle import` sends batches of a MB.
+	maxFrame = 32 << 20
+	// maxPending is how many batches of one stream may be under way.
+	maxPending = 32
+)
+
+// streamBatches answers POST /api/projects/{id}/batches/, which takes decoded batches: of
+// `prickle import`, which reads files by itself. The body is frames, each the size of a
+// batch's wire form (4 bytes, little endian) and the wire form. The answer has a line of
+// JSON for every frame, sent as soon as the batch is durable. Batches apply in the order
+// they come in, and several are under way at once.
+func (s *Server) streamBatches(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.ParseUint(r.PathValue("id"), 10, 32)
+	found := false
+	for _, p := range s.backend.Projects() {
+		found = found || uint64(p.ID) == id
+	}
+	if err != nil || !found {
+		api.WriteError(w, &api.Error{Status: http.StatusNotFound, Type: "invalid_request", Code: "not_found",
+			Detail: fmt.Sprintf("there is no project %q", r.PathValue("id"))})
+		return
+	}
+	control := http.NewResponseController(w)
+	if err := control.EnableFullDuplex(); err != nil {
+		api.WriteError(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.WriteHeader(http.StatusOK)
+	_ = control.Flush() // the answers tell
+
+	pending := make(chan *cluster.Pending, maxPending)
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		out := json.NewEncoder(w)
+		for p := range pending {
+			receipt, err := p.Wait(r.Context())
+			line := map[string]any{"index": receipt.Index, "stored": receipt.Stored, "duplicates": receipt.Duplicates}
+			if err != nil {
+				line = map[string]any{"error": api.FromError(err)}
+			}
+			_ = out.Encode(line) // the request's context says when the client is gone
+			if len(pending) == 0 || err != nil {
+				_ = control.Flush() // as above
+			}
+		}
+	}()
+	err = s.takeFrames(r, uint32(id), pending)
+	close(pending)
+	<-answered
+	if err != nil && r.Context().Err() == nil {
+		_ = json.NewEncoder(w).Encode(map[string]any{"error": api.FromError(err)}) // as above
+	}
+}
+
+// takeFrames reads frames until the body ends.
+func (s *Server) takeFrames(r *http.Request, project uint32, pending chan<- *cluster.Pending) error {
+	in := bufio.NewReaderSize(r.Body, 1<<20)
+	for {
+		var size [4]byte
+		if _, err := io.ReadFull(in, size[:]); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		n := binary.LittleEndian.Uint32(size[:])
+		if n > maxFrame {
+			return pgerr.New(pgerr.ProtocolViolation, "a batch of %d MB; the limit is %d MB", n>>20, maxFrame>>20)
+		}
+		frame := make([]byte, n)
+		if _, err := io.ReadFull(in, frame); err != nil {
+			return err
+		}
+		b, err := event.Decode(frame)
+		if err != nil {
+			return pgerr.New(pgerr.ProtocolViolation, "batch: %v", err)
+		}
+		b.CreatedAt = time.Now().UnixMicro()
+		p, err := s.node.Start(r.Context(), project, b)
+		if err != nil {
+			return err
+		}
+		select {
+		case pending <- p:
+		case <-r.Context().Done():
+			return r.Context().Err()
+		}
+	}
+}
