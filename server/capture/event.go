@@ -410,6 +410,13 @@ func (d *decoder) special(key []byte, v value) bool {
 	case "$is_server":
 		w.isServer = v
 		return false
+	case "$elements":
+		if d.manner != Capture || v.kind != event.JSON || v.text[0] != '[' {
+			return false
+		}
+		if chain := elementsChain(v); len(chain) > 0 {
+			d.b.Property([]byte("$elements_chain"), event.Text, chain)
+		}
 	default:
 		return false
 	}
@@ -472,7 +479,9 @@ func (d *decoder) complete() bad {
 	if d.manner == Typed {
 		b.Personless()
 		if w.elements.set {
-			b.Property([]byte("$elements"), w.elements.kind, w.elements.text)
+			if chain := elementsChain(w.elements); len(chain) > 0 {
+				b.Property([]byte("$elements_chain"), event.Text, chain)
+			}
 		}
 		return bad{}
 	}

@@ -1,0 +1,169 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prickledb/prickle/storage/event"
+)
+
+// Paths are those that Handler answers, each also with a slash at its end.
+var Paths = []string{"/capture", "/batch", "/e", "/i/v0/e", "/track", "/engage", "/i/v0/ai/batch"}
+
+// Ingester stores events. When Ingest returns without an error, they are durable and
+// visible to queries. It takes the batch.
+type Ingester interface {
+	Ingest(ctx context.Context, project uint32, b *event.Batch) (stored, duplicates int, err error)
+}
+
+// Tokens knows the projects. It is asked once a request and must not need the disk.
+type Tokens interface {
+	ByToken(token string) (project uint32, ok bool)
+}
+
+// Handler answers client libraries. Its fields are set before the first request.
+type Handler struct {
+	Tokens Tokens
+	Ingest Ingester
+	Logger *slog.Logger
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+	// Warn, if not nil, is told what was accepted but not as it was meant, or refused
+	// while the rest of its request was stored: the kind, and how many events. It may be
+	// called concurrently.
+	Warn func(project uint32, kind string, detail string, count int)
+
+	decoders sync.Pool
+}
+
+// ServeHTTP answers one request on any of the paths.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	mirrorOrigin(w, r)
+	switch r.Method {
+	case http.MethodOptions:
+		preflight(w, r)
+		return
+	case http.MethodPost, http.MethodGet:
+	default:
+		w.Header().Set("Allow", "GET, POST, OPTIONS")
+		answerRefusal(w, &refusal{http.StatusMethodNotAllowed, "invalid_request", "method_not_allowed", "events are sent with POST"})
+		return
+	}
+	if err := h.capture(r); err != nil {
+		h.refuse(w, err)
+		return
+	}
+	if r.URL.Query().Get("beacon") == "1" {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write([]byte(`{"status":"Ok"}`)) //nolint:errcheck // the client may be gone
+}
+
+// capture stores the events of a request.
+func (h *Handler) capture(r *http.Request) error {
+	now := time.Now
+	if h.Now != nil {
+		now = h.Now
+	}
+	body, err := payload(r)
+	if err != nil {
+		return err
+	}
+	env := envelope{clock: clock{now: now().UnixMicro()}, ip: clientIP(r)}
+	query := r.URL.Query()
+	for _, name := range []string{"token", "api_key"} {
+		if env.token == "" {
+			env.token = strings.TrimSpace(query.Get(name))
+		}
+	}
+	for _, name := range []string{"_", "sent_at"} {
+		// Until 2020 such numbers were seconds, which is of no use here.
+		if ms, err := strconv.ParseInt(query.Get(name), 10, 64); err == nil && ms > 1609459200_000 && ms < 253402300800_000 && !env.clock.sentAtSet {
+			env.clock.sentAt, env.clock.sentAtSet = ms*1000, true
+		}
+	}
+	if strings.Trim(r.URL.Path, "/") == "engage" {
+		env.name = []byte("$identify")
+	}
+	d, _ := h.decoders.Get().(*decoder)
+	if d == nil {
+		d = newDecoder(Capture)
+	}
+	warnings := map[string]int{}
+	d.warn = func(kind string) { warnings[kind]++ }
+	req, err := d.decodeRequest(body, env)
+	if err != nil {
+		// The builder may hold rows of the part before the error: it is not used again.
+		return err
+	}
+	if cap(d.s.arena)+cap(d.s.made)+cap(d.made) < 4<<20 {
+		d.s.src, d.o.src, d.ip, d.row = nil, nil, nil, row{} // the body is not held
+		h.decoders.Put(d)
+	}
+	token, err := checkToken(req.tokens)
+	if err != nil {
+		return err
+	}
+	project, ok := h.Tokens.ByToken(token)
+	if !ok {
+		return unauthorized("unknown_token", "there is no project with the token "+strconv.Quote(token))
+	}
+	if req.rows == 0 && len(req.refused) > 0 {
+		first := req.refused[0]
+		code := map[string]string{BadEvent: "missing_event_name", BadID: "missing_distinct_id", BadTooLarge: "message_size_too_large"}[first.kind]
+		if code == "" {
+			code = "invalid_event"
+		}
+		if first.kind == BadTooLarge {
+			return &refusal{http.StatusRequestEntityTooLarge, "validation_error", code, first.detail}
+		}
+		return invalid(code, "nothing in the request can be stored: %s", first.detail)
+	}
+	for _, b := range req.batches {
+		if _, _, err := h.Ingest.Ingest(r.Context(), project, b); err != nil {
+			return err
+		}
+	}
+	if h.Warn != nil {
+		for _, kind := range slices.Sorted(maps.Keys(warnings)) {
+			h.Warn(project, kind, "", warnings[kind])
+		}
+		for _, refused := range req.refused {
+			h.Warn(project, "event_refused", "event "+refused.kind+": "+refused.detail, 1)
+		}
+	}
+	return nil
+}
+
+// refuse answers with an error: the client's, or ours.
+func (h *Handler) refuse(w http.ResponseWriter, err error) {
+	var refused *refusal
+	if errors.As(err, &refused) {
+		answerRefusal(w, refused)
+		return
+	}
+	if h.Logger != nil {
+		h.Logger.Error("events not stored", "error", err)
+	}
+	answerRefusal(w, unavailable())
+}
+
+// clientIP is the address of whoever sent the request.
+func clientIP(r *http.Request) []byte {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return nil
+	}
+	return []byte(host)
+}

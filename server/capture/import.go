@@ -1,0 +1,371 @@
+package capture
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/s2"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/person"
+)
+
+const (
+	// BatchType is the content type of a body that is one batch in its wire form, packed
+	// as one S2 block. What reads files sends it.
+	BatchType = "application/x-prickle-batch"
+	// maxImportBody bounds a typed import, unpacked: it is all or nothing, so its events
+	// are held until the last line was read.
+	maxImportBody = 1 << 30
+	// maxBatchBody bounds a batch, packed and unpacked.
+	maxBatchBody = 32 << 20
+	// personsAtOnce and personBytesAtOnce bound the person lines that go through the log in one piece.
+	personsAtOnce     = 4096
+	personBytesAtOnce = 1 << 20
+)
+
+// Importer stores what is imported. When a method returns without an error, what it was
+// given is durable and visible to queries.
+type Importer interface {
+	Ingester
+	ImportPersons(ctx context.Context, project uint32, edits []person.Edit) error
+}
+
+// ImportHandler answers POST /api/projects/{id}/import/. Who may ask, and that the
+// project exists, is checked before. The body is one of
+//
+//   - lines of typed JSON, of type "event" or "person". They are stored when all of them
+//     are right, and the first wrong one is named otherwise;
+//   - a batch (BatchType), as a command makes it that reads files.
+//
+// The answer is {"events", "persons", "stored", "duplicates"}.
+type ImportHandler struct {
+	Store  Importer
+	Logger *slog.Logger
+	Now    func() time.Time // time.Now if nil
+}
+
+// ImportAnswer is what an import is answered with.
+type ImportAnswer struct {
+	Events     int `json:"events"`  // that were sent
+	Persons    int `json:"persons"` // that were sent
+	Stored     int `json:"stored"`
+	Duplicates int `json:"duplicates"` // events that were there already
+}
+
+// ServeHTTP answers one request.
+func (h *ImportHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.ParseUint(r.PathValue("id"), 10, 32)
+	if err != nil {
+		answerRefusal(w, &refusal{http.StatusNotFound, "invalid_request", "not_found", "there is no such project"})
+		return
+	}
+	now := time.Now
+	if h.Now != nil {
+		now = h.Now
+	}
+	var answer ImportAnswer
+	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) == BatchType {
+		answer, err = h.batch(r, uint32(id), now().UnixMicro())
+	} else {
+		answer, err = h.typed(r, uint32(id), now().UnixMicro())
+	}
+	if err == nil {
+		answerJSON(w, http.StatusOK, answer)
+		return
+	}
+	var refused *refusal
+	var client *pgerr.Error
+	switch {
+	case errors.As(err, &refused):
+	case errors.As(err, &client) && client.Code[:2] != "XX" && client.Code[:2] != "57" && client.Code[:2] != "53":
+		refused = invalid("invalid_import", "%s", client.Message)
+	default:
+		if h.Logger != nil {
+			h.Logger.Error("import not stored", "project", id, "error", err)
+		}
+		refused = unavailable()
+	}
+	answerRefusal(w, refused)
+}
+
+// batch stores a batch that is the body.
+func (h *ImportHandler) batch(r *http.Request, project uint32, now int64) (answer ImportAnswer, err error) {
+	body, err := readAll(r.Body, r.ContentLength, maxBatchBody, "the batch")
+	if err != nil {
+		return answer, invalidBody(err)
+	}
+	b, err := UnpackBatch(body)
+	if err != nil {
+		return answer, invalid("invalid_batch", "the body is not a batch: %v", err)
+	}
+	b.CreatedAt = now
+	answer.Events = b.Rows
+	answer.Stored, answer.Duplicates, err = h.Store.Ingest(r.Context(), project, b)
+	return answer, err
+}
+
+// PackBatch is the body of a request of type BatchType.
+func PackBatch(b *event.Batch) []byte { return s2.Encode(nil, event.Append(nil, b)) }
+
+// UnpackBatch reads what PackBatch made.
+func UnpackBatch(body []byte) (*event.Batch, error) {
+	size, err := s2.DecodedLen(body)
+	if err != nil {
+		return nil, err
+	}
+	if size > maxBatchBody {
+		return nil, fmt.Errorf("%d bytes unpacked; the limit is %d", size, maxBatchBody)
+	}
+	wire, err := s2.Decode(nil, body)
+	if err != nil {
+		return nil, err
+	}
+	return event.Decode(wire)
+}
+
+func invalidBody(err error) error {
+	var refused *refusal
+	var limit *http.MaxBytesError
+	switch {
+	case errors.As(err, &refused):
+		return refused
+	case errors.As(err, &limit):
+		return &refusal{http.StatusRequestEntityTooLarge, "validation_error", "request_too_large",
+			fmt.Sprintf("the body is larger than %d bytes", limit.Limit)}
+	case errors.Is(err, errUnpackedTooLarge):
+		return &refusal{http.StatusRequestEntityTooLarge, "validation_error", "request_too_large", err.Error()}
+	}
+	return invalid("unreadable_body", "the body cannot be read to its end: %v", err)
+}
+
+var errUnpackedTooLarge = fmt.Errorf("the unpacked body is larger than %d bytes", maxImportBody)
+
+// bounded reads at most left bytes, and then fails.
+type bounded struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errUnpackedTooLarge
+	}
+	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+// typed stores typed lines, if all are right.
+func (h *ImportHandler) typed(r *http.Request, project uint32, now int64) (answer ImportAnswer, err error) {
+	var body io.Reader = http.MaxBytesReader(nil, r.Body, maxImportBody)
+	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
+		z, err := gzip.NewReader(body)
+		if err != nil {
+			return answer, invalid("invalid_gzip", "the body is not gzip: %v", err)
+		}
+		body = &bounded{z, maxImportBody}
+	}
+	t := typed{d: newDecoder(Typed)}
+	lines := NewLines(body)
+	for {
+		chunk, err := lines.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return answer, invalidBody(err)
+		}
+		if len(chunk.Rejects) > 0 {
+			return answer, invalid("invalid_line", "line %d: %s", chunk.Rejects[0].Line, chunk.Rejects[0].Detail)
+		}
+		if err := t.chunk(chunk); err != nil {
+			return answer, err
+		}
+	}
+	if t.d.b.Rows() > 0 {
+		t.flush()
+	}
+	for len(t.persons) > 0 {
+		n, size := 0, 0
+		for n < len(t.persons) && n < personsAtOnce && (n == 0 || size < personBytesAtOnce) {
+			size += len(t.persons[n].Properties)
+			n++
+		}
+		if err := h.Store.ImportPersons(r.Context(), project, t.persons[:n]); err != nil {
+			return answer, err
+		}
+		answer.Persons += n
+		t.persons = t.persons[n:]
+	}
+	for _, b := range t.batches {
+		b.CreatedAt = now
+		answer.Events += b.Rows
+		stored, duplicates, err := h.Store.Ingest(r.Context(), project, b)
+		if err != nil {
+			return answer, err
+		}
+		answer.Stored += stored
+		answer.Duplicates += duplicates
+	}
+	return answer, nil
+}
+
+// typed is a typed import while its lines are read.
+type typed struct {
+	d       *decoder
+	seen    Occurrences
+	batches []*event.Batch
+	persons []person.Edit
+}
+
+func (t *typed) flush() {
+	b := t.d.finishBatch()
+	t.seen.Settle(b)
+	t.batches = append(t.batches, b.Batch)
+}
+
+func (t *typed) chunk(c Chunk) error {
+	number, data := c.FirstLine, c.Data
+	for ; len(data) > 0; number++ {
+		line, rest, _ := bytes.Cut(data, []byte("\n"))
+		data = rest
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		if err := t.line(line); err != nil {
+			err.detail = fmt.Sprintf("line %d: %s", number, err.detail)
+			return err
+		}
+	}
+	return nil
+}
+
+// line reads one line.
+func (t *typed) line(line []byte) *refusal {
+	d := t.d
+	kind, what, err := t.kind(line)
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case "event":
+		if reason := d.line(line); reason.kind != "" {
+			return invalid("invalid_line", "%s", reason.detail)
+		}
+		if d.full() {
+			t.flush()
+		}
+		return nil
+	case "person":
+		return t.person(line)
+	case "group", "cohort", "action", "property_definition":
+		return invalid("not_supported", "lines of type %q are not supported yet", kind)
+	case "":
+		return invalid("invalid_line", `%s`, what)
+	}
+	return invalid("invalid_line", `unknown type %q; there are "event" and "person"`, kind)
+}
+
+// kind finds the type of a line.
+func (t *typed) kind(line []byte) (kind, what string, err *refusal) {
+	const fast = `{"type":"event",`
+	if len(line) > len(fast) && string(line[:len(fast)]) == fast {
+		return "event", "", nil
+	}
+	s := &t.d.s
+	s.reset(line)
+	broken := func() *refusal { return invalid("invalid_line", "not valid JSON: %v", s.err) }
+	if !s.valid() {
+		return "", "", broken()
+	}
+	if s.next() != '{' {
+		return "", "", invalid("invalid_line", "not a JSON object")
+	}
+	what = `there is no "type"`
+	for more := s.open('}'); more; {
+		key, ok := s.key()
+		if ok && string(key) == "type" {
+			var v value
+			if v.kind, v.text, ok = s.value(); v.kind == event.Text {
+				kind = string(v.text)
+			} else {
+				what = `"type" is not a string`
+			}
+		} else if ok {
+			_, ok = s.skip(0)
+		}
+		if ok {
+			more, ok = s.more('}')
+		}
+		if !ok {
+			return "", "", broken()
+		}
+	}
+	if !s.end() {
+		return "", "", broken()
+	}
+	return kind, what, nil
+}
+
+// person reads a line of type person, which is known to be an object.
+func (t *typed) person(line []byte) *refusal {
+	s := &t.d.s
+	s.reset(line)
+	s.next()
+	var edit person.Edit
+	for more := s.open('}'); more; {
+		key, ok := s.key()
+		if !ok {
+			break
+		}
+		name := string(key)
+		kind, text, ok := s.value()
+		if !ok {
+			break
+		}
+		v := value{kind, true, text}
+		switch {
+		case name == "type":
+		case name == "distinct_ids" && kind == event.JSON && text[0] == '[':
+			list := scanner{src: text}
+			for inner := list.open(']'); inner; {
+				kind, text, ok := list.value()
+				if !ok || kind == event.Null || len(text) == 0 {
+					return invalid("invalid_line", "a distinct id is empty")
+				}
+				edit.DistinctIDs = append(edit.DistinctIDs, string(idText(value{kind, true, text})))
+				inner, _ = list.more(']')
+			}
+		case name == "distinct_id" && kind != event.Null && len(text) > 0:
+			edit.DistinctIDs = append(edit.DistinctIDs, string(idText(v)))
+		case name == "properties" && (isObject(v) || kind == event.Null):
+			edit.Properties = bytes.Clone(text)
+		case name == "created_at" && kind == event.Null:
+		case name == "created_at":
+			if edit.CreatedAt, edit.HasCreatedAt = parseTime(text); !edit.HasCreatedAt {
+				return invalid("invalid_line", `"created_at" cannot be read as a time: %q`, clip(text))
+			}
+		case name == "is_identified" && kind == event.Bool:
+			edit.Identified = text[0] == 't'
+		default:
+			return invalid("invalid_line", "member %q has no meaning in a person line, or not this value", name)
+		}
+		more, _ = s.more('}')
+	}
+	if len(edit.DistinctIDs) == 0 {
+		return invalid("invalid_line", `there is no distinct id in "distinct_ids"`)
+	}
+	t.persons = append(t.persons, edit)
+	return nil
+}
