@@ -405,6 +405,7 @@ func (b *builder) sort() error {
 				b.time[to], b.ordinals[to] = s.time[r], s.ordinals[r]
 			}
 		}
+		s.time, s.ordinals = nil, nil // they have been copied, and may be large
 	}
 	return nil
 }

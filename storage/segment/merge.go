@@ -2,6 +2,7 @@ package segment
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
@@ -40,13 +41,17 @@ func (r *Reader) source(root func(uint32) uint32) (source, error) {
 		rows:     n,
 		time:     make([]int64, n),
 		ordinals: make([]uint32, n),
-		uuids:    make([]vec.UUIDValue, n),
 	}
 	if err := r.Times(s.time, 0, n); err != nil {
 		return s, err
 	}
-	if err := r.UUIDs(s.uuids, 0, n); err != nil {
+	uuids, err := r.checkedUUIDs(0, n)
+	if err != nil {
 		return s, err
+	}
+	if n > 0 {
+		// Arrays of bytes lie anywhere in memory, so these need not be copied.
+		s.uuids = unsafe.Slice((*vec.UUIDValue)(uuids), n)
 	}
 	for _, g := range r.ranges {
 		runs, err := g.Runs()

@@ -263,27 +263,35 @@ func (r *Reader) UUIDs(dst []vec.UUIDValue, lo, hi int) error {
 	if err := r.rows(lo, hi, len(dst)); err != nil {
 		return err
 	}
+	data, err := r.checkedUUIDs(lo, hi)
+	if err != nil {
+		return err
+	}
+	for i := range hi - lo {
+		copy(dst[i][:], data[16*(lo+i):][:16])
+	}
+	return nil
+}
+
+// checkedUUIDs is the bytes of all uuids, of which those of rows [lo, hi) are verified.
+func (r *Reader) checkedUUIDs(lo, hi int) ([]byte, error) {
 	s := r.dir.uuids
 	all := r.bytes(s)
 	head := all[:len(all)-16*r.dir.rows]
 	data := all[len(head):]
-	for lo < hi {
-		b := lo / encoding.BlockRows
-		end := min((b+1)*encoding.BlockRows, r.dir.rows)
-		if word, bit := &r.uuidsOK[b/32], uint32(1)<<(b%32); word.Load()&bit == 0 {
-			start := b * encoding.BlockRows
-			want, got := binary.LittleEndian.Uint32(head[4*b:]), crc32.Checksum(data[16*start:16*end], encoding.Table)
-			if want != got {
-				return r.corrupt("uuids", s, &encoding.DamageError{Block: b, Offset: len(head) + 16*start, Want: want, Got: got})
-			}
-			word.Or(bit)
+	for b := lo / encoding.BlockRows; b*encoding.BlockRows < hi; b++ {
+		word, bit := &r.uuidsOK[b/32], uint32(1)<<(b%32)
+		if word.Load()&bit != 0 {
+			continue
 		}
-		for end = min(end, hi); lo < end; lo++ {
-			copy(dst[0][:], data[16*lo:16*lo+16])
-			dst = dst[1:]
+		start, end := 16*b*encoding.BlockRows, 16*min((b+1)*encoding.BlockRows, r.dir.rows)
+		want, got := binary.LittleEndian.Uint32(head[4*b:]), crc32.Checksum(data[start:end], encoding.Table)
+		if want != got {
+			return nil, r.corrupt("uuids", s, &encoding.DamageError{Block: b, Offset: len(head) + start, Want: want, Got: got})
 		}
+		word.Or(bit)
 	}
-	return nil
+	return data, nil
 }
 
 // Ordinals fills dst with the person ordinals of rows [lo, hi).
