@@ -512,10 +512,13 @@ func setDays(active []uint64, words int, s *stream, masks []uint32, lo, hi uint3
 	ordinals := s.runs.Ordinals
 	inside := ^uint32(0)
 	if shift < 0 {
-		inside <<= uint(min(-shift, 31))
+		inside <<= uint(-shift)
 	}
 	if over := shift + 32 - days; over > 0 {
-		inside &= ^uint32(0) >> uint(min(over, 31))
+		inside &= ^uint32(0) >> uint(over)
+	}
+	if inside == 0 {
+		return // the segment lies outside
 	}
 	for r := from; r < to; r++ {
 		if s.skip != nil && s.skip.Get(r) {

@@ -49,7 +49,7 @@ type database struct {
 func open(t *testing.T, flush bool) *database {
 	store, err := storage.Open(vfs.NewMem(), "data", storage.Options{})
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := store.Close(); err != nil {
