@@ -16,6 +16,7 @@ type metrics struct {
 	requests  [6]atomic.Int64 // HTTP answers by the first digit of their status
 	inFlight  atomic.Int64
 	strangers atomic.Int64 // connections that spoke neither protocol
+	warnings  atomic.Int64 // events taken otherwise than sent, or refused beside others
 }
 
 // count counts requests and their answers.
@@ -61,6 +62,7 @@ func (s *Server) list() []metric {
 		{"prickle_http_answers_4xx_total", "counter", "HTTP answers with status 4xx", n(s.metrics.requests[4].Load())},
 		{"prickle_http_answers_5xx_total", "counter", "HTTP answers with status 5xx", n(s.metrics.requests[5].Load())},
 		{"prickle_strangers_total", "counter", "connections that spoke neither HTTP nor PostgreSQL", n(s.metrics.strangers.Load())},
+		{"prickle_capture_warnings_total", "counter", "captured events that were changed or refused", n(s.metrics.warnings.Load())},
 		{"prickle_pg_connections", "gauge", "open PostgreSQL connections", n(s.pg.Connections.Load())},
 		{"prickle_pg_connections_total", "counter", "PostgreSQL connections accepted", n(s.pg.Accepted.Load())},
 		{"prickle_sessions", "gauge", "open sessions of both protocols", n(c.Sessions.Load())},

@@ -7,27 +7,26 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/server/api"
+	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/person"
 )
-
-// capturePaths are answered for everyone who has a project's token, from any page. Each
-// is there with and without the slash at its end.
-var capturePaths = []string{"/capture", "/batch", "/e", "/i/v0/e"}
 
 // routes is every HTTP path:
 //
-//	/capture/ /batch/ /e/ /i/v0/e/   server/capture, for everyone with a token
-//	/healthz /readyz                 for everyone: they tell nothing of the data
-//	/metrics /api/ /                 local mode only
+//	capture.Paths        server/capture, for everyone with a token, from any page
+//	/healthz /readyz     for everyone: they tell nothing of the data
+//	/metrics /api/ /     local mode only
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	capture := s.capture()
-	for _, path := range capturePaths {
-		mux.Handle(path, capture)
-		mux.Handle(path+"/", capture)
+	events := s.capture()
+	for _, path := range capture.Paths {
+		mux.Handle(path, events)
+		mux.Handle(path+"/{$}", events)
 	}
 	mux.HandleFunc("/healthz", s.healthz)
 	mux.HandleFunc("/readyz", s.readyz)
@@ -92,10 +91,45 @@ func (s *Server) front(w http.ResponseWriter, r *http.Request) {
 
 // capture answers the capture paths.
 func (s *Server) capture() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		api.WriteError(w, pgerr.Unsupported("capture"))
-	})
+	if s.node == nil {
+		return http.NotFoundHandler()
+	}
+	return &capture.Handler{Tokens: s.tokens(), Ingest: writer{s.node}, Logger: s.config.Logger,
+		Warn: func(project uint32, kind, detail string, count int) {
+			s.metrics.warnings.Add(int64(count))
+			s.config.Logger.Debug("capture", "project", project, "warning", kind, "detail", detail, "count", count)
+		}}
 }
 
 // typedImport answers /api/projects/{id}/import/.
-func (s *Server) typedImport() http.Handler { return nil }
+func (s *Server) typedImport() http.Handler {
+	if s.node == nil {
+		return nil
+	}
+	return &capture.ImportHandler{Store: writer{s.node}, Logger: s.config.Logger}
+}
+
+// writer is a node as capture sees it.
+type writer struct{ node *cluster.Node }
+
+// Ingest implements capture.Ingester.
+func (w writer) Ingest(ctx context.Context, project uint32, b *event.Batch) (stored, duplicates int, err error) {
+	r, err := w.node.Ingest(ctx, project, b)
+	return r.Stored, r.Duplicates, err
+}
+
+// ImportPersons implements capture.Importer.
+func (w writer) ImportPersons(ctx context.Context, project uint32, edits []person.Edit) error {
+	_, err := w.node.ImportPersons(ctx, project, edits)
+	return err
+}
+
+type tokens struct{ store *storage.Store }
+
+func (s *Server) tokens() capture.Tokens { return tokens{s.node.Store()} }
+
+// ByToken implements capture.Tokens.
+func (t tokens) ByToken(token string) (uint32, bool) {
+	p, ok := t.store.ProjectByToken(token)
+	return p.ID, ok
+}
