@@ -583,8 +583,10 @@ func (g *Range) Properties(lo, hi int) (*vec.Vector, error) {
 		return nil, fmt.Errorf("properties of rows %d to %d: event %q has rows %d to %d", lo, hi, g.Event, g.Lo, g.Hi)
 	}
 	type member struct {
-		key string // quoted, with what follows it
-		v   *vec.Vector
+		key    []byte // quoted, with what follows it
+		nulls  vec.Bitmap
+		codes  []uint32 // nil for a flat vector
+		values *vec.Strings
 	}
 	var members []member
 	add := func(key string) error {
@@ -592,7 +594,16 @@ func (g *Range) Properties(lo, hi int) (*vec.Vector, error) {
 		if err != nil {
 			return err
 		}
-		members = append(members, member{string(appendJSONString(nil, []byte(key))) + ": ", v})
+		m := member{key: append(appendJSONString(nil, []byte(key)), ": "...), nulls: v.Nulls}
+		switch v.Form {
+		case vec.Const: // null
+			return nil
+		case vec.Dict:
+			m.codes, m.values = v.Codes, &v.Dict.Str
+		default:
+			m.values = &v.Str
+		}
+		members = append(members, m)
 		return nil
 	}
 	session := g.r.HasSessions()
@@ -623,7 +634,7 @@ func (g *Range) Properties(lo, hi int) (*vec.Vector, error) {
 		first := true
 		for i := range members {
 			m := &members[i]
-			if m.v.IsNull(row) {
+			if m.nulls.Get(row) {
 				continue
 			}
 			if !first {
@@ -631,8 +642,11 @@ func (g *Range) Properties(lo, hi int) (*vec.Vector, error) {
 			}
 			first = false
 			s.Bytes = append(s.Bytes, m.key...)
-			v, at := m.v.At(row)
-			s.Bytes = append(s.Bytes, v.Str.At(at)...)
+			at := row
+			if m.codes != nil {
+				at = int(m.codes[row])
+			}
+			s.Bytes = append(s.Bytes, m.values.At(at)...)
 		}
 		s.Bytes = append(s.Bytes, '}')
 		if len(s.Bytes) > maxText {

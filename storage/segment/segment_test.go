@@ -675,3 +675,23 @@ func TestGoldenFile(t *testing.T) {
 		t.Fatalf("dump differs from %s:\n%s", dump, out.Bytes())
 	}
 }
+
+// A reader serves many goroutines; all see the same dictionaries.
+func TestReadersTogether(t *testing.T) {
+	rng := newRand(t, 1)
+	rows := randomRows(rng, 500, 1000)
+	r := mustOpen(t, mustBuild(t, inputs(rng, rows), Options{}))
+	errs := make(chan error, 8)
+	for range cap(errs) {
+		go func() { errs <- readAll(r) }()
+	}
+	for range cap(errs) {
+		if err := <-errs; err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(t, r, rows)
+	if r.CachedBytes() <= 0 {
+		t.Fatalf("CachedBytes() = %d", r.CachedBytes())
+	}
+}
