@@ -62,7 +62,7 @@ func (l *limit) Next(ctx context.Context) (*vec.Batch, error) {
 			l.skip -= n
 			continue
 		}
-		b = stretch(b, int(l.skip), int(min(n, l.skip+l.left)))
+		b = stretch(b, int(l.skip), int(l.skip+min(n-l.skip, l.left)))
 		l.skip = 0
 		l.left -= int64(b.Live())
 		return b, nil
