@@ -526,11 +526,15 @@ func (s *Store) Stats() Stats {
 func (s *Store) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	want := s.applied
-	if want > s.durable && s.active.last > 0 {
+	if s.applied > s.durable && s.active.last > 0 {
 		if err := s.seal(); err != nil {
 			return err
 		}
+	}
+	// The last entries may have left nothing to write: those that were refused.
+	want := s.durable
+	if n := len(s.sealed); n > 0 {
+		want = s.sealed[n-1].last
 	}
 	defer context.AfterFunc(ctx, func() {
 		s.mu.Lock()

@@ -56,8 +56,11 @@ func Open(fs vfs.FS, dir string) (*Log, error) {
 	}
 	any, known := false, false
 	for _, n := range names {
-		any = any || strings.HasPrefix(n, prefix)
+		any = any || strings.HasPrefix(n, prefix) && !strings.HasSuffix(n, ".tmp")
 		known = known || n == current
+	}
+	if !known && any && unused(fs, dir, names) {
+		any = false
 	}
 	if !known {
 		if any {
@@ -73,6 +76,24 @@ func Open(fs vfs.FS, dir string) (*Log, error) {
 		return nil, fmt.Errorf("%s: %w", path.Join(dir, name), err)
 	}
 	return l, nil
+}
+
+// unused says that all there is of manifests is a first one without edits: the process
+// ended between making it and naming it in CURRENT.
+func unused(fs vfs.FS, dir string, names []string) bool {
+	for _, n := range names {
+		if !strings.HasPrefix(n, prefix) || strings.HasSuffix(n, ".tmp") {
+			continue
+		}
+		raw, err := vfs.ReadFile(fs, path.Join(dir, n), maxFileBytes)
+		if err != nil {
+			return false
+		}
+		if m, _, _, err := decode(raw); err != nil || m.Applied > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // readCurrent gives the name that CURRENT holds.
