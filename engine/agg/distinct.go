@@ -8,9 +8,10 @@ import (
 )
 
 // distinctCount is count(DISTINCT x). Values are numbered, and each group holds a set of
-// numbers. While all rows come from one dictionary, its codes are the numbers and no
-// value is looked at: a dictionary must then hold no value twice. With a second
-// dictionary, or other values, the numbers become those of an interner.
+// numbers. While all rows are uuids of one dictionary, as person_id is, its codes are the
+// numbers and no value is looked at: a dictionary of uuids holds no value twice. Others may:
+// the JSON values 1 and "1" are two entries of one text. With a second dictionary, or
+// other values, the numbers become those of an interner, which looks at each entry once.
 type distinctCount struct {
 	t      vec.Type
 	dict   *vec.Vector // the one dictionary so far
@@ -36,7 +37,7 @@ func (s *distinctCount) Update(_ *expr.Context, groups []uint32, args []*vec.Vec
 	if len(rows) == 0 {
 		return nil
 	}
-	if v.Form == vec.Dict && s.intern == nil && (s.dict == nil || s.dict == v.Dict) {
+	if v.Form == vec.Dict && s.t.Kind == vec.UUID && s.intern == nil && (s.dict == nil || s.dict == v.Dict) {
 		s.dict = v.Dict
 		s.addCodes(groups, v.Codes, rows)
 		return nil

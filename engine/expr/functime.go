@@ -268,17 +268,8 @@ func age(a, b int64) vec.IntervalValue {
 		days--
 	}
 	if days < 0 {
-		// The month that is borrowed is that of the earlier date, or, going back, the one
-		// before the later date.
-		if sign > 0 {
-			days += int64(monthDays(yb, mb))
-		} else {
-			y, m := ya, ma-1
-			if m == 0 {
-				y, m = y-1, 12
-			}
-			days += int64(monthDays(y, m))
-		}
+		// The month that is borrowed is that of the earlier date.
+		days += int64(monthDays(yb, mb))
 		months--
 	}
 	return vec.IntervalValue{Months: int32(months) * int32(sign), Days: int32(days) * int32(sign), Micros: us * int64(sign)}
@@ -311,7 +302,7 @@ func scaleInterval(v vec.IntervalValue, x float64) (vec.IntervalValue, error) {
 	d, frac := math.Modf(float64(v.Days) * x)
 	wholeRest, fracRest := math.Modf(restDays)
 	d += wholeRest
-	us := math.RoundToEven(float64(v.Micros)*x + (math.Round((frac+fracRest)*86400e6*1e3)/1e3))
+	us := math.RoundToEven(float64(v.Micros)*x + (math.Round((frac+fracRest)*86400e6*1e3) / 1e3))
 	if x != x || math.Abs(m) > math.MaxInt32 || math.Abs(d) > math.MaxInt32 || math.Abs(us) > 9.2e18 {
 		return v, outOfRange(tIvl)
 	}
@@ -496,14 +487,46 @@ func truncations() {
 		r, err := bin(s, x*microsDay, bucketOrigin(s), "time_bucket")
 		return floorDiv(r, microsDay), err
 	}))
-	define("time_bucket", tTz, types(tIvl, tTz, tText), func(f *frame) error {
-		s, x, name := viewOf[vec.IntervalValue](f, 0), viewOf[int64](f, 1), viewOf[string](f, 2)
+	// A third text is a zone, or else an origin.
+	for _, t := range []vec.Type{tTz, tTs} {
+		fn := &Function{Name: "time_bucket", eval: func(f *frame) error {
+			s, x, name := viewOf[vec.IntervalValue](f, 0), viewOf[int64](f, 1), viewOf[string](f, 2)
+			var zones namedZone
+			return tryEach(f, func(i int) error {
+				z, err := zones.get(name.at(i))
+				if err == nil {
+					f.out.I64[i], err = bucket(z, s.at(i), x.at(i))
+					return err
+				}
+				parse := parseTimestamp
+				if t.Kind == vec.TimestampTZ {
+					parse = parseTimestampTZ
+				}
+				origin, bad := parse(f.ctx, name.at(i))
+				if bad != nil {
+					return err
+				}
+				f.out.I64[i], err = bin(s.at(i), x.at(i), origin, "time_bucket")
+				return err
+			})
+		}}
+		choose("time_bucket", func(args []vec.Type) *Overload {
+			if len(args) != 3 || !isTextual(args[2]) || args[1].Kind != t.Kind || !CanImplicit(args[0], tIvl) {
+				return nil
+			}
+			return &Overload{Fn: fn, Args: types(tIvl, t, tText), Result: t}
+		})
+	}
+	define("time_bucket", tTz, types(tIvl, tTz, tTz, tText), func(f *frame) error {
+		s, x, origin, name := viewOf[vec.IntervalValue](f, 0), viewOf[int64](f, 1), viewOf[int64](f, 2), viewOf[string](f, 3)
 		var zones namedZone
 		return tryEach(f, func(i int) error {
 			z, err := zones.get(name.at(i))
-			if err == nil {
-				f.out.I64[i], err = bucket(z, s.at(i), x.at(i))
+			if err != nil {
+				return err
 			}
+			r, err := bin(s.at(i), z.local(x.at(i)), z.local(origin.at(i)), "time_bucket")
+			f.out.I64[i] = z.utc(r)
 			return err
 		})
 	})
@@ -662,8 +685,12 @@ func timeArithmetic() {
 		}
 		return addIntervals(a, n)
 	}))
-	define("*", tIvl, types(tIvl, tFloat8), map2(func(_ *Context, v vec.IntervalValue, x float64) (vec.IntervalValue, error) { return scaleInterval(v, x) }))
-	define("*", tIvl, types(tFloat8, tIvl), map2(func(_ *Context, x float64, v vec.IntervalValue) (vec.IntervalValue, error) { return scaleInterval(v, x) }))
+	define("*", tIvl, types(tIvl, tFloat8), map2(func(_ *Context, v vec.IntervalValue, x float64) (vec.IntervalValue, error) {
+		return scaleInterval(v, x)
+	}))
+	define("*", tIvl, types(tFloat8, tIvl), map2(func(_ *Context, x float64, v vec.IntervalValue) (vec.IntervalValue, error) {
+		return scaleInterval(v, x)
+	}))
 	define("/", tIvl, types(tIvl, tFloat8), map2(func(_ *Context, v vec.IntervalValue, x float64) (vec.IntervalValue, error) {
 		if x == 0 {
 			return v, errDivision

@@ -227,7 +227,7 @@ func compileRegexp(pattern, flags string) (*regexp.Regexp, error) {
 	if err != nil {
 		text := err.Error()
 		if e, ok := err.(*syntax.Error); ok {
-			text = e.Code.String() + ": " + e.Expr
+			text = e.Code.String() + ": " + strings.TrimPrefix(e.Expr, "(?"+mode+")")
 			if e.Code == syntax.ErrInvalidPerlOp || e.Code == syntax.ErrInvalidEscape {
 				return nil, pgerr.New(pgerr.InvalidRegexp, "invalid regular expression: %s", text).
 					WithHint("Regular expressions are RE2: look-around and back-references are not available.")

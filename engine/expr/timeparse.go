@@ -700,10 +700,10 @@ func (p *span) finish() (vec.IntervalValue, timeError) {
 }
 
 func parseSpanClock(s string, i int) (micros float64, end int, ok bool) {
-	h, i := digitsAt(s, i, 9)
+	h, i := digitsAt(s, i, 10)
 	start := i + 1
 	m, i := digitsAt(s, start, 2)
-	if i == start || m > 59 {
+	if i == start || m > 59 || h > 2562047788 { // what int64 microseconds hold
 		return 0, i, false
 	}
 	var sec, frac int64
