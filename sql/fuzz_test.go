@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql"
@@ -33,7 +34,11 @@ func FuzzCompile(f *testing.F) {
 			return
 		}
 		for _, s := range stmts {
+			start := time.Now()
 			st, err := sql.Compile(testContext(t, nil), s.Stmt, text)
+			if d := time.Since(start); d > 2*time.Second {
+				t.Errorf("Compile(%q) took %v", text, d)
+			}
 			if err != nil {
 				if code := pgCode(err); code == "XX000" {
 					t.Errorf("Compile(%q) = %v, want an error for the client", text, err)
