@@ -146,6 +146,16 @@ var arithmetic = func() map[[2]int]*Function {
 // if some row overflowed.
 func intArithmetic(f *frame, op byte, lo, hi int64) error {
 	dst := f.out.I64
+	if k := f.args[1]; k.Form == vec.Const && (op == '+' || op == '-') {
+		x := k.I64[0]
+		if op == '-' {
+			x = -x
+		}
+		// A constant far from the ends overflows only if the value is near one.
+		if x > -1<<31 && x < 1<<31 && addConst(dst, flat[int64](f, 0), x, lo, hi) {
+			return nil
+		}
+	}
 	a, b := flat[int64](f, 0)[:len(dst)], flat[int64](f, 1)[:len(dst)]
 	bad := false
 	switch op {
@@ -229,6 +239,21 @@ func intArithmetic(f *frame, op byte, lo, hi int64) error {
 		}
 		return nil
 	})
+}
+
+// addConst adds x to every value and answers whether all results are in range.
+func addConst(dst, a []int64, x, lo, hi int64) bool {
+	a = a[:len(dst)]
+	least, most := int64(math.MaxInt64), int64(math.MinInt64)
+	for i := range dst {
+		v := a[i]
+		least, most = min(least, v), max(most, v)
+		dst[i] = v + x
+	}
+	if x < 0 {
+		return len(dst) == 0 || least >= lo-x && most <= hi
+	}
+	return len(dst) == 0 || most <= hi-x && least >= lo
 }
 
 func mulInt(a, b int64) (int64, bool) {

@@ -320,8 +320,8 @@ func expandReplacement(s string) string {
 func init() {
 	for name, fold := range map[string]bool{"like": false, "ilike": true} {
 		var cache memo[*likePattern]
-		match := func(s, pattern, escape string) (bool, error) {
-			p, err := cache.get(pattern, escape, func(pattern, escape string) (*likePattern, error) {
+		compile := func(pattern, escape string) (*likePattern, error) {
+			return cache.get(pattern, escape, func(pattern, escape string) (*likePattern, error) {
 				r, n := utf8.DecodeRuneInString(escape)
 				if n != len(escape) {
 					return nil, pgerr.New(pgerr.EscapeCharacter, "invalid escape string").WithHint("Escape string must be empty or one character.")
@@ -331,12 +331,27 @@ func init() {
 				}
 				return parseLike(pattern, r, fold)
 			})
+		}
+		match := func(s, pattern, escape string) (bool, error) {
+			p, err := compile(pattern, escape)
 			if err != nil {
 				return false, err
 			}
 			return p.match(s), nil
 		}
-		define(name, tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return match(s, p, `\`) }))
+		each2 := map2(func(_ *Context, s, p string) (bool, error) { return match(s, p, `\`) })
+		define(name, tBool, types(tText, tText), func(f *frame) error {
+			v := f.args[0]
+			if f.args[1].Form != vec.Const || v.Form != vec.Flat || f.rows != nil && len(f.rows) == 0 {
+				return each2(f)
+			}
+			p, err := compile(f.args[1].Str.Str(0), `\`)
+			if err != nil {
+				return err
+			}
+			each(f, func(i int) { f.out.Bools[i] = p.match(v.Str.Str(i)) })
+			return nil
+		})
 		define(name, tBool, types(tText, tText, tText), map3(func(_ *Context, s, p, e string) (bool, error) { return match(s, p, e) }))
 	}
 	signatures["~~"], signatures["~~*"] = signatures["like"], signatures["ilike"]
