@@ -86,7 +86,7 @@ func (s *Store) planMerge(stretch func(int32) (int32, int), atLeast int) (MergeP
 	})
 	for _, k := range keys {
 		if len(groups[k]) >= atLeast {
-			return MergePlan{Project: k.project, Inputs: groups[k], Output: SegmentID(s.nextID.Add(1)), FirstDay: k.firstDay, Days: days[k]}, true
+			return MergePlan{Project: k.project, Inputs: groups[k], Output: SegmentID(mergeIDs + s.nextMerge.Add(1)), FirstDay: k.firstDay, Days: days[k]}, true
 		}
 	}
 	return MergePlan{}, false
@@ -167,6 +167,7 @@ func (s *Store) ApplyMerge(index uint64, done MergeDone) error {
 	}
 	s.applied = index
 	s.active.note(index)
+	s.given(uint64(done.Output))
 	var files []*segmentFile
 	for _, id := range done.Inputs {
 		if f := s.segments[uint64(id)]; f != nil {
@@ -226,7 +227,6 @@ func (s *Store) output(done MergeDone, files []*segmentFile) (*segmentFile, erro
 	}
 	s.mu.Lock()
 	identity, _ := s.projects[done.Project].persons.Publish()
-	s.nextID.Store(max(s.nextID.Load(), uint64(done.Output)))
 	s.mu.Unlock()
 	raw, err := mergeFiles(files, identity, done.FirstDay, done.Days)
 	if err != nil {

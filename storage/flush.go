@@ -28,6 +28,7 @@ func (s *Store) seal() error {
 	m := s.active
 	m.fullState = s.states+len(s.sealed) >= maxStates
 	m.state, m.dropped = s.encodeState(m.fullState), nil
+	m.fullState = m.fullState && m.state != nil
 	for _, r := range s.edited {
 		if r.Deleted {
 			m.dropped = append(m.dropped, r.Project.ID)
@@ -55,7 +56,7 @@ func (s *Store) flushLoop() {
 		m := s.sealed[0]
 		s.mu.Unlock()
 		if err := s.flush(m); err != nil {
-			s.fail(err)
+			s.fail(fmt.Errorf("flush: %w", err))
 			return
 		}
 	}
@@ -65,10 +66,12 @@ func (s *Store) flushLoop() {
 func (s *Store) fail(err error) {
 	s.mu.Lock()
 	first := s.err == nil
-	s.err = fmt.Errorf("storage: flush: %w", err)
+	if first {
+		s.err = fmt.Errorf("storage: %w", err)
+	}
 	s.moved.Broadcast()
 	s.mu.Unlock()
-	s.opt.Logger.Error("flush", "error", err)
+	s.opt.Logger.Error("nothing more can be stored", "error", err)
 	if first && s.opt.Fatal != nil {
 		s.opt.Fatal(err)
 	}
@@ -82,7 +85,7 @@ func (s *Store) flush(m *memtable) error {
 	if err != nil {
 		return err
 	}
-	if m.state != nil || m.fullState {
+	if m.state != nil {
 		edit.State = fmt.Sprintf("%010d.state", s.nextID.Add(1))
 		if err := vfs.WriteFile(s.fs, path.Join(s.dir, stateDir, edit.State), sealState(m.state)); err != nil {
 			return err

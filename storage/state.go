@@ -39,6 +39,10 @@ func (s *Store) encodeState(full bool) []byte {
 			records = append(records, projectRecord{Project: s.projects[id].Project})
 		}
 	}
+	if full && s.lastID > 0 && s.projects[s.lastID] == nil {
+		// So that the number of a deleted project is never given to another.
+		records = append(records, projectRecord{Project: Project{ID: s.lastID}, Deleted: true})
+	}
 	var ids []uint32
 	for _, id := range slices.Sorted(maps.Keys(s.projects)) {
 		if full || s.projects[id].persons.Changed() {
@@ -114,6 +118,7 @@ func (s *Store) readState(name string) error {
 	return decodeState(src, func(r projectRecord) {
 		if r.Deleted {
 			delete(s.projects, r.Project.ID)
+			s.lastID = max(s.lastID, r.Project.ID)
 			return
 		}
 		s.addProject(r.Project)

@@ -37,6 +37,9 @@ type Store struct {
 	dir    string
 	opt    Options
 	nextID atomic.Uint64 // of segment and state files
+	// nextMerge is of the outputs of merges. They have numbers of their own: the number is
+	// in the log, and a flush during replay must not give it to another file.
+	nextMerge atomic.Uint64
 
 	// log is the manifest; commits hold logMu.
 	logMu sync.Mutex
@@ -156,16 +159,15 @@ func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
 func (s *Store) load() error {
 	m := s.log.Manifest()
 	s.applied, s.durable = m.Applied, m.Applied
-	highest := uint64(0)
 	for _, name := range m.States {
-		highest = max(highest, fileID(name))
+		s.given(fileID(name))
 		if err := s.readState(name); err != nil {
 			return fmt.Errorf("%s: %w", path.Join(s.dir, stateDir, name), err)
 		}
 	}
 	s.states = len(m.States)
 	for _, id := range slices.Sorted(maps.Keys(m.Segments)) {
-		highest = max(highest, id)
+		s.given(id)
 		f, err := s.openSegment(m.Segments[id])
 		if err != nil {
 			return err
@@ -178,7 +180,6 @@ func (s *Store) load() error {
 		p.events += f.Rows
 		s.segments[id] = f
 	}
-	s.nextID.Store(highest)
 	return s.removeOrphans(m)
 }
 
@@ -196,13 +197,30 @@ func (s *Store) removeOrphans(m *manifest.Manifest) error {
 			}
 			// A merge that was written and not yet agreed on is found again by its name,
 			// so ids of removed files are not given out again in this run.
-			s.nextID.Store(max(s.nextID.Load(), fileID(n)))
+			s.given(fileID(n))
 			if err := s.fs.Remove(path.Join(s.dir, d, n)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// mergeIDs is where the numbers of merge outputs begin.
+const mergeIDs = 1 << 62
+
+// given notes that a number is taken.
+func (s *Store) given(id uint64) {
+	counter := &s.nextID
+	if id >= mergeIDs {
+		counter, id = &s.nextMerge, id-mergeIDs
+	}
+	for {
+		last := counter.Load()
+		if id <= last || counter.CompareAndSwap(last, id) {
+			return
+		}
+	}
 }
 
 // fileID is the number in a file's name, or 0.
@@ -257,6 +275,13 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 	s.mu.Unlock()
 	if p != nil {
 		<-p.loaded
+		if p.loadErr != nil && index > s.DurableIndex() {
+			// Skipping the entry would lose events that were acknowledged.
+			if !errors.Is(p.loadErr, ErrClosed) {
+				s.fail(p.loadErr)
+			}
+			return EventsResult{}, p.loadErr
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -264,14 +289,11 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 		return EventsResult{}, err
 	}
 	s.applied = index
+	s.active.note(index) // also of an entry without effect: Flush waits for it
 	if p == nil || s.projects[id] != p {
 		return EventsResult{}, fmt.Errorf("project %d: %w", id, ErrNoProject)
 	}
-	if p.loadErr != nil {
-		return EventsResult{}, p.loadErr
-	}
 	mb, stored := p.apply(b)
-	s.active.note(index)
 	if stored > 0 {
 		s.active.add(id, mb)
 	}
@@ -293,10 +315,12 @@ func (p *project) apply(b *event.Batch) (*memBatch, int) {
 	ops := b.Ops
 	stored := 0
 	for i := range b.Rows {
-		var op *event.PersonOp
-		if len(ops) > 0 && int(ops[0].Row) == i {
-			op, ops = &ops[0], ops[1:]
+		n := 0
+		for n < len(ops) && int(ops[n].Row) == i {
+			n++
 		}
+		var here []event.PersonOp
+		here, ops = ops[:n], ops[n:]
 		if !p.uuids.add(&b.UUID[i]) {
 			if mb.rows == nil {
 				mb.rows = make([]uint32, stored, b.Rows)
@@ -307,7 +331,11 @@ func (p *project) apply(b *event.Batch) (*memBatch, int) {
 			continue
 		}
 		code := b.DistinctID.Codes[i]
-		if op != nil && op.Kind != event.OpSet && op.Other != "" {
+		for j := range here {
+			op := &here[j]
+			if op.Kind == event.OpSet || op.Other == "" {
+				continue
+			}
 			w := p.persons.Merge(op.Kind, op.Other, b.DistinctID.Values.Str(int(code)), b.Time[i])
 			if w != person.WarnNone {
 				p.warnings[w]++
@@ -323,8 +351,8 @@ func (p *project) apply(b *event.Batch) (*memBatch, int) {
 			p.persons.Touch(o, b.Time[i])
 			profiled[code] = true
 		}
-		if op != nil {
-			p.persons.Set(o, op)
+		for j := range here {
+			p.persons.Set(o, &here[j])
 		}
 		if mb.rows != nil {
 			mb.rows = append(mb.rows, uint32(i))

@@ -2,50 +2,104 @@ package person
 
 import (
 	"bytes"
-	"sort"
+	"slices"
+	"strconv"
+	"unicode/utf8"
 )
 
-// member is one key of a JSON object and its value, both as they are written.
+const (
+	// maxDepth bounds the nesting of JSON, which is read by recursion.
+	maxDepth = 128
+	// maxPropertiesBytes bounds the properties of one person: every change of one writes
+	// all of them again.
+	maxPropertiesBytes = 1 << 20
+)
+
+// member is one key of an object. Key, in quotes, and value are canonical jsonb text.
 type member struct{ key, value []byte }
 
-// members splits a JSON object. Text that is not an object has none: what cannot be read
-// counts as {}.
-func members(object []byte) []member {
-	s := bytes.TrimSpace(object)
-	if len(s) < 2 || s[0] != '{' || s[len(s)-1] != '}' {
-		return nil
+// compareKeys orders keys as jsonb does: by length, then bytes.
+func compareKeys(a, b []byte) int {
+	if len(a) != len(b) {
+		return len(a) - len(b)
 	}
-	s = s[1 : len(s)-1]
-	var out []member
-	for {
-		s = bytes.TrimLeft(s, " \t\r\n,")
-		if len(s) == 0 {
-			return out
-		}
-		k := valueEnd(s)
-		if k < 0 || s[0] != '"' {
-			return nil
-		}
-		m := member{key: s[:k]}
-		s = bytes.TrimLeft(s[k:], " \t\r\n")
-		if len(s) == 0 || s[0] != ':' {
-			return nil
-		}
-		s = bytes.TrimLeft(s[1:], " \t\r\n")
-		v := valueEnd(s)
-		if v <= 0 {
-			return nil
-		}
-		m.value = s[:v]
-		s = s[v:]
-		out = append(out, m)
-	}
+	return bytes.Compare(a, b)
 }
 
-// valueEnd is where the JSON value at the start of s ends, or -1.
-func valueEnd(s []byte) int {
+// objects reads and merges objects. It keeps its memory from one person to the next.
+type objects struct {
+	arena     []byte
+	old       []member
+	set, once []member
+	next      []member
+	unset     [][]byte
+}
+
+// members reads an object that need not be canonical: any order, any spacing, the last of
+// equal keys. What is not an object has no members.
+func (o *objects) members(dst []member, text []byte) []member {
+	dst = dst[:0]
+	if len(text) == 0 {
+		return dst
+	}
+	r := reader{s: text}
+	if !r.take('{') {
+		return dst
+	}
+	if r.take('}') {
+		return dst
+	}
+	sorted := true
+	for {
+		r.blanks()
+		start := len(o.arena)
+		var ok bool
+		if o.arena, ok = r.text(o.arena); !ok || !r.take(':') {
+			return dst[:0]
+		}
+		colon := len(o.arena)
+		if o.arena, ok = r.value(o.arena, 0); !ok {
+			return dst[:0]
+		}
+		m := member{o.arena[start:colon:colon], o.arena[colon:len(o.arena):len(o.arena)]}
+		sorted = sorted && (len(dst) == 0 || compareKeys(dst[len(dst)-1].key, m.key) < 0)
+		dst = append(dst, m)
+		if r.take('}') {
+			break
+		}
+		if !r.take(',') {
+			return dst[:0]
+		}
+	}
+	if sorted {
+		return dst
+	}
+	slices.SortStableFunc(dst, func(a, b member) int { return compareKeys(a.key, b.key) })
+	kept := dst[:0]
+	for i, m := range dst {
+		if i+1 == len(dst) || !bytes.Equal(m.key, dst[i+1].key) {
+			kept = append(kept, m)
+		}
+	}
+	return kept
+}
+
+// canonicalMembers reads an object that appendObject wrote. It copies nothing.
+func canonicalMembers(dst []member, text []byte) []member {
+	dst = dst[:0]
+	for i := 1; i < len(text) && text[i] == '"'; i += 2 {
+		key := skip(text, i)
+		value := skip(text, key+2)
+		dst = append(dst, member{text[i:key:key], text[key+2 : value : value]})
+		i = value
+	}
+	return dst
+}
+
+// skip is the position after the canonical value at i.
+func skip(s []byte, i int) int {
 	depth := 0
-	for i := 0; i < len(s); i++ {
+	for ; i < len(s); i++ {
 		switch s[i] {
 		case '"':
 			for i++; i < len(s) && s[i] != '"'; i++ {
@@ -53,129 +107,349 @@ func valueEnd(s []byte) int {
 					i++
 				}
 			}
-			if i >= len(s) {
-				return -1
-			}
 			if depth == 0 {
-				return i + 1
+				return min(i+1, len(s))
 			}
 		case '{', '[':
 			depth++
 		case '}', ']':
-			if depth--; depth == 0 {
-				return i + 1
-			} else if depth < 0 {
+			if depth == 0 {
 				return i
 			}
-		case ',', ' ', '\t', '\r', '\n':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case ',':
 			if depth == 0 {
 				return i
 			}
 		}
 	}
-	if depth == 0 {
-		return len(s)
-	}
-	return -1
+	return len(s)
 }
 
-// object writes members as jsonb text: keys by length and then by bytes.
-func object(list []member) []byte {
-	if len(list) == 0 {
-		return nil
+// update gives the properties after $set, $set_once and $unset, and whether they differ
+// from old. A $set_once of null makes no key, so that it does not stand in the way of a
+// later value.
+func (o *objects) update(old, set, once []byte, unset []string) ([]byte, bool) {
+	o.arena = o.arena[:0]
+	o.old = canonicalMembers(o.old, old)
+	o.set = o.members(o.set, set)
+	o.once = o.members(o.once, once)
+	o.unset = o.unset[:0]
+	for _, key := range unset {
+		start := len(o.arena)
+		o.arena = appendString(o.arena, []byte(key))
+		o.unset = append(o.unset, o.arena[start:len(o.arena):len(o.arena)])
 	}
-	sort.Slice(list, func(i, j int) bool {
-		a, b := list[i].key, list[j].key
-		if len(a) != len(b) {
-			return len(a) < len(b)
-		}
-		return bytes.Compare(a, b) < 0
-	})
-	out := []byte{'{'}
-	for i, m := range list {
-		if i > 0 {
-			out = append(out, ", "...)
-		}
-		out = append(append(append(out, m.key...), ": "...), m.value...)
-	}
-	return append(out, '}')
-}
-
-// union is the members of two objects; those of b win.
-func union(a, b []byte) []byte {
-	if len(a) == 0 {
-		return b
-	}
-	if len(b) == 0 {
-		return a
-	}
-	return update(a, b, nil, nil)
-}
-
-// update applies $set, $set_once and $unset to properties, in the order: keys of once that
-// are missing, then all of set, then unset. A null in once does not create its key.
-func update(properties, set, once []byte, unset []string) []byte {
-	list := members(properties)
-	at := make(map[string]int, len(list))
-	for i, m := range list {
-		at[string(m.key)] = i
-	}
-	put := func(m member) {
-		if i, ok := at[string(m.key)]; ok {
-			list[i].value = m.value
-			return
-		}
-		at[string(m.key)] = len(list)
-		list = append(list, m)
-	}
-	for _, m := range members(once) {
-		if _, ok := at[string(m.key)]; !ok && string(m.value) != "null" {
-			put(m)
-		}
-	}
-	for _, m := range members(set) {
-		put(m)
-	}
-	if len(unset) > 0 {
-		drop := make(map[string]bool, len(unset))
-		for _, k := range unset {
-			drop[string(quoteKey(k))] = true
-		}
-		kept := list[:0]
-		for _, m := range list {
-			if !drop[string(m.key)] {
-				kept = append(kept, m)
+	changed := false
+	o.next = o.next[:0]
+	a, b, c := o.old, o.set, o.once
+	for len(a)+len(b)+len(c) > 0 {
+		// The least key of the three heads.
+		var key []byte
+		for _, l := range [...][]member{a, b, c} {
+			if len(l) > 0 && (key == nil || compareKeys(l[0].key, key) < 0) {
+				key = l[0].key
 			}
 		}
-		list = kept
-	}
-	return object(list)
-}
-
-// quoteKey is a key as jsonb text writes it.
-func quoteKey(k string) []byte {
-	const hex = "0123456789abcdef"
-	out := []byte{'"'}
-	for i := range len(k) {
-		switch c := k[i]; {
-		case c == '"' || c == '\\':
-			out = append(out, '\\', c)
-		case c == '\n':
-			out = append(out, `\n`...)
-		case c == '\r':
-			out = append(out, `\r`...)
-		case c == '\t':
-			out = append(out, `\t`...)
-		case c == '\b':
-			out = append(out, `\b`...)
-		case c == '\f':
-			out = append(out, `\f`...)
-		case c < 0x20:
-			out = append(out, `\u00`...)
-			out = append(out, hex[c>>4], hex[c&15])
-		default:
-			out = append(out, c)
+		var value, before []byte
+		if len(c) > 0 && bytes.Equal(c[0].key, key) {
+			if string(c[0].value) != "null" {
+				value = c[0].value
+			}
+			c = c[1:]
+		}
+		if len(a) > 0 && bytes.Equal(a[0].key, key) {
+			before, value = a[0].value, a[0].value
+			a = a[1:]
+		}
+		if len(b) > 0 && bytes.Equal(b[0].key, key) {
+			value = b[0].value
+			b = b[1:]
+		}
+		for _, u := range o.unset {
+			if bytes.Equal(u, key) {
+				value = nil
+			}
+		}
+		changed = changed || !bytes.Equal(before, value)
+		if value != nil {
+			o.next = append(o.next, member{key, value})
 		}
 	}
-	return append(out, '"')
+	if !changed {
+		return old, false
+	}
+	return object(o.next), true
+}
+
+// union is the members of both canonical objects; those of target win.
+func (o *objects) union(source, target []byte) []byte {
+	o.old = canonicalMembers(o.old, source)
+	o.set = canonicalMembers(o.set, target)
+	o.next = o.next[:0]
+	a, b := o.old, o.set
+	for len(a) > 0 && len(b) > 0 {
+		switch c := compareKeys(a[0].key, b[0].key); {
+		case c < 0:
+			o.next = append(o.next, a[0])
+			a = a[1:]
+		case c > 0:
+			o.next = append(o.next, b[0])
+			b = b[1:]
+		default:
+			o.next = append(o.next, b[0])
+			a, b = a[1:], b[1:]
+		}
+	}
+	o.next = append(append(o.next, a...), b...)
+	return object(o.next)
+}
+
+// object is the canonical text of an object, empty if it has no members.
+func object(members []member) []byte {
+	if len(members) == 0 {
+		return nil
+	}
+	size := 2
+	for _, m := range members {
+		size += len(m.key) + len(m.value) + 4
+	}
+	dst := append(make([]byte, 0, size), '{')
+	for i, m := range members {
+		if i > 0 {
+			dst = append(dst, ", "...)
+		}
+		dst = append(dst, m.key...)
+		dst = append(dst, ": "...)
+		dst = append(dst, m.value...)
+	}
+	return append(dst, '}')
+}
+
+// reader reads JSON and writes it as jsonb prints it: keys by length, then bytes, one
+// blank after colon and comma, numbers with the digits they came with.
+type reader struct {
+	s []byte
+	i int
+}
+
+func (r *reader) blanks() {
+	for r.i < len(r.s) && (r.s[r.i] == ' ' || r.s[r.i] == '\n' || r.s[r.i] == '\t' || r.s[r.i] == '\r') {
+		r.i++
+	}
+}
+
+func (r *reader) take(c byte) bool {
+	r.blanks()
+	if r.i < len(r.s) && r.s[r.i] == c {
+		r.i++
+		return true
+	}
+	return false
+}
+
+func (r *reader) value(dst []byte, depth int) ([]byte, bool) {
+	r.blanks()
+	if r.i >= len(r.s) || depth > maxDepth {
+		return dst, false
+	}
+	switch c := r.s[r.i]; {
+	case c == '{':
+		return r.object(dst, depth)
+	case c == '[':
+		return r.array(dst, depth)
+	case c == '"':
+		return r.text(dst)
+	case c == '-' || c >= '0' && c <= '9':
+		start := r.i
+		for r.i < len(r.s) && isNumberByte(r.s[r.i]) {
+			r.i++
+		}
+		number := r.s[start:r.i]
+		if _, err := strconv.ParseFloat(string(number), 64); err != nil && err.(*strconv.NumError).Err != strconv.ErrRange {
+			return dst, false
+		}
+		return append(dst, number...), true
+	}
+	for _, w := range [...]string{"true", "false", "null"} {
+		if bytes.HasPrefix(r.s[r.i:], []byte(w)) {
+			r.i += len(w)
+			return append(dst, w...), true
+		}
+	}
+	return dst, false
+}
+
+func isNumberByte(c byte) bool {
+	return c >= '0' && c <= '9' || c == '-' || c == '+' || c == '.' || c|32 == 'e'
+}
+
+func (r *reader) object(dst []byte, depth int) ([]byte, bool) {
+	r.i++
+	var members []member
+	if !r.take('}') {
+		for {
+			r.blanks()
+			key, ok := r.text(nil)
+			if !ok || !r.take(':') {
+				return dst, false
+			}
+			value, ok := r.value(nil, depth+1)
+			if !ok {
+				return dst, false
+			}
+			members = append(members, member{key, value})
+			if r.take('}') {
+				break
+			}
+			if !r.take(',') {
+				return dst, false
+			}
+		}
+	}
+	slices.SortStableFunc(members, func(a, b member) int { return compareKeys(a.key, b.key) })
+	dst = append(dst, '{')
+	first := true
+	for i, m := range members {
+		if i+1 < len(members) && bytes.Equal(m.key, members[i+1].key) {
+			continue
+		}
+		if !first {
+			dst = append(dst, ", "...)
+		}
+		first = false
+		dst = append(dst, m.key...)
+		dst = append(dst, ": "...)
+		dst = append(dst, m.value...)
+	}
+	return append(dst, '}'), true
+}
+
+func (r *reader) array(dst []byte, depth int) ([]byte, bool) {
+	r.i++
+	dst = append(dst, '[')
+	if r.take(']') {
+		return append(dst, ']'), true
+	}
+	for first := true; ; first = false {
+		if !first {
+			dst = append(dst, ", "...)
+		}
+		var ok bool
+		if dst, ok = r.value(dst, depth+1); !ok {
+			return dst, false
+		}
+		if r.take(']') {
+			return append(dst, ']'), true
+		}
+		if !r.take(',') {
+			return dst, false
+		}
+	}
+}
+
+// text reads a string and writes it with as few escapes as JSON allows. What is no
+// character becomes U+FFFD.
+func (r *reader) text(dst []byte) ([]byte, bool) {
+	if r.i >= len(r.s) || r.s[r.i] != '"' {
+		return dst, false
+	}
+	// Nearly every string needs no change.
+	for i := r.i + 1; i < len(r.s); i++ {
+		if c := r.s[i]; c == '"' {
+			dst = append(dst, r.s[r.i:i+1]...)
+			r.i = i + 1
+			return dst, true
+		} else if c == '\\' || c < ' ' {
+			break
+		}
+	}
+	var raw []byte
+	i := r.i + 1
+	for i < len(r.s) && r.s[i] != '"' {
+		if r.s[i] != '\\' {
+			raw = append(raw, r.s[i])
+			i++
+			continue
+		}
+		if i+1 >= len(r.s) {
+			return dst, false
+		}
+		i += 2
+		switch c := r.s[i-1]; c {
+		case '"', '\\', '/':
+			raw = append(raw, c)
+		case 'b':
+			raw = append(raw, '\b')
+		case 'f':
+			raw = append(raw, '\f')
+		case 'n':
+			raw = append(raw, '\n')
+		case 'r':
+			raw = append(raw, '\r')
+		case 't':
+			raw = append(raw, '\t')
+		case 'u':
+			u, ok := hex4(r.s, i)
+			if !ok {
+				return dst, false
+			}
+			i += 4
+			if u >= 0xd800 && u < 0xdc00 && i+6 <= len(r.s) && r.s[i] == '\\' && r.s[i+1] == 'u' {
+				if low, ok := hex4(r.s, i+2); ok && low >= 0xdc00 && low < 0xe000 {
+					u = 0x10000 + (u-0xd800)<<10 + low - 0xdc00
+					i += 6
+				}
+			}
+			if u == 0 {
+				u = utf8.RuneError // text cannot hold it
+			}
+			raw = utf8.AppendRune(raw, u)
+		default:
+			return dst, false
+		}
+	}
+	if i >= len(r.s) {
+		return dst, false
+	}
+	r.i = i + 1
+	return appendString(dst, raw), true
+}
+
+func hex4(s []byte, i int) (rune, bool) {
+	if i+4 > len(s) {
+		return 0, false
+	}
+	u, err := strconv.ParseUint(string(s[i:i+4]), 16, 16)
+	return rune(u), err == nil
+}
+
+// appendString writes a quoted string.
+func appendString(dst, s []byte) []byte {
+	dst = append(dst, '"')
+	for _, c := range s {
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c >= ' ':
+			dst = append(dst, c)
+		case c == '\n':
+			dst = append(dst, `\n`...)
+		case c == '\t':
+			dst = append(dst, `\t`...)
+		case c == '\r':
+			dst = append(dst, `\r`...)
+		case c == '\b':
+			dst = append(dst, `\b`...)
+		case c == '\f':
+			dst = append(dst, `\f`...)
+		default:
+			const digits = "0123456789abcdef"
+			dst = append(dst, `\u00`...)
+			dst = append(dst, digits[c>>4], digits[c&15])
+		}
+	}
+	return append(dst, '"')
 }

@@ -46,6 +46,7 @@ type State struct {
 	ids      map[string]uint32 // distinct id → ordinal it was given
 	identity identity
 	table    table
+	objects  objects
 
 	published      bool
 	publishedMap   *Map
@@ -124,8 +125,17 @@ func (s *State) Set(ord uint32, op *event.PersonOp) {
 	if len(op.Set) == 0 && len(op.SetOnce) == 0 && len(op.Unset) == 0 {
 		return
 	}
-	p := s.change(s.identity.Root(ord))
-	p.properties = update(p.properties, op.Set, op.SetOnce, op.Unset)
+	root := s.identity.Root(ord)
+	s.update(root, op.Set, op.SetOnce, op.Unset)
+}
+
+// update changes the properties of a root, unless they would be too large: the event
+// still carries what it set.
+func (s *State) update(root uint32, set, once []byte, unset []string) {
+	next, changed := s.objects.update(s.table.read(root).properties, set, once, unset)
+	if changed && len(next) <= maxPropertiesBytes {
+		s.change(root).properties = next
+	}
 }
 
 // Merge carries out identify, alias and merge for the event of a distinct id, in which other
@@ -175,7 +185,7 @@ func (s *State) unite(kind event.OpKind, from, to uint32) Warning {
 	default:
 		s.merge(from, to)
 		p := s.change(to)
-		p.properties = union(source.properties, target.properties)
+		p.properties = s.objects.union(source.properties, target.properties)
 		p.createdAt = min(source.createdAt, target.createdAt)
 	}
 	return WarnNone
@@ -202,7 +212,17 @@ func (s *State) Import(e *Edit, at int64) {
 			continue
 		}
 		if r := s.identity.Root(o); r != root {
+			source, target := *s.table.read(r), *s.table.read(root)
 			s.merge(r, root)
+			if source.flags&hasProfile == 0 {
+				continue
+			}
+			p := s.change(root)
+			p.flags |= source.flags
+			p.properties = s.objects.union(source.properties, target.properties)
+			if target.flags&hasProfile == 0 || source.createdAt < target.createdAt {
+				p.createdAt = source.createdAt
+			}
 		}
 	}
 	created := at
@@ -217,7 +237,7 @@ func (s *State) Import(e *Edit, at int64) {
 	if e.Identified {
 		p.flags |= isIdentified
 	}
-	p.properties = union(p.properties, object(members(e.Properties)))
+	s.update(root, e.Properties, nil, nil)
 }
 
 // illegal says whether a distinct id must not be merged: what SDKs send when an

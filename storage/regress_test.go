@@ -1,0 +1,193 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+func smallBatch(first, n int, ops ...event.PersonOp) *event.Batch {
+	b := event.NewBuilder()
+	for i := first; i < first+n; i++ {
+		b.Begin(vec.UUIDValue{1, 15: byte(i), 14: byte(i >> 8)}, 1_750_000_000_000_000+int64(i)*1000)
+		b.SetName([]byte("e"))
+		b.SetDistinctID(fmt.Appendf(nil, "u%d", i%5))
+		for _, o := range ops {
+			if int(o.Row) == i-first {
+				b.Op(o)
+			}
+		}
+		b.End()
+	}
+	return b.Finish()
+}
+func openAt(t *testing.T, fs vfs.FS) *Store {
+	t.Helper()
+	s, err := Open(fs, "d", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+func createAs(t *testing.T, s *Store, ix uint64, name string) Project {
+	t.Helper()
+	p, err := s.ApplyProject(ix, 1, ProjectEdit{Create: &ProjectSpec{Name: name, Token: "t" + name}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// An entry without effect is durable like any other: Flush does not wait for ever.
+func TestFlushAfterEntryOfNoProject(t *testing.T) {
+	s := openAt(t, vfs.NewMem())
+	createAs(t, s, 1, "a")
+	_, err := s.ApplyEvents(2, 1, 99, smallBatch(0, 3))
+	if !errors.Is(err, ErrNoProject) {
+		t.Fatal(err)
+	}
+	ctx, c := context.WithTimeout(context.Background(), 2*time.Second)
+	defer c()
+	if err := s.Flush(ctx); err != nil {
+		t.Errorf("Flush after an entry of a missing project: %v (durable %d applied %d)", err, s.DurableIndex(), s.AppliedIndex())
+	}
+}
+
+// A restart gives the next project the number that it gets without one.
+func TestProjectNumbersAreNotReused(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openAt(t, fs)
+	ix := uint64(1)
+	createAs(t, s, ix, "a")
+	ix++
+	b := createAs(t, s, ix, "b")
+	ix++
+	s.ApplyProject(ix, 1, ProjectEdit{Delete: b.ID})
+	for i := range 20 {
+		ix++
+		s.ApplyEvents(ix, 1, 1, smallBatch(i*3, 3, event.PersonOp{Row: 0, Set: []byte(fmt.Sprintf(`{"a": %d}`, i))}))
+		if err := s.Flush(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+	s = openAt(t, fs)
+	if p := createAs(t, s, ix+1, "c"); p.ID != 3 {
+		t.Errorf("project after restart has id %d, without one it has 3", p.ID)
+	}
+}
+
+// A first start that was cut short at any step can be repeated.
+func TestCrashInFirstStart(t *testing.T) {
+	for n := 1; n < 40; n++ {
+		fs := vfs.NewMem()
+		k := 0
+		fs.Hook = func(op, name string) error {
+			if k++; k >= n {
+				return errors.New("power")
+			}
+			return nil
+		}
+		s, err := Open(fs, "d", Options{})
+		if err == nil {
+			s.Close()
+			return
+		}
+		c := fs.Crash(nil)
+		if s, err = Open(c, "d", Options{}); err != nil {
+			t.Errorf("crash at step %d of the first start: %v", n, err)
+			continue
+		}
+		s.Close()
+	}
+}
+
+// A whole state without projects can be read again.
+func TestNoProjectsLeft(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openAt(t, fs)
+	ix := uint64(1)
+	createAs(t, s, ix, "a")
+	for i := range 16 {
+		ix++
+		s.ApplyEvents(ix, 1, 1, smallBatch(i*3, 3, event.PersonOp{Row: 0, Set: []byte(fmt.Sprintf(`{"a": %d}`, i))}))
+		s.Flush(context.Background())
+	}
+	ix++
+	s.ApplyProject(ix, 1, ProjectEdit{Delete: 1})
+	if err := s.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if _, err := Open(fs, "d", Options{}); err != nil {
+		t.Errorf("reopen: %v", err)
+	}
+}
+
+// Operations of one row are all carried out, and do not hide later ones.
+func TestTwoOperationsOfOneRow(t *testing.T) {
+	s := openAt(t, vfs.NewMem())
+	createAs(t, s, 1, "a")
+	s.ApplyEvents(2, 1, 1, smallBatch(0, 4,
+		event.PersonOp{Row: 0, Set: []byte(`{"a": 1}`)}, event.PersonOp{Row: 0, Set: []byte(`{"b": 1}`)}, event.PersonOp{Row: 2, Set: []byte(`{"c": 1}`)}))
+	sn, err := s.Snapshot(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sn.Release()
+	for ord, want := range map[uint32]string{0: `{"a": 1, "b": 1}`, 2: `{"c": 1}`} {
+		if got := string(sn.Persons().Properties(ord)); got != want {
+			t.Errorf("properties of person %d are %s, want %s", ord, got, want)
+		}
+	}
+}
+
+// A merge is written and agreed on, the process dies before the manifest has it, the next
+// start dies too after it removed the file, the third one replays with flushes.
+func TestMergeOutputKeepsItsNumber(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openAt(t, fs)
+	createAs(t, s, 1, "a")
+	for i := range 2 {
+		s.ApplyEvents(uint64(2+i), 1, 1, smallBatch(i*3, 3))
+		s.Flush(context.Background())
+	}
+	plan, ok := s.PlanMergeAll()
+	if !ok {
+		t.Fatal("no plan")
+	}
+	done, err := s.BuildMerge(context.Background(), plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	openAt(t, fs).Close() // removes the orphan, dies
+	s = openAt(t, fs)
+	s.ApplyEvents(4, 1, 1, smallBatch(100, 7)) // an entry before the merge in the log
+	s.Flush(context.Background())
+	if err := s.ApplyMerge(5, done); err != nil {
+		t.Errorf("ApplyMerge: %v", err)
+	}
+	s.Close()
+	s, err = Open(fs, "d", Options{})
+	if err != nil {
+		t.Fatalf("reopen: %v", err)
+	}
+	sn, err := s.Snapshot(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, r := range sn.Segments() {
+		n += r.Rows()
+	}
+	if n != 13 {
+		t.Errorf("%d rows, want 13", n)
+	}
+}
