@@ -13,8 +13,7 @@ import (
 type Model struct {
 	persons map[string]string // distinct id → representative, as merges left it
 	rows    map[string][]modelRow
-	first   int64 // ms
-	last    int64
+	answers map[int][]string // computed since the last change
 }
 
 type modelRow struct {
@@ -25,10 +24,9 @@ type modelRow struct {
 
 // NewModel reads a stream of events, merges included.
 func NewModel(m *gen.Model) *Model {
-	x := &Model{persons: map[string]string{}, rows: map[string][]modelRow{}, first: 1 << 62}
+	x := &Model{persons: map[string]string{}, rows: map[string][]modelRow{}, answers: map[int][]string{}}
 	byID := map[string][]modelRow{}
 	for e := range m.All() {
-		x.first, x.last = min(x.first, e.UnixMilli), max(x.last, e.UnixMilli)
 		byID[e.DistinctID] = append(byID[e.DistinctID], modelRow{e.UnixMilli, e.Name, e.Country})
 		if e.AnonID != "" {
 			x.Merge(e.AnonID, e.DistinctID)
@@ -61,6 +59,7 @@ func (x *Model) Unite(a, b string) {
 		return
 	}
 	x.persons[a] = b
+	clear(x.answers)
 	rows := append(x.rows[b], x.rows[a]...)
 	sort.SliceStable(rows, func(i, j int) bool { return rows[i].ms < rows[j].ms })
 	x.rows[b] = rows
@@ -74,6 +73,13 @@ const dayMs = 24 * 3600 * 1000
 
 // Answer is the rows of question i, as text.
 func (x *Model) Answer(i int) []string {
+	if x.answers[i] == nil {
+		x.answers[i] = x.answer(i)
+	}
+	return x.answers[i]
+}
+
+func (x *Model) answer(i int) []string {
 	switch i {
 	case 0:
 		return x.days(func(r modelRow, day int64) bool { return r.ms/dayMs == day }, false)
@@ -152,7 +158,9 @@ func (x *Model) countries() []string {
 	return out
 }
 
-// funnel takes names and events in turn. Every entry of every person is tried.
+// funnel takes names and events in turn. Every entry of every person is tried: each step
+// takes the earliest row that is not before the last one, whatever the order of rows of
+// equal time. All steps have different events, so no row is taken twice.
 func (x *Model) funnel(steps ...string) []string {
 	n := len(steps) / 2
 	counts := make([]int, n)
@@ -162,14 +170,20 @@ func (x *Model) funnel(steps ...string) []string {
 			if entry.event != steps[1] {
 				continue
 			}
-			reached := 1
-			for _, r := range rows[e+1:] {
-				if reached < n && r.event == steps[2*reached+1] && r.ms-entry.ms <= 14*dayMs {
-					reached++
+			reached, at := 1, e
+			for reached < n {
+				for at > 0 && rows[at-1].ms == rows[at].ms {
+					at--
 				}
+				for at < len(rows) && rows[at].event != steps[2*reached+1] {
+					at++
+				}
+				if at == len(rows) || rows[at].ms-entry.ms > 14*dayMs {
+					break
+				}
+				reached++
 			}
-			// Rows of the same time may come in any order.
-			best = max(best, reached, x.tied(rows, entry, steps))
+			best = max(best, reached)
 		}
 		for s := range best {
 			counts[s]++
@@ -180,27 +194,6 @@ func (x *Model) funnel(steps ...string) []string {
 		out = append(out, fmt.Sprint(s+1, " ", steps[2*s], " ", counts[s]))
 	}
 	return out
-}
-
-// tied is how far the entry reaches when each step takes the earliest row that is not
-// before the last, whatever the order of rows of equal time. All steps have different
-// events, so no row is taken twice.
-func (x *Model) tied(rows []modelRow, entry modelRow, steps []string) int {
-	at, reached := entry.ms, 1
-	for reached < len(steps)/2 {
-		next := int64(-1)
-		for _, r := range rows {
-			if r.event == steps[2*reached+1] && r.ms >= at && r.ms-entry.ms <= 14*dayMs && (next < 0 || r.ms < next) {
-				next = r.ms
-			}
-		}
-		if next < 0 {
-			break
-		}
-		at = next
-		reached++
-	}
-	return reached
 }
 
 // retention is weekly, by the first page view.
