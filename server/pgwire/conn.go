@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -357,8 +358,22 @@ func (c *conn) rows(p *session.Portal, limit int) (suspended bool, err error) {
 		}
 	}
 	c.notices()
+	c.tellRead(p)
 	c.send(&pgproto3.CommandComplete{CommandTag: []byte(p.Tag(n))})
 	return false, nil
+}
+
+// tellRead says what a statement read to a client that asked for it with the setting
+// prickle.report, as `prickle sql` does. The notice's severity keeps it from people who
+// did not.
+func (c *conn) tellRead(p *session.Portal) {
+	if on, _ := c.s.Settings.Get("prickle.report"); on != "on" {
+		return
+	}
+	if read := p.Progress(); read != nil {
+		c.send(&pgproto3.NoticeResponse{Severity: "LOG", SeverityUnlocalized: "LOG", Code: "00000", Message: "report",
+			Detail: fmt.Sprintf(`{"rows_read":%d,"bytes_read":%d}`, read.Rows.Load(), read.Bytes.Load())})
+	}
 }
 
 // watch cancels the running statement when the client has gone. While it watches, it
