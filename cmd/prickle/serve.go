@@ -1,0 +1,376 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/prickledb/prickle/bench/gen"
+	"github.com/prickledb/prickle/cluster"
+	"github.com/prickledb/prickle/server"
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+// stopTimeout is the time in which a stop is clean; what is not written by then is
+// replayed from the log at the next start.
+const stopTimeout = 5 * time.Second
+
+func serveCommand(c *console) *cobra.Command {
+	var o serveOptions
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the server", Args: noArgs,
+		Long: "Run the server: HTTP and PostgreSQL on one port, data in one directory. Ctrl-C stops it.",
+		Example: "  prickle serve --demo\n" +
+			"  prickle serve --listen :7750 --data ./other",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			conf, err := loadConfig(cmd, c.env)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), c, conf, o)
+		},
+	}
+	cmd.Flags().BoolVar(&o.demo, "demo", false, "fill an empty server with sample data")
+	cmd.Flags().BoolVar(&o.open, "open", false, "open the page in a browser")
+	cmd.Flags().Uint64Var(&o.demoEvents, "demo-events", gen.DemoEvents, "how many events the sample data has")
+	addFlags(cmd.Flags(), except("data")...)
+	return cmd
+}
+
+type serveOptions struct {
+	demo, open bool
+	demoEvents uint64
+}
+
+// serve runs the server until ctx ends.
+func serve(ctx context.Context, c *console, conf *config, o serveOptions) error {
+	dir := conf.get("data")
+	address := conf.get("listen")
+	// The port comes before the data: a second start is told what it met first.
+	listeners, err := listenAll(conf)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, l := range listeners {
+			l.Close() //nolint:errcheck // closed already, or of no more use
+		}
+	}()
+	_, err = os.Stat(filepath.Join(dir, "data"))
+	fresh := errors.Is(err, fs.ErrNotExist)
+	memory, _ := parseMemory(conf.get("memory")) // these three were checked
+	threads, _ := parseCPUs(conf.get("cpus"))
+	timeout, _ := parseDuration(conf.get("query_timeout"))
+	debug.SetMemoryLimit(memory)
+	logger := newLogger(c, conf)
+
+	node, err := openNode(ctx, dir, logger)
+	if err != nil {
+		return err
+	}
+	closeNode := func() error {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		return node.Close(closing)
+	}
+
+	// A killed server's file is in the way of nobody.
+	main := listeners[0].Addr()
+	info := serverInfo{PID: os.Getpid(), Address: dialable(main), Version: version, Started: time.Now().UTC(), Data: absolute(dir)}
+	if err := writeInfo(dir, info); err != nil {
+		closeNode() //nolint:errcheck // err says what matters
+		return dirProblem(dir, err)
+	}
+	defer os.Remove(filepath.Join(dir, infoFile)) //nolint:errcheck // it would be noticed as stale
+
+	s := server.Config{Version: version, Logger: logger, Threads: threads, QueryTimeout: timeout, QueryMemory: memory / 2}
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	var running sync.WaitGroup
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		running.Go(func() {
+			if err := server.New(s, node).Serve(serving, l); err != nil {
+				failed <- err
+				stop()
+			}
+		})
+	}
+
+	err = greet(serving, c, node, o, screen{dir: dir, fresh: fresh, address: address, main: main, pg: listeners[1:]})
+	if err == nil {
+		<-serving.Done()
+	}
+	stop()
+	done := make(chan struct{})
+	go func() { running.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(stopTimeout):
+		logger.Warn("connections were still open when the server stopped")
+	}
+	select {
+	case serveErr := <-failed:
+		err = errors.Join(err, serveErr)
+	default:
+	}
+	if closeErr := closeNode(); closeErr != nil && !errors.Is(closeErr, context.DeadlineExceeded) {
+		err = errors.Join(err, closeErr)
+	}
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // it was asked to stop
+	}
+	return err
+}
+
+// openNode opens a data directory, and words what is wrong with it.
+func openNode(ctx context.Context, dir string, logger *slog.Logger) (*cluster.Node, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, dirProblem(dir, err)
+	}
+	if err := probe(dir); err != nil {
+		return nil, dirProblem(dir, err)
+	}
+	node, err := cluster.Open(ctx, cluster.Config{FS: vfs.OS(), Dir: dir, Logger: logger})
+	if err != nil {
+		return nil, dirProblem(dir, err)
+	}
+	return node, nil
+}
+
+// probe finds out whether files can be made in a directory.
+func probe(dir string) error {
+	f, err := os.CreateTemp(dir, ".probe")
+	if err != nil {
+		return err
+	}
+	f.Close() //nolint:errcheck // nothing was written
+	return os.Remove(f.Name())
+}
+
+// dirProblem words what is wrong with a data directory.
+func dirProblem(dir string, err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case strings.Contains(err.Error(), "held by "):
+		_, holder, _ := strings.Cut(err.Error(), "held by ")
+		p := &problem{Code: "data_locked", What: fmt.Sprintf("the data directory %s is in use by %s", dir, holder), Exit: exitFailed, Err: err,
+			Try: []string{fmt.Sprintf("%-26s (look at the one that runs)", "prickle status"), "prickle serve --data ./other"}}
+		if dir != "./prickle-data" {
+			p.Try[0] = fmt.Sprintf("%-26s (look at the one that runs)", "prickle status --data "+dir)
+		}
+		return p
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return &problem{Code: "data_not_writable", What: fmt.Sprintf("the data directory %s cannot be written to", dir), Where: []string{innermost(err) + "."}, Exit: exitFailed, Err: err,
+			Try: []string{"prickle serve --data ./other", fmt.Sprintf("chown -R %d %s", os.Getuid(), dir)}}
+	case errors.Is(err, syscall.ENOTDIR):
+		return &problem{Code: "data_not_a_directory", What: fmt.Sprintf("the data directory %s is not a directory", dir), Exit: exitFailed, Err: err,
+			Try: []string{"prickle serve --data ./other"}}
+	case errors.Is(err, syscall.ENOSPC):
+		return &problem{Code: "disk_full", What: fmt.Sprintf("the disk with %s is full", dir), Exit: exitFailed, Err: err,
+			Try: []string{"df -h " + dir}}
+	}
+	return err
+}
+
+// innermost is the reason at the bottom of an error.
+func innermost(err error) string {
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err.Error()
+}
+
+func absolute(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
+}
+
+func listenAll(conf *config) ([]net.Listener, error) {
+	var out []net.Listener
+	for _, address := range append([]string{conf.get("listen")}, conf.values["pg_listen"]...) {
+		l, err := server.Listen(address)
+		if err != nil {
+			for _, l := range out {
+				l.Close() //nolint:errcheck // nobody used it
+			}
+			var taken *server.PortError
+			if errors.As(err, &taken) {
+				return nil, err
+			}
+			return nil, &problem{Code: "cannot_listen", What: fmt.Sprintf("cannot listen on %s: %s", address, innermost(err)), Exit: exitFailed, Err: err,
+				Try: []string{"prickle serve --listen 127.0.0.1:7742"}}
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+// dialable is where this machine reaches a listener.
+func dialable(a net.Addr) string {
+	if a.Network() == "unix" {
+		return "unix:" + absolute(a.String())
+	}
+	host, port, err := net.SplitHostPort(a.String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return a.String()
+}
+
+// newLogger is what follows the screen: text on a terminal, JSON otherwise.
+func newLogger(c *console, conf *config) *slog.Logger {
+	var level slog.Level
+	if level.UnmarshalText([]byte(conf.get("log_level"))) != nil {
+		level = slog.LevelInfo
+	}
+	if c.quiet {
+		level = max(level, slog.LevelError)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if format := conf.get("log_format"); format == "text" || format == "auto" && c.errTTY {
+		options.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.String(slog.TimeKey, a.Value.Time().Format(time.TimeOnly))
+			}
+			return a
+		}
+		return slog.New(slog.NewTextHandler(c.err, options))
+	}
+	return slog.New(slog.NewJSONHandler(c.err, options))
+}
+
+// screen is what the first screen is made from.
+type screen struct {
+	dir     string
+	fresh   bool
+	address string   // as it was asked for
+	main    net.Addr // as it became
+	pg      []net.Listener
+}
+
+// greet prints the screen, and fills an empty server with sample data if that is wanted.
+func greet(ctx context.Context, c *console, node *cluster.Node, o serveOptions, s screen) error {
+	r := newRemote(dialable(s.main))
+	projects := node.Store().Projects()
+	if len(projects) == 0 {
+		return errors.New("there is no project in the data directory")
+	}
+	project := projects[0]
+	out := c.out
+	if c.quiet || c.json {
+		out = discard{}
+	}
+	if c.json {
+		if err := printJSON(c.out, map[string]any{"version": version, "data": s.dir, "url": "http://" + r.host,
+			"key": project.Token, "postgres": "postgres://" + r.host + "/" + project.Database, "pid": os.Getpid()}); err != nil {
+			return err
+		}
+	}
+
+	stats := node.Store().Stats()
+	state := "new"
+	if !s.fresh || stats.Events > 0 {
+		state = fmt.Sprintf("%s, %s", plural(stats.Events, "event", "events"), size(float64(dirSize(s.dir))))
+	}
+	fmt.Fprintf(out, "prickle %s  data %s (%s)\n\n", version, s.dir, state)
+	fmt.Fprintf(out, "  Page        http://%s\n", r.host)
+	fmt.Fprintf(out, "  Events to   http://%s/capture   key  %s\n", r.host, project.Token)
+	pg := r.host
+	if len(s.pg) > 0 {
+		pg = newRemote(dialable(s.pg[0].Addr())).host
+	}
+	if r.network == "unix" {
+		pg = r.address
+	}
+	fmt.Fprintf(out, "  PostgreSQL  postgres://%s/%s\n", pg, project.Database)
+	if o.demo {
+		if err := loadDemo(ctx, c, node, project, s.dir, o.demoEvents, out); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(out)
+	port := ":7742"
+	if _, p, err := net.SplitHostPort(s.main.String()); err == nil {
+		port = ":" + p
+	}
+	if tcp, ok := s.main.(*net.TCPAddr); !ok {
+		fmt.Fprintf(out, "Listening on %s only, no login.\n", s.address)
+	} else if tcp.IP.IsLoopback() {
+		fmt.Fprintf(out, "Listening on %s only, no login. For others to reach it: prickle serve --listen %s\n", tcp.IP, port)
+	} else {
+		fmt.Fprintf(out, "Listening on %s. Events are taken from everywhere, questions from this machine only.\n", s.address)
+	}
+	fmt.Fprintln(out, "Ctrl-C stops.  Next: open the page, or run  prickle sql")
+	if o.open {
+		openBrowser("http://" + r.host)
+	}
+	return nil
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// dirSize is how many bytes the files of a directory take.
+func dirSize(dir string) int64 {
+	var n int64
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error { // what cannot be read does not count
+		if err != nil || !d.Type().IsRegular() {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			n += allocated(info)
+		}
+		return nil
+	})
+	return n
+}
+
+// allocated is what a file takes on disk: log files are longer than they are full.
+func allocated(info fs.FileInfo) int64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return min(st.Blocks*512, info.Size())
+	}
+	return info.Size()
+}
+
+// openBrowser tries what the system has; a server without a screen goes on.
+func openBrowser(link string) {
+	name := "xdg-open"
+	if runtime.GOOS == "darwin" {
+		name = "open"
+	}
+	cmd := exec.Command(name, link)
+	if cmd.Start() == nil {
+		go cmd.Wait() //nolint:errcheck // how the browser ends does not matter
+	}
+}
+
+// projectOf finds a project of a store by its database name.
+func projectOf(store *storage.Store, database string) (storage.Project, error) {
+	for _, p := range store.Projects() {
+		if p.Database == database {
+			return p, nil
+		}
+	}
+	return storage.Project{}, &problem{Code: "unknown_project", What: fmt.Sprintf("there is no project %q", database), Exit: exitFailed}
+}
