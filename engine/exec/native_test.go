@@ -121,6 +121,8 @@ func cell(v *vec.Vector, row int) string {
 		return fmt.Sprintf("%.9g", v.F64[row])
 	case vec.PayloadStr:
 		return string(v.Str.At(row))
+	case vec.PayloadUUIDs:
+		return fmt.Sprintf("%x", v.UUIDs[row])
 	case vec.PayloadIvl:
 		iv := v.Ivl[row]
 		return fmt.Sprint((int64(iv.Days)*24*3600*1e6 + iv.Micros) / 1000)

@@ -44,7 +44,7 @@ func newTimeline(from, to int64, every vec.IntervalValue, loc *time.Location, su
 		if i > maxBuckets {
 			return nil, pgerr.New("54000", "more than %d buckets", maxBuckets).WithHint("Use a longer EVERY or a shorter DURING.")
 		}
-		next := addInterval(at, every)
+		next := advance(at, every)
 		if !next.After(at) { // a local time that a change of the clock repeats
 			next = at.Add(15 * time.Minute)
 		}
@@ -54,31 +54,55 @@ func newTimeline(from, to int64, every vec.IntervalValue, loc *time.Location, su
 	return t, nil
 }
 
-// truncate is the start of the calendar unit that contains at.
+// truncate is the start of the bucket that contains at. Where it lies does not depend on
+// the data: buckets of several days or months are counted from 1970-01-01, those of weeks
+// from the first Monday or Sunday of 1970, and hours and less from local midnight if a day
+// is a whole number of them, and else from 1970-01-01 UTC.
 func truncate(at time.Time, every vec.IntervalValue, sunday bool) time.Time {
 	y, m, d := at.Date()
 	loc := at.Location()
 	switch {
 	case every.Months > 0:
 		months := y*12 + int(m) - 1
-		months -= months % int(every.Months)
+		months -= floorMod(months-1970*12, int(every.Months))
 		return time.Date(months/12, time.Month(months%12+1), 1, 0, 0, 0, 0, loc)
-	case every.Days > 0 && every.Days%7 == 0:
-		back := (int(at.Weekday()) + 6) % 7
-		if sunday {
-			back = int(at.Weekday())
-		}
-		return time.Date(y, m, d-back, 0, 0, 0, 0, loc)
 	case every.Days > 0:
-		return time.Date(y, m, d, 0, 0, 0, 0, loc)
+		number := int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / 86_400)
+		if every.Days%7 == 0 {
+			if number -= 4; sunday { // 1970-01-05 is a Monday
+				number++
+			}
+		}
+		return time.Date(y, m, d-floorMod(number, int(every.Days)), 0, 0, 0, 0, loc)
+	}
+	if !dividesDay(every) {
+		us := at.UnixMicro()
+		return time.UnixMicro(us - int64(floorMod(int(us), int(every.Micros)))).In(loc)
 	}
 	midnight := time.Date(y, m, d, 0, 0, 0, 0, loc)
 	step := time.Duration(every.Micros) * time.Microsecond
-	if step >= 24*time.Hour {
-		return midnight
-	}
 	return midnight.Add(at.Sub(midnight) / step * step)
 }
+
+// dividesDay says whether a day is a whole number of buckets of hours or less.
+func dividesDay(every vec.IntervalValue) bool {
+	return every.Months == 0 && every.Days == 0 && day%every.Micros == 0
+}
+
+// advance is the start of the bucket after the one that starts at at. Hours begin anew at
+// local midnight, so that a change of the clock moves no later bucket.
+func advance(at time.Time, every vec.IntervalValue) time.Time {
+	next := addInterval(at, every)
+	if dividesDay(every) {
+		y, m, d := at.Date()
+		if midnight := time.Date(y, m, d+1, 0, 0, 0, 0, at.Location()); next.After(midnight) {
+			return midnight
+		}
+	}
+	return next
+}
+
+func floorMod(a, n int) int { return ((a % n) + n) % n }
 
 // addInterval adds an interval by the calendar of the time's zone. A month's day that
 // does not exist becomes the month's last.

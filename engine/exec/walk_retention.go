@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"sort"
+	"sync/atomic"
 	"time"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -18,8 +19,9 @@ type retention struct {
 	loc      *time.Location
 	line     *timeline
 	actors   actors
-	periods  int // per cohort, period 0 included
+	last     int // bucket of the last event
 	same     bool
+	held     atomic.Int64 // bytes accounted for
 	cols     []*vec.Vector
 	rows     int
 	at       int
@@ -28,8 +30,8 @@ type retention struct {
 
 // matrix is the counts of one breakdown value.
 type matrix struct {
-	size     []int64 // actors of each cohort
-	retained []int64 // cohort × period
+	size     []int64   // actors of each cohort
+	retained [][]int64 // by cohort and period, as far as there are events
 	// With actor output: who was in which cohort, and came back when.
 	actors, cohorts []uint32
 	back            vec.Vector // int4[] of periods
@@ -49,7 +51,10 @@ func (r *retention) Next(ctx context.Context) (*vec.Batch, error) {
 	return slice(r.cols, r.rows, &r.at), nil
 }
 
-func (r *retention) Close() error { return nil }
+func (r *retention) Close() error {
+	r.env.release(r.held.Load())
+	return nil
+}
 
 func (r *retention) run(ctx context.Context) error {
 	n := r.node
@@ -73,20 +78,11 @@ func (r *retention) run(ctx context.Context) error {
 	if lo > hi { // no rows at all
 		return nil
 	}
-	first, last := max(lo, min(r.from, hi)), hi+1
-	if r.line, err = newTimeline(first, last, n.Every, loc, n.Sunday); err != nil {
+	first := max(lo, min(r.from, hi))
+	if r.line, err = newTimeline(first, max(hi, r.env.Expr.Now)+1, n.Every, loc, n.Sunday); err != nil {
 		return err
 	}
-	r.periods = n.Periods
-	if r.periods == 0 {
-		if r.periods = r.line.count(); r.env.Expr.Now >= last {
-			line, err := newTimeline(first, r.env.Expr.Now+1, n.Every, loc, n.Sunday)
-			if err != nil {
-				return err
-			}
-			r.periods = line.count()
-		}
-	}
+	r.last = r.line.bucket(hi)
 	matrices, err := r.count(ctx)
 	if err != nil {
 		return err
@@ -137,8 +133,14 @@ func (m *matrix) merge(o *matrix) {
 	for i, x := range o.size {
 		m.size[i] += x
 	}
-	for i, x := range o.retained {
-		m.retained[i] += x
+	for c, row := range o.retained {
+		if m.retained[c] == nil {
+			m.retained[c] = row
+			continue
+		}
+		for p, x := range row {
+			m.retained[c][p] += x
+		}
 	}
 	m.actors = append(m.actors, o.actors...)
 	m.cohorts = append(m.cohorts, o.cohorts...)
@@ -182,7 +184,9 @@ func (k *returner) actor(i int) error {
 			if err != nil {
 				return err
 			}
-			k.count(i, s, c, k.within(returns[after:], c))
+			if err := k.count(i, s, c, k.within(returns[after:], c)); err != nil {
+				return err
+			}
 		}
 		return nil
 	}
@@ -199,8 +203,7 @@ func (k *returner) actor(i int) error {
 		return err
 	}
 	k.visit(returns[after:])
-	k.count(i, s, c, k.within(returns[after:], c))
-	return nil
+	return k.count(i, s, c, k.within(returns[after:], c))
 }
 
 // after is the position of the first return that comes after start s in the order of the
@@ -253,7 +256,7 @@ func (k *returner) within(returns []int64, p int) int {
 }
 
 // count adds the actor to cohort c, opened by start s, with so many returns in period 0.
-func (k *returner) count(i, s, c, inPeriod0 int) {
+func (k *returner) count(i, s, c, inPeriod0 int) error {
 	r := k.r
 	value := uint32(0)
 	if r.node.Breakdown != nil {
@@ -262,16 +265,28 @@ func (k *returner) count(i, s, c, inPeriod0 int) {
 	m := k.out[value]
 	if m == nil {
 		n := r.line.count()
-		m = &matrix{size: make([]int64, n), retained: make([]int64, n*min(r.periods, n))}
+		m = &matrix{size: make([]int64, n), retained: make([][]int64, n)}
 		m.back = vec.Vector{Type: vec.ArrayOf(vec.Int4), Offs: []uint32{0}, Elem: &vec.Vector{Type: vec.T(vec.Int4)}}
 		k.out[value] = m
 	}
-	width := len(m.retained) / len(m.size)
+	row := m.retained[c]
+	if row == nil {
+		width := r.last - c + 1
+		if r.node.Periods > 0 {
+			width = min(width, r.node.Periods)
+		}
+		row = make([]int64, width)
+		m.retained[c] = row
+		if err := r.env.hold(int64(width) * 8); err != nil {
+			return err
+		}
+		k.r.held.Add(int64(width) * 8)
+	}
 	m.size[c]++
 	list := r.node.Output == plan.OutputActors
 	minimum := max(1, r.node.Minimum)
 	back := func(p int) {
-		m.retained[c*width+p]++
+		row[p]++
 		if list {
 			m.back.Elem.I64 = append(m.back.Elem.I64, int64(p))
 		}
@@ -280,7 +295,7 @@ func (k *returner) count(i, s, c, inPeriod0 int) {
 		back(0)
 	}
 	for _, v := range k.visits {
-		if p := v.period - c; p > 0 && p < width && v.count >= minimum {
+		if p := v.period - c; p > 0 && p < len(row) && v.count >= minimum {
 			back(p)
 		}
 	}
@@ -289,6 +304,7 @@ func (k *returner) count(i, s, c, inPeriod0 int) {
 		m.cohorts = append(m.cohorts, uint32(c))
 		m.back.Offs = append(m.back.Offs, uint32(len(m.back.Elem.I64)))
 	}
+	return nil
 }
 
 // finish ranks the breakdown values by cohort size and keeps the first TOP of them.
@@ -369,16 +385,12 @@ func (r *retention) matrixRows(matrices []*matrix, ids []uint32) {
 	var values []uint32
 	for _, v := range ids {
 		m := matrices[v]
-		width := len(m.retained) / len(m.size)
 		for c, n := range m.size {
 			if n == 0 {
 				continue
 			}
 			for p := range r.width(c) {
-				back := int64(0)
-				if p < width {
-					back = m.retained[c*width+p]
-				}
+				back := m.returned(c, p)
 				values = append(values, v)
 				cohort.I64 = append(cohort.I64, r.line.starts[c])
 				period.I64 = append(period.I64, int64(p))
@@ -400,7 +412,15 @@ func (r *retention) width(c int) int {
 	if r.node.Periods > 0 {
 		return r.node.Periods
 	}
-	return max(1, r.periods-c)
+	return max(1, r.line.bucket(max(r.env.Expr.Now, r.line.starts[0]))-c+1)
+}
+
+// returned is how many actors of cohort c came back in period p.
+func (m *matrix) returned(c, p int) int64 {
+	if p >= len(m.retained[c]) {
+		return 0
+	}
+	return m.retained[c][p]
 }
 
 func (r *retention) curveRows(matrices []*matrix, ids []uint32) {
@@ -410,17 +430,20 @@ func (r *retention) curveRows(matrices []*matrix, ids []uint32) {
 	var values []uint32
 	for _, v := range ids {
 		m := matrices[v]
-		width := len(m.retained) / len(m.size)
-		for p := range r.periods {
+		periods := 0
+		for c, n := range m.size {
+			if n > 0 {
+				periods = max(periods, r.width(c))
+			}
+		}
+		for p := range periods {
 			var n, back int64
 			for c := range m.size {
 				if m.size[c] == 0 || p >= r.width(c) || r.end(c, p) > r.env.Expr.Now {
 					continue
 				}
 				n += m.size[c]
-				if p < width {
-					back += m.retained[c*width+p]
-				}
+				back += m.returned(c, p)
 			}
 			values = append(values, v)
 			period.I64 = append(period.I64, int64(p))

@@ -1,0 +1,243 @@
+package exec
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand"
+	"slices"
+	"sort"
+	"testing"
+	"time"
+
+	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+// randomStore makes a store of random events, spread over segments of days and months and
+// the memtable, with persons merged before and after rows were written.
+func randomStore(t *testing.T, r *rand.Rand) *storage.Store {
+	t.Helper()
+	st, err := storage.Open(vfs.NewMem(), "data", storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.ApplyProject(1, 1, storage.ProjectEdit{Create: &storage.ProjectSpec{Name: "p", Token: "t"}}); err != nil {
+		t.Fatal(err)
+	}
+	index, next := uint64(1), uint64(0)
+	start := time.Date(2026, 2, 20, 0, 0, 0, 0, time.UTC).UnixMicro()
+	merges := r.Intn(2) * 12
+	for range 1 + r.Intn(6) {
+		b := event.NewBuilder()
+		for range 1 + r.Intn(150) {
+			next++
+			var uuid vec.UUIDValue
+			binary.BigEndian.PutUint64(uuid[:], r.Uint64())
+			binary.BigEndian.PutUint64(uuid[8:], next)
+			// Half of the times are on a coarse grid, so that many are equal.
+			at := start + int64(r.Intn(30*24))*3_600_000_000
+			if r.Intn(2) == 0 {
+				at += int64(r.Intn(3_600_000)) * 1000
+			}
+			b.Begin(uuid, at)
+			b.SetName([]byte([]string{"a", "b", "c", "d"}[r.Intn(4)]))
+			b.SetDistinctID([]byte(fmt.Sprint("u", r.Intn(40))))
+			if r.Intn(3) > 0 {
+				b.Property([]byte("plan"), event.Text, []byte([]string{"x", "y", "z"}[r.Intn(3)]))
+			}
+			if r.Intn(3) > 0 {
+				b.Property([]byte("n"), event.Int, []byte(fmt.Sprint(r.Intn(10))))
+			}
+			if merges > 0 && r.Intn(150) < merges {
+				b.Op(event.PersonOp{Kind: event.OpMergeDangerously, Other: fmt.Sprint("u", r.Intn(40))})
+			}
+			b.End()
+		}
+		index++
+		if _, err := st.ApplyEvents(index, 1, 1, b.Finish()); err != nil {
+			t.Fatal(err)
+		}
+		if r.Intn(2) == 0 {
+			if err := st.Flush(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if r.Intn(3) > 0 {
+			continue
+		}
+		for {
+			p, ok := st.PlanMergeAll()
+			if !ok {
+				break
+			}
+			done, err := st.BuildMerge(context.Background(), p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			index++
+			if err := st.ApplyMerge(index, done); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return st
+}
+
+// The columns of the scans below.
+const (
+	colPerson = iota
+	colTime
+	colUUID
+	colEvent
+	colPlan
+	colN
+)
+
+func eventsScan() *plan.Scan {
+	text := vec.T(vec.Text)
+	return &plan.Scan{Table: catalog.Builtin()[0], Columns: []plan.ScanColumn{
+		{Column: "person_id", Type: vec.T(vec.UUID), Name: "person_id"},
+		{Column: "timestamp", Type: vec.T(vec.TimestampTZ), Name: "timestamp"},
+		{Column: "uuid", Type: vec.T(vec.UUID), Name: "uuid"},
+		{Column: "event", Type: text, Name: "event"},
+		{Column: "properties", Path: []string{"plan"}, Type: text, Name: "plan"},
+		{Column: "properties", Path: []string{"n"}, Type: vec.T(vec.Float8), Name: "n"}}}
+}
+
+func scanColumn(i int) expr.Expr {
+	c := eventsScan().Columns[i]
+	return &expr.Column{Index: i, T: c.Type, Name: c.Name}
+}
+
+func equals(t *testing.T, column int, v *vec.Vector) expr.Expr {
+	t.Helper()
+	v.Form = vec.Const
+	e, err := expr.NewOperator("=", scanColumn(column), &expr.Const{Value: v})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// randomCond is a condition on rows: an event, perhaps a property, or several events.
+func randomCond(t *testing.T, r *rand.Rand) expr.Expr {
+	name := func() expr.Expr {
+		return equals(t, colEvent, &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf([]string{"a", "b", "c", "d", "none"}[r.Intn(5)])})
+	}
+	plan := equals(t, colPlan, &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf([]string{"x", "y"}[r.Intn(2)])})
+	switch r.Intn(6) {
+	case 0:
+		return &expr.And{Args: []expr.Expr{name(), plan}}
+	case 1:
+		return &expr.Or{Args: []expr.Expr{name(), name()}}
+	case 2:
+		return &expr.Or{Args: []expr.Expr{name(), plan}}
+	}
+	return name()
+}
+
+func randomNode(t *testing.T, r *rand.Rand) (plan.Node, *plan.Source) {
+	src := plan.Source{Input: eventsScan(), Actor: scanColumn(colPerson), Time: scanColumn(colTime), Tie: scanColumn(colUUID)}
+	src.Zone = []string{"UTC", "UTC", "UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"}[r.Intn(6)]
+	if r.Intn(3) == 0 {
+		src.Where = randomCond(t, r)
+	}
+	if r.Intn(2) == 0 {
+		from := time.Date(2026, 2, 18+r.Intn(20), 0, 0, 0, 0, time.UTC).UnixMicro()
+		to := from + int64(1+r.Intn(20))*day
+		if r.Intn(2) == 0 {
+			from += int64(r.Intn(100_000_000)) * 1000
+			to += int64(r.Intn(100_000_000)) * 1000
+		}
+		src.From, src.To = timeConst(from), timeConst(to)
+	}
+	if r.Intn(3) == 0 {
+		src.Breakdown = &plan.Breakdown{Exprs: []expr.Expr{scanColumn(colPlan)}, Names: []string{"plan"}, Attribute: plan.Attribute(r.Intn(3))}
+		if r.Intn(2) == 0 {
+			src.Breakdown.Top = 1 + r.Intn(2)
+		}
+	}
+	every := []vec.IntervalValue{{Days: 1}, {Days: 7}, {Months: 1}, {Micros: 3_600_000_000}, {Days: 3}}[r.Intn(5)]
+	outputs := []plan.Output{plan.OutputDefault, plan.OutputActors}
+	switch r.Intn(3) {
+	case 0:
+		n := &plan.Funnel{Source: src, Output: outputs[r.Intn(2)], Entry: plan.Entry(r.Intn(2))}
+		for s := range 2 + r.Intn(3) {
+			n.Steps = append(n.Steps, plan.Step{Name: fmt.Sprint("s", s), Cond: randomCond(t, r)})
+		}
+		if r.Intn(4) > 0 {
+			n.Within = &vec.IntervalValue{Days: int32(r.Intn(5)), Micros: int64(r.Intn(8)) * 3_600_000_000}
+		}
+		if n.Breakdown != nil {
+			n.Breakdown.WithOther = r.Intn(2) == 0
+			n.Breakdown.Attribute = plan.Attribute(r.Intn(4))
+		}
+		return n, &n.Source
+	case 1:
+		n := &plan.Retention{Source: src, Start: randomCond(t, r), Rule: plan.StartRule(r.Intn(3)), Minimum: 1 + r.Intn(2),
+			Every: every, Periods: r.Intn(6), Output: append(outputs, plan.OutputCurve)[r.Intn(3)]}
+		if r.Intn(2) == 0 {
+			n.Return = randomCond(t, r)
+		}
+		return n, &n.Source
+	}
+	n := &plan.Trends{Source: src, Every: &every, Series: []plan.Series{
+		{Name: "count", Agg: plan.AggCall{Name: "count", T: vec.T(vec.Int8)}, Where: randomCond(t, r)},
+		{Name: "actors", Measure: plan.MeasureActors, Where: randomCond(t, r)},
+		{Name: "rolling", Measure: plan.MeasureRolling, Rolling: vec.IntervalValue{Days: int32(1 + r.Intn(9))}, Where: randomCond(t, r)},
+		{Name: "sum", Agg: plan.AggCall{Name: "sum", Args: []expr.Expr{scanColumn(colN)}, T: vec.T(vec.Float8)}}}}
+	if r.Intn(8) == 0 {
+		n.Every = nil
+	}
+	return n, &n.Source
+}
+
+// TestRoadsAgree runs random native operators over random stores twice: through the
+// indexes of the segments, on several goroutines, and as rows that are read, grouped and
+// sorted. The answers must be the same.
+func TestRoadsAgree(t *testing.T) {
+	stores := 40
+	if testing.Short() {
+		stores = 10
+	}
+	for seed := range int64(stores) {
+		r := rand.New(rand.NewSource(seed))
+		st := randomStore(t, r)
+		for k := range 40 {
+			n, _ := randomNode(t, r)
+			road := func(threads int, input func(plan.Node) plan.Node) []string {
+				sn, err := st.Snapshot(1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer sn.Release()
+				env := testEnv(time.Date(2026, 3, 12, 5, 0, 0, 0, time.UTC).UnixMicro())
+				env.Threads, env.Snapshot = threads, sn
+				op, err := Build(n.WithInputs([]plan.Node{input(n.Inputs()[0])}), env)
+				if err != nil {
+					t.Fatal(err)
+				}
+				rows := rowsOf(t, op)
+				sort.Strings(rows)
+				return rows
+			}
+			same := func(n plan.Node) plan.Node { return n }
+			// A limit that drops nothing keeps the operator from seeing the scan.
+			want := road(1, func(n plan.Node) plan.Node { return &plan.Limit{Input: n} })
+			for _, threads := range []int{1, 3} {
+				if got := road(threads, same); !slices.Equal(got, want) {
+					t.Fatalf("seed %d.%d on %d threads: %T\n%+v\nindexed %d rows %q\nplain   %d rows %q", seed, k, threads, n, n, len(got), got, len(want), want)
+				}
+			}
+		}
+		if err := st.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
