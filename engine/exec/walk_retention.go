@@ -71,7 +71,7 @@ func (r *retention) run(ctx context.Context) error {
 	if !r.same {
 		conds = append(conds, n.Return)
 	}
-	if r.actors, err = openActors(ctx, n, &n.Source, conds, !r.same, r.env); err != nil {
+	if r.actors, err = openActors(ctx, n, &n.Source, conds, !r.same || n.Breakdown != nil, r.env); err != nil {
 		return err
 	}
 	lo, hi := r.actors.bounds()
