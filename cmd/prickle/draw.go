@@ -67,7 +67,7 @@ func drawFunnel(w io.Writer, names []string, rows [][]string, nulls [][]bool, wi
 			}
 		}
 		line += left(row[at], step) + "  " + left(row[at+1], event) + "  " + right(count[i], persons) +
-			"   " + right(first, 8) + "   " + right(previous, 11) + "   " + right(median, 11)
+			"   " + right(first, 8) + "   " + right(previous, 12) + "   " + right(median, 11)
 		full := int(math.Round(share * funnelBar))
 		if full == 0 && share > 0 {
 			full = 1

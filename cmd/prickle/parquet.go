@@ -291,8 +291,12 @@ type parquetDecoder struct {
 	columns []parquetColumn
 	rows    *capture.Rows
 	text    []byte
-	buffer  []parquet.Row
+	values  [][]parquet.Value // of each column, for some rows
+	arena   []byte            // the bytes of those values
 }
+
+// parquetStep is how many rows are read of each column in turn.
+const parquetStep = 4096
 
 func (d *parquetDecoder) decode(p parquetPiece) (out decoded, err error) {
 	defer func() {
@@ -300,30 +304,44 @@ func (d *parquetDecoder) decode(p parquetPiece) (out decoded, err error) {
 			err = fmt.Errorf("row group %d is damaged: %v", p.group, r)
 		}
 	}()
-	in := d.file.RowGroups()[p.group].Rows()
-	defer in.Close() //nolint:errcheck // only read
-	if p.lo > 0 {
-		if err := in.SeekToRow(p.lo); err != nil {
-			return out, fmt.Errorf("row group %d: %w", p.group, err)
+	chunks := d.file.RowGroups()[p.group].ColumnChunks()
+	if len(chunks) != len(d.columns) {
+		return out, fmt.Errorf("row group %d has %d columns, the file %d", p.group, len(chunks), len(d.columns))
+	}
+	readers := make([]columnReader, len(chunks))
+	for i, chunk := range chunks {
+		readers[i].pages = chunk.Pages()
+		defer readers[i].close()
+		if p.lo > 0 {
+			if err := readers[i].pages.SeekToRow(p.lo); err != nil {
+				return out, fmt.Errorf("row group %d, column %q: %w", p.group, d.columns[i].name, err)
+			}
 		}
 	}
-	if d.buffer == nil {
-		d.buffer = make([]parquet.Row, 256)
+	if d.values == nil {
+		d.values = make([][]parquet.Value, len(chunks))
+		for i := range d.values {
+			d.values[i] = make([]parquet.Value, parquetStep)
+		}
 	}
 	number := p.first
+	row := make(parquet.Row, len(chunks))
 	for at := p.lo; at < p.hi; {
-		n, err := in.ReadRows(d.buffer[:min(int64(len(d.buffer)), p.hi-at)])
-		for _, row := range d.buffer[:n] {
+		n := int(min(parquetStep, p.hi-at))
+		d.arena = d.arena[:0]
+		for i := range readers {
+			if err := readers[i].read(d.values[i][:n], &d.arena); err != nil {
+				return out, fmt.Errorf("row group %d, column %q: %w", p.group, d.columns[i].name, err)
+			}
+		}
+		for r := range n {
+			for i := range row {
+				row[i] = d.values[i][r]
+			}
 			d.row(row, number, &out)
 			number++
 		}
 		at += int64(n)
-		if err != nil && !(errors.Is(err, io.EOF) && at >= p.hi) {
-			return out, fmt.Errorf("row group %d, row %d: %w", p.group, at, err)
-		}
-		if n == 0 && err == nil {
-			return out, fmt.Errorf("row group %d ends at row %d of %d", p.group, at, p.hi)
-		}
 	}
 	if d.rows.Len() > 0 {
 		out.batches = append(out.batches, d.rows.Take())
@@ -331,11 +349,65 @@ func (d *parquetDecoder) decode(p parquetPiece) (out decoded, err error) {
 	return out, nil
 }
 
+// columnReader reads the values of a column page by page. The bytes of values are copied:
+// the library uses a page's memory again as soon as the next one is read.
+type columnReader struct {
+	pages  parquet.Pages
+	page   parquet.Page
+	values parquet.ValueReader
+}
+
+func (c *columnReader) close() {
+	if c.page != nil {
+		parquet.Release(c.page)
+	}
+	c.pages.Close() //nolint:errcheck // only read
+}
+
+// read fills dst.
+func (c *columnReader) read(dst []parquet.Value, arena *[]byte) error {
+	for len(dst) > 0 {
+		if c.values == nil {
+			page, err := c.pages.ReadPage()
+			if err != nil {
+				if errors.Is(err, io.EOF) {
+					return errors.New("the column ends before its rows do")
+				}
+				return err
+			}
+			c.page, c.values = page, page.Values()
+		}
+		n, err := c.values.ReadValues(dst)
+		for i, v := range dst[:n] {
+			if v.IsNull() || v.Kind() != parquet.ByteArray && v.Kind() != parquet.FixedLenByteArray {
+				continue
+			}
+			raw := v.ByteArray()
+			at := len(*arena)
+			*arena = append(*arena, raw...)
+			kept := (*arena)[at:len(*arena):len(*arena)]
+			if v.Kind() == parquet.ByteArray {
+				dst[i] = parquet.ByteArrayValue(kept)
+			} else {
+				dst[i] = parquet.FixedLenByteArrayValue(kept)
+			}
+		}
+		dst = dst[n:]
+		if err != nil || n == 0 {
+			if err != nil && !errors.Is(err, io.EOF) {
+				return err
+			}
+			parquet.Release(c.page)
+			c.page, c.values = nil, nil
+		}
+	}
+	return nil
+}
+
 func (d *parquetDecoder) row(row parquet.Row, number int64, out *decoded) {
 	d.rows.Begin(number)
-	for _, v := range row {
-		i := v.Column()
-		if v.IsNull() || i < 0 || i >= len(d.columns) {
+	for i, v := range row {
+		if v.IsNull() {
 			continue
 		}
 		switch c := &d.columns[i]; c.as {
@@ -366,8 +438,8 @@ func (d *parquetDecoder) row(row parquet.Row, number int64, out *decoded) {
 // rawRow is a row for the rejects file.
 func rawRow(row parquet.Row, columns []parquetColumn) []byte {
 	var out []byte
-	for _, v := range row {
-		if i := v.Column(); !v.IsNull() && i >= 0 && i < len(columns) {
+	for i, v := range row {
+		if !v.IsNull() {
 			_, text := columns[i].sample(v)
 			out = fmt.Appendf(out, "%s=%s ", columns[i].name, text)
 		}

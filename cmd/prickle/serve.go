@@ -289,7 +289,7 @@ func greet(ctx context.Context, c *console, node *cluster.Node, o serveOptions, 
 	stats := node.Store().Stats()
 	state := "new"
 	if !s.fresh || stats.Events > 0 {
-		state = fmt.Sprintf("%s, %s", plural(stats.Events, "event", "events"), size(float64(dirSize(s.dir))))
+		state = fmt.Sprintf("%s, %s", plural(stats.Events, "event", "events"), size(float64(dirSize(filepath.Join(s.dir, "data")))))
 	}
 	fmt.Fprintf(out, "prickle %s  data %s (%s)\n\n", version, s.dir, state)
 	fmt.Fprintf(out, "  Page        http://%s\n", r.host)
