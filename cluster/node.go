@@ -154,11 +154,6 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, dirError(cfg.Dir, err)
 	}
 	opened = append(opened, n.lock)
-	if n.store, err = storage.Open(cfg.FS, dirs.data, cfg.Store); err != nil {
-		return nil, dirError(cfg.Dir, err)
-	}
-	opened = append(opened, n.store)
-
 	if cfg.MemoryLog {
 		n.log = raft.NewInmemStore()
 	} else if n.log, err = openLog(dirs.log, cfg.Logger); err != nil {
@@ -170,11 +165,20 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if cfg.wrapLog != nil {
 		n.log = cfg.wrapLog(n.log)
 	}
-	n.log = &guardedLog{logStore: n.log, durable: n.store.DurableIndex, stop: cfg.Exit}
 	n.snapshots = &snapshotStore{fs: cfg.FS, dir: dirs.snapshots, logger: cfg.Logger}
+	began, err := n.began()
+	if err != nil {
+		return nil, dirError(cfg.Dir, err)
+	}
+	cfg.Store.Covered = max(cfg.Store.Covered, began.covered())
+	if n.store, err = storage.Open(cfg.FS, dirs.data, cfg.Store); err != nil {
+		return nil, dirError(cfg.Dir, err)
+	}
+	opened = append(opened, n.store)
+	n.log = &guardedLog{logStore: n.log, durable: n.store.DurableIndex, stop: cfg.Exit}
 	n.fsm = &fsm{store: n.store, local: &localBatches{batches: make(map[uuid.UUID]*event.Batch)}}
-	if err := n.catchUp(); err != nil {
-		return nil, err
+	if err := n.catchUp(began); err != nil {
+		return nil, dirError(cfg.Dir, err)
 	}
 	if err := n.startRaft(ctx); err != nil {
 		return nil, err
@@ -207,61 +211,68 @@ func dirError(dir string, err error) error {
 	return fmt.Errorf("data directory %s: %w", dir, err)
 }
 
-// catchUp applies the entries that Raft will not: it starts one above its snapshot, while
-// the store may cover less, if the manifest was older or the last entries were Raft's own.
-func (n *Node) catchUp() error {
+// beginning is what the Raft log and the Raft snapshots of a directory hold at a start.
+type beginning struct {
+	first, last uint64 // entries of the log; 0 if it is empty
+	index       uint64 // of the newest Raft snapshot that can be read; 0 if there is none
+	state       fsmState
+}
+
+// covered is the index that the manifest must cover: what a Raft snapshot says that it
+// did, and all entries that are not in the log any more.
+func (b *beginning) covered() uint64 {
+	if b.first == 0 {
+		return b.state.Durable
+	}
+	return max(b.state.Durable, b.first-1)
+}
+
+// began reads what there is, before the store is opened and anything is changed.
+func (n *Node) began() (*beginning, error) {
+	b := &beginning{}
+	var err error
+	if b.first, err = n.log.FirstIndex(); err != nil {
+		return nil, fmt.Errorf("raft log: %w", err)
+	}
+	if b.last, err = n.log.LastIndex(); err != nil {
+		return nil, fmt.Errorf("raft log: %w", err)
+	}
 	metas, err := n.snapshots.List()
 	if err != nil {
-		return dirError(n.cfg.Dir, err)
-	}
-	first, err := n.log.FirstIndex()
-	if err != nil {
-		return err
-	}
-	last, err := n.log.LastIndex()
-	if err != nil {
-		return err
-	}
-	durable := n.store.DurableIndex()
-	if last < durable && last > 0 || last == 0 && durable > 0 && len(metas) == 0 {
-		return fmt.Errorf("data directory %s: the raft log ends at entry %d but segments cover entry %d: log files are missing; restore the directory as a whole", n.cfg.Dir, last, durable)
+		return nil, err
 	}
 	if len(metas) == 0 {
-		if first > 1 {
-			return fmt.Errorf("data directory %s: the raft log starts at entry %d and there is no raft snapshot that can be read", n.cfg.Dir, first)
+		if b.first > 1 {
+			return nil, fmt.Errorf("the raft log starts at entry %d and there is no raft snapshot that can be read: restore the directory as a whole from a backup", b.first)
 		}
-		return nil
+		return b, nil
 	}
-	_, source, err := n.snapshots.Open(metas[0].ID)
-	if err != nil {
-		return err
+	b.index = metas[0].Index
+	if b.state, err = n.snapshots.state(metas[0].ID); err != nil {
+		return nil, err
 	}
-	raw, err := io.ReadAll(source)
-	if err != nil {
-		return err
+	if b.first > b.index+1 {
+		return nil, fmt.Errorf("the raft log starts at entry %d, the newest raft snapshot that can be read is at %d: restore the directory as a whole from a backup", b.first, b.index)
 	}
-	state, err := decodeFSMState(raw)
-	if err != nil {
-		return fmt.Errorf("raft snapshot %s: %w", metas[0].ID, err)
+	return b, nil
+}
+
+// catchUp applies the entries that Raft will not: it starts one above its snapshot, while
+// the store may cover less, if the manifest was older or the last entries were Raft's own.
+func (n *Node) catchUp(b *beginning) error {
+	durable := n.store.DurableIndex()
+	if have := max(durable, b.index); b.last < have {
+		return fmt.Errorf("the raft log ends at entry %d, but segments and the raft snapshot cover entry %d: log files are missing; restore the directory as a whole from a backup", b.last, have)
 	}
-	if first > metas[0].Index+1 {
-		return fmt.Errorf("data directory %s: the raft log starts at entry %d, the newest raft snapshot that can be read is at %d", n.cfg.Dir, first, metas[0].Index)
-	}
-	n.fsm.load(state)
-	if durable < state.Durable {
-		return fmt.Errorf("data directory %s: segments cover entry %d but did cover %d: the manifest is older than the raft snapshot; restore the directory as a whole", n.cfg.Dir, durable, state.Durable)
-	}
+	n.fsm.load(b.state)
 	const group = 16
 	logs := make([]*raft.Log, 0, group)
-	for index := durable + 1; index <= metas[0].Index; index++ {
-		if index < first || index > last {
-			return fmt.Errorf("data directory %s: segments cover entry %d and the raft log is of %d to %d: entry %d is missing", n.cfg.Dir, durable, first, last, index)
-		}
+	for index := durable + 1; index <= b.index; index++ {
 		l := new(raft.Log)
 		if err := n.log.GetLog(index, l); err != nil {
-			return fmt.Errorf("raft log: entry %d: %w", index, err)
+			return fmt.Errorf("raft log of entries %d to %d: entry %d: %w", b.first, b.last, index, err)
 		}
-		if logs = append(logs, l); len(logs) == group || index == metas[0].Index {
+		if logs = append(logs, l); len(logs) == group || index == b.index {
 			n.fsm.ApplyBatch(logs)
 			logs = logs[:0]
 		}

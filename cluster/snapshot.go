@@ -106,6 +106,19 @@ func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, erro
 	return meta, io.NopCloser(bytes.NewReader(state)), nil
 }
 
+// state decodes the state of one snapshot.
+func (s *snapshotStore) state(id string) (fsmState, error) {
+	_, raw, err := s.read(id)
+	if err != nil {
+		return fsmState{}, err
+	}
+	state, err := decodeFSMState(raw)
+	if err != nil {
+		return fsmState{}, fmt.Errorf("raft snapshot %s: %w", id, err)
+	}
+	return state, nil
+}
+
 func (s *snapshotStore) read(name string) (*raft.SnapshotMeta, []byte, error) {
 	raw, err := vfs.ReadFile(s.fs, path.Join(s.dir, name), maxSnapshotBytes)
 	if err != nil {

@@ -28,6 +28,10 @@ type Options struct {
 	// SealRows and SealBytes are when a memtable is full. They must be the same for as
 	// long as a directory lives; 0 means the default.
 	SealRows, SealBytes int64
+	// Covered is the log index up to which entries need not be there any more: the store
+	// must have them. If the manifest covers less, it has lost records, and Open refuses
+	// before it removes files that they may name.
+	Covered uint64
 }
 
 // Store is the state of one shard on this node. Apply calls come from one goroutine in
@@ -158,6 +162,11 @@ func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
 // load reads what the manifest names, and removes what it does not.
 func (s *Store) load() error {
 	m := s.log.Manifest()
+	if m.Applied < s.opt.Covered {
+		return fmt.Errorf("%s: the manifest covers entry %d of the log, but entries up to %d were let go because it had them: "+
+			"its last records are damaged or missing; nothing was removed; restore the data directory as a whole from a backup",
+			path.Join(s.dir, s.log.Name()), m.Applied, s.opt.Covered)
+	}
 	s.applied, s.durable = m.Applied, m.Applied
 	for _, name := range m.States {
 		s.given(fileID(name))

@@ -369,6 +369,26 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+
+	// A damaged last record alone looks like a torn write. It is one unless somebody else
+	// knows that it was acknowledged.
+	manifest := "data/MANIFEST-000001"
+	whole, err := vfs.ReadFile(fs, manifest, 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := vfs.WriteFile(fs, manifest, whole[:len(whole)-1]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(fs, "data", Options{Covered: 2}); err == nil || !strings.Contains(err.Error(), manifest+": the manifest covers entry 0 of the log, but entries up to 2") {
+		t.Errorf("Open with a lost record = %v", err)
+	}
+	if len(files("segments")) == 0 || len(files("state")) == 0 {
+		t.Errorf("Open with a lost record removed files that it named")
+	}
+	if err := vfs.WriteFile(fs, manifest, whole); err != nil {
+		t.Fatal(err)
+	}
 	st = openStore(t, fs, Options{})
 	check(t, "after all repairs", st, &s.model)
 	if err := st.Close(); err != nil {

@@ -193,6 +193,11 @@ func goodAfter(raw []byte) int {
 // Manifest is the newest one.
 func (l *Log) Manifest() *Manifest { return l.manifest }
 
+// Name is the name of the file that counts, without the directory.
+func (l *Log) Name() string { return fileName(l.number) }
+
+func fileName(number uint64) string { return fmt.Sprintf("%s%06d", prefix, number) }
+
 // Commit makes an edit durable. After an error the log takes no more edits: what is on
 // disk is not known.
 func (l *Log) Commit(e Edit) error {
@@ -246,7 +251,7 @@ func appendRecord(dst []byte, e *Edit) ([]byte, error) {
 // rewrite begins a new file with the manifest as it is, and switches to it.
 func (l *Log) rewrite() error {
 	number := l.number + 1
-	name := fmt.Sprintf("%s%06d", prefix, number)
+	name := fileName(number)
 	raw := []byte(magic)
 	edits := 0
 	for _, e := range l.manifest.whole() {
@@ -277,7 +282,7 @@ func (l *Log) rewrite() error {
 	if err := old.Close(); err != nil {
 		return err
 	}
-	return l.fs.Remove(path.Join(l.dir, fmt.Sprintf("%s%06d", prefix, oldNumber)))
+	return l.fs.Remove(path.Join(l.dir, fileName(oldNumber)))
 }
 
 // Close closes the file.
