@@ -15,7 +15,6 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/prickledb/prickle/server/capture"
-	"github.com/prickledb/prickle/storage/event"
 )
 
 // input is a file that is being read: pieces of it one after the other, decoded by
@@ -397,10 +396,12 @@ func decodeCSV(rows *capture.Rows, names []string, p csvPiece) decoded {
 			continue
 		}
 		rows.Begin(p.lines[i])
+		text = text[:0] // the fields of a row stand one after the other: they are lent to its end
 		for c, field := range row {
 			if field != "" {
-				text = append(text[:0], field...)
-				rows.Set(c, kindOf(text), text)
+				at := len(text)
+				text = append(text, field...)
+				rows.Set(c, capture.Classify(text[at:]), text[at:])
 			}
 		}
 		r, ok := rows.End()
@@ -418,5 +419,3 @@ func decodeCSV(rows *capture.Rows, names []string, p csvPiece) decoded {
 	}
 	return out
 }
-
-func kindOf(text []byte) event.Kind { return capture.Classify(text) }

@@ -448,7 +448,7 @@ func (l *loading) print(elapsed time.Duration, bytes, persons int64) {
 	}
 	fmt.Fprintf(out, "  %s\n", strings.Join(parts, "   "))
 	if n := l.sink.duplicates(); n > 0 && n == rows {
-		fmt.Fprintf(out, "  nothing is new: all %s were stored before\n", plural(n, "row", "rows"))
+		fmt.Fprintf(out, "  nothing is new: %s stored before\n", were(n))
 	} else if n > 0 {
 		fmt.Fprintf(out, "  %s new, %s were stored before\n", plural(l.sink.stored(), "row is", "rows are"), grouped(n))
 	}
@@ -610,4 +610,11 @@ func rowText(b *event.Batch, row int) string {
 
 func uuidText(id vec.UUIDValue) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
+}
+
+func were(n int64) string {
+	if n == 1 {
+		return "the row was"
+	}
+	return "all " + grouped(n) + " rows were"
 }

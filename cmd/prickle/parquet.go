@@ -226,8 +226,9 @@ func b2i(b bool) int {
 	return 0
 }
 
-// text is a value that is no time and no uuid.
+// text appends a value that is no time and no uuid.
 func (c *parquetColumn) text(dst []byte, v parquet.Value) (event.Kind, []byte) {
+	at := len(dst)
 	switch c.as {
 	case asJSON:
 		return event.JSON, append(dst, v.ByteArray()...)
@@ -257,7 +258,7 @@ func (c *parquetColumn) text(dst []byte, v parquet.Value) (event.Kind, []byte) {
 	default:
 		return event.Text, append(dst, v.ByteArray()...)
 	}
-	return capture.Classify(dst), dst
+	return capture.Classify(dst[at:]), dst
 }
 
 // appendNumber writes a float as JSON would; what is no number is text.
@@ -406,6 +407,7 @@ func (c *columnReader) read(dst []parquet.Value, arena *[]byte) error {
 
 func (d *parquetDecoder) row(row parquet.Row, number int64, out *decoded) {
 	d.rows.Begin(number)
+	d.text = d.text[:0] // values are lent to the end of the row, so they stand side by side
 	for i, v := range row {
 		if v.IsNull() {
 			continue
@@ -418,9 +420,10 @@ func (d *parquetDecoder) row(row parquet.Row, number int64, out *decoded) {
 				d.rows.SetUUID(i, vec.UUIDValue(raw))
 			}
 		default:
+			at := len(d.text)
 			var kind event.Kind
-			kind, d.text = c.text(d.text[:0], v)
-			d.rows.Set(i, kind, d.text)
+			kind, d.text = c.text(d.text, v)
+			d.rows.Set(i, kind, d.text[at:])
 		}
 	}
 	r, ok := d.rows.End()

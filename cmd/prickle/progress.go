@@ -196,7 +196,7 @@ func cut(s string, width int) string {
 func (p *progress) plain(s state) string {
 	text := fmt.Sprintf("%s %d rows", p.verb, s.rows)
 	if s.share() >= 0 {
-		text = fmt.Sprintf("%s %d %d%%", p.verb, s.rows, p.percent)
+		text += fmt.Sprintf(" %d%%", p.percent)
 	}
 	return fmt.Sprintf("%s %.0f/s", text, p.rowRate)
 }
