@@ -96,12 +96,13 @@ func inspect(w io.Writer, name string, o inspectOptions) error {
 		return inspectSnapshot(w, name)
 	case bytes.HasPrefix(head, []byte("prkstat")), strings.HasPrefix(base, "state"):
 		return inspectState(w, name, info.Size())
-	case strings.HasPrefix(base, "lock"):
-		raw, err := os.ReadFile(name)
+	case base == "lock", base == "CURRENT":
+		raw, err := vfs.ReadFile(vfs.OS(), name, 4096)
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(w, "lock, last held by process %s\n", strings.TrimSpace(string(raw)))
+		what := map[string]string{"lock": "lock, last held by process", "CURRENT": "the newest manifest is"}[base]
+		_, err = fmt.Fprintf(w, "%s %s\n", what, strings.TrimSpace(string(raw)))
 		return err
 	}
 	r, err := segment.Open(vfs.OS(), name)
@@ -109,6 +110,10 @@ func inspect(w io.Writer, name string, o inspectOptions) error {
 		return damaged(name, err)
 	}
 	defer r.Close() //nolint:errcheck // only read
+	// Damage is told before a dump, which need not come by it.
+	if err := r.Verify(); err != nil {
+		return damaged(name, err)
+	}
 	if err := segment.Dump(w, r); err != nil {
 		return damaged(name, err)
 	}

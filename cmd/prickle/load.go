@@ -324,7 +324,7 @@ func importFile(ctx context.Context, c *console, o importOptions, to *target, na
 	if err != nil {
 		p := asProblem(err)
 		if n := l.sink.stored() + l.sink.duplicates(); n > 0 {
-			p.Where = append(p.Where, fmt.Sprintf("%s before it are stored.", plural(n, "row", "rows")))
+			p.Where = append(p.Where, fmt.Sprintf("%s before it %s stored.", plural(n, "row", "rows"), map[bool]string{true: "is", false: "are"}[n == 1]))
 		}
 		return p
 	}
