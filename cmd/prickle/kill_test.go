@@ -69,7 +69,12 @@ func TestKillDuringImport(t *testing.T) {
 		if err := os.RemoveAll(p.dir); err != nil {
 			t.Fatal(err)
 		}
-		wait := time.Duration(rng.Int64N(int64(250 * time.Millisecond)))
+		// A server is killed while it takes the file; an import of its own also while it
+		// starts, and while it merges afterwards.
+		wait := time.Duration(rng.Int64N(int64(150 * time.Millisecond)))
+		if i%2 == 1 {
+			wait = 40*time.Millisecond + 2*wait
+		}
 		acknowledged := int64(0)
 		if i%2 == 0 {
 			server, log := own(t, "serve", "--data", p.dir, "--listen", "127.0.0.1:0")
