@@ -21,7 +21,7 @@ const (
 	// maxFrame bounds one batch of a stream; `prickle import` sends batches of a MB.
 	maxFrame = 32 << 20
 	// maxPending is how many batches of one stream may be under way.
-	maxPending = 32
+	maxPending = 128
 )
 
 // streamBatches answers POST /api/projects/{id}/batches/, which takes decoded batches: of

@@ -113,10 +113,7 @@ func benchmark(ctx context.Context, c *console, o benchOptions) error {
 		return err
 	}
 	start := time.Now()
-	line = watch(c, "merge", "merge", func() state { return state{rows: int64(o.events)} })
-	err = node.MergeAll(ctx)
-	line.finish()
-	if err != nil {
+	if err := node.MergeAll(ctx); err != nil {
 		return err
 	}
 	merged := time.Since(start)

@@ -11,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -199,6 +200,8 @@ func importTarget(ctx context.Context, cmd *cobra.Command, c *console, project s
 		return nil, err
 	}
 	dir := conf.get("data")
+	memory, _ := parseMemory(conf.get("memory")) // it was checked
+	debug.SetMemoryLimit(memory)
 	node, err := openNode(ctx, dir, slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError})))
 	if err != nil {
 		return nil, err
@@ -217,10 +220,11 @@ func importTarget(ctx context.Context, cmd *cobra.Command, c *console, project s
 		},
 		close: func(complete bool) error {
 			if complete {
-				line := watch(c, "merging", "merge", func() state { return state{rows: node.Store().Stats().Events} })
-				err := node.MergeAll(ctx)
-				line.finish()
-				if err != nil && ctx.Err() == nil {
+				if c.moves() { // there is no share of it to tell
+					defer watch(c, "merging", "merge", func() state { return state{rows: node.Store().Stats().Events} }).finish()
+				}
+				if err := node.MergeAll(ctx); err != nil && ctx.Err() == nil {
+					node.Close(context.WithoutCancel(ctx)) //nolint:errcheck // err says what matters
 					return err
 				}
 			}
