@@ -176,24 +176,15 @@ func firstRows(scratch *[]uint32, n int) []uint32 {
 }
 
 func (a *aggregate) run(ctx context.Context) error {
-	copies := a.pipe.copies()
-	parts := make([]*grouping, copies)
-	err := parallel(ctx, copies, func(ctx context.Context, w int) error {
+	parts := make([]*grouping, a.pipe.copies())
+	err := a.pipe.drain(ctx, func(w int) (func(*vec.Batch) error, error) {
 		g, err := newGrouping(a.node, a.env)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		parts[w] = g
-		op, err := a.pipe.open()
-		if err != nil {
-			return err
-		}
-		if err := drain(ctx, op, g.add); err != nil {
-			op.Close() // the first error is the one that matters
-			return err
-		}
-		return op.Close()
-	})
+		return g.add, nil
+	}, func(int) error { return nil })
 	if err != nil {
 		return err
 	}

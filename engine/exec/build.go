@@ -29,6 +29,8 @@ func build(n plan.Node, env *Env) (Operator, error) {
 		return newSort(n, env)
 	case *plan.TopN:
 		return newTopN(n, env)
+	case *plan.Fetch:
+		return newFetch(n, env)
 	case *plan.Limit:
 		return newLimit(n, env)
 	case *plan.Distinct:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -37,6 +38,46 @@ func newPipeline(n plan.Node, env *Env) (*pipeline, error) {
 		}
 		return p, nil
 	}
+}
+
+// readsTime says whether e is the time of the events at the leaf.
+func (p *pipeline) readsTime(e expr.Expr) bool {
+	for n := p.node; p.source != nil; n = n.Inputs()[0] {
+		c, ok := e.(*expr.Column)
+		if !ok {
+			return false
+		}
+		switch n := n.(type) {
+		case *plan.Project:
+			e = n.Exprs[c.Index]
+		case *plan.Scan:
+			return n.Table.Name == "events" && n.Columns[c.Index].Column == n.Table.Time
+		}
+	}
+	return false
+}
+
+// drain runs copies of the pipeline side by side. Each gives its batches to what begin
+// makes for it, and then calls end.
+func (p *pipeline) drain(ctx context.Context, begin func(worker int) (func(*vec.Batch) error, error), end func(worker int) error) error {
+	return parallel(ctx, p.copies(), func(ctx context.Context, w int) error {
+		add, err := begin(w)
+		if err != nil {
+			return err
+		}
+		op, err := p.open()
+		if err != nil {
+			return err
+		}
+		if err := drain(ctx, op, add); err != nil {
+			op.Close() // the first error is the one that matters
+			return err
+		}
+		if err := op.Close(); err != nil {
+			return err
+		}
+		return end(w)
+	})
 }
 
 // copies is how many copies of the pipeline are worth running.

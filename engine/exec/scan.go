@@ -1,8 +1,11 @@
 package exec
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"sync/atomic"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -31,6 +34,7 @@ type scanSource struct {
 	next    atomic.Int64
 	columns []columnReader
 	batches []*vec.Batch // tables that are not events: all rows
+	order   *timeOrder   // nil: morsels come as they are stored
 }
 
 // columnReader reads one column of a morsel's rows.
@@ -56,12 +60,10 @@ func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 		}
 	}
 	segments := env.Snapshot.Segments()
-	used := 0
 	for _, seg := range segments {
 		if seg.MaxTime() < from || seg.MinTime() >= to {
 			continue
 		}
-		before := len(s.morsels)
 		for _, rng := range seg.Ranges() {
 			if wanted != nil && !wanted[rng.Event] {
 				continue
@@ -71,12 +73,8 @@ func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 			}
 			env.Progress.TotalRows.Add(int64(rng.Hi - rng.Lo))
 		}
-		if len(s.morsels) > before {
-			used++
-		}
 	}
 	if s.stats != nil {
-		s.stats.Segments.Store(int64(used))
 		s.stats.SegmentsTotal.Store(int64(len(segments)))
 	}
 	for _, c := range n.Columns {
@@ -124,6 +122,8 @@ func eventColumn(c plan.ScanColumn, env *Env) (columnReader, error) {
 		return propertyReader(key, c.Type), nil
 	}
 	switch c.Column {
+	case plan.RowPlace:
+		return placeReader(env), nil
 	case "properties":
 		switch len(c.Path) {
 		case 0:
@@ -217,7 +217,59 @@ func jsonPath(in expr.Expr, path []string, t vec.Type) (expr.Expr, error) {
 // take hands out the next morsel.
 func (s *scanSource) take() (int, bool) {
 	i := int(s.next.Add(1)) - 1
-	return i, i < max(len(s.morsels), len(s.batches))
+	if s.batches != nil {
+		return i, i < len(s.batches)
+	}
+	if i >= len(s.morsels) || s.order.passed(s.morsels[i].seg) {
+		return i, false
+	}
+	if s.stats != nil && (i == 0 || s.morsels[i].seg != s.morsels[i-1].seg) {
+		s.stats.Segments.Add(1)
+	}
+	return i, true
+}
+
+// timeOrder is for a scan of which only the first or last rows by time are wanted: its
+// segments come in that order, and the rest of them is left out once no row in them can
+// be wanted any more.
+type timeOrder struct {
+	desc bool
+	// limit is the time up to which enough rows are known, negated unless desc.
+	limit atomic.Int64
+}
+
+// orderByTime has the segments come in order of time.
+func (s *scanSource) orderByTime(desc bool) {
+	o := &timeOrder{desc: desc}
+	o.limit.Store(math.MinInt64)
+	slices.SortStableFunc(s.morsels, func(a, b morsel) int { return cmp.Compare(o.best(b.seg), o.best(a.seg)) })
+	s.order = o
+}
+
+// best is the most wanted time in a segment; greater is better.
+func (o *timeOrder) best(seg *segment.Reader) int64 {
+	if o.desc {
+		return seg.MaxTime()
+	}
+	return -seg.MinTime()
+}
+
+// need says that enough rows are known which are at least as good as one at that time.
+func (o *timeOrder) need(time int64) {
+	if !o.desc {
+		time = -time
+	}
+	for old := o.limit.Load(); time > old; old = o.limit.Load() {
+		if o.limit.CompareAndSwap(old, time) {
+			return
+		}
+	}
+}
+
+// passed says whether a segment, and so all after it, hold no row that is wanted. One
+// with an equally good row is still read: it may come first by the next key.
+func (o *timeOrder) passed(seg *segment.Reader) bool {
+	return o != nil && o.best(seg) < o.limit.Load()
 }
 
 // read decodes the columns of rows [lo, hi) of a morsel.
@@ -246,10 +298,10 @@ type scan struct {
 }
 
 func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if s.row >= s.now.hi {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
 		i, ok := s.source.take()
 		if !ok {
 			return nil, nil

@@ -3,34 +3,32 @@ package exec
 import (
 	"context"
 	"math"
-	"sort"
+	"slices"
 
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// sorter orders all rows of its input, or keeps the first of them.
+// sorter orders all rows of its input, or keeps the first of them: each copy of the
+// pipeline below sorts what it reads, and the sorted parts are merged.
 type sorter struct {
-	input Operator
-	keys  []plan.SortKey
-	env   *Env
+	pipe *pipeline
+	keys []plan.SortKey
+	env  *Env
 	// keep is how many rows in sorted order are wanted; all of them are MaxInt64.
 	keep, skip int64
 
-	started bool
-	rows    []*vec.Builder // columns of the input, then the sort keys
-	held    int64
-	cols    []*vec.Vector
-	count   int
-	at      int
+	out  *sorted
+	cols []*vec.Vector
+	at   int
 }
 
 func newSort(n *plan.Sort, env *Env) (Operator, error) {
-	input, err := Build(n.Input, env)
+	pipe, err := newPipeline(n.Input, env)
 	if err != nil {
 		return nil, err
 	}
-	return &sorter{input: input, keys: n.Keys, env: env, keep: math.MaxInt64}, nil
+	return &sorter{pipe: pipe, keys: n.Keys, env: env, keep: math.MaxInt64}, nil
 }
 
 func newTopN(n *plan.TopN, env *Env) (Operator, error) {
@@ -44,56 +42,191 @@ func newTopN(n *plan.TopN, env *Env) (Operator, error) {
 	}
 	if keep < math.MaxInt64-skip {
 		keep += skip
+	} else {
+		keep = math.MaxInt64
 	}
-	input, err := Build(n.Input, env)
+	pipe, err := newPipeline(n.Input, env)
 	if err != nil {
 		return nil, err
 	}
-	return &sorter{input: input, keys: n.Keys, env: env, keep: keep, skip: skip}, nil
+	if first := n.Keys[0]; pipe.readsTime(first.Expr) {
+		pipe.source.orderByTime(first.Desc)
+	}
+	return &sorter{pipe: pipe, keys: n.Keys, env: env, keep: keep, skip: skip}, nil
 }
 
 func (s *sorter) run(ctx context.Context) error {
-	s.started = true
-	// Rows pile up to a few times what is wanted, and are then cut back.
-	limit := int64(math.MaxInt64)
-	if s.keep < math.MaxInt64/8 {
-		limit = max(4*s.keep, 4*vec.BatchRows)
-	}
-	err := drain(ctx, s.input, func(b *vec.Batch) error {
-		keys := make([]*vec.Vector, len(s.keys))
-		for i, k := range s.keys {
-			v, err := k.Expr.Eval(s.env.Expr, b)
-			if err != nil {
-				return err
-			}
-			keys[i] = v
-		}
-		before := s.count
-		s.append(append(append([]*vec.Vector{}, b.Cols...), keys...), b)
-		if err := s.env.hold(int64(s.count-before) * int64(len(s.rows)) * 24); err != nil {
-			return err
-		}
-		s.held += int64(s.count-before) * int64(len(s.rows)) * 24
-		if int64(s.count) >= limit {
-			s.cut()
-		}
-		return nil
-	})
+	parts := make([]*sorted, s.pipe.copies())
+	err := s.pipe.drain(ctx, func(w int) (func(*vec.Batch) error, error) {
+		parts[w] = &sorted{keys: s.keys, env: s.env, keep: s.keep, source: s.pipe.source}
+		return func(b *vec.Batch) error { return parts[w].add(ctx, b) }, nil
+	}, func(w int) error { return parts[w].cut(ctx) })
+	s.out = parts[0]
 	if err != nil {
 		return err
 	}
-	s.cut()
-	if s.rows != nil {
-		width := len(s.rows) - len(s.keys)
-		for _, r := range s.rows[:width] {
-			s.cols = append(s.cols, r.V)
+	for _, p := range parts[1:] {
+		if err := s.out.merge(p); err != nil {
+			return err
 		}
 	}
-	s.at = int(min(s.skip, int64(s.count)))
+	if err := s.out.cut(ctx); err != nil {
+		return err
+	}
+	for _, r := range s.out.rows[:max(0, len(s.out.rows)-len(s.keys))] {
+		s.cols = append(s.cols, r.V)
+	}
+	s.at = int(min(s.skip, int64(s.out.count)))
 	return nil
 }
 
-func (s *sorter) append(cols []*vec.Vector, b *vec.Batch) {
+func (s *sorter) Next(ctx context.Context) (*vec.Batch, error) {
+	if s.out == nil {
+		if err := s.run(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return slice(s.cols, s.out.count, &s.at), nil
+}
+
+func (s *sorter) Close() error {
+	if s.out != nil {
+		s.env.release(s.out.held)
+	}
+	return nil
+}
+
+// sorted is rows in the order of their keys, as of the last cut, and rows gathered since.
+type sorted struct {
+	keys []plan.SortKey
+	env  *Env
+	keep int64
+	// source, if it gives its segments in order of time, is told what time a row must
+	// have to be wanted.
+	source *scanSource
+
+	rows  []*vec.Builder // columns of the input, then the sort keys
+	count int
+	parts []int // where sorted stretches end
+	held  int64
+}
+
+// pileRows is how many rows pile up beyond those wanted before they are cut back.
+const pileRows = vec.BatchRows / 4
+
+// add takes in the rows of b that may be among the first.
+func (s *sorted) add(ctx context.Context, b *vec.Batch) error {
+	keys := make([]*vec.Vector, len(s.keys))
+	if s.full() {
+		var err error
+		if b, err = s.better(b, keys); err != nil || b.Live() == 0 {
+			return err
+		}
+	}
+	for i, k := range s.keys {
+		if keys[i] != nil {
+			continue
+		}
+		v, err := k.Expr.Eval(s.env.Expr, b)
+		if err != nil {
+			return err
+		}
+		keys[i] = v
+	}
+	s.append(append(append([]*vec.Vector{}, b.Cols...), keys...), b)
+	if err := s.hold(); err != nil {
+		return err
+	}
+	if s.keep < math.MaxInt64/4 && int64(s.count) >= 2*s.keep+pileRows {
+		return s.cut(ctx)
+	}
+	return nil
+}
+
+// full says whether the rows of the last cut are as many as wanted, so that later ones
+// must be better than the last of them.
+func (s *sorted) full() bool { return len(s.parts) > 0 && int64(s.parts[0]) == s.keep }
+
+// better is b with the rows left that come before the last one wanted. A key is evaluated
+// only if rows are equal in all keys before it; what was evaluated is in keys.
+func (s *sorted) better(b *vec.Batch, keys []*vec.Vector) (*vec.Batch, error) {
+	if s.keep == 0 {
+		return &vec.Batch{Rows: b.Rows, Sel: []uint32{}, Cols: b.Cols}, nil
+	}
+	last := int(s.keep) - 1
+	equal := b
+	var kept []uint32
+	for i, k := range s.keys {
+		v, err := k.Expr.Eval(s.env.Expr, equal)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 { // of all rows, so of those that are kept
+			keys[i] = v
+		}
+		var same []uint32
+		kept, same = before(v, s.key(i), last, k, equal, kept)
+		if equal = (&vec.Batch{Rows: b.Rows, Sel: same, Cols: b.Cols}); len(same) == 0 {
+			break
+		}
+	}
+	slices.Sort(kept)
+	return &vec.Batch{Rows: b.Rows, Sel: kept, Cols: b.Cols}, nil
+}
+
+// key is the values of the i-th sort key.
+func (s *sorted) key(i int) *vec.Vector { return s.rows[len(s.rows)-len(s.keys)+i].V }
+
+// before appends to kept the rows of b whose key v comes before row last of have, and
+// lists those where it is the same.
+func before(v, have *vec.Vector, last int, k plan.SortKey, b *vec.Batch, kept []uint32) (_, same []uint32) {
+	same = []uint32{}
+	if v.Form == vec.Const {
+		switch c := comparePlaces(v, 0, have, last, k.Desc, k.NullsFirst); {
+		case c < 0:
+			return appendRows(kept, b), same
+		case c == 0:
+			return kept, appendRows(same, b)
+		}
+		return kept, same
+	}
+	if v.Form == vec.Flat && v.Type.Payload() == vec.PayloadI64 && b.Sel == nil && len(v.Nulls) == 0 && !have.Nulls.Get(last) {
+		bound := have.I64[last]
+		for i, x := range v.I64[:b.Rows] {
+			if x == bound {
+				same = append(same, uint32(i))
+			} else if x > bound == k.Desc {
+				kept = append(kept, uint32(i))
+			}
+		}
+		return kept, same
+	}
+	for i := range b.Live() {
+		r := i
+		if b.Sel != nil {
+			r = int(b.Sel[i])
+		}
+		switch c := comparePlaces(v, r, have, last, k.Desc, k.NullsFirst); {
+		case c < 0:
+			kept = append(kept, uint32(r))
+		case c == 0:
+			same = append(same, uint32(r))
+		}
+	}
+	return kept, same
+}
+
+func appendRows(dst []uint32, b *vec.Batch) []uint32 {
+	if b.Sel != nil {
+		return append(dst, b.Sel...)
+	}
+	for i := range b.Rows {
+		dst = append(dst, uint32(i))
+	}
+	return dst
+}
+
+func (s *sorted) append(cols []*vec.Vector, b *vec.Batch) {
 	if s.rows == nil {
 		for _, c := range cols {
 			s.rows = append(s.rows, vec.NewBuilder(c.Type))
@@ -113,63 +246,162 @@ func (s *sorter) append(cols []*vec.Vector, b *vec.Batch) {
 	s.count += b.Live()
 }
 
+func (s *sorted) hold() error {
+	held := int64(0)
+	for _, r := range s.rows {
+		held += bytesOf(r.V)
+	}
+	err := s.env.hold(held - s.held)
+	s.held = held
+	return err
+}
+
+// merge takes in the rows of another, which are sorted.
+func (s *sorted) merge(from *sorted) error {
+	if from.count == 0 {
+		return nil
+	}
+	cols := make([]*vec.Vector, len(from.rows))
+	for i, r := range from.rows {
+		cols[i] = r.V
+	}
+	s.append(cols, &vec.Batch{Rows: from.count})
+	s.parts = append(s.parts, s.count)
+	s.env.release(from.held)
+	return s.hold()
+}
+
 // cut sorts what has been gathered and drops what cannot be wanted any more.
-func (s *sorter) cut() {
-	if s.count == 0 {
-		return
+func (s *sorted) cut(ctx context.Context) error {
+	if s.count == 0 || len(s.parts) == 1 && s.parts[0] == s.count {
+		return nil
 	}
-	order := make([]uint32, s.count)
-	for i := range order {
-		order[i] = uint32(i)
+	order, err := sortRows(ctx, s.count, s.parts, s.less())
+	if err != nil {
+		return err
 	}
-	keys := s.rows[len(s.rows)-len(s.keys):]
-	sort.SliceStable(order, func(i, j int) bool {
-		a, b := int(order[i]), int(order[j])
-		for k, key := range s.keys {
-			if c := compareKey(keys[k].V, a, b, key.Desc, key.NullsFirst); c != 0 {
-				return c < 0
-			}
-		}
-		return false
-	})
 	if int64(len(order)) > s.keep {
 		order = order[:s.keep]
 	}
 	for _, r := range s.rows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		r.V = r.V.Take(order)
 	}
 	s.count = len(order)
+	s.parts = append(s.parts[:0], s.count)
+	if s.source != nil && s.source.order != nil && s.full() && s.keep > 0 {
+		s.source.order.need(s.key(0).I64[s.keep-1])
+	}
+	return s.hold()
+}
+
+// less orders the rows gathered.
+func (s *sorted) less() func(a, b uint32) int {
+	if v := s.key(0); len(s.keys) == 1 && v.Type.Payload() == vec.PayloadI64 && len(v.Nulls) == 0 {
+		sign := 1
+		if s.keys[0].Desc {
+			sign = -1
+		}
+		return func(a, b uint32) int {
+			switch x, y := v.I64[a], v.I64[b]; {
+			case x < y:
+				return -sign
+			case x > y:
+				return sign
+			}
+			return 0
+		}
+	}
+	return func(a, b uint32) int {
+		for i, k := range s.keys {
+			v := s.key(i)
+			if c := compareKey(v, int(a), int(b), k.Desc, k.NullsFirst); c != 0 {
+				return c
+			}
+		}
+		return 0
+	}
 }
 
 // compareKey orders two rows of a sort key.
-func compareKey(v *vec.Vector, a, b int, desc, nullsFirst bool) int {
-	an, bn := v.Nulls.Get(a), v.Nulls.Get(b)
-	if an || bn {
+func compareKey(v *vec.Vector, i, j int, desc, nullsFirst bool) int {
+	return comparePlaces(v, i, v, j, desc, nullsFirst)
+}
+
+// comparePlaces orders values of a sort key that lie in two vectors.
+func comparePlaces(v *vec.Vector, i int, w *vec.Vector, j int, desc, nullsFirst bool) int {
+	vn, wn := v.IsNull(i), w.IsNull(j)
+	if vn || wn {
 		switch {
-		case an && bn:
+		case vn && wn:
 			return 0
-		case an == nullsFirst:
+		case vn == nullsFirst:
 			return -1
 		}
 		return 1
 	}
-	c := vec.Compare(v, a, v, b)
+	c := vec.Compare(v, i, w, j)
 	if desc {
 		return -c
 	}
 	return c
 }
 
-func (s *sorter) Next(ctx context.Context) (*vec.Batch, error) {
-	if !s.started {
-		if err := s.run(ctx); err != nil {
+// sortRun is how many rows are sorted before the context is asked again.
+const sortRun = 1 << 14
+
+// sortRows gives the order of n rows, equal ones as they are. The stretches that end at
+// parts are sorted already, the rest is not. It sorts runs and merges them in pairs, so
+// that it can stop between any two.
+func sortRows(ctx context.Context, n int, parts []int, compare func(a, b uint32) int) ([]uint32, error) {
+	order := make([]uint32, n)
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	ends := slices.Clone(parts)
+	for lo := append([]int{0}, parts...)[len(parts)]; lo < n; lo += sortRun {
+		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		hi := min(lo+sortRun, n)
+		slices.SortStableFunc(order[lo:hi], compare)
+		ends = append(ends, hi)
 	}
-	return slice(s.cols, s.count, &s.at), nil
+	other := make([]uint32, n)
+	for len(ends) > 1 {
+		var merged []int
+		lo := 0
+		for i := 0; i < len(ends); i += 2 {
+			mid, hi := ends[i], ends[i]
+			if i+1 < len(ends) {
+				hi = ends[i+1]
+			}
+			if err := mergeRuns(ctx, other[lo:hi], order[lo:mid], order[mid:hi], compare); err != nil {
+				return nil, err
+			}
+			merged = append(merged, hi)
+			lo = hi
+		}
+		order, other, ends = other, order, merged
+	}
+	return order, nil
 }
 
-func (s *sorter) Close() error {
-	s.env.release(s.held)
-	return s.input.Close()
+// mergeRuns merges two sorted runs; of equal rows, a's come first.
+func mergeRuns(ctx context.Context, dst, a, b []uint32, compare func(a, b uint32) int) error {
+	for i := range dst {
+		if i%sortRun == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		if len(b) == 0 || len(a) > 0 && compare(a[0], b[0]) <= 0 {
+			dst[i], a = a[0], a[1:]
+		} else {
+			dst[i], b = b[0], b[1:]
+		}
+	}
+	return nil
 }

@@ -96,6 +96,19 @@ type Limit struct {
 	Limit, Offset expr.Expr // constant bigint
 }
 
+// Fetch reads more columns of rows that a Scan below has found. Its schema is the input's,
+// then Columns.
+type Fetch struct {
+	Input   Node
+	Table   *catalog.Table
+	Row     int // the input's column that is the Scan's RowPlace
+	Columns []ScanColumn
+}
+
+// RowPlace is the name of the column by which a Fetch finds a row again. Only a rewrite
+// asks a Scan for it.
+const RowPlace = "row"
+
 // Distinct drops repeated rows; with On, rows that repeat the first On columns.
 type Distinct struct {
 	Input Node
@@ -152,6 +165,15 @@ func (n *TopN) Schema() vec.Schema { return n.Input.Schema() }
 func (n *Limit) Schema() vec.Schema { return n.Input.Schema() }
 
 // Schema implements Node.
+func (n *Fetch) Schema() vec.Schema {
+	s := append(vec.Schema(nil), n.Input.Schema()...)
+	for _, c := range n.Columns {
+		s = append(s, vec.Field{Name: c.Name, Type: c.Type})
+	}
+	return s
+}
+
+// Schema implements Node.
 func (n *Distinct) Schema() vec.Schema { return n.Input.Schema() }
 
 // Schema implements Node.
@@ -179,6 +201,9 @@ func (n *TopN) Inputs() []Node { return []Node{n.Input} }
 func (n *Limit) Inputs() []Node { return []Node{n.Input} }
 
 // Inputs implements Node.
+func (n *Fetch) Inputs() []Node { return []Node{n.Input} }
+
+// Inputs implements Node.
 func (n *Distinct) Inputs() []Node { return []Node{n.Input} }
 
 // Inputs implements Node.
@@ -204,6 +229,9 @@ func (n *TopN) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c 
 
 // WithInputs implements Node.
 func (n *Limit) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
+
+// WithInputs implements Node.
+func (n *Fetch) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
 
 // WithInputs implements Node.
 func (n *Distinct) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }

@@ -89,6 +89,8 @@ func (d *Description) estimate() {
 		rows = limited(rows, n.Limit)
 	case *Limit:
 		rows = limited(rows, n.Limit)
+	case *Fetch:
+		cost += rows * 0.1
 	case *Distinct:
 		cost += rows * 0.01
 		rows = min(rows, 200)
@@ -284,13 +286,7 @@ func (c *ScanColumn) Label() string {
 // Describe implements Node.
 func (n *Scan) Describe(p *Printer) {
 	p.Line("Seq Scan on %s", n.Table.Name)
-	cols := make([]string, len(n.Columns))
-	for i := range n.Columns {
-		cols[i] = n.Columns[i].Label()
-	}
-	if len(cols) > 0 {
-		p.Detail("Columns", "%s", strings.Join(cols, ", "))
-	}
+	describeColumns(p, n.Columns)
 	if n.Events != nil {
 		words := make([]string, len(n.Events))
 		for i, e := range n.Events {
@@ -308,6 +304,17 @@ func (n *Scan) Describe(p *Printer) {
 		}
 		p.Detail("Time", "[%s, %s)", from, to)
 	}
+}
+
+func describeColumns(p *Printer, columns []ScanColumn) {
+	if len(columns) == 0 {
+		return
+	}
+	words := make([]string, len(columns))
+	for i := range columns {
+		words[i] = columns[i].Label()
+	}
+	p.Detail("Columns", "%s", strings.Join(words, ", "))
 }
 
 func quoteText(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
@@ -367,6 +374,12 @@ func describeLimit(p *Printer, limit, offset expr.Expr) {
 	if offset != nil {
 		p.Detail("Offset", "%s", exprText(offset))
 	}
+}
+
+// Describe implements Node.
+func (n *Fetch) Describe(p *Printer) {
+	p.Line("Fetch from %s", n.Table.Name)
+	describeColumns(p, n.Columns)
 }
 
 // Describe implements Node.

@@ -4,7 +4,7 @@ import "github.com/prickledb/prickle/engine/expr"
 
 // rules are the rewrites, in order. Filters are merged and moved down before scans look
 // for hints in the filter above them; columns are pruned last, since every rule before
-// may have made some unnecessary.
+// may have made some unnecessary; what is left is read late where few rows are wanted.
 var rules = []struct {
 	name  string
 	apply func(Node) Node
@@ -17,6 +17,7 @@ var rules = []struct {
 	{"top n", topN},
 	{"hints for scans", hintScans},
 	{"prune columns", pruneColumns},
+	{"read late", readLate},
 }
 
 // Rewrite improves a plan. The result gives the same rows. Nothing in it depends on the

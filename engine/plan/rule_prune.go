@@ -97,13 +97,15 @@ func pruneInput(n Node) Node {
 
 // mark notes the input's columns that a node's expressions read.
 func mark(n Node, need []bool) {
-	eachExpr(n, func(e expr.Expr) {
-		expr.Walk(e, func(x expr.Expr) bool {
-			if c, ok := x.(*expr.Column); ok {
-				need[c.Index] = true
-			}
-			return true
-		})
+	eachExpr(n, func(e expr.Expr) { markColumns(e, need) })
+}
+
+func markColumns(e expr.Expr, need []bool) {
+	expr.Walk(e, func(x expr.Expr) bool {
+		if c, ok := x.(*expr.Column); ok {
+			need[c.Index] = true
+		}
+		return true
 	})
 }
 

@@ -44,9 +44,11 @@ type database struct {
 	index    uint64
 	events   uint64
 	flush    bool
+	threads  int
+	progress *engine.Progress // of the last query, if set
 }
 
-func open(t *testing.T, flush bool) *database {
+func open(t testing.TB, flush bool) *database {
 	store, err := storage.Open(vfs.NewMem(), "data", storage.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +62,7 @@ func open(t *testing.T, flush bool) *database {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &database{store: store, settings: settings, index: 1, flush: flush}
+	d := &database{store: store, settings: settings, index: 1, flush: flush, threads: 2}
 	if len(store.Projects()) == 0 {
 		spec := storage.ProjectSpec{Name: "prickle", Token: "phc_test", Timezone: "UTC", WeekStart: 1}
 		if _, err := store.ApplyProject(d.index, now.UnixMicro(), storage.ProjectEdit{Create: &spec}); err != nil {
@@ -208,7 +210,7 @@ func (d *database) one(s parse.Statement, text string) (*Result, error) {
 		return nil, err
 	}
 	defer snapshot.Release()
-	rows, err := engine.Run(context.Background(), st.Plan, &engine.Env{Snapshot: snapshot, Expr: ctx, Threads: 2})
+	rows, err := engine.Run(context.Background(), st.Plan, &engine.Env{Snapshot: snapshot, Expr: ctx, Threads: d.threads, Progress: d.progress})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,134 @@
+package exec
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// fetchGap is how many rows between two that are wanted are read along rather than
+// reading twice.
+const fetchGap = 8
+
+// fetch reads more columns of rows that are known by their place.
+type fetch struct {
+	input    Operator
+	node     *plan.Fetch
+	env      *Env
+	segments []*segment.Reader
+	columns  []columnReader
+}
+
+func newFetch(n *plan.Fetch, env *Env) (Operator, error) {
+	f := &fetch{node: n, env: env, segments: env.Snapshot.Segments()}
+	for _, c := range n.Columns {
+		r, err := eventColumn(c, env)
+		if err != nil {
+			return nil, err
+		}
+		f.columns = append(f.columns, r)
+	}
+	input, err := Build(n.Input, env)
+	if err != nil {
+		return nil, err
+	}
+	f.input = input
+	return f, nil
+}
+
+// placeReader reads the places of rows: the number of the segment in the snapshot, and
+// below it the row in the segment.
+func placeReader(env *Env) columnReader {
+	numbers := map[*segment.Reader]int64{}
+	for i, seg := range env.Snapshot.Segments() {
+		numbers[seg] = int64(i)
+	}
+	return func(m morsel, lo, hi int) (*vec.Vector, error) {
+		v := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, hi-lo)}
+		first := numbers[m.seg]<<32 + int64(lo)
+		for i := range v.I64 {
+			v.I64[i] = first + int64(i)
+		}
+		return v, nil
+	}
+}
+
+func (f *fetch) Next(ctx context.Context) (*vec.Batch, error) {
+	b, err := f.input.Next(ctx)
+	if b == nil || err != nil {
+		return nil, err
+	}
+	b = b.Compact()
+	places := b.Cols[f.node.Row].Flatten(b.Rows).I64
+	// Rows are read in the order of storage, and then put into that of the input.
+	order := make([]uint32, b.Rows)
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(x, y uint32) int { return cmp.Compare(places[x], places[y]) })
+	stored := make([]int64, b.Rows)
+	back := make([]uint32, b.Rows)
+	for i, o := range order {
+		stored[i], back[o] = places[o], uint32(i)
+	}
+	more := make([]*vec.Builder, len(f.columns))
+	for i, c := range f.node.Columns {
+		more[i] = vec.NewBuilder(c.Type)
+	}
+	for len(stored) > 0 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		n, err := f.read(more, stored)
+		if err != nil {
+			return nil, err
+		}
+		stored = stored[n:]
+	}
+	out := &vec.Batch{Rows: b.Rows, Cols: slices.Clone(b.Cols)}
+	for _, m := range more {
+		out.Cols = append(out.Cols, m.V.Take(back))
+	}
+	return out, nil
+}
+
+// read appends the columns of the first rows of places, which ascend, as far as they are
+// neighbours, and says how many those are.
+func (f *fetch) read(dst []*vec.Builder, places []int64) (int, error) {
+	number, row := places[0]>>32, int(places[0]&math.MaxUint32)
+	if number >= int64(len(f.segments)) {
+		return 0, fmt.Errorf("fetch: segment %d of %d", number, len(f.segments))
+	}
+	m := morsel{seg: f.segments[number]}
+	ranges := m.seg.Ranges()
+	at := sort.Search(len(ranges), func(i int) bool { return ranges[i].Hi > row })
+	if at == len(ranges) {
+		return 0, fmt.Errorf("fetch: row %d of a segment of %d", row, m.seg.Rows())
+	}
+	m.rng = ranges[at]
+	n := 1
+	for n < len(places) && places[n]-places[n-1] <= fetchGap && places[n] < number<<32+int64(m.rng.Hi) {
+		n++
+	}
+	m.lo, m.hi = row, int(places[n-1]&math.MaxUint32)+1
+	for i, read := range f.columns {
+		v, err := read(m, m.lo, m.hi)
+		if err != nil {
+			return 0, err
+		}
+		for _, p := range places[:n] {
+			dst[i].AppendFrom(v, int(p-places[0]))
+		}
+	}
+	f.env.Progress.Bytes.Add(int64(n) * int64(len(f.columns)) * 8)
+	return n, nil
+}
+
+func (f *fetch) Close() error { return f.input.Close() }

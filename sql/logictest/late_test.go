@@ -1,0 +1,138 @@
+package logictest
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prickledb/prickle/bench/gen"
+	"github.com/prickledb/prickle/engine"
+	"github.com/prickledb/prickle/server/capture"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// generated is a database of so many generated events, half of them in segments.
+func generated(t testing.TB, events int, merged bool) *database {
+	d := open(t, false)
+	var raw []byte
+	for e := range gen.New(gen.Config{Events: uint64(events)}).All() {
+		raw = e.AppendNDJSON(raw)
+	}
+	mapping, err := capture.Detect(capture.SampleJSON(raw[:10_000]), capture.Mapping{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batches := capture.NewDecoder(mapping).Decode(raw, 1).Batches
+	for i, b := range batches {
+		d.index++
+		if _, err := d.store.ApplyEvents(d.index, now.UnixMicro(), 1, b.Batch); err != nil {
+			t.Fatal(err)
+		}
+		if merged && i == len(batches)-1 || !merged && i == len(batches)/2 {
+			if err := d.store.Flush(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for merged {
+		plan, ok := d.store.PlanMergeAll()
+		if !ok {
+			break
+		}
+		done, err := d.store.BuildMerge(context.Background(), plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.index++
+		if err := d.store.ApplyMerge(d.index, done); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
+// TestLateReading holds statements that read late against the whole table, sorted.
+func TestLateReading(t *testing.T) {
+	for _, merged := range []bool{false, true} {
+		d := generated(t, 2_000, merged)
+		for _, order := range []string{"timestamp DESC, uuid", "timestamp, uuid", "event, uuid", "properties.$geoip_country_code NULLS FIRST, uuid DESC", "distinct_id DESC, uuid"} {
+			for _, where := range []string{"true", "event <> '$pageview'", "properties.$geoip_country_code = 'DE'", "timestamp < '2026-02-01'", "false"} {
+				all, err := d.Run(t, fmt.Sprintf(`SELECT * FROM events WHERE %s ORDER BY %s`, where, order))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, n := range [][2]int{{20, 0}, {1, 0}, {0, 0}, {300, 30}, {2_000, 10}} {
+					text := fmt.Sprintf(`SELECT * FROM events WHERE %s ORDER BY %s LIMIT %d OFFSET %d`, where, order, n[0], n[1])
+					got, err := d.Run(t, text)
+					if err != nil {
+						t.Fatal(err)
+					}
+					lo := min(n[1], len(all.Rows))
+					want := all.Rows[lo:min(lo+n[0], len(all.Rows))]
+					if g, w := lines(got.Rows), lines(want); g != w {
+						t.Fatalf("%s =\n%.500s\nwant\n%.500s", text, g, w)
+					}
+				}
+			}
+		}
+	}
+}
+
+func lines(rows [][]*string) string {
+	var b strings.Builder
+	for _, row := range rows {
+		for _, v := range row {
+			if v == nil {
+				b.WriteString("NULL  ")
+			} else {
+				b.WriteString(*v + "  ")
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// TestLimitStopsReading reads the start of a table, and must neither read the rest nor
+// leave goroutines behind.
+func TestLimitStopsReading(t *testing.T) {
+	d := generated(t, 50_000, true)
+	before := runtime.NumGoroutine()
+	d.progress = &engine.Progress{}
+	r, err := d.Run(t, `SELECT * FROM events WHERE properties.$geoip_country_code IS NOT NULL LIMIT 5`)
+	if err != nil || len(r.Rows) != 5 {
+		t.Fatalf("%d rows, %v; want 5", len(r.Rows), err)
+	}
+	if n := d.progress.Rows.Load(); n > 10*vec.BatchRows {
+		t.Errorf("LIMIT 5 read %d rows", n)
+	}
+	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("%d goroutines, want %d", runtime.NumGoroutine(), before)
+		}
+	}
+}
+
+func BenchmarkTail(b *testing.B) {
+	for _, merged := range []bool{false, true} {
+		d := generated(b, 1_000_000, merged)
+		for _, q := range []string{
+			`SELECT * FROM events ORDER BY timestamp DESC LIMIT 20`,
+			`SELECT * FROM events WHERE event = 'purchase' ORDER BY timestamp DESC LIMIT 20`,
+			`SELECT * FROM events WHERE properties.$geoip_country_code = 'DE' ORDER BY timestamp LIMIT 100`,
+			`SELECT * FROM events ORDER BY distinct_id LIMIT 20`,
+			`SELECT * FROM events LIMIT 20`,
+		} {
+			b.Run(fmt.Sprintf("merged=%v/%s", merged, q), func(b *testing.B) {
+				for range b.N {
+					if _, err := d.Run(nil, q); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
