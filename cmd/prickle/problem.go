@@ -154,7 +154,7 @@ func portProblem(e *server.PortError) *problem {
 		p.Where = []string{"It uses the data directory " + e.Data + "."}
 	}
 	if strings.HasPrefix(e.Command, "prickle") {
-		p.Try = []string{fmt.Sprintf("%-26s (look at the one that runs)", "prickle status"), other}
+		p.Try = []string{fmt.Sprintf("%-25s (look at the one that runs)", "prickle status"), other}
 	} else {
 		p.Try = []string{other}
 	}

@@ -171,9 +171,9 @@ func dirProblem(dir string, err error) error {
 	case strings.Contains(err.Error(), "held by "):
 		_, holder, _ := strings.Cut(err.Error(), "held by ")
 		p := &problem{Code: "data_locked", What: fmt.Sprintf("the data directory %s is in use by %s", dir, holder), Exit: exitFailed, Err: err,
-			Try: []string{fmt.Sprintf("%-26s (look at the one that runs)", "prickle status"), "prickle serve --data ./other"}}
+			Try: []string{fmt.Sprintf("%-25s (look at the one that runs)", "prickle status"), "prickle serve --data ./other"}}
 		if dir != "./prickle-data" {
-			p.Try[0] = fmt.Sprintf("%-26s (look at the one that runs)", "prickle status --data "+dir)
+			p.Try[0] = fmt.Sprintf("%-25s (look at the one that runs)", "prickle status --data "+dir)
 		}
 		return p
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):

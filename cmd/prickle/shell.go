@@ -43,7 +43,7 @@ func shell(ctx context.Context, q *client) error {
 	for _, line := range history.lines {
 		t.History.Add(line)
 	}
-	if w, h, err := term.GetSize(int(stdin.Fd())); err == nil {
+	if w, h, err := term.GetSize(int(stdin.Fd())); err == nil && w > 0 && h > 0 {
 		t.SetSize(w, h) //nolint:errcheck // it only redraws
 	}
 	pending := ""
