@@ -380,7 +380,7 @@ func (b *builder) sort() error {
 	}
 	b.time, b.ordinals = make([]int64, d.rows), make([]uint32, d.rows)
 	b.place = eventOf
-	parallel(len(d.ranges), func(g int) error {
+	err = parallel(len(d.ranges), func(g int) error {
 		lo, hi := b.lo[g], b.lo[g+1]
 		part := entries[lo:hi]
 		tmp := make([]entry, len(part))
@@ -395,6 +395,9 @@ func (b *builder) sort() error {
 		b.sortEqual(part)
 		return nil
 	})
+	if err != nil {
+		return err
+	}
 	for i := range entries {
 		b.place[entries[i].row] = uint32(i)
 	}
@@ -536,7 +539,7 @@ func parallel(n int, work func(i int) error) error {
 	for range workers {
 		wait.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				errs[i] = work(i)
+				errs[i] = guard(func() error { return work(i) })
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -305,7 +306,7 @@ func (r *dirReader) directory() *directory {
 		e.runs = r.size("persons of an event", e.rows)
 		e.ordinals, e.starts = r.section("run ordinals"), r.section("run starts")
 		e.masks, e.bitmaps = r.section("day masks"), r.section("day bitmaps")
-		e.carried = r.take(r.size("bytes of column marks", len(r.src)))
+		e.carried = bytes.Clone(r.take(r.size("bytes of column marks", len(r.src))))
 		if r.err != nil {
 			return nil
 		}

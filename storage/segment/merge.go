@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -22,16 +23,35 @@ func Merge(in []*Reader, root func(uint32) uint32, firstDay int32, days int) ([]
 			return nil, fmt.Errorf("segment %s: events outside the %d days from day %d, into which it is to be merged", r.name, days, firstDay)
 		}
 	}
-	sources := make([]source, len(in))
-	err := parallel(len(in), func(i int) error {
-		var err error
-		sources[i], err = in[i].source(root)
+	var out []byte
+	// The uuids are read where they lie, in the files.
+	err := guard(func() error {
+		sources := make([]source, len(in))
+		err := parallel(len(in), func(i int) error {
+			var err error
+			sources[i], err = in[i].source(root)
+			return err
+		})
+		if err == nil {
+			out, err = build(sources, firstDay, days, Options{})
+		}
 		return err
 	})
-	if err != nil {
-		return nil, err
+	return out, whose(in, err)
+}
+
+// whose finds the file in which a fault was.
+func whose(in []*Reader, err error) error {
+	var fault *faultError
+	if !errors.As(err, &fault) {
+		return err
 	}
-	return build(sources, firstDay, days, Options{})
+	for _, r := range in {
+		if r.holds(fault.address) {
+			return r.located(err)
+		}
+	}
+	panic(fault.panic)
 }
 
 // source is the rows of the segment as something to build from.

@@ -175,7 +175,7 @@ func (c *column) readCodes(dst []uint32, lo int) error {
 	if err != nil {
 		return err
 	}
-	if err := col.Read(dst, lo); err != nil {
+	if err := c.r.touch(func() error { return col.Read(dst, lo) }); err != nil {
 		return c.r.corrupt(c.name("codes"), c.entry.codes, err)
 	}
 	// A code beyond the dictionary would be read somewhere else.
@@ -252,10 +252,13 @@ func (c *column) plainKind() event.Kind {
 func (c *column) numbers(dst []int64, lo int) error {
 	kind := c.plainKind()
 	s := c.entry.values[kind]
-	w, err := c.number.get(func() (*encoding.Wide, error) { return encoding.OpenWide(c.r.bytes(s), c.rows) })
-	if err == nil {
-		err = w.Read(dst, lo)
-	}
+	err := c.r.touch(func() error {
+		w, err := c.number.get(func() (*encoding.Wide, error) { return encoding.OpenWide(c.r.bytes(s), c.rows) })
+		if err != nil {
+			return err
+		}
+		return w.Read(dst, lo)
+	})
 	if err != nil {
 		return c.r.corrupt(c.name("numbers"), s, err)
 	}
@@ -310,18 +313,20 @@ func (c *column) load() (*values, error) {
 			if n == 0 || k == event.Null {
 				continue
 			}
-			var err error
-			if k >= event.Number {
-				out.texts[k], err = openStrings(c.r.bytes(s), n)
-				c.r.cached.Add(int64(len(out.texts[k].Bytes) + 4*n))
-			} else {
-				out.nums[k] = make([]int64, n)
-				var w *encoding.Wide
-				if w, err = encoding.OpenWide(c.r.bytes(s), n); err == nil {
-					err = w.Read(out.nums[k], 0)
+			err := c.r.touch(func() (err error) {
+				if k >= event.Number {
+					out.texts[k], err = openStrings(c.r.bytes(s), n)
+					c.r.cached.Add(int64(len(out.texts[k].Bytes) + 4*n))
+					return err
 				}
+				w, err := encoding.OpenWide(c.r.bytes(s), n)
+				if err != nil {
+					return err
+				}
+				out.nums[k] = make([]int64, n)
 				c.r.cached.Add(int64(8 * n))
-			}
+				return w.Read(out.nums[k], 0)
+			})
 			if err != nil {
 				return nil, c.r.corrupt(c.name("dictionary"), s, err)
 			}

@@ -120,28 +120,9 @@ func (g *Range) DayBitmap(day int) (*roaring.Bitmap, error) {
 func (g *Range) dayBitmaps() (*[]*roaring.Bitmap, error) {
 	days := g.r.dir.days
 	out := make([]*roaring.Bitmap, days)
-	if s := g.entry.bitmaps; s.size > 0 {
-		name := g.section("day bitmaps")
-		raw, err := openBlob(g.r.bytes(s))
-		if err != nil {
-			return nil, g.r.corrupt(name, s, err)
-		}
-		if len(raw) < 4*days {
-			return nil, g.r.bad(name, s, "%d bytes for %d days", len(raw), days)
-		}
-		rest := raw[4*days:]
-		for day := range days {
-			size := int(binary.LittleEndian.Uint32(raw[4*day:]))
-			if size > len(rest) {
-				return nil, g.r.bad(name, s, "day %d: bitmap of %d bytes in %d", day, size, len(rest))
-			}
-			if size > 0 {
-				if out[day], err = readBitmap(rest[:size]); err != nil {
-					return nil, g.r.bad(name, s, "day %d: %w", day, err)
-				}
-				g.r.cached.Add(int64(out[day].GetSizeInBytes()))
-			}
-			rest = rest[size:]
+	if g.entry.bitmaps.size > 0 {
+		if err := g.r.touch(func() error { return g.storedBitmaps(out) }); err != nil {
+			return nil, err
 		}
 	}
 	runs, err := g.Runs()
@@ -164,6 +145,34 @@ func (g *Range) dayBitmaps() (*[]*roaring.Bitmap, error) {
 		}
 	}
 	return &out, nil
+}
+
+// storedBitmaps reads those bitmaps that the file has.
+func (g *Range) storedBitmaps(out []*roaring.Bitmap) error {
+	name, s := g.section("day bitmaps"), g.entry.bitmaps
+	raw, err := openBlob(g.r.bytes(s))
+	if err != nil {
+		return g.r.corrupt(name, s, err)
+	}
+	days := len(out)
+	if len(raw) < 4*days {
+		return g.r.bad(name, s, "%d bytes for %d days", len(raw), days)
+	}
+	rest := raw[4*days:]
+	for day := range days {
+		size := int(binary.LittleEndian.Uint32(raw[4*day:]))
+		if size > len(rest) {
+			return g.r.bad(name, s, "day %d: bitmap of %d bytes in %d", day, size, len(rest))
+		}
+		if size > 0 {
+			if out[day], err = readBitmap(rest[:size]); err != nil {
+				return g.r.bad(name, s, "day %d: %w", day, err)
+			}
+			g.r.cached.Add(int64(out[day].GetSizeInBytes()))
+		}
+		rest = rest[size:]
+	}
+	return nil
 }
 
 // readBitmap reads a bitmap from foreign bytes.
@@ -258,10 +267,13 @@ func (r *Reader) PersonBitmap() (*roaring.Bitmap, error) {
 		s := r.dir.fixed[secPersonBitmap]
 		var set *roaring.Bitmap
 		if s.size > 0 {
-			raw, err := openBlob(r.bytes(s))
-			if err == nil {
-				set, err = readBitmap(raw)
-			}
+			err := r.touch(func() error {
+				raw, err := openBlob(r.bytes(s))
+				if err == nil {
+					set, err = readBitmap(raw)
+				}
+				return err
+			})
 			if err != nil {
 				return nil, r.corrupt(fixedNames[secPersonBitmap], s, err)
 			}

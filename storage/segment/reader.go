@@ -48,9 +48,8 @@ func Open(fs vfs.FS, name string) (*Reader, error) {
 	}
 	data, err := f.Map()
 	if err == nil {
-		var r *Reader
-		if r, err = open(data, name); err == nil {
-			r.file = f
+		r := &Reader{name: name, file: f, data: data}
+		if err = r.touch(r.open); err == nil {
 			return r, nil
 		}
 	}
@@ -63,19 +62,26 @@ func Open(fs vfs.FS, name string) (*Reader, error) {
 }
 
 // OpenBytes opens a segment in memory. The image must not be written to again.
-func OpenBytes(image []byte) (*Reader, error) { return open(image, "") }
+func OpenBytes(image []byte) (*Reader, error) {
+	r := &Reader{data: image}
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
 
-func open(data []byte, name string) (*Reader, error) {
-	dir, err := readDirectory(data)
+// open reads the directory. The reader has its data already.
+func (r *Reader) open() error {
+	dir, err := readDirectory(r.data)
 	if err != nil {
 		var known *CorruptError
 		if errors.As(err, &known) {
-			known.File = name
-			return nil, known
+			known.File = r.name
+			return known
 		}
-		return nil, &CorruptError{File: name, Section: "file", Err: err}
+		return &CorruptError{File: r.name, Section: "file", Err: err}
 	}
-	r := &Reader{name: name, data: data, dir: dir}
+	r.dir = dir
 	r.uuidsOK = make([]atomic.Uint32, (dir.rows/encoding.BlockRows+32)/32)
 	r.groups = make([]*group, len(dir.groups))
 	for i := range dir.groups {
@@ -92,7 +98,7 @@ func open(data []byte, name string) (*Reader, error) {
 		row += e.rows
 		filled[e.group] += e.rows
 	}
-	return r, nil
+	return nil
 }
 
 // Rows is how many events the segment holds.
@@ -152,7 +158,11 @@ func (r *Reader) bytes(s section) []byte { return r.data[s.off : s.off+s.size : 
 
 // openColumn opens a column section.
 func (r *Reader) openColumn(name string, s section, count int) (*encoding.Column, error) {
-	c, err := encoding.OpenColumn(r.bytes(s), count)
+	var c *encoding.Column
+	err := r.touch(func() (err error) {
+		c, err = encoding.OpenColumn(r.bytes(s), count)
+		return err
+	})
 	if err != nil {
 		return nil, r.corrupt(name, s, err)
 	}
@@ -189,7 +199,7 @@ func (r *Reader) read(sec int, dst []uint32, lo int) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Read(dst, lo); err != nil {
+	if err := r.touch(func() error { return c.Read(dst, lo) }); err != nil {
 		return r.corrupt(fixedNames[sec], r.dir.fixed[sec], err)
 	}
 	return nil
@@ -202,7 +212,7 @@ func (r *Reader) whole(name string, s section, count int) (*[]uint32, error) {
 		return nil, err
 	}
 	out := make([]uint32, count)
-	if err := c.Read(out, 0); err != nil {
+	if err := r.touch(func() error { return c.Read(out, 0) }); err != nil {
 		return nil, r.corrupt(name, s, err)
 	}
 	r.cached.Add(4 * int64(count))
@@ -263,17 +273,20 @@ func (r *Reader) UUIDs(dst []vec.UUIDValue, lo, hi int) error {
 	if err := r.rows(lo, hi, len(dst)); err != nil {
 		return err
 	}
-	data, err := r.checkedUUIDs(lo, hi)
-	if err != nil {
-		return err
-	}
-	for i := range hi - lo {
-		copy(dst[i][:], data[16*(lo+i):][:16])
-	}
-	return nil
+	return r.touch(func() error {
+		data, err := r.checkedUUIDs(lo, hi)
+		if err != nil {
+			return err
+		}
+		for i := range hi - lo {
+			copy(dst[i][:], data[16*(lo+i):][:16])
+		}
+		return nil
+	})
 }
 
 // checkedUUIDs is the bytes of all uuids, of which those of rows [lo, hi) are verified.
+// They are bytes of the file: whoever reads them guards itself.
 func (r *Reader) checkedUUIDs(lo, hi int) ([]byte, error) {
 	s := r.dir.uuids
 	all := r.bytes(s)
@@ -367,7 +380,11 @@ func (r *Reader) idDict() (*vec.Vector, error) {
 // texts reads and keeps a fixed section of text.
 func (r *Reader) texts(sec int) (*vec.Vector, error) {
 	s := r.dir.fixed[sec]
-	values, err := openStrings(r.bytes(s), r.fixedCount(sec))
+	var values vec.Strings
+	err := r.touch(func() (err error) {
+		values, err = openStrings(r.bytes(s), r.fixedCount(sec))
+		return err
+	})
 	if err != nil {
 		return nil, r.corrupt(fixedNames[sec], s, err)
 	}
@@ -503,12 +520,15 @@ func (r *Reader) Sessions() (*Sessions, error) {
 // wide reads a fixed section of 64-bit numbers.
 func (r *Reader) wide(sec int) ([]int64, error) {
 	s := r.dir.fixed[sec]
-	w, err := encoding.OpenWide(r.bytes(s), r.fixedCount(sec))
-	if err != nil {
-		return nil, r.corrupt(fixedNames[sec], s, err)
-	}
 	out := make([]int64, r.fixedCount(sec))
-	if err := w.Read(out, 0); err != nil {
+	err := r.touch(func() error {
+		w, err := encoding.OpenWide(r.bytes(s), len(out))
+		if err != nil {
+			return err
+		}
+		return w.Read(out, 0)
+	})
+	if err != nil {
 		return nil, r.corrupt(fixedNames[sec], s, err)
 	}
 	return out, nil

@@ -12,8 +12,8 @@ import (
 
 // Verify reads everything and checks every checksum, also of what has been read before.
 func (r *Reader) Verify() error {
-	fresh, err := open(r.data, r.name)
-	if err != nil {
+	fresh := &Reader{name: r.name, file: r.file, data: r.data} // it is not closed: the file is r's
+	if err := fresh.touch(fresh.open); err != nil {
 		return err
 	}
 	return fresh.verify()
@@ -33,7 +33,7 @@ func (r *Reader) verify() error {
 		if err != nil {
 			return err
 		}
-		if err := c.Verify(); err != nil {
+		if err := r.touch(c.Verify); err != nil {
 			return r.corrupt(fixedNames[sec], r.dir.fixed[sec], err)
 		}
 	}
@@ -44,7 +44,11 @@ func (r *Reader) verify() error {
 		return err
 	}
 	if s := r.dir.fixed[secProjection]; s.size > 0 {
-		if _, err := openBlob(r.bytes(s)); err != nil {
+		err := r.touch(func() error {
+			_, err := openBlob(r.bytes(s))
+			return err
+		})
+		if err != nil {
 			return r.corrupt(fixedNames[secProjection], s, err)
 		}
 	}
