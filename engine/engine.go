@@ -46,49 +46,48 @@ func (r *Rows) Next(ctx context.Context) (*vec.Batch, error) { return r.op.Next(
 // Close ends the plan, finished or not.
 func (r *Rows) Close() error { return r.op.Close() }
 
-// Analyze runs a plan to its end, drops the rows, and describes what each node did, one
-// line of EXPLAIN ANALYZE each.
-func Analyze(ctx context.Context, n plan.Node, env *Env) ([]string, error) {
+// Analyze runs a plan to its end, drops the rows, and gives what each node did, as EXPLAIN
+// ANALYZE prints it.
+func Analyze(ctx context.Context, n plan.Node, env *Env) (plan.TextOptions, error) {
 	env.Stats = exec.NewStats(n)
 	start := time.Now()
+	if err := drop(ctx, n, env); err != nil {
+		return plan.TextOptions{}, err
+	}
+	return plan.TextOptions{Actual: func(n plan.Node) *plan.Actual { return actual(env.Stats.Node(n)) }, Elapsed: time.Since(start)}, nil
+}
+
+// drop runs a plan and looks at none of its rows.
+func drop(ctx context.Context, n plan.Node, env *Env) error {
 	rows, err := Run(ctx, n, env)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for {
 		b, err := rows.Next(ctx)
 		if err != nil {
 			rows.Close() // the first error is the one that matters
-			return nil, err
+			return err
 		}
 		if b == nil {
-			break
+			return rows.Close()
 		}
 	}
-	if err := rows.Close(); err != nil {
-		return nil, err
-	}
-	elapsed := time.Since(start)
-	lines := plan.ExplainText(plan.Describe(n), plan.TextOptions{Annotate: func(n plan.Node) (string, []plan.Detail) {
-		return describe(env.Stats.Node(n))
-	}})
-	return append(lines, fmt.Sprintf("Execution Time: %.3f ms", elapsed.Seconds()*1000)), nil
 }
 
-// describe words what a node did: a suffix of its line, and lines below it.
-func describe(st *exec.NodeStats) (string, []plan.Detail) {
+// actual puts what a node did into words.
+func actual(st *exec.NodeStats) *plan.Actual {
 	if st == nil {
-		return "", nil
+		return nil
 	}
-	suffix := fmt.Sprintf("(actual time=0.000..%.3f rows=%d loops=1)", float64(st.Elapsed.Load())/1e6, st.Rows.Load())
-	var below []plan.Detail
+	a := &plan.Actual{Rows: st.Rows.Load(), Elapsed: time.Duration(st.Elapsed.Load())}
 	if p := st.Index.Load(); p != nil {
-		below = append(below, plan.Detail{Label: "Index", Value: *p})
+		a.Details = append(a.Details, plan.Detail{Label: "Index", Value: *p})
 	}
 	if total := st.SegmentsTotal.Load(); total > 0 {
-		below = append(below,
+		a.Details = append(a.Details,
 			plan.Detail{Label: "Segments", Value: fmt.Sprintf("%d of %d", st.Segments.Load(), total)},
 			plan.Detail{Label: "Rows read", Value: fmt.Sprint(st.RowsRead.Load())})
 	}
-	return suffix, below
+	return a
 }

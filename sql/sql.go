@@ -55,12 +55,15 @@ type Explain struct {
 }
 
 // Lines are the rows of EXPLAIN for a plan, in the format asked for. What was measured
-// comes in through o; footer is for lines of text below the plan.
-func (x *Explain) Lines(n plan.Node, o plan.TextOptions, footer ...string) ([]string, error) {
-	o.NoCosts = !x.Costs
+// comes in through o.
+func (x *Explain) Lines(n plan.Node, o plan.TextOptions) ([]string, error) {
+	o.NoCosts, o.NoTiming = !x.Costs, !x.Timing
+	if !x.Summary {
+		o.Elapsed = 0
+	}
 	switch x.Format {
 	case "text":
-		lines := append(plan.ExplainText(plan.Describe(n), o), footer...)
+		lines := plan.ExplainText(plan.Describe(n), o)
 		if x.Expansion != "" {
 			lines = append(lines, "Expansion: "+x.Expansion)
 		}
@@ -257,7 +260,8 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 	if f := s.Format; f != "" && f != "text" && f != "json" {
 		return nil, pgerr.Unsupported("EXPLAIN (FORMAT " + strings.ToUpper(f) + ")").At(ast.CharPosition(text, s.Pos()))
 	}
-	x := &Explain{Analyze: s.Analyze, Verbose: s.Verbose, Costs: true, Timing: true, Summary: s.Analyze, Format: s.Format}
+	x := &Explain{Analyze: s.Analyze, Verbose: s.Verbose, Costs: true, Timing: true, Format: s.Format}
+	summary := false // said; if not, it comes with ANALYZE
 	if x.Format == "" {
 		x.Format = "text"
 	}
@@ -277,7 +281,7 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 		case "timing":
 			into = &x.Timing
 		case "summary":
-			into = &x.Summary
+			into, summary = &x.Summary, true
 		case "buffers":
 			into = &x.Buffers
 		case "settings", "wal", "generic_plan":
@@ -293,6 +297,9 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 		default:
 			return nil, pgerr.New(pgerr.SyntaxError, "%s requires a Boolean value", o.Name).At(ast.CharPosition(text, o.Pos()))
 		}
+	}
+	if !summary {
+		x.Summary = x.Analyze
 	}
 	t := vec.T(vec.Text)
 	if x.Format == "json" {

@@ -29,7 +29,7 @@ func testContext(t testing.TB, params []vec.Type) sql.CompileContext {
 	return sql.CompileContext{
 		Catalog: &catalog.Catalog{
 			Project: 1, Database: "prickle", Tables: catalog.Builtin(),
-			Properties: []string{"$browser", "country", "plan", "price"},
+			Properties: func() []string { return []string{"$browser", "country", "plan", "price"} },
 		},
 		Expr:       &expr.Context{Now: now.UnixMicro(), Statement: now.UnixMicro(), Location: time.UTC, Database: "prickle", User: "ann"},
 		Settings:   settings,

@@ -34,8 +34,10 @@ type Catalog struct {
 	Tables   []*Table
 	// Sunday is true if the project's weeks start on Sunday.
 	Sunday bool
-	// Properties lists known event property names, for hints. It may be incomplete.
-	Properties []string
+	// Properties lists known event property names. It is called for the hint of an error,
+	// and not before: collecting names costs more than binding a statement. It may list
+	// only some of them; nil is none.
+	Properties func() []string
 }
 
 // Table finds a table by name, or answers nil.

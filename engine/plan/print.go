@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/storage/vec"
@@ -130,22 +131,39 @@ func limited(rows float64, limit expr.Expr) float64 {
 	return rows
 }
 
-// TextOptions say what the text form of a plan holds.
+// TextOptions say what a printed plan holds.
 type TextOptions struct {
-	NoCosts bool
-	// Annotate adds what was measured to a node: words at the end of its line, and
-	// lines below it. Nil adds nothing.
-	Annotate func(Node) (suffix string, details []Detail)
-	// Actual gives the rows and the milliseconds of a node that has run, for JSON, which
-	// leaves out Annotate's suffix.
-	Actual func(Node) (rows int64, milliseconds float64, ok bool)
+	NoCosts, NoTiming bool
+	// Actual gives what a node did, or nil. A nil Actual is a plan that has not run.
+	Actual func(Node) *Actual
+	// Elapsed is how long the statement took; 0 leaves it out.
+	Elapsed time.Duration
 }
+
+// Actual is what a node did when the plan ran.
+type Actual struct {
+	Rows    int64
+	Elapsed time.Duration // with the nodes below it, summed over goroutines
+	Details []Detail
+}
+
+func (o *TextOptions) actual(n Node) *Actual {
+	if o.Actual == nil {
+		return nil
+	}
+	return o.Actual(n)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // ExplainJSON is a description as PostgreSQL's EXPLAIN (FORMAT JSON) writes it: an array
 // of one object with the member Plan.
 func ExplainJSON(d *Description, o TextOptions) ([]byte, error) {
-	out := []map[string]any{{"Plan": jsonNode(d, o)}}
-	return json.MarshalIndent(out, "", "  ")
+	out := map[string]any{"Plan": jsonNode(d, o)}
+	if o.Elapsed > 0 {
+		out["Execution Time"] = milliseconds(o.Elapsed)
+	}
+	return json.MarshalIndent([]any{out}, "", "  ")
 }
 
 func jsonNode(d *Description, o TextOptions) map[string]any {
@@ -157,19 +175,17 @@ func jsonNode(d *Description, o TextOptions) map[string]any {
 		m["Startup Cost"], m["Total Cost"] = 0.0, math.Round(d.Cost*100)/100
 		m["Plan Rows"], m["Plan Width"] = math.Round(d.Rows), d.Width
 	}
-	details := d.Details
-	if o.Annotate != nil {
-		_, more := o.Annotate(d.Node)
-		details = append(append([]Detail(nil), details...), more...)
-	}
-	for _, x := range details {
+	for _, x := range d.Details {
 		m[x.Label] = x.Value
 	}
-	if o.Actual != nil {
-		if rows, ms, ok := o.Actual(d.Node); ok {
-			m["Actual Startup Time"], m["Actual Total Time"] = 0.0, ms
-			m["Actual Rows"], m["Actual Loops"] = rows, 1
+	if a := o.actual(d.Node); a != nil {
+		for _, x := range a.Details {
+			m[x.Label] = x.Value
 		}
+		if !o.NoTiming {
+			m["Actual Startup Time"], m["Actual Total Time"] = 0.0, milliseconds(a.Elapsed)
+		}
+		m["Actual Rows"], m["Actual Loops"] = a.Rows, 1
 	}
 	if len(d.Inputs) > 0 {
 		plans := make([]map[string]any, len(d.Inputs))
@@ -185,7 +201,13 @@ func jsonNode(d *Description, o TextOptions) map[string]any {
 func Explain(n Node) []string { return ExplainText(Describe(n), TextOptions{}) }
 
 // ExplainText is a description as text, one line an element.
-func ExplainText(d *Description, o TextOptions) []string { return appendText(nil, d, o, 0) }
+func ExplainText(d *Description, o TextOptions) []string {
+	out := appendText(nil, d, o, 0)
+	if o.Elapsed > 0 {
+		out = append(out, fmt.Sprintf("Execution Time: %.3f ms", milliseconds(o.Elapsed)))
+	}
+	return out
+}
 
 func appendText(out []string, d *Description, o TextOptions, depth int) []string {
 	lead, below := "", "  "
@@ -198,12 +220,13 @@ func appendText(out []string, d *Description, o TextOptions, depth int) []string
 		line += fmt.Sprintf("  (cost=0.00..%.2f rows=%.0f width=%.0f)", d.Cost, d.Rows, d.Width)
 	}
 	var more []Detail
-	if o.Annotate != nil {
-		suffix, details := o.Annotate(d.Node)
-		if suffix != "" {
-			line += " " + suffix
+	if a := o.actual(d.Node); a != nil {
+		more = a.Details
+		if o.NoTiming {
+			line += fmt.Sprintf(" (actual rows=%d loops=1)", a.Rows)
+		} else {
+			line += fmt.Sprintf(" (actual time=0.000..%.3f rows=%d loops=1)", milliseconds(a.Elapsed), a.Rows)
 		}
-		more = details
 	}
 	out = append(out, line)
 	for _, list := range [][]Detail{d.Details, more} {

@@ -2,13 +2,12 @@ package session
 
 import (
 	"context"
-	"encoding/json"
+	"maps"
 	"runtime"
-	"strings"
+	"slices"
 
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/catalog"
-	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage"
@@ -33,7 +32,37 @@ func NewEngine(store *storage.Store, threads int, memory int64) Engine {
 }
 
 func (e *storeEngine) Catalog(project uint32, database string) *catalog.Catalog {
-	return &catalog.Catalog{Project: project, Database: database, Tables: e.tables}
+	c := &catalog.Catalog{Project: project, Database: database, Tables: e.tables}
+	if p, ok := e.store.Project(project); ok {
+		c.Sunday = p.WeekStart == 0
+	}
+	c.Properties = func() []string { return e.properties(project) }
+	return c
+}
+
+// maxHints is how many property names are looked at for a hint.
+const maxHints = 10_000
+
+// properties is the names of event properties, newest segments first. What cannot be read
+// is missing: this is for a hint beside an error.
+func (e *storeEngine) properties(project uint32) []string {
+	snapshot, err := e.store.Snapshot(project)
+	if err != nil {
+		return nil
+	}
+	defer snapshot.Release()
+	known := map[string]bool{}
+	for _, seg := range slices.Backward(snapshot.Segments()) {
+		for _, rng := range seg.Ranges() {
+			for _, key := range rng.Keys() {
+				known[key] = true
+			}
+		}
+		if len(known) > maxHints {
+			break
+		}
+	}
+	return slices.Sorted(maps.Keys(known))
 }
 
 func (e *storeEngine) Pin(project uint32) (Pin, error) { return e.store.Snapshot(project) }
@@ -55,28 +84,16 @@ func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, 
 
 // explainRows is the answer of EXPLAIN: one row a line.
 func explainRows(ctx context.Context, env *engine.Env, st *sql.Statement) (Rows, error) {
-	var lines []string
+	var measured plan.TextOptions
 	if st.Explain.Analyze {
 		var err error
-		if lines, err = engine.Analyze(ctx, st.Plan, env); err != nil {
+		if measured, err = engine.Analyze(ctx, st.Plan, env); err != nil {
 			return nil, err
 		}
-	} else {
-		lines = plan.Explain(st.Plan)
 	}
-	if st.Explain.Expansion != "" {
-		lines = append(lines, "Expansion: "+st.Explain.Expansion)
-	}
-	switch st.Explain.Format {
-	case "text":
-	case "json": // the lines as they are: enough for people, not for tools
-		text, err := json.Marshal([]map[string]any{{"Plan": map[string]any{"Text": strings.Join(lines, "\n")}}})
-		if err != nil {
-			return nil, err
-		}
-		lines = []string{string(text)}
-	default:
-		return nil, pgerr.Unsupported("EXPLAIN in this format")
+	lines, err := st.Explain.Lines(st.Plan, measured)
+	if err != nil {
+		return nil, err
 	}
 	v := &vec.Vector{Type: st.Schema[0].Type, Str: vec.StringsOf(lines...)}
 	return &fixedRows{&vec.Batch{Rows: len(lines), Cols: []*vec.Vector{v}}}, nil

@@ -225,9 +225,13 @@ func (b *binder) hintColumn(e *pgerr.Error, name string, sc *scope) {
 	if rel != nil && rel.table != nil && rel.find("properties") >= 0 && rel.table.Name == "events" {
 		column = "properties"
 	}
+	var properties []string
+	if column != "" && b.env.Catalog.Properties != nil {
+		properties = b.env.Catalog.Properties()
+	}
 	property := func(p string) { e.WithHint(`Perhaps you meant "%s".`, column+"."+p) }
 	if column != "" {
-		for _, p := range b.env.Catalog.Properties {
+		for _, p := range properties {
 			if p == name || p == "$"+name {
 				property(p)
 				return
@@ -243,7 +247,7 @@ func (b *binder) hintColumn(e *pgerr.Error, name string, sc *scope) {
 		return
 	}
 	if column != "" {
-		if near := nearest(name, b.env.Catalog.Properties); near != "" {
+		if near := nearest(name, properties); near != "" {
 			property(near)
 		}
 	}

@@ -162,8 +162,9 @@ func (d *database) one(s parse.Statement, text string) (*Result, error) {
 	ctx := &expr.Context{Now: now.UnixMicro(), Statement: now.UnixMicro(), Location: d.settings.Location(),
 		Database: "prickle", User: "ann", Setting: d.settings.Get}
 	st, err := sql.Compile(sql.CompileContext{
-		Catalog: &catalog.Catalog{Project: 1, Database: "prickle", Tables: catalog.Builtin(), Properties: []string{"plan", "price"}},
-		Expr:    ctx, Settings: d.settings,
+		Catalog: &catalog.Catalog{Project: 1, Database: "prickle", Tables: catalog.Builtin(),
+			Properties: func() []string { return []string{"plan", "price"} }},
+		Expr: ctx, Settings: d.settings,
 	}, s.Stmt, text)
 	if err != nil {
 		return nil, err

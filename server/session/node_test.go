@@ -1,0 +1,123 @@
+package session_test
+
+import (
+	"encoding/binary"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/server/session"
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+// stored is a session over a store with a hundred events, in a project whose weeks start
+// on Sunday.
+func stored(t *testing.T) *fixture {
+	t.Helper()
+	store, err := storage.Open(vfs.NewMem(), "data", storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	spec := storage.ProjectSpec{Name: "prickle", Token: "phc_test", Timezone: "UTC"}
+	if _, err := store.ApplyProject(1, 0, storage.ProjectEdit{Create: &spec}); err != nil {
+		t.Fatal(err)
+	}
+	b := event.NewBuilder()
+	for i := range 100 {
+		var uuid vec.UUIDValue
+		binary.BigEndian.PutUint64(uuid[8:], uint64(i+1))
+		b.Begin(uuid, time.Date(2026, 1, 1+i/10, 0, 0, 0, 0, time.UTC).UnixMicro())
+		b.SetDistinctID([]byte{'a' + byte(i%7)})
+		b.SetName([]byte("open"))
+		b.Property([]byte("plan"), event.Text, []byte("pro"))
+		b.End()
+	}
+	if _, err := store.ApplyEvents(2, 0, 1, b.Finish()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := session.New(t.Context(), session.Config{Engine: session.NewEngine(store, 2, 0), Project: 1, Database: "prickle", User: "app"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return &fixture{Session: s, t: t}
+}
+
+// text is the first column of a statement's rows, one line each.
+func (f *fixture) text(sql string) (string, error) {
+	f.t.Helper()
+	stmts, err := f.Parse(sql)
+	if err != nil {
+		return "", err
+	}
+	p := f.Open(stmts[0].Stmt, sql)
+	defer p.Close()
+	var out []byte
+	err = p.Run(func() error {
+		for {
+			b, lo, hi, err := p.Take(0)
+			if b == nil || err != nil {
+				return err
+			}
+			for b = b.Compact(); lo < hi; lo++ {
+				out = append(expr.AppendText(out, b.Cols[0], lo, f.Context()), '\n')
+			}
+		}
+	})
+	f.Sync()
+	return string(out), err
+}
+
+func TestExplainShowsWhatWasMeasured(t *testing.T) {
+	f := stored(t)
+	for _, c := range []struct {
+		sql        string
+		have, miss []string
+	}{
+		{"EXPLAIN SELECT count(*) FROM events", []string{"(cost=", "Seq Scan on events"}, []string{"actual", "Execution Time"}},
+		{"EXPLAIN (COSTS OFF) SELECT count(*) FROM events", []string{"Aggregate\n"}, []string{"cost="}},
+		{"EXPLAIN ANALYZE SELECT count(*) FROM events", []string{"cost=", "rows=100 loops=1", "Segments: 1 of 1", "Rows read: 100", "Execution Time: "}, nil},
+		{"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM events ORDER BY timestamp LIMIT 3",
+			[]string{"Fetch from events (actual rows=3 loops=1)", "(actual rows=100 loops=1)"}, []string{"cost=", "time=", "Execution Time"}},
+		{"EXPLAIN (ANALYZE, FORMAT JSON) SELECT count(*) FROM events",
+			[]string{`"Actual Rows": 100`, `"Relation Name": "events"`, `"Execution Time": `, `"Total Cost": `}, nil},
+		{"EXPLAIN ANALYZE SELECT * FROM RETENTION(START event = 'open' RETURN event = 'open' EVERY INTERVAL '1 day')", []string{"Index: run index"}, nil},
+	} {
+		got, err := f.text(c.sql)
+		if err != nil {
+			t.Errorf("%s: %v", c.sql, err)
+		}
+		for _, w := range c.have {
+			if !strings.Contains(got, w) {
+				t.Errorf("%s: no %q in\n%s", c.sql, w, got)
+			}
+		}
+		for _, w := range c.miss {
+			if strings.Contains(got, w) {
+				t.Errorf("%s: %q in\n%s", c.sql, w, got)
+			}
+		}
+	}
+}
+
+func TestCatalogOfAProject(t *testing.T) {
+	f := stored(t)
+	_, err := f.text("SELECT plan FROM events")
+	if e := pgerr.From(err); e.Hint != `Perhaps you meant "properties.plan".` {
+		t.Errorf("hint = %q", e.Hint)
+	}
+	got, err := f.text("EXPLAIN SELECT * FROM TRENDS(SERIES (n: count(*)) EVERY INTERVAL '1 week')")
+	if err != nil || !strings.Contains(got, "Week Starts: Sunday") {
+		t.Errorf("%v, plan\n%s", err, got)
+	}
+}
