@@ -488,7 +488,15 @@ func (n *Node) Close(ctx context.Context) error {
 	n.closed = true
 	n.mu.Unlock()
 
-	n.active.Wait()
+	done := make(chan struct{})
+	go func() { n.active.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		// Apply may be waiting for a disk that is full. What it has not applied is in the log.
+		n.store.Close() // again below, where its error counts
+		<-done
+	}
 	n.stop()
 	close(n.proposals)
 	n.loops.Wait()

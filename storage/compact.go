@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,55 +39,55 @@ type MergeDone struct {
 	Identity int         `json:"identity"` // entries of the identity map that were applied
 }
 
-// daysTogether is how many segments of one day are merged without being asked.
-const daysTogether = 4
+// sameTogether is how many segments of the same days are merged without being asked.
+const sameTogether = 4
 
-// PlanMerge is the merge that is worth doing next, if any: days that have been written
-// several times. Days of one month stay apart until somebody asks for more.
-func (s *Store) PlanMerge() (MergePlan, bool) { return s.planMerge(dayOf, daysTogether) }
+// PlanMerge is the merge that is worth doing next, if any: days, or months, that have been
+// written several times. Days of one month stay apart until somebody asks for more.
+func (s *Store) PlanMerge() (MergePlan, bool) { return s.planMerge(itsDays, sameTogether) }
 
 // PlanMergeAll is the next merge on the way to one segment a month: first equal days, then
 // whole months.
 func (s *Store) PlanMergeAll() (MergePlan, bool) {
-	if p, ok := s.planMerge(dayOf, 2); ok {
+	if p, ok := s.planMerge(itsDays, 2); ok {
 		return p, true
 	}
-	return s.planMerge(monthOf, 2)
+	return s.planMerge(itsMonth, 2)
 }
+
+func itsDays(f *segmentFile) (int32, int)  { return f.FirstDay, f.Days }
+func itsMonth(f *segmentFile) (int32, int) { return monthOf(f.FirstDay) }
 
 // planMerge finds the first stretch of days, by project and time, with at least so many
 // segments that lie inside it.
-func (s *Store) planMerge(stretch func(int32) (int32, int), atLeast int) (MergePlan, bool) {
+func (s *Store) planMerge(stretch func(*segmentFile) (int32, int), atLeast int) (MergePlan, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	type key struct {
 		project  uint32
 		firstDay int32
+		days     int
 	}
 	groups := map[key][]SegmentID{}
-	days := map[key]int{}
 	var keys []key
 	for _, id := range slices.Sorted(maps.Keys(s.segments)) {
 		f := s.segments[id]
-		first, n := stretch(f.FirstDay)
+		first, n := stretch(f)
 		if f.FirstDay+int32(f.Days) > first+int32(n) || s.projects[f.Project] == nil {
 			continue
 		}
-		k := key{f.Project, first}
+		k := key{f.Project, first, n}
 		if groups[k] == nil {
 			keys = append(keys, k)
 		}
-		groups[k], days[k] = append(groups[k], SegmentID(id)), n
+		groups[k] = append(groups[k], SegmentID(id))
 	}
 	slices.SortFunc(keys, func(a, b key) int {
-		if a.project != b.project {
-			return int(a.project) - int(b.project)
-		}
-		return int(a.firstDay) - int(b.firstDay)
+		return cmp.Or(cmp.Compare(a.project, b.project), cmp.Compare(a.firstDay, b.firstDay), cmp.Compare(a.days, b.days))
 	})
 	for _, k := range keys {
 		if len(groups[k]) >= atLeast {
-			return MergePlan{Project: k.project, Inputs: groups[k], Output: SegmentID(mergeIDs + s.nextMerge.Add(1)), FirstDay: k.firstDay, Days: days[k]}, true
+			return MergePlan{Project: k.project, Inputs: groups[k], Output: SegmentID(mergeIDs + s.nextMerge.Add(1)), FirstDay: k.firstDay, Days: k.days}, true
 		}
 	}
 	return MergePlan{}, false
@@ -106,7 +107,7 @@ func (s *Store) BuildMerge(ctx context.Context, plan MergePlan) (MergeDone, erro
 	if err := ctx.Err(); err != nil {
 		return MergeDone{}, err
 	}
-	raw, err := mergeFiles(files, identity, plan.FirstDay, plan.Days)
+	raw, err := s.mergeFiles(files, identity, plan.FirstDay, plan.Days)
 	if err != nil {
 		return MergeDone{}, err
 	}
@@ -116,6 +117,7 @@ func (s *Store) BuildMerge(ctx context.Context, plan MergePlan) (MergeDone, erro
 	}
 	name := path.Join(s.dir, segmentDir, segmentName(uint64(plan.Output)))
 	if err := vfs.WriteFile(s.fs, name, raw); err != nil {
+		s.fs.Remove(name) // it may have its name already; err says what matters
 		return MergeDone{}, err
 	}
 	return MergeDone{Project: plan.Project, Inputs: plan.Inputs, Output: plan.Output, FirstDay: r.FirstDay(), Days: r.Days(),
@@ -149,10 +151,22 @@ func (s *Store) inputs(plan MergePlan) ([]*segmentFile, *person.Map, error) {
 	return files, identity, nil
 }
 
-func mergeFiles(files []*segmentFile, identity *person.Map, firstDay int32, days int) ([]byte, error) {
+// mergeFiles merges segments through readers of its own: dictionaries that it decodes do not
+// stay in those that queries use.
+func (s *Store) mergeFiles(files []*segmentFile, identity *person.Map, firstDay int32, days int) ([]byte, error) {
 	readers := make([]*segment.Reader, len(files))
+	defer func() {
+		for _, r := range readers {
+			if r != nil {
+				r.Close() // only read
+			}
+		}
+	}()
 	for i, f := range files {
-		readers[i] = f.reader
+		var err error
+		if readers[i], err = segment.Open(s.fs, f.name(s)); err != nil {
+			return nil, err
+		}
 	}
 	return segment.Merge(readers, identity.Root, firstDay, days)
 }
@@ -228,7 +242,7 @@ func (s *Store) output(done MergeDone, files []*segmentFile) (*segmentFile, erro
 	s.mu.Lock()
 	identity, _ := s.projects[done.Project].persons.Publish()
 	s.mu.Unlock()
-	raw, err := mergeFiles(files, identity, done.FirstDay, done.Days)
+	raw, err := s.mergeFiles(files, identity, done.FirstDay, done.Days)
 	if err != nil {
 		return nil, err
 	}

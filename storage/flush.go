@@ -1,12 +1,14 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path"
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/zeebo/xxh3"
 
@@ -17,10 +19,10 @@ import (
 )
 
 // seal ends the active memtable and hands it to the flusher. It waits while too many are
-// on their way already. The caller holds mu.
-func (s *Store) seal() error {
+// on their way already, as long as patient gives no error. The caller holds mu.
+func (s *Store) seal(patient func() error) error {
 	for len(s.sealed) > maxSealed {
-		if err := s.usable(); err != nil {
+		if err := errors.Join(s.usable(), patient()); err != nil {
 			return err
 		}
 		s.moved.Wait()
@@ -55,12 +57,58 @@ func (s *Store) flushLoop() {
 		}
 		m := s.sealed[0]
 		s.mu.Unlock()
-		if err := s.flush(m); err != nil {
-			s.fail(fmt.Errorf("flush: %w", err))
+		if !s.flushAgain(m) {
 			return
 		}
 	}
 }
+
+const (
+	// A disk that is full stays so until somebody acts; one that is slow to come back
+	// does so within seconds.
+	flushRetryLeast = 100 * time.Millisecond
+	flushRetryMost  = 10 * time.Second
+)
+
+// flushAgain writes a memtable, as often as it takes. It says false if that became
+// pointless: the store closes, or has failed.
+func (s *Store) flushAgain(m *memtable) bool {
+	for wait := flushRetryLeast; ; wait = min(2*wait, flushRetryMost) {
+		edit, files, err := s.write(m)
+		if err == nil {
+			if err = s.publish(m, edit, files); err != nil {
+				s.fail(fmt.Errorf("flush: %w", err))
+				return false
+			}
+			return true
+		}
+		err = fmt.Errorf("flush of %d events: %w", m.rows, err)
+		if errors.As(err, new(*impossible)) {
+			s.fail(err)
+			return false
+		}
+		s.opt.Logger.Error("segments cannot be written; it is tried again, and the log keeps the events meanwhile", "error", err, "wait", wait)
+		s.mu.Lock()
+		s.flushErr = err
+		s.failures++
+		s.moved.Broadcast()
+		s.mu.Unlock()
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-s.again:
+		case <-s.stop:
+			timer.Stop()
+			return false
+		}
+		timer.Stop()
+	}
+}
+
+// impossible is the error of a memtable that cannot become segments, on any disk.
+type impossible struct{ error }
+
+func (e *impossible) Unwrap() error { return e.error }
 
 // fail ends the store's life: what it would apply from now on could not become durable.
 func (s *Store) fail(err error) {
@@ -77,23 +125,30 @@ func (s *Store) fail(err error) {
 	}
 }
 
-// flush writes one memtable: segments and the state file first, then the edit that names
-// them.
-func (s *Store) flush(m *memtable) error {
+// write writes the segments and the state file of a memtable, and gives the edit that
+// names them. After an error none of them is left.
+func (s *Store) write(m *memtable) (manifest.Edit, []*segmentFile, error) {
 	edit := manifest.Edit{Applied: m.last, Full: m.fullState, Drop: m.dropped}
 	files, err := s.writeSegments(m)
-	if err != nil {
-		return err
-	}
-	if m.state != nil {
+	if err == nil && m.state != nil {
 		edit.State = fmt.Sprintf("%010d.state", s.nextID.Add(1))
-		if err := vfs.WriteFile(s.fs, path.Join(s.dir, stateDir, edit.State), sealState(m.state)); err != nil {
-			return err
+		name := path.Join(s.dir, stateDir, edit.State)
+		if err = vfs.WriteFile(s.fs, name, sealState(m.state)); err != nil {
+			s.fs.Remove(name) // it may have its name already; err says what matters
 		}
+	}
+	if err != nil {
+		s.retire(files)
+		return edit, nil, err
 	}
 	for _, f := range files {
 		edit.Add = append(edit.Add, f.Segment)
 	}
+	return edit, files, nil
+}
+
+// publish commits the edit of a memtable that was written: from here on its files count.
+func (s *Store) publish(m *memtable, edit manifest.Edit, files []*segmentFile) error {
 	old, err := s.commit(edit)
 	if err != nil {
 		return err
@@ -109,6 +164,7 @@ func (s *Store) flush(m *memtable) error {
 	s.sealed = s.sealed[1:]
 	s.durable = max(s.durable, m.last)
 	s.states = len(s.log.Manifest().States)
+	s.flushErr = nil
 	s.moved.Broadcast()
 	s.mu.Unlock()
 	s.retire(gone)
@@ -130,7 +186,8 @@ func (s *Store) commit(e manifest.Edit) (*manifest.Manifest, error) {
 	return old, s.log.Commit(e)
 }
 
-// writeSegments writes one segment for each project and day, on all cores.
+// writeSegments writes one segment for each part of each project, on all cores. With an error
+// it gives those that were written all the same.
 func (s *Store) writeSegments(m *memtable) ([]*segmentFile, error) {
 	type job struct {
 		project uint32
@@ -142,7 +199,7 @@ func (s *Store) writeSegments(m *memtable) ([]*segmentFile, error) {
 		if slices.Contains(m.dropped, id) {
 			continue
 		}
-		for _, p := range partition(m.batches[id], dayOf) {
+		for _, p := range flushParts(m.batches[id]) {
 			jobs = append(jobs, job{id, p, s.nextID.Add(1)})
 		}
 	}
@@ -157,10 +214,11 @@ func (s *Store) writeSegments(m *memtable) ([]*segmentFile, error) {
 			for i := range next {
 				j := jobs[i]
 				raw, err := segment.Build(j.part.inputs, j.part.firstDay, j.part.days, segment.Options{})
-				if err == nil {
-					files[i], err = s.writeSegment(j.project, j.id, raw)
+				if err != nil {
+					errs[i] = &impossible{err}
+					continue
 				}
-				errs[i] = err
+				files[i], errs[i] = s.writeSegment(j.project, j.id, raw)
 			}
 		}()
 	}
@@ -169,25 +227,29 @@ func (s *Store) writeSegments(m *memtable) ([]*segmentFile, error) {
 	}
 	close(next)
 	wait.Wait()
+	written := slices.DeleteFunc(files, func(f *segmentFile) bool { return f == nil })
 	for _, err := range errs {
-		if err != nil {
-			return nil, err
+		if err != nil { // one stands for all: a full disk gives the same to each
+			return written, err
 		}
 	}
-	return files, nil
+	return written, nil
 }
 
 // segmentName is the file of a segment.
 func segmentName(id uint64) string { return fmt.Sprintf("%010d.seg", id) }
 
-// writeSegment writes a segment's file, durable when it returns, and opens it.
+// writeSegment writes a segment's file, durable when it returns, and opens it. After an
+// error there is no such file.
 func (s *Store) writeSegment(project uint32, id uint64, raw []byte) (*segmentFile, error) {
 	name := path.Join(s.dir, segmentDir, segmentName(id))
-	if err := vfs.WriteFile(s.fs, name, raw); err != nil {
-		return nil, err
+	err := vfs.WriteFile(s.fs, name, raw)
+	var r *segment.Reader
+	if err == nil {
+		r, err = segment.Open(s.fs, name)
 	}
-	r, err := segment.Open(s.fs, name)
 	if err != nil {
+		s.fs.Remove(name) // it may have its name already; err says what matters
 		return nil, err
 	}
 	return newSegmentFile(manifest.Segment{ID: id, Project: project, FirstDay: r.FirstDay(), Days: r.Days(), Rows: int64(r.Rows()),

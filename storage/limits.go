@@ -1,11 +1,10 @@
 package storage
 
-// When a memtable is sealed. A row of a batch takes about 200 bytes of memory and
-// describes itself in about 100 encoded ones: two tables waiting and one filling stay
-// below a gigabyte.
+// When a memtable is sealed. A row takes about 250 bytes of memory: one table being
+// written, one waiting and one filling stay below half a gigabyte.
 const (
-	sealRows  = 1 << 20
-	sealBytes = 256 << 20
+	sealRows  = 1 << 19
+	sealBytes = 160 << 20
 )
 
 const (

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -37,44 +38,79 @@ type part struct {
 	inputs   []segment.Input
 }
 
-// partition sorts the rows of batches by the stretch of days they fall into.
-func partition(batches []*memBatch, stretch func(int32) (int32, int)) []*part {
-	parts := map[int32]*part{}
-	firstOf := map[int32]int32{} // day → first day of its stretch
+const (
+	// flushDays is up to how many days a flush writes a file each. An import in no order
+	// touches years of them.
+	flushDays = 64
+	// flushDayRows is how many rows a day needs for a file of its own in a flush that
+	// touches more. Files of fewer cost more to open and to merge than their rows do.
+	flushDayRows = 20_000
+)
+
+// flushParts is what a flush makes segments of: days, and months of such days as have few
+// rows, if there are many days. It depends on the rows alone.
+func flushParts(batches []*memBatch) []*part {
+	rows := map[int32]int{}
 	for _, b := range batches {
-		here := map[int32][]uint32{}
-		add := func(row uint32) {
+		b.each(func(row uint32) { rows[dayNumber(b.batch.Time[row])]++ })
+	}
+	if len(rows) <= flushDays {
+		return partition(batches, dayOf)
+	}
+	return partition(batches, func(d int32) (int32, int) {
+		if rows[d] < flushDayRows {
+			return monthOf(d)
+		}
+		return dayOf(d)
+	})
+}
+
+// each calls visit for every row that is stored.
+func (b *memBatch) each(visit func(row uint32)) {
+	if b.rows != nil {
+		for _, row := range b.rows {
+			visit(row)
+		}
+		return
+	}
+	for row := range uint32(b.batch.Rows) {
+		visit(row)
+	}
+}
+
+// partition sorts the rows of batches by the stretch of days they fall into. Stretches of
+// different lengths may overlap: then each has the rows that it was named for.
+func partition(batches []*memBatch, stretch func(int32) (int32, int)) []*part {
+	type span struct {
+		first int32
+		days  int
+	}
+	parts := map[span]*part{}
+	spanOf := map[int32]span{} // by day
+	for _, b := range batches {
+		here := map[span][]uint32{}
+		b.each(func(row uint32) {
 			d := dayNumber(b.batch.Time[row])
-			first, ok := firstOf[d]
+			s, ok := spanOf[d]
 			if !ok {
-				var days int
-				first, days = stretch(d)
-				firstOf[d] = first
-				if parts[first] == nil {
-					parts[first] = &part{firstDay: first, days: days}
+				s.first, s.days = stretch(d)
+				spanOf[d] = s
+				if parts[s] == nil {
+					parts[s] = &part{firstDay: s.first, days: s.days}
 				}
 			}
-			here[first] = append(here[first], row)
-		}
-		if b.rows == nil {
-			for row := range uint32(b.batch.Rows) {
-				add(row)
-			}
-		} else {
-			for _, row := range b.rows {
-				add(row)
-			}
-		}
-		for first, rows := range here {
+			here[s] = append(here[s], row)
+		})
+		for s, rows := range here {
 			in := b.input()
 			in.Rows = rows
-			parts[first].inputs = append(parts[first].inputs, in)
-			parts[first].rows += len(rows)
+			parts[s].inputs = append(parts[s].inputs, in)
+			parts[s].rows += len(rows)
 		}
 	}
-	out := make([]*part, 0, len(parts))
-	for _, first := range slices.Sorted(maps.Keys(parts)) {
-		out = append(out, parts[first])
-	}
+	out := slices.Collect(maps.Values(parts))
+	slices.SortFunc(out, func(a, b *part) int {
+		return cmp.Or(cmp.Compare(a.firstDay, b.firstDay), cmp.Compare(a.days, b.days))
+	})
 	return out
 }

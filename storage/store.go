@@ -23,7 +23,8 @@ import (
 type Options struct {
 	Logger *slog.Logger // nil: none
 	// Fatal is called once when the manifest cannot be written: nothing will be durable
-	// any more, and the process should end. It may be nil.
+	// any more, and the process should end. It may be nil. A segment that cannot be
+	// written, as on a full disk, is tried again instead.
 	Fatal func(error)
 	// SealRows and SealBytes are when a memtable is full. They must be the same for as
 	// long as a directory lives; 0 means the default.
@@ -60,12 +61,17 @@ type Store struct {
 	durable  uint64
 	states   int // state files the manifest names
 	edited   []projectRecord
-	err      error // flushing failed: no more can be applied
+	err      error // nothing can become durable any more, so no more can be applied
+	// flushErr is why the last attempt at a flush failed, nil if it did not; failures
+	// counts such attempts.
+	flushErr error
+	failures int
 	closed   bool
 
 	flusher sync.WaitGroup
 	loader  sync.WaitGroup // fills the sets of uuids after Open
 	stop    chan struct{}
+	again   chan struct{} // holds one token: a failed flush is wanted again at once
 }
 
 // project is one project's state, as apply changes it.
@@ -136,7 +142,7 @@ func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{fs: fs, dir: dir, opt: opt, projects: map[uint32]*project{}, active: newMemtable(),
-		segments: map[uint64]*segmentFile{}, stop: make(chan struct{})}
+		segments: map[uint64]*segmentFile{}, stop: make(chan struct{}), again: make(chan struct{}, 1)}
 	s.moved = sync.NewCond(&s.mu)
 	for _, d := range []string{dir, path.Join(dir, segmentDir), path.Join(dir, stateDir)} {
 		if err := fs.MkdirAll(d); err != nil {
@@ -308,7 +314,7 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 	}
 	p.events += int64(stored)
 	if s.active.rows >= s.opt.SealRows || s.active.bytes >= s.opt.SealBytes {
-		if err := s.seal(); err != nil {
+		if err := s.seal(func() error { return nil }); err != nil {
 			return EventsResult{}, err
 		}
 	}
@@ -559,12 +565,31 @@ func (s *Store) Stats() Stats {
 	return out
 }
 
-// Flush makes everything applied so far durable in segments.
+// Flush makes everything applied so far durable in segments. If an attempt to write them
+// fails, Flush says why and returns; the store goes on trying.
 func (s *Store) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.moved.Broadcast()
+	})()
+	failures := s.failures
+	if s.flushErr != nil {
+		select {
+		case s.again <- struct{}{}:
+		default:
+		}
+	}
+	patient := func() error {
+		if s.failures > failures && s.flushErr != nil {
+			return s.flushErr
+		}
+		return ctx.Err()
+	}
 	if s.applied > s.durable && s.active.last > 0 {
-		if err := s.seal(); err != nil {
+		if err := s.seal(patient); err != nil {
 			return err
 		}
 	}
@@ -573,13 +598,8 @@ func (s *Store) Flush(ctx context.Context) error {
 	if n := len(s.sealed); n > 0 {
 		want = s.sealed[n-1].last
 	}
-	defer context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.moved.Broadcast()
-	})()
 	for s.durable < want {
-		if err := errors.Join(s.usable(), ctx.Err()); err != nil {
+		if err := errors.Join(s.usable(), patient()); err != nil {
 			return err
 		}
 		s.moved.Wait()

@@ -73,10 +73,12 @@ func ReadFile(fs FS, name string, limit int64) ([]byte, error) {
 // written under another name, synced and renamed.
 func WriteFile(fs FS, name string, raw []byte) error {
 	tmp := name + ".tmp"
-	if err := WriteSynced(fs, tmp, raw); err != nil {
-		return err
+	err := WriteSynced(fs, tmp, raw)
+	if err == nil {
+		err = fs.Rename(tmp, name)
 	}
-	if err := fs.Rename(tmp, name); err != nil {
+	if err != nil {
+		fs.Remove(tmp) // on a full disk it takes the room of others; err says what matters
 		return err
 	}
 	return fs.SyncDir(path.Dir(name))

@@ -1,0 +1,208 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+// A disk that is full for a while costs nothing but time: Flush says so, apply waits when
+// too much is under way, and then everything is there.
+func TestFlushOnFullDisk(t *testing.T) {
+	for _, c := range []struct{ op, part string }{
+		{"create", "/segments/"}, {"write", "/segments/"}, {"sync", "/segments/"}, {"rename", "/segments/"},
+		{"syncdir", "/segments"}, {"write", "/state/"}, {"syncdir", "/state"},
+	} {
+		t.Run(c.op+c.part, func(t *testing.T) {
+			fs := vfs.NewMem()
+			var full atomic.Bool
+			fs.Hook = func(op, name string) error {
+				if full.Load() && op == c.op && strings.Contains(name, c.part) {
+					return syscall.ENOSPC
+				}
+				return nil
+			}
+			s, err := Open(fs, "d", Options{SealRows: 10, Fatal: func(err error) { t.Errorf("Fatal: %v", err) }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			createAs(t, s, 1, "a")
+			if err := s.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			full.Store(true)
+			if _, err := s.ApplyEvents(2, 1, 1, smallBatch(0, 5)); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if err := s.Flush(t.Context()); err == nil || !strings.Contains(err.Error(), "no space left") {
+					t.Fatalf("Flush on a full disk: %v", err)
+				}
+			}
+			applied := make(chan error)
+			go func() {
+				for i := range 5 {
+					_, err := s.ApplyEvents(uint64(3+i), 1, 1, smallBatch(100+i*20, 20))
+					applied <- err
+				}
+			}()
+			count := 0
+			for waiting := false; !waiting; {
+				select {
+				case err := <-applied:
+					if count++; err != nil {
+						t.Fatal(err)
+					}
+				case <-time.After(50 * time.Millisecond):
+					waiting = true
+				}
+			}
+			if count == 5 {
+				t.Error("apply does not wait for a full disk")
+			}
+			full.Store(false)
+			for ; count < 5; count++ {
+				if err := <-applied; err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Flush(t.Context()); err != nil {
+				t.Fatalf("Flush when there is room again: %v", err)
+			}
+			if n := len(s.log.Manifest().Segments); n == 0 {
+				t.Error("no segments")
+			}
+			names, _ := fs.List("d/segments")
+			if len(names) != len(s.log.Manifest().Segments) {
+				t.Errorf("files %q, the manifest names %d", names, len(s.log.Manifest().Segments))
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = openAt(t, fs.Crash(nil))
+			if got := s.Stats().Events; got != 105 {
+				t.Errorf("%d events after a restart, want 105", got)
+			}
+			s.Close()
+		})
+	}
+}
+
+// A store on a full disk can be closed.
+func TestCloseOnFullDisk(t *testing.T) {
+	fs := vfs.NewMem()
+	s, err := Open(fs, "d", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	createAs(t, s, 1, "a")
+	fs.Hook = func(op, name string) error { return syscall.ENOSPC }
+	if err := s.Flush(t.Context()); err == nil {
+		t.Error("Flush gave no error")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// The manifest is another matter: after a failed write nothing is known.
+func TestManifestWriteFails(t *testing.T) {
+	fs := vfs.NewMem()
+	fatal := make(chan error, 1)
+	s, err := Open(fs, "d", Options{Fatal: func(err error) { fatal <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	createAs(t, s, 1, "a")
+	fs.Hook = func(op, name string) error {
+		if op == "sync" && strings.Contains(name, "MANIFEST") {
+			return syscall.EIO
+		}
+		return nil
+	}
+	if err := s.Flush(t.Context()); err == nil || !strings.Contains(err.Error(), "manifest") {
+		t.Errorf("Flush: %v", err)
+	}
+	if err := <-fatal; !strings.Contains(err.Error(), "input/output error") {
+		t.Errorf("Fatal(%v)", err)
+	}
+	if _, err := s.ApplyEvents(2, 1, 1, smallBatch(0, 1)); err == nil {
+		t.Error("ApplyEvents after that gave no error")
+	}
+	s.Close()
+}
+
+// An import in no order does not leave a file for each day of each flush.
+func TestFlushOfManyDays(t *testing.T) {
+	build := func(days, large int) *event.Batch {
+		b := event.NewBuilder()
+		n := 0
+		add := func(day int) {
+			b.Begin(vec.UUIDValue{1, 13: byte(n >> 16), 14: byte(n >> 8), 15: byte(n)}, int64(20089+day)*dayMicros+int64(n))
+			b.SetName([]byte("e"))
+			b.SetDistinctID(fmt.Appendf(nil, "u%d", n%50))
+			b.End()
+			n++
+		}
+		for d := range days {
+			add(d)
+			add(d)
+		}
+		for range large {
+			add(40)
+		}
+		return b.Finish()
+	}
+	for _, c := range []struct{ days, large, segments, months int }{
+		{64, 0, 64, 3},
+		{65, 0, 3, 3},
+		{365, 0, 12, 12},
+		{365, flushDayRows - 2, 13, 12}, // one day is large enough
+	} {
+		s := openAt(t, vfs.NewMem())
+		createAs(t, s, 1, "a")
+		if _, err := s.ApplyEvents(2, 1, 1, build(c.days, c.large)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Flush(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		sn, err := s.Snapshot(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := 0
+		for _, r := range sn.Segments() {
+			rows += r.Rows()
+		}
+		if len(sn.Segments()) != c.segments || rows != 2*c.days+c.large {
+			t.Errorf("%d days: %d segments of %d rows, want %d of %d", c.days, len(sn.Segments()), rows, c.segments, 2*c.days+c.large)
+		}
+		sn.Release()
+		for {
+			plan, ok := s.PlanMergeAll()
+			if !ok {
+				break
+			}
+			done, err := s.BuildMerge(context.Background(), plan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.ApplyMerge(s.AppliedIndex()+1, done); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.Stats().Segments; got != c.months {
+			t.Errorf("%d days: %d segments after merges, want %d, one a month", c.days, got, c.months)
+		}
+		s.Close()
+	}
+}
