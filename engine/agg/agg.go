@@ -1,6 +1,7 @@
 package agg
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -64,8 +65,32 @@ func Resolve(name string, args []vec.Type) (*Spec, error) {
 	for i, a := range args {
 		words[i] = a.String()
 	}
+	if ambiguous(name, args) {
+		return nil, pgerr.New(pgerr.AmbiguousFunction, "function %s(%s) is not unique", name, strings.Join(words, ", ")).
+			WithHint("Could not choose a best candidate function. You might need to add explicit type casts.")
+	}
 	return nil, pgerr.New(pgerr.UndefinedFunction, "function %s(%s) does not exist", name, strings.Join(words, ", ")).
 		WithHint("No function matches the given name and argument types. You might need to add explicit type casts.")
+}
+
+// ambiguous says whether literals of no type could be read as one that would fit.
+func ambiguous(name string, args []vec.Type) bool {
+	r := registry[name]
+	if r == nil || !slices.Contains(args, vec.T(vec.Unknown)) {
+		return false
+	}
+	for _, k := range []vec.Kind{vec.Float8, vec.Bool, vec.Interval} {
+		try := slices.Clone(args)
+		for i := range try {
+			if try[i].Kind == vec.Unknown {
+				try[i] = vec.T(k)
+			}
+		}
+		if r(try) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // New makes the state of one call. DISTINCT drops rows whose arguments repeat; order is

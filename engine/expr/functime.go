@@ -149,6 +149,19 @@ func extractTime(unit string, local, off int64, t vec.Type) (vec.Decimal, error)
 			return vec.Decimal{}, pgerr.New(pgerr.FeatureNotSupported, "unit \"%s\" not supported for type date", unit)
 		}
 	}
+	if t.Kind == vec.Time {
+		switch unitWords[unit] {
+		case "microsecond", "millisecond", "second", "minute", "hour":
+		default:
+			_, _, _, known := field(unit, local)
+			if known || unit == "julian" || strings.HasPrefix(unit, "timezone") {
+				return vec.Decimal{}, pgerr.New(pgerr.FeatureNotSupported, "unit \"%s\" not supported for type %s", unit, t)
+			}
+			if unit != "epoch" {
+				return vec.Decimal{}, badUnit(unit, t)
+			}
+		}
+	}
 	day := floorDiv(local, microsDay)
 	clock := local - day*microsDay
 	switch unit {
@@ -580,7 +593,7 @@ func extractions() {
 		define(name, result, types(tText, tTime), zoned(func(f *frame, _ *zone) func(int) error {
 			unit, x := viewOf[string](f, 0), viewOf[int64](f, 1)
 			return func(i int) error {
-				d, err := extractTime(unit.at(i), x.at(i), 0, tTs)
+				d, err := extractTime(unit.at(i), x.at(i), 0, tTime)
 				if err == nil {
 					set(f, i, d)
 				}

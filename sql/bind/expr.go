@@ -125,7 +125,17 @@ func (b *binder) number(e *ast.Number) expr.Expr {
 			return intConst(n, vec.T(vec.Int8))
 		}
 	}
-	return b.literal(textConst(e.Text, vec.T(vec.Unknown)), vec.T(vec.Numeric), e.Pos())
+	return b.decimal(e.Text, e.Pos())
+}
+
+// decimal is a literal with a point or an exponent, or beyond the integers: numeric, and
+// double precision if it has too many digits for that.
+func (b *binder) decimal(text string, pos ast.Pos) expr.Expr {
+	t := vec.T(vec.Numeric)
+	if _, err := vec.ParseDecimal([]byte(text)); err != nil {
+		t = vec.T(vec.Float8)
+	}
+	return b.literal(textConst(text, vec.T(vec.Unknown)), t, pos)
 }
 
 func (b *binder) typed(e *ast.Typed) expr.Expr {
@@ -152,7 +162,7 @@ func (b *binder) unary(e *ast.Unary, sc *scope) expr.Expr {
 			}
 			return intConst(i, vec.T(vec.Int8))
 		}
-		return b.literal(textConst(m.Text, vec.T(vec.Unknown)), vec.T(vec.Numeric), n.Pos())
+		return b.decimal(m.Text, n.Pos())
 	}
 	x := b.expr(e.X, sc)
 	if p, ok := x.(*pathRef); ok {

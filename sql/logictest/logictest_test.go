@@ -28,13 +28,21 @@ import (
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // TestMemtable and TestSegments run the same cases over rows that were just applied, and
-// over segments.
-func TestMemtable(t *testing.T) {
-	Run(t, "testdata", func(t *testing.T) Database { return open(t, false) })
-}
+// over segments, on one thread and on several.
+func TestMemtable(t *testing.T) { testThreads(t, false) }
 
-func TestSegments(t *testing.T) {
-	Run(t, "testdata", func(t *testing.T) Database { return open(t, true) })
+func TestSegments(t *testing.T) { testThreads(t, true) }
+
+func testThreads(t *testing.T, flush bool) {
+	for _, threads := range []int{1, 2, 5} {
+		t.Run(fmt.Sprint(threads), func(t *testing.T) {
+			Run(t, "testdata", func(t *testing.T) Database {
+				d := open(t, flush)
+				d.threads = threads
+				return d
+			})
+		})
+	}
 }
 
 // database is a session over a store in memory, without a log.
