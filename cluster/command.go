@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/klauspost/compress/s2"
 
+	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/event"
 )
 
@@ -90,8 +91,6 @@ func newProposalID() uuid.UUID {
 	return id
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // errNeedsUpgrade is wrapped by the error of an entry that a newer release wrote. Such an
 // entry is never skipped: the node applies nothing more.
 var errNeedsUpgrade = errors.New("needs upgrade")
@@ -125,7 +124,7 @@ func encodeEntry(k kind, h header, payload []byte) []byte {
 func seal(raw []byte, at int64) {
 	binary.LittleEndian.PutUint64(raw[entryPrefix+16:], uint64(at))
 	body := raw[:len(raw)-4]
-	binary.LittleEndian.PutUint32(raw[len(body):], crc32.Checksum(body, castagnoli))
+	binary.LittleEndian.PutUint32(raw[len(body):], crc32.Checksum(body, encoding.Table))
 }
 
 // decodeHeader checks an entry and reads all but its payload.
@@ -134,7 +133,7 @@ func decodeHeader(raw []byte) (e entry, packed []byte, flags uint16, err error) 
 		return e, nil, 0, fmt.Errorf("entry of %d bytes, the least is %d", len(raw), entryMinSize)
 	}
 	body := raw[:len(raw)-4]
-	got, want := crc32.Checksum(body, castagnoli), binary.LittleEndian.Uint32(raw[len(body):])
+	got, want := crc32.Checksum(body, encoding.Table), binary.LittleEndian.Uint32(raw[len(body):])
 	if got != want {
 		return e, nil, 0, fmt.Errorf("entry of %d bytes: checksum %08x, want %08x", len(raw), got, want)
 	}

@@ -12,6 +12,8 @@ import (
 	wal "github.com/hashicorp/raft-wal"
 	"github.com/hashicorp/raft-wal/metadb"
 	"github.com/hashicorp/raft-wal/types"
+
+	"github.com/prickledb/prickle/storage/encoding"
 )
 
 // logStore is what a Raft log on disk must do for us: hold entries, and hold the term and
@@ -94,8 +96,8 @@ func recordSum(l *raft.Log) uint32 {
 	binary.LittleEndian.PutUint64(head[8:], l.Term)
 	head[16] = byte(l.Type)
 	binary.LittleEndian.PutUint32(head[17:], uint32(len(l.Extensions)))
-	sum := crc32.Update(crc32.Checksum(head[:], castagnoli), castagnoli, l.Extensions)
-	return crc32.Update(sum, castagnoli, l.Data)
+	sum := crc32.Update(crc32.Checksum(head[:], encoding.Table), encoding.Table, l.Extensions)
+	return crc32.Update(sum, encoding.Table, l.Data)
 }
 
 // guardedLog is the log as Raft sees it. It keeps what the manifest does not cover yet,

@@ -12,10 +12,12 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/hashicorp/raft"
 
+	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -121,32 +123,61 @@ func (s *snapshotStore) state(id string) (fsmState, error) {
 
 func (s *snapshotStore) read(name string) (*raft.SnapshotMeta, []byte, error) {
 	raw, err := vfs.ReadFile(s.fs, path.Join(s.dir, name), maxSnapshotBytes)
+	var head snapshotHead
+	var state []byte
+	if err == nil {
+		head, state, err = decodeSnapshot(raw)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("raft snapshot %s: %w", name, err)
 	}
-	const fixed = len(snapshotMagic) + 4
-	if len(raw) < fixed+4 || string(raw[:len(snapshotMagic)]) != snapshotMagic {
-		return nil, nil, fmt.Errorf("raft snapshot %s: not a raft snapshot of this release", name)
-	}
-	body := raw[:len(raw)-4]
-	if got, want := crc32.Checksum(body, castagnoli), binary.LittleEndian.Uint32(raw[len(body):]); got != want {
-		return nil, nil, fmt.Errorf("raft snapshot %s: checksum %08x, want %08x", name, got, want)
-	}
-	size := uint64(binary.LittleEndian.Uint32(body[len(snapshotMagic):]))
-	if size > uint64(len(body)-fixed) {
-		return nil, nil, fmt.Errorf("raft snapshot %s: head of %d bytes in a file of %d", name, size, len(raw))
-	}
-	var head snapshotHead
-	if err := json.Unmarshal(body[fixed:fixed+int(size)], &head); err != nil {
-		return nil, nil, fmt.Errorf("raft snapshot %s: head: %w", name, err)
-	}
-	state := body[fixed+int(size):]
 	return &raft.SnapshotMeta{
 		Version: head.Version, ID: name, Index: head.Index, Term: head.Term,
 		Configuration:      raft.DecodeConfiguration(head.Configuration),
 		ConfigurationIndex: head.ConfigurationIndex,
 		Size:               int64(len(state)),
 	}, state, nil
+}
+
+// decodeSnapshot checks a snapshot file and takes it apart.
+func decodeSnapshot(raw []byte) (head snapshotHead, state []byte, err error) {
+	const fixed = len(snapshotMagic) + 4
+	if len(raw) < fixed+4 || string(raw[:len(snapshotMagic)]) != snapshotMagic {
+		return head, nil, errors.New("not a raft snapshot of this release")
+	}
+	body := raw[:len(raw)-4]
+	if got, want := crc32.Checksum(body, encoding.Table), binary.LittleEndian.Uint32(raw[len(body):]); got != want {
+		return head, nil, fmt.Errorf("checksum %08x, want %08x", got, want)
+	}
+	size := uint64(binary.LittleEndian.Uint32(body[len(snapshotMagic):]))
+	if size > uint64(len(body)-fixed) {
+		return head, nil, fmt.Errorf("head of %d bytes in a file of %d", size, len(raw))
+	}
+	if err := json.Unmarshal(body[fixed:fixed+int(size)], &head); err != nil {
+		return head, nil, fmt.Errorf("head: %w", err)
+	}
+	return head, body[fixed+int(size):], nil
+}
+
+// DumpSnapshot prints a Raft snapshot file as text.
+func DumpSnapshot(w io.Writer, raw []byte) error {
+	head, body, err := decodeSnapshot(raw)
+	if err != nil {
+		return err
+	}
+	state, err := decodeFSMState(body)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "raft snapshot: index %d, term %d, configuration of entry %d\n"+
+		"the manifest covered entry %d; last entry at %s; %d proposals are remembered\n",
+		head.Index, head.Term, head.ConfigurationIndex, state.Durable, time.UnixMicro(state.LastTime).UTC().Format(time.RFC3339Nano), len(state.Proposals))
+	for i := 0; i < len(state.Proposals) && err == nil; i++ {
+		p := &state.Proposals[i]
+		_, err = fmt.Fprintf(w, "  proposal %s at %s: entry %d, %d stored, %d duplicates\n", p.id, time.UnixMicro(p.time).UTC().Format(time.RFC3339Nano),
+			p.receipt.Index, p.receipt.Stored, p.receipt.Duplicates)
+	}
+	return err
 }
 
 // write makes the file of a snapshot durable and removes the oldest ones.
@@ -159,7 +190,7 @@ func (s *snapshotStore) write(head snapshotHead, state []byte) error {
 	binary.LittleEndian.PutUint32(raw[len(snapshotMagic):], uint32(len(text)))
 	raw = append(raw, text...)
 	raw = append(raw, state...)
-	raw = binary.LittleEndian.AppendUint32(raw, crc32.Checksum(raw, castagnoli))
+	raw = binary.LittleEndian.AppendUint32(raw, crc32.Checksum(raw, encoding.Table))
 
 	name := path.Join(s.dir, fmt.Sprintf("%s%020d", snapshotPrefix, head.Index))
 	if err := vfs.WriteFile(s.fs, name, raw); err != nil {

@@ -1,17 +1,21 @@
 package storage
 
 import (
+	"bufio"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"maps"
 	"path"
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/prickledb/prickle/storage/encoding"
+	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -26,8 +30,6 @@ import (
 //	uvarint length, JSON list of project records
 //	uvarint projects; of each: uvarint id, uvarint length, a person.State delta
 const stateMagic = "prkstat1"
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // encodeState is what changed since the last call, or, with full, everything. It is nil
 // if nothing changed. The caller holds mu.
@@ -76,7 +78,7 @@ func sealState(state []byte) []byte {
 		panic(err) // the options are constants
 	}
 	out = enc.EncodeAll(state, out)
-	return binary.LittleEndian.AppendUint32(out, crc32.Checksum(out, castagnoli))
+	return binary.LittleEndian.AppendUint32(out, crc32.Checksum(out, encoding.Table))
 }
 
 // openState checks the bytes of a state file, and gives what is inside.
@@ -86,7 +88,7 @@ func openState(raw []byte) ([]byte, error) {
 		return nil, errors.New("not a state file, or one of a newer version")
 	}
 	body := raw[:len(raw)-4]
-	if got, want := crc32.Checksum(body, castagnoli), binary.LittleEndian.Uint32(raw[len(raw)-4:]); got != want {
+	if got, want := crc32.Checksum(body, encoding.Table), binary.LittleEndian.Uint32(raw[len(raw)-4:]); got != want {
 		return nil, fmt.Errorf("checksum %08x, want %08x: damaged; restore it from a backup", got, want)
 	}
 	size := binary.LittleEndian.Uint64(raw[len(stateMagic):])
@@ -132,6 +134,30 @@ func (s *Store) readState(name string) error {
 		}
 		return nil
 	})
+}
+
+// DumpState prints a state file as text: the projects and persons that changed.
+func DumpState(w io.Writer, raw []byte) error {
+	src, err := openState(raw)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, "state file: %d bytes, %d unpacked\n", len(raw), len(src))
+	err = decodeState(src, func(r projectRecord) {
+		text, err := json.Marshal(r)
+		if err != nil {
+			panic(err) // strings and numbers always have a JSON form
+		}
+		fmt.Fprintf(out, "project %s\n", text)
+	}, func(id uint32, delta []byte) error {
+		fmt.Fprintf(out, "persons of project %d, %d bytes: ", id, len(delta))
+		if err := person.Dump(out, delta); err != nil {
+			return fmt.Errorf("persons of project %d: %w", id, err)
+		}
+		return nil
+	})
+	return errors.Join(err, out.Flush())
 }
 
 // decodeState walks the inside of a state file.

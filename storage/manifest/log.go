@@ -10,6 +10,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -32,8 +33,6 @@ const (
 	recordHeader  = 8
 	maxCurrentLen = 256
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Log is the newest manifest and its file. It is used by one goroutine at a time.
 type Log struct {
@@ -103,7 +102,7 @@ func readCurrent(fs vfs.FS, name string) (string, error) {
 		return "", err
 	}
 	file, sum, ok := strings.Cut(strings.TrimSpace(string(raw)), " ")
-	if !ok || sum != fmt.Sprintf("%08x", crc32.Checksum([]byte(file), castagnoli)) || !strings.HasPrefix(file, prefix) {
+	if !ok || sum != fmt.Sprintf("%08x", crc32.Checksum([]byte(file), encoding.Table)) || !strings.HasPrefix(file, prefix) {
 		return "", fmt.Errorf("%s: damaged: %q does not name a manifest with its checksum; restore the directory from a backup", name, raw)
 	}
 	return file, nil
@@ -171,7 +170,7 @@ func record(raw []byte) (Edit, int, error) {
 		return e, 0, fmt.Errorf("length %d does not fit", n)
 	}
 	body := raw[recordHeader : recordHeader+n]
-	if got, want := crc32.Checksum(body, castagnoli), binary.LittleEndian.Uint32(raw[4:]); got != want {
+	if got, want := crc32.Checksum(body, encoding.Table), binary.LittleEndian.Uint32(raw[4:]); got != want {
 		return e, 0, fmt.Errorf("checksum %08x, want %08x", got, want)
 	}
 	return e, recordHeader + int(n), json.Unmarshal(body, &e)
@@ -244,7 +243,7 @@ func appendRecord(dst []byte, e *Edit) ([]byte, error) {
 		return nil, err
 	}
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(body)))
-	dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(body, castagnoli))
+	dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(body, encoding.Table))
 	return append(dst, body...), nil
 }
 
@@ -269,7 +268,7 @@ func (l *Log) rewrite() error {
 	if err != nil {
 		return err
 	}
-	pointer := fmt.Sprintf("%s %08x\n", name, crc32.Checksum([]byte(name), castagnoli))
+	pointer := fmt.Sprintf("%s %08x\n", name, crc32.Checksum([]byte(name), encoding.Table))
 	if err := vfs.WriteFile(l.fs, path.Join(l.dir, current), []byte(pointer)); err != nil {
 		file.Close() // the first error is the one that matters
 		return err

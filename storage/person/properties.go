@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/prickledb/prickle/storage/event"
 )
 
 const (
@@ -139,7 +141,7 @@ func (o *objects) update(old, set, once []byte, unset []string) ([]byte, bool) {
 	o.unset = o.unset[:0]
 	for _, key := range unset {
 		start := len(o.arena)
-		o.arena = appendString(o.arena, []byte(key))
+		o.arena = event.AppendJSONString(o.arena, []byte(key))
 		o.unset = append(o.unset, o.arena[start:len(o.arena):len(o.arena)])
 	}
 	changed := false
@@ -415,7 +417,7 @@ func (r *reader) text(dst []byte) ([]byte, bool) {
 		return dst, false
 	}
 	r.i = i + 1
-	return appendString(dst, raw), true
+	return event.AppendJSONString(dst, raw), true
 }
 
 func hex4(s []byte, i int) (rune, bool) {
@@ -424,32 +426,4 @@ func hex4(s []byte, i int) (rune, bool) {
 	}
 	u, err := strconv.ParseUint(string(s[i:i+4]), 16, 16)
 	return rune(u), err == nil
-}
-
-// appendString writes a quoted string.
-func appendString(dst, s []byte) []byte {
-	dst = append(dst, '"')
-	for _, c := range s {
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c >= ' ':
-			dst = append(dst, c)
-		case c == '\n':
-			dst = append(dst, `\n`...)
-		case c == '\t':
-			dst = append(dst, `\t`...)
-		case c == '\r':
-			dst = append(dst, `\r`...)
-		case c == '\b':
-			dst = append(dst, `\b`...)
-		case c == '\f':
-			dst = append(dst, `\f`...)
-		default:
-			const digits = "0123456789abcdef"
-			dst = append(dst, `\u00`...)
-			dst = append(dst, digits[c>>4], digits[c&15])
-		}
-	}
-	return append(dst, '"')
 }

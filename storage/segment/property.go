@@ -482,7 +482,7 @@ func (d *dict) text(as int, kind event.Kind, text []byte) {
 		case event.Null:
 			d.v.Str.AppendString("null")
 		case event.Text:
-			d.v.Str.Append(appendJSONString(nil, text))
+			d.v.Str.Append(event.AppendJSONString(nil, text))
 		default:
 			d.v.Str.Append(text)
 		}
@@ -530,33 +530,6 @@ func parseNumber(text []byte) (float64, bool) {
 	return f, err == nil && !math.IsInf(f, 0)
 }
 
-// appendJSONString adds text as jsonb prints a string.
-func appendJSONString(dst, text []byte) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	for _, c := range text {
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c >= ' ':
-			dst = append(dst, c)
-		case c == '\b':
-			dst = append(dst, '\\', 'b')
-		case c == '\f':
-			dst = append(dst, '\\', 'f')
-		case c == '\n':
-			dst = append(dst, '\\', 'n')
-		case c == '\r':
-			dst = append(dst, '\\', 'r')
-		case c == '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-	}
-	return append(dst, '"')
-}
-
 // jsonOrder is the columns with shorter keys first, as jsonb keeps them. The position of
 // $session_id among them is that of its key, so it is found by the caller.
 func (g *group) jsonOrder() []int {
@@ -599,7 +572,7 @@ func (g *Range) Properties(lo, hi int) (*vec.Vector, error) {
 		if err != nil {
 			return err
 		}
-		m := member{key: append(appendJSONString(nil, []byte(key)), ": "...), nulls: v.Nulls}
+		m := member{key: append(event.AppendJSONString(nil, []byte(key)), ": "...), nulls: v.Nulls}
 		switch v.Form {
 		case vec.Const: // null
 			return nil

@@ -396,9 +396,24 @@ func (r *Reader) idCodes(dst []uint32, lo int) error {
 	if err := r.read(secIDRow, dst, lo); err != nil {
 		return err
 	}
-	hi := lo + len(dst)
-	return r.eachRange(lo, hi, func(g *Range, lo, hi, at int) error {
-		firsts, err := g.idFirsts()
+	var most uint32
+	err := r.addFirsts(dst, lo, (*Range).idFirsts, func(codes []uint32, first uint32) {
+		for i := range codes {
+			codes[i] += first - relative
+			most = max(most, codes[i])
+		}
+	})
+	if err == nil && len(dst) > 0 && int(most) >= r.dir.ids {
+		err = r.bad(fixedNames[secIDRow], r.dir.fixed[secIDRow], "code %d of %d distinct ids", most, r.dir.ids)
+	}
+	return err
+}
+
+// addFirsts calls add for the codes of each run of rows from lo on, with the first code of
+// its person.
+func (r *Reader) addFirsts(dst []uint32, lo int, firstsOf func(*Range) (*[]uint32, error), add func(codes []uint32, first uint32)) error {
+	return r.eachRange(lo, lo+len(dst), func(g *Range, lo, hi, at int) error {
+		firsts, err := firstsOf(g)
 		if err != nil {
 			return err
 		}
@@ -406,18 +421,7 @@ func (r *Reader) idCodes(dst []uint32, lo int) error {
 		if err != nil {
 			return err
 		}
-		part := dst[at : at+hi-lo]
-		var most uint32
-		addFirsts(part, runs.Starts, *firsts, lo, func(codes []uint32, first uint32) {
-			first -= relative
-			for i := range codes {
-				codes[i] += first
-				most = max(most, codes[i])
-			}
-		})
-		if int(most) >= r.dir.ids {
-			return r.bad(fixedNames[secIDRow], r.dir.fixed[secIDRow], "code %d of %d distinct ids", most, r.dir.ids)
-		}
+		addFirsts(dst[at:at+hi-lo], runs.Starts, *firsts, lo, add)
 		return nil
 	})
 }
@@ -446,31 +450,19 @@ func (r *Reader) sessionCodes(dst []uint32, lo int) error {
 	if err := r.read(secSessionRow, dst, lo); err != nil {
 		return err
 	}
-	return r.eachRange(lo, lo+len(dst), func(g *Range, lo, hi, at int) error {
-		firsts, err := g.sessionFirsts()
-		if err != nil {
-			return err
-		}
-		runs, err := g.Runs()
-		if err != nil {
-			return err
-		}
-		part := dst[at : at+hi-lo]
-		var most uint32
-		addFirsts(part, runs.Starts, *firsts, lo, func(codes []uint32, first uint32) {
-			first -= relative
-			for i, c := range codes {
-				if c != 0 {
-					codes[i] = c + first
-					most = max(most, codes[i])
-				}
+	var most uint32
+	err := r.addFirsts(dst, lo, (*Range).sessionFirsts, func(codes []uint32, first uint32) {
+		for i, c := range codes {
+			if c != 0 {
+				codes[i] = c + first - relative
+				most = max(most, codes[i])
 			}
-		})
-		if int(most) > r.dir.sessions {
-			return r.bad(fixedNames[secSessionRow], r.dir.fixed[secSessionRow], "code %d of %d sessions", most, r.dir.sessions)
 		}
-		return nil
 	})
+	if err == nil && int(most) > r.dir.sessions {
+		err = r.bad(fixedNames[secSessionRow], r.dir.fixed[secSessionRow], "code %d of %d sessions", most, r.dir.sessions)
+	}
+	return err
 }
 
 func (r *Reader) sessionDict() (*vec.Vector, error) {

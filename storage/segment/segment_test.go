@@ -180,7 +180,7 @@ func expected(v value, ok bool, as vec.Kind) (string, bool) {
 		case event.Null:
 			return "null", true
 		case event.Text:
-			return string(appendJSONString(nil, []byte(v.text))), true
+			return string(event.AppendJSONString(nil, []byte(v.text))), true
 		}
 		return v.text, true
 	case vec.Float8:

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"time"
@@ -118,15 +119,15 @@ var kindNames = [kinds]string{"null", "bool", "int", "float", "number", "text", 
 func Dump(w io.Writer, r *Reader) error {
 	d := r.dir
 	rows := max(d.rows, 1)
-	p := printer{w: w}
+	p := bufio.NewWriter(w)
 	day := time.Unix(int64(d.firstDay)*86400, 0).UTC()
-	p.print("segment, version %d: %d bytes, %d rows, %.2f bytes a row\n", version, len(r.data), d.rows, float64(len(r.data))/float64(rows))
-	p.print("days: %d from %s, times %s to %s, unit %d µs\n", d.days, day.Format(time.DateOnly),
+	fmt.Fprintf(p, "segment, version %d: %d bytes, %d rows, %.2f bytes a row\n", version, len(r.data), d.rows, float64(len(r.data))/float64(rows))
+	fmt.Fprintf(p, "days: %d from %s, times %s to %s, unit %d µs\n", d.days, day.Format(time.DateOnly),
 		time.UnixMicro(d.minTime).UTC().Format(time.RFC3339Nano), time.UnixMicro(d.maxTime).UTC().Format(time.RFC3339Nano), d.unit)
-	p.print("persons %d, distinct ids %d, sessions %d, creation times %d\n\n", d.persons, d.ids, d.sessions, d.created)
-	p.print("%-24s %12s %12s %8s\n", "section", "at", "bytes", "a row")
+	fmt.Fprintf(p, "persons %d, distinct ids %d, sessions %d, creation times %d\n\n", d.persons, d.ids, d.sessions, d.created)
+	fmt.Fprintf(p, "%-24s %12s %12s %8s\n", "section", "at", "bytes", "a row")
 	section := func(name string, s section) {
-		p.print("%-24s %12d %12d %8.3f\n", name, s.off, s.size, float64(s.size)/float64(rows))
+		fmt.Fprintf(p, "%-24s %12d %12d %8.3f\n", name, s.off, s.size, float64(s.size)/float64(rows))
 	}
 	for i := range d.fixed {
 		section(fixedNames[i], d.fixed[i])
@@ -139,7 +140,7 @@ func Dump(w io.Writer, r *Reader) error {
 		bitmaps += e.bitmaps.size
 	}
 	total := func(name string, size int) {
-		p.print("%-24s %12s %12d %8.3f\n", name, "", size, float64(size)/float64(rows))
+		fmt.Fprintf(p, "%-24s %12s %12d %8.3f\n", name, "", size, float64(size)/float64(rows))
 	}
 	total("run indexes", runs)
 	total("day masks of events", masks)
@@ -160,44 +161,33 @@ func Dump(w io.Writer, r *Reader) error {
 	}
 	for _, key := range keys {
 		total("property "+key, codes[key]+dicts[key])
-		p.print("%-24s %12s %12d %8.3f\n", "  of that dictionaries", "", dicts[key], float64(dicts[key])/float64(rows))
+		fmt.Fprintf(p, "%-24s %12s %12d %8.3f\n", "  of that dictionaries", "", dicts[key], float64(dicts[key])/float64(rows))
 	}
 	section("uuids", d.uuids)
 	for i, g := range r.ranges {
 		e := &d.ranges[i]
-		p.print("\nevent %q: rows %d to %d, persons %d, group %d\n", e.name, g.Lo, g.Hi, e.runs, e.group)
-		p.print("  runs %d bytes, day masks %d, day bitmaps %d\n", e.ordinals.size+e.starts.size, e.masks.size, e.bitmaps.size)
+		fmt.Fprintf(p, "\nevent %q: rows %d to %d, persons %d, group %d\n", e.name, g.Lo, g.Hi, e.runs, e.group)
+		fmt.Fprintf(p, "  runs %d bytes, day masks %d, day bitmaps %d\n", e.ordinals.size+e.starts.size, e.masks.size, e.bitmaps.size)
 	}
 	for i := range d.groups {
 		g := &d.groups[i]
-		p.print("\ngroup %d: %d rows\n", i, g.rows)
+		fmt.Fprintf(p, "\ngroup %d: %d rows\n", i, g.rows)
 		for j := range g.columns {
 			c := &g.columns[j]
-			p.print("  %-24q codes %d bytes", c.key, c.codes.size)
+			fmt.Fprintf(p, "  %-24q codes %d bytes", c.key, c.codes.size)
 			for k := range event.JSON + 1 {
 				if c.counts[k] > 0 {
-					p.print(", %d %s in %d", c.counts[k], kindNames[k], c.values[k].size)
+					fmt.Fprintf(p, ", %d %s in %d", c.counts[k], kindNames[k], c.values[k].size)
 				}
 			}
 			if c.plain {
-				p.print(", plain")
+				fmt.Fprintf(p, ", plain")
 			}
 			if c.nullable {
-				p.print(", with gaps")
+				fmt.Fprintf(p, ", with gaps")
 			}
-			p.print("\n")
+			fmt.Fprintf(p, "\n")
 		}
 	}
-	return p.err
-}
-
-type printer struct {
-	w   io.Writer
-	err error
-}
-
-func (p *printer) print(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format, args...)
-	}
+	return p.Flush()
 }

@@ -102,3 +102,15 @@ func WriteSynced(fs FS, name string, raw []byte) error {
 	}
 	return err
 }
+
+// writeEach writes pieces one after the other.
+func writeEach(f io.WriterAt, bufs [][]byte, off int64) error {
+	for _, b := range bufs {
+		n, err := f.WriteAt(b, off)
+		if err != nil {
+			return err
+		}
+		off += int64(n)
+	}
+	return nil
+}

@@ -313,16 +313,7 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-func (f *memFile) WriteVecAt(bufs [][]byte, off int64) error {
-	for _, b := range bufs {
-		n, err := f.WriteAt(b, off)
-		if err != nil {
-			return err
-		}
-		off += int64(n)
-	}
-	return nil
-}
+func (f *memFile) WriteVecAt(bufs [][]byte, off int64) error { return writeEach(f, bufs, off) }
 
 func (f *memFile) Preallocate(int64) error { return nil }
 

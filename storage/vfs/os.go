@@ -107,16 +107,7 @@ func openOS(name string, flags int) (File, error) {
 	return &osFile{File: f}, nil
 }
 
-func (f *osFile) WriteVecAt(bufs [][]byte, off int64) error {
-	for _, b := range bufs {
-		n, err := f.WriteAt(b, off)
-		if err != nil {
-			return err
-		}
-		off += int64(n)
-	}
-	return nil
-}
+func (f *osFile) WriteVecAt(bufs [][]byte, off int64) error { return writeEach(f, bufs, off) }
 
 func (f *osFile) Preallocate(size int64) error {
 	err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size)
