@@ -36,7 +36,7 @@ func (c *collected) add(g uint32, args []*vec.Vector, row int) {
 func (c *collected) bytes() int64 {
 	n := int64(cap(c.groups)) * 4
 	for _, b := range c.cols {
-		n += vectorBytes(b.V)
+		n += b.V.Bytes()
 	}
 	return n
 }

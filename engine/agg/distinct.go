@@ -278,7 +278,7 @@ func newInterner(t vec.Type) *interner {
 }
 
 func (in *interner) bytes() int64 {
-	n := vectorBytes(in.values.V) + int64(cap(in.slots)*4+cap(in.hashes)*8)
+	n := in.values.V.Bytes() + int64(cap(in.slots)*4+cap(in.hashes)*8)
 	for _, d := range in.dicts {
 		n += int64(cap(d) * 4)
 	}

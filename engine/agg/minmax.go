@@ -107,7 +107,7 @@ func newKeeper(t vec.Type) keeper { return keeper{b: vec.NewBuilder(t)} }
 
 func (k *keeper) grow(groups int)   { k.at = grow(k.at, groups) }
 func (k *keeper) has(g uint32) bool { return k.at[g] > 0 }
-func (k *keeper) bytes() int64      { return int64(cap(k.at))*4 + vectorBytes(k.b.V) }
+func (k *keeper) bytes() int64      { return int64(cap(k.at))*4 + k.b.V.Bytes() }
 
 // set replaces a group's value, null included. Values left behind are dropped in bulk.
 func (k *keeper) set(g uint32, v *vec.Vector, row int) {
@@ -143,15 +143,6 @@ func (k *keeper) finish() *vec.Vector {
 		b.AppendFrom(k.b.V, int(at-1))
 	}
 	return b.V
-}
-
-// vectorBytes is about how much memory a flat vector takes.
-func vectorBytes(v *vec.Vector) int64 {
-	if v == nil {
-		return 0
-	}
-	return int64(cap(v.Bools)+8*cap(v.I64)+8*cap(v.F64)+24*cap(v.Dec)+16*cap(v.Ivl)+16*cap(v.UUIDs)+
-		4*cap(v.Str.Offs)+cap(v.Str.Bytes)+4*cap(v.Offs)+8*cap(v.Nulls)+4*cap(v.Codes)) + vectorBytes(v.Elem)
 }
 
 // extreme is min and max of any type.

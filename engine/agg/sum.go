@@ -173,36 +173,50 @@ func (s *sumDecimal) Finish() (*vec.Vector, error) {
 	return out, nil
 }
 
+// sumFloat adds doubles and keeps what each addition rounds away, so that a sum does not
+// depend on the order in which the parts of a parallel query met their rows.
 type sumFloat struct {
 	t   vec.Type
 	avg bool
 	sum []float64
+	low []float64 // what sum has lost; not a number once it is infinite
 	n   []int64
 	inf []bool // an infinity was added, so an infinite sum is no overflow
 }
 
 func (s *sumFloat) Grow(groups int) {
-	s.sum, s.n, s.inf = grow(s.sum, groups), grow(s.n, groups), grow(s.inf, groups)
+	s.sum, s.low, s.n, s.inf = grow(s.sum, groups), grow(s.low, groups), grow(s.n, groups), grow(s.inf, groups)
 }
 
-func (s *sumFloat) Bytes() int64 { return int64(cap(s.sum)) * 17 }
+func (s *sumFloat) Bytes() int64 { return int64(cap(s.sum)) * 25 }
+
+// addFloat is a sum, and the part of it that does not fit.
+func addFloat(a, b float64) (sum, low float64) {
+	sum = a + b
+	c := sum - a
+	return sum, (a - (sum - c)) + (b - c)
+}
 
 func (s *sumFloat) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
 	groups, rows = valid(args[0], groups, rows)
 	x := dense[float64](args[0], rows)
 	if len(s.n) == 1 {
-		sum, inf := s.sum[0], s.inf[0]
+		sum, low, inf := s.sum[0], s.low[0], s.inf[0]
 		for _, v := range x {
-			sum += v
+			var lost float64
+			sum, lost = addFloat(sum, v)
+			low += lost
 			inf = inf || v > math.MaxFloat64 || v < -math.MaxFloat64
 		}
-		s.sum[0], s.inf[0] = sum, inf
+		s.sum[0], s.low[0], s.inf[0] = sum, low, inf
 		s.n[0] += int64(len(x))
 		return nil
 	}
 	for i, g := range groups {
 		v := x[i]
-		s.sum[g] += v
+		sum, lost := addFloat(s.sum[g], v)
+		s.sum[g] = sum
+		s.low[g] += lost
 		s.n[g]++
 		if v > math.MaxFloat64 || v < -math.MaxFloat64 {
 			s.inf[g] = true
@@ -214,7 +228,9 @@ func (s *sumFloat) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, 
 func (s *sumFloat) Merge(from State, to []uint32) error {
 	o := from.(*sumFloat)
 	for i, g := range to[:len(o.n)] {
-		s.sum[g] += o.sum[i]
+		sum, lost := addFloat(s.sum[g], o.sum[i])
+		s.sum[g] = sum
+		s.low[g] += lost + o.low[i]
 		s.n[g] += o.n[i]
 		s.inf[g] = s.inf[g] || o.inf[i]
 	}
@@ -226,6 +242,9 @@ func (s *sumFloat) Finish() (*vec.Vector, error) {
 	seen := make([]bool, len(s.n))
 	for g, n := range s.n {
 		seen[g] = n > 0
+		if low := s.low[g]; low == low {
+			s.sum[g] += low
+		}
 		if s.t.Kind == vec.Float4 {
 			s.sum[g] = float64(float32(s.sum[g]))
 		}

@@ -6,6 +6,10 @@ import (
 	"github.com/prickledb/prickle/engine/plan"
 )
 
+// Opener is a plan node that brings its operator: a way for tests to put batches of any
+// shape below another.
+type Opener interface{ Open() (Operator, error) }
+
 // Build makes the operator of a plan node. Everything it opens is closed by the
 // operator's Close.
 func Build(n plan.Node, env *Env) (Operator, error) {
@@ -43,6 +47,9 @@ func build(n plan.Node, env *Env) (Operator, error) {
 		return newRetention(n, env)
 	case *plan.Trends:
 		return newTrends(n, env)
+	}
+	if o, ok := n.(Opener); ok {
+		return o.Open()
 	}
 	return nil, fmt.Errorf("plan node %T has no operator", n)
 }

@@ -78,10 +78,10 @@ func (g *grouper) values() []*vec.Vector {
 func (g *grouper) bytes() int64 {
 	n := int64(0)
 	for _, k := range g.keys {
-		n += int64(k.count())*32 + int64(len(k.values.V.Str.Bytes))
+		n += k.bytes()
 	}
 	for i := range g.pairs {
-		n += int64(len(g.pairs[i].slots))*4 + int64(len(g.pairs[i].list))*8
+		n += g.pairs[i].bytes()
 	}
 	return n
 }
@@ -95,10 +95,17 @@ type interner struct {
 	texts  map[string]uint32
 	dicts  map[*vec.Vector][]uint32 // per dictionary: code → number+1, 0 if not seen
 	key    []byte
+
+	held int64 // bytes of texts and dicts
 }
 
 func newInterner(t vec.Type) *interner {
 	return &interner{values: vec.NewBuilder(t), null: -1, texts: map[string]uint32{}, dicts: map[*vec.Vector][]uint32{}}
+}
+
+// bytes is how much memory the interner holds.
+func (in *interner) bytes() int64 {
+	return in.values.V.Bytes() + in.ints.bytes() + int64(4*cap(in.number)) + in.held
 }
 
 func (in *interner) count() int { return in.values.V.Len() }
@@ -115,6 +122,7 @@ func (in *interner) assign(dst []uint32, v *vec.Vector, rows []uint32) {
 		seen := in.dicts[v.Dict]
 		if len(seen) < v.Dict.Len() {
 			seen = append(seen, make([]uint32, v.Dict.Len()-len(seen))...)
+			in.held += int64(4 * v.Dict.Len())
 			in.dicts[v.Dict] = seen
 		}
 		nulls := len(v.Nulls) > 0
@@ -199,12 +207,17 @@ func (in *interner) numberInt(x uint64, v *vec.Vector, row int) uint32 {
 	return in.number[at]
 }
 
+// textBytes is what an entry of a map from text takes beside the text: header, number,
+// and the part of the map that is free.
+const textBytes = 40
+
 func (in *interner) numberText(key []byte, v *vec.Vector, row int) uint32 {
 	if n, ok := in.texts[string(key)]; ok {
 		return n
 	}
 	n := uint32(in.count())
 	in.texts[string(key)] = n
+	in.held += textBytes + int64(len(key))
 	in.values.AppendFrom(v, row)
 	return n
 }
@@ -233,6 +246,8 @@ func (t *pairTable) find(key uint64) uint32 {
 		}
 	}
 }
+
+func (t *pairTable) bytes() int64 { return int64(4*cap(t.slots) + 8*cap(t.list)) }
 
 func (t *pairTable) grow() {
 	t.slots = make([]uint32, max(64, len(t.slots)*2))

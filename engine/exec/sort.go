@@ -249,7 +249,7 @@ func (s *sorted) append(cols []*vec.Vector, b *vec.Batch) {
 func (s *sorted) hold() error {
 	held := int64(0)
 	for _, r := range s.rows {
-		held += bytesOf(r.V)
+		held += r.V.Bytes()
 	}
 	err := s.env.hold(held - s.held)
 	s.held = held

@@ -2,6 +2,7 @@ package logictest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/prickledb/prickle/bench/gen"
 	"github.com/prickledb/prickle/engine"
+	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -133,6 +135,79 @@ func BenchmarkTail(b *testing.B) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// TestCancel cancels statements half-way. They must end within a tenth of a second; a
+// machine with other things to do gets three attempts.
+func TestCancel(t *testing.T) {
+	d := generated(t, 60_000, true)
+	for _, q := range []string{
+		`SELECT * FROM events ORDER BY properties, uuid`,
+		`SELECT DISTINCT properties, uuid FROM events`,
+		`SELECT count(*) FROM events WHERE properties::text ~ '(a|b|c)*d.*e.*f.*g.*h'`,
+		`SELECT uuid, count(*), array_agg(properties) FROM events GROUP BY uuid`,
+		`SELECT * FROM events WHERE properties::text ~ 'x.*y.*z.*0.*1.*q' LIMIT 3`,
+		`SELECT properties FROM events`,
+		`SELECT * FROM FUNNEL(STEPS (a: properties.$current_url ~ 'a.*p.*p', b: event = 'purchase') WITHIN INTERVAL '14 days')`,
+		`SELECT * FROM RETENTION(START properties.$current_url ~ 'a.*p.*p' RETURN event = 'purchase' EVERY INTERVAL '1 day')`,
+		`SELECT * FROM TRENDS(SERIES (a: count(DISTINCT uuid)) EVERY INTERVAL '1 day' BREAKDOWN BY properties.$current_url)`,
+	} {
+		for _, after := range []time.Duration{0, time.Millisecond, 10 * time.Millisecond, 30 * time.Millisecond} {
+			best := time.Hour
+			for range 3 {
+				ctx, cancel := context.WithCancel(context.Background())
+				var at time.Time
+				timer := time.AfterFunc(after, func() { at = time.Now(); cancel() })
+				d.ctx = ctx
+				_, err := d.Run(t, q)
+				if timer.Stop() { // it was done before
+					cancel()
+					best = 0
+					break
+				}
+				<-ctx.Done()
+				took := time.Since(at)
+				if err != nil && !errors.Is(err, context.Canceled) {
+					t.Fatalf("%s, cancelled after %v: %v", q, after, err)
+				}
+				best = min(best, took)
+				if best < 100*time.Millisecond {
+					break
+				}
+			}
+			if best >= 100*time.Millisecond {
+				t.Errorf("%s, cancelled after %v, ran for %v more", q, after, best)
+			}
+		}
+	}
+}
+
+// TestMemory gives statements less memory than they need.
+func TestMemory(t *testing.T) {
+	d := generated(t, 20_000, true)
+	d.memory = 1 << 19
+	for _, q := range []string{
+		`SELECT properties FROM events ORDER BY uuid`,
+		`SELECT DISTINCT uuid, properties FROM events`,
+		`SELECT uuid, max(timestamp) FROM events GROUP BY uuid`,
+		`SELECT array_agg(properties) FROM events`,
+		`SELECT string_agg(distinct_id, ',' ORDER BY uuid) FROM events`,
+		`SELECT count(DISTINCT uuid) FROM events`,
+		`SELECT * FROM events ORDER BY properties, uuid LIMIT 10000`,
+	} {
+		if _, err := d.Run(t, q); err == nil || pgerr.Code(err) != "53200" {
+			t.Errorf("%s = %v, want 53200", q, err)
+		}
+	}
+	for _, q := range []string{
+		`SELECT properties FROM events`,
+		`SELECT count(*), max(timestamp) FROM events`,
+		`SELECT * FROM events ORDER BY timestamp LIMIT 20`,
+	} {
+		if _, err := d.Run(t, q); err != nil {
+			t.Errorf("%s: %v", q, err)
 		}
 	}
 }

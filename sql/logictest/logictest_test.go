@@ -53,7 +53,9 @@ type database struct {
 	events   uint64
 	flush    bool
 	threads  int
+	memory   int64
 	progress *engine.Progress // of the last query, if set
+	ctx      context.Context  // of queries; nil: one that never ends
 }
 
 func open(t testing.TB, flush bool) *database {
@@ -219,13 +221,17 @@ func (d *database) one(s parse.Statement, text string) (*Result, error) {
 		return nil, err
 	}
 	defer snapshot.Release()
-	rows, err := engine.Run(context.Background(), st.Plan, &engine.Env{Snapshot: snapshot, Expr: ctx, Threads: d.threads, Progress: d.progress})
+	run := d.ctx
+	if run == nil {
+		run = context.Background()
+	}
+	rows, err := engine.Run(run, st.Plan, &engine.Env{Snapshot: snapshot, Expr: ctx, Threads: d.threads, Memory: d.memory, Progress: d.progress})
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for {
-		b, err := rows.Next(context.Background())
+		b, err := rows.Next(run)
 		if err != nil {
 			return nil, err
 		}

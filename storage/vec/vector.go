@@ -121,3 +121,13 @@ func (v *Vector) Flatten(rows int) *Vector {
 	}
 	return out
 }
+
+// Bytes is about how much memory the vector takes, its dictionary not counted: that is
+// shared.
+func (v *Vector) Bytes() int64 {
+	if v == nil {
+		return 0
+	}
+	return int64(cap(v.Bools)+8*cap(v.I64)+8*cap(v.F64)+24*cap(v.Dec)+16*cap(v.Ivl)+16*cap(v.UUIDs)+
+		4*cap(v.Str.Offs)+cap(v.Str.Bytes)+4*cap(v.Offs)+8*cap(v.Nulls)+4*cap(v.Codes)) + v.Elem.Bytes()
+}
