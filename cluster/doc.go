@@ -12,5 +12,9 @@
 // is never deleted beyond what segments and state files on disk cover; a failed write of
 // the log ends the process.
 //
+// A start compares log, Raft snapshots and manifest before anything is changed, and
+// refuses if one of them is older than another needs. Not there yet: more than one voter,
+// more than one group, a repair of a damaged log.
+//
 // DESIGN.md tells what each failure costs.
 package cluster

@@ -2,14 +2,22 @@
 //
 // [Store] takes entries in the order of the log by ApplyEvents and its sisters, and gives
 // a [Snapshot] to each query. A batch goes from ApplyEvents into the memtable (its rows
-// visible at once), from there into one segment a UTC day when the memtable is flushed,
-// and from there into the segment of its month when segments are merged.
+// visible at once), from there into one segment a UTC day when the memtable is flushed
+// (or a month, for the days of little when there are very many), and from there into the
+// segment of its month when segments are merged.
 //
 // What survives a crash: what the manifest names. A flush writes segments and the changes
 // of persons and projects into files, syncs them and then adds one edit to the manifest,
 // which moves everything forward together to one index of the log. Entries after that
 // index are applied again from the log; entries up to it are ignored.
 //
+// What fails: a file that cannot be written is tried again, and apply waits when two
+// memtables are full; a manifest that cannot be written ends the store. Bytes that are not
+// what was written, or cannot be read, are a [segment.CorruptError] or an error of Open;
+// Open changes nothing before it knows that all files are there. Nothing is repaired.
+//
 // What always holds: state depends on entries alone. No clock, no chance, no order of a
 // map and no setting has a part in applying one.
+//
+// FORMAT.md draws every file.
 package storage
