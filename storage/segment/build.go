@@ -248,11 +248,18 @@ func build(sources []source, firstDay int32, days int, opt Options) ([]byte, err
 		return nil, err
 	}
 	b.findRuns()
-	b.out = append(make([]byte, 0, 1024+32*b.dir.rows), headMagic...)
 	session, columns, err := b.columns()
 	if err != nil {
 		return nil, err
 	}
+	// Most of the size is known now; growing would hold the file twice.
+	size := uuidsSize(b.dir.rows) + 12*b.dir.rows + 1<<16
+	for g := range columns {
+		for i := range columns[g] {
+			size += len(columns[g][i].data)
+		}
+	}
+	b.out = append(make([]byte, 0, size), headMagic...)
 	if err := b.fixed(session); err != nil {
 		return nil, err
 	}
