@@ -166,31 +166,13 @@ func valid(v *vec.Vector, groups, rows []uint32) (g, r []uint32) {
 	return g, r
 }
 
-// payload is the fixed-width values of a flat or constant vector.
-func payload[T any](v *vec.Vector) []T {
-	var p any
-	switch any(*new(T)).(type) {
-	case bool:
-		p = v.Bools
-	case int64:
-		p = v.I64
-	case float64:
-		p = v.F64
-	case vec.Decimal:
-		p = v.Dec
-	case vec.IntervalValue:
-		p = v.Ivl
-	}
-	return p.([]T)
-}
-
 // dense is the values of rows, one behind the other. It may share memory with v.
 func dense[T any](v *vec.Vector, rows []uint32) []T {
 	if len(rows) == 0 {
 		return nil
 	}
 	if v.Form == vec.Flat {
-		src := payload[T](v)
+		src := vec.Values[T](v)
 		if n := len(rows); rows[n-1] == uint32(n-1) { // ascending, so these are the first n
 			return src[:n]
 		}
@@ -202,13 +184,13 @@ func dense[T any](v *vec.Vector, rows []uint32) []T {
 	}
 	out := make([]T, len(rows))
 	if v.Form == vec.Const {
-		x := payload[T](v)[0]
+		x := vec.Values[T](v)[0]
 		for i := range out {
 			out[i] = x
 		}
 		return out
 	}
-	src := payload[T](v.Dict)
+	src := vec.Values[T](v.Dict)
 	for i, r := range rows {
 		out[i] = src[v.Codes[r]]
 	}

@@ -126,26 +126,6 @@ func (v *view[T]) at(i int) T {
 	return v.vals[i]
 }
 
-// values is the fixed-width payload of a flat or constant vector.
-func values[T any](v *vec.Vector) []T {
-	var p any
-	switch any(*new(T)).(type) {
-	case bool:
-		p = v.Bools
-	case int64:
-		p = v.I64
-	case float64:
-		p = v.F64
-	case vec.Decimal:
-		p = v.Dec
-	case vec.IntervalValue:
-		p = v.Ivl
-	case vec.UUIDValue:
-		p = v.UUIDs
-	}
-	return p.([]T)
-}
-
 // viewOf reads argument k.
 func viewOf[T any](f *frame, k int) view[T] {
 	v := f.args[k]
@@ -155,11 +135,11 @@ func viewOf[T any](f *frame, k int) view[T] {
 	}
 	switch v.Form {
 	case vec.Const:
-		return view[T]{vals: values[T](v), one: true}
+		return view[T]{vals: vec.Values[T](v), one: true}
 	case vec.Dict:
-		return view[T]{vals: values[T](v.Dict), codes: v.Codes}
+		return view[T]{vals: vec.Values[T](v.Dict), codes: v.Codes}
 	}
-	return view[T]{vals: values[T](v)}
+	return view[T]{vals: vec.Values[T](v)}
 }
 
 // textView reads text. The strings share memory with the vector.
@@ -187,17 +167,17 @@ func textView(f *frame, v *vec.Vector) view[string] {
 func flat[T any](f *frame, k int) []T {
 	v := f.args[k]
 	if v.Form == vec.Flat {
-		return values[T](v)[:f.n]
+		return vec.Values[T](v)[:f.n]
 	}
 	out := make([]T, f.n)
 	if v.Form == vec.Const {
-		x := values[T](v)[0]
+		x := vec.Values[T](v)[0]
 		for i := range out {
 			out[i] = x
 		}
 		return out
 	}
-	src := values[T](v.Dict)
+	src := vec.Values[T](v.Dict)
 	for i, c := range v.Codes[:f.n] {
 		out[i] = src[c]
 	}
@@ -209,28 +189,28 @@ func flat[T any](f *frame, k int) []T {
 
 func map0[R any](fn func(*Context) (R, error)) func(*frame) error {
 	return func(f *frame) error {
-		out := values[R](f.out)
+		out := vec.Values[R](f.out)
 		return tryEach(f, func(i int) (err error) { out[i], err = fn(f.ctx); return err })
 	}
 }
 
 func map1[A, R any](fn func(*Context, A) (R, error)) func(*frame) error {
 	return func(f *frame) error {
-		a, out := viewOf[A](f, 0), values[R](f.out)
+		a, out := viewOf[A](f, 0), vec.Values[R](f.out)
 		return tryEach(f, func(i int) (err error) { out[i], err = fn(f.ctx, a.at(i)); return err })
 	}
 }
 
 func map2[A, B, R any](fn func(*Context, A, B) (R, error)) func(*frame) error {
 	return func(f *frame) error {
-		a, b, out := viewOf[A](f, 0), viewOf[B](f, 1), values[R](f.out)
+		a, b, out := viewOf[A](f, 0), viewOf[B](f, 1), vec.Values[R](f.out)
 		return tryEach(f, func(i int) (err error) { out[i], err = fn(f.ctx, a.at(i), b.at(i)); return err })
 	}
 }
 
 func map3[A, B, C, R any](fn func(*Context, A, B, C) (R, error)) func(*frame) error {
 	return func(f *frame) error {
-		a, b, c, out := viewOf[A](f, 0), viewOf[B](f, 1), viewOf[C](f, 2), values[R](f.out)
+		a, b, c, out := viewOf[A](f, 0), viewOf[B](f, 1), viewOf[C](f, 2), vec.Values[R](f.out)
 		return tryEach(f, func(i int) (err error) { out[i], err = fn(f.ctx, a.at(i), b.at(i), c.at(i)); return err })
 	}
 }

@@ -139,8 +139,8 @@ func BenchmarkTail(b *testing.B) {
 	}
 }
 
-// TestCancel cancels statements half-way. They must end within a tenth of a second; a
-// machine with other things to do gets three attempts.
+// TestCancel cancels statements half-way. They must end promptly, which is within a batch;
+// a machine with other things to do gets three attempts.
 func TestCancel(t *testing.T) {
 	d := generated(t, 60_000, true)
 	for _, q := range []string{
@@ -173,11 +173,11 @@ func TestCancel(t *testing.T) {
 					t.Fatalf("%s, cancelled after %v: %v", q, after, err)
 				}
 				best = min(best, took)
-				if best < 100*time.Millisecond {
+				if best < promptly {
 					break
 				}
 			}
-			if best >= 100*time.Millisecond {
+			if best >= promptly {
 				t.Errorf("%s, cancelled after %v, ran for %v more", q, after, best)
 			}
 		}

@@ -131,3 +131,23 @@ func (v *Vector) Bytes() int64 {
 	return int64(cap(v.Bools)+8*cap(v.I64)+8*cap(v.F64)+24*cap(v.Dec)+16*cap(v.Ivl)+16*cap(v.UUIDs)+
 		4*cap(v.Str.Offs)+cap(v.Str.Bytes)+4*cap(v.Offs)+8*cap(v.Nulls)+4*cap(v.Codes)) + v.Elem.Bytes()
 }
+
+// Values is the fixed-width values of a flat or constant vector, which are of type T.
+func Values[T any](v *Vector) []T {
+	var p any
+	switch any(*new(T)).(type) {
+	case bool:
+		p = v.Bools
+	case int64:
+		p = v.I64
+	case float64:
+		p = v.F64
+	case Decimal:
+		p = v.Dec
+	case IntervalValue:
+		p = v.Ivl
+	case UUIDValue:
+		p = v.UUIDs
+	}
+	return p.([]T)
+}

@@ -1,0 +1,8 @@
+//go:build race
+
+package logictest
+
+import "time"
+
+// promptly is longer under the race detector, where a batch takes ten times as long.
+const promptly = 2 * time.Second
