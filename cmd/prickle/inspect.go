@@ -2,22 +2,20 @@ package main
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
 	"github.com/spf13/cobra"
 
 	"github.com/prickledb/prickle/cluster"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vfs"
@@ -52,10 +50,8 @@ func inspectCommand(c *console) *cobra.Command {
 
 type inspectOptions struct{ entries int }
 
-const (
-	maxManifest = 1 << 30
-	maxDumped   = 1 << 20 // bytes of a file without a form that are shown
-)
+// maxWhole is the largest file other than a segment that is read for printing.
+const maxWhole = 1 << 30
 
 // inspect prints one file.
 func inspect(w io.Writer, name string, o inspectOptions) error {
@@ -91,11 +87,11 @@ func inspect(w io.Writer, name string, o inspectOptions) error {
 		_, err = pretty.WriteTo(w)
 		return err
 	case strings.HasPrefix(strings.ToLower(base), "manifest"):
-		return inspectManifest(w, name)
+		return dump(w, name, manifest.Dump)
 	case bytes.HasPrefix(head, []byte("prkrsnp")):
-		return inspectSnapshot(w, name)
+		return dump(w, name, cluster.DumpSnapshot)
 	case bytes.HasPrefix(head, []byte("prkstat")), strings.HasPrefix(base, "state"):
-		return inspectState(w, name, info.Size())
+		return dump(w, name, storage.DumpState)
 	case base == "lock", base == "CURRENT":
 		raw, err := vfs.ReadFile(vfs.OS(), name, 4096)
 		if err != nil {
@@ -115,6 +111,18 @@ func inspect(w io.Writer, name string, o inspectOptions) error {
 		return damaged(name, err)
 	}
 	if err := segment.Dump(w, r); err != nil {
+		return damaged(name, err)
+	}
+	return nil
+}
+
+// dump prints a file that is read whole.
+func dump(w io.Writer, name string, print func(io.Writer, []byte) error) error {
+	raw, err := vfs.ReadFile(vfs.OS(), name, maxWhole)
+	if err != nil {
+		return err
+	}
+	if err := print(w, raw); err != nil {
 		return damaged(name, err)
 	}
 	return nil
@@ -153,70 +161,6 @@ func inspectDir(w io.Writer, name string, o inspectOptions) error {
 		}
 		fmt.Fprintf(w, "%12d  %s\n", info.Size(), f)
 	}
-	return nil
-}
-
-func inspectManifest(w io.Writer, name string) error {
-	raw, err := vfs.ReadFile(vfs.OS(), name, maxManifest)
-	if err != nil {
-		return err
-	}
-	edits := 0
-	m, err := manifest.Decode(raw, func(e manifest.Edit) {
-		edits++
-		line, _ := json.Marshal(e) // our own type
-		fmt.Fprintf(w, "edit %d  %s\n", edits, line)
-	})
-	if err != nil {
-		return damaged(name, err)
-	}
-	fmt.Fprintf(w, "manifest: %s, covers entry %d of the log\n", plural(edits, "edit", "edits"), m.Applied)
-	ids := make([]uint64, 0, len(m.Segments))
-	for id := range m.Segments {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	day := func(t int64) string { return time.UnixMicro(t).UTC().Format(time.DateOnly) }
-	for _, id := range ids {
-		s := m.Segments[id]
-		fmt.Fprintf(w, "  segment %06d  project %d  %s … %s  %s rows  %s  xxh3 %s\n", id, s.Project, day(s.MinTime), day(s.MaxTime),
-			grouped(s.Rows), size(float64(s.Size)), s.Hash)
-	}
-	for _, s := range m.States {
-		fmt.Fprintf(w, "  state %s\n", s)
-	}
-	return nil
-}
-
-// inspectSnapshot prints the head of a Raft snapshot; what follows it is small.
-func inspectSnapshot(w io.Writer, name string) error {
-	raw, err := vfs.ReadFile(vfs.OS(), name, 64<<20)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "Raft snapshot, %d bytes\n", len(raw))
-	from, to := bytes.IndexByte(raw, '{'), 0
-	if from >= 0 {
-		var head json.RawMessage
-		d := json.NewDecoder(bytes.NewReader(raw[from:]))
-		if d.Decode(&head) == nil {
-			to = from + len(head)
-			fmt.Fprintf(w, "  %s\n", head)
-		}
-	}
-	rest := raw[min(to, len(raw)):]
-	fmt.Fprint(w, hex.Dump(rest[:min(len(rest), 4096)]))
-	return nil
-}
-
-// inspectState prints the readable part of a state file.
-func inspectState(w io.Writer, name string, bytes int64) error {
-	raw, err := vfs.ReadFile(vfs.OS(), name, maxManifest)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "state file, %d bytes: changes of projects and persons\n", bytes)
-	fmt.Fprint(w, hex.Dump(raw[:min(len(raw), maxDumped)]))
 	return nil
 }
 

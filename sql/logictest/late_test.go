@@ -12,32 +12,46 @@ import (
 	"github.com/prickledb/prickle/bench/gen"
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/pgerr"
-	"github.com/prickledb/prickle/server/capture"
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
 // generated is a database of so many generated events, half of them in segments.
 func generated(t testing.TB, events int, merged bool) *database {
 	d := open(t, false)
-	var raw []byte
-	for e := range gen.New(gen.Config{Events: uint64(events)}).All() {
-		raw = e.AppendNDJSON(raw)
-	}
-	mapping, err := capture.Detect(capture.SampleJSON(raw[:10_000]), capture.Mapping{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	batches := capture.NewDecoder(mapping).Decode(raw, 1).Batches
-	for i, b := range batches {
+	b := event.NewBuilder()
+	store := func() {
 		d.index++
-		if _, err := d.store.ApplyEvents(d.index, now.UnixMicro(), 1, b.Batch); err != nil {
+		if _, err := d.store.ApplyEvents(d.index, now.UnixMicro(), 1, b.Finish()); err != nil {
 			t.Fatal(err)
 		}
-		if merged && i == len(batches)-1 || !merged && i == len(batches)/2 {
-			if err := d.store.Flush(context.Background()); err != nil {
-				t.Fatal(err)
-			}
+	}
+	flush := func() {
+		if err := d.store.Flush(context.Background()); err != nil {
+			t.Fatal(err)
 		}
+	}
+	stored := 0
+	for e := range gen.New(gen.Config{Events: uint64(events)}).All() {
+		b.Begin(e.UUID, e.UnixMilli*1000)
+		b.SetName([]byte(e.Name))
+		b.SetDistinctID([]byte(e.DistinctID))
+		if err := properties(b, string(e.AppendProperties(nil))); err != nil {
+			t.Fatal(err)
+		}
+		b.End()
+		if stored++; stored == events/2 {
+			store()
+			if !merged {
+				flush()
+			}
+		} else if b.Full() {
+			store()
+		}
+	}
+	store()
+	if merged {
+		flush()
 	}
 	for merged {
 		plan, ok := d.store.PlanMergeAll()
