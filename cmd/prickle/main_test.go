@@ -242,7 +242,7 @@ func TestSettings(t *testing.T) {
 		}}
 		cmd.Flags().String("config", "", "")
 		addFlags(cmd.Flags())
-		cmd.SetArgs(args)
+		cmd.SetArgs(append([]string{}, args...)) // nil would mean those of the test itself
 		err := cmd.Execute()
 		return conf, err
 	}
