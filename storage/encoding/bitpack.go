@@ -76,9 +76,8 @@ func appendHorizontal(dst []byte, v []uint32, base uint32, width uint) []byte {
 	return dst
 }
 
-// unpack fills dst with values of a width and adds base to each. The width is at most
-// 32, and src holds at least 64 bytes a bit of it.
-func unpack(dst *[GroupRows]uint32, src []byte, base uint32, width uint) {
+// unpackPortable is [unpack] without instructions of one processor.
+func unpackPortable(dst *[GroupRows]uint32, src []byte, base uint32, width uint) {
 	if width == 0 {
 		for i := range dst {
 			dst[i] = base
@@ -128,6 +127,22 @@ func unpack(dst *[GroupRows]uint32, src []byte, base uint32, width uint) {
 		d[13] = (binary.LittleEndian.Uint32(p[52:56])>>shift|binary.LittleEndian.Uint32(q[52:56])<<left)&mask + base
 		d[14] = (binary.LittleEndian.Uint32(p[56:60])>>shift|binary.LittleEndian.Uint32(q[56:60])<<left)&mask + base
 		d[15] = (binary.LittleEndian.Uint32(p[60:64])>>shift|binary.LittleEndian.Uint32(q[60:64])<<left)&mask + base
+	}
+}
+
+// unpackSumsPortable is [unpackSums] without instructions of one processor.
+func unpackSumsPortable(dst *[GroupRows]uint32, src []byte, first, least uint32, width uint) {
+	unpackPortable(dst, src, least, width)
+	dst[0] = first
+	sumUp(dst[:])
+}
+
+// sumUp replaces each value by the sum of all up to it.
+func sumUp(v []uint32) {
+	sum := uint32(0)
+	for i, d := range v {
+		sum += d
+		v[i] = sum
 	}
 }
 

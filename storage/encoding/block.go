@@ -279,19 +279,20 @@ func decodeDelta(dst []uint32, src []byte, rows, lo int) error {
 		if start+n <= lo {
 			continue
 		}
-		if n < GroupRows {
-			unpackHorizontal(whole[:n], packed, 0, least, width)
-		} else {
-			unpack(&whole, packed, least, width)
-		}
-		whole[0] = first
-		sum := uint32(0)
-		for i, d := range &whole {
-			sum += d
-			whole[i] = sum
-		}
 		from, to := max(lo, start), min(hi, start+n)
-		copy(dst[from-lo:to-lo], whole[from-start:])
+		out := dst[from-lo : to-lo]
+		switch {
+		case n < GroupRows:
+			unpackHorizontal(whole[:n], packed, 0, least, width)
+			whole[0] = first
+			sumUp(whole[:n])
+			copy(out, whole[from-start:])
+		case len(out) == GroupRows:
+			unpackSums((*[GroupRows]uint32)(out), packed, first, least, width)
+		default:
+			unpackSums(&whole, packed, first, least, width)
+			copy(out, whole[from-start:])
+		}
 	}
 	return nil
 }

@@ -1,0 +1,94 @@
+//go:build goexperiment.simd && amd64
+
+package encoding
+
+import (
+	"encoding/binary"
+	"simd/archsimd"
+)
+
+// haveAVX512 is asked once a group: a binary built with the kernels also runs on
+// processors that lack the instructions.
+var haveAVX512 = archsimd.X86.AVX512()
+
+// unpack fills dst with values of a width and adds base to each. The width is at most
+// 32, and src holds at least 64 bytes a bit of it.
+func unpack(dst *[GroupRows]uint32, src []byte, base uint32, width uint) {
+	if width == 0 || !haveAVX512 {
+		unpackPortable(dst, src, base, width)
+		return
+	}
+	unpackAVX512(dst, src, base, width)
+}
+
+// unpackSums fills dst with first and the sums from there on of the differences that
+// src holds less least. The first packed difference is not used.
+func unpackSums(dst *[GroupRows]uint32, src []byte, first, least uint32, width uint) {
+	if width == 0 || !haveAVX512 {
+		unpackSumsPortable(dst, src, first, least, width)
+		return
+	}
+	unpackSumsAVX512(dst, src, first, least, width)
+}
+
+// unpackAVX512 takes a value of all 16 lanes at each step, from the word it starts in and
+// the one after. It does not ask whether a value reaches into the second word: bits beyond
+// the width are masked away, and a shift by 32 leaves none. The width is not 0.
+func unpackAVX512(dst *[GroupRows]uint32, src []byte, base uint32, width uint) {
+	bases := archsimd.BroadcastUint32x16(base)
+	mask := archsimd.BroadcastUint32x16(uint32(1<<width - 1))
+	step := archsimd.BroadcastUint32x16(uint32(width))
+	low5, full := archsimd.BroadcastUint32x16(31), archsimd.BroadcastUint32x16(32)
+	bits := archsimd.BroadcastUint32x16(0)
+	last := width - 1 // the word that the last value ends in
+	for r := uint(0); r < GroupRows/lanes; r++ {
+		word := r * width >> 5
+		p := archsimd.LoadUint8x64((*[64]byte)(src[word<<6:])).AsUint32x16()
+		q := archsimd.LoadUint8x64((*[64]byte)(src[min(word+1, last)<<6:])).AsUint32x16()
+		shift := bits.And(low5)
+		bits = bits.Add(step)
+		v := p.ShiftRight(shift).Or(q.ShiftLeft(full.Sub(shift))).And(mask).Add(bases)
+		v.Store((*[lanes]uint32)(dst[r*lanes:]))
+	}
+	archsimd.ClearAVXUpperBits()
+}
+
+// before1 to before8 name, for each lane, the lane that many before it. Where there is
+// none they name the first lane of a second vector, which is zero.
+var (
+	before1 = [lanes]uint32{16, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}
+	before2 = [lanes]uint32{16, 16, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}
+	before4 = [lanes]uint32{16, 16, 16, 16, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
+	before8 = [lanes]uint32{16, 16, 16, 16, 16, 16, 16, 16, 0, 1, 2, 3, 4, 5, 6, 7}
+)
+
+// unpackSumsAVX512 sums within each step by doubling the reach of every lane four times.
+// Only the carry, the last lane of the step before, waits for that step.
+func unpackSumsAVX512(dst *[GroupRows]uint32, src []byte, first, least uint32, width uint) {
+	bases := archsimd.BroadcastUint32x16(least)
+	mask := archsimd.BroadcastUint32x16(uint32(1<<width - 1))
+	step := archsimd.BroadcastUint32x16(uint32(width))
+	low5, full := archsimd.BroadcastUint32x16(31), archsimd.BroadcastUint32x16(32)
+	zero, lane15 := archsimd.BroadcastUint32x16(0), archsimd.BroadcastUint32x16(lanes-1)
+	by1, by2 := archsimd.LoadUint32x16(&before1), archsimd.LoadUint32x16(&before2)
+	by4, by8 := archsimd.LoadUint32x16(&before4), archsimd.LoadUint32x16(&before8)
+	bits := zero
+	// Less the packed difference that is not used, so that the first sum is first.
+	carry := archsimd.BroadcastUint32x16(first - least - binary.LittleEndian.Uint32(src)&uint32(1<<width-1))
+	last := width - 1
+	for r := uint(0); r < GroupRows/lanes; r++ {
+		word := r * width >> 5
+		p := archsimd.LoadUint8x64((*[64]byte)(src[word<<6:])).AsUint32x16()
+		q := archsimd.LoadUint8x64((*[64]byte)(src[min(word+1, last)<<6:])).AsUint32x16()
+		shift := bits.And(low5)
+		bits = bits.Add(step)
+		v := p.ShiftRight(shift).Or(q.ShiftLeft(full.Sub(shift))).And(mask).Add(bases)
+		v = v.Add(v.ConcatPermute(zero, by1))
+		v = v.Add(v.ConcatPermute(zero, by2))
+		v = v.Add(v.ConcatPermute(zero, by4))
+		v = v.Add(v.ConcatPermute(zero, by8))
+		v.Add(carry).Store((*[lanes]uint32)(dst[r*lanes:]))
+		carry = carry.Add(v.Permute(lane15))
+	}
+	archsimd.ClearAVXUpperBits()
+}
