@@ -22,14 +22,15 @@ import (
 //	|   u8    |  u8  |  u16  |      u32      |        |         |  u32   |
 //	+---------+------+-------+---------------+--------+---------+--------+
 //
-//	header: proposal id (16) | leader time, µs (i64) | project (u32) | rows (u32)
+//	header: proposal id (16) | leader time, µs (i64) | project (u32) | rows (u32) |
+//	        feature level (u32)
 //
 // Numbers are little-endian. The checksum covers all before it; it is checked whenever an
-// entry is decoded, because the log store below does not notice flipped bits.
+// entry is decoded: an entry travels, and is archived, without the log around it.
 const (
-	entryVersion  = 1
+	entryVersion  = 2
 	entryPrefix   = 8
-	headerSize    = 32
+	headerSize    = 36
 	entryMinSize  = entryPrefix + headerSize + 4
 	flagS2        = 1 << 0 // the payload is one S2 block
 	knownFlags    = flagS2
@@ -52,19 +53,25 @@ const (
 	kindEvents  kind = 1 // event.Append
 	kindPersons kind = 2 // storage.AppendPersonEdits
 	kindMeta    kind = 3 // a project edit, JSON
-	kindMerge   kind = 4 // a finished merge, JSON
+	kindPlan    kind = 4 // storage.MergePlan, JSON
+	kindMerged  kind = 5 // storage.MergeDone, JSON
+	kindSeal    kind = 6 // the memtable ends; no payload
 )
 
+// featureLevel is what this release may write into the log and do in apply. It grows with
+// everything that changes what applying an entry means; an entry of a higher level than a
+// node knows stops it, as an unknown kind does.
+const featureLevel = 1
+
+// kinds are the known ones, with their names.
+var kinds = map[kind]string{
+	kindEvents: "events", kindPersons: "persons", kindMeta: "meta",
+	kindPlan: "merge plan", kindMerged: "merge done", kindSeal: "seal",
+}
+
 func (k kind) String() string {
-	switch k {
-	case kindEvents:
-		return "events"
-	case kindPersons:
-		return "persons"
-	case kindMeta:
-		return "meta"
-	case kindMerge:
-		return "merge"
+	if name, ok := kinds[k]; ok {
+		return name
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
 }
@@ -110,6 +117,7 @@ func encodeEntry(k kind, h header, payload []byte) []byte {
 	copy(head, h.proposal[:])
 	binary.LittleEndian.PutUint32(head[24:], h.project)
 	binary.LittleEndian.PutUint32(head[28:], h.rows)
+	binary.LittleEndian.PutUint32(head[32:], featureLevel)
 	if !compress {
 		out = append(out, payload...)
 	} else {
@@ -142,7 +150,7 @@ func decodeHeader(raw []byte) (e entry, packed []byte, flags uint16, err error) 
 		return e, nil, 0, fmt.Errorf("entry of version %d, this release knows %d: %w", raw[0], entryVersion, errNeedsUpgrade)
 	}
 	e.kind = kind(raw[1])
-	if e.kind < kindEvents || e.kind > kindMerge {
+	if _, known := kinds[e.kind]; !known {
 		return e, nil, 0, fmt.Errorf("entry of %v: %w", e.kind, errNeedsUpgrade)
 	}
 	if flags&^knownFlags != 0 {
@@ -156,6 +164,9 @@ func decodeHeader(raw []byte) (e entry, packed []byte, flags uint16, err error) 
 	e.time = int64(binary.LittleEndian.Uint64(head[16:]))
 	e.project = binary.LittleEndian.Uint32(head[24:])
 	e.rows = binary.LittleEndian.Uint32(head[28:])
+	if level := binary.LittleEndian.Uint32(head[32:]); level > featureLevel {
+		return e, nil, 0, fmt.Errorf("entry of feature level %d, this release knows %d: %w", level, featureLevel, errNeedsUpgrade)
+	}
 	return e, body[entryPrefix+headerSize:], flags, nil
 }
 

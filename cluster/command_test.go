@@ -74,7 +74,8 @@ func TestEntryFlips(t *testing.T) {
 
 func TestEntryFromNewerRelease(t *testing.T) {
 	for name, change := range map[string]func([]byte){
-		"version": func(raw []byte) { raw[0] = 2 },
+		"version": func(raw []byte) { raw[0] = entryVersion + 1 },
+		"level":   func(raw []byte) { raw[entryPrefix+32] = featureLevel + 1 },
 		"kind":    func(raw []byte) { raw[1] = 99 },
 		"flags":   func(raw []byte) { raw[3] = 0x80 },
 	} {

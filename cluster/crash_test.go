@@ -163,7 +163,7 @@ func crashChild(dir string) error {
 	}
 	ctx := context.Background()
 	n, err := Open(ctx, Config{
-		FS: crashFS{vfs.OS(), point}, Dir: dir, NoMerger: !forever, SnapshotBytes: 64 << 10, Store: crashStore,
+		FS: crashFS{vfs.OS(), point}, Dir: dir, NoMerger: !forever, Store: crashStore,
 		wrapLog: func(l logStore) logStore { return crashLog{l, point} },
 	})
 	if err != nil {

@@ -1,7 +1,7 @@
 package cluster
 
 import (
-	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -159,15 +159,16 @@ func (f *fsm) apply(w *work) applyResult {
 	}
 	f.bytes.Add(int64(w.size))
 	e := &w.entry
-	f.lastTime = max(f.lastTime, e.time)
-	// The window may hold this very entry, from a Raft snapshot newer than the manifest.
-	if first, seen := f.proposals.get(e.proposal); seen && first.Index < w.index {
-		return applyResult{receipt: first}
-	}
 	result := applyResult{receipt: Receipt{Index: w.index}}
 	if w.covered {
-		f.proposals.add(proposalResult{id: e.proposal, time: e.time, receipt: result.receipt})
-		return result
+		return result // the state that was read is of a later entry
+	}
+	if first, seen := f.proposals.get(e.proposal); seen {
+		f.lastTime = max(f.lastTime, e.time)
+		return applyResult{receipt: first}
+	}
+	if e.kind == kindSeal { // it has no outcome, and the state is kept with it
+		f.note(e, result)
 	}
 	switch e.kind {
 	case kindEvents:
@@ -190,28 +191,44 @@ func (f *fsm) apply(w *work) applyResult {
 			return f.apply(w)
 		}
 		result.project, result.err = f.store.ApplyProject(w.index, e.time, edit)
-	case kindMerge:
-		var done storage.MergeDone
-		if err := json.Unmarshal(e.payload, &done); err != nil {
-			w.err = fmt.Errorf("merge: %w", err)
+	case kindPlan:
+		var plan storage.MergePlan
+		if err := json.Unmarshal(e.payload, &plan); err != nil {
+			w.err = fmt.Errorf("merge plan: %w", err)
 			return f.apply(w)
 		}
-		result.err = f.store.ApplyMerge(w.index, done)
+		result.err = f.store.ApplyMergePlan(w.index, e.time, plan)
+	case kindMerged:
+		var done storage.MergeDone
+		if err := json.Unmarshal(e.payload, &done); err != nil {
+			w.err = fmt.Errorf("merge done: %w", err)
+			return f.apply(w)
+		}
+		result.err = f.store.ApplyMergeDone(w.index, e.time, done)
+	case kindSeal:
+		result.err = f.store.ApplySeal(w.index, e.time)
 	}
 	if result.err == nil {
-		f.proposals.add(proposalResult{id: e.proposal, time: e.time, receipt: result.receipt})
+		f.note(e, result)
 	}
+	f.lastTime = max(f.lastTime, e.time)
 	return result
 }
 
-// Snapshot notes what the machine knows now. The store is flushed in Persist, beside
-// further applies: it then covers at least this index.
+// note remembers what an entry gave.
+func (f *fsm) note(e *entry, result applyResult) {
+	f.lastTime = max(f.lastTime, e.time)
+	f.proposals.add(proposalResult{id: e.proposal, time: e.time, receipt: result.receipt})
+}
+
+// Snapshot notes what the machine knows now. The manifest covers less: entries from there
+// on stay in the log (the tail), and are applied again at a start.
 func (f *fsm) Snapshot() (raft.FSMSnapshot, error) {
 	if err := f.err(); err != nil {
 		return nil, err
 	}
 	f.bytes.Store(0)
-	return &fsmSnapshot{store: f.store, state: fsmState{LastTime: f.lastTime, Proposals: f.proposals.list()}}, nil
+	return &fsmSnapshot{f.store}, nil
 }
 
 // Restore is for a snapshot that another replica sent. With one voter there is none, and
@@ -221,27 +238,31 @@ func (f *fsm) Restore(source io.ReadCloser) error {
 	return fmt.Errorf("raft snapshot: a node with one voter takes none from elsewhere")
 }
 
-// load takes over the state of a Raft snapshot.
-func (f *fsm) load(s fsmState) {
+// state is what the machine knows beside the store, as of the last entry.
+func (f *fsm) state() []byte {
+	s := fsmState{LastTime: f.lastTime, Proposals: f.proposals.list()}
+	return s.encode()
+}
+
+// load takes over what state gave.
+func (f *fsm) load(raw []byte) error {
+	s, err := decodeFSMState(raw)
+	if err != nil {
+		return err
+	}
 	f.lastTime = s.LastTime
 	for _, p := range s.Proposals {
 		f.proposals.add(p)
 	}
+	return nil
 }
 
-type fsmSnapshot struct {
-	store *storage.Store
-	state fsmState
-}
+type fsmSnapshot struct{ store *storage.Store }
 
-// Persist flushes the store and then writes the state: the Raft snapshot never claims
-// what the manifest lacks.
+// Persist writes the state and what the manifest covers: a Raft snapshot never claims what
+// the manifest lacks.
 func (s *fsmSnapshot) Persist(sink raft.SnapshotSink) error {
-	if err := s.store.Flush(context.Background()); err != nil {
-		return err
-	}
-	s.state.Durable = s.store.DurableIndex()
-	if _, err := sink.Write(s.state.encode()); err != nil {
+	if _, err := sink.Write(binary.LittleEndian.AppendUint64(nil, s.store.DurableIndex())); err != nil {
 		return err
 	}
 	return sink.Close()

@@ -28,9 +28,6 @@ const (
 	// inFlightBytes bounds what is proposed and not yet applied: 32 entries of 1 MB keep
 	// log and apply busy, more only makes callers wait longer.
 	inFlightBytes = 32 << 20
-	// snapshotEvery is how much log is applied between Raft snapshots. It bounds the log
-	// on disk and what is replayed at a start.
-	snapshotEvery = 256 << 20
 	// trailingLogs are kept behind a Raft snapshot: about 32 MB of them.
 	trailingLogs = 128
 	// exitFailStop is the exit code after a failed write of the log.
@@ -48,9 +45,8 @@ type Config struct {
 	Exit func(reason error)
 	// Clock is time.Now where it is nil. Entries carry its time, made monotone.
 	Clock func() time.Time
-	// InFlightBytes and SnapshotBytes replace the built-in bounds where they are not 0.
+	// InFlightBytes replaces the built-in bound where it is not 0.
 	InFlightBytes int
-	SnapshotBytes int64
 	// NoMerger leaves merging to MergeAll.
 	NoMerger bool
 	// MemoryLog keeps the Raft log in memory. It is for tests on a file system in memory;
@@ -85,7 +81,7 @@ type Node struct {
 	raft      *raft.Raft
 	lock      io.Closer
 
-	budget    budget
+	budget    *budget
 	proposals chan *proposal
 	flights   chan flight
 	lastTime  int64 // of the last proposal; the proposer's own
@@ -96,7 +92,8 @@ type Node struct {
 
 	merging chan struct{} // holds one token: who has it plans and proposes merges
 	stop    context.CancelFunc
-	loops   sync.WaitGroup // proposer, completer, keeper, merger
+	loops   sync.WaitGroup // proposer, completer
+	keepers sync.WaitGroup // who proposes by itself: keeper, merger
 }
 
 // Open starts a node on its directory and returns when everything that was ever
@@ -110,9 +107,6 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	}
 	if cfg.InFlightBytes == 0 {
 		cfg.InFlightBytes = inFlightBytes
-	}
-	if cfg.SnapshotBytes == 0 {
-		cfg.SnapshotBytes = snapshotEvery
 	}
 	if cfg.Exit == nil {
 		cfg.Exit = func(reason error) {
@@ -128,7 +122,8 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	}
 	n := &Node{
 		cfg:       cfg,
-		budget:    budget{free: cfg.InFlightBytes, size: cfg.InFlightBytes},
+		fsm:       &fsm{local: &localBatches{batches: make(map[uuid.UUID]*event.Batch)}},
+		budget:    newBudget(cfg.InFlightBytes),
 		proposals: make(chan *proposal, 64),
 		flights:   make(chan flight, 1024),
 		merging:   make(chan struct{}, 1),
@@ -171,12 +166,13 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, dirError(cfg.Dir, err)
 	}
 	cfg.Store.Covered = max(cfg.Store.Covered, began.covered())
+	cfg.Store.Aside = n.fsm.state
 	if n.store, err = storage.Open(cfg.FS, dirs.data, cfg.Store); err != nil {
 		return nil, dirError(cfg.Dir, err)
 	}
 	opened = append(opened, n.store)
 	n.log = &guardedLog{logStore: n.log, durable: n.store.DurableIndex, stop: cfg.Exit}
-	n.fsm = &fsm{store: n.store, local: &localBatches{batches: make(map[uuid.UUID]*event.Batch)}}
+	n.fsm.store = n.store
 	if err := n.catchUp(began); err != nil {
 		return nil, dirError(cfg.Dir, err)
 	}
@@ -184,23 +180,39 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	n.lastTime = n.fsm.lastTime
-
 	loops, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.loops.Go(n.propose)
 	n.loops.Go(n.complete)
-	n.loops.Go(func() { n.keep(loops) })
+	n.keepers.Go(func() { n.keep(loops) })
 	if !cfg.NoMerger {
-		n.loops.Go(func() { n.merge(loops) })
+		n.keepers.Go(func() { n.merge(loops) })
+	}
+	if err := n.begun(ctx); err != nil {
+		n.Close(ctx) // err says what matters
+		opened = nil
+		return nil, err
+	}
+	return n, nil
+}
+
+// begun makes the first writes of a start: merges that were under way are ended, and an
+// empty store gets a project.
+func (n *Node) begun(ctx context.Context) error {
+	for _, id := range n.store.PendingMerges() {
+		if _, err := n.submitJSON(ctx, kindMerged, storage.MergeDone{Plan: id, Failed: true}); err != nil {
+			return fmt.Errorf("end of merge %d, which the last run began: %w", id, err)
+		}
+	}
+	if err := n.store.RemoveUnused(); err != nil {
+		return err
 	}
 	if len(n.store.Projects()) == 0 {
 		if _, err := n.CreateProject(ctx, ProjectSpec{Name: "prickle", WeekStart: 1}); err != nil {
-			n.Close(ctx) // err says what matters
-			opened = nil
-			return nil, fmt.Errorf("first project: %w", err)
+			return fmt.Errorf("first project: %w", err)
 		}
 	}
-	return n, nil
+	return nil
 }
 
 // dirError words what usually is wrong with a data directory.
@@ -215,16 +227,16 @@ func dirError(dir string, err error) error {
 type beginning struct {
 	first, last uint64 // entries of the log; 0 if it is empty
 	index       uint64 // of the newest Raft snapshot that can be read; 0 if there is none
-	state       fsmState
+	durable     uint64 // what the manifest covered when it was taken
 }
 
 // covered is the index that the manifest must cover: what a Raft snapshot says that it
 // did, and all entries that are not in the log any more.
 func (b *beginning) covered() uint64 {
 	if b.first == 0 {
-		return b.state.Durable
+		return b.durable
 	}
-	return max(b.state.Durable, b.first-1)
+	return max(b.durable, b.first-1)
 }
 
 // began reads what there is, before the store is opened and anything is changed.
@@ -248,7 +260,7 @@ func (n *Node) began() (*beginning, error) {
 		return b, nil
 	}
 	b.index = metas[0].Index
-	if b.state, err = n.snapshots.state(metas[0].ID); err != nil {
+	if b.durable, err = n.snapshots.durable(metas[0].ID); err != nil {
 		return nil, err
 	}
 	if b.first > b.index+1 {
@@ -258,13 +270,15 @@ func (n *Node) began() (*beginning, error) {
 }
 
 // catchUp applies the entries that Raft will not: it starts one above its snapshot, while
-// the store may cover less, if the manifest was older or the last entries were Raft's own.
+// the manifest covers less. The rest is the tail of that snapshot.
 func (n *Node) catchUp(b *beginning) error {
 	durable := n.store.DurableIndex()
 	if have := max(durable, b.index); b.last < have {
 		return fmt.Errorf("the raft log ends at entry %d, but segments and the raft snapshot cover entry %d: log files are missing; restore the directory as a whole from a backup", b.last, have)
 	}
-	n.fsm.load(b.state)
+	if err := n.fsm.load(n.store.Aside()); err != nil {
+		return err
+	}
 	const group = 16
 	logs := make([]*raft.Log, 0, group)
 	for index := durable + 1; index <= b.index; index++ {
@@ -384,7 +398,7 @@ func (n *Node) Start(ctx context.Context, project uint32, b *event.Batch) (*Pend
 	if err != nil {
 		return nil, err
 	}
-	p := &proposal{id: id, raw: raw, batch: b}
+	p := &proposal{id: id, project: project, raw: raw, batch: b}
 	if err := n.begin(ctx, p); err != nil {
 		return nil, err
 	}
@@ -462,7 +476,15 @@ func (n *Node) MergeAll(ctx context.Context) error {
 // Flush writes all that is applied to segments, takes a Raft snapshot and lets go of the
 // log before it.
 func (n *Node) Flush(ctx context.Context) error {
-	if err := n.store.Flush(ctx); err != nil {
+	if _, err := n.submitPayload(ctx, kindSeal, header{}, nil); err != nil {
+		return err
+	}
+	return n.flushed(ctx)
+}
+
+// flushed waits until sealed memtables are in segments, and has Raft know it.
+func (n *Node) flushed(ctx context.Context) error {
+	if err := n.store.WaitDurable(ctx); err != nil {
 		return err
 	}
 	return n.snapshot()
@@ -498,11 +520,24 @@ func (n *Node) Close(ctx context.Context) error {
 		<-done
 	}
 	n.stop()
+	n.keepers.Wait()
+	var errs []error
+	sealing := n.fsm.err() == nil && ctx.Err() == nil
+	if sealing {
+		p := &proposal{id: newProposalID(), done: make(chan struct{})}
+		p.raw = encodeEntry(kindSeal, header{proposal: p.id}, nil)
+		err := n.budget.acquire(ctx, 0, len(p.raw))
+		if err == nil {
+			n.active.Add(1)
+			n.proposals <- p
+			_, err = p.wait(ctx)
+		}
+		errs = append(errs, err)
+	}
 	close(n.proposals)
 	n.loops.Wait()
-	var errs []error
-	if n.fsm.err() == nil && ctx.Err() == nil {
-		errs = append(errs, n.Flush(ctx))
+	if sealing && errors.Join(errs...) == nil {
+		errs = append(errs, n.flushed(ctx))
 	}
 	errs = append(errs, n.raft.Shutdown().Error(), n.store.Close())
 	if c, ok := n.log.(*guardedLog).logStore.(io.Closer); ok {
@@ -514,10 +549,11 @@ func (n *Node) Close(ctx context.Context) error {
 
 // proposal is one entry on its way through Raft.
 type proposal struct {
-	id    uuid.UUID
-	raw   []byte
-	batch *event.Batch // of events
-	tries int
+	id      uuid.UUID
+	project uint32 // that waits for room; 0: the node's own
+	raw     []byte
+	batch   *event.Batch // of events
+	tries   int
 
 	done   chan struct{} // closed when result and err are set
 	result applyResult
@@ -564,7 +600,7 @@ func (n *Node) submitPayload(ctx context.Context, k kind, h header, payload []by
 	if len(raw) > maxEntryBytes {
 		return applyResult{}, fmt.Errorf("%v entry of %d MB compressed: at most %d MB fit in one", k, len(raw)>>20, maxEntryBytes>>20)
 	}
-	return n.submit(ctx, &proposal{id: h.proposal, raw: raw})
+	return n.submit(ctx, &proposal{id: h.proposal, project: h.project, raw: raw})
 }
 
 // submit proposes an entry and waits until it is applied.
@@ -580,7 +616,7 @@ func (n *Node) begin(ctx context.Context, p *proposal) error {
 	if err := n.fsm.err(); err != nil {
 		return err
 	}
-	if err := n.budget.acquire(ctx, len(p.raw)); err != nil {
+	if err := n.budget.acquire(ctx, p.project, len(p.raw)); err != nil {
 		return fmt.Errorf("overloaded: %d MB of writes are under way: %w", n.cfg.InFlightBytes>>20, err)
 	}
 	n.mu.Lock()
@@ -672,26 +708,29 @@ func (n *Node) retry(p *proposal) {
 	n.proposals <- p
 }
 
-// keep takes a Raft snapshot whenever enough log was applied since the last.
+// keep takes a Raft snapshot after each flush, so that the log can go.
 func (n *Node) keep(ctx context.Context) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	retryAt := time.Time{}
+	known := n.store.DurableIndex()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if n.fsm.bytes.Load() < n.cfg.SnapshotBytes || time.Now().Before(retryAt) || n.fsm.err() != nil {
+		durable := n.store.DurableIndex()
+		if durable == known || time.Now().Before(retryAt) || n.fsm.err() != nil {
 			continue
 		}
 		if err := n.snapshot(); err != nil {
 			// The log only grows meanwhile: nothing is lost.
 			n.cfg.Logger.Error("raft snapshot", "error", err)
-			n.fsm.bytes.Add(n.cfg.SnapshotBytes) // still wanted
 			retryAt = time.Now().Add(5 * time.Second)
+			continue
 		}
+		known = durable
 	}
 }
 
@@ -726,8 +765,10 @@ func (n *Node) merge(ctx context.Context) {
 				continue
 			}
 		}
+		merged := false
 		for ctx.Err() == nil {
 			more, err := n.mergeOnce(ctx, n.store.PlanMerge)
+			merged = merged || more
 			if err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
 				n.cfg.Logger.Error("merge of segments", "error", err)
 				retryAt = time.Now().Add(10 * time.Second)
@@ -736,10 +777,15 @@ func (n *Node) merge(ctx context.Context) {
 				break
 			}
 		}
+		if merged && ctx.Err() == nil { // the inputs stay until the manifest knows
+			if err := n.Flush(ctx); err != nil && ctx.Err() == nil {
+				n.cfg.Logger.Error("flush", "error", err)
+			}
+		}
 	}
 }
 
-// mergeOnce does the next merge: it builds the new segment beside
+// mergeOnce does the next merge: it proposes the plan, builds the new segment beside
 // everything else and then proposes the exchange. more is false when none is wanted.
 func (n *Node) mergeOnce(ctx context.Context, next func() (storage.MergePlan, bool)) (more bool, err error) {
 	select {
@@ -752,75 +798,25 @@ func (n *Node) mergeOnce(ctx context.Context, next func() (storage.MergePlan, bo
 	if !ok {
 		return false, nil
 	}
-	done, err := n.store.BuildMerge(ctx, plan)
+	planned, err := n.submitJSON(ctx, kindPlan, plan)
+	if errors.Is(err, storage.ErrMergeVoid) {
+		return true, nil // something was faster
+	}
 	if err != nil {
 		return false, err
 	}
-	_, err = n.submitJSON(ctx, kindMerge, done)
+	done, built := n.store.BuildMerge(ctx, planned.receipt.Index)
+	if built != nil {
+		done = storage.MergeDone{Plan: planned.receipt.Index, Failed: true}
+		ctx = context.WithoutCancel(ctx) // the inputs must not stay taken
+	}
+	_, err = n.submitJSON(ctx, kindMerged, done)
+	if errors.Is(err, storage.ErrMergeVoid) {
+		err = nil
+	}
+	if errors.Is(built, storage.ErrMergeVoid) {
+		built = nil
+	}
+	err = errors.Join(built, err)
 	return err == nil, err
-}
-
-// budget is a number of bytes shared by writers, first come first served.
-type budget struct {
-	mu      sync.Mutex
-	free    int
-	size    int
-	waiting []*waiter
-}
-
-type waiter struct {
-	bytes int
-	ready chan struct{}
-}
-
-func (b *budget) acquire(ctx context.Context, bytes int) error {
-	bytes = min(bytes, b.size)
-	b.mu.Lock()
-	if len(b.waiting) == 0 && b.free >= bytes {
-		b.free -= bytes
-		b.mu.Unlock()
-		return nil
-	}
-	w := &waiter{bytes, make(chan struct{})}
-	b.waiting = append(b.waiting, w)
-	b.mu.Unlock()
-	select {
-	case <-w.ready:
-		return nil
-	case <-ctx.Done():
-	}
-	b.mu.Lock()
-	for i := range b.waiting {
-		if b.waiting[i] == w {
-			b.waiting = append(b.waiting[:i], b.waiting[i+1:]...)
-			b.wake()
-			b.mu.Unlock()
-			return ctx.Err()
-		}
-	}
-	b.mu.Unlock()
-	b.release(bytes) // it was granted in the meantime
-	return ctx.Err()
-}
-
-func (b *budget) release(bytes int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.free += min(bytes, b.size)
-	b.wake()
-}
-
-// wake lets in who waits longest, as far as bytes go. mu is held.
-func (b *budget) wake() {
-	for len(b.waiting) > 0 && b.free >= b.waiting[0].bytes {
-		b.free -= b.waiting[0].bytes
-		close(b.waiting[0].ready)
-		b.waiting = b.waiting[1:]
-	}
-}
-
-func (b *budget) used() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.size - b.free
 }

@@ -12,7 +12,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/hashicorp/raft"
@@ -22,15 +21,15 @@ import (
 )
 
 // snapshotStore keeps Raft snapshots as files of a directory. A Raft snapshot of ours is
-// small: it names the index that the manifest covers and carries what the state machine
-// knows beside the store. The data stays where it is.
+// the manifest and the entries from there to its index, which stay where they are: the
+// file names the two indexes.
 //
-//	+----------+-----------------+------+-------+-----------+
-//	| magic(8) | head length(u32)| head | state | crc32c(4) |
-//	+----------+-----------------+------+-------+-----------+
+//	+----------+-----------------+------+--------------+-----------+
+//	| magic(8) | head length(u32)| head | durable(u64) | crc32c(4) |
+//	+----------+-----------------+------+--------------+-----------+
 //
-// The head is JSON (snapshotHead), the state is fsmState's; the checksum covers all before
-// it. A file is written under another name, synced and renamed, so that a file with the
+// The head is JSON (snapshotHead), durable is the index that the manifest covered; the
+// checksum covers all before it. A file is written under another name, synced and renamed, so that a file with the
 // right name is whole.
 type snapshotStore struct {
 	fs     vfs.FS
@@ -39,10 +38,10 @@ type snapshotStore struct {
 }
 
 const (
-	snapshotMagic    = "prkrsnp1"
+	snapshotMagic    = "prkrsnp2"
 	snapshotPrefix   = "snapshot-"
-	keptSnapshots    = 2
-	maxSnapshotBytes = 64 << 20 // ten times what the largest window of proposals takes
+	keptSnapshots    = 3
+	maxSnapshotBytes = 1 << 20 // a thousand members
 )
 
 type snapshotHead struct {
@@ -108,17 +107,20 @@ func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, erro
 	return meta, io.NopCloser(bytes.NewReader(state)), nil
 }
 
-// state decodes the state of one snapshot.
-func (s *snapshotStore) state(id string) (fsmState, error) {
+// durable is the index that the manifest covered when a snapshot was taken.
+func (s *snapshotStore) durable(id string) (uint64, error) {
 	_, raw, err := s.read(id)
 	if err != nil {
-		return fsmState{}, err
+		return 0, err
 	}
-	state, err := decodeFSMState(raw)
-	if err != nil {
-		return fsmState{}, fmt.Errorf("raft snapshot %s: %w", id, err)
+	return decodeDurable(raw)
+}
+
+func decodeDurable(state []byte) (uint64, error) {
+	if len(state) != 8 {
+		return 0, fmt.Errorf("raft snapshot with a state of %d bytes, want 8", len(state))
 	}
-	return state, nil
+	return binary.LittleEndian.Uint64(state), nil
 }
 
 func (s *snapshotStore) read(name string) (*raft.SnapshotMeta, []byte, error) {
@@ -165,18 +167,12 @@ func DumpSnapshot(w io.Writer, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	state, err := decodeFSMState(body)
+	durable, err := decodeDurable(body)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "raft snapshot: index %d, term %d, configuration of entry %d\n"+
-		"the manifest covered entry %d; last entry at %s; %d proposals are remembered\n",
-		head.Index, head.Term, head.ConfigurationIndex, state.Durable, time.UnixMicro(state.LastTime).UTC().Format(time.RFC3339Nano), len(state.Proposals))
-	for i := 0; i < len(state.Proposals) && err == nil; i++ {
-		p := &state.Proposals[i]
-		_, err = fmt.Fprintf(w, "  proposal %s at %s: entry %d, %d stored, %d duplicates\n", p.id, time.UnixMicro(p.time).UTC().Format(time.RFC3339Nano),
-			p.receipt.Index, p.receipt.Stored, p.receipt.Duplicates)
-	}
+	_, err = fmt.Fprintf(w, "raft snapshot: index %d, term %d, configuration of entry %d\nthe manifest covered entry %d\n",
+		head.Index, head.Term, head.ConfigurationIndex, durable)
 	return err
 }
 
@@ -239,10 +235,10 @@ func (s *snapshotSink) Cancel() error {
 	return nil
 }
 
-// fsmState is what the state machine keeps beside the store.
+// fsmState is what the state machine keeps beside the store. The store keeps it with the
+// state at each index that the manifest covers.
 type fsmState struct {
-	Durable   uint64 // index that the manifest covered when the snapshot was taken
-	LastTime  int64  // time of the last entry
+	LastTime  int64 // time of the last entry
 	Proposals []proposalResult
 }
 
@@ -254,15 +250,14 @@ type proposalResult struct {
 }
 
 const (
-	fsmStateVersion = 1
+	fsmStateVersion = 2
 	proposalSize    = 16 + 8 + 8 + 4 + 4
 )
 
-// version u8 | durable u64 | last time i64 | count u32 | each: id 16 | time i64 | index u64 | stored u32 | duplicates u32
+// version u8 | last time i64 | count u32 | each: id 16 | time i64 | index u64 | stored u32 | duplicates u32
 func (s *fsmState) encode() []byte {
-	out := make([]byte, 0, 21+proposalSize*len(s.Proposals))
+	out := make([]byte, 0, 13+proposalSize*len(s.Proposals))
 	out = append(out, fsmStateVersion)
-	out = binary.LittleEndian.AppendUint64(out, s.Durable)
 	out = binary.LittleEndian.AppendUint64(out, uint64(s.LastTime))
 	out = binary.LittleEndian.AppendUint32(out, uint32(len(s.Proposals)))
 	for i := range s.Proposals {
@@ -276,21 +271,22 @@ func (s *fsmState) encode() []byte {
 	return out
 }
 
+// decodeFSMState reads what encode wrote; nothing is the state before the first entry.
 func decodeFSMState(raw []byte) (fsmState, error) {
-	if len(raw) < 21 {
-		return fsmState{}, errors.New("state ends too early")
+	if len(raw) == 0 {
+		return fsmState{}, nil
+	}
+	if len(raw) < 13 {
+		return fsmState{}, errors.New("state of the log ends too early")
 	}
 	if raw[0] != fsmStateVersion {
-		return fsmState{}, fmt.Errorf("state of version %d, this release knows %d: %w", raw[0], fsmStateVersion, errNeedsUpgrade)
+		return fsmState{}, fmt.Errorf("state of the log of version %d, this release knows %d: %w", raw[0], fsmStateVersion, errNeedsUpgrade)
 	}
-	s := fsmState{
-		Durable:  binary.LittleEndian.Uint64(raw[1:]),
-		LastTime: int64(binary.LittleEndian.Uint64(raw[9:])),
-	}
-	count := uint64(binary.LittleEndian.Uint32(raw[17:]))
-	raw = raw[21:]
+	s := fsmState{LastTime: int64(binary.LittleEndian.Uint64(raw[1:]))}
+	count := uint64(binary.LittleEndian.Uint32(raw[9:]))
+	raw = raw[13:]
 	if uint64(len(raw)) != count*proposalSize {
-		return fsmState{}, fmt.Errorf("state of %d proposals in %d bytes", count, len(raw))
+		return fsmState{}, fmt.Errorf("state of the log: %d proposals in %d bytes", count, len(raw))
 	}
 	s.Proposals = make([]proposalResult, count)
 	for i := range s.Proposals {

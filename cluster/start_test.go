@@ -91,9 +91,9 @@ func TestCovered(t *testing.T) {
 	}{
 		{beginning{}, 0},
 		{beginning{first: 1, last: 9}, 0},
-		{beginning{first: 8, last: 9, index: 8, state: fsmState{Durable: 5}}, 7},
-		{beginning{first: 3, last: 9, index: 8, state: fsmState{Durable: 5}}, 5},
-		{beginning{index: 8, state: fsmState{Durable: 5}}, 5},
+		{beginning{first: 8, last: 9, index: 8, durable: 5}, 7},
+		{beginning{first: 3, last: 9, index: 8, durable: 5}, 5},
+		{beginning{index: 8, durable: 5}, 5},
 	} {
 		if got := c.b.covered(); got != c.want {
 			t.Errorf("covered of %+v = %d, want %d", c.b, got, c.want)

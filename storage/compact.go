@@ -15,36 +15,91 @@ import (
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
+// A merge is two entries of the log. The first one, the plan, fixes the inputs and the
+// state that the output is written with: its bytes are then the same on every replica.
+// Each builds them beside everything else. The second one, when the output is written,
+// exchanges the segments for readers. The manifest hears of it with the next flush, so
+// that at every moment it is the state at one index, and inputs stay until then.
+
 // MergePlan is a merge that is wanted.
 type MergePlan struct {
-	Project  uint32
-	Inputs   []SegmentID // ascending
-	Output   SegmentID
-	FirstDay int32
-	Days     int
-}
-
-// MergeDone is a merge whose output was written.
-type MergeDone struct {
 	Project  uint32      `json:"project"`
-	Inputs   []SegmentID `json:"inputs"`
-	Output   SegmentID   `json:"output"`
+	Inputs   []SegmentID `json:"inputs"` // ascending
 	FirstDay int32       `json:"first_day"`
 	Days     int         `json:"days"`
-	Rows     int64       `json:"rows"`
-	MinTime  int64       `json:"min_time"`
-	MaxTime  int64       `json:"max_time"`
-	Size     int64       `json:"size"`
-	Hash     string      `json:"hash"`     // xxh3-128 of the file, hex
-	Identity int         `json:"identity"` // entries of the identity map that were applied
+}
+
+// MergeDone is the end of a merge that was planned: what its output is, or that it failed
+// and the inputs stay.
+type MergeDone struct {
+	Plan     uint64 `json:"plan"` // index of the entry that planned it
+	Failed   bool   `json:"failed,omitempty"`
+	FirstDay int32  `json:"first_day"`
+	Days     int    `json:"days"`
+	Rows     int64  `json:"rows"`
+	MinTime  int64  `json:"min_time"`
+	MaxTime  int64  `json:"max_time"`
+	Size     int64  `json:"size"`
+	Hash     string `json:"hash"` // xxh3-128 of the file, hex
+}
+
+// ErrMergeVoid is returned for a plan whose inputs are not there or are taken, and for the
+// end of a merge that is not planned: a faster one, a delete or a dropped project came
+// between. It is no fault.
+var ErrMergeVoid = errors.New("merge is void")
+
+// pendingMerge is a merge between its two entries. What was planned before a restart has
+// no files: it can only be ended.
+type pendingMerge struct {
+	plan     MergePlan
+	files    []*segmentFile // the inputs, held
+	identity *person.Map
+	output   *segmentFile // once built
+}
+
+// exchange is the changes that merges made to the list of segments between two seals.
+type exchange struct {
+	removed []uint64
+	added   []manifest.Segment
+	retired []*segmentFile // inputs, kept until the manifest knows
+}
+
+func (x *exchange) note(inputs []*segmentFile, output *segmentFile) {
+	for _, f := range inputs {
+		// The output of an earlier merge that the manifest never heard of.
+		if n := len(x.added); n > 0 {
+			if x.added = slices.DeleteFunc(x.added, func(s manifest.Segment) bool { return s.ID == f.ID }); len(x.added) < n {
+				continue
+			}
+		}
+		x.removed = append(x.removed, f.ID)
+	}
+	x.added = append(x.added, output.Segment)
+	x.retired = append(x.retired, inputs...)
+}
+
+// into adds the changes to an edit. Segments of dropped projects are not added.
+func (x *exchange) into(e *manifest.Edit) {
+	e.Remove = append(e.Remove, x.removed...)
+	for _, s := range x.added {
+		if !slices.Contains(e.Drop, s.Project) {
+			e.Add = append(e.Add, s)
+		}
+	}
 }
 
 // sameTogether is how many segments of the same days are merged without being asked.
 const sameTogether = 4
 
 // PlanMerge is the merge that is worth doing next, if any: days, or months, that have been
-// written several times. Days of one month stay apart until somebody asks for more.
-func (s *Store) PlanMerge() (MergePlan, bool) { return s.planMerge(itsDays, sameTogether) }
+// written several times; and months that are over, by the time of the newest entry, and
+// have several segments.
+func (s *Store) PlanMerge() (MergePlan, bool) {
+	if p, ok := s.planMerge(itsDays, sameTogether); ok {
+		return p, true
+	}
+	return s.planMerge(s.itsPastMonth, sameTogether)
+}
 
 // PlanMergeAll is the next merge on the way to one segment a month: first equal days, then
 // whole months.
@@ -58,8 +113,17 @@ func (s *Store) PlanMergeAll() (MergePlan, bool) {
 func itsDays(f *segmentFile) (int32, int)  { return f.FirstDay, f.Days }
 func itsMonth(f *segmentFile) (int32, int) { return monthOf(f.FirstDay) }
 
+// itsPastMonth is the month of a segment, or its days if the month goes on.
+func (s *Store) itsPastMonth(f *segmentFile) (int32, int) {
+	first, days := monthOf(f.FirstDay)
+	if first+int32(days) >= dayNumber(s.lastTime) {
+		return itsDays(f)
+	}
+	return first, days
+}
+
 // planMerge finds the first stretch of days, by project and time, with at least so many
-// segments that lie inside it.
+// segments that lie inside it. Those of a merge under way do not count.
 func (s *Store) planMerge(stretch func(*segmentFile) (int32, int), atLeast int) (MergePlan, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +137,7 @@ func (s *Store) planMerge(stretch func(*segmentFile) (int32, int), atLeast int) 
 	for _, id := range slices.Sorted(maps.Keys(s.segments)) {
 		f := s.segments[id]
 		first, n := stretch(f)
-		if f.FirstDay+int32(f.Days) > first+int32(n) || s.projects[f.Project] == nil {
+		if f.FirstDay+int32(f.Days) > first+int32(n) || s.projects[f.Project] == nil || s.merging(id) {
 			continue
 		}
 		k := key{f.Project, first, n}
@@ -87,18 +151,73 @@ func (s *Store) planMerge(stretch func(*segmentFile) (int32, int), atLeast int) 
 	})
 	for _, k := range keys {
 		if len(groups[k]) >= atLeast {
-			return MergePlan{Project: k.project, Inputs: groups[k], Output: SegmentID(mergeIDs + s.nextMerge.Add(1)), FirstDay: k.firstDay, Days: k.days}, true
+			return MergePlan{Project: k.project, Inputs: groups[k], FirstDay: k.firstDay, Days: k.days}, true
 		}
 	}
 	return MergePlan{}, false
 }
 
-// BuildMerge writes the output of a merge, beside everything else.
-func (s *Store) BuildMerge(ctx context.Context, plan MergePlan) (MergeDone, error) {
-	files, identity, err := s.inputs(plan)
-	if err != nil {
-		return MergeDone{}, err
+// merging says whether a segment is the input of a merge under way. The caller holds mu.
+func (s *Store) merging(id uint64) bool {
+	for _, m := range s.merges {
+		if slices.Contains(m.plan.Inputs, SegmentID(id)) {
+			return true
+		}
 	}
+	return false
+}
+
+// ApplyMergePlan begins a merge, whose number is the index. It pins the inputs and the
+// identity map that the output is written with. Inputs that are still being flushed are
+// waited for.
+func (s *Store) ApplyMergePlan(index uint64, at int64, plan MergePlan) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ok, err := s.begin(index, at); !ok || err != nil {
+		return err
+	}
+	var files []*segmentFile
+	for _, id := range plan.Inputs {
+		for id < mergeIDs && uint64(id)>>partBits > s.durable && len(s.sealed) > 0 && s.usable() == nil {
+			s.moved.Wait()
+		}
+		if err := s.usable(); err != nil {
+			return err
+		}
+		f := s.segments[uint64(id)]
+		if f == nil || f.Project != plan.Project || s.merging(uint64(id)) {
+			return fmt.Errorf("merge of segment %d: %w", id, ErrMergeVoid)
+		}
+		files = append(files, f)
+	}
+	p := s.projects[plan.Project]
+	if p == nil || len(files) == 0 {
+		return fmt.Errorf("merge in project %d: %w", plan.Project, ErrMergeVoid)
+	}
+	m := &pendingMerge{plan: plan, files: files}
+	for _, f := range files {
+		f.hold()
+	}
+	m.identity, _ = p.persons.Publish()
+	s.merges[index] = m
+	s.effect(uint64(len(files)))
+	return nil
+}
+
+// BuildMerge writes the output of a planned merge, beside everything else. It gives the
+// entry that ends it.
+func (s *Store) BuildMerge(ctx context.Context, id uint64) (MergeDone, error) {
+	s.mu.Lock()
+	m := s.merges[id]
+	if err := s.usable(); err != nil || m == nil || m.files == nil {
+		s.mu.Unlock()
+		return MergeDone{}, errors.Join(err, fmt.Errorf("merge %d: %w", id, ErrMergeVoid))
+	}
+	for _, f := range m.files { // the plan may be cancelled meanwhile
+		f.hold()
+	}
+	files := m.files
+	s.mu.Unlock()
 	defer func() {
 		for _, f := range files {
 			f.release(s)
@@ -107,48 +226,26 @@ func (s *Store) BuildMerge(ctx context.Context, plan MergePlan) (MergeDone, erro
 	if err := ctx.Err(); err != nil {
 		return MergeDone{}, err
 	}
-	raw, err := s.mergeFiles(files, identity, plan.FirstDay, plan.Days)
+	raw, err := s.mergeFiles(files, m.identity, m.plan.FirstDay, m.plan.Days)
 	if err != nil {
 		return MergeDone{}, err
 	}
-	r, err := segment.OpenBytes(raw)
+	out, err := s.writeSegment(m.plan.Project, mergeIDs+id, raw)
 	if err != nil {
 		return MergeDone{}, err
 	}
-	name := path.Join(s.dir, segmentDir, segmentName(uint64(plan.Output)))
-	if err := vfs.WriteFile(s.fs, name, raw); err != nil {
-		s.fs.Remove(name) // it may have its name already; err says what matters
-		return MergeDone{}, err
-	}
-	return MergeDone{Project: plan.Project, Inputs: plan.Inputs, Output: plan.Output, FirstDay: r.FirstDay(), Days: r.Days(),
-		Rows: int64(r.Rows()), MinTime: r.MinTime(), MaxTime: r.MaxTime(), Size: int64(len(raw)), Hash: hashOf(raw),
-		Identity: identity.Len()}, nil
-}
-
-// inputs pins the inputs of a merge, and the identity map that its output is written with.
-func (s *Store) inputs(plan MergePlan) ([]*segmentFile, *person.Map, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.usable(); err != nil {
-		return nil, nil, err
+	wanted := s.merges[id] == m && !s.closed
+	if wanted {
+		m.output = out
 	}
-	p := s.projects[plan.Project]
-	if p == nil {
-		return nil, nil, fmt.Errorf("project %d: %w", plan.Project, ErrNoProject)
+	s.mu.Unlock()
+	if !wanted {
+		s.retire([]*segmentFile{out})
+		return MergeDone{}, fmt.Errorf("merge %d: %w", id, ErrMergeVoid)
 	}
-	var files []*segmentFile
-	for _, id := range plan.Inputs {
-		f := s.segments[uint64(id)]
-		if f == nil {
-			return nil, nil, fmt.Errorf("merge into %d: segment %d is not there any more", plan.Output, id)
-		}
-		files = append(files, f)
-	}
-	for _, f := range files {
-		f.hold()
-	}
-	identity, _ := p.persons.Publish()
-	return files, identity, nil
+	return MergeDone{Plan: id, FirstDay: out.FirstDay, Days: out.Days, Rows: out.Rows,
+		MinTime: out.MinTime, MaxTime: out.MaxTime, Size: out.Size, Hash: out.Hash}, nil
 }
 
 // mergeFiles merges segments through readers of its own: dictionaries that it decodes do not
@@ -171,82 +268,104 @@ func (s *Store) mergeFiles(files []*segmentFile, identity *person.Map, firstDay 
 	return segment.Merge(readers, identity.Root, firstDay, days)
 }
 
-// ApplyMerge exchanges the inputs of a merge for its output. If an input is gone, the
-// merge was applied before, or another one was faster: nothing happens.
-func (s *Store) ApplyMerge(index uint64, done MergeDone) error {
+// ApplyMergeDone ends a merge: its output takes the place of the inputs, or, if it failed,
+// they stay.
+func (s *Store) ApplyMergeDone(index uint64, at int64, done MergeDone) error {
 	s.mu.Lock()
-	if ok, err := s.begin(index); !ok || err != nil {
-		s.mu.Unlock()
+	defer s.mu.Unlock()
+	if ok, err := s.begin(index, at); !ok || err != nil {
 		return err
 	}
-	s.applied = index
-	s.active.note(index)
-	s.given(uint64(done.Output))
-	var files []*segmentFile
-	for _, id := range done.Inputs {
-		if f := s.segments[uint64(id)]; f != nil {
-			files = append(files, f)
+	m := s.merges[done.Plan]
+	if m == nil {
+		return fmt.Errorf("end of merge %d: %w", done.Plan, ErrMergeVoid)
+	}
+	s.effect(done.Plan)
+	if done.Failed {
+		s.cancelMerges(func(other *pendingMerge) bool { return other == m })
+		return nil
+	}
+	inputs := make([]*segmentFile, len(m.plan.Inputs))
+	for i, id := range m.plan.Inputs {
+		if inputs[i] = s.segments[uint64(id)]; inputs[i] == nil {
+			return fmt.Errorf("end of merge %d: segment %d: %w", done.Plan, id, ErrMergeVoid)
 		}
 	}
-	p := s.projects[done.Project]
-	s.mu.Unlock()
-	if len(files) < len(done.Inputs) || p == nil {
-		return s.dropOutput(done)
-	}
-	out, err := s.output(done, files)
+	out, err := s.output(m, done)
 	if err != nil {
+		// The rows are in the inputs, which stay: answers are the same, files are not.
+		s.opt.Logger.Error("the output of a merge is not what was agreed on; its inputs stay", "merge", done.Plan, "error", err)
+		s.cancelMerges(func(other *pendingMerge) bool { return other == m })
 		return err
 	}
-	edit := manifest.Edit{Add: []manifest.Segment{out.Segment}}
-	for _, id := range done.Inputs {
-		edit.Remove = append(edit.Remove, uint64(id))
-	}
-	if _, err := s.commit(edit); err != nil {
-		s.fail(err)
-		return err
-	}
-	s.mu.Lock()
+	m.output = nil
+	s.cancelMerges(func(other *pendingMerge) bool { return other == m })
 	s.segments[out.ID] = out
-	for _, f := range files {
+	for _, f := range inputs {
 		delete(s.segments, f.ID)
 	}
+	s.exchanged.note(inputs, out)
 	s.moved.Broadcast()
-	s.mu.Unlock()
-	s.retire(files)
 	return nil
 }
 
-// dropOutput removes the output of a merge that came to nothing.
-func (s *Store) dropOutput(done MergeDone) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.segments[uint64(done.Output)] != nil {
-		return nil // it was applied before
+// Merge does a whole merge as the entries index and index+1 do. It is for a store whose
+// caller is its log.
+func (s *Store) Merge(ctx context.Context, index uint64, at int64, plan MergePlan) error {
+	if err := s.ApplyMergePlan(index, at, plan); err != nil {
+		return err
 	}
-	name := path.Join(s.dir, segmentDir, segmentName(uint64(done.Output)))
-	f, err := s.fs.Open(name)
+	done, err := s.BuildMerge(ctx, index)
 	if err != nil {
-		return nil // it is not there
+		done = MergeDone{Plan: index, Failed: true}
 	}
-	return errors.Join(f.Close(), s.fs.Remove(name))
+	return errors.Join(err, s.ApplyMergeDone(index+1, at, done))
 }
 
-// output opens the output of a merge, or builds it if it is not there: it is written
-// before the entry is, but a start removes files that no manifest names.
-func (s *Store) output(done MergeDone, files []*segmentFile) (*segmentFile, error) {
-	meta := manifest.Segment{ID: uint64(done.Output), Project: done.Project, FirstDay: done.FirstDay, Days: done.Days,
+// output is the output of a merge as a segment: built by this process, or by one before it
+// that the log says has written it.
+func (s *Store) output(m *pendingMerge, done MergeDone) (*segmentFile, error) {
+	meta := manifest.Segment{ID: mergeIDs + done.Plan, Project: m.plan.Project, FirstDay: done.FirstDay, Days: done.Days,
 		Rows: done.Rows, MinTime: done.MinTime, MaxTime: done.MaxTime, Size: done.Size, Hash: done.Hash}
-	if f, err := s.openSegment(meta); err == nil {
-		return f, nil
+	if m.output != nil {
+		if m.output.Segment != meta {
+			return nil, fmt.Errorf("merge %d gave a segment of %d rows and hash %s, agreed were %d rows and hash %s",
+				done.Plan, m.output.Rows, m.output.Hash, done.Rows, done.Hash)
+		}
+		return m.output, nil
 	}
-	s.mu.Lock()
-	identity, _ := s.projects[done.Project].persons.Publish()
-	s.mu.Unlock()
-	raw, err := s.mergeFiles(files, identity, done.FirstDay, done.Days)
+	raw, err := vfs.ReadFile(s.fs, path.Join(s.dir, segmentDir, segmentName(meta.ID)), done.Size)
 	if err != nil {
 		return nil, err
 	}
-	// The identity map may have grown since the entry was made. Rows then hold newer
-	// roots than the entry's output did, which means the same.
-	return s.writeSegment(done.Project, uint64(done.Output), raw)
+	if got := hashOf(raw); got != done.Hash {
+		return nil, fmt.Errorf("segment %s: hash %s, agreed was %s", segmentName(meta.ID), got, done.Hash)
+	}
+	return s.openSegment(meta)
+}
+
+// cancelMerges forgets merges under way: their inputs are free again. The caller holds mu.
+func (s *Store) cancelMerges(which func(*pendingMerge) bool) {
+	for _, id := range slices.Sorted(maps.Keys(s.merges)) {
+		m := s.merges[id]
+		if !which(m) {
+			continue
+		}
+		delete(s.merges, id)
+		files := m.files
+		if m.output != nil {
+			m.output.dead.Store(true)
+			files = append(files, m.output)
+		}
+		for _, f := range files {
+			f.release(s)
+		}
+	}
+}
+
+// PendingMerges are the numbers of merges that are planned and not ended.
+func (s *Store) PendingMerges() []uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.merges))
 }

@@ -37,6 +37,8 @@ func (s *Store) seal(patient func() error) error {
 		}
 	}
 	s.edited = nil
+	m.exchanged, s.exchanged = s.exchanged, exchange{}
+	m.hash = s.hash
 	s.sealed = append(s.sealed, m)
 	s.active = newMemtable()
 	s.moved.Broadcast()
@@ -128,10 +130,11 @@ func (s *Store) fail(err error) {
 // write writes the segments and the state file of a memtable, and gives the edit that
 // names them. After an error none of them is left.
 func (s *Store) write(m *memtable) (manifest.Edit, []*segmentFile, error) {
-	edit := manifest.Edit{Applied: m.last, Full: m.fullState, Drop: m.dropped}
+	edit := manifest.Edit{Applied: m.last, StateHash: m.hash, Full: m.fullState, Drop: m.dropped}
+	m.exchanged.into(&edit)
 	files, err := s.writeSegments(m)
 	if err == nil && m.state != nil {
-		edit.State = fmt.Sprintf("%010d.state", s.nextID.Add(1))
+		edit.State = fmt.Sprintf("%020d.state", m.last)
 		name := path.Join(s.dir, stateDir, edit.State)
 		if err = vfs.WriteFile(s.fs, name, sealState(m.state)); err != nil {
 			s.fs.Remove(name) // it may have its name already; err says what matters
@@ -168,6 +171,7 @@ func (s *Store) publish(m *memtable, edit manifest.Edit, files []*segmentFile) e
 	s.moved.Broadcast()
 	s.mu.Unlock()
 	s.retire(gone)
+	s.retire(m.exchanged.retired)
 	if m.fullState {
 		for _, name := range old.States {
 			if err := s.fs.Remove(path.Join(s.dir, stateDir, name)); err != nil {
@@ -200,7 +204,7 @@ func (s *Store) writeSegments(m *memtable) ([]*segmentFile, error) {
 			continue
 		}
 		for _, p := range flushParts(m.batches[id]) {
-			jobs = append(jobs, job{id, p, s.nextID.Add(1)})
+			jobs = append(jobs, job{id, p, m.last<<partBits + uint64(len(jobs))})
 		}
 	}
 	files := make([]*segmentFile, len(jobs))
@@ -236,8 +240,16 @@ func (s *Store) writeSegments(m *memtable) ([]*segmentFile, error) {
 	return written, nil
 }
 
+// The number of a segment says where it is from, so that it is the same on every replica:
+// the last entry that a flush covers and the position among its segments, or the entry
+// that planned a merge.
+const (
+	partBits = 20
+	mergeIDs = 1 << 62
+)
+
 // segmentName is the file of a segment.
-func segmentName(id uint64) string { return fmt.Sprintf("%010d.seg", id) }
+func segmentName(id uint64) string { return fmt.Sprintf("%020d.seg", id) }
 
 // writeSegment writes a segment's file, durable when it returns, and opens it. After an
 // error there is no such file.

@@ -192,11 +192,7 @@ func TestFlushOfManyDays(t *testing.T) {
 			if !ok {
 				break
 			}
-			done, err := s.BuildMerge(context.Background(), plan)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := s.ApplyMerge(s.AppliedIndex()+1, done); err != nil {
+			if err := s.Merge(context.Background(), s.AppliedIndex()+1, 1, plan); err != nil {
 				t.Fatal(err)
 			}
 		}

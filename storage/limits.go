@@ -1,10 +1,15 @@
 package storage
 
+import "time"
+
 // When a memtable is sealed. A row takes about 250 bytes of memory: one table being
 // written, one waiting and one filling stay below half a gigabyte.
 const (
 	sealRows  = 1 << 19
 	sealBytes = 160 << 20
+	// sealAge bounds what a start replays where little is written. It is the time between
+	// entries: nothing is sealed while none come.
+	sealAge = 10 * time.Minute
 )
 
 const (

@@ -15,10 +15,14 @@ type memtable struct {
 	rows    int64
 	bytes   int64  // about, in memory
 	last    uint64 // highest index applied while the table was active; 0: none
+	// firstTime is of the first entry, in µs since 1970 UTC.
+	firstTime int64
 	// What the flush writes beside segments; set when the table is sealed.
 	state     []byte
 	fullState bool
 	dropped   []uint32
+	exchanged exchange
+	hash      uint64 // of the state after the entry last
 }
 
 // memBatch is a batch in a memtable. It is immutable.
@@ -32,7 +36,12 @@ func newMemtable() *memtable {
 	return &memtable{batches: map[uint32][]*memBatch{}, views: map[uint32]*viewList{}}
 }
 
-func (m *memtable) note(index uint64) { m.last = index }
+func (m *memtable) note(index uint64, at int64) {
+	if m.last == 0 {
+		m.firstTime = at
+	}
+	m.last = index
+}
 
 func (m *memtable) add(project uint32, b *memBatch) {
 	m.batches[project] = append(m.batches[project], b)
@@ -50,12 +59,14 @@ func (b *memBatch) len() int {
 	return b.batch.Rows
 }
 
+// bytes is about the memory that a batch takes. Seals depend on it, so it must not depend
+// on whether the batch was decoded from the log or never left this process.
 func (b *memBatch) bytes() int64 {
 	e := b.batch
 	n := int64(e.Rows) * (16 + 8 + 4 + 4 + 4)
 	n += int64(len(e.Name.Values.Bytes) + len(e.DistinctID.Values.Bytes))
 	for i := range e.Props {
-		n += int64(len(e.Props[i].Codes))*4 + int64(len(e.Props[i].Values.Bytes)) + int64(len(e.Props[i].Kinds))*5
+		n += int64(e.Rows)*4 + int64(len(e.Props[i].Values.Bytes)) + int64(e.Props[i].Values.Len())*5
 	}
 	return n
 }

@@ -27,6 +27,7 @@ func smallBatch(first, n int, ops ...event.PersonOp) *event.Batch {
 	}
 	return b.Finish()
 }
+
 func openAt(t *testing.T, fs vfs.FS) *Store {
 	t.Helper()
 	s, err := Open(fs, "d", Options{})
@@ -148,9 +149,83 @@ func TestTwoOperationsOfOneRow(t *testing.T) {
 	}
 }
 
-// A merge is written and agreed on, the process dies before the manifest has it, the next
-// start dies too after it removed the file, the third one replays with flushes.
-func TestMergeOutputKeepsItsNumber(t *testing.T) {
+// A merge is written and agreed on, and the process dies before the manifest has it: the
+// replay finds the output, and one that is damaged or gone leaves the inputs.
+func TestMergeIsReplayed(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		break_   func(fs vfs.FS, name string)
+		segments int
+	}{
+		{"whole", func(vfs.FS, string) {}, 1},
+		{"gone", func(fs vfs.FS, name string) { fs.Remove(name) }, 2},
+		{"damaged", func(fs vfs.FS, name string) { vfs.WriteFile(fs, name, []byte("x")) }, 2},
+	} {
+		fs := vfs.NewMem()
+		s := openAt(t, fs)
+		createAs(t, s, 1, "a")
+		for i := range 2 {
+			s.ApplyEvents(uint64(2+i), 1, 1, smallBatch(i*3, 3))
+			s.Flush(context.Background())
+		}
+		plan, ok := s.PlanMergeAll()
+		if !ok {
+			t.Fatal("no plan")
+		}
+		if err := s.ApplyMergePlan(4, 1, plan); err != nil {
+			t.Fatal(err)
+		}
+		if _, again := s.PlanMergeAll(); again {
+			t.Error("segments of a merge under way are planned again")
+		}
+		done, err := s.BuildMerge(context.Background(), 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		openAt(t, fs).Close() // a start that dies before it replays
+		c.break_(fs, "d/segments/"+segmentName(mergeIDs+4))
+		s = openAt(t, fs)
+		if err := s.ApplyMergePlan(4, 1, plan); err != nil {
+			t.Fatal(err)
+		}
+		s.ApplyEvents(5, 1, 1, smallBatch(100, 7))
+		if err := s.ApplyMergeDone(6, 1, done); (err == nil) != (c.segments == 1) {
+			t.Errorf("%s: ApplyMergeDone: %v", c.name, err)
+		}
+		if err := s.RemoveUnused(); err != nil {
+			t.Fatal(err)
+		}
+		for _, when := range []string{"replayed", "flushed", "opened again"} {
+			switch when {
+			case "flushed":
+				if err := s.Flush(context.Background()); err != nil {
+					t.Fatal(err)
+				}
+			case "opened again":
+				s.Close()
+				s = openAt(t, fs)
+			}
+			sn, err := s.Snapshot(1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			for _, r := range sn.Segments() {
+				n += r.Rows()
+			}
+			if n != 13 || len(sn.Segments()) != c.segments+1 {
+				t.Errorf("%s, %s: %d rows in %d segments, want 13 in %d", c.name, when, n, len(sn.Segments()), c.segments+1)
+			}
+			sn.Release()
+		}
+		s.Close()
+	}
+}
+
+// A merge that was planned before a restart and not ended can only fail; then its inputs
+// are free for another.
+func TestPlanOutlivesRestart(t *testing.T) {
 	fs := vfs.NewMem()
 	s := openAt(t, fs)
 	createAs(t, s, 1, "a")
@@ -158,36 +233,32 @@ func TestMergeOutputKeepsItsNumber(t *testing.T) {
 		s.ApplyEvents(uint64(2+i), 1, 1, smallBatch(i*3, 3))
 		s.Flush(context.Background())
 	}
-	plan, ok := s.PlanMergeAll()
-	if !ok {
-		t.Fatal("no plan")
+	plan, _ := s.PlanMergeAll()
+	if err := s.ApplyMergePlan(4, 1, plan); err != nil {
+		t.Fatal(err)
 	}
-	done, err := s.BuildMerge(context.Background(), plan)
-	if err != nil {
+	if err := s.Flush(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
-	openAt(t, fs).Close() // removes the orphan, dies
 	s = openAt(t, fs)
-	s.ApplyEvents(4, 1, 1, smallBatch(100, 7)) // an entry before the merge in the log
-	s.Flush(context.Background())
-	if err := s.ApplyMerge(5, done); err != nil {
-		t.Errorf("ApplyMerge: %v", err)
+	defer s.Close()
+	if got := s.PendingMerges(); len(got) != 1 || got[0] != 4 {
+		t.Fatalf("PendingMerges() = %v, want [4]", got)
 	}
-	s.Close()
-	s, err = Open(fs, "d", Options{})
-	if err != nil {
-		t.Fatalf("reopen: %v", err)
+	if _, err := s.BuildMerge(context.Background(), 4); !errors.Is(err, ErrMergeVoid) {
+		t.Errorf("BuildMerge: %v", err)
 	}
-	sn, err := s.Snapshot(1)
-	if err != nil {
+	if err := s.ApplyMergePlan(5, 1, plan); !errors.Is(err, ErrMergeVoid) {
+		t.Errorf("a second plan of the same inputs: %v", err)
+	}
+	if err := s.ApplyMergeDone(6, 1, MergeDone{Plan: 4, Failed: true}); err != nil {
 		t.Fatal(err)
 	}
-	n := 0
-	for _, r := range sn.Segments() {
-		n += r.Rows()
+	if err := s.Merge(context.Background(), 7, 1, plan); err != nil {
+		t.Fatal(err)
 	}
-	if n != 13 {
-		t.Errorf("%d rows, want 13", n)
+	if n := s.Stats().Segments; n != 1 {
+		t.Errorf("%d segments, want 1", n)
 	}
 }

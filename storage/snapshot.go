@@ -67,6 +67,24 @@ func (s *Store) takeProject(project uint32) []*segmentFile {
 	return out
 }
 
+// closeMerges lets go of merges under way and of inputs that the manifest still names. No
+// file is removed: the log may say that they count. The caller holds mu.
+func (s *Store) closeMerges() {
+	var files []*segmentFile
+	for _, m := range s.merges {
+		files = append(files, m.files...)
+		if m.output != nil {
+			files = append(files, m.output)
+		}
+	}
+	for _, m := range append(s.sealed, s.active) {
+		files = append(files, m.exchanged.retired...)
+	}
+	for _, f := range append(files, s.exchanged.retired...) {
+		f.release(s)
+	}
+}
+
 func (s *Store) closeSegments() {
 	for id, f := range s.segments {
 		f.release(s)

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -29,7 +30,28 @@ import (
 //
 //	uvarint length, JSON list of project records
 //	uvarint projects; of each: uvarint id, uvarint length, a person.State delta
+//	uvarint length, JSON of sharedState, which replaces the one before
+//	uvarint length, what Options.Aside gave
 const stateMagic = "prkstat1"
+
+// sharedState is what belongs to no project and is small enough to be written whole.
+type sharedState struct {
+	Merges []mergeRecord `json:"merges,omitempty"` // ascending by ID
+}
+
+// mergeRecord is a merge that is planned.
+type mergeRecord struct {
+	ID   uint64    `json:"id"`
+	Plan MergePlan `json:"plan"`
+}
+
+func (s *Store) shared() sharedState {
+	var out sharedState
+	for _, id := range slices.Sorted(maps.Keys(s.merges)) {
+		out.Merges = append(out.Merges, mergeRecord{id, s.merges[id].plan})
+	}
+	return out
+}
 
 // encodeState is what changed since the last call, or, with full, everything. It is nil
 // if nothing changed. The caller holds mu.
@@ -51,13 +73,16 @@ func (s *Store) encodeState(full bool) []byte {
 			ids = append(ids, id)
 		}
 	}
-	if len(records) == 0 && len(ids) == 0 {
+	shared := marshal(s.shared())
+	var aside []byte
+	if s.opt.Aside != nil {
+		aside = s.opt.Aside()
+	}
+	if len(records) == 0 && len(ids) == 0 && bytes.Equal(shared, s.lastShared) && bytes.Equal(aside, s.aside) {
 		return nil
 	}
-	list, err := json.Marshal(records)
-	if err != nil {
-		panic(err) // strings and numbers always have a JSON form
-	}
+	s.lastShared, s.aside = shared, aside
+	list := marshal(records)
 	out := binary.AppendUvarint(nil, uint64(len(list)))
 	out = append(out, list...)
 	out = binary.AppendUvarint(out, uint64(len(ids)))
@@ -66,6 +91,18 @@ func (s *Store) encodeState(full bool) []byte {
 		out = binary.AppendUvarint(out, uint64(id))
 		out = binary.AppendUvarint(out, uint64(len(delta)))
 		out = append(out, delta...)
+	}
+	out = binary.AppendUvarint(out, uint64(len(shared)))
+	out = append(out, shared...)
+	out = binary.AppendUvarint(out, uint64(len(aside)))
+	return append(out, aside...)
+}
+
+// marshal is for what is made of strings and numbers, which always has a JSON form.
+func marshal(v any) []byte {
+	out, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
 	}
 	return out
 }
@@ -133,7 +170,13 @@ func (s *Store) readState(name string) error {
 			return fmt.Errorf("persons of project %d: %w", id, err)
 		}
 		return nil
-	})
+	}, func(shared sharedState) {
+		clear(s.merges)
+		for _, m := range shared.Merges {
+			s.merges[m.ID] = &pendingMerge{plan: m.Plan}
+		}
+		s.lastShared = marshal(shared)
+	}, func(aside []byte) { s.aside = bytes.Clone(aside) })
 }
 
 // DumpState prints a state file as text: the projects and persons that changed.
@@ -145,23 +188,24 @@ func DumpState(w io.Writer, raw []byte) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "state file: %d bytes, %d unpacked\n", len(raw), len(src))
 	err = decodeState(src, func(r projectRecord) {
-		text, err := json.Marshal(r)
-		if err != nil {
-			panic(err) // strings and numbers always have a JSON form
-		}
-		fmt.Fprintf(out, "project %s\n", text)
+		fmt.Fprintf(out, "project %s\n", marshal(r))
 	}, func(id uint32, delta []byte) error {
 		fmt.Fprintf(out, "persons of project %d, %d bytes: ", id, len(delta))
 		if err := person.Dump(out, delta); err != nil {
 			return fmt.Errorf("persons of project %d: %w", id, err)
 		}
 		return nil
-	})
+	}, func(shared sharedState) {
+		if len(shared.Merges) > 0 {
+			fmt.Fprintf(out, "shared %s\n", marshal(shared))
+		}
+	}, func(aside []byte) { fmt.Fprintf(out, "aside of %d bytes\n", len(aside)) })
 	return errors.Join(err, out.Flush())
 }
 
 // decodeState walks the inside of a state file.
-func decodeState(src []byte, project func(projectRecord), persons func(uint32, []byte) error) error {
+func decodeState(src []byte, project func(projectRecord), persons func(uint32, []byte) error,
+	shared func(sharedState), aside func([]byte)) error {
 	errShort := errors.New("ends too early")
 	next := func() ([]byte, bool) {
 		n, k := binary.Uvarint(src)
@@ -201,6 +245,22 @@ func decodeState(src []byte, project func(projectRecord), persons func(uint32, [
 		if err := persons(uint32(id), delta); err != nil {
 			return err
 		}
+	}
+	rest, ok := next()
+	if !ok {
+		return errShort
+	}
+	var rs sharedState
+	if err := json.Unmarshal(rest, &rs); err != nil {
+		return err
+	}
+	shared(rs)
+	if rest, ok = next(); !ok {
+		return errShort
+	}
+	aside(rest)
+	if len(src) > 0 {
+		return fmt.Errorf("%d bytes after the end", len(src))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +12,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
+
+	"github.com/zeebo/xxh3"
 
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/manifest"
@@ -29,6 +31,9 @@ type Options struct {
 	// SealRows and SealBytes are when a memtable is full. They must be the same for as
 	// long as a directory lives; 0 means the default.
 	SealRows, SealBytes int64
+	// Aside, if set, is called when a memtable ends, from the goroutine that applies: what
+	// it gives is kept with the state at that index, for whoever feeds the store.
+	Aside func() []byte
 	// Covered is the log index up to which entries need not be there any more: the store
 	// must have them. If the manifest covers less, it has lost records, and Open refuses
 	// before it removes files that they may name.
@@ -38,13 +43,9 @@ type Options struct {
 // Store is the state of one shard on this node. Apply calls come from one goroutine in
 // the order of the log; all other calls may come from any.
 type Store struct {
-	fs     vfs.FS
-	dir    string
-	opt    Options
-	nextID atomic.Uint64 // of segment and state files
-	// nextMerge is of the outputs of merges. They have numbers of their own: the number is
-	// in the log, and a flush during replay must not give it to another file.
-	nextMerge atomic.Uint64
+	fs  vfs.FS
+	dir string
+	opt Options
 
 	// log is the manifest; commits hold logMu.
 	logMu sync.Mutex
@@ -61,7 +62,17 @@ type Store struct {
 	durable  uint64
 	states   int // state files the manifest names
 	edited   []projectRecord
-	err      error // nothing can become durable any more, so no more can be applied
+	// lastShared is the sharedState that the newest state file holds.
+	lastShared []byte
+	aside      []byte // what Options.Aside gave last
+	lastTime   int64  // of the newest entry, µs since 1970 UTC
+	hash       uint64 // of the effects of all entries, in their order
+	// merges are those that an entry planned and none has ended, by their number: the
+	// index of the plan. They are part of the state: a plan keeps its inputs from others.
+	merges map[uint64]*pendingMerge
+	// exchanged is what merges did to the list of segments since the last seal.
+	exchanged exchange
+	err       error // nothing can become durable any more, so no more can be applied
 	// flushErr is why the last attempt at a flush failed, nil if it did not; failures
 	// counts such attempts.
 	flushErr error
@@ -142,7 +153,8 @@ func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{fs: fs, dir: dir, opt: opt, projects: map[uint32]*project{}, active: newMemtable(),
-		segments: map[uint64]*segmentFile{}, stop: make(chan struct{}), again: make(chan struct{}, 1)}
+		segments: map[uint64]*segmentFile{}, merges: map[uint64]*pendingMerge{}, lastShared: marshal(sharedState{}),
+		stop: make(chan struct{}), again: make(chan struct{}, 1)}
 	s.moved = sync.NewCond(&s.mu)
 	for _, d := range []string{dir, path.Join(dir, segmentDir), path.Join(dir, stateDir)} {
 		if err := fs.MkdirAll(d); err != nil {
@@ -173,16 +185,14 @@ func (s *Store) load() error {
 			"its last records are damaged or missing; nothing was removed; restore the data directory as a whole from a backup",
 			path.Join(s.dir, s.log.Name()), m.Applied, s.opt.Covered)
 	}
-	s.applied, s.durable = m.Applied, m.Applied
+	s.applied, s.durable, s.hash = m.Applied, m.Applied, m.StateHash
 	for _, name := range m.States {
-		s.given(fileID(name))
 		if err := s.readState(name); err != nil {
 			return fmt.Errorf("%s: %w", path.Join(s.dir, stateDir, name), err)
 		}
 	}
 	s.states = len(m.States)
 	for _, id := range slices.Sorted(maps.Keys(m.Segments)) {
-		s.given(id)
 		f, err := s.openSegment(m.Segments[id])
 		if err != nil {
 			return err
@@ -198,44 +208,62 @@ func (s *Store) load() error {
 	return s.removeOrphans(m)
 }
 
-// removeOrphans deletes files that a crash left behind.
+// removeOrphans deletes files that a crash left behind. Outputs of merges that are not in
+// the manifest stay: an entry after it may say that they count. RemoveUnused is for them.
 func (s *Store) removeOrphans(m *manifest.Manifest) error {
+	return s.removeFiles(func(dir, name string) bool {
+		if strings.HasSuffix(name, ".tmp") {
+			return true
+		}
+		id := fileID(name)
+		_, live := m.Segments[id]
+		return dir == segmentDir && !live && id < mergeIDs || dir == stateDir && !slices.Contains(m.States, name)
+	})
+}
+
+// RemoveUnused deletes the outputs of merges that came to nothing. It is called when the
+// log is replayed and no merge is under way.
+func (s *Store) RemoveUnused() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	live := map[uint64]bool{}
+	for id := range s.segments {
+		live[id] = true
+	}
+	for _, tables := range [][]*memtable{s.sealed, {s.active}} {
+		for _, m := range tables {
+			for _, f := range m.exchanged.retired {
+				live[f.ID] = true
+			}
+		}
+	}
+	for _, f := range s.exchanged.retired {
+		live[f.ID] = true
+	}
+	for id := range s.merges {
+		live[mergeIDs+id] = true
+	}
+	return s.removeFiles(func(dir, name string) bool {
+		return dir == segmentDir && fileID(name) >= mergeIDs && !live[fileID(name)]
+	})
+}
+
+// removeFiles removes those of the store's files that are not wanted.
+func (s *Store) removeFiles(unwanted func(dir, name string) bool) error {
 	for _, d := range []string{segmentDir, stateDir} {
 		names, err := s.fs.List(path.Join(s.dir, d))
 		if err != nil {
 			return err
 		}
 		for _, n := range names {
-			_, live := m.Segments[fileID(n)]
-			if d == segmentDir && live && !strings.HasSuffix(n, ".tmp") || d == stateDir && slices.Contains(m.States, n) {
-				continue
-			}
-			// A merge that was written and not yet agreed on is found again by its name,
-			// so ids of removed files are not given out again in this run.
-			s.given(fileID(n))
-			if err := s.fs.Remove(path.Join(s.dir, d, n)); err != nil {
-				return err
+			if unwanted(d, n) {
+				if err := s.fs.Remove(path.Join(s.dir, d, n)); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	return nil
-}
-
-// mergeIDs is where the numbers of merge outputs begin.
-const mergeIDs = 1 << 62
-
-// given notes that a number is taken.
-func (s *Store) given(id uint64) {
-	counter := &s.nextID
-	if id >= mergeIDs {
-		counter, id = &s.nextMerge, id-mergeIDs
-	}
-	for {
-		last := counter.Load()
-		if id <= last || counter.CompareAndSwap(last, id) {
-			return
-		}
-	}
 }
 
 // fileID is the number in a file's name, or 0.
@@ -258,7 +286,10 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	s.flusher.Wait()
 	s.loader.Wait()
+	s.mu.Lock()
+	s.closeMerges()
 	s.closeSegments()
+	s.mu.Unlock()
 	return s.log.Close()
 }
 
@@ -270,16 +301,43 @@ func (s *Store) usable() error {
 	return s.err
 }
 
-// begin is the start of every apply: it says false if the index is covered already.
-// The caller holds mu.
-func (s *Store) begin(index uint64) (bool, error) {
+// begin is the start of every apply: it says false if the index is covered already. An
+// entry counts as applied from here on, whatever becomes of it. The caller holds mu.
+func (s *Store) begin(index uint64, at int64) (bool, error) {
 	if err := s.usable(); err != nil {
 		return false, err
 	}
 	if index <= s.durable || index <= s.applied {
 		return false, nil
 	}
+	// A table that is full, or old by the time of its entries, ends before the next entry,
+	// when all that its last entry did is known.
+	if m := s.active; m.rows >= s.opt.SealRows || m.bytes >= s.opt.SealBytes || m.last > 0 && at-m.firstTime >= sealAge.Microseconds() {
+		if err := s.seal(func() error { return nil }); err != nil {
+			return false, err
+		}
+	}
+	s.applied = index
+	s.lastTime = max(s.lastTime, at)
+	s.active.note(index, at)
 	return true, nil
+}
+
+// effect mixes what an entry did into the hash of the state. The caller holds mu.
+func (s *Store) effect(values ...uint64) {
+	var raw [8]byte
+	for _, v := range append(values, s.applied) {
+		binary.LittleEndian.PutUint64(raw[:], v)
+		s.hash = xxh3.HashSeed(raw[:], s.hash)
+	}
+}
+
+// StateHash is a hash over the effects of all entries that were applied, in their order.
+// Two stores with the same log have the same one at the same index.
+func (s *Store) StateHash() (index, hash uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.applied, s.hash
 }
 
 // ApplyEvents stores the events of a batch that are not stored yet, with their effects on
@@ -300,11 +358,9 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ok, err := s.begin(index); !ok || err != nil {
+	if ok, err := s.begin(index, at); !ok || err != nil {
 		return EventsResult{}, err
 	}
-	s.applied = index
-	s.active.note(index) // also of an entry without effect: Flush waits for it
 	if p == nil || s.projects[id] != p {
 		return EventsResult{}, fmt.Errorf("project %d: %w", id, ErrNoProject)
 	}
@@ -313,11 +369,7 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 		s.active.add(id, mb)
 	}
 	p.events += int64(stored)
-	if s.active.rows >= s.opt.SealRows || s.active.bytes >= s.opt.SealBytes {
-		if err := s.seal(func() error { return nil }); err != nil {
-			return EventsResult{}, err
-		}
-	}
+	s.effect(uint64(id), uint64(b.Rows), uint64(stored), uint64(p.persons.Len()))
 	return EventsResult{Stored: stored, Duplicates: b.Rows - stored}, nil
 }
 
@@ -381,11 +433,10 @@ func (p *project) apply(b *event.Batch) (*memBatch, int) {
 func (s *Store) ApplyProject(index uint64, at int64, edit ProjectEdit) (Project, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ok, err := s.begin(index); !ok || err != nil {
+	if ok, err := s.begin(index, at); !ok || err != nil {
 		return Project{}, err
 	}
-	s.applied = index
-	s.active.note(index)
+	s.effect(uint64(edit.Delete))
 	switch {
 	case edit.Create != nil:
 		return s.createProject(edit.Create, at)
@@ -456,6 +507,7 @@ func (s *Store) deleteProject(id uint32) (Project, error) {
 		return Project{}, fmt.Errorf("project %d: %w", id, ErrNoProject)
 	}
 	delete(s.projects, id)
+	s.cancelMerges(func(m *pendingMerge) bool { return m.plan.Project == id })
 	s.edited = append(s.edited, projectRecord{Project: p.Project, Deleted: true})
 	return p.Project, nil
 }
@@ -464,11 +516,9 @@ func (s *Store) deleteProject(id uint32) (Project, error) {
 func (s *Store) ApplyPersons(index uint64, at int64, id uint32, edits []person.Edit) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ok, err := s.begin(index); !ok || err != nil {
+	if ok, err := s.begin(index, at); !ok || err != nil {
 		return err
 	}
-	s.applied = index
-	s.active.note(index)
 	p := s.projects[id]
 	if p == nil {
 		return fmt.Errorf("project %d: %w", id, ErrNoProject)
@@ -476,6 +526,7 @@ func (s *Store) ApplyPersons(index uint64, at int64, id uint32, edits []person.E
 	for i := range edits {
 		p.persons.Import(&edits[i], at)
 	}
+	s.effect(uint64(id), uint64(len(edits)), uint64(p.persons.Len()))
 	return nil
 }
 
@@ -496,6 +547,10 @@ func DecodePersonEdits(src []byte) ([]person.Edit, error) {
 	}
 	return edits, nil
 }
+
+// Aside is what Options.Aside gave when the memtable ended that DurableIndex covers. It is
+// read after Open and before anything is applied.
+func (s *Store) Aside() []byte { return s.aside }
 
 // AppliedIndex is the highest index that was applied.
 func (s *Store) AppliedIndex() uint64 {
@@ -565,16 +620,50 @@ func (s *Store) Stats() Stats {
 	return out
 }
 
-// Flush makes everything applied so far durable in segments. If an attempt to write them
-// fails, Flush says why and returns; the store goes on trying.
+// ApplySeal ends the memtable, so that it is flushed: what a flush covers is decided by
+// the log, and is the same on every replica.
+func (s *Store) ApplySeal(index uint64, at int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ok, err := s.begin(index, at); !ok || err != nil {
+		return err
+	}
+	return s.seal(func() error { return nil })
+}
+
+// Flush ends the memtable as ApplySeal does, and waits until all that is applied is
+// durable in segments. It is for a store whose caller is its log.
 func (s *Store) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer context.AfterFunc(ctx, func() {
+	patient, stop := s.patience(ctx)
+	defer stop()
+	if s.applied > s.durable && s.active.last > 0 {
+		if err := s.seal(patient); err != nil {
+			return err
+		}
+	}
+	return s.waitDurable(patient)
+}
+
+// WaitDurable waits until every memtable that is sealed is in segments. If an attempt to
+// write them fails, it says why and returns; the store goes on trying.
+func (s *Store) WaitDurable(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	patient, stop := s.patience(ctx)
+	defer stop()
+	return s.waitDurable(patient)
+}
+
+// patience has a failed flush tried again at once. Its function gives an error when ctx
+// ends or another attempt fails. The caller holds mu.
+func (s *Store) patience(ctx context.Context) (patient func() error, stop func() bool) {
+	stop = context.AfterFunc(ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.moved.Broadcast()
-	})()
+	})
 	failures := s.failures
 	if s.flushErr != nil {
 		select {
@@ -582,17 +671,16 @@ func (s *Store) Flush(ctx context.Context) error {
 		default:
 		}
 	}
-	patient := func() error {
+	return func() error {
 		if s.failures > failures && s.flushErr != nil {
 			return s.flushErr
 		}
 		return ctx.Err()
-	}
-	if s.applied > s.durable && s.active.last > 0 {
-		if err := s.seal(patient); err != nil {
-			return err
-		}
-	}
+	}, stop
+}
+
+// waitDurable waits for the memtables that are sealed now. The caller holds mu.
+func (s *Store) waitDurable(patient func() error) error {
 	// The last entries may have left nothing to write: those that were refused.
 	want := s.durable
 	if n := len(s.sealed); n > 0 {

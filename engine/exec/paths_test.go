@@ -76,12 +76,8 @@ func randomStore(t *testing.T, r *rand.Rand) *storage.Store {
 			if !ok {
 				break
 			}
-			done, err := st.BuildMerge(context.Background(), p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			index++
-			if err := st.ApplyMerge(index, done); err != nil {
+			index += 2
+			if err := st.Merge(context.Background(), index-1, 0, p); err != nil {
 				t.Fatal(err)
 			}
 		}

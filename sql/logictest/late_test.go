@@ -58,12 +58,8 @@ func generated(t testing.TB, events int, merged bool) *database {
 		if !ok {
 			break
 		}
-		done, err := d.store.BuildMerge(context.Background(), plan)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.index++
-		if err := d.store.ApplyMerge(d.index, done); err != nil {
+		d.index += 2
+		if err := d.store.Merge(context.Background(), d.index-1, 0, plan); err != nil {
 			t.Fatal(err)
 		}
 	}

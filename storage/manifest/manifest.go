@@ -21,9 +21,11 @@ type Segment struct {
 
 // Edit is one change of a manifest. Zero fields change nothing.
 type Edit struct {
-	Applied uint64    `json:"applied,omitempty"` // log index that segments and states cover
-	Add     []Segment `json:"add,omitempty"`
-	Remove  []uint64  `json:"remove,omitempty"`
+	Applied uint64 `json:"applied,omitempty"` // log index that segments and states cover
+	// StateHash is of the effects of all entries up to Applied.
+	StateHash uint64    `json:"state_hash,omitempty"`
+	Add       []Segment `json:"add,omitempty"`
+	Remove    []uint64  `json:"remove,omitempty"`
 	// State is a state file that follows those there are, or, with Full, replaces them.
 	State string `json:"state,omitempty"`
 	Full  bool   `json:"full,omitempty"`
@@ -33,14 +35,19 @@ type Edit struct {
 
 // Manifest is the files of a store. It is immutable.
 type Manifest struct {
-	Applied  uint64
-	Segments map[uint64]Segment
-	States   []string // in the order in which they are read
+	Applied uint64
+	// StateHash is of the effects of all entries up to Applied.
+	StateHash uint64
+	Segments  map[uint64]Segment
+	States    []string // in the order in which they are read
 }
 
 // apply is the manifest after an edit.
 func (m *Manifest) apply(e *Edit) (*Manifest, error) {
-	out := &Manifest{Applied: max(m.Applied, e.Applied), Segments: maps.Clone(m.Segments), States: m.States}
+	out := &Manifest{Applied: m.Applied, StateHash: m.StateHash, Segments: maps.Clone(m.Segments), States: m.States}
+	if e.Applied > m.Applied {
+		out.Applied, out.StateHash = e.Applied, e.StateHash
+	}
 	if out.Segments == nil {
 		out.Segments = map[uint64]Segment{}
 	}
@@ -70,7 +77,7 @@ func (m *Manifest) apply(e *Edit) (*Manifest, error) {
 
 // whole is the edit that makes m out of nothing. State files are added one by one.
 func (m *Manifest) whole() []Edit {
-	first := Edit{Applied: m.Applied}
+	first := Edit{Applied: m.Applied, StateHash: m.StateHash}
 	for _, id := range slices.Sorted(maps.Keys(m.Segments)) {
 		first.Add = append(first.Add, m.Segments[id])
 	}

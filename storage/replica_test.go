@@ -1,0 +1,185 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+// logged is an entry as a replica meets it: applied to a store, from its bytes or, by the
+// one who proposed it, from the batch that was never encoded.
+type logged func(t *testing.T, s *Store, local bool)
+
+// scriptLog is a random log over two projects with seals and merges. Merges are planned
+// and built by a store of its own, as a leader does; its files come with the log.
+func scriptLog(t *testing.T, seed int64) ([]logged, map[string]string) {
+	s := newScript(seed)
+	fs := vfs.NewMem()
+	leader := openStore(t, fs, Options{SealRows: 400})
+	defer leader.Close()
+	var log []logged
+	add := func(e logged) {
+		log = append(log, e)
+		e(t, leader, true)
+	}
+	for id := range 2 {
+		add(func(t *testing.T, st *Store, _ bool) {
+			spec := ProjectSpec{Name: fmt.Sprint("p", id), Token: fmt.Sprint("phc_", id)}
+			if _, err := st.ApplyProject(uint64(id+1), 1, ProjectEdit{Create: &spec}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	for range 80 {
+		index := uint64(len(log) + 1)
+		switch n := s.r.Intn(12); {
+		case n < 9:
+			b := s.batch()
+			raw, project := event.Append(nil, b), uint32(1+s.r.Intn(2))
+			add(func(t *testing.T, st *Store, local bool) {
+				batch, err := event.Decode(raw)
+				if local && b != nil {
+					batch, b = b, nil // a store keeps what it is given
+				}
+				if err == nil {
+					_, err = st.ApplyEvents(index, int64(index)*1_000_000, project, batch)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			})
+		case n < 10:
+			add(func(t *testing.T, st *Store, _ bool) {
+				if err := st.ApplySeal(index, int64(index)*1_000_000); err != nil {
+					t.Fatal(err)
+				}
+			})
+		default:
+			if err := leader.WaitDurable(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			plan, ok := leader.PlanMergeAll()
+			if !ok {
+				continue
+			}
+			add(func(t *testing.T, st *Store, _ bool) {
+				if err := st.ApplyMergePlan(index, int64(index)*1_000_000, plan); err != nil {
+					t.Fatal(err)
+				}
+			})
+			done, err := leader.BuildMerge(t.Context(), index)
+			if err != nil {
+				t.Fatal(err)
+			}
+			add(func(t *testing.T, st *Store, _ bool) {
+				if st != leader && st.AppliedIndex() == index && st.DurableIndex() < index {
+					if got, err := st.BuildMerge(t.Context(), index); err != nil || got != done {
+						t.Fatalf("BuildMerge(%d) = %+v, %v, want %+v", index, got, err, done)
+					}
+				}
+				if err := st.ApplyMergeDone(index+1, int64(index+1)*1_000_000, done); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+	}
+	last := uint64(len(log) + 1)
+	add(func(t *testing.T, st *Store, _ bool) {
+		if err := st.ApplySeal(last, int64(last)*1_000_000); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err := leader.WaitDurable(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return log, files(t, fs, leader)
+}
+
+// files is what the manifest of a closed store names, with the bytes.
+func files(t *testing.T, fs vfs.FS, s *Store) map[string]string {
+	t.Helper()
+	m := s.log.Manifest()
+	out := map[string]string{"applied": fmt.Sprint(m.Applied, m.StateHash)}
+	for _, d := range []string{segmentDir, stateDir} {
+		names, err := fs.List(path.Join("data", d))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range names {
+			if _, live := m.Segments[fileID(n)]; d == segmentDir && !live {
+				continue
+			}
+			if d == stateDir && !slices.Contains(m.States, n) {
+				continue
+			}
+			raw, err := vfs.ReadFile(fs, path.Join("data", d, n), 1<<30)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[path.Join(d, n)] = string(raw)
+		}
+	}
+	return out
+}
+
+// One log gives the same files, byte for byte, and the same hash of the state: on one core
+// or several, flushed at once or late, with restarts in between, by who proposed and by
+// who read the log.
+func TestSameLogSameBytes(t *testing.T) {
+	for seed := range int64(6) {
+		log, want := scriptLog(t, seed)
+		for replica, c := range []struct {
+			procs, restart int
+			wait           bool
+		}{
+			{1, 0, false}, {4, 0, true}, {2, 7, false}, {3, 23, true},
+		} {
+			before := runtime.GOMAXPROCS(c.procs)
+			fs := vfs.NewMem()
+			opt := Options{SealRows: 400}
+			st := openStore(t, fs, opt)
+			for i := 0; i < len(log); i++ {
+				log[i](t, st, false)
+				if c.wait {
+					if err := st.WaitDurable(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if c.restart > 0 && i%c.restart == c.restart-1 {
+					if err := st.Close(); err != nil {
+						t.Fatal(err)
+					}
+					st = openStore(t, fs, opt)
+					for j := range i + 1 {
+						log[j](t, st, false)
+					}
+				}
+			}
+			if err := st.WaitDurable(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			got := files(t, fs, st)
+			if err := st.Close(); err != nil {
+				t.Fatal(err)
+			}
+			runtime.GOMAXPROCS(before)
+			for name := range want {
+				if got[name] != want[name] {
+					t.Errorf("seed %d: %s of replica %d differs: %d bytes, want %d", seed, name, replica, len(got[name]), len(want[name]))
+				}
+			}
+			for name := range got {
+				if _, ok := want[name]; !ok && !strings.HasPrefix(name, "applied") {
+					t.Errorf("seed %d: replica %d has %s too", seed, replica, name)
+				}
+			}
+		}
+	}
+}
