@@ -80,6 +80,7 @@ type Node struct {
 	fsm       *fsm
 	raft      *raft.Raft
 	lock      io.Closer
+	opened    []io.Closer // by openState, in this order
 
 	budget    *budget
 	proposals chan *proposal
@@ -98,7 +99,33 @@ type Node struct {
 
 // Open starts a node on its directory and returns when everything that was ever
 // acknowledged is applied.
-func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
+func Open(ctx context.Context, cfg Config) (*Node, error) {
+	n, err := openState(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.startRaft(ctx); err != nil {
+		n.closeState() // err says what matters
+		return nil, err
+	}
+	n.lastTime = n.fsm.lastTime
+	loops, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	n.loops.Go(n.propose)
+	n.loops.Go(n.complete)
+	n.keepers.Go(func() { n.keep(loops) })
+	if !cfg.NoMerger {
+		n.keepers.Go(func() { n.merge(loops) })
+	}
+	if err := n.begun(ctx); err != nil {
+		n.Close(ctx) // err says what matters
+		return nil, err
+	}
+	return n, nil
+}
+
+// withDefaults fills what a configuration leaves open.
+func (cfg Config) withDefaults() Config {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -120,6 +147,13 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	if cfg.Store.Fatal == nil {
 		cfg.Store.Fatal = cfg.Exit
 	}
+	return cfg
+}
+
+// openState opens what is on disk, the log, the Raft snapshots and the store, and applies
+// the tail of the newest Raft snapshot. Raft applies the rest of the log.
+func openState(cfg Config) (_ *Node, err error) {
+	cfg = cfg.withDefaults()
 	n := &Node{
 		cfg:       cfg,
 		fsm:       &fsm{local: &localBatches{batches: make(map[uuid.UUID]*event.Batch)}},
@@ -128,34 +162,31 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 		flights:   make(chan flight, 1024),
 		merging:   make(chan struct{}, 1),
 	}
-	var opened []io.Closer
 	defer func() {
 		if err != nil {
-			for i := len(opened) - 1; i >= 0; i-- {
-				opened[i].Close() // err says what matters
-			}
+			n.closeState() // err says what matters
+			err = dirError(cfg.Dir, err)
 		}
 	}()
-
 	dirs := struct{ data, log, snapshots string }{
 		path.Join(cfg.Dir, "data"), path.Join(cfg.Dir, "raft", "log"), path.Join(cfg.Dir, "raft", "snapshots"),
 	}
 	for _, dir := range []string{cfg.Dir, dirs.data, dirs.log, dirs.snapshots} {
 		if err := cfg.FS.MkdirAll(dir); err != nil {
-			return nil, dirError(cfg.Dir, err)
+			return nil, err
 		}
 	}
 	if n.lock, err = cfg.FS.Lock(path.Join(cfg.Dir, "lock")); err != nil {
-		return nil, dirError(cfg.Dir, err)
+		return nil, err
 	}
-	opened = append(opened, n.lock)
+	n.opened = append(n.opened, n.lock)
 	if cfg.MemoryLog {
 		n.log = raft.NewInmemStore()
 	} else if n.log, err = openLog(dirs.log, cfg.Logger); err != nil {
-		return nil, dirError(cfg.Dir, err)
+		return nil, err
 	}
 	if c, ok := n.log.(io.Closer); ok {
-		opened = append(opened, c)
+		n.opened = append(n.opened, c)
 	}
 	if cfg.wrapLog != nil {
 		n.log = cfg.wrapLog(n.log)
@@ -163,37 +194,27 @@ func Open(ctx context.Context, cfg Config) (_ *Node, err error) {
 	n.snapshots = &snapshotStore{fs: cfg.FS, dir: dirs.snapshots, logger: cfg.Logger}
 	began, err := n.began()
 	if err != nil {
-		return nil, dirError(cfg.Dir, err)
+		return nil, err
 	}
 	cfg.Store.Covered = max(cfg.Store.Covered, began.covered())
 	cfg.Store.Aside = n.fsm.state
 	if n.store, err = storage.Open(cfg.FS, dirs.data, cfg.Store); err != nil {
-		return nil, dirError(cfg.Dir, err)
+		return nil, err
 	}
-	opened = append(opened, n.store)
+	n.opened = append(n.opened, n.store)
 	n.log = &guardedLog{logStore: n.log, durable: n.store.DurableIndex, stop: cfg.Exit}
 	n.fsm.store = n.store
-	if err := n.catchUp(began); err != nil {
-		return nil, dirError(cfg.Dir, err)
+	return n, n.catchUp(began)
+}
+
+// closeState closes what openState opened, in reverse.
+func (n *Node) closeState() error {
+	var errs []error
+	for i := len(n.opened) - 1; i >= 0; i-- {
+		errs = append(errs, n.opened[i].Close())
 	}
-	if err := n.startRaft(ctx); err != nil {
-		return nil, err
-	}
-	n.lastTime = n.fsm.lastTime
-	loops, stop := context.WithCancel(context.Background())
-	n.stop = stop
-	n.loops.Go(n.propose)
-	n.loops.Go(n.complete)
-	n.keepers.Go(func() { n.keep(loops) })
-	if !cfg.NoMerger {
-		n.keepers.Go(func() { n.merge(loops) })
-	}
-	if err := n.begun(ctx); err != nil {
-		n.Close(ctx) // err says what matters
-		opened = nil
-		return nil, err
-	}
-	return n, nil
+	n.opened = nil
+	return errors.Join(errs...)
 }
 
 // begun makes the first writes of a start: merges that were under way are ended, and an
@@ -539,11 +560,7 @@ func (n *Node) Close(ctx context.Context) error {
 	if sealing && errors.Join(errs...) == nil {
 		errs = append(errs, n.flushed(ctx))
 	}
-	errs = append(errs, n.raft.Shutdown().Error(), n.store.Close())
-	if c, ok := n.log.(*guardedLog).logStore.(io.Closer); ok {
-		errs = append(errs, c.Close())
-	}
-	errs = append(errs, n.lock.Close())
+	errs = append(errs, n.raft.Shutdown().Error(), n.closeState())
 	return errors.Join(errs...)
 }
 
