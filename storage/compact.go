@@ -265,7 +265,11 @@ func (s *Store) mergeFiles(files []*segmentFile, identity *person.Map, firstDay 
 			return nil, err
 		}
 	}
-	return segment.Merge(readers, identity.Root, firstDay, days)
+	parts := make([]segment.Part, len(readers))
+	for i, r := range readers {
+		parts[i].Reader = r
+	}
+	return segment.Merge(parts, identity.Root, firstDay, days)
 }
 
 // ApplyMergeDone ends a merge: its output takes the place of the inputs, or, if it failed,

@@ -80,7 +80,7 @@ func BenchmarkMerge(b *testing.B) {
 		rows += r.Rows()
 	}
 	for b.Loop() {
-		if _, err := Merge(days, nil, testDay, 31); err != nil {
+		if _, err := Merge(partsOf(days...), nil, testDay, 31); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -81,6 +81,7 @@ type source struct {
 	time     []int64
 	ordinals []uint32
 	uuids    []vec.UUIDValue
+	dead     *roaring.Bitmap // rows that are left out; nil for none
 	names    piece
 	ids      piece
 	created  piece
@@ -327,7 +328,7 @@ func (b *builder) sort() error {
 			of[r] = dropped
 		}
 		for r, t := range s.time {
-			if t < b.dayStart || t >= end {
+			if t < b.dayStart || t >= end || s.dead != nil && s.dead.Contains(uint32(r)) {
 				continue
 			}
 			id := nameIDs[i][buf[r]]

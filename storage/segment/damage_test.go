@@ -125,7 +125,7 @@ func readAndUse(raw []byte) {
 	_ = r.Verify()
 	_ = readAll(r)
 	_ = Dump(&bytes.Buffer{}, r)
-	_, _ = Merge([]*Reader{r}, nil, r.FirstDay(), max(r.Days(), 1))
+	_, _ = Merge(partsOf(r), nil, r.FirstDay(), max(r.Days(), 1))
 }
 
 func TestForgedFilesDoNotPanic(t *testing.T) {

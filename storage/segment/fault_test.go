@@ -29,7 +29,7 @@ func TestFileCutShort(t *testing.T) {
 		{"Sessions", func(r *Reader) error { _, err := r.Sessions(); return err }},
 		{"UUIDs", func(r *Reader) error { return r.UUIDs(make([]vec.UUIDValue, r.Rows()), 0, r.Rows()) }},
 		{"Merge", func(r *Reader) error {
-			_, err := Merge([]*Reader{mustOpen(t, raw), r}, nil, firstDay, days)
+			_, err := Merge(partsOf(mustOpen(t, raw), r), nil, firstDay, days)
 			return err
 		}},
 	} {

@@ -5,15 +5,27 @@ import (
 	"fmt"
 	"unsafe"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// Merge makes one segment of all rows of several, with each person's ordinal replaced by
+// Part is an input of a merge.
+type Part struct {
+	*Reader
+	// Dead is the rows that are left out, with every value that only they have; nil
+	// leaves out none.
+	Dead *roaring.Bitmap
+	// Moved is the rows whose ordinal is not the one that the segment holds, and theirs.
+	Moved map[uint32]uint32
+}
+
+// Merge makes one segment of the rows of several, with each person's ordinal replaced by
 // what root says; a nil root keeps them. The bytes are those that Build would make of the
 // same rows. A row outside the given days is an error. Readers keep the dictionaries that
 // were read: a merge of large segments better opens readers of its own.
-func Merge(in []*Reader, root func(uint32) uint32, firstDay int32, days int) ([]byte, error) {
+func Merge(in []Part, root func(uint32) uint32, firstDay int32, days int) ([]byte, error) {
 	if days < 1 || days > MaxDays {
 		return nil, fmt.Errorf("a segment of %d days, 1 to %d are possible", days, MaxDays)
 	}
@@ -41,7 +53,7 @@ func Merge(in []*Reader, root func(uint32) uint32, firstDay int32, days int) ([]
 }
 
 // whose finds the file in which a fault was.
-func whose(in []*Reader, err error) error {
+func whose(in []Part, err error) error {
 	var fault *faultError
 	if !errors.As(err, &fault) {
 		return err
@@ -55,10 +67,11 @@ func whose(in []*Reader, err error) error {
 }
 
 // source is the rows of the segment as something to build from.
-func (r *Reader) source(root func(uint32) uint32) (source, error) {
+func (r *Part) source(root func(uint32) uint32) (source, error) {
 	n := r.dir.rows
 	s := source{
 		rows:     n,
+		dead:     r.Dead,
 		time:     make([]int64, n),
 		ordinals: make([]uint32, n),
 	}
@@ -86,6 +99,12 @@ func (r *Reader) source(root func(uint32) uint32) (source, error) {
 				s.ordinals[row] = ordinal
 			}
 		}
+	}
+	for row, ordinal := range r.Moved {
+		if root != nil {
+			ordinal = root(ordinal)
+		}
+		s.ordinals[row] = ordinal
 	}
 	s.names = piece{
 		add: func(u *unifier) ([]uint32, error) {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
@@ -480,12 +482,60 @@ func TestBytesAreAFunctionOfTheRows(t *testing.T) {
 			parts = append(parts, mustOpen(t, raw))
 		}
 		rng.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
-		merged, err := Merge(parts, nil, testDay, 31)
+		merged, err := Merge(partsOf(parts...), nil, testDay, 31)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(merged, want) {
 			t.Fatalf("%d rows: a merge gives other bytes than a build", n)
+		}
+	}
+}
+
+func partsOf(readers ...*Reader) []Part {
+	parts := make([]Part, len(readers))
+	for i, r := range readers {
+		parts[i].Reader = r
+	}
+	return parts
+}
+
+// Dead rows leave nothing behind: the bytes are those of a build without them. Moved ones
+// are those of who they moved to.
+func TestMergeDropsDeadRows(t *testing.T) {
+	for i, n := range []int{1, 60, 900, 12000} {
+		rng := newRand(t, i)
+		rows := randomRows(rng, n, 1000)
+		r := mustOpen(t, mustBuild(t, inputs(rng, rows), Options{}))
+		at := map[vec.UUIDValue]uint32{}
+		uuids := make([]vec.UUIDValue, n)
+		if err := r.UUIDs(uuids, 0, n); err != nil {
+			t.Fatal(err)
+		}
+		for row, u := range uuids {
+			at[u] = uint32(row)
+		}
+		for _, share := range []int{1, 3, 100} { // dead: none of, a third of, nearly all
+			part := Part{Reader: r, Dead: roaring.New(), Moved: map[uint32]uint32{}}
+			var left []row
+			for _, w := range rows {
+				switch {
+				case rng.IntN(share) > 0:
+					part.Dead.Add(at[w.uuid])
+					continue
+				case rng.IntN(4) == 0:
+					w.ordinal += 1000
+					part.Moved[at[w.uuid]] = w.ordinal
+				}
+				left = append(left, w)
+			}
+			merged, err := Merge([]Part{part}, nil, testDay, 31)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(merged, mustBuild(t, inputs(rng, left), Options{})) {
+				t.Fatalf("%d rows of which %d are left: a merge gives other bytes than a build without the dead", n, len(left))
+			}
 		}
 	}
 }
@@ -496,7 +546,7 @@ func TestMergeFollowsRoots(t *testing.T) {
 	root := func(o uint32) uint32 { return o / 9 * 3 }
 	half := mustOpen(t, mustBuild(t, inputs(rng, rows[:1500]), Options{}))
 	rest := mustOpen(t, mustBuild(t, inputs(rng, rows[1500:]), Options{Image: true}))
-	merged, err := Merge([]*Reader{half, rest}, root, testDay, 31)
+	merged, err := Merge(partsOf(half, rest), root, testDay, 31)
 	if err != nil {
 		t.Fatal(err)
 	}
