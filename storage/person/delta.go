@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -17,7 +19,12 @@ import (
 //	uvarint  merges; of each: uvarint old, uvarint root
 //	uvarint  profiles that changed, ascending; of each: uvarint ordinal, flags(1),
 //	         varint created at, uvarint length, properties
+//	uvarint  ordinals that were erased, ascending; then each
+//	uvarint  moves; of each: hash of the distinct id(32), uvarint ordinal it moved to,
+//	         uvarint ordinals it moved from; then each, ascending
 //
+// The last two lines are missing in state files of version 1. A distinct id that was known
+// before has moved to another ordinal, or is that of another person now.
 // Deltas are read in the order in which they were written. The delta of everything is one
 // from an empty state.
 
@@ -27,9 +34,12 @@ const maxPropertyBytes = 64 << 20
 // Delta appends what changed since the last call, and forgets it. With full, it appends
 // everything.
 func (s *State) Delta(dst []byte, full bool) []byte {
-	from, first, changed, merges := s.firstOrdinal, s.firstID, s.changed, s.merges
+	from, first, changed, merges, erased, moves := s.firstOrdinal, s.firstID, s.changed, s.merges, s.erased, s.identity.moves[s.firstMove:]
 	if full {
+		s.table.tidy()
+		s.published = false
 		from, first = 0, 0
+		erased, moves = s.identity.erased.ToArray(), s.identity.moves
 		merges = nil
 		for _, o := range s.identity.merged.ToArray() {
 			merges = append(merges, [2]uint32{o, s.identity.Root(o)})
@@ -46,8 +56,15 @@ func (s *State) Delta(dst []byte, full bool) []byte {
 	for _, u := range s.table.uuids[from:] {
 		dst = append(dst, u[:]...)
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(s.table.ids)-first))
+	gone := s.table.gone.Rank(^uint32(0))
+	if first > 0 {
+		gone -= s.table.gone.Rank(uint32(first - 1))
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(s.table.ids)-first)-gone)
 	for i := first; i < len(s.table.ids); i++ {
+		if s.table.gone.Contains(uint32(i)) {
+			continue
+		}
 		dst = binary.AppendUvarint(dst, uint64(len(s.table.ids[i])))
 		dst = append(dst, s.table.ids[i]...)
 		dst = binary.AppendUvarint(dst, uint64(s.table.owners[i]))
@@ -71,13 +88,30 @@ func (s *State) Delta(dst []byte, full bool) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(p.properties)))
 		dst = append(dst, p.properties...)
 	}
+	erased = slices.Sorted(slices.Values(erased))
+	dst = appendOrdinals(dst, erased)
+	dst = binary.AppendUvarint(dst, uint64(len(moves)))
+	for i := range moves {
+		dst = append(dst, moves[i].ID[:]...)
+		dst = binary.AppendUvarint(dst, uint64(moves[i].To))
+		dst = appendOrdinals(dst, moves[i].From.ToArray())
+	}
 	s.settle()
+	return dst
+}
+
+func appendOrdinals(dst []byte, ordinals []uint32) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(ordinals)))
+	for _, o := range ordinals {
+		dst = binary.AppendUvarint(dst, uint64(o))
+	}
 	return dst
 }
 
 // settle forgets what changed: it is written, or was just read.
 func (s *State) settle() {
 	s.firstOrdinal, s.firstID, s.merges = len(s.table.uuids), len(s.table.ids), nil
+	s.erased, s.firstMove = nil, len(s.identity.moves)
 	clear(s.changed)
 }
 
@@ -86,7 +120,7 @@ func (s *State) Len() int { return len(s.table.uuids) }
 
 // Changed says whether the next delta would hold anything.
 func (s *State) Changed() bool {
-	return s.firstID < len(s.table.ids) || len(s.merges) > 0 || len(s.changed) > 0
+	return s.firstID < len(s.table.ids) || len(s.merges) > 0 || len(s.changed) > 0 || len(s.erased) > 0 || s.firstMove < len(s.identity.moves)
 }
 
 // Load applies a delta, which must be the whole of src.
@@ -101,6 +135,7 @@ func (s *State) Load(src []byte) error {
 	}
 	for n := d.count(2); n > 0; n-- {
 		id, o := string(d.bytes(d.length())), d.ordinal(to)
+		s.release(id)
 		s.ids[id] = o
 		s.table.ids, s.table.owners = append(s.table.ids, id), append(s.table.owners, o)
 	}
@@ -122,11 +157,38 @@ func (s *State) Load(src []byte) error {
 		}
 	}
 	if d.err == nil && len(d.src) > 0 {
-		d.err = fmt.Errorf("%d bytes after the end", len(d.src))
+		erased, moves := d.tail(to)
+		if d.err == nil {
+			s.erase(erased, func(string, uint32) {})
+			s.identity.moves = append(s.identity.moves, moves...)
+		}
 	}
 	s.published = false
 	s.settle()
 	return d.err
+}
+
+// tail reads what is behind the profiles, to the end.
+func (d *decoder) tail(end uint64) (erased []uint32, moves []Move) {
+	erased = d.ordinals(end)
+	for n := d.count(len(IDHash{}) + 2); n > 0 && d.err == nil; n-- {
+		var m Move
+		copy(m.ID[:], d.bytes(len(m.ID)))
+		m.To, m.From = d.ordinal(end), roaring.BitmapOf(d.ordinals(end)...)
+		moves = append(moves, m)
+	}
+	if d.err == nil && len(d.src) > 0 {
+		d.err = fmt.Errorf("%d bytes after the end", len(d.src))
+	}
+	return erased, moves
+}
+
+func (d *decoder) ordinals(end uint64) []uint32 {
+	out := make([]uint32, d.count(1)) // at most as many as there are bytes
+	for i := range out {
+		out[i] = d.ordinal(end)
+	}
+	return out
 }
 
 var errShort = errors.New("ends too early")

@@ -12,6 +12,8 @@ type Map struct {
 	chunks []*[mapChunk]uint32 // nil where every ordinal is its own root
 	merged *roaring.Bitmap
 	count  int
+	erased *roaring.Bitmap
+	moves  []Move
 }
 
 // Root is the ordinal of the person that ord belongs to.
@@ -25,6 +27,14 @@ func (m *Map) Root(ord uint32) uint32 {
 // Merged is the ordinals that are not their own root. It is shared: do not modify it.
 func (m *Map) Merged() *roaring.Bitmap { return m.merged }
 
+// Erased is the ordinals of persons that were deleted with their events: rows that hold
+// one are dead. It is shared: do not modify it. It is the same pointer until another
+// person is deleted.
+func (m *Map) Erased() *roaring.Bitmap { return m.erased }
+
+// Moves is what was split off, in the order in which it was: lists only grow.
+func (m *Map) Moves() []Move { return m.moves }
+
 // Len is how many ordinals are not their own root.
 func (m *Map) Len() int { return m.count }
 
@@ -37,7 +47,7 @@ type identity struct {
 }
 
 func newIdentity() identity {
-	return identity{Map: Map{merged: roaring.New()}, members: map[uint32][]uint32{}}
+	return identity{Map: Map{merged: roaring.New(), erased: roaring.New()}, members: map[uint32][]uint32{}}
 }
 
 // merge makes root the root of old, which is one itself, and of all that lead to it.
@@ -74,5 +84,13 @@ func (m *identity) set(ord, root uint32) {
 // publish is the map as it is now.
 func (m *identity) publish() *Map {
 	clear(m.own)
-	return &Map{chunks: append([]*[mapChunk]uint32(nil), m.chunks...), merged: m.merged.Clone(), count: m.count}
+	return &Map{chunks: append([]*[mapChunk]uint32(nil), m.chunks...), merged: m.merged.Clone(), count: m.count,
+		erased: m.erased, moves: m.moves[:len(m.moves):len(m.moves)]}
+}
+
+// all is the ordinals that belong to a root: itself and those that lead to it.
+func (m *identity) all(root uint32) *roaring.Bitmap {
+	set := roaring.BitmapOf(m.members[root]...)
+	set.Add(root)
+	return set
 }

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/google/uuid"
 
 	"github.com/prickledb/prickle/storage/event"
@@ -57,11 +58,13 @@ type State struct {
 	firstID      int // position in table.ids
 	changed      map[uint32]bool
 	merges       [][2]uint32
+	erased       []uint32
+	firstMove    int
 }
 
 // NewState is a project without persons.
 func NewState(project uint32) *State {
-	return &State{project: project, ids: map[string]uint32{}, identity: newIdentity(), changed: map[uint32]bool{}}
+	return &State{project: project, ids: map[string]uint32{}, identity: newIdentity(), table: table{gone: roaring.New()}, changed: map[uint32]bool{}}
 }
 
 // Publish is the state as it is now, for readers.

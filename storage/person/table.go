@@ -3,6 +3,8 @@ package person
 import (
 	"iter"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -26,8 +28,9 @@ type profile struct {
 type Table struct {
 	uuids  *vec.Vector
 	chunks []*[tableChunk]profile
-	ids    []string // distinct ids in order of first sight
-	owners []uint32 // the ordinals they were given
+	ids    []string        // distinct ids in order of first sight
+	owners []uint32        // the ordinals they were given
+	gone   *roaring.Bitmap // positions in ids that do not count any more
 }
 
 // Len is how many ordinals were given out.
@@ -54,11 +57,14 @@ func (t *Table) Properties(ord uint32) []byte { return t.profile(ord).properties
 // IsIdentified says whether somebody has said who the person is.
 func (t *Table) IsIdentified(ord uint32) bool { return t.profile(ord).flags&isIdentified != 0 }
 
-// DistinctIDs gives every distinct id in order of first sight, with the ordinal it was
-// given; Map.Root leads from there to its person.
+// DistinctIDs gives every distinct id in order of first sight, with the ordinal that its
+// events get; Map.Root leads from there to its person.
 func (t *Table) DistinctIDs() iter.Seq2[string, uint32] {
 	return func(yield func(string, uint32) bool) {
 		for i, id := range t.ids {
+			if t.gone.Contains(uint32(i)) {
+				continue
+			}
 			if !yield(id, t.owners[i]) {
 				return
 			}
@@ -74,7 +80,8 @@ type table struct {
 	own    []bool
 	ids    []string
 	owners []uint32
-	vector *vec.Vector // of uuids, as given out last
+	gone   *roaring.Bitmap // positions in ids; replaced, never changed
+	vector *vec.Vector     // of uuids, as given out last
 }
 
 // change is the profile of an ordinal, to be written to.
@@ -105,5 +112,28 @@ func (t *table) publish() *Table {
 		t.vector = &vec.Vector{Type: vec.T(vec.UUID), UUIDs: t.uuids[:len(t.uuids):len(t.uuids)]}
 	}
 	return &Table{uuids: t.vector, chunks: append([]*[tableChunk]profile(nil), t.chunks...),
-		ids: t.ids[:len(t.ids):len(t.ids)], owners: t.owners[:len(t.owners):len(t.owners)]}
+		ids: t.ids[:len(t.ids):len(t.ids)], owners: t.owners[:len(t.owners):len(t.owners)], gone: t.gone}
+}
+
+// drop takes out the distinct ids at some positions.
+func (t *table) drop(positions []uint32) {
+	if len(positions) > 0 {
+		t.gone = t.gone.Clone()
+		t.gone.AddMany(positions)
+	}
+}
+
+// tidy makes the lists anew without what is gone.
+func (t *table) tidy() {
+	if t.gone.IsEmpty() {
+		return
+	}
+	var ids []string
+	var owners []uint32
+	for i, id := range t.ids {
+		if !t.gone.Contains(uint32(i)) {
+			ids, owners = append(ids, id), append(owners, t.owners[i])
+		}
+	}
+	t.ids, t.owners, t.gone = ids, owners, roaring.New()
 }
