@@ -34,9 +34,10 @@ type MergePlan struct {
 type MergeDone struct {
 	Plan     uint64 `json:"plan"` // index of the entry that planned it
 	Failed   bool   `json:"failed,omitempty"`
+	Dead     int64  `json:"dead,omitempty"` // rows of the inputs that were left out
 	FirstDay int32  `json:"first_day"`
 	Days     int    `json:"days"`
-	Rows     int64  `json:"rows"`
+	Rows     int64  `json:"rows"` // 0: there is no output
 	MinTime  int64  `json:"min_time"`
 	MaxTime  int64  `json:"max_time"`
 	Size     int64  `json:"size"`
@@ -51,10 +52,9 @@ var ErrMergeVoid = errors.New("merge is void")
 // pendingMerge is a merge between its two entries. What was planned before a restart has
 // no files: it can only be ended.
 type pendingMerge struct {
-	plan     MergePlan
-	files    []*segmentFile // the inputs, held
-	identity *person.Map
-	output   *segmentFile // once built
+	plan   MergePlan
+	inputs mergeInputs
+	output *segmentFile // once built
 }
 
 // exchange is the changes that merges made to the list of segments between two seals.
@@ -74,7 +74,9 @@ func (x *exchange) note(inputs []*segmentFile, output *segmentFile) {
 		}
 		x.removed = append(x.removed, f.ID)
 	}
-	x.added = append(x.added, output.Segment)
+	if output != nil {
+		x.added = append(x.added, output.Segment)
+	}
 	x.retired = append(x.retired, inputs...)
 }
 
@@ -88,26 +90,104 @@ func (x *exchange) into(e *manifest.Edit) {
 	}
 }
 
+// mergeInputs is the inputs of a merge, held, with the state that its output is written with.
+type mergeInputs struct {
+	files    []*segmentFile
+	views    []*Segment
+	identity *person.Map
+}
+
+// dead is how many rows of the inputs are dead, of how many.
+func (in *mergeInputs) dead() (dead, rows int64, err error) {
+	for i, v := range in.views {
+		set, err := v.Dead()
+		if err != nil {
+			return 0, 0, err
+		}
+		if set != nil {
+			dead += int64(set.GetCardinality())
+		}
+		rows += in.files[i].Rows
+	}
+	return dead, rows, nil
+}
+
 // sameTogether is how many segments of the same days are merged without being asked.
 const sameTogether = 4
 
+// deadShare is which part of a segment's rows, one in so many, must be dead for the segment
+// to be written again without them when nobody asks for it.
+const deadShare = 8
+
 // PlanMerge is the merge that is worth doing next, if any: days, or months, that have been
-// written several times; and months that are over, by the time of the newest entry, and
-// have several segments.
+// written several times; months that are over, by the time of the newest entry, and have
+// several segments; segments without a row that counts, or with many dead rows.
 func (s *Store) PlanMerge() (MergePlan, bool) {
 	if p, ok := s.planMerge(itsDays, sameTogether); ok {
 		return p, true
 	}
-	return s.planMerge(s.itsPastMonth, sameTogether)
+	if p, ok := s.planMerge(s.itsPastMonth, sameTogether); ok {
+		return p, true
+	}
+	return s.planDead(func(dead, rows int64) bool { return dead*deadShare >= rows })
 }
 
-// PlanMergeAll is the next merge on the way to one segment a month: first equal days, then
-// whole months.
+// PlanMergeAll is the next merge on the way to one segment a month without dead rows: first
+// equal days, then whole months, then single segments.
 func (s *Store) PlanMergeAll() (MergePlan, bool) {
 	if p, ok := s.planMerge(itsDays, 2); ok {
 		return p, true
 	}
-	return s.planMerge(itsMonth, 2)
+	if p, ok := s.planMerge(itsMonth, 2); ok {
+		return p, true
+	}
+	return s.PlanErasure()
+}
+
+// PlanErasure is the next merge on the way to files without dead rows.
+func (s *Store) PlanErasure() (MergePlan, bool) {
+	return s.planDead(func(int64, int64) bool { return true })
+}
+
+// planDead finds segments with dead rows: all of a project that have no others, which
+// simply go, or else the first with enough. One that cannot be read is passed over: whoever
+// reads it says what is wrong.
+func (s *Store) planDead(enough func(dead, rows int64) bool) (MergePlan, bool) {
+	s.mu.Lock()
+	var files []*segmentFile
+	var views []*Segment
+	for _, id := range slices.Sorted(maps.Keys(s.segments)) {
+		f := s.segments[id]
+		if p := s.projects[f.Project]; p != nil && !s.merging(id) {
+			f.hold()
+			files, views = append(files, f), append(views, f.under(p.rules()))
+		}
+	}
+	s.mu.Unlock()
+	plan := MergePlan{}
+	whole := false
+	for i, f := range files {
+		dead, err := views[i].Dead()
+		f.release(s)
+		if err != nil || dead == nil {
+			continue
+		}
+		n := int64(dead.GetCardinality())
+		switch {
+		case n == f.Rows && (!whole || plan.Project == f.Project):
+			if !whole {
+				plan = MergePlan{Project: f.Project, FirstDay: f.FirstDay, Days: f.Days}
+			}
+			whole = true
+			plan.Inputs = append(plan.Inputs, SegmentID(f.ID))
+		case plan.Inputs == nil && enough(n, f.Rows):
+			plan = MergePlan{Project: f.Project, Inputs: []SegmentID{SegmentID(f.ID)}, FirstDay: f.FirstDay, Days: f.Days}
+		}
+	}
+	if plan.Inputs == nil {
+		return plan, false
+	}
+	return plan, true
 }
 
 func itsDays(f *segmentFile) (int32, int)  { return f.FirstDay, f.Days }
@@ -178,10 +258,7 @@ func (s *Store) ApplyMergePlan(index uint64, at int64, plan MergePlan) error {
 	}
 	var files []*segmentFile
 	for _, id := range plan.Inputs {
-		for id < mergeIDs && uint64(id)>>partBits > s.durable && len(s.sealed) > 0 && s.usable() == nil {
-			s.moved.Wait()
-		}
-		if err := s.usable(); err != nil {
+		if err := s.awaitSegment(id); err != nil {
 			return err
 		}
 		f := s.segments[uint64(id)]
@@ -194,39 +271,54 @@ func (s *Store) ApplyMergePlan(index uint64, at int64, plan MergePlan) error {
 	if p == nil || len(files) == 0 {
 		return fmt.Errorf("merge in project %d: %w", plan.Project, ErrMergeVoid)
 	}
-	m := &pendingMerge{plan: plan, files: files}
+	m := &pendingMerge{plan: plan, inputs: mergeInputs{files: files}}
+	rules := p.rules()
 	for _, f := range files {
 		f.hold()
+		m.inputs.views = append(m.inputs.views, f.under(rules))
 	}
-	m.identity, _ = p.persons.Publish()
+	m.inputs.identity, _ = p.persons.Publish()
 	s.merges[index] = m
 	s.effect(uint64(len(files)))
 	return nil
 }
 
+// awaitSegment waits while a segment that an entry names is still being flushed: who
+// proposed the entry had it. The caller holds mu.
+func (s *Store) awaitSegment(id SegmentID) error {
+	for id < mergeIDs && uint64(id)>>partBits > s.durable && len(s.sealed) > 0 && s.usable() == nil {
+		s.moved.Wait()
+	}
+	return s.usable()
+}
+
 // BuildMerge writes the output of a planned merge, beside everything else. It gives the
-// entry that ends it.
+// entry that ends it. If no row of the inputs counts, there is no output.
 func (s *Store) BuildMerge(ctx context.Context, id uint64) (MergeDone, error) {
 	s.mu.Lock()
 	m := s.merges[id]
-	if err := s.usable(); err != nil || m == nil || m.files == nil {
+	if err := s.usable(); err != nil || m == nil || m.inputs.files == nil {
 		s.mu.Unlock()
 		return MergeDone{}, errors.Join(err, fmt.Errorf("merge %d: %w", id, ErrMergeVoid))
 	}
-	for _, f := range m.files { // the plan may be cancelled meanwhile
+	in := m.inputs
+	for _, f := range in.files { // the plan may be cancelled meanwhile
 		f.hold()
 	}
-	files := m.files
 	s.mu.Unlock()
 	defer func() {
-		for _, f := range files {
+		for _, f := range in.files {
 			f.release(s)
 		}
 	}()
-	if err := ctx.Err(); err != nil {
+	dead, rows, err := in.dead()
+	if err = errors.Join(err, ctx.Err()); err != nil {
 		return MergeDone{}, err
 	}
-	raw, err := s.mergeFiles(files, m.identity, m.plan.FirstDay, m.plan.Days)
+	if dead == rows {
+		return MergeDone{Plan: id, Dead: dead}, nil
+	}
+	raw, err := s.mergeFiles(&in, m.plan.FirstDay, m.plan.Days)
 	if err != nil {
 		return MergeDone{}, err
 	}
@@ -244,32 +336,35 @@ func (s *Store) BuildMerge(ctx context.Context, id uint64) (MergeDone, error) {
 		s.retire([]*segmentFile{out})
 		return MergeDone{}, fmt.Errorf("merge %d: %w", id, ErrMergeVoid)
 	}
-	return MergeDone{Plan: id, FirstDay: out.FirstDay, Days: out.Days, Rows: out.Rows,
+	return MergeDone{Plan: id, Dead: dead, FirstDay: out.FirstDay, Days: out.Days, Rows: out.Rows,
 		MinTime: out.MinTime, MaxTime: out.MaxTime, Size: out.Size, Hash: out.Hash}, nil
 }
 
 // mergeFiles merges segments through readers of its own: dictionaries that it decodes do not
 // stay in those that queries use.
-func (s *Store) mergeFiles(files []*segmentFile, identity *person.Map, firstDay int32, days int) ([]byte, error) {
-	readers := make([]*segment.Reader, len(files))
+func (s *Store) mergeFiles(in *mergeInputs, firstDay int32, days int) ([]byte, error) {
+	parts := make([]segment.Part, len(in.files))
 	defer func() {
-		for _, r := range readers {
-			if r != nil {
-				r.Close() // only read
+		for _, p := range parts {
+			if p.Reader != nil {
+				p.Close() // only read
 			}
 		}
 	}()
-	for i, f := range files {
+	for i, f := range in.files {
+		p := &parts[i]
 		var err error
-		if readers[i], err = segment.Open(s.fs, f.name(s)); err != nil {
+		if p.Reader, err = segment.Open(s.fs, f.name(s)); err != nil {
+			return nil, err
+		}
+		if p.Dead, err = in.views[i].Dead(); err != nil {
+			return nil, err
+		}
+		if p.Moved, err = in.views[i].Moved(); err != nil {
 			return nil, err
 		}
 	}
-	parts := make([]segment.Part, len(readers))
-	for i, r := range readers {
-		parts[i].Reader = r
-	}
-	return segment.Merge(parts, identity.Root, firstDay, days)
+	return segment.Merge(parts, in.identity.Root, firstDay, days)
 }
 
 // ApplyMergeDone ends a merge: its output takes the place of the inputs, or, if it failed,
@@ -295,7 +390,11 @@ func (s *Store) ApplyMergeDone(index uint64, at int64, done MergeDone) error {
 			return fmt.Errorf("end of merge %d: segment %d: %w", done.Plan, id, ErrMergeVoid)
 		}
 	}
-	out, err := s.output(m, done)
+	var out *segmentFile
+	var err error
+	if done.Rows > 0 {
+		out, err = s.output(m, done)
+	}
 	if err != nil {
 		// The rows are in the inputs, which stay: answers are the same, files are not.
 		s.opt.Logger.Error("the output of a merge is not what was agreed on; its inputs stay", "merge", done.Plan, "error", err)
@@ -304,11 +403,15 @@ func (s *Store) ApplyMergeDone(index uint64, at int64, done MergeDone) error {
 	}
 	m.output = nil
 	s.cancelMerges(func(other *pendingMerge) bool { return other == m })
-	s.segments[out.ID] = out
 	for _, f := range inputs {
 		delete(s.segments, f.ID)
+		delete(s.masked, f.ID)
+	}
+	if out != nil {
+		s.segments[out.ID] = out
 	}
 	s.exchanged.note(inputs, out)
+	s.projects[m.plan.Project].events -= done.Dead
 	s.moved.Broadcast()
 	return nil
 }
@@ -356,7 +459,7 @@ func (s *Store) cancelMerges(which func(*pendingMerge) bool) {
 			continue
 		}
 		delete(s.merges, id)
-		files := m.files
+		files := m.inputs.files
 		if m.output != nil {
 			m.output.dead.Store(true)
 			files = append(files, m.output)

@@ -28,9 +28,16 @@ func (s *Store) seal(patient func() error) error {
 		s.moved.Wait()
 	}
 	m := s.active
-	m.fullState = s.states+len(s.sealed) >= maxStates
+	m.fullState = s.rewrite || s.states+len(s.sealed) >= maxStates
 	m.state, m.dropped = s.encodeState(m.fullState), nil
 	m.fullState = m.fullState && m.state != nil
+	s.rewrite = false
+	m.rules = map[uint32]rules{}
+	for id := range m.batches {
+		if p := s.projects[id]; p != nil {
+			m.rules[id] = p.rules()
+		}
+	}
 	for _, r := range s.edited {
 		if r.Deleted {
 			m.dropped = append(m.dropped, r.Project.ID)
@@ -159,6 +166,16 @@ func (s *Store) publish(m *memtable, edit manifest.Edit, files []*segmentFile) e
 	s.mu.Lock()
 	for _, f := range files {
 		s.segments[f.ID] = f
+		if p := s.projects[f.Project]; p != nil {
+			p.events += f.Rows
+		}
+	}
+	for id, batches := range m.batches {
+		if p := s.projects[id]; p != nil {
+			for _, b := range batches {
+				p.events -= int64(b.len()) // less what was deleted before it was written
+			}
+		}
 	}
 	var gone []*segmentFile
 	for _, project := range m.dropped {
@@ -203,7 +220,7 @@ func (s *Store) writeSegments(m *memtable) ([]*segmentFile, error) {
 		if slices.Contains(m.dropped, id) {
 			continue
 		}
-		for _, p := range flushParts(m.batches[id]) {
+		for _, p := range flushParts(m.live(id)) {
 			jobs = append(jobs, job{id, p, m.last<<partBits + uint64(len(jobs))})
 		}
 	}

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/segment"
@@ -19,6 +20,7 @@ type memtable struct {
 	firstTime int64
 	// What the flush writes beside segments; set when the table is sealed.
 	state     []byte
+	rules     map[uint32]rules // by project, as the table was sealed
 	fullState bool
 	dropped   []uint32
 	exchanged exchange
@@ -88,11 +90,17 @@ type viewList struct {
 type view struct {
 	from, to int
 	rows     int
-	images   []*segment.Reader
+	images   []*image
+}
+
+// image is rows of the memtable as a segment in memory.
+type image struct {
+	*segment.Reader
+	alive atomic.Pointer[liveness]
 }
 
 // images gives images of exactly the batches there are.
-func (v *viewList) images(batches []*memBatch) ([]*segment.Reader, error) {
+func (v *viewList) images(batches []*memBatch) ([]*image, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	covered := 0
@@ -125,7 +133,7 @@ func (v *viewList) images(batches []*memBatch) ([]*segment.Reader, error) {
 }
 
 // upTo gives images of fewer batches than the newest view covers.
-func (v *viewList) upTo(batches []*memBatch) ([]*segment.Reader, error) {
+func (v *viewList) upTo(batches []*memBatch) ([]*image, error) {
 	n := 0
 	from := 0
 	for n < len(v.views) && v.views[n].to <= len(batches) {
@@ -140,8 +148,8 @@ func (v *viewList) upTo(batches []*memBatch) ([]*segment.Reader, error) {
 	return append(out, rest...), err
 }
 
-func (v *viewList) all(n int) []*segment.Reader {
-	var out []*segment.Reader
+func (v *viewList) all(n int) []*image {
+	var out []*image
 	for _, view := range v.views[:n] {
 		out = append(out, view.images...)
 	}
@@ -149,8 +157,8 @@ func (v *viewList) all(n int) []*segment.Reader {
 }
 
 // buildImages makes one image for each month that batches touch.
-func buildImages(batches []*memBatch) ([]*segment.Reader, error) {
-	var out []*segment.Reader
+func buildImages(batches []*memBatch) ([]*image, error) {
+	var out []*image
 	for _, part := range partition(batches, monthOf) {
 		raw, err := segment.Build(part.inputs, part.firstDay, part.days, segment.Options{Image: true})
 		if err != nil {
@@ -160,7 +168,7 @@ func buildImages(batches []*memBatch) ([]*segment.Reader, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, r)
+		out = append(out, &image{Reader: r})
 	}
 	return out, nil
 }

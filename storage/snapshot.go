@@ -7,6 +7,8 @@ import (
 	"sort"
 	"sync/atomic"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/segment"
@@ -18,14 +20,23 @@ import (
 type segmentFile struct {
 	manifest.Segment
 	reader *segment.Reader
-	holds  atomic.Int64
-	dead   atomic.Bool
+	// mask is the rows that were deleted by a condition; nil for none. It is replaced under
+	// Store.mu, and never changed.
+	mask  *roaring.Bitmap
+	alive atomic.Pointer[liveness]
+	holds atomic.Int64
+	dead  atomic.Bool
 }
 
 func newSegmentFile(meta manifest.Segment, r *segment.Reader) *segmentFile {
 	f := &segmentFile{Segment: meta, reader: r}
 	f.holds.Store(1)
 	return f
+}
+
+// under is the segment under the rules of its project. The caller holds Store.mu.
+func (f *segmentFile) under(r rules) *Segment {
+	return &Segment{Reader: f.reader, id: SegmentID(f.ID), mask: f.mask, rules: r, cache: &f.alive}
 }
 
 func (f *segmentFile) name(s *Store) string { return path.Join(s.dir, segmentDir, segmentName(f.ID)) }
@@ -72,7 +83,7 @@ func (s *Store) takeProject(project uint32) []*segmentFile {
 func (s *Store) closeMerges() {
 	var files []*segmentFile
 	for _, m := range s.merges {
-		files = append(files, m.files...)
+		files = append(files, m.inputs.files...)
 		if m.output != nil {
 			files = append(files, m.output)
 		}
@@ -104,9 +115,11 @@ func (s *Store) Snapshot(id uint32) (*Snapshot, error) {
 			sn.Release()
 			return nil, fmt.Errorf("memtable: %w", err)
 		}
-		sn.readers = append(sn.readers, images...)
+		for _, im := range images {
+			sn.segments = append(sn.segments, &Segment{Reader: im.Reader, rules: sn.rules, cache: &im.alive})
+		}
 	}
-	sort.SliceStable(sn.readers, func(i, j int) bool { return sn.readers[i].FirstDay() < sn.readers[j].FirstDay() })
+	sort.SliceStable(sn.segments, func(i, j int) bool { return sn.segments[i].FirstDay() < sn.segments[j].FirstDay() })
 	return sn, nil
 }
 
@@ -130,6 +143,7 @@ func (s *Store) pin(id uint32) (*Snapshot, []pinnedTable, error) {
 	}
 	sn := &Snapshot{store: s, project: p.Project, index: s.applied}
 	sn.identity, sn.persons = p.persons.Publish()
+	sn.rules = p.rules()
 	for _, f := range s.segments {
 		if f.Project == id {
 			f.hold()
@@ -138,7 +152,7 @@ func (s *Store) pin(id uint32) (*Snapshot, []pinnedTable, error) {
 	}
 	sort.Slice(sn.files, func(i, j int) bool { return sn.files[i].ID < sn.files[j].ID })
 	for _, f := range sn.files {
-		sn.readers = append(sn.readers, f.reader)
+		sn.segments = append(sn.segments, f.under(sn.rules))
 	}
 	var tables []pinnedTable
 	for _, m := range append(append([]*memtable{}, s.sealed...), s.active) {
@@ -157,13 +171,14 @@ type Snapshot struct {
 	identity *person.Map
 	persons  *person.Table
 	files    []*segmentFile
-	readers  []*segment.Reader
+	rules    rules
+	segments []*Segment
 	released atomic.Bool
 }
 
 // Segments gives the project's rows, as segments and as images of the memtable, ascending
 // by first day.
-func (sn *Snapshot) Segments() []*segment.Reader { return sn.readers }
+func (sn *Snapshot) Segments() []*Segment { return sn.segments }
 
 // Identity leads from the ordinals of rows to the persons they belong to.
 func (sn *Snapshot) Identity() *person.Map { return sn.identity }

@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/prickledb/prickle/storage/encoding"
@@ -30,9 +31,11 @@ import (
 //
 //	uvarint length, JSON list of project records
 //	uvarint projects; of each: uvarint id, uvarint length, a person.State delta
+//	masks of segments, as AppendRowDelete writes them
+//	uvarint length, JSON list of erasures
 //	uvarint length, JSON of sharedState, which replaces the one before
 //	uvarint length, what Options.Aside gave
-const stateMagic = "prkstat1"
+const stateMagic = "prkstat2"
 
 // sharedState is what belongs to no project and is small enough to be written whole.
 type sharedState struct {
@@ -78,7 +81,8 @@ func (s *Store) encodeState(full bool) []byte {
 	if s.opt.Aside != nil {
 		aside = s.opt.Aside()
 	}
-	if len(records) == 0 && len(ids) == 0 && bytes.Equal(shared, s.lastShared) && bytes.Equal(aside, s.aside) {
+	if len(records) == 0 && len(ids) == 0 && len(s.masked) == 0 && len(s.freshErasures) == 0 &&
+		bytes.Equal(shared, s.lastShared) && bytes.Equal(aside, s.aside) {
 		return nil
 	}
 	s.lastShared, s.aside = shared, aside
@@ -92,6 +96,7 @@ func (s *Store) encodeState(full bool) []byte {
 		out = binary.AppendUvarint(out, uint64(len(delta)))
 		out = append(out, delta...)
 	}
+	out = s.appendDeletes(out, full)
 	out = binary.AppendUvarint(out, uint64(len(shared)))
 	out = append(out, shared...)
 	out = binary.AppendUvarint(out, uint64(len(aside)))
@@ -154,29 +159,41 @@ func (s *Store) readState(name string) error {
 	if err != nil {
 		return err
 	}
-	return decodeState(src, func(r projectRecord) {
-		if r.Deleted {
-			delete(s.projects, r.Project.ID)
-			s.lastID = max(s.lastID, r.Project.ID)
-			return
-		}
-		s.addProject(r.Project)
-	}, func(id uint32, delta []byte) error {
-		p := s.projects[id]
-		if p == nil {
-			return fmt.Errorf("persons of project %d, which it does not know", id)
-		}
-		if err := p.persons.Load(delta); err != nil {
-			return fmt.Errorf("persons of project %d: %w", id, err)
-		}
-		return nil
-	}, func(shared sharedState) {
-		clear(s.merges)
-		for _, m := range shared.Merges {
-			s.merges[m.ID] = &pendingMerge{plan: m.Plan}
-		}
-		s.lastShared = marshal(shared)
-	}, func(aside []byte) { s.aside = bytes.Clone(aside) })
+	return decodeState(src, &stateVisitor{
+		project: func(r projectRecord) {
+			p := s.projects[r.Project.ID]
+			switch {
+			case r.Deleted:
+				delete(s.projects, r.Project.ID)
+				s.lastID = max(s.lastID, r.Project.ID)
+				s.dropErasures(r.Project.ID)
+			case p != nil:
+				p.Project = r.Project
+			default:
+				s.addProject(r.Project)
+			}
+		},
+		persons: func(id uint32, delta []byte) error {
+			p := s.projects[id]
+			if p == nil {
+				return fmt.Errorf("persons of project %d, which it does not know", id)
+			}
+			if err := p.persons.Load(delta); err != nil {
+				return fmt.Errorf("persons of project %d: %w", id, err)
+			}
+			return nil
+		},
+		mask:    func(id uint64, rows *roaring.Bitmap) { s.masks[id] = rows },
+		erasure: s.addErasure,
+		shared: func(shared sharedState) {
+			clear(s.merges)
+			for _, m := range shared.Merges {
+				s.merges[m.ID] = &pendingMerge{plan: m.Plan}
+			}
+			s.lastShared = marshal(shared)
+		},
+		aside: func(aside []byte) { s.aside = bytes.Clone(aside) },
+	})
 }
 
 // DumpState prints a state file as text: the projects and persons that changed.
@@ -187,26 +204,42 @@ func DumpState(w io.Writer, raw []byte) error {
 	}
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "state file: %d bytes, %d unpacked\n", len(raw), len(src))
-	err = decodeState(src, func(r projectRecord) {
-		fmt.Fprintf(out, "project %s\n", marshal(r))
-	}, func(id uint32, delta []byte) error {
-		fmt.Fprintf(out, "persons of project %d, %d bytes: ", id, len(delta))
-		if err := person.Dump(out, delta); err != nil {
-			return fmt.Errorf("persons of project %d: %w", id, err)
-		}
-		return nil
-	}, func(shared sharedState) {
-		if len(shared.Merges) > 0 {
-			fmt.Fprintf(out, "shared %s\n", marshal(shared))
-		}
-	}, func(aside []byte) { fmt.Fprintf(out, "aside of %d bytes\n", len(aside)) })
+	line := func(what string, v any) { fmt.Fprintf(out, "%s %s\n", what, marshal(v)) }
+	err = decodeState(src, &stateVisitor{
+		project: func(r projectRecord) { line("project", r) },
+		persons: func(id uint32, delta []byte) error {
+			fmt.Fprintf(out, "persons of project %d, %d bytes: ", id, len(delta))
+			if err := person.Dump(out, delta); err != nil {
+				return fmt.Errorf("persons of project %d: %w", id, err)
+			}
+			return nil
+		},
+		mask: func(id uint64, rows *roaring.Bitmap) {
+			fmt.Fprintf(out, "segment %010d: %d rows are deleted\n", id, rows.GetCardinality())
+		},
+		erasure: func(e Erasure) { line("erasure", e) },
+		shared: func(shared sharedState) {
+			for _, m := range shared.Merges {
+				line("merge", m)
+			}
+		},
+		aside: func(aside []byte) { fmt.Fprintf(out, "state of the log, %d bytes\n", len(aside)) },
+	})
 	return errors.Join(err, out.Flush())
 }
 
+// stateVisitor is shown what is in a state file.
+type stateVisitor struct {
+	project func(projectRecord)
+	persons func(project uint32, delta []byte) error
+	mask    func(segment uint64, rows *roaring.Bitmap)
+	erasure func(Erasure)
+	shared  func(sharedState)
+	aside   func([]byte)
+}
+
 // decodeState walks the inside of a state file.
-func decodeState(src []byte, project func(projectRecord), persons func(uint32, []byte) error,
-	shared func(sharedState), aside func([]byte)) error {
-	errShort := errors.New("ends too early")
+func decodeState(src []byte, v *stateVisitor) error {
 	next := func() ([]byte, bool) {
 		n, k := binary.Uvarint(src)
 		if k <= 0 || n > uint64(len(src)-k) {
@@ -218,47 +251,61 @@ func decodeState(src []byte, project func(projectRecord), persons func(uint32, [
 	}
 	list, ok := next()
 	if !ok {
-		return errShort
+		return errEarly
 	}
 	var records []projectRecord
 	if err := json.Unmarshal(list, &records); err != nil {
 		return err
 	}
 	for _, r := range records {
-		project(r)
+		v.project(r)
 	}
 	count, k := binary.Uvarint(src)
 	if k <= 0 {
-		return errShort
+		return errEarly
 	}
 	src = src[k:]
 	for range count {
 		id, k := binary.Uvarint(src)
 		if k <= 0 {
-			return errShort
+			return errEarly
 		}
 		src = src[k:]
 		delta, ok := next()
 		if !ok {
-			return errShort
+			return errEarly
 		}
-		if err := persons(uint32(id), delta); err != nil {
+		if err := v.persons(uint32(id), delta); err != nil {
 			return err
 		}
 	}
-	rest, ok := next()
-	if !ok {
-		return errShort
+	rest, err := decodeMasks(src, v.mask)
+	if err != nil {
+		return fmt.Errorf("deleted rows: %w", err)
 	}
-	var rs sharedState
-	if err := json.Unmarshal(rest, &rs); err != nil {
+	src = rest
+	if list, ok = next(); !ok {
+		return errEarly
+	}
+	var erasures []Erasure
+	if err := json.Unmarshal(list, &erasures); err != nil {
 		return err
 	}
-	shared(rs)
-	if rest, ok = next(); !ok {
-		return errShort
+	for _, e := range erasures {
+		v.erasure(e)
 	}
-	aside(rest)
+	if list, ok = next(); !ok {
+		return errEarly
+	}
+	var shared sharedState
+	if err := json.Unmarshal(list, &shared); err != nil {
+		return err
+	}
+	v.shared(shared)
+	if list, ok = next(); !ok {
+		return errEarly
+	}
+	v.aside(list)
 	if len(src) > 0 {
 		return fmt.Errorf("%d bytes after the end", len(src))
 	}

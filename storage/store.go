@@ -15,6 +15,8 @@ import (
 
 	"github.com/zeebo/xxh3"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/person"
@@ -62,6 +64,12 @@ type Store struct {
 	durable  uint64
 	states   int // state files the manifest names
 	edited   []projectRecord
+	masked   map[uint64]bool // segments whose mask changed since the last state
+	erasures []Erasure
+	// freshErasures are positions in erasures: those that changed since the last state.
+	freshErasures []int
+	masks         map[uint64]*roaring.Bitmap // of state files, while the store opens
+	rewrite       bool                       // the next state is to be one of everything
 	// lastShared is the sharedState that the newest state file holds.
 	lastShared []byte
 	aside      []byte // what Options.Aside gave last
@@ -108,6 +116,10 @@ type Project struct {
 	Timezone  string `json:"timezone"`
 	WeekStart int    `json:"week_start"` // 0 Sunday, 1 Monday
 	CreatedAt int64  `json:"created_at"` // µs since 1970 UTC
+	// Retention is how long events are kept, by their time, in µs; 0 is for ever.
+	Retention int64 `json:"retention,omitempty"`
+	// Expired is the time before which events were deleted, µs since 1970 UTC; 0: none.
+	Expired int64 `json:"expired,omitempty"`
 }
 
 // ProjectSpec is a project to be made.
@@ -120,8 +132,15 @@ type ProjectSpec struct {
 
 // ProjectEdit is one change of the list of projects: exactly one field is set.
 type ProjectEdit struct {
-	Create *ProjectSpec `json:"create,omitempty"`
-	Delete uint32       `json:"delete,omitempty"`
+	Create *ProjectSpec     `json:"create,omitempty"`
+	Delete uint32           `json:"delete,omitempty"`
+	Change *ProjectSettings `json:"change,omitempty"`
+}
+
+// ProjectSettings are the settings of a project that may change.
+type ProjectSettings struct {
+	ID        uint32 `json:"id"`
+	Retention int64  `json:"retention"` // µs, as in Project
 }
 
 // projectRecord is a change of the list of projects, as state files keep it.
@@ -154,6 +173,7 @@ func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
 	}
 	s := &Store{fs: fs, dir: dir, opt: opt, projects: map[uint32]*project{}, active: newMemtable(),
 		segments: map[uint64]*segmentFile{}, merges: map[uint64]*pendingMerge{}, lastShared: marshal(sharedState{}),
+		masked: map[uint64]bool{}, masks: map[uint64]*roaring.Bitmap{},
 		stop: make(chan struct{}), again: make(chan struct{}, 1)}
 	s.moved = sync.NewCond(&s.mu)
 	for _, d := range []string{dir, path.Join(dir, segmentDir), path.Join(dir, stateDir)} {
@@ -203,8 +223,10 @@ func (s *Store) load() error {
 			return fmt.Errorf("segment %s: its project %d is not in the state files", f.name(s), f.Project)
 		}
 		p.events += f.Rows
+		f.mask = s.masks[id]
 		s.segments[id] = f
 	}
+	s.masks = nil
 	return s.removeOrphans(m)
 }
 
@@ -429,7 +451,7 @@ func (p *project) apply(b *event.Batch) (*memBatch, int) {
 	return mb, stored
 }
 
-// ApplyProject makes or deletes a project.
+// ApplyProject makes, deletes or changes a project.
 func (s *Store) ApplyProject(index uint64, at int64, edit ProjectEdit) (Project, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -442,8 +464,16 @@ func (s *Store) ApplyProject(index uint64, at int64, edit ProjectEdit) (Project,
 		return s.createProject(edit.Create, at)
 	case edit.Delete != 0:
 		return s.deleteProject(edit.Delete)
+	case edit.Change != nil:
+		p := s.projects[edit.Change.ID]
+		if p == nil {
+			return Project{}, fmt.Errorf("project %d: %w", edit.Change.ID, ErrNoProject)
+		}
+		p.Retention = edit.Change.Retention
+		s.edited = append(s.edited, projectRecord{Project: p.Project})
+		return p.Project, nil
 	}
-	return Project{}, errors.New("project edit: neither makes nor deletes one")
+	return Project{}, errors.New("project edit: it neither makes nor deletes nor changes one")
 }
 
 func (s *Store) createProject(spec *ProjectSpec, at int64) (Project, error) {
@@ -509,6 +539,7 @@ func (s *Store) deleteProject(id uint32) (Project, error) {
 	delete(s.projects, id)
 	s.cancelMerges(func(m *pendingMerge) bool { return m.plan.Project == id })
 	s.edited = append(s.edited, projectRecord{Project: p.Project, Deleted: true})
+	s.dropErasures(id)
 	return p.Project, nil
 }
 

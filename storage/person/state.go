@@ -81,6 +81,9 @@ func (s *State) Seen(id string) (uint32, bool) {
 	return o, ok
 }
 
+// UUID is the uuid of an ordinal.
+func (s *State) UUID(ord uint32) vec.UUIDValue { return s.table.uuids[ord] }
+
 // Ordinal is the ordinal of a distinct id, which gets one at first sight.
 func (s *State) Ordinal(id []byte) uint32 {
 	if o, ok := s.ids[string(id)]; ok {

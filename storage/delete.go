@@ -1,0 +1,375 @@
+package storage
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/prickledb/prickle/storage/person"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Rows are deleted in three ways: by a condition, which gives the segment a mask; with
+// their person, whose ordinals are erased; and by age, when they are older than what the
+// project keeps. All three hide rows at once, in every segment and image, and the next
+// merge of the segment leaves them out.
+
+var (
+	// ErrConflict is returned for rows of a segment that is not there any more: it was
+	// merged since. Nothing was deleted; the condition must be evaluated again.
+	ErrConflict = errors.New("a segment was merged since the condition was evaluated")
+	// ErrNoPerson is returned for a person that does not exist, or not any more.
+	ErrNoPerson = errors.New("no such person")
+)
+
+// PersonDelete deletes persons.
+type PersonDelete struct {
+	Persons []vec.UUIDValue `json:"persons"`
+	// Events says that their events and distinct ids go too. Otherwise only the profile
+	// does.
+	Events bool `json:"events,omitempty"`
+}
+
+// PersonSplit makes distinct ids of a person persons of their own.
+type PersonSplit struct {
+	Person      vec.UUIDValue `json:"person"`
+	DistinctIDs []string      `json:"distinct_ids"`
+	// Forget says that the person that stays loses its properties.
+	Forget bool `json:"forget,omitempty"`
+}
+
+// Expiry deletes the events of a project before a time.
+type Expiry struct {
+	Before int64 `json:"before"` // µs since 1970 UTC, the start of a UTC day
+}
+
+// Erasure is a person that was deleted with its events, as it is kept for proof.
+type Erasure struct {
+	Project uint32 `json:"project"`
+	Person  string `json:"person"` // uuid
+	// DistinctIDs are SHA-256 of "<project>:<distinct id>", hex.
+	DistinctIDs []string `json:"distinct_ids"`
+	Index       uint64   `json:"index"` // of the entry
+	At          int64    `json:"at"`    // µs since 1970 UTC, when it was asked for
+	// Done is when no file had anything of the person any more; 0 means not yet.
+	Done int64 `json:"done,omitempty"`
+}
+
+// AppendRowDelete adds the wire form of rows by segment to dst:
+//
+//	uvarint segments; of each, ascending: uvarint id, uvarint size, roaring bitmap
+func AppendRowDelete(dst []byte, rows map[SegmentID]*roaring.Bitmap) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(rows)))
+	for _, id := range slices.Sorted(maps.Keys(rows)) {
+		dst = appendMask(dst, uint64(id), rows[id])
+	}
+	return dst
+}
+
+func appendMask(dst []byte, id uint64, rows *roaring.Bitmap) []byte {
+	raw, err := rows.ToBytes()
+	if err != nil {
+		panic(err) // writing to memory
+	}
+	dst = binary.AppendUvarint(dst, id)
+	dst = binary.AppendUvarint(dst, uint64(len(raw)))
+	return append(dst, raw...)
+}
+
+// DecodeRowDelete reads what AppendRowDelete wrote.
+func DecodeRowDelete(src []byte) (map[SegmentID]*roaring.Bitmap, error) {
+	out := map[SegmentID]*roaring.Bitmap{}
+	rest, err := decodeMasks(src, func(id uint64, rows *roaring.Bitmap) { out[SegmentID(id)] = rows })
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%d bytes after the end", len(rest))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("deleted rows: %w", err)
+	}
+	return out, nil
+}
+
+func decodeMasks(src []byte, each func(uint64, *roaring.Bitmap)) (rest []byte, err error) {
+	count, k := binary.Uvarint(src)
+	if k <= 0 {
+		return nil, errEarly
+	}
+	src = src[k:]
+	for range count {
+		id, k := binary.Uvarint(src)
+		if k <= 0 {
+			return nil, errEarly
+		}
+		src = src[k:]
+		n, k := binary.Uvarint(src)
+		if k <= 0 || n > uint64(len(src)-k) {
+			return nil, errEarly
+		}
+		rows, err := readBitmap(src[k : k+int(n)])
+		if err != nil {
+			return nil, fmt.Errorf("segment %d: %w", id, err)
+		}
+		src = src[k+int(n):]
+		each(id, rows)
+	}
+	return src, nil
+}
+
+var errEarly = errors.New("ends too early")
+
+// readBitmap reads a bitmap from foreign bytes.
+func readBitmap(raw []byte) (set *roaring.Bitmap, err error) {
+	defer func() {
+		// The library is not made for bytes that were tampered with.
+		if p := recover(); p != nil {
+			err = fmt.Errorf("bitmap: %v", p)
+		}
+	}()
+	set = roaring.New()
+	if err := set.UnmarshalBinary(raw); err != nil {
+		return nil, fmt.Errorf("bitmap: %w", err)
+	}
+	if err := set.Validate(); err != nil {
+		return nil, fmt.Errorf("bitmap: %w", err)
+	}
+	return set, nil
+}
+
+// enter is the start of applying an entry of a project. p is nil if the index is covered.
+// The caller holds mu.
+func (s *Store) enter(index uint64, at int64, id uint32) (p *project, err error) {
+	if ok, err := s.begin(index, at); !ok || err != nil {
+		return nil, err
+	}
+	if p = s.projects[id]; p == nil {
+		return nil, fmt.Errorf("project %d: %w", id, ErrNoProject)
+	}
+	return p, nil
+}
+
+// ApplyDelete deletes rows of segments, all or none, and says how many of them still
+// counted as rows of their segment. It returns ErrConflict if a segment is gone.
+func (s *Store) ApplyDelete(index uint64, at int64, id uint32, rows map[SegmentID]*roaring.Bitmap) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.enter(index, at, id)
+	if p == nil {
+		return 0, err
+	}
+	for k := range rows {
+		if err := s.awaitSegment(k); err != nil {
+			return 0, err
+		}
+		if f := s.segments[uint64(k)]; f == nil || f.Project != id {
+			return 0, fmt.Errorf("segment %d: %w", k, ErrConflict)
+		}
+	}
+	// A merge under way would bring the rows back.
+	s.cancelMerges(func(m *pendingMerge) bool {
+		return slices.ContainsFunc(m.plan.Inputs, func(in SegmentID) bool { return rows[in] != nil })
+	})
+	deleted := 0
+	for k, set := range rows {
+		f := s.segments[uint64(k)]
+		mask := set.Clone()
+		mask.RemoveRange(uint64(f.Rows), 1<<32)
+		before := uint64(0)
+		if f.mask != nil {
+			before = f.mask.GetCardinality()
+			mask.Or(f.mask)
+		}
+		deleted += int(mask.GetCardinality() - before)
+		f.mask = mask
+		s.masked[f.ID] = true
+	}
+	s.effect(uint64(id), uint64(deleted))
+	return deleted, nil
+}
+
+// ApplyPersonDelete deletes persons, and says how many of them there were.
+func (s *Store) ApplyPersonDelete(index uint64, at int64, id uint32, d PersonDelete) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.enter(index, at, id)
+	if p == nil {
+		return 0, err
+	}
+	found := p.persons.Find(d.Persons)
+	var roots []uint32
+	for _, o := range found {
+		if d.Events || p.persons.HasProfile(o) {
+			roots = append(roots, o)
+		}
+	}
+	slices.Sort(roots)
+	s.effect(uint64(id), uint64(len(roots)))
+	if !d.Events {
+		for _, o := range roots {
+			p.persons.Forget(o)
+		}
+		return len(roots), nil
+	}
+	for i, ids := range p.persons.Erase(roots) {
+		e := Erasure{Project: id, Person: uuidText(p.persons.UUID(roots[i])), DistinctIDs: []string{}, Index: index, At: at}
+		for _, d := range ids {
+			h := person.HashID(id, []byte(d))
+			e.DistinctIDs = append(e.DistinctIDs, hex.EncodeToString(h[:]))
+		}
+		s.freshErasures = append(s.freshErasures, len(s.erasures))
+		s.erasures = append(s.erasures, e)
+	}
+	return len(roots), nil
+}
+
+func uuidText(u vec.UUIDValue) string {
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+}
+
+// ApplyExpire deletes the events before a time, those that arrive later included. It never
+// brings any back.
+func (s *Store) ApplyExpire(index uint64, at int64, id uint32, e Expiry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.enter(index, at, id)
+	if p == nil {
+		return err
+	}
+	s.effect(uint64(id), uint64(e.Before))
+	if e.Before > p.Expired {
+		p.Expired = e.Before
+		s.edited = append(s.edited, projectRecord{Project: p.Project})
+	}
+	return nil
+}
+
+// ApplySplit makes distinct ids of a person persons of their own, all of them or none.
+func (s *Store) ApplySplit(index uint64, at int64, id uint32, split PersonSplit) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.enter(index, at, id)
+	if p == nil {
+		return err
+	}
+	root, ok := p.persons.Find([]vec.UUIDValue{split.Person})[split.Person]
+	if !ok {
+		return fmt.Errorf("person %s: %w", uuidText(split.Person), ErrNoPerson)
+	}
+	s.effect(uint64(id), uint64(len(split.DistinctIDs)))
+	return p.persons.Split(root, split.DistinctIDs, split.Forget, at)
+}
+
+// ApplyUpdate changes properties of persons, and says how many of them there are.
+func (s *Store) ApplyUpdate(index uint64, at int64, id uint32, updates []person.Update) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.enter(index, at, id)
+	if p == nil {
+		return 0, err
+	}
+	wanted := make([]vec.UUIDValue, len(updates))
+	for i := range updates {
+		wanted[i] = updates[i].Person
+	}
+	found, n := p.persons.Find(wanted), 0
+	for i := range updates {
+		if o, ok := found[updates[i].Person]; ok && p.persons.HasProfile(o) {
+			p.persons.Update(o, &updates[i])
+			n++
+		}
+	}
+	s.effect(uint64(id), uint64(n))
+	return n, nil
+}
+
+// ApplyErased notes that the erasures up to a log index are complete.
+func (s *Store) ApplyErased(index uint64, at int64, upTo uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ok, err := s.begin(index, at); !ok || err != nil {
+		return err
+	}
+	s.effect(upTo)
+	for i := range s.erasures {
+		if e := &s.erasures[i]; e.Done == 0 && e.Index <= upTo {
+			e.Done = at
+			s.freshErasures = append(s.freshErasures, i)
+		}
+	}
+	return nil
+}
+
+// Erasures is the erasures there were, in the order of the log. With pending, it is those
+// that are not complete.
+func (s *Store) Erasures(pending bool) []Erasure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Erasure
+	for _, e := range s.erasures {
+		if !pending || e.Done == 0 {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// addErasure takes over an erasure from a state file: a new one, or a change.
+func (s *Store) addErasure(e Erasure) {
+	for i := range s.erasures {
+		if o := &s.erasures[i]; o.Index == e.Index && o.Project == e.Project && o.Person == e.Person {
+			*o = e
+			return
+		}
+	}
+	s.erasures = append(s.erasures, e)
+}
+
+// dropErasures forgets the erasures of a project, which is gone with all its files.
+func (s *Store) dropErasures(project uint32) {
+	kept := make([]Erasure, 0, len(s.erasures))
+	var fresh []int
+	for i, e := range s.erasures {
+		if e.Project == project {
+			continue
+		}
+		if slices.Contains(s.freshErasures, i) {
+			fresh = append(fresh, len(kept))
+		}
+		kept = append(kept, e)
+	}
+	s.erasures, s.freshErasures = kept, fresh
+}
+
+// appendDeletes adds masks and erasures to a state: what changed, or with full all. The
+// caller holds mu.
+func (s *Store) appendDeletes(dst []byte, full bool) []byte {
+	masks := map[SegmentID]*roaring.Bitmap{}
+	for id, f := range s.segments {
+		if f.mask != nil && (full || s.masked[id]) {
+			masks[SegmentID(id)] = f.mask
+		}
+	}
+	var erasures []Erasure
+	if full {
+		erasures = s.erasures
+	} else {
+		slices.Sort(s.freshErasures)
+		for _, i := range slices.Compact(s.freshErasures) {
+			erasures = append(erasures, s.erasures[i])
+		}
+	}
+	clear(s.masked)
+	s.freshErasures = nil
+	list, err := json.Marshal(erasures)
+	if err != nil {
+		panic(err) // strings and numbers always have a JSON form
+	}
+	dst = AppendRowDelete(dst, masks)
+	dst = binary.AppendUvarint(dst, uint64(len(list)))
+	return append(dst, list...)
+}
