@@ -9,7 +9,7 @@ import (
 	"sort"
 
 	"github.com/prickledb/prickle/engine/plan"
-	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -22,7 +22,7 @@ type fetch struct {
 	input    Operator
 	node     *plan.Fetch
 	env      *Env
-	segments []*segment.Reader
+	segments []*storage.Segment
 	columns  []columnReader
 }
 
@@ -46,7 +46,7 @@ func newFetch(n *plan.Fetch, env *Env) (Operator, error) {
 // placeReader reads the places of rows: the number of the segment in the snapshot, and
 // below it the row in the segment.
 func placeReader(env *Env) columnReader {
-	numbers := map[*segment.Reader]int64{}
+	numbers := map[*storage.Segment]int64{}
 	for i, seg := range env.Snapshot.Segments() {
 		numbers[seg] = int64(i)
 	}

@@ -8,8 +8,11 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -19,9 +22,10 @@ const morselRows = 8 * vec.BatchRows
 
 // morsel is a stretch of rows of one event in one segment.
 type morsel struct {
-	seg    *segment.Reader
+	seg    *storage.Segment
 	rng    *segment.Range
 	lo, hi int
+	dead   *roaring.Bitmap // rows of the segment that do not count; nil for none
 }
 
 // scanSource is a scan that several goroutines share: which morsels there are, and which
@@ -64,12 +68,16 @@ func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 		if seg.MaxTime() < from || seg.MinTime() >= to {
 			continue
 		}
+		dead, err := seg.Dead()
+		if err != nil {
+			return nil, err
+		}
 		for _, rng := range seg.Ranges() {
 			if wanted != nil && !wanted[rng.Event] {
 				continue
 			}
 			for lo := rng.Lo; lo < rng.Hi; lo += morselRows {
-				s.morsels = append(s.morsels, morsel{seg, rng, lo, min(rng.Hi, lo+morselRows)})
+				s.morsels = append(s.morsels, morsel{seg, rng, lo, min(rng.Hi, lo+morselRows), dead})
 			}
 			env.Progress.TotalRows.Add(int64(rng.Hi - rng.Lo))
 		}
@@ -247,7 +255,7 @@ func (s *scanSource) orderByTime(desc bool) {
 }
 
 // best is the most wanted time in a segment; greater is better.
-func (o *timeOrder) best(seg *segment.Reader) int64 {
+func (o *timeOrder) best(seg *storage.Segment) int64 {
 	if o.desc {
 		return seg.MaxTime()
 	}
@@ -268,8 +276,26 @@ func (o *timeOrder) need(time int64) {
 
 // passed says whether a segment, and so all after it, hold no row that is wanted. One
 // with an equally good row is still read: it may come first by the next key.
-func (o *timeOrder) passed(seg *segment.Reader) bool {
+func (o *timeOrder) passed(seg *storage.Segment) bool {
 	return o != nil && o.best(seg) < o.limit.Load()
+}
+
+// liveRows selects the rows in [lo, hi) that are not dead, counted from lo; nil is all.
+func liveRows(dead *roaring.Bitmap, lo, hi int) []uint32 {
+	if dead == nil || !dead.IntersectsWithInterval(uint64(lo), uint64(hi)) {
+		return nil
+	}
+	sel := make([]uint32, 0, hi-lo)
+	it := dead.Iterator()
+	it.AdvanceIfNeeded(uint32(lo))
+	for row := uint32(lo); row < uint32(hi); row++ {
+		if it.HasNext() && it.PeekNext() == row {
+			it.Next()
+			continue
+		}
+		sel = append(sel, row-uint32(lo))
+	}
+	return sel
 }
 
 // read decodes the columns of rows [lo, hi) of a morsel.
@@ -298,23 +324,34 @@ type scan struct {
 }
 
 func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if s.row >= s.now.hi {
-		i, ok := s.source.take()
-		if !ok {
-			return nil, nil
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
-		if s.source.batches != nil {
-			return s.source.batches[i], nil
+		if s.row >= s.now.hi {
+			i, ok := s.source.take()
+			if !ok {
+				return nil, nil
+			}
+			if s.source.batches != nil {
+				return s.source.batches[i], nil
+			}
+			s.now = s.source.morsels[i]
+			s.row = s.now.lo
 		}
-		s.now = s.source.morsels[i]
-		s.row = s.now.lo
+		lo := s.row
+		s.row = min(lo+vec.BatchRows, s.now.hi)
+		sel := liveRows(s.now.dead, lo, s.row)
+		if sel != nil && len(sel) == 0 {
+			continue // all of them were deleted
+		}
+		b, err := s.source.read(s.now, lo, s.row)
+		if err != nil {
+			return nil, err
+		}
+		b.Sel = sel
+		return b, nil
 	}
-	lo := s.row
-	s.row = min(lo+vec.BatchRows, s.now.hi)
-	return s.source.read(s.now, lo, s.row)
 }
 
 func (s *scan) Close() error { return nil }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -16,7 +17,8 @@ import (
 // stream is the rows of one event in one segment that satisfy a condition.
 type stream struct {
 	rng   *segment.Range
-	seg   *segment.Reader
+	seg   *storage.Segment
+	dead  *roaring.Bitmap // rows of the segment that do not count; nil: all of the range do
 	runs  *segment.Runs
 	match vec.Bitmap // of rows rng.Lo…; nil means all of them
 	// moved are the runs of merged persons, by root; skip marks them among the runs.
@@ -47,12 +49,13 @@ type indexed struct {
 	size    int // ordinals in an interval
 	need    need
 	lo, hi  int64
-	filters int // streams with a condition on rows
+	filters int // streams with a condition on rows, or with dead ones
 	rows    int64
 }
 
 // openIndexed prepares the streams of a native operator over the events table. It says
-// false if the source is anything else.
+// false if the source is anything else, or if persons were split and runs do not tell whose
+// rows are.
 func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, need need, env *Env) (*indexed, bool, error) {
 	sc, ok := src.Input.(*plan.Scan)
 	if !ok || sc.Table.Name != "events" || !isColumn(src.Actor, sc, "person_id") || !isColumn(src.Time, sc, "timestamp") {
@@ -79,8 +82,19 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	segments := env.Snapshot.Segments()
 	used := 0
 	for _, seg := range segments {
+		dead, err := seg.Dead()
+		if err != nil {
+			return nil, true, err
+		}
+		if dead != nil && int(dead.GetCardinality()) == seg.Rows() {
+			continue
+		}
+		if moved, err := seg.Moved(); moved != nil || err != nil {
+			return nil, err != nil, err
+		}
 		any := false
 		for _, rng := range seg.Ranges() {
+			hit := dead != nil && dead.IntersectsWithInterval(uint64(rng.Lo), uint64(rng.Hi))
 			uses := 0
 			for i, f := range wanted {
 				rest, ok, err := f.forEvent(env.Expr, rng.Event)
@@ -96,8 +110,11 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 					ix.lists = append(ix.lists, s)
 				}
 				s.list = uint32(len(ix.lists) - 1)
+				if hit {
+					s.dead = dead
+				}
 				jobs = append(jobs, func() error { return s.prepare(ix, rest, src.Breakdown, readers) })
-				if len(rest) > 0 {
+				if len(rest) > 0 || hit {
 					ix.filters++
 				}
 				ix.rows += int64(rng.Hi - rng.Lo)
@@ -260,13 +277,13 @@ func (s *stream) prepare(ix *indexed, rest []expr.Expr, by *plan.Breakdown, read
 		return err
 	}
 	n := s.rng.Hi - s.rng.Lo
-	if len(rest) > 0 {
+	if len(rest) > 0 || s.dead != nil {
 		s.match = vec.NewBitmap(n)
 	}
 	if by != nil {
 		s.vals = make([]uint32, n)
 	}
-	if len(rest) > 0 || by != nil {
+	if s.match != nil || by != nil {
 		if err := s.evaluate(ix, rest, by, readers); err != nil {
 			return err
 		}
@@ -337,7 +354,10 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 	var all []uint32
 	for lo := s.rng.Lo; lo < s.rng.Hi; lo += vec.BatchRows {
 		hi := min(lo+vec.BatchRows, s.rng.Hi)
-		b := &vec.Batch{Rows: hi - lo, Cols: make([]*vec.Vector, len(readers))}
+		b := &vec.Batch{Rows: hi - lo, Sel: liveRows(s.dead, lo, hi), Cols: make([]*vec.Vector, len(readers))}
+		if b.Live() == 0 {
+			continue
+		}
 		for i, read := range readers {
 			if !needed[i] {
 				continue

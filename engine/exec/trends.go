@@ -112,7 +112,11 @@ func (t *trends) bounds(ctx context.Context) (int64, int64, error) {
 	lo, hi := vec.InfinityTime, vec.NegInfinityTime
 	if sc, ok := t.node.Input.(*plan.Scan); ok && sc.Table.Name == "events" {
 		for _, seg := range t.env.Snapshot.Segments() {
-			lo, hi = min(lo, seg.MinTime()), max(hi, seg.MaxTime())
+			first, last, err := seg.Bounds()
+			if err != nil {
+				return lo, hi, err
+			}
+			lo, hi = min(lo, first), max(hi, last)
 		}
 		return lo, hi, nil
 	}

@@ -161,11 +161,27 @@ func (s *State) Load(src []byte) error {
 		if d.err == nil {
 			s.erase(erased, func(string, uint32) {})
 			s.identity.moves = append(s.identity.moves, moves...)
+			s.settleMoves(moves)
 		}
 	}
 	s.published = false
 	s.settle()
 	return d.err
+}
+
+// settleMoves takes distinct ids from the ordinals that they were split off: where one of
+// them has gone since, nothing else says so.
+func (s *State) settleMoves(moves []Move) {
+	for i, o := range s.table.owners {
+		for _, m := range moves {
+			if id := s.table.ids[i]; m.From.Contains(o) && m.ID == HashID(s.project, []byte(id)) && !s.table.gone.Contains(uint32(i)) {
+				if s.ids[id] == o {
+					delete(s.ids, id)
+				}
+				s.table.drop([]uint32{uint32(i)})
+			}
+		}
+	}
 }
 
 // tail reads what is behind the profiles, to the end.

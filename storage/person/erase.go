@@ -117,6 +117,9 @@ func (s *State) Split(root uint32, ids []string, forget bool, at int64) error {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
+	if len(ids) == 0 {
+		return nil
+	}
 	for _, id := range ids {
 		if o, seen := s.ids[id]; !seen || s.identity.Root(o) != root {
 			return fmt.Errorf("distinct id %q is not one of this person", id)
@@ -125,7 +128,15 @@ func (s *State) Split(root uint32, ids []string, forget bool, at int64) error {
 			return fmt.Errorf("distinct id %q: %w", id, ErrShared)
 		}
 	}
+	// The person goes on under another ordinal. Were its rows and those of the ids that
+	// left to share one, nothing could tell them apart when an id comes back.
 	from := s.identity.all(root)
+	stays, kept := s.table.add(s.table.uuids[root]), *s.table.read(root)
+	s.merge(root, stays)
+	*s.change(stays) = kept
+	if forget {
+		s.change(stays).properties = nil
+	}
 	for _, id := range ids {
 		to := s.table.add(UUIDOf(s.project, id))
 		s.release(id)
@@ -133,11 +144,14 @@ func (s *State) Split(root uint32, ids []string, forget bool, at int64) error {
 		s.identity.moves = append(s.identity.moves, Move{ID: HashID(s.project, []byte(id)), From: from, To: to})
 		s.Touch(to, at)
 	}
-	if forget {
-		s.change(root).properties = nil
-	}
 	s.published = false
 	return nil
+}
+
+// splitFrom says whether somebody was split off a person who had the ordinal: then it says
+// of no new row whose it is. A root is never such an ordinal.
+func (s *State) splitFrom(o uint32) bool {
+	return slices.ContainsFunc(s.identity.moves, func(m Move) bool { return m.From.Contains(o) })
 }
 
 // release takes a distinct id from its ordinal.

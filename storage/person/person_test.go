@@ -1,11 +1,14 @@
 package person
 
 import (
+	"errors"
 	"fmt"
 	"math/rand"
+	"slices"
 	"testing"
 
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vec"
 )
 
 // An object may come in any order and spacing; what is kept is jsonb's text.
@@ -157,7 +160,7 @@ func TestIdentityModel(t *testing.T) {
 		}
 		for step := range 250 {
 			at := int64(r.Intn(1000))
-			switch a, b := id(), id(); r.Intn(6) {
+			switch a, b := id(), id(); r.Intn(10) {
 			case 0, 1: // an event, personless or not
 				personless := r.Intn(2) == 0
 				o := s.Ordinal([]byte(a))
@@ -174,6 +177,47 @@ func TestIdentityModel(t *testing.T) {
 			case 4:
 				s.Merge(event.OpMergeDangerously, a, b, at)
 				m.merge(a, b, true, at)
+			case 5, 6: // a person is deleted, with its events or without
+				p := m.ids[a]
+				if p == nil {
+					break
+				}
+				root, found := s.Find([]vec.UUIDValue{UUIDOf(1, p.name)})[UUIDOf(1, p.name)]
+				if !found {
+					t.Fatalf("seed %d step %d: the person of %s is not found", seed, step, a)
+				}
+				if r.Intn(2) == 0 {
+					s.Forget(root)
+					p.profile, p.identified = false, false
+					break
+				}
+				var gone []string
+				for id, q := range m.ids {
+					if q == p {
+						gone = append(gone, id)
+						delete(m.ids, id)
+					}
+				}
+				got := s.Erase([]uint32{root})[0]
+				slices.Sort(got)
+				if slices.Sort(gone); !slices.Equal(got, gone) {
+					t.Fatalf("seed %d step %d: erased %q, want %q", seed, step, got, gone)
+				}
+				if at, _ := s.Publish(); !at.Erased().Contains(root) {
+					t.Fatalf("seed %d step %d: %d is not among the erased", seed, step, root)
+				}
+			case 7:
+				p := m.ids[a]
+				if p == nil {
+					break
+				}
+				root := s.Find([]vec.UUIDValue{UUIDOf(1, p.name)})[UUIDOf(1, p.name)]
+				err := s.Split(root, []string{a}, false, at)
+				if shared := p.name == a; shared != errors.Is(err, ErrShared) || !shared && err != nil {
+					t.Fatalf("seed %d step %d: split of %s from %s: %v", seed, step, a, p.name, err)
+				} else if !shared {
+					m.ids[a] = &modelPerson{name: a, profile: true, created: at}
+				}
 			default:
 				if full := r.Intn(3) == 0; full {
 					deltas = [][]byte{s.Delta(nil, true)}
@@ -199,6 +243,13 @@ func TestIdentityModel(t *testing.T) {
 				for i := range uint32(table.Len()) {
 					oldRoots = append(oldRoots, gotMap.Root(i))
 				}
+			}
+			listed := 0
+			for range table.DistinctIDs() {
+				listed++
+			}
+			if listed != len(m.ids) {
+				t.Fatalf("seed %d step %d: %d ids are listed, want %d", seed, step, listed, len(m.ids))
 			}
 			if len(m.ids) != len(s.ids) {
 				t.Fatalf("seed %d step %d: %d ids, want %d", seed, step, len(s.ids), len(m.ids))

@@ -101,6 +101,9 @@ func (s *State) give(id string) uint32 {
 
 // attach makes a distinct id one of the person with ordinal o.
 func (s *State) attach(id string, o uint32) {
+	if s.splitFrom(o) {
+		o = s.identity.Root(o)
+	}
 	id = strings.Clone(id)
 	s.ids[id] = o
 	s.table.ids, s.table.owners = append(s.table.ids, id), append(s.table.owners, o)
