@@ -9,19 +9,25 @@ import (
 // FS is a tree of files. Names are slash-separated paths. It may be used by many
 // goroutines at once.
 type FS interface {
-	// Create makes an empty file, or empties one.
+	// Create makes an empty file, or empties one. A crash before a sync can bring what an
+	// emptied one held back.
 	Create(name string) (File, error)
 	// Open opens a file for reading.
 	Open(name string) (File, error)
 	// ReuseForWrite renames a file that is no longer needed and opens it for writing:
-	// its blocks stay allocated, its old bytes stay readable.
+	// its blocks stay allocated, its old bytes stay readable, and after a crash they can be
+	// where new ones were not synced. With old = new it opens a file for writing.
 	ReuseForWrite(old, new string) (File, error)
-	// Rename replaces what new was.
+	// Rename replaces what new was. After a crash a file has one of the two names.
 	Rename(old, new string) error
+	// Remove removes a file.
 	Remove(name string) error
+	// MkdirAll makes a directory and those above it, durable when it returns.
 	MkdirAll(dir string) error
 	// List gives the names in a directory, ascending, without the directory.
 	List(dir string) ([]string, error)
+	// SyncDir makes the names in a directory durable: what Create, Rename, ReuseForWrite and
+	// Remove did to them. A rename counts where its new name is.
 	SyncDir(dir string) error
 	// Free is the bytes that can still be written.
 	Free(dir string) (uint64, error)
@@ -29,22 +35,27 @@ type FS interface {
 	Lock(name string) (io.Closer, error)
 }
 
-// File is an open file. Reads may run at the same time as each other.
+// File is an open file. Its methods may be called by many goroutines at once; of two writes
+// to the same bytes either is last. After Close all of them give fs.ErrClosed.
 type File interface {
 	io.ReaderAt
 	io.WriterAt
 	io.Closer
-	// WriteVecAt writes several pieces one after the other.
+	// WriteVecAt writes several pieces one after the other. An error leaves a part of them
+	// written.
 	WriteVecAt(bufs [][]byte, off int64) error
-	// Preallocate makes room for size bytes without changing what is read.
+	// Preallocate makes room for size bytes without changing what is read. Writing to that
+	// room does not run out of space.
 	Preallocate(size int64) error
 	// SyncData makes the bytes durable, and the size if it has grown; Sync also the rest
-	// of what the file system knows of the file.
+	// of what the file system knows of the file. Neither makes its name durable. After an
+	// error it is not known what is durable, and another sync does not tell.
 	SyncData() error
 	Sync() error
 	Size() (int64, error)
-	// Map gives the whole file as memory that must not be written to. It is valid until
-	// Close. Bytes that are cut off or lost underneath fault when they are read.
+	// Map gives the whole file, as long as it is at the first call, as memory that must not
+	// be written to. It is valid until Close; whether it shows what is written later is not
+	// said. Bytes that are cut off or lost underneath fault when they are read.
 	Map() ([]byte, error)
 }
 
@@ -101,16 +112,4 @@ func WriteSynced(fs FS, name string, raw []byte) error {
 		err = closing
 	}
 	return err
-}
-
-// writeEach writes pieces one after the other.
-func writeEach(f io.WriterAt, bufs [][]byte, off int64) error {
-	for _, b := range bufs {
-		n, err := f.WriteAt(b, off)
-		if err != nil {
-			return err
-		}
-		off += int64(n)
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,7 +34,28 @@ func (osFS) ReuseForWrite(old, new string) (File, error) {
 
 func (osFS) Rename(old, new string) error { return os.Rename(old, new) }
 func (osFS) Remove(name string) error     { return os.Remove(name) }
-func (osFS) MkdirAll(dir string) error    { return os.MkdirAll(dir, 0o750) }
+
+func (fs osFS) MkdirAll(dir string) error {
+	dir = path.Clean(dir)
+	if st, err := os.Stat(dir); err == nil {
+		if !st.IsDir() {
+			return pathError("mkdir", dir, unix.ENOTDIR)
+		}
+		return nil
+	}
+	if up := path.Dir(dir); up != dir {
+		if err := fs.MkdirAll(up); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o750); err != nil {
+		if st, bad := os.Stat(dir); bad == nil && st.IsDir() { // another was faster
+			return nil
+		}
+		return err
+	}
+	return fs.SyncDir(path.Dir(dir))
+}
 
 func (osFS) List(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
@@ -60,8 +82,8 @@ func (osFS) SyncDir(dir string) error {
 
 func (osFS) Free(dir string) (uint64, error) {
 	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
+	if err := again(func() error { return unix.Statfs(dir, &st) }); err != nil {
+		return 0, pathError("statfs", dir, err)
 	}
 	return st.Bavail * uint64(st.Bsize), nil
 }
@@ -71,12 +93,12 @@ func (osFS) Lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := again(func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
 		f.Close() // nothing was written
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%s: held by %s", name, holder(name))
 		}
-		return nil, &os.PathError{Op: "lock", Path: name, Err: err}
+		return nil, pathError("lock", name, err)
 	}
 	// For whoever comes second. The lock is held whatever becomes of the number.
 	f.Truncate(0)
@@ -107,27 +129,70 @@ func openOS(name string, flags int) (File, error) {
 	return &osFile{File: f}, nil
 }
 
-func (f *osFile) WriteVecAt(bufs [][]byte, off int64) error { return writeEach(f, bufs, off) }
+// again makes a system call anew for as long as signals interrupt it.
+func again(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// call makes a system call with the file's descriptor, which stays open meanwhile.
+func (f *osFile) call(op string, call func(fd int) error) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return pathError(op, f.Name(), err)
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { failed = again(func() error { return call(int(fd)) }) }); err != nil {
+		return pathError(op, f.Name(), os.ErrClosed)
+	}
+	return pathError(op, f.Name(), failed)
+}
+
+// maxVectors is how many pieces the kernel takes in one call (IOV_MAX).
+const maxVectors = 1024
+
+func (f *osFile) WriteVecAt(bufs [][]byte, off int64) error {
+	for len(bufs) > 0 {
+		n := 0
+		err := f.call("pwritev", func(fd int) (err error) {
+			n, err = unix.Pwritev(fd, bufs[:min(len(bufs), maxVectors)], off)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		off += int64(n)
+		for len(bufs) > 0 && n >= len(bufs[0]) {
+			n -= len(bufs[0])
+			bufs = bufs[1:]
+		}
+		if len(bufs) == 0 {
+			break
+		}
+		// The kernel stopped early: too many pieces, a very long write, or a full disk.
+		rest := bufs[0][n:]
+		if _, err := f.WriteAt(rest, off); err != nil {
+			return err
+		}
+		off += int64(len(rest))
+		bufs = bufs[1:]
+	}
+	return nil
+}
 
 func (f *osFile) Preallocate(size int64) error {
-	err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size)
+	err := f.call("fallocate", func(fd int) error { return unix.Fallocate(fd, unix.FALLOC_FL_KEEP_SIZE, 0, size) })
 	if errors.Is(err, unix.EOPNOTSUPP) { // a hint only
 		return nil
 	}
 	return err
 }
 
-func (f *osFile) SyncData() error {
-	for {
-		err := unix.Fdatasync(int(f.Fd()))
-		if err == nil {
-			return nil
-		}
-		if err != unix.EINTR {
-			return &os.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
-		}
-	}
-}
+func (f *osFile) SyncData() error { return f.call("fdatasync", unix.Fdatasync) }
+func (f *osFile) Sync() error     { return f.call("fsync", unix.Fsync) }
 
 func (f *osFile) Size() (int64, error) {
 	st, err := f.Stat()
@@ -147,9 +212,13 @@ func (f *osFile) Map() ([]byte, error) {
 	if err != nil || size == 0 {
 		return nil, err
 	}
-	m, err := unix.Mmap(int(f.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_SHARED)
+	var m []byte
+	err = f.call("mmap", func(fd int) (err error) {
+		m, err = unix.Mmap(fd, 0, int(size), unix.PROT_READ, unix.MAP_SHARED)
+		return err
+	})
 	if err != nil {
-		return nil, &os.PathError{Op: "mmap", Path: f.Name(), Err: err}
+		return nil, err
 	}
 	f.mapped = m
 	return m, nil
