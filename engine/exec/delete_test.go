@@ -98,11 +98,9 @@ func (m *liveModel) reopen() {
 	m.fail(m.st.Close())
 	m.open()
 	for _, f := range m.log {
-		// Rows that were deleted are gone with their segment, if it was merged since.
-		if err := f(); err != nil && !errors.Is(err, storage.ErrConflict) {
-			m.fail(err)
-		}
+		m.fail(f())
 	}
+	m.fail(m.st.RemoveUnused())
 }
 
 func (m *liveModel) see(id int) *livePerson {
@@ -190,8 +188,14 @@ func (m *liveModel) drop(is func(*liveRow) bool) (uuids map[vec.UUIDValue]bool) 
 }
 
 // deleteRows deletes by a condition, as the leader does.
+// flush seals by an entry of the log, as a node does.
+func (m *liveModel) flush() {
+	m.apply(func(index uint64) error { return m.st.ApplySeal(index, 1) })
+	m.fail(m.st.WaitDurable(context.Background()))
+}
+
 func (m *liveModel) deleteRows() {
-	m.fail(m.st.Flush(context.Background()))
+	m.flush()
 	id, name := m.r.Intn(liveIDs), string(liveNames[m.r.Intn(len(liveNames))])
 	uuids := m.drop(func(w *liveRow) bool { return w.id == id && w.event == name })
 	sn, err := m.st.Snapshot(1)
@@ -273,15 +277,24 @@ func (m *liveModel) mergeSegments() {
 		if !ok {
 			return
 		}
-		done, err := m.st.BuildMerge(context.Background(), p)
+		m.apply(func(index uint64) error { return m.st.ApplyMergePlan(index, 1, p) })
+		plan := m.index
+		done, err := m.st.BuildMerge(context.Background(), plan)
 		m.fail(err)
 		switch m.r.Intn(8) { // something comes between, which the output knows nothing of
 		case 0:
 			m.deletePerson()
 		case 1:
 			m.split()
+		case 2:
+			m.deleteRows()
 		}
-		m.apply(func(index uint64) error { return m.st.ApplyMerge(index, done) })
+		m.apply(func(index uint64) error {
+			if err := m.st.ApplyMergeDone(index, 1, done); !errors.Is(err, storage.ErrMergeVoid) {
+				return err
+			}
+			return nil // rows of an input were deleted
+		})
 	}
 }
 
@@ -290,7 +303,7 @@ func (m *liveModel) step() string {
 		name string
 		do   func()
 	}{{"events", m.events}, {"events", m.events}, {"delete rows", m.deleteRows}, {"delete person", m.deletePerson}, {"split", m.split},
-		{"expire", m.expire}, {"flush", func() { m.fail(m.st.Flush(context.Background())) }}, {"merge", m.mergeSegments}, {"reopen", m.reopen}}
+		{"expire", m.expire}, {"flush", m.flush}, {"merge", m.mergeSegments}, {"reopen", m.reopen}}
 	op := ops[m.r.Intn(len(ops))]
 	if len(m.rows) > 45 {
 		op = ops[2+m.r.Intn(4)]

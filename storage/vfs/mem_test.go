@@ -265,9 +265,20 @@ func TestCapacity(t *testing.T) {
 	free(10)
 	must(t, WriteFile(m, "d/b", make([]byte, 10*chunkBytes)))
 	free(0)
-	_, err = m.Create("d/b")
+	f, err = m.Create("d/b")
 	must(t, err)
+	must(t, f.Close())
 	free(10)
+	for _, gone := range []func() error{
+		func() error { return m.Remove("d/b") },
+		func() error { return m.Rename("d/c", "d/b") },
+	} {
+		must(t, WriteFile(m, "d/b", make([]byte, 4*chunkBytes)))
+		must(t, WriteFile(m, "d/c", make([]byte, chunkBytes)))
+		free(5)
+		must(t, gone())
+		free(9)
+	}
 }
 
 func TestMemConcurrent(t *testing.T) {

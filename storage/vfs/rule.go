@@ -26,14 +26,15 @@ import (
 //
 // A glob without a slash is held against the last element of a name, one with slashes
 // against as many elements; rename and reuse have two names. nth is the one operation that
-// suffers, counted from 1 among those of the rule since it was armed; p is the chance of
-// each; every, which is what holds without them, is all. An err is an errno, EIO where
+// suffers, counted from 1 among those of the rule since it was armed; from is that one and
+// all after it; p is the chance of each; every, which is what holds without them, is all. An err is an errno, EIO where
 // none is said.
 type Rule struct {
 	kind  string
 	ops   []string
 	glob  string
 	nth   int     // 0: not by number
+	from  int     // 0: from the first
 	p     float64 // 0: not by chance
 	err   error
 	wait  time.Duration
@@ -50,11 +51,11 @@ var growing = []string{"create", "mkdir", "preallocate", "write"}
 
 // kinds says what the rules of a kind are about and which settings they have.
 var kinds = map[string]struct{ ops, settings []string }{
-	"fail":  {operations, []string{"path", "nth", "p", "every", "err"}},
-	"short": {[]string{"write"}, []string{"path", "nth", "p", "every", "err"}},
-	"stall": {operations, []string{"path", "nth", "p", "every", "for"}},
-	"flip":  {[]string{"read", "map"}, []string{"path", "nth", "p", "every"}},
-	"lie":   {[]string{"sync", "syncdir"}, []string{"path", "nth", "p", "every"}},
+	"fail":  {operations, []string{"path", "nth", "from", "p", "every", "err"}},
+	"short": {[]string{"write"}, []string{"path", "nth", "from", "p", "every", "err"}},
+	"stall": {operations, []string{"path", "nth", "from", "p", "every", "for"}},
+	"flip":  {[]string{"read", "map"}, []string{"path", "nth", "from", "p", "every"}},
+	"lie":   {[]string{"sync", "syncdir"}, []string{"path", "nth", "from", "p", "every"}},
 }
 
 // ParseFaults reads rules, one a line; # begins a comment. Errors name the line.
@@ -116,7 +117,7 @@ func parseRule(line string) (Rule, error) {
 		if !slices.Contains(of.settings, key) {
 			return r, fmt.Errorf("setting %q is not one of %s", key, strings.Join(of.settings, ", "))
 		}
-		if key == "nth" || key == "p" || key == "every" {
+		if key == "nth" || key == "from" || key == "p" || key == "every" {
 			if when != "" {
 				return r, fmt.Errorf("%s and %s exclude each other", when, key)
 			}
@@ -139,9 +140,15 @@ func (r *Rule) set(key, value string) (err error) {
 			return fmt.Errorf("path %q is not a glob", value)
 		}
 		r.glob = value
-	case "nth":
-		if r.nth, err = strconv.Atoi(value); err != nil || r.nth < 1 {
-			return fmt.Errorf("nth %q is not a number from 1", value)
+	case "nth", "from":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 1 {
+			return fmt.Errorf("%s %q is not a number from 1", key, value)
+		}
+		if key == "nth" {
+			r.nth = n
+		} else {
+			r.from = n
 		}
 	case "p":
 		if r.p, err = strconv.ParseFloat(value, 64); err != nil || !(r.p > 0 && r.p <= 1) {
@@ -188,6 +195,9 @@ func (r Rule) String() string {
 	}
 	if r.nth > 0 {
 		s += fmt.Sprintf(", nth=%d", r.nth)
+	}
+	if r.from > 0 {
+		s += fmt.Sprintf(", from=%d", r.from)
 	}
 	if r.p > 0 {
 		s += fmt.Sprintf(", p=%g", r.p)
