@@ -11,4 +11,6 @@
 //
 // Vectors are plain structs: a kernel switches on the type once per batch and then
 // runs a loop over slices.
+//
+// [AppendBatch] and [DecodeBatch] are the one encoding of a batch, wherever it goes.
 package vec
