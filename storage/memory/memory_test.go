@@ -1,0 +1,159 @@
+package memory
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+)
+
+func TestPoolsAddUpToTheBudget(t *testing.T) {
+	b := NewBudget(1000)
+	sum := int64(0)
+	for u := range uses {
+		sum += b.Pool(u).Size()
+	}
+	if sum != b.Total() || b.Pool(Queries).Size() != 350 {
+		t.Fatalf("pools have %d bytes in all, queries %d; want 1000 and 350", sum, b.Pool(Queries).Size())
+	}
+	p := b.Pool(Traffic)
+	if !p.TryReserve(100) || p.TryReserve(1) {
+		t.Fatal("a pool of 100 bytes gives 100, and no more")
+	}
+	p.Add(50) // is there already
+	if p.Used() != 150 || p.Pressure() != 1.5 {
+		t.Fatalf("used %d, pressure %v, want 150 and 1.5", p.Used(), p.Pressure())
+	}
+	p.Release(150)
+	if p.Used() != 0 || p.Peak() != 150 {
+		t.Fatalf("used %d, peak %d, want 0 and 150", p.Used(), p.Peak())
+	}
+}
+
+func TestReserveWaitsForARelease(t *testing.T) {
+	p := NewBudget(1000).Pool(Traffic)
+	if err := p.Reserve(t.Context(), 101); err == nil {
+		t.Fatal("Reserve waits for more than there ever is")
+	}
+	p.Add(100)
+	got := make(chan error)
+	for range 3 {
+		go func() { got <- p.Reserve(t.Context(), 30) }()
+	}
+	p.Release(90)
+	for range 3 {
+		if err := <-got; err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("enough")
+	go func() { got <- p.Reserve(ctx, 1) }()
+	cancel(why)
+	if err := <-got; !errors.Is(err, why) {
+		t.Fatalf("Reserve = %v, want why it was cancelled", err)
+	}
+	if p.Used() != 100 {
+		t.Fatalf("used %d, want 100", p.Used())
+	}
+}
+
+func TestLevelsFollowWhatIsUsedAndTheHeap(t *testing.T) {
+	b := NewBudget(1000)
+	at := int64(0)
+	for _, c := range []struct {
+		used int64
+		want Level
+	}{{0, Calm}, {799, Calm}, {800, Shrink}, {880, Queue}, {930, Kill}, {970, Refuse}, {2000, Refuse}, {100, Calm}} {
+		b.Pool(Memtables).Add(c.used - at)
+		at = c.used
+		if got := b.Level(); got != c.want {
+			t.Errorf("with %d of 1000 bytes the level is %d, want %d", c.used, got, c.want)
+		}
+	}
+	b.Observe(900)
+	if got := b.Level(); got != Queue {
+		t.Errorf("with a heap of 900 of 1000 bytes the level is %d, want %d", got, Queue)
+	}
+}
+
+func TestCacheDropsWhatWasNotUsed(t *testing.T) {
+	b := NewBudget(4000) // 1000 for the cache
+	c := NewCache(b.Pool(Decoded))
+	dropped := map[string]bool{}
+	add := func(owner, name string) *Entry {
+		e := &Entry{}
+		c.Add(e, owner, 100, func() { dropped[name] = true })
+		return e
+	}
+	first := add("a", "first")
+	for range 9 {
+		add("a", "old")
+	}
+	if len(dropped) > 0 {
+		t.Fatalf("dropped %v from a cache that has room", dropped)
+	}
+	add("b", "new") // the hand goes around once and takes one
+	first.Touch()
+	for range 5 {
+		first.Touch()
+		add("b", "new")
+	}
+	if dropped["first"] && !dropped["old"] {
+		t.Fatalf("dropped %v: what is used has gone before what is not", dropped)
+	}
+	if used := c.pool.Used(); used != 1000 {
+		t.Fatalf("%d bytes are cached, want 1000", used)
+	}
+	c.Forget("a")
+	if used, want := c.pool.Used(), int64(100*len(c.ring)); used != want {
+		t.Fatalf("%d bytes are cached, the entries have %d", used, want)
+	}
+	for _, e := range c.ring {
+		if e.owner != "b" {
+			t.Fatal("an entry of an owner that has gone")
+		}
+	}
+	for range 10 {
+		add("b", "new")
+	}
+	b.Observe(3500)
+	c.Trim()
+	if used := c.pool.Used(); used != 500 {
+		t.Fatalf("%d bytes are cached under pressure, want 500", used)
+	}
+}
+
+func TestCacheIsSafeForMany(t *testing.T) {
+	c := NewCache(NewBudget(40_000).Pool(Decoded))
+	var wg sync.WaitGroup
+	for w := range 4 {
+		wg.Go(func() {
+			for range 1000 {
+				var e Entry
+				c.Add(&e, w, 10, func() {})
+				e.Touch()
+			}
+			c.Forget(w)
+		})
+	}
+	wg.Wait()
+	if used := c.pool.Used(); used != 0 {
+		t.Fatalf("%d bytes are left of owners that have gone", used)
+	}
+}
+
+func TestNilCountsNothing(t *testing.T) {
+	var b *Budget
+	p := b.Pool(Queries)
+	p.Add(1 << 50)
+	if !p.TryReserve(1<<50) || p.Reserve(t.Context(), 1<<50) != nil || b.Level() != Calm || p.Pressure() != 0 {
+		t.Fatal("a budget that is not there has a bound")
+	}
+	b.Observe(1)
+	NewCache(nil).Add(&Entry{}, nil, 1, func() { t.Error("dropped") })
+	var c *Cache
+	c.Add(&Entry{}, nil, 1, nil)
+	c.Trim()
+	c.Forget(nil)
+}
