@@ -37,6 +37,13 @@ type State interface {
 	// Merge adds what another state of the same Spec has seen: its group g is group to[g]
 	// here. The other state must not be used again.
 	Merge(from State, to []uint32) error
+	// Partial is what the state holds as rows of vectors: how it travels. Row i is of group
+	// groups[i], or of group i where groups is nil; the order of a group's rows matters.
+	// The vectors share memory with the state, which must not be used again.
+	Partial() (groups []uint32, cols []*vec.Vector)
+	// Absorb adds rows that the Partial of another state of the same Spec gave: row i goes
+	// to groups[i]. The vectors are as long as groups, and may have come by the wire.
+	Absorb(ctx *expr.Context, groups []uint32, cols []*vec.Vector) error
 	// Finish is one value for each group.
 	Finish() (*vec.Vector, error)
 	// Bytes is the memory in use, about.

@@ -232,7 +232,9 @@ func checkModel(t *testing.T, r *rand.Rand, name string, typ vec.Type, distinct 
 	final := spec.New(distinct, nil)
 	final.Grow(groups)
 	for i, st := range states {
-		if err := final.Merge(st, maps[i]); err != nil {
+		if r.IntN(2) == 0 {
+			travel(t, final, st, maps[i])
+		} else if err := final.Merge(st, maps[i]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -258,6 +260,29 @@ func checkModel(t *testing.T, r *rand.Rand, name string, typ vec.Type, distinct 
 		}
 		if got != want {
 			t.Fatalf("%s(%s), distinct %v, group %d of %d: %s, want %s", name, typ, distinct, g, groups, got, want)
+		}
+	}
+}
+
+// travel adds a state to another by the wire, in two pieces.
+func travel(t *testing.T, to, from State, groups []uint32) {
+	t.Helper()
+	of, cols := from.Partial()
+	if of == nil {
+		of = first(len(groups))
+	}
+	for _, part := range [][]uint32{first(len(of) / 3), first(len(of))[len(of)/3:]} {
+		b := &vec.Batch{Rows: len(of), Sel: part, Cols: cols}
+		got, err := vec.DecodeBatch(vec.AppendBatch(nil, b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := make([]uint32, len(part))
+		for i, r := range part {
+			ids[i] = groups[of[r]]
+		}
+		if err := to.Absorb(&expr.Context{}, ids, got.Cols); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -294,7 +319,10 @@ func run(t *testing.T, name string, args []*vec.Vector, distinct bool, order []O
 	if err := st.Update(&expr.Context{}, make([]uint32, n), args, rows); err != nil {
 		t.Fatal(err)
 	}
-	v, err := st.Finish()
+	moved := spec.New(distinct, order)
+	moved.Grow(1)
+	travel(t, moved, st, []uint32{0})
+	v, err := moved.Finish()
 	if err != nil {
 		return err.Error()
 	}
