@@ -50,12 +50,13 @@ const (
 type kind uint8
 
 const (
-	kindEvents  kind = 1 // event.Append
-	kindPersons kind = 2 // storage.AppendPersonEdits
-	kindMeta    kind = 3 // a project edit, JSON
-	kindPlan    kind = 4 // storage.MergePlan, JSON
-	kindMerged  kind = 5 // storage.MergeDone, JSON
-	kindSeal    kind = 6 // the memtable ends; no payload
+	kindEvents  kind = 1  // event.Append
+	kindPersons kind = 2  // storage.AppendPersonEdits
+	kindMeta    kind = 3  // a project edit, JSON
+	kindPlan    kind = 4  // storage.MergePlan, JSON
+	kindMerged  kind = 5  // storage.MergeDone, JSON
+	kindSeal    kind = 6  // the memtable ends; no payload
+	kindTable   kind = 10 // table.AppendWriteSet
 )
 
 // featureLevel is what this release may write into the log and do in apply. It grows with
@@ -66,7 +67,7 @@ const featureLevel = 1
 // kinds are the known ones, with their names.
 var kinds = map[kind]string{
 	kindEvents: "events", kindPersons: "persons", kindMeta: "meta",
-	kindPlan: "merge plan", kindMerged: "merge done", kindSeal: "seal",
+	kindPlan: "merge plan", kindMerged: "merge done", kindSeal: "seal", kindTable: "table",
 }
 
 func (k kind) String() string {

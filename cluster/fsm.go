@@ -15,6 +15,7 @@ import (
 
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/table"
 )
 
 // fsm applies entries to the store. What it does depends on its state and the entry
@@ -69,7 +70,8 @@ type work struct {
 	index uint64
 	size  int
 	entry entry
-	batch *event.Batch // of kindEvents
+	batch *event.Batch    // of kindEvents
+	table *table.WriteSet // of kindTable
 	err   error
 	// covered says that the manifest has it: only what the store does not know is noted.
 	covered bool
@@ -140,8 +142,11 @@ func (f *fsm) decode(l *raft.Log) work {
 	if w.entry, w.err = decodeEntry(l.Data); w.err != nil {
 		return w
 	}
-	if w.entry.kind == kindEvents {
+	switch w.entry.kind {
+	case kindEvents:
 		w.batch, w.err = event.Decode(w.entry.payload)
+	case kindTable:
+		w.table, w.err = table.DecodeWriteSet(w.entry.payload)
 	}
 	return w
 }
@@ -207,6 +212,10 @@ func (f *fsm) apply(w *work) applyResult {
 		result.err = f.store.ApplyMergeDone(w.index, e.time, done)
 	case kindSeal:
 		result.err = f.store.ApplySeal(w.index, e.time)
+	case kindTable:
+		var change table.Change
+		change, result.err = f.store.ApplyTables(w.index, e.time, e.project, w.table)
+		result.receipt.Stored = change.Inserted
 	}
 	if result.err == nil {
 		f.note(e, result)

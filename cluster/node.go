@@ -21,6 +21,7 @@ import (
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/person"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -479,6 +480,15 @@ func (n *Node) ImportPersons(ctx context.Context, project uint32, edits []person
 	payload := storage.AppendPersonEdits(nil, edits)
 	result, err := n.submitPayload(ctx, kindPersons, header{project: project, rows: uint32(len(edits))}, payload)
 	return result.receipt, err
+}
+
+// WriteTables changes the tables of a project: all of the write set is durable and visible
+// when it returns, or nothing of it is. A *table.ConflictError says that it was computed on
+// what is not there any more. It takes ws. One that is too large for an entry is sent in
+// parts, see [table.WriteSet.Split].
+func (n *Node) WriteTables(ctx context.Context, project uint32, ws *table.WriteSet) error {
+	_, err := n.submitPayload(ctx, kindTable, header{project: project, rows: uint32(ws.Inserted())}, table.AppendWriteSet(nil, ws))
+	return err
 }
 
 // MergeAll flushes, and merges segments until every month is one.

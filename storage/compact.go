@@ -158,7 +158,7 @@ func (s *Store) planDead(enough func(dead, rows int64) bool) (MergePlan, bool) {
 	var views []*Segment
 	for _, id := range slices.Sorted(maps.Keys(s.segments)) {
 		f := s.segments[id]
-		if p := s.projects[f.Project]; p != nil && !s.merging(id) {
+		if p := s.projects[f.Project]; p != nil && f.table == nil && !s.merging(id) {
 			f.hold()
 			files, views = append(files, f), append(views, f.under(p.rules()))
 		}
@@ -216,8 +216,11 @@ func (s *Store) planMerge(stretch func(*segmentFile) (int32, int), atLeast int) 
 	var keys []key
 	for _, id := range slices.Sorted(maps.Keys(s.segments)) {
 		f := s.segments[id]
+		if f.table != nil {
+			continue // a flush merges those
+		}
 		first, n := stretch(f)
-		if f.FirstDay+int32(f.Days) > first+int32(n) || s.projects[f.Project] == nil || s.merging(id) {
+		if f.table != nil || f.FirstDay+int32(f.Days) > first+int32(n) || s.projects[f.Project] == nil || s.merging(id) {
 			continue
 		}
 		k := key{f.Project, first, n}
@@ -262,7 +265,7 @@ func (s *Store) ApplyMergePlan(index uint64, at int64, plan MergePlan) error {
 			return err
 		}
 		f := s.segments[uint64(id)]
-		if f == nil || f.Project != plan.Project || s.merging(uint64(id)) {
+		if f == nil || f.table != nil || f.Project != plan.Project || s.merging(uint64(id)) {
 			return fmt.Errorf("merge of segment %d: %w", id, ErrMergeVoid)
 		}
 		files = append(files, f)

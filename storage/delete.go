@@ -166,7 +166,7 @@ func (s *Store) ApplyDelete(index uint64, at int64, id uint32, rows map[SegmentI
 		if err := s.awaitSegment(k); err != nil {
 			return 0, err
 		}
-		if f := s.segments[uint64(k)]; f == nil || f.Project != id {
+		if f := s.segments[uint64(k)]; f == nil || f.table != nil || f.Project != id {
 			return 0, fmt.Errorf("segment %d: %w", k, ErrConflict)
 		}
 	}

@@ -38,6 +38,7 @@ func (s *Store) seal(patient func() error) error {
 			m.rules[id] = p.rules()
 		}
 	}
+	m.tables = s.changedTables()
 	for _, r := range s.edited {
 		if r.Deleted {
 			m.dropped = append(m.dropped, r.Project.ID)
@@ -48,6 +49,7 @@ func (s *Store) seal(patient func() error) error {
 	m.hash = s.hash
 	s.sealed = append(s.sealed, m)
 	s.active = newMemtable()
+	s.active.epoch = m.epoch + 1
 	s.moved.Broadcast()
 	return s.usable()
 }
@@ -140,6 +142,13 @@ func (s *Store) write(m *memtable) (manifest.Edit, []*segmentFile, error) {
 	edit := manifest.Edit{Applied: m.last, StateHash: m.hash, Full: m.fullState, Drop: m.dropped}
 	m.exchanged.into(&edit)
 	files, err := s.writeSegments(m)
+	if err == nil {
+		var tables []*segmentFile
+		count := uint64(len(files))
+		tables, m.replaced, err = s.writeTables(m, func() uint64 { count++; return m.last<<partBits + count - 1 })
+		files = append(files, tables...)
+		edit.Remove = append(edit.Remove, m.replaced...)
+	}
 	if err == nil && m.state != nil {
 		edit.State = fmt.Sprintf("%020d.state", m.last)
 		name := path.Join(s.dir, stateDir, edit.State)
@@ -166,7 +175,7 @@ func (s *Store) publish(m *memtable, edit manifest.Edit, files []*segmentFile) e
 	s.mu.Lock()
 	for _, f := range files {
 		s.segments[f.ID] = f
-		if p := s.projects[f.Project]; p != nil {
+		if p := s.projects[f.Project]; p != nil && f.table == nil {
 			p.events += f.Rows
 		}
 	}
@@ -178,8 +187,20 @@ func (s *Store) publish(m *memtable, edit manifest.Edit, files []*segmentFile) e
 		}
 	}
 	var gone []*segmentFile
+	for _, id := range m.replaced {
+		gone = append(gone, s.segments[id])
+		delete(s.segments, id)
+	}
 	for _, project := range m.dropped {
 		gone = append(gone, s.takeProject(project)...)
+	}
+	for project := range m.tables {
+		if p := s.projects[project]; p != nil {
+			if err := s.attachSegments(p, m.epoch+1); err != nil {
+				s.mu.Unlock()
+				return err
+			}
+		}
 	}
 	s.sealed = s.sealed[1:]
 	s.durable = max(s.durable, m.last)
@@ -290,6 +311,9 @@ func hashOf(raw []byte) string { return fmt.Sprintf("%x", xxh3.Hash128(raw).Byte
 // openSegment opens a segment that the manifest names.
 func (s *Store) openSegment(meta manifest.Segment) (*segmentFile, error) {
 	name := path.Join(s.dir, segmentDir, segmentName(meta.ID))
+	if meta.Table != 0 {
+		return s.openTable(meta)
+	}
 	r, err := segment.Open(s.fs, name)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the manifest names it; restore it from a backup", err)
@@ -308,6 +332,9 @@ func (s *Store) loadUUIDs() {
 	byProject := map[uint32][]*segmentFile{}
 	for _, id := range slices.Sorted(maps.Keys(s.segments)) {
 		f := s.segments[id]
+		if f.table != nil {
+			continue
+		}
 		f.hold()
 		byProject[f.Project] = append(byProject[f.Project], f)
 	}

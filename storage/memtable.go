@@ -6,6 +6,7 @@ import (
 
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage/table"
 )
 
 // memtable is applied batches that no segment holds yet. Its lists are changed under
@@ -18,13 +19,16 @@ type memtable struct {
 	last    uint64 // highest index applied while the table was active; 0: none
 	// firstTime is of the first entry, in µs since 1970 UTC.
 	firstTime int64
+	epoch     uint64 // one more than that of the memtable before; the rows of user tables carry it
 	// What the flush writes beside segments; set when the table is sealed.
 	state     []byte
 	rules     map[uint32]rules // by project, as the table was sealed
 	fullState bool
 	dropped   []uint32
 	exchanged exchange
-	hash      uint64 // of the state after the entry last
+	hash      uint64                   // of the state after the entry last
+	tables    map[uint32]*table.Tables // of projects whose tables changed
+	replaced  []uint64                 // segments of tables that its flush replaces
 }
 
 // memBatch is a batch in a memtable. It is immutable.

@@ -12,6 +12,7 @@ import (
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage/table"
 )
 
 // segmentFile is an open segment of the manifest. The store holds it once, and each
@@ -19,7 +20,8 @@ import (
 // file if no manifest names it any more.
 type segmentFile struct {
 	manifest.Segment
-	reader *segment.Reader
+	reader *segment.Reader // of events
+	table  *table.Reader   // of a user table; nil for events
 	// mask is the rows that were deleted by a condition; nil for none. It is replaced under
 	// Store.mu, and never changed.
 	mask  *roaring.Bitmap
@@ -43,7 +45,12 @@ func (f *segmentFile) name(s *Store) string { return path.Join(s.dir, segmentDir
 
 func (f *segmentFile) hold() { f.holds.Add(1) }
 
-func (f *segmentFile) close() error { return f.reader.Close() }
+func (f *segmentFile) close() error {
+	if f.table != nil {
+		return f.table.Close()
+	}
+	return f.reader.Close()
+}
 
 func (f *segmentFile) release(s *Store) {
 	if f.holds.Add(-1) > 0 {
@@ -141,7 +148,7 @@ func (s *Store) pin(id uint32) (*Snapshot, []pinnedTable, error) {
 	if p == nil {
 		return nil, nil, fmt.Errorf("project %d: %w", id, ErrNoProject)
 	}
-	sn := &Snapshot{store: s, project: p.Project, index: s.applied}
+	sn := &Snapshot{store: s, project: p.Project, index: s.applied, tables: p.tables, epoch: s.active.epoch}
 	sn.identity, sn.persons = p.persons.Publish()
 	sn.rules = p.rules()
 	for _, f := range s.segments {
@@ -152,7 +159,9 @@ func (s *Store) pin(id uint32) (*Snapshot, []pinnedTable, error) {
 	}
 	sort.Slice(sn.files, func(i, j int) bool { return sn.files[i].ID < sn.files[j].ID })
 	for _, f := range sn.files {
-		sn.segments = append(sn.segments, f.under(sn.rules))
+		if f.table == nil {
+			sn.segments = append(sn.segments, f.under(sn.rules))
+		}
 	}
 	var tables []pinnedTable
 	for _, m := range append(append([]*memtable{}, s.sealed...), s.active) {
@@ -170,6 +179,8 @@ type Snapshot struct {
 	index    uint64
 	identity *person.Map
 	persons  *person.Table
+	tables   *table.Tables
+	epoch    uint64
 	files    []*segmentFile
 	rules    rules
 	segments []*Segment
@@ -185,6 +196,21 @@ func (sn *Snapshot) Identity() *person.Map { return sn.identity }
 
 // Persons is the persons of the project.
 func (sn *Snapshot) Persons() *person.Table { return sn.persons }
+
+// Tables is the tables that users have made.
+func (sn *Snapshot) Tables() *table.Tables { return sn.tables }
+
+// Overlay gives what a reader sees who has written a write set and not yet committed it:
+// the snapshot with other tables. It pins nothing of its own.
+func (sn *Snapshot) Overlay(ws *table.WriteSet) (*Snapshot, error) {
+	tables, _, err := sn.tables.Apply(ws, 0, sn.epoch)
+	if err != nil {
+		return nil, err
+	}
+	out := &Snapshot{store: sn.store, project: sn.project, index: sn.index, identity: sn.identity, persons: sn.persons,
+		tables: tables, epoch: sn.epoch, rules: sn.rules, segments: sn.segments}
+	return out, nil
+}
 
 // Project is the project that the snapshot is of.
 func (sn *Snapshot) Project() Project { return sn.project }

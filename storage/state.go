@@ -18,6 +18,7 @@ import (
 
 	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/person"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -33,6 +34,7 @@ import (
 //	uvarint projects; of each: uvarint id, uvarint length, a person.State delta
 //	masks of segments, as AppendRowDelete writes them
 //	uvarint length, JSON list of erasures
+//	uvarint projects; of each: uvarint id, uvarint length, table.Tables
 //	uvarint length, JSON of sharedState, which replaces the one before
 //	uvarint length, what Options.Aside gave
 const stateMagic = "prkstat2"
@@ -76,12 +78,18 @@ func (s *Store) encodeState(full bool) []byte {
 			ids = append(ids, id)
 		}
 	}
+	var tables []uint32
+	for _, id := range slices.Sorted(maps.Keys(s.projects)) {
+		if p := s.projects[id]; p.tablesChanged || full && !p.tables.Empty() {
+			tables = append(tables, id)
+		}
+	}
 	shared := marshal(s.shared())
 	var aside []byte
 	if s.opt.Aside != nil {
 		aside = s.opt.Aside()
 	}
-	if len(records) == 0 && len(ids) == 0 && len(s.masked) == 0 && len(s.freshErasures) == 0 &&
+	if len(records) == 0 && len(ids) == 0 && len(s.masked) == 0 && len(s.freshErasures) == 0 && len(tables) == 0 &&
 		bytes.Equal(shared, s.lastShared) && bytes.Equal(aside, s.aside) {
 		return nil
 	}
@@ -97,6 +105,13 @@ func (s *Store) encodeState(full bool) []byte {
 		out = append(out, delta...)
 	}
 	out = s.appendDeletes(out, full)
+	out = binary.AppendUvarint(out, uint64(len(tables)))
+	for _, id := range tables {
+		raw := s.projects[id].tables.Append(nil)
+		out = binary.AppendUvarint(out, uint64(id))
+		out = binary.AppendUvarint(out, uint64(len(raw)))
+		out = append(out, raw...)
+	}
 	out = binary.AppendUvarint(out, uint64(len(shared)))
 	out = append(out, shared...)
 	out = binary.AppendUvarint(out, uint64(len(aside)))
@@ -183,6 +198,17 @@ func (s *Store) readState(name string) error {
 			}
 			return nil
 		},
+		tables: func(id uint32, raw []byte) error {
+			p := s.projects[id]
+			if p == nil {
+				return fmt.Errorf("tables of project %d, which it does not know", id)
+			}
+			var err error
+			if p.tables, err = table.DecodeTables(raw); err != nil {
+				return fmt.Errorf("tables of project %d: %w", id, err)
+			}
+			return nil
+		},
 		mask:    func(id uint64, rows *roaring.Bitmap) { s.masks[id] = rows },
 		erasure: s.addErasure,
 		shared: func(shared sharedState) {
@@ -214,6 +240,17 @@ func DumpState(w io.Writer, raw []byte) error {
 			}
 			return nil
 		},
+		tables: func(id uint32, raw []byte) error {
+			tables, err := table.DecodeTables(raw)
+			if err != nil {
+				return fmt.Errorf("tables of project %d: %w", id, err)
+			}
+			for _, v := range tables.All() {
+				fmt.Fprintf(out, "table %d of project %d: %q, version %d, %d columns, %d rows\n",
+					v.Schema.Table, id, v.Schema.Name, v.Schema.Version, len(v.Schema.Columns), v.Live())
+			}
+			return nil
+		},
 		mask: func(id uint64, rows *roaring.Bitmap) {
 			fmt.Fprintf(out, "segment %010d: %d rows are deleted\n", id, rows.GetCardinality())
 		},
@@ -232,6 +269,7 @@ func DumpState(w io.Writer, raw []byte) error {
 type stateVisitor struct {
 	project func(projectRecord)
 	persons func(project uint32, delta []byte) error
+	tables  func(project uint32, raw []byte) error
 	mask    func(segment uint64, rows *roaring.Bitmap)
 	erasure func(Erasure)
 	shared  func(sharedState)
@@ -240,72 +278,85 @@ type stateVisitor struct {
 
 // decodeState walks the inside of a state file.
 func decodeState(src []byte, v *stateVisitor) error {
-	next := func() ([]byte, bool) {
+	uvarint := func() (uint64, bool) {
 		n, k := binary.Uvarint(src)
-		if k <= 0 || n > uint64(len(src)-k) {
+		if k <= 0 {
+			return 0, false
+		}
+		src = src[k:]
+		return n, true
+	}
+	next := func() ([]byte, bool) {
+		n, ok := uvarint()
+		if !ok || n > uint64(len(src)) {
 			return nil, false
 		}
-		out := src[k : k+int(n)]
-		src = src[k+int(n):]
+		out := src[:n]
+		src = src[n:]
 		return out, true
 	}
-	list, ok := next()
-	if !ok {
-		return errEarly
+	list := func(into any) error {
+		raw, ok := next()
+		if !ok {
+			return errEarly
+		}
+		return json.Unmarshal(raw, into)
+	}
+	byProject := func(visit func(uint32, []byte) error) error {
+		count, ok := uvarint()
+		for ; ok && count > 0; count-- {
+			var id uint64
+			if id, ok = uvarint(); !ok {
+				break
+			}
+			var part []byte
+			if part, ok = next(); !ok {
+				break
+			}
+			if err := visit(uint32(id), part); err != nil {
+				return err
+			}
+		}
+		if !ok {
+			return errEarly
+		}
+		return nil
 	}
 	var records []projectRecord
-	if err := json.Unmarshal(list, &records); err != nil {
+	if err := list(&records); err != nil {
 		return err
 	}
 	for _, r := range records {
 		v.project(r)
 	}
-	count, k := binary.Uvarint(src)
-	if k <= 0 {
-		return errEarly
-	}
-	src = src[k:]
-	for range count {
-		id, k := binary.Uvarint(src)
-		if k <= 0 {
-			return errEarly
-		}
-		src = src[k:]
-		delta, ok := next()
-		if !ok {
-			return errEarly
-		}
-		if err := v.persons(uint32(id), delta); err != nil {
-			return err
-		}
+	if err := byProject(v.persons); err != nil {
+		return err
 	}
 	rest, err := decodeMasks(src, v.mask)
 	if err != nil {
 		return fmt.Errorf("deleted rows: %w", err)
 	}
 	src = rest
-	if list, ok = next(); !ok {
-		return errEarly
-	}
 	var erasures []Erasure
-	if err := json.Unmarshal(list, &erasures); err != nil {
+	if err := list(&erasures); err != nil {
 		return err
 	}
 	for _, e := range erasures {
 		v.erasure(e)
 	}
-	if list, ok = next(); !ok {
-		return errEarly
+	if err := byProject(v.tables); err != nil {
+		return err
 	}
 	var shared sharedState
-	if err := json.Unmarshal(list, &shared); err != nil {
+	if err := list(&shared); err != nil {
 		return err
 	}
 	v.shared(shared)
-	if list, ok = next(); !ok {
+	aside, ok := next()
+	if !ok {
 		return errEarly
 	}
-	v.aside(list)
+	v.aside(aside)
 	if len(src) > 0 {
 		return fmt.Errorf("%d bytes after the end", len(src))
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/person"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -102,6 +103,9 @@ type project struct {
 	loadErr  error         // read after loaded is closed
 	warnings map[person.Warning]int64
 	events   int64
+	tables   *table.Tables
+	// tablesChanged says that tables are not what the last sealed memtable has.
+	tablesChanged bool
 }
 
 // SegmentID names a segment of a store.
@@ -222,11 +226,18 @@ func (s *Store) load() error {
 			f.close()
 			return fmt.Errorf("segment %s: its project %d is not in the state files", f.name(s), f.Project)
 		}
-		p.events += f.Rows
+		if f.table == nil {
+			p.events += f.Rows
+		}
 		f.mask = s.masks[id]
 		s.segments[id] = f
 	}
 	s.masks = nil
+	for _, p := range s.projects {
+		if err := s.attachSegments(p, 0); err != nil {
+			return err
+		}
+	}
 	return s.removeOrphans(m)
 }
 
@@ -492,7 +503,7 @@ func (s *Store) createProject(spec *ProjectSpec, at int64) (Project, error) {
 
 func (s *Store) addProject(rec Project) *project {
 	p := &project{Project: rec, persons: person.NewState(rec.ID), uuids: &uuidSet{}, loaded: make(chan struct{}),
-		warnings: map[person.Warning]int64{}}
+		warnings: map[person.Warning]int64{}, tables: &table.Tables{}}
 	s.projects[rec.ID] = p
 	s.lastID = max(s.lastID, rec.ID)
 	return p

@@ -29,6 +29,10 @@ func Dump(w io.Writer, raw []byte) error {
 	day := func(t int64) string { return time.UnixMicro(t).UTC().Format(time.DateOnly) }
 	for _, id := range slices.Sorted(maps.Keys(m.Segments)) {
 		s := m.Segments[id]
+		if s.Table != 0 {
+			fmt.Fprintf(out, "  segment %010d  project %d  table %d  %d rows  %d bytes  xxh3 %s\n", id, s.Project, s.Table, s.Rows, s.Size, s.Hash)
+			continue
+		}
 		fmt.Fprintf(out, "  segment %010d  project %d  %s … %s  %d rows  %d bytes  xxh3 %s\n",
 			id, s.Project, day(s.MinTime), day(s.MaxTime), s.Rows, s.Size, s.Hash)
 	}

@@ -10,7 +10,8 @@ import (
 type Segment struct {
 	ID       uint64 `json:"id"`
 	Project  uint32 `json:"project"`
-	FirstDay int32  `json:"first_day"` // days since 1970 UTC
+	Table    uint32 `json:"table,omitempty"` // 0: events; days and times are of events alone
+	FirstDay int32  `json:"first_day"`       // days since 1970 UTC
 	Days     int    `json:"days"`
 	Rows     int64  `json:"rows"`
 	MinTime  int64  `json:"min_time"` // µs since 1970 UTC

@@ -1,0 +1,20 @@
+// Package table keeps the tables that users make.
+//
+// A [Tables] is the tables of one project, an immutable value; a [Version] is one of them:
+// its schema, segments of rows, batches that no segment holds yet, and which rows are dead.
+// A [WriteSet] is what a statement or a transaction changes; [Tables.Apply] gives the tables
+// after it, or an error and no change. The store applies write sets in the order of the log; a session
+// applies its own to the tables it has pinned, and so sees what it has written.
+//
+// A row has a number, given out in apply, ascending and never used again. An update is a
+// deletion and an insertion. A deleted row is a member of Version.Dead from then on, also
+// when no file holds it any more: whether a row is there is a question to one bitmap. A
+// column has a number, too: adding, dropping or renaming one touches the schema and no row.
+//
+// A [Reader] is a segment: an immutable file of rows in the order of their numbers. Its
+// bytes depend on its rows alone, and each is under a checksum that is verified when it is
+// read; damage is a [segment.CorruptError].
+//
+// What always holds: the state after a write set depends on the state before it, the write
+// set and its time.
+package table

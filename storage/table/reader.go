@@ -1,0 +1,338 @@
+package table
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+
+	"github.com/prickledb/prickle/storage/encoding"
+	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+// Reader is an open segment. It may be used by many goroutines.
+type Reader struct {
+	name    string // of the file; empty for one in memory
+	data    io.ReaderAt
+	close   io.Closer
+	size    int64
+	rows    int
+	first   uint32
+	last    uint32
+	columns []columnInfo
+	byID    map[uint32]*columnInfo
+}
+
+// columnInfo is where the blocks of a column lie.
+type columnInfo struct {
+	id     uint32
+	typ    vec.Type
+	blocks []blockInfo
+}
+
+type blockInfo struct {
+	offset int64
+	size   int
+	zone   *vec.Vector // least and greatest value; nil if nothing is known
+}
+
+// maxBlocks bounds the blocks of a segment: what a row number can number.
+const maxBlocks = math.MaxUint32/vec.BatchRows + 1
+
+// Open opens a segment's file and reads its footer.
+func Open(fs vfs.FS, name string) (*Reader, error) {
+	f, err := fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.Size()
+	r := &Reader{name: name, data: f, close: f, size: size}
+	if err == nil {
+		err = r.readFooter()
+	}
+	if err != nil {
+		f.Close() // err says what matters
+		return nil, err
+	}
+	return r, nil
+}
+
+// OpenBytes opens a segment in memory.
+func OpenBytes(raw []byte) (*Reader, error) {
+	r := &Reader{data: bytes.NewReader(raw), close: io.NopCloser(nil), size: int64(len(raw))}
+	return r, r.readFooter()
+}
+
+// IsSegment says whether a file that begins so is a segment of a table.
+func IsSegment(head []byte) bool { return bytes.HasPrefix(head, []byte(segmentMagic[:7])) }
+
+// Close closes the file.
+func (r *Reader) Close() error { return r.close.Close() }
+
+// Rows is how many rows the segment has.
+func (r *Reader) Rows() int { return r.rows }
+
+// First is the number of the first row, Last that of the last.
+func (r *Reader) First() uint32 { return r.first }
+
+// Last is the number of the last row.
+func (r *Reader) Last() uint32 { return r.last }
+
+// Size is the size of the file in bytes.
+func (r *Reader) Size() int64 { return r.size }
+
+// Blocks is how many blocks each column has.
+func (r *Reader) Blocks() int { return (r.rows + vec.BatchRows - 1) / vec.BatchRows }
+
+func (r *Reader) blockRows(block int) int { return min(vec.BatchRows, r.rows-block*vec.BatchRows) }
+
+// corrupt says where in the file bytes are wrong.
+func (r *Reader) corrupt(what string, offset int64, err error) error {
+	out := &segment.CorruptError{File: r.name, Section: what, Offset: offset, Err: err}
+	var damage *encoding.DamageError
+	if errors.As(err, &damage) {
+		out.Want, out.Got, out.Err = damage.Want, damage.Got, nil
+	}
+	return out
+}
+
+// read reads bytes of the file.
+func (r *Reader) read(what string, offset int64, size int) ([]byte, error) {
+	raw := make([]byte, size)
+	n, err := r.data.ReadAt(raw, offset)
+	if n < size {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, r.corrupt(what, offset, err)
+	}
+	return raw, nil
+}
+
+func (r *Reader) readFooter() error {
+	const what = "footer"
+	if r.size < int64(len(segmentMagic)+segmentFooter) {
+		return r.corrupt(what, 0, fmt.Errorf("file of %d bytes", r.size))
+	}
+	head, err := r.read("head", 0, len(segmentMagic))
+	if err != nil {
+		return err
+	}
+	if string(head) != segmentMagic {
+		return r.corrupt("head", 0, fmt.Errorf("%q is not a segment of a table, or one of a newer version", head))
+	}
+	at := r.size - segmentFooter
+	tail, err := r.read(what, at, segmentFooter)
+	if err != nil {
+		return err
+	}
+	if string(tail[8:]) != segmentTail {
+		return r.corrupt(what, at+8, fmt.Errorf("ends in %q, want %q", tail[8:], segmentTail))
+	}
+	size := int64(binary.LittleEndian.Uint32(tail))
+	if size > at-int64(len(segmentMagic)) {
+		return r.corrupt(what, at, fmt.Errorf("directory of %d bytes in a file of %d", size, r.size))
+	}
+	dir, err := r.read(what, at-size, int(size))
+	if err != nil {
+		return err
+	}
+	sum := crc32.Update(crc32.Checksum(dir, encoding.Table), encoding.Table, tail[:4])
+	if want := binary.LittleEndian.Uint32(tail[4:]); sum != want {
+		return r.corrupt(what, at-size, &encoding.DamageError{Block: -1, Want: want, Got: sum})
+	}
+	if err := r.decodeDirectory(dir, at-size); err != nil {
+		return r.corrupt("directory", at-size, err)
+	}
+	return nil
+}
+
+// decodeDirectory reads the directory, which begins where the blocks must end.
+func (r *Reader) decodeDirectory(dir []byte, end int64) error {
+	d := varints{src: dir}
+	rows, first, last, columns := d.next(math.MaxUint32), d.next(math.MaxUint32), d.next(math.MaxUint32), d.next(maxColumns+1)
+	if d.err != nil {
+		return d.err
+	}
+	if rows == 0 || last < first || last-first+1 < rows || columns == 0 {
+		return fmt.Errorf("%d rows from %d to %d in %d columns", rows, first, last, columns)
+	}
+	r.rows, r.first, r.last = int(rows), uint32(first), uint32(last)
+	r.columns, r.byID = make([]columnInfo, columns), make(map[uint32]*columnInfo, columns)
+	for i := range r.columns {
+		c := &r.columns[i]
+		c.id = uint32(d.next(math.MaxUint32))
+		form := d.bytes(2)
+		mod := d.signed()
+		if d.err != nil {
+			return d.err
+		}
+		c.typ = vec.Type{Kind: vec.Kind(form[0]), Array: form[1] == 1, Mod: int32(mod)}
+		if !Storable(c.typ) || form[1] > 1 || mod != int64(c.typ.Mod) || r.byID[c.id] != nil {
+			return fmt.Errorf("column %d of type %d", c.id, form[0])
+		}
+		r.byID[c.id] = c
+	}
+	if c := &r.columns[0]; c.id != rowNumbers.ID || c.typ != rowNumbers.Type {
+		return fmt.Errorf("first column %d of type %v", c.id, c.typ)
+	}
+	at := int64(len(segmentMagic))
+	for b := range r.Blocks() {
+		for i := range r.columns {
+			c := &r.columns[i]
+			info := blockInfo{offset: at, size: int(d.next(uint64(end - at)))}
+			zone := d.bytes(int(d.next(uint64(len(dir)))))
+			if d.err != nil {
+				return d.err
+			}
+			if at += int64(info.size); len(zone) > 0 {
+				v, err := decodeBlock(zone, c.typ, 2)
+				if err != nil {
+					return fmt.Errorf("zone of block %d of column %d: %w", b, c.id, err)
+				}
+				info.zone = v
+			}
+			c.blocks = append(c.blocks, info)
+		}
+		z := r.columns[0].blocks[b].zone
+		if z == nil || z.I64[0] < int64(first) || z.I64[1] > int64(last) || z.I64[0] > z.I64[1] {
+			return fmt.Errorf("block %d has no range of row numbers", b)
+		}
+	}
+	if len(d.src) > 0 || at != end {
+		return fmt.Errorf("%d bytes too many, blocks end at byte %d, want %d", len(d.src), at, end)
+	}
+	return nil
+}
+
+// varints reads varints; after the first error it gives zeros.
+type varints struct {
+	src []byte
+	err error
+}
+
+func (d *varints) next(limit uint64) uint64 {
+	n, k := binary.Uvarint(d.src)
+	if d.err != nil || k <= 0 || n > limit {
+		if d.err == nil {
+			d.err = fmt.Errorf("%w, or a number is greater than %d", errShort, limit)
+		}
+		return 0
+	}
+	d.src = d.src[k:]
+	return n
+}
+
+func (d *varints) signed() int64 {
+	n, k := binary.Varint(d.src)
+	if d.err != nil || k <= 0 {
+		if d.err == nil {
+			d.err = errShort
+		}
+		return 0
+	}
+	d.src = d.src[k:]
+	return n
+}
+
+func (d *varints) bytes(n int) []byte {
+	if d.err != nil || n > len(d.src) {
+		if d.err == nil {
+			d.err = errShort
+		}
+		return nil
+	}
+	out := d.src[:n:n]
+	d.src = d.src[n:]
+	return out
+}
+
+// block reads a block of a column.
+func (r *Reader) block(c *columnInfo, block int) (*vec.Vector, error) {
+	info := &c.blocks[block]
+	what := fmt.Sprintf("column %d: block %d", c.id, block)
+	raw, err := r.read(what, info.offset, info.size)
+	if err != nil {
+		return nil, err
+	}
+	v, err := decodeBlock(raw, c.typ, r.blockRows(block))
+	if err != nil {
+		return nil, r.corrupt(what, info.offset, err)
+	}
+	return v, nil
+}
+
+// column reads a block of a column, or gives what rows without it have.
+func (r *Reader) column(block int, c *Column) (*vec.Vector, error) {
+	info := r.byID[c.ID]
+	if info == nil {
+		return c.missing()
+	}
+	return r.block(info, block)
+}
+
+func (r *Reader) zone(block int, c *Column) *vec.Vector {
+	if info := r.byID[c.ID]; info != nil {
+		return info.blocks[block].zone
+	}
+	return nil
+}
+
+// blockRange is the numbers of the first and the last row of a block.
+func (r *Reader) blockRange(block int) (lo, hi uint32) {
+	z := r.columns[0].blocks[block].zone
+	return uint32(z.I64[0]), uint32(z.I64[1])
+}
+
+// ids reads the numbers of the rows of a block.
+func (r *Reader) ids(block int) ([]uint32, error) {
+	v, err := r.block(&r.columns[0], block)
+	if err != nil {
+		return nil, err
+	}
+	lo, hi := r.blockRange(block)
+	out := make([]uint32, len(v.I64))
+	for i, n := range v.I64 {
+		out[i] = uint32(n)
+		if n < int64(lo) || n > int64(hi) || i > 0 && out[i] <= out[i-1] {
+			return nil, r.corrupt(fmt.Sprintf("column 0: block %d", block), r.columns[0].blocks[block].offset, fmt.Errorf("row number %d", n))
+		}
+	}
+	return out, nil
+}
+
+// Verify reads every block.
+func (r *Reader) Verify() error {
+	for b := range r.Blocks() {
+		if _, err := r.ids(b); err != nil {
+			return err
+		}
+		for i := 1; i < len(r.columns); i++ {
+			if _, err := r.block(&r.columns[i], b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Dump prints the segment's directory as text.
+func (r *Reader) Dump(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "segment of a table: %d rows, numbers %d to %d, %d bytes\n", r.rows, r.first, r.last, r.size)
+	for i := range r.columns {
+		c := &r.columns[i]
+		size := 0
+		for _, b := range c.blocks {
+			size += b.size
+		}
+		if err == nil {
+			_, err = fmt.Fprintf(w, "  column %d  %v  %d blocks  %d bytes\n", c.id, c.typ, len(c.blocks), size)
+		}
+	}
+	return err
+}

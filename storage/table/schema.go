@@ -1,0 +1,81 @@
+package table
+
+import (
+	"slices"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Column is one column of a table.
+type Column struct {
+	ID      uint32   `json:"id"` // in its table, from 1 on, never used again
+	Name    string   `json:"name"`
+	Type    vec.Type `json:"type"`
+	NotNull bool     `json:"not_null,omitempty"`
+	// Default is the expression, as SQL, that an INSERT without a value takes; empty is
+	// null.
+	Default string `json:"default,omitempty"`
+	// Missing is the value of rows that are older than the column, as AppendValue writes
+	// it; nil is null.
+	Missing []byte `json:"missing,omitempty"`
+}
+
+// Schema is what a table looks like. It is immutable.
+type Schema struct {
+	Table   uint32   `json:"table"`
+	Version uint32   `json:"version"` // from 1 on, one more with each change
+	Name    string   `json:"name"`
+	Columns []Column `json:"columns"`
+	// NextColumn is the number of the next column to be added.
+	NextColumn uint32 `json:"next_column"`
+	// Keys are the columns of PRIMARY KEY and of each UNIQUE, by number. They are kept for
+	// catalogs; nothing enforces them.
+	Keys []Key `json:"keys,omitempty"`
+}
+
+// Key is a PRIMARY KEY or UNIQUE constraint.
+type Key struct {
+	Primary bool     `json:"primary,omitempty"`
+	Columns []uint32 `json:"columns"`
+}
+
+// Column finds a column by name, or answers nil.
+func (s *Schema) Column(name string) *Column {
+	for i := range s.Columns {
+		if s.Columns[i].Name == name {
+			return &s.Columns[i]
+		}
+	}
+	return nil
+}
+
+// byID finds a column by number, or answers nil.
+func (s *Schema) byID(id uint32) *Column {
+	for i := range s.Columns {
+		if s.Columns[i].ID == id {
+			return &s.Columns[i]
+		}
+	}
+	return nil
+}
+
+// Clone is a schema that may be changed.
+func (s *Schema) Clone() *Schema {
+	c := *s
+	c.Columns, c.Keys = slices.Clone(s.Columns), slices.Clone(s.Keys)
+	return &c
+}
+
+// Add adds a column and gives its number.
+func (s *Schema) Add(c Column) uint32 {
+	c.ID = max(s.NextColumn, 1)
+	s.NextColumn = c.ID + 1
+	s.Columns = append(s.Columns, c)
+	return c.ID
+}
+
+// Drop removes a column, and the keys that it is part of.
+func (s *Schema) Drop(id uint32) {
+	s.Columns = slices.DeleteFunc(s.Columns, func(c Column) bool { return c.ID == id })
+	s.Keys = slices.DeleteFunc(s.Keys, func(k Key) bool { return slices.Contains(k.Columns, id) })
+}

@@ -1,0 +1,200 @@
+package table
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Version is a table at one moment. It is immutable and may be used by many goroutines.
+type Version struct {
+	Schema   *Schema
+	Segments []*Reader // ascending by row number
+	Batches  []*Rows   // behind them, ascending
+	// Next is the number of the next row.
+	Next uint32
+	// Dead are the rows that are deleted, those included that no file holds any more.
+	Dead *roaring.Bitmap
+	// Hidden are the rows of transactions that are not at their end.
+	Hidden *roaring.Bitmap
+	// Pending says that a transaction that is not at its end made the table: nobody else
+	// sees it.
+	Pending bool
+}
+
+// Rows is rows that no segment holds yet, with the numbers First, First+1, … It is
+// immutable. Its vectors may have any form.
+type Rows struct {
+	First   uint32
+	Columns []uint32 // the number of each column of Batch
+	Batch   *vec.Batch
+	// Epoch says in which memtable the rows are.
+	Epoch uint64
+}
+
+// Bytes is about how much memory the rows take.
+func (r *Rows) Bytes() int64 {
+	n := int64(64)
+	for _, c := range r.Batch.Cols {
+		n += c.Bytes() + c.Dict.Bytes()
+	}
+	return n
+}
+
+// Live is how many rows the table has.
+func (v *Version) Live() int64 {
+	return int64(v.Next) - int64(v.Dead.GetCardinality()) - int64(v.Hidden.GetCardinality())
+}
+
+// Piece is rows of a table that are read together: a block of a segment, or a batch.
+type Piece struct {
+	version *Version
+	segment *Reader
+	block   int
+	rows    *Rows
+}
+
+// Pieces lists the rows of the table, ascending by number.
+func (v *Version) Pieces() []Piece {
+	var out []Piece
+	for _, s := range v.Segments {
+		if v.dead(s) == int64(s.Rows()) {
+			continue // truncated, and not yet removed
+		}
+		for b := range s.Blocks() {
+			out = append(out, Piece{version: v, segment: s, block: b})
+		}
+	}
+	for _, r := range v.Batches {
+		out = append(out, Piece{version: v, rows: r})
+	}
+	return out
+}
+
+// dead is how many rows of a segment have died since it was written.
+func (v *Version) dead(s *Reader) int64 { return deadIn(v.Dead, s) }
+
+func deadIn(dead *roaring.Bitmap, s *Reader) int64 {
+	if s.Rows() == 0 {
+		return 0
+	}
+	first, last := s.First(), s.Last()
+	n := int64(dead.Rank(last))
+	if first > 0 {
+		n -= int64(dead.Rank(first - 1))
+	}
+	// Between the first and the last number, all that the segment lacks was dead before.
+	return n - (int64(last) - int64(first) + 1 - int64(s.Rows()))
+}
+
+// Segment is the segment that the piece is of, nil for a batch.
+func (p *Piece) Segment() *Reader { return p.segment }
+
+// Rows is how many rows the piece has, dead ones included.
+func (p *Piece) Rows() int {
+	if p.rows != nil {
+		return p.rows.Batch.Rows
+	}
+	return p.segment.blockRows(p.block)
+}
+
+// IDs gives the numbers of the rows.
+func (p *Piece) IDs() ([]uint32, error) {
+	if p.rows != nil {
+		out := make([]uint32, p.rows.Batch.Rows)
+		for i := range out {
+			out[i] = p.rows.First + uint32(i)
+		}
+		return out, nil
+	}
+	return p.segment.ids(p.block)
+}
+
+// Live gives the rows that are there, ascending; nil if all are.
+func (p *Piece) Live() ([]uint32, error) {
+	var lo, hi uint32
+	if p.rows != nil {
+		if p.rows.Batch.Rows == 0 {
+			return nil, nil
+		}
+		lo, hi = p.rows.First, p.rows.First+uint32(p.rows.Batch.Rows-1)
+	} else {
+		lo, hi = p.segment.blockRange(p.block)
+	}
+	v := p.version
+	if !overlaps(v.Dead, lo, hi) && !overlaps(v.Hidden, lo, hi) {
+		return nil, nil
+	}
+	ids, err := p.IDs()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]uint32, 0, len(ids))
+	for i, id := range ids {
+		if !v.Dead.Contains(id) && !v.Hidden.Contains(id) {
+			out = append(out, uint32(i))
+		}
+	}
+	return out, nil
+}
+
+// overlaps says whether a set has a member from lo to hi.
+func overlaps(set *roaring.Bitmap, lo, hi uint32) bool {
+	n := set.Rank(hi)
+	if lo > 0 {
+		n -= set.Rank(lo - 1)
+	}
+	return n > 0
+}
+
+// Column reads a column of all rows of the piece, dead ones included.
+func (p *Piece) Column(c *Column) (*vec.Vector, error) {
+	if p.rows != nil {
+		return p.rows.column(c)
+	}
+	return p.segment.column(p.block, c)
+}
+
+// MayHold says whether a row of the piece can have a value of the column from low to high,
+// either of which may be nil: vectors with one value of the column's type.
+func (p *Piece) MayHold(c *Column, low, high *vec.Vector) bool {
+	if p.segment == nil {
+		return true
+	}
+	zone := p.segment.zone(p.block, c)
+	if zone == nil {
+		return true
+	}
+	return (low == nil || vec.Compare(zone, 1, low, 0) >= 0) && (high == nil || vec.Compare(zone, 0, high, 0) <= 0)
+}
+
+// column is a column of the rows, or what rows without it have.
+func (r *Rows) column(c *Column) (*vec.Vector, error) {
+	if i := slices.Index(r.Columns, c.ID); i >= 0 {
+		return r.Batch.Cols[i], nil
+	}
+	return c.missing()
+}
+
+// missing is the constant that rows older than the column have.
+func (c *Column) missing() (*vec.Vector, error) {
+	if c.Missing == nil {
+		return vec.NullConst(c.Type), nil
+	}
+	v, err := decodeBlock(c.Missing, c.Type, 1)
+	if err != nil {
+		return nil, fmt.Errorf("column %q: value of older rows: %w", c.Name, err)
+	}
+	v.Form = vec.Const
+	return v, nil
+}
+
+// AppendValue writes the first value of a vector as Column.Missing wants it.
+func AppendValue(dst []byte, v *vec.Vector) []byte {
+	b := vec.NewBuilder(v.Type)
+	b.AppendFrom(v, 0)
+	return appendBlock(dst, b.V)
+}

@@ -1,0 +1,481 @@
+package table
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// OpKind is what an operation of a write set does. The numbers are part of the log's format.
+type OpKind uint8
+
+// The operations.
+const (
+	OpCreate   OpKind = 1 // make the table of Schema; Table is its Fresh number
+	OpAlter    OpKind = 2 // give the table another Schema
+	OpDrop     OpKind = 3
+	OpTruncate OpKind = 4 // delete all rows but those of this transaction from OwnFrom on
+	OpInsert   OpKind = 5 // add Batch
+	OpDelete   OpKind = 6 // delete Rows and Own
+)
+
+// Fresh is added to the number by which a write set calls a table that it makes itself:
+// the n-th it makes is Fresh+n, from 0 on. Apply gives it its real number.
+const Fresh = 1 << 31
+
+// Op is one operation. Version is the version of the table's schema that it was computed
+// on; if the table has another one by then, the write set is refused.
+type Op struct {
+	Kind    OpKind
+	Table   uint32
+	Version uint32
+	Schema  *Schema
+	Columns []uint32        // of Batch, by number
+	Batch   *vec.Batch      // given to Apply: the caller must not touch it again
+	Rows    *roaring.Bitmap // numbers of rows
+	Own     *roaring.Bitmap // rows that this transaction inserted into the table, counted from 0
+	OwnFrom uint32
+}
+
+// Txn names a transaction that takes several write sets.
+type Txn [16]byte
+
+// Stage is which part of a transaction a write set is. The numbers are part of the log's
+// format.
+type Stage uint8
+
+// The stages. Rows and tables of a Part are seen by nobody until Last, and become dead with
+// Abort, or when nothing is heard of the transaction for ten minutes. A Part may only make
+// tables and insert rows.
+const (
+	Whole Stage = 0
+	Part  Stage = 1
+	Last  Stage = 2
+	Abort Stage = 3
+)
+
+// WriteSet is what a transaction changes. All of it becomes visible together, or nothing.
+type WriteSet struct {
+	Stage Stage
+	Txn   Txn // zero if the stage is Whole
+	Ops   []Op
+}
+
+// ConflictError is returned for a write set that does not fit the tables as they have
+// become: what it was computed on is not there any more. Computing it anew may help.
+type ConflictError struct {
+	Table string // its name, or number
+	What  string
+}
+
+func (e *ConflictError) Error() string { return fmt.Sprintf("table %s: %s", e.Table, e.What) }
+
+// txnTimeout is how long, by the time of entries, a transaction may be silent, in µs.
+const txnTimeout = 10 * 60 * 1_000_000
+
+// maxRow is the greatest number of a row. A table that has reached it takes no more; one
+// that is made of it with CREATE TABLE AS does.
+const maxRow = 1<<32 - 2
+
+// Storable says whether a column may have a type.
+func Storable(t vec.Type) bool {
+	return t.Kind > vec.Unknown && t.Kind < vec.Record
+}
+
+// Tables is the tables of a project at one moment. It is immutable. The zero value has none.
+type Tables struct {
+	byID   map[uint32]*Version
+	lastID uint32
+	open   map[Txn]*openTxn
+}
+
+// openTxn is a transaction of which a Part was applied. It is immutable.
+type openTxn struct {
+	last  int64 // time of its last entry, µs
+	fresh []uint32
+	own   map[uint32][]ownRange // by table
+}
+
+// ownRange is rows that a transaction inserted.
+type ownRange struct{ first, n uint32 }
+
+// Table finds a table by number, or answers nil. One that a transaction under way has made
+// is not found.
+func (t *Tables) Table(id uint32) *Version {
+	if v := t.byID[id]; v != nil && !v.Pending {
+		return v
+	}
+	return nil
+}
+
+// List gives the tables, by number, those of transactions under way left out.
+func (t *Tables) List() []*Version {
+	var out []*Version
+	for _, id := range slices.Sorted(maps.Keys(t.byID)) {
+		if v := t.byID[id]; !v.Pending {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// All gives the tables by number, those of transactions under way too.
+func (t *Tables) All() []*Version {
+	var out []*Version
+	for _, id := range slices.Sorted(maps.Keys(t.byID)) {
+		out = append(out, t.byID[id])
+	}
+	return out
+}
+
+// Empty says whether there never was a table.
+func (t *Tables) Empty() bool { return t.lastID == 0 }
+
+// With is the tables with other versions of some of them, which must be there.
+func (t *Tables) With(versions ...*Version) *Tables {
+	out := *t
+	out.byID = maps.Clone(t.byID)
+	for _, v := range versions {
+		out.byID[v.Schema.Table] = v
+	}
+	return &out
+}
+
+// Change is what a write set did besides giving other tables.
+type Change struct {
+	Inserted, Deleted int
+	Bytes             int64 // of memory that the inserted rows take, about
+}
+
+// Apply gives the tables after a write set of the given time. Epoch names the memtable that
+// holds its rows. With an error the tables are as before, except that a transaction of
+// several parts is ended.
+func (t *Tables) Apply(ws *WriteSet, at int64, epoch uint64) (*Tables, Change, error) {
+	base := t.expired(at)
+	if ws.Stage == Abort {
+		return base.abandon(ws.Txn), Change{}, nil
+	}
+	w := &writing{next: base.clone(), at: at, epoch: epoch, stage: ws.Stage, own: map[uint32][]ownRange{}}
+	if ws.Stage != Whole {
+		if txn := base.open[ws.Txn]; txn != nil {
+			w.fresh, w.own = slices.Clone(txn.fresh), cloneOwn(txn.own)
+		}
+	}
+	err := w.begin()
+	for i := 0; i < len(ws.Ops) && err == nil; i++ {
+		err = w.op(&ws.Ops[i])
+	}
+	if err != nil {
+		if ws.Stage != Whole {
+			base = base.abandon(ws.Txn)
+		}
+		return base, Change{}, err
+	}
+	switch ws.Stage {
+	case Part:
+		w.next.open[ws.Txn] = &openTxn{last: at, fresh: w.fresh, own: w.own}
+	case Last:
+		delete(w.next.open, ws.Txn)
+	}
+	return w.next, w.change, nil
+}
+
+func cloneOwn(own map[uint32][]ownRange) map[uint32][]ownRange {
+	out := make(map[uint32][]ownRange, len(own))
+	for id, r := range own {
+		out[id] = slices.Clone(r)
+	}
+	return out
+}
+
+func (t *Tables) clone() *Tables {
+	out := &Tables{byID: maps.Clone(t.byID), lastID: t.lastID, open: maps.Clone(t.open)}
+	if out.byID == nil {
+		out.byID = map[uint32]*Version{}
+	}
+	if out.open == nil {
+		out.open = map[Txn]*openTxn{}
+	}
+	return out
+}
+
+// expired is the tables without transactions that have been silent for too long.
+func (t *Tables) expired(at int64) *Tables {
+	out := t
+	for _, id := range sortedTxns(t.open) {
+		if t.open[id].last+txnTimeout < at {
+			out = out.abandon(id)
+		}
+	}
+	return out
+}
+
+func sortedTxns(open map[Txn]*openTxn) []Txn {
+	return slices.SortedFunc(maps.Keys(open), func(a, b Txn) int { return slices.Compare(a[:], b[:]) })
+}
+
+// abandon makes what a transaction did as if it had never been.
+func (t *Tables) abandon(id Txn) *Tables {
+	txn := t.open[id]
+	if txn == nil {
+		return t
+	}
+	out := t.clone()
+	delete(out.open, id)
+	for _, table := range txn.fresh {
+		delete(out.byID, table)
+	}
+	for table, ranges := range txn.own {
+		v := out.byID[table]
+		if v == nil {
+			continue
+		}
+		c := *v
+		c.Dead, c.Hidden = v.Dead.Clone(), v.Hidden.Clone()
+		for _, r := range ranges {
+			c.Dead.AddRange(uint64(r.first), uint64(r.first)+uint64(r.n))
+			c.Hidden.RemoveRange(uint64(r.first), uint64(r.first)+uint64(r.n))
+		}
+		out.byID[table] = &c
+	}
+	return out
+}
+
+// writing is a write set being applied to next.
+type writing struct {
+	next   *Tables
+	at     int64
+	epoch  uint64
+	stage  Stage
+	fresh  []uint32 // real numbers of tables that the transaction made
+	own    map[uint32][]ownRange
+	change Change
+}
+
+// begin shows, with the Last write set of a transaction, what its Parts did.
+func (w *writing) begin() error {
+	if w.stage != Last {
+		return nil
+	}
+	for _, id := range w.fresh {
+		v := w.next.byID[id]
+		if err := w.free(v.Schema.Name, 0); err != nil {
+			return err
+		}
+		c := *v
+		c.Pending = false
+		w.next.byID[id] = &c
+	}
+	for id, ranges := range w.own {
+		v := w.next.byID[id]
+		if v == nil {
+			return &ConflictError{fmt.Sprint(id), "was dropped by another transaction"}
+		}
+		c := *v
+		c.Hidden = v.Hidden.Clone()
+		for _, r := range ranges {
+			c.Hidden.RemoveRange(uint64(r.first), uint64(r.first)+uint64(r.n))
+		}
+		w.next.byID[id] = &c
+	}
+	return nil
+}
+
+// free says whether a name may be given to the table with a number.
+func (w *writing) free(name string, id uint32) error {
+	for _, v := range w.next.byID {
+		if v.Schema.Name == name && v.Schema.Table != id && !v.Pending {
+			return &ConflictError{name, "another transaction made a table of this name"}
+		}
+	}
+	return nil
+}
+
+func (w *writing) op(o *Op) error {
+	if o.Kind == OpCreate {
+		return w.create(o)
+	}
+	id := o.Table
+	if id >= Fresh {
+		if id -= Fresh; int(id) >= len(w.fresh) {
+			return &ConflictError{fmt.Sprint(o.Table), "was not made by this transaction"}
+		}
+		id = w.fresh[id]
+	}
+	v := w.next.byID[id]
+	if v == nil || v.Pending && !slices.Contains(w.fresh, id) {
+		return &ConflictError{fmt.Sprint(id), "was dropped by another transaction"}
+	}
+	if o.Version != v.Schema.Version {
+		return &ConflictError{v.Schema.Name, "was changed by another transaction"}
+	}
+	if w.stage == Part && o.Kind != OpInsert {
+		return &ConflictError{v.Schema.Name, fmt.Sprintf("operation %d in a part of a transaction", o.Kind)}
+	}
+	c := *v
+	var err error
+	switch o.Kind {
+	case OpAlter:
+		err = w.alter(&c, o)
+	case OpDrop:
+		delete(w.next.byID, id)
+		delete(w.own, id)
+		return nil
+	case OpTruncate:
+		w.truncate(&c, o)
+	case OpInsert:
+		err = w.insert(&c, o)
+	case OpDelete:
+		err = w.delete(&c, o)
+	default:
+		err = fmt.Errorf("table %s: operation %d", v.Schema.Name, o.Kind)
+	}
+	if err != nil {
+		return err
+	}
+	w.next.byID[id] = &c
+	return nil
+}
+
+func (w *writing) create(o *Op) error {
+	if int64(o.Table) != Fresh+int64(len(w.fresh)) {
+		return fmt.Errorf("table %q: number %d for the table with number %d of its transaction", o.Schema.Name, o.Table, len(w.fresh))
+	}
+	if w.stage != Part {
+		if err := w.free(o.Schema.Name, 0); err != nil {
+			return err
+		}
+	}
+	w.next.lastID++
+	s := o.Schema.Clone()
+	s.Table, s.Version = w.next.lastID, 1
+	w.next.byID[s.Table] = &Version{Schema: s, Dead: roaring.New(), Hidden: roaring.New(), Pending: w.stage == Part}
+	w.fresh = append(w.fresh, s.Table)
+	return nil
+}
+
+func (w *writing) alter(v *Version, o *Op) error {
+	if err := w.free(o.Schema.Name, v.Schema.Table); err != nil {
+		return err
+	}
+	s := o.Schema.Clone()
+	s.Table, s.Version = v.Schema.Table, v.Schema.Version+1
+	v.Schema = s
+	return nil
+}
+
+func (w *writing) truncate(v *Version, o *Op) {
+	before := v.Live()
+	v.Dead = v.Dead.Clone()
+	// What others insert meanwhile, in transactions under way, stays.
+	gone := roaring.New()
+	gone.AddRange(0, uint64(v.Next))
+	gone.AndNot(v.Hidden)
+	k := uint32(0)
+	for _, r := range w.own[v.Schema.Table] {
+		if kept := k + r.n; kept > o.OwnFrom {
+			from := r.first + max(k, o.OwnFrom) - k
+			gone.RemoveRange(uint64(from), uint64(r.first)+uint64(r.n))
+		}
+		k += r.n
+	}
+	v.Dead.Or(gone)
+	w.change.Deleted += int(before - v.Live())
+}
+
+func (w *writing) insert(v *Version, o *Op) error {
+	n := o.Batch.Rows
+	if n == 0 {
+		return nil
+	}
+	if len(o.Columns) != len(o.Batch.Cols) {
+		return fmt.Errorf("table %s: %d columns for %d numbers", v.Schema.Name, len(o.Batch.Cols), len(o.Columns))
+	}
+	for i, id := range o.Columns {
+		c := v.Schema.byID(id)
+		if got := o.Batch.Cols[i].Type; c == nil || got.Kind != c.Type.Kind || got.Array != c.Type.Array {
+			return fmt.Errorf("table %s: a batch has column %d of type %v, the table does not", v.Schema.Name, id, got)
+		}
+	}
+	if uint64(v.Next)+uint64(n) > maxRow {
+		return fmt.Errorf("table %s: more than %d rows were inserted into it over time; copy it with CREATE TABLE AS", v.Schema.Name, uint64(maxRow))
+	}
+	rows := &Rows{First: v.Next, Columns: o.Columns, Batch: o.Batch, Epoch: w.epoch}
+	v.Next += uint32(n)
+	w.own[v.Schema.Table] = append(w.own[v.Schema.Table], ownRange{rows.First, uint32(n)})
+	if w.stage == Part {
+		v.Hidden = v.Hidden.Clone()
+		v.Hidden.AddRange(uint64(rows.First), uint64(v.Next))
+	}
+	w.change.Inserted += n
+	w.change.Bytes += rows.Bytes()
+	v.Batches = appendRows(v.Batches, rows)
+	return nil
+}
+
+// appendRows adds rows behind others. Small batches of one epoch are put together, as in a
+// binary counter: each row is copied a logarithmic number of times, and a scan meets a
+// logarithmic number of small batches.
+func appendRows(list []*Rows, r *Rows) []*Rows {
+	keep := len(list)
+	total := r.Batch.Rows
+	for keep > 0 {
+		p := list[keep-1]
+		if p.Epoch != r.Epoch || p.Batch.Rows > total || p.Batch.Rows+total > vec.BatchRows || !slices.Equal(p.Columns, r.Columns) {
+			break
+		}
+		total += p.Batch.Rows
+		keep--
+	}
+	if keep == len(list) {
+		return append(list[:keep:keep], r)
+	}
+	out := &Rows{First: list[keep].First, Columns: r.Columns, Epoch: r.Epoch, Batch: &vec.Batch{Rows: total}}
+	parts := append(slices.Clone(list[keep:]), r)
+	for c := range r.Columns {
+		b := vec.NewBuilder(r.Batch.Cols[c].Type)
+		for _, p := range parts {
+			for row := range p.Batch.Rows {
+				b.AppendFrom(p.Batch.Cols[c], row)
+			}
+		}
+		out.Batch.Cols = append(out.Batch.Cols, b.V)
+	}
+	return append(list[:keep:keep], out)
+}
+
+func (w *writing) delete(v *Version, o *Op) error {
+	gone := roaring.New()
+	if o.Rows != nil {
+		if !o.Rows.IsEmpty() && o.Rows.Maximum() >= v.Next || o.Rows.Intersects(v.Dead) || o.Rows.Intersects(v.Hidden) {
+			return &ConflictError{v.Schema.Name, "a row was updated or deleted by another transaction"}
+		}
+		gone.Or(o.Rows)
+	}
+	if o.Own != nil {
+		k := uint64(0)
+		for _, r := range w.own[v.Schema.Table] {
+			for it := roaring.And(o.Own, span(k, k+uint64(r.n))).Iterator(); it.HasNext(); {
+				gone.Add(r.first + uint32(uint64(it.Next())-k))
+			}
+			k += uint64(r.n)
+		}
+		if !o.Own.IsEmpty() && uint64(o.Own.Maximum()) >= k || gone.Intersects(v.Dead) {
+			return &ConflictError{v.Schema.Name, "a row of the transaction is not there"}
+		}
+	}
+	v.Dead = v.Dead.Clone()
+	v.Dead.Or(gone)
+	w.change.Deleted += int(gone.GetCardinality())
+	return nil
+}
+
+func span(lo, hi uint64) *roaring.Bitmap {
+	b := roaring.New()
+	b.AddRange(lo, hi)
+	return b
+}
