@@ -9,6 +9,7 @@ import (
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/sql/bind"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -19,6 +20,7 @@ type Kind uint8
 const (
 	Query   Kind = iota // run Plan, or explain it if Explain is set
 	Command             // carry out Command
+	Modify              // carry out Change, or what Write says with the rows of Plan
 )
 
 // CompileContext is what a statement's meaning depends on. When a statement is only
@@ -39,6 +41,8 @@ type Statement struct {
 	Params  []vec.Type
 	Tag     string       // command tag; SELECT gets a row count behind it
 	Command *CommandSpec // of a command
+	Change  *bind.Change // of CREATE TABLE and its like; nil for others
+	Write   *bind.Write  // of INSERT, UPDATE, DELETE and CREATE TABLE AS; nil for others
 	Explain *Explain     // of EXPLAIN; nil otherwise
 	// Warning is to be sent as a notice when the statement runs; nil for none.
 	Warning *pgerr.Error
@@ -219,6 +223,25 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 			st.Warning.Severity = "WARNING"
 		}
 		return st, err
+	case *ast.CreateTable:
+		return c.change(s, text, "CREATE TABLE")
+	case *ast.AlterTable:
+		return c.change(s, text, "ALTER TABLE")
+	case *ast.DropTable:
+		return c.change(s, text, "DROP TABLE")
+	case *ast.Truncate:
+		return c.change(s, text, "TRUNCATE TABLE")
+	case *ast.CreateTableAs:
+		return c.createAs(s, text)
+	case *ast.Insert:
+		w, err := bind.Insert(c.env(text), s)
+		return modify(w, err, "INSERT 0")
+	case *ast.Update:
+		w, err := bind.Update(c.env(text), s)
+		return modify(w, err, "UPDATE")
+	case *ast.Delete:
+		w, err := bind.Delete(c.env(text), s)
+		return modify(w, err, "DELETE")
 	case *ast.Unsupported:
 		return nil, at(pgerr.Unsupported(s.What), s)
 	case *ast.CreateCohort:
@@ -249,10 +272,48 @@ func (c *CompileContext) query(q ast.Query, text string) (*Statement, error) {
 	return &Statement{Kind: Query, Plan: plan.Rewrite(r.Plan), Schema: r.Schema, Params: r.Params, Tag: "SELECT"}, nil
 }
 
+// change compiles a statement about tables.
+func (c *CompileContext) change(s ast.Stmt, text, tag string) (*Statement, error) {
+	change, err := bind.DDL(c.env(text), s)
+	if err != nil {
+		return nil, err
+	}
+	return &Statement{Kind: Modify, Tag: tag, Change: change}, nil
+}
+
+// modify is the statement of a bound write. The number of rows goes behind its tag.
+func modify(w *bind.Write, err error, tag string) (*Statement, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &Statement{Kind: Modify, Plan: plan.Rewrite(w.Plan), Write: w, Schema: w.Schema, Params: w.Params, Tag: tag}, nil
+}
+
+func (c *CompileContext) createAs(s *ast.CreateTableAs, text string) (*Statement, error) {
+	w, notice, err := bind.CreateAs(c.env(text), s)
+	switch {
+	case err != nil:
+		return nil, err
+	case w == nil:
+		return &Statement{Kind: Modify, Tag: "CREATE TABLE AS", Change: &bind.Change{Notices: []*pgerr.Error{notice}}}, nil
+	case s.NoData:
+		return &Statement{Kind: Modify, Tag: "CREATE TABLE AS", Params: w.Params,
+			Change: &bind.Change{Ops: []table.Op{{Kind: table.OpCreate, Schema: w.Create}}}}, nil
+	}
+	return modify(w, nil, "SELECT")
+}
+
 func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error) {
 	inner, err := Compile(*c, s.Stmt, text)
 	if err != nil {
 		return nil, err
+	}
+	if inner.Write != nil && inner.Explain == nil {
+		if s.Analyze {
+			return nil, pgerr.Unsupported("EXPLAIN ANALYZE of a statement that writes").At(ast.CharPosition(text, s.Pos()))
+		}
+		word := map[string]string{"INSERT 0": "Insert", "UPDATE": "Update", "DELETE": "Delete", "SELECT": "Insert"}[inner.Tag]
+		inner.Kind, inner.Plan, inner.Write = Query, &plan.Modify{Input: inner.Plan, What: word, Table: inner.Write.Target.Name}, nil
 	}
 	if inner.Kind != Query || inner.Explain != nil {
 		return nil, pgerr.Unsupported("EXPLAIN of this statement").At(ast.CharPosition(text, s.Stmt.Pos()))

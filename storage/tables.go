@@ -39,6 +39,17 @@ func (s *Store) ApplyTables(index uint64, at int64, id uint32, ws *table.WriteSe
 	return change, nil
 }
 
+// Tables is the tables that users made in a project, as they are now. To read rows of them
+// takes a Snapshot.
+func (s *Store) Tables(id uint32) *table.Tables {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.projects[id]; p != nil {
+		return p.tables
+	}
+	return &table.Tables{}
+}
+
 // changedTables gives the tables of projects where they changed since the last call. The
 // caller holds mu.
 func (s *Store) changedTables() map[uint32]*table.Tables {

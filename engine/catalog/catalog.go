@@ -1,6 +1,11 @@
 package catalog
 
-import "github.com/prickledb/prickle/storage/vec"
+import (
+	"slices"
+
+	"github.com/prickledb/prickle/storage/table"
+	"github.com/prickledb/prickle/storage/vec"
+)
 
 // Column is one column of a table.
 type Column struct {
@@ -15,6 +20,10 @@ type Table struct {
 	Name               string
 	Columns            []Column
 	Actor, Time, Event string
+	// Schema is what a table that a user made looks like, as of the read point; nil for
+	// the tables that every project has. Rows is how many rows it has there.
+	Schema *table.Schema
+	Rows   int64
 }
 
 // Column finds a column by name, or answers nil.
@@ -48,6 +57,22 @@ func (c *Catalog) Table(name string) *Table {
 		}
 	}
 	return nil
+}
+
+// firstOID is the number that clients know the first user table by.
+const firstOID = 20000
+
+// With is the built-in tables and those that users made.
+func With(builtin []*Table, tables *table.Tables) []*Table {
+	out := slices.Clone(builtin)
+	for _, v := range tables.List() {
+		t := &Table{OID: firstOID + v.Schema.Table, Name: v.Schema.Name, Schema: v.Schema, Rows: v.Live()}
+		for _, c := range v.Schema.Columns {
+			t.Columns = append(t.Columns, Column{Name: c.Name, Type: c.Type})
+		}
+		out = append(out, t)
+	}
+	return out
 }
 
 // Builtin is the tables that every project has.

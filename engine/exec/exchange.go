@@ -85,7 +85,7 @@ func (p *pipeline) copies() int {
 	if p.source == nil {
 		return 1
 	}
-	return max(1, min(p.env.Threads, len(p.source.morsels)))
+	return max(1, min(p.env.Threads, len(p.source.morsels)+len(p.source.pieces)))
 }
 
 // open starts one copy.

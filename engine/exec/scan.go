@@ -14,6 +14,7 @@ import (
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -31,14 +32,16 @@ type morsel struct {
 // scanSource is a scan that several goroutines share: which morsels there are, and which
 // was taken last.
 type scanSource struct {
-	node    *plan.Scan
-	env     *Env
-	stats   *NodeStats
-	morsels []morsel
-	next    atomic.Int64
-	columns []columnReader
-	batches []*vec.Batch // tables that are not events: all rows
-	order   *timeOrder   // nil: morsels come as they are stored
+	node         *plan.Scan
+	env          *Env
+	stats        *NodeStats
+	morsels      []morsel
+	next         atomic.Int64
+	columns      []columnReader
+	batches      []*vec.Batch  // tables of persons: all rows
+	pieces       []table.Piece // user tables
+	pieceColumns []pieceColumn
+	order        *timeOrder // nil: morsels come as they are stored
 }
 
 // columnReader reads one column of a morsel's rows.
@@ -47,6 +50,9 @@ type columnReader func(m morsel, lo, hi int) (*vec.Vector, error)
 // newScanSource chooses what to read: segments by time, ranges by event name.
 func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 	s := &scanSource{node: n, env: env, stats: env.Stats.Node(n)}
+	if n.Table.Schema != nil {
+		return s, s.openTable()
+	}
 	if n.Table.Name != "events" {
 		batches, err := tableBatches(n, env)
 		s.batches = batches
@@ -228,6 +234,9 @@ func (s *scanSource) take() (int, bool) {
 	if s.batches != nil {
 		return i, i < len(s.batches)
 	}
+	if s.pieceColumns != nil {
+		return i, i < len(s.pieces)
+	}
 	if i >= len(s.morsels) || s.order.passed(s.morsels[i].seg) {
 		return i, false
 	}
@@ -335,6 +344,13 @@ func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
 			}
 			if s.source.batches != nil {
 				return s.source.batches[i], nil
+			}
+			if s.source.pieceColumns != nil {
+				b, err := s.source.readPiece(&s.source.pieces[i])
+				if b != nil || err != nil {
+					return b, err
+				}
+				continue
 			}
 			s.now = s.source.morsels[i]
 			s.row = s.now.lo

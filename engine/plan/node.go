@@ -105,6 +105,10 @@ type Fetch struct {
 	Columns []ScanColumn
 }
 
+// RowNumber is the name of the column by which a Scan of a user table gives the numbers of
+// rows. No column of a user has it.
+const RowNumber = "ctid"
+
 // RowPlace is the name of the column by which a Fetch finds a row again. Only a rewrite
 // asks a Scan for it.
 const RowPlace = "row"
@@ -113,6 +117,14 @@ const RowPlace = "row"
 type Distinct struct {
 	Input Node
 	On    int // 0: all columns
+}
+
+// Modify writes the rows of its input. It stands above a plan for EXPLAIN; who runs a
+// statement runs its input and does the writing.
+type Modify struct {
+	Input Node
+	What  string // Insert, Update, Delete
+	Table string
 }
 
 // Values is literal rows. No rows and no columns is the input of SELECT without FROM: it
@@ -177,6 +189,9 @@ func (n *Fetch) Schema() vec.Schema {
 func (n *Distinct) Schema() vec.Schema { return n.Input.Schema() }
 
 // Schema implements Node.
+func (n *Modify) Schema() vec.Schema { return nil }
+
+// Schema implements Node.
 func (n *Values) Schema() vec.Schema { return n.Columns }
 
 // Inputs implements Node.
@@ -207,6 +222,9 @@ func (n *Fetch) Inputs() []Node { return []Node{n.Input} }
 func (n *Distinct) Inputs() []Node { return []Node{n.Input} }
 
 // Inputs implements Node.
+func (n *Modify) Inputs() []Node { return []Node{n.Input} }
+
+// Inputs implements Node.
 func (n *Values) Inputs() []Node { return nil }
 
 // WithInputs implements Node.
@@ -235,6 +253,9 @@ func (n *Fetch) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c
 
 // WithInputs implements Node.
 func (n *Distinct) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
+
+// WithInputs implements Node.
+func (n *Modify) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
 
 // WithInputs implements Node.
 func (n *Values) WithInputs([]Node) Node { return n }

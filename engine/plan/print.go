@@ -406,6 +406,9 @@ func (n *Fetch) Describe(p *Printer) {
 }
 
 // Describe implements Node.
+func (n *Modify) Describe(p *Printer) { p.Line("%s on %s", n.What, n.Table) }
+
+// Describe implements Node.
 func (n *Distinct) Describe(p *Printer) {
 	p.Line("Unique")
 	if n.On > 0 {

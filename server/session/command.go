@@ -1,6 +1,8 @@
 package session
 
 import (
+	"context"
+
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
@@ -8,7 +10,7 @@ import (
 )
 
 // command carries out a statement about the session. It gives the tag and, for SHOW, rows.
-func (s *Session) command(st *sql.Statement, text string) (rows *vec.Batch, tag string, err error) {
+func (s *Session) command(ctx context.Context, st *sql.Statement, text string) (rows *vec.Batch, tag string, err error) {
 	c := st.Command
 	tag = st.Tag
 	switch c.Kind {
@@ -26,16 +28,20 @@ func (s *Session) command(st *sql.Statement, text string) (rows *vec.Batch, tag 
 	case sql.BeginCommand:
 		s.beginBlock(c.Modes)
 	case sql.CommitCommand:
-		tag = s.endBlock(true, c.Chain)
+		tag, err = s.endBlock(ctx, true, c.Chain)
 	case sql.RollbackCommand:
-		tag = s.endBlock(false, c.Chain)
+		tag, err = s.endBlock(ctx, false, c.Chain)
 	case sql.SavepointCommand:
 		if err = s.needBlock("SAVEPOINT"); err == nil {
 			s.Settings.Savepoint(c.Name)
+			s.savepoint(c.Name)
 		}
 	case sql.ReleaseCommand:
 		if err = s.needBlock("RELEASE SAVEPOINT"); err == nil {
 			err = s.Settings.Release(c.Name)
+		}
+		if err == nil {
+			s.releaseTo(c.Name)
 		}
 	case sql.RollbackToCommand:
 		if err = s.needBlock("ROLLBACK TO SAVEPOINT"); err == nil {
@@ -43,6 +49,7 @@ func (s *Session) command(st *sql.Statement, text string) (rows *vec.Batch, tag 
 		}
 		if err == nil {
 			s.failed = false
+			s.rollbackTo(c.Name)
 		}
 	case sql.SetModesCommand:
 		err = s.setModes(c)
@@ -106,8 +113,9 @@ func (s *Session) beginBlock(m ast.TransactionModes) {
 	s.Settings.SetModes(m, false)
 }
 
-// endBlock is COMMIT and ROLLBACK. Committing a failed transaction rolls it back.
-func (s *Session) endBlock(commit, chain bool) (tag string) {
+// endBlock is COMMIT and ROLLBACK. Committing a failed transaction rolls it back, and so
+// does a commit that fails.
+func (s *Session) endBlock(ctx context.Context, commit, chain bool) (tag string, err error) {
 	if !s.block {
 		s.warn(pgerr.NoActiveTransaction, "there is no transaction in progress")
 	}
@@ -118,13 +126,19 @@ func (s *Session) endBlock(commit, chain bool) (tag string) {
 	chain = chain && s.block
 	readOnly := s.Settings.On("transaction_read_only")
 	modes := ast.TransactionModes{Isolation: s.value("transaction_isolation"), ReadOnly: &readOnly}
+	if tag == "COMMIT" && s.writes != nil {
+		if err := s.send(ctx, s.writes.ops); err != nil {
+			s.endTransaction(false)
+			return "", conflict(err)
+		}
+	}
 	// Outside a block, even ROLLBACK keeps nothing but what the implicit transaction did.
 	s.endTransaction(tag == "COMMIT")
 	if chain {
 		s.begin()
 		s.beginBlock(modes)
 	}
-	return tag
+	return tag, nil
 }
 
 func (s *Session) needBlock(what string) error {
@@ -181,7 +195,7 @@ func (p *Portal) execute(c *sql.CommandSpec) error {
 	}
 	params := make([]*vec.Vector, len(c.Args))
 	for i, a := range c.Args {
-		if params[i], err = sql.Argument(s.compileContext(s.context(), nil), a, prepared.Params[i], p.text); err != nil {
+		if params[i], err = sql.Argument(s.compileContext(s.context(), nil, nil), a, prepared.Params[i], p.text); err != nil {
 			return err
 		}
 	}

@@ -7,18 +7,27 @@ import (
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/sql"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
 // Engine is what runs statements. Its methods may be called concurrently.
 type Engine interface {
-	// Catalog is the tables that a statement sees.
-	Catalog(project uint32, database string) *catalog.Catalog
+	// Catalog is the tables that a statement sees at a read point, or, without one, now.
+	Catalog(project uint32, database string, pin Pin) *catalog.Catalog
 	// Pin takes the read point of a statement or a transaction.
 	Pin(project uint32) (Pin, error)
 	// Run starts a query, or the explanation of one. The pin outlives the rows; ctx ends
 	// them.
 	Run(ctx context.Context, scope *Scope, st *sql.Statement, pin Pin) (Rows, error)
+	// Tables is the tables that users made, at a read point.
+	Tables(pin Pin) *table.Tables
+	// Overlay is a read point that also has what a write set changes. It lives as long as
+	// pin, and is not released.
+	Overlay(pin Pin, ws *table.WriteSet) (Pin, error)
+	// Write carries out a write set: it is durable and visible when Write returns. A
+	// *table.ConflictError says that it was computed on what is not there any more.
+	Write(ctx context.Context, project uint32, ws *table.WriteSet) error
 }
 
 // Pin is a read point. Release may be called once, after all that read from it is closed.

@@ -5,34 +5,65 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
 // storeEngine runs statements over a store.
 type storeEngine struct {
 	store   *storage.Store
+	writer  Writer
 	threads int
 	memory  int64
 	tables  []*catalog.Table
+	// lists holds, by project, the *tableList that was made last: there is one for each change
+	// of a table, and many statements between two.
+	lists sync.Map
 }
 
-// NewEngine runs statements over a store, with at most so many goroutines and bytes for
-// each; 0 means all processors, and no limit.
-func NewEngine(store *storage.Store, threads int, memory int64) Engine {
+// tableList is the tables that a statement sees, made of tables.
+type tableList struct {
+	tables *table.Tables
+	list   []*catalog.Table
+}
+
+// list gives the built-in tables and those that users made.
+func (e *storeEngine) list(project uint32, tables *table.Tables) []*catalog.Table {
+	if l, ok := e.lists.Load(project); ok && l.(*tableList).tables == tables {
+		return l.(*tableList).list
+	}
+	l := &tableList{tables, catalog.With(e.tables, tables)}
+	e.lists.Store(project, l)
+	return l.list
+}
+
+// Writer is where write sets go; a cluster.Node is one. It takes a write set.
+type Writer interface {
+	WriteTables(ctx context.Context, project uint32, ws *table.WriteSet) error
+}
+
+// NewEngine runs statements over a store and gives what they write to writer, with at most
+// so many goroutines and bytes for each; 0 means all processors, and no limit.
+func NewEngine(store *storage.Store, writer Writer, threads int, memory int64) Engine {
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	return &storeEngine{store: store, threads: threads, memory: memory, tables: catalog.Builtin()}
+	return &storeEngine{store: store, writer: writer, threads: threads, memory: memory, tables: catalog.Builtin()}
 }
 
-func (e *storeEngine) Catalog(project uint32, database string) *catalog.Catalog {
-	c := &catalog.Catalog{Project: project, Database: database, Tables: e.tables}
+func (e *storeEngine) Catalog(project uint32, database string, pin Pin) *catalog.Catalog {
+	tables := e.store.Tables(project)
+	if pin != nil {
+		tables = e.Tables(pin)
+	}
+	c := &catalog.Catalog{Project: project, Database: database, Tables: e.list(project, tables)}
 	if p, ok := e.store.Project(project); ok {
 		c.Sunday = p.WeekStart == 0
 	}
@@ -67,6 +98,16 @@ func (e *storeEngine) properties(project uint32) []string {
 
 func (e *storeEngine) Pin(project uint32) (Pin, error) { return e.store.Snapshot(project) }
 
+func (e *storeEngine) Tables(pin Pin) *table.Tables { return pin.(*storage.Snapshot).Tables() }
+
+func (e *storeEngine) Overlay(pin Pin, ws *table.WriteSet) (Pin, error) {
+	return pin.(*storage.Snapshot).Overlay(ws)
+}
+
+func (e *storeEngine) Write(ctx context.Context, project uint32, ws *table.WriteSet) error {
+	return e.writer.WriteTables(ctx, project, ws)
+}
+
 func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, pin Pin) (Rows, error) {
 	env := &engine.Env{Expr: scope.Expr, Threads: e.threads, Memory: e.memory, Progress: scope.Progress}
 	env.Snapshot, _ = pin.(*storage.Snapshot)
@@ -96,16 +137,19 @@ func explainRows(ctx context.Context, env *engine.Env, st *sql.Statement) (Rows,
 		return nil, err
 	}
 	v := &vec.Vector{Type: st.Schema[0].Type, Str: vec.StringsOf(lines...)}
-	return &fixedRows{&vec.Batch{Rows: len(lines), Cols: []*vec.Vector{v}}}, nil
+	return &fixedRows{[]*vec.Batch{{Rows: len(lines), Cols: []*vec.Vector{v}}}}, nil
 }
 
-// fixedRows is an answer of one batch.
-type fixedRows struct{ batch *vec.Batch }
+// fixedRows is an answer of batches that are there already.
+type fixedRows struct{ batches []*vec.Batch }
 
 // Next implements Rows.
 func (r *fixedRows) Next(context.Context) (*vec.Batch, error) {
-	b := r.batch
-	r.batch = nil
+	if len(r.batches) == 0 {
+		return nil, nil
+	}
+	b := r.batches[0]
+	r.batches = r.batches[1:]
 	return b, nil
 }
 

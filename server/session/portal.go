@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -135,11 +137,47 @@ func (p *Portal) start() error {
 	return p.run(p.prepared, p.params)
 }
 
+// run carries out a statement. One that commits itself is tried again if others were
+// faster to change what it read.
 func (p *Portal) run(prepared *Prepared, params []*vec.Vector) error {
+	for try := 1; ; try++ {
+		err := p.attempt(prepared, params)
+		var conflict *table.ConflictError
+		if !errors.As(err, &conflict) {
+			return err
+		}
+		if p.session.block || try == maxTries {
+			return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update").WithDetail("%s", conflict.Error())
+		}
+	}
+}
+
+// maxTries is how often a statement is tried before its client is told of a conflict.
+const maxTries = 8
+
+// seesRows says whether a statement reads or writes tables.
+func seesRows(stmt ast.Stmt) bool {
+	switch stmt.(type) {
+	case ast.Query, *ast.Shorthand, *ast.Explain, *ast.Insert, *ast.Update, *ast.Delete, *ast.CreateTable, *ast.CreateTableAs,
+		*ast.AlterTable, *ast.DropTable, *ast.Truncate:
+		return true
+	}
+	return false
+}
+
+func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	s := p.session
 	ctx := s.context()
 	ctx.Params = params
-	st, err := sql.Compile(s.compileContext(ctx, prepared.Params), prepared.Stmt, prepared.Text)
+	var v *view
+	if seesRows(prepared.Stmt) {
+		var err error
+		if v, err = s.view(); err != nil {
+			return err
+		}
+		defer func() { v.release() }()
+	}
+	st, err := sql.Compile(s.compileContext(ctx, prepared.Params, v), prepared.Stmt, prepared.Text)
 	if err != nil {
 		return err
 	}
@@ -150,7 +188,7 @@ func (p *Portal) run(prepared *Prepared, params []*vec.Vector) error {
 		if st.Command.Kind == sql.ExecuteCommand {
 			return p.execute(st.Command)
 		}
-		p.batch, p.tag, err = s.command(st, prepared.Text)
+		p.batch, p.tag, err = s.command(p.ctx, st, prepared.Text)
 		p.Schema, p.done = st.Schema, p.batch == nil
 		return err
 	}
@@ -162,16 +200,15 @@ func (p *Portal) run(prepared *Prepared, params []*vec.Vector) error {
 	}
 	p.Schema, p.word = st.Schema, st.Tag
 	p.progress = &engine.Progress{}
-	pin, own, err := s.snapshot()
-	if err != nil {
-		return err
-	}
-	if own {
-		p.pin = pin
-	}
 	scope := &Scope{Expr: ctx, Threads: s.Settings.Int("max_parallel_workers_per_gather"),
 		Memory: s.Settings.Bytes("work_mem"), Progress: p.progress}
-	p.rows, err = s.config.Engine.Run(p.ctx, scope, st, pin)
+	if st.Kind == sql.Modify {
+		return p.modify(scope, st, v)
+	}
+	if v.own {
+		p.pin, v.own = v.pin, false
+	}
+	p.rows, err = s.config.Engine.Run(p.ctx, scope, st, v.shown)
 	return err
 }
 

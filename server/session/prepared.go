@@ -57,8 +57,13 @@ func (s *Session) mayPrepare(name string) error {
 }
 
 // compileContext is what the meaning of a statement depends on.
-func (s *Session) compileContext(ctx *expr.Context, types []vec.Type) sql.CompileContext {
-	return sql.CompileContext{Catalog: s.config.Engine.Catalog(s.config.Project, s.config.Database),
+// A nil view is the tables there are now.
+func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) sql.CompileContext {
+	var pin Pin
+	if v != nil {
+		pin = v.shown
+	}
+	return sql.CompileContext{Catalog: s.config.Engine.Catalog(s.config.Project, s.config.Database, pin),
 		Expr: ctx, Settings: s.Settings, ParamTypes: types}
 }
 
@@ -67,7 +72,15 @@ func (s *Session) describe(stmt ast.Stmt, text string, types []vec.Type) (*Prepa
 	if err := s.admit(stmt); err != nil {
 		return nil, err
 	}
-	st, err := sql.Compile(s.compileContext(s.context(), types), stmt, text)
+	var v *view
+	if s.writes != nil { // it may name a table that the transaction has made
+		var err error
+		if v, err = s.view(); err != nil {
+			return nil, err
+		}
+		defer v.release()
+	}
+	st, err := sql.Compile(s.compileContext(s.context(), types, v), stmt, text)
 	if err != nil {
 		return nil, err
 	}

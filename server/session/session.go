@@ -14,6 +14,7 @@ import (
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/sql/parse"
+	"github.com/prickledb/prickle/storage/table"
 )
 
 // The states of a session, as ReadyForQuery sends them.
@@ -95,6 +96,7 @@ type Session struct {
 	queried                bool      // a statement of the transaction has taken a snapshot
 	now                    time.Time // when it began
 	pin                    Pin       // REPEATABLE READ: the snapshot of all its statements
+	writes                 *writes   // what the block has written; nil for nothing
 
 	mu      sync.Mutex
 	running context.CancelCauseFunc // ends the statement that runs now; nil when none does
@@ -244,7 +246,7 @@ func (s *Session) endTransaction(commit bool) {
 			s.Settings.Rollback()
 		}
 	}
-	s.block, s.failed, s.started, s.queried = false, false, false, false
+	s.block, s.failed, s.started, s.queried, s.writes = false, false, false, false, nil
 }
 
 func (s *Session) closePortals() {
@@ -281,6 +283,37 @@ func (s *Session) value(name string) string {
 
 // Context is for reading and printing values as the session's settings want them.
 func (s *Session) Context() *expr.Context { return s.context() }
+
+// view is what a statement sees: the read point, and on top of it what its transaction has
+// written.
+type view struct {
+	pin   Pin
+	own   bool // the statement must release pin
+	shown Pin  // pin, or one over it
+}
+
+func (v *view) release() {
+	if v.own {
+		v.pin.Release()
+		v.own = false
+	}
+}
+
+// view gives what a statement is to see.
+func (s *Session) view() (*view, error) {
+	pin, own, err := s.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	v := &view{pin: pin, own: own, shown: pin}
+	if s.writes != nil {
+		if v.shown, err = s.config.Engine.Overlay(pin, &table.WriteSet{Ops: s.writes.ops}); err != nil {
+			v.release()
+			return nil, conflict(err)
+		}
+	}
+	return v, nil
+}
 
 // snapshot gives the read point of a statement, and whether the statement must release it.
 func (s *Session) snapshot() (pin Pin, own bool, err error) {

@@ -48,6 +48,38 @@ func (w walker) stmt(s Stmt) {
 		}
 		w.expr(s.Where)
 		w.items(s.By)
+	case *CreateTable:
+		for i := range s.Columns {
+			w.expr(s.Columns[i].Default)
+		}
+	case *CreateTableAs:
+		w.query(s.Query)
+	case *AlterTable:
+		for _, a := range s.Actions {
+			if a.Column != nil {
+				w.expr(a.Column.Default)
+			}
+		}
+	case *Insert:
+		if s.Query != nil {
+			w.query(s.Query)
+		}
+		w.items(s.Returning)
+	case *Update:
+		for _, a := range s.Set {
+			w.expr(a.Value)
+		}
+		for _, t := range s.From {
+			w.table(t)
+		}
+		w.expr(s.Where)
+		w.items(s.Returning)
+	case *Delete:
+		for _, t := range s.Using {
+			w.table(t)
+		}
+		w.expr(s.Where)
+		w.items(s.Returning)
 	}
 }
 

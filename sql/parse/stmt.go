@@ -72,6 +72,17 @@ func (p *parser) statement() ast.Stmt {
 		if s := p.cohortStatement(); s != nil {
 			return s
 		}
+		if s := p.tableStatement(); s != nil {
+			return s
+		}
+	case "truncate":
+		return p.truncate()
+	case "insert":
+		return p.insert()
+	case "update":
+		return p.update()
+	case "delete":
+		return p.delete()
 	}
 	if s := p.noEffect(); s != nil {
 		return s
@@ -292,7 +303,7 @@ func (p *parser) noEffect() ast.Stmt {
 func (p *parser) refused() ast.Stmt {
 	t := p.tok()
 	switch t.text {
-	case "insert", "update", "delete", "truncate", "merge", "copy", "grant", "revoke", "comment",
+	case "merge", "copy", "grant", "revoke", "comment",
 		"declare", "fetch", "move", "close", "call", "do", "load", "import", "reassign":
 		return p.skip(t, upper(t.text))
 	case "refresh":
@@ -302,10 +313,14 @@ func (p *parser) refused() ast.Stmt {
 	case "create", "alter", "drop":
 		// CREATE [OR REPLACE] [TEMP] [UNLOGGED] [RECURSIVE] TABLE …: the feature is
 		// the verb and the kind of object.
-		n := 1
+		n, sort := 1, ""
 		for {
-			switch p.ahead(n).text {
-			case "or", "replace", "temp", "temporary", "local", "global", "unlogged", "recursive", "unique":
+			switch word := p.ahead(n).text; word {
+			case "temp", "temporary", "unlogged":
+				sort = upper(word) + " "
+				n++
+				continue
+			case "or", "replace", "local", "global", "recursive", "unique":
 				n++
 				continue
 			}
@@ -317,7 +332,7 @@ func (p *parser) refused() ast.Stmt {
 			p.unexpected()
 			return &ast.Unsupported{Place: t.at()}
 		}
-		what := upper(t.text) + " " + upper(object.text)
+		what := upper(t.text) + " " + sort + upper(object.text)
 		switch object.text {
 		case "materialized", "foreign", "event", "text", "default", "access", "user":
 			if next := p.ahead(n + 1); next.kind == tokIdent && (object.text != "user" || next.text == "mapping") {

@@ -18,7 +18,7 @@ import (
 //	version (1 byte) | stage (1 byte) | transaction (16 bytes; not with stage 0) | operations | each
 //
 //	operation: kind (1 byte) | table | version of its schema | what it needs
-//	  create, alter: length | schema, as JSON
+//	  create, alter: length | schema, as JSON | 1 if the table must be empty, else 0 (1 byte)
 //	  drop:          nothing
 //	  truncate:      first row of the transaction's own that stays
 //	  insert:        columns | number of each | length | batch, see vec.AppendBatch
@@ -49,7 +49,10 @@ func AppendWriteSet(dst []byte, ws *WriteSet) []byte {
 		dst = binary.AppendUvarint(dst, uint64(o.Version))
 		switch o.Kind {
 		case OpCreate, OpAlter:
-			dst = appendSchema(dst, o.Schema)
+			dst = append(appendSchema(dst, o.Schema), 0)
+			if o.IfEmpty {
+				dst[len(dst)-1] = 1
+			}
 		case OpTruncate:
 			dst = binary.AppendUvarint(dst, uint64(o.OwnFrom))
 		case OpInsert:
@@ -197,6 +200,9 @@ func (d *varints) op() Op {
 	switch o.Kind {
 	case OpCreate, OpAlter:
 		o.Schema = d.schema()
+		if empty := d.bytes(1); empty != nil {
+			o.IfEmpty = empty[0] == 1
+		}
 	case OpDrop:
 	case OpTruncate:
 		o.OwnFrom = uint32(d.next(math.MaxUint32))

@@ -39,6 +39,7 @@ type Op struct {
 	Rows    *roaring.Bitmap // numbers of rows
 	Own     *roaring.Bitmap // rows that this transaction inserted into the table, counted from 0
 	OwnFrom uint32
+	IfEmpty bool // alter the table only if it has no rows
 }
 
 // Txn names a transaction that takes several write sets.
@@ -131,6 +132,10 @@ func (t *Tables) All() []*Version {
 	}
 	return out
 }
+
+// LastID is the number of the table that was made last. The tables that a write set makes
+// get the numbers after it.
+func (t *Tables) LastID() uint32 { return t.lastID }
 
 // Empty says whether there never was a table.
 func (t *Tables) Empty() bool { return t.lastID == 0 }
@@ -361,6 +366,9 @@ func (w *writing) create(o *Op) error {
 func (w *writing) alter(v *Version, o *Op) error {
 	if err := w.free(o.Schema.Name, v.Schema.Table); err != nil {
 		return err
+	}
+	if o.IfEmpty && (v.Live() > 0 || !v.Hidden.IsEmpty()) {
+		return &ConflictError{v.Schema.Name, "another transaction inserted rows"}
 	}
 	s := o.Schema.Clone()
 	s.Table, s.Version = v.Schema.Table, v.Schema.Version+1

@@ -10,6 +10,7 @@ import (
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -36,7 +37,7 @@ type rows struct {
 }
 
 // Catalog implements session.Engine.
-func (e *Engine) Catalog(project uint32, database string) *catalog.Catalog {
+func (e *Engine) Catalog(project uint32, database string, _ session.Pin) *catalog.Catalog {
 	c := &catalog.Catalog{Project: project, Database: database}
 	for i, name := range []string{"numbers", "endless", "slow", "panics", "echo", "one"} {
 		c.Tables = append(c.Tables, &catalog.Table{OID: 16400 + uint32(i), Name: name, Columns: []catalog.Column{{Name: "n", Type: vec.T(vec.Int8)}}})
@@ -48,6 +49,15 @@ func (e *Engine) Catalog(project uint32, database string) *catalog.Catalog {
 	c.Tables = append(c.Tables, t)
 	return c
 }
+
+// Tables implements session.Engine: there are none.
+func (e *Engine) Tables(session.Pin) *table.Tables { return &table.Tables{} }
+
+// Overlay implements session.Engine.
+func (e *Engine) Overlay(pin session.Pin, _ *table.WriteSet) (session.Pin, error) { return pin, nil }
+
+// Write implements session.Engine: nothing is kept.
+func (e *Engine) Write(context.Context, uint32, *table.WriteSet) error { return nil }
 
 type pin struct{ e *Engine }
 

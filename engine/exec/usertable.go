@@ -1,0 +1,94 @@
+package exec
+
+import (
+	"fmt"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/table"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// pieceColumn reads one column of a piece of a user table.
+type pieceColumn func(p *table.Piece) (*vec.Vector, error)
+
+// openTable chooses what to read of a user table.
+func (s *scanSource) openTable() error {
+	version := s.env.Snapshot.Tables().Table(s.node.Table.Schema.Table)
+	if version == nil || version.Schema.Version != s.node.Table.Schema.Version {
+		return fmt.Errorf("table %q is not in the snapshot as it was when the statement was bound", s.node.Table.Name)
+	}
+	s.pieceColumns = []pieceColumn{}
+	for _, c := range s.node.Columns {
+		r, err := tableColumn(c, version.Schema, s.env)
+		if err != nil {
+			return err
+		}
+		s.pieceColumns = append(s.pieceColumns, r)
+	}
+	used := map[*table.Reader]bool{}
+	for _, p := range version.Pieces() {
+		s.pieces = append(s.pieces, p)
+		s.env.Progress.TotalRows.Add(int64(p.Rows()))
+		if seg := p.Segment(); seg != nil {
+			used[seg] = true
+		}
+	}
+	if s.stats != nil {
+		s.stats.Segments.Store(int64(len(used)))
+		s.stats.SegmentsTotal.Store(int64(len(version.Segments)))
+	}
+	return nil
+}
+
+// tableColumn is how to read one column of a user table.
+func tableColumn(c plan.ScanColumn, schema *table.Schema, env *Env) (pieceColumn, error) {
+	if c.Column == plan.RowNumber {
+		return func(p *table.Piece) (*vec.Vector, error) {
+			ids, err := p.IDs()
+			v := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, len(ids))}
+			for i, id := range ids {
+				v.I64[i] = int64(id)
+			}
+			return v, err
+		}, nil
+	}
+	column := schema.Column(c.Column)
+	if column == nil {
+		return nil, fmt.Errorf("table %q has no column %q", schema.Name, c.Column)
+	}
+	if len(c.Path) == 0 {
+		return func(p *table.Piece) (*vec.Vector, error) { return p.Column(column) }, nil
+	}
+	e, err := jsonPath(&expr.Column{Index: 0, T: column.Type}, c.Path, c.Type)
+	if err != nil {
+		return nil, err
+	}
+	return func(p *table.Piece) (*vec.Vector, error) {
+		v, err := p.Column(column)
+		if err != nil {
+			return nil, err
+		}
+		return e.Eval(env.Expr, &vec.Batch{Rows: p.Rows(), Cols: []*vec.Vector{v}})
+	}, nil
+}
+
+// readPiece decodes the columns of a piece; it is nil if no row of it is there any more.
+func (s *scanSource) readPiece(p *table.Piece) (*vec.Batch, error) {
+	live, err := p.Live()
+	if err != nil || live != nil && len(live) == 0 {
+		return nil, err
+	}
+	b := &vec.Batch{Rows: p.Rows(), Sel: live, Cols: make([]*vec.Vector, len(s.pieceColumns))}
+	for i, read := range s.pieceColumns {
+		if b.Cols[i], err = read(p); err != nil {
+			return nil, err
+		}
+	}
+	s.env.Progress.Rows.Add(int64(b.Rows))
+	s.env.Progress.Bytes.Add(int64(b.Rows) * int64(len(b.Cols)) * 8)
+	if s.stats != nil {
+		s.stats.RowsRead.Add(int64(b.Rows))
+	}
+	return b, nil
+}

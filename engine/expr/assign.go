@@ -1,0 +1,68 @@
+package expr
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// NewAssignment converts e to the type of a column that is to hold it. It allows more than
+// an implicit conversion does, also narrowing numbers; a text that is too long for
+// varchar(n) or char(n) is an error rather than cut.
+func NewAssignment(e Expr, to vec.Type) (Expr, error) {
+	from := e.Type()
+	if from == to {
+		return e, nil
+	}
+	if !CanImplicit(from, to) && !canAssign(from, to) {
+		return nil, pgerr.New(pgerr.DatatypeMismatch, "expression of type %s cannot become %s", from, to)
+	}
+	if to.Array || to.Mod == 0 || to.Kind != vec.Varchar && to.Kind != vec.Bpchar {
+		return NewCast(e, to, true, false)
+	}
+	plain, err := NewCast(e, vec.T(to.Kind), true, false)
+	if err != nil {
+		return nil, err
+	}
+	limit := int(to.Mod) - 4
+	pad := to.Kind == vec.Bpchar
+	fits := func(_ *Context, dst []byte, s string) ([]byte, error) {
+		n := utf8.RuneCountInString(s)
+		for n > limit && s[len(s)-1] == ' ' { // blanks at the end do not count
+			s = s[:len(s)-1]
+			n--
+		}
+		if n > limit {
+			return dst, pgerr.New(pgerr.StringTooLong, "value too long for type %s(%d)", to, limit)
+		}
+		dst = append(dst, s...)
+		if pad {
+			dst = append(dst, strings.Repeat(" ", limit-n)...)
+		}
+		return dst, nil
+	}
+	return &Cast{E: plain, To: to, fn: &Function{Name: "cast", eval: text1(fits)}}, nil
+}
+
+// canAssign says which conversions an assignment makes beyond implicit ones.
+func canAssign(from, to vec.Type) bool {
+	if from.Array != to.Array {
+		return !to.Array && to.IsText()
+	}
+	a, b := from.Elem(), to.Elem()
+	switch {
+	case a.IsNumber() && b.IsNumber():
+		return true
+	case b.IsText():
+		return true
+	case a.Kind == vec.Timestamp || a.Kind == vec.TimestampTZ:
+		return b.IsTime() || b.Kind == vec.Time
+	case a.Kind == vec.Interval:
+		return b.Kind == vec.Time
+	case a.Kind == vec.OID:
+		return b.IsInt()
+	}
+	return false
+}

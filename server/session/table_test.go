@@ -1,0 +1,181 @@
+package session_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/server/session"
+	"github.com/prickledb/prickle/sql/logictest"
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/table"
+	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+// applier applies write sets to a store, as the log would.
+type applier struct {
+	store *storage.Store
+	mu    sync.Mutex
+	index uint64
+	sets  int
+	// before, if not nil, is called before a write set is applied, without the lock.
+	before func()
+}
+
+// WriteTables implements session.Writer.
+func (a *applier) WriteTables(_ context.Context, project uint32, ws *table.WriteSet) error {
+	if before := a.before; before != nil {
+		a.before = nil
+		before()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	decoded, err := table.DecodeWriteSet(table.AppendWriteSet(nil, ws))
+	if err != nil {
+		return err
+	}
+	a.index++
+	a.sets++
+	_, err = a.store.ApplyTables(a.index, int64(a.index), project, decoded)
+	return err
+}
+
+// tables is a store with one project, and sessions on it.
+type tables struct {
+	t       *testing.T
+	store   *storage.Store
+	applier *applier
+	engine  session.Engine
+	named   map[string]*client
+	flush   bool
+}
+
+func newTables(t *testing.T) *tables {
+	t.Helper()
+	store, err := storage.Open(vfs.NewMem(), "data", storage.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	spec := storage.ProjectSpec{Name: "prickle", Token: "phc_test", Timezone: "UTC"}
+	if _, err := store.ApplyProject(1, 0, storage.ProjectEdit{Create: &spec}); err != nil {
+		t.Fatal(err)
+	}
+	a := &applier{store: store, index: 1}
+	return &tables{t: t, store: store, applier: a, engine: session.NewEngine(store, a, 2, 0), named: map[string]*client{}}
+}
+
+// client gives the session of a name.
+func (tb *tables) client(name string) *client {
+	if c := tb.named[name]; c != nil {
+		return c
+	}
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	s, err := session.New(tb.t.Context(), session.Config{Engine: tb.engine, Project: 1, Database: "prickle", User: "app",
+		Now: func() time.Time { return at }})
+	if err != nil {
+		tb.t.Fatal(err)
+	}
+	tb.t.Cleanup(s.Close)
+	c := &client{s}
+	tb.named[name] = c
+	return c
+}
+
+// client runs statements in a session.
+type client struct{ *session.Session }
+
+// run runs statements and answers for the last.
+func (c *client) run(sql string) (*logictest.Result, error) {
+	stmts, err := c.Parse(sql)
+	if err != nil {
+		c.Fail(err)
+		return nil, err
+	}
+	var r *logictest.Result
+	for _, s := range stmts {
+		p := c.Open(s.Stmt, sql)
+		r = &logictest.Result{}
+		err := p.Run(func() error {
+			for _, f := range p.Schema {
+				r.Columns = append(r.Columns, f.Name)
+			}
+			for {
+				b, lo, hi, err := p.Take(0)
+				if b == nil || err != nil {
+					return err
+				}
+				for b = b.Compact(); lo < hi; lo++ {
+					r.Rows = append(r.Rows, texts(b, lo, c.Context()))
+				}
+			}
+		})
+		r.Tag = p.Tag(len(r.Rows))
+		p.Close()
+		if err != nil {
+			c.Fail(err)
+			return nil, err
+		}
+		c.Sync()
+	}
+	return r, nil
+}
+
+func texts(b *vec.Batch, row int, ctx *expr.Context) []*string {
+	out := make([]*string, len(b.Cols))
+	for i, v := range b.Cols {
+		if !v.IsNull(row) {
+			s := string(expr.AppendText(nil, v, row, ctx))
+			out[i] = &s
+		}
+	}
+	return out
+}
+
+// TestTables runs the cases of testdata/tables with rows in memtables, and again with all of
+// them in segments. Beside the words of logictest there is "notices", which lists what was
+// said since the last time; as=name chooses one of several sessions.
+func TestTables(t *testing.T) {
+	for _, flush := range []bool{false, true} {
+		t.Run(fmt.Sprintf("flush=%v", flush), func(t *testing.T) {
+			datadriven.Walk(t, "testdata/tables", func(t *testing.T, path string) {
+				tb := newTables(t)
+				datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+					name := "main"
+					d.MaybeScanArgs(t, "as", &name)
+					c := tb.client(name)
+					if d.Cmd == "notices" {
+						var out strings.Builder
+						for _, n := range c.Notices() {
+							fmt.Fprintf(&out, "%s %s: %s\n", n.Severity, n.Code, n.Message)
+						}
+						return out.String()
+					}
+					out := logictest.Case(t, onSession{c}, d)
+					if flush {
+						if err := tb.store.Flush(t.Context()); err != nil {
+							t.Fatal(err)
+						}
+					}
+					return out
+				})
+			})
+		})
+	}
+}
+
+type onSession struct{ *client }
+
+// Run implements logictest.Database.
+func (s onSession) Run(_ *testing.T, sql string) (*logictest.Result, error) { return s.run(sql) }

@@ -1,0 +1,423 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/sql"
+	"github.com/prickledb/prickle/sql/bind"
+	"github.com/prickledb/prickle/storage/table"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// maxWriteBytes is how much a transaction may write, and how much RETURNING may give: it is
+// held in memory until it is committed or fetched. A statement outside a block that only
+// inserts is not bounded by it.
+const maxWriteBytes = 256 << 20
+
+// writes is what a transaction has changed and not committed.
+type writes struct {
+	ops   []table.Op
+	bytes int64
+	made  uint32 // tables
+	marks []mark
+}
+
+// mark is a savepoint: what had been written when it was set.
+type mark struct {
+	name  string
+	ops   int
+	bytes int64
+	made  uint32
+}
+
+// add adds an operation. Insertions into the same table that follow each other are put
+// together, so that a thousand statements of one row do not make a thousand batches; but
+// not across a savepoint.
+func (w *writes) add(o table.Op) {
+	if o.Kind == table.OpCreate {
+		w.made++
+	}
+	w.bytes += o.Bytes()
+	floor := 0
+	if n := len(w.marks); n > 0 {
+		floor = w.marks[n-1].ops
+	}
+	for n := len(w.ops); n > floor; n-- {
+		last := &w.ops[n-1]
+		if last.Kind != table.OpInsert || o.Kind != table.OpInsert || last.Table != o.Table || last.Version != o.Version ||
+			last.Batch.Rows > o.Batch.Rows || last.Batch.Rows+o.Batch.Rows > vec.BatchRows {
+			break
+		}
+		o.Batch = joined(last.Batch, o.Batch)
+		w.ops = w.ops[:n-1]
+	}
+	w.ops = append(w.ops, o)
+}
+
+func joined(a, b *vec.Batch) *vec.Batch {
+	out := &vec.Batch{Rows: a.Rows + b.Rows}
+	for i := range a.Cols {
+		c := vec.NewBuilder(a.Cols[i].Type)
+		for row := range a.Rows {
+			c.AppendFrom(a.Cols[i], row)
+		}
+		for row := range b.Rows {
+			c.AppendFrom(b.Cols[i], row)
+		}
+		out.Cols = append(out.Cols, c.V)
+	}
+	return out
+}
+
+func (s *Session) savepoint(name string) {
+	if s.writes == nil {
+		s.writes = &writes{}
+	}
+	w := s.writes
+	w.marks = append(w.marks, mark{name, len(w.ops), w.bytes, w.made})
+}
+
+// markOf finds the newest savepoint of a name, -1 for none: Settings has told of the error.
+func (w *writes) markOf(name string) int {
+	for i := len(w.marks) - 1; i >= 0; i-- {
+		if w.marks[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (s *Session) releaseTo(name string) {
+	if i := s.writes.markOf(name); i >= 0 {
+		s.writes.marks = s.writes.marks[:i]
+	}
+}
+
+func (s *Session) rollbackTo(name string) {
+	w := s.writes
+	if i := w.markOf(name); i >= 0 {
+		m := w.marks[i]
+		// The list may be read by a statement that is not at its end.
+		w.ops, w.bytes, w.made, w.marks = slices.Clone(w.ops[:m.ops]), m.bytes, m.made, w.marks[:i+1]
+	}
+}
+
+// conflict puts a conflict that ends a transaction into the client's words.
+func conflict(err error) error {
+	var c *table.ConflictError
+	if errors.As(err, &c) {
+		return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update").WithDetail("%s", c.Error())
+	}
+	return err
+}
+
+// send commits operations, in as many parts as it takes.
+func (s *Session) send(ctx context.Context, ops []table.Op) error {
+	if len(ops) == 0 {
+		return nil
+	}
+	parts, err := (&table.WriteSet{Ops: ops}).Split()
+	if errors.Is(err, table.ErrTooLarge) {
+		return pgerr.New(pgerr.ProgramLimitExceeded, "%s", err).WithHint("Commit before changing tables.")
+	}
+	if err != nil {
+		return err
+	}
+	for i, part := range parts {
+		if err := s.config.Engine.Write(ctx, s.config.Project, part); err != nil {
+			if i > 0 {
+				s.abandon(part.Txn)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// abandon says that a transaction of which parts were sent comes to nothing. If that cannot
+// be said, it is found out after a while.
+func (s *Session) abandon(txn table.Txn) {
+	err := s.config.Engine.Write(s.ctx, s.config.Project, &table.WriteSet{Stage: table.Abort, Txn: txn})
+	if err != nil {
+		s.config.Logger.Warn("a transaction cannot be abandoned, it ends by itself", "error", err)
+	}
+}
+
+// modify carries out a statement that writes.
+func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
+	s := p.session
+	if s.Settings.On("transaction_read_only") {
+		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute %s in a read-only transaction", strings.TrimSuffix(st.Tag, " 0"))
+	}
+	w := &writing{portal: p, view: v, scope: scope, into: s.writes}
+	if w.into == nil {
+		w.into = &writes{}
+	}
+	w.base = s.config.Engine.Tables(v.pin)
+	var answer Rows
+	if st.Change != nil {
+		for _, n := range st.Change.Notices {
+			s.notice(n)
+		}
+		w.change(st.Change)
+		p.tag = st.Tag
+	}
+	if st.Write != nil {
+		n, err := w.rows(st)
+		if err != nil {
+			if w.sent {
+				s.abandon(w.txn)
+			}
+			return err
+		}
+		p.tag = st.Tag + " " + strconv.Itoa(n)
+		if st.Write.Returning != nil {
+			answer = &fixedRows{w.returned}
+		}
+	}
+	if err := w.finish(); err != nil {
+		return err
+	}
+	p.rows, p.done = answer, answer == nil
+	return nil
+}
+
+// writing is a statement that writes, being carried out.
+type writing struct {
+	portal *Portal
+	view   *view
+	scope  *Scope
+	base   *table.Tables // what others have committed
+	into   *writes
+	write  *bind.Write
+	table  uint32 // in the write set
+	ids    []uint32
+
+	// Outside a block, rows that are only inserted are sent as they come.
+	txn  table.Txn
+	sent bool
+
+	returned []*vec.Batch
+	held     int64
+}
+
+// number is what a table of the catalog is called in the write set: one that the
+// transaction has made has no number of its own yet.
+func (w *writing) number(id uint32) uint32 {
+	if last := w.base.LastID(); id > last {
+		return table.Fresh + id - last - 1
+	}
+	return id
+}
+
+// next is the number from which on rows of a table are the transaction's own.
+func (w *writing) next(id uint32) uint32 {
+	if v := w.base.Table(id); v != nil {
+		return v.Next
+	}
+	return 0
+}
+
+func (w *writing) change(c *bind.Change) {
+	for _, o := range c.Ops {
+		switch o.Kind {
+		case table.OpCreate:
+			o.Table = table.Fresh + w.into.made
+		case table.OpTruncate:
+			o.OwnFrom = w.own(o.Table)
+			fallthrough
+		default:
+			o.Table = w.number(o.Table)
+		}
+		w.into.add(o)
+	}
+}
+
+// own is how many rows the transaction has inserted into a table of the catalog.
+func (w *writing) own(id uint32) uint32 {
+	return w.portal.session.config.Engine.Tables(w.view.shown).Table(id).Next - w.next(id)
+}
+
+// rows runs the plan of a statement and takes in its rows. It gives how many there were.
+func (w *writing) rows(st *sql.Statement) (n int, err error) {
+	p := w.portal
+	w.write = st.Write
+	if create := w.write.Create; create != nil {
+		w.table = table.Fresh + w.into.made
+		w.into.add(table.Op{Kind: table.OpCreate, Table: w.table, Schema: create})
+	} else {
+		w.table = w.number(w.write.Target.Schema.Table)
+	}
+	for i := range w.write.Target.Schema.Columns {
+		w.ids = append(w.ids, w.write.Target.Schema.Columns[i].ID)
+	}
+	rows, err := p.session.config.Engine.Run(p.ctx, w.scope, st, w.view.shown)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if closing := rows.Close(); err == nil {
+			err = closing
+		}
+	}()
+	for {
+		b, err := rows.Next(p.ctx)
+		if b == nil || err != nil {
+			return n, err
+		}
+		if b = b.Compact(); b.Rows == 0 {
+			continue
+		}
+		n += b.Rows
+		for _, part := range slices.Collect(pieces(b)) {
+			if err := w.batch(part); err != nil {
+				return n, err
+			}
+		}
+	}
+}
+
+// pieces cuts a batch so that each piece has few enough rows and bytes for one operation.
+func pieces(b *vec.Batch) func(func(*vec.Batch) bool) {
+	return func(yield func(*vec.Batch) bool) {
+		size := int64(1)
+		for _, c := range b.Cols {
+			size += c.Bytes()
+		}
+		step := max(1, min(vec.BatchRows, int(int64(b.Rows)*(table.EntryBytes/4)/size)))
+		for lo := 0; lo < b.Rows; lo += step {
+			n := min(step, b.Rows-lo)
+			of := make([]uint32, n)
+			for i := range of {
+				of[i] = uint32(lo + i)
+			}
+			part := &vec.Batch{Rows: n}
+			for _, c := range b.Cols {
+				v := c.Take(of)
+				if v.Form == vec.Dict { // the dictionary may be a hundred times the rows
+					v = v.Flatten(n)
+				}
+				part.Cols = append(part.Cols, v)
+			}
+			if !yield(part) {
+				return
+			}
+		}
+	}
+}
+
+// batch takes in rows of the plan.
+func (w *writing) batch(b *vec.Batch) error {
+	if w.write.Deletes {
+		w.delete(b.Cols[0].Flatten(b.Rows).I64)
+		b = &vec.Batch{Rows: b.Rows, Cols: b.Cols[1:]}
+	}
+	if w.write.Returning != nil {
+		if err := w.returning(b); err != nil {
+			return err
+		}
+	}
+	if w.write.Inserts {
+		if err := w.insert(b); err != nil {
+			return err
+		}
+	}
+	if w.write.Inserts && !w.write.Deletes && !w.portal.session.block && w.into.bytes > table.EntryBytes/2 {
+		return w.part()
+	}
+	if w.into.bytes > maxWriteBytes {
+		return tooMuch("a transaction")
+	}
+	return nil
+}
+
+func tooMuch(what string) error {
+	return pgerr.New(pgerr.ProgramLimitExceeded, "%s of more than %d MB is not supported", what, maxWriteBytes>>20).
+		WithHint("Do it in several steps.")
+}
+
+// part sends what there is as a part of a transaction.
+func (w *writing) part() error {
+	if !w.sent {
+		w.txn, w.sent = table.NewTxn(), true
+	}
+	s := w.portal.session
+	err := s.config.Engine.Write(w.portal.ctx, s.config.Project, &table.WriteSet{Stage: table.Part, Txn: w.txn, Ops: w.into.ops})
+	w.into.ops, w.into.bytes = nil, 0
+	return err
+}
+
+// delete deletes rows by their numbers.
+func (w *writing) delete(rows []int64) {
+	id := w.write.Target.Schema.Table
+	first := int64(w.next(id))
+	o := table.Op{Kind: table.OpDelete, Table: w.table, Version: w.write.Target.Schema.Version, Rows: roaring.New(), Own: roaring.New()}
+	for _, row := range rows {
+		if row < first {
+			o.Rows.Add(uint32(row))
+		} else {
+			o.Own.Add(uint32(row - first))
+		}
+	}
+	w.into.add(o)
+}
+
+func (w *writing) insert(b *vec.Batch) error {
+	schema := w.write.Target.Schema
+	for i := range schema.Columns {
+		c := &schema.Columns[i]
+		if c.NotNull && b.Cols[i].HasNulls() {
+			for row := range b.Rows {
+				if b.Cols[i].IsNull(row) {
+					return pgerr.New(pgerr.NotNullViolation, `null value in column "%s" of relation "%s" violates not-null constraint`, c.Name, schema.Name)
+				}
+			}
+		}
+		if b.Cols[i].Type != c.Type {
+			v := *b.Cols[i]
+			v.Type = c.Type
+			b.Cols[i] = &v
+		}
+	}
+	w.into.add(table.Op{Kind: table.OpInsert, Table: w.table, Version: schema.Version, Columns: w.ids, Batch: b})
+	return nil
+}
+
+func (w *writing) returning(b *vec.Batch) error {
+	out := &vec.Batch{Rows: b.Rows}
+	for _, e := range w.write.Returning {
+		v, err := e.Eval(w.scope.Expr, b)
+		if err != nil {
+			return err
+		}
+		w.held += v.Bytes()
+		out.Cols = append(out.Cols, v)
+	}
+	if w.held > maxWriteBytes {
+		return tooMuch("RETURNING")
+	}
+	w.returned = append(w.returned, out)
+	return nil
+}
+
+// finish keeps what the statement wrote until its block commits, or commits it.
+func (w *writing) finish() error {
+	s := w.portal.session
+	switch {
+	case s.block:
+		if s.writes = w.into; len(w.into.ops) == 0 && len(w.into.marks) == 0 {
+			s.writes = nil
+		}
+		return nil
+	case w.sent:
+		return s.config.Engine.Write(w.portal.ctx, s.config.Project, &table.WriteSet{Stage: table.Last, Txn: w.txn, Ops: w.into.ops})
+	}
+	return s.send(w.portal.ctx, w.into.ops)
+}

@@ -1,0 +1,125 @@
+package ast
+
+// ColumnSpec is a column of CREATE TABLE and of ADD COLUMN.
+type ColumnSpec struct {
+	Place
+	Name    Ident
+	Type    TypeName
+	NotNull bool
+	Default Expr // nil when not given
+	Primary bool // PRIMARY KEY behind the column
+	Unique  bool
+}
+
+// TableKey is PRIMARY KEY (…) or UNIQUE (…) of a table.
+type TableKey struct {
+	Place
+	Primary bool
+	Columns []Ident
+}
+
+// CreateTable is CREATE TABLE name (columns and keys).
+type CreateTable struct {
+	Place
+	IfNotExists bool
+	Name        []Ident
+	Columns     []ColumnSpec
+	Keys        []TableKey
+}
+
+// CreateTableAs is CREATE TABLE name AS query.
+type CreateTableAs struct {
+	Place
+	IfNotExists bool
+	Name        []Ident
+	Columns     []Ident // names for the query's columns, perhaps fewer
+	Query       Query
+	NoData      bool // WITH NO DATA
+}
+
+// AlterKind is what an AlterTable does.
+type AlterKind uint8
+
+// The actions of ALTER TABLE.
+const (
+	AddColumn    AlterKind = iota // Column; Exists is IF NOT EXISTS
+	DropColumn                    // Name; Exists is IF EXISTS
+	RenameColumn                  // Name, To
+	RenameTable                   // To
+)
+
+// AlterTable is ALTER TABLE name with its actions; the renaming ones stand alone.
+type AlterTable struct {
+	Place
+	IfExists bool
+	Name     []Ident
+	Actions  []AlterAction
+}
+
+// AlterAction is one action of ALTER TABLE.
+type AlterAction struct {
+	Place
+	Kind   AlterKind
+	Exists bool
+	Column *ColumnSpec
+	Name   Ident
+	To     Ident
+}
+
+// DropTable is DROP TABLE names.
+type DropTable struct {
+	Place
+	IfExists bool
+	Names    [][]Ident
+	Cascade  bool
+}
+
+// Truncate is TRUNCATE [TABLE] names.
+type Truncate struct {
+	Place
+	Names [][]Ident
+}
+
+// Insert is INSERT INTO table.
+type Insert struct {
+	Place
+	Table     *TableName
+	Columns   []Ident
+	Query     Query // nil for DEFAULT VALUES
+	Returning []SelectItem
+}
+
+// Update is UPDATE table SET.
+type Update struct {
+	Place
+	Table     *TableName
+	Set       []Assignment
+	From      []TableExpr
+	Where     Expr
+	Returning []SelectItem
+}
+
+// Assignment is column = value in UPDATE.
+type Assignment struct {
+	Place
+	Column Ident
+	Value  Expr
+}
+
+// Delete is DELETE FROM table.
+type Delete struct {
+	Place
+	Table     *TableName
+	Using     []TableExpr
+	Where     Expr
+	Returning []SelectItem
+}
+
+func (*CreateTable) stmt()   {}
+func (*CreateTableAs) stmt() {}
+func (*AlterTable) stmt()    {}
+func (*DropTable) stmt()     {}
+func (*Truncate) stmt()      {}
+func (*Insert) stmt()        {}
+func (*Update) stmt()        {}
+func (*Delete) stmt()        {}

@@ -1,0 +1,150 @@
+package ast
+
+// dataStmt prints the statements about tables and their rows.
+func (p *printer) dataStmt(s Stmt) {
+	switch s := s.(type) {
+	case *CreateTable:
+		p.s("CREATE TABLE ")
+		p.flag(s.IfNotExists, "IF NOT EXISTS ")
+		p.name(s.Name)
+		p.s(" (")
+		p.list(len(s.Columns)+len(s.Keys), func(i int) {
+			if i < len(s.Columns) {
+				p.columnSpec(&s.Columns[i])
+				return
+			}
+			k := &s.Keys[i-len(s.Columns)]
+			if k.Primary {
+				p.s("PRIMARY KEY (")
+			} else {
+				p.s("UNIQUE (")
+			}
+			p.idents(k.Columns)
+			p.s(")")
+		})
+		p.s(")")
+	case *CreateTableAs:
+		p.s("CREATE TABLE ")
+		p.flag(s.IfNotExists, "IF NOT EXISTS ")
+		p.name(s.Name)
+		if len(s.Columns) > 0 {
+			p.s(" (")
+			p.idents(s.Columns)
+			p.s(")")
+		}
+		p.s(" AS ")
+		p.query(s.Query)
+		p.flag(s.NoData, " WITH NO DATA")
+	case *AlterTable:
+		p.s("ALTER TABLE ")
+		p.flag(s.IfExists, "IF EXISTS ")
+		p.name(s.Name)
+		p.s(" ")
+		p.list(len(s.Actions), func(i int) { p.alterAction(&s.Actions[i]) })
+	case *DropTable:
+		p.s("DROP TABLE ")
+		p.flag(s.IfExists, "IF EXISTS ")
+		p.list(len(s.Names), func(i int) { p.name(s.Names[i]) })
+		p.flag(s.Cascade, " CASCADE")
+	case *Truncate:
+		p.s("TRUNCATE ")
+		p.list(len(s.Names), func(i int) { p.name(s.Names[i]) })
+	case *Insert:
+		p.s("INSERT INTO ")
+		p.target(s.Table)
+		if len(s.Columns) > 0 {
+			p.s(" (")
+			p.idents(s.Columns)
+			p.s(")")
+		}
+		if s.Query == nil {
+			p.s(" DEFAULT VALUES")
+		} else {
+			p.s(" ")
+			p.query(s.Query)
+		}
+		p.returning(s.Returning)
+	case *Update:
+		p.s("UPDATE ")
+		p.target(s.Table)
+		p.s(" SET ")
+		p.list(len(s.Set), func(i int) {
+			p.ident(s.Set[i].Column)
+			p.s(" = ")
+			p.expr(s.Set[i].Value, 0)
+		})
+		p.tables(" FROM ", s.From)
+		p.where(s.Where)
+		p.returning(s.Returning)
+	case *Delete:
+		p.s("DELETE FROM ")
+		p.target(s.Table)
+		p.tables(" USING ", s.Using)
+		p.where(s.Where)
+		p.returning(s.Returning)
+	}
+}
+
+func (p *printer) columnSpec(c *ColumnSpec) {
+	p.ident(c.Name)
+	p.s(" ")
+	p.typeName(&c.Type)
+	p.flag(c.NotNull, " NOT NULL")
+	if c.Default != nil {
+		p.s(" DEFAULT ")
+		p.expr(c.Default, precIs+1)
+	}
+	p.flag(c.Primary, " PRIMARY KEY")
+	p.flag(c.Unique, " UNIQUE")
+}
+
+func (p *printer) alterAction(a *AlterAction) {
+	switch a.Kind {
+	case AddColumn:
+		p.s("ADD COLUMN ")
+		p.flag(a.Exists, "IF NOT EXISTS ")
+		p.columnSpec(a.Column)
+	case DropColumn:
+		p.s("DROP COLUMN ")
+		p.flag(a.Exists, "IF EXISTS ")
+		p.ident(a.Name)
+	case RenameColumn:
+		p.s("RENAME COLUMN ")
+		p.ident(a.Name)
+		p.s(" TO ")
+		p.ident(a.To)
+	case RenameTable:
+		p.s("RENAME TO ")
+		p.ident(a.To)
+	}
+}
+
+// target prints the table that a statement changes.
+func (p *printer) target(t *TableName) {
+	p.name(t.Name)
+	if t.Alias != nil {
+		p.s(" AS ")
+		p.ident(t.Alias.Name)
+	}
+}
+
+func (p *printer) tables(word string, list []TableExpr) {
+	if len(list) > 0 {
+		p.s(word)
+		p.list(len(list), func(i int) { p.table(list[i]) })
+	}
+}
+
+func (p *printer) where(x Expr) {
+	if x != nil {
+		p.s(" WHERE ")
+		p.expr(x, 0)
+	}
+}
+
+func (p *printer) returning(items []SelectItem) {
+	if len(items) > 0 {
+		p.s(" RETURNING ")
+		p.items(items)
+	}
+}

@@ -1,0 +1,412 @@
+package bind
+
+import (
+	"fmt"
+
+	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/sql/parse"
+	"github.com/prickledb/prickle/storage/table"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Write is a bound INSERT, UPDATE, DELETE or CREATE TABLE AS: a plan, and what its rows are
+// for.
+type Write struct {
+	// Target is the table. Of CREATE TABLE AS it is not there yet, and Create is what it
+	// will look like.
+	Target *catalog.Table
+	Create *table.Schema
+	// Plan gives rows. With Deletes, its first column is the number of a row to delete.
+	// With Inserts, the columns that follow are the values of all columns of the target,
+	// in order, for a row to insert. Without, they are those of the deleted row that
+	// Returning reads.
+	Plan             plan.Node
+	Deletes, Inserts bool
+	// Returning is computed over the columns behind the number; nil for none. Schema is
+	// what it gives.
+	Returning []expr.Expr
+	Schema    vec.Schema
+	Params    []vec.Type
+}
+
+// Insert binds INSERT.
+func Insert(env Env, s *ast.Insert) (*Write, error) {
+	b := newBinder(env)
+	w := b.insert(s)
+	return b.finishWrite(w)
+}
+
+// Update binds UPDATE.
+func Update(env Env, s *ast.Update) (*Write, error) {
+	b := newBinder(env)
+	w := b.update(s)
+	return b.finishWrite(w)
+}
+
+// Delete binds DELETE.
+func Delete(env Env, s *ast.Delete) (*Write, error) {
+	b := newBinder(env)
+	w := b.delete(s)
+	return b.finishWrite(w)
+}
+
+func (b *binder) finishWrite(w *Write) (*Write, error) {
+	if b.err == nil {
+		b.finishParams()
+	}
+	if b.err != nil {
+		return nil, b.err
+	}
+	for _, p := range b.params {
+		w.Params = append(w.Params, p.t)
+	}
+	return w, nil
+}
+
+// target finds the table that a statement changes.
+func (b *binder) target(t *ast.TableName) *relation {
+	rel := b.tableName(t)
+	if rel == nil {
+		return nil
+	}
+	b.rename(rel, t.Alias)
+	return rel
+}
+
+// builtin refuses what cannot be done to a table that every project has.
+func (b *binder) builtin(what string, rel *relation, pos ast.Pos) *Write {
+	b.unsupported(what+" "+rel.table.Name, pos)
+	return nil
+}
+
+func (b *binder) insert(s *ast.Insert) *Write {
+	rel := b.target(s.Table)
+	if rel == nil {
+		return nil
+	}
+	if rel.table.Schema == nil {
+		return b.builtin("INSERT INTO", rel, s.Table.Pos())
+	}
+	w := &Write{Target: rel.table, Inserts: true}
+	schema := rel.table.Schema
+	given := b.insertColumns(schema, s)
+	if b.err != nil {
+		return nil
+	}
+	var input plan.Node = &plan.Values{Rows: [][]expr.Expr{{}}}
+	if s.Query != nil {
+		input, given = b.insertSource(s, given)
+	} else {
+		given = nil
+	}
+	if b.err != nil {
+		return nil
+	}
+	at := make(map[uint32]int, len(given))
+	for i, c := range given {
+		at[c.ID] = i
+	}
+	p := &plan.Project{Input: input}
+	for i := range schema.Columns {
+		c := &schema.Columns[i]
+		e := expr.Expr(nil)
+		if k, ok := at[c.ID]; ok {
+			e = &expr.Column{Index: k, T: c.Type, Name: c.Name}
+		} else {
+			e = b.defaultOf(c, s.Pos())
+		}
+		p.Exprs, p.Names = append(p.Exprs, e), append(p.Names, c.Name)
+	}
+	w.Plan = p
+	b.returning(w, s.Returning, rel)
+	return w
+}
+
+// insertColumns finds the columns that an INSERT names; all of them if it names none.
+func (b *binder) insertColumns(schema *table.Schema, s *ast.Insert) []*table.Column {
+	var out []*table.Column
+	if s.Columns == nil {
+		for i := range schema.Columns {
+			out = append(out, &schema.Columns[i])
+		}
+		return out
+	}
+	seen := map[string]bool{}
+	for _, id := range s.Columns {
+		c := b.columnOf(schema, id)
+		if c == nil {
+			return nil
+		}
+		if seen[c.Name] {
+			b.fail(pgerr.New(pgerr.DuplicateColumn, `column "%s" specified more than once`, c.Name), id.Pos())
+			return nil
+		}
+		seen[c.Name] = true
+		out = append(out, c)
+	}
+	return out
+}
+
+// columnOf finds a column of a table that is changed, or fails.
+func (b *binder) columnOf(schema *table.Schema, id ast.Ident) *table.Column {
+	c := schema.Column(id.Name)
+	if c == nil {
+		e := pgerr.New(pgerr.UndefinedColumn, `column "%s" of relation "%s" does not exist`, id.Name, schema.Name)
+		var names []string
+		for i := range schema.Columns {
+			names = append(names, schema.Columns[i].Name)
+		}
+		if near := nearest(id.Name, names); near != "" {
+			e.WithHint(`Perhaps you meant to reference the column "%s".`, schema.Name+"."+near)
+		}
+		b.fail(e, id.Pos())
+	}
+	return c
+}
+
+// insertSource binds the rows of an INSERT, in the types of the columns they are for, which
+// may be fewer than were named if no name was.
+func (b *binder) insertSource(s *ast.Insert, given []*table.Column) (plan.Node, []*table.Column) {
+	if v, ok := s.Query.(*ast.Values); ok && v.With == nil && v.OrderBy == nil && v.Limit == nil && v.Offset == nil && v.Locking == nil {
+		return b.insertValues(s, v, given)
+	}
+	node := b.query(s.Query)
+	schema := node.Schema()
+	if given = b.matching(s, given, len(schema), s.Query.Pos()); b.err != nil {
+		return node, nil
+	}
+	literal := untyped(s.Query, node)
+	p := &plan.Project{Input: node}
+	for i, c := range given {
+		var e expr.Expr = &expr.Column{Index: i, T: schema[i].Type, Name: schema[i].Name}
+		if literal[i] != nil {
+			e = literal[i]
+		}
+		p.Exprs, p.Names = append(p.Exprs, b.assign(e, c, s.Query.Pos())), append(p.Names, c.Name)
+	}
+	return p, given
+}
+
+// untyped gives the literals without a type in the select list of a query, by column: they
+// take the types of the columns that they are for.
+func untyped(q ast.Query, node plan.Node) map[int]expr.Expr {
+	out := map[int]expr.Expr{}
+	s, ok := q.(*ast.Select)
+	p, ok2 := node.(*plan.Project)
+	if !ok || !ok2 || len(s.Items) != len(p.Exprs) {
+		return out
+	}
+	for i := range s.Items {
+		c, ok := p.Exprs[i].(*expr.Const)
+		switch s.Items[i].Expr.(type) {
+		case *ast.String, *ast.Null:
+			if ok {
+				v := *c.Value
+				v.Type = vec.T(vec.Unknown)
+				out[i] = &expr.Const{Value: &v}
+			}
+		}
+	}
+	return out
+}
+
+// matching is the columns that so many expressions are for.
+func (b *binder) matching(s *ast.Insert, given []*table.Column, n int, pos ast.Pos) []*table.Column {
+	switch {
+	case n > len(given):
+		b.fail(pgerr.New(pgerr.SyntaxError, "INSERT has more expressions than target columns"), pos)
+	case n < len(given) && s.Columns != nil:
+		b.fail(pgerr.New(pgerr.SyntaxError, "INSERT has more target columns than expressions"), s.Columns[n].Pos())
+	default:
+		return given[:n]
+	}
+	return nil
+}
+
+func (b *binder) insertValues(s *ast.Insert, q *ast.Values, given []*table.Column) (plan.Node, []*table.Column) {
+	out := &plan.Values{}
+	if given = b.matching(s, given, len(q.Rows[0]), q.Rows[0][0].Pos()); b.err != nil {
+		return out, nil
+	}
+	for _, c := range given {
+		out.Columns = append(out.Columns, vec.Field{Name: c.Name, Type: c.Type})
+	}
+	sc := &scope{clause: "VALUES"}
+	for _, row := range q.Rows {
+		if len(row) != len(given) {
+			b.fail(pgerr.New(pgerr.SyntaxError, "VALUES lists must all be the same length"), row[0].Pos())
+			return out, nil
+		}
+		cells := make([]expr.Expr, len(row))
+		for i, e := range row {
+			cells[i] = b.valueFor(e, given[i], sc)
+		}
+		out.Rows = append(out.Rows, cells)
+		if b.err != nil {
+			return out, nil
+		}
+	}
+	return out, given
+}
+
+// valueFor binds the value that a column is to get.
+func (b *binder) valueFor(e ast.Expr, c *table.Column, sc *scope) expr.Expr {
+	if _, ok := e.(*ast.Default); ok {
+		return b.defaultOf(c, e.Pos())
+	}
+	return b.assign(b.expr(e, sc), c, e.Pos())
+}
+
+// assign converts an expression to the type of the column that is to hold it.
+func (b *binder) assign(e expr.Expr, c *table.Column, pos ast.Pos) expr.Expr {
+	if b.err != nil {
+		return null(c.Type)
+	}
+	switch x := e.(type) {
+	case *pathRef:
+		e = b.resolve(x, vec.Type{Kind: c.Type.Kind, Array: c.Type.Array})
+	case *expr.Param:
+		if x.T.Kind == vec.Unknown {
+			b.setParam(x, c.Type)
+		}
+	case *expr.Const:
+		if x.Type().Kind == vec.Unknown {
+			plain := c.Type
+			if plain.Kind == vec.Varchar || plain.Kind == vec.Bpchar {
+				plain.Mod = 0
+			}
+			e = b.literal(x, plain, pos)
+		}
+	}
+	if b.err != nil {
+		return null(c.Type)
+	}
+	out, err := expr.NewAssignment(e, c.Type)
+	if err != nil {
+		return b.fail(pgerr.New(pgerr.DatatypeMismatch, `column "%s" is of type %s but expression is of type %s`, c.Name, c.Type, e.Type()).
+			WithHint("You will need to rewrite or cast the expression."), pos)
+	}
+	return out
+}
+
+// defaultOf is the default of a column, bound anew for the statement.
+func (b *binder) defaultOf(c *table.Column, pos ast.Pos) expr.Expr {
+	if c.Default == "" {
+		return null(c.Type)
+	}
+	e, err := parse.Expr(c.Default)
+	if err != nil {
+		return b.failErr(fmt.Errorf("default of column %q: %w", c.Name, err), pos)
+	}
+	inner := newBinder(Env{Catalog: b.env.Catalog, Expr: b.env.Expr, Text: c.Default})
+	x := inner.assign(inner.expr(e, &scope{clause: "DEFAULT"}), c, ast.NoPos)
+	if inner.err != nil {
+		return b.failErr(fmt.Errorf("default of column %q: %w", c.Name, inner.err), pos)
+	}
+	return x
+}
+
+// returning binds RETURNING over the columns of the target.
+func (b *binder) returning(w *Write, items []ast.SelectItem, target *relation) {
+	if len(items) == 0 || b.err != nil {
+		return
+	}
+	rel := *target
+	rel.scan = nil // columns are those of the rows at hand
+	s := &selection{b: b, q: &ast.Select{Items: items}, sc: &scope{rel: &rel, aliases: map[string]ast.Expr{}}}
+	s.bindItems()
+	if len(s.aggs.calls) > 0 {
+		b.fail(pgerr.New(pgerr.GroupingError, "aggregate functions are not allowed in RETURNING"), items[0].Pos())
+	}
+	if b.err != nil {
+		return
+	}
+	for _, it := range s.items {
+		w.Returning = append(w.Returning, it.e)
+		w.Schema = append(w.Schema, vec.Field{Name: it.name, Type: it.e.Type()})
+	}
+}
+
+// rowNumber is the number of a row of the target, as a column of its scan.
+func (rel *relation) rowNumber() expr.Expr {
+	t := vec.T(vec.Int8)
+	return &expr.Column{Index: rel.scanColumn(plan.ScanColumn{Column: plan.RowNumber, Type: t}), T: t, Name: plan.RowNumber}
+}
+
+// chosen is the rows of the target that WHERE chooses.
+func (b *binder) chosen(rel *relation, where ast.Expr) plan.Node {
+	if where == nil {
+		return rel.scan
+	}
+	cond := b.condition(b.expr(where, &scope{rel: rel, clause: "WHERE"}), "WHERE", where.Pos())
+	return &plan.Filter{Input: rel.scan, Cond: cond}
+}
+
+func (b *binder) update(s *ast.Update) *Write {
+	rel := b.target(s.Table)
+	switch {
+	case rel == nil:
+		return nil
+	case rel.table.Schema == nil:
+		return b.builtin("UPDATE of", rel, s.Table.Pos())
+	case len(s.From) > 0:
+		b.unsupported("FROM in UPDATE", s.From[0].Pos())
+		return nil
+	}
+	w := &Write{Target: rel.table, Deletes: true, Inserts: true}
+	schema := rel.table.Schema
+	values := map[uint32]expr.Expr{}
+	for i := range s.Set {
+		a := &s.Set[i]
+		c := b.columnOf(schema, a.Column)
+		if c == nil {
+			return nil
+		}
+		if values[c.ID] != nil {
+			b.fail(pgerr.New(pgerr.SyntaxError, `multiple assignments to same column "%s"`, c.Name), a.Column.Pos())
+			return nil
+		}
+		values[c.ID] = b.valueFor(a.Value, c, &scope{rel: rel, clause: "UPDATE"})
+	}
+	p := &plan.Project{Exprs: []expr.Expr{rel.rowNumber()}, Names: []string{plan.RowNumber}}
+	for i := range schema.Columns {
+		c := &schema.Columns[i]
+		e := values[c.ID]
+		if e == nil {
+			e = b.column(rel, i, s.Pos())
+		}
+		p.Exprs, p.Names = append(p.Exprs, e), append(p.Names, c.Name)
+	}
+	p.Input = b.chosen(rel, s.Where)
+	w.Plan = p
+	b.returning(w, s.Returning, rel)
+	return w
+}
+
+func (b *binder) delete(s *ast.Delete) *Write {
+	rel := b.target(s.Table)
+	switch {
+	case rel == nil:
+		return nil
+	case rel.table.Schema == nil:
+		return b.builtin("DELETE FROM", rel, s.Table.Pos())
+	case len(s.Using) > 0:
+		b.unsupported("USING in DELETE", s.Using[0].Pos())
+		return nil
+	}
+	w := &Write{Target: rel.table, Deletes: true}
+	p := &plan.Project{Exprs: []expr.Expr{rel.rowNumber()}, Names: []string{plan.RowNumber}}
+	if len(s.Returning) > 0 {
+		for i, f := range rel.fields {
+			p.Exprs, p.Names = append(p.Exprs, b.column(rel, i, s.Pos())), append(p.Names, f.Name)
+		}
+	}
+	p.Input = b.chosen(rel, s.Where)
+	w.Plan = p
+	b.returning(w, s.Returning, rel)
+	return w
+}
