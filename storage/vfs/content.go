@@ -1,7 +1,6 @@
 package vfs
 
 import (
-	"maps"
 	"math/rand/v2"
 	"slices"
 )
@@ -11,10 +10,10 @@ import (
 type memData struct {
 	chunks   []memChunk
 	size     int64
-	synced   int64                // the size after a crash
-	reserved int64                // bytes with blocks, whether written or not
-	blocks   int64                // chunks that take room
-	dirty    map[int64]*memSector // sectors written to since the last sync
+	synced   int64   // the size after a crash
+	reserved int64   // bytes with blocks, whether written or not
+	blocks   int64   // chunks that take room
+	dirty    []int64 // chunks written to since the last sync, each once
 }
 
 const (
@@ -24,25 +23,28 @@ const (
 	maxMemFile = 16 << 30
 )
 
-// memChunk is 4 KiB of a file; nil is zeros. Only an owned one may be written to: others
-// belong to a map or to a crashed file system too.
+// memChunk is 4 KiB of a file; without bytes it is zeros. Only an owned one may be written
+// to: others belong to a map or to a crashed file system too.
 type memChunk struct {
-	bytes []byte
-	owned bool
+	bytes    []byte
+	owned    bool
+	unsynced *memUnsynced // nil: durable as it is
 }
 
-// memSector is a sector with writes that were not synced.
-type memSector struct {
-	old     []byte                   // durable; nil is zeros
-	touched [sectorBytes / 64]uint64 // a bit for each byte that was written
+// memUnsynced is what writes since the last sync did to a chunk.
+type memUnsynced struct {
+	old     []byte                  // durable; nil is zeros
+	touched [chunkBytes / 64]uint64 // a bit for each byte that was written
 }
 
-// share gives chunks to another holder; after that neither writes to them.
+// share gives the bytes of chunks to another holder; after that neither writes to them.
 func share(chunks []memChunk) []memChunk {
+	out := make([]memChunk, len(chunks))
 	for i := range chunks {
 		chunks[i].owned = false
+		out[i].bytes = chunks[i].bytes
 	}
-	return slices.Clone(chunks)
+	return out
 }
 
 func (d *memData) read(p []byte, off int64) int {
@@ -72,7 +74,7 @@ func (d *memData) at(chunk int64) []byte {
 }
 
 // writable is a chunk to write to.
-func (d *memData) writable(chunk int64) []byte {
+func (d *memData) writable(chunk int64) *memChunk {
 	if need := chunk + 1 - int64(len(d.chunks)); need > 0 {
 		d.chunks = append(d.chunks, make([]memChunk, need)...)
 	}
@@ -82,7 +84,7 @@ func (d *memData) writable(chunk int64) []byte {
 		copy(b, c.bytes)
 		c.bytes, c.owned = b, true
 	}
-	return c.bytes
+	return c
 }
 
 // fits says how many of n bytes at off can be written when so many chunks are free, and
@@ -104,40 +106,36 @@ func (d *memData) fits(n int, off, free int64) (fit int, taken int64) {
 func (d *memData) write(p []byte, off int64) {
 	d.size = max(d.size, off+int64(len(p)))
 	for len(p) > 0 {
-		at := int(off % sectorBytes)
-		n := min(len(p), sectorBytes-at)
-		d.touch(off/sectorBytes, at, at+n)
-		copy(d.writable(off / chunkBytes)[off%chunkBytes:], p[:n])
+		i, at := off/chunkBytes, int(off%chunkBytes)
+		n := min(len(p), chunkBytes-at)
+		c := d.writable(i)
+		if c.unsynced == nil {
+			c.unsynced = &memUnsynced{}
+			if i*chunkBytes < d.synced {
+				c.unsynced.old = slices.Clone(c.bytes)
+			}
+			d.dirty = append(d.dirty, i)
+		}
+		c.unsynced.touch(at, at+n)
+		copy(c.bytes[at:], p[:n])
 		p, off = p[n:], off+int64(n)
 	}
 }
 
-// touch notes that bytes [lo, hi) of a sector are going to be written.
-func (d *memData) touch(sector int64, lo, hi int) {
-	s := d.dirty[sector]
-	if s == nil {
-		s = &memSector{}
-		at := sector * sectorBytes
-		if b := d.at(at / chunkBytes); b != nil && at < d.synced {
-			s.old = slices.Clone(b[at%chunkBytes:][:sectorBytes])
-		}
-		if d.dirty == nil {
-			d.dirty = map[int64]*memSector{}
-		}
-		d.dirty[sector] = s
-	}
+// touch notes that bytes [lo, hi) are written.
+func (u *memUnsynced) touch(lo, hi int) {
 	for w := lo / 64; w*64 < hi; w++ {
 		from, to := max(lo, w*64)-w*64, min(hi, w*64+64)-w*64
-		s.touched[w] |= ^uint64(0) >> (64 - (to - from)) << from
+		u.touched[w] |= ^uint64(0) >> (64 - (to - from)) << from
 	}
 }
 
 func (d *memData) sync() {
 	d.synced = d.size
-	if len(d.dirty) > 64 { // clear would cost as much at every sync to come
-		d.dirty = nil
+	for _, i := range d.dirty {
+		d.chunks[i].unsynced = nil
 	}
-	clear(d.dirty)
+	d.dirty = d.dirty[:0]
 }
 
 // whole is the content in one piece that is never written to.
@@ -187,30 +185,34 @@ func (d *memData) crash(rng *rand.Rand, stale []memChunk) memData {
 			out.size += rng.Int64N(d.size - d.synced + 1)
 		}
 	}
-	for _, i := range slices.Sorted(maps.Keys(d.dirty)) {
-		fate := lowest
-		if kinds > 1 {
-			fate += rng.IntN(kinds)
-		}
-		if fate == fateNew {
-			continue
-		}
-		at := i * sectorBytes
-		s, dst := d.dirty[i], out.writable(at / chunkBytes)[at%chunkBytes:][:sectorBytes]
-		var src []byte // zeros
-		switch fate {
-		case fateOld:
-			src = s.old
-		case fateGarbage:
-			src = garbage(rng, stale, at, d.reserved)
-		}
-		for b := range dst {
-			if s.touched[b/64]>>(b%64)&1 == 0 {
+	for _, i := range d.dirty {
+		u, dst := d.chunks[i].unsynced, out.writable(i).bytes
+		for lo := 0; lo < chunkBytes; lo += sectorBytes {
+			touched := u.touched[lo/64:][:sectorBytes/64]
+			if !slices.ContainsFunc(touched, func(w uint64) bool { return w != 0 }) {
 				continue
 			}
-			dst[b] = 0
-			if src != nil {
-				dst[b] = src[b]
+			fate := lowest
+			if kinds > 1 {
+				fate += rng.IntN(kinds)
+			}
+			var src []byte // zeros
+			switch {
+			case fate == fateNew:
+				continue
+			case fate == fateOld && u.old != nil:
+				src = u.old[lo:]
+			case fate == fateGarbage:
+				src = garbage(rng, stale, i*chunkBytes+int64(lo), d.reserved)
+			}
+			for b := range sectorBytes {
+				if touched[b/64]>>(b%64)&1 == 0 {
+					continue
+				}
+				dst[lo+b] = 0
+				if src != nil {
+					dst[lo+b] = src[b]
+				}
 			}
 		}
 	}
@@ -245,6 +247,6 @@ func (d *memData) cut() {
 		d.chunks = d.chunks[:keep]
 	}
 	if at := d.size % chunkBytes; at > 0 && d.at(keep-1) != nil {
-		clear(d.writable(keep - 1)[at:])
+		clear(d.writable(keep - 1).bytes[at:])
 	}
 }
