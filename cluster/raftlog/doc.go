@@ -32,7 +32,7 @@
 //	                   each begins at a multiple of 512
 //
 //	header: magic "prkrlog1" | version(4) | 0(4) | number(8) | epoch(8) | epoch of the file before(8)
-//	        | where that one ended(8) | 0(12) | crc of the 60 bytes(4) | zeros
+//	        | where that one ended(8) | size(8) | 0(4) | crc of the 60 bytes(4) | zeros
 //
 // A round is what one sync made durable. It never touches a sector of another round.
 //

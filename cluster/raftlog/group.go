@@ -188,6 +188,15 @@ func (g *Group) StoreLogs(logs []*raft.Log) error {
 	}
 	g.writes.Lock()
 	defer g.writes.Unlock()
+	req, err := g.entries(logs)
+	if err != nil {
+		return err
+	}
+	return g.log.do(req)
+}
+
+// entries makes a request of entries, if they fit.
+func (g *Group) entries(logs []*raft.Log) (*request, error) {
 	g.mu.RLock()
 	next, empty := g.last+1, g.first > g.last
 	g.mu.RUnlock()
@@ -212,57 +221,60 @@ func (g *Group) StoreLogs(logs []*raft.Log) error {
 			clear(req.records)
 			req.records = req.records[:0]
 			requests.Put(req)
-			return err
+			return nil, err
 		}
 		next, empty = next+1, false
 		nodes[i] = cached{group: g, log: *l}
 		req.records = append(req.records, pending{Record: r, group: g, sum: r.payloadSum(), cached: &nodes[i]})
 	}
-	return g.log.do(req)
+	return req, nil
 }
 
 // DeleteRange deletes entries from the front or from the back, both ends inclusive.
 func (g *Group) DeleteRange(low, high uint64) error {
 	g.writes.Lock()
 	defer g.writes.Unlock()
-	g.mu.RLock()
-	first, last, hint := g.first, g.last, g.hint
-	g.mu.RUnlock()
-	r := Record{Group: g.id}
-	switch {
-	case first > last || high < first || low > last || low > high:
-		return nil
-	case low <= first:
-		r.Type, r.Index, r.Term = TypeCompact, min(high, last), last
-	case high >= last && low <= hint:
-		return fmt.Errorf("raft log: group %d: entries from %d on are to be deleted, but those up to %d are committed", g.id, low, hint)
-	case high >= last:
-		r.Type, r.Index = TypeTruncate, low
-	default:
-		return fmt.Errorf("raft log: group %d: entries %d to %d are in the midst of %d to %d: only the front or the back can be deleted", g.id, low, high, first, last)
+	r, err := g.deletion(low, high)
+	if err != nil || r.Type == 0 {
+		return err
 	}
-	return g.change(r)
+	err = g.log.do(g.change(r))
+	g.log.nudge()
+	return err
 }
 
-// change writes a record that is not an entry.
-func (g *Group) change(r Record) error {
-	r.AppendedAt = nanos(g.log.opts.Clock())
+// deletion is the record of a DeleteRange, without a type if there is nothing to delete.
+func (g *Group) deletion(low, high uint64) (Record, error) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	switch {
+	case g.first > g.last || high < g.first || low > g.last || low > high:
+		return Record{}, nil
+	case low <= g.first:
+		return Record{Type: TypeCompact, Index: min(high, g.last), Term: g.last}, nil
+	case high >= g.last && low <= g.hint:
+		return Record{}, fmt.Errorf("raft log: group %d: entries from %d on are to be deleted, but those up to %d are committed", g.id, low, g.hint)
+	case high >= g.last:
+		return Record{Type: TypeTruncate, Index: low}, nil
+	}
+	return Record{}, fmt.Errorf("raft log: group %d: entries %d to %d are in the midst of %d to %d: only the front or the back can be deleted", g.id, low, high, g.first, g.last)
+}
+
+// change makes a request of a record that is not an entry.
+func (g *Group) change(r Record) *request {
+	r.Group, r.AppendedAt = g.id, nanos(g.log.opts.Clock())
 	req := requests.Get().(*request)
 	req.records = append(req.records, pending{Record: r, group: g, sum: r.payloadSum()})
-	err := g.log.do(req)
-	if r.Type == TypeCompact {
-		g.log.nudge()
-	}
-	return err
+	return req
 }
 
 // Set stores a value, and returns when it is on disk.
 func (g *Group) Set(key, value []byte) error {
-	r := Record{Type: TypeStable, Group: g.id, Extensions: slices.Clone(key), Data: slices.Clone(value)}
+	r := Record{Type: TypeStable, Extensions: slices.Clone(key), Data: slices.Clone(value)}
 	if most := g.log.maxRecord(); g.log.headBytes()+r.bytes() > most {
 		return fmt.Errorf("raft log: group %d: value of %q with %d bytes: all groups together may have %d", g.id, key, len(value), most)
 	}
-	return g.change(r)
+	return g.log.do(g.change(r))
 }
 
 // Get is the value of a key, empty if it was never set.

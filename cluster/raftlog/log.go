@@ -52,6 +52,7 @@ type Options struct {
 
 	after  func(time.Duration) <-chan time.Time // of tests, in place of a timer
 	manual bool                                 // tests call tidy themselves
+	inline bool                                 // the caller writes, and there is no writer
 }
 
 func (o *Options) fill() error {
@@ -176,7 +177,9 @@ var requests = sync.Pool{New: func() any { return &request{done: make(chan error
 
 // start begins the goroutines of a log whose files are open.
 func (l *Log) start() {
-	l.loops.Go(l.write)
+	if !l.opts.inline {
+		l.loops.Go(l.write)
+	}
 	if !l.opts.manual {
 		l.loops.Go(l.tidyLoop)
 		l.nudge()
@@ -187,6 +190,10 @@ func (l *Log) start() {
 		l.queueMu.Unlock()
 		close(l.quit)
 		l.loops.Wait()
+		l.drain() // what came before closed
+		if !l.writer.marked {
+			l.flush()
+		}
 		return l.closeFiles()
 	})
 }
@@ -236,6 +243,14 @@ func (l *Log) sortedGroups() []*Group {
 
 // do has a request written and waits for it.
 func (l *Log) do(req *request) error {
+	if err := l.submit(req); err != nil {
+		return err
+	}
+	return l.wait(req)
+}
+
+// submit queues a request.
+func (l *Log) submit(req *request) error {
 	l.queueMu.Lock()
 	if l.failed != nil || l.closed {
 		err := l.failed
@@ -250,6 +265,14 @@ func (l *Log) do(req *request) error {
 	select {
 	case l.wake <- struct{}{}:
 	default:
+	}
+	return nil
+}
+
+// wait gives the outcome of a request, which must not be used any more.
+func (l *Log) wait(req *request) error {
+	if l.opts.inline {
+		l.drain()
 	}
 	err := <-req.done
 	clear(req.records)
@@ -295,10 +318,6 @@ func (l *Log) write() {
 			idle = nil
 			l.flush() // a failure is kept in failed
 		case <-l.quit:
-			l.drain()
-			if !l.writer.marked {
-				l.flush()
-			}
 			return
 		}
 	}
@@ -482,7 +501,7 @@ func (l *Log) next(records []*pending) error {
 	}
 	old, w := l.active, &l.writer
 	f.epoch, f.end = uint64(w.session)<<32|uint64(uint32(f.number)), sectorBytes
-	f.header = header{number: f.number, epoch: f.epoch, prevEpoch: old.epoch, prevEnd: old.end}
+	f.header = header{number: f.number, epoch: f.epoch, prevEpoch: old.epoch, prevEnd: old.end, size: f.size}
 	f.maxIndex = make(map[uint32]uint64)
 	if err := l.put(f, &f.header, 0, append(l.head(), records...)); err != nil {
 		return err

@@ -149,6 +149,7 @@ type header struct {
 	epoch     uint64
 	prevEpoch uint64 // of the file before; 0 in the first of all
 	prevEnd   int64  // where that one's rounds end
+	size      int64  // of the file, which never changes
 }
 
 func (h header) append(dst []byte) []byte {
@@ -160,7 +161,8 @@ func (h header) append(dst []byte) []byte {
 	for _, v := range []uint64{h.number, h.epoch, h.prevEpoch, uint64(h.prevEnd)} {
 		dst = le.AppendUint64(dst, v)
 	}
-	dst = append(dst, make([]byte, sectorBytes-48)...)
+	dst = le.AppendUint64(dst, uint64(h.size))
+	dst = append(dst, zeros[:sectorBytes-56]...)
 	le.PutUint32(dst[at+60:], crc32.Checksum(dst[at:at+60], encoding.Table))
 	return dst
 }
@@ -184,7 +186,10 @@ func parseHeader(raw []byte) (h header, err error) {
 	if v := le.Uint32(raw[8:]); v != version {
 		return h, errVersion(v)
 	}
-	return header{le.Uint64(raw[16:]), le.Uint64(raw[24:]), le.Uint64(raw[32:]), int64(le.Uint64(raw[40:]))}, nil
+	return header{
+		number: le.Uint64(raw[16:]), epoch: le.Uint64(raw[24:]), prevEpoch: le.Uint64(raw[32:]),
+		prevEnd: int64(le.Uint64(raw[40:])), size: int64(le.Uint64(raw[48:])),
+	}, nil
 }
 
 func session(epoch uint64) uint32 { return uint32(epoch >> 32) }

@@ -224,6 +224,9 @@ func (l *Log) loadFile(out *found, f, next *file, gap error, visit func(f *file,
 	switch {
 	case until == 0 && !w.ended && (w.end == sectorBytes || w.covered(f.header, out.raw)):
 		out.damage = l.lost(f.name, w.bad, w.reason)
+	case f.size < f.header.size:
+		out.damage = l.lost(f.name, min(w.bad, f.size), fmt.Errorf("the file has %d bytes, its header says %d", f.size, f.header.size))
+		f.size = f.header.size
 	case gap != nil:
 		out.damage = l.lost(l.fileName(f.number+1), 0, gap)
 	case next != nil && (w.end != until || w.epoch != next.header.prevEpoch):
@@ -375,7 +378,7 @@ func (l *Log) begin() error {
 	const number = 1
 	f := &file{number: number, name: l.fileName(number), size: l.opts.FileBytes, maxIndex: map[uint32]uint64{}}
 	f.epoch = uint64(l.writer.session)<<32 | number
-	f.header = header{number: number, epoch: f.epoch}
+	f.header = header{number: number, epoch: f.epoch, size: f.size}
 	mark := Record{Type: TypeMark, Epoch: f.epoch, CommitHint: recordBytes, AppendedAt: nanos(l.opts.Clock())}
 	var err error
 	if f.handle, err = l.makeFile(mark.appendHeader(f.header.append(nil), 0)); err != nil {
@@ -441,7 +444,7 @@ func (l *Log) resume(found *found) error {
 		if err != nil {
 			return err
 		}
-		h := header{number: next.number, epoch: epoch + 1, prevEpoch: f.epoch, prevEnd: f.end}
+		h := header{number: next.number, epoch: epoch + 1, prevEpoch: f.epoch, prevEnd: f.end, size: next.size}
 		if _, err = next.handle.WriteAt(h.append(nil), 0); err == nil {
 			err = next.handle.SyncData()
 		}
