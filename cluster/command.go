@@ -55,8 +55,15 @@ const (
 	kindMeta    kind = 3  // a project edit, JSON
 	kindPlan    kind = 4  // storage.MergePlan, JSON
 	kindMerged  kind = 5  // storage.MergeDone, JSON
-	kindSeal    kind = 6  // the memtable ends; no payload
+	kindSeal    kind = 6  // storage.Seal, JSON
 	kindTable   kind = 10 // table.AppendWriteSet
+
+	kindErase  kind = 20 // storage.PersonDelete, JSON
+	kindDelete kind = 21 // storage.AppendRowDelete
+	kindExpire kind = 22 // storage.Expiry, JSON
+	kindSplit  kind = 23 // storage.PersonSplit, JSON
+	kindUpdate kind = 24 // a list of person.Update, JSON
+	kindErased kind = 25 // the index up to which erasures are complete, JSON
 )
 
 // featureLevel is what this release may write into the log and do in apply. It grows with
@@ -68,6 +75,7 @@ const featureLevel = 1
 var kinds = map[kind]string{
 	kindEvents: "events", kindPersons: "persons", kindMeta: "meta",
 	kindPlan: "merge plan", kindMerged: "merge done", kindSeal: "seal", kindTable: "table",
+	kindErase: "erase", kindDelete: "delete", kindExpire: "expire", kindSplit: "split", kindUpdate: "update", kindErased: "erased",
 }
 
 func (k kind) String() string {

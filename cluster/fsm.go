@@ -211,11 +211,22 @@ func (f *fsm) apply(w *work) applyResult {
 		}
 		result.err = f.store.ApplyMergeDone(w.index, e.time, done)
 	case kindSeal:
-		result.err = f.store.ApplySeal(w.index, e.time)
+		var seal storage.Seal
+		if err := json.Unmarshal(e.payload, &seal); err != nil {
+			w.err = fmt.Errorf("seal: %w", err)
+			return f.apply(w)
+		}
+		result.err = f.store.ApplySeal(w.index, e.time, seal)
 	case kindTable:
 		var change table.Change
 		change, result.err = f.store.ApplyTables(w.index, e.time, e.project, w.table)
 		result.receipt.Stored = change.Inserted
+	default:
+		var err error
+		if result.receipt.Stored, result.err, err = applyDelete(f.store, w.index, e); err != nil {
+			w.err = fmt.Errorf("%v: %w", e.kind, err)
+			return f.apply(w)
+		}
 	}
 	if result.err == nil {
 		f.note(e, result)

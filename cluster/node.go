@@ -48,8 +48,11 @@ type Config struct {
 	Clock func() time.Time
 	// InFlightBytes replaces the built-in bound where it is not 0.
 	InFlightBytes int
-	// NoMerger leaves merging to MergeAll.
+	// NoMerger leaves merging to MergeAll, and retention and erasure to their methods.
 	NoMerger bool
+	// EraseWithin is when nothing of a deleted person is in any file any more; 0 means a
+	// day.
+	EraseWithin time.Duration
 	// MemoryLog keeps the Raft log in memory. It is for tests on a file system in memory;
 	// such a node cannot be opened again.
 	MemoryLog bool
@@ -95,7 +98,7 @@ type Node struct {
 	merging chan struct{} // holds one token: who has it plans and proposes merges
 	stop    context.CancelFunc
 	loops   sync.WaitGroup // proposer, completer
-	keepers sync.WaitGroup // who proposes by itself: keeper, merger
+	keepers sync.WaitGroup // who proposes by itself: keeper, merger, tender
 }
 
 // Open starts a node on its directory and returns when everything that was ever
@@ -117,6 +120,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	n.keepers.Go(func() { n.keep(loops) })
 	if !cfg.NoMerger {
 		n.keepers.Go(func() { n.merge(loops) })
+		n.keepers.Go(func() { n.tend(loops) })
 	}
 	if err := n.begun(ctx); err != nil {
 		n.Close(ctx) // err says what matters
@@ -135,6 +139,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.InFlightBytes == 0 {
 		cfg.InFlightBytes = inFlightBytes
+	}
+	if cfg.EraseWithin == 0 {
+		cfg.EraseWithin = 24 * time.Hour
 	}
 	if cfg.Exit == nil {
 		cfg.Exit = func(reason error) {
@@ -507,7 +514,11 @@ func (n *Node) MergeAll(ctx context.Context) error {
 // Flush writes all that is applied to segments, takes a Raft snapshot and lets go of the
 // log before it.
 func (n *Node) Flush(ctx context.Context) error {
-	if _, err := n.submitPayload(ctx, kindSeal, header{}, nil); err != nil {
+	return n.seal(ctx, storage.Seal{})
+}
+
+func (n *Node) seal(ctx context.Context, seal storage.Seal) error {
+	if _, err := n.submitJSON(ctx, kindSeal, seal); err != nil {
 		return err
 	}
 	return n.flushed(ctx)
@@ -556,7 +567,7 @@ func (n *Node) Close(ctx context.Context) error {
 	sealing := n.fsm.err() == nil && ctx.Err() == nil
 	if sealing {
 		p := &proposal{id: newProposalID(), done: make(chan struct{})}
-		p.raw = encodeEntry(kindSeal, header{proposal: p.id}, nil)
+		p.raw = encodeEntry(kindSeal, header{proposal: p.id}, []byte("{}"))
 		err := n.budget.acquire(ctx, 0, len(p.raw))
 		if err == nil {
 			n.active.Add(1)

@@ -265,13 +265,13 @@ func DumpState(w io.Writer, raw []byte) error {
 	return errors.Join(err, out.Flush())
 }
 
-// stateVisitor is shown what is in a state file.
+// stateVisitor is shown what is in a state file. The last three may be nil.
 type stateVisitor struct {
 	project func(projectRecord)
 	persons func(project uint32, delta []byte) error
-	tables  func(project uint32, raw []byte) error
 	mask    func(segment uint64, rows *roaring.Bitmap)
 	erasure func(Erasure)
+	tables  func(project uint32, raw []byte) error
 	shared  func(sharedState)
 	aside   func([]byte)
 }
@@ -313,6 +313,9 @@ func decodeState(src []byte, v *stateVisitor) error {
 			if part, ok = next(); !ok {
 				break
 			}
+			if visit == nil {
+				continue
+			}
 			if err := visit(uint32(id), part); err != nil {
 				return err
 			}
@@ -351,12 +354,16 @@ func decodeState(src []byte, v *stateVisitor) error {
 	if err := list(&shared); err != nil {
 		return err
 	}
-	v.shared(shared)
+	if v.shared != nil {
+		v.shared(shared)
+	}
 	aside, ok := next()
 	if !ok {
 		return errEarly
 	}
-	v.aside(aside)
+	if v.aside != nil {
+		v.aside(aside)
+	}
 	if len(src) > 0 {
 		return fmt.Errorf("%d bytes after the end", len(src))
 	}

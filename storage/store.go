@@ -70,7 +70,7 @@ type Store struct {
 	// freshErasures are positions in erasures: those that changed since the last state.
 	freshErasures []int
 	masks         map[uint64]*roaring.Bitmap // of state files, while the store opens
-	rewrite       bool                       // the next state is to be one of everything
+	rewrite       bool                       // the state of the next seal is to be one of everything
 	// lastShared is the sharedState that the newest state file holds.
 	lastShared []byte
 	aside      []byte // what Options.Aside gave last
@@ -662,14 +662,21 @@ func (s *Store) Stats() Stats {
 	return out
 }
 
+// Seal ends a memtable.
+type Seal struct {
+	// All has the whole state written anew, so that no file holds what was overwritten.
+	All bool `json:"all,omitempty"`
+}
+
 // ApplySeal ends the memtable, so that it is flushed: what a flush covers is decided by
 // the log, and is the same on every replica.
-func (s *Store) ApplySeal(index uint64, at int64) error {
+func (s *Store) ApplySeal(index uint64, at int64, seal Seal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ok, err := s.begin(index, at); !ok || err != nil {
 		return err
 	}
+	s.rewrite = seal.All
 	return s.seal(func() error { return nil })
 }
 
@@ -724,11 +731,11 @@ func (s *Store) patience(ctx context.Context) (patient func() error, stop func()
 // waitDurable waits for the memtables that are sealed now. The caller holds mu.
 func (s *Store) waitDurable(patient func() error) error {
 	// The last entries may have left nothing to write: those that were refused.
-	want := s.durable
+	var last *memtable
 	if n := len(s.sealed); n > 0 {
-		want = s.sealed[n-1].last
+		last = s.sealed[n-1]
 	}
-	for s.durable < want {
+	for last != nil && slices.Contains(s.sealed, last) {
 		if err := errors.Join(s.usable(), patient()); err != nil {
 			return err
 		}

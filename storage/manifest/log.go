@@ -77,6 +77,23 @@ func Open(fs vfs.FS, dir string) (*Log, error) {
 	return l, nil
 }
 
+// Read gives the manifest of a directory and changes nothing.
+func Read(fs vfs.FS, dir string) (*Manifest, error) {
+	name, err := readCurrent(fs, path.Join(dir, current))
+	if err != nil {
+		return nil, err
+	}
+	raw, err := vfs.ReadFile(fs, path.Join(dir, name), maxFileBytes)
+	if err != nil {
+		return nil, err
+	}
+	m, _, _, err := decode(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path.Join(dir, name), err)
+	}
+	return m, nil
+}
+
 // unused says that all there is of manifests is a first one without edits: the process
 // ended between making it and naming it in CURRENT.
 func unused(fs vfs.FS, dir string, names []string) bool {
