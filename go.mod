@@ -8,7 +8,6 @@ require (
 	github.com/google/uuid v1.6.0 // versions 5 and 7
 	github.com/hashicorp/go-hclog v1.6.3 // the logger that hashicorp/raft takes
 	github.com/hashicorp/raft v1.8.0 // consensus; the log is the only write-ahead log
-	github.com/hashicorp/raft-wal v0.4.0 // the log store, until our own replaces it
 	github.com/jackc/pgx/v5 v5.12.0 // PostgreSQL messages (pgproto3), and the client of our commands and tests
 	github.com/klauspost/compress v1.20.3 // zstd in segments and files, S2 in log entries
 	github.com/parquet-go/parquet-go v0.32.0 // reading and writing Parquet files
@@ -21,12 +20,7 @@ require (
 
 require (
 	github.com/andybalholm/brotli v1.1.1 // indirect
-	github.com/armon/go-metrics v0.4.1 // indirect
-	github.com/benbjohnson/immutable v0.4.0 // indirect
 	github.com/bits-and-blooms/bitset v1.24.4 // indirect
-	github.com/coreos/etcd v3.3.27+incompatible // indirect
-	github.com/coreos/go-systemd v0.0.0-20191104093116-d3cd4ed1dbcf // indirect
-	github.com/coreos/pkg v0.0.0-20220810130054-c7d1c02cb6cf // indirect
 	github.com/fatih/color v1.13.0 // indirect
 	github.com/hashicorp/go-immutable-radix v1.3.1 // indirect
 	github.com/hashicorp/go-metrics v0.7.0 // indirect
@@ -44,8 +38,6 @@ require (
 	github.com/pierrec/lz4/v4 v4.1.21 // indirect
 	github.com/pmezard/go-difflib v1.0.0 // indirect
 	github.com/twpayne/go-geom v1.6.1 // indirect
-	go.etcd.io/bbolt v1.3.6 // indirect
-	golang.org/x/exp v0.0.0-20220827204233-334a2380cb91 // indirect
 	golang.org/x/text v0.41.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )

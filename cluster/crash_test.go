@@ -99,6 +99,15 @@ func (c crashFS) Open(name string) (vfs.File, error) {
 	return crashFile{f, name, c.point}, nil
 }
 
+func (c crashFS) ReuseForWrite(from, to string) (vfs.File, error) {
+	c.point.step("reuse", to)
+	f, err := c.FS.ReuseForWrite(from, to)
+	if err != nil {
+		return nil, err
+	}
+	return crashFile{f, to, c.point}, nil
+}
+
 func (c crashFS) Rename(from, to string) error {
 	c.point.step("rename", to)
 	return c.FS.Rename(from, to)
@@ -125,6 +134,11 @@ func (c crashFile) WriteAt(p []byte, off int64) (int, error) {
 	return c.File.WriteAt(p, off)
 }
 
+func (c crashFile) WriteVecAt(bufs [][]byte, off int64) error {
+	c.point.step("write", c.name)
+	return c.File.WriteVecAt(bufs, off)
+}
+
 func (c crashFile) Sync() error {
 	c.point.step("sync", c.name)
 	return c.File.Sync()
@@ -133,19 +147,6 @@ func (c crashFile) Sync() error {
 func (c crashFile) SyncData() error {
 	c.point.step("sync data", c.name)
 	return c.File.SyncData()
-}
-
-// crashLog makes steps of what goes into the Raft log and of its deletion.
-type crashLog struct {
-	logStore
-	point *crashPoint
-}
-
-func (c crashLog) DeleteRange(low, high uint64) error {
-	c.point.step("delete", "log")
-	err := c.logStore.DeleteRange(low, high)
-	c.point.step("deleted", "log")
-	return err
 }
 
 // crashChild writes until it dies or is done. Every acknowledged batch is printed before
@@ -164,7 +165,6 @@ func crashChild(dir string) error {
 	ctx := context.Background()
 	n, err := Open(ctx, Config{
 		FS: crashFS{vfs.OS(), point}, Dir: dir, NoMerger: !forever, Store: crashStore,
-		wrapLog: func(l logStore) logStore { return crashLog{l, point} },
 	})
 	if err != nil {
 		return err
@@ -296,20 +296,28 @@ func checkStored(t *testing.T, dir string, acked map[batchKey]bool) {
 // storedUUIDs reads the uuids of all rows of a project.
 func storedUUIDs(t *testing.T, n *Node, project uint32) []vec.UUIDValue {
 	t.Helper()
-	sn, err := n.Store().Snapshot(project)
+	all, err := uuidsOf(n.Store(), project)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return all
+}
+
+func uuidsOf(s *storage.Store, project uint32) ([]vec.UUIDValue, error) {
+	sn, err := s.Snapshot(project)
+	if err != nil {
+		return nil, err
 	}
 	defer sn.Release()
 	var all []vec.UUIDValue
 	for _, r := range sn.Segments() {
 		ids := make([]vec.UUIDValue, r.Rows())
 		if err := r.UUIDs(ids, 0, r.Rows()); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		all = append(all, ids...)
 	}
-	return all
+	return all, nil
 }
 
 func parseAck(line string) (batchKey, bool) {

@@ -173,7 +173,7 @@ func (n *Node) dropLog(ctx context.Context) error {
 	}
 	usual := n.raft.ReloadableConfig()
 	all := usual
-	all.TrailingLogs = 0
+	all.TrailingLogs = 1 // a start finds where the log ends
 	if err := n.raft.ReloadConfig(all); err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func TestDeletes(t *testing.T) {
 // An erasure waits for its time, and then nothing is left: in no file, and not in the log.
 func TestErase(t *testing.T) {
 	fs, now := vfs.NewMem(), time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	n := openNode(t, Config{FS: fs, Dir: "n", MemoryLog: true, Clock: func() time.Time { return now }})
+	n := openNode(t, Config{FS: fs, Dir: "n", Clock: func() time.Time { return now }})
 	ingest(t, n, 1, 0, 100, Receipt{Stored: 100})
 	if err := n.Flush(t.Context()); err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestErase(t *testing.T) {
 // Events older than the project keeps go with the day, by the node's clock.
 func TestRetention(t *testing.T) {
 	now := time.UnixMicro(1_750_000_000_000_000).Add(30 * 24 * time.Hour)
-	n := openNode(t, Config{FS: vfs.NewMem(), Dir: "n", MemoryLog: true, Clock: func() time.Time { return now }})
+	n := openNode(t, Config{FS: vfs.NewMem(), Dir: "n", Clock: func() time.Time { return now }})
 	ingest(t, n, 1, 0, 10, Receipt{Stored: 10})
 	if err := n.SetRetention(t.Context(), 1, 30*24*time.Hour); err != nil {
 		t.Fatal(err)

@@ -23,6 +23,9 @@ import (
 type fsm struct {
 	store *storage.Store
 	local *localBatches
+	// committed is told the highest index that was applied, which Raft has committed. The
+	// log notes it, and so knows at its next start what it must hold.
+	committed func(index uint64)
 
 	// stopped is set once, by an entry that cannot be applied: written by a newer
 	// release, or damaged. Nothing is applied after it.
@@ -117,6 +120,9 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 		if logs[i].Type == raft.LogCommand {
 			results[i] = f.apply(&works[i])
 		}
+	}
+	if f.committed != nil {
+		f.committed(logs[len(logs)-1].Index)
 	}
 	f.lastApply.Store(time.Now().UnixNano())
 	return results

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/hashicorp/raft"
 
+	"github.com/prickledb/prickle/cluster/raftlog"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/person"
@@ -53,12 +54,8 @@ type Config struct {
 	// EraseWithin is when nothing of a deleted person is in any file any more; 0 means a
 	// day.
 	EraseWithin time.Duration
-	// MemoryLog keeps the Raft log in memory. It is for tests on a file system in memory;
-	// such a node cannot be opened again.
-	MemoryLog bool
-
-	// wrapLog, for tests, sits between Raft and the log on disk.
-	wrapLog func(logStore) logStore
+	// LogFileBytes replaces the size of the log's files where it is not 0.
+	LogFileBytes int64
 }
 
 // Receipt is the outcome of a write: the index of its entry, and what became of its rows.
@@ -79,7 +76,7 @@ var ErrOutcomeUnknown = errors.New("outcome unknown")
 type Node struct {
 	cfg       Config
 	store     *storage.Store
-	log       logStore
+	log       *raftlog.Group
 	snapshots *snapshotStore
 	fsm       *fsm
 	raft      *raft.Raft
@@ -188,18 +185,17 @@ func openState(cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	n.opened = append(n.opened, n.lock)
-	if cfg.MemoryLog {
-		n.log = raft.NewInmemStore()
-	} else if n.log, err = openLog(dirs.log, cfg.Logger); err != nil {
+	n.snapshots = &snapshotStore{fs: cfg.FS, dir: dirs.snapshots, logger: cfg.Logger}
+	taken, err := n.snapshots.names()
+	if err != nil {
 		return nil, err
 	}
-	if c, ok := n.log.(io.Closer); ok {
-		n.opened = append(n.opened, c)
+	log, err := openLog(&cfg, dirs.log, len(taken) > 0)
+	if err != nil {
+		return nil, err
 	}
-	if cfg.wrapLog != nil {
-		n.log = cfg.wrapLog(n.log)
-	}
-	n.snapshots = &snapshotStore{fs: cfg.FS, dir: dirs.snapshots, logger: cfg.Logger}
+	n.opened = append(n.opened, log)
+	n.log = log.Group(0)
 	began, err := n.began()
 	if err != nil {
 		return nil, err
@@ -210,9 +206,13 @@ func openState(cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	n.opened = append(n.opened, n.store)
-	n.log = &guardedLog{logStore: n.log, durable: n.store.DurableIndex, stop: cfg.Exit}
 	n.fsm.store = n.store
-	return n, n.catchUp(began)
+	n.fsm.committed = func(index uint64) { n.log.StageCommitIndex(index) } //nolint:errcheck // it always succeeds
+	if err := n.catchUp(began); err != nil {
+		return nil, err
+	}
+	n.log.SetDurable(n.store.DurableIndex())
+	return n, nil
 }
 
 // closeState closes what openState opened, in reverse.
@@ -254,7 +254,8 @@ func dirError(dir string, err error) error {
 
 // beginning is what the Raft log and the Raft snapshots of a directory hold at a start.
 type beginning struct {
-	first, last uint64 // entries of the log; 0 if it is empty
+	first, last uint64 // entries of the log as Raft sees it; 0 if it is empty
+	oldest      uint64 // the first entry that can be read: Raft's, or one of the tail
 	index       uint64 // of the newest Raft snapshot that can be read; 0 if there is none
 	durable     uint64 // what the manifest covered when it was taken
 }
@@ -262,10 +263,10 @@ type beginning struct {
 // covered is the index that the manifest must cover: what a Raft snapshot says that it
 // did, and all entries that are not in the log any more.
 func (b *beginning) covered() uint64 {
-	if b.first == 0 {
+	if b.oldest == 0 {
 		return b.durable
 	}
-	return max(b.durable, b.first-1)
+	return max(b.durable, b.oldest-1)
 }
 
 // began reads what there is, before the store is opened and anything is changed.
@@ -278,6 +279,7 @@ func (n *Node) began() (*beginning, error) {
 	if b.last, err = n.log.LastIndex(); err != nil {
 		return nil, fmt.Errorf("raft log: %w", err)
 	}
+	b.oldest = n.log.Oldest()
 	metas, err := n.snapshots.List()
 	if err != nil {
 		return nil, err
@@ -308,19 +310,22 @@ func (n *Node) catchUp(b *beginning) error {
 	if err := n.fsm.load(n.store.Aside()); err != nil {
 		return err
 	}
+	if durable >= b.index {
+		return nil
+	}
 	const group = 16
 	logs := make([]*raft.Log, 0, group)
-	for index := durable + 1; index <= b.index; index++ {
-		l := new(raft.Log)
-		if err := n.log.GetLog(index, l); err != nil {
-			return fmt.Errorf("raft log of entries %d to %d: entry %d: %w", b.first, b.last, index, err)
-		}
-		if logs = append(logs, l); len(logs) == group || index == b.index {
+	err := n.log.ReadRange(context.Background(), durable+1, b.index, func(l *raft.Log) error {
+		if logs = append(logs, l); len(logs) == group || l.Index == b.index {
 			n.fsm.ApplyBatch(logs)
 			logs = logs[:0]
 		}
+		return n.fsm.err()
+	})
+	if err != nil {
+		return fmt.Errorf("raft log from entry %d on, the tail of the raft snapshot at entry %d: %w", durable+1, b.index, err)
 	}
-	return n.fsm.err()
+	return nil
 }
 
 // startRaft starts the group of one and waits until it leads and has applied its log.
@@ -338,6 +343,10 @@ func (n *Node) startRaft(ctx context.Context) error {
 	cfg.SnapshotInterval = 24 * time.Hour // never by the library: keep does it
 	cfg.SnapshotThreshold = 1 << 62
 	cfg.NoSnapshotRestoreOnStart = true
+	// RestoreCommittedLogs stays off: the library (1.8.0) then looks for the configuration
+	// of the group above the known commit index alone, and a node without a Raft snapshot
+	// finds none and never leads; and it hands entries to a state machine that does not run
+	// yet, which blocks for good with more than 128 batches of them.
 	cfg.NoLegacyTelemetry = true
 	cfg.Logger = raftLogger(n.cfg.Logger)
 	addr, transport := raft.NewInmemTransport(id)
@@ -532,7 +541,9 @@ func (n *Node) flushed(ctx context.Context) error {
 	return n.snapshot()
 }
 
+// snapshot has Raft take a snapshot. The log before what the manifest covers may go then.
 func (n *Node) snapshot() error {
+	n.log.SetDurable(n.store.DurableIndex())
 	err := n.raft.Snapshot().Error()
 	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
 		return nil

@@ -262,41 +262,31 @@ func TestReadOnlyDirectory(t *testing.T) {
 
 // A failed write of the log calls Exit, and what it was for is not acknowledged.
 func TestFailStop(t *testing.T) {
-	reasons := make(chan error, 100)
-	var broken brokenLog
-	n := openNode(t, Config{
-		Exit:    func(reason error) { reasons <- reason },
-		wrapLog: func(l logStore) logStore { broken.logStore = l; return &broken },
-	})
-	ingest(t, n, 1, 0, 5, Receipt{Stored: 5})
-	broken.mu.Lock()
-	broken.err = syscall.EIO
-	broken.mu.Unlock()
-	if _, err := n.Ingest(t.Context(), 1, testBatch(1, 5, 5)); err == nil {
-		t.Errorf("Ingest on a failing disk gave no error")
+	for _, rule := range []string{"fail(sync, path=log/*, from=1, err=EIO)", "fail(write, path=log/*, from=1, err=EIO)", "short(write, path=log/*, from=1, err=EIO)"} {
+		rules, err := vfs.ParseFaults(rule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reasons := make(chan error, 100)
+		disk := vfs.NewFault(vfs.NewMem(), 1)
+		n, err := Open(t.Context(), Config{FS: disk, Dir: "d", NoMerger: true, Exit: func(reason error) { reasons <- reason }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ingest(t, n, 1, 0, 5, Receipt{Stored: 5})
+		disk.Arm(rules...)
+		if _, err := n.Ingest(t.Context(), 1, testBatch(1, 5, 5)); err == nil {
+			t.Errorf("%s: Ingest on a failing disk gave no error", rule)
+		}
+		if reason := <-reasons; !errors.Is(reason, syscall.EIO) {
+			t.Errorf("%s: exit for %v, want an I/O error", rule, reason)
+		}
+		disk.Disarm()
+		if _, err := n.Ingest(t.Context(), 1, testBatch(1, 5, 5)); err == nil {
+			t.Errorf("%s: a write after a failed one is acknowledged", rule)
+		}
+		n.Close(t.Context()) // it says the same
 	}
-	if reason := <-reasons; !errors.Is(reason, syscall.EIO) {
-		t.Errorf("exit for %v, want an I/O error", reason)
-	}
-	broken.mu.Lock()
-	broken.err = nil
-	broken.mu.Unlock()
-}
-
-type brokenLog struct {
-	logStore
-	mu  sync.Mutex
-	err error
-}
-
-func (b *brokenLog) StoreLogs(logs []*raft.Log) error {
-	b.mu.Lock()
-	err := b.err
-	b.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return b.logStore.StoreLogs(logs)
 }
 
 func TestFSMState(t *testing.T) {

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -90,9 +89,9 @@ func TestCovered(t *testing.T) {
 		want uint64
 	}{
 		{beginning{}, 0},
-		{beginning{first: 1, last: 9}, 0},
-		{beginning{first: 8, last: 9, index: 8, durable: 5}, 7},
-		{beginning{first: 3, last: 9, index: 8, durable: 5}, 5},
+		{beginning{first: 1, oldest: 1, last: 9}, 0},
+		{beginning{first: 9, oldest: 8, last: 9, index: 8, durable: 5}, 7},
+		{beginning{first: 6, oldest: 3, last: 9, index: 8, durable: 5}, 5},
 		{beginning{index: 8, durable: 5}, 5},
 	} {
 		if got := c.b.covered(); got != c.want {
@@ -104,14 +103,15 @@ func TestCovered(t *testing.T) {
 // cutLog takes all entries up to one from the front of a log.
 func cutLog(t *testing.T, dir string, index uint64) {
 	t.Helper()
-	log, err := openLog(filepath.Join(dir, "raft", "log"), nil)
+	cfg := Config{FS: vfs.OS()}
+	log, err := openLog(&cfg, filepath.Join(dir, "raft", "log"), true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := log.DeleteRange(1, index); err != nil {
+	if err := log.Group(0).DeleteRange(1, index); err != nil {
 		t.Fatal(err)
 	}
-	if err := log.(io.Closer).Close(); err != nil {
+	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
 }

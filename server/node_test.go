@@ -22,7 +22,7 @@ import (
 func startNode(t *testing.T) *running {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	node, err := cluster.Open(t.Context(), cluster.Config{FS: vfs.NewMem(), Dir: "data", Logger: logger, MemoryLog: true})
+	node, err := cluster.Open(t.Context(), cluster.Config{FS: vfs.NewMem(), Dir: "data", Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}

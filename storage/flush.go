@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -94,7 +95,7 @@ func (s *Store) flushAgain(m *memtable) bool {
 			return true
 		}
 		err = fmt.Errorf("flush of %d events: %w", m.rows, err)
-		if errors.As(err, new(*impossible)) {
+		if errors.As(err, new(*impossible)) || errors.Is(err, syscall.ENODEV) { // ENODEV: the disk is gone
 			s.fail(err)
 			return false
 		}

@@ -11,10 +11,10 @@ import (
 	"strings"
 
 	"github.com/hashicorp/raft"
-	wal "github.com/hashicorp/raft-wal"
 	"github.com/spf13/cobra"
 
 	"github.com/prickledb/prickle/cluster"
+	"github.com/prickledb/prickle/cluster/raftlog"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/segment"
@@ -72,9 +72,8 @@ func inspect(w io.Writer, name string, o inspectOptions) error {
 	head = head[:n]
 	base := filepath.Base(name)
 	switch {
-	case strings.HasSuffix(base, ".wal"):
-		return &problem{Code: "inspect_log", What: "a file of the Raft log is read together with its neighbours", Exit: exitUsage,
-			Try: []string{"prickle inspect " + filepath.Dir(name)}}
+	case strings.HasSuffix(base, ".rl"):
+		return inspectLogFile(w, name)
 	case strings.HasSuffix(base, ".json"):
 		raw, err := os.ReadFile(name)
 		if err != nil {
@@ -138,7 +137,7 @@ func damaged(name string, err error) error {
 }
 
 func inspectDir(w io.Writer, name string, o inspectOptions) error {
-	if logs, _ := filepath.Glob(filepath.Join(name, "*.wal")); len(logs) > 0 {
+	if logs, _ := filepath.Glob(filepath.Join(name, "*.rl")); len(logs) > 0 {
 		return inspectLog(w, name, o)
 	}
 	if info, ok := readInfo(name); ok {
@@ -164,46 +163,41 @@ func inspectDir(w io.Writer, name string, o inspectOptions) error {
 	return nil
 }
 
-// inspectLog prints the last entries of a Raft log whose server is stopped.
+// inspectLog prints the last records of a Raft log, also while a server writes it.
 func inspectLog(w io.Writer, dir string, o inspectOptions) error {
-	data := filepath.Dir(filepath.Dir(filepath.Clean(dir)))
-	lock, err := vfs.OS().Lock(filepath.Join(data, "lock"))
-	if err != nil {
-		return &problem{Code: "data_locked", What: "the log of a running server cannot be read: " + innermost(err), Exit: exitFailed, Err: err,
-			Try: []string{"stop the server, or look at a copy of " + data}}
-	}
-	defer lock.Close() //nolint:errcheck // nothing was written
-	log, err := wal.Open(dir, wal.WithSegmentSize(64<<20))
-	if err != nil {
-		return damaged(dir, err)
-	}
-	defer log.Close() //nolint:errcheck // nothing was written
-	first, err := log.FirstIndex()
-	if err != nil {
-		return damaged(dir, err)
-	}
-	last, err := log.LastIndex()
-	if err != nil {
-		return damaged(dir, err)
-	}
-	fmt.Fprintf(w, "Raft log: entries %d to %d\n", first, last)
-	if last == 0 {
+	var lines []string
+	count, at := 0, 0
+	err := raftlog.Scan(vfs.OS(), dir, func(item raftlog.Item) error {
+		line := item.String()
+		if item.Type == raftlog.TypeEntry && item.Kind == raft.LogCommand {
+			line += "  " + cluster.Describe(item.Data)
+		}
+		if count++; len(lines) < max(1, o.entries) {
+			lines = append(lines, line)
+		} else {
+			lines[at] = line
+			at = (at + 1) % len(lines)
+		}
 		return nil
+	})
+	fmt.Fprintf(w, "Raft log: %d records, the last %d of them\n", count, len(lines))
+	for i := range lines {
+		fmt.Fprintf(w, "  %s\n", lines[(at+i)%len(lines)])
 	}
-	from := first
-	if n := uint64(max(0, o.entries)); last-first+1 > n {
-		from = last - n + 1
+	if err != nil {
+		return damaged(dir, err)
 	}
-	for i := from; i <= last; i++ {
-		var l raft.Log
-		if err := log.GetLog(i, &l); err != nil {
-			return damaged(dir, fmt.Errorf("entry %d: %w", i, err))
-		}
-		text := l.Type.String()
-		if l.Type == raft.LogCommand {
-			text = cluster.Describe(l.Data)
-		}
-		fmt.Fprintf(w, "  %8d  term %d  %s\n", i, l.Term, text)
+	return nil
+}
+
+// inspectLogFile prints one file of a Raft log.
+func inspectLogFile(w io.Writer, name string) error {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return &problem{Code: "file_unreadable", What: fmt.Sprintf("%s: %s", name, innermost(err)), Exit: exitFailed, Err: err}
+	}
+	if err := raftlog.DumpFile(w, raw); err != nil {
+		return damaged(name, err)
 	}
 	return nil
 }

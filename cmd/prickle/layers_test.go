@@ -128,8 +128,7 @@ func TestDataFilesGoThroughVFS(t *testing.T) {
 
 // mayUseFiles are the files whose files are not data, and why.
 var mayUseFiles = map[string]bool{
-	"server/listen.go":   true, // finds out in /proc who holds a port
-	"cluster/raftlog.go": true, // its log store opens files itself
+	"server/listen.go": true, // finds out in /proc who holds a port
 }
 
 // reachFiles are the packages with which one gets at files, and what of them may be used

@@ -1,0 +1,491 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/person"
+	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+// A cycle opens a node's state, writes, loses power at some operation of the file system,
+// and opens what is left, which is checked. The Raft library is left out, as an election
+// takes longer than all the rest: the rig appends to the log, applies and takes Raft
+// snapshots in the order in which the library does it for one voter.
+//
+// PRICKLE_CYCLES sets how many cycles are run (300), PRICKLE_SEED the seed of the first
+// history; a history is 25 cycles on one disk.
+const (
+	envCycles   = "PRICKLE_CYCLES"
+	envSeed     = "PRICKLE_SEED"
+	cyclesADisk = 25
+)
+
+func cycles(t testing.TB, usual int) (count int, seed uint64) {
+	count, seed = usual, 1
+	if v := os.Getenv(envCycles); v != "" {
+		var err error
+		if count, err = strconv.Atoi(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v := os.Getenv(envSeed); v != "" {
+		var err error
+		if seed, err = strconv.ParseUint(v, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return count, seed
+}
+
+// rig drives the state of a node on one disk, over crashes.
+type rig struct {
+	t    *testing.T
+	name string // of the history, for failures
+	rng  *rand.Rand
+	disk *vfs.Mem
+	node *Node
+	time int64
+
+	mu    sync.Mutex
+	ops   int      // of the file system since the start
+	limit int      // power is lost before this one; 0: not
+	left  *vfs.Mem // what the disk holds after that
+
+	next   int                // sequence number of the next event
+	sent   map[int]*sentBatch // by the first sequence number
+	hashes map[uint64]uint64  // state hash by index, as first applied
+	acked  uint64             // highest index that was acknowledged
+}
+
+// sentBatch is a batch of events with the sequence numbers first … first+count-1.
+type sentBatch struct {
+	project      uint32
+	first, count int
+	acked        bool
+	gone         bool // its project was deleted
+}
+
+func newRig(t *testing.T, seed uint64) *rig {
+	return &rig{t: t, name: fmt.Sprintf("%s=%d", envSeed, seed), rng: rand.New(rand.NewPCG(seed, 7)), disk: vfs.NewMem(),
+		sent: map[int]*sentBatch{}, hashes: map[uint64]uint64{}}
+}
+
+func (r *rig) fatal(format string, args ...any) {
+	r.t.Helper()
+	r.t.Fatalf("%s: %s", r.name, fmt.Sprintf(format, args...))
+}
+
+// hook counts operations and takes the power away.
+func (r *rig) hook(string, string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ops++
+	if r.limit == 0 || r.ops < r.limit {
+		return nil
+	}
+	if r.left == nil {
+		r.left = r.disk.Crash(r.rng)
+	}
+	return syscall.ENODEV
+}
+
+func (r *rig) lost() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.left != nil
+}
+
+// start opens the state and applies the rest of the log, as Raft does. It says false if
+// power was lost meanwhile.
+func (r *rig) start(limit int) bool {
+	r.mu.Lock()
+	r.ops, r.limit, r.left = 0, limit, nil
+	r.mu.Unlock()
+	r.disk.Hook = r.hook
+	node, err := openState(Config{FS: r.disk, Dir: "d", Store: storage.Options{SealRows: 60}, LogFileBytes: 32 << 10,
+		Exit: func(error) {}})
+	if err == nil {
+		r.mu.Lock()
+		r.node = node
+		r.mu.Unlock()
+		err = r.replay()
+	}
+	if r.lost() {
+		return false
+	}
+	if err != nil {
+		r.fatal("start: %v", err)
+	}
+	return true
+}
+
+func (r *rig) replay() error {
+	n := r.node
+	metas, err := n.snapshots.List()
+	if err != nil {
+		return err
+	}
+	from := uint64(1)
+	if len(metas) > 0 {
+		from = metas[0].Index + 1
+	}
+	last, err := n.log.LastIndex()
+	if err != nil {
+		return err
+	}
+	for i := from; i <= last; i++ {
+		var l raft.Log
+		if err := n.log.GetLog(i, &l); err != nil {
+			return fmt.Errorf("entry %d: %w", i, err)
+		}
+		n.fsm.ApplyBatch([]*raft.Log{&l})
+		if err := n.fsm.err(); err != nil {
+			return err
+		}
+		r.noteHash()
+	}
+	r.time = n.fsm.lastTime
+	if last < r.acked {
+		return fmt.Errorf("the log ends at entry %d, acknowledged was %d", last, r.acked)
+	}
+	return nil
+}
+
+// noteHash compares the state with the one that had the same entries before.
+func (r *rig) noteHash() {
+	index, hash := r.node.store.StateHash()
+	if want, ok := r.hashes[index]; ok && hash != want {
+		r.fatal("state hash after entry %d is %x, was %x", index, hash, want)
+	}
+	r.hashes[index] = hash
+}
+
+// stop ends the run; a process that was killed closes nothing, but its goroutines must
+// end.
+func (r *rig) stop() {
+	if r.node != nil {
+		r.node.closeState() //nolint:errcheck // power may be lost
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.node = nil
+	if r.left == nil {
+		r.left = r.disk.Crash(r.rng)
+	}
+	r.disk = r.left
+}
+
+// submit appends entries as one write, applies them and gives their outcomes. ok is false
+// if they are not acknowledged.
+func (r *rig) submit(raws ...[]byte) (outcomes []applyResult, ok bool) {
+	last, err := r.node.log.LastIndex()
+	if err != nil {
+		return nil, false
+	}
+	logs := make([]*raft.Log, len(raws))
+	for i, raw := range raws {
+		r.time += 1 + r.rng.Int64N(5_000_000)
+		seal(raw, r.time)
+		logs[i] = &raft.Log{Index: last + 1 + uint64(i), Term: 1, Type: raft.LogCommand, Data: raw}
+	}
+	// What an entry of a former run with this index did, may not have survived.
+	for i := range logs {
+		delete(r.hashes, logs[i].Index)
+	}
+	if err := r.node.log.StoreLogs(logs); err != nil || r.lost() {
+		return nil, false
+	}
+	r.acked = last + uint64(len(logs))
+	for _, l := range logs {
+		result := r.node.fsm.ApplyBatch([]*raft.Log{l})[0].(applyResult)
+		if err := r.node.fsm.err(); err != nil || r.lost() {
+			return nil, false
+		}
+		r.noteHash()
+		outcomes = append(outcomes, result)
+	}
+	return outcomes, true
+}
+
+func (r *rig) json(k kind, h header, v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		r.fatal("%v", err)
+	}
+	h.proposal = newProposalID()
+	return encodeEntry(k, h, text)
+}
+
+// batch makes the events of sequence numbers first … first+count-1, as they always are.
+func (r *rig) batch(first, count int) *event.Batch {
+	b := event.NewBuilder()
+	for seq := first; seq < first+count; seq++ {
+		rng := rand.New(rand.NewPCG(uint64(seq), 3))
+		b.Begin(sequenceID(seq), int64(1_700_000_000_000_000)+rng.Int64N(40*86_400_000_000))
+		b.SetName(fmt.Appendf(nil, "e%d", rng.IntN(3)))
+		b.SetDistinctID(fmt.Appendf(nil, "u%d", rng.IntN(30)))
+		b.Property([]byte("n"), event.Int, strconv.AppendInt(nil, int64(seq), 10))
+		if rng.IntN(4) == 0 {
+			b.Op(event.PersonOp{Kind: event.OpIdentify, Other: fmt.Sprintf("u%d", rng.IntN(30)), Set: []byte(`{"a":1}`)})
+		}
+		b.End()
+	}
+	return b.Finish()
+}
+
+func sequenceID(seq int) vec.UUIDValue {
+	return vec.UUIDValue{0: 7, 12: byte(seq >> 24), 13: byte(seq >> 16), 14: byte(seq >> 8), 15: byte(seq)}
+}
+
+// step does one thing at random.
+func (r *rig) step() bool {
+	switch n := r.rng.IntN(20); {
+	case n < 10:
+		return r.ingest()
+	case n < 12: // the same again: a retry that an SDK makes
+		return r.repeat()
+	case n < 13:
+		edits := []person.Edit{{DistinctIDs: []string{fmt.Sprintf("u%d", r.rng.IntN(40)), fmt.Sprintf("u%d", r.rng.IntN(40))}, Properties: []byte(`{"b":2}`)}}
+		_, ok := r.submit(encodeEntry(kindPersons, header{proposal: newProposalID(), project: 1, rows: 1}, storage.AppendPersonEdits(nil, edits)))
+		return ok
+	case n < 15:
+		_, ok := r.submit(encodeEntry(kindSeal, header{proposal: newProposalID()}, []byte("{}")))
+		return ok
+	case n < 17:
+		return r.merge()
+	case n < 19:
+		return r.snapshot()
+	default:
+		return r.projects()
+	}
+}
+
+func (r *rig) ingest() bool {
+	var raws [][]byte
+	var batches []*sentBatch
+	for range 1 + r.rng.IntN(3) {
+		b := &sentBatch{project: r.anyProject(), first: r.next, count: 1 + r.rng.IntN(25)}
+		r.next += b.count
+		r.sent[b.first] = b
+		raw, _, err := encodeEvents(newProposalID(), b.project, r.batch(b.first, b.count), nil)
+		if err != nil {
+			r.fatal("%v", err)
+		}
+		raws, batches = append(raws, raw), append(batches, b)
+	}
+	outcomes, ok := r.submit(raws...)
+	for i := range outcomes {
+		batches[i].acked = true
+		if got := outcomes[i].receipt; outcomes[i].err != nil || got.Stored != batches[i].count {
+			r.fatal("batch of %d new events: %+v, %v", batches[i].count, got, outcomes[i].err)
+		}
+	}
+	return ok
+}
+
+func (r *rig) repeat() bool {
+	if r.next == 0 {
+		return true
+	}
+	firsts := make([]int, 0, len(r.sent))
+	for first := range r.sent {
+		firsts = append(firsts, first)
+	}
+	slices.Sort(firsts)
+	b := r.sent[firsts[r.rng.IntN(len(firsts))]]
+	if b.gone {
+		return true
+	}
+	raw, _, err := encodeEvents(newProposalID(), b.project, r.batch(b.first, b.count), nil)
+	if err != nil {
+		r.fatal("%v", err)
+	}
+	outcomes, ok := r.submit(raw)
+	if ok {
+		if got := outcomes[0].receipt; b.acked && got.Stored != 0 || outcomes[0].err != nil || got.Stored+got.Duplicates != b.count {
+			r.fatal("repeat of a batch of %d events, acknowledged %v: %+v, %v", b.count, b.acked, got, outcomes[0].err)
+		}
+		b.acked = true
+	}
+	return ok
+}
+
+func (r *rig) merge() bool {
+	store := r.node.store
+	if err := store.WaitDurable(context.Background()); err != nil {
+		return !r.lost()
+	}
+	plan, ok := store.PlanMergeAll()
+	if !ok {
+		return true
+	}
+	outcomes, ok := r.submit(r.json(kindPlan, header{}, plan))
+	if !ok || r.rng.IntN(5) == 0 { // one that is never ended
+		return ok
+	}
+	if outcomes[0].err != nil {
+		r.fatal("plan of a merge: %v", outcomes[0].err)
+	}
+	id := outcomes[0].receipt.Index
+	if r.rng.IntN(3) == 0 && !r.ingest() { // something between plan and end
+		return false
+	}
+	done, err := store.BuildMerge(context.Background(), id)
+	if r.lost() {
+		return false
+	}
+	if err != nil {
+		if !errors.Is(err, storage.ErrMergeVoid) {
+			r.fatal("merge: %v", err)
+		}
+		done = storage.MergeDone{Plan: id, Failed: true}
+	}
+	_, ok = r.submit(r.json(kindMerged, header{}, done))
+	return ok
+}
+
+// snapshot does what Raft does: the state machine's snapshot, the file, and then the
+// deletion of log up to a few entries before it.
+func (r *rig) snapshot() bool {
+	last, err := r.node.log.LastIndex()
+	if err != nil || last == 0 {
+		return err == nil
+	}
+	snap, err := r.node.fsm.Snapshot()
+	if err != nil {
+		return false
+	}
+	sink, err := r.node.snapshots.Create(1, last, 1, raft.Configuration{}, 0, nil)
+	if err == nil {
+		err = snap.Persist(sink)
+	}
+	if err != nil {
+		return !r.lost()
+	}
+	first, err := r.node.log.FirstIndex()
+	keep := 1 + uint64(r.rng.IntN(10)) // Raft keeps one at least
+	if err == nil && first > 0 && last > keep && first <= last-keep {
+		err = r.node.log.DeleteRange(first, last-keep)
+	}
+	return err == nil && !r.lost()
+}
+
+// projects makes a project, or deletes one that is not the first.
+func (r *rig) projects() bool {
+	list := r.node.store.Projects()
+	if len(list) < 3 {
+		spec := storage.ProjectSpec{Name: "p", Token: fmt.Sprint("phc_", r.rng.Uint64())}
+		_, ok := r.submit(r.json(kindMeta, header{}, storage.ProjectEdit{Create: &spec}))
+		return ok
+	}
+	id := list[1+r.rng.IntN(len(list)-1)].ID
+	for _, b := range r.sent {
+		b.gone = b.gone || b.project == id // perhaps: the entry may not survive
+	}
+	_, ok := r.submit(r.json(kindMeta, header{}, storage.ProjectEdit{Delete: id}))
+	return ok
+}
+
+func (r *rig) anyProject() uint32 {
+	list := r.node.store.Projects()
+	return list[r.rng.IntN(len(list))].ID
+}
+
+// check holds what is stored against what was sent.
+func (r *rig) check() {
+	stored := map[int]uint32{}
+	for _, p := range r.node.store.Projects() {
+		ids, err := uuidsOf(r.node.store, p.ID)
+		if r.lost() {
+			return
+		}
+		if err != nil {
+			r.fatal("project %d: %v", p.ID, err)
+		}
+		for _, id := range ids {
+			seq := int(id[12])<<24 | int(id[13])<<16 | int(id[14])<<8 | int(id[15])
+			if _, twice := stored[seq]; twice {
+				r.fatal("event %d is stored twice", seq)
+			}
+			stored[seq] = p.ID
+		}
+	}
+	known := 0
+	for _, b := range r.sent {
+		n := 0
+		for seq := b.first; seq < b.first+b.count; seq++ {
+			if project, ok := stored[seq]; ok {
+				if n++; project != b.project {
+					r.fatal("event %d is in project %d, sent to %d", seq, project, b.project)
+				}
+			}
+		}
+		known += n
+		if n != b.count && (b.acked && !b.gone || n > 0) {
+			r.fatal("batch of events %d to %d, acknowledged %v: %d are stored", b.first, b.first+b.count-1, b.acked, n)
+		}
+	}
+	if known != len(stored) {
+		r.fatal("%d events are stored that were never sent", len(stored)-known)
+	}
+}
+
+// TestCycles is the crash test of the whole: log, Raft snapshots, manifest, segments and
+// state files together.
+func TestCycles(t *testing.T) {
+	count, seed := cycles(t, 300)
+	began := time.Now()
+	done := 0
+	for ; done < count; seed++ {
+		r := newRig(t, seed)
+		usual := 40 // operations of a run: the crash falls into it, mostly
+		for range min(cyclesADisk, count-done) {
+			done++
+			limit := 1 + r.rng.IntN(2*usual)
+			ok := r.start(limit)
+			if ok {
+				r.check()
+				if len(r.node.store.Projects()) == 0 {
+					spec := storage.ProjectSpec{Name: "prickle", Token: "phc_1"}
+					_, ok = r.submit(r.json(kindMeta, header{}, storage.ProjectEdit{Create: &spec}))
+				}
+				for _, id := range r.node.store.PendingMerges() {
+					if !ok {
+						break
+					}
+					_, ok = r.submit(r.json(kindMerged, header{}, storage.MergeDone{Plan: id, Failed: true}))
+				}
+				ok = ok && r.node.store.RemoveUnused() == nil
+				for range 60 {
+					if ok = ok && r.step() && !r.lost(); !ok {
+						break
+					}
+				}
+				usual = (usual*3 + r.ops) / 4
+			}
+			r.stop()
+		}
+		if !r.start(0) {
+			r.fatal("start without a crash failed")
+		}
+		r.check()
+		r.stop()
+	}
+	t.Logf("%d cycles, seeds up to %d, %.0f a second", done, seed-1, float64(done)/time.Since(began).Seconds())
+}
