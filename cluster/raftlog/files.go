@@ -162,8 +162,8 @@ func (l *Log) recycle() (more bool, err error) {
 
 // needed says whether a file has an entry that must stay readable. mu is held.
 func (l *Log) needed(f *file) bool {
-	for id, index := range f.maxIndex {
-		if index >= l.groups[id].needs() {
+	for _, g := range l.groups {
+		if g.needs(f.number) {
 			return true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 
@@ -330,8 +331,13 @@ func (g *Group) Pin(from uint64) (release func()) {
 	}
 }
 
-// needs is the first entry that must stay readable.
-func (g *Group) needs() uint64 {
+// inFiles is how many entries of refs are in files up to a number. mu is held.
+func (g *Group) inFiles(number uint64) uint64 {
+	return uint64(sort.Search(len(g.refs), func(i int) bool { return uint64(g.refs[i].file) > number }))
+}
+
+// needs says whether a file, or one before it, has an entry that must stay readable.
+func (g *Group) needs(number uint64) bool {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	from := g.first
@@ -341,18 +347,15 @@ func (g *Group) needs() uint64 {
 	for pin := range g.pins {
 		from = min(from, *pin)
 	}
-	return from
+	return g.oldest+g.inFiles(number) > max(from, g.oldest)
 }
 
 // recycled lets go of the entries in files up to a number.
 func (g *Group) recycled(number uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := 0
-	for n < len(g.refs) && uint64(g.refs[n].file) <= number {
-		n++
-	}
-	g.refs, g.oldest = g.refs[n:], g.oldest+uint64(n)
+	n := g.inFiles(number)
+	g.refs, g.oldest = g.refs[n:], g.oldest+n
 }
 
 // forget takes an entry out of the cache.
@@ -381,7 +384,7 @@ func (g *Group) state(now int64) []Record {
 }
 
 // apply makes a record that is on disk count. An error says why it does not fit.
-func (g *Group) apply(r *Record, f *file, offset int64, c *cached) error {
+func (g *Group) apply(r *Record, file uint64, offset int64, c *cached) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	empty := g.first > g.last
@@ -404,11 +407,10 @@ func (g *Group) apply(r *Record, f *file, offset int64, c *cached) error {
 			g.oldest = r.Index
 		}
 		g.last, g.lastAt = r.Index, r.AppendedAt
-		g.refs = append(g.refs, ref{uint32(f.number), uint32(offset), uint32(recordBytes + len(r.Extensions) + len(r.Data))})
+		g.refs = append(g.refs, ref{uint32(file), uint32(offset), uint32(recordBytes + len(r.Extensions) + len(r.Data))})
 		if c != nil {
 			g.cache = append(g.cache, c)
 		}
-		f.maxIndex[g.id] = max(f.maxIndex[g.id], r.Index)
 	case TypeTruncate:
 		if r.Index <= g.first || r.Index > g.last {
 			return misfit()

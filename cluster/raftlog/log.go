@@ -125,17 +125,15 @@ type Log struct {
 
 // file is one file that is open.
 type file struct {
-	number uint64
-	name   string
-	handle vfs.File
-	size   int64
-	header header
-	epoch  uint64 // of the last round
-	end    int64  // where the next round goes, or the end-of-file record is
-	// maxIndex is the highest index of each group that was ever written to the file.
-	maxIndex map[uint32]uint64
-	readers  int  // guarded by Log.mu, as is retiring
-	retiring bool // it is being made a spare
+	number   uint64
+	name     string
+	handle   vfs.File
+	size     int64
+	header   header
+	epoch    uint64 // of the last round
+	end      int64  // where the next round goes, or the end-of-file record is
+	readers  int    // guarded by Log.mu, as is retiring
+	retiring bool   // it is being made a spare
 }
 
 // writer is what the goroutine that writes has for itself.
@@ -380,7 +378,7 @@ func (l *Log) flush() {
 	if err == nil {
 		w.marked = len(w.round) == 0
 		for _, p := range w.round {
-			if p.Type == TypeEntry || p.Type == TypeCompact {
+			if p.Type == TypeEntry || p.Type == TypeCompact && p.Flags&flagReset == 0 {
 				p.CommitHint = p.group.nextHint()
 			}
 		}
@@ -482,7 +480,7 @@ func (l *Log) sync(f *file, bytes int64) error {
 // apply makes records that are durable visible.
 func (l *Log) apply(records []*pending) error {
 	for _, p := range records {
-		if err := p.group.apply(&p.Record, l.active, p.offset, p.cached); err != nil {
+		if err := p.group.apply(&p.Record, l.active.number, p.offset, p.cached); err != nil {
 			return err
 		}
 		if p.cached != nil {
@@ -502,7 +500,6 @@ func (l *Log) next(records []*pending) error {
 	old, w := l.active, &l.writer
 	f.epoch, f.end = uint64(w.session)<<32|uint64(uint32(f.number)), sectorBytes
 	f.header = header{number: f.number, epoch: f.epoch, prevEpoch: old.epoch, prevEnd: old.end, size: f.size}
-	f.maxIndex = make(map[uint32]uint64)
 	if err := l.put(f, &f.header, 0, append(l.head(), records...)); err != nil {
 		return err
 	}

@@ -281,16 +281,16 @@ func (r *Record) begins(h header, epoch uint64) error {
 	return fmt.Errorf("mark of epoch %x after epoch %x", r.Epoch, epoch)
 }
 
-// covered says whether a mark behind w.end proves that the round there was synced. Each
-// round begins with a mark that covers all before it.
+// covered says whether a mark says that what is at w.end was synced.
 func (w *walk) covered(h header, raw []byte) bool {
-	for at := w.end + sectorBytes; at+recordBytes <= int64(len(raw)); at += sectorBytes {
+	for at := w.end; at+recordBytes <= int64(len(raw)); at += sectorBytes {
 		epoch := binary.LittleEndian.Uint64(raw[at+8:])
 		if epoch < w.epoch || !mine(epoch, h.number) {
 			continue
 		}
 		var r Record
-		if r.parse(raw[at:]) == nil && r.Type == TypeMark {
+		if r.parse(raw[at:]) == nil && r.Type == TypeMark &&
+			(r.Index > h.number || r.Index == h.number && int64(r.Term) > w.end) {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,7 +97,7 @@ func (l *Log) load(visit func(f *file, p *place) error) (*found, error) {
 		if number == 0 {
 			continue
 		}
-		f := &file{number: number, name: l.fileName(number), maxIndex: map[uint32]uint64{}}
+		f := &file{number: number, name: l.fileName(number)}
 		f.header, f.size, err = readHeader(l.fs, f.name)
 		var newer errVersion
 		switch {
@@ -172,8 +173,7 @@ func (l *Log) load(visit func(f *file, p *place) error) (*found, error) {
 		}
 	}
 	if begun > 0 && out.damage == nil {
-		out.damage = l.lost(all[0].name, 0, bad[all[0].number])
-		out.damage.From, out.damage.LastGood = 1, 0
+		out.damage = &DamageError{File: all[0].name, From: 1, Reason: bad[all[0].number].Error()}
 	}
 	l.check(out)
 	return out, nil
@@ -198,7 +198,7 @@ func (l *Log) loadFile(out *found, f, next *file, gap error, visit func(f *file,
 		for i := range round {
 			p := &round[i]
 			if p.Type != TypeMark && p.Type != TypeEnd {
-				if misfit = l.Group(p.Group).apply(&p.Record, f, p.offset, nil); misfit != nil {
+				if misfit = l.Group(p.Group).apply(&p.Record, f.number, p.offset, nil); misfit != nil {
 					out.damage, out.misfit = l.lost(f.name, p.offset, misfit), true
 					return misfit
 				}
@@ -271,8 +271,10 @@ func (l *Log) check(out *found) {
 			out.damage = l.lost(last.name, last.end, fmt.Errorf("entries up to %d were committed", g.hint))
 			out.damage.name(g)
 		} else if g.oldest > g.first && g.first <= g.last {
-			out.damage = l.lost(out.files[0].name, 0, fmt.Errorf("the first entry is %d: files before this one are missing", g.oldest))
-			out.damage.Group, out.damage.From, out.damage.LastGood = g.id, g.first, g.first-1
+			out.damage = &DamageError{
+				File: out.files[0].name, Group: g.id, From: g.first, LastGood: g.first - 1,
+				Reason: fmt.Sprintf("the first entry is %d: files before this one are missing", g.oldest),
+			}
 		}
 	}
 }
@@ -341,6 +343,11 @@ func (l *Log) attach(found *found) error {
 	}
 	l.oldest, l.active = found.files[0].number, found.files[len(found.files)-1]
 	l.newest = l.active.number
+	if size, err := l.active.handle.Size(); err != nil {
+		return err
+	} else if err := zero(context.Background(), l.active.handle, size, l.active.size); err != nil {
+		return err // nothing but if it was cut short and the loss is accepted
+	}
 	if err := l.attachSpares(found.spares); err != nil {
 		return err
 	}
@@ -376,7 +383,7 @@ func (l *Log) attachSpares(spares []*file) error {
 // begin makes the first file of a log.
 func (l *Log) begin() error {
 	const number = 1
-	f := &file{number: number, name: l.fileName(number), size: l.opts.FileBytes, maxIndex: map[uint32]uint64{}}
+	f := &file{number: number, name: l.fileName(number), size: l.opts.FileBytes}
 	f.epoch = uint64(l.writer.session)<<32 | number
 	f.header = header{number: number, epoch: f.epoch, size: f.size}
 	mark := Record{Type: TypeMark, Epoch: f.epoch, CommitHint: recordBytes, AppendedAt: nanos(l.opts.Clock())}

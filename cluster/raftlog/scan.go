@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"time"
@@ -33,7 +34,12 @@ func Scan(fs vfs.FS, dir string, visit func(Item) error) error {
 }
 
 // DumpFile prints one file as text: its header, its rounds, and why the last one is the last.
+// Spares are printed as what they were.
 func DumpFile(w io.Writer, raw []byte) error {
+	if len(raw) >= sectorBytes && bytes.Equal(raw[:sectorBytes], zeros[:sectorBytes]) {
+		_, err := fmt.Fprintln(w, "raft log file, never used")
+		return err
+	}
 	h, err := parseHeader(raw)
 	if err != nil {
 		return err
