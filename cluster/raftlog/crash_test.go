@@ -261,7 +261,7 @@ func crash(seed uint64) error {
 			}
 			err = errors.Join(errs...)
 			if err == nil && rng.IntN(2) == 0 {
-				err = l.tidy()
+				err = l.tidy(context.Background())
 			}
 			if err == nil && rng.IntN(20) == 0 {
 				err = l.EraseSpares(context.Background())
@@ -338,7 +338,7 @@ func filled(t testing.TB) (map[string][]byte, []*groupModel) {
 		l.Group(uint32(id)).SetDurable(9)
 		m.durable = 9
 	}
-	must(t, l.tidy())
+	must(t, l.tidy(context.Background()))
 	if l.oldest != 2 {
 		t.Fatalf("the first file is number %d, want 2", l.oldest)
 	}

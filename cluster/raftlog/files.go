@@ -63,14 +63,14 @@ func (l *Log) nudge() {
 	}
 }
 
-func (l *Log) tidyLoop() {
+func (l *Log) tidyLoop(ctx context.Context) {
 	for {
 		select {
-		case <-l.quit:
+		case <-ctx.Done():
 			return
 		case <-l.tidyUp:
 			// Without a spare the writer tries by itself, and there an error counts.
-			if err := l.tidy(); err != nil && l.Err() == nil {
+			if err := l.tidy(ctx); err != nil && l.Err() == nil && ctx.Err() == nil {
 				l.opts.Logger.Error("raft log: no spare file could be made", "error", err)
 			}
 		}
@@ -78,34 +78,33 @@ func (l *Log) tidyLoop() {
 }
 
 // tidy makes spares: of files that nobody needs, otherwise new ones.
-func (l *Log) tidy() error {
+func (l *Log) tidy(ctx context.Context) error {
 	l.making.Lock()
 	defer l.making.Unlock()
-	for {
-		if more, err := l.recycle(); err != nil || !more {
-			if err != nil {
-				return err
-			}
-			break
-		}
+	if err := l.recycleAll(); err != nil {
+		return err
 	}
 	for l.Err() == nil {
-		select {
-		case <-l.quit:
-			return nil
-		default:
-		}
 		l.mu.Lock()
 		enough := len(l.spares) >= l.opts.Spares && len(l.spares)+len(l.files) >= l.opts.MinFiles
 		l.mu.Unlock()
 		if enough {
 			return nil
 		}
-		if err := l.makeSpare(); err != nil {
+		if err := l.makeSpare(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// recycleAll makes spares of all files that nobody needs. making is held.
+func (l *Log) recycleAll() error {
+	for {
+		if more, err := l.recycle(); err != nil || !more {
+			return err
+		}
+	}
 }
 
 // recycle makes the oldest file a spare, or removes it, if nobody needs it. It goes one
@@ -171,8 +170,8 @@ func (l *Log) needed(f *file) bool {
 }
 
 // makeSpare makes a file of zeros under the next number. making is held.
-func (l *Log) makeSpare() error {
-	handle, err := l.makeFile(nil)
+func (l *Log) makeSpare(ctx context.Context) error {
+	handle, err := l.makeFile(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -192,7 +191,7 @@ func (l *Log) makeSpare() error {
 
 // makeFile makes a synced file of zeros behind what it begins with, under a name that does
 // not count yet.
-func (l *Log) makeFile(begin []byte) (vfs.File, error) {
+func (l *Log) makeFile(ctx context.Context, begin []byte) (vfs.File, error) {
 	name := path.Join(l.opts.Dir, tmpName)
 	f, err := l.fs.Create(name)
 	if err != nil {
@@ -202,7 +201,7 @@ func (l *Log) makeFile(begin []byte) (vfs.File, error) {
 		_, err = f.WriteAt(begin, 0)
 	}
 	if err == nil {
-		err = zero(context.Background(), f, int64(len(begin)), l.opts.FileBytes)
+		err = zero(ctx, f, int64(len(begin)), l.opts.FileBytes)
 	}
 	if err == nil {
 		err = f.Sync()
@@ -258,16 +257,36 @@ func (l *Log) takeSpare() (*file, error) {
 	if f := pop(); f != nil {
 		return f, nil
 	}
-	if err := l.makeSpare(); err != nil {
+	if err := l.makeSpare(context.Background()); err != nil {
 		return nil, err
 	}
 	return pop(), nil
 }
 
+// NextFile goes on in the next file, so that what is in the log now shares no file with what
+// comes, and can go without it.
+func (l *Log) NextFile() error {
+	req := requests.Get().(*request)
+	req.run = func() error {
+		err := l.Err()
+		if err == nil {
+			if err = l.next(nil); err != nil {
+				err = l.fail(err)
+			}
+		}
+		return err
+	}
+	return l.do(req)
+}
+
 // EraseSpares overwrites with zeros what files hold of their former lives: spares, and the
-// part of the file in use that is not written yet.
+// part of the file in use that is not written yet. A deleted entry is gone from the disk
+// when it is below Group.Oldest, and EraseSpares returned nil after that.
 func (l *Log) EraseSpares(ctx context.Context) error {
-	if err := l.tidy(); err != nil { // what could be a spare is one
+	l.making.Lock()
+	err := l.recycleAll()
+	l.making.Unlock()
+	if err != nil {
 		return err
 	}
 	for done := uint64(0); ; {

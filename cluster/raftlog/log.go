@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -178,14 +179,16 @@ func (l *Log) start() {
 	if !l.opts.inline {
 		l.loops.Go(l.write)
 	}
+	ctx, cancel := context.WithCancel(context.Background())
 	if !l.opts.manual {
-		l.loops.Go(l.tidyLoop)
+		l.loops.Go(func() { l.tidyLoop(ctx) })
 		l.nudge()
 	}
 	l.done = sync.OnceValue(func() error {
 		l.queueMu.Lock()
 		l.closed = true
 		l.queueMu.Unlock()
+		cancel()
 		close(l.quit)
 		l.loops.Wait()
 		l.drain() // what came before closed

@@ -388,7 +388,7 @@ func (l *Log) begin() error {
 	f.header = header{number: number, epoch: f.epoch, size: f.size}
 	mark := Record{Type: TypeMark, Epoch: f.epoch, CommitHint: recordBytes, AppendedAt: nanos(l.opts.Clock())}
 	var err error
-	if f.handle, err = l.makeFile(mark.appendHeader(f.header.append(nil), 0)); err != nil {
+	if f.handle, err = l.makeFile(context.Background(), mark.appendHeader(f.header.append(nil), 0)); err != nil {
 		return err
 	}
 	l.files[number], l.oldest, l.newest, l.active = f, number, number, f
