@@ -171,16 +171,11 @@ func (l *Log) needed(f *file) bool {
 
 // makeSpare makes a file of zeros under the next number. making is held.
 func (l *Log) makeSpare(ctx context.Context) error {
-	handle, err := l.makeFile(ctx, nil)
-	if err != nil {
-		return err
-	}
 	l.mu.Lock()
 	number := l.newest + 1
 	l.mu.Unlock()
-	f := &file{number: number, name: l.fileName(number), size: l.opts.FileBytes, handle: handle}
-	if err := l.publish(f.name); err != nil {
-		handle.Close() // err says what matters
+	f := &file{number: number, name: l.fileName(number), size: l.opts.FileBytes}
+	if err := l.makeFile(ctx, f, nil); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -189,37 +184,37 @@ func (l *Log) makeSpare(ctx context.Context) error {
 	return nil
 }
 
-// makeFile makes a synced file of zeros behind what it begins with, under a name that does
-// not count yet.
-func (l *Log) makeFile(ctx context.Context, begin []byte) (vfs.File, error) {
-	name := path.Join(l.opts.Dir, tmpName)
-	f, err := l.fs.Create(name)
+// makeFile makes a file of zeros behind what it begins with. Only when that is synced it
+// gets its name.
+func (l *Log) makeFile(ctx context.Context, f *file, begin []byte) error {
+	tmp := path.Join(l.opts.Dir, tmpName)
+	handle, err := l.fs.Create(tmp)
 	if err != nil {
-		return nil, err
-	}
-	if err = f.Preallocate(l.opts.FileBytes); err == nil && len(begin) > 0 {
-		_, err = f.WriteAt(begin, 0)
-	}
-	if err == nil {
-		err = zero(ctx, f, int64(len(begin)), l.opts.FileBytes)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err != nil {
-		f.Close()         // err says what matters
-		l.fs.Remove(name) // on a full disk it takes the room of others
-		return nil, err
-	}
-	return f, nil
-}
-
-// publish gives a file that was made its name.
-func (l *Log) publish(name string) error {
-	if err := l.fs.Rename(path.Join(l.opts.Dir, tmpName), name); err != nil {
 		return err
 	}
-	return l.fs.SyncDir(l.opts.Dir)
+	if err = handle.Preallocate(f.size); err == nil && len(begin) > 0 {
+		_, err = handle.WriteAt(begin, 0)
+	}
+	if err == nil {
+		err = zero(ctx, handle, int64(len(begin)), f.size)
+	}
+	if err == nil {
+		err = handle.Sync()
+	}
+	if closing := handle.Close(); err == nil {
+		err = closing
+	}
+	if err == nil {
+		f.handle, err = l.fs.ReuseForWrite(tmp, f.name)
+	}
+	if err != nil {
+		l.fs.Remove(tmp) // on a full disk it takes the room of others
+		return err
+	}
+	if err = l.fs.SyncDir(l.opts.Dir); err != nil {
+		f.handle.Close() // err says what matters
+	}
+	return err
 }
 
 // zero writes zeros, in pieces between which ctx may end it.

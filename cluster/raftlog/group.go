@@ -77,6 +77,13 @@ func (g *Group) Oldest() uint64 {
 	return g.oldest
 }
 
+// Newest is the last entry, also if Raft deleted it since; 0 if there never was one.
+func (g *Group) Newest() uint64 {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.last
+}
+
 // IsMonotonic tells Raft that the log has no gaps.
 func (g *Group) IsMonotonic() bool { return true }
 

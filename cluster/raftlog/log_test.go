@@ -189,6 +189,9 @@ func TestCommitIndex(t *testing.T) {
 	check(3)
 	must(t, g.DeleteRange(1, 4))
 	check(0)
+	if got := g.Newest(); got != 4 {
+		t.Errorf("Newest() = %d, want 4", got)
+	}
 }
 
 // A file is used again when Raft, the segments and all pins are past it.

@@ -387,14 +387,10 @@ func (l *Log) begin() error {
 	f.epoch = uint64(l.writer.session)<<32 | number
 	f.header = header{number: number, epoch: f.epoch, size: f.size}
 	mark := Record{Type: TypeMark, Epoch: f.epoch, CommitHint: recordBytes, AppendedAt: nanos(l.opts.Clock())}
-	var err error
-	if f.handle, err = l.makeFile(context.Background(), mark.appendHeader(f.header.append(nil), 0)); err != nil {
+	if err := l.makeFile(context.Background(), f, mark.appendHeader(f.header.append(nil), 0)); err != nil {
 		return err
 	}
 	l.files[number], l.oldest, l.newest, l.active = f, number, number, f
-	if err := l.publish(f.name); err != nil {
-		return err
-	}
 	// The directory itself may be new, and so may be the one that it is in.
 	for dir := path.Dir(path.Clean(l.opts.Dir)); ; dir = path.Dir(dir) {
 		if err := l.fs.SyncDir(dir); err != nil {
