@@ -151,17 +151,19 @@ func (n *Node) Erase(ctx context.Context) error {
 	if err := n.seal(ctx, storage.Seal{All: true}); err != nil {
 		return err
 	}
+	if err := n.wal.NextFile(); err != nil {
+		return err
+	}
 	if err := n.dropLog(ctx); err != nil {
 		return err
 	}
-	first, err := n.log.FirstIndex()
-	if err != nil {
+	if err := n.wal.EraseSpares(ctx); err != nil {
 		return err
 	}
-	if first != 0 && first <= upTo {
+	if first := n.log.Oldest(); first != 0 && first <= upTo {
 		return fmt.Errorf("the log still begins with entry %d: erasures up to entry %d are complete when it is let go", first, upTo)
 	}
-	_, err = n.submitFor(ctx, kindErased, 0, 0, upTo)
+	_, err := n.submitFor(ctx, kindErased, 0, 0, upTo)
 	return err
 }
 

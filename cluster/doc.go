@@ -3,7 +3,7 @@
 //
 // A Node is this process. It is a Raft group of one voter: the log is the only write-ahead
 // log, and the state machine (fsm.go) is the only writer of a storage.Store. A write is
-// encoded into an entry (command.go), synced in the log (raftlog.go), applied, and then
+// encoded into an entry (command.go), synced in the log (package raftlog), applied, and then
 // answered. So a write that was answered survives a crash, and a read that starts after
 // the answer sees it: with one voter a read misses nothing. A write that was not answered
 // is stored whole or not at all.

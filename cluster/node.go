@@ -76,7 +76,8 @@ var ErrOutcomeUnknown = errors.New("outcome unknown")
 type Node struct {
 	cfg       Config
 	store     *storage.Store
-	log       *raftlog.Group
+	wal       *raftlog.Log
+	log       *raftlog.Group // of wal
 	snapshots *snapshotStore
 	fsm       *fsm
 	raft      *raft.Raft
@@ -190,12 +191,11 @@ func openState(cfg Config) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	log, err := openLog(&cfg, dirs.log, len(taken) > 0)
-	if err != nil {
+	if n.wal, err = openLog(&cfg, dirs.log, len(taken) > 0); err != nil {
 		return nil, err
 	}
-	n.opened = append(n.opened, log)
-	n.log = log.Group(0)
+	n.opened = append(n.opened, n.wal)
+	n.log = n.wal.Group(0)
 	began, err := n.began()
 	if err != nil {
 		return nil, err
@@ -254,10 +254,11 @@ func dirError(dir string, err error) error {
 
 // beginning is what the Raft log and the Raft snapshots of a directory hold at a start.
 type beginning struct {
-	first, last uint64 // entries of the log as Raft sees it; 0 if it is empty
-	oldest      uint64 // the first entry that can be read: Raft's, or one of the tail
-	index       uint64 // of the newest Raft snapshot that can be read; 0 if there is none
-	durable     uint64 // what the manifest covered when it was taken
+	first   uint64 // entry of the log as Raft sees it; 0 if it is empty
+	oldest  uint64 // the first entry that can be read: Raft's, or one of the tail; last+1 if there is none
+	last    uint64 // entry that was written; 0 if there never was one
+	index   uint64 // of the newest Raft snapshot that can be read; 0 if there is none
+	durable uint64 // what the manifest covered when it was taken
 }
 
 // covered is the index that the manifest must cover: what a Raft snapshot says that it
@@ -276,10 +277,10 @@ func (n *Node) began() (*beginning, error) {
 	if b.first, err = n.log.FirstIndex(); err != nil {
 		return nil, fmt.Errorf("raft log: %w", err)
 	}
-	if b.last, err = n.log.LastIndex(); err != nil {
-		return nil, fmt.Errorf("raft log: %w", err)
+	b.oldest, b.last = n.log.Oldest(), n.log.Newest()
+	if b.oldest == 0 && b.last > 0 {
+		b.oldest = b.last + 1 // all of it was let go
 	}
-	b.oldest = n.log.Oldest()
 	metas, err := n.snapshots.List()
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func inspect(w io.Writer, name string, o inspectOptions) error {
 	base := filepath.Base(name)
 	switch {
 	case strings.HasSuffix(base, ".rl"):
-		return inspectLogFile(w, name)
+		return dump(w, name, raftlog.DumpFile)
 	case strings.HasSuffix(base, ".json"):
 		raw, err := os.ReadFile(name)
 		if err != nil {
@@ -163,41 +163,62 @@ func inspectDir(w io.Writer, name string, o inspectOptions) error {
 	return nil
 }
 
-// inspectLog prints the last records of a Raft log, also while a server writes it.
+// inspectLog prints the last entries of a Raft log whose server is stopped, of a damaged
+// one those before the damage.
 func inspectLog(w io.Writer, dir string, o inspectOptions) error {
-	var lines []string
-	count, at := 0, 0
-	err := raftlog.Scan(vfs.OS(), dir, func(item raftlog.Item) error {
-		line := item.String()
-		if item.Type == raftlog.TypeEntry && item.Kind == raft.LogCommand {
-			line += "  " + cluster.Describe(item.Data)
+	data := filepath.Dir(filepath.Dir(filepath.Clean(dir)))
+	lock, err := vfs.OS().Lock(filepath.Join(data, "lock"))
+	if err != nil {
+		return &problem{Code: "data_locked", What: "the log of a running server cannot be read: " + innermost(err), Exit: exitFailed, Err: err,
+			Try: []string{"stop the server, or look at a copy of " + data}}
+	}
+	defer lock.Close() //nolint:errcheck // nothing was written
+	type line struct {
+		index uint64
+		text  string
+	}
+	var first uint64
+	var lines []line // the last ones
+	err = raftlog.Scan(vfs.OS(), dir, func(i raftlog.Item) error {
+		switch i.Type {
+		case raftlog.TypeCompact:
+			first = max(first, i.Index+1)
+			return nil
+		case raftlog.TypeTruncate:
+			for len(lines) > 0 && lines[len(lines)-1].index >= i.Index {
+				lines = lines[:len(lines)-1]
+			}
+			return nil
+		case raftlog.TypeEntry:
+		default:
+			return nil
 		}
-		if count++; len(lines) < max(1, o.entries) {
-			lines = append(lines, line)
-		} else {
-			lines[at] = line
-			at = (at + 1) % len(lines)
+		text := i.Kind.String()
+		if i.Kind == raft.LogCommand {
+			text = cluster.Describe(i.Data)
 		}
+		if first == 0 {
+			first = i.Index
+		}
+		if len(lines) > max(1, 2*o.entries) {
+			lines = append(lines[:0], lines[len(lines)-max(1, o.entries):]...)
+		}
+		lines = append(lines, line{i.Index, fmt.Sprintf("term %d  %s", i.Term, text)})
 		return nil
 	})
-	fmt.Fprintf(w, "Raft log: %d records, the last %d of them\n", count, len(lines))
-	for i := range lines {
-		fmt.Fprintf(w, "  %s\n", lines[(at+i)%len(lines)])
+	for len(lines) > 0 && lines[0].index < first {
+		lines = lines[1:]
+	}
+	last := uint64(0)
+	if len(lines) > 0 {
+		last = lines[len(lines)-1].index
+	}
+	fmt.Fprintf(w, "Raft log: entries %d to %d\n", first, last)
+	for _, l := range lines[max(0, len(lines)-o.entries):] {
+		fmt.Fprintf(w, "  %8d  %s\n", l.index, l.text)
 	}
 	if err != nil {
 		return damaged(dir, err)
-	}
-	return nil
-}
-
-// inspectLogFile prints one file of a Raft log.
-func inspectLogFile(w io.Writer, name string) error {
-	raw, err := os.ReadFile(name)
-	if err != nil {
-		return &problem{Code: "file_unreadable", What: fmt.Sprintf("%s: %s", name, innermost(err)), Exit: exitFailed, Err: err}
-	}
-	if err := raftlog.DumpFile(w, raw); err != nil {
-		return damaged(name, err)
 	}
 	return nil
 }
