@@ -1,152 +1,137 @@
 package storage
 
 import (
-	"encoding/binary"
-	"math/bits"
+	"context"
+	"fmt"
+	"path"
+	"strings"
+	"time"
 
-	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/dedup"
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/manifest"
 )
 
-// uuidSet is the uuids of a project's events: exact, 16 bytes an event and at most half
-// again as much for free slots. It is used by one goroutine at a time, except that
-// different shards may be filled at once.
-type uuidSet struct{ shards [uuidShards]uuidShard }
-
-// uuidShards is how many tables a set has. Each grows by itself, so growing copies a
-// 256th of the set and never holds it twice.
-const uuidShards = 256
-
-// uuidShard is one open-addressing table with linear probing. The all-zero uuid, which
-// marks a free slot, is kept apart.
-type uuidShard struct {
-	slots []uuidKey
-	count int
-	zero  bool
+// findKnown looks up which events of a batch are stored already. It is called without mu,
+// since it may read files; between it and Add no other batch is applied. It gives nil for
+// an entry that will not be applied. If the answer cannot be had, nothing more can be
+// applied: skipping the entry would lose events, and storing it might double some.
+func (s *Store) findKnown(index uint64, at int64, id uint32, b *event.Batch) (*dedup.Query, error) {
+	s.mu.Lock()
+	ok, err := s.fresh(index)
+	p := s.projects[id]
+	s.mu.Unlock()
+	if !ok || err != nil || p == nil {
+		return nil, err
+	}
+	known, err := s.dedup.Find(id, at, b.UUID)
+	if err != nil {
+		err = fmt.Errorf("entry %d: %w", index, err)
+		s.fail(err)
+		return nil, err
+	}
+	return known, nil
 }
 
-type uuidKey struct{ hi, lo uint64 }
+// runNumber gives the next number of a dedup run.
+func (s *Store) runNumber() uint64 { return s.nextRun.Add(1) }
 
-func keyOf(u *vec.UUIDValue) uuidKey {
-	return uuidKey{binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])}
-}
-
-// hash spreads a key over 64 bits: uuids of version 7 share their first bytes, and those
-// made by a bad generator more than that.
-func (k uuidKey) hash() uint64 {
-	hi, lo := bits.Mul64(k.hi^0x9E3779B97F4A7C15, k.lo^0xD6E8FEB86659FD93)
-	hi, lo = bits.Mul64(hi^lo^k.hi, 0xA0761D6478BD642F^k.lo)
-	return hi ^ lo
-}
-
-// add puts a uuid into the set, and says whether it was not there.
-func (s *uuidSet) add(u *vec.UUIDValue) bool {
-	k := keyOf(u)
-	h := k.hash()
-	return s.shards[h>>56].add(k, h)
-}
-
-// addShare adds those uuids that goroutine w of n is responsible for: each shard belongs to
-// one of them.
-func (s *uuidSet) addShare(list []vec.UUIDValue, w, n int) {
-	for i := range list {
-		k := keyOf(&list[i])
-		h := k.hash()
-		if shard := h >> 56; int(shard)%n == w {
-			s.shards[shard].add(k, h)
-		}
+// publishRuns lets the runs of a flush, which the manifest names, answer in the place of
+// its memtable.
+func (s *Store) publishRuns(keys *dedup.Sealed) {
+	s.dedup.Publish(keys)
+	select {
+	case s.newRuns <- struct{}{}:
+	default:
 	}
 }
 
-// has says whether a uuid is in the set.
-func (s *uuidSet) has(u *vec.UUIDValue) bool {
-	k := keyOf(u)
-	h := k.hash()
-	t := &s.shards[h>>56]
-	if k == (uuidKey{}) {
-		return t.zero
+// removeOrphanRuns deletes dedup runs that a crash left behind.
+func (s *Store) removeOrphanRuns(m *manifest.Manifest) error {
+	dir := path.Join(s.dir, dedup.Dir)
+	names, err := s.fs.List(dir)
+	if err != nil {
+		return err
 	}
-	if len(t.slots) == 0 {
-		return false
-	}
-	for i := t.home(h); ; i++ {
-		if i == len(t.slots) {
-			i = 0
-		}
-		if t.slots[i] == k {
-			return true
-		}
-		if t.slots[i] == (uuidKey{}) {
-			return false
-		}
-	}
-}
-
-// len is how many uuids the set holds.
-func (s *uuidSet) len() int {
-	n := 0
-	for i := range s.shards {
-		n += s.shards[i].count
-	}
-	return n
-}
-
-// bytes is the memory that the set takes.
-func (s *uuidSet) bytes() int64 {
-	n := int64(0)
-	for i := range s.shards {
-		n += int64(len(s.shards[i].slots)) * 16
-	}
-	return n
-}
-
-func (t *uuidShard) add(k uuidKey, h uint64) bool {
-	if k == (uuidKey{}) {
-		if t.zero {
-			return false
-		}
-		t.zero = true
-		t.count++
-		return true
-	}
-	if t.count*4 >= len(t.slots)*3 {
-		t.grow()
-	}
-	for i := t.home(h); ; i++ {
-		if i == len(t.slots) {
-			i = 0
-		}
-		switch t.slots[i] {
-		case k:
-			return false
-		case uuidKey{}:
-			t.slots[i] = k
-			t.count++
-			return true
-		}
-	}
-}
-
-// home is the slot where the search for a hash begins: its middle bits, scaled, so that a
-// table may have any size. The top bits chose the shard.
-func (t *uuidShard) home(h uint64) int {
-	hi, _ := bits.Mul64(h<<8, uint64(len(t.slots)))
-	return int(hi)
-}
-
-// grow makes the table half again as large.
-func (t *uuidShard) grow() {
-	old := t.slots
-	t.slots = make([]uuidKey, max(64, len(old)+len(old)/2))
-	for _, k := range old {
-		if k == (uuidKey{}) {
+	for _, n := range names {
+		number := fileID(n)
+		s.nextRun.Store(max(s.nextRun.Load(), number))
+		if _, live := m.Runs[number]; live && !strings.HasSuffix(n, ".tmp") {
 			continue
 		}
-		i := t.home(k.hash())
-		for t.slots[i] != (uuidKey{}) {
-			if i++; i == len(t.slots) {
-				i = 0
-			}
+		if err := s.fs.Remove(path.Join(dir, n)); err != nil {
+			return err
 		}
-		t.slots[i] = k
 	}
+	return nil
+}
+
+// mergeRuns merges dedup runs, and drops those that nobody will ask for, until the store
+// closes or fails. What it has not come to yet changes no answer, only how long one takes.
+func (s *Store) mergeRuns() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s.merger.Go(func() {
+		select {
+		case <-s.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	wait := flushRetryLeast
+	for {
+		more, err := s.mergeRunsOnce(ctx)
+		s.mu.Lock()
+		end := s.usable() != nil
+		s.mu.Unlock()
+		if end {
+			return
+		}
+		again := make(<-chan time.Time)
+		switch {
+		case err != nil:
+			s.opt.Logger.Error("dedup runs cannot be merged; it is tried again, and applying events is slower meanwhile", "error", err, "wait", wait)
+			again = time.After(wait)
+			wait = min(2*wait, flushRetryMost)
+		case more:
+			wait = flushRetryLeast
+			continue
+		}
+		select {
+		case <-s.newRuns:
+		case <-again:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// mergeRunsOnce does one thing that is worth doing, and says whether there was one.
+func (s *Store) mergeRunsOnce(ctx context.Context) (bool, error) {
+	s.logMu.Lock()
+	durable := s.log.Manifest().Time
+	s.logMu.Unlock()
+	var edit manifest.Edit
+	var out *dedup.Run
+	in := s.dedup.Expired(durable)
+	if len(in) == 0 {
+		var level int
+		if in, level = s.dedup.PlanMerge(durable); len(in) == 0 {
+			return false, nil
+		}
+		var err error
+		if out, err = dedup.Merge(ctx, s.fs, s.dir, s.runNumber(), level, in); err != nil {
+			return false, fmt.Errorf("merge of %d dedup runs: %w", len(in), err)
+		}
+		edit.AddRuns = []manifest.Run{out.Run}
+	}
+	for _, r := range in {
+		edit.RemoveRuns = append(edit.RemoveRuns, r.Number)
+	}
+	if _, err := s.commit(edit); err != nil {
+		s.fail(fmt.Errorf("merge of dedup runs: %w", err))
+		return false, err
+	}
+	s.dedup.Exchange(in, out)
+	return true, nil
 }

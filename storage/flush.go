@@ -15,7 +15,6 @@ import (
 
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/segment"
-	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -48,6 +47,7 @@ func (s *Store) seal(patient func() error) error {
 	s.edited = nil
 	m.exchanged, s.exchanged = s.exchanged, exchange{}
 	m.hash = s.hash
+	m.keys = s.dedup.Seal()
 	s.sealed = append(s.sealed, m)
 	s.active = newMemtable()
 	s.active.epoch = m.epoch + 1
@@ -137,10 +137,10 @@ func (s *Store) fail(err error) {
 	}
 }
 
-// write writes the segments and the state file of a memtable, and gives the edit that
+// write writes the segments, the dedup runs and the state file of a memtable, and gives the edit that
 // names them. After an error none of them is left.
 func (s *Store) write(m *memtable) (manifest.Edit, []*segmentFile, error) {
-	edit := manifest.Edit{Applied: m.last, StateHash: m.hash, Full: m.fullState, Drop: m.dropped}
+	edit := manifest.Edit{Applied: m.last, StateHash: m.hash, Full: m.fullState, Drop: m.dropped, Time: m.keys.Time}
 	m.exchanged.into(&edit)
 	files, err := s.writeSegments(m)
 	if err == nil {
@@ -149,6 +149,9 @@ func (s *Store) write(m *memtable) (manifest.Edit, []*segmentFile, error) {
 		tables, m.replaced, err = s.writeTables(m, func() uint64 { count++; return m.last<<partBits + count - 1 })
 		files = append(files, tables...)
 		edit.Remove = append(edit.Remove, m.replaced...)
+	}
+	if err == nil {
+		edit.AddRuns, err = m.keys.Write(s.fs, s.dir, s.runNumber)
 	}
 	if err == nil && m.state != nil {
 		edit.State = fmt.Sprintf("%020d.state", m.last)
@@ -159,6 +162,7 @@ func (s *Store) write(m *memtable) (manifest.Edit, []*segmentFile, error) {
 	}
 	if err != nil {
 		s.retire(files)
+		m.keys.Discard()
 		return edit, nil, err
 	}
 	for _, f := range files {
@@ -209,6 +213,7 @@ func (s *Store) publish(m *memtable, edit manifest.Edit, files []*segmentFile) e
 	s.flushErr = nil
 	s.moved.Broadcast()
 	s.mu.Unlock()
+	s.publishRuns(m.keys)
 	s.retire(gone)
 	s.retire(m.exchanged.retired)
 	if m.fullState {
@@ -325,67 +330,4 @@ func (s *Store) openSegment(meta manifest.Segment) (*segmentFile, error) {
 			name, r.Rows(), r.Size(), meta.Rows, meta.Size)
 	}
 	return newSegmentFile(meta, r), nil
-}
-
-// loadUUIDs fills the sets of uuids from the segments, beside everything else: queries do
-// not need them, and the first batch waits.
-func (s *Store) loadUUIDs() {
-	byProject := map[uint32][]*segmentFile{}
-	for _, id := range slices.Sorted(maps.Keys(s.segments)) {
-		f := s.segments[id]
-		if f.table != nil {
-			continue
-		}
-		f.hold()
-		byProject[f.Project] = append(byProject[f.Project], f)
-	}
-	for _, id := range slices.Sorted(maps.Keys(s.projects)) {
-		p, files := s.projects[id], byProject[id]
-		s.loader.Add(1)
-		go func() {
-			defer s.loader.Done()
-			defer close(p.loaded)
-			p.loadErr = s.fillUUIDs(p.uuids, files)
-			for _, f := range files {
-				f.release(s)
-			}
-		}()
-	}
-}
-
-// fillUUIDs adds the uuids of segments to a set. Each goroutine reads all of them and adds
-// those of its shards.
-func (s *Store) fillUUIDs(set *uuidSet, files []*segmentFile) error {
-	n := min(runtime.GOMAXPROCS(0), 8)
-	errs := make([]error, n)
-	var wait sync.WaitGroup
-	for w := range n {
-		wait.Add(1)
-		go func() {
-			defer wait.Done()
-			buf := make([]vec.UUIDValue, 8192)
-			for _, f := range files {
-				for lo := 0; lo < int(f.Rows); lo += len(buf) {
-					select {
-					case <-s.stop:
-						errs[w] = ErrClosed
-						return
-					default:
-					}
-					rows := buf[:min(len(buf), int(f.Rows)-lo)]
-					if errs[w] = f.reader.UUIDs(rows, lo, lo+len(rows)); errs[w] != nil {
-						return
-					}
-					set.addShare(rows, w, n)
-				}
-			}
-		}()
-	}
-	wait.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return fmt.Errorf("the uuids of stored events cannot be read, so none can be added: %w", err)
-		}
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/prickledb/prickle/storage/dedup"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/table"
@@ -29,6 +30,7 @@ type memtable struct {
 	hash      uint64                   // of the state after the entry last
 	tables    map[uint32]*table.Tables // of projects whose tables changed
 	replaced  []uint64                 // segments of tables that its flush replaces
+	keys      *dedup.Sealed            // of its events
 }
 
 // memBatch is a batch in a memtable. It is immutable.

@@ -12,11 +12,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/zeebo/xxh3"
+	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/zeebo/xxh3"
 
+	"github.com/prickledb/prickle/storage/dedup"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/person"
@@ -54,6 +55,10 @@ type Store struct {
 	logMu sync.Mutex
 	log   *manifest.Log
 
+	dedup   *dedup.Index
+	nextRun atomic.Uint64 // of dedup runs
+	newRuns chan struct{} // holds one token: there are runs that were not looked at
+
 	mu       sync.Mutex
 	moved    *sync.Cond // durable index or error changed, or the store closes
 	projects map[uint32]*project
@@ -89,7 +94,7 @@ type Store struct {
 	closed   bool
 
 	flusher sync.WaitGroup
-	loader  sync.WaitGroup // fills the sets of uuids after Open
+	merger  sync.WaitGroup // of dedup runs
 	stop    chan struct{}
 	again   chan struct{} // holds one token: a failed flush is wanted again at once
 }
@@ -98,9 +103,6 @@ type Store struct {
 type project struct {
 	Project
 	persons  *person.State
-	uuids    *uuidSet
-	loaded   chan struct{} // closed when uuids holds what segments hold
-	loadErr  error         // read after loaded is closed
 	warnings map[person.Warning]int64
 	events   int64
 	tables   *table.Tables
@@ -178,9 +180,9 @@ func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
 	s := &Store{fs: fs, dir: dir, opt: opt, projects: map[uint32]*project{}, active: newMemtable(),
 		segments: map[uint64]*segmentFile{}, merges: map[uint64]*pendingMerge{}, lastShared: marshal(sharedState{}),
 		masked: map[uint64]bool{}, masks: map[uint64]*roaring.Bitmap{},
-		stop: make(chan struct{}), again: make(chan struct{}, 1)}
+		stop: make(chan struct{}), again: make(chan struct{}, 1), newRuns: make(chan struct{}, 1)}
 	s.moved = sync.NewCond(&s.mu)
-	for _, d := range []string{dir, path.Join(dir, segmentDir), path.Join(dir, stateDir)} {
+	for _, d := range []string{dir, path.Join(dir, segmentDir), path.Join(dir, stateDir), path.Join(dir, dedup.Dir)} {
 		if err := fs.MkdirAll(d); err != nil {
 			return nil, err
 		}
@@ -193,16 +195,19 @@ func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
 	if err := s.load(); err != nil {
 		log.Close() // the first error is the one that matters
 		s.closeSegments()
+		if s.dedup != nil {
+			s.dedup.Close()
+		}
 		return nil, err
 	}
-	s.loadUUIDs()
 	s.flusher.Add(1)
 	go s.flushLoop()
+	s.merger.Go(s.mergeRuns)
 	return s, nil
 }
 
 // load reads what the manifest names, and removes what it does not.
-func (s *Store) load() error {
+func (s *Store) load() (err error) {
 	m := s.log.Manifest()
 	if m.Applied < s.opt.Covered {
 		return fmt.Errorf("%s: the manifest covers entry %d of the log, but entries up to %d were let go because it had them: "+
@@ -238,7 +243,10 @@ func (s *Store) load() error {
 			return err
 		}
 	}
-	return s.removeOrphans(m)
+	if s.dedup, err = dedup.OpenIndex(s.fs, s.dir, m); err != nil {
+		return err
+	}
+	return errors.Join(s.removeOrphans(m), s.removeOrphanRuns(m))
 }
 
 // removeOrphans deletes files that a crash left behind. Outputs of merges that are not in
@@ -318,12 +326,12 @@ func (s *Store) Close() error {
 	s.moved.Broadcast()
 	s.mu.Unlock()
 	s.flusher.Wait()
-	s.loader.Wait()
+	s.merger.Wait()
 	s.mu.Lock()
 	s.closeMerges()
 	s.closeSegments()
 	s.mu.Unlock()
-	return s.log.Close()
+	return errors.Join(s.dedup.Close(), s.log.Close())
 }
 
 // usable says why nothing can be applied, if so. The caller holds mu.
@@ -334,14 +342,19 @@ func (s *Store) usable() error {
 	return s.err
 }
 
-// begin is the start of every apply: it says false if the index is covered already. An
-// entry counts as applied from here on, whatever becomes of it. The caller holds mu.
-func (s *Store) begin(index uint64, at int64) (bool, error) {
+// fresh says whether an index is to be applied: it is not if it was. The caller holds mu.
+func (s *Store) fresh(index uint64) (bool, error) {
 	if err := s.usable(); err != nil {
 		return false, err
 	}
-	if index <= s.durable || index <= s.applied {
-		return false, nil
+	return index > s.durable && index > s.applied, nil
+}
+
+// begin is the start of every apply: it says false if the index is covered already. An
+// entry counts as applied from here on, whatever becomes of it. The caller holds mu.
+func (s *Store) begin(index uint64, at int64) (bool, error) {
+	if fresh, err := s.fresh(index); !fresh || err != nil {
+		return false, err
 	}
 	// A table that is full, or old by the time of its entries, ends before the next entry,
 	// when all that its last entry did is known.
@@ -376,28 +389,21 @@ func (s *Store) StateHash() (index, hash uint64) {
 // ApplyEvents stores the events of a batch that are not stored yet, with their effects on
 // persons. Indexes up to DurableIndex are ignored. The batch is the store's from now on.
 func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (EventsResult, error) {
-	s.mu.Lock()
-	p := s.projects[id]
-	s.mu.Unlock()
-	if p != nil {
-		<-p.loaded
-		if p.loadErr != nil && index > s.DurableIndex() {
-			// Skipping the entry would lose events that were acknowledged.
-			if !errors.Is(p.loadErr, ErrClosed) {
-				s.fail(p.loadErr)
-			}
-			return EventsResult{}, p.loadErr
-		}
+	known, err := s.findKnown(index, at, id, b)
+	if err != nil {
+		return EventsResult{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ok, err := s.begin(index, at); !ok || err != nil {
 		return EventsResult{}, err
 	}
-	if p == nil || s.projects[id] != p {
+	p := s.projects[id]
+	if p == nil {
 		return EventsResult{}, fmt.Errorf("project %d: %w", id, ErrNoProject)
 	}
-	mb, stored := p.apply(b)
+	s.dedup.Add(known)
+	mb, stored := p.apply(b, known.Seen)
 	if stored > 0 {
 		s.active.add(id, mb)
 	}
@@ -406,9 +412,9 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 	return EventsResult{Stored: stored, Duplicates: b.Rows - stored}, nil
 }
 
-// apply decides for each row whether it is stored, and whose it is. Rows are taken in
-// order: what an event does to persons holds for those after it.
-func (p *project) apply(b *event.Batch) (*memBatch, int) {
+// apply decides for each row that was not seen whose it is. Rows are taken in order: what
+// an event does to persons holds for those after it.
+func (p *project) apply(b *event.Batch, seen []bool) (*memBatch, int) {
 	mb := &memBatch{batch: b, ordinals: make([]uint32, b.Rows)}
 	known := make([]uint32, b.DistinctID.Values.Len()) // by code: ordinal+1
 	profiled := make([]bool, len(known))
@@ -421,7 +427,7 @@ func (p *project) apply(b *event.Batch) (*memBatch, int) {
 		}
 		var here []event.PersonOp
 		here, ops = ops[:n], ops[n:]
-		if !p.uuids.add(&b.UUID[i]) {
+		if seen[i] {
 			if mb.rows == nil {
 				mb.rows = make([]uint32, stored, b.Rows)
 				for r := range mb.rows {
@@ -496,14 +502,12 @@ func (s *Store) createProject(spec *ProjectSpec, at int64) (Project, error) {
 	s.lastID++
 	p := s.addProject(Project{ID: s.lastID, Name: spec.Name, Database: s.slug(spec.Name), Token: spec.Token,
 		Timezone: spec.Timezone, WeekStart: spec.WeekStart, CreatedAt: at})
-	close(p.loaded)
 	s.edited = append(s.edited, projectRecord{Project: p.Project})
 	return p.Project, nil
 }
 
 func (s *Store) addProject(rec Project) *project {
-	p := &project{Project: rec, persons: person.NewState(rec.ID), uuids: &uuidSet{}, loaded: make(chan struct{}),
-		warnings: map[person.Warning]int64{}, tables: &table.Tables{}}
+	p := &project{Project: rec, persons: person.NewState(rec.ID), warnings: map[person.Warning]int64{}, tables: &table.Tables{}}
 	s.projects[rec.ID] = p
 	s.lastID = max(s.lastID, rec.ID)
 	return p

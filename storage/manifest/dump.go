@@ -39,6 +39,11 @@ func Dump(w io.Writer, raw []byte) error {
 	for _, name := range m.States {
 		fmt.Fprintf(out, "  state %s\n", name)
 	}
+	for _, n := range slices.Sorted(maps.Keys(m.Runs)) {
+		r := m.Runs[n]
+		at := func(t int64) string { return time.UnixMicro(t).UTC().Format(time.DateTime) }
+		fmt.Fprintf(out, "  dedup run %010d  level %d  %s … %s  %d keys  %d bytes\n", n, r.Level, at(r.MinTime), at(r.MaxTime), r.Keys, r.Size)
+	}
 	if rest := int64(len(raw)) - end; rest > 0 {
 		fmt.Fprintf(out, "  %d bytes at byte %d are no record: a torn write, or damage\n", rest, end)
 	}

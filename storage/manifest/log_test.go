@@ -3,6 +3,7 @@ package manifest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -25,6 +26,10 @@ func TestCrashAtEveryStep(t *testing.T) {
 		}
 		if i%4 == 1 {
 			e.State, e.Full = fmt.Sprintf("%d.state", i), i%8 == 1
+			e.Time, e.AddRuns = int64(i), []Run{{Number: uint64(i), Keys: 7}}
+		}
+		if i%4 == 2 && i > first+1 {
+			e.RemoveRuns = []uint64{uint64(i - 1)}
 		}
 		return e
 	}
@@ -80,7 +85,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 func ptr(e Edit) *Edit { return &e }
 
 func same(a, b *Manifest) bool {
-	return a.Applied == b.Applied && len(a.Segments) == len(b.Segments) && len(a.States) == len(b.States) &&
+	return a.Applied == b.Applied && a.Time == b.Time && maps.Equal(a.Runs, b.Runs) && len(a.Segments) == len(b.Segments) && len(a.States) == len(b.States) &&
 		(len(a.Segments) == 0 || reflect.DeepEqual(a.Segments, b.Segments)) && (len(a.States) == 0 || reflect.DeepEqual(a.States, b.States))
 }
 

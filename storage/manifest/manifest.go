@@ -20,6 +20,16 @@ type Segment struct {
 	Hash     string `json:"hash"` // xxh3-128 of the file, hex
 }
 
+// Run is one file of the uuids of events, for finding duplicates.
+type Run struct {
+	Number  uint64 `json:"number"`
+	Level   int    `json:"level,omitempty"` // how often its keys were merged
+	Keys    int64  `json:"keys"`
+	MinTime int64  `json:"min_time"` // of the entries that brought them, µs since 1970 UTC
+	MaxTime int64  `json:"max_time"`
+	Size    int64  `json:"size"` // bytes
+}
+
 // Edit is one change of a manifest. Zero fields change nothing.
 type Edit struct {
 	Applied uint64 `json:"applied,omitempty"` // log index that segments and states cover
@@ -32,6 +42,10 @@ type Edit struct {
 	Full  bool   `json:"full,omitempty"`
 	// Drop names projects whose segments all go.
 	Drop []uint32 `json:"drop,omitempty"`
+	// Time is the highest time of an entry up to Applied by which uuids were forgotten.
+	Time       int64    `json:"time,omitempty"` // µs since 1970 UTC
+	AddRuns    []Run    `json:"add_runs,omitempty"`
+	RemoveRuns []uint64 `json:"remove_runs,omitempty"`
 }
 
 // Manifest is the files of a store. It is immutable.
@@ -41,11 +55,14 @@ type Manifest struct {
 	StateHash uint64
 	Segments  map[uint64]Segment
 	States    []string // in the order in which they are read
+	Time      int64
+	Runs      map[uint64]Run // by number
 }
 
 // apply is the manifest after an edit.
 func (m *Manifest) apply(e *Edit) (*Manifest, error) {
-	out := &Manifest{Applied: m.Applied, StateHash: m.StateHash, Segments: maps.Clone(m.Segments), States: m.States}
+	out := &Manifest{Applied: m.Applied, StateHash: m.StateHash, Segments: maps.Clone(m.Segments), States: m.States,
+		Time: max(m.Time, e.Time), Runs: m.Runs}
 	if e.Applied > m.Applied {
 		out.Applied, out.StateHash = e.Applied, e.StateHash
 	}
@@ -73,14 +90,35 @@ func (m *Manifest) apply(e *Edit) (*Manifest, error) {
 		}
 		out.States = append(slices.Clone(out.States), e.State)
 	}
+	if len(e.AddRuns)+len(e.RemoveRuns) == 0 {
+		return out, nil
+	}
+	if out.Runs = maps.Clone(m.Runs); out.Runs == nil {
+		out.Runs = map[uint64]Run{}
+	}
+	for _, n := range e.RemoveRuns {
+		if _, ok := out.Runs[n]; !ok {
+			return nil, fmt.Errorf("edit removes dedup run %d, which is not there", n)
+		}
+		delete(out.Runs, n)
+	}
+	for _, r := range e.AddRuns {
+		if _, ok := out.Runs[r.Number]; ok {
+			return nil, fmt.Errorf("edit adds dedup run %d, which is there", r.Number)
+		}
+		out.Runs[r.Number] = r
+	}
 	return out, nil
 }
 
 // whole is the edit that makes m out of nothing. State files are added one by one.
 func (m *Manifest) whole() []Edit {
-	first := Edit{Applied: m.Applied, StateHash: m.StateHash}
+	first := Edit{Applied: m.Applied, StateHash: m.StateHash, Time: m.Time}
 	for _, id := range slices.Sorted(maps.Keys(m.Segments)) {
 		first.Add = append(first.Add, m.Segments[id])
+	}
+	for _, n := range slices.Sorted(maps.Keys(m.Runs)) {
+		first.AddRuns = append(first.AddRuns, m.Runs[n])
 	}
 	out := []Edit{first}
 	for _, s := range m.States {
