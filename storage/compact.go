@@ -406,15 +406,17 @@ func (s *Store) ApplyMergeDone(index uint64, at int64, done MergeDone) error {
 	}
 	m.output = nil
 	s.cancelMerges(func(other *pendingMerge) bool { return other == m })
+	p := s.projects[m.plan.Project]
+	p.events += done.Rows
 	for _, f := range inputs {
 		delete(s.segments, f.ID)
 		delete(s.masked, f.ID)
+		p.events -= f.Rows
 	}
 	if out != nil {
 		s.segments[out.ID] = out
 	}
 	s.exchanged.note(inputs, out)
-	s.projects[m.plan.Project].events -= done.Dead
 	s.moved.Broadcast()
 	return nil
 }

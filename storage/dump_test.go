@@ -43,7 +43,7 @@ func TestDump(t *testing.T) {
 		want []string
 	}{
 		{"d/" + s.log.Name(), func(w *strings.Builder, raw []byte) error { return manifest.Dump(w, raw) },
-			[]string{"covers entry 2", "segment 0002097152  project 1  2025-06-15 … 2025-06-15  6 rows", "state " + m.States[0], `edit {"applied":2`}},
+			[]string{"covers entry 2", "segment 0002097152  project 1  2025-06-15 … 2025-06-15  6 rows", "state " + m.States[0], "dedup run 0000000001  level 0", "6 keys", `edit {"applied":2`}},
 		{"d/state/" + m.States[0], func(w *strings.Builder, raw []byte) error { return DumpState(w, raw) },
 			[]string{`"database":"a"`, "ordinals 0 to 4 are new", `distinct id "u1" is person 0`, `{"plan": "pro"}`}},
 	} {

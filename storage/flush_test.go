@@ -20,6 +20,7 @@ func TestFlushOnFullDisk(t *testing.T) {
 	for _, c := range []struct{ op, part string }{
 		{"create", "/segments/"}, {"write", "/segments/"}, {"sync", "/segments/"}, {"rename", "/segments/"},
 		{"syncdir", "/segments"}, {"write", "/state/"}, {"syncdir", "/state"},
+		{"create", "/dedup/"}, {"write", "/dedup/"}, {"sync", "/dedup/"}, {"rename", "/dedup/"}, {"syncdir", "/dedup"},
 	} {
 		t.Run(c.op+c.part, func(t *testing.T) {
 			fs := vfs.NewMem()

@@ -328,7 +328,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		}
 		return names
 	}
-	seg, state := "data/segments/"+files("segments")[0], "data/state/"+files("state")[0]
+	seg, state, run := "data/segments/"+files("segments")[0], "data/state/"+files("state")[0], "data/dedup/"+files("dedup")[0]
 	for _, c := range []struct {
 		name, file, want string
 		change           func(raw []byte) []byte
@@ -337,6 +337,9 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{"a segment is cut short", seg, seg, func(raw []byte) []byte { return raw[:len(raw)/2] }},
 		{"a state file has a flipped bit", state, "damaged", func(raw []byte) []byte { raw[len(raw)/2] ^= 4; return raw }},
 		{"a state file is gone", state, state, nil},
+		{"a dedup run is gone", run, run, nil},
+		{"a dedup run is cut short", run, run, func(raw []byte) []byte { return raw[:len(raw)-1] }},
+		{"a dedup run has a flipped bit in its directory", run, "restore it from a backup", func(raw []byte) []byte { raw[len(raw)-20] ^= 4; return raw }},
 		{"CURRENT is damaged", "data/CURRENT", "does not name a manifest", func(raw []byte) []byte { raw[0] ^= 1; return raw }},
 		{"CURRENT is gone", "data/CURRENT", "missing beside its manifests", nil},
 		{"the manifest is of a newer version", "data/MANIFEST-000001", "newer version", func(raw []byte) []byte { raw[7]++; return raw }},

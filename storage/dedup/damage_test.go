@@ -164,7 +164,9 @@ func resum(raw []byte) []byte {
 	}
 	start := binary.LittleEndian.Uint64(raw[n-footerSize:])
 	if start <= uint64(n-footerSize) {
-		binary.LittleEndian.PutUint32(raw[n-8:], crc32.Checksum(raw[start:n-8], encoding.Table))
+		binary.LittleEndian.PutUint32(raw[n-8:], sum(raw[start:n-8]))
 	}
 	return raw
 }
+
+func sum(raw []byte) uint32 { return crc32.Checksum(raw, encoding.Table) }

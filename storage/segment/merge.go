@@ -22,8 +22,8 @@ type Part struct {
 }
 
 // Merge makes one segment of the rows of several, with each person's ordinal replaced by
-// what root says; a nil root keeps them. The bytes are those that Build would make of the
-// same rows. A row outside the given days is an error. Readers keep the dictionaries that
+// what root says; a nil root keeps them. Of rows with the same uuid it keeps one. The bytes
+// are those that Build would make of the same rows. A row outside the given days is an error. Readers keep the dictionaries that
 // were read: a merge of large segments better opens readers of its own.
 func Merge(in []Part, root func(uint32) uint32, firstDay int32, days int) ([]byte, error) {
 	if days < 1 || days > MaxDays {
@@ -44,6 +44,9 @@ func Merge(in []Part, root func(uint32) uint32, firstDay int32, days int) ([]byt
 			sources[i], err = in[i].source(root)
 			return err
 		})
+		if err == nil {
+			err = dropRepeats(in, sources)
+		}
 		if err == nil {
 			out, err = build(sources, firstDay, days, Options{})
 		}
