@@ -108,9 +108,7 @@ func (s *Store) mergeRuns() {
 
 // mergeRunsOnce does one thing that is worth doing, and says whether there was one.
 func (s *Store) mergeRunsOnce(ctx context.Context) (bool, error) {
-	s.logMu.Lock()
 	durable := s.log.Manifest().Time
-	s.logMu.Unlock()
 	var edit manifest.Edit
 	var out *dedup.Run
 	in := s.dedup.Expired(durable)

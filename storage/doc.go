@@ -12,9 +12,15 @@
 // index are applied again from the log; entries up to it are ignored.
 //
 // What fails: a file that cannot be written is tried again, and apply waits when two
-// memtables are full; a manifest that cannot be written ends the store. Bytes that are not
-// what was written, or cannot be read, are a [segment.CorruptError] or an error of Open;
-// Open changes nothing before it knows that all files are there. Nothing is repaired.
+// memtables are full; a manifest that cannot be written, or a dedup run that cannot be
+// read, ends the store. Bytes that are not what was written, or cannot be read, are a
+// [segment.CorruptError], a [dedup.CorruptError] or an error of Open; Open changes nothing
+// before it knows that all files are there. Nothing is repaired.
+//
+// An event is (project, uuid), and is stored once: package dedup remembers the uuids of the
+// last 48 hours of entry time, in memory for the memtables and in files for what was
+// flushed. One that comes again later than that is stored again, and the merge of the
+// segments that hold both keeps the first.
 //
 // What always holds: state depends on entries alone. No clock, no chance, no order of a
 // map and no setting has a part in applying one.

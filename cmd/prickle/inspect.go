@@ -16,6 +16,7 @@ import (
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/cluster/raftlog"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/dedup"
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vfs"
@@ -91,6 +92,8 @@ func inspect(w io.Writer, name string, o inspectOptions) error {
 		return dump(w, name, cluster.DumpSnapshot)
 	case bytes.HasPrefix(head, []byte("prkstat")), strings.HasPrefix(base, "state"):
 		return dump(w, name, storage.DumpState)
+	case bytes.HasPrefix(head, []byte("prkdedu")):
+		return dump(w, name, dedup.Dump)
 	case base == "lock", base == "CURRENT":
 		raw, err := vfs.ReadFile(vfs.OS(), name, 4096)
 		if err != nil {

@@ -26,7 +26,7 @@ var (
 )
 
 // gcPercent is how far the heap may grow over what is alive before it is collected. Much
-// of what is alive stays alive (the set of uuids, dictionaries), so Go's 100 leaves a
+// of what is alive stays alive (persons, dictionaries), so Go's 100 leaves a
 // third more memory in use than 60 does; an import of 10 million events takes as long.
 const gcPercent = 60
 

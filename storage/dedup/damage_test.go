@@ -3,6 +3,7 @@ package dedup
 import (
 	"encoding/binary"
 	"errors"
+	"flag"
 	"hash/crc32"
 	"math/rand/v2"
 	"os"
@@ -15,6 +16,8 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
 )
+
+var golden = flag.Bool("golden", false, "write the file that is kept")
 
 // smallRun is a run of two projects, one with a filter, and what is in it.
 func smallRun(t testing.TB) (*vfs.Mem, manifest.Run, []vec.UUIDValue) {
@@ -170,3 +173,40 @@ func resum(raw []byte) []byte {
 }
 
 func sum(raw []byte) uint32 { return crc32.Checksum(raw, encoding.Table) }
+
+// The form of a run does not change by accident: what is written has the bytes of the file
+// that is kept, and that file can be read.
+func TestFormatIsKept(t *testing.T) {
+	fs, meta, uuids := smallRun(t)
+	raw, err := vfs.ReadFile(fs, "d/"+Dir+"/"+Name(meta.Number), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := "testdata/v1.dup"
+	if *golden {
+		if err := os.WriteFile(kept, raw, 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(raw, want) {
+		t.Errorf("a run has other bytes than %s: a new form needs a new magic", kept)
+	}
+	if err := vfs.WriteSynced(fs, "d/"+Dir+"/"+Name(meta.Number), want); err != nil {
+		t.Fatal(err)
+	}
+	if right, err := ask(fs, meta, uuids); !right || err != nil {
+		t.Errorf("%s: right %v, %v", kept, right, err)
+	}
+	var text strings.Builder
+	if err := Dump(&text, want); err != nil || !strings.Contains(text.String(), "132 keys") ||
+		!strings.Contains(text.String(), "project 1: 129 keys in 1 parts, 1 with a fuse filter; version 7 from 2025-06-15 15:06:40 to 2025-06-15 15:06:40; other versions") {
+		t.Errorf("Dump: %v\n%s", err, &text)
+	}
+	if err := Dump(&text, want[1:]); err == nil {
+		t.Error("Dump of another file gave no error")
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"sync/atomic"
 
 	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/vfs"
@@ -34,7 +35,8 @@ const (
 	maxCurrentLen = 256
 )
 
-// Log is the newest manifest and its file. It is used by one goroutine at a time.
+// Log is the newest manifest and its file. It is used by one goroutine at a time, except
+// that any may ask for the Manifest.
 type Log struct {
 	fs       vfs.FS
 	dir      string
@@ -42,13 +44,14 @@ type Log struct {
 	number   uint64
 	end      int64
 	edits    int
-	manifest *Manifest
+	manifest atomic.Pointer[Manifest]
 	failed   error
 }
 
 // Open reads the manifest of a directory, or begins one if there is none.
 func Open(fs vfs.FS, dir string) (*Log, error) {
-	l := &Log{fs: fs, dir: dir, manifest: &Manifest{}}
+	l := &Log{fs: fs, dir: dir}
+	l.manifest.Store(&Manifest{})
 	names, err := fs.List(dir)
 	if err != nil {
 		return nil, err
@@ -137,7 +140,8 @@ func (l *Log) read(name string) error {
 	if err != nil {
 		return err
 	}
-	l.manifest, l.end, l.edits = m, end, edits
+	l.manifest.Store(m)
+	l.end, l.edits = end, edits
 	// The file is opened for writing by giving it its own name anew.
 	l.file, err = l.fs.ReuseForWrite(path.Join(l.dir, name), path.Join(l.dir, name))
 	return err
@@ -207,7 +211,7 @@ func goodAfter(raw []byte) int {
 }
 
 // Manifest is the newest one.
-func (l *Log) Manifest() *Manifest { return l.manifest }
+func (l *Log) Manifest() *Manifest { return l.manifest.Load() }
 
 // Name is the name of the file that counts, without the directory.
 func (l *Log) Name() string { return fileName(l.number) }
@@ -220,7 +224,7 @@ func (l *Log) Commit(e Edit) error {
 	if l.failed != nil {
 		return l.failed
 	}
-	next, err := l.manifest.apply(&e)
+	next, err := l.Manifest().apply(&e)
 	if err != nil {
 		return err
 	}
@@ -228,7 +232,7 @@ func (l *Log) Commit(e Edit) error {
 		l.failed = fmt.Errorf("manifest: %w", err)
 		return l.failed
 	}
-	l.manifest = next
+	l.manifest.Store(next)
 	if l.edits >= maxEdits {
 		if err := l.rewrite(); err != nil {
 			l.failed = fmt.Errorf("manifest: %w", err)
@@ -270,7 +274,7 @@ func (l *Log) rewrite() error {
 	name := fileName(number)
 	raw := []byte(magic)
 	edits := 0
-	for _, e := range l.manifest.whole() {
+	for _, e := range l.Manifest().whole() {
 		var err error
 		if raw, err = appendRecord(raw, &e); err != nil {
 			return err
