@@ -71,7 +71,7 @@ func (b *memBatch) len() int {
 // on whether the batch was decoded from the log or never left this process.
 func (b *memBatch) bytes() int64 {
 	e := b.batch
-	n := int64(e.Rows) * (16 + 8 + 4 + 4 + 4)
+	n := int64(e.Rows) * (16 + 8 + 4 + 4 + 4 + dedup.RowBytes)
 	n += int64(len(e.Name.Values.Bytes) + len(e.DistinctID.Values.Bytes))
 	for i := range e.Props {
 		n += int64(e.Rows)*4 + int64(len(e.Props[i].Values.Bytes)) + int64(e.Props[i].Values.Len())*5

@@ -328,18 +328,3 @@ func (x *Index) PlanMerge(durable int64) ([]*Run, int) {
 	}
 	return nil, 0
 }
-
-// Bytes is the memory that tables take. Runs are mapped files and take next to none.
-func (x *Index) Bytes() int64 {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	n := int64(0)
-	tables := slices.Clone(x.active)
-	for _, s := range x.sealed {
-		tables = append(tables, s.tables...)
-	}
-	for _, t := range tables {
-		n += t.Bytes()
-	}
-	return n
-}

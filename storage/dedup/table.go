@@ -9,6 +9,9 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
+// RowBytes is about what a key takes in a table: 21 to 43 bytes.
+const RowBytes = 32
+
 // Table is the keys of one period that no run holds yet. It is changed by one goroutine,
 // and read by others once it is sealed.
 type Table struct {
@@ -35,15 +38,6 @@ func (t *Table) set(project uint32, slots int) *keySet {
 		t.sets[project] = s
 	}
 	return s
-}
-
-// Bytes is the memory that the keys take. It follows from what was added.
-func (t *Table) Bytes() int64 {
-	n := int64(0)
-	for _, s := range t.sets {
-		n += int64(len(s.slots)) * keySize
-	}
-	return n
 }
 
 func (t *Table) projects() []uint32 { return slices.Sorted(maps.Keys(t.sets)) }
