@@ -44,17 +44,7 @@ func addAll(t testing.TB, x *Index, project uint32, at int64, uuids []vec.UUIDVa
 	return q.Seen
 }
 
-// flush writes the tables as a run.
-func flush(t testing.TB, fs vfs.FS, x *Index, next func() uint64) *Sealed {
-	t.Helper()
-	s := x.Seal()
-	if _, err := s.Write(fs, "d", next); err != nil {
-		t.Fatal(err)
-	}
-	x.Publish(s)
-	return s
-}
-
+// counter gives 1, 2, 3, …
 func counter() func() uint64 {
 	n := uint64(0)
 	return func() uint64 { n++; return n }

@@ -32,13 +32,15 @@ const (
 	// filterMost bounds the memory of building one. Parts are cut to half of it on
 	// average; only uuids that were made for it exceed it, and then go without.
 	filterMost = 1 << 19
-	// filterTries is how many seeds are tried. One fails in fewer than one case in a
-	// hundred.
+	// filterTries is how many seeds are tried. One fails in three cases of a hundred, and for
+	// a few sizes in four of ten.
 	filterTries = 32
 )
 
-// segmentFrom is how many hashes make segments of 2^(i+7): 3.33^(i+4.75), as in the paper.
-var segmentFrom = [...]int{303, 1010, 3361, 11193, 37272, 124115, 413304}
+// segmentFrom is how many hashes make segments of 2^(i+7). Up to the fourth it is the
+// paper's 3.33^(i+4.75); those of more hashes are smaller than the paper's, because with
+// fewer than thirty segments the last eighth of the room is not enough.
+var segmentFrom = [...]int{303, 1010, 3361, 11193, 70_000, 300_000}
 
 // shapeOf is the shape of a filter of n hashes.
 func shapeOf(n int) shape {

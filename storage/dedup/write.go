@@ -30,7 +30,7 @@ func WriteTable(fs vfs.FS, dir string, number uint64, t *Table) (*Run, error) {
 }
 
 // Merge writes the keys of several runs of one period as one. It holds a part of the
-// output in memory, whatever the sizes of the inputs: at most about 16 MiB.
+// output in memory, whatever the sizes of the inputs: at most about 25 MiB.
 func Merge(ctx context.Context, fs vfs.FS, dir string, number uint64, level int, in []*Run) (*Run, error) {
 	meta := manifest.Run{Number: number, Level: level, MinTime: in[0].MinTime, MaxTime: in[0].MaxTime}
 	var projects []uint32
