@@ -348,7 +348,8 @@ func TestDedupAfterCrash(t *testing.T) {
 	}
 }
 
-// BenchmarkApplyEvents is a whole apply of new events with ten runs behind it.
+// BenchmarkApplyEvents is a whole apply of new events, of which every 512 K are flushed
+// beside it.
 func BenchmarkApplyEvents(b *testing.B) {
 	const rows, perRun = 2000, 1 << 19
 	r := rand.New(rand.NewSource(1))

@@ -193,8 +193,8 @@ func (fb *filterBuilder) assign(s shape, shift uint, seed uint64) []byte {
 }
 
 // A bloom is a Bloom filter of a whole section: of 8 bits a key, all four bits of a key lie
-// in one 64-bit word. It turns away 97 of 100 hashes for the price of one line of cache;
-// asking ten runs of 512 K keys takes a third of the time that it takes without.
+// in one 64-bit word. It turns away 97 of 100 hashes for the price of one line of cache,
+// where the fuse filter takes three.
 //
 // bloomWords is how many words it has for so many keys.
 func bloomWords(keys int) int { return (keys + 7) / 8 }
