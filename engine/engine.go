@@ -7,7 +7,9 @@ import (
 
 	"github.com/prickledb/prickle/engine/exec"
 	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
 )
 
 // Env is what a running plan may use.
@@ -15,6 +17,21 @@ type Env = exec.Env
 
 // Progress is how far a statement has come.
 type Progress = exec.Progress
+
+// Admission decides which queries start, and which one ends when memory is used up.
+type Admission = exec.Admission
+
+// SpillDir is where queries put what they cannot hold in memory.
+type SpillDir = exec.SpillDir
+
+// NewAdmission shares a budget's pool for queries.
+func NewAdmission(b *memory.Budget) *Admission { return exec.NewAdmission(b) }
+
+// OpenSpillDir makes the directory of spill files, and empties it; they take at most limit
+// bytes in all.
+func OpenSpillDir(fs vfs.FS, dir string, limit int64) (*SpillDir, error) {
+	return exec.OpenSpillDir(fs, dir, limit)
+}
 
 // Rows is the answer of a running plan: its schema and its batches.
 type Rows struct {
@@ -88,6 +105,9 @@ func actual(st *exec.NodeStats) *plan.Actual {
 		a.Details = append(a.Details,
 			plan.Detail{Label: "Segments", Value: fmt.Sprintf("%d of %d", st.Segments.Load(), total)},
 			plan.Detail{Label: "Rows read", Value: fmt.Sprint(st.RowsRead.Load())})
+	}
+	if n := st.Spilled.Load(); n > 0 {
+		a.Details = append(a.Details, plan.Detail{Label: "Spilled", Value: fmt.Sprintf("%d bytes", n)})
 	}
 	return a
 }

@@ -11,14 +11,20 @@ import (
 )
 
 // aggregate groups rows: each copy of the pipeline below fills states of its own, which
-// are merged at the end.
+// are merged at the end. Groups that do not fit into memory go to partitions on disk, and
+// are merged from there, one partition after the other.
 type aggregate struct {
 	node *plan.Aggregate
 	pipe *pipeline
 	env  *Env
-	out  *grouping
-	row  int // next group to hand out
-	cols []*vec.Vector
+
+	spills  spills
+	started bool
+	work    []partition   // yet to be merged
+	cols    []*vec.Vector // finished groups
+	rows    int           // how many these are
+	row     int           // next one to hand out
+	held    int64         // of the finished groups
 }
 
 // grouping is groups and the states of their aggregates.
@@ -38,23 +44,41 @@ func newAggregate(n *plan.Aggregate, env *Env) (Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &aggregate{node: n, pipe: pipe, env: env}, nil
+	return &aggregate{node: n, pipe: pipe, env: env, spills: spills{env: env, node: n}}, nil
 }
 
 func newGrouping(n *plan.Aggregate, env *Env) (*grouping, error) {
-	types := make([]vec.Type, len(n.Keys))
-	for i, k := range n.Keys {
+	g := &grouping{node: n, env: env}
+	return g, g.reset()
+}
+
+// reset forgets all groups. What they held stays accounted for until the next call of
+// hold.
+func (g *grouping) reset() error {
+	types := make([]vec.Type, len(g.node.Keys))
+	for i, k := range g.node.Keys {
 		types[i] = k.Type()
 	}
-	g := &grouping{node: n, env: env, groups: newGrouper(types)}
-	for i := range n.Aggs {
-		st, err := newState(&n.Aggs[i])
+	g.groups, g.states = newGrouper(types), nil
+	for i := range g.node.Aggs {
+		st, err := newState(&g.node.Aggs[i])
 		if err != nil {
-			return nil, err
+			return err
 		}
 		g.states = append(g.states, st)
 	}
-	return g, nil
+	return nil
+}
+
+// hold accounts for what the groups take now.
+func (g *grouping) hold(ctx context.Context) error {
+	held := g.groups.bytes()
+	for _, st := range g.states {
+		held += st.Bytes()
+	}
+	grown := held - g.held
+	g.held = held
+	return g.env.hold(ctx, grown)
 }
 
 // newState makes the state of one aggregate call.
@@ -75,7 +99,7 @@ func newState(call *plan.AggCall) (agg.State, error) {
 }
 
 // add takes in the rows of a batch that count.
-func (g *grouping) add(b *vec.Batch) error {
+func (g *grouping) add(ctx context.Context, b *vec.Batch) error {
 	rows := b.Sel
 	if rows == nil {
 		rows = firstRows(&g.rows, b.Rows)
@@ -92,17 +116,13 @@ func (g *grouping) add(b *vec.Batch) error {
 	}
 	ids := g.ids[:len(rows)]
 	g.groups.assign(ids, keys, rows)
-	held := g.groups.bytes()
 	for i := range g.states {
 		call := &g.node.Aggs[i]
 		if err := g.update(call, g.states[i], b, ids, rows); err != nil {
 			return err
 		}
-		held += g.states[i].Bytes()
 	}
-	err = g.env.hold(held - g.held)
-	g.held = held
-	return err
+	return g.hold(ctx)
 }
 
 func (g *grouping) update(call *plan.AggCall, st agg.State, b *vec.Batch, ids, rows []uint32) error {
@@ -150,7 +170,7 @@ func subsetIDs(ids, rows, kept []uint32) []uint32 {
 }
 
 // merge takes in what another grouping has gathered.
-func (g *grouping) merge(from *grouping) error {
+func (g *grouping) merge(ctx context.Context, from *grouping) error {
 	n := from.groups.groups
 	if n == 0 {
 		return nil
@@ -164,7 +184,8 @@ func (g *grouping) merge(from *grouping) error {
 			return err
 		}
 	}
-	return nil
+	g.env.release(from.held)
+	return g.hold(ctx)
 }
 
 // firstRows is 0 … n-1, in memory that is kept for the next call.
@@ -176,36 +197,62 @@ func firstRows(scratch *[]uint32, n int) []uint32 {
 }
 
 func (a *aggregate) run(ctx context.Context) error {
-	parts := make([]*grouping, a.pipe.copies())
+	groupings := make([]*grouping, a.pipe.copies())
+	parts := &partitions{spills: &a.spills}
 	err := a.pipe.drain(ctx, func(w int) (func(*vec.Batch) error, error) {
 		g, err := newGrouping(a.node, a.env)
 		if err != nil {
 			return nil, err
 		}
-		parts[w] = g
-		return g.add, nil
+		groupings[w] = g
+		return func(b *vec.Batch) error {
+			if err := g.add(ctx, b); err != nil {
+				return err
+			}
+			return parts.relieve(ctx, g)
+		}, nil
 	}, func(int) error { return nil })
 	if err != nil {
 		return err
 	}
-	a.out = parts[0]
-	for _, p := range parts[1:] {
-		if err := a.out.merge(p); err != nil {
+	out := groupings[0]
+	for _, g := range groupings[1:] {
+		if parts.used() {
+			if err = parts.add(ctx, g); err == nil {
+				err = g.hold(ctx)
+			}
+		} else if err = out.merge(ctx, g); err == nil {
+			err = parts.relieve(ctx, out)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if len(a.node.Keys) == 0 {
-		a.out.groups.groups = 1
+	if !parts.used() {
+		return a.finish(out)
 	}
-	a.cols = a.out.groups.values()
-	for i, st := range a.out.states {
-		st.Grow(a.out.groups.groups)
+	if err := parts.add(ctx, out); err != nil {
+		return err
+	}
+	a.work = parts.list(nil)
+	return out.hold(ctx)
+}
+
+// finish makes the answer of groups.
+func (a *aggregate) finish(g *grouping) error {
+	if len(a.node.Keys) == 0 {
+		g.groups.groups = 1
+	}
+	a.rows, a.row, a.held = g.groups.groups, 0, g.held
+	a.cols = g.groups.values()
+	for i, st := range g.states {
+		st.Grow(a.rows)
 		v, err := st.Finish()
 		if err != nil {
 			return err
 		}
-		if v.Len() != a.out.groups.groups {
-			return fmt.Errorf("aggregate %s: %d values for %d groups", a.node.Aggs[i].Name, v.Len(), a.out.groups.groups)
+		if v.Len() != a.rows {
+			return fmt.Errorf("aggregate %s: %d values for %d groups", a.node.Aggs[i].Name, v.Len(), a.rows)
 		}
 		a.cols = append(a.cols, v)
 	}
@@ -226,20 +273,31 @@ func drain(ctx context.Context, op Operator, f func(*vec.Batch) error) error {
 }
 
 func (a *aggregate) Next(ctx context.Context) (*vec.Batch, error) {
-	if a.out == nil {
+	if !a.started {
+		a.started = true
 		if err := a.run(ctx); err != nil {
 			return nil, err
 		}
 	}
-	b := slice(a.cols, a.out.groups.groups, &a.row)
-	return b, nil
+	for {
+		if b := slice(a.cols, a.rows, &a.row); b != nil {
+			return b, nil
+		}
+		if len(a.work) == 0 {
+			return nil, nil
+		}
+		a.cols, a.rows = nil, 0
+		a.env.release(a.held)
+		a.held = 0
+		if err := a.mergePartition(ctx); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func (a *aggregate) Close() error {
-	if a.out != nil {
-		a.env.release(a.out.held)
-	}
-	return nil
+	a.env.release(a.held)
+	return a.spills.close()
 }
 
 // slice hands out finished columns a batch at a time: rows from *at on, which it moves.
@@ -262,73 +320,6 @@ func slice(cols []*vec.Vector, rows int, at *int) *vec.Batch {
 		b.Cols[i] = c.Take(take)
 	}
 	return b
-}
-
-// distinct drops repeated rows.
-type distinct struct {
-	input  Operator
-	on     int
-	groups *grouper
-	env    *Env
-	held   int64
-	ids    []uint32
-	rows   []uint32
-}
-
-func newDistinct(n *plan.Distinct, env *Env) (Operator, error) {
-	input, err := Build(n.Input, env)
-	if err != nil {
-		return nil, err
-	}
-	schema := n.Schema()
-	on := n.On
-	if on == 0 {
-		on = len(schema)
-	}
-	types := make([]vec.Type, on)
-	for i := range types {
-		types[i] = schema[i].Type
-	}
-	return &distinct{input: input, on: on, groups: newGrouper(types), env: env}, nil
-}
-
-func (d *distinct) Next(ctx context.Context) (*vec.Batch, error) {
-	for {
-		b, err := d.input.Next(ctx)
-		if b == nil || err != nil {
-			return nil, err
-		}
-		rows := b.Sel
-		if rows == nil {
-			rows = firstRows(&d.rows, b.Rows)
-		}
-		seen := uint32(d.groups.groups)
-		if cap(d.ids) < len(rows) {
-			d.ids = make([]uint32, len(rows))
-		}
-		ids := d.ids[:len(rows)]
-		d.groups.assign(ids, b.Cols[:d.on], rows)
-		var kept []uint32
-		for i, id := range ids {
-			if id >= seen {
-				kept = append(kept, rows[i])
-				seen = id + 1
-			}
-		}
-		held := d.groups.bytes()
-		if err := d.env.hold(held - d.held); err != nil {
-			return nil, err
-		}
-		d.held = held
-		if len(kept) > 0 {
-			return &vec.Batch{Rows: b.Rows, Sel: kept, Cols: b.Cols}, nil
-		}
-	}
-}
-
-func (d *distinct) Close() error {
-	d.env.release(d.held)
-	return d.input.Close()
 }
 
 // constant evaluates an expression that reads no column.

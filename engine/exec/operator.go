@@ -22,8 +22,10 @@ type Operator interface {
 type Env struct {
 	Snapshot *storage.Snapshot // nil for statements that read no table
 	Expr     *expr.Context
-	Threads  int   // goroutines a query may use; at least 1
-	Memory   int64 // bytes a query may hold; 0 means no limit
+	Threads  int       // goroutines a query may use; at least 1
+	Memory   int64     // bytes a query may hold; 0 means no limit
+	Account  *Account  // its part of the memory of all queries; nil: it is not counted
+	Spill    *SpillDir // for what it cannot hold; nil: it fails instead
 	Progress *Progress
 	// Stats, if not nil, collects what EXPLAIN ANALYZE shows.
 	Stats *Stats
@@ -46,6 +48,7 @@ type NodeStats struct {
 	// SegmentsTotal is how many there are.
 	SegmentsTotal atomic.Int64
 	RowsRead      atomic.Int64
+	Spilled       atomic.Int64 // bytes written to spill files
 	Index         atomic.Pointer[string]
 }
 

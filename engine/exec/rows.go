@@ -103,7 +103,7 @@ func openRows(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.E
 				ties.AppendFrom(tie, int(r))
 			}
 		}
-		return env.hold(int64(len(rows)-before) * 64)
+		return env.hold(ctx, int64(len(rows)-before)*64)
 	})
 	if err != nil {
 		return nil, err

@@ -10,7 +10,8 @@ import (
 )
 
 // sorter orders all rows of its input, or keeps the first of them: each copy of the
-// pipeline below sorts what it reads, and the sorted parts are merged.
+// pipeline below sorts what it reads, and the sorted parts are merged. What does not fit
+// into memory is written as sorted runs, and merged from there.
 type sorter struct {
 	pipe *pipeline
 	keys []plan.SortKey
@@ -18,9 +19,11 @@ type sorter struct {
 	// keep is how many rows in sorted order are wanted; all of them are MaxInt64.
 	keep, skip int64
 
-	out  *sorted
-	cols []*vec.Vector
-	at   int
+	spills spills
+	out    *sorted // nil before the input is read
+	cols   []*vec.Vector
+	at     int
+	merge  *runMerge // of spilled runs; nil: cols is the answer
 }
 
 func newSort(n *plan.Sort, env *Env) (Operator, error) {
@@ -28,7 +31,7 @@ func newSort(n *plan.Sort, env *Env) (Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sorter{pipe: pipe, keys: n.Keys, env: env, keep: math.MaxInt64}, nil
+	return &sorter{pipe: pipe, keys: n.Keys, env: env, keep: math.MaxInt64, spills: spills{env: env, node: n}}, nil
 }
 
 func newTopN(n *plan.TopN, env *Env) (Operator, error) {
@@ -52,13 +55,13 @@ func newTopN(n *plan.TopN, env *Env) (Operator, error) {
 	if first := n.Keys[0]; pipe.readsTime(first.Expr) {
 		pipe.source.orderByTime(first.Desc)
 	}
-	return &sorter{pipe: pipe, keys: n.Keys, env: env, keep: keep, skip: skip}, nil
+	return &sorter{pipe: pipe, keys: n.Keys, env: env, keep: keep, skip: skip, spills: spills{env: env, node: n}}, nil
 }
 
 func (s *sorter) run(ctx context.Context) error {
 	parts := make([]*sorted, s.pipe.copies())
 	err := s.pipe.drain(ctx, func(w int) (func(*vec.Batch) error, error) {
-		parts[w] = &sorted{keys: s.keys, env: s.env, keep: s.keep, source: s.pipe.source}
+		parts[w] = &sorted{keys: s.keys, env: s.env, keep: s.keep, source: s.pipe.source, spills: &s.spills}
 		return func(b *vec.Batch) error { return parts[w].add(ctx, b) }, nil
 	}, func(w int) error { return parts[w].cut(ctx) })
 	s.out = parts[0]
@@ -66,9 +69,17 @@ func (s *sorter) run(ctx context.Context) error {
 		return err
 	}
 	for _, p := range parts[1:] {
-		if err := s.out.merge(p); err != nil {
+		if len(s.out.runs)+len(p.runs) == 0 {
+			err = s.out.merge(ctx, p)
+		} else {
+			err = s.out.join(ctx, p)
+		}
+		if err != nil {
 			return err
 		}
+	}
+	if len(s.out.runs) > 0 {
+		return s.mergeSpilled(ctx)
 	}
 	if err := s.out.cut(ctx); err != nil {
 		return err
@@ -86,14 +97,39 @@ func (s *sorter) Next(ctx context.Context) (*vec.Batch, error) {
 			return nil, err
 		}
 	}
+	if s.merge != nil {
+		return s.merge.next(ctx)
+	}
 	return slice(s.cols, s.out.count, &s.at), nil
+}
+
+// mergeSpilled prepares the merge of all runs.
+func (s *sorter) mergeSpilled(ctx context.Context) error {
+	if err := s.out.spill(ctx); err != nil {
+		return err
+	}
+	for len(s.out.runs) > fanIn {
+		if err := s.out.fewerRuns(ctx); err != nil {
+			return err
+		}
+	}
+	merge, err := s.out.mergeOf(ctx, s.out.runs)
+	if err != nil {
+		return err
+	}
+	merge.skip, merge.shown = s.skip, merge.width-len(s.keys)
+	s.merge = merge
+	return nil
 }
 
 func (s *sorter) Close() error {
 	if s.out != nil {
 		s.env.release(s.out.held)
 	}
-	return nil
+	if s.merge != nil {
+		s.env.release(s.merge.held)
+	}
+	return s.spills.close()
 }
 
 // sorted is rows in the order of their keys, as of the last cut, and rows gathered since.
@@ -109,6 +145,9 @@ type sorted struct {
 	count int
 	parts []int // where sorted stretches end
 	held  int64
+
+	spills *spills
+	runs   []*spillFile // rows that came before these, a sorted run each, in order of arrival
 }
 
 // pileRows is how many rows pile up beyond those wanted before they are cut back.
@@ -134,8 +173,11 @@ func (s *sorted) add(ctx context.Context, b *vec.Batch) error {
 		keys[i] = v
 	}
 	s.append(append(append([]*vec.Vector{}, b.Cols...), keys...), b)
-	if err := s.hold(); err != nil {
+	if err := s.hold(ctx); err != nil {
 		return err
+	}
+	if s.env.crowded(s.held) {
+		return s.spill(ctx)
 	}
 	if s.keep < math.MaxInt64/4 && int64(s.count) >= 2*s.keep+pileRows {
 		return s.cut(ctx)
@@ -246,29 +288,34 @@ func (s *sorted) append(cols []*vec.Vector, b *vec.Batch) {
 	s.count += b.Live()
 }
 
-func (s *sorted) hold() error {
+func (s *sorted) hold(ctx context.Context) error {
 	held := int64(0)
 	for _, r := range s.rows {
 		held += r.V.Bytes()
 	}
-	err := s.env.hold(held - s.held)
+	grown := held - s.held
 	s.held = held
-	return err
+	return s.env.hold(ctx, grown)
 }
 
 // merge takes in the rows of another, which are sorted.
-func (s *sorted) merge(from *sorted) error {
+func (s *sorted) merge(ctx context.Context, from *sorted) error {
 	if from.count == 0 {
 		return nil
 	}
-	cols := make([]*vec.Vector, len(from.rows))
-	for i, r := range from.rows {
-		cols[i] = r.V
-	}
-	s.append(cols, &vec.Batch{Rows: from.count})
+	s.append(from.columns(), &vec.Batch{Rows: from.count})
 	s.parts = append(s.parts, s.count)
 	s.env.release(from.held)
-	return s.hold()
+	return s.hold(ctx)
+}
+
+// columns is the rows gathered.
+func (s *sorted) columns() []*vec.Vector {
+	cols := make([]*vec.Vector, len(s.rows))
+	for i, r := range s.rows {
+		cols[i] = r.V
+	}
+	return cols
 }
 
 // cut sorts what has been gathered and drops what cannot be wanted any more.
@@ -276,12 +323,9 @@ func (s *sorted) cut(ctx context.Context) error {
 	if s.count == 0 || len(s.parts) == 1 && s.parts[0] == s.count {
 		return nil
 	}
-	order, err := sortRows(ctx, s.count, s.parts, s.less())
+	order, err := s.order(ctx)
 	if err != nil {
 		return err
-	}
-	if int64(len(order)) > s.keep {
-		order = order[:s.keep]
 	}
 	for _, r := range s.rows {
 		if err := ctx.Err(); err != nil {
@@ -294,7 +338,21 @@ func (s *sorted) cut(ctx context.Context) error {
 	if s.source != nil && s.source.order != nil && s.full() && s.keep > 0 {
 		s.source.order.need(s.key(0).I64[s.keep-1])
 	}
-	return s.hold()
+	return s.hold(ctx)
+}
+
+// order is the order of the rows gathered, as far as they can be wanted.
+func (s *sorted) order(ctx context.Context) ([]uint32, error) {
+	scratch := 2 * 4 * int64(s.count)
+	defer s.env.release(scratch)
+	if err := s.env.hold(ctx, scratch); err != nil {
+		return nil, err
+	}
+	order, err := sortRows(ctx, s.count, s.parts, s.less())
+	if err != nil {
+		return nil, err
+	}
+	return order[:min(int64(len(order)), s.keep)], nil
 }
 
 // less orders the rows gathered.

@@ -108,6 +108,13 @@ func (r *retention) count(ctx context.Context) ([]*matrix, error) {
 			if err := k.actor(i); err != nil {
 				return err
 			}
+			if grown := k.grown; grown > 0 {
+				k.grown = 0
+				r.held.Add(grown)
+				if err := r.env.hold(ctx, grown); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})
@@ -157,6 +164,7 @@ type returner struct {
 	out []*matrix
 	// visits is the periods in which the actor returned, ascending, and how often.
 	visits []visit
+	grown  int64 // bytes kept and not accounted for yet
 }
 
 type visit struct {
@@ -277,10 +285,7 @@ func (k *returner) count(i, s, c, inPeriod0 int) error {
 		}
 		row = make([]int64, width)
 		m.retained[c] = row
-		if err := r.env.hold(int64(width) * 8); err != nil {
-			return err
-		}
-		k.r.held.Add(int64(width) * 8)
+		k.grown += int64(width) * 8
 	}
 	m.size[c]++
 	list := r.node.Output == plan.OutputActors

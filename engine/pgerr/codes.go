@@ -68,6 +68,7 @@ const (
 	InvalidRecursion       = "42P19"
 	WindowingError         = "42P20"
 
+	DiskFull             = "53100"
 	OutOfMemory          = "53200"
 	TooManyConnections   = "53300"
 	ConfigurationLimit   = "53400"
@@ -78,6 +79,7 @@ const (
 	QueryCanceled        = "57014"
 	AdminShutdown        = "57P01"
 	CannotConnectNow     = "57P03"
+	IOError              = "58030"
 	Internal             = "XX000"
 	UnknownCohort        = "PK001"
 	BadOperatorClause    = "PK002"

@@ -97,24 +97,29 @@ func (c *Case) parse(t *testing.T) *vec.Batch {
 // answer runs the plan over batches and writes the rows that come out.
 func (c *Case) answer(t *testing.T, batches []*vec.Batch) []string {
 	t.Helper()
-	in := &input{batches: batches}
-	for _, typ := range c.Types {
-		in.schema = append(in.schema, vec.Field{Name: fmt.Sprint("c", len(in.schema)), Type: typ})
-	}
-	env := &exec.Env{Expr: textContext(), Threads: 1, Progress: &exec.Progress{}}
-	op, err := exec.Build(c.Plan(in), env)
+	out, err := Rows(t.Context(), c.Plan(Input(c.Types, batches)), &exec.Env{Expr: textContext(), Threads: 1, Progress: &exec.Progress{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer op.Close() // nothing is written
-	out := []string{}
-	for {
-		b, err := op.Next(context.Background())
-		if err != nil {
-			t.Fatal(err)
+	return out
+}
+
+// Rows runs a plan to its end, closes it, and writes the rows that come out.
+func Rows(ctx context.Context, n plan.Node, env *exec.Env) (out []string, err error) {
+	op, err := exec.Build(n, env)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if closing := op.Close(); err == nil {
+			err = closing
 		}
-		if b == nil {
-			return out
+	}()
+	out = []string{}
+	for {
+		b, err := op.Next(ctx)
+		if b == nil || err != nil {
+			return out, err
 		}
 		b = b.Compact()
 		for r := range b.Rows {
@@ -130,23 +135,37 @@ func (c *Case) answer(t *testing.T, batches []*vec.Batch) []string {
 	}
 }
 
+// Input is a plan node that gives batches of columns c0, c1, …
+func Input(types []vec.Type, batches []*vec.Batch) plan.Node {
+	in := &input{batches: batches}
+	for i, typ := range types {
+		in.schema = append(in.schema, vec.Field{Name: fmt.Sprint("c", i), Type: typ})
+	}
+	return in
+}
+
 // input is a plan node that is given its batches.
 type input struct {
 	schema  vec.Schema
 	batches []*vec.Batch
-	next    int
 }
+
+// reader is an input that runs.
+type reader struct{ batches []*vec.Batch }
 
 func (n *input) Schema() vec.Schema               { return n.schema }
 func (n *input) Inputs() []plan.Node              { return nil }
 func (n *input) WithInputs([]plan.Node) plan.Node { return n }
 func (n *input) Describe(p *plan.Printer)         { p.Line("Rows") }
-func (n *input) Open() (exec.Operator, error)     { return n, nil }
-func (n *input) Close() error                     { return nil }
-func (n *input) Next(context.Context) (*vec.Batch, error) {
-	if n.next == len(n.batches) {
-		return nil, nil
+func (n *input) Open() (exec.Operator, error)     { return &reader{n.batches}, nil }
+
+func (r *reader) Close() error { return nil }
+
+func (r *reader) Next(ctx context.Context) (*vec.Batch, error) {
+	if len(r.batches) == 0 {
+		return nil, ctx.Err()
 	}
-	n.next++
-	return n.batches[n.next-1], nil
+	b := r.batches[0]
+	r.batches = r.batches[1:]
+	return b, ctx.Err()
 }
