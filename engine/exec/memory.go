@@ -52,7 +52,10 @@ func (env *Env) crowded(own int64) bool {
 	if env.Spill == nil {
 		return false
 	}
-	limit := env.share() / spillShare
+	limit := env.SpillAt
+	if limit == 0 {
+		limit = env.share() / spillShare
+	}
 	return limit > 0 && env.held.Load() > limit && own > limit/spillLeast
 }
 

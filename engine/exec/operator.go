@@ -26,6 +26,9 @@ type Env struct {
 	Memory   int64     // bytes a query may hold; 0 means no limit
 	Account  *Account  // its part of the memory of all queries; nil: it is not counted
 	Spill    *SpillDir // for what it cannot hold; nil: it fails instead
+	// SpillAt is how many bytes the query holds when operators begin to spill; 0 means
+	// half of its share. Tests set 1, so that everything is spilled.
+	SpillAt  int64
 	Progress *Progress
 	// Stats, if not nil, collects what EXPLAIN ANALYZE shows.
 	Stats *Stats

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +46,37 @@ func testThreads(t *testing.T, flush bool) {
 	}
 }
 
+// TestSpilled runs them with so little memory that every sort, group and distinct spills.
+func TestSpilled(t *testing.T) {
+	disk := &countingFS{Mem: vfs.NewMem()}
+	dir, err := engine.OpenSpillDir(disk, "tmp", 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	Run(t, "testdata", func(t *testing.T) Database {
+		d := open(t, true)
+		d.spill = dir
+		return d
+	})
+	if used := dir.Used(); used != 0 {
+		t.Errorf("spill files of %d bytes are left", used)
+	}
+	if n := disk.created.Load(); n < 50 {
+		t.Errorf("%d spill files were made in all cases, want more", n)
+	}
+}
+
+// countingFS counts files.
+type countingFS struct {
+	*vfs.Mem
+	created atomic.Int64
+}
+
+func (c *countingFS) Create(name string) (vfs.File, error) {
+	c.created.Add(1)
+	return c.Mem.Create(name)
+}
+
 // database is a session over a store in memory, without a log.
 type database struct {
 	store    *storage.Store
@@ -54,6 +86,7 @@ type database struct {
 	flush    bool
 	threads  int
 	memory   int64
+	spill    *engine.SpillDir // where all that is held goes, if set
 	progress *engine.Progress // of the last query, if set
 	ctx      context.Context  // of queries; nil: one that never ends
 }
@@ -225,7 +258,7 @@ func (d *database) one(s parse.Statement, text string) (*Result, error) {
 	if run == nil {
 		run = context.Background()
 	}
-	rows, err := engine.Run(run, st.Plan, &engine.Env{Snapshot: snapshot, Expr: ctx, Threads: d.threads, Memory: d.memory, Progress: d.progress})
+	rows, err := engine.Run(run, st.Plan, &engine.Env{Snapshot: snapshot, Expr: ctx, Threads: d.threads, Memory: d.memory, Spill: d.spill, SpillAt: 1, Progress: d.progress})
 	if err != nil {
 		return nil, err
 	}

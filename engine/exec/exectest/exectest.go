@@ -3,6 +3,7 @@ package exectest
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
 )
 
 // Case is rows, stated once, and a plan over them.
@@ -27,18 +29,29 @@ type Case struct {
 	Ordered bool
 }
 
-// Run runs a case in every shape.
+// Run runs a case in every shape, with all memory and with so little that everything is
+// spilled.
 func Run(t *testing.T, c Case) {
 	t.Helper()
 	rows := c.parse(t)
+	dir, err := exec.OpenSpillDir(vfs.NewMem(), "tmp", math.MaxInt64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spilled := c // groups and distinct rows come in another order from there
+	switch c.Plan(Input(c.Types, nil)).(type) {
+	case *plan.Aggregate, *plan.Distinct:
+		spilled.Ordered = false
+	}
 	for _, s := range shapes {
-		c.check(t, s.name(), c.answer(t, s.batches(rows)), c.Want)
+		c.check(t, s.name(), c.answer(t, s.batches(rows), nil), c.Want)
+		spilled.check(t, s.name()+", spilled", c.answer(t, s.batches(rows), dir), c.Want)
 	}
 	for every := 1; every <= 3; every++ {
 		holed := withNulls(rows, every)
-		want := c.answer(t, shapes[0].batches(holed))
+		want := c.answer(t, shapes[0].batches(holed), nil)
 		for _, s := range shapes {
-			c.check(t, fmt.Sprintf("%s, nulls put into one of %d values", s.name(), every+1), c.answer(t, s.batches(holed)), want)
+			c.check(t, fmt.Sprintf("%s, nulls put into one of %d values", s.name(), every+1), c.answer(t, s.batches(holed), nil), want)
 		}
 	}
 }
@@ -95,9 +108,10 @@ func (c *Case) parse(t *testing.T) *vec.Batch {
 }
 
 // answer runs the plan over batches and writes the rows that come out.
-func (c *Case) answer(t *testing.T, batches []*vec.Batch) []string {
+func (c *Case) answer(t *testing.T, batches []*vec.Batch, spill *exec.SpillDir) []string {
 	t.Helper()
-	out, err := Rows(t.Context(), c.Plan(Input(c.Types, batches)), &exec.Env{Expr: textContext(), Threads: 1, Progress: &exec.Progress{}})
+	env := &exec.Env{Expr: textContext(), Threads: 1, Progress: &exec.Progress{}, Spill: spill, SpillAt: 1}
+	out, err := Rows(t.Context(), c.Plan(Input(c.Types, batches)), env)
 	if err != nil {
 		t.Fatal(err)
 	}
