@@ -21,6 +21,9 @@ type Progress = exec.Progress
 // Admission decides which queries start, and which one ends when memory is used up.
 type Admission = exec.Admission
 
+// Account is what one query holds of the memory of all.
+type Account = exec.Account
+
 // SpillDir is where queries put what they cannot hold in memory.
 type SpillDir = exec.SpillDir
 

@@ -3,6 +3,9 @@ package server
 import (
 	"log/slog"
 	"time"
+
+	"github.com/prickledb/prickle/engine"
+	"github.com/prickledb/prickle/storage/memory"
 )
 
 // The bounds of a connection before it has said what it is, and of the server's end.
@@ -34,6 +37,12 @@ type Config struct {
 	Threads int
 	// QueryMemory is how many bytes one query may hold; 0 means no limit.
 	QueryMemory int64
+	// Memory is the budget of the process, for metrics; Admission shares its part for queries
+	// among them. Either may be nil.
+	Memory    *memory.Budget
+	Admission *engine.Admission
+	// Spill takes what queries cannot hold in memory; nil: they fail instead.
+	Spill *engine.SpillDir
 	// MaxMessage is the length limit of a PostgreSQL message in bytes; 0 means 64 MiB.
 	MaxMessage int
 	// Version is what /healthz and / call this program.

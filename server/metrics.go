@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/memory"
 )
 
 // metrics are the numbers that the server itself counts.
@@ -52,8 +53,8 @@ type metric struct {
 // list is everything that is published.
 func (s *Server) list() []metric {
 	c, store := &s.counters, s.backend.Stats()
-	var memory runtime.MemStats
-	runtime.ReadMemStats(&memory)
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
 	n := func(v int64) float64 { return float64(v) }
 	return append([]metric{
 		{"prickle_uptime_seconds", "gauge", "time since the server started", time.Since(s.started).Seconds()},
@@ -75,9 +76,9 @@ func (s *Server) list() []metric {
 		{"prickle_rows_read_total", "counter", "rows read by statements", n(c.RowsRead.Load())},
 		{"prickle_bytes_read_total", "counter", "bytes read by statements", n(c.BytesRead.Load())},
 		{"prickle_write_bytes_in_flight", "gauge", "bytes proposed and not yet applied", float64(s.backend.InFlight())},
-		{"prickle_heap_bytes", "gauge", "memory in use", float64(memory.HeapInuse)},
+		{"prickle_heap_bytes", "gauge", "memory in use", float64(stats.HeapInuse)},
 		{"prickle_goroutines", "gauge", "goroutines", float64(runtime.NumGoroutine())},
-	}, storeMetrics(store)...)
+	}, append(storeMetrics(store), s.memoryMetrics()...)...)
 }
 
 // serveMetrics answers in Prometheus' text format.
@@ -88,6 +89,23 @@ func (s *Server) serveMetrics(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	w.Write([]byte(b.String())) //nolint:errcheck // the client may be gone
+}
+
+// memoryMetrics is the budget of memory, and what goes to disk instead.
+func (s *Server) memoryMetrics() []metric {
+	list := []metric{
+		{"prickle_memory_budget_bytes", "gauge", "memory that there is for everything", float64(s.config.Memory.Total())},
+		{"prickle_memory_pressure", "gauge", "0 calm, 1 caches shrink, 2 queries wait, 3 queries end, 4 events are refused", float64(s.config.Memory.Level())},
+		{"prickle_queries_waiting_for_memory", "gauge", "queries that wait to start", float64(s.config.Admission.Queued())},
+		{"prickle_spill_bytes", "gauge", "bytes of spill files", float64(s.config.Spill.Used())},
+	}
+	for u := range memory.Uses {
+		p := s.config.Memory.Pool(u)
+		name := "prickle_memory_" + u.String()
+		list = append(list, metric{name + "_bytes", "gauge", "memory in use for " + u.String(), float64(p.Used())},
+			metric{name + "_peak_bytes", "gauge", "the most that was in use at once", float64(p.Peak())})
+	}
+	return list
 }
 
 func storeMetrics(st storage.Stats) []metric {

@@ -58,7 +58,7 @@ type nodeBackend struct {
 // New makes a server over a node, which stays the caller's.
 func New(config Config, node *cluster.Node) *Server {
 	s := newServer(config, nodeBackend{node, node.Store()},
-		session.NewEngine(node.Store(), node, config.Threads, config.QueryMemory))
+		session.NewEngine(node.Store(), node, session.Limits{Threads: config.Threads, Memory: config.QueryMemory, Admission: config.Admission, Spill: config.Spill}))
 	s.node = node
 	return s
 }

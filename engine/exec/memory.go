@@ -70,6 +70,9 @@ const (
 	// queueTick is how often a waiting query looks again: the level also falls without a
 	// release of queries.
 	queueTick = 50 * time.Millisecond
+	// endTimeout is how long a query that was ended has to give its memory back, before
+	// another one has to end: its client may not be there to take the error.
+	endTimeout = time.Second
 	// relieveLeast is the part of the budget that a query must hold to be worth ending.
 	relieveLeast = 32
 )
@@ -174,18 +177,22 @@ func (a *Admission) Relieve() {
 		return
 	}
 	// Ending a small query would not help.
-	if acc := a.largest(); acc != nil && acc.reserved.Load() >= a.budget.Total()/relieveLeast {
+	if acc := a.largest(false); acc != nil && acc.reserved.Load() >= a.budget.Total()/relieveLeast {
 		acc.end()
 	}
 }
 
-// largest is the query that holds most; nil if one was ended and still holds something.
-func (a *Admission) largest() *Account {
+// largest is the query that holds most; nil if one was ended and still holds something,
+// unless such queries are passed over.
+func (a *Admission) largest(passOver bool) *Account {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var most *Account
 	for acc := range a.open {
 		if acc.ended.Load() {
+			if passOver {
+				continue
+			}
 			return nil
 		}
 		if most == nil || acc.reserved.Load() > most.reserved.Load() {
@@ -216,6 +223,7 @@ func (acc *Account) grow(ctx context.Context, held int64) error {
 	}
 	acc.mu.Lock()
 	defer acc.mu.Unlock()
+	passOver := false
 	for {
 		missing := held - acc.reserved.Load()
 		if missing <= 0 {
@@ -228,7 +236,7 @@ func (acc *Account) grow(ctx context.Context, held int64) error {
 				return nil
 			}
 		}
-		switch most := acc.of.largest(); most {
+		switch most := acc.of.largest(passOver); most {
 		case nil:
 		case acc:
 			return acc.tooMuch()
@@ -237,6 +245,9 @@ func (acc *Account) grow(ctx context.Context, held int64) error {
 		}
 		select {
 		case <-changed:
+			passOver = false
+		case <-time.After(endTimeout):
+			passOver = true
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

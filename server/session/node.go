@@ -18,11 +18,10 @@ import (
 
 // storeEngine runs statements over a store.
 type storeEngine struct {
-	store   *storage.Store
-	writer  Writer
-	threads int
-	memory  int64
-	tables  []*catalog.Table
+	store  *storage.Store
+	writer Writer
+	limits Limits
+	tables []*catalog.Table
 	// lists holds, by project, the *tableList that was made last: there is one for each change
 	// of a table, and many statements between two.
 	lists sync.Map
@@ -49,13 +48,20 @@ type Writer interface {
 	WriteTables(ctx context.Context, project uint32, ws *table.WriteSet) error
 }
 
-// NewEngine runs statements over a store and gives what they write to writer, with at most
-// so many goroutines and bytes for each; 0 means all processors, and no limit.
-func NewEngine(store *storage.Store, writer Writer, threads int, memory int64) Engine {
-	if threads <= 0 {
-		threads = runtime.GOMAXPROCS(0)
+// Limits is what statements may use. The zero value is all processors and no bounds.
+type Limits struct {
+	Threads   int               // goroutines of one statement; 0 means all processors
+	Memory    int64             // bytes that one statement may hold; 0 means no limit
+	Admission *engine.Admission // shares the memory among all; nil: nobody does
+	Spill     *engine.SpillDir  // for what does not fit into memory; nil: such statements fail
+}
+
+// NewEngine runs statements over a store and gives what they write to writer.
+func NewEngine(store *storage.Store, writer Writer, limits Limits) Engine {
+	if limits.Threads <= 0 {
+		limits.Threads = runtime.GOMAXPROCS(0)
 	}
-	return &storeEngine{store: store, writer: writer, threads: threads, memory: memory, tables: catalog.Builtin()}
+	return &storeEngine{store: store, writer: writer, limits: limits, tables: catalog.Builtin()}
 }
 
 func (e *storeEngine) Catalog(project uint32, database string, pin Pin) *catalog.Catalog {
@@ -109,7 +115,7 @@ func (e *storeEngine) Write(ctx context.Context, project uint32, ws *table.Write
 }
 
 func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, pin Pin) (Rows, error) {
-	env := &engine.Env{Expr: scope.Expr, Threads: e.threads, Memory: e.memory, Progress: scope.Progress}
+	env := &engine.Env{Expr: scope.Expr, Threads: e.limits.Threads, Memory: e.limits.Memory, Spill: e.limits.Spill, Progress: scope.Progress}
 	env.Snapshot, _ = pin.(*storage.Snapshot)
 	if n := scope.Threads; n > 0 && n < env.Threads {
 		env.Threads = n
@@ -117,10 +123,50 @@ func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, 
 	if n := scope.Memory; n > 0 && (env.Memory == 0 || n < env.Memory) {
 		env.Memory = n
 	}
-	if st.Explain != nil {
-		return explainRows(ctx, env, st)
+	ctx, account, err := e.limits.Admission.Admit(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return engine.Run(ctx, st.Plan, env)
+	env.Account = account
+	var rows Rows
+	if st.Explain != nil {
+		rows, err = explainRows(ctx, env, st)
+	} else {
+		rows, err = engine.Run(ctx, st.Plan, env)
+	}
+	if err != nil {
+		err = because(ctx, err)
+		account.Close()
+		return nil, err
+	}
+	return &admittedRows{rows: rows, ctx: ctx, account: account}, nil
+}
+
+// admittedRows is an answer whose statement has an account of memory.
+type admittedRows struct {
+	rows    Rows
+	ctx     context.Context // of the statement: it ends if the statement has to make room for others
+	account *engine.Account
+}
+
+// Next implements Rows.
+func (r *admittedRows) Next(context.Context) (*vec.Batch, error) {
+	b, err := r.rows.Next(r.ctx)
+	return b, because(r.ctx, err)
+}
+
+// Close implements Rows.
+func (r *admittedRows) Close() error {
+	defer r.account.Close()
+	return r.rows.Close()
+}
+
+// because is why ctx ended, if that is what made a call fail.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
 }
 
 // explainRows is the answer of EXPLAIN: one row a line.

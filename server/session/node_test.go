@@ -45,7 +45,7 @@ func stored(t *testing.T) *fixture {
 	if _, err := store.ApplyEvents(2, 0, 1, b.Finish()); err != nil {
 		t.Fatal(err)
 	}
-	s, err := session.New(t.Context(), session.Config{Engine: session.NewEngine(store, &applier{store: store, index: 2}, 2, 0), Project: 1, Database: "prickle", User: "app"})
+	s, err := session.New(t.Context(), session.Config{Engine: session.NewEngine(store, &applier{store: store, index: 2}, session.Limits{Threads: 2}), Project: 1, Database: "prickle", User: "app"})
 	if err != nil {
 		t.Fatal(err)
 	}

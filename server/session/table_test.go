@@ -73,7 +73,7 @@ func newTables(t *testing.T) *tables {
 		t.Fatal(err)
 	}
 	a := &applier{store: store, index: 1}
-	return &tables{t: t, store: store, applier: a, engine: session.NewEngine(store, a, 2, 0), named: map[string]*client{}}
+	return &tables{t: t, store: store, applier: a, engine: session.NewEngine(store, a, session.Limits{Threads: 2}), named: map[string]*client{}}
 }
 
 // client gives the session of a name.

@@ -16,15 +16,15 @@ const (
 	Decoded              // decoded parts of segments
 	Queries              // what running queries hold
 	Traffic              // log cache, requests and answers on their way
-	uses
+	Uses                 // how many there are
 )
 
 // shares is each use's part of the budget, in percent.
-var shares = [uses]int64{Memtables: 30, Decoded: 25, Queries: 35, Traffic: 10}
+var shares = [Uses]int64{Memtables: 30, Decoded: 25, Queries: 35, Traffic: 10}
 
 // String is the name of the use in metrics.
 func (u Use) String() string {
-	return [uses]string{"memtables", "decoded", "queries", "traffic"}[u]
+	return [Uses]string{"memtables", "decoded", "queries", "traffic"}[u]
 }
 
 // Level says which measures a budget asks for. Each includes those before it.
@@ -47,7 +47,7 @@ var thresholds = [...]int64{Shrink: 80, Queue: 88, Kill: 93, Refuse: 97}
 // goroutines.
 type Budget struct {
 	total int64
-	pools [uses]Pool
+	pools [Uses]Pool
 	used  atomic.Int64 // of all pools
 	heap  atomic.Int64 // as observed; 0: never
 }
@@ -55,7 +55,7 @@ type Budget struct {
 // NewBudget divides total bytes.
 func NewBudget(total int64) *Budget {
 	b := &Budget{total: total}
-	for u := range uses {
+	for u := range Uses {
 		b.pools[u].budget, b.pools[u].size = b, total*shares[u]/100
 	}
 	return b

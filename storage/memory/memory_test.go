@@ -10,7 +10,7 @@ import (
 func TestPoolsAddUpToTheBudget(t *testing.T) {
 	b := NewBudget(1000)
 	sum := int64(0)
-	for u := range uses {
+	for u := range Uses {
 		sum += b.Pool(u).Size()
 	}
 	if sum != b.Total() || b.Pool(Queries).Size() != 350 {
