@@ -96,10 +96,11 @@ func (g *group) find(key string) (int, bool) {
 // range, as Text (what ->> gives), Float8 (numbers and numeric strings), Bool, TimestampTZ
 // (strings that are an instant) or JSONB (what -> gives). What does not convert is null.
 //
-// The vector has a dictionary, which all calls for the property and type share, unless
-// the property is a number that is hardly ever the same twice: then it is flat. A
-// property that no row carries is a constant null. The dictionary of Text has no value
-// twice, and is sorted except for $session_id; a null in it comes last.
+// The vector has a dictionary, which all calls for the property and type share while it
+// stays in the reader's cache, unless the property is a number that is hardly ever the
+// same twice: then it is flat. A property that no row carries is a constant null. The
+// dictionary of Text has no value twice, and is sorted except for $session_id; a null in
+// it comes last.
 func (g *Range) Property(key string, as vec.Type, lo, hi int) (*vec.Vector, error) {
 	v, ok := viewOf(as)
 	if !ok {
@@ -121,7 +122,7 @@ func (g *Range) Property(key string, as vec.Type, lo, hi int) (*vec.Vector, erro
 // session is the $session_id of rows, from the sessions table.
 func (g *Range) session(as vec.Type, v int, lo, hi int) (*vec.Vector, error) {
 	r := g.r
-	sv, err := r.sessionViews[v].get(func() (*view, error) {
+	sv, err := r.sessionViews[v].get(r, func() (*view, error) {
 		dict, err := r.sessionDict()
 		if err != nil {
 			return nil, err
@@ -133,7 +134,6 @@ func (g *Range) session(as vec.Type, v int, lo, hi int) (*vec.Vector, error) {
 		for i := range dict.Len() {
 			out.text(v, event.Text, dict.Str.At(i))
 		}
-		r.cached.Add(out.size())
 		return &view{dict: out.v}, nil
 	})
 	if err != nil {
@@ -169,7 +169,7 @@ func (c *column) name(what string) string {
 }
 
 func (c *column) readCodes(dst []uint32, lo int) error {
-	col, err := c.codes.get(func() (*encoding.Column, error) {
+	col, err := c.codes.get(c.r, func() (*encoding.Column, error) {
 		return c.r.openColumn(c.name("codes"), c.entry.codes, c.rows)
 	})
 	if err != nil {
@@ -218,7 +218,7 @@ func (c *column) read(as vec.Type, v int, lo, n int) (*vec.Vector, error) {
 	if c.entry.plain {
 		return c.readPlain(as, v, lo, n, nulls)
 	}
-	dict, err := c.views[v].get(func() (*view, error) { return c.view(as, v) })
+	dict, err := c.views[v].get(c.r, func() (*view, error) { return c.view(as, v) })
 	if err != nil {
 		return nil, err
 	}
@@ -253,7 +253,7 @@ func (c *column) numbers(dst []int64, lo int) error {
 	kind := c.plainKind()
 	s := c.entry.values[kind]
 	err := c.r.touch(func() error {
-		w, err := c.number.get(func() (*encoding.Wide, error) { return encoding.OpenWide(c.r.bytes(s), c.rows) })
+		w, err := c.number.get(c.r, func() (*encoding.Wide, error) { return encoding.OpenWide(c.r.bytes(s), c.rows) })
 		if err != nil {
 			return err
 		}
@@ -305,48 +305,50 @@ func (c *column) readPlain(as vec.Type, v int, lo, n int, nulls vec.Bitmap) (*ve
 }
 
 // load reads the dictionary.
-func (c *column) load() (*values, error) {
-	return c.values.get(func() (*values, error) {
-		out := &values{}
-		for k := range event.JSON + 1 {
-			n, s := c.entry.counts[k], c.entry.values[k]
-			if n == 0 || k == event.Null {
-				continue
+func (c *column) load() (*values, error) { return c.values.get(c.r, c.decode) }
+
+func (c *column) decode() (*values, error) {
+	out := &values{}
+	for k := range event.JSON + 1 {
+		n, s := c.entry.counts[k], c.entry.values[k]
+		if n == 0 || k == event.Null {
+			continue
+		}
+		err := c.r.touch(func() (err error) {
+			if k >= event.Number {
+				out.texts[k], err = openStrings(c.r.bytes(s), n)
+				return err
 			}
-			err := c.r.touch(func() (err error) {
-				if k >= event.Number {
-					out.texts[k], err = openStrings(c.r.bytes(s), n)
-					c.r.cached.Add(int64(len(out.texts[k].Bytes) + 4*n))
-					return err
-				}
-				w, err := encoding.OpenWide(c.r.bytes(s), n)
-				if err != nil {
-					return err
-				}
-				out.nums[k] = make([]int64, n)
-				c.r.cached.Add(int64(8 * n))
-				return w.Read(out.nums[k], 0)
-			})
+			w, err := encoding.OpenWide(c.r.bytes(s), n)
 			if err != nil {
-				return nil, c.r.corrupt(c.name("dictionary"), s, err)
+				return err
 			}
+			out.nums[k] = make([]int64, n)
+			return w.Read(out.nums[k], 0)
+		})
+		if err != nil {
+			return nil, c.r.corrupt(c.name("dictionary"), s, err)
 		}
-		if n := c.entry.counts[event.Null]; n > 1 || c.entry.counts[event.Bool] > 2 {
-			return nil, c.r.bad(c.name("dictionary"), c.entry.codes, "%d nulls and %d booleans", n, c.entry.counts[event.Bool])
-		}
-		return out, nil
-	})
+	}
+	if n := c.entry.counts[event.Null]; n > 1 || c.entry.counts[event.Bool] > 2 {
+		return nil, c.r.bad(c.name("dictionary"), c.entry.codes, "%d nulls and %d booleans", n, c.entry.counts[event.Bool])
+	}
+	return out, nil
 }
 
 // view converts the dictionary, a value once.
 func (c *column) view(as vec.Type, v int) (*view, error) {
+	if v == viewText && c.entry.counts[event.Text] == c.total() {
+		// The values are the view: they are not kept a second time.
+		vals, err := c.decode()
+		if err != nil {
+			return nil, err
+		}
+		return &view{dict: &vec.Vector{Type: as, Str: vals.texts[event.Text]}}, nil
+	}
 	vals, err := c.load()
 	if err != nil {
 		return nil, err
-	}
-	text := &vals.texts[event.Text]
-	if v == viewText && c.entry.counts[event.Text] == c.total() {
-		return &view{dict: &vec.Vector{Type: as, Str: *text}}, nil
 	}
 	out := newDict(as, c.total())
 	var space [32]byte
@@ -380,7 +382,6 @@ func (c *column) view(as vec.Type, v int) (*view, error) {
 	if v == viewText {
 		res = sortedView(out.v)
 	}
-	c.r.cached.Add(out.size() + 4*int64(len(res.remap)))
 	return res, nil
 }
 
@@ -434,11 +435,6 @@ func newDict(as vec.Type, n int) *dict {
 		v.I64 = make([]int64, 0, n)
 	}
 	return &dict{v}
-}
-
-func (d *dict) size() int64 {
-	v := d.v
-	return int64(len(v.Str.Bytes) + 4*len(v.Str.Offs) + 8*len(v.F64) + 8*len(v.I64) + len(v.Bools))
 }
 
 func (d *dict) null() {

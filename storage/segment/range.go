@@ -34,7 +34,7 @@ func (g *Range) section(what string) string { return fmt.Sprintf("event %q: %s",
 
 // Runs is the run index: who did it, ascending, and where each person's rows start.
 func (g *Range) Runs() (*Runs, error) {
-	return g.runs.get(func() (*Runs, error) {
+	return g.runs.get(g.r, func() (*Runs, error) {
 		ordinals, err := g.r.whole(g.section("run ordinals"), g.entry.ordinals, g.entry.runs)
 		if err != nil {
 			return nil, err
@@ -73,7 +73,7 @@ func ascending(v []uint32) bool {
 
 // DayMasks is, for each run, on which days it has rows: bit d is FirstDay+d, UTC.
 func (g *Range) DayMasks() ([]uint32, error) {
-	masks, err := g.masks.get(func() (*[]uint32, error) {
+	masks, err := g.masks.get(g.r, func() (*[]uint32, error) {
 		if g.entry.masks.size > 0 {
 			return g.r.whole(g.section("day masks"), g.entry.masks, g.entry.runs)
 		}
@@ -96,7 +96,6 @@ func (g *Range) DayMasks() ([]uint32, error) {
 				out[run] |= 1 << (q / quartersOfDay & 31)
 			}
 		}
-		g.r.cached.Add(4 * int64(len(out)))
 		return &out, nil
 	})
 	if err != nil {
@@ -110,7 +109,7 @@ func (g *Range) DayBitmap(day int) (*roaring.Bitmap, error) {
 	if day < 0 || day >= g.r.dir.days {
 		return nil, nil
 	}
-	all, err := g.bitmaps.get(g.dayBitmaps)
+	all, err := g.bitmaps.get(g.r, g.dayBitmaps)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +140,6 @@ func (g *Range) dayBitmaps() (*[]*roaring.Bitmap, error) {
 		if set = appendDay(set[:0], runs.Ordinals, masks, day); len(set) > 0 {
 			out[day] = roaring.New()
 			out[day].AddMany(set)
-			g.r.cached.Add(int64(out[day].GetSizeInBytes()))
 		}
 	}
 	return &out, nil
@@ -168,7 +166,6 @@ func (g *Range) storedBitmaps(out []*roaring.Bitmap) error {
 			if out[day], err = readBitmap(rest[:size]); err != nil {
 				return g.r.bad(name, s, "day %d: %w", day, err)
 			}
-			g.r.cached.Add(int64(out[day].GetSizeInBytes()))
 		}
 		rest = rest[size:]
 	}
@@ -203,7 +200,7 @@ func (g *Range) firsts(sec int) (*[]uint32, error) {
 	if sec == secSessionFirst {
 		cache = &g.r.sessionFirst
 	}
-	first, err := cache.get(func() (*[]uint32, error) {
+	first, err := cache.get(g.r, func() (*[]uint32, error) {
 		return g.r.whole(fixedNames[sec], g.r.dir.fixed[sec], g.r.dir.persons)
 	})
 	if err != nil {
@@ -224,21 +221,20 @@ func (g *Range) firsts(sec int) (*[]uint32, error) {
 		}
 		out[i] = (*first)[at]
 	}
-	g.r.cached.Add(4 * int64(len(out)))
 	return &out, nil
 }
 
 func (g *Range) idFirsts() (*[]uint32, error) {
-	return g.idFirst.get(func() (*[]uint32, error) { return g.firsts(secIDFirst) })
+	return g.idFirst.get(g.r, func() (*[]uint32, error) { return g.firsts(secIDFirst) })
 }
 
 func (g *Range) sessionFirsts() (*[]uint32, error) {
-	return g.sessionFirst.get(func() (*[]uint32, error) { return g.firsts(secSessionFirst) })
+	return g.sessionFirst.get(g.r, func() (*[]uint32, error) { return g.firsts(secSessionFirst) })
 }
 
 // Persons is everybody who has rows in the segment. There are no Starts.
 func (r *Reader) Persons() (*Runs, error) {
-	return r.persons.get(func() (*Runs, error) {
+	return r.persons.get(r, func() (*Runs, error) {
 		ordinals, err := r.whole(fixedNames[secPersons], r.dir.fixed[secPersons], r.dir.persons)
 		if err != nil {
 			return nil, err
@@ -252,7 +248,7 @@ func (r *Reader) Persons() (*Runs, error) {
 
 // AllDayMasks is, for each of Persons, the days with an event of any name.
 func (r *Reader) AllDayMasks() ([]uint32, error) {
-	masks, err := r.masks.get(func() (*[]uint32, error) {
+	masks, err := r.masks.get(r, func() (*[]uint32, error) {
 		return r.whole(fixedNames[secMasks], r.dir.fixed[secMasks], r.dir.persons)
 	})
 	if err != nil {
@@ -263,7 +259,7 @@ func (r *Reader) AllDayMasks() ([]uint32, error) {
 
 // PersonBitmap is Persons as a bitmap.
 func (r *Reader) PersonBitmap() (*roaring.Bitmap, error) {
-	return r.bitmap.get(func() (*roaring.Bitmap, error) {
+	return r.bitmap.get(r, func() (*roaring.Bitmap, error) {
 		s := r.dir.fixed[secPersonBitmap]
 		var set *roaring.Bitmap
 		if s.size > 0 {
@@ -285,7 +281,6 @@ func (r *Reader) PersonBitmap() (*roaring.Bitmap, error) {
 			set = roaring.New()
 			set.AddMany(persons.Ordinals)
 		}
-		r.cached.Add(int64(set.GetSizeInBytes()))
 		return set, nil
 	})
 }

@@ -11,13 +11,15 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/prickledb/prickle/storage/encoding"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
 // Reader is an open segment. It may be used by many goroutines. Dictionaries, run
-// indexes and bitmaps are decoded when first asked for and kept until the reader goes;
-// whoever gets one must not write to it. Nothing it hands out refers to the file.
+// indexes and bitmaps are decoded when they are asked for, and kept until the reader goes
+// or its cache has no room for them; whoever gets one must not write to it. Nothing it
+// hands out refers to the file.
 type Reader struct {
 	name string
 	file vfs.File // nil for an image
@@ -25,6 +27,7 @@ type Reader struct {
 	dir  *directory
 
 	cached atomic.Int64
+	cache  *memory.Cache // bounds what is decoded; nil: nothing does
 	ranges []*Range
 	groups []*group
 
@@ -119,11 +122,16 @@ func (r *Reader) MaxTime() int64 { return r.dir.maxTime }
 // Size is the bytes of the file or image.
 func (r *Reader) Size() int64 { return int64(len(r.data)) }
 
+// Share makes the reader keep what it decodes in a cache, beside other readers. It comes
+// before any other call.
+func (r *Reader) Share(c *memory.Cache) { r.cache = c }
+
 // CachedBytes is about how much memory decoded parts take.
 func (r *Reader) CachedBytes() int64 { return r.cached.Load() }
 
 // Close lets go of the file. No other call may run or follow.
 func (r *Reader) Close() error {
+	r.cache.Forget(r)
 	if r.file == nil {
 		return nil
 	}
@@ -188,7 +196,7 @@ func (r *Reader) fixedCount(sec int) int {
 }
 
 func (r *Reader) fixed(sec int) (*encoding.Column, error) {
-	return r.columns[sec].get(func() (*encoding.Column, error) {
+	return r.columns[sec].get(r, func() (*encoding.Column, error) {
 		return r.openColumn(fixedNames[sec], r.dir.fixed[sec], r.fixedCount(sec))
 	})
 }
@@ -215,7 +223,6 @@ func (r *Reader) whole(name string, s section, count int) (*[]uint32, error) {
 	if err := r.touch(func() error { return c.Read(out, 0) }); err != nil {
 		return nil, r.corrupt(name, s, err)
 	}
-	r.cached.Add(4 * int64(count))
 	return &out, nil
 }
 
@@ -374,7 +381,7 @@ func (r *Reader) DistinctIDs(lo, hi int) (*vec.Vector, error) {
 }
 
 func (r *Reader) idDict() (*vec.Vector, error) {
-	return r.ids.get(func() (*vec.Vector, error) { return r.texts(secIDs) })
+	return r.ids.get(r, func() (*vec.Vector, error) { return r.texts(secIDs) })
 }
 
 // texts reads and keeps a fixed section of text.
@@ -388,7 +395,6 @@ func (r *Reader) texts(sec int) (*vec.Vector, error) {
 	if err != nil {
 		return nil, r.corrupt(fixedNames[sec], s, err)
 	}
-	r.cached.Add(int64(len(values.Bytes) + 4*len(values.Offs)))
 	return &vec.Vector{Type: vec.T(vec.Text), Str: values}, nil
 }
 
@@ -466,7 +472,7 @@ func (r *Reader) sessionCodes(dst []uint32, lo int) error {
 }
 
 func (r *Reader) sessionDict() (*vec.Vector, error) {
-	return r.sessions.get(func() (*vec.Vector, error) { return r.texts(secSessions) })
+	return r.sessions.get(r, func() (*vec.Vector, error) { return r.texts(secSessions) })
 }
 
 // Sessions is the sessions of the segment, by least ordinal and start. A session that
@@ -546,9 +552,8 @@ func (r *Reader) CreatedAt(dst []int64, lo, hi int) error {
 }
 
 func (r *Reader) createdValues() ([]int64, error) {
-	v, err := r.created.get(func() (*[]int64, error) {
+	v, err := r.created.get(r, func() (*[]int64, error) {
 		v, err := r.wide(secCreated)
-		r.cached.Add(8 * int64(len(v)))
 		return &v, err
 	})
 	if err != nil {
@@ -558,7 +563,7 @@ func (r *Reader) createdValues() ([]int64, error) {
 }
 
 func (r *Reader) createdCodes(dst []uint32, lo int) error {
-	first, err := r.createdFirst.get(func() (*[]uint32, error) {
+	first, err := r.createdFirst.get(r, func() (*[]uint32, error) {
 		return r.whole(fixedNames[secCreatedFirst], r.dir.fixed[secCreatedFirst], r.fixedCount(secCreatedFirst))
 	})
 	if err != nil {
