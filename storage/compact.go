@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/prickledb/prickle/storage/manifest"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vfs"
@@ -250,6 +251,16 @@ func (s *Store) merging(id uint64) bool {
 	return false
 }
 
+// mergeBytes is about how much memory a merge takes: dictionaries, codes and rows of all
+// inputs, and the output.
+func mergeBytes(files []*segmentFile) int64 {
+	n := int64(0)
+	for _, f := range files {
+		n += 4*f.Size + mergeRowBytes*f.Rows
+	}
+	return n
+}
+
 // ApplyMergePlan begins a merge, whose number is the index. It pins the inputs and the
 // identity map that the output is written with. Inputs that are still being flushed are
 // waited for.
@@ -321,6 +332,12 @@ func (s *Store) BuildMerge(ctx context.Context, id uint64) (MergeDone, error) {
 	if dead == rows {
 		return MergeDone{Plan: id, Dead: dead}, nil
 	}
+	// The cache makes room for what the merge decodes.
+	decoded := s.opt.Memory.Pool(memory.Decoded)
+	size := mergeBytes(in.files)
+	defer decoded.Release(size)
+	decoded.Add(size)
+	s.cache.Trim()
 	raw, err := s.mergeFiles(&in, m.plan.FirstDay, m.plan.Days)
 	if err != nil {
 		return MergeDone{}, err

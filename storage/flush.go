@@ -49,7 +49,7 @@ func (s *Store) seal(patient func() error) error {
 	m.hash = s.hash
 	m.keys = s.dedup.Seal()
 	s.sealed = append(s.sealed, m)
-	s.active = newMemtable()
+	s.active = newMemtable(m.pool)
 	s.active.epoch = m.epoch + 1
 	s.moved.Broadcast()
 	return s.usable()
@@ -214,6 +214,7 @@ func (s *Store) publish(m *memtable, edit manifest.Edit, files []*segmentFile) e
 	s.moved.Broadcast()
 	s.mu.Unlock()
 	s.publishRuns(m.keys)
+	m.free()
 	s.retire(gone)
 	s.retire(m.exchanged.retired)
 	if m.fullState {
@@ -308,6 +309,7 @@ func (s *Store) writeSegment(project uint32, id uint64, raw []byte) (*segmentFil
 		s.fs.Remove(name) // it may have its name already; err says what matters
 		return nil, err
 	}
+	r.Share(s.cache)
 	return newSegmentFile(manifest.Segment{ID: id, Project: project, FirstDay: r.FirstDay(), Days: r.Days(), Rows: int64(r.Rows()),
 		MinTime: r.MinTime(), MaxTime: r.MaxTime(), Size: int64(len(raw)), Hash: hashOf(raw)}, r), nil
 }
@@ -329,5 +331,6 @@ func (s *Store) openSegment(meta manifest.Segment) (*segmentFile, error) {
 		return nil, fmt.Errorf("%s: %d rows in %d bytes, the manifest says %d in %d: restore it from a backup",
 			name, r.Rows(), r.Size(), meta.Rows, meta.Size)
 	}
+	r.Share(s.cache)
 	return newSegmentFile(meta, r), nil
 }

@@ -15,6 +15,9 @@ const (
 const (
 	// maxSealed is how many memtables may wait for the flusher before apply waits too.
 	maxSealed = 1
+	// mergeRowBytes is what a merge needs for each row beside the bytes of its inputs:
+	// where it comes from and where it goes, and its sort key.
+	mergeRowBytes = 64
 	// maxStates is how many state files pile up before one with everything replaces
 	// them: what a start reads is then at most a few times the state.
 	maxStates = 16

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prickledb/prickle/storage/dedup"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/table"
 )
@@ -16,8 +17,9 @@ type memtable struct {
 	batches map[uint32][]*memBatch // by project, in order of arrival
 	views   map[uint32]*viewList
 	rows    int64
-	bytes   int64  // about, in memory
-	last    uint64 // highest index applied while the table was active; 0: none
+	bytes   int64        // about, in memory
+	pool    *memory.Pool // counts bytes, and the images
+	last    uint64       // highest index applied while the table was active; 0: none
 	// firstTime is of the first entry, in µs since 1970 UTC.
 	firstTime int64
 	epoch     uint64 // one more than that of the memtable before; the rows of user tables carry it
@@ -40,8 +42,17 @@ type memBatch struct {
 	rows     []uint32 // rows that are stored; nil means all
 }
 
-func newMemtable() *memtable {
-	return &memtable{batches: map[uint32][]*memBatch{}, views: map[uint32]*viewList{}}
+func newMemtable(pool *memory.Pool) *memtable {
+	return &memtable{batches: map[uint32][]*memBatch{}, views: map[uint32]*viewList{}, pool: pool}
+}
+
+// free ends the counting of a table that is not the store's any more; queries may still
+// read it.
+func (m *memtable) free() {
+	m.pool.Release(m.bytes)
+	for _, v := range m.views {
+		v.free()
+	}
 }
 
 func (m *memtable) note(index uint64, at int64) {
@@ -54,9 +65,11 @@ func (m *memtable) note(index uint64, at int64) {
 func (m *memtable) add(project uint32, b *memBatch) {
 	m.batches[project] = append(m.batches[project], b)
 	m.rows += int64(b.len())
-	m.bytes += b.bytes()
+	size := b.bytes()
+	m.bytes += size
+	m.pool.Add(size)
 	if m.views[project] == nil {
-		m.views[project] = &viewList{}
+		m.views[project] = &viewList{pool: m.pool}
 	}
 }
 
@@ -88,8 +101,27 @@ func (b *memBatch) input() segment.Input {
 // become small beside the new one are made again together with it, so that a batch is
 // sorted a logarithmic number of times, and a query meets a logarithmic number of images.
 type viewList struct {
+	pool *memory.Pool // counts the images
+
 	mu    sync.Mutex
 	views []view
+	bytes int64
+	freed bool // the images are not counted any more
+}
+
+// count notes that images of so many bytes came or went. The caller holds mu.
+func (v *viewList) count(bytes int64) {
+	if !v.freed {
+		v.bytes += bytes
+		v.pool.Add(bytes)
+	}
+}
+
+func (v *viewList) free() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.count(-v.bytes)
+	v.freed = true
 }
 
 // view is the images of batches [from, to), one for each month that they touch.
@@ -103,6 +135,14 @@ type view struct {
 type image struct {
 	*segment.Reader
 	alive atomic.Pointer[liveness]
+}
+
+func (v *view) bytes() int64 {
+	n := int64(0)
+	for _, r := range v.images {
+		n += r.Size()
+	}
+	return n
 }
 
 // images gives images of exactly the batches there are.
@@ -133,6 +173,10 @@ func (v *viewList) images(batches []*memBatch) ([]*image, error) {
 			return nil, err
 		}
 		fresh.images = images
+		v.count(fresh.bytes())
+		for _, old := range v.views[keep:] {
+			v.count(-old.bytes())
+		}
 		v.views = append(v.views[:keep:keep], fresh)
 	}
 	return v.all(len(v.views)), nil

@@ -20,6 +20,7 @@ import (
 	"github.com/prickledb/prickle/storage/dedup"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/manifest"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vfs"
@@ -42,14 +43,17 @@ type Options struct {
 	// must have them. If the manifest covers less, it has lost records, and Open refuses
 	// before it removes files that they may name.
 	Covered uint64
+	// Memory bounds what is decoded of segments, and counts memtables; nil does neither.
+	Memory *memory.Budget
 }
 
 // Store is the state of one shard on this node. Apply calls come from one goroutine in
 // the order of the log; all other calls may come from any.
 type Store struct {
-	fs  vfs.FS
-	dir string
-	opt Options
+	fs    vfs.FS
+	dir   string
+	opt   Options
+	cache *memory.Cache // of what is decoded of segments
 
 	// log is the manifest; commits hold logMu.
 	logMu sync.Mutex
@@ -177,7 +181,8 @@ func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{fs: fs, dir: dir, opt: opt, projects: map[uint32]*project{}, active: newMemtable(),
+	s := &Store{fs: fs, dir: dir, opt: opt, projects: map[uint32]*project{}, active: newMemtable(opt.Memory.Pool(memory.Memtables)),
+		cache:    memory.NewCache(opt.Memory.Pool(memory.Decoded)),
 		segments: map[uint64]*segmentFile{}, merges: map[uint64]*pendingMerge{}, lastShared: marshal(sharedState{}),
 		masked: map[uint64]bool{}, masks: map[uint64]*roaring.Bitmap{},
 		stop: make(chan struct{}), again: make(chan struct{}, 1), newRuns: make(chan struct{}, 1)}
@@ -330,9 +335,17 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closeMerges()
 	s.closeSegments()
+	tables := append(slices.Clone(s.sealed), s.active)
 	s.mu.Unlock()
+	for _, m := range tables {
+		m.free()
+	}
 	return errors.Join(s.dedup.Close(), s.log.Close())
 }
+
+// TrimCache lets go of decoded parts of segments if memory asks for it. It is to be called
+// on a clock: what is under pressure may be something else than what is read.
+func (s *Store) TrimCache() { s.cache.Trim() }
 
 // usable says why nothing can be applied, if so. The caller holds mu.
 func (s *Store) usable() error {

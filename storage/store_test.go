@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
 )
@@ -119,7 +120,8 @@ func TestStoreModel(t *testing.T) {
 	for seed := range int64(25) {
 		s := newScript(seed)
 		fs := vfs.NewMem()
-		opt := Options{SealRows: 200 + s.r.Int63n(800)}
+		budget := memory.NewBudget(64 << 10) // so that nothing decoded stays for long
+		opt := Options{SealRows: 200 + s.r.Int63n(800), Memory: budget}
 		st := openStore(t, fs, opt)
 		type entry struct {
 			index uint64
@@ -183,9 +185,60 @@ func TestStoreModel(t *testing.T) {
 			}
 		}
 		check(t, fmt.Sprintf("seed %d end", seed), st, &s.model)
+		st.TrimCache()
+		if p := budget.Pool(memory.Decoded); p.Used() > p.Size() {
+			t.Errorf("seed %d: %d bytes are cached, the pool has %d", seed, p.Used(), p.Size())
+		}
 		if err := st.Close(); err != nil {
 			t.Fatal(err)
 		}
+		for _, u := range []memory.Use{memory.Memtables, memory.Decoded} {
+			if p := budget.Pool(u); p.Used() != 0 || p.Peak() == 0 {
+				t.Errorf("seed %d: %d bytes of %s after the end, %d at most; want 0 and more", seed, p.Used(), u, p.Peak())
+			}
+		}
+	}
+}
+
+func TestMemtablesAreCounted(t *testing.T) {
+	s := newScript(1)
+	budget := memory.NewBudget(1 << 30)
+	st := openStore(t, vfs.NewMem(), Options{Memory: budget})
+	if _, err := st.ApplyProject(1, 1, ProjectEdit{Create: &ProjectSpec{Name: "prickle", Token: "phc_a", Timezone: "UTC"}}); err != nil {
+		t.Fatal(err)
+	}
+	pool := budget.Pool(memory.Memtables)
+	look := func() *Snapshot {
+		sn, err := st.Snapshot(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sn
+	}
+	for index := range uint64(5) {
+		before := pool.Used()
+		if _, err := st.ApplyEvents(index+2, 1, 1, s.batch()); err != nil {
+			t.Fatal(err)
+		}
+		batches := pool.Used()
+		look().Release()
+		if batches <= before {
+			t.Fatalf("%d bytes, and with another batch %d", before, batches)
+		}
+		if images := pool.Used(); index == 0 && images <= batches {
+			t.Fatalf("%d bytes, and with an image %d", batches, images)
+		}
+	}
+	sn := look()
+	if err := st.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if used := pool.Used(); used != 0 {
+		t.Errorf("%d bytes of memtables after a flush", used)
+	}
+	sn.Release()
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
