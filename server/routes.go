@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/person"
 )
 
@@ -94,7 +96,7 @@ func (s *Server) capture() http.Handler {
 	if s.node == nil {
 		return http.NotFoundHandler()
 	}
-	return &capture.Handler{Tokens: s.tokens(), Ingest: writer{s.node}, Logger: s.config.Logger,
+	return &capture.Handler{Tokens: s.tokens(), Ingest: writer{s.node, s.config.Memory}, Logger: s.config.Logger,
 		Warn: func(project uint32, kind, detail string, count int) {
 			s.metrics.warnings.Add(int64(count))
 			s.config.Logger.Debug("capture", "project", project, "warning", kind, "detail", detail, "count", count)
@@ -106,14 +108,23 @@ func (s *Server) typedImport() http.Handler {
 	if s.node == nil {
 		return nil
 	}
-	return &capture.ImportHandler{Store: writer{s.node}, Logger: s.config.Logger}
+	return &capture.ImportHandler{Store: writer{s.node, s.config.Memory}, Logger: s.config.Logger}
 }
 
 // writer is a node as capture sees it.
-type writer struct{ node *cluster.Node }
+type writer struct {
+	node   *cluster.Node
+	memory *memory.Budget
+}
+
+// errMemory refuses events until flushes have made room.
+var errMemory = errors.New("memory is used up; events are refused until some is free")
 
 // Ingest implements capture.Ingester.
 func (w writer) Ingest(ctx context.Context, project uint32, b *event.Batch) (stored, duplicates int, err error) {
+	if w.memory.Level() >= memory.Refuse {
+		return 0, 0, errMemory
+	}
 	r, err := w.node.Ingest(ctx, project, b)
 	return r.Stored, r.Duplicates, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,7 +18,10 @@ import (
 
 	"github.com/prickledb/prickle/bench"
 	"github.com/prickledb/prickle/bench/gen"
+	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/server"
+	"github.com/prickledb/prickle/storage/memory"
+	"github.com/prickledb/prickle/storage/vfs"
 )
 
 func benchCommand(c *console) *cobra.Command {
@@ -88,7 +92,8 @@ func benchmark(ctx context.Context, c *console, o benchOptions) error {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // the system cleans up as well
 	logger := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError}))
-	node, err := openNode(ctx, dir, logger)
+	budget := memory.NewBudget(machineMemory() / 100 * 60)
+	node, err := openNode(ctx, dir, logger, budget)
 	if err != nil {
 		return err
 	}
@@ -127,10 +132,14 @@ func benchmark(ctx context.Context, c *console, o benchOptions) error {
 	if err != nil {
 		return err
 	}
+	spill, err := engine.OpenSpillDir(vfs.OS(), filepath.Join(dir, "tmp"), math.MaxInt64)
+	if err != nil {
+		return err
+	}
 	serving, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- server.New(server.Config{Version: version, Logger: logger}, node).Serve(serving, listener)
+		ended <- server.New(server.Config{Version: version, Logger: logger, Memory: budget, Admission: engine.NewAdmission(budget), Spill: spill}, node).Serve(serving, listener)
 	}()
 	defer func() { stop(); <-ended }()
 	dsn := fmt.Sprintf("postgres://prickle@%s/%s?sslmode=disable", listener.Addr(), project.Database)

@@ -11,7 +11,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -200,9 +199,7 @@ func importTarget(ctx context.Context, cmd *cobra.Command, c *console, project s
 		return nil, err
 	}
 	dir := conf.get("data")
-	memory, _ := parseMemory(conf.get("memory")) // it was checked
-	debug.SetMemoryLimit(memory)
-	node, err := openNode(ctx, dir, slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError})))
+	node, err := openNode(ctx, dir, slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError})), newBudget(conf))
 	if err != nil {
 		return nil, err
 	}

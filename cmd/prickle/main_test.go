@@ -232,7 +232,7 @@ func TestHelp(t *testing.T) {
 
 // TestSettings finds every setting in each place it can come from.
 func TestSettings(t *testing.T) {
-	value := map[string]string{"listen": "127.0.0.1:1", "pg_listen": ":2", "data": "/d", "memory": "1GB", "cpus": "1", "query_timeout": "5s",
+	value := map[string]string{"listen": "127.0.0.1:1", "pg_listen": ":2", "data": "/d", "memory": "1GB", "spill_limit": "1GB", "cpus": "1", "query_timeout": "5s",
 		"log_level": "warn", "log_format": "json"}
 	load := func(env map[string]string, args ...string) (*config, error) {
 		var conf *config

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,8 +20,10 @@ import (
 
 	"github.com/prickledb/prickle/bench/gen"
 	"github.com/prickledb/prickle/cluster"
+	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/server"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -73,13 +74,13 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	}()
 	_, err = os.Stat(filepath.Join(dir, "data"))
 	fresh := errors.Is(err, fs.ErrNotExist)
-	memory, _ := parseMemory(conf.get("memory")) // these three were checked
-	threads, _ := parseCPUs(conf.get("cpus"))
+	threads, _ := parseCPUs(conf.get("cpus")) // these were checked
 	timeout, _ := parseDuration(conf.get("query_timeout"))
-	debug.SetMemoryLimit(memory)
+	spillLimit, _ := parseSize(conf.get("spill_limit"))
+	budget := newBudget(conf)
 	logger := newLogger(c, conf)
 
-	node, err := openNode(ctx, dir, logger)
+	node, err := openNode(ctx, dir, logger, budget)
 	if err != nil {
 		return err
 	}
@@ -98,10 +99,17 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	}
 	defer os.Remove(filepath.Join(dir, infoFile)) //nolint:errcheck // it would be noticed as stale
 
-	s := server.Config{Version: version, Logger: logger, Threads: threads, QueryTimeout: timeout, QueryMemory: memory / 2}
+	spill, err := engine.OpenSpillDir(vfs.OS(), filepath.Join(dir, "tmp"), spillLimit)
+	if err != nil {
+		closeNode() //nolint:errcheck // err says what matters
+		return dirProblem(dir, err)
+	}
+	s := server.Config{Version: version, Logger: logger, Threads: threads, QueryTimeout: timeout,
+		QueryMemory: budget.Pool(memory.Queries).Size(), Memory: budget, Admission: engine.NewAdmission(budget), Spill: spill}
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	var running sync.WaitGroup
+	running.Go(func() { watchMemory(serving, budget, node.Store(), s.Admission) })
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
 		running.Go(func() {
@@ -139,14 +147,14 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 }
 
 // openNode opens a data directory, and words what is wrong with it.
-func openNode(ctx context.Context, dir string, logger *slog.Logger) (*cluster.Node, error) {
+func openNode(ctx context.Context, dir string, logger *slog.Logger, budget *memory.Budget) (*cluster.Node, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, dirProblem(dir, err)
 	}
 	if err := probe(dir); err != nil {
 		return nil, dirProblem(dir, err)
 	}
-	node, err := cluster.Open(ctx, cluster.Config{FS: vfs.OS(), Dir: dir, Logger: logger})
+	node, err := cluster.Open(ctx, cluster.Config{FS: vfs.OS(), Dir: dir, Logger: logger, InFlightBytes: inFlightBytes(budget), Store: storage.Options{Memory: budget}})
 	if err != nil {
 		return nil, dirProblem(dir, err)
 	}

@@ -34,6 +34,7 @@ var allSettings = []setting{
 	{name: "pg_listen", usage: "an `address` of its own for PostgreSQL, e.g. :5432; may be given several times", many: true, check: checkAddress},
 	{name: "data", value: "./prickle-data", usage: "data `directory`"},
 	{name: "memory", value: "60%", usage: "memory `budget`: 4GB, or a share of what the machine has", check: func(v string) error { _, err := parseMemory(v); return err }},
+	{name: "spill_limit", value: "20GB", usage: "`size` on disk that all queries may take for what does not fit into memory", check: func(v string) error { _, err := parseSize(v); return err }},
 	{name: "cpus", value: "all", usage: "`processors` that one query uses", check: func(v string) error { _, err := parseCPUs(v); return err }},
 	{name: "query_timeout", value: "60s", usage: "`time` after which a query is ended", check: func(v string) error { _, err := parseDuration(v); return err }},
 	{name: "log_level", value: "info", usage: "debug, info, warn or error", check: oneOf("debug", "info", "warn", "error")},
@@ -371,26 +372,6 @@ func parseMemory(v string) (int64, error) {
 		return 0, fmt.Errorf("%s is too little; at least %s are needed", v, size(minMemory))
 	}
 	return n, nil
-}
-
-// machineMemory is what the container or the machine has.
-func machineMemory() int64 {
-	total := int64(2 << 30)
-	if raw, err := os.ReadFile("/proc/meminfo"); err == nil {
-		for _, line := range strings.Split(string(raw), "\n") {
-			if f := strings.Fields(line); len(f) > 1 && f[0] == "MemTotal:" {
-				if kB, err := strconv.ParseInt(f[1], 10, 64); err == nil {
-					total = kB << 10
-				}
-			}
-		}
-	}
-	if raw, err := os.ReadFile("/sys/fs/cgroup/memory.max"); err == nil {
-		if n, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64); err == nil && n > 0 && n < total {
-			total = n
-		}
-	}
-	return total
 }
 
 func parseCPUs(v string) (int, error) {
