@@ -207,6 +207,20 @@ func TestRelieveEndsTheLargestQuery(t *testing.T) {
 	<-g.reached
 	admission.Relieve() // there is no need
 	budget.Observe(19 << 20)
+	for range 3 {
+		admission.Relieve() // that may pass
+	}
+	budget.Observe(0)
+	admission.Relieve()
+	budget.Observe(19 << 20)
+	for range 3 {
+		admission.Relieve()
+	}
+	select {
+	case err := <-result:
+		t.Fatalf("the query ended before it had to, with %v", err)
+	default:
+	}
 	admission.Relieve()
 	if err := <-result; err == nil || pgerr.Code(err) != pgerr.OutOfMemory {
 		t.Errorf("the query ended with %v, want %s", err, pgerr.OutOfMemory)

@@ -209,7 +209,7 @@ func (in *interner) numberInt(x uint64, v *vec.Vector, row int) uint32 {
 
 // textBytes is what an entry of a map from text takes beside the text: header, number,
 // and the part of the map that is free.
-const textBytes = 40
+const textBytes = 56
 
 func (in *interner) numberText(key []byte, v *vec.Vector, row int) uint32 {
 	if n, ok := in.texts[string(key)]; ok {

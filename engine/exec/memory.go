@@ -55,6 +55,9 @@ func (env *Env) crowded(own int64) bool {
 	limit := env.SpillAt
 	if limit == 0 {
 		limit = env.share() / spillShare
+		if env.Account.tense() {
+			limit /= 2 // to spill earlier is better than to end
+		}
 	}
 	return limit > 0 && env.held.Load() > limit && own > limit/spillLeast
 }
@@ -73,6 +76,8 @@ const (
 	// endTimeout is how long a query that was ended has to give its memory back, before
 	// another one has to end: its client may not be there to take the error.
 	endTimeout = time.Second
+	// relieveAfter is how many calls of Relieve must find memory used up.
+	relieveAfter = 4
 	// relieveLeast is the part of the budget that a query must hold to be worth ending.
 	relieveLeast = 32
 )
@@ -84,6 +89,7 @@ type Admission struct {
 	pool    *memory.Pool
 	queued  atomic.Int64
 	running atomic.Int64 // open accounts
+	tense   int          // calls of Relieve in a row that found memory used up
 
 	mu   sync.Mutex
 	open map[*Account]struct{}
@@ -170,12 +176,21 @@ func (a *Admission) Queued() int64 {
 	return a.queued.Load()
 }
 
-// Relieve ends the query that holds most if memory is nearly used up by other things than
-// what is counted, so that no query would notice. It is to be called on a clock.
+// Relieve ends the query that holds most if memory stays nearly used up, by other things
+// than what is counted, so that no query would notice. It is to be called on a clock, by
+// one goroutine.
 func (a *Admission) Relieve() {
-	if a == nil || a.budget.Level() < memory.Kill {
+	if a == nil {
 		return
 	}
+	if a.budget.Level() < memory.Kill {
+		a.tense = 0
+		return
+	}
+	if a.tense++; a.tense < relieveAfter {
+		return // until then, caches shrink and queries spill
+	}
+	a.tense = 0
 	// Ending a small query would not help.
 	if acc := a.largest(false); acc != nil && acc.reserved.Load() >= a.budget.Total()/relieveLeast {
 		acc.end()
@@ -266,6 +281,9 @@ func (acc *Account) shrink(held int64) {
 		acc.of.pool.Release(back)
 	}
 }
+
+// tense says whether memory is short, here or elsewhere.
+func (acc *Account) tense() bool { return acc != nil && acc.of.budget.Level() >= memory.Queue }
 
 // share is an equal part of the pool for all that run.
 func (acc *Account) share() int64 {
