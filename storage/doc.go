@@ -22,6 +22,11 @@
 // flushed. One that comes again later than that is stored again, and the merge of the
 // segments that hold both keeps the first.
 //
+// Memory: memtables, the images of them that queries read, what is decoded of segments and
+// what merges need is counted in pools of one budget (storage/memory). Decoded parts go
+// when others need the room; the rest is there because the log says so. Maps of persons
+// and the sets of uuids are not counted.
+//
 // What always holds: state depends on entries alone. No clock, no chance, no order of a
 // map and no setting has a part in applying one.
 //

@@ -9,6 +9,21 @@
 // pipeline share the morsels of one scan, and interval.go, where the native operators
 // take one interval of person ordinals at a time. No other code takes a lock.
 //
+// # Memory
+//
+// An operator that keeps rows accounts for them with Env.hold once a batch. The sum is
+// bounded by Env.Memory, and the query's [Account] reserves it from the pool that
+// [Admission] shares among all queries: when that is used up, the query that holds most
+// ends. Work on one batch, and what is decoded of segments, is not the query's.
+//
+// Beyond half of the query's share, what is held goes to files of a [SpillDir]. A sort
+// writes sorted runs and merges them; an aggregate writes groups, with the partial rows of
+// their states, into partitions by the hash of the keys, and merges one partition after
+// the other; DISTINCT does so with rows. Partitions that are still too large are divided
+// again. The rows that come out are the same; the order of groups and of distinct rows is
+// another one. What cannot be divided, as one group with everything in it, and the native
+// operators fail with 53200 at the bound.
+//
 // # Native operators
 //
 // FUNNEL, RETENTION and TRENDS see an actor's rows as one sorted list of times for each
