@@ -184,8 +184,12 @@ func compare(t *testing.T, where string, n *cluster.Node, model *Model) {
 	t.Helper()
 	for i, q := range Questions {
 		want := model.Answer(i)
-		for _, threads := range []int{1, 2} {
-			got := ask(t, n, q.SQL, threads)
+		for _, threads := range []int{1, 2, 3} {
+			var spill *engine.SpillDir
+			if threads == 3 { // once with everything on disk
+				spill = spillDir(t)
+			}
+			got := ask(t, n, q.SQL, threads, spill)
 			if !slices.Equal(got, want) {
 				for r := range max(len(got), len(want)) {
 					if r >= len(got) || r >= len(want) || got[r] != want[r] {
@@ -196,10 +200,19 @@ func compare(t *testing.T, where string, n *cluster.Node, model *Model) {
 			}
 		}
 	}
-	persons := ask(t, n, `SELECT count(DISTINCT person_id) FROM events`, 2)
+	persons := ask(t, n, `SELECT count(DISTINCT person_id) FROM events`, 2, nil)
 	if want := fmt.Sprint(model.Persons()); persons[0] != want {
 		t.Fatalf("%s: %s persons, want %s", where, persons[0], want)
 	}
+}
+
+func spillDir(t *testing.T) *engine.SpillDir {
+	t.Helper()
+	dir, err := engine.OpenSpillDir(vfs.NewMem(), "tmp", 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func at(rows []string, i int) string {
@@ -210,7 +223,7 @@ func at(rows []string, i int) string {
 }
 
 // ask runs a statement, and gives its rows as text, columns apart by blanks.
-func ask(t *testing.T, n *cluster.Node, text string, threads int) []string {
+func ask(t *testing.T, n *cluster.Node, text string, threads int, spill *engine.SpillDir) []string {
 	t.Helper()
 	stmts, err := parse.Statements(text)
 	if err != nil {
@@ -232,7 +245,7 @@ func ask(t *testing.T, n *cluster.Node, text string, threads int) []string {
 		t.Fatal(err)
 	}
 	defer sn.Release()
-	rows, err := engine.Run(context.Background(), st.Plan, &engine.Env{Snapshot: sn, Expr: ctx, Threads: threads})
+	rows, err := engine.Run(context.Background(), st.Plan, &engine.Env{Snapshot: sn, Expr: ctx, Threads: threads, Spill: spill, SpillAt: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
