@@ -192,7 +192,7 @@ func (a *Admission) Relieve() {
 	}
 	a.tense = 0
 	// Ending a small query would not help.
-	if acc := a.largest(false); acc != nil && acc.reserved.Load() >= a.budget.Total()/relieveLeast {
+	if acc := a.largest(true); acc != nil && acc.reserved.Load() >= a.budget.Total()/relieveLeast {
 		acc.end()
 	}
 }
