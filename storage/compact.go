@@ -252,7 +252,7 @@ func (s *Store) merging(id uint64) bool {
 }
 
 // mergeBytes is about how much memory a merge takes: dictionaries, codes and rows of all
-// inputs, and the output.
+// inputs, and the output. 25 segments of 350,000 rows in 11 MB took 70 MB; this says 66.
 func mergeBytes(files []*segmentFile) int64 {
 	n := int64(0)
 	for _, f := range files {
