@@ -195,8 +195,17 @@ func (l *Log) makeFile(ctx context.Context, f *file, begin []byte) error {
 	if err = handle.Preallocate(f.size); err == nil && len(begin) > 0 {
 		_, err = handle.WriteAt(begin, 0)
 	}
-	if err == nil {
-		err = zero(ctx, handle, int64(len(begin)), f.size)
+	// Synced piece by piece: rounds that are written meanwhile wait for one piece, and not
+	// for a file. If the writer itself waits, the rest is left as room: then rounds there
+	// cost more, but less than writing all of it twice at once.
+	at := int64(len(begin))
+	for ; err == nil && at < f.size && !l.hurry.Load(); at += int64(len(zeros)) {
+		if err = zero(ctx, handle, at, min(f.size, at+int64(len(zeros)))); err == nil {
+			err = handle.SyncData()
+		}
+	}
+	if err == nil && at < f.size {
+		err = zero(ctx, handle, f.size-sectorBytes, f.size)
 	}
 	if err == nil {
 		err = handle.Sync()
@@ -247,6 +256,8 @@ func (l *Log) takeSpare() (*file, error) {
 	if f := pop(); f != nil {
 		return f, nil
 	}
+	l.hurry.Store(true)
+	defer l.hurry.Store(false)
 	l.making.Lock() // one may be under way
 	defer l.making.Unlock()
 	if f := pop(); f != nil {

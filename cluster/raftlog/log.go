@@ -110,6 +110,7 @@ type Log struct {
 
 	making sync.Mutex // held by who changes spares, apart from the writer taking one
 	tidyUp chan struct{}
+	hurry  atomic.Bool // the writer waits for a spare
 
 	queueMu sync.Mutex
 	queue   []*request
