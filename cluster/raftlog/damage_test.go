@@ -125,6 +125,27 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// A crash may come before the old file learns that it has ended. The next start tells it, so
+// that the new file is missed when it is lost.
+func TestEndAfterCrash(t *testing.T) {
+	files := long(t)
+	h, err := parseHeader(files["00000010.rl"])
+	must(t, err)
+	clear(files["00000009.rl"][h.prevEnd : h.prevEnd+sectorBytes])
+	fs := writeFiles(t, files)
+	l := open(t, small(fs))
+	must(t, l.Close())
+	for name := range readFiles(t, fs) {
+		if name > "00000009.rl" {
+			must(t, fs.Remove("raft/log/"+name))
+		}
+	}
+	var damage *DamageError
+	if _, err := Open(small(fs)); !errors.As(err, &damage) || path.Base(damage.File) != "00000010.rl" {
+		t.Errorf("Open without the last file: %v", err)
+	}
+}
+
 // A commit index that is beyond the last entry says that entries are missing.
 func TestCommittedMissing(t *testing.T) {
 	fs := vfs.NewMem()
