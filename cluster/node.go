@@ -21,6 +21,7 @@ import (
 	"github.com/prickledb/prickle/cluster/raftlog"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vfs"
@@ -770,6 +771,7 @@ func (n *Node) keep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		n.relieve(ctx)
 		durable := n.store.DurableIndex()
 		if durable == known || time.Now().Before(retryAt) || n.fsm.err() != nil {
 			continue
@@ -781,6 +783,20 @@ func (n *Node) keep(ctx context.Context) {
 			continue
 		}
 		known = durable
+	}
+}
+
+// relieve seals the memtable before it is full, if memory is short. Where it ends is decided
+// by the log all the same.
+func (n *Node) relieve(ctx context.Context) {
+	pool := n.cfg.Store.Memory.Pool(memory.Memtables)
+	// One that fills and the one that is written then take half of the pool, and the rest
+	// is for images.
+	if size := pool.Size(); size == 0 || n.store.Stats().ActiveBytes < size/4 {
+		return
+	}
+	if _, err := n.submitJSON(ctx, kindSeal, storage.Seal{}); err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
+		n.cfg.Logger.Error("seal", "error", err)
 	}
 }
 

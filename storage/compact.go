@@ -234,11 +234,33 @@ func (s *Store) planMerge(stretch func(*segmentFile) (int32, int), atLeast int) 
 		return cmp.Or(cmp.Compare(a.project, b.project), cmp.Compare(a.firstDay, b.firstDay), cmp.Compare(a.days, b.days))
 	})
 	for _, k := range keys {
-		if len(groups[k]) >= atLeast {
-			return MergePlan{Project: k.project, Inputs: groups[k], FirstDay: k.firstDay, Days: k.days}, true
+		if inputs := s.fitting(groups[k]); len(inputs) >= atLeast {
+			return MergePlan{Project: k.project, Inputs: inputs, FirstDay: k.firstDay, Days: k.days}, true
 		}
 	}
 	return MergePlan{}, false
+}
+
+// fitting is those of some segments that can be merged in the memory there is, the smallest
+// first: what is large has been merged already. The caller holds mu.
+func (s *Store) fitting(ids []SegmentID) []SegmentID {
+	room := s.opt.Memory.Pool(memory.Decoded).Size()
+	if room == 0 {
+		return ids
+	}
+	bySize := slices.Clone(ids)
+	slices.SortStableFunc(bySize, func(a, b SegmentID) int {
+		return cmp.Compare(s.segments[uint64(a)].Rows, s.segments[uint64(b)].Rows)
+	})
+	n := 0
+	for ; n < len(bySize); n++ {
+		if room -= mergeBytes([]*segmentFile{s.segments[uint64(bySize[n])]}); room < 0 {
+			break
+		}
+	}
+	out := bySize[:n]
+	slices.Sort(out)
+	return out
 }
 
 // merging says whether a segment is the input of a merge under way. The caller holds mu.

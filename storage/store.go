@@ -168,6 +168,7 @@ type Stats struct {
 	Bytes        int64 // of segment files
 	Events       int64 // stored, memtable included
 	MemtableRows int64
+	ActiveBytes  int64 // about, of the memtable that is not sealed
 }
 
 // Open opens the store in a directory, or makes one.
@@ -666,7 +667,7 @@ func (s *Store) ProjectByDatabase(database string) (Project, bool) {
 func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := Stats{Segments: len(s.segments), MemtableRows: s.active.rows}
+	out := Stats{Segments: len(s.segments), MemtableRows: s.active.rows, ActiveBytes: s.active.bytes}
 	for _, m := range s.sealed {
 		out.MemtableRows += m.rows
 	}
