@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/klauspost/compress/s2"
 
+	"github.com/prickledb/prickle/storage/dedup"
 	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/event"
 )
@@ -23,14 +24,14 @@ import (
 //	+---------+------+-------+---------------+--------+---------+--------+
 //
 //	header: proposal id (16) | leader time, µs (i64) | project (u32) | rows (u32) |
-//	        feature level (u32)
+//	        feature level (u32) | request (16; zero for none)
 //
 // Numbers are little-endian. The checksum covers all before it; it is checked whenever an
 // entry is decoded: an entry travels, and is archived, without the log around it.
 const (
 	entryVersion  = 2
 	entryPrefix   = 8
-	headerSize    = 36
+	headerSize    = 52
 	entryMinSize  = entryPrefix + headerSize + 4
 	flagS2        = 1 << 0 // the payload is one S2 block
 	knownFlags    = flagS2
@@ -91,6 +92,7 @@ type header struct {
 	time     int64 // µs since 1970 UTC; grows from entry to entry
 	project  uint32
 	rows     uint32
+	request  dedup.RequestKey
 }
 
 // entry is a decoded command. The payload is unpacked, and shares memory with the log's
@@ -127,6 +129,7 @@ func encodeEntry(k kind, h header, payload []byte) []byte {
 	binary.LittleEndian.PutUint32(head[24:], h.project)
 	binary.LittleEndian.PutUint32(head[28:], h.rows)
 	binary.LittleEndian.PutUint32(head[32:], featureLevel)
+	copy(head[36:], h.request[:])
 	if !compress {
 		out = append(out, payload...)
 	} else {
@@ -176,6 +179,7 @@ func decodeHeader(raw []byte) (e entry, packed []byte, flags uint16, err error) 
 	if level := binary.LittleEndian.Uint32(head[32:]); level > featureLevel {
 		return e, nil, 0, fmt.Errorf("entry of feature level %d, this release knows %d: %w", level, featureLevel, errNeedsUpgrade)
 	}
+	copy(e.request[:], head[36:])
 	return e, body[entryPrefix+headerSize:], flags, nil
 }
 
@@ -209,7 +213,7 @@ func encodeEvents(id uuid.UUID, project uint32, b *event.Batch, scratch []byte) 
 	if len(wire) > maxPayloadBytes {
 		return nil, wire, fmt.Errorf("batch of %d events is %d MB: at most %d MB fit in one; send smaller batches", b.Rows, len(wire)>>20, maxPayloadBytes>>20)
 	}
-	raw = encodeEntry(kindEvents, header{proposal: id, project: project, rows: uint32(b.Rows)}, wire)
+	raw = encodeEntry(kindEvents, header{proposal: id, project: project, rows: uint32(b.Rows), request: b.Request}, wire)
 	if len(raw) > maxEntryBytes {
 		return nil, wire, fmt.Errorf("batch of %d events is %d MB compressed: at most %d MB fit in one; send smaller batches", b.Rows, len(raw)>>20, maxEntryBytes>>20)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/dedup"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/table"
 )
@@ -37,6 +38,7 @@ type fsm struct {
 
 	lastTime  int64
 	proposals proposalWindow
+	requests  dedup.Window
 }
 
 // applyResult is what an entry gave.
@@ -183,9 +185,17 @@ func (f *fsm) apply(w *work) applyResult {
 	}
 	switch e.kind {
 	case kindEvents:
+		named := e.request != dedup.RequestKey{}
+		if first, seen := f.requests.Find(e.project, e.time, e.request); named && seen {
+			result.receipt = Receipt{Index: first, Duplicates: w.batch.Rows}
+			break
+		}
 		var counts storage.EventsResult
 		counts, result.err = f.store.ApplyEvents(w.index, e.time, e.project, w.batch)
 		result.receipt.Stored, result.receipt.Duplicates = counts.Stored, counts.Duplicates
+		if named && result.err == nil {
+			f.requests.Add(e.project, e.time, e.request, w.index)
+		}
 	case kindPersons:
 		edits, err := storage.DecodePersonEdits(e.payload)
 		if err != nil {
@@ -266,7 +276,7 @@ func (f *fsm) Restore(source io.ReadCloser) error {
 
 // state is what the machine knows beside the store, as of the last entry.
 func (f *fsm) state() []byte {
-	s := fsmState{LastTime: f.lastTime, Proposals: f.proposals.list()}
+	s := fsmState{LastTime: f.lastTime, Proposals: f.proposals.list(), Requests: &f.requests}
 	return s.encode()
 }
 
@@ -276,7 +286,7 @@ func (f *fsm) load(raw []byte) error {
 	if err != nil {
 		return err
 	}
-	f.lastTime = s.LastTime
+	f.lastTime, f.requests = s.LastTime, *s.Requests
 	for _, p := range s.Proposals {
 		f.proposals.add(p)
 	}

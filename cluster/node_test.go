@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/prickledb/prickle/storage/dedup"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -297,8 +298,44 @@ func TestFailStop(t *testing.T) {
 // be written for nothing.
 const testLogBytes = 8 << 20
 
+// A request that is sent again is answered by the entry that it came in, also after a start;
+// without the key, or an hour later, its events are compared one by one.
+func TestRequestTwice(t *testing.T) {
+	now := time.UnixMicro(1_700_000_000_000_000)
+	fs := vfs.NewMem()
+	open := func() *Node {
+		return openNode(t, Config{FS: fs, Dir: "d", Clock: func() time.Time { return now }})
+	}
+	n := open()
+	send := func(key byte, first int, want Receipt) Receipt {
+		t.Helper()
+		b := testBatch(1, first, 5)
+		b.Request[0] = key
+		got, err := n.Ingest(t.Context(), 1, b)
+		if want.Index == 0 {
+			want.Index = got.Index
+		}
+		if err != nil || got != want {
+			t.Fatalf("Ingest = %+v, %v, want %+v", got, err, want)
+		}
+		return got
+	}
+	first := send(7, 0, Receipt{Stored: 5})
+	send(7, 0, Receipt{Index: first.Index, Duplicates: 5})
+	if err := n.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n = open()
+	send(7, 0, Receipt{Index: first.Index, Duplicates: 5})
+	send(0, 0, Receipt{Duplicates: 5}) // an entry of its own
+	send(0, 5, Receipt{Stored: 5})
+	now = now.Add(61 * time.Minute)
+	send(7, 10, Receipt{Stored: 5})
+}
+
 func TestFSMState(t *testing.T) {
-	in := fsmState{LastTime: -3, Proposals: []proposalResult{{newProposalID(), 5, Receipt{9, 10, 11}}}}
+	in := fsmState{LastTime: -3, Requests: &dedup.Window{}, Proposals: []proposalResult{{newProposalID(), 5, Receipt{9, 10, 11}}}}
+	in.Requests.Add(7, 5, dedup.RequestKey{1}, 9)
 	raw := in.encode()
 	out, err := decodeFSMState(raw)
 	if err != nil {
@@ -306,6 +343,9 @@ func TestFSMState(t *testing.T) {
 	}
 	if !bytes.Equal(out.encode(), raw) || len(out.Proposals) != 1 || out.Proposals[0] != in.Proposals[0] {
 		t.Errorf("decodeFSMState = %+v, want %+v", out, in)
+	}
+	if first, ok := out.Requests.Find(7, 6, dedup.RequestKey{1}); first != 9 || !ok {
+		t.Errorf("the request is of entry %d, %v, want 9", first, ok)
 	}
 	for i := 1; i < len(raw); i++ {
 		if _, err := decodeFSMState(raw[:i]); err == nil {

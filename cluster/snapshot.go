@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/hashicorp/raft"
 
+	"github.com/prickledb/prickle/storage/dedup"
 	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/vfs"
 )
@@ -240,6 +241,7 @@ func (s *snapshotSink) Cancel() error {
 type fsmState struct {
 	LastTime  int64 // time of the last entry
 	Proposals []proposalResult
+	Requests  *dedup.Window
 }
 
 // proposalResult is the outcome of one proposal, for those who propose it again.
@@ -250,11 +252,12 @@ type proposalResult struct {
 }
 
 const (
-	fsmStateVersion = 2
+	fsmStateVersion = 3
 	proposalSize    = 16 + 8 + 8 + 4 + 4
 )
 
 // version u8 | last time i64 | count u32 | each: id 16 | time i64 | index u64 | stored u32 | duplicates u32
+// | a dedup.Window
 func (s *fsmState) encode() []byte {
 	out := make([]byte, 0, 13+proposalSize*len(s.Proposals))
 	out = append(out, fsmStateVersion)
@@ -268,13 +271,13 @@ func (s *fsmState) encode() []byte {
 		out = binary.LittleEndian.AppendUint32(out, uint32(p.receipt.Stored))
 		out = binary.LittleEndian.AppendUint32(out, uint32(p.receipt.Duplicates))
 	}
-	return out
+	return s.Requests.Append(out)
 }
 
 // decodeFSMState reads what encode wrote; nothing is the state before the first entry.
 func decodeFSMState(raw []byte) (fsmState, error) {
 	if len(raw) == 0 {
-		return fsmState{}, nil
+		return fsmState{Requests: &dedup.Window{}}, nil
 	}
 	if len(raw) < 13 {
 		return fsmState{}, errors.New("state of the log ends too early")
@@ -285,7 +288,7 @@ func decodeFSMState(raw []byte) (fsmState, error) {
 	s := fsmState{LastTime: int64(binary.LittleEndian.Uint64(raw[1:]))}
 	count := uint64(binary.LittleEndian.Uint32(raw[9:]))
 	raw = raw[13:]
-	if uint64(len(raw)) != count*proposalSize {
+	if uint64(len(raw)) < count*proposalSize {
 		return fsmState{}, fmt.Errorf("state of the log: %d proposals in %d bytes", count, len(raw))
 	}
 	s.Proposals = make([]proposalResult, count)
@@ -296,6 +299,10 @@ func decodeFSMState(raw []byte) (fsmState, error) {
 		p.receipt.Index = binary.LittleEndian.Uint64(at[24:])
 		p.receipt.Stored = int(binary.LittleEndian.Uint32(at[32:]))
 		p.receipt.Duplicates = int(binary.LittleEndian.Uint32(at[36:]))
+	}
+	var err error
+	if s.Requests, err = dedup.DecodeWindow(raw[count*proposalSize:]); err != nil {
+		return fsmState{}, fmt.Errorf("state of the log: %w", err)
 	}
 	return s, nil
 }

@@ -43,6 +43,9 @@ type Batch struct {
 	Props      []Prop
 	// CreatedAt is when the server received the batch, in µs since 1970 UTC.
 	CreatedAt int64
+	// Request names the request that the batch came in, if it is all of it: the whole batch
+	// is known if the request is. Zero names none. It is not part of the wire form.
+	Request [16]byte
 	// Personless marks rows that give their distinct id no profile.
 	Personless vec.Bitmap
 	Ops        []PersonOp
