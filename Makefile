@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Tests of protocols and dialects that come from public suites are found through this.
 export PRICKLE_CONFORMANCE ?=
 
-.PHONY: help build run test test-simd race lint fuzz bench golden crash
+.PHONY: help build run test test-simd race lint fuzz bench golden crash sabotage
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,3 +49,6 @@ golden: ## write the expected outputs of text cases anew; review the diff
 
 crash: ## kill the server 50 times during an import and look for lost or doubled rows
 	PRICKLE_KILLS=50 $(GO) test -count=1 -v -timeout 30m -run 'Kill' ./cluster ./cmd/prickle
+
+sabotage: ## make every known mistake in a copy of the source; the suites must notice each
+	PRICKLE_SABOTAGE=1 $(GO) test -count=1 -v -timeout 60m -run TestSabotage ./cmd/prickle
