@@ -9,7 +9,12 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/prickledb/prickle/cluster/raftlog"
+	"github.com/prickledb/prickle/storage/memory"
 )
+
+// mostLogCache is how many bytes of the newest entries the log keeps in memory: with one
+// voter only a start reads entries again, and archives.
+const mostLogCache = 16 << 20
 
 // openLog opens the log in dir, which exists. A failed write of it ends the process: the
 // library alone would step down, win the next election and go on.
@@ -30,7 +35,9 @@ func openLog(cfg *Config, dir string, hasSnapshot bool) (*raftlog.Log, error) {
 	if files == 0 && hasSnapshot {
 		return nil, fmt.Errorf("%s: the log files are missing, and there is a raft snapshot: restore the directory as a whole from a backup", dir)
 	}
-	return raftlog.Open(raftlog.Options{FS: cfg.FS, Dir: dir, FileBytes: cfg.LogFileBytes, Logger: cfg.Logger, Fatal: cfg.Exit})
+	// What is on its way into the log has the other half of the pool.
+	cache := cfg.Store.Memory.Pool(memory.Traffic).Size() / 2
+	return raftlog.Open(raftlog.Options{FS: cfg.FS, Dir: dir, FileBytes: cfg.LogFileBytes, CacheBytes: min(cache, mostLogCache), Logger: cfg.Logger, Fatal: cfg.Exit})
 }
 
 // raftLogger passes the library's errors on; what it warns of is ordinary with one voter.

@@ -786,13 +786,20 @@ func (n *Node) keep(ctx context.Context) {
 	}
 }
 
+// relieveBytes is the least memtable that is worth sealing when memory is short.
+const relieveBytes = 4 << 20
+
 // relieve seals the memtable before it is full, if memory is short. Where it ends is decided
 // by the log all the same.
 func (n *Node) relieve(ctx context.Context) {
-	pool := n.cfg.Store.Memory.Pool(memory.Memtables)
+	budget := n.cfg.Store.Memory
 	// One that fills and the one that is written then take half of the pool, and the rest
 	// is for images.
-	if size := pool.Size(); size == 0 || n.store.Stats().ActiveBytes < size/4 {
+	enough := budget.Pool(memory.Memtables).Size() / 4
+	if budget.Level() >= memory.Shrink {
+		enough = min(enough, relieveBytes)
+	}
+	if enough == 0 || n.store.Stats().ActiveBytes < enough {
 		return
 	}
 	if _, err := n.submitJSON(ctx, kindSeal, storage.Seal{}); err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {

@@ -266,7 +266,7 @@ func TestReadOnlyDirectory(t *testing.T) {
 
 // A failed write of the log calls Exit, and what it was for is not acknowledged.
 func TestFailStop(t *testing.T) {
-	for _, rule := range []string{"fail(sync, path=log/*, from=1, err=EIO)", "fail(write, path=log/*, from=1, err=EIO)", "short(write, path=log/*, from=1, err=EIO)"} {
+	for _, rule := range []string{"fail(sync, path=log/*, from=1, err=EIO)", "fail(write, path=log/*, from=1, err=EIO)", "short(write, path=log/*, from=1, err=EIO)", "fail(sync, path=log/*, nth=1, err=EIO)"} {
 		rules, err := vfs.ParseFaults(rule)
 		if err != nil {
 			t.Fatal(err)
