@@ -35,6 +35,8 @@ type fsm struct {
 	// this process's clock, for the housekeeping that waits for a quiet moment.
 	bytes     atomic.Int64
 	lastApply atomic.Int64
+	// applied is up to where reads see everything.
+	applied watermark
 
 	lastTime  int64
 	proposals proposalWindow
@@ -123,10 +125,14 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 			results[i] = f.apply(&works[i])
 		}
 	}
+	last := logs[len(logs)-1].Index
 	if f.committed != nil {
-		f.committed(logs[len(logs)-1].Index)
+		f.committed(last)
 	}
 	f.lastApply.Store(time.Now().UnixNano())
+	if f.err() == nil {
+		f.applied.raise(last)
+	}
 	return results
 }
 

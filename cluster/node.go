@@ -85,6 +85,7 @@ type Node struct {
 	lock      io.Closer
 	opened    []io.Closer // by openState, in this order
 
+	reads     readRounds
 	budget    *budget
 	proposals chan *proposal
 	flights   chan flight
@@ -112,6 +113,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n.lastTime = n.fsm.lastTime
+	n.fsm.applied.raise(n.raft.CommitIndex()) // the barrier of startRaft has passed
 	loops, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.loops.Go(n.propose)

@@ -1,0 +1,146 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// Whoever asks after a write was answered, from whatever goroutine, sees it.
+func TestReadIndex(t *testing.T) {
+	n := openNode(t, Config{})
+	var answered atomic.Uint64 // the highest index that a writer was told of
+	var wait sync.WaitGroup
+	for w := range 4 {
+		wait.Go(func() {
+			for i := range 25 {
+				r, err := n.Ingest(t.Context(), 1, testBatch(byte(w), i, 1))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for old := answered.Load(); old < r.Index && !answered.CompareAndSwap(old, r.Index); old = answered.Load() {
+				}
+			}
+		})
+		wait.Go(func() {
+			for range 50 {
+				before := answered.Load()
+				index, err := n.ReadIndex(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if index < before {
+					t.Errorf("ReadIndex = %d after entry %d was answered", index, before)
+				}
+				if applied := n.store.AppliedIndex(); applied < before {
+					t.Errorf("the store is at %d after entry %d was answered", applied, before)
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+// An entry of Raft's own at the end of the log, which no store sees, is not waited for.
+func TestReadIndexAfterBarrier(t *testing.T) {
+	dir := t.TempDir()
+	n := openNode(t, Config{Dir: dir})
+	r := ingest(t, n, 1, 0, 10, Receipt{Stored: 10})
+	for range 3 {
+		if err := n.raft.Barrier(0).Error(); err != nil {
+			t.Fatal(err)
+		}
+		if index, err := n.ReadIndex(t.Context()); err != nil || index <= r.Index {
+			t.Fatalf("ReadIndex after a barrier = %d, %v, want more than %d", index, err, r.Index)
+		}
+	}
+	if err := n.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n = openNode(t, Config{Dir: dir})
+	if err := n.Await(t.Context(), Token{r.Index}); err != nil {
+		t.Errorf("Await(%d) after a restart = %v", r.Index, err)
+	}
+	if _, err := n.ReadIndex(t.Context()); err != nil {
+		t.Errorf("ReadIndex after a restart: %v", err)
+	}
+	if err := n.Flush(t.Context()); err != nil { // and when the log was let go
+		t.Fatal(err)
+	}
+	if _, err := n.ReadIndex(t.Context()); err != nil {
+		t.Errorf("ReadIndex after a flush: %v", err)
+	}
+}
+
+// A call that comes while a round runs waits for the next one, with all that come then.
+func TestReadRounds(t *testing.T) {
+	var rounds readRounds
+	var count uint64
+	begun, end := make(chan struct{}), make(chan struct{})
+	run := func() (uint64, error) {
+		count++
+		index := count
+		begun <- struct{}{}
+		<-end
+		return index, nil
+	}
+	first := rounds.join(run)
+	<-begun
+	late, later := rounds.join(run), rounds.join(run)
+	if late == first || late != later {
+		t.Fatal("calls during a round share it, or do not share the next")
+	}
+	end <- struct{}{}
+	<-first.done
+	<-begun
+	end <- struct{}{}
+	<-late.done
+	if first.index != 1 || late.index != 2 {
+		t.Errorf("rounds = %d, %d, want 1, 2", first.index, late.index)
+	}
+}
+
+func TestAwait(t *testing.T) {
+	n := openNode(t, Config{})
+	r := ingest(t, n, 1, 0, 10, Receipt{Stored: 10})
+	if err := n.Await(t.Context(), Token{r.Index}); err != nil {
+		t.Errorf("Await(%d) = %v", r.Index, err)
+	}
+	if err := n.Await(t.Context(), Token{r.Index + 1000}); !errors.Is(err, ErrBadToken) {
+		t.Errorf("Await of an entry beyond the log = %v, want ErrBadToken", err)
+	}
+}
+
+func TestToken(t *testing.T) {
+	for _, index := range []uint64{0, 1, 1 << 63} {
+		if got, err := ParseToken(Token{index}.String()); err != nil || got.Index != index {
+			t.Errorf("ParseToken(%v) = %v, %v", Token{index}, got, err)
+		}
+	}
+	for _, bad := range []string{"", "7", "v1.0:", "v1.0:-1", "v1.0:01", "v1.1:7", "v2.0:7", "v1.0:7,1:3", "v1.0:99999999999999999999"} {
+		if got, err := ParseToken(bad); !errors.Is(err, ErrBadToken) {
+			t.Errorf("ParseToken(%q) = %v, %v, want ErrBadToken", bad, got, err)
+		}
+	}
+}
+
+func TestWatermark(t *testing.T) {
+	var w watermark
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.wait(gone, 5); !errors.Is(err, context.Canceled) || len(w.waiting) != 0 {
+		t.Errorf("wait = %v, %d left waiting", err, len(w.waiting))
+	}
+	done := make(chan error)
+	go func() { done <- w.wait(t.Context(), 5) }()
+	for index := range uint64(6) {
+		w.raise(index)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
