@@ -115,7 +115,7 @@ func (n *Node) UpdatePersons(ctx context.Context, project uint32, updates []pers
 // SetRetention says how long a project keeps events; 0 is for ever. What is older goes
 // within a day.
 func (n *Node) SetRetention(ctx context.Context, project uint32, keep time.Duration) error {
-	_, err := n.submitJSON(ctx, kindMeta, storage.ProjectEdit{Change: &storage.ProjectSettings{ID: project, Retention: keep.Microseconds()}})
+	_, err := n.UpdateProject(ctx, storage.ProjectUpdate{ID: project, Retention: new(keep.Microseconds())})
 	return err
 }
 

@@ -37,6 +37,7 @@ type fsm struct {
 	lastApply atomic.Int64
 	// applied is up to where reads see everything.
 	applied watermark
+	replay  *Replay // or nil
 
 	lastTime  int64
 	proposals proposalWindow
@@ -132,6 +133,7 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	f.lastApply.Store(time.Now().UnixNano())
 	if f.err() == nil {
 		f.applied.raise(last)
+		f.replay.reach(last)
 	}
 	return results
 }

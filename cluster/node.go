@@ -50,6 +50,13 @@ type Config struct {
 	Clock func() time.Time
 	// InFlightBytes replaces the built-in bound where it is not 0.
 	InFlightBytes int
+	// WatchDisk refuses writes before the disk is full (disk.go), and ends the process when
+	// the disk does not answer (stall.go). Ballast is the size in bytes of the file that is
+	// kept to be deleted then: 0 is 1 % of the disk, negative none.
+	WatchDisk bool
+	Ballast   int64
+	// Replay, if not nil, tells how far Open has come.
+	Replay *Replay
 	// NoMerger leaves merging to MergeAll, and retention and erasure to their methods.
 	NoMerger bool
 	// EraseWithin is when nothing of a deleted person is in any file any more; 0 means a
@@ -85,6 +92,9 @@ type Node struct {
 	lock      io.Closer
 	opened    []io.Closer // by openState, in this order
 
+	numbers   *numbers
+	disk      *disk      // nil without Config.WatchDisk
+	calls     *diskCalls // likewise
 	reads     readRounds
 	budget    *budget
 	proposals chan *proposal
@@ -119,6 +129,13 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	n.loops.Go(n.propose)
 	n.loops.Go(n.complete)
 	n.keepers.Go(func() { n.keep(loops) })
+	n.keepers.Go(func() { n.followLeader(loops) })
+	if cfg.WatchDisk {
+		n.disk = &disk{fs: n.cfg.FS, dir: cfg.Dir, logger: n.cfg.Logger, ballast: cfg.Ballast}
+		n.disk.check()
+		n.keepers.Go(func() { n.disk.watch(loops) })
+		n.keepers.Go(func() { n.calls.watch(loops) })
+	}
 	if !cfg.NoMerger {
 		n.keepers.Go(func() { n.merge(loops) })
 		n.keepers.Go(func() { n.tend(loops) })
@@ -163,9 +180,20 @@ func (cfg Config) withDefaults() Config {
 // the tail of the newest Raft snapshot. Raft applies the rest of the log.
 func openState(cfg Config) (_ *Node, err error) {
 	cfg = cfg.withDefaults()
+	numbers := newNumbers()
+	if cfg.Store.Flushed == nil {
+		cfg.Store.Flushed = func(took time.Duration) { numbers.flush.Observe(took.Seconds(), "") }
+	}
+	var calls *diskCalls
+	if cfg.WatchDisk {
+		calls = &diskCalls{logger: cfg.Logger, exit: cfg.Exit}
+		cfg.FS = timedFS{cfg.FS, calls}
+	}
 	n := &Node{
 		cfg:       cfg,
-		fsm:       &fsm{local: &localBatches{batches: make(map[uuid.UUID]*event.Batch)}},
+		numbers:   numbers,
+		calls:     calls,
+		fsm:       &fsm{local: &localBatches{batches: make(map[uuid.UUID]*event.Batch)}, replay: cfg.Replay},
 		budget:    newBudget(cfg.InFlightBytes),
 		proposals: make(chan *proposal, 64),
 		flights:   make(chan flight, 1024),
@@ -211,6 +239,7 @@ func openState(cfg Config) (_ *Node, err error) {
 	n.opened = append(n.opened, n.store)
 	n.fsm.store = n.store
 	n.fsm.committed = func(index uint64) { n.log.StageCommitIndex(index) } //nolint:errcheck // it always succeeds
+	cfg.Replay.begin(n.store.DurableIndex(), began.last)
 	if err := n.catchUp(began); err != nil {
 		return nil, err
 	}
@@ -408,6 +437,9 @@ func (n *Node) Store() *storage.Store { return n.store }
 // newer release wrote the log; the node must then not call itself ready.
 func (n *Node) Err() error { return n.fsm.err() }
 
+// Leads says whether this node takes writes.
+func (n *Node) Leads() bool { return n.raft.State() == raft.Leader }
+
 // InFlight is how many bytes are proposed and not yet applied.
 func (n *Node) InFlight() int { return n.budget.used() }
 
@@ -428,6 +460,9 @@ func (n *Node) Ingest(ctx context.Context, project uint32, b *event.Batch) (Rece
 func (n *Node) Start(ctx context.Context, project uint32, b *event.Batch) (*Pending, error) {
 	if b.Rows == 0 {
 		return &Pending{receipt: Receipt{Index: n.store.AppliedIndex()}}, nil
+	}
+	if err := n.disk.admit(kindEvents); err != nil {
+		return nil, err
 	}
 	scratch, _ := wireBuffers.Get().(*[]byte)
 	if scratch == nil {
@@ -486,6 +521,12 @@ func (n *Node) CreateProject(ctx context.Context, spec ProjectSpec) (storage.Pro
 	result, err := n.submitJSON(ctx, kindMeta, storage.ProjectEdit{
 		Create: &storage.ProjectSpec{Name: spec.Name, Token: spec.Token, Timezone: spec.Timezone, WeekStart: spec.WeekStart},
 	})
+	return result.project, err
+}
+
+// UpdateProject changes settings of a project.
+func (n *Node) UpdateProject(ctx context.Context, u storage.ProjectUpdate) (storage.Project, error) {
+	result, err := n.submitJSON(ctx, kindMeta, storage.ProjectEdit{Update: &u})
 	return result.project, err
 }
 
@@ -581,7 +622,7 @@ func (n *Node) Close(ctx context.Context) error {
 	var errs []error
 	sealing := n.fsm.err() == nil && ctx.Err() == nil
 	if sealing {
-		p := &proposal{id: newProposalID(), done: make(chan struct{})}
+		p := &proposal{id: newProposalID(), began: time.Now(), done: make(chan struct{})}
 		p.raw = encodeEntry(kindSeal, header{proposal: p.id}, []byte("{}"))
 		err := n.budget.acquire(ctx, 0, len(p.raw))
 		if err == nil {
@@ -607,6 +648,7 @@ type proposal struct {
 	raw     []byte
 	batch   *event.Batch // of events
 	tries   int
+	began   time.Time
 
 	done   chan struct{} // closed when result and err are set
 	result applyResult
@@ -645,6 +687,9 @@ func (n *Node) submitJSON(ctx context.Context, k kind, payload any) (applyResult
 }
 
 func (n *Node) submitPayload(ctx context.Context, k kind, h header, payload []byte) (applyResult, error) {
+	if err := n.disk.admit(k); err != nil {
+		return applyResult{}, err
+	}
 	h.proposal = newProposalID()
 	if len(payload) > maxPayloadBytes {
 		return applyResult{}, fmt.Errorf("%v entry of %d MB: at most %d MB fit in one", k, len(payload)>>20, maxPayloadBytes>>20)
@@ -681,7 +726,7 @@ func (n *Node) begin(ctx context.Context, p *proposal) error {
 	n.active.Add(1)
 	n.mu.Unlock()
 
-	p.done = make(chan struct{})
+	p.done, p.began = make(chan struct{}), time.Now()
 	n.proposals <- p // the proposer runs until no proposal is active
 	return nil
 }
@@ -737,6 +782,9 @@ func (n *Node) complete() {
 
 func (n *Node) finish(p *proposal) {
 	n.budget.release(len(p.raw))
+	if p.err == nil {
+		n.numbers.ack.Since(p.began)
+	}
 	close(p.done)
 	n.active.Done()
 }
@@ -870,7 +918,7 @@ func (n *Node) mergeOnce(ctx context.Context, next func() (storage.MergePlan, bo
 		return false, ctx.Err()
 	}
 	plan, ok := next()
-	if !ok {
+	if !ok || !n.disk.fits(n.store.SegmentBytes(plan.Inputs)) {
 		return false, nil
 	}
 	planned, err := n.submitJSON(ctx, kindPlan, plan)
@@ -880,8 +928,12 @@ func (n *Node) mergeOnce(ctx context.Context, next func() (storage.MergePlan, bo
 	if err != nil {
 		return false, err
 	}
+	began := time.Now()
 	done, built := n.store.BuildMerge(ctx, planned.receipt.Index)
-	if built != nil {
+	if built == nil {
+		n.numbers.merge.Since(began)
+		n.numbers.mergeBytes.Observe(float64(done.Size), "")
+	} else {
 		done = storage.MergeDone{Plan: planned.receipt.Index, Failed: true}
 		ctx = context.WithoutCancel(ctx) // the inputs must not stay taken
 	}

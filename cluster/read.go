@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -240,4 +241,33 @@ func (w *watermark) wait(ctx context.Context, index uint64) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// Replay tells how far the start of a node has come with its log. It may be read while
+// Open runs; the zero value is usable.
+type Replay struct{ from, at, to atomic.Uint64 }
+
+// begin notes what will be replayed: entries above from, up to to.
+func (r *Replay) begin(from, to uint64) {
+	if r != nil {
+		r.from.Store(from)
+		r.at.Store(from)
+		r.to.Store(to)
+	}
+}
+
+func (r *Replay) reach(index uint64) {
+	if r != nil {
+		r.at.Store(index)
+	}
+}
+
+// Percent is the part of the log that was replayed; false before that has begun, and when
+// there is nothing to replay.
+func (r *Replay) Percent() (int, bool) {
+	from, at, to := r.from.Load(), r.at.Load(), r.to.Load()
+	if to <= from {
+		return 0, false
+	}
+	return int(min(max(at, from)-from, to-from) * 100 / (to - from)), true
 }

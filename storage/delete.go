@@ -243,7 +243,7 @@ func (s *Store) ApplyExpire(index uint64, at int64, id uint32, e Expiry) error {
 	s.effect(uint64(id), uint64(e.Before))
 	if e.Before > p.Expired {
 		p.Expired = e.Before
-		s.edited = append(s.edited, projectRecord{Project: p.Project})
+		p.changed = true
 	}
 	return nil
 }

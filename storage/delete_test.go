@@ -224,7 +224,7 @@ func TestExpire(t *testing.T) {
 	fs := vfs.NewMem()
 	s := openAt(t, fs)
 	p := createAs(t, s, 1, "a")
-	_, err := s.ApplyProject(2, 1, ProjectEdit{Change: &ProjectSettings{ID: p.ID, Retention: 5}})
+	_, err := s.ApplyProject(2, 1, ProjectEdit{Update: &ProjectUpdate{ID: p.ID, Retention: new(int64(5))}})
 	must(t, err)
 	_, err = s.ApplyEvents(3, 1, 1, smallBatch(0, 10))
 	must(t, err)

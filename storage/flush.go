@@ -39,12 +39,10 @@ func (s *Store) seal(patient func() error) error {
 		}
 	}
 	m.tables = s.changedTables()
-	for _, r := range s.edited {
-		if r.Deleted {
-			m.dropped = append(m.dropped, r.Project.ID)
-		}
+	for _, p := range s.deleted {
+		m.dropped = append(m.dropped, p.ID)
 	}
-	s.edited = nil
+	s.deleted = nil
 	m.exchanged, s.exchanged = s.exchanged, exchange{}
 	m.hash = s.hash
 	m.keys = s.dedup.Seal()
@@ -86,11 +84,15 @@ const (
 // pointless: the store closes, or has failed.
 func (s *Store) flushAgain(m *memtable) bool {
 	for wait := flushRetryLeast; ; wait = min(2*wait, flushRetryMost) {
+		began := time.Now()
 		edit, files, err := s.write(m)
 		if err == nil {
 			if err = s.publish(m, edit, files); err != nil {
 				s.fail(fmt.Errorf("flush: %w", err))
 				return false
+			}
+			if s.opt.Flushed != nil {
+				s.opt.Flushed(time.Since(began))
 			}
 			return true
 		}

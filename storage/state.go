@@ -61,11 +61,16 @@ func (s *Store) shared() sharedState {
 // encodeState is what changed since the last call, or, with full, everything. It is nil
 // if nothing changed. The caller holds mu.
 func (s *Store) encodeState(full bool) []byte {
-	records := s.edited
-	if full {
-		records = nil
-		for _, id := range slices.Sorted(maps.Keys(s.projects)) {
-			records = append(records, projectRecord{Project: s.projects[id].Project})
+	var records []projectRecord
+	if !full {
+		for _, p := range s.deleted {
+			records = append(records, projectRecord{Project: p, Deleted: true})
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.projects)) {
+		if p := s.projects[id]; full || p.changed {
+			records = append(records, projectRecord{Project: p.Project, Used: p.used})
+			p.changed = false
 		}
 	}
 	if full && s.lastID > 0 && s.projects[s.lastID] == nil {
@@ -176,17 +181,17 @@ func (s *Store) readState(name string) error {
 	}
 	return decodeState(src, &stateVisitor{
 		project: func(r projectRecord) {
-			p := s.projects[r.Project.ID]
-			switch {
-			case r.Deleted:
+			if r.Deleted {
 				delete(s.projects, r.Project.ID)
 				s.lastID = max(s.lastID, r.Project.ID)
 				s.dropErasures(r.Project.ID)
-			case p != nil:
-				p.Project = r.Project
-			default:
-				s.addProject(r.Project)
+				return
 			}
+			p := s.projects[r.Project.ID]
+			if p == nil {
+				p = s.addProject(r.Project)
+			}
+			p.Project, p.used = r.Project, r.Used
 		},
 		persons: func(id uint32, delta []byte) error {
 			p := s.projects[id]

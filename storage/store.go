@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/zeebo/xxh3"
@@ -33,6 +34,8 @@ type Options struct {
 	// any more, and the process should end. It may be nil. A segment that cannot be
 	// written, as on a full disk, is tried again instead.
 	Fatal func(error)
+	// Flushed, if not nil, is told how long a memtable took to become segments.
+	Flushed func(took time.Duration)
 	// SealRows and SealBytes are when a memtable is full. They must be the same for as
 	// long as a directory lives; 0 means the default.
 	SealRows, SealBytes int64
@@ -72,8 +75,8 @@ type Store struct {
 	segments map[uint64]*segmentFile
 	applied  uint64
 	durable  uint64
-	states   int // state files the manifest names
-	edited   []projectRecord
+	states   int             // state files the manifest names
+	deleted  []Project       // since the last seal
 	masked   map[uint64]bool // segments whose mask changed since the last state
 	erasures []Erasure
 	// freshErasures are positions in erasures: those that changed since the last state.
@@ -112,6 +115,8 @@ type project struct {
 	tables   *table.Tables
 	// tablesChanged says that tables are not what the last sealed memtable has.
 	tablesChanged bool
+	used          usage
+	changed       bool // Project or used have, since the last state file
 }
 
 // SegmentID names a segment of a store.
@@ -129,7 +134,8 @@ type Project struct {
 	// Retention is how long events are kept, by their time, in µs; 0 is for ever.
 	Retention int64 `json:"retention,omitempty"`
 	// Expired is the time before which events were deleted, µs since 1970 UTC; 0: none.
-	Expired int64 `json:"expired,omitempty"`
+	Expired int64  `json:"expired,omitempty"`
+	Limits  Limits `json:"limits,omitzero"`
 }
 
 // ProjectSpec is a project to be made.
@@ -142,21 +148,16 @@ type ProjectSpec struct {
 
 // ProjectEdit is one change of the list of projects: exactly one field is set.
 type ProjectEdit struct {
-	Create *ProjectSpec     `json:"create,omitempty"`
-	Delete uint32           `json:"delete,omitempty"`
-	Change *ProjectSettings `json:"change,omitempty"`
-}
-
-// ProjectSettings are the settings of a project that may change.
-type ProjectSettings struct {
-	ID        uint32 `json:"id"`
-	Retention int64  `json:"retention"` // µs, as in Project
+	Create *ProjectSpec   `json:"create,omitempty"`
+	Delete uint32         `json:"delete,omitempty"`
+	Update *ProjectUpdate `json:"update,omitempty"`
 }
 
 // projectRecord is a change of the list of projects, as state files keep it.
 type projectRecord struct {
 	Project Project `json:"project"`
 	Deleted bool    `json:"deleted,omitempty"`
+	Used    usage   `json:"used,omitzero"`
 }
 
 // EventsResult is what became of the rows of a batch.
@@ -422,7 +423,9 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 		s.active.add(id, mb)
 	}
 	p.events += int64(stored)
-	s.effect(uint64(id), uint64(b.Rows), uint64(stored), uint64(p.persons.Len()))
+	p.used.count(stored, at)
+	p.changed = true
+	s.effect(uint64(id), uint64(b.Rows), uint64(stored), uint64(p.persons.Len()), uint64(p.used.Events))
 	return EventsResult{Stored: stored, Duplicates: b.Rows - stored}, nil
 }
 
@@ -495,14 +498,8 @@ func (s *Store) ApplyProject(index uint64, at int64, edit ProjectEdit) (Project,
 		return s.createProject(edit.Create, at)
 	case edit.Delete != 0:
 		return s.deleteProject(edit.Delete)
-	case edit.Change != nil:
-		p := s.projects[edit.Change.ID]
-		if p == nil {
-			return Project{}, fmt.Errorf("project %d: %w", edit.Change.ID, ErrNoProject)
-		}
-		p.Retention = edit.Change.Retention
-		s.edited = append(s.edited, projectRecord{Project: p.Project})
-		return p.Project, nil
+	case edit.Update != nil:
+		return s.updateProject(edit.Update)
 	}
 	return Project{}, errors.New("project edit: it neither makes nor deletes nor changes one")
 }
@@ -516,7 +513,7 @@ func (s *Store) createProject(spec *ProjectSpec, at int64) (Project, error) {
 	s.lastID++
 	p := s.addProject(Project{ID: s.lastID, Name: spec.Name, Database: s.slug(spec.Name), Token: spec.Token,
 		Timezone: spec.Timezone, WeekStart: spec.WeekStart, CreatedAt: at})
-	s.edited = append(s.edited, projectRecord{Project: p.Project})
+	p.changed = true
 	return p.Project, nil
 }
 
@@ -567,8 +564,19 @@ func (s *Store) deleteProject(id uint32) (Project, error) {
 	}
 	delete(s.projects, id)
 	s.cancelMerges(func(m *pendingMerge) bool { return m.plan.Project == id })
-	s.edited = append(s.edited, projectRecord{Project: p.Project, Deleted: true})
+	s.deleted = append(s.deleted, p.Project)
 	s.dropErasures(id)
+	return p.Project, nil
+}
+
+func (s *Store) updateProject(u *ProjectUpdate) (Project, error) {
+	p := s.projects[u.ID]
+	if p == nil {
+		return Project{}, fmt.Errorf("project %d: %w", u.ID, ErrNoProject)
+	}
+	u.apply(&p.Project)
+	p.changed = true
+	s.effect(xxh3.Hash(marshal(p.Project)))
 	return p.Project, nil
 }
 

@@ -268,18 +268,47 @@ func (h *Histogram) lines(dst []byte) []byte {
 		if h.label != "" {
 			label = Label(h.label, k)
 		}
-		with := func(more string) string { return strings.TrimPrefix(label+","+more, ",") }
-		var n int64
-		for i := range d.counts {
-			n += d.counts[i].Load()
-			bound := "+Inf"
-			if i < len(h.bounds) {
-				bound = strconv.FormatFloat(h.bounds[i], 'g', -1, 64)
-			}
-			dst = sample(dst, h.name+"_bucket", with(Label("le", bound)), float64(n))
+		counts := make([]uint64, len(d.counts))
+		for i := range counts {
+			counts[i] = uint64(d.counts[i].Load())
 		}
-		dst = sample(dst, h.name+"_sum", label, math.Float64frombits(d.sum.Load()))
-		dst = sample(dst, h.name+"_count", label, float64(n))
+		dst = distributed(dst, h.name, label, h.bounds, counts, math.Float64frombits(d.sum.Load()))
 	}
 	return dst
+}
+
+// distributed adds the lines of one distribution.
+func distributed(dst []byte, name, label string, bounds []float64, counts []uint64, sum float64) []byte {
+	with := func(more string) string { return strings.TrimPrefix(label+","+more, ",") }
+	var n uint64
+	for i, count := range counts {
+		n += count
+		bound := "+Inf"
+		if i < len(bounds) {
+			bound = strconv.FormatFloat(bounds[i], 'g', -1, 64)
+		}
+		dst = sample(dst, name+"_bucket", with(Label("le", bound)), float64(n))
+	}
+	dst = sample(dst, name+"_sum", label, sum)
+	return sample(dst, name+"_count", label, float64(n))
+}
+
+// Counts is a distribution that somebody else keeps.
+type Counts struct {
+	name, help string
+	bounds     []float64
+	read       func() (counts []uint64, sum float64)
+}
+
+// NewCounts makes a family of what read gives: how many values lie between the bounds, one
+// more for those above all of them, and the sum of the values.
+func NewCounts(name, help string, bounds []float64, read func() (counts []uint64, sum float64)) *Counts {
+	return &Counts{name, help, bounds, read}
+}
+
+func (c *Counts) about() (name, kind, help string) { return c.name, "histogram", c.help }
+
+func (c *Counts) lines(dst []byte) []byte {
+	counts, sum := c.read()
+	return distributed(dst, c.name, "", c.bounds, counts, sum)
 }

@@ -28,6 +28,7 @@ func TestWrite(t *testing.T) {
 	}
 	got := written(t, c, h,
 		NewHistogram("prickle_unused", "never observed", "", Seconds),
+		NewCounts("prickle_c_seconds", "c", []float64{1}, func() ([]uint64, float64) { return []uint64{2, 1}, 4.5 }),
 		NewValue("prickle_g", "gauge", "g", func() float64 { return 1.5 }),
 		NewFunc("prickle_none", "gauge", "no value", func(func(string, float64)) {}))
 	want := `# HELP prickle_a_total a
@@ -41,6 +42,12 @@ prickle_h_seconds_bucket{kind="sql",le="2"} 2
 prickle_h_seconds_bucket{kind="sql",le="+Inf"} 3
 prickle_h_seconds_sum{kind="sql"} 10.5
 prickle_h_seconds_count{kind="sql"} 3
+# HELP prickle_c_seconds c
+# TYPE prickle_c_seconds histogram
+prickle_c_seconds_bucket{le="1"} 2
+prickle_c_seconds_bucket{le="+Inf"} 3
+prickle_c_seconds_sum 4.5
+prickle_c_seconds_count 3
 # HELP prickle_g g
 # TYPE prickle_g gauge
 prickle_g 1.5

@@ -599,6 +599,7 @@ type Stats struct {
 	// LastSync is how long the last sync took; Buckets counts them by SyncBounds, one more
 	// for those above all bounds.
 	LastSync time.Duration
+	Took     time.Duration // by all of them
 	Buckets  [len(SyncBounds) + 1]uint64
 	// Stalled is how long the call to the disk that is under way has been running.
 	Stalled       time.Duration
@@ -639,6 +640,7 @@ func (m *meter) count(took time.Duration, bytes int64) {
 	m.stats.Syncs++
 	m.stats.Bytes += uint64(bytes)
 	m.stats.LastSync = took
+	m.stats.Took += took
 	i := 0
 	for i < len(SyncBounds) && took > SyncBounds[i] {
 		i++
