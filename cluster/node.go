@@ -547,9 +547,9 @@ func (n *Node) ImportPersons(ctx context.Context, project uint32, edits []person
 // when it returns, or nothing of it is. A *table.ConflictError says that it was computed on
 // what is not there any more. It takes ws. One that may be too large for an entry is to be
 // cut, see [table.WriteSet.Split].
-func (n *Node) WriteTables(ctx context.Context, project uint32, ws *table.WriteSet) error {
-	_, err := n.submitPayload(ctx, kindTable, header{project: project, rows: uint32(ws.Inserted())}, table.AppendWriteSet(nil, ws))
-	return err
+func (n *Node) WriteTables(ctx context.Context, project uint32, ws *table.WriteSet) (Receipt, error) {
+	result, err := n.submitPayload(ctx, kindTable, header{project: project, rows: uint32(ws.Inserted())}, table.AppendWriteSet(nil, ws))
+	return result.receipt, err
 }
 
 // MergeAll flushes, and merges segments until every month is one.

@@ -95,3 +95,18 @@ func (s *Store) SegmentBytes(ids []SegmentID) int64 {
 	}
 	return n
 }
+
+// HeldBytes is how much memory the snapshot keeps in use that would be free without it,
+// once its memtables are flushed.
+func (sn *Snapshot) HeldBytes() int64 {
+	var n int64
+	for _, r := range sn.segments {
+		n += r.Size()
+	}
+	for _, f := range sn.files {
+		if f.table == nil {
+			n -= f.reader.Size()
+		}
+	}
+	return n
+}

@@ -25,9 +25,10 @@ type Engine interface {
 	// Overlay is a read point that also has what a write set changes. It lives as long as
 	// pin, and is not released.
 	Overlay(pin Pin, ws *table.WriteSet) (Pin, error)
-	// Write carries out a write set: it is durable and visible when Write returns. A
-	// *table.ConflictError says that it was computed on what is not there any more.
-	Write(ctx context.Context, project uint32, ws *table.WriteSet) error
+	// Write carries out a write set: it is durable and visible when Write returns, in the
+	// state whose index it gives. A *table.ConflictError says that it was computed on what
+	// is not there any more.
+	Write(ctx context.Context, project uint32, ws *table.WriteSet) (index uint64, err error)
 }
 
 // Pin is a read point. Release may be called once, after all that read from it is closed.

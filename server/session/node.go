@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/plan"
@@ -45,7 +46,7 @@ func (e *storeEngine) list(project uint32, tables *table.Tables) []*catalog.Tabl
 
 // Writer is where write sets go; a cluster.Node is one. It takes a write set.
 type Writer interface {
-	WriteTables(ctx context.Context, project uint32, ws *table.WriteSet) error
+	WriteTables(ctx context.Context, project uint32, ws *table.WriteSet) (cluster.Receipt, error)
 }
 
 // Limits is what statements may use. The zero value is all processors and no bounds.
@@ -110,8 +111,9 @@ func (e *storeEngine) Overlay(pin Pin, ws *table.WriteSet) (Pin, error) {
 	return pin.(*storage.Snapshot).Overlay(ws)
 }
 
-func (e *storeEngine) Write(ctx context.Context, project uint32, ws *table.WriteSet) error {
-	return e.writer.WriteTables(ctx, project, ws)
+func (e *storeEngine) Write(ctx context.Context, project uint32, ws *table.WriteSet) (uint64, error) {
+	receipt, err := e.writer.WriteTables(ctx, project, ws)
+	return receipt.Index, err
 }
 
 func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, pin Pin) (Rows, error) {

@@ -41,7 +41,8 @@ type Portal struct {
 	tag      string // of a command
 	word     string // of a query: SELECT or EXPLAIN
 	progress *engine.Progress
-	counted  bool // progress is in the counters
+	counted  bool   // progress is in the counters
+	query    *query // in the list of what runs; nil for a command
 }
 
 // Bind makes a portal of a prepared statement and its parameter values. The portal ""
@@ -115,6 +116,12 @@ func (p *Portal) Run(body func() error) (err error) {
 			err = fmt.Errorf("internal error: %v", r)
 		}
 		err = explain(p.ctx, err)
+		if p.query != nil {
+			p.query.leave()
+			if err != nil || p.done {
+				p.query.end(err)
+			}
+		}
 	}()
 	if p.closed {
 		return pgerr.New(pgerr.UndefinedCursor, "portal %q does not exist", p.Name)
@@ -124,6 +131,10 @@ func (p *Portal) Run(body func() error) (err error) {
 			return err
 		}
 		if err := p.start(); err != nil {
+			return err
+		}
+	} else if p.query != nil && !p.done {
+		if err := p.query.enter(p.ctx); err != nil {
 			return err
 		}
 	}
@@ -149,6 +160,11 @@ func (p *Portal) run(prepared *Prepared, params []*vec.Vector) error {
 		if p.session.block || try == maxTries {
 			return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update").WithDetail("%s", conflict.Error())
 		}
+		if p.query != nil { // another try is another line of the list
+			p.query.leave()
+			p.query.end(err)
+			p.query = nil
+		}
 	}
 }
 
@@ -172,7 +188,7 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	var v *view
 	if seesRows(prepared.Stmt) {
 		var err error
-		if v, err = s.view(); err != nil {
+		if v, err = s.view(p.ctx); err != nil {
 			return err
 		}
 		defer func() { v.release() }()
@@ -200,16 +216,20 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	}
 	p.Schema, p.word = st.Schema, st.Tag
 	p.progress = &engine.Progress{}
+	p.query = s.config.Queries.begin(s, p.text, st.Plan, p.progress, p.cancel)
+	if err := p.query.enter(p.ctx); err != nil {
+		return err
+	}
 	scope := &Scope{Expr: ctx, Threads: s.Settings.Int("max_parallel_workers_per_gather"),
 		Memory: s.Settings.Bytes("work_mem"), Progress: p.progress}
 	if st.Kind == sql.Modify {
 		return p.modify(scope, st, v)
 	}
-	if v.own {
-		p.pin, v.own = v.pin, false
+	p.pin, v.own = v.own, nil
+	if p.rows, err = s.config.Engine.Run(p.ctx, scope, st, v.shown); err != nil {
+		return err
 	}
-	p.rows, err = s.config.Engine.Run(p.ctx, scope, st, v.shown)
-	return err
+	return p.query.begun()
 }
 
 // Take gives the next rows, at most limit of them if limit is not 0: the live rows lo to
@@ -285,4 +305,7 @@ func (p *Portal) Close() {
 	p.closed = true
 	p.cancel(context.Canceled)
 	p.finish()
+	if p.query != nil {
+		p.query.end(nil)
+	}
 }

@@ -75,7 +75,7 @@ func (s *Session) describe(stmt ast.Stmt, text string, types []vec.Type) (*Prepa
 	var v *view
 	if s.writes != nil { // it may name a table that the transaction has made
 		var err error
-		if v, err = s.view(); err != nil {
+		if v, err = s.view(s.ctx); err != nil {
 			return nil, err
 		}
 		defer v.release()

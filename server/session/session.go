@@ -74,6 +74,13 @@ type Config struct {
 	// Limit ends statements that run longer; 0 means none. statement_timeout may only
 	// shorten it.
 	Limit time.Duration
+	// Log is where reads wait for what was written; nil: they read what there is.
+	Log Log
+	// Cuts keeps the states that answers were read from, if Keep, and gives them again.
+	Cuts *Cuts
+	Keep bool
+	// Queries lists what runs; nil: a list of its own.
+	Queries *Queries
 }
 
 // Session is one client's state.
@@ -98,6 +105,8 @@ type Session struct {
 	pin                    Pin       // REPEATABLE READ: the snapshot of all its statements
 	writes                 *writes   // what the block has written; nil for nothing
 
+	cut Cut // that the last query read
+
 	mu      sync.Mutex
 	running context.CancelCauseFunc // ends the statement that runs now; nil when none does
 }
@@ -120,6 +129,9 @@ func New(ctx context.Context, config Config) (*Session, error) {
 	}
 	if config.Counters == nil {
 		config.Counters = &Counters{}
+	}
+	if config.Queries == nil {
+		config.Queries = &Queries{}
 	}
 	s := &Session{config: config, Settings: settings, statements: map[string]*Prepared{}, portals: map[string]*Portal{}}
 	s.ctx, s.close = context.WithCancelCause(ctx)
@@ -287,27 +299,30 @@ func (s *Session) Context() *expr.Context { return s.context() }
 // view is what a statement sees: the read point, and on top of it what its transaction has
 // written.
 type view struct {
-	pin   Pin
-	own   bool // the statement must release pin
-	shown Pin  // pin, or one over it
+	pin   Pin // as the engine made it
+	shown Pin // pin, or one over it
+	own   Pin // what the statement must release; nil if that is not its task
 }
 
 func (v *view) release() {
-	if v.own {
-		v.pin.Release()
-		v.own = false
+	if v.own != nil {
+		v.own.Release()
+		v.own = nil
 	}
 }
 
 // view gives what a statement is to see.
-func (s *Session) view() (*view, error) {
-	pin, own, err := s.snapshot()
+func (s *Session) view(ctx context.Context) (*view, error) {
+	pin, own, err := s.snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	v := &view{pin: pin, own: own, shown: pin}
+	v := &view{pin: inside(pin), shown: inside(pin)}
+	if own {
+		v.own = pin
+	}
 	if s.writes != nil {
-		if v.shown, err = s.config.Engine.Overlay(pin, &table.WriteSet{Ops: s.writes.ops}); err != nil {
+		if v.shown, err = s.config.Engine.Overlay(v.pin, &table.WriteSet{Ops: s.writes.ops}); err != nil {
 			v.release()
 			return nil, conflict(err)
 		}
@@ -316,18 +331,19 @@ func (s *Session) view() (*view, error) {
 }
 
 // snapshot gives the read point of a statement, and whether the statement must release it.
-func (s *Session) snapshot() (pin Pin, own bool, err error) {
+func (s *Session) snapshot(ctx context.Context) (pin Pin, own bool, err error) {
 	s.queried = true
 	isolation := s.value("transaction_isolation")
 	if s.block && (isolation == "repeatable read" || isolation == "serializable") {
 		if s.pin == nil {
-			if s.pin, err = s.config.Engine.Pin(s.config.Project); err != nil {
+			if s.pin, err = s.take(ctx); err != nil {
+				s.pin = nil
 				return nil, false, err
 			}
 		}
 		return s.pin, false, nil
 	}
-	pin, err = s.config.Engine.Pin(s.config.Project)
+	pin, err = s.take(ctx)
 	return pin, true, err
 }
 

@@ -10,7 +10,9 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql/logictest"
 	"github.com/prickledb/prickle/storage"
@@ -30,7 +32,7 @@ type applier struct {
 }
 
 // WriteTables implements session.Writer.
-func (a *applier) WriteTables(_ context.Context, project uint32, ws *table.WriteSet) error {
+func (a *applier) WriteTables(_ context.Context, project uint32, ws *table.WriteSet) (cluster.Receipt, error) {
 	if before := a.before; before != nil {
 		a.before = nil
 		before()
@@ -39,12 +41,12 @@ func (a *applier) WriteTables(_ context.Context, project uint32, ws *table.Write
 	defer a.mu.Unlock()
 	decoded, err := table.DecodeWriteSet(table.AppendWriteSet(nil, ws))
 	if err != nil {
-		return err
+		return cluster.Receipt{}, err
 	}
 	a.index++
 	a.sets++
 	_, err = a.store.ApplyTables(a.index, int64(a.index), project, decoded)
-	return err
+	return cluster.Receipt{Index: a.index}, err
 }
 
 // tables is a store with one project, and sessions on it.
@@ -179,3 +181,56 @@ type onSession struct{ *client }
 
 // Run implements logictest.Database.
 func (s onSession) Run(_ *testing.T, sql string) (*logictest.Result, error) { return s.run(sql) }
+
+// A statement that writes gives a token of what it wrote, reads of an earlier state see the
+// tables as they were then, and nothing can be written there.
+func TestTableStates(t *testing.T) {
+	tb := newTables(t)
+	queries := &session.Queries{}
+	s, err := session.New(t.Context(), session.Config{Engine: tb.engine, Project: 1, Database: "prickle", User: "app",
+		Cuts: &session.Cuts{}, Keep: true, Queries: queries})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	c, other := &client{s}, tb.client("other")
+	must := func(c *client, sql string) *logictest.Result {
+		t.Helper()
+		r, err := c.run(sql)
+		if err != nil {
+			t.Fatal(sql, err)
+		}
+		return r
+	}
+	token := func() uint64 {
+		t.Helper()
+		cut, ok := s.Cut()
+		if !ok {
+			t.Fatal("no state was read")
+		}
+		return cut.Index
+	}
+	for _, sql := range []string{"create table t (a int4)", "insert into t values (1)", "begin; insert into t values (2); commit"} {
+		if must(c, sql); token() != tb.applier.index {
+			t.Errorf("%s: its token is of entry %d, want %d", sql, token(), tb.applier.index)
+		}
+	}
+	must(c, "select * from t")
+	must(other, "insert into t values (3)")
+	must(other, "alter table t add column b int4")
+	must(c, "set prickle.at = '"+cluster.Token{Index: token()}.String()+"'")
+	if r := must(c, "select * from t"); len(r.Rows) != 2 || len(r.Columns) != 1 {
+		t.Errorf("at an earlier state: %d rows of %d columns, want 2 of 1", len(r.Rows), len(r.Columns))
+	}
+	if _, err := c.run("insert into t values (4)"); pgerr.Code(err) != pgerr.ReadOnlyTransaction {
+		t.Errorf("a write at an earlier state: %v", err)
+	}
+	if r := must(c, "reset prickle.at; select * from t"); len(r.Rows) != 3 {
+		t.Errorf("now: %d rows, want 3", len(r.Rows))
+	}
+	// A statement that is tried again is one line of the list at a time, and none afterwards.
+	tb.applier.before = func() { must(other, "update t set b = 1") }
+	if must(c, "update t set a = 9 where a = 1"); tb.applier.before != nil || len(queries.List()) != 0 {
+		t.Errorf("after a conflict %d questions run, want none", len(queries.List()))
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -131,7 +132,7 @@ func (s *Session) send(ctx context.Context, ops []table.Op) error {
 		return err
 	}
 	for i, part := range parts {
-		if err := s.config.Engine.Write(ctx, s.config.Project, part); err != nil {
+		if err := s.write(ctx, part); err != nil {
 			if i > 0 {
 				s.abandon(part.Txn)
 			}
@@ -141,10 +142,19 @@ func (s *Session) send(ctx context.Context, ops []table.Op) error {
 	return nil
 }
 
+// write sends a write set. The state that has it counts as the last one that was read.
+func (s *Session) write(ctx context.Context, ws *table.WriteSet) error {
+	index, err := s.config.Engine.Write(ctx, s.config.Project, ws)
+	if err == nil {
+		s.cut = Cut{max(s.cut.Index, index), time.Now()}
+	}
+	return err
+}
+
 // abandon says that a transaction of which parts were sent comes to nothing. If that cannot
 // be said, it is found out after a while.
 func (s *Session) abandon(txn table.Txn) {
-	err := s.config.Engine.Write(s.ctx, s.config.Project, &table.WriteSet{Stage: table.Abort, Txn: txn})
+	err := s.write(s.ctx, &table.WriteSet{Stage: table.Abort, Txn: txn})
 	if err != nil {
 		s.config.Logger.Warn("a transaction cannot be abandoned, it ends by itself", "error", err)
 	}
@@ -155,6 +165,10 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 	s := p.session
 	if s.Settings.On("transaction_read_only") {
 		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute %s in a read-only transaction", strings.TrimSuffix(st.Tag, " 0"))
+	}
+	if s.value(AtSetting) != "" {
+		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute %s at a state that was read before", strings.TrimSuffix(st.Tag, " 0")).
+			WithHint("RESET %s first.", AtSetting)
 	}
 	w := &writing{portal: p, view: v, scope: scope, into: s.writes}
 	if w.into == nil {
@@ -267,6 +281,9 @@ func (w *writing) rows(st *sql.Statement) (n int, err error) {
 			err = closing
 		}
 	}()
+	if err := p.query.begun(); err != nil {
+		return 0, err
+	}
 	for {
 		b, err := rows.Next(p.ctx)
 		if b == nil || err != nil {
@@ -349,7 +366,7 @@ func (w *writing) part() error {
 		w.txn, w.sent = table.NewTxn(), true
 	}
 	s := w.portal.session
-	err := s.config.Engine.Write(w.portal.ctx, s.config.Project, &table.WriteSet{Stage: table.Part, Txn: w.txn, Ops: w.into.ops})
+	err := s.write(w.portal.ctx, &table.WriteSet{Stage: table.Part, Txn: w.txn, Ops: w.into.ops})
 	w.into.ops, w.into.bytes = nil, 0
 	return err
 }
@@ -417,7 +434,7 @@ func (w *writing) finish() error {
 		}
 		return nil
 	case w.sent:
-		return s.config.Engine.Write(w.portal.ctx, s.config.Project, &table.WriteSet{Stage: table.Last, Txn: w.txn, Ops: w.into.ops})
+		return s.write(w.portal.ctx, &table.WriteSet{Stage: table.Last, Txn: w.txn, Ops: w.into.ops})
 	}
 	return s.send(w.portal.ctx, w.into.ops)
 }

@@ -57,7 +57,7 @@ func (e *Engine) Tables(session.Pin) *table.Tables { return &table.Tables{} }
 func (e *Engine) Overlay(pin session.Pin, _ *table.WriteSet) (session.Pin, error) { return pin, nil }
 
 // Write implements session.Engine: nothing is kept.
-func (e *Engine) Write(context.Context, uint32, *table.WriteSet) error { return nil }
+func (e *Engine) Write(context.Context, uint32, *table.WriteSet) (uint64, error) { return 0, nil }
 
 type pin struct{ e *Engine }
 
