@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/storage/memory"
 )
@@ -11,8 +12,8 @@ import (
 // The bounds of a connection before it has said what it is, and of the server's end.
 const (
 	firstByteTimeout = 10 * time.Second // from accept to the first byte
-	shutdownTimeout  = 5 * time.Second  // from the order to stop to the last connection's end
-	drainTimeout     = 4 * time.Second  // the part of it in which running questions may end
+	shutdownTimeout  = 10 * time.Second // from the order to stop to the last connection's end
+	drainTimeout     = 9 * time.Second  // the part of it in which what runs may end
 	headerTimeout    = 10 * time.Second // for an HTTP header
 	idleTimeout      = 2 * time.Minute  // between two HTTP requests
 	maxHeaderBytes   = 64 << 10
@@ -23,6 +24,7 @@ const (
 	DefaultListen       = "127.0.0.1:7742"
 	DefaultQueryTimeout = time.Minute
 	DefaultMaxConns     = 1000
+	DefaultSlowQuery    = time.Second
 )
 
 // Config is what a server is told. The zero value is usable: every zero is a default.
@@ -43,6 +45,19 @@ type Config struct {
 	Admission *engine.Admission
 	// Spill takes what queries cannot hold in memory; nil: they fail instead.
 	Spill *engine.SpillDir
+	// ProjectQueries is how many queries of a project run at once, unless the project's
+	// limits say otherwise; 0 means half the processors, and at least 2.
+	ProjectQueries int
+	// MaxRows and MaxBytes end queries that read more; 0 means no limit.
+	MaxRows, MaxBytes int64
+	// SlowQuery is from which time on a query has a line in the log.
+	SlowQuery time.Duration
+	// Replay tells how far a node has come that is being opened; it may be nil.
+	Replay *cluster.Replay
+	// LogDropped counts lines that did not make it into the log, and BackupAge tells how old
+	// the newest backup is, if there is one. Each may be nil.
+	LogDropped func() int64
+	BackupAge  func() (time.Duration, bool)
 	// MaxMessage is the length limit of a PostgreSQL message in bytes; 0 means 64 MiB.
 	MaxMessage int
 	// Version is what /healthz and / call this program.
@@ -56,6 +71,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxConns == 0 {
 		c.MaxConns = DefaultMaxConns
+	}
+	if c.SlowQuery == 0 {
+		c.SlowQuery = DefaultSlowQuery
 	}
 	if c.Version == "" {
 		c.Version = "0.1.0"

@@ -1,23 +1,33 @@
 package server
 
 import (
-	"fmt"
 	"net/http"
 	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/cluster/metric"
+	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/storage/memory"
 )
 
 // metrics are the numbers that the server itself counts.
 type metrics struct {
-	requests  [6]atomic.Int64 // HTTP answers by the first digit of their status
+	registry  metric.Registry
+	answers   [6]atomic.Int64 // of HTTP, by the first digit of their status
 	inFlight  atomic.Int64
 	strangers atomic.Int64 // connections that spoke neither protocol
-	warnings  atomic.Int64 // events taken otherwise than sent, or refused beside others
+
+	requests   *metric.Projects // of capture and imports, by result
+	events     *metric.Projects
+	bytes      *metric.Projects
+	duplicates *metric.Projects
+	warnings   *metric.Projects // events taken otherwise than sent, or refused beside others
+	queries    *metric.Histogram
+	killed     *metric.Counter
+	queued     *metric.Counter
+	checksums  *metric.Counter
 }
 
 // count counts requests and their answers.
@@ -27,7 +37,7 @@ func (m *metrics) count(next http.Handler) http.Handler {
 		defer m.inFlight.Add(-1)
 		c := &counted{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(c, r)
-		m.requests[min(max(c.status/100, 0), 5)].Add(1)
+		m.answers[min(max(c.status/100, 0), 5)].Add(1)
 	})
 }
 
@@ -44,75 +54,115 @@ func (c *counted) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// metric is one number that is published.
-type metric struct {
-	name, kind, help string
-	value            float64
+// register lists what is published before there is a node.
+func (s *Server) register() {
+	m, c := &s.metrics, &s.counters
+	gauge := func(name, help string, value func() float64) *metric.Func {
+		return metric.NewValue(name, "gauge", help, value)
+	}
+	load := func(name, kind, help string, v *atomic.Int64) *metric.Func {
+		return metric.NewValue(name, kind, help, func() float64 { return float64(v.Load()) })
+	}
+	m.requests = metric.NewProjects("prickle_ingest_requests_total", "requests that brought events", "result")
+	m.events = metric.NewProjects("prickle_ingest_events_total", "events of those requests", "result")
+	m.bytes = metric.NewProjects("prickle_ingest_bytes_total", "bytes of those requests, as they came", "result")
+	m.duplicates = metric.NewProjects("prickle_events_duplicate_total", "events that were stored already", "")
+	m.warnings = metric.NewProjects("prickle_capture_warnings_total", "captured events that were changed or refused", "")
+	m.queries = metric.NewHistogram("prickle_query_seconds", "time that queries ran", "kind", metric.Seconds)
+	m.killed = metric.NewCounter("prickle_query_killed_total", "queries ended before their time", "reason")
+	m.queued = metric.NewCounter("prickle_query_queued_total", "queries that waited for a place", "reason")
+	m.checksums = metric.NewCounter("prickle_checksum_errors_total", "damaged pieces that were met", "where")
+	m.checksums.Add(0, "segment")
+	m.registry.Add(
+		gauge("prickle_uptime_seconds", "time since the server started", func() float64 { return time.Since(s.started).Seconds() }),
+		load("prickle_http_requests_in_flight", "gauge", "HTTP requests being answered", &m.inFlight),
+		load("prickle_http_answers_2xx_total", "counter", "HTTP answers with status 2xx", &m.answers[2]),
+		load("prickle_http_answers_4xx_total", "counter", "HTTP answers with status 4xx", &m.answers[4]),
+		load("prickle_http_answers_5xx_total", "counter", "HTTP answers with status 5xx", &m.answers[5]),
+		load("prickle_strangers_total", "counter", "connections that spoke neither HTTP nor PostgreSQL", &m.strangers),
+		m.requests, m.events, m.bytes, m.duplicates, m.warnings,
+		load("prickle_pg_connections", "gauge", "open PostgreSQL connections", &s.pg.Connections),
+		load("prickle_pg_connections_total", "counter", "PostgreSQL connections accepted", &s.pg.Accepted),
+		load("prickle_sessions", "gauge", "open sessions of both protocols", &c.Sessions),
+		load("prickle_statements_running", "gauge", "statements running", &c.Running),
+		load("prickle_statements_total", "counter", "statements run", &c.Statements),
+		load("prickle_statement_errors_total", "counter", "statements that failed", &c.Errors),
+		load("prickle_statements_canceled_total", "counter", "statements cancelled or timed out", &c.Canceled),
+		metric.NewValue("prickle_statement_seconds_total", "counter", "time spent running statements", func() float64 { return float64(c.Nanos.Load()) / 1e9 }),
+		load("prickle_rows_sent_total", "counter", "rows given to clients", &c.Rows),
+		load("prickle_rows_read_total", "counter", "rows read by statements", &c.RowsRead),
+		load("prickle_bytes_read_total", "counter", "bytes read by statements", &c.BytesRead),
+		m.queries, m.killed, m.queued, m.checksums,
+		metric.NewFunc("prickle_memory_bytes", "gauge", "memory in use, by what for", s.memoryUse),
+		metric.NewFunc("prickle_memory_peak_bytes", "gauge", "the most memory that was in use at once, by what for", s.memoryPeak),
+		gauge("prickle_memory_budget_bytes", "memory that there is for everything", func() float64 { return float64(s.config.Memory.Total()) }),
+		gauge("prickle_memory_pressure", "0 calm, 1 caches shrink, 2 queries wait, 3 queries end, 4 events are refused",
+			func() float64 { return float64(s.config.Memory.Level()) }),
+		gauge("prickle_queries_waiting_for_memory", "queries that wait to start", func() float64 { return float64(s.config.Admission.Queued()) }),
+		gauge("prickle_spill_bytes", "bytes of spill files", func() float64 { return float64(s.config.Spill.Used()) }),
+		gauge("prickle_goroutines", "goroutines", func() float64 { return float64(runtime.NumGoroutine()) }),
+	)
+	if s.config.LogDropped != nil {
+		m.registry.Add(metric.NewValue("prickle_log_dropped_total", "counter", "lines that did not make it into the log",
+			func() float64 { return float64(s.config.LogDropped()) }))
+	}
+	if s.config.BackupAge != nil {
+		m.registry.Add(metric.NewFunc("prickle_backup_age_seconds", "gauge", "age of the newest backup", func(yield func(string, float64)) {
+			if age, ok := s.config.BackupAge(); ok {
+				yield("", age.Seconds())
+			}
+		}))
+	}
 }
 
-// list is everything that is published.
-func (s *Server) list() []metric {
-	c, store := &s.counters, s.backend.Stats()
+// memoryUse is the heap, and what the budget knows that it is for.
+func (s *Server) memoryUse(yield func(string, float64)) {
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
-	n := func(v int64) float64 { return float64(v) }
-	return append([]metric{
-		{"prickle_uptime_seconds", "gauge", "time since the server started", time.Since(s.started).Seconds()},
-		{"prickle_http_requests_in_flight", "gauge", "HTTP requests being answered", n(s.metrics.inFlight.Load())},
-		{"prickle_http_answers_2xx_total", "counter", "HTTP answers with status 2xx", n(s.metrics.requests[2].Load())},
-		{"prickle_http_answers_4xx_total", "counter", "HTTP answers with status 4xx", n(s.metrics.requests[4].Load())},
-		{"prickle_http_answers_5xx_total", "counter", "HTTP answers with status 5xx", n(s.metrics.requests[5].Load())},
-		{"prickle_strangers_total", "counter", "connections that spoke neither HTTP nor PostgreSQL", n(s.metrics.strangers.Load())},
-		{"prickle_capture_warnings_total", "counter", "captured events that were changed or refused", n(s.metrics.warnings.Load())},
-		{"prickle_pg_connections", "gauge", "open PostgreSQL connections", n(s.pg.Connections.Load())},
-		{"prickle_pg_connections_total", "counter", "PostgreSQL connections accepted", n(s.pg.Accepted.Load())},
-		{"prickle_sessions", "gauge", "open sessions of both protocols", n(c.Sessions.Load())},
-		{"prickle_statements_running", "gauge", "statements running", n(c.Running.Load())},
-		{"prickle_statements_total", "counter", "statements run", n(c.Statements.Load())},
-		{"prickle_statement_errors_total", "counter", "statements that failed", n(c.Errors.Load())},
-		{"prickle_statements_canceled_total", "counter", "statements cancelled or timed out", n(c.Canceled.Load())},
-		{"prickle_statement_seconds_total", "counter", "time spent running statements", float64(c.Nanos.Load()) / 1e9},
-		{"prickle_rows_sent_total", "counter", "rows given to clients", n(c.Rows.Load())},
-		{"prickle_rows_read_total", "counter", "rows read by statements", n(c.RowsRead.Load())},
-		{"prickle_bytes_read_total", "counter", "bytes read by statements", n(c.BytesRead.Load())},
-		{"prickle_write_bytes_in_flight", "gauge", "bytes proposed and not yet applied", float64(s.backend.InFlight())},
-		{"prickle_heap_bytes", "gauge", "memory in use", float64(stats.HeapInuse)},
-		{"prickle_goroutines", "gauge", "goroutines", float64(runtime.NumGoroutine())},
-	}, append(storeMetrics(store), s.memoryMetrics()...)...)
+	yield(metric.Label("use", "heap"), float64(stats.HeapInuse))
+	for u := range memory.Uses {
+		yield(metric.Label("use", u.String()), float64(s.config.Memory.Pool(u).Used()))
+	}
+}
+
+// memoryPeak is the most that was in use at once.
+func (s *Server) memoryPeak(yield func(string, float64)) {
+	for u := range memory.Uses {
+		yield(metric.Label("use", u.String()), float64(s.config.Memory.Pool(u).Peak()))
+	}
+}
+
+// registerStore lists what the store holds, once there is one.
+func (s *Server) registerStore() {
+	stat := func(name, help string, value func() float64) *metric.Func {
+		return metric.NewValue(name, "gauge", help, value)
+	}
+	s.metrics.registry.Add(
+		metric.NewFunc("prickle_segments", "gauge", "segment files", func(yield func(string, float64)) {
+			// There is one level: a merge's output is a segment like the others.
+			yield(metric.Label("level", "0"), float64(s.backend.Stats().Segments))
+		}),
+		stat("prickle_segment_bytes", "bytes of segment files", func() float64 { return float64(s.backend.Stats().Bytes) }),
+		stat("prickle_events", "events stored", func() float64 { return float64(s.backend.Stats().Events) }),
+		stat("prickle_memtable_rows", "events that are not in a segment yet", func() float64 { return float64(s.backend.Stats().MemtableRows) }),
+	)
+}
+
+// queryDone counts a query that ended.
+func (m *metrics) queryDone(kind string, took time.Duration, killed string, err error) {
+	m.queries.Observe(took.Seconds(), kind)
+	if killed != "" {
+		m.killed.Add(1, killed)
+	}
+	if session.Damaged(err) {
+		m.checksums.Add(1, "segment")
+	}
 }
 
 // serveMetrics answers in Prometheus' text format.
 func (s *Server) serveMetrics(w http.ResponseWriter, _ *http.Request) {
 	var b strings.Builder
-	for _, m := range s.list() {
-		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n%s %g\n", m.name, m.help, m.name, m.kind, m.name, m.value)
-	}
+	_ = s.metrics.registry.Write(&b) // into memory
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	w.Write([]byte(b.String())) //nolint:errcheck // the client may be gone
-}
-
-// memoryMetrics is the budget of memory, and what goes to disk instead.
-func (s *Server) memoryMetrics() []metric {
-	list := []metric{
-		{"prickle_memory_budget_bytes", "gauge", "memory that there is for everything", float64(s.config.Memory.Total())},
-		{"prickle_memory_pressure", "gauge", "0 calm, 1 caches shrink, 2 queries wait, 3 queries end, 4 events are refused", float64(s.config.Memory.Level())},
-		{"prickle_queries_waiting_for_memory", "gauge", "queries that wait to start", float64(s.config.Admission.Queued())},
-		{"prickle_spill_bytes", "gauge", "bytes of spill files", float64(s.config.Spill.Used())},
-	}
-	for u := range memory.Uses {
-		p := s.config.Memory.Pool(u)
-		name := "prickle_memory_" + u.String()
-		list = append(list, metric{name + "_bytes", "gauge", "memory in use for " + u.String(), float64(p.Used())},
-			metric{name + "_peak_bytes", "gauge", "the most that was in use at once", float64(p.Peak())})
-	}
-	return list
-}
-
-func storeMetrics(st storage.Stats) []metric {
-	return []metric{
-		{"prickle_segments", "gauge", "segment files", float64(st.Segments)},
-		{"prickle_segment_bytes", "gauge", "bytes of segment files", float64(st.Bytes)},
-		{"prickle_events", "gauge", "events stored", float64(st.Events)},
-		{"prickle_memtable_rows", "gauge", "events that are not in a segment yet", float64(st.MemtableRows)},
-	}
 }

@@ -19,14 +19,23 @@ import (
 )
 
 // startNode serves a real node in memory.
-func startNode(t *testing.T) *running {
+func startNode(t *testing.T) *running { return startNodeWith(t, Config{}) }
+
+func startNodeWith(t *testing.T, config Config) *running {
+	t.Helper()
+	return startNodeOn(t, config, cluster.Config{FS: vfs.NewMem(), WatchDisk: true, Ballast: -1})
+}
+
+func startNodeOn(t *testing.T, config Config, on cluster.Config) *running {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	node, err := cluster.Open(t.Context(), cluster.Config{FS: vfs.NewMem(), Dir: "data", Logger: logger})
+	on.Dir, on.Logger = "data", logger
+	node, err := cluster.Open(t.Context(), on)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := New(Config{Logger: logger}, node)
+	config.Logger = logger
+	s := New(config, node)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +55,7 @@ func startNode(t *testing.T) *running {
 		}
 	})
 	t.Cleanup(stop)
-	return &running{s, ln.Addr().String(), stop}
+	return &running{s, nil, ln.Addr().String(), stop}
 }
 
 // What goes in through capture and import comes out of both protocols at once.

@@ -11,6 +11,7 @@ import (
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/server/api"
 	"github.com/prickledb/prickle/server/capture"
+	"github.com/prickledb/prickle/server/limit"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
@@ -18,11 +19,42 @@ import (
 	"github.com/prickledb/prickle/storage/person"
 )
 
-// routes is every HTTP path:
+// front is every HTTP path:
+//
+//	/healthz /readyz     for everyone, and before there is a node: they tell nothing of the data
+//	/metrics             local mode only, and before there is a node
+//	everything else      routes
+func (s *Server) front() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.Handle("GET /metrics", api.Guard(http.HandlerFunc(s.serveMetrics), s.config.Hosts))
+	mux.Handle("/", s.metrics.count(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := s.handler.Load()
+		switch {
+		case s.draining.Load():
+			w.Header().Set("Connection", "close")
+			unavailable(w, r, "draining", "the server is about to stop")
+		case h == nil:
+			unavailable(w, r, "starting", "the server is starting")
+		default:
+			(*h).ServeHTTP(w, r)
+		}
+	})))
+	return mux
+}
+
+// unavailable answers what cannot be done now. Any page may read it, since it may have come
+// to send events.
+func unavailable(w http.ResponseWriter, r *http.Request, code, detail string) {
+	capture.MirrorOrigin(w, r)
+	api.WriteError(w, &api.Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: code, Detail: detail, RetryAfter: time.Second})
+}
+
+// routes is every path that needs the node:
 //
 //	capture.Paths        server/capture, for everyone with a token, from any page
-//	/healthz /readyz     for everyone: they tell nothing of the data
-//	/metrics /api/ /     local mode only
+//	/api/ /              local mode only
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	events := s.capture()
@@ -30,53 +62,41 @@ func (s *Server) routes() http.Handler {
 		mux.Handle(path, events)
 		mux.Handle(path+"/{$}", events)
 	}
-	mux.HandleFunc("/healthz", s.healthz)
-	mux.HandleFunc("/readyz", s.readyz)
 	local := http.NewServeMux()
-	local.HandleFunc("GET /metrics", s.serveMetrics)
-	local.HandleFunc("GET /{$}", s.front)
+	local.HandleFunc("GET /{$}", s.page)
 	local.HandleFunc("POST /api/projects/{id}/batches/", s.streamBatches)
 	local.Handle("/", s.api().Handler())
 	mux.Handle("/", api.Guard(local, s.config.Hosts))
-	return s.metrics.count(mux)
+	return mux
 }
 
 func (s *Server) api() *api.Server {
 	return &api.Server{
 		Projects: s.backend.Projects,
 		Create:   s.backend.CreateProject,
-		Delete:   s.backend.DeleteProject,
-		Applied:  s.backend.AppliedIndex,
-		Open: func(ctx context.Context, p storage.Project, now *time.Time) (*session.Session, error) {
-			return s.open(ctx, p, "prickle", nil, now)
+		Update:   s.backend.UpdateProject,
+		Delete: func(ctx context.Context, id uint32) error {
+			err := s.backend.DeleteProject(ctx, id)
+			if err == nil {
+				s.cuts.Forget(id)
+				s.limits.Forget(id)
+			}
+			return err
 		},
-		Import: s.typedImport(),
-		Logger: s.config.Logger,
+		Usage:   s.backend.Usage,
+		Applied: s.backend.AppliedIndex,
+		Open: func(ctx context.Context, p storage.Project, settings map[string]string, now *time.Time) (*session.Session, error) {
+			return s.open(ctx, p, "prickle", settings, now, true)
+		},
+		Queries:     &s.queries,
+		FreeBallast: s.backend.FreeBallast,
+		Import:      s.typedImport(),
+		Logger:      s.config.Logger,
 	}
 }
 
-func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprintf(w, "{\"status\":\"ok\",\"version\":%q}\n", s.config.Version) //nolint:errcheck // the client may be gone
-}
-
-// readyz says whether this process may be sent traffic.
-func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	switch err := s.backend.Err(); {
-	case s.draining.Load():
-		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintln(w, `{"status":"stopping"}`) //nolint:errcheck // the client may be gone
-	case err != nil:
-		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintf(w, "{\"status\":\"broken\",\"detail\":%q}\n", err.Error()) //nolint:errcheck // as above
-	default:
-		fmt.Fprintln(w, `{"status":"ready"}`) //nolint:errcheck // as above
-	}
-}
-
-// front says what runs here to a person with a browser.
-func (s *Server) front(w http.ResponseWriter, r *http.Request) {
+// page says what runs here to a person with a browser.
+func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "prickle %s\n\n", s.config.Version)
 	for _, p := range s.backend.Projects() {
@@ -96,9 +116,9 @@ func (s *Server) capture() http.Handler {
 	if s.node == nil {
 		return http.NotFoundHandler()
 	}
-	return &capture.Handler{Tokens: s.tokens(), Ingest: writer{s.node, s.config.Memory}, Logger: s.config.Logger,
+	return &capture.Handler{Tokens: s.tokens(), Ingest: writer{s}, Logger: s.config.Logger, Admit: s.admitEvents, Done: s.ingested,
 		Warn: func(project uint32, kind, detail string, count int) {
-			s.metrics.warnings.Add(int64(count))
+			s.metrics.warnings.Add(int64(count), project, "")
 			s.config.Logger.Debug("capture", "project", project, "warning", kind, "detail", detail, "count", count)
 		}}
 }
@@ -108,31 +128,71 @@ func (s *Server) typedImport() http.Handler {
 	if s.node == nil {
 		return nil
 	}
-	return &capture.ImportHandler{Store: writer{s.node, s.config.Memory}, Logger: s.config.Logger}
+	return &capture.ImportHandler{Store: writer{s}, Logger: s.config.Logger, Admit: s.admitEvents, Done: s.ingested}
 }
 
-// writer is a node as capture sees it.
-type writer struct {
-	node   *cluster.Node
-	memory *memory.Budget
+// allow refuses events that a project's limits do not allow.
+func (s *Server) allow(project uint32, events int) error {
+	p, ok := s.node.Store().Project(project)
+	if !ok {
+		return nil // the store says so
+	}
+	return s.limits.Events(p, events)
 }
+
+// admitEvents is allow in the words of capture.
+func (s *Server) admitEvents(project uint32, events int) error {
+	err := s.allow(project, events)
+	var exceeded *limit.Exceeded
+	switch {
+	case err == nil || !errors.As(err, &exceeded):
+		return err
+	case exceeded.Quota():
+		return &capture.Refused{Status: http.StatusPaymentRequired, Code: string(exceeded.Reason), Detail: exceeded.Detail, Quota: "events"}
+	}
+	return &capture.Refused{Status: http.StatusTooManyRequests, Code: string(exceeded.Reason), Detail: exceeded.Detail, RetryAfter: exceeded.RetryAfter}
+}
+
+// ingested counts a request that brought events.
+func (s *Server) ingested(project uint32, result string, events int, bytes int64) {
+	s.metrics.requests.Add(1, project, result)
+	s.metrics.events.Add(int64(events), project, result)
+	s.metrics.bytes.Add(bytes, project, result)
+}
+
+// writer is the node as capture sees it.
+type writer struct{ *Server }
 
 // errMemory refuses events until flushes have made room.
 var errMemory = errors.New("memory is used up; events are refused until some is free")
 
 // Ingest implements capture.Ingester.
-func (w writer) Ingest(ctx context.Context, project uint32, b *event.Batch) (stored, duplicates int, err error) {
-	if w.memory.Level() >= memory.Refuse {
-		return 0, 0, errMemory
+func (w writer) Ingest(ctx context.Context, project uint32, b *event.Batch) (capture.Receipt, error) {
+	if w.config.Memory.Level() >= memory.Refuse {
+		return capture.Receipt{}, errMemory
 	}
 	r, err := w.node.Ingest(ctx, project, b)
-	return r.Stored, r.Duplicates, err
+	if r.Duplicates > 0 {
+		w.metrics.duplicates.Add(int64(r.Duplicates), project, "")
+	}
+	return receipt(r, err)
 }
 
 // ImportPersons implements capture.Importer.
-func (w writer) ImportPersons(ctx context.Context, project uint32, edits []person.Edit) error {
-	_, err := w.node.ImportPersons(ctx, project, edits)
-	return err
+func (w writer) ImportPersons(ctx context.Context, project uint32, edits []person.Edit) (capture.Receipt, error) {
+	r, err := w.node.ImportPersons(ctx, project, edits)
+	return receipt(r, err)
+}
+
+// diskRetry is when a client may try again that met a full disk.
+const diskRetry = 30 * time.Second
+
+// receipt is what became of a write, and its error in the words of capture.
+func receipt(r cluster.Receipt, err error) (capture.Receipt, error) {
+	if errors.Is(err, cluster.ErrDiskFull) {
+		err = &capture.Refused{Status: http.StatusServiceUnavailable, Code: "disk_full", Detail: err.Error(), RetryAfter: diskRetry}
+	}
+	return capture.Receipt{Token: cluster.Token{Index: r.Index}.String(), Stored: r.Stored, Duplicates: r.Duplicates}, err
 }
 
 type tokens struct{ store *storage.Store }

@@ -16,6 +16,7 @@ import (
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/api"
+	"github.com/prickledb/prickle/server/limit"
 	"github.com/prickledb/prickle/server/pgwire"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql"
@@ -25,16 +26,23 @@ import (
 // Server answers both protocols over one node.
 type Server struct {
 	config   Config
-	node     *cluster.Node // for capture alone; nil in tests that do without
-	backend  backend
-	engine   session.Engine
 	counters session.Counters
 	metrics  metrics
+	queries  session.Queries
+	cuts     session.Cuts
+	limits   limit.Limiter
 	pg       *pgwire.Server
 	web      *handOver
 	http     *http.Server
 	started  time.Time
 	draining atomic.Bool
+
+	// handler answers what needs the node; nil until there is one. The fields below it are
+	// set before.
+	handler atomic.Pointer[http.Handler]
+	node    *cluster.Node // for writes and consistency; nil in tests that do without
+	backend backend
+	engine  session.Engine
 }
 
 // backend is what the server asks of its node and the node's store.
@@ -42,10 +50,14 @@ type backend interface {
 	Projects() []storage.Project
 	ProjectByDatabase(database string) (storage.Project, bool)
 	CreateProject(context.Context, cluster.ProjectSpec) (storage.Project, error)
+	UpdateProject(context.Context, storage.ProjectUpdate) (storage.Project, error)
 	DeleteProject(ctx context.Context, id uint32) error
 	AppliedIndex() uint64
 	Stats() storage.Stats
-	InFlight() int
+	Usage(project uint32, at time.Time) storage.Usage
+	Disk() cluster.DiskStats
+	FreeBallast() (int64, error)
+	Leads() bool
 	Err() error
 }
 
@@ -55,46 +67,90 @@ type nodeBackend struct {
 	*storage.Store
 }
 
-// New makes a server over a node, which stays the caller's.
+// New makes a server over a node, which stays the caller's. A node that is still being
+// opened is nil, and comes with Attach; until then only health and metrics are answered.
 func New(config Config, node *cluster.Node) *Server {
-	s := newServer(config, nodeBackend{node, node.Store()},
-		session.NewEngine(node.Store(), node, session.Limits{Threads: config.Threads, Memory: config.QueryMemory, Admission: config.Admission, Spill: config.Spill}))
-	s.node = node
+	s := newServer(config)
+	if node != nil {
+		s.Attach(node)
+	}
 	return s
 }
 
-func newServer(config Config, b backend, engine session.Engine) *Server {
+func newServer(config Config) *Server {
 	config = config.withDefaults()
-	s := &Server{config: config, backend: b, engine: engine, started: time.Now()}
+	s := &Server{config: config, started: time.Now()}
 	s.pg = &pgwire.Server{Open: s.login, Logger: config.Logger, MaxMessage: config.MaxMessage, MaxConns: config.MaxConns}
+	s.limits = limit.Limiter{Queries: config.ProjectQueries,
+		Usage: func(project uint32, at time.Time) storage.Usage { return s.backend.Usage(project, at) }}
+	s.queries = session.Queries{Admit: s.admitQuery, MaxRows: config.MaxRows, MaxBytes: config.MaxBytes, Slow: config.SlowQuery,
+		Logger: config.Logger, Done: s.metrics.queryDone, Waited: func() { s.metrics.queued.Add(1, string(limit.QueryQueue)) }}
+	s.register()
 	return s
 }
 
-// Serve serves a listener until ctx ends, then shuts down: new questions are refused,
-// running ones have a few seconds. It closes the listener.
-func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	s.web = newHandOver(listener.Addr())
+// Attach gives the server its node, once.
+func (s *Server) Attach(node *cluster.Node) {
+	s.node = node
+	node.Metrics(&s.metrics.registry)
+	s.attach(nodeBackend{node, node.Store()}, session.NewEngine(node.Store(), node,
+		session.Limits{Threads: s.config.Threads, Memory: s.config.QueryMemory, Admission: s.config.Admission, Spill: s.config.Spill}))
+}
+
+func (s *Server) attach(b backend, engine session.Engine) {
+	s.backend, s.engine = b, engine
+	s.registerStore()
+	h := s.routes()
+	s.handler.Store(&h)
+}
+
+// Serve serves listeners until ctx ends, then shuts down: what is new is refused, what
+// runs has a few seconds, and /readyz says so meanwhile. It closes the listeners.
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	s.web = newHandOver(listeners[0].Addr())
 	s.http = &http.Server{
-		Handler: s.routes(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		Handler: s.front(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 	}
 	// Connections end with hard, which outlives ctx by the time to drain.
 	hard, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	s.http.BaseContext = func(net.Listener) context.Context { return hard }
+	accepting, closeListeners := context.WithCancel(hard)
+	defer closeListeners()
 
 	var running sync.WaitGroup
-	running.Go(func() { _ = s.http.Serve(s.web) })              // it ends when Shutdown is called
-	stop := context.AfterFunc(ctx, func() { listener.Close() }) //nolint:errcheck // Accept tells
-	defer stop()
-	var failed error
+	running.Go(func() { _ = s.http.Serve(s.web) }) // it ends when Shutdown is called
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		stop := context.AfterFunc(accepting, func() { l.Close() }) //nolint:errcheck // Accept tells
+		defer stop()
+		running.Go(func() {
+			if err := s.accept(accepting, hard, l, &running); err != nil {
+				failed <- err
+			}
+		})
+	}
+	running.Go(func() { s.housekeeping(accepting) })
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.shutdown(&running, closeListeners, end)
+	s.cuts.Clear()
+	return err
+}
+
+// accept takes connections until accepting ends.
+func (s *Server) accept(accepting, hard context.Context, l net.Listener, running *sync.WaitGroup) error {
 	for {
-		nc, err := listener.Accept()
+		nc, err := l.Accept()
 		if err == nil {
-			running.Go(func() { s.dispatch(ctx, hard, nc) })
+			running.Go(func() { s.dispatch(accepting, hard, nc) })
 			continue
 		}
-		if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-			break
+		if accepting.Err() != nil {
+			return nil
 		}
 		var temporary interface{ Temporary() bool }
 		if errors.As(err, &temporary) && temporary.Temporary() { // out of file descriptors, say
@@ -102,14 +158,32 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 			time.Sleep(50 * time.Millisecond)
 			continue
 		}
-		failed = fmt.Errorf("accept on %s: %w", listener.Addr(), err)
-		break
+		return fmt.Errorf("accept on %s: %w", l.Addr(), err)
 	}
-	s.shutdown(&running, end)
-	return failed
 }
 
-func (s *Server) shutdown(running *sync.WaitGroup, end context.CancelCauseFunc) {
+// housekeeping looks after queries that read too much and states that nobody needs.
+func (s *Server) housekeeping(ctx context.Context) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			s.queries.Check()
+			if n%10 != 0 || s.handler.Load() == nil {
+				continue
+			}
+			s.cuts.Expire(now)
+			if s.backend.Disk().State >= cluster.DiskFull {
+				s.cuts.Clear() // they keep segments on the disk that were merged away
+			}
+		}
+	}
+}
+
+func (s *Server) shutdown(running *sync.WaitGroup, closeListeners func(), end context.CancelCauseFunc) {
 	s.draining.Store(true)
 	deadline, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
@@ -120,6 +194,16 @@ func (s *Server) shutdown(running *sync.WaitGroup, end context.CancelCauseFunc) 
 		time.AfterFunc(drainTimeout/10, func() { end(session.ErrShutdown) })
 	})
 	defer soft.Stop()
+	// As long as something runs, whoever asks is told that this process drains.
+	busy := time.NewTicker(10 * time.Millisecond)
+	defer busy.Stop()
+	for (s.metrics.inFlight.Load() > 0 || s.counters.Running.Load() > 0) && deadline.Err() == nil {
+		select {
+		case <-busy.C:
+		case <-deadline.Done():
+		}
+	}
+	closeListeners()
 	go func() {
 		if s.http.Shutdown(deadline) != nil {
 			s.http.Close() //nolint:errcheck // the process ends anyway
@@ -137,18 +221,22 @@ func (s *Server) shutdown(running *sync.WaitGroup, end context.CancelCauseFunc) 
 
 // login makes the session of a PostgreSQL client.
 func (s *Server) login(ctx context.Context, l pgwire.Login) (*session.Session, error) {
+	if s.handler.Load() == nil {
+		return nil, fatal(pgerr.New(pgerr.CannotConnectNow, "the database system is starting up"))
+	}
 	if !api.Loopback(l.Remote.String()) {
 		return nil, fatal(pgerr.New(pgerr.InvalidAuthorization, "no entry for host %q, user %q, database %q", l.Remote, l.User, l.Database).
 			WithHint("This server has no accounts yet, so it answers only its own machine."))
 	}
 	if p, ok := s.backend.ProjectByDatabase(l.Database); ok {
-		return s.open(ctx, p, l.User, l.Settings, nil)
+		return s.open(ctx, p, l.User, l.Settings, nil, false)
 	}
 	return nil, fatal(pgerr.New(pgerr.UndefinedDatabase, "database %q does not exist", l.Database))
 }
 
-// open makes a session in a project.
-func (s *Server) open(ctx context.Context, p storage.Project, user string, settings map[string]string, now *time.Time) (*session.Session, error) {
+// open makes a session in a project. What it reads is kept for a while if keep: its client
+// gets tokens.
+func (s *Server) open(ctx context.Context, p storage.Project, user string, settings map[string]string, now *time.Time, keep bool) (*session.Session, error) {
 	start := map[string]string{"TimeZone": p.Timezone}
 	if p.Timezone == "" {
 		start["TimeZone"] = "UTC"
@@ -174,7 +262,10 @@ func (s *Server) open(ctx context.Context, p storage.Project, user string, setti
 		start[name] = value
 	}
 	c := session.Config{Engine: s.engine, Counters: &s.counters, Logger: s.config.Logger, Project: p.ID, Database: p.Database,
-		User: user, Start: start, Limit: s.config.QueryTimeout}
+		User: user, Start: start, Limit: s.config.QueryTimeout, Cuts: &s.cuts, Keep: keep, Queries: &s.queries}
+	if s.node != nil {
+		c.Log = s.node
+	}
 	if now != nil {
 		c.Now = func() time.Time { return *now }
 	}
@@ -190,4 +281,20 @@ func fatal(err error) error {
 	e := *pgerr.From(err)
 	e.Severity = "FATAL"
 	return &e
+}
+
+// admitQuery takes a place for a query of a project.
+func (s *Server) admitQuery(ctx context.Context, id uint32) (release func(time.Duration), err error) {
+	p := storage.Project{ID: id}
+	for _, known := range s.backend.Projects() {
+		if known.ID == id {
+			p = known
+		}
+	}
+	release, err = s.limits.Query(ctx, p)
+	var exceeded *limit.Exceeded
+	if errors.As(err, &exceeded) {
+		err = session.Caused(pgerr.New(pgerr.InsufficientResources, "%s", exceeded.Detail).WithHint("Ask again in a moment."), err)
+	}
+	return release, err
 }

@@ -27,6 +27,9 @@ import (
 type fakeNode struct {
 	mu       sync.Mutex
 	projects []storage.Project
+	disk     cluster.DiskStats
+	lost     bool // leadership
+	err      error
 }
 
 func (n *fakeNode) Projects() []storage.Project {
@@ -64,21 +67,54 @@ func (n *fakeNode) DeleteProject(_ context.Context, id uint32) error {
 	return nil
 }
 
-func (n *fakeNode) AppliedIndex() uint64 { return 7 }
-func (n *fakeNode) Stats() storage.Stats { return storage.Stats{Events: 3} }
-func (n *fakeNode) InFlight() int        { return 0 }
-func (n *fakeNode) Err() error           { return nil }
+func (n *fakeNode) UpdateProject(context.Context, storage.ProjectUpdate) (storage.Project, error) {
+	return storage.Project{}, errors.New("not here")
+}
+
+func (n *fakeNode) AppliedIndex() uint64                  { return 7 }
+func (n *fakeNode) Stats() storage.Stats                  { return storage.Stats{Events: 3} }
+func (n *fakeNode) Usage(uint32, time.Time) storage.Usage { return storage.Usage{} }
+func (n *fakeNode) FreeBallast() (int64, error)           { return 1 << 30, nil }
+
+func (n *fakeNode) Disk() cluster.DiskStats {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.disk
+}
+
+func (n *fakeNode) Leads() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !n.lost
+}
+
+func (n *fakeNode) Err() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.err
+}
 
 type running struct {
 	*Server
+	fake *fakeNode // or nil
 	addr string
 	stop func() // orders the end and waits for it
 }
 
 func start(t *testing.T) *running {
 	t.Helper()
-	node := &fakeNode{projects: []storage.Project{{ID: 1, Name: "prickle", Database: "prickle", Token: "phc_1", Timezone: "Europe/Berlin", WeekStart: 1}}}
-	s := newServer(Config{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Hosts: []string{"box.example"}}, node, &sessiontest.Engine{})
+	// As many queries at once as the tests want to have.
+	r := starting(t, Config{Hosts: []string{"box.example"}, ProjectQueries: 1000})
+	r.fake = &fakeNode{projects: []storage.Project{{ID: 1, Name: "prickle", Database: "prickle", Token: "phc_1", Timezone: "Europe/Berlin", WeekStart: 1}}}
+	r.attach(r.fake, &sessiontest.Engine{})
+	return r
+}
+
+// starting is a server that waits for its node.
+func starting(t *testing.T, config Config) *running {
+	t.Helper()
+	config.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	s := New(config, nil)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +129,7 @@ func start(t *testing.T) *running {
 		}
 	})
 	t.Cleanup(stop)
-	return &running{s, ln.Addr().String(), stop}
+	return &running{s, nil, ln.Addr().String(), stop}
 }
 
 func (r *running) do(t *testing.T, method, path, body string, headers ...string) (int, string) {
@@ -187,7 +223,7 @@ func TestQuery(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &a); err != nil || status != 200 {
 		t.Fatal(status, body, err)
 	}
-	if fmt.Sprintf("%v %v %v %v %v %v", a.Results, a.Columns, a.Types, a.HasMore, a.Query, a.Token) != "[[1]] [n] [bigint] false select n from one 7" {
+	if fmt.Sprintf("%v %v %v %v %v %v", a.Results, a.Columns, a.Types, a.HasMore, a.Query, a.Token) != "[[1]] [n] [bigint] false select n from one v1.0:7" {
 		t.Errorf("answer = %s", body)
 	}
 	for _, key := range []string{`"rows_read":`, `"bytes_read":`, `"is_cached":false`, `"timings":{`} {

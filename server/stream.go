@@ -56,7 +56,11 @@ func (s *Server) streamBatches(w http.ResponseWriter, r *http.Request) {
 		out := json.NewEncoder(w)
 		for p := range pending {
 			receipt, err := p.Wait(r.Context())
-			line := map[string]any{"index": receipt.Index, "stored": receipt.Stored, "duplicates": receipt.Duplicates}
+			line := map[string]any{"index": receipt.Index, "stored": receipt.Stored, "duplicates": receipt.Duplicates,
+				"token": cluster.Token{Index: receipt.Index}.String()}
+			if receipt.Duplicates > 0 {
+				s.metrics.duplicates.Add(int64(receipt.Duplicates), uint32(id), "")
+			}
 			if err != nil {
 				line = map[string]any{"error": api.FromError(err)}
 			}
@@ -98,10 +102,17 @@ func (s *Server) takeFrames(r *http.Request, project uint32, pending chan<- *clu
 			return pgerr.New(pgerr.ProtocolViolation, "batch: %v", err)
 		}
 		b.CreatedAt = time.Now().UnixMicro()
-		p, err := s.node.Start(r.Context(), project, b)
-		if err != nil {
+		rows := b.Rows
+		if err := s.allow(project, rows); err != nil {
+			s.ingested(project, "limited", rows, int64(n))
 			return err
 		}
+		p, err := s.node.Start(r.Context(), project, b)
+		if err != nil {
+			s.ingested(project, "failed", rows, int64(n))
+			return err
+		}
+		s.ingested(project, "ok", rows, int64(n))
 		select {
 		case pending <- p:
 		case <-r.Context().Done():

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -22,13 +23,20 @@ const maxProjectBody = 1 << 20
 type Server struct {
 	Projects func() []storage.Project
 	Create   func(context.Context, cluster.ProjectSpec) (storage.Project, error)
+	Update   func(context.Context, storage.ProjectUpdate) (storage.Project, error)
 	Delete   func(ctx context.Context, project uint32) error
 	// Applied is the Raft index up to which an answer has seen everything.
 	Applied func() uint64
-	// Open makes the session of one question; now, if not nil, is its instant.
-	Open   func(ctx context.Context, project storage.Project, now *time.Time) (*session.Session, error)
-	Import http.Handler // of /api/projects/:id/import/, whose {id} is checked
-	Logger *slog.Logger
+	// Usage is what a project has used.
+	Usage func(project uint32, at time.Time) storage.Usage
+	// Open makes the session of one question, with settings; now, if not nil, is its instant.
+	Open func(ctx context.Context, project storage.Project, settings map[string]string, now *time.Time) (*session.Session, error)
+	// Queries are the questions that run now; FreeBallast gives the disk what is kept for
+	// bad times.
+	Queries     *session.Queries
+	FreeBallast func() (int64, error)
+	Import      http.Handler // of /api/projects/:id/import/, whose {id} is checked
+	Logger      *slog.Logger
 }
 
 // Handler is the paths below /api/.
@@ -41,7 +49,11 @@ func (s *Server) Handler() http.Handler {
 	both("GET", "/api/projects", s.list)
 	both("POST", "/api/projects", s.create)
 	both("GET", "/api/projects/{id}", s.get)
+	both("PATCH", "/api/projects/{id}", s.update)
 	both("DELETE", "/api/projects/{id}", s.delete)
+	both("GET", "/api/instance/queries", s.listQueries)
+	both("DELETE", "/api/instance/queries/{query}", s.cancelQuery)
+	both("POST", "/api/instance/free-ballast", s.freeBallast)
 	both("POST", "/api/projects/{id}/query", s.query)
 	both("POST", "/api/projects/{id}/import", s.importTo)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -72,18 +84,34 @@ func (s *Server) project(r *http.Request) (storage.Project, error) {
 
 // projectJSON is how a project is shown.
 type projectJSON struct {
-	ID        uint32 `json:"id"`
-	Name      string `json:"name"`
-	Database  string `json:"database"`
-	APIToken  string `json:"api_token"`
-	Timezone  string `json:"timezone"`
-	WeekStart int    `json:"week_start_day"`
-	CreatedAt string `json:"created_at"`
+	ID        uint32         `json:"id"`
+	Name      string         `json:"name"`
+	Database  string         `json:"database"`
+	APIToken  string         `json:"api_token"`
+	Timezone  string         `json:"timezone"`
+	WeekStart int            `json:"week_start_day"`
+	CreatedAt string         `json:"created_at"`
+	Limits    storage.Limits `json:"limits"`
+	Usage     *usageJSON     `json:"usage,omitempty"` // of one project, not of a list
+}
+
+type usageJSON struct {
+	Events      int64 `json:"events"`
+	MonthEvents int64 `json:"month_events"`
+	Bytes       int64 `json:"stored_bytes"`
 }
 
 func show(p storage.Project) projectJSON {
 	return projectJSON{p.ID, p.Name, p.Database, p.Token, p.Timezone, p.WeekStart,
-		time.UnixMicro(p.CreatedAt).UTC().Format("2006-01-02T15:04:05.999999Z")}
+		time.UnixMicro(p.CreatedAt).UTC().Format("2006-01-02T15:04:05.999999Z"), p.Limits, nil}
+}
+
+// showAll is show with what the project has used.
+func (s *Server) showAll(p storage.Project) projectJSON {
+	out := show(p)
+	u := s.Usage(p.ID, time.Now())
+	out.Usage = &usageJSON{u.Events, u.MonthEvents, u.Bytes}
+	return out
 }
 
 func (s *Server) list(w http.ResponseWriter, _ *http.Request) {
@@ -100,7 +128,7 @@ func (s *Server) get(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, show(p))
+	writeJSON(w, http.StatusOK, s.showAll(p))
 }
 
 func (s *Server) create(w http.ResponseWriter, r *http.Request) {
@@ -118,24 +146,13 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, invalid("invalid_json", "body", "the body is not the JSON that is expected: "+err.Error()))
 		return
 	}
-	if in.Name == "" {
-		WriteError(w, invalid("required", "name", "a project needs a name"))
-		return
-	}
-	if len(in.Name) > 200 {
-		WriteError(w, invalid("invalid_input", "name", "a project's name is at most 200 bytes long"))
-		return
-	}
-	if _, err := time.LoadLocation(in.Timezone); err != nil || in.Timezone == "Local" {
-		WriteError(w, invalid("invalid_input", "timezone", "unknown time zone "+quoted(in.Timezone)))
+	if err := checkProject(&in.Name, &in.Timezone, in.WeekStart); err != nil {
+		WriteError(w, err)
 		return
 	}
 	spec := cluster.ProjectSpec{Name: in.Name, Timezone: in.Timezone, WeekStart: 1}
 	if in.WeekStart != nil {
-		if spec.WeekStart = *in.WeekStart; spec.WeekStart < 0 || spec.WeekStart > 1 {
-			WriteError(w, invalid("invalid_input", "week_start_day", "week_start_day is 0 for Sunday or 1 for Monday"))
-			return
-		}
+		spec.WeekStart = *in.WeekStart
 	}
 	p, err := s.Create(r.Context(), spec)
 	if err != nil {
@@ -143,6 +160,83 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusCreated, show(p))
+}
+
+// checkProject holds what is given of a project's settings against the rules.
+func checkProject(name, zone *string, weekStart *int) error {
+	if name != nil && *name == "" {
+		return invalid("required", "name", "a project needs a name")
+	}
+	if name != nil && len(*name) > 200 {
+		return invalid("invalid_input", "name", "a project's name is at most 200 bytes long")
+	}
+	if zone != nil {
+		if _, err := time.LoadLocation(*zone); err != nil || *zone == "Local" {
+			return invalid("invalid_input", "timezone", "unknown time zone "+quoted(*zone))
+		}
+	}
+	if weekStart != nil && *weekStart != 0 && *weekStart != 1 {
+		return invalid("invalid_input", "week_start_day", "week_start_day is 0 for Sunday or 1 for Monday")
+	}
+	return nil
+}
+
+// update is PATCH /api/projects/:id/: what the body names is changed. Of limits, too, only
+// those that are named.
+func (s *Server) update(w http.ResponseWriter, r *http.Request) {
+	p, err := s.project(r)
+	if err != nil {
+		WriteError(w, err)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxProjectBody))
+	if err != nil {
+		WriteError(w, err)
+		return
+	}
+	var in struct {
+		Name      *string          `json:"name"`
+		Timezone  *string          `json:"timezone"`
+		WeekStart *int             `json:"week_start_day"`
+		Limits    *json.RawMessage `json:"limits"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		WriteError(w, invalid("invalid_json", "body", "the body is not the JSON that is expected: "+err.Error()))
+		return
+	}
+	if err := checkProject(in.Name, in.Timezone, in.WeekStart); err != nil {
+		WriteError(w, err)
+		return
+	}
+	u := storage.ProjectUpdate{ID: p.ID, Name: in.Name, Timezone: in.Timezone, WeekStart: in.WeekStart}
+	if in.Limits != nil {
+		limits, err := readLimits(*in.Limits, p.Limits)
+		if err != nil {
+			WriteError(w, err)
+			return
+		}
+		u.Limits = &limits
+	}
+	if p, err = s.Update(r.Context(), u); err != nil {
+		WriteError(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, s.showAll(p))
+}
+
+// readLimits changes limits by a JSON object. 0 lifts one.
+func readLimits(raw []byte, limits storage.Limits) (storage.Limits, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&limits); err != nil {
+		return limits, invalid("invalid_input", "limits", "limits: "+err.Error())
+	}
+	for _, n := range []int64{limits.EventsPerSecond, limits.EventsPerMonth, limits.StoredBytes, limits.QuerySecondsPerHour, limits.Queries, limits.Properties} {
+		if n < 0 {
+			return limits, invalid("invalid_input", "limits", "a limit is 0 for none, or more")
+		}
+	}
+	return limits, nil
 }
 
 func (s *Server) delete(w http.ResponseWriter, r *http.Request) {

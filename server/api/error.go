@@ -4,8 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
+	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/server/limit"
+	"github.com/prickledb/prickle/server/session"
 )
 
 // Error is every HTTP error's body.
@@ -18,6 +23,8 @@ type Error struct {
 	Hint     string  `json:"hint,omitempty"`
 	SQLState string  `json:"sqlstate,omitempty"`
 	Position int     `json:"position,omitempty"`
+
+	RetryAfter time.Duration `json:"-"` // 0: no such header
 }
 
 // Error implements error.
@@ -36,6 +43,9 @@ func notFound(detail string) *Error {
 func FromError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
+		return e
+	}
+	if e = known(err); e != nil {
 		return e
 	}
 	var tooLarge *http.MaxBytesError
@@ -66,9 +76,37 @@ func FromError(err error) *Error {
 	return e
 }
 
+// known gives the shape of errors that say what can be done about them.
+func known(err error) *Error {
+	unavailable := func(code string, retry time.Duration) *Error {
+		return &Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: code, Detail: err.Error(), RetryAfter: retry}
+	}
+	var exceeded *limit.Exceeded
+	switch {
+	case errors.Is(err, cluster.ErrDiskFull):
+		return unavailable("disk_full", 30*time.Second)
+	case errors.Is(err, cluster.ErrBehind):
+		return unavailable("behind", time.Second)
+	case errors.Is(err, cluster.ErrBadToken):
+		return invalid("invalid_token", "token", err.Error())
+	case errors.Is(err, session.ErrCutGone):
+		return &Error{Status: http.StatusGone, Type: "invalid_request", Code: "cut_gone", Detail: err.Error()}
+	case errors.As(err, &exceeded):
+		e := &Error{Status: http.StatusTooManyRequests, Type: "limit_exceeded", Code: string(exceeded.Reason), Detail: exceeded.Detail, RetryAfter: exceeded.RetryAfter}
+		if exceeded.Quota() {
+			e.Status = http.StatusPaymentRequired
+		}
+		return e
+	}
+	return nil
+}
+
 // WriteError answers a request with an error.
 func WriteError(w http.ResponseWriter, err error) {
 	e := FromError(err)
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int((e.RetryAfter+time.Second-1)/time.Second)))
+	}
 	writeJSON(w, e.Status, e)
 }
 

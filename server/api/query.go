@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/vec"
@@ -36,6 +38,11 @@ type queryRequest struct {
 	} `json:"query"`
 	Now           *time.Time `json:"now"`
 	ClientQueryID string     `json:"client_query_id"`
+	// Which state is read: a token whose state it must include, the level, and the token of
+	// the very state. The session settings prickle.* are the same.
+	Token       string `json:"token"`
+	Consistency string `json:"consistency"`
+	At          string `json:"at"`
 }
 
 // query is POST /api/projects/:id/query/.
@@ -54,12 +61,13 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 		s.stream(w, r, project, q)
 		return
 	}
-	body, err := s.answer(r.Context(), project, q, nil)
+	body, token, err := s.answer(r.Context(), project, q, nil)
 	if err != nil {
 		s.log(err)
 		WriteError(w, err)
 		return
 	}
+	w.Header().Set(capture.TokenHeader, token)
 	header(w, http.StatusOK, "application/json")
 	_, _ = w.Write(body) // a client that has gone needs no answer
 }
@@ -84,20 +92,41 @@ func readQuery(w http.ResponseWriter, r *http.Request) (*queryRequest, error) {
 	if n := q.Query.Limit; n != nil && (*n < 0 || *n > maxRows) {
 		return nil, invalid("invalid_input", "query.limit", "limit must lie between 0 and "+strconv.Itoa(maxRows))
 	}
+	q.from(r)
 	return &q, nil
+}
+
+// from adds what the header and the URL say of the state that is read; the body wins.
+func (q *queryRequest) from(r *http.Request) {
+	url := r.URL.Query()
+	q.Token = cmp.Or(q.Token, url.Get("token"), r.Header.Get(capture.TokenHeader))
+	q.Consistency = cmp.Or(q.Consistency, url.Get("consistency"))
+	q.At = cmp.Or(q.At, url.Get("at"))
+}
+
+// settings are what a session reads by.
+func (q *queryRequest) settings() map[string]string {
+	out := map[string]string{}
+	for name, value := range map[string]string{session.TokenSetting: q.Token, session.ConsistencySetting: q.Consistency, session.AtSetting: q.At} {
+		if value != "" {
+			out[name] = value
+		}
+	}
+	return out
 }
 
 // stream answers with lines: how far it is, and then the answer or the error.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, project storage.Project, q *queryRequest) {
 	type outcome struct {
-		body []byte
-		err  error
+		body  []byte
+		token string
+		err   error
 	}
 	done := make(chan outcome, 1)
 	progress := make(chan *engine.Progress, 1)
 	go func() {
-		body, err := s.answer(r.Context(), project, q, progress)
-		done <- outcome{body, err}
+		body, token, err := s.answer(r.Context(), project, q, progress)
+		done <- outcome{body, token, err}
 	}()
 	var out outcome
 	select {
@@ -107,6 +136,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, project storage.
 			WriteError(w, out.err)
 			return
 		}
+		w.Header().Set(capture.TokenHeader, out.token)
 		header(w, http.StatusOK, "application/x-ndjson")
 	case <-time.After(progressAfter):
 		header(w, http.StatusOK, "application/x-ndjson")
@@ -138,25 +168,25 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, project storage.
 	_, _ = w.Write(out.body) // a client that has gone needs no answer
 }
 
-// answer runs a question and gives its envelope. It tells progress of what the statement
+// answer runs a question and gives its envelope, and the token of what it read. It tells progress of what the statement
 // reads, if progress is not nil.
-func (s *Server) answer(ctx context.Context, project storage.Project, q *queryRequest, progress chan<- *engine.Progress) ([]byte, error) {
+func (s *Server) answer(ctx context.Context, project storage.Project, q *queryRequest, progress chan<- *engine.Progress) (body []byte, token string, err error) {
 	began := time.Now()
-	sess, err := s.Open(ctx, project, q.Now)
+	sess, err := s.Open(ctx, project, q.settings(), q.Now)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer sess.Close()
 	text := q.Query.Query
 	stmts, err := sess.Parse(text)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if len(stmts) != 1 {
-		return nil, invalid("invalid_input", "query.query", "the query must be one statement, and holds "+strconv.Itoa(len(stmts)))
+		return nil, "", invalid("invalid_input", "query.query", "the query must be one statement, and holds "+strconv.Itoa(len(stmts)))
 	}
 	if stmts[0].Params > 0 {
-		return nil, pgerr.New(pgerr.UndefinedParameter, "there is no parameter $%d", stmts[0].Params)
+		return nil, "", pgerr.New(pgerr.UndefinedParameter, "there is no parameter $%d", stmts[0].Params)
 	}
 	parsed := time.Now()
 	p := sess.Open(stmts[0].Stmt, text)
@@ -177,9 +207,13 @@ func (s *Server) answer(ctx context.Context, project storage.Project, q *queryRe
 	})
 	if err != nil {
 		sess.Fail(err)
-		return nil, err
+		return nil, "", err
 	}
 	sess.Sync()
+	cut, ok := sess.Cut()
+	if !ok { // it read nothing
+		cut = session.Cut{Index: s.Applied(), Taken: time.Now()}
+	}
 
 	columns, types := make([]string, len(p.Schema)), make([]string, len(p.Schema))
 	for i, f := range p.Schema {
@@ -203,17 +237,21 @@ func (s *Server) answer(ctx context.Context, project storage.Project, q *queryRe
 		IsCached  bool               `json:"is_cached"`
 		Query     string             `json:"query"`
 		Token     string             `json:"token"`
+		Applied   uint64             `json:"applied"`
+		AgeMS     int64              `json:"age_ms"` // since the state that was read was the newest
+		Partial   bool               `json:"partial"`
 		ID        string             `json:"client_query_id,omitempty"`
 	}{columns, types, more,
 		map[string]float64{"parse": seconds(parsed.Sub(began)), "run": seconds(time.Since(parsed)), "total": seconds(time.Since(began))},
-		read, size, false, strings.TrimSpace(text), strconv.FormatUint(s.Applied(), 10), q.ClientQueryID})
+		read, size, false, strings.TrimSpace(text), cut.Token(), cut.Index,
+		time.Since(cut.Taken).Milliseconds(), false, q.ClientQueryID})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	body := append([]byte(`{"results":[`), rows.Bytes()...)
+	body = append([]byte(`{"results":[`), rows.Bytes()...)
 	body = append(body, "],"...)
 	body = append(body, rest[1:]...)
-	return append(body, '\n'), nil
+	return append(body, '\n'), cut.Token(), nil
 }
 
 // appendRows adds rows as JSON arrays, at most limit, and says whether there are more.

@@ -4,16 +4,42 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"time"
 )
 
-// mirrorOrigin lets any page read the answer: the routes are for everyone with a token.
+// TokenHeader is the header of an answer with the token of what was written.
+const TokenHeader = "X-Prickle-Token"
+
+// Refused is an error of Admit or of an Ingester that clients are told of as it is.
+type Refused struct {
+	Status       int
+	Code, Detail string
+	RetryAfter   time.Duration // 0: no such header
+	// Quota, if not empty, is what is used up, in the word of client libraries. Capture
+	// answers 200 with it, whatever Status says: they then stop sending by themselves.
+	Quota string
+}
+
+// Error implements error.
+func (r *Refused) Error() string { return r.Detail }
+
+func (r *Refused) refusal() *refusal {
+	kind := "server_error"
+	if r.Status < 500 {
+		kind = "limit_exceeded"
+	}
+	return &refusal{r.Status, kind, r.Code, r.Detail, int((r.RetryAfter + time.Second - 1) / time.Second)}
+}
+
+// MirrorOrigin lets any page read the answer: the routes are for everyone with a token.
 // The origin is repeated, because a star does not go with credentials.
-func mirrorOrigin(w http.ResponseWriter, r *http.Request) {
+func MirrorOrigin(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Add("Vary", "Origin")
 	if origin := r.Header.Get("Origin"); origin != "" {
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Allow-Credentials", "true")
+		h.Set("Access-Control-Expose-Headers", TokenHeader)
 	}
 }
 
@@ -28,16 +54,16 @@ func preflight(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// retrySeconds is when a client may try again after 503.
+// retrySeconds is when a client may try again after 503, unless it is told otherwise.
 const retrySeconds = 2
 
 func unavailable() *refusal {
-	return &refusal{http.StatusServiceUnavailable, "server_error", "unavailable", "events cannot be stored right now; try again"}
+	return &refusal{http.StatusServiceUnavailable, "server_error", "unavailable", "events cannot be stored right now; try again", retrySeconds}
 }
 
 func answerRefusal(w http.ResponseWriter, r *refusal) {
-	if r.status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", strconv.Itoa(retrySeconds))
+	if r.retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(r.retry))
 	}
 	answerJSON(w, r.status, struct {
 		Type   string  `json:"type"`

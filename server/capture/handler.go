@@ -20,9 +20,16 @@ import (
 var Paths = []string{"/capture", "/batch", "/e", "/i/v0/e", "/track", "/engage", "/i/v0/ai/batch"}
 
 // Ingester stores events. When Ingest returns without an error, they are durable and
-// visible to queries. It takes the batch.
+// visible to queries. It takes the batch. Clients are told of a *Refused.
 type Ingester interface {
-	Ingest(ctx context.Context, project uint32, b *event.Batch) (stored, duplicates int, err error)
+	Ingest(ctx context.Context, project uint32, b *event.Batch) (Receipt, error)
+}
+
+// Receipt is the outcome of a write: the token of the state that has it, and how many
+// events were stored, and were there already.
+type Receipt struct {
+	Token              string
+	Stored, Duplicates int
 }
 
 // Tokens knows the projects. It is asked once a request and must not need the disk.
@@ -37,6 +44,12 @@ type Handler struct {
 	Logger *slog.Logger
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
+	// Admit, if not nil, may refuse the events of a request with a *Refused, before any of
+	// them is stored. Done, if not nil, is told of each request whose project is known: what
+	// became of it ("ok", "limited", "refused", "failed"), its events and its bytes. Both
+	// may be called concurrently.
+	Admit func(project uint32, events int) error
+	Done  func(project uint32, result string, events int, bytes int64)
 	// Warn, if not nil, is told what was accepted but not as it was meant, or refused
 	// while the rest of its request was stored: the kind, and how many events. It may be
 	// called concurrently.
@@ -47,7 +60,7 @@ type Handler struct {
 
 // ServeHTTP answers one request on any of the paths.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	mirrorOrigin(w, r)
+	MirrorOrigin(w, r)
 	switch r.Method {
 	case http.MethodOptions:
 		preflight(w, r)
@@ -55,30 +68,57 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodPost, http.MethodGet:
 	default:
 		w.Header().Set("Allow", "GET, POST, OPTIONS")
-		answerRefusal(w, &refusal{http.StatusMethodNotAllowed, "invalid_request", "method_not_allowed", "events are sent with POST"})
+		answerRefusal(w, newRefusal(http.StatusMethodNotAllowed, "invalid_request", "method_not_allowed", "events are sent with POST"))
 		return
 	}
-	if err := h.capture(r); err != nil {
-		h.refuse(w, err)
-		return
+	token, err := h.capture(r)
+	if token != "" {
+		w.Header().Set(TokenHeader, token)
+	}
+	quota := ""
+	if err != nil {
+		var refused *Refused
+		if !errors.As(err, &refused) || refused.Quota == "" {
+			h.refuse(w, err)
+			return
+		}
+		quota = refused.Quota
 	}
 	if r.URL.Query().Get("beacon") == "1" {
 		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	if quota != "" {
+		answerJSON(w, http.StatusOK, map[string]any{"status": "Ok", "quota_limited": []string{quota}})
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Write([]byte(`{"status":"Ok"}`)) //nolint:errcheck // the client may be gone
 }
 
-// capture stores the events of a request.
-func (h *Handler) capture(r *http.Request) error {
+// result is the word for what became of a request.
+func result(err error) string {
+	var refused *Refused
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.As(err, &refused) && refused.Status < 500:
+		return "limited"
+	case errors.As(err, new(*refusal)):
+		return "refused"
+	}
+	return "failed"
+}
+
+// capture stores the events of a request, and gives the token of the last that were.
+func (h *Handler) capture(r *http.Request) (token string, err error) {
 	now := time.Now
 	if h.Now != nil {
 		now = h.Now
 	}
 	body, err := payload(r)
 	if err != nil {
-		return err
+		return "", err
 	}
 	env := envelope{clock: clock{now: now().UnixMicro()}, ip: clientIP(r)}
 	query := r.URL.Query()
@@ -105,19 +145,22 @@ func (h *Handler) capture(r *http.Request) error {
 	req, err := d.decodeRequest(body, env)
 	if err != nil {
 		// The builder may hold rows of the part before the error: it is not used again.
-		return err
+		return "", err
 	}
 	if cap(d.s.arena)+cap(d.s.made)+cap(d.made) < 4<<20 {
 		d.s.src, d.o.src, d.ip, d.row = nil, nil, nil, row{} // the body is not held
 		h.decoders.Put(d)
 	}
-	token, err := checkToken(req.tokens)
+	key, err := checkToken(req.tokens)
 	if err != nil {
-		return err
+		return "", err
 	}
-	project, ok := h.Tokens.ByToken(token)
+	project, ok := h.Tokens.ByToken(key)
 	if !ok {
-		return unauthorized("unknown_token", "there is no project with the token "+strconv.Quote(token))
+		return "", unauthorized("unknown_token", "there is no project with the token "+strconv.Quote(key))
+	}
+	if h.Done != nil {
+		defer func() { h.Done(project, result(err), req.rows, int64(len(body))) }()
 	}
 	if req.rows == 0 && len(req.refused) > 0 {
 		first := req.refused[0]
@@ -126,14 +169,21 @@ func (h *Handler) capture(r *http.Request) error {
 			code = "invalid_event"
 		}
 		if first.kind == BadTooLarge {
-			return &refusal{http.StatusRequestEntityTooLarge, "validation_error", code, first.detail}
+			return "", newRefusal(http.StatusRequestEntityTooLarge, "validation_error", code, first.detail)
 		}
-		return invalid(code, "nothing in the request can be stored: %s", first.detail)
+		return "", invalid(code, "nothing in the request can be stored: %s", first.detail)
+	}
+	if h.Admit != nil {
+		if err := h.Admit(project, req.rows); err != nil {
+			return "", err
+		}
 	}
 	for _, b := range req.batches {
-		if _, _, err := h.Ingest.Ingest(r.Context(), project, b); err != nil {
-			return err
+		receipt, err := h.Ingest.Ingest(r.Context(), project, b)
+		if err != nil {
+			return token, err
 		}
+		token = receipt.Token
 	}
 	if h.Warn != nil {
 		for _, kind := range slices.Sorted(maps.Keys(warnings)) {
@@ -143,11 +193,16 @@ func (h *Handler) capture(r *http.Request) error {
 			h.Warn(project, "event_refused", "event "+refused.kind+": "+refused.detail, 1)
 		}
 	}
-	return nil
+	return token, nil
 }
 
 // refuse answers with an error: the client's, or ours.
 func (h *Handler) refuse(w http.ResponseWriter, err error) {
+	var limited *Refused
+	if errors.As(err, &limited) {
+		answerRefusal(w, limited.refusal())
+		return
+	}
 	var refused *refusal
 	if errors.As(err, &refused) {
 		answerRefusal(w, refused)

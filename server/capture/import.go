@@ -38,7 +38,7 @@ const (
 // given is durable and visible to queries.
 type Importer interface {
 	Ingester
-	ImportPersons(ctx context.Context, project uint32, edits []person.Edit) error
+	ImportPersons(ctx context.Context, project uint32, edits []person.Edit) (Receipt, error)
 }
 
 // ImportHandler answers POST /api/projects/{id}/import/. Who may ask, and that the
@@ -53,6 +53,9 @@ type ImportHandler struct {
 	Store  Importer
 	Logger *slog.Logger
 	Now    func() time.Time // time.Now if nil
+	// Admit and Done are as in Handler.
+	Admit func(project uint32, events int) error
+	Done  func(project uint32, result string, events int, bytes int64)
 }
 
 // ImportAnswer is what an import is answered with.
@@ -67,26 +70,35 @@ type ImportAnswer struct {
 func (h *ImportHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, err := strconv.ParseUint(r.PathValue("id"), 10, 32)
 	if err != nil {
-		answerRefusal(w, &refusal{http.StatusNotFound, "invalid_request", "not_found", "there is no such project"})
+		answerRefusal(w, newRefusal(http.StatusNotFound, "invalid_request", "not_found", "there is no such project"))
 		return
 	}
 	now := time.Now
 	if h.Now != nil {
 		now = h.Now
 	}
-	var answer ImportAnswer
+	var answer importAnswer
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) == BatchType {
 		answer, err = h.batch(r, uint32(id), now().UnixMicro())
 	} else {
 		answer, err = h.typed(r, uint32(id), now().UnixMicro())
 	}
+	if h.Done != nil {
+		h.Done(uint32(id), result(err), answer.Events, max(r.ContentLength, 0))
+	}
+	if answer.token != "" {
+		w.Header().Set(TokenHeader, answer.token)
+	}
 	if err == nil {
-		answerJSON(w, http.StatusOK, answer)
+		answerJSON(w, http.StatusOK, answer.ImportAnswer)
 		return
 	}
 	var refused *refusal
+	var limited *Refused
 	var client *pgerr.Error
 	switch {
+	case errors.As(err, &limited):
+		refused = limited.refusal()
 	case errors.As(err, &refused):
 	case errors.As(err, &client) && client.Code[:2] != "XX" && client.Code[:2] != "57" && client.Code[:2] != "53":
 		refused = invalid("invalid_import", "%s", client.Message)
@@ -99,8 +111,32 @@ func (h *ImportHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answerRefusal(w, refused)
 }
 
+// importAnswer is an answer and the token of the last write.
+type importAnswer struct {
+	ImportAnswer
+	token string
+}
+
+// ingest stores a batch of events.
+func (h *ImportHandler) ingest(ctx context.Context, project uint32, b *event.Batch, answer *importAnswer) error {
+	r, err := h.Store.Ingest(ctx, project, b)
+	if err == nil {
+		answer.Stored += r.Stored
+		answer.Duplicates += r.Duplicates
+		answer.token = r.Token
+	}
+	return err
+}
+
+func (h *ImportHandler) admit(project uint32, events int) error {
+	if h.Admit == nil || events == 0 {
+		return nil
+	}
+	return h.Admit(project, events)
+}
+
 // batch stores a batch that is the body.
-func (h *ImportHandler) batch(r *http.Request, project uint32, now int64) (answer ImportAnswer, err error) {
+func (h *ImportHandler) batch(r *http.Request, project uint32, now int64) (answer importAnswer, err error) {
 	body, err := readAll(r.Body, r.ContentLength, maxBatchBody, "the batch")
 	if err != nil {
 		return answer, invalidBody(err)
@@ -111,7 +147,10 @@ func (h *ImportHandler) batch(r *http.Request, project uint32, now int64) (answe
 	}
 	b.CreatedAt = now
 	answer.Events = b.Rows
-	answer.Stored, answer.Duplicates, err = h.Store.Ingest(r.Context(), project, b)
+	if err := h.admit(project, b.Rows); err != nil {
+		return answer, err
+	}
+	err = h.ingest(r.Context(), project, b, &answer)
 	return answer, err
 }
 
@@ -141,10 +180,10 @@ func invalidBody(err error) error {
 	case errors.As(err, &refused):
 		return refused
 	case errors.As(err, &limit):
-		return &refusal{http.StatusRequestEntityTooLarge, "validation_error", "request_too_large",
-			fmt.Sprintf("the body is larger than %d bytes", limit.Limit)}
+		return newRefusal(http.StatusRequestEntityTooLarge, "validation_error", "request_too_large",
+			fmt.Sprintf("the body is larger than %d bytes", limit.Limit))
 	case errors.Is(err, errUnpackedTooLarge):
-		return &refusal{http.StatusRequestEntityTooLarge, "validation_error", "request_too_large", err.Error()}
+		return newRefusal(http.StatusRequestEntityTooLarge, "validation_error", "request_too_large", err.Error())
 	}
 	return invalid("unreadable_body", "the body cannot be read to its end: %v", err)
 }
@@ -167,7 +206,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 }
 
 // typed stores typed lines, if all are right.
-func (h *ImportHandler) typed(r *http.Request, project uint32, now int64) (answer ImportAnswer, err error) {
+func (h *ImportHandler) typed(r *http.Request, project uint32, now int64) (answer importAnswer, err error) {
 	var body io.Reader = http.MaxBytesReader(nil, r.Body, maxImportBody)
 	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
 		z, err := gzip.NewReader(body)
@@ -196,27 +235,33 @@ func (h *ImportHandler) typed(r *http.Request, project uint32, now int64) (answe
 	if t.d.b.Rows() > 0 {
 		t.flush()
 	}
+	events := 0
+	for _, b := range t.batches {
+		events += b.Rows
+	}
+	if err := h.admit(project, events); err != nil {
+		return answer, err
+	}
 	for len(t.persons) > 0 {
 		n, size := 0, 0
 		for n < len(t.persons) && n < personsAtOnce && (n == 0 || size < personBytesAtOnce) {
 			size += len(t.persons[n].Properties)
 			n++
 		}
-		if err := h.Store.ImportPersons(r.Context(), project, t.persons[:n]); err != nil {
+		receipt, err := h.Store.ImportPersons(r.Context(), project, t.persons[:n])
+		if err != nil {
 			return answer, err
 		}
+		answer.token = receipt.Token
 		answer.Persons += n
 		t.persons = t.persons[n:]
 	}
 	for _, b := range t.batches {
 		b.CreatedAt = now
 		answer.Events += b.Rows
-		stored, duplicates, err := h.Store.Ingest(r.Context(), project, b)
-		if err != nil {
+		if err := h.ingest(r.Context(), project, b, &answer); err != nil {
 			return answer, err
 		}
-		answer.Stored += stored
-		answer.Duplicates += duplicates
 	}
 	return answer, nil
 }

@@ -21,22 +21,27 @@ type refusal struct {
 	status     int
 	kind, code string
 	detail     string
+	retry      int // seconds for Retry-After; 0: none
+}
+
+func newRefusal(status int, kind, code, detail string) *refusal {
+	return &refusal{status: status, kind: kind, code: code, detail: detail}
 }
 
 // Error implements error.
 func (r *refusal) Error() string { return r.detail }
 
 func invalid(code, format string, args ...any) *refusal {
-	return &refusal{http.StatusBadRequest, "validation_error", code, fmt.Sprintf(format, args...)}
+	return newRefusal(http.StatusBadRequest, "validation_error", code, fmt.Sprintf(format, args...))
 }
 
 func unauthorized(code, detail string) *refusal {
-	return &refusal{http.StatusUnauthorized, "authentication_error", code, detail}
+	return newRefusal(http.StatusUnauthorized, "authentication_error", code, detail)
 }
 
 func tooLarge(what string) *refusal {
-	return &refusal{http.StatusRequestEntityTooLarge, "validation_error", "request_too_large",
-		fmt.Sprintf("%s is larger than %d bytes", what, maxBody)}
+	return newRefusal(http.StatusRequestEntityTooLarge, "validation_error", "request_too_large",
+		fmt.Sprintf("%s is larger than %d bytes", what, maxBody))
 }
 
 // readAll reads a body that may not be longer than limit.
@@ -97,12 +102,12 @@ func payload(r *http.Request) ([]byte, error) {
 	}
 	switch strings.ToLower(strings.TrimSpace(compression)) {
 	case "lz64", "lz-string":
-		return nil, &refusal{http.StatusUnsupportedMediaType, "validation_error", "unsupported_compression",
-			"lz64 bodies are not read; set up the library to send gzip"}
+		return nil, newRefusal(http.StatusUnsupportedMediaType, "validation_error", "unsupported_compression",
+			"lz64 bodies are not read; set up the library to send gzip")
 	case "br", "zstd", "deflate":
 		if first := bytes.TrimLeft(data, " \r\n\t"); first[0] != '{' && first[0] != '[' {
-			return nil, &refusal{http.StatusUnsupportedMediaType, "validation_error", "unsupported_compression",
-				compression + " bodies are not read; send gzip, or no compression"}
+			return nil, newRefusal(http.StatusUnsupportedMediaType, "validation_error", "unsupported_compression",
+				compression+" bodies are not read; send gzip, or no compression")
 		}
 	case "base64", "b64":
 		data = unbase64(data)

@@ -12,6 +12,7 @@ import (
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/segment"
 )
 
 // errAdmin is what a query ends with that somebody cancelled by its id.
@@ -252,4 +253,10 @@ func (q *Queries) Cancel(id uint64) bool {
 		one.cancel(errAdmin)
 	}
 	return one != nil
+}
+
+// Damaged says that an error is about bytes of a segment that are not what was written.
+func Damaged(err error) bool {
+	var damaged *segment.CorruptError
+	return errors.As(err, &damaged)
 }

@@ -42,19 +42,24 @@ type cause struct {
 
 func (c *cause) Error() string { return c.client.Error() }
 
+// Caused is an error that clients are told of as client says, and that wraps of.
+func Caused(client *pgerr.Error, of error) error { return &cause{client, of} }
+
 // Unwrap implements the errors package's protocol.
 func (c *cause) Unwrap() []error { return []error{c.client, c.of} }
 
-// readError puts an error about consistency into the words of SQL.
-func readError(err error) error {
+// clusterError puts an error about consistency or a full disk into the words of SQL.
+func clusterError(err error) error {
 	switch {
+	case errors.Is(err, cluster.ErrDiskFull):
+		return &cause{pgerr.New(pgerr.DiskFull, "%v", err), err}
 	case errors.Is(err, cluster.ErrBadToken):
-		return &cause{pgerr.New(pgerr.InvalidParameterValue, "%v", err).
-			WithHint("A token is valid on the server that gave it, and on copies that are not older."), err}
+		return Caused(pgerr.New(pgerr.InvalidParameterValue, "%v", err).
+			WithHint("A token is valid on the server that gave it, and on copies that are not older."), err)
 	case errors.Is(err, cluster.ErrBehind):
-		return &cause{pgerr.New(pgerr.CannotConnectNow, "%v", err).WithHint("Ask again in a moment."), err}
+		return Caused(pgerr.New(pgerr.CannotConnectNow, "%v", err).WithHint("Ask again in a moment."), err)
 	case errors.Is(err, ErrCutGone):
-		return &cause{pgerr.New(pgerr.ObjectNotInState, "%v", err), err}
+		return Caused(pgerr.New(pgerr.ObjectNotInState, "%v", err), err)
 	}
 	return err
 }
@@ -85,17 +90,17 @@ func (s *Session) take(ctx context.Context) (Pin, error) {
 	if text := s.value(AtSetting); text != "" && s.config.Cuts != nil {
 		token, err := cluster.ParseToken(text)
 		if err != nil {
-			return nil, readError(err)
+			return nil, clusterError(err)
 		}
 		pin, err := s.config.Cuts.Pin(s.config.Project, token.Index)
 		if err != nil {
-			return nil, readError(err)
+			return nil, clusterError(err)
 		}
 		s.cut = pin.Cut
 		return pin, nil
 	}
 	if err := s.await(ctx); err != nil {
-		return nil, readError(err)
+		return nil, clusterError(err)
 	}
 	taken := time.Now() // whatever now() is for the statement
 	pin, err := s.config.Engine.Pin(s.config.Project)

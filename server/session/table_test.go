@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ type applier struct {
 	mu    sync.Mutex
 	index uint64
 	sets  int
+	err   error // of every write set
 	// before, if not nil, is called before a write set is applied, without the lock.
 	before func()
 }
@@ -39,6 +41,9 @@ func (a *applier) WriteTables(_ context.Context, project uint32, ws *table.Write
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.err != nil {
+		return cluster.Receipt{}, a.err
+	}
 	decoded, err := table.DecodeWriteSet(table.AppendWriteSet(nil, ws))
 	if err != nil {
 		return cluster.Receipt{}, err
@@ -228,6 +233,11 @@ func TestTableStates(t *testing.T) {
 	if r := must(c, "reset prickle.at; select * from t"); len(r.Rows) != 3 {
 		t.Errorf("now: %d rows, want 3", len(r.Rows))
 	}
+	tb.applier.err = fmt.Errorf("%w: 5 MB are free", cluster.ErrDiskFull)
+	if _, err := c.run("insert into t values (4)"); pgerr.Code(err) != pgerr.DiskFull || !errors.Is(err, cluster.ErrDiskFull) {
+		t.Errorf("a write on a full disk: %v", err)
+	}
+	tb.applier.err = nil
 	// A statement that is tried again is one line of the list at a time, and none afterwards.
 	tb.applier.before = func() { must(other, "update t set b = 1") }
 	if must(c, "update t set a = 9 where a = 1"); tb.applier.before != nil || len(queries.List()) != 0 {

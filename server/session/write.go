@@ -148,7 +148,7 @@ func (s *Session) write(ctx context.Context, ws *table.WriteSet) error {
 	if err == nil {
 		s.cut = Cut{max(s.cut.Index, index), time.Now()}
 	}
-	return err
+	return clusterError(err)
 }
 
 // abandon says that a transaction of which parts were sent comes to nothing. If that cannot

@@ -1,0 +1,32 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// listQueries is GET /api/instance/queries/.
+func (s *Server) listQueries(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]any{"results": s.Queries.List()})
+}
+
+// cancelQuery is DELETE /api/instance/queries/:id/.
+func (s *Server) cancelQuery(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.ParseUint(r.PathValue("query"), 10, 64)
+	if err != nil || !s.Queries.Cancel(id) {
+		WriteError(w, notFound("there is no running query "+quoted(r.PathValue("query"))))
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// freeBallast is POST /api/instance/free-ballast/: the file that was kept for a full disk
+// is deleted.
+func (s *Server) freeBallast(w http.ResponseWriter, _ *http.Request) {
+	n, err := s.FreeBallast()
+	if err != nil {
+		WriteError(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"freed_bytes": n})
+}
