@@ -99,7 +99,6 @@ func (s *Server) register() {
 		gauge("prickle_memory_pressure", "0 calm, 1 caches shrink, 2 queries wait, 3 queries end, 4 events are refused",
 			func() float64 { return float64(s.config.Memory.Level()) }),
 		gauge("prickle_queries_waiting_for_memory", "queries that wait to start", func() float64 { return float64(s.config.Admission.Queued()) }),
-		gauge("prickle_spill_bytes", "bytes of spill files", func() float64 { return float64(s.config.Spill.Used()) }),
 		gauge("prickle_goroutines", "goroutines", func() float64 { return float64(runtime.NumGoroutine()) }),
 	)
 	if s.config.LogDropped != nil {
@@ -142,6 +141,7 @@ func (s *Server) registerStore() {
 			// There is one level: a merge's output is a segment like the others.
 			yield(metric.Label("level", "0"), float64(s.backend.Stats().Segments))
 		}),
+		stat("prickle_spill_bytes", "bytes of spill files", func() float64 { return float64(s.config.Spill.Used()) }),
 		stat("prickle_segment_bytes", "bytes of segment files", func() float64 { return float64(s.backend.Stats().Bytes) }),
 		stat("prickle_events", "events stored", func() float64 { return float64(s.backend.Stats().Events) }),
 		stat("prickle_memtable_rows", "events that are not in a segment yet", func() float64 { return float64(s.backend.Stats().MemtableRows) }),

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/cluster"
+	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/api"
 	"github.com/prickledb/prickle/server/limit"
@@ -72,7 +73,7 @@ type nodeBackend struct {
 func New(config Config, node *cluster.Node) *Server {
 	s := newServer(config)
 	if node != nil {
-		s.Attach(node)
+		s.Attach(node, config.Spill)
 	}
 	return s
 }
@@ -89,9 +90,10 @@ func newServer(config Config) *Server {
 	return s
 }
 
-// Attach gives the server its node, once.
-func (s *Server) Attach(node *cluster.Node) {
-	s.node = node
+// Attach gives the server its node, once, and what takes the spill files of queries, if
+// anything does.
+func (s *Server) Attach(node *cluster.Node, spill *engine.SpillDir) {
+	s.node, s.config.Spill = node, spill
 	node.Metrics(&s.metrics.registry)
 	s.attach(nodeBackend{node, node.Store()}, session.NewEngine(node.Store(), node,
 		session.Limits{Threads: s.config.Threads, Memory: s.config.QueryMemory, Admission: s.config.Admission, Spill: s.config.Spill}))

@@ -93,7 +93,7 @@ func benchmark(ctx context.Context, c *console, o benchOptions) error {
 	defer os.RemoveAll(dir) //nolint:errcheck // the system cleans up as well
 	logger := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError}))
 	budget := memory.NewBudget(machineMemory() / 100 * 60)
-	node, err := openNode(ctx, dir, logger, budget)
+	node, err := openNode(ctx, dir, nodeConfig(logger, budget))
 	if err != nil {
 		return err
 	}

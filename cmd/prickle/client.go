@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -158,6 +162,24 @@ func (r *remote) alive(ctx context.Context) bool {
 	return err == nil
 }
 
+// ready asks whether the server is ready, and why not.
+func (r *remote) ready(ctx context.Context) (reasons []string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.host+"/readyz", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := r.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close() // it was read
+	var answer struct{ Reasons []string }
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&answer); err != nil {
+		return nil, fmt.Errorf("the server's answer to /readyz: %w", err)
+	}
+	return answer.Reasons, nil
+}
+
 // maxAnswer bounds what is read of an answer of the server.
 const maxAnswer = 64 << 20
 
@@ -258,23 +280,57 @@ func (r *remote) count(ctx context.Context, database, text string) (int64, error
 	return strconv.ParseInt(v, 10, 64)
 }
 
+// published are the numbers of a server: by name and labels as they are written, and those
+// with labels also by name alone, added up.
+type published map[string]float64
+
 // metrics are the numbers that the server publishes.
-func (r *remote) metrics(ctx context.Context) (map[string]float64, error) {
+func (r *remote) metrics(ctx context.Context) (published, error) {
 	raw, err := r.get(ctx, "/metrics")
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]float64{}
+	out := published{}
 	for _, line := range strings.Split(string(raw), "\n") {
-		name, value, ok := strings.Cut(line, " ")
-		if !ok || strings.HasPrefix(line, "#") {
+		space := strings.LastIndexByte(line, ' ')
+		if space < 0 || strings.HasPrefix(line, "#") {
 			continue
 		}
-		if f, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil {
-			out[name] = f
+		f, err := strconv.ParseFloat(line[space+1:], 64)
+		if err != nil {
+			continue
+		}
+		out[line[:space]] += f
+		if name, _, labels := strings.Cut(line[:space], "{"); labels {
+			out[name] += f
 		}
 	}
 	return out, nil
+}
+
+var bucketBound = regexp.MustCompile(`\ble="([^"]+)"`)
+
+// quantile estimates in how many seconds a share q of what a histogram counted was done: the
+// upper bound of their bucket. It is 0 where nothing was counted.
+func (p published) quantile(name string, q float64) float64 {
+	counts := map[float64]float64{}
+	for line, n := range p {
+		if m := bucketBound.FindStringSubmatch(line); m != nil && strings.HasPrefix(line, name+"_bucket{") {
+			if bound, err := strconv.ParseFloat(m[1], 64); err == nil {
+				counts[bound] += n
+			}
+		}
+	}
+	bounds := slices.Sorted(maps.Keys(counts))
+	for i, bound := range bounds {
+		if total := p[name+"_count"]; total > 0 && counts[bound] >= q*total {
+			if math.IsInf(bound, 1) && i > 0 {
+				return bounds[i-1]
+			}
+			return bound
+		}
+	}
+	return 0
 }
 
 // metric is one of them, or 0.

@@ -77,7 +77,7 @@ func TestKillDuringImport(t *testing.T) {
 		}
 		acknowledged := int64(0)
 		if i%2 == 0 {
-			server, log := own(t, "serve", "--data", p.dir, "--listen", "127.0.0.1:0")
+			server, log := own(t, "serve", "--data", p.dir, "--listen", "127.0.0.1:0", "--ballast", "off")
 			waitFor(t, func() bool { return strings.Contains(log.String(), "Ctrl-C stops.") })
 			killed := make(chan struct{})
 			go func() {

@@ -199,7 +199,7 @@ func importTarget(ctx context.Context, cmd *cobra.Command, c *console, project s
 		return nil, err
 	}
 	dir := conf.get("data")
-	node, err := openNode(ctx, dir, slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError})), newBudget(conf))
+	node, err := openNode(ctx, dir, nodeConfig(slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError})), newBudget(conf)))
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func rootCommand(c *console) *cobra.Command {
 	flags.String("url", "", "`address` of the server, e.g. http://localhost:7742; default: the one on the data directory")
 	addFlags(flags, "data")
 	root.AddCommand(
-		serveCommand(c), importCommand(c), sqlCommand(c), tailCommand(c), statusCommand(c),
+		serveCommand(c), importCommand(c), sqlCommand(c), tailCommand(c), statusCommand(c), topCommand(c),
 		inspectCommand(c), benchCommand(c), configCommand(c), versionCommand(c),
 	)
 	root.RunE = func(cmd *cobra.Command, args []string) error {

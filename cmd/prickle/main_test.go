@@ -14,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/prickledb/prickle/server/session"
+
 	"github.com/prickledb/prickle/bench/gen"
 )
 
@@ -99,7 +101,7 @@ func (p *place) serve(args ...string) (screen *lockedBuffer, stop func() int) {
 	c := &console{in: strings.NewReader(""), out: screen, err: log, env: testEnv(nil)}
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, c, append([]string{"serve", "--data", p.dir, "--listen", "127.0.0.1:0"}, args...))
+		ended <- run(ctx, c, append([]string{"serve", "--data", p.dir, "--listen", "127.0.0.1:0", "--ballast", "off"}, args...))
 	}()
 	deadline := time.After(30 * time.Second)
 	for !strings.Contains(screen.String(), "Ctrl-C stops.") {
@@ -233,6 +235,7 @@ func TestHelp(t *testing.T) {
 // TestSettings finds every setting in each place it can come from.
 func TestSettings(t *testing.T) {
 	value := map[string]string{"listen": "127.0.0.1:1", "pg_listen": ":2", "data": "/d", "memory": "1GB", "spill_limit": "1GB", "cpus": "1", "query_timeout": "5s",
+		"query_max_rows": "500 M", "ballast": "1GB",
 		"log_level": "warn", "log_format": "json"}
 	load := func(env map[string]string, args ...string) (*config, error) {
 		var conf *config
@@ -340,7 +343,7 @@ func TestServeRefuses(t *testing.T) {
 	if _, err := os.Stat(second.dir); err == nil {
 		t.Error("a server without a port made a data directory")
 	}
-	a = p.run("serve", "--listen", "127.0.0.1:0")
+	a = p.run("serve", "--listen", "127.0.0.1:0", "--ballast", "off")
 	want(t, "directory in use", a.err, fmt.Sprintf("error: the data directory %s is in use by process %d\nTry:   prickle status --data %s (look at the one that runs)\n       prickle serve --data ./other\n",
 		p.dir, os.Getpid(), p.dir))
 	if a.code != 1 {
@@ -349,7 +352,7 @@ func TestServeRefuses(t *testing.T) {
 
 	file := newPlace(t)
 	file.dir = file.file("data", "not a directory")
-	if a = file.run("serve", "--listen", "127.0.0.1:0"); a.code != 1 || a.err != "error: the data directory "+file.dir+" is not a directory\nTry:   prickle serve --data ./other\n" {
+	if a = file.run("serve", "--listen", "127.0.0.1:0", "--ballast", "off"); a.code != 1 || a.err != "error: the data directory "+file.dir+" is not a directory\nTry:   prickle serve --data ./other\n" {
 		t.Errorf("file as a directory: exit %d\n%s", a.code, a.err)
 	}
 	if os.Getuid() == 0 {
@@ -359,7 +362,7 @@ func TestServeRefuses(t *testing.T) {
 		file.dir = filepath.Join(file.work, "readonly")
 		os.Mkdir(file.dir, 0o500)
 	}
-	if a = file.run("serve", "--listen", "127.0.0.1:0"); a.code != 1 || !strings.HasPrefix(a.err, "error: ") || !strings.Contains(a.err, file.dir) && !strings.Contains(a.err, "/proc") {
+	if a = file.run("serve", "--listen", "127.0.0.1:0", "--ballast", "off"); a.code != 1 || !strings.HasPrefix(a.err, "error: ") || !strings.Contains(a.err, file.dir) && !strings.Contains(a.err, "/proc") {
 		t.Errorf("read-only directory: exit %d\n%s", a.code, a.err)
 	}
 	p2 := dirProblem("./prickle-data", &os.PathError{Op: "open", Path: "x", Err: os.ErrPermission}).(*problem)
@@ -380,8 +383,8 @@ func TestServeStops(t *testing.T) {
 		t.Fatalf("import: exit %d\n%s", a.code, a.err)
 	}
 	start := time.Now()
-	if code := stop(); code != 0 || time.Since(start) > stopTimeout {
-		t.Errorf("serve ended with %d after %v, want 0 within %v", code, time.Since(start), stopTimeout)
+	if code := stop(); code != 0 || time.Since(start) > flushTimeout {
+		t.Errorf("serve ended with %d after %v, want 0 within %v", code, time.Since(start), flushTimeout)
 	}
 	if _, err := os.Stat(filepath.Join(p.dir, infoFile)); err == nil {
 		t.Error("the stopped server's file is still there")
@@ -389,5 +392,48 @@ func TestServeStops(t *testing.T) {
 	screen, _ = p.serve()
 	if !regexp.MustCompile(`^prickle 0\.1\.0  data \S+ \(2,000 events, [\d.]+ [kM]B\)\n`).MatchString(screen.String()) {
 		t.Errorf("second screen:\n%s", screen)
+	}
+}
+
+// TestTop lists what runs.
+func TestTop(t *testing.T) {
+	p := newPlace(t)
+	p.serve()
+	if a := p.run("top"); a.code != 0 || a.out != "" {
+		t.Errorf("top of an idle server: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	if a := p.run("top", "--cancel", "17"); a.code != exitFailed {
+		t.Errorf("top --cancel of no query: exit %d\n%s", a.code, a.err)
+	}
+	var out bytes.Buffer
+	printQueries(&out, []session.Query{{ID: 7, Project: 1, Kind: "funnel", State: "running", ElapsedMS: 1500, Rows: 50, TotalRows: 200, Text: "FUNNEL\n 'a' -> 'b'"}}, 120)
+	want(t, "top on a terminal", out.String(), "1 query runs\n\n"+
+		"number  project  kind       state          for       rows read        query\n"+
+		"     7        1  funnel     running      1.5 s              50  25 %  FUNNEL 'a' -> 'b'\n")
+}
+
+// TestParseCounts reads counts, sizes of a ballast, and what a server publishes.
+func TestParseCounts(t *testing.T) {
+	for text, wanted := range map[string]int64{"10 G": 10e9, "500M": 500e6, "1": 1, "1.5k": 1500} {
+		if n, err := parseCount(text); err != nil || n != wanted {
+			t.Errorf("parseCount(%q) = %d, %v, want %d", text, n, err, wanted)
+		}
+	}
+	for _, text := range []string{"", "0", "-1", "many", "1 X", "NaN", "1e30"} {
+		if n, err := parseCount(text); err == nil {
+			t.Errorf("parseCount(%q) = %d", text, n)
+		}
+	}
+	for text, wanted := range map[string]int64{"auto": 0, "off": -1, "0B": -1, "1GB": 1e9} {
+		if n, err := parseBallast(text); err != nil || n != wanted {
+			t.Errorf("parseBallast(%q) = %d, %v, want %d", text, n, err, wanted)
+		}
+	}
+	p := published{`h_bucket{kind="a",le="1"}`: 50, `h_bucket{kind="b",le="1"}`: 40, `h_bucket{kind="a",le="2"}`: 55, `h_bucket{kind="b",le="2"}`: 44,
+		`h_bucket{kind="a",le="+Inf"}`: 56, `h_bucket{kind="b",le="+Inf"}`: 44, "h_count": 100}
+	for q, wanted := range map[float64]float64{.5: 1, .95: 2, 1: 2} {
+		if got := p.quantile("h", q); got != wanted {
+			t.Errorf("quantile(%g) = %g, want %g", q, got, wanted)
+		}
 	}
 }

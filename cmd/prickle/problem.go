@@ -26,6 +26,7 @@ const (
 	exitForbidden   = 4   // account, key
 	exitPartly      = 5   // rows skipped, some files failed
 	exitDamaged     = 6   // data problem found
+	exitFailStop    = 74  // going on could have lost data
 	exitTimeout     = 124 // of a query
 	exitInterrupted = 130
 )

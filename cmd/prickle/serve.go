@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -12,7 +13,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -27,9 +27,13 @@ import (
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
-// stopTimeout is the time in which a stop is clean; what is not written by then is
-// replayed from the log at the next start.
-const stopTimeout = 5 * time.Second
+// flushTimeout is how long a stop waits for what is not in segments yet; what is not
+// written by then is replayed from the log at the next start. Before that the server has its
+// own time to let what runs come to its end. logTimeout is for the last lines of the log.
+const (
+	flushTimeout = 5 * time.Second
+	logTimeout   = time.Second
+)
 
 func serveCommand(c *console) *cobra.Command {
 	var o serveOptions
@@ -77,15 +81,57 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	threads, _ := parseCPUs(conf.get("cpus")) // these were checked
 	timeout, _ := parseDuration(conf.get("query_timeout"))
 	spillLimit, _ := parseSize(conf.get("spill_limit"))
+	maxRows, _ := parseCount(conf.get("query_max_rows"))
+	ballast, _ := parseBallast(conf.get("ballast"))
 	budget := newBudget(conf)
-	logger := newLogger(c, conf)
+	lines := server.NewLogWriter(c.err)
+	flushLog := func() {
+		last, cancel := context.WithTimeout(context.Background(), logTimeout)
+		defer cancel()
+		_ = lines.Close(last) // whoever reads it is stuck
+	}
+	defer flushLog()
+	logger := newLogger(lines, c, conf)
 
-	node, err := openNode(ctx, dir, logger, budget)
+	// The port answers while the directory is opened: that it is starting.
+	replay := &cluster.Replay{}
+	admission := engine.NewAdmission(budget)
+	s := server.New(server.Config{Version: version, Logger: logger, Threads: threads, QueryTimeout: timeout,
+		QueryMemory: budget.Pool(memory.Queries).Size(), Memory: budget, Admission: admission,
+		MaxRows: maxRows, Replay: replay, LogDropped: lines.Dropped}, nil)
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	served := make(chan error, 1)
+	go func() {
+		err := s.Serve(serving, listeners...)
+		stop()
+		served <- err
+	}()
+	cfg := nodeConfig(logger, budget)
+	cfg.Replay, cfg.WatchDisk, cfg.Ballast = replay, true, ballast
+	cfg.Exit = func(reason error) {
+		logger.Error("stopped, because going on could lose data", "error", reason)
+		flushLog()
+		os.Exit(exitFailStop)
+	}
+	node, err := openNode(serving, dir, cfg)
+	var spill *engine.SpillDir
+	if err == nil {
+		if spill, err = engine.OpenSpillDir(vfs.OS(), filepath.Join(dir, "tmp"), spillLimit); err != nil {
+			node.Close(serving) //nolint:errcheck // err says what matters
+			err = dirProblem(dir, err)
+		}
+	}
 	if err != nil {
+		stop()
+		if serveErr := <-served; serveErr != nil {
+			return serveErr
+		}
 		return err
 	}
+	s.Attach(node, spill)
 	closeNode := func() error {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 		defer cancel()
 		return node.Close(closing)
 	}
@@ -94,48 +140,21 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	main := listeners[0].Addr()
 	info := serverInfo{PID: os.Getpid(), Address: dialable(main), Version: version, Started: time.Now().UTC(), Data: absolute(dir)}
 	if err := writeInfo(dir, info); err != nil {
+		stop()
+		<-served    // likewise
 		closeNode() //nolint:errcheck // err says what matters
 		return dirProblem(dir, err)
 	}
 	defer os.Remove(filepath.Join(dir, infoFile)) //nolint:errcheck // it would be noticed as stale
 
-	spill, err := engine.OpenSpillDir(vfs.OS(), filepath.Join(dir, "tmp"), spillLimit)
-	if err != nil {
-		closeNode() //nolint:errcheck // err says what matters
-		return dirProblem(dir, err)
-	}
-	s := server.Config{Version: version, Logger: logger, Threads: threads, QueryTimeout: timeout,
-		QueryMemory: budget.Pool(memory.Queries).Size(), Memory: budget, Admission: engine.NewAdmission(budget), Spill: spill}
-	serving, stop := context.WithCancel(ctx)
-	defer stop()
-	var running sync.WaitGroup
-	running.Go(func() { watchMemory(serving, budget, node.Store(), s.Admission) })
-	failed := make(chan error, len(listeners))
-	for _, l := range listeners {
-		running.Go(func() {
-			if err := server.New(s, node).Serve(serving, l); err != nil {
-				failed <- err
-				stop()
-			}
-		})
-	}
-
+	go watchMemory(serving, budget, node.Store(), admission) // ends with serving
 	err = greet(serving, c, node, o, screen{dir: dir, fresh: fresh, address: address, main: main, pg: listeners[1:]})
 	if err == nil {
 		<-serving.Done()
 	}
 	stop()
-	done := make(chan struct{})
-	go func() { running.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(stopTimeout):
-		logger.Warn("connections were still open when the server stopped")
-	}
-	select {
-	case serveErr := <-failed:
+	if serveErr := <-served; serveErr != nil {
 		err = errors.Join(err, serveErr)
-	default:
 	}
 	if closeErr := closeNode(); closeErr != nil && !errors.Is(closeErr, context.DeadlineExceeded) {
 		err = errors.Join(err, closeErr)
@@ -146,15 +165,21 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	return err
 }
 
+// nodeConfig is what every node of this process is told.
+func nodeConfig(logger *slog.Logger, budget *memory.Budget) cluster.Config {
+	return cluster.Config{Logger: logger, InFlightBytes: inFlightBytes(budget), Store: storage.Options{Memory: budget}}
+}
+
 // openNode opens a data directory, and words what is wrong with it.
-func openNode(ctx context.Context, dir string, logger *slog.Logger, budget *memory.Budget) (*cluster.Node, error) {
+func openNode(ctx context.Context, dir string, cfg cluster.Config) (*cluster.Node, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, dirProblem(dir, err)
 	}
 	if err := probe(dir); err != nil {
 		return nil, dirProblem(dir, err)
 	}
-	node, err := cluster.Open(ctx, cluster.Config{FS: vfs.OS(), Dir: dir, Logger: logger, InFlightBytes: inFlightBytes(budget), Store: storage.Options{Memory: budget}})
+	cfg.FS, cfg.Dir = vfs.OS(), dir
+	node, err := cluster.Open(ctx, cfg)
 	if err != nil {
 		return nil, dirProblem(dir, err)
 	}
@@ -245,7 +270,7 @@ func dialable(a net.Addr) string {
 }
 
 // newLogger is what follows the screen: text on a terminal, JSON otherwise.
-func newLogger(c *console, conf *config) *slog.Logger {
+func newLogger(to io.Writer, c *console, conf *config) *slog.Logger {
 	var level slog.Level
 	if level.UnmarshalText([]byte(conf.get("log_level"))) != nil {
 		level = slog.LevelInfo
@@ -261,9 +286,9 @@ func newLogger(c *console, conf *config) *slog.Logger {
 			}
 			return a
 		}
-		return slog.New(slog.NewTextHandler(c.err, options))
+		return slog.New(slog.NewTextHandler(to, options))
 	}
-	return slog.New(slog.NewJSONHandler(c.err, options))
+	return slog.New(slog.NewJSONHandler(to, options))
 }
 
 // screen is what the first screen is made from.

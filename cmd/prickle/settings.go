@@ -37,6 +37,8 @@ var allSettings = []setting{
 	{name: "spill_limit", value: "20GB", usage: "`size` on disk that all queries may take for what does not fit into memory", check: func(v string) error { _, err := parseSize(v); return err }},
 	{name: "cpus", value: "all", usage: "`processors` that one query uses", check: func(v string) error { _, err := parseCPUs(v); return err }},
 	{name: "query_timeout", value: "60s", usage: "`time` after which a query is ended", check: func(v string) error { _, err := parseDuration(v); return err }},
+	{name: "query_max_rows", value: "10 G", usage: "`rows` that one query may read", check: func(v string) error { _, err := parseCount(v); return err }},
+	{name: "ballast", value: "auto", usage: "`size` of a file that is deleted when the disk is full; auto: 1 % of the disk, off: none", check: func(v string) error { _, err := parseBallast(v); return err }},
 	{name: "log_level", value: "info", usage: "debug, info, warn or error", check: oneOf("debug", "info", "warn", "error")},
 	{name: "log_format", value: "auto", usage: "text, json or auto: text on a terminal", check: oneOf("auto", "text", "json")},
 }
@@ -348,6 +350,36 @@ func parseSize(v string) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("%q is not a size; write 20GB or 512MiB", v)
+}
+
+// parseCount reads 1000, 5 M, 10 G.
+func parseCount(v string) (int64, error) {
+	digits, factor := v, 1.0
+	for suffix, f := range map[string]float64{"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12} {
+		if d, ok := strings.CutSuffix(v, suffix); ok {
+			digits, factor = strings.TrimSpace(d), f
+		}
+	}
+	n, err := strconv.ParseFloat(digits, 64)
+	if err != nil || !(n >= 1) || n*factor >= 1<<60 {
+		return 0, fmt.Errorf("%q is not a number; write 500 M or 10 G", v)
+	}
+	return int64(n * factor), nil
+}
+
+// parseBallast gives the size in bytes, 0 for auto, negative for none.
+func parseBallast(v string) (int64, error) {
+	switch v {
+	case "auto":
+		return 0, nil
+	case "off":
+		return -1, nil
+	}
+	n, err := parseSize(v)
+	if err == nil && n == 0 {
+		n = -1
+	}
+	return n, err
 }
 
 // minMemory is what a server cannot do without.

@@ -200,7 +200,7 @@ func (s *streamSink) finish(ctx context.Context) error {
 	defer s.cancel()
 	timeout := make(<-chan time.Time)
 	if ctx.Err() != nil {
-		timeout = time.After(stopTimeout)
+		timeout = time.After(flushTimeout)
 	}
 	select {
 	case <-s.done:
