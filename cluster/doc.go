@@ -12,6 +12,10 @@
 // is never deleted beyond what segments and state files on disk cover; a failed write of
 // the log ends the process.
 //
+// A read may wait: for the state that a Token names (Await), or for everything that was
+// acknowledged before it began (ReadIndex). The disk is watched: writes are refused before
+// it is full, and the process ends when it does not answer.
+//
 // A start compares log, Raft snapshots and manifest before anything is changed, and
 // refuses if one of them is older than another needs. Not there yet: more than one voter,
 // more than one group, a repair of a damaged log.

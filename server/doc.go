@@ -1,8 +1,12 @@
 // Package server is bytes in, bytes out: one port on which both the PostgreSQL protocol
 // and HTTP are spoken. The first byte of a connection decides which.
 //
-// A Server is made over a cluster.Node with New and serves a listener with Serve until
-// its context ends; then it refuses new questions, lets running ones end, and closes
-// within a few seconds. routes.go names every HTTP path and the package that answers it,
-// config.go every setting, metrics.go every number that is published.
+// A Server is made with New and serves listeners with Serve until its context ends; then
+// it refuses what is new, lets end what runs, and closes within ten seconds. Its
+// cluster.Node may come later, with Attach: until then health and metrics are answered, and
+// everything else with 503.
+//
+// health.go says when it is ready, routes.go names every HTTP path and the package that
+// answers it, config.go every setting. metrics.go lists every number that is published but
+// those of the node, and alerts.yml has rules over them. LogWriter is a log that never waits.
 package server

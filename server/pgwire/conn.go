@@ -363,7 +363,7 @@ func (c *conn) rows(p *session.Portal, limit int) (suspended bool, err error) {
 	return false, nil
 }
 
-// tellRead says what a statement read to a client that asked for it with the setting
+// tellRead says what a statement read, and the token of the state that it read, to a client that asked for it with the setting
 // prickle.report, as `prickle sql` does. The notice's severity keeps it from people who
 // did not.
 func (c *conn) tellRead(p *session.Portal) {
@@ -371,8 +371,12 @@ func (c *conn) tellRead(p *session.Portal) {
 		return
 	}
 	if read := p.Progress(); read != nil {
+		token := ""
+		if cut, ok := c.s.Cut(); ok {
+			token = fmt.Sprintf(`,"token":%q`, cut.Token())
+		}
 		c.send(&pgproto3.NoticeResponse{Severity: "LOG", SeverityUnlocalized: "LOG", Code: "00000", Message: "report",
-			Detail: fmt.Sprintf(`{"rows_read":%d,"bytes_read":%d}`, read.Rows.Load(), read.Bytes.Load())})
+			Detail: fmt.Sprintf(`{"rows_read":%d,"bytes_read":%d%s}`, read.Rows.Load(), read.Bytes.Load(), token)})
 	}
 }
 

@@ -5,4 +5,8 @@
 // A Session serves one client and is used by one goroutine at a time; only Cancel may be
 // called from elsewhere. A Portal is a statement on its way: a paused stream of batches
 // that is read as far as the client wants.
+//
+// What a query reads is one snapshot, taken after it waited for what its settings ask for
+// (read.go) or kept from an earlier answer (Cuts). Queries lists what runs, and ends what
+// reads too much.
 package session
