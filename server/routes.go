@@ -140,6 +140,21 @@ func (s *Server) allow(project uint32, events int) error {
 	return s.limits.Events(p, events)
 }
 
+// limitProperties removes properties from a batch that are beyond the project's limit.
+func (s *Server) limitProperties(project uint32, b *event.Batch) {
+	p, ok := s.node.Store().Project(project)
+	if !ok {
+		return
+	}
+	removed, first := s.limits.Properties(p, b)
+	if removed > 0 {
+		s.metrics.warnings.Add(int64(removed), project, "")
+	}
+	if first {
+		s.config.Logger.Warn("the project has too many different event properties; further names are not stored", "project", project)
+	}
+}
+
 // admitEvents is allow in the words of capture.
 func (s *Server) admitEvents(project uint32, events int) error {
 	err := s.allow(project, events)
@@ -171,6 +186,7 @@ func (w writer) Ingest(ctx context.Context, project uint32, b *event.Batch) (cap
 	if w.config.Memory.Level() >= memory.Refuse {
 		return capture.Receipt{}, errMemory
 	}
+	w.limitProperties(project, b)
 	r, err := w.node.Ingest(ctx, project, b)
 	if r.Duplicates > 0 {
 		w.metrics.duplicates.Add(int64(r.Duplicates), project, "")

@@ -132,6 +132,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 			}
 		})
 	}
+	running.Go(func() { s.watchQueries(accepting) })
 	running.Go(func() { s.housekeeping(accepting) })
 	var err error
 	select {
@@ -164,22 +165,38 @@ func (s *Server) accept(accepting, hard context.Context, l net.Listener, running
 	}
 }
 
-// housekeeping looks after queries that read too much and states that nobody needs.
-func (s *Server) housekeeping(ctx context.Context) {
+// watchQueries ends queries that read too much.
+func (s *Server) watchQueries(ctx context.Context) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for n := 0; ; n++ {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.queries.Check()
+		}
+	}
+}
+
+// housekeeping lets go of states that nobody needs, and learns what projects have.
+func (s *Server) housekeeping(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			s.queries.Check()
-			if n%10 != 0 || s.handler.Load() == nil {
+			if s.handler.Load() == nil {
 				continue
 			}
 			s.cuts.Expire(now)
 			if s.backend.Disk().State >= cluster.DiskFull {
 				s.cuts.Clear() // they keep segments on the disk that were merged away
+			}
+			if s.node != nil {
+				s.limits.Learn(func(project uint32) []string { return session.PropertyNames(s.node.Store(), project) })
 			}
 		}
 	}

@@ -107,6 +107,7 @@ func (s *Server) takeFrames(r *http.Request, project uint32, pending chan<- *clu
 			s.ingested(project, "limited", rows, int64(n))
 			return err
 		}
+		s.limitProperties(project, b)
 		p, err := s.node.Start(r.Context(), project, b)
 		if err != nil {
 			s.ingested(project, "failed", rows, int64(n))

@@ -69,6 +69,15 @@ func TestFlushOnFullDisk(t *testing.T) {
 			if count == 5 {
 				t.Error("apply does not wait for a full disk")
 			}
+			// Neither the flush that does not end nor the apply that waits holds up a query.
+			if sn, err := s.Snapshot(1); err != nil {
+				t.Error(err)
+			} else {
+				if len(sn.Segments()) == 0 || sn.Index() < 3 {
+					t.Errorf("a snapshot meanwhile has %d segments at index %d", len(sn.Segments()), sn.Index())
+				}
+				sn.Release()
+			}
 			full.Store(false)
 			for ; count < 5; count++ {
 				if err := <-applied; err != nil {

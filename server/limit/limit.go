@@ -73,6 +73,10 @@ type project struct {
 	running int
 	waiting []chan struct{} // first come, first served
 
+	names  map[string]struct{} // of event properties; nil until some were sent
+	learnt bool                // names holds what was stored before
+	told   bool                // that names are beyond the limit
+
 	hour  time.Time     // begin of the hour that spent is of
 	spent time.Duration // by questions
 }

@@ -81,10 +81,12 @@ func (e *storeEngine) Catalog(project uint32, database string, pin Pin) *catalog
 // maxHints is how many property names are looked at for a hint.
 const maxHints = 10_000
 
-// properties is the names of event properties, newest segments first. What cannot be read
-// is missing: this is for a hint beside an error.
-func (e *storeEngine) properties(project uint32) []string {
-	snapshot, err := e.store.Snapshot(project)
+func (e *storeEngine) properties(project uint32) []string { return PropertyNames(e.store, project) }
+
+// PropertyNames is the names of event properties of a project, newest segments first. What
+// cannot be read is missing: this is for hints and limits.
+func PropertyNames(store *storage.Store, project uint32) []string {
+	snapshot, err := store.Snapshot(project)
 	if err != nil {
 		return nil
 	}
