@@ -273,6 +273,9 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s = %d %s, want %s events", what, a.StatusCode, body, want)
 		}
 	}
+	if a, body := s.header(t, "PATCH", "/api/projects/1/", `{"week_start_day":1}`); !strings.HasPrefix(a.Header.Get("X-Prickle-Token"), "v1.0:") {
+		t.Errorf("PATCH = %d %v %s, want a token", a.StatusCode, a.Header, body)
+	}
 	first := write()
 	a, body := ask("", nil, "X-Prickle-Token", first)
 	expect("header", a, body, "1")

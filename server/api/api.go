@@ -12,6 +12,7 @@ import (
 
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/storage"
 )
@@ -159,7 +160,13 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, err)
 		return
 	}
+	s.written(w)
 	writeJSON(w, http.StatusCreated, show(p))
+}
+
+// written says from which state on a write is seen. Everything that is applied includes it.
+func (s *Server) written(w http.ResponseWriter) {
+	w.Header().Set(capture.TokenHeader, cluster.Token{Index: s.Applied()}.String())
 }
 
 // checkProject holds what is given of a project's settings against the rules.
@@ -221,6 +228,7 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, err)
 		return
 	}
+	s.written(w)
 	writeJSON(w, http.StatusOK, s.showAll(p))
 }
 
@@ -248,6 +256,7 @@ func (s *Server) delete(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, err)
 		return
 	}
+	s.written(w)
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -1,0 +1,134 @@
+package session_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/server/session"
+	"github.com/prickledb/prickle/server/session/sessiontest"
+	"github.com/prickledb/prickle/sql"
+)
+
+// reader is an engine whose statements say that they read a hundred rows and will read a
+// thousand.
+type reader struct{ sessiontest.Engine }
+
+func (r *reader) Run(ctx context.Context, scope *session.Scope, st *sql.Statement, pin session.Pin) (session.Rows, error) {
+	scope.Progress.Rows.Add(100)
+	scope.Progress.Bytes.Add(800)
+	scope.Progress.TotalRows.Add(1000)
+	return r.Engine.Run(ctx, scope, st, pin)
+}
+
+func openReader(t *testing.T, q *session.Queries) *fixture {
+	t.Helper()
+	r := &reader{}
+	s, err := session.New(t.Context(), session.Config{Engine: r, Project: 1, Queries: q})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return &fixture{Session: s, engine: &r.Engine, t: t}
+}
+
+// A query that would read too much does not begin; one that has read too much ends.
+func TestReadsTooMuch(t *testing.T) {
+	f := openReader(t, &session.Queries{MaxRows: 999})
+	if _, err := f.run("select n from one"); pgerr.Code(err) != pgerr.ProgramLimitExceeded || pgerr.From(err).Hint == "" {
+		t.Errorf("a query of 1,000 rows of 999: %v", err)
+	}
+	q := &session.Queries{MaxRows: 1000, MaxBytes: 799}
+	f = openReader(t, q)
+	ended := make(chan error)
+	go func() {
+		_, err := f.run("select n from slow")
+		ended <- err
+	}()
+	for {
+		q.Check()
+		select {
+		case err := <-ended:
+			if pgerr.Code(err) != pgerr.ProgramLimitExceeded || !strings.Contains(err.Error(), "800 bytes so far") {
+				t.Errorf("a query of 800 bytes of 799: %v", err)
+			}
+			return
+		default:
+		}
+	}
+}
+
+// What takes long has a line in the log, and so has what was killed.
+func TestQueryLog(t *testing.T) {
+	var log bytes.Buffer
+	var kinds, reasons []string
+	q := &session.Queries{Slow: 1, Logger: slog.New(slog.NewTextHandler(&log, nil)), Done: func(kind string, _ time.Duration, killed string, _ error) {
+		kinds, reasons = append(kinds, kind), append(reasons, killed)
+	}}
+	f := openReader(t, q)
+	for _, text := range []string{"select n from one", "set statement_timeout = '1ms'; select n from slow", "select n from nowhere", "show timezone"} {
+		f.run(text)
+	}
+	for _, want := range []string{
+		`level=INFO msg="slow query" query_id=1 project=1 user="" kind=sql took_ms=`, `query="select n from one"`,
+		`level=WARN msg="query killed" query_id=2`, "rows_read=100 bytes_read=800", "reason=timeout",
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s is missing in the log:\n%s", want, log.String())
+		}
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 || strings.Join(kinds, " ") != "sql sql" || strings.Join(reasons, ",") != ",timeout" {
+		t.Errorf("%d lines, kinds %q, reasons %q, want 2 lines: what did not compile and commands are no queries", n, kinds, reasons)
+	}
+}
+
+// A portal that waits for its client holds no place and stays on the list until it is
+// closed.
+func TestIdlePortal(t *testing.T) {
+	held := 0
+	q := &session.Queries{Admit: func(context.Context, uint32) (func(time.Duration), error) {
+		held++
+		return func(time.Duration) { held-- }, nil
+	}}
+	f := openReader(t, q)
+	stmt, err := f.Prepare("", "select n from numbers", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := f.Bind("", stmt, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		err := p.Run(func() error {
+			if held != 1 {
+				t.Errorf("%d places held while it runs", held)
+			}
+			_, _, _, err := p.Take(10)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list := q.List(); held != 0 || len(list) != 1 || list[0].State != "idle" {
+			t.Errorf("between two fetches: %d places held, list %+v", held, list)
+		}
+	}
+	p.Close()
+	if list := q.List(); len(list) != 0 {
+		t.Errorf("after its end: %+v", list)
+	}
+	refused := errors.New("no place")
+	q.Admit = func(context.Context, uint32) (func(time.Duration), error) { return nil, refused }
+	if _, err := f.run("select n from one"); !errors.Is(err, refused) || len(q.List()) != 0 {
+		t.Errorf("without a place: %v, list %+v", err, q.List())
+	}
+	if _, err := f.run("select 1"); err != nil {
+		t.Errorf("what reads no table: %v", err)
+	}
+}
