@@ -144,3 +144,43 @@ func TestWatermark(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A start that has a log to replay tells how far it is.
+func TestReplay(t *testing.T) {
+	dir := t.TempDir()
+	var fresh Replay
+	n := openNode(t, Config{Dir: dir, Replay: &fresh})
+	if percent, ok := fresh.Percent(); ok {
+		t.Errorf("a new directory is replayed, %d %%", percent)
+	}
+	ingest(t, n, 1, 0, 10, Receipt{Stored: 10})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	n.Close(gone) // so nothing is flushed
+	var replay Replay
+	n = openNode(t, Config{Dir: dir, Replay: &replay})
+	if percent, ok := replay.Percent(); !ok || percent < 50 {
+		t.Errorf("after the start %d %% of the log are replayed, %v", percent, ok)
+	}
+	if got := len(storedUUIDs(t, n, 1)); got != 10 {
+		t.Errorf("%d events, want 10", got)
+	}
+	half := Replay{}
+	half.begin(100, 300)
+	half.reach(182)
+	if percent, ok := half.Percent(); percent != 41 || !ok {
+		t.Errorf("82 of 200 entries are %d %%", percent)
+	}
+}
+
+// What is not exactly a token is none.
+func FuzzParseToken(f *testing.F) {
+	for _, s := range []string{"v1.0:0", "v1.0:18446744073709551615", "v1.0:+1", "v1.0: 1", "v1.0:1_0", "v1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if token, err := ParseToken(s); err == nil && token.String() != s {
+			t.Errorf("ParseToken(%q) = %v", s, token)
+		}
+	})
+}
