@@ -217,13 +217,16 @@ func (d *disk) admit(k kind) error {
 		ErrDiskFull, s.Free>>20, (diskLevels[refused].bytes(s.Total)+diskBack(s.Total))>>20)
 }
 
-// fits says whether a merge may be built whose output has at most so many bytes.
-func (d *disk) fits(bytes int64) bool {
+// fits refuses a merge whose output of at most so many bytes has no room.
+func (d *disk) fits(bytes int64) error {
 	if d == nil {
-		return true
+		return nil
 	}
 	s := d.state()
-	return s.State == DiskOK || s.State < DiskReadOnly && uint64(2*bytes) < s.Free
+	if s.State == DiskOK || s.State < DiskReadOnly && uint64(2*bytes) < s.Free {
+		return nil
+	}
+	return fmt.Errorf("%w: merging %d MB needs twice as much room, and %d MB are free", ErrDiskFull, bytes>>20, s.Free>>20)
 }
 
 // watch checks every second until ctx ends.

@@ -162,8 +162,8 @@ func TestMergesFit(t *testing.T) {
 		{DiskFull, 201, 100, true}, {DiskReadOnly, 1000, 100, false},
 	} {
 		d.stats = DiskStats{State: c.state, Free: c.free}
-		if got := d.fits(c.size); got != c.want {
-			t.Errorf("%v with %d free: a merge of %d fits = %v", c.state, c.free, c.size, got)
+		if err := d.fits(c.size); (err == nil) != c.want || err != nil && !errors.Is(err, ErrDiskFull) {
+			t.Errorf("%v with %d free: a merge of %d: %v", c.state, c.free, c.size, err)
 		}
 	}
 }

@@ -893,7 +893,9 @@ func (n *Node) merge(ctx context.Context) {
 			more, err := n.mergeOnce(ctx, n.store.PlanMerge)
 			merged = merged || more
 			if err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
-				n.cfg.Logger.Error("merge of segments", "error", err)
+				if !errors.Is(err, ErrDiskFull) { // which is known
+					n.cfg.Logger.Error("merge of segments", "error", err)
+				}
 				retryAt = time.Now().Add(10 * time.Second)
 			}
 			if err != nil || !more {
@@ -918,8 +920,11 @@ func (n *Node) mergeOnce(ctx context.Context, next func() (storage.MergePlan, bo
 		return false, ctx.Err()
 	}
 	plan, ok := next()
-	if !ok || !n.disk.fits(n.store.SegmentBytes(plan.Inputs)) {
+	if !ok {
 		return false, nil
+	}
+	if err := n.disk.fits(n.store.SegmentBytes(plan.Inputs)); err != nil {
+		return false, err
 	}
 	planned, err := n.submitJSON(ctx, kindPlan, plan)
 	if errors.Is(err, storage.ErrMergeVoid) {
