@@ -7,9 +7,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"path"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -25,7 +28,7 @@ const (
 	DiskOK       DiskState = iota
 	DiskLow                // a warning; merges only where their output fits twice
 	DiskFull               // no events; metadata, deletes and small writes go on
-	DiskReadOnly           // no writes
+	DiskReadOnly           // no writes but those that free room
 )
 
 func (s DiskState) String() string {
@@ -121,7 +124,7 @@ func (d *disk) check() {
 			level = slog.LevelInfo
 		}
 		d.logger.Log(context.Background(), level, "disk space", "state", now.String(), "was", before.String(), "free_bytes", free, "total_bytes", total,
-			"effect", [...]string{"all writes are taken", "merges only where there is room for them", "events are refused", "every write is refused"}[now])
+			"effect", [...]string{"all writes are taken", "merges only where there is room for them", "events are refused", "only what frees room is taken"}[now])
 	}
 	if now == DiskReadOnly && before != DiskReadOnly {
 		if freed, err := d.freeBallast(); err != nil {
@@ -200,16 +203,37 @@ func (d *disk) state() DiskStats {
 	return d.stats
 }
 
-// admit refuses a write of a kind that the disk has no room for.
-func (d *disk) admit(k kind) error {
+// refusedFrom is the state of the disk from which on entries of a kind are refused: of all
+// kinds. What frees room never is, nor what a node proposes for itself. Entries about
+// projects and tables do either, so who proposes them looks closer (frees).
+var refusedFrom = map[kind]DiskState{
+	kindEvents: DiskFull, kindPersons: DiskFull,
+	kindSplit: DiskReadOnly, kindUpdate: DiskReadOnly,
+	kindMeta: diskNever, kindTable: diskNever,
+	kindErase: diskNever, kindDelete: diskNever, kindExpire: diskNever, kindErased: diskNever,
+	kindSeal: diskNever, kindPlan: diskNever, kindMerged: diskNever, // mergeOnce asks fits
+}
+
+const diskNever = DiskReadOnly + 1
+
+// editFrees says whether an edit of projects frees room, now or by what it has deleted later.
+func editFrees(e *storage.ProjectEdit) bool {
+	return e.Delete != 0 || e.Update != nil && e.Update.Retention != nil
+}
+
+// writeFrees says whether a write set only takes away.
+func writeFrees(ws *table.WriteSet) bool {
+	return !slices.ContainsFunc(ws.Ops, func(o table.Op) bool {
+		return o.Kind != table.OpDelete && o.Kind != table.OpTruncate && o.Kind != table.OpDrop
+	})
+}
+
+// admit refuses a write that is refused from a state on, if the disk is there.
+func (d *disk) admit(refused DiskState) error {
 	if d == nil {
 		return nil
 	}
 	s := d.state()
-	refused := DiskReadOnly
-	if k == kindEvents || k == kindPersons {
-		refused = DiskFull
-	}
 	if s.State < refused {
 		return nil
 	}
@@ -217,16 +241,22 @@ func (d *disk) admit(k kind) error {
 		ErrDiskFull, s.Free>>20, (diskLevels[refused].bytes(s.Total)+diskBack(s.Total))>>20)
 }
 
-// fits refuses a merge whose output of at most so many bytes has no room.
-func (d *disk) fits(bytes int64) error {
-	if d == nil {
+// fits refuses a merge whose output has no room, and at last all that free none. Without
+// an output, a merge always fits.
+func (d *disk) fits(output, freed int64) error {
+	if d == nil || output == 0 {
 		return nil
 	}
 	s := d.state()
-	if s.State == DiskOK || s.State < DiskReadOnly && uint64(2*bytes) < s.Free {
+	switch {
+	case s.State == DiskOK:
+		return nil
+	case s.State >= DiskReadOnly && freed == 0:
+		return fmt.Errorf("%w: %d MB are free, and only merges that free room are begun", ErrDiskFull, s.Free>>20)
+	case uint64(2*output) < s.Free:
 		return nil
 	}
-	return fmt.Errorf("%w: merging %d MB needs twice as much room, and %d MB are free", ErrDiskFull, bytes>>20, s.Free>>20)
+	return fmt.Errorf("%w: merging %d MB needs twice as much room, and %d MB are free", ErrDiskFull, output>>20, s.Free>>20)
 }
 
 // watch checks every second until ctx ends.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/storage/person"
+	"github.com/prickledb/prickle/storage/table"
+	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -150,19 +152,76 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// On a disk without room everything goes on that makes some.
+func TestReadOnlyFrees(t *testing.T) {
+	for k := range kinds {
+		if _, ok := refusedFrom[k]; !ok {
+			t.Errorf("nobody decided when entries of kind %v are refused", k)
+		}
+	}
+	disk := newSizedFS(9*gb, 10*gb)
+	n := openNode(t, Config{FS: disk, Dir: "data", WatchDisk: true, Ballast: -1, NoMerger: true})
+	must := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	write := func(op table.Op) error {
+		_, err := n.WriteTables(t.Context(), 1, &table.WriteSet{Ops: []table.Op{op}})
+		return err
+	}
+	schema := &table.Schema{Name: "t", NextColumn: 2, Columns: []table.Column{{Name: "a", Type: vec.T(vec.Int8), ID: 1}}}
+	must("CREATE TABLE", write(table.Op{Kind: table.OpCreate, Table: table.Fresh, Schema: schema}))
+	made := n.Store().Tables(1).All()[0]
+	for i := range 2 { // which merges would be made of
+		ingest(t, n, 1, i*100, 100, Receipt{Stored: 100})
+		must("Flush", n.Flush(t.Context()))
+	}
+	other, err := n.CreateProject(t.Context(), ProjectSpec{Name: "other"})
+	must("CreateProject", err)
+
+	disk.set(100 << 20)
+	n.disk.check()
+	refused := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, ErrDiskFull) {
+			t.Errorf("%s on a disk without room: %v", what, err)
+		}
+	}
+	_, err = n.CreateProject(t.Context(), ProjectSpec{Name: "third"})
+	refused("CreateProject", err)
+	refused("CREATE TABLE", write(table.Op{Kind: table.OpCreate, Table: table.Fresh, Schema: schema}))
+	_, err = n.UpdatePersons(t.Context(), 1, nil)
+	refused("UpdatePersons", err)
+	refused("MergeAll", n.MergeAll(t.Context())) // nothing is dead
+
+	must("DROP TABLE", write(table.Op{Kind: table.OpDrop, Table: made.Schema.Table, Version: made.Schema.Version}))
+	must("DeleteProject", n.DeleteProject(t.Context(), other.ID))
+	must("SetRetention", n.SetRetention(t.Context(), 1, time.Hour))
+	must("Expire", n.Expire(t.Context(), 1, time.Now()))
+	must("MergeAll", n.MergeAll(t.Context()))
+	must("Flush", n.Flush(t.Context()))
+	if s := n.Store().Stats(); s.Segments != 0 {
+		t.Errorf("%d segments are left, want none", s.Segments)
+	}
+}
+
 func TestMergesFit(t *testing.T) {
 	d := &disk{}
 	for _, c := range []struct {
 		state DiskState
 		free  uint64
 		size  int64
+		freed int64
 		want  bool
 	}{
-		{DiskOK, 10, 100, true}, {DiskLow, 201, 100, true}, {DiskLow, 200, 100, false},
-		{DiskFull, 201, 100, true}, {DiskReadOnly, 1000, 100, false},
+		{DiskOK, 10, 100, 0, true}, {DiskLow, 201, 100, 0, true}, {DiskLow, 200, 100, 0, false},
+		{DiskFull, 201, 100, 0, true}, {DiskReadOnly, 1000, 100, 0, false},
+		{DiskReadOnly, 201, 100, 1, true}, {DiskReadOnly, 200, 100, 1, false}, {DiskReadOnly, 0, 0, 100, true},
 	} {
 		d.stats = DiskStats{State: c.state, Free: c.free}
-		if err := d.fits(c.size); (err == nil) != c.want || err != nil && !errors.Is(err, ErrDiskFull) {
+		if err := d.fits(c.size, c.freed); (err == nil) != c.want || err != nil && !errors.Is(err, ErrDiskFull) {
 			t.Errorf("%v with %d free: a merge of %d: %v", c.state, c.free, c.size, err)
 		}
 	}

@@ -461,7 +461,7 @@ func (n *Node) Start(ctx context.Context, project uint32, b *event.Batch) (*Pend
 	if b.Rows == 0 {
 		return &Pending{receipt: Receipt{Index: n.store.AppliedIndex()}}, nil
 	}
-	if err := n.disk.admit(kindEvents); err != nil {
+	if err := n.disk.admit(refusedFrom[kindEvents]); err != nil {
 		return nil, err
 	}
 	scratch, _ := wireBuffers.Get().(*[]byte)
@@ -518,21 +518,29 @@ func (n *Node) CreateProject(ctx context.Context, spec ProjectSpec) (storage.Pro
 	if spec.Timezone == "" {
 		spec.Timezone = "UTC"
 	}
-	result, err := n.submitJSON(ctx, kindMeta, storage.ProjectEdit{
+	return n.editProject(ctx, storage.ProjectEdit{
 		Create: &storage.ProjectSpec{Name: spec.Name, Token: spec.Token, Timezone: spec.Timezone, WeekStart: spec.WeekStart},
 	})
+}
+
+func (n *Node) editProject(ctx context.Context, edit storage.ProjectEdit) (storage.Project, error) {
+	if !editFrees(&edit) {
+		if err := n.disk.admit(DiskReadOnly); err != nil {
+			return storage.Project{}, err
+		}
+	}
+	result, err := n.submitJSON(ctx, kindMeta, edit)
 	return result.project, err
 }
 
 // UpdateProject changes settings of a project.
 func (n *Node) UpdateProject(ctx context.Context, u storage.ProjectUpdate) (storage.Project, error) {
-	result, err := n.submitJSON(ctx, kindMeta, storage.ProjectEdit{Update: &u})
-	return result.project, err
+	return n.editProject(ctx, storage.ProjectEdit{Update: &u})
 }
 
 // DeleteProject removes a project and all that is in it.
 func (n *Node) DeleteProject(ctx context.Context, id uint32) error {
-	_, err := n.submitJSON(ctx, kindMeta, storage.ProjectEdit{Delete: id})
+	_, err := n.editProject(ctx, storage.ProjectEdit{Delete: id})
 	return err
 }
 
@@ -548,6 +556,11 @@ func (n *Node) ImportPersons(ctx context.Context, project uint32, edits []person
 // what is not there any more. It takes ws. One that may be too large for an entry is to be
 // cut, see [table.WriteSet.Split].
 func (n *Node) WriteTables(ctx context.Context, project uint32, ws *table.WriteSet) (Receipt, error) {
+	if !writeFrees(ws) {
+		if err := n.disk.admit(DiskReadOnly); err != nil {
+			return Receipt{}, err
+		}
+	}
 	result, err := n.submitPayload(ctx, kindTable, header{project: project, rows: uint32(ws.Inserted())}, table.AppendWriteSet(nil, ws))
 	return result.receipt, err
 }
@@ -687,7 +700,7 @@ func (n *Node) submitJSON(ctx context.Context, k kind, payload any) (applyResult
 }
 
 func (n *Node) submitPayload(ctx context.Context, k kind, h header, payload []byte) (applyResult, error) {
-	if err := n.disk.admit(k); err != nil {
+	if err := n.disk.admit(refusedFrom[k]); err != nil {
 		return applyResult{}, err
 	}
 	h.proposal = newProposalID()
@@ -923,8 +936,11 @@ func (n *Node) mergeOnce(ctx context.Context, next func() (storage.MergePlan, bo
 	if !ok {
 		return false, nil
 	}
-	if err := n.disk.fits(n.store.SegmentBytes(plan.Inputs)); err != nil {
-		return false, err
+	if err := n.disk.fits(n.store.MergeRoom(plan)); err != nil {
+		// What frees room may still have some.
+		if plan, ok = n.store.PlanErasure(); !ok || n.disk.fits(n.store.MergeRoom(plan)) != nil {
+			return false, err
+		}
 	}
 	planned, err := n.submitJSON(ctx, kindPlan, plan)
 	if errors.Is(err, storage.ErrMergeVoid) {

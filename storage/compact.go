@@ -191,6 +191,32 @@ func (s *Store) planDead(enough func(dead, rows int64) bool) (MergePlan, bool) {
 	return plan, true
 }
 
+// MergeRoom estimates the bytes that the output of a merge takes, and those that the merge
+// frees: of the inputs' dead rows.
+func (s *Store) MergeRoom(plan MergePlan) (output, freed int64) {
+	s.mu.Lock()
+	var files []*segmentFile
+	var views []*Segment
+	if p := s.projects[plan.Project]; p != nil {
+		for _, id := range plan.Inputs {
+			if f := s.segments[uint64(id)]; f != nil && f.table == nil {
+				f.hold()
+				files, views = append(files, f), append(views, f.under(p.rules()))
+			}
+		}
+	}
+	s.mu.Unlock()
+	for i, f := range files {
+		var dead int64
+		if set, err := views[i].Dead(); err == nil && set != nil { // who builds the merge says what is wrong
+			dead = int64(float64(f.Size) * float64(set.GetCardinality()) / float64(f.Rows))
+		}
+		output, freed = output+f.Size-dead, freed+dead
+		f.release(s)
+	}
+	return output, freed
+}
+
 func itsDays(f *segmentFile) (int32, int)  { return f.FirstDay, f.Days }
 func itsMonth(f *segmentFile) (int32, int) { return monthOf(f.FirstDay) }
 

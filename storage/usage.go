@@ -83,19 +83,6 @@ func (s *Store) Usage(id uint32, at time.Time) Usage {
 	return out
 }
 
-// SegmentBytes is the size of some segments; those that are gone count nothing.
-func (s *Store) SegmentBytes(ids []SegmentID) int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var n int64
-	for _, id := range ids {
-		if f := s.segments[uint64(id)]; f != nil {
-			n += f.Size
-		}
-	}
-	return n
-}
-
 // HeldBytes is how much memory the snapshot keeps in use that would be free without it,
 // once its memtables are flushed.
 func (sn *Snapshot) HeldBytes() int64 {
