@@ -82,10 +82,7 @@ func deadIn(dead *roaring.Bitmap, s *Reader) int64 {
 		return 0
 	}
 	first, last := s.First(), s.Last()
-	n := int64(dead.Rank(last))
-	if first > 0 {
-		n -= int64(dead.Rank(first - 1))
-	}
+	n := int64(dead.CardinalityInRange(uint64(first), uint64(last)+1))
 	// Between the first and the last number, all that the segment lacks was dead before.
 	return n - (int64(last) - int64(first) + 1 - int64(s.Rows()))
 }
@@ -143,11 +140,8 @@ func (p *Piece) Live() ([]uint32, error) {
 
 // overlaps says whether a set has a member from lo to hi.
 func overlaps(set *roaring.Bitmap, lo, hi uint32) bool {
-	n := set.Rank(hi)
-	if lo > 0 {
-		n -= set.Rank(lo - 1)
-	}
-	return n > 0
+	next := set.NextValue(lo)
+	return next >= 0 && next <= int64(hi)
 }
 
 // Column reads a column of all rows of the piece, dead ones included.

@@ -86,16 +86,9 @@ func appendSet(dst []byte, set *roaring.Bitmap) []byte {
 	}
 	var runs []byte
 	count, end := uint64(0), uint64(0)
-	it := set.Iterator()
-	for it.HasNext() {
-		lo := uint64(it.Next())
-		hi := lo + 1
-		for it.HasNext() && uint64(it.PeekNext()) == hi {
-			it.Next()
-			hi++
-		}
-		runs = binary.AppendUvarint(runs, lo-end)
-		runs = binary.AppendUvarint(runs, hi-lo-1)
+	for lo, hi := range set.Ranges() {
+		runs = binary.AppendUvarint(runs, uint64(lo)-end)
+		runs = binary.AppendUvarint(runs, hi-uint64(lo)-1)
 		count, end = count+1, hi
 	}
 	dst = binary.AppendUvarint(dst, count)
@@ -312,6 +305,9 @@ func DecodeTables(src []byte) (*Tables, error) {
 			table := uint32(d.next(math.MaxUint32))
 			for range d.next(math.MaxUint32) {
 				r := ownRange{uint32(d.next(math.MaxUint32)), uint32(d.next(math.MaxUint32))}
+				if d.err == nil && uint64(r.first)+uint64(r.n) > maxRow {
+					d.err = fmt.Errorf("%d rows from number %d", r.n, r.first)
+				}
 				if d.err != nil {
 					return nil, d.err
 				}

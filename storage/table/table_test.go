@@ -1,0 +1,377 @@
+package table
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"testing"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/prickledb/prickle/storage/encoding"
+	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// everyType is a column of each type that a table may have, with so many rows, some null.
+func everyType(rows int) (*Schema, *vec.Batch) {
+	s := &Schema{Table: 1, Version: 1, Name: "t"}
+	b := &vec.Batch{Rows: rows}
+	add := func(t vec.Type, value func(v *vec.Vector, i int)) {
+		s.Add(Column{Name: fmt.Sprintf("c%d", len(s.Columns)), Type: t})
+		v := vec.NewBuilder(t)
+		for i := range rows {
+			if i%5 == 3 {
+				v.AppendNull()
+				continue
+			}
+			value(v.V, i)
+		}
+		b.Cols = append(b.Cols, v.V)
+	}
+	ints := func(v *vec.Vector, i int) {
+		v.I64 = append(v.I64, []int64{int64(i), -7, math.MaxInt32, math.MinInt32}[i%4])
+	}
+	text := func(v *vec.Vector, i int) { v.Str.AppendString(fmt.Sprintf("%d: some text of a row", i*i%1000)) }
+	few := func(v *vec.Vector, i int) { v.Str.AppendString([]string{"", "a", "b"}[i%3]) }
+	add(vec.T(vec.Bool), func(v *vec.Vector, i int) { v.Bools = append(v.Bools, i%3 == 0) })
+	for _, k := range []vec.Kind{vec.Int2, vec.Int4, vec.Int8, vec.Date, vec.Time, vec.Timestamp, vec.TimestampTZ, vec.OID} {
+		add(vec.T(k), ints)
+	}
+	add(vec.T(vec.Int8), func(v *vec.Vector, i int) { v.I64 = append(v.I64, []int64{math.MaxInt64, math.MinInt64}[i%2]) })
+	for _, k := range []vec.Kind{vec.Float4, vec.Float8} {
+		add(vec.T(k), func(v *vec.Vector, i int) {
+			v.F64 = append(v.F64, []float64{1.5, math.NaN(), math.Inf(-1), -0.25, float64(i)}[i%5])
+		})
+	}
+	add(vec.Type{Kind: vec.Numeric, Mod: 655366}, func(v *vec.Vector, i int) {
+		v.Dec = append(v.Dec, vec.Decimal{Hi: int64(i%3) - 1, Lo: uint64(i) << 33, Scale: uint8(i % 7)})
+	})
+	for _, k := range []vec.Kind{vec.Text, vec.Bpchar, vec.Name, vec.Char, vec.Bytea, vec.JSONB} {
+		add(vec.T(k), text)
+	}
+	add(vec.Type{Kind: vec.Varchar, Mod: 20}, few)
+	add(vec.T(vec.Interval), func(v *vec.Vector, i int) {
+		v.Ivl = append(v.Ivl, vec.IntervalValue{Months: int32(-i), Days: int32(i % 3), Micros: int64(i) * -1e9})
+	})
+	add(vec.T(vec.UUID), func(v *vec.Vector, i int) { v.UUIDs = append(v.UUIDs, vec.UUIDValue{byte(i), 15: byte(i >> 8)}) })
+	for _, k := range []vec.Kind{vec.Int4, vec.Text} {
+		list := func(v *vec.Vector, i int) {
+			if v.Elem == nil {
+				v.Elem = &vec.Vector{Type: v.Type.Elem()}
+			}
+			if len(v.Offs) == 0 {
+				v.Offs = append(v.Offs, 0)
+			}
+			e := vec.Builder{V: v.Elem}
+			for j := range i % 4 {
+				if j == 2 {
+					e.AppendNull()
+				} else if v.Type.Kind == vec.Text {
+					text(v.Elem, i+j)
+				} else {
+					ints(v.Elem, i+j)
+				}
+			}
+			v.Offs = append(v.Offs, uint32(v.Elem.Len()))
+		}
+		add(vec.ArrayOf(k), list)
+	}
+	return s, b
+}
+
+func allColumns(s *Schema) []uint32 {
+	var ids []uint32
+	for _, c := range s.Columns {
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
+
+// What was built is read, of every type, over several blocks; deleted rows are not in it.
+func TestSegmentRoundTrip(t *testing.T) {
+	for _, rows := range []int{1, 5, vec.BatchRows, 2*vec.BatchRows + 17} {
+		s, b := everyType(rows)
+		dead := roaring.New()
+		for i := range uint32(rows) {
+			if i%11 == 4 {
+				dead.Add(100 + i)
+			}
+		}
+		raw, err := Build(s, nil, []*Rows{{First: 100, Columns: allColumns(s), Batch: b}}, dead)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := OpenBytes(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := rows - int(dead.GetCardinality()); r.Rows() != want {
+			t.Fatalf("%d rows: the segment has %d, want %d", rows, r.Rows(), want)
+		}
+		v := &Version{Schema: s, Segments: []*Reader{r}, Next: 100 + uint32(rows), Dead: dead, Hidden: roaring.New()}
+		seen := 0
+		for _, p := range v.Pieces() {
+			ids, err := p.IDs()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if live, err := p.Live(); live != nil && len(live) != len(ids) || err != nil {
+				t.Fatalf("%d rows: %d of %d are live: %v", rows, len(live), len(ids), err)
+			}
+			for i := range s.Columns {
+				c := &s.Columns[i]
+				got, err := p.Column(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for k, id := range ids {
+					if !vec.Equal(got, k, b.Cols[i], int(id-100)) || got.Type != c.Type {
+						t.Fatalf("%d rows: column %s of %v: row %d differs", rows, c.Name, c.Type, id)
+					}
+				}
+			}
+			seen += len(ids)
+		}
+		if seen != r.Rows() {
+			t.Fatalf("%d rows: %d were read, want %d", rows, seen, r.Rows())
+		}
+		// The bytes are a function of the rows: from the segment, they are the same again.
+		again, err := Build(s, []*Reader{r}, nil, roaring.New())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(raw, again) {
+			t.Errorf("%d rows: built from itself, the segment has other bytes", rows)
+		}
+	}
+}
+
+// A segment of which no row is left is none.
+func TestBuildOfNothing(t *testing.T) {
+	s, b := everyType(3)
+	dead := roaring.BitmapOf(0, 1, 2)
+	raw, err := Build(s, nil, []*Rows{{Columns: allColumns(s), Batch: b}}, dead)
+	if raw != nil || err != nil {
+		t.Errorf("Build = %d bytes, %v, want none", len(raw), err)
+	}
+}
+
+// A zone says what a block may hold.
+func TestZones(t *testing.T) {
+	s := &Schema{Version: 1, Name: "t"}
+	s.Add(Column{Name: "n", Type: vec.T(vec.Int8)})
+	b := &vec.Batch{Rows: 2 * vec.BatchRows, Cols: []*vec.Vector{{Type: vec.T(vec.Int8)}}}
+	for i := range b.Rows {
+		b.Cols[0].I64 = append(b.Cols[0].I64, int64(i))
+	}
+	raw, err := Build(s, nil, []*Rows{{Columns: []uint32{1}, Batch: b}}, roaring.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenBytes(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &Version{Schema: s, Segments: []*Reader{r}, Dead: roaring.New(), Hidden: roaring.New()}
+	at := func(n int64) *vec.Vector { return &vec.Vector{Type: vec.T(vec.Int8), I64: []int64{n}} }
+	for _, c := range []struct {
+		low, high *vec.Vector
+		want      [2]bool
+	}{
+		{at(5), at(7), [2]bool{true, false}},
+		{at(vec.BatchRows), nil, [2]bool{false, true}},
+		{nil, at(vec.BatchRows - 1), [2]bool{true, false}},
+		{at(-5), at(-1), [2]bool{false, false}},
+		{nil, nil, [2]bool{true, true}},
+	} {
+		for i, p := range v.Pieces() {
+			if got := p.MayHold(&s.Columns[0], c.low, c.high); got != c.want[i] {
+				t.Errorf("block %d from %v to %v: MayHold = %v, want %v", i, c.low, c.high, got, c.want[i])
+			}
+		}
+	}
+}
+
+// A flipped bit of any byte is an error that names the segment.
+func TestDamageOfEveryByte(t *testing.T) {
+	s, b := everyType(40)
+	raw, err := Build(s, nil, []*Rows{{Columns: allColumns(s), Batch: b}}, roaring.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range raw {
+		bad := bytes.Clone(raw)
+		bad[i] ^= 1 << (i % 8)
+		r, err := OpenBytes(bad)
+		if err == nil {
+			err = r.Verify()
+		}
+		var corrupt *segment.CorruptError
+		if !errors.As(err, &corrupt) {
+			t.Fatalf("byte %d of %d: error %v, want a CorruptError", i, len(raw), err)
+		}
+	}
+	for i := range raw {
+		if _, err := OpenBytes(raw[:i]); err == nil {
+			t.Fatalf("cut to %d of %d bytes: no error", i, len(raw))
+		}
+	}
+}
+
+// A write set and the state of tables come back from their wire forms as they were.
+func TestWire(t *testing.T) {
+	s, b := everyType(7)
+	sets := []*WriteSet{
+		{Ops: []Op{{Kind: OpCreate, Table: Fresh, Schema: s}, {Kind: OpInsert, Table: Fresh, Version: 1, Columns: allColumns(s), Batch: b}}},
+		{Stage: Part, Txn: Txn{1, 2}, Ops: []Op{{Kind: OpCreate, Table: Fresh, Schema: &Schema{Name: "p", Version: 1}},
+			{Kind: OpInsert, Table: 1, Version: 1, Columns: allColumns(s), Batch: b}}},
+		{Ops: []Op{{Kind: OpDelete, Table: 1, Version: 1, Rows: roaring.BitmapOf(0, 1, 2, 5), Own: roaring.New()}, {Kind: OpTruncate, Table: 1, Version: 1, OwnFrom: 3},
+			{Kind: OpAlter, Table: 1, Version: 1, Schema: &Schema{Name: "u"}, IfEmpty: true}}},
+	}
+	tables := &Tables{}
+	for _, ws := range sets {
+		raw := AppendWriteSet(nil, ws)
+		back, err := DecodeWriteSet(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again := AppendWriteSet(nil, back); !bytes.Equal(raw, again) {
+			t.Errorf("write set with %d operations: encoded again it is another one", len(ws.Ops))
+		}
+		var applied error
+		if tables, _, applied = tables.Apply(back, 1, 0); applied != nil && len(ws.Ops) < 3 {
+			t.Fatal(applied)
+		}
+	}
+	raw := tables.Append(nil)
+	back, err := DecodeTables(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := back.Append(nil); !bytes.Equal(raw, again) {
+		t.Error("tables: encoded again they are others")
+	}
+	if v := back.All()[0]; v.Hidden.GetCardinality() != 7 {
+		t.Errorf("tables: %d hidden rows, want 7", v.Hidden.GetCardinality())
+	}
+}
+
+// A write set is cut so that each part fits an entry, and together they do the same.
+func TestSplit(t *testing.T) {
+	ws := &WriteSet{Ops: []Op{{Kind: OpCreate, Table: Fresh, Schema: &Schema{Name: "t", Version: 1, NextColumn: 2, Columns: []Column{{ID: 1, Name: "a", Type: vec.T(vec.Text)}}}}}}
+	const batches = 20
+	for i := range batches {
+		v := &vec.Vector{Type: vec.T(vec.Text)}
+		v.Str.AppendString(string(bytes.Repeat([]byte{'a' + byte(i)}, 1<<20)))
+		ws.Ops = append(ws.Ops, Op{Kind: OpInsert, Table: Fresh, Version: 1, Columns: []uint32{1}, Batch: &vec.Batch{Rows: 1, Cols: []*vec.Vector{v}}},
+			Op{Kind: OpDelete, Table: Fresh, Version: 1, Own: roaring.BitmapOf(uint32(i / 2 * 2))})
+	}
+	// Of two rows that follow each other the first is deleted once.
+	for i := 4; i < len(ws.Ops); i += 4 {
+		ws.Ops[i].Own = roaring.New()
+	}
+	parts, err := ws.Split()
+	if err != nil || len(parts) < 4 {
+		t.Fatalf("Split gave %d parts: %v", len(parts), err)
+	}
+	tables := &Tables{}
+	for i, part := range parts {
+		if raw := AppendWriteSet(nil, part); len(raw) > EntryBytes+1<<20 {
+			t.Errorf("part %d is %d bytes", i, len(raw))
+		}
+		if len(tables.List()) > 0 {
+			t.Errorf("the table is seen after %d of %d parts", i, len(parts))
+		}
+		if tables, _, err = tables.Apply(part, 1, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if list := tables.List(); len(list) != 1 || list[0].Live() != batches/2 {
+		t.Errorf("%d tables, %d rows, want one with %d", len(list), list[0].Live(), batches/2)
+	}
+	ws.Ops = append(ws.Ops, Op{Kind: OpDrop, Table: Fresh, Version: 1})
+	if _, err := ws.Split(); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("Split with a dropped table: %v", err)
+	}
+}
+
+func FuzzOpenBytes(f *testing.F) {
+	for _, rows := range []int{1, 40} {
+		s, b := everyType(rows)
+		raw, err := Build(s, nil, []*Rows{{Columns: allColumns(s), Batch: b}}, roaring.New())
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if r, err := OpenBytes(raw); err == nil {
+			r.Verify()
+		}
+	})
+}
+
+// FuzzBlock mends the checksum, so that the fuzzer gets behind it.
+func FuzzBlock(f *testing.F) {
+	s, b := everyType(10)
+	for i := range s.Columns {
+		f.Add(appendBlock(nil, b.Cols[i])[4:], uint8(s.Columns[i].Type.Kind), s.Columns[i].Type.Array, uint16(10))
+	}
+	f.Fuzz(func(t *testing.T, body []byte, kind uint8, array bool, rows uint16) {
+		typ := vec.Type{Kind: vec.Kind(kind), Array: array}
+		if !Storable(typ) {
+			return
+		}
+		v, err := decodeBlock(withChecksum(body), typ, int(rows)%vec.BatchRows)
+		if err != nil {
+			return
+		}
+		for i := range int(rows) % vec.BatchRows {
+			vec.Equal(v, i, v, i)
+		}
+	})
+}
+
+func FuzzDecodeWriteSet(f *testing.F) {
+	s, b := everyType(3)
+	f.Add(AppendWriteSet(nil, &WriteSet{Ops: []Op{{Kind: OpCreate, Table: Fresh, Schema: s}, {Kind: OpInsert, Table: Fresh, Version: 1, Columns: allColumns(s), Batch: b}}}))
+	f.Add(AppendWriteSet(nil, &WriteSet{Stage: Last, Ops: []Op{{Kind: OpDelete, Table: 1, Version: 1, Rows: roaring.BitmapOf(1, 2, 9), Own: roaring.BitmapOf(3)}}}))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		ws, err := DecodeWriteSet(raw)
+		if err != nil {
+			return
+		}
+		base, _, err := (&Tables{}).Apply(&WriteSet{Ops: []Op{{Kind: OpCreate, Table: Fresh, Schema: s}}}, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, _, err := base.Apply(ws, 1, 0)
+		if err == nil {
+			next.Append(nil)
+		}
+	})
+}
+
+func FuzzDecodeTables(f *testing.F) {
+	s, _ := everyType(1)
+	tables, _, err := (&Tables{}).Apply(&WriteSet{Stage: Part, Ops: []Op{{Kind: OpCreate, Table: Fresh, Schema: s}}}, 0, 0)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(tables.Append(nil))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if back, err := DecodeTables(raw); err == nil {
+			back.Append(nil)
+		}
+	})
+}
+
+// withChecksum is a block with the checksum that its body has.
+func withChecksum(body []byte) []byte {
+	out := binary.LittleEndian.AppendUint32(nil, crc32.Checksum(body, encoding.Table))
+	return append(out, body...)
+}
