@@ -209,7 +209,9 @@ func (s *Server) answer(ctx context.Context, project storage.Project, q *queryRe
 		sess.Fail(err)
 		return nil, "", err
 	}
-	sess.Sync()
+	if err := sess.Sync(); err != nil {
+		return nil, "", err
+	}
 	cut, ok := sess.Cut()
 	if !ok { // it read nothing
 		cut = session.Cut{Index: s.Applied(), Taken: time.Now()}

@@ -238,7 +238,9 @@ func (c *conn) message(kind byte, body []byte) error {
 		return c.flush()
 	case 'S':
 		c.skip = false
-		c.s.Sync()
+		if err := c.s.Sync(); err != nil {
+			c.fail(err)
+		}
 		c.ready()
 		return c.flush()
 	case 'F':
@@ -293,6 +295,9 @@ func (c *conn) simple(text string) {
 	if len(stmts) == 0 {
 		c.send(&pgproto3.EmptyQueryResponse{})
 	}
+	if len(stmts) > 1 {
+		c.s.Together()
+	}
 	for _, stmt := range stmts {
 		p := c.s.Open(stmt.Stmt, text)
 		err := c.run(p, func() error {
@@ -311,7 +316,9 @@ func (c *conn) simple(text string) {
 			return
 		}
 	}
-	c.s.Sync()
+	if err := c.s.Sync(); err != nil {
+		c.fail(err)
+	}
 }
 
 // run runs a portal while the client is watched.

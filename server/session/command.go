@@ -133,7 +133,9 @@ func (s *Session) endBlock(ctx context.Context, commit, chain bool) (tag string,
 		}
 	}
 	// Outside a block, even ROLLBACK keeps nothing but what the implicit transaction did.
+	together := s.together
 	s.endTransaction(tag == "COMMIT")
+	s.together = together
 	if chain {
 		s.begin()
 		s.beginBlock(modes)

@@ -157,7 +157,7 @@ func (p *Portal) run(prepared *Prepared, params []*vec.Vector) error {
 		if !errors.As(err, &conflict) {
 			return err
 		}
-		if p.session.block || try == maxTries {
+		if p.session.keeps() || try == maxTries {
 			return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update").WithDetail("%s", conflict.Error())
 		}
 		if p.query != nil { // another try is another line of the list

@@ -100,6 +100,7 @@ type Session struct {
 	// statement runs, so also for the implicit transaction of a statement, of a Query
 	// with several, or of everything up to Sync.
 	block, failed, started bool
+	together               bool      // statements outside a block commit with Sync, not each
 	queried                bool      // a statement of the transaction has taken a snapshot
 	now                    time.Time // when it began
 	pin                    Pin       // REPEATABLE READ: the snapshot of all its statements
@@ -236,11 +237,26 @@ func (s *Session) Fail(err error) {
 	s.endTransaction(false)
 }
 
-// Sync ends the implicit transaction, if there is one.
-func (s *Session) Sync() {
-	if !s.block {
-		s.endTransaction(true)
+// Together has the statements up to Sync write as one transaction, as those of one Query
+// message do, unless they say otherwise.
+func (s *Session) Together() { s.together = true }
+
+// keeps says whether what a statement writes waits for the end of a transaction.
+func (s *Session) keeps() bool { return s.block || s.together }
+
+// Sync ends the implicit transaction, if there is one. An error says that what its
+// statements wrote is not there.
+func (s *Session) Sync() error {
+	if s.block {
+		s.together = false
+		return nil
 	}
+	var err error
+	if s.writes != nil {
+		err = conflict(s.send(s.ctx, s.writes.ops))
+	}
+	s.endTransaction(err == nil)
+	return err
 }
 
 // endTransaction closes what lives as long as the transaction, and keeps its settings or
@@ -258,7 +274,7 @@ func (s *Session) endTransaction(commit bool) {
 			s.Settings.Rollback()
 		}
 	}
-	s.block, s.failed, s.started, s.queried, s.writes = false, false, false, false, nil
+	s.block, s.failed, s.started, s.queried, s.together, s.writes = false, false, false, false, false, nil
 }
 
 func (s *Session) closePortals() {

@@ -111,6 +111,9 @@ func (c *client) run(sql string) (*logictest.Result, error) {
 		return nil, err
 	}
 	var r *logictest.Result
+	if len(stmts) > 1 {
+		c.Together()
+	}
 	for _, s := range stmts {
 		p := c.Open(s.Stmt, sql)
 		r = &logictest.Result{}
@@ -134,7 +137,10 @@ func (c *client) run(sql string) (*logictest.Result, error) {
 			c.Fail(err)
 			return nil, err
 		}
-		c.Sync()
+	}
+	if err := c.Sync(); err != nil {
+		c.Fail(err)
+		return nil, err
 	}
 	return r, nil
 }
@@ -242,5 +248,177 @@ func TestTableStates(t *testing.T) {
 	tb.applier.before = func() { must(other, "update t set b = 1") }
 	if must(c, "update t set a = 9 where a = 1"); tb.applier.before != nil || len(queries.List()) != 0 {
 		t.Errorf("after a conflict %d questions run, want none", len(queries.List()))
+	}
+}
+
+func (tb *tables) must(name, sql string) *logictest.Result {
+	tb.t.Helper()
+	r, err := tb.client(name).run(sql)
+	if err != nil {
+		tb.t.Fatalf("%s: %v", sql, err)
+	}
+	return r
+}
+
+// value is the one value of a query.
+func (tb *tables) value(name, sql string) string {
+	tb.t.Helper()
+	r := tb.must(name, sql)
+	if len(r.Rows) != 1 || len(r.Rows[0]) != 1 || r.Rows[0][0] == nil {
+		tb.t.Fatalf("%s: %d rows, want one value", sql, len(r.Rows))
+	}
+	return *r.Rows[0][0]
+}
+
+// A statement outside a block that meets a conflict is tried again on what has become.
+func TestConflictIsTriedAgain(t *testing.T) {
+	tb := newTables(t)
+	tb.must("a", "CREATE TABLE t (n int)")
+	tb.must("a", "INSERT INTO t VALUES (1)")
+	tb.applier.before = func() { tb.must("b", "UPDATE t SET n = n + 10") }
+	if r := tb.must("a", "UPDATE t SET n = n + 1"); r.Tag != "UPDATE 1" {
+		t.Errorf("tag %q", r.Tag)
+	}
+	if got := tb.value("a", "SELECT sum(n) FROM t"); got != "12" {
+		t.Errorf("sum is %s, want 12", got)
+	}
+	tb.applier.before = func() { tb.must("b", "CREATE TABLE made (b int)") }
+	_, err := tb.client("a").run("CREATE TABLE made (a int)")
+	if err == nil || !strings.Contains(err.Error(), "already exists") {
+		t.Errorf("the second CREATE TABLE: %v", err)
+	}
+}
+
+// Two writers that add to one number lose nothing.
+func TestManyUpdates(t *testing.T) {
+	tb := newTables(t)
+	tb.must("a", "CREATE TABLE t (n int)")
+	tb.must("a", "INSERT INTO t VALUES (0)")
+	const writers, times = 3, 20
+	var done sync.WaitGroup
+	count := make([]int, writers)
+	for i := range writers {
+		c := tb.client(fmt.Sprint("w", i))
+		done.Go(func() {
+			for range times {
+				if _, err := c.run("UPDATE t SET n = n + 1"); err == nil {
+					count[i]++
+				}
+			}
+		})
+	}
+	done.Wait()
+	want := count[0] + count[1] + count[2]
+	if got := tb.value("a", "SELECT sum(n) FROM t"); got != fmt.Sprint(want) || want < times {
+		t.Errorf("sum is %s after %d updates that said that they were done", got, want)
+	}
+}
+
+// What is too much for one entry goes in parts, and is seen at its end; a failure on the way
+// leaves nothing.
+func TestLargeLoads(t *testing.T) {
+	tb := newTables(t)
+	tb.must("a", "CREATE TABLE t (id bigint, word text)")
+	row := fmt.Sprintf("'%s'", strings.Repeat("word ", 2000))
+	var values []string
+	for i := range 100 {
+		values = append(values, fmt.Sprintf("(%d, %s)", i, row))
+	}
+	tb.must("a", "INSERT INTO t VALUES "+strings.Join(values, ","))
+	for range 3 { // doubles: 100, 200, 400, 800 rows of 10 KB
+		tb.must("a", "INSERT INTO t SELECT id + 1000, word FROM t")
+	}
+	before := tb.applier.sets
+	tb.must("a", "CREATE TABLE u AS SELECT * FROM t")
+	if n := tb.applier.sets - before; n < 3 {
+		t.Errorf("8 MB were written in %d entries, want 3 or more", n)
+	}
+	if got := tb.value("b", "SELECT count(*) FROM u"); got != "800" {
+		t.Errorf("%s rows, want 800", got)
+	}
+	// The last row fails when much has been sent.
+	_, err := tb.client("a").run("INSERT INTO u SELECT 1 / (CASE WHEN id = 7099 THEN 0 ELSE 1 END), word FROM t")
+	if err != nil {
+		t.Fatalf("no row has this id: %v", err)
+	}
+	_, err = tb.client("a").run("INSERT INTO u SELECT 1 / (CASE WHEN id = 3099 THEN 0 ELSE 1 END), word FROM t")
+	if err == nil {
+		t.Error("division by zero was not told")
+	}
+	if got := tb.value("b", "SELECT count(*) FROM u"); got != "1600" {
+		t.Errorf("%s rows, want 1600", got)
+	}
+	// In a block, everything goes with COMMIT, deletions of own rows included.
+	tb.must("a", "BEGIN")
+	tb.must("a", "CREATE TABLE v AS SELECT * FROM t")
+	tb.must("a", "DELETE FROM v WHERE id >= 2000")
+	tb.must("a", "DELETE FROM u")
+	if _, err := tb.client("b").run("SELECT * FROM v"); err == nil {
+		t.Error("a table is seen before COMMIT")
+	}
+	tb.must("a", "COMMIT")
+	if got := tb.value("b", "SELECT count(*) FROM v WHERE id < 2000") + tb.value("b", "SELECT count(*) FROM v") + tb.value("b", "SELECT count(*) FROM u"); got != "4004000" {
+		t.Errorf("rows %s, want 400, 400 and 0", got)
+	}
+}
+
+// Statements of one text are one transaction.
+func TestTogether(t *testing.T) {
+	tb := newTables(t)
+	tb.must("a", "CREATE TABLE t (n int); INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)")
+	if got := tb.value("a", "SELECT sum(n) FROM t"); got != "3" {
+		t.Errorf("sum is %s, want 3", got)
+	}
+	if _, err := tb.client("a").run("INSERT INTO t VALUES (4); SELECT 1 / 0"); err == nil {
+		t.Error("division by zero was not told")
+	}
+	if got := tb.value("a", "INSERT INTO t VALUES (8); SELECT sum(n) FROM t"); got != "11" {
+		t.Errorf("sum is %s, want 11", got)
+	}
+	tb.must("a", "INSERT INTO t VALUES (16); COMMIT; INSERT INTO t VALUES (32); ROLLBACK")
+	if got := tb.value("b", "SELECT sum(n) FROM t"); got != "27" {
+		t.Errorf("sum is %s, want 27", got)
+	}
+}
+
+// A prepared INSERT takes its parameters in the types of the columns.
+func TestPreparedInsert(t *testing.T) {
+	tb := newTables(t)
+	tb.must("a", "CREATE TABLE t (n int, w varchar(5), at date)")
+	c := tb.client("a")
+	p, err := c.Prepare("p", "INSERT INTO t VALUES ($1, $2, $3) RETURNING n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(p.Params, len(p.Schema)); got != "[integer character varying date] 1" {
+		t.Errorf("parameters and columns: %s", got)
+	}
+	if err := c.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		portal, err := c.Bind("", p, []*vec.Vector{
+			{Type: vec.T(vec.Int4), Form: vec.Const, I64: []int64{int64(i)}},
+			{Type: vec.T(vec.Varchar), Form: vec.Const, Str: vec.StringsOf("abc")},
+			{Type: vec.T(vec.Date), Form: vec.Const, I64: []int64{20000}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := portal.Run(func() error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if tag := portal.Tag(1); tag != "INSERT 0 1" {
+			t.Errorf("tag %q", tag)
+		}
+		if err := c.Sync(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := tb.value("a", "SELECT count(*) FROM t WHERE w = 'abc' AND at = '2024-10-04'"); got != "3" {
+		t.Errorf("%s rows, want 3", got)
+	}
+	tb.must("a", "PREPARE q AS DELETE FROM t WHERE n = $1")
+	if r := tb.must("a", "EXECUTE q (1)"); r.Tag != "DELETE 1" {
+		t.Errorf("tag %q", r.Tag)
 	}
 }

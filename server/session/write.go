@@ -346,7 +346,7 @@ func (w *writing) batch(b *vec.Batch) error {
 			return err
 		}
 	}
-	if w.write.Inserts && !w.write.Deletes && !w.portal.session.block && w.into.bytes > table.EntryBytes/2 {
+	if w.write.Inserts && !w.write.Deletes && !w.portal.session.keeps() && w.into.bytes > table.EntryBytes/2 {
 		return w.part()
 	}
 	if w.into.bytes > maxWriteBytes {
@@ -428,7 +428,7 @@ func (w *writing) returning(b *vec.Batch) error {
 func (w *writing) finish() error {
 	s := w.portal.session
 	switch {
-	case s.block:
+	case s.keeps():
 		if s.writes = w.into; len(w.into.ops) == 0 && len(w.into.marks) == 0 {
 			s.writes = nil
 		}
