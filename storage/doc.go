@@ -1,10 +1,12 @@
-// Package storage keeps the state of one shard: the events and persons of all projects.
+// Package storage keeps the state of one shard: the events, persons and user tables of all
+// projects.
 //
 // [Store] takes entries in the order of the log by ApplyEvents and its sisters, and gives
 // a [Snapshot] to each query. A batch goes from ApplyEvents into the memtable (its rows
 // visible at once), from there into one segment a UTC day when the memtable is flushed
 // (or a month, for the days of little when there are very many), and from there into the
-// segment of its month when segments are merged.
+// segment of its month when segments are merged. Rows of user tables go the same way; a
+// flush writes one segment a table, and merges small ones with it (see storage/table).
 //
 // What survives a crash: what the manifest names. A flush writes segments and the changes
 // of persons and projects into files, syncs them and then adds one edit to the manifest,

@@ -19,6 +19,7 @@ import (
 	"github.com/prickledb/prickle/storage/dedup"
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/segment"
+	usertable "github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -103,6 +104,9 @@ func inspect(w io.Writer, name string, o inspectOptions) error {
 		_, err = fmt.Fprintf(w, "%s %s\n", what, strings.TrimSpace(string(raw)))
 		return err
 	}
+	if usertable.IsSegment(head) {
+		return inspectTable(w, name)
+	}
 	r, err := segment.Open(vfs.OS(), name)
 	if err != nil {
 		return damaged(name, err)
@@ -116,6 +120,19 @@ func inspect(w io.Writer, name string, o inspectOptions) error {
 		return damaged(name, err)
 	}
 	return nil
+}
+
+// inspectTable prints a segment of a user table, after it was checked.
+func inspectTable(w io.Writer, name string) error {
+	r, err := usertable.Open(vfs.OS(), name)
+	if err != nil {
+		return damaged(name, err)
+	}
+	defer r.Close() //nolint:errcheck // only read
+	if err := r.Verify(); err != nil {
+		return damaged(name, err)
+	}
+	return r.Dump(w)
 }
 
 // dump prints a file that is read whole.

@@ -26,8 +26,12 @@ func (s *scanSource) openTable() error {
 		}
 		s.pieceColumns = append(s.pieceColumns, r)
 	}
+	ranges := tableRanges(s.node.Ranges, version.Schema, s.env)
 	used := map[*table.Reader]bool{}
 	for _, p := range version.Pieces() {
+		if !ranges.mayHold(&p) {
+			continue
+		}
 		s.pieces = append(s.pieces, p)
 		s.env.Progress.TotalRows.Add(int64(p.Rows()))
 		if seg := p.Segment(); seg != nil {
@@ -39,6 +43,49 @@ func (s *scanSource) openTable() error {
 		s.stats.SegmentsTotal.Store(int64(len(version.Segments)))
 	}
 	return nil
+}
+
+// tableRange is a plan.Range with its ends evaluated.
+type tableRange struct {
+	column    *table.Column
+	low, high *vec.Vector
+}
+
+type tableRangeList []tableRange
+
+// tableRanges evaluates ranges. An end that is NULL, or an error, is none: what to make of it
+// is the filter's to decide, row by row.
+func tableRanges(list []plan.Range, schema *table.Schema, env *Env) tableRangeList {
+	var out tableRangeList
+	for _, r := range list {
+		t := tableRange{column: schema.Column(r.Column)}
+		if t.column == nil {
+			continue
+		}
+		for _, end := range []struct {
+			e   expr.Expr
+			dst **vec.Vector
+		}{{r.Low, &t.low}, {r.High, &t.high}} {
+			if end.e == nil {
+				continue
+			}
+			if v, err := end.e.Eval(env.Expr, &vec.Batch{Rows: 1}); err == nil && !v.IsNull(0) {
+				*end.dst = v.Flatten(1)
+			}
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// mayHold says whether a row of a piece can be in all ranges.
+func (l tableRangeList) mayHold(p *table.Piece) bool {
+	for _, r := range l {
+		if !p.MayHold(r.column, r.low, r.high) {
+			return false
+		}
+	}
+	return true
 }
 
 // tableColumn is how to read one column of a user table.

@@ -36,6 +36,15 @@ type Scan struct {
 	// timestamp, half open, as constant timestamptz expressions; nil means open.
 	Events   []string
 	From, To expr.Expr
+	// Ranges bound columns of a user table: rows outside one of them cannot pass.
+	Ranges []Range
+}
+
+// Range is the values that a column may have, ends included: constants of its type, nil for
+// no end.
+type Range struct {
+	Column    string
+	Low, High expr.Expr
 }
 
 // Filter keeps the rows for which Cond is true.

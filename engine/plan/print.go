@@ -327,6 +327,7 @@ func (n *Scan) Describe(p *Printer) {
 		}
 		p.Detail("Time", "[%s, %s)", from, to)
 	}
+	describeRanges(p, n.Ranges)
 }
 
 func describeColumns(p *Printer, columns []ScanColumn) {
@@ -341,6 +342,19 @@ func describeColumns(p *Printer, columns []ScanColumn) {
 }
 
 func quoteText(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+func describeRanges(p *Printer, list []Range) {
+	for _, r := range list {
+		switch {
+		case r.Low != nil && r.High != nil:
+			p.Detail("Zone", "%s = %s", r.Column, exprText(r.Low))
+		case r.Low != nil:
+			p.Detail("Zone", "%s >= %s", r.Column, exprText(r.Low))
+		case r.High != nil:
+			p.Detail("Zone", "%s <= %s", r.Column, exprText(r.High))
+		}
+	}
+}
 
 // Describe implements Node.
 func (n *Filter) Describe(p *Printer) {

@@ -84,6 +84,10 @@ func mapExprs(n Node, f func(expr.Expr) expr.Expr) Node {
 	case *Scan:
 		c := *n
 		c.From, c.To = one(n.From), one(n.To)
+		c.Ranges = nil
+		for _, r := range n.Ranges {
+			c.Ranges = append(c.Ranges, Range{r.Column, one(r.Low), one(r.High)})
+		}
 		return &c
 	case *Filter:
 		return &Filter{n.Input, one(n.Cond)}

@@ -108,8 +108,52 @@ func hinted(s *Scan, cond expr.Expr) *Scan {
 	}
 	from, to := timesOf(s, cond)
 	out.From, out.To = later(out.From, from), earlier(out.To, to)
+	if s.Table.Schema != nil {
+		out.Ranges = append(out.Ranges[:len(out.Ranges):len(out.Ranges)], rangesOf(s, cond)...)
+	}
 	return &out
 }
+
+// rangesOf is what a condition says of columns of a user table.
+func rangesOf(s *Scan, cond expr.Expr) []Range {
+	switch e := cond.(type) {
+	case *expr.And:
+		var out []Range
+		for _, a := range e.Args {
+			out = append(out, rangesOf(s, a)...)
+		}
+		return out
+	case *expr.Call:
+		if len(e.Args) != 2 {
+			return nil
+		}
+		op, l, r := e.Overload.Fn.Name, e.Args[0], e.Args[1]
+		if _, ok := r.(*expr.Column); ok {
+			l, r = r, l
+			op = mirrored[op]
+		}
+		c, ok := l.(*expr.Column)
+		if !ok || !expr.IsConstant(r) || r.Type().Kind != c.T.Kind || r.Type().Array || c.T.Array || c.T.Kind == vec.JSONB {
+			return nil
+		}
+		column := s.Columns[c.Index]
+		if len(column.Path) > 0 || column.Column == RowNumber {
+			return nil
+		}
+		switch op {
+		case "=":
+			return []Range{{column.Column, r, r}}
+		case "<", "<=":
+			return []Range{{column.Column, nil, r}}
+		case ">", ">=":
+			return []Range{{column.Column, r, nil}}
+		}
+	}
+	return nil
+}
+
+// mirrored is a comparison with its sides exchanged.
+var mirrored = map[string]string{"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
 
 func isColumn(s *Scan, c *expr.Column, name string) bool {
 	if name == "" || c.Index >= len(s.Columns) {
@@ -199,7 +243,7 @@ func timesOf(s *Scan, cond expr.Expr) (from, to expr.Expr) {
 		op, l, r := e.Overload.Fn.Name, e.Args[0], e.Args[1]
 		if _, ok := r.(*expr.Column); ok {
 			l, r = r, l
-			op = map[string]string{"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}[op]
+			op = mirrored[op]
 		}
 		c, ok := l.(*expr.Column)
 		if !ok || !isColumn(s, c, s.Table.Time) || !expr.IsConstant(r) || r.Type() != vec.T(vec.TimestampTZ) {

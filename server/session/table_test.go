@@ -422,3 +422,28 @@ func TestPreparedInsert(t *testing.T) {
 		t.Errorf("tag %q", r.Tag)
 	}
 }
+
+// A filter reads only the blocks that can hold what it wants.
+func TestZonesLeaveOutBlocks(t *testing.T) {
+	tb := newTables(t)
+	tb.must("a", "CREATE TABLE t (n int)")
+	rows := make([]string, 3*vec.BatchRows)
+	for i := range rows {
+		rows[i] = fmt.Sprintf("(%d)", i)
+	}
+	tb.must("a", "INSERT INTO t VALUES "+strings.Join(rows, ","))
+	if err := tb.store.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r := tb.must("a", "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM t WHERE n > 20000 AND n < 20003")
+	var lines []string
+	for _, row := range r.Rows {
+		lines = append(lines, *row[0])
+	}
+	if text := strings.Join(lines, "\n"); !strings.Contains(text, "Rows read: 8192") || !strings.Contains(text, "rows=2 ") && !strings.Contains(text, "rows=2)") {
+		t.Errorf("EXPLAIN ANALYZE:\n%s", text)
+	}
+	if got := tb.value("a", "SELECT count(*) FROM t WHERE n >= 8191 AND n <= 8192"); got != "2" {
+		t.Errorf("%s rows, want 2", got)
+	}
+}

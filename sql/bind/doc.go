@@ -17,6 +17,11 @@
 // rewritten to stand above the Aggregate node; a column that is left over is neither
 // grouped nor aggregated, and an error.
 //
+// Tables are looked up among those that every project has, and then among those that users
+// made. A statement that writes (data.go, ddl.go) names the version of the table's schema
+// that it was bound to, in all it asks for. What it does to a table that every project has
+// is decided in one place, binder.builtin, which refuses it.
+//
 // The first error ends the statement. Functions go on with a placeholder after it, so
 // that they need no error results; [Query] looks at the end.
 package bind

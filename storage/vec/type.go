@@ -1,6 +1,7 @@
 package vec
 
-// Kind is what the values of a vector mean. The payload slice in use follows from it.
+// Kind is what the values of a vector mean. The payload slice in use follows from it. The
+// numbers are on disk, in user tables and batches: a new kind goes to the end.
 type Kind uint8
 
 // The kinds, with the payload each one uses.
