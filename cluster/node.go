@@ -555,13 +555,23 @@ func (n *Node) ImportPersons(ctx context.Context, project uint32, edits []person
 // when it returns, or nothing of it is. A *table.ConflictError says that it was computed on
 // what is not there any more. It takes ws. One that may be too large for an entry is to be
 // cut, see [table.WriteSet.Split].
+//
+// Once the write set has its place in the log, ctx does not matter any more: a statement
+// that says that it was cancelled must not have been carried out.
 func (n *Node) WriteTables(ctx context.Context, project uint32, ws *table.WriteSet) (Receipt, error) {
 	if !writeFrees(ws) {
 		if err := n.disk.admit(DiskReadOnly); err != nil {
 			return Receipt{}, err
 		}
 	}
-	result, err := n.submitPayload(ctx, kindTable, header{project: project, rows: uint32(ws.Inserted())}, table.AppendWriteSet(nil, ws))
+	p, err := newProposal(kindTable, header{project: project, rows: uint32(ws.Inserted())}, table.AppendWriteSet(nil, ws))
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err := n.begin(ctx, p); err != nil {
+		return Receipt{}, err
+	}
+	result, err := p.wait(context.WithoutCancel(ctx))
 	return result.receipt, err
 }
 
@@ -703,15 +713,24 @@ func (n *Node) submitPayload(ctx context.Context, k kind, h header, payload []by
 	if err := n.disk.admit(refusedFrom[k]); err != nil {
 		return applyResult{}, err
 	}
+	p, err := newProposal(k, h, payload)
+	if err != nil {
+		return applyResult{}, err
+	}
+	return n.submit(ctx, p)
+}
+
+// newProposal makes the entry of a payload, or says that it is too large.
+func newProposal(k kind, h header, payload []byte) (*proposal, error) {
 	h.proposal = newProposalID()
 	if len(payload) > maxPayloadBytes {
-		return applyResult{}, fmt.Errorf("%v entry of %d MB: at most %d MB fit in one", k, len(payload)>>20, maxPayloadBytes>>20)
+		return nil, fmt.Errorf("%v entry of %d MB: at most %d MB fit in one", k, len(payload)>>20, maxPayloadBytes>>20)
 	}
 	raw := encodeEntry(k, h, payload)
 	if len(raw) > maxEntryBytes {
-		return applyResult{}, fmt.Errorf("%v entry of %d MB compressed: at most %d MB fit in one", k, len(raw)>>20, maxEntryBytes>>20)
+		return nil, fmt.Errorf("%v entry of %d MB compressed: at most %d MB fit in one", k, len(raw)>>20, maxEntryBytes>>20)
 	}
-	return n.submit(ctx, &proposal{id: h.proposal, project: h.project, raw: raw})
+	return &proposal{id: h.proposal, project: h.project, raw: raw}, nil
 }
 
 // submit proposes an entry and waits until it is applied.

@@ -162,6 +162,11 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 	}
 	switch s := stmt.(type) {
 	case ast.Query:
+		if sel, ok := s.(*ast.Select); ok && sel.Into != nil && !sel.Into.Temp {
+			q := *sel
+			q.Into = nil
+			return c.createAs(&ast.CreateTableAs{Place: sel.Place, Name: sel.Into.Name, Query: &q}, text)
+		}
 		return c.query(s, text)
 	case *ast.Shorthand:
 		return c.query(ast.Expand(s), text)

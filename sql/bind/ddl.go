@@ -34,7 +34,7 @@ func DDL(env Env, s ast.Stmt) (*Change, error) {
 		b.alterTable(c, s)
 	case *ast.DropTable:
 		for _, name := range s.Names {
-			if t := b.userTable(name, "table", s.IfExists, c); t != nil {
+			if t := b.userTable(name, "table", s.IfExists, c); t != nil && !c.touches(t) {
 				c.Ops = append(c.Ops, table.Op{Kind: table.OpDrop, Table: t.Schema.Table, Version: t.Schema.Version})
 			}
 		}
@@ -52,6 +52,11 @@ func DDL(env Env, s ast.Stmt) (*Change, error) {
 		return nil, b.err
 	}
 	return c, nil
+}
+
+// touches says whether an operation on a table is there already.
+func (c *Change) touches(t *catalog.Table) bool {
+	return slices.ContainsFunc(c.Ops, func(o table.Op) bool { return o.Table == t.Schema.Table })
 }
 
 // CreateAs binds CREATE TABLE AS; nil means that the table is there, and notice says so.
