@@ -23,7 +23,8 @@ func TestWriteTables(t *testing.T) {
 		return table.Op{Kind: table.OpInsert, Table: id, Version: 1, Columns: []uint32{1}, Batch: b}
 	}
 	write := func(ops ...table.Op) error {
-		return n.WriteTables(t.Context(), 1, &table.WriteSet{Ops: ops})
+		_, err := n.WriteTables(t.Context(), 1, &table.WriteSet{Ops: ops})
+		return err
 	}
 	want := func(rows int64) {
 		t.Helper()

@@ -2,13 +2,13 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/prickledb/prickle/cluster"
+	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/api"
 	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/server/limit"
@@ -179,19 +179,35 @@ func (s *Server) ingested(project uint32, result string, events int, bytes int64
 type writer struct{ *Server }
 
 // errMemory refuses events until flushes have made room.
-var errMemory = errors.New("memory is used up; events are refused until some is free")
+var errMemory = pgerr.New(pgerr.OutOfMemory, "memory is used up; events are refused until some is free")
+
+// ingest stores events, whatever road they came by.
+func (s *Server) ingest(ctx context.Context, project uint32, b *event.Batch) (cluster.Receipt, error) {
+	if s.config.Memory.Level() >= memory.Refuse {
+		return cluster.Receipt{}, errMemory
+	}
+	s.limitProperties(project, b)
+	r, err := s.node.Ingest(ctx, project, b)
+	if r.Duplicates > 0 {
+		s.metrics.duplicates.Add(int64(r.Duplicates), project, "")
+	}
+	return r, err
+}
 
 // Ingest implements capture.Ingester.
 func (w writer) Ingest(ctx context.Context, project uint32, b *event.Batch) (capture.Receipt, error) {
-	if w.config.Memory.Level() >= memory.Refuse {
-		return capture.Receipt{}, errMemory
-	}
-	w.limitProperties(project, b)
-	r, err := w.node.Ingest(ctx, project, b)
-	if r.Duplicates > 0 {
-		w.metrics.duplicates.Add(int64(r.Duplicates), project, "")
-	}
-	return receipt(r, err)
+	return receipt(w.ingest(ctx, project, b))
+}
+
+// statements is the node as sessions see it.
+type statements struct {
+	*cluster.Node
+	server *Server
+}
+
+// Ingest implements session.Writer.
+func (w statements) Ingest(ctx context.Context, project uint32, b *event.Batch) (cluster.Receipt, error) {
+	return w.server.ingest(ctx, project, b)
 }
 
 // ImportPersons implements capture.Importer.

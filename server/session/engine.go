@@ -3,10 +3,12 @@ package session
 import (
 	"context"
 
+	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/sql"
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -29,6 +31,8 @@ type Engine interface {
 	// state whose index it gives. A *table.ConflictError says that it was computed on what
 	// is not there any more.
 	Write(ctx context.Context, project uint32, ws *table.WriteSet) (index uint64, err error)
+	// Ingest stores a batch of events that are not stored yet, which it takes.
+	Ingest(ctx context.Context, project uint32, b *event.Batch) (cluster.Receipt, error)
 }
 
 // Pin is a read point. Release may be called once, after all that read from it is closed.

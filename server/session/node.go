@@ -13,6 +13,7 @@ import (
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -44,9 +45,10 @@ func (e *storeEngine) list(project uint32, tables *table.Tables) []*catalog.Tabl
 	return l.list
 }
 
-// Writer is where write sets go; a cluster.Node is one. It takes a write set.
+// Writer is where write sets and events go: into the log. It takes what it is given.
 type Writer interface {
 	WriteTables(ctx context.Context, project uint32, ws *table.WriteSet) (cluster.Receipt, error)
+	Ingest(ctx context.Context, project uint32, b *event.Batch) (cluster.Receipt, error)
 }
 
 // Limits is what statements may use. The zero value is all processors and no bounds.
@@ -116,6 +118,10 @@ func (e *storeEngine) Overlay(pin Pin, ws *table.WriteSet) (Pin, error) {
 func (e *storeEngine) Write(ctx context.Context, project uint32, ws *table.WriteSet) (uint64, error) {
 	receipt, err := e.writer.WriteTables(ctx, project, ws)
 	return receipt.Index, err
+}
+
+func (e *storeEngine) Ingest(ctx context.Context, project uint32, b *event.Batch) (cluster.Receipt, error) {
+	return e.writer.Ingest(ctx, project, b)
 }
 
 func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, pin Pin) (Rows, error) {

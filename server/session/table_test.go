@@ -17,6 +17,7 @@ import (
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql/logictest"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
@@ -52,6 +53,15 @@ func (a *applier) WriteTables(_ context.Context, project uint32, ws *table.Write
 	a.sets++
 	_, err = a.store.ApplyTables(a.index, int64(a.index), project, decoded)
 	return cluster.Receipt{Index: a.index}, err
+}
+
+// Ingest implements session.Writer.
+func (a *applier) Ingest(_ context.Context, project uint32, b *event.Batch) (cluster.Receipt, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.index++
+	r, err := a.store.ApplyEvents(a.index, int64(a.index), project, b)
+	return cluster.Receipt{Index: a.index, Stored: r.Stored, Duplicates: r.Duplicates}, err
 }
 
 // tables is a store with one project, and sessions on it.

@@ -11,6 +11,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/bind"
 	"github.com/prickledb/prickle/storage/table"
@@ -142,13 +143,18 @@ func (s *Session) send(ctx context.Context, ops []table.Op) error {
 	return nil
 }
 
-// write sends a write set. The state that has it counts as the last one that was read.
+// write sends a write set.
 func (s *Session) write(ctx context.Context, ws *table.WriteSet) error {
 	index, err := s.config.Engine.Write(ctx, s.config.Project, ws)
 	if err == nil {
-		s.cut = Cut{max(s.cut.Index, index), time.Now()}
+		s.wrote(index)
 	}
 	return clusterError(err)
+}
+
+// wrote makes the state that has an entry the last one that was read.
+func (s *Session) wrote(index uint64) {
+	s.cut = Cut{max(s.cut.Index, index), time.Now()}
 }
 
 // abandon says that a transaction of which parts were sent comes to nothing. If that cannot
@@ -185,6 +191,9 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 	}
 	if st.Write != nil {
 		n, err := w.rows(st)
+		if err == nil && w.events != nil {
+			n, err = w.ingest()
+		}
 		if err != nil {
 			if w.sent {
 				s.abandon(w.txn)
@@ -217,6 +226,8 @@ type writing struct {
 	// Outside a block, rows that are only inserted are sent as they come.
 	txn  table.Txn
 	sent bool
+
+	events *ingest // of an INSERT INTO events; nil otherwise
 
 	returned []*vec.Batch
 	held     int64
@@ -263,14 +274,19 @@ func (w *writing) own(id uint32) uint32 {
 func (w *writing) rows(st *sql.Statement) (n int, err error) {
 	p := w.portal
 	w.write = st.Write
-	if create := w.write.Create; create != nil {
+	if w.write.Target.Schema == nil {
+		if p.session.keeps() {
+			return 0, pgerr.Unsupported("INSERT INTO events in a transaction").WithHint("Send it as a statement of its own, outside a block.")
+		}
+		w.events = &ingest{rows: capture.NewTypedLines(), now: w.scope.Expr.Now}
+	} else if create := w.write.Create; create != nil {
 		w.table = table.Fresh + w.into.made
 		w.into.add(table.Op{Kind: table.OpCreate, Table: w.table, Schema: create})
 	} else {
 		w.table = w.number(w.write.Target.Schema.Table)
 	}
-	for i := range w.write.Target.Schema.Columns {
-		w.ids = append(w.ids, w.write.Target.Schema.Columns[i].ID)
+	for i := range w.write.Columns {
+		w.ids = append(w.ids, w.write.Columns[i].ID)
 	}
 	rows, err := p.session.config.Engine.Run(p.ctx, w.scope, st, w.view.shown)
 	if err != nil {
@@ -387,13 +403,12 @@ func (w *writing) delete(rows []int64) {
 }
 
 func (w *writing) insert(b *vec.Batch) error {
-	schema := w.write.Target.Schema
-	for i := range schema.Columns {
-		c := &schema.Columns[i]
+	for i := range w.write.Columns {
+		c := &w.write.Columns[i]
 		if c.NotNull && b.Cols[i].HasNulls() {
 			for row := range b.Rows {
 				if b.Cols[i].IsNull(row) {
-					return pgerr.New(pgerr.NotNullViolation, `null value in column "%s" of relation "%s" violates not-null constraint`, c.Name, schema.Name)
+					return pgerr.New(pgerr.NotNullViolation, `null value in column "%s" of relation "%s" violates not-null constraint`, c.Name, w.write.Target.Name)
 				}
 			}
 		}
@@ -403,8 +418,25 @@ func (w *writing) insert(b *vec.Batch) error {
 			b.Cols[i] = &v
 		}
 	}
-	w.into.add(table.Op{Kind: table.OpInsert, Table: w.table, Version: schema.Version, Columns: w.ids, Batch: b})
+	if w.events != nil {
+		return w.events.add(w.write.Plan.Schema(), b)
+	}
+	w.into.add(table.Op{Kind: table.OpInsert, Table: w.table, Version: w.write.Target.Schema.Version, Columns: w.ids, Batch: b})
 	return nil
+}
+
+// ingest stores the events of the statement, and gives how many there were that were not
+// stored before.
+func (w *writing) ingest() (n int, err error) {
+	s := w.portal.session
+	for _, b := range w.events.rows.Finish(w.events.now) {
+		r, err := s.config.Engine.Ingest(w.portal.ctx, s.config.Project, b)
+		if n += r.Stored; err != nil {
+			return n, clusterError(err)
+		}
+		s.wrote(r.Index)
+	}
+	return n, nil
 }
 
 func (w *writing) returning(b *vec.Batch) error {
@@ -428,6 +460,8 @@ func (w *writing) returning(b *vec.Batch) error {
 func (w *writing) finish() error {
 	s := w.portal.session
 	switch {
+	case w.events != nil:
+		return nil
 	case s.keeps():
 		if s.writes = w.into; len(w.into.ops) == 0 && len(w.into.marks) == 0 {
 			s.writes = nil

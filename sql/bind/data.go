@@ -26,6 +26,8 @@ type Write struct {
 	// Returning reads.
 	Plan             plan.Node
 	Deletes, Inserts bool
+	// Columns are those of a row to insert.
+	Columns []table.Column
 	// Returning is computed over the columns behind the number; nil for none. Schema is
 	// what it gives.
 	Returning []expr.Expr
@@ -88,11 +90,14 @@ func (b *binder) insert(s *ast.Insert) *Write {
 	if rel == nil {
 		return nil
 	}
-	if rel.table.Schema == nil {
-		return b.builtin("INSERT INTO", rel, s.Table.Pos())
-	}
-	w := &Write{Target: rel.table, Inserts: true}
 	schema := rel.table.Schema
+	if schema == nil {
+		if rel.table.Name != "events" {
+			return b.builtin("INSERT INTO", rel, s.Table.Pos())
+		}
+		schema = b.eventSchema(rel.table, s)
+	}
+	w := &Write{Target: rel.table, Inserts: true, Columns: schema.Columns}
 	given := b.insertColumns(schema, s)
 	if b.err != nil {
 		return nil
@@ -124,6 +129,33 @@ func (b *binder) insert(s *ast.Insert) *Write {
 	w.Plan = p
 	b.returning(w, s.Returning, rel)
 	return w
+}
+
+// eventSchema is the events table as INSERT sees it: whose an event is and when it came in
+// cannot be said.
+func (b *binder) eventSchema(t *catalog.Table, s *ast.Insert) *table.Schema {
+	switch {
+	case len(s.Returning) > 0:
+		b.unsupported("RETURNING of INSERT INTO events", s.Returning[0].Pos())
+	case s.Columns == nil:
+		b.unsupported("INSERT INTO events without a list of columns", s.Table.Pos())
+	}
+	for _, id := range s.Columns {
+		if id.Name == "person_id" || id.Name == "created_at" {
+			b.unsupported("INSERT of the column "+id.Name, id.Pos())
+		}
+	}
+	return eventSchema(t)
+}
+
+func eventSchema(t *catalog.Table) *table.Schema {
+	s := &table.Schema{Name: t.Name}
+	for _, c := range t.Columns {
+		if c.Name != "person_id" && c.Name != "created_at" {
+			s.Add(table.Column{Name: c.Name, Type: c.Type, NotNull: c.Name == "event" || c.Name == "distinct_id"})
+		}
+	}
+	return s
 }
 
 // insertColumns finds the columns that an INSERT names; all of them if it names none.
@@ -357,8 +389,8 @@ func (b *binder) update(s *ast.Update) *Write {
 		b.unsupported("FROM in UPDATE", s.From[0].Pos())
 		return nil
 	}
-	w := &Write{Target: rel.table, Deletes: true, Inserts: true}
 	schema := rel.table.Schema
+	w := &Write{Target: rel.table, Deletes: true, Inserts: true, Columns: schema.Columns}
 	values := map[uint32]expr.Expr{}
 	for i := range s.Set {
 		a := &s.Set[i]

@@ -82,7 +82,7 @@ func CreateAs(env Env, s *ast.CreateTableAs) (w *Write, notice *pgerr.Error, err
 		}
 		b.addColumn(schema, id, f.Type)
 	}
-	w, err = b.finishWrite(&Write{Target: &catalog.Table{Name: name, Schema: schema}, Create: schema, Plan: node, Inserts: true})
+	w, err = b.finishWrite(&Write{Target: &catalog.Table{Name: name, Schema: schema}, Create: schema, Plan: node, Inserts: true, Columns: schema.Columns})
 	return w, nil, err
 }
 

@@ -5,11 +5,13 @@ import (
 	"math"
 	"sync/atomic"
 
+	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql"
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -58,6 +60,11 @@ func (e *Engine) Overlay(pin session.Pin, _ *table.WriteSet) (session.Pin, error
 
 // Write implements session.Engine: nothing is kept.
 func (e *Engine) Write(context.Context, uint32, *table.WriteSet) (uint64, error) { return 0, nil }
+
+// Ingest implements session.Engine: nothing is kept.
+func (e *Engine) Ingest(context.Context, uint32, *event.Batch) (cluster.Receipt, error) {
+	return cluster.Receipt{}, nil
+}
 
 type pin struct{ e *Engine }
 
