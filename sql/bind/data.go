@@ -131,8 +131,7 @@ func (b *binder) insert(s *ast.Insert) *Write {
 	return w
 }
 
-// eventSchema is the events table as INSERT sees it: whose an event is and when it came in
-// cannot be said.
+// eventSchema is the events table as INSERT sees it; it refuses what such an INSERT cannot do.
 func (b *binder) eventSchema(t *catalog.Table, s *ast.Insert) *table.Schema {
 	switch {
 	case len(s.Returning) > 0:
@@ -145,10 +144,12 @@ func (b *binder) eventSchema(t *catalog.Table, s *ast.Insert) *table.Schema {
 			b.unsupported("INSERT of the column "+id.Name, id.Pos())
 		}
 	}
-	return eventSchema(t)
+	return insertable(t)
 }
 
-func eventSchema(t *catalog.Table) *table.Schema {
+// insertable is the columns of events that an INSERT can fill: whose an event is and when it
+// came in cannot be said.
+func insertable(t *catalog.Table) *table.Schema {
 	s := &table.Schema{Name: t.Name}
 	for _, c := range t.Columns {
 		if c.Name != "person_id" && c.Name != "created_at" {
