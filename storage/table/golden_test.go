@@ -1,0 +1,59 @@
+package table
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// A file of each version of the format is kept, and opens for good: its rows are those of
+// everyType.
+func TestVersions(t *testing.T) {
+	const rows = 50
+	s, b := everyType(rows)
+	if os.Getenv("PRICKLE_WRITE_VERSION") != "" {
+		raw, err := Build(s, nil, []*Rows{{First: 7, Columns: allColumns(s), Batch: b}}, roaring.New())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile("testdata/version1.seg", raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw, err := os.ReadFile("testdata/version1.seg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenBytes(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Rows() != rows || r.First() != 7 || r.Last() != 7+rows-1 {
+		t.Errorf("%d rows, from %d to %d", r.Rows(), r.First(), r.Last())
+	}
+	v := &Version{Schema: s, Segments: []*Reader{r}, Dead: roaring.New(), Hidden: roaring.New()}
+	for _, p := range v.Pieces() {
+		for i := range s.Columns {
+			got, err := p.Column(&s.Columns[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for row := range rows {
+				if !vec.Equal(got, row, b.Cols[i], row) {
+					t.Fatalf("column %s of %v: row %d is not what was written", s.Columns[i].Name, s.Columns[i].Type, row)
+				}
+			}
+		}
+	}
+	var dump strings.Builder
+	if err := r.Dump(&dump); err != nil {
+		t.Fatal(err)
+	}
+	if first, _, _ := strings.Cut(dump.String(), "\n"); first != "segment of a table: 50 rows, numbers 7 to 56, 8147 bytes" {
+		t.Errorf("Dump begins with %q", first)
+	}
+}
