@@ -189,7 +189,7 @@ func (w *tableWriter) random(tables *table.Tables) *table.WriteSet {
 			op.Kind, op.Schema = table.OpAlter, w.alter(v.Schema, m)
 			ws.Ops = append(ws.Ops, op)
 		case 1:
-			op.Kind = table.OpTruncate
+			op.Kind, op.Until = table.OpTruncate, v.Next
 			m.rows = map[string]map[uint32]string{}
 			ws.Ops = append(ws.Ops, op)
 			w.insert(ws, op.Table, v.Schema, m)

@@ -337,7 +337,7 @@ func (s *Session) view(ctx context.Context) (*view, error) {
 	if own {
 		v.own = pin
 	}
-	if s.writes != nil {
+	if s.writes != nil && len(s.writes.ops) > 0 {
 		if v.shown, err = s.config.Engine.Overlay(v.pin, &table.WriteSet{Ops: s.writes.ops}); err != nil {
 			v.release()
 			return nil, conflict(err)

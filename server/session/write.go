@@ -256,7 +256,10 @@ func (w *writing) change(c *bind.Change) {
 		case table.OpCreate:
 			o.Table = table.Fresh + w.into.made
 		case table.OpTruncate:
-			o.OwnFrom = w.own(o.Table)
+			o.OwnFrom, o.Until = w.own(o.Table), w.next(o.Table)
+			if v := w.base.Table(o.Table); v != nil && !v.Hidden.IsEmpty() {
+				o.Rows = v.Hidden
+			}
 			fallthrough
 		default:
 			o.Table = w.number(o.Table)

@@ -229,7 +229,7 @@ func TestWire(t *testing.T) {
 		{Ops: []Op{{Kind: OpCreate, Table: Fresh, Schema: s}, {Kind: OpInsert, Table: Fresh, Version: 1, Columns: allColumns(s), Batch: b}}},
 		{Stage: Part, Txn: Txn{1, 2}, Ops: []Op{{Kind: OpCreate, Table: Fresh, Schema: &Schema{Name: "p", Version: 1}},
 			{Kind: OpInsert, Table: 1, Version: 1, Columns: allColumns(s), Batch: b}}},
-		{Ops: []Op{{Kind: OpDelete, Table: 1, Version: 1, Rows: roaring.BitmapOf(0, 1, 2, 5), Own: roaring.New()}, {Kind: OpTruncate, Table: 1, Version: 1, OwnFrom: 3},
+		{Ops: []Op{{Kind: OpDelete, Table: 1, Version: 1, Rows: roaring.BitmapOf(0, 1, 2, 5), Own: roaring.New()}, {Kind: OpTruncate, Table: 1, Version: 1, OwnFrom: 3, Until: 9, Rows: roaring.BitmapOf(4)},
 			{Kind: OpAlter, Table: 1, Version: 1, Schema: &Schema{Name: "u"}, IfEmpty: true}}},
 	}
 	tables := &Tables{}

@@ -20,7 +20,7 @@ import (
 //	operation: kind (1 byte) | table | version of its schema | what it needs
 //	  create, alter: length | schema, as JSON | 1 if the table must be empty, else 0 (1 byte)
 //	  drop:          nothing
-//	  truncate:      first row of the transaction's own that stays
+//	  truncate:      first own row that stays | first other row that stays | set of rows before it that stay
 //	  insert:        columns | number of each | length | batch, see vec.AppendBatch
 //	  delete:        set of rows | set of own rows
 //
@@ -55,6 +55,8 @@ func AppendWriteSet(dst []byte, ws *WriteSet) []byte {
 			}
 		case OpTruncate:
 			dst = binary.AppendUvarint(dst, uint64(o.OwnFrom))
+			dst = binary.AppendUvarint(dst, uint64(o.Until))
+			dst = appendSet(dst, o.Rows)
 		case OpInsert:
 			dst = binary.AppendUvarint(dst, uint64(len(o.Columns)))
 			for _, id := range o.Columns {
@@ -198,7 +200,8 @@ func (d *varints) op() Op {
 		}
 	case OpDrop:
 	case OpTruncate:
-		o.OwnFrom = uint32(d.next(math.MaxUint32))
+		o.OwnFrom, o.Until = uint32(d.next(math.MaxUint32)), uint32(d.next(math.MaxUint32))
+		o.Rows = d.set()
 	case OpInsert:
 		for range d.next(maxColumns) {
 			o.Columns = append(o.Columns, uint32(d.next(math.MaxUint32)))

@@ -18,7 +18,7 @@ const (
 	OpCreate   OpKind = 1 // make the table of Schema; Table is its Fresh number
 	OpAlter    OpKind = 2 // give the table another Schema
 	OpDrop     OpKind = 3
-	OpTruncate OpKind = 4 // delete all rows but those of this transaction from OwnFrom on
+	OpTruncate OpKind = 4 // delete the rows there were: those before Until that are not in Rows, and own ones before OwnFrom
 	OpInsert   OpKind = 5 // add Batch
 	OpDelete   OpKind = 6 // delete Rows and Own
 )
@@ -39,6 +39,7 @@ type Op struct {
 	Rows    *roaring.Bitmap // numbers of rows
 	Own     *roaring.Bitmap // rows that this transaction inserted into the table, counted from 0
 	OwnFrom uint32
+	Until   uint32
 	IfEmpty bool // alter the table only if it has no rows
 }
 
@@ -379,15 +380,17 @@ func (w *writing) alter(v *Version, o *Op) error {
 func (w *writing) truncate(v *Version, o *Op) {
 	before := v.Live()
 	v.Dead = v.Dead.Clone()
-	// What others insert meanwhile, in transactions under way, stays.
-	gone := roaring.New()
-	gone.AddRange(0, uint64(v.Next))
+	// What others have inserted since stays, and so does what they had not committed then.
+	gone := span(0, uint64(min(o.Until, v.Next)))
+	if o.Rows != nil {
+		gone.AndNot(o.Rows)
+	}
 	gone.AndNot(v.Hidden)
 	k := uint32(0)
 	for _, r := range w.own[v.Schema.Table] {
-		if kept := k + r.n; kept > o.OwnFrom {
-			from := r.first + max(k, o.OwnFrom) - k
-			gone.RemoveRange(uint64(from), uint64(r.first)+uint64(r.n))
+		gone.RemoveRange(uint64(r.first), uint64(r.first)+uint64(r.n))
+		if o.OwnFrom > k {
+			gone.AddRange(uint64(r.first), uint64(r.first)+uint64(min(r.n, o.OwnFrom-k)))
 		}
 		k += r.n
 	}
