@@ -708,3 +708,16 @@ func TestTableFilesGo(t *testing.T) {
 		t.Errorf("%d files are left of a dropped table", n)
 	}
 }
+
+// The proof that persons are erased passes by the segments of user tables.
+func TestErasureBesideTables(t *testing.T) {
+	s, _, fs := simple(t, 10)
+	defer s.Close()
+	if err := s.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := VerifyErased(fs, "d")
+	if err != nil || len(r.Erasures) != 0 {
+		t.Errorf("VerifyErased = %+v, %v", r, err)
+	}
+}
