@@ -20,7 +20,8 @@ type Kind uint8
 const (
 	Query   Kind = iota // run Plan, or explain it if Explain is set
 	Command             // carry out Command
-	Modify              // carry out Change, or what Write says with the rows of Plan
+	Modify              // carry out DDL, or what Write says with the rows of Plan
+	Change              // run Plan, and do Change to the events or persons that it finds
 )
 
 // CompileContext is what a statement's meaning depends on. When a statement is only
@@ -41,8 +42,9 @@ type Statement struct {
 	Params  []vec.Type
 	Tag     string       // command tag; SELECT gets a row count behind it
 	Command *CommandSpec // of a command
-	Change  *bind.Change // of CREATE TABLE and its like; nil for others
+	DDL     *bind.Change // of CREATE TABLE and its like; nil for others
 	Write   *bind.Write  // of INSERT, UPDATE, DELETE and CREATE TABLE AS; nil for others
+	Change  ChangeKind   // of DELETE and UPDATE of events or persons
 	Explain *Explain     // of EXPLAIN; nil otherwise
 	// Warning is to be sent as a notice when the statement runs; nil for none.
 	Warning *pgerr.Error
@@ -229,22 +231,28 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 		}
 		return st, err
 	case *ast.CreateTable:
-		return c.change(s, text, "CREATE TABLE")
+		return c.ddl(s, text, "CREATE TABLE")
 	case *ast.AlterTable:
-		return c.change(s, text, "ALTER TABLE")
+		return c.ddl(s, text, "ALTER TABLE")
 	case *ast.DropTable:
-		return c.change(s, text, "DROP TABLE")
+		return c.ddl(s, text, "DROP TABLE")
 	case *ast.Truncate:
-		return c.change(s, text, "TRUNCATE TABLE")
+		return c.ddl(s, text, "TRUNCATE TABLE")
 	case *ast.CreateTableAs:
 		return c.createAs(s, text)
 	case *ast.Insert:
 		w, err := bind.Insert(c.env(text), s)
 		return modify(w, err, "INSERT 0")
 	case *ast.Update:
+		if changed(s.Table) {
+			return c.updates(s, text)
+		}
 		w, err := bind.Update(c.env(text), s)
 		return modify(w, err, "UPDATE")
 	case *ast.Delete:
+		if changed(s.Table) {
+			return c.deletes(s, text)
+		}
 		w, err := bind.Delete(c.env(text), s)
 		return modify(w, err, "DELETE")
 	case *ast.Unsupported:
@@ -277,13 +285,13 @@ func (c *CompileContext) query(q ast.Query, text string) (*Statement, error) {
 	return &Statement{Kind: Query, Plan: plan.Rewrite(r.Plan), Schema: r.Schema, Params: r.Params, Tag: "SELECT"}, nil
 }
 
-// change compiles a statement about tables.
-func (c *CompileContext) change(s ast.Stmt, text, tag string) (*Statement, error) {
+// ddl compiles a statement about tables.
+func (c *CompileContext) ddl(s ast.Stmt, text, tag string) (*Statement, error) {
 	change, err := bind.DDL(c.env(text), s)
 	if err != nil {
 		return nil, err
 	}
-	return &Statement{Kind: Modify, Tag: tag, Change: change}, nil
+	return &Statement{Kind: Modify, Tag: tag, DDL: change}, nil
 }
 
 // modify is the statement of a bound write. The number of rows goes behind its tag.
@@ -300,10 +308,10 @@ func (c *CompileContext) createAs(s *ast.CreateTableAs, text string) (*Statement
 	case err != nil:
 		return nil, err
 	case w == nil:
-		return &Statement{Kind: Modify, Tag: "CREATE TABLE AS", Change: &bind.Change{Notices: []*pgerr.Error{notice}}}, nil
+		return &Statement{Kind: Modify, Tag: "CREATE TABLE AS", DDL: &bind.Change{Notices: []*pgerr.Error{notice}}}, nil
 	case s.NoData:
 		return &Statement{Kind: Modify, Tag: "CREATE TABLE AS", Params: w.Params,
-			Change: &bind.Change{Ops: []table.Op{{Kind: table.OpCreate, Schema: w.Create}}}}, nil
+			DDL: &bind.Change{Ops: []table.Op{{Kind: table.OpCreate, Schema: w.Create}}}}, nil
 	}
 	return modify(w, nil, "SELECT")
 }

@@ -6,7 +6,8 @@
 // rows (write.go). Outside a block it is committed at once, and tried again on a conflict. A
 // block keeps one write set: its statements see the read point and on top of it what the
 // block has written, COMMIT proposes all of it, ROLLBACK forgets it, and ROLLBACK TO cuts it
-// off where the savepoint was. A conflict at COMMIT is 40001.
+// off where the savepoint was. A conflict at COMMIT is 40001. Changes of events and persons
+// (change.go) cannot be in a block: they are carried out at once.
 //
 // A Session serves one client and is used by one goroutine at a time; only Cancel may be
 // called from elsewhere. A Portal is a statement on its way: a paused stream of batches

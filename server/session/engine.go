@@ -33,6 +33,9 @@ type Engine interface {
 	Write(ctx context.Context, project uint32, ws *table.WriteSet) (index uint64, err error)
 	// Ingest stores a batch of events that are not stored yet, which it takes.
 	Ingest(ctx context.Context, project uint32, b *event.Batch) (cluster.Receipt, error)
+	// Change carries out a change of events or persons, and says how many there were. It is
+	// durable and visible when Change returns, in the state whose index it gives.
+	Change(ctx context.Context, scope *Scope, st *sql.Statement, project uint32) (n int, index uint64, err error)
 }
 
 // Pin is a read point. Release may be called once, after all that read from it is closed.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/catalog"
@@ -14,6 +16,7 @@ import (
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -45,10 +48,13 @@ func (e *storeEngine) list(project uint32, tables *table.Tables) []*catalog.Tabl
 	return l.list
 }
 
-// Writer is where write sets and events go: into the log. It takes what it is given.
+// Writer is where all that statements write goes: into the log. It takes what it is given.
 type Writer interface {
 	WriteTables(ctx context.Context, project uint32, ws *table.WriteSet) (cluster.Receipt, error)
 	Ingest(ctx context.Context, project uint32, b *event.Batch) (cluster.Receipt, error)
+	DeleteRows(ctx context.Context, project uint32, find func(*storage.Snapshot) (map[storage.SegmentID]*roaring.Bitmap, error)) (int, error)
+	DeletePersons(ctx context.Context, project uint32, persons []vec.UUIDValue, events bool) (int, error)
+	UpdatePersons(ctx context.Context, project uint32, updates []person.Update) (int, error)
 }
 
 // Limits is what statements may use. The zero value is all processors and no bounds.

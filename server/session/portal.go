@@ -222,8 +222,11 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	}
 	scope := &Scope{Expr: ctx, Threads: s.Settings.Int("max_parallel_workers_per_gather"),
 		Memory: s.Settings.Bytes("work_mem"), Progress: p.progress}
-	if st.Kind == sql.Modify {
+	switch st.Kind {
+	case sql.Modify:
 		return p.modify(scope, st, v)
+	case sql.Change:
+		return p.change(scope, st)
 	}
 	p.pin, v.own = v.own, nil
 	if p.rows, err = s.config.Engine.Run(p.ctx, scope, st, v.shown); err != nil {

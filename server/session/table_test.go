@@ -23,13 +23,14 @@ import (
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
-// applier applies write sets to a store, as the log would.
+// applier applies write sets and events to a store, as the log would.
 type applier struct {
-	store *storage.Store
-	mu    sync.Mutex
-	index uint64
-	sets  int
-	err   error // of every write set
+	session.Writer // no events and persons are changed
+	store          *storage.Store
+	mu             sync.Mutex
+	index          uint64
+	sets           int
+	err            error // of every write set
 	// before, if not nil, is called before a write set is applied, without the lock.
 	before func()
 }

@@ -182,11 +182,11 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 	}
 	w.base = s.config.Engine.Tables(v.pin)
 	var answer Rows
-	if st.Change != nil {
-		for _, n := range st.Change.Notices {
+	if st.DDL != nil {
+		for _, n := range st.DDL.Notices {
 			s.notice(n)
 		}
-		w.change(st.Change)
+		w.change(st.DDL)
 		p.tag = st.Tag
 	}
 	if st.Write != nil {

@@ -96,6 +96,11 @@ func (e *Engine) Run(ctx context.Context, scope *session.Scope, st *sql.Statemen
 	return &rows{engine: e, table: table, params: scope.Expr.Params}, nil
 }
 
+// Change implements session.Engine: there is nothing to change.
+func (e *Engine) Change(context.Context, *session.Scope, *sql.Statement, uint32) (int, uint64, error) {
+	return 0, 0, nil
+}
+
 func ints(from int64, n int) *vec.Batch {
 	v := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, n)}
 	for i := range v.I64 {
