@@ -72,7 +72,7 @@ func (s *Server) routes() http.Handler {
 }
 
 func (s *Server) api() *api.Server {
-	return &api.Server{
+	a := &api.Server{
 		Projects: s.backend.Projects,
 		Create:   s.backend.CreateProject,
 		Update:   s.backend.UpdateProject,
@@ -94,6 +94,10 @@ func (s *Server) api() *api.Server {
 		Import:      s.typedImport(),
 		Logger:      s.config.Logger,
 	}
+	if s.node != nil {
+		a.Persons = s.node
+	}
+	return a
 }
 
 // page says what runs here to a person with a browser.

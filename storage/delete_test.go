@@ -285,7 +285,7 @@ func TestDeletesRefused(t *testing.T) {
 		{func(ix uint64) error {
 			return s.ApplySplit(ix, 1, 1, PersonSplit{Person: u1, DistinctIDs: []string{"u2"}})
 		},
-			`distinct id "u2" is not one of this person`},
+			`distinct id "u2": it is not one of this person`},
 	} {
 		index := uint64(10 + i)
 		if err := c.do(index); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -26,6 +26,7 @@ type Server struct {
 	Create   func(context.Context, cluster.ProjectSpec) (storage.Project, error)
 	Update   func(context.Context, storage.ProjectUpdate) (storage.Project, error)
 	Delete   func(ctx context.Context, project uint32) error
+	Persons  Persons // or nil
 	// Applied is the Raft index up to which an answer has seen everything.
 	Applied func() uint64
 	// Usage is what a project has used.
@@ -55,6 +56,9 @@ func (s *Server) Handler() http.Handler {
 	both("GET", "/api/instance/queries", s.listQueries)
 	both("DELETE", "/api/instance/queries/{query}", s.cancelQuery)
 	both("POST", "/api/instance/free-ballast", s.freeBallast)
+	both("DELETE", "/api/projects/{id}/persons/{person}", s.deletePerson)
+	both("POST", "/api/projects/{id}/persons/{person}/split", s.splitPerson)
+	both("POST", "/api/projects/{id}/persons/bulk_delete", s.deletePersons)
 	both("POST", "/api/projects/{id}/query", s.query)
 	both("POST", "/api/projects/{id}/import", s.importTo)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -85,15 +89,17 @@ func (s *Server) project(r *http.Request) (storage.Project, error) {
 
 // projectJSON is how a project is shown.
 type projectJSON struct {
-	ID        uint32         `json:"id"`
-	Name      string         `json:"name"`
-	Database  string         `json:"database"`
-	APIToken  string         `json:"api_token"`
-	Timezone  string         `json:"timezone"`
-	WeekStart int            `json:"week_start_day"`
-	CreatedAt string         `json:"created_at"`
-	Limits    storage.Limits `json:"limits"`
-	Usage     *usageJSON     `json:"usage,omitempty"` // of one project, not of a list
+	ID        uint32 `json:"id"`
+	Name      string `json:"name"`
+	Database  string `json:"database"`
+	APIToken  string `json:"api_token"`
+	Timezone  string `json:"timezone"`
+	WeekStart int    `json:"week_start_day"`
+	CreatedAt string `json:"created_at"`
+	// RetentionDays is how long events are kept; null is for ever.
+	RetentionDays *int64         `json:"retention_days"`
+	Limits        storage.Limits `json:"limits"`
+	Usage         *usageJSON     `json:"usage,omitempty"` // of one project, not of a list
 }
 
 type usageJSON struct {
@@ -103,8 +109,13 @@ type usageJSON struct {
 }
 
 func show(p storage.Project) projectJSON {
-	return projectJSON{p.ID, p.Name, p.Database, p.Token, p.Timezone, p.WeekStart,
-		time.UnixMicro(p.CreatedAt).UTC().Format("2006-01-02T15:04:05.999999Z"), p.Limits, nil}
+	out := projectJSON{ID: p.ID, Name: p.Name, Database: p.Database, APIToken: p.Token, Timezone: p.Timezone, WeekStart: p.WeekStart,
+		CreatedAt: time.UnixMicro(p.CreatedAt).UTC().Format("2006-01-02T15:04:05.999999Z"), Limits: p.Limits}
+	if p.Retention > 0 {
+		days := p.Retention / dayMicros
+		out.RetentionDays = &days
+	}
+	return out
 }
 
 // showAll is show with what the project has used.
@@ -206,6 +217,7 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request) {
 		Timezone  *string          `json:"timezone"`
 		WeekStart *int             `json:"week_start_day"`
 		Limits    *json.RawMessage `json:"limits"`
+		Retention json.RawMessage  `json:"retention_days"` // null is for ever
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
 		WriteError(w, invalid("invalid_json", "body", "the body is not the JSON that is expected: "+err.Error()))
@@ -216,6 +228,12 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	u := storage.ProjectUpdate{ID: p.ID, Name: in.Name, Timezone: in.Timezone, WeekStart: in.WeekStart}
+	if len(in.Retention) > 0 {
+		if u.Retention, err = readRetention(in.Retention); err != nil {
+			WriteError(w, err)
+			return
+		}
+	}
 	if in.Limits != nil {
 		limits, err := readLimits(*in.Limits, p.Limits)
 		if err != nil {
@@ -230,6 +248,19 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request) {
 	}
 	s.written(w)
 	writeJSON(w, http.StatusOK, s.showAll(p))
+}
+
+// readRetention gives µs for a number of days, and 0 for null.
+func readRetention(raw []byte) (*int64, error) {
+	var days *int64
+	if err := json.Unmarshal(raw, &days); err != nil || days != nil && (*days < 1 || *days > maxRetentionDays) {
+		return nil, invalid("invalid_input", "retention_days", "retention_days is 1 to "+strconv.Itoa(maxRetentionDays)+", or null for ever")
+	}
+	keep := int64(0)
+	if days != nil {
+		keep = *days * dayMicros
+	}
+	return &keep, nil
 }
 
 // readLimits changes limits by a JSON object. 0 lifts one.

@@ -39,6 +39,9 @@ type Update struct {
 // uuid.
 var ErrShared = errors.New("the person has its uuid from this distinct id; split off the others instead")
 
+// ErrNotTheirs is returned for a distinct id of somebody else, or of nobody.
+var ErrNotTheirs = errors.New("it is not one of this person")
+
 // Find gives the ordinals of persons by uuid. Those that are not there, have become part
 // of another or were deleted, are missing.
 func (s *State) Find(persons []vec.UUIDValue) map[vec.UUIDValue]uint32 {
@@ -122,7 +125,7 @@ func (s *State) Split(root uint32, ids []string, forget bool, at int64) error {
 	}
 	for _, id := range ids {
 		if o, seen := s.ids[id]; !seen || s.identity.Root(o) != root {
-			return fmt.Errorf("distinct id %q is not one of this person", id)
+			return fmt.Errorf("distinct id %q: %w", id, ErrNotTheirs)
 		}
 		if UUIDOf(s.project, id) == s.table.uuids[root] {
 			return fmt.Errorf("distinct id %q: %w", id, ErrShared)

@@ -1,0 +1,71 @@
+package session_test
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prickledb/prickle/cluster"
+	"github.com/prickledb/prickle/server/session"
+	"github.com/prickledb/prickle/sql/logictest"
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+// nodeSession is a session over a node in memory.
+type nodeSession struct {
+	*client
+	node   *cluster.Node
+	events uint64
+}
+
+// TestChanges runs text cases of statements that change what is stored.
+func TestChanges(t *testing.T) {
+	logictest.Run(t, "testdata/changes", func(t *testing.T) logictest.Database {
+		node, err := cluster.Open(t.Context(), cluster.Config{FS: vfs.NewMem(), Dir: "n", NoMerger: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { node.Close(context.Background()) })
+		s, err := session.New(t.Context(), session.Config{Engine: session.NewEngine(node.Store(), node, session.Limits{Threads: 2}), Project: 1, Database: "prickle", User: "app"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		return &nodeSession{client: &client{s}, node: node}
+	})
+}
+
+// Load implements logictest.Loader. The object behind the time is what $set says.
+func (n *nodeSession) Load(t *testing.T, lines string) error {
+	b := event.NewBuilder()
+	for line := range strings.Lines(lines) {
+		words := strings.SplitN(strings.TrimSpace(line), " ", 4)
+		if len(words) < 3 {
+			return fmt.Errorf("line %q: want id, event, time and perhaps an object", line)
+		}
+		at, err := time.Parse(time.RFC3339, words[2])
+		if err != nil {
+			return err
+		}
+		var uuid vec.UUIDValue
+		n.events++
+		binary.BigEndian.PutUint64(uuid[8:], n.events)
+		b.Begin(uuid, at.UnixMicro())
+		b.SetDistinctID([]byte(words[0]))
+		b.SetName([]byte(words[1]))
+		if len(words) > 3 {
+			b.Op(event.PersonOp{Kind: event.OpSet, Set: []byte(words[3])})
+		}
+		b.End()
+	}
+	_, err := n.node.Ingest(t.Context(), 1, b.Finish())
+	return err
+}
+
+// Run implements logictest.Database.
+func (n *nodeSession) Run(_ *testing.T, sql string) (*logictest.Result, error) { return n.run(sql) }
