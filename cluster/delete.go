@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -129,7 +130,8 @@ func (n *Node) submitFor(ctx context.Context, k kind, project uint32, rows int, 
 }
 
 // Erase completes the erasures there are: it merges every segment that holds dead rows,
-// writes the state anew, lets go of the log before, and then says so in the log.
+// writes the state anew, lets go of the log before, reads everything to prove that nothing
+// is left, and then says so in the log.
 func (n *Node) Erase(ctx context.Context) error {
 	pending := n.store.Erasures(true)
 	if len(pending) == 0 {
@@ -163,8 +165,30 @@ func (n *Node) Erase(ctx context.Context) error {
 	if first := n.log.Oldest(); first != 0 && first <= upTo {
 		return fmt.Errorf("the log still begins with entry %d: erasures up to entry %d are complete when it is let go", first, upTo)
 	}
+	if err := n.nothingRemains(ctx); err != nil {
+		return err
+	}
 	_, err := n.submitFor(ctx, kindErased, 0, 0, upTo)
 	return err
+}
+
+// nothingRemains proves it, file by file. A file that a query still reads, or one that came
+// or went meanwhile, makes it fail; later it will not.
+func (n *Node) nothingRemains(ctx context.Context) error {
+	select {
+	case n.merging <- struct{}{}:
+		defer func() { <-n.merging }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	report, err := storage.VerifyErased(n.cfg.FS, path.Join(n.cfg.Dir, "data"))
+	if err != nil {
+		return err
+	}
+	if len(report.Remains) > 0 {
+		return fmt.Errorf("%d files have something left of erased persons, the first is %s: %s", len(report.Remains), report.Remains[0].File, report.Remains[0].What)
+	}
+	return nil
 }
 
 // dropLog lets go of all the log that a Raft snapshot stands for, where usually some of it

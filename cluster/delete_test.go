@@ -134,6 +134,21 @@ func TestErase(t *testing.T) {
 			t.Errorf("after %v: %d files have something left, %d erasures are pending", c.after, left, pending)
 		}
 	}
+	// A query that still reads a file keeps it.
+	if _, err := n.DeletePersons(t.Context(), 1, []vec.UUIDValue{user("8")}, true); err != nil {
+		t.Fatal(err)
+	}
+	sn, err := n.store.Snapshot(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Erase(t.Context()); err == nil || !strings.Contains(err.Error(), "no manifest names it") {
+		t.Errorf("Erase while a query runs: %v", err)
+	}
+	sn.Release()
+	if err := n.Erase(t.Context()); err != nil || len(n.store.Erasures(true)) > 0 {
+		t.Errorf("Erase after the query: %v, pending %v", err, n.store.Erasures(true))
+	}
 	if first, err := n.log.FirstIndex(); err != nil || first <= n.store.Erasures(false)[0].Index {
 		t.Errorf("the log begins with %d, %v", first, err)
 	}

@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/prickledb/prickle/cluster"
+	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -122,6 +124,60 @@ func TestWriteAndAsk(t *testing.T) {
 	}
 	if status, body = s.do(t, "GET", "/metrics", ""); !strings.Contains(body, "\nprickle_events 2\n") {
 		t.Errorf("metrics = %d %s", status, body)
+	}
+}
+
+// Persons go, with their events or without, and are split; a project says how long it keeps
+// events.
+func TestPersonsOverHTTP(t *testing.T) {
+	s := startNode(t)
+	token := s.backend.Projects()[0].Token
+	for _, e := range []string{`"event":"a","distinct_id":"ann"`, `"event":"a","distinct_id":"bob"`,
+		`"event":"$identify","distinct_id":"cid","properties":{"$anon_distinct_id":"anon"}`, `"event":"a","distinct_id":"anon"`} {
+		if status, body := s.do(t, "POST", "/capture/", fmt.Sprintf(`{"api_key":%q,%s}`, token, e)); status != 200 {
+			t.Fatalf("capture of %s = %d %s", e, status, body)
+		}
+	}
+	path := func(id string) string {
+		return fmt.Sprintf("/api/projects/1/persons/%s/", uuid.UUID(person.UUIDOf(1, id)))
+	}
+	bulk := func(ids ...string) string {
+		for i := range ids {
+			ids[i] = uuid.UUID(person.UUIDOf(1, ids[i])).String()
+		}
+		return fmt.Sprintf(`{"ids":["%s"],"delete_events":true}`, strings.Join(ids, `","`))
+	}
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		want               string // in the answer
+		events, persons    int    // afterwards
+	}{
+		{"DELETE", path("nobody"), "", 404, "there is no person", 4, 3},
+		{"DELETE", path("ann") + "?delete_events=perhaps", "", 400, "delete_events is true or false", 4, 3},
+		{"DELETE", path("ann"), "", 202, "", 4, 2},
+		{"DELETE", path("ann") + "?delete_events=true", "", 202, "", 3, 2},
+		{"POST", path("cid") + "split/", `{"distinct_ids":["cid"]}`, 400, "has its uuid from this distinct id", 3, 2},
+		{"POST", path("cid") + "split/", `{"distinct_ids":["bob"]}`, 400, "not one of this person", 3, 2},
+		{"POST", path("cid") + "split/", `{"distinct_idz":["anon"]}`, 400, "unknown field", 3, 2},
+		{"POST", path("cid") + "split/", `{"distinct_ids":["anon"]}`, 201, "", 3, 3},
+		{"POST", "/api/projects/1/persons/bulk_delete/", `{"ids":[]}`, 400, "1 to 1000", 3, 3},
+		{"POST", "/api/projects/1/persons/bulk_delete/", `{"ids":["x"]}`, 400, "is not a uuid", 3, 3},
+		{"POST", "/api/projects/1/persons/bulk_delete/", bulk("bob", "anon", "none"), 202, `"persons_deleted":2`, 1, 1},
+		{"PATCH", "/api/projects/1/", `{"retention_days":0}`, 400, "or null for ever", 1, 1},
+		{"PATCH", "/api/projects/1/", `{"retention_days":30}`, 200, `"retention_days":30`, 1, 1},
+		{"PATCH", "/api/projects/1/", `{"retention_days":null}`, 200, `"retention_days":null`, 1, 1},
+		{"PATCH", "/api/projects/9/", `{"retention_days":30}`, 404, "no project", 1, 1},
+	} {
+		status, body := s.do(t, c.method, c.path, c.body)
+		if status != c.status || !strings.Contains(body, c.want) {
+			t.Errorf("%s %s %s = %d %s, want %d and %q", c.method, c.path, c.body, status, body, c.status, c.want)
+		}
+		for table, want := range map[string]int{"events": c.events, "persons": c.persons} {
+			if _, body := s.do(t, "POST", queryPath, question("select count(*) from "+table)); !strings.HasPrefix(body, fmt.Sprintf(`{"results":[[%d]]`, want)) {
+				t.Errorf("after %s %s %s: %s, want %d %s", c.method, c.path, c.body, body, want, table)
+			}
+		}
 	}
 }
 

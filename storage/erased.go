@@ -17,6 +17,7 @@ import (
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -155,7 +156,7 @@ func (v *erasedCheck) segments() error {
 		file := path.Join(segmentDir, name)
 		meta, live := m.Segments[fileID(name)]
 		if !live || strings.HasSuffix(name, ".tmp") {
-			v.remains(file, "left over from a crash, not read; the next start removes it")
+			v.remains(file, "not read: no manifest names it; it goes when no query reads it any more, or with the next start")
 			continue
 		}
 		p := v.projects[meta.Project]
@@ -211,19 +212,25 @@ func (v *erasedCheck) segment(file string, p *erasedProject, r *segment.Reader) 
 			kept++
 		}
 	}
-	ids, err := r.DistinctIDs(0, r.Rows())
+	dict, err := r.DistinctIDs(0, 0)
 	if err != nil {
 		return err
 	}
-	used := make([]bool, ids.Dict.Str.Len())
-	for row, c := range ids.Codes {
-		if dead == nil || !dead.Contains(uint32(row)) {
-			used[c] = true
+	used := make([]bool, dict.Dict.Str.Len())
+	for lo := 0; lo < r.Rows(); lo += vec.BatchRows {
+		part, err := r.DistinctIDs(lo, min(lo+vec.BatchRows, r.Rows()))
+		if err != nil {
+			return err
+		}
+		for i, c := range part.Codes {
+			if dead == nil || !dead.Contains(uint32(lo+i)) {
+				used[c] = true
+			}
 		}
 	}
 	known := 0
 	for c, ok := range used {
-		h := person.HashID(p.rules.project, ids.Dict.Str.At(c))
+		h := person.HashID(p.rules.project, dict.Dict.Str.At(c))
 		if !ok && p.ids[hex.EncodeToString(h[:])] {
 			known++
 		}

@@ -101,6 +101,9 @@ func PropertyNames(store *storage.Store, project uint32) []string {
 	defer snapshot.Release()
 	known := map[string]bool{}
 	for _, seg := range slices.Backward(snapshot.Segments()) {
+		if dead, err := seg.Dead(); dead != nil || err != nil {
+			continue // a name may be that of deleted rows alone
+		}
 		for _, rng := range seg.Ranges() {
 			for _, key := range rng.Keys() {
 				known[key] = true

@@ -160,7 +160,7 @@ func (s *State) Load(src []byte) error {
 		erased, moves := d.tail(to)
 		if d.err == nil {
 			s.erase(erased, func(string, uint32) {})
-			s.identity.moves = append(s.identity.moves, moves...)
+			s.identity.move(moves...)
 			s.settleMoves(moves)
 		}
 	}

@@ -46,13 +46,16 @@ var ErrNotTheirs = errors.New("it is not one of this person")
 // of another or were deleted, are missing.
 func (s *State) Find(persons []vec.UUIDValue) map[vec.UUIDValue]uint32 {
 	wanted := make(map[vec.UUIDValue]bool, len(persons))
+	begin := vec.NewBitmap(1 << 16) // their first bytes: nearly all others are passed over by them
 	for _, u := range persons {
 		wanted[u] = true
+		begin.Set(int(u[0])<<8 | int(u[1]))
 	}
 	out := map[vec.UUIDValue]uint32{}
-	for o, u := range s.table.uuids {
-		if wanted[u] && s.identity.Root(uint32(o)) == uint32(o) && !s.identity.erased.Contains(uint32(o)) {
-			out[u] = uint32(o)
+	for o := range s.table.uuids {
+		u := &s.table.uuids[o]
+		if begin.Get(int(u[0])<<8|int(u[1])) && wanted[*u] && s.identity.Root(uint32(o)) == uint32(o) && !s.identity.erased.Contains(uint32(o)) {
+			out[*u] = uint32(o)
 		}
 	}
 	return out
@@ -144,17 +147,19 @@ func (s *State) Split(root uint32, ids []string, forget bool, at int64) error {
 		to := s.table.add(UUIDOf(s.project, id))
 		s.release(id)
 		s.attach(id, to)
-		s.identity.moves = append(s.identity.moves, Move{ID: HashID(s.project, []byte(id)), From: from, To: to})
+		s.identity.move(Move{ID: HashID(s.project, []byte(id)), From: from, To: to})
 		s.Touch(to, at)
 	}
 	s.published = false
 	return nil
 }
 
-// splitFrom says whether somebody was split off a person who had the ordinal: then it says
-// of no new row whose it is. A root is never such an ordinal.
-func (s *State) splitFrom(o uint32) bool {
-	return slices.ContainsFunc(s.identity.moves, func(m Move) bool { return m.From.Contains(o) })
+// move adds moves to those there are.
+func (m *identity) move(moves ...Move) {
+	for _, v := range moves {
+		m.left.Or(v.From)
+	}
+	m.moves = append(m.moves, moves...)
 }
 
 // release takes a distinct id from its ordinal.

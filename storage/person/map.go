@@ -44,10 +44,13 @@ type identity struct {
 	Map
 	own     []bool              // per chunk: not shared with a Map given out
 	members map[uint32][]uint32 // per root: the ordinals that lead to it
+	// left is the ordinals of persons whom somebody was split off: they say of no new row
+	// whose it is. A root is never one of them.
+	left *roaring.Bitmap
 }
 
 func newIdentity() identity {
-	return identity{Map: Map{merged: roaring.New(), erased: roaring.New()}, members: map[uint32][]uint32{}}
+	return identity{Map: Map{merged: roaring.New(), erased: roaring.New()}, members: map[uint32][]uint32{}, left: roaring.New()}
 }
 
 // merge makes root the root of old, which is one itself, and of all that lead to it.

@@ -101,7 +101,7 @@ func (s *State) give(id string) uint32 {
 
 // attach makes a distinct id one of the person with ordinal o.
 func (s *State) attach(id string, o uint32) {
-	if s.splitFrom(o) {
+	if s.identity.left.Contains(o) {
 		o = s.identity.Root(o)
 	}
 	id = strings.Clone(id)
