@@ -8,6 +8,12 @@
 // segment of its month when segments are merged. Rows of user tables go the same way; a
 // flush writes one segment a table, and merges small ones with it (see storage/table).
 //
+// Rows are deleted by a condition, with their person, or by age (delete.go). They are dead
+// from the moment the entry is applied: a [Segment] of a snapshot says which of its rows are
+// ([Segment.Dead]), and whose ordinal is not the one that it holds ([Segment.Moved]). Whoever
+// reads an index of a segment asks first. The next merge leaves dead rows out, and everything
+// that only they had; [VerifyErased] proves it for persons.
+//
 // What survives a crash: what the manifest names. A flush writes segments and the changes
 // of persons and projects into files, syncs them and then adds one edit to the manifest,
 // which moves everything forward together to one index of the log. Entries after that

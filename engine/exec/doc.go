@@ -33,4 +33,11 @@
 // range. Any other input is read as rows, grouped and sorted by actor and time (rows.go),
 // and looks the same to the kernels. Merged persons are handled where lists are made:
 // the runs of an ordinal that is not its own root are moved to the root's list.
+//
+// # Deleted rows
+//
+// A scan selects the rows that are not dead. A range with dead rows answers through its run
+// index with a condition on rows, never from day masks, bitmaps or bounds; ranges without
+// are not slower. If rows of a segment belong to others than its runs say, since a person
+// was split, the operator reads rows.
 package exec

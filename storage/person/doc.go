@@ -10,6 +10,10 @@
 // map: rows keep ordinal 0, readers see 7, and alice's profile stays as it was. Had alice
 // not been seen before, her distinct id would have got ordinal 0 and no entry been needed.
 //
+// A person that is deleted with its events leaves erased ordinals, whose rows are dead, and
+// no distinct id. A split gives each distinct id that leaves, and the person that stays, a
+// new ordinal; a [Move] says of which older rows the id decides whose they are.
+//
 // What always holds: a root is its own root; the map leads from any ordinal to its root
 // in one step; an ordinal's uuid never changes; only roots have a profile.
 package person
