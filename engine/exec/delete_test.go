@@ -1,13 +1,16 @@
 package exec
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand"
+	"os"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -336,9 +339,12 @@ func (m *liveModel) road(n plan.Node, threads int, plain bool) []string {
 }
 
 // table is the rows of the model for native operators; condition i is on events of a name.
+// Rows of one time are in the order of their uuids.
 func (m *liveModel) table(names ...string) []testRow {
 	var out []testRow
-	for i, w := range m.rows {
+	rows := slices.Clone(m.rows)
+	slices.SortFunc(rows, func(a, b liveRow) int { return bytes.Compare(a.uuid[:], b.uuid[:]) })
+	for i, w := range rows {
 		row := testRow{actor: w.person.name, us: w.us, tie: i, value: w.plan}
 		for _, n := range names {
 			row.conds = append(row.conds, w.event == n)
@@ -454,11 +460,15 @@ func (m *liveModel) tableScan(name string, columns ...string) *plan.Scan {
 
 // TestDeletesModel does at random what changes and deletes rows and persons, and what must
 // not matter: flushes, merges, a new start. After each step every answer, through indexes
-// and through rows, is that of a model that deletes from a slice.
+// and through rows, is that of a model that deletes from a slice. PRICKLE_DELETES sets how
+// many logs there are (10).
 func TestDeletesModel(t *testing.T) {
-	seeds, steps := 25, 40
-	if testing.Short() {
-		seeds = 6
+	seeds, steps := 10, 40
+	if text := os.Getenv("PRICKLE_DELETES"); text != "" {
+		var err error
+		if seeds, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for seed := range int64(seeds) {
 		m := newLiveModel(t, seed)
