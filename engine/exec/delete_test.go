@@ -275,7 +275,7 @@ func (m *liveModel) expire() {
 
 func (m *liveModel) mergeSegments() {
 	next := []func() (storage.MergePlan, bool){m.st.PlanMerge, m.st.PlanErasure, m.st.PlanMergeAll}[m.r.Intn(3)]
-	for {
+	for n := 1 + m.r.Intn(4); n > 0; n-- {
 		p, ok := next()
 		if !ok {
 			return
