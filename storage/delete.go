@@ -221,8 +221,8 @@ func (s *Store) ApplyPersonDelete(index uint64, at int64, id uint32, d PersonDel
 			h := person.HashID(id, []byte(d))
 			e.DistinctIDs = append(e.DistinctIDs, hex.EncodeToString(h[:]))
 		}
-		s.freshErasures = append(s.freshErasures, len(s.erasures))
-		s.erasures = append(s.erasures, e)
+		s.freshErasures = append(s.freshErasures, len(s.erasures.list))
+		s.erasures.add(e)
 	}
 	return len(roots), nil
 }
@@ -295,8 +295,8 @@ func (s *Store) ApplyErased(index uint64, at int64, upTo uint64) error {
 		return err
 	}
 	s.effect(upTo)
-	for i := range s.erasures {
-		if e := &s.erasures[i]; e.Done == 0 && e.Index <= upTo {
+	for i := range s.erasures.list {
+		if e := &s.erasures.list[i]; e.Done == 0 && e.Index <= upTo {
 			e.Done = at
 			s.freshErasures = append(s.freshErasures, i)
 		}
@@ -310,7 +310,7 @@ func (s *Store) Erasures(pending bool) []Erasure {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []Erasure
-	for _, e := range s.erasures {
+	for _, e := range s.erasures.list {
 		if !pending || e.Done == 0 {
 			out = append(out, e)
 		}
@@ -318,29 +318,45 @@ func (s *Store) Erasures(pending bool) []Erasure {
 	return out
 }
 
-// addErasure takes over an erasure from a state file: a new one, or a change.
-func (s *Store) addErasure(e Erasure) {
-	for i := range s.erasures {
-		if o := &s.erasures[i]; o.Index == e.Index && o.Project == e.Project && o.Person == e.Person {
-			*o = e
-			return
-		}
+// erasures is a list in the order of the log.
+type erasures struct {
+	list []Erasure
+	at   map[erasureKey]int // position in list
+}
+
+// erasureKey is what tells erasures apart.
+type erasureKey struct {
+	index   uint64
+	project uint32
+	person  string
+}
+
+// add appends an erasure, or replaces what it was before.
+func (l *erasures) add(e Erasure) {
+	key := erasureKey{e.Index, e.Project, e.Person}
+	if i, known := l.at[key]; known {
+		l.list[i] = e
+		return
 	}
-	s.erasures = append(s.erasures, e)
+	if l.at == nil {
+		l.at = map[erasureKey]int{}
+	}
+	l.at[key] = len(l.list)
+	l.list = append(l.list, e)
 }
 
 // dropErasures forgets the erasures of a project, which is gone with all its files.
 func (s *Store) dropErasures(project uint32) {
-	kept := make([]Erasure, 0, len(s.erasures))
+	var kept erasures
 	var fresh []int
-	for i, e := range s.erasures {
+	for i, e := range s.erasures.list {
 		if e.Project == project {
 			continue
 		}
 		if slices.Contains(s.freshErasures, i) {
-			fresh = append(fresh, len(kept))
+			fresh = append(fresh, len(kept.list))
 		}
-		kept = append(kept, e)
+		kept.add(e)
 	}
 	s.erasures, s.freshErasures = kept, fresh
 }
@@ -354,18 +370,18 @@ func (s *Store) appendDeletes(dst []byte, full bool) []byte {
 			masks[SegmentID(id)] = f.mask
 		}
 	}
-	var erasures []Erasure
+	var changed []Erasure
 	if full {
-		erasures = s.erasures
+		changed = s.erasures.list
 	} else {
 		slices.Sort(s.freshErasures)
 		for _, i := range slices.Compact(s.freshErasures) {
-			erasures = append(erasures, s.erasures[i])
+			changed = append(changed, s.erasures.list[i])
 		}
 	}
 	clear(s.masked)
 	s.freshErasures = nil
-	list, err := json.Marshal(erasures)
+	list, err := json.Marshal(changed)
 	if err != nil {
 		panic(err) // strings and numbers always have a JSON form
 	}

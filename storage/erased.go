@@ -50,6 +50,7 @@ func VerifyErased(fs vfs.FS, dir string) (*ErasureReport, error) {
 			}
 		}
 	}
+	v.report.Erasures = v.erasures.list
 	return v.report, v.segments()
 }
 
@@ -58,6 +59,7 @@ type erasedCheck struct {
 	dir      string
 	report   *ErasureReport
 	projects map[uint32]*erasedProject
+	erasures erasures
 }
 
 // erasedProject is who was erased from a project.
@@ -132,12 +134,7 @@ func (v *erasedCheck) state(name string, check bool) error {
 			for _, h := range e.DistinctIDs {
 				v.project(e.Project).ids[h] = true
 			}
-			same := func(o Erasure) bool { return o.Index == e.Index && o.Person == e.Person && o.Project == e.Project }
-			if i := slices.IndexFunc(v.report.Erasures, same); i >= 0 {
-				v.report.Erasures[i] = e
-			} else {
-				v.report.Erasures = append(v.report.Erasures, e)
-			}
+			v.erasures.add(e)
 		},
 	})
 }

@@ -179,6 +179,15 @@ func (s *Store) publish(m *memtable, edit manifest.Edit, files []*segmentFile) e
 	if err != nil {
 		return err
 	}
+	// Who waits for the flush may rely on it that these are gone.
+	s.retire(m.exchanged.retired)
+	if m.fullState {
+		for _, name := range old.States {
+			if err := s.fs.Remove(path.Join(s.dir, stateDir, name)); err != nil {
+				s.opt.Logger.Warn("an old state file stays", "file", name, "error", err)
+			}
+		}
+	}
 	s.mu.Lock()
 	for _, f := range files {
 		s.segments[f.ID] = f
@@ -218,14 +227,6 @@ func (s *Store) publish(m *memtable, edit manifest.Edit, files []*segmentFile) e
 	s.publishRuns(m.keys)
 	m.free()
 	s.retire(gone)
-	s.retire(m.exchanged.retired)
-	if m.fullState {
-		for _, name := range old.States {
-			if err := s.fs.Remove(path.Join(s.dir, stateDir, name)); err != nil {
-				s.opt.Logger.Warn("an old state file stays", "file", name, "error", err)
-			}
-		}
-	}
 	return nil
 }
 

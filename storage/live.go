@@ -53,6 +53,9 @@ type liveness struct {
 	moved map[uint32]uint32 // nil for none
 }
 
+// allAlive is what holds where nothing was ever deleted or split.
+var allAlive liveness
+
 // ID names the segment; it is 0 for an image of the memtable.
 func (s *Segment) ID() SegmentID { return s.id }
 
@@ -119,10 +122,14 @@ func (s *Segment) eachTime(visit func(row uint32, t int64)) error {
 
 // live finds out what Dead and Moved say, unless the answer is known.
 func (s *Segment) live() (*liveness, error) {
-	l := &liveness{mask: s.mask, erased: s.rules.erased, moves: len(s.rules.moves), before: s.rules.before}
-	if c := s.cache.Load(); c != nil && c.mask == l.mask && c.erased == l.erased && c.moves == l.moves && c.before == l.before {
+	r := &s.rules
+	if s.mask == nil && r.erased.IsEmpty() && len(r.moves) == 0 && r.before == noBefore {
+		return &allAlive, nil
+	}
+	if c := s.cache.Load(); c != nil && c.mask == s.mask && c.erased == r.erased && c.moves == len(r.moves) && c.before == r.before {
 		return c, nil
 	}
+	l := &liveness{mask: s.mask, erased: r.erased, moves: len(r.moves), before: r.before}
 	if err := s.findMoved(l); err != nil {
 		return l, err
 	}

@@ -215,7 +215,7 @@ func (s *Store) readState(name string) error {
 			return nil
 		},
 		mask:    func(id uint64, rows *roaring.Bitmap) { s.masks[id] = rows },
-		erasure: s.addErasure,
+		erasure: s.erasures.add,
 		shared: func(shared sharedState) {
 			clear(s.merges)
 			for _, m := range shared.Merges {

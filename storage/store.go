@@ -78,7 +78,7 @@ type Store struct {
 	states   int             // state files the manifest names
 	deleted  []Project       // since the last seal
 	masked   map[uint64]bool // segments whose mask changed since the last state
-	erasures []Erasure
+	erasures erasures
 	// freshErasures are positions in erasures: those that changed since the last state.
 	freshErasures []int
 	masks         map[uint64]*roaring.Bitmap // of state files, while the store opens

@@ -461,9 +461,9 @@ func (m *liveModel) tableScan(name string, columns ...string) *plan.Scan {
 // TestDeletesModel does at random what changes and deletes rows and persons, and what must
 // not matter: flushes, merges, a new start. After each step every answer, through indexes
 // and through rows, is that of a model that deletes from a slice. PRICKLE_DELETES sets how
-// many logs there are (10).
+// many logs there are (8).
 func TestDeletesModel(t *testing.T) {
-	seeds, steps := 10, 40
+	seeds, steps := 8, 40
 	if text := os.Getenv("PRICKLE_DELETES"); text != "" {
 		var err error
 		if seeds, err = strconv.Atoi(text); err != nil {
