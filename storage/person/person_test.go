@@ -277,5 +277,14 @@ func FuzzLoad(f *testing.F) {
 	s.Ordinal([]byte("c"))
 	s.Merge(event.OpAlias, "c", "b", 1)
 	f.Add(s.Delta(nil, true))
-	f.Fuzz(func(t *testing.T, raw []byte) { NewState(1).Load(raw) })
+	if err := s.Split(s.Find([]vec.UUIDValue{UUIDOf(1, "b")})[UUIDOf(1, "b")], []string{"a"}, false, 2); err != nil {
+		f.Fatal(err)
+	}
+	s.Erase([]uint32{s.ids["a"]})
+	f.Add(s.Delta(nil, false))
+	f.Add(s.Delta(nil, true))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		NewState(1).Load(raw)
+		Walk(raw, &Visitor{})
+	})
 }
