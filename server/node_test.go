@@ -181,6 +181,33 @@ func TestPersonsOverHTTP(t *testing.T) {
 	}
 }
 
+// DELETE is a statement like any other, over both protocols.
+func TestDeleteStatement(t *testing.T) {
+	s := startNode(t)
+	for i := range 3 {
+		body := fmt.Sprintf(`{"api_key":%q,"event":"a","distinct_id":"d%d"}`, s.backend.Projects()[0].Token, i)
+		if status, body := s.do(t, "POST", "/capture/", body); status != 200 {
+			t.Fatalf("capture = %d %s", status, body)
+		}
+	}
+	if status, body := s.do(t, "POST", queryPath, question("delete from events where distinct_id = 'd0'")); status != 200 {
+		t.Errorf("DELETE over HTTP = %d %s", status, body)
+	}
+	c, err := pgx.Connect(t.Context(), "postgres://"+s.addr+"/prickle?user=me")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background())
+	tag, err := c.Exec(t.Context(), "delete from events where distinct_id = $1", "d1")
+	if err != nil || tag.String() != "DELETE 1" {
+		t.Errorf("DELETE = %q, %v", tag, err)
+	}
+	var count int
+	if err := c.QueryRow(t.Context(), "select count(*) from events").Scan(&count); err != nil || count != 1 {
+		t.Errorf("%d events are left, %v, want 1", count, err)
+	}
+}
+
 func TestPsqlOnNode(t *testing.T) {
 	psql, err := exec.LookPath("psql")
 	if err != nil {
