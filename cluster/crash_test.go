@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -16,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
@@ -23,8 +26,8 @@ import (
 
 // The crash tests run this test binary again as a child that writes and dies: at a given
 // step, or by kill -9 at random. What it printed as acknowledged before it died must be
-// there once when the directory is opened again, and nothing may be there twice or in
-// part.
+// there once when the directory is opened again, what it printed as deleted must not, and
+// nothing may be there twice or in part.
 //
 // PRICKLE_KILLS sets how often kill -9 is tried (5). Where it is set, every step is died
 // at, and not only eight of them. `make crash` sets it.
@@ -39,6 +42,8 @@ const (
 const (
 	crashBatch   = 40 // events a batch
 	singleEvents = 1  // the producer whose batches are one event
+	// doomedEvents is the producer whose batches are deleted again.
+	doomedEvents = 250
 )
 
 // crashStore seals memtables often.
@@ -169,12 +174,34 @@ func crashChild(dir string) error {
 	if err != nil {
 		return err
 	}
+	// doom writes a batch and deletes it again.
+	doom := func(producer byte, i int) error {
+		first := (int(producer)<<16 | i) * crashBatch
+		if _, err := n.Ingest(ctx, 1, testBatch(doomedEvents, first, crashBatch)); err != nil {
+			return err
+		}
+		deleted, err := n.DeleteRows(ctx, 1, findDoomed)
+		if errors.Is(err, storage.ErrConflict) { // merges never rest here
+			return nil
+		}
+		if err == nil && deleted > 0 {
+			out.Lock()
+			defer out.Unlock()
+			fmt.Printf("gone %d %d\n", doomedEvents, first)
+		}
+		return err
+	}
 	write := func(producer byte, from, batches int) error {
 		for i := from; i < from+batches; i++ {
 			if _, err := n.Ingest(ctx, 1, testBatch(producer, i*crashBatch, crashBatch)); err != nil {
 				return err
 			}
 			ack(producer, i*crashBatch)
+			if i%16 == 2 {
+				if err := doom(producer, i); err != nil {
+					return err
+				}
+			}
 			if i%7 == 3 { // the same again: duplicates, whatever happens between
 				if _, err := n.Ingest(ctx, 1, testBatch(producer, i*crashBatch, crashBatch)); err != nil {
 					return err
@@ -226,6 +253,27 @@ func crashChild(dir string) error {
 	return n.Close(ctx)
 }
 
+// findDoomed finds the rows that are written to be deleted.
+func findDoomed(sn *storage.Snapshot) (map[storage.SegmentID]*roaring.Bitmap, error) {
+	out := map[storage.SegmentID]*roaring.Bitmap{}
+	for _, seg := range sn.Segments() {
+		ids := make([]vec.UUIDValue, seg.Rows())
+		if err := seg.UUIDs(ids, 0, len(ids)); err != nil {
+			return nil, err
+		}
+		rows := roaring.New()
+		for i, id := range ids {
+			if id[0] == doomedEvents {
+				rows.Add(uint32(i))
+			}
+		}
+		if seg.ID() != 0 && !rows.IsEmpty() {
+			out[seg.ID()] = rows
+		}
+	}
+	return out, nil
+}
+
 // startChild runs the child and gives its lines as they come.
 func startChild(t *testing.T, dir string, env ...string) (*exec.Cmd, <-chan string, *bytes.Buffer) {
 	t.Helper()
@@ -274,10 +322,13 @@ func checkStored(t *testing.T, dir string, acked map[batchKey]bool) {
 			t.Fatalf("event %x is stored %d times", id, seen[id])
 		}
 	}
-	for key := range acked {
+	for key, there := range acked {
 		for _, id := range testBatch(key.producer, key.first, crashBatch).UUID {
-			if seen[id] != 1 {
+			switch {
+			case there && seen[id] != 1:
 				t.Fatalf("acknowledged event %x of batch %+v is missing", id, key)
+			case !there && seen[id] != 0:
+				t.Fatalf("event %x of batch %+v was deleted, and is back", id, key)
 			}
 		}
 	}
@@ -293,7 +344,7 @@ func checkStored(t *testing.T, dir string, acked map[batchKey]bool) {
 	}
 }
 
-// storedUUIDs reads the uuids of all rows of a project.
+// storedUUIDs reads the uuids of all rows of a project that count.
 func storedUUIDs(t *testing.T, n *Node, project uint32) []vec.UUIDValue {
 	t.Helper()
 	all, err := uuidsOf(n.Store(), project)
@@ -303,6 +354,7 @@ func storedUUIDs(t *testing.T, n *Node, project uint32) []vec.UUIDValue {
 	return all
 }
 
+// uuidsOf gives the uuids of rows that are not dead.
 func uuidsOf(s *storage.Store, project uint32) ([]vec.UUIDValue, error) {
 	sn, err := s.Snapshot(project)
 	if err != nil {
@@ -315,15 +367,24 @@ func uuidsOf(s *storage.Store, project uint32) ([]vec.UUIDValue, error) {
 		if err := r.UUIDs(ids, 0, r.Rows()); err != nil {
 			return nil, err
 		}
-		all = append(all, ids...)
+		dead, err := r.Dead()
+		if err != nil {
+			return nil, err
+		}
+		for i, id := range ids {
+			if dead == nil || !dead.Contains(uint32(i)) {
+				all = append(all, id)
+			}
+		}
 	}
 	return all, nil
 }
 
-func parseAck(line string) (batchKey, bool) {
-	var key batchKey
-	_, err := fmt.Sscanf(line, "ack %d %d", &key.producer, &key.first)
-	return key, err == nil
+// parseAck reads which batch a line is of, and whether it must be there or not be there.
+func parseAck(line string) (key batchKey, there, ok bool) {
+	word := ""
+	_, err := fmt.Sscanf(line, "%s %d %d", &word, &key.producer, &key.first)
+	return key, word == "ack", err == nil && (word == "ack" || word == "gone")
 }
 
 // The child dies before one step after the other: every write, sync, rename and removal
@@ -358,8 +419,8 @@ func TestKillAtStep(t *testing.T) {
 			cmd, lines, stderr := startChild(t, dir, envCrashAt+"="+strconv.Itoa(at))
 			acked := make(map[batchKey]bool)
 			for line := range lines {
-				if key, ok := parseAck(line); ok {
-					acked[key] = true
+				if key, there, ok := parseAck(line); ok {
+					acked[key] = there
 				} else if strings.HasPrefix(line, "error") {
 					t.Error(line)
 				}
@@ -397,11 +458,11 @@ func TestKill(t *testing.T) {
 			timer = time.AfterFunc(after, kill9)
 		}
 		for line := range lines {
-			key, ok := parseAck(line)
+			key, there, ok := parseAck(line)
 			if !ok {
 				t.Fatalf("kill %d: child: %s", kill, line)
 			}
-			acked[key] = true
+			acked[key] = there
 			if timer == nil {
 				timer = time.AfterFunc(after, kill9)
 			}
