@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/person"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
 )
@@ -36,21 +38,31 @@ const (
 	cyclesADisk = 25
 )
 
-func cycles(t testing.TB, usual int) (count int, seed uint64) {
-	count, seed = usual, 1
-	if v := os.Getenv(envCycles); v != "" {
-		var err error
+// sized is how large a suite is run, by an environment variable of its own, and the first
+// seed.
+func sized(t testing.TB, env string, usual int) (count int, seed uint64) {
+	seed = 1
+	count = usual
+	var err error
+	if v := os.Getenv(env); v != "" {
 		if count, err = strconv.Atoi(v); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if v := os.Getenv(envSeed); v != "" {
-		var err error
 		if seed, err = strconv.ParseUint(v, 10, 64); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return count, seed
+}
+
+// watch ends the process if a trial takes a minute: where it hangs matters.
+func watch(name string) (done func() bool) {
+	return time.AfterFunc(time.Minute, func() {
+		pprof.Lookup("goroutine").WriteTo(os.Stderr, 2) // the process ends
+		panic(name + ": hangs")
+	}).Stop
 }
 
 // rig drives the state of a node on one disk, over crashes.
@@ -61,11 +73,16 @@ type rig struct {
 	disk *vfs.Mem
 	node *Node
 	time int64
+	// fault, if set, lies between the node and the disk. What fails then may be its doing,
+	// and the node may end itself.
+	fault *vfs.Fault
+	lies  bool // a sync of before kept nothing: what came after it may be gone
 
-	mu    sync.Mutex
-	ops   int      // of the file system since the start
-	limit int      // power is lost before this one; 0: not
-	left  *vfs.Mem // what the disk holds after that
+	mu     sync.Mutex
+	ops    int      // of the file system since the start
+	limit  int      // power is lost before this one; 0: not
+	left   *vfs.Mem // what the disk holds after that
+	exited bool     // by Exit
 
 	next   int                // sequence number of the next event
 	sent   map[int]*sentBatch // by the first sequence number
@@ -73,13 +90,16 @@ type rig struct {
 	acked  uint64             // highest index that was acknowledged
 }
 
-// sentBatch is a batch of events with the sequence numbers first … first+count-1.
+// sentBatch is a batch of events, or of rows of a user table, with the sequence numbers
+// first … first+count-1.
 type sentBatch struct {
-	project      uint32
+	project      uint32 // with inTable for rows
 	first, count int
-	acked        bool
-	gone         bool // its project was deleted
+	acked        uint64 // index of an entry that was acknowledged; 0: none
+	gone         bool   // its project was deleted
 }
+
+const inTable = 1 << 31
 
 func newRig(t *testing.T, seed uint64) *rig {
 	return &rig{t: t, name: fmt.Sprintf("%s=%d", envSeed, seed), rng: rand.New(rand.NewPCG(seed, 7)), disk: vfs.NewMem(),
@@ -105,34 +125,69 @@ func (r *rig) hook(string, string) error {
 	return syscall.ENODEV
 }
 
+// lost says that the node runs no more: power was lost, or a fault made it end itself.
 func (r *rig) lost() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.left != nil
+	return r.left != nil || r.fault != nil && r.exited
+}
+
+func (r *rig) exit(error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.exited = true
+}
+
+func (r *rig) config() Config {
+	cfg := Config{FS: r.disk, Dir: "d", Store: storage.Options{SealRows: 60, FlushRetry: time.Millisecond}, LogFileBytes: 32 << 10, Exit: r.exit}
+	if r.fault != nil {
+		cfg.FS = r.fault
+	}
+	return cfg
 }
 
 // start opens the state and applies the rest of the log, as Raft does. It says false if
 // power was lost meanwhile.
 func (r *rig) start(limit int) bool {
 	r.mu.Lock()
-	r.ops, r.limit, r.left = 0, limit, nil
+	r.ops, r.limit, r.left, r.exited = 0, limit, nil, false
 	r.mu.Unlock()
 	r.disk.Hook = r.hook
-	node, err := openState(Config{FS: r.disk, Dir: "d", Store: storage.Options{SealRows: 60}, LogFileBytes: 32 << 10,
-		Exit: func(error) {}})
-	if err == nil {
-		r.mu.Lock()
-		r.node = node
-		r.mu.Unlock()
-		err = r.replay()
-	}
-	if r.lost() {
+	err := r.open()
+	if r.lost() || err != nil && r.fault != nil {
 		return false
 	}
 	if err != nil {
 		r.fatal("start: %v", err)
 	}
 	return true
+}
+
+func (r *rig) open() error {
+	node, err := openState(r.config())
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.node = node
+	r.mu.Unlock()
+	return r.replay()
+}
+
+// begun does what a node does first.
+func (r *rig) begun() bool {
+	if len(r.node.store.Projects()) == 0 {
+		spec := storage.ProjectSpec{Name: "prickle", Token: "phc_1"}
+		if _, ok := r.submit(r.json(kindMeta, header{}, storage.ProjectEdit{Create: &spec})); !ok {
+			return false
+		}
+	}
+	for _, id := range r.node.store.PendingMerges() {
+		if _, ok := r.submit(r.json(kindMerged, header{}, storage.MergeDone{Plan: id, Failed: true})); !ok {
+			return false
+		}
+	}
+	return r.node.store.RemoveUnused() == nil
 }
 
 func (r *rig) replay() error {
@@ -161,6 +216,9 @@ func (r *rig) replay() error {
 		r.noteHash()
 	}
 	r.time = n.fsm.lastTime
+	if last < r.acked && r.lies {
+		r.acked = last
+	}
 	if last < r.acked {
 		return fmt.Errorf("the log ends at entry %d, acknowledged was %d", last, r.acked)
 	}
@@ -179,16 +237,23 @@ func (r *rig) noteHash() {
 // stop ends the run; a process that was killed closes nothing, but its goroutines must
 // end.
 func (r *rig) stop() {
+	r.end()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.left == nil {
+		r.left = r.disk.Crash(r.rng)
+	}
+	r.disk = r.left
+}
+
+// end closes the node, and the disk goes on.
+func (r *rig) end() {
 	if r.node != nil {
 		r.node.closeState() //nolint:errcheck // power may be lost
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.node = nil
-	if r.left == nil {
-		r.left = r.disk.Crash(r.rng)
-	}
-	r.disk = r.left
 }
 
 // submit appends entries as one write, applies them and gives their outcomes. ok is false
@@ -216,6 +281,9 @@ func (r *rig) submit(raws ...[]byte) (outcomes []applyResult, ok bool) {
 		result := r.node.fsm.ApplyBatch([]*raft.Log{l})[0].(applyResult)
 		if err := r.node.fsm.err(); err != nil || r.lost() {
 			return nil, false
+		}
+		if err := result.err; r.fault != nil && err != nil && !errors.Is(err, storage.ErrMergeVoid) {
+			return nil, false // the store has failed, and Exit is about to be called
 		}
 		r.noteHash()
 		outcomes = append(outcomes, result)
@@ -269,8 +337,10 @@ func (r *rig) step() bool {
 		return ok
 	case n < 17:
 		return r.merge()
-	case n < 19:
+	case n < 18:
 		return r.snapshot()
+	case n < 19:
+		return r.table()
 	default:
 		return r.projects()
 	}
@@ -291,7 +361,7 @@ func (r *rig) ingest() bool {
 	}
 	outcomes, ok := r.submit(raws...)
 	for i := range outcomes {
-		batches[i].acked = true
+		batches[i].acked = r.acked
 		if got := outcomes[i].receipt; outcomes[i].err != nil || got.Stored != batches[i].count {
 			r.fatal("batch of %d new events: %+v, %v", batches[i].count, got, outcomes[i].err)
 		}
@@ -309,7 +379,7 @@ func (r *rig) repeat() bool {
 	}
 	slices.Sort(firsts)
 	b := r.sent[firsts[r.rng.IntN(len(firsts))]]
-	if b.gone {
+	if b.gone || b.project&inTable != 0 {
 		return true
 	}
 	raw, _, err := encodeEvents(newProposalID(), b.project, r.batch(b.first, b.count), nil)
@@ -318,10 +388,10 @@ func (r *rig) repeat() bool {
 	}
 	outcomes, ok := r.submit(raw)
 	if ok {
-		if got := outcomes[0].receipt; b.acked && got.Stored != 0 || outcomes[0].err != nil || got.Stored+got.Duplicates != b.count {
-			r.fatal("repeat of a batch of %d events, acknowledged %v: %+v, %v", b.count, b.acked, got, outcomes[0].err)
+		if got := outcomes[0].receipt; b.acked != 0 && got.Stored != 0 || outcomes[0].err != nil || got.Stored+got.Duplicates != b.count {
+			r.fatal("repeat of a batch of %d events, acknowledged at %d: %+v, %v", b.count, b.acked, got, outcomes[0].err)
 		}
-		b.acked = true
+		b.acked = r.acked
 	}
 	return ok
 }
@@ -351,13 +421,74 @@ func (r *rig) merge() bool {
 		return false
 	}
 	if err != nil {
-		if !errors.Is(err, storage.ErrMergeVoid) {
+		if !errors.Is(err, storage.ErrMergeVoid) && r.fault == nil {
 			r.fatal("merge: %v", err)
 		}
 		done = storage.MergeDone{Plan: id, Failed: true}
 	}
 	_, ok = r.submit(r.json(kindMerged, header{}, done))
 	return ok
+}
+
+// table adds rows to the user table of the first project, and makes it if there is none.
+func (r *rig) table() bool {
+	b := &sentBatch{project: 1 | inTable, first: r.next, count: 1 + r.rng.IntN(40)}
+	ws := tableInsert(b.first, b.count)
+	if r.node.store.Tables(1).Table(1) == nil {
+		ws = tableCreate()
+	} else {
+		r.next += b.count
+		r.sent[b.first] = b
+	}
+	outcomes, ok := r.submit(encodeEntry(kindTable, header{proposal: newProposalID(), project: 1, rows: uint32(ws.Inserted())}, table.AppendWriteSet(nil, ws)))
+	if ok && outcomes[0].err != nil {
+		r.fatal("rows of a table: %v", outcomes[0].err)
+	}
+	if ok && r.sent[b.first] == b {
+		b.acked = r.acked
+	}
+	return ok
+}
+
+func tableCreate() *table.WriteSet {
+	return &table.WriteSet{Ops: []table.Op{{Kind: table.OpCreate, Table: table.Fresh, Schema: &table.Schema{Table: table.Fresh, Version: 1, Name: "t",
+		Columns: []table.Column{{ID: 1, Name: "n", Type: vec.T(vec.Int8)}, {ID: 2, Name: "s", Type: vec.T(vec.Text)}}, NextColumn: 3}}}}
+}
+
+// tableInsert makes the rows of sequence numbers first … first+count-1.
+func tableInsert(first, count int) *table.WriteSet {
+	numbers, texts := vec.NewBuilder(vec.T(vec.Int8)), vec.NewBuilder(vec.T(vec.Text))
+	for seq := first; seq < first+count; seq++ {
+		numbers.V.I64 = append(numbers.V.I64, int64(seq))
+		texts.V.Str.Append(fmt.Appendf(nil, "row %d", seq))
+	}
+	return &table.WriteSet{Ops: []table.Op{{Kind: table.OpInsert, Table: 1, Version: 1, Columns: []uint32{1, 2},
+		Batch: &vec.Batch{Rows: count, Cols: []*vec.Vector{numbers.V, texts.V}}}}}
+}
+
+// rowsOf is the sequence numbers of the rows of the user table.
+func rowsOf(s *storage.Store) ([]int, error) {
+	sn, err := s.Snapshot(1)
+	if err != nil {
+		return nil, err
+	}
+	defer sn.Release()
+	t := sn.Tables().Table(1)
+	if t == nil {
+		return nil, nil
+	}
+	var out []int
+	for _, p := range t.Pieces() {
+		c, err := p.Column(&t.Schema.Columns[0])
+		if err != nil {
+			return nil, err
+		}
+		for row := range p.Rows() {
+			at, i := c.At(row)
+			out = append(out, int(at.I64[i]))
+		}
+	}
+	return out, nil
 }
 
 // snapshot does what Raft does: the state machine's snapshot, the file, and then the
@@ -409,21 +540,36 @@ func (r *rig) anyProject() uint32 {
 
 // check holds what is stored against what was sent.
 func (r *rig) check() {
+	if err := r.read(); err != nil && !r.lost() && r.fault == nil {
+		r.fatal("%v", err)
+	}
+}
+
+// read is check where the error of a read is an answer.
+func (r *rig) read() error {
 	stored := map[int]uint32{}
+	note := func(seq int, project uint32) {
+		if _, twice := stored[seq]; twice {
+			r.fatal("event or row %d is stored twice", seq)
+		}
+		stored[seq] = project
+	}
 	for _, p := range r.node.store.Projects() {
 		ids, err := uuidsOf(r.node.store, p.ID)
-		if r.lost() {
-			return
-		}
 		if err != nil {
-			r.fatal("project %d: %v", p.ID, err)
+			return fmt.Errorf("project %d: %w", p.ID, err)
 		}
 		for _, id := range ids {
-			seq := int(id[12])<<24 | int(id[13])<<16 | int(id[14])<<8 | int(id[15])
-			if _, twice := stored[seq]; twice {
-				r.fatal("event %d is stored twice", seq)
+			note(int(id[12])<<24|int(id[13])<<16|int(id[14])<<8|int(id[15]), p.ID)
+		}
+		if p.ID == 1 {
+			rows, err := rowsOf(r.node.store)
+			if err != nil {
+				return fmt.Errorf("table: %w", err)
 			}
-			stored[seq] = p.ID
+			for _, seq := range rows {
+				note(seq, 1|inTable)
+			}
 		}
 	}
 	known := 0
@@ -437,19 +583,20 @@ func (r *rig) check() {
 			}
 		}
 		known += n
-		if n != b.count && (b.acked && !b.gone || n > 0) {
-			r.fatal("batch of events %d to %d, acknowledged %v: %d are stored", b.first, b.first+b.count-1, b.acked, n)
+		if n != b.count && (b.acked != 0 && b.acked <= r.acked && !b.gone || n > 0) {
+			r.fatal("batch of events %d to %d, acknowledged at %d: %d are stored", b.first, b.first+b.count-1, b.acked, n)
 		}
 	}
 	if known != len(stored) {
 		r.fatal("%d events are stored that were never sent", len(stored)-known)
 	}
+	return nil
 }
 
 // TestCycles is the crash test of the whole: log, Raft snapshots, manifest, segments and
 // state files together.
 func TestCycles(t *testing.T) {
-	count, seed := cycles(t, 300)
+	count, seed := sized(t, envCycles, 300)
 	began := time.Now()
 	done := 0
 	for ; done < count; seed++ {
@@ -461,17 +608,7 @@ func TestCycles(t *testing.T) {
 			ok := r.start(limit)
 			if ok {
 				r.check()
-				if len(r.node.store.Projects()) == 0 {
-					spec := storage.ProjectSpec{Name: "prickle", Token: "phc_1"}
-					_, ok = r.submit(r.json(kindMeta, header{}, storage.ProjectEdit{Create: &spec}))
-				}
-				for _, id := range r.node.store.PendingMerges() {
-					if !ok {
-						break
-					}
-					_, ok = r.submit(r.json(kindMerged, header{}, storage.MergeDone{Plan: id, Failed: true}))
-				}
-				ok = ok && r.node.store.RemoveUnused() == nil
+				ok = r.begun()
 				for range 60 {
 					if ok = ok && r.step() && !r.lost(); !ok {
 						break

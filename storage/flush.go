@@ -73,17 +73,17 @@ func (s *Store) flushLoop() {
 	}
 }
 
+// A disk that is full stays so until somebody acts; one that is slow to come back does so
+// within seconds.
 const (
-	// A disk that is full stays so until somebody acts; one that is slow to come back
-	// does so within seconds.
 	flushRetryLeast = 100 * time.Millisecond
-	flushRetryMost  = 10 * time.Second
+	flushRetryMost  = 100 // times the least
 )
 
 // flushAgain writes a memtable, as often as it takes. It says false if that became
 // pointless: the store closes, or has failed.
 func (s *Store) flushAgain(m *memtable) bool {
-	for wait := flushRetryLeast; ; wait = min(2*wait, flushRetryMost) {
+	for wait := s.opt.FlushRetry; ; wait = min(2*wait, flushRetryMost*s.opt.FlushRetry) {
 		began := time.Now()
 		edit, files, err := s.write(m)
 		if err == nil {

@@ -39,6 +39,8 @@ type Options struct {
 	// SealRows and SealBytes are when a memtable is full. They must be the same for as
 	// long as a directory lives; 0 means the default.
 	SealRows, SealBytes int64
+	// FlushRetry is the first pause after a flush that failed; 0 means 0.1 s.
+	FlushRetry time.Duration
 	// Aside, if set, is called when a memtable ends, from the goroutine that applies: what
 	// it gives is kept with the state at that index, for whoever feeds the store.
 	Aside func() []byte
@@ -179,6 +181,9 @@ func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
 	}
 	if opt.SealBytes == 0 {
 		opt.SealBytes = sealBytes
+	}
+	if opt.FlushRetry == 0 {
+		opt.FlushRetry = flushRetryLeast
 	}
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)

@@ -103,7 +103,7 @@ func (f *Fault) judge(op string, bytes int, names []string) (v verdict, wait tim
 			continue
 		}
 		r.seen++
-		if r.seen < r.from || r.nth > 0 && r.seen != r.nth || r.p > 0 && f.rng.Float64() >= r.p {
+		if r.seen < r.from || r.to > 0 && r.seen > r.to || r.nth > 0 && r.seen != r.nth || r.p > 0 && f.rng.Float64() >= r.p {
 			continue
 		}
 		switch r.kind {

@@ -27,14 +27,15 @@ import (
 // A glob without a slash is held against the last element of a name, one with slashes
 // against as many elements; rename and reuse have two names. nth is the one operation that
 // suffers, counted from 1 among those of the rule since it was armed; from is that one and
-// all after it; p is the chance of each; every, which is what holds without them, is all. An err is an errno, EIO where
-// none is said.
+// all after it, or up to the one that to says; p is the chance of each; every, which is what holds without them, is
+// all. An err is an errno, EIO where none is said.
 type Rule struct {
 	kind  string
 	ops   []string
 	glob  string
 	nth   int     // 0: not by number
 	from  int     // 0: from the first
+	to    int     // 0: to the last
 	p     float64 // 0: not by chance
 	err   error
 	wait  time.Duration
@@ -51,11 +52,11 @@ var growing = []string{"create", "mkdir", "preallocate", "write"}
 
 // kinds says what the rules of a kind are about and which settings they have.
 var kinds = map[string]struct{ ops, settings []string }{
-	"fail":  {operations, []string{"path", "nth", "from", "p", "every", "err"}},
-	"short": {[]string{"write"}, []string{"path", "nth", "from", "p", "every", "err"}},
-	"stall": {operations, []string{"path", "nth", "from", "p", "every", "for"}},
-	"flip":  {[]string{"read", "map"}, []string{"path", "nth", "from", "p", "every"}},
-	"lie":   {[]string{"sync", "syncdir"}, []string{"path", "nth", "from", "p", "every"}},
+	"fail":  {operations, []string{"path", "nth", "from", "to", "p", "every", "err"}},
+	"short": {[]string{"write"}, []string{"path", "nth", "from", "to", "p", "every", "err"}},
+	"stall": {operations, []string{"path", "nth", "from", "to", "p", "every", "for"}},
+	"flip":  {[]string{"read", "map"}, []string{"path", "nth", "from", "to", "p", "every"}},
+	"lie":   {[]string{"sync", "syncdir"}, []string{"path", "nth", "from", "to", "p", "every"}},
 }
 
 // ParseFaults reads rules, one a line; # begins a comment. Errors name the line.
@@ -140,16 +141,12 @@ func (r *Rule) set(key, value string) (err error) {
 			return fmt.Errorf("path %q is not a glob", value)
 		}
 		r.glob = value
-	case "nth", "from":
+	case "nth", "from", "to":
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 {
 			return fmt.Errorf("%s %q is not a number from 1", key, value)
 		}
-		if key == "nth" {
-			r.nth = n
-		} else {
-			r.from = n
-		}
+		*map[string]*int{"nth": &r.nth, "from": &r.from, "to": &r.to}[key] = n
 	case "p":
 		if r.p, err = strconv.ParseFloat(value, 64); err != nil || !(r.p > 0 && r.p <= 1) {
 			return fmt.Errorf("p %q is not above 0 and at most 1", value)
@@ -198,6 +195,9 @@ func (r Rule) String() string {
 	}
 	if r.from > 0 {
 		s += fmt.Sprintf(", from=%d", r.from)
+	}
+	if r.to > 0 {
+		s += fmt.Sprintf(", to=%d", r.to)
 	}
 	if r.p > 0 {
 		s += fmt.Sprintf(", p=%g", r.p)
