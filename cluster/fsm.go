@@ -188,9 +188,6 @@ func (f *fsm) apply(w *work) applyResult {
 		f.lastTime = max(f.lastTime, e.time)
 		return applyResult{receipt: first}
 	}
-	if e.kind == kindSeal { // it has no outcome, and the state is kept with it
-		f.note(e, result)
-	}
 	switch e.kind {
 	case kindEvents:
 		named := e.request != dedup.RequestKey{}
@@ -240,7 +237,7 @@ func (f *fsm) apply(w *work) applyResult {
 			w.err = fmt.Errorf("seal: %w", err)
 			return f.apply(w)
 		}
-		result.err = f.store.ApplySeal(w.index, e.time, seal)
+		result.err = f.store.ApplySeal(w.index, e.time, seal, func() { f.note(e, result) }) // the state is kept with it
 	case kindTable:
 		var change table.Change
 		change, result.err = f.store.ApplyTables(w.index, e.time, e.project, w.table)

@@ -56,7 +56,7 @@ func mergeAll(t *testing.T, s *Store, index uint64, next func() (MergePlan, bool
 // rewrite seals with an entry that has the whole state written anew.
 func rewrite(t *testing.T, s *Store) {
 	t.Helper()
-	must(t, s.ApplySeal(s.AppliedIndex()+1, 1, Seal{All: true}))
+	must(t, s.ApplySeal(s.AppliedIndex()+1, 1, Seal{All: true}, nil))
 	must(t, s.WaitDurable(t.Context()))
 }
 

@@ -57,7 +57,7 @@ func scriptLog(t *testing.T, seed int64) ([]logged, map[string]string) {
 			})
 		case n < 10:
 			add(func(t *testing.T, st *Store, _ bool) {
-				if err := st.ApplySeal(index, int64(index)*1_000_000, Seal{}); err != nil {
+				if err := st.ApplySeal(index, int64(index)*1_000_000, Seal{}, nil); err != nil {
 					t.Fatal(err)
 				}
 			})
@@ -92,7 +92,7 @@ func scriptLog(t *testing.T, seed int64) ([]logged, map[string]string) {
 	}
 	last := uint64(len(log) + 1)
 	add(func(t *testing.T, st *Store, _ bool) {
-		if err := st.ApplySeal(last, int64(last)*1_000_000, Seal{}); err != nil {
+		if err := st.ApplySeal(last, int64(last)*1_000_000, Seal{}, nil); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -700,12 +700,17 @@ type Seal struct {
 }
 
 // ApplySeal ends the memtable, so that it is flushed: what a flush covers is decided by
-// the log, and is the same on every replica.
-func (s *Store) ApplySeal(index uint64, at int64, seal Seal) error {
+// the log, and is the same on every replica. begun, if not nil, is called when the entry
+// counts and the memtable has not ended: what Options.Aside gives for it may include the
+// entry, and what it gives for a full memtable that ends before the entry may not.
+func (s *Store) ApplySeal(index uint64, at int64, seal Seal, begun func()) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ok, err := s.begin(index, at); !ok || err != nil {
 		return err
+	}
+	if begun != nil {
+		begun()
 	}
 	s.rewrite = seal.All
 	return s.seal(func() error { return nil })

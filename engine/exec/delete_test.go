@@ -193,7 +193,7 @@ func (m *liveModel) drop(is func(*liveRow) bool) (uuids map[vec.UUIDValue]bool) 
 // deleteRows deletes by a condition, as the leader does.
 // flush seals by an entry of the log, as a node does.
 func (m *liveModel) flush() {
-	m.apply(func(index uint64) error { return m.st.ApplySeal(index, 1, storage.Seal{}) })
+	m.apply(func(index uint64) error { return m.st.ApplySeal(index, 1, storage.Seal{}, nil) })
 	m.fail(m.st.WaitDurable(context.Background()))
 }
 
