@@ -258,6 +258,9 @@ func (s *Store) load() (err error) {
 	if s.dedup, err = dedup.OpenIndex(s.fs, s.dir, m); err != nil {
 		return err
 	}
+	if err := s.log.Renew(); err != nil {
+		return fmt.Errorf("manifest: %w", err)
+	}
 	return errors.Join(s.removeOrphans(m), s.removeOrphanRuns(m))
 }
 

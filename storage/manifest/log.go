@@ -46,9 +46,11 @@ type Log struct {
 	edits    int
 	manifest atomic.Pointer[Manifest]
 	failed   error
+	found    bool // Open found the file: what it holds may not be durable
 }
 
-// Open reads the manifest of a directory, or begins one if there is none.
+// Open reads the manifest of a directory, or begins one if there is none. It changes nothing
+// that is there; Renew comes before the first Commit.
 func Open(fs vfs.FS, dir string) (*Log, error) {
 	l := &Log{fs: fs, dir: dir}
 	l.manifest.Store(&Manifest{})
@@ -142,6 +144,7 @@ func (l *Log) read(name string) error {
 	}
 	l.manifest.Store(m)
 	l.end, l.edits = end, edits
+	l.found = true
 	// The file is opened for writing by giving it its own name anew.
 	l.file, err = l.fs.ReuseForWrite(path.Join(l.dir, name), path.Join(l.dir, name))
 	return err
@@ -266,6 +269,18 @@ func appendRecord(dst []byte, e *Edit) ([]byte, error) {
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(body)))
 	dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(body, encoding.Table))
 	return append(dst, body...), nil
+}
+
+// Renew makes durable what Open found. A process that was killed between a write and its
+// sync, or whose sync failed, leaves records that can be read and that a power loss takes
+// away; and another sync of that file need not help. So they are written anew. Until then
+// no file may be removed because the manifest does not name it.
+func (l *Log) Renew() error {
+	if !l.found {
+		return nil
+	}
+	l.found = false
+	return l.rewrite()
 }
 
 // rewrite begins a new file with the manifest as it is, and switches to it.
