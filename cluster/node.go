@@ -313,13 +313,20 @@ func (n *Node) began() (*beginning, error) {
 	if b.oldest == 0 && b.last > 0 {
 		b.oldest = b.last + 1 // all of it was let go
 	}
-	metas, err := n.snapshots.List()
+	metas, damage, err := n.snapshots.list()
 	if err != nil {
 		return nil, err
 	}
+	gap := func(newest string) error {
+		err := fmt.Errorf("the raft log starts at entry %d, %s: restore the directory as a whole from a backup", b.first, newest)
+		if damage != nil {
+			err = fmt.Errorf("%w (%w)", err, damage)
+		}
+		return err
+	}
 	if len(metas) == 0 {
 		if b.first > 1 {
-			return nil, fmt.Errorf("the raft log starts at entry %d and there is no raft snapshot that can be read: restore the directory as a whole from a backup", b.first)
+			return nil, gap("and there is no raft snapshot that can be read")
 		}
 		return b, nil
 	}
@@ -328,7 +335,7 @@ func (n *Node) began() (*beginning, error) {
 		return nil, err
 	}
 	if b.first > b.index+1 {
-		return nil, fmt.Errorf("the raft log starts at entry %d, the newest raft snapshot that can be read is at %d: restore the directory as a whole from a backup", b.first, b.index)
+		return nil, gap(fmt.Sprintf("the newest raft snapshot that can be read is at %d", b.index))
 	}
 	return b, nil
 }

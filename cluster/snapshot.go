@@ -83,20 +83,28 @@ func (s *snapshotStore) names() ([]string, error) {
 // List gives the snapshots that can be read, newest first. A damaged one is logged and
 // left out: the log may reach back to the one before it.
 func (s *snapshotStore) List() ([]*raft.SnapshotMeta, error) {
+	metas, _, err := s.list()
+	return metas, err
+}
+
+// list is List, and says what is wrong with the newest of those that are left out.
+func (s *snapshotStore) list() (metas []*raft.SnapshotMeta, damage, err error) {
 	names, err := s.names()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var metas []*raft.SnapshotMeta
 	for _, name := range names {
 		meta, _, err := s.read(name)
 		if err != nil {
 			s.logger.Error("raft snapshot cannot be read", "error", err)
+			if damage == nil {
+				damage = err
+			}
 			continue
 		}
 		metas = append(metas, meta)
 	}
-	return metas, nil
+	return metas, damage, nil
 }
 
 // Open gives one snapshot's state.

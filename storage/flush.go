@@ -319,6 +319,12 @@ func (s *Store) writeSegment(project uint32, id uint64, raw []byte) (*segmentFil
 
 func hashOf(raw []byte) string { return fmt.Sprintf("%x", xxh3.Hash128(raw).Bytes()) }
 
+// unreadable is the error of a file that the manifest names. The manifest may be what is
+// damaged: one that has lost its last records names files that are gone.
+func (s *Store) unreadable(err error) error {
+	return fmt.Errorf("%w: %s names it; restore it from a backup", err, s.log.Name())
+}
+
 // openSegment opens a segment that the manifest names.
 func (s *Store) openSegment(meta manifest.Segment) (*segmentFile, error) {
 	name := path.Join(s.dir, segmentDir, segmentName(meta.ID))
@@ -327,12 +333,11 @@ func (s *Store) openSegment(meta manifest.Segment) (*segmentFile, error) {
 	}
 	r, err := segment.Open(s.fs, name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the manifest names it; restore it from a backup", err)
+		return nil, s.unreadable(err)
 	}
 	if int64(r.Rows()) != meta.Rows || r.Size() != meta.Size {
 		r.Close() // only read
-		return nil, fmt.Errorf("%s: %d rows in %d bytes, the manifest says %d in %d: restore it from a backup",
-			name, r.Rows(), r.Size(), meta.Rows, meta.Size)
+		return nil, s.unreadable(fmt.Errorf("%s: %d rows in %d bytes, want %d in %d", name, r.Rows(), r.Size(), meta.Rows, meta.Size))
 	}
 	r.Share(s.cache)
 	return newSegmentFile(meta, r), nil

@@ -229,7 +229,7 @@ func (s *Store) load() (err error) {
 	s.applied, s.durable, s.hash = m.Applied, m.Applied, m.StateHash
 	for _, name := range m.States {
 		if err := s.readState(name); err != nil {
-			return fmt.Errorf("%s: %w", path.Join(s.dir, stateDir, name), err)
+			return s.unreadable(fmt.Errorf("%s: %w", path.Join(s.dir, stateDir, name), err))
 		}
 	}
 	s.states = len(m.States)

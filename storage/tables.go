@@ -215,12 +215,11 @@ func (s *Store) openTable(meta manifest.Segment) (*segmentFile, error) {
 	name := path.Join(s.dir, segmentDir, segmentName(meta.ID))
 	r, err := table.Open(s.fs, name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the manifest names it; restore it from a backup", err)
+		return nil, s.unreadable(err)
 	}
 	if int64(r.Rows()) != meta.Rows || r.Size() != meta.Size {
 		r.Close() // only read
-		return nil, fmt.Errorf("%s: %d rows in %d bytes, the manifest says %d in %d: restore it from a backup",
-			name, r.Rows(), r.Size(), meta.Rows, meta.Size)
+		return nil, s.unreadable(fmt.Errorf("%s: %d rows in %d bytes, want %d in %d", name, r.Rows(), r.Size(), meta.Rows, meta.Size))
 	}
 	f := newSegmentFile(meta, nil)
 	f.table = r
