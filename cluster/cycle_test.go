@@ -10,6 +10,7 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -305,7 +306,7 @@ func (r *rig) batch(first, count int) *event.Batch {
 	b := event.NewBuilder()
 	for seq := first; seq < first+count; seq++ {
 		rng := rand.New(rand.NewPCG(uint64(seq), 3))
-		b.Begin(sequenceID(seq), int64(1_700_000_000_000_000)+rng.Int64N(40*86_400_000_000))
+		b.Begin(sequenceID(seq), int64(1_700_000_000_000_000)+rng.Int64N(4)*10*86_400_000_000+rng.Int64N(3_600_000_000)) // four days of two months
 		b.SetName(fmt.Appendf(nil, "e%d", rng.IntN(3)))
 		b.SetDistinctID(fmt.Appendf(nil, "u%d", rng.IntN(30)))
 		b.Property([]byte("n"), event.Int, strconv.AppendInt(nil, int64(seq), 10))
@@ -333,8 +334,7 @@ func (r *rig) step() bool {
 		_, ok := r.submit(encodeEntry(kindPersons, header{proposal: newProposalID(), project: 1, rows: 1}, storage.AppendPersonEdits(nil, edits)))
 		return ok
 	case n < 15:
-		_, ok := r.submit(encodeEntry(kindSeal, header{proposal: newProposalID()}, []byte("{}")))
-		return ok
+		return r.seal()
 	case n < 17:
 		return r.merge()
 	case n < 18:
@@ -393,6 +393,12 @@ func (r *rig) repeat() bool {
 		}
 		b.acked = r.acked
 	}
+	return ok
+}
+
+// seal ends the memtable, which is written to segments beside all that follows.
+func (r *rig) seal() bool {
+	_, ok := r.submit(encodeEntry(kindSeal, header{proposal: newProposalID()}, []byte("{}")))
 	return ok
 }
 
@@ -625,4 +631,35 @@ func TestCycles(t *testing.T) {
 		r.stop()
 	}
 	t.Logf("%d cycles, seeds up to %d, %.0f a second", done, seed-1, float64(done)/time.Since(began).Seconds())
+}
+
+// A seal that comes when the memtable is full ends two of them. The first one is of the
+// entries before: a start from there applies the seal again.
+func TestSealAfterFull(t *testing.T) {
+	r := newRig(t, 1)
+	if !r.start(0) || !r.begun() {
+		t.Fatal("no start")
+	}
+	raw, _, err := encodeEvents(newProposalID(), 1, r.batch(0, 60), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := r.submit(raw); !ok {
+		t.Fatal("the batch is not stored")
+	}
+	r.disk.Hook = func(_, name string) error {
+		if strings.Contains(name, "00000000003.state") {
+			return syscall.ENODEV
+		}
+		return nil
+	}
+	r.seal()
+	if err := r.node.store.WaitDurable(t.Context()); err == nil || r.node.store.DurableIndex() != 2 {
+		t.Fatalf("WaitDurable: %v, index %d, want an error after 2", err, r.node.store.DurableIndex())
+	}
+	r.end()
+	if !r.start(0) || r.node.store.AppliedIndex() != 3 {
+		t.Errorf("entries up to %d are applied after a start, want 3", r.node.store.AppliedIndex())
+	}
+	r.stop()
 }

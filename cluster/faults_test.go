@@ -19,11 +19,12 @@ import (
 const envFaults = "PRICKLE_FAULTS"
 
 // faultSteps are the steps of the rig in one life of a node.
-const faultSteps = 25
+const faultSteps = 16
 
 // workload is a disk on which a node starts, and what the rig knows of it.
 type workload struct {
 	name string
+	seed uint64
 	base *rig
 	ops  []string // of the file system, one by one, when nothing fails
 }
@@ -31,8 +32,7 @@ type workload struct {
 // clone is the rig as it was when the workload was made, on a disk of its own.
 func (w *workload) clone(t *testing.T, name string) *rig {
 	r := newRig(t, 1)
-	r.name, r.rng = name, rand.New(rand.NewPCG(w.base.rng.Uint64(), 11))
-	r.rng = rand.New(rand.NewPCG(23, 11)) // the same steps in every trial
+	r.name, r.rng = name, rand.New(rand.NewPCG(w.seed, 11)) // the same steps in every trial
 	r.disk, r.time, r.next, r.acked = w.base.disk.Crash(nil), w.base.time, w.base.next, w.base.acked
 	r.hashes = maps.Clone(w.base.hashes)
 	for first, b := range w.base.sent {
@@ -44,13 +44,13 @@ func (w *workload) clone(t *testing.T, name string) *rig {
 
 // live is one life of a node: a start, steps, and a clean end. It says false if the node
 // ended before.
-func (r *rig) live() bool {
+func (r *rig) live(steps int) bool {
 	ok := r.start(0)
 	if ok {
 		r.check()
 		ok = r.begun()
 	}
-	for i := 0; ok && i < faultSteps; i++ {
+	for i := 0; ok && i < steps; i++ {
 		ok = r.step() && !r.lost()
 		if ok { // so that operations come in the same order each time
 			r.node.store.WaitDurable(context.Background()) //nolint:errcheck // it is tried again
@@ -60,9 +60,9 @@ func (r *rig) live() bool {
 }
 
 func newWorkloads(t *testing.T, seed uint64) []*workload {
-	fresh := &workload{name: "fresh", base: newRig(t, seed)}
-	old := &workload{name: "old", base: newRig(t, seed)}
-	if !old.base.live() {
+	fresh := &workload{name: "fresh", seed: seed, base: newRig(t, seed)}
+	old := &workload{name: "old", seed: seed, base: newRig(t, seed)}
+	if !old.base.live(faultSteps) {
 		old.base.fatal("the workload ends early")
 	}
 	old.base.stop()
@@ -72,7 +72,7 @@ func newWorkloads(t *testing.T, seed uint64) []*workload {
 		r := w.clone(t, w.name)
 		r.fault = vfs.NewFault(r.disk, 1)
 		r.fault.Trace = &trace
-		if !r.live() {
+		if !r.live(faultSteps) {
 			r.fatal("the workload ends early")
 		}
 		r.end()
@@ -137,7 +137,7 @@ func (f *faultTrial) run(t *testing.T) string {
 	r.fault = vfs.NewFault(r.disk, uint64(f.k))
 	r.fault.Arm(rules...)
 	outcome := "absorbed"
-	switch ok := r.live(); {
+	switch ok := r.live(faultSteps); {
 	case ok:
 	case r.node == nil:
 		outcome = "no start"
