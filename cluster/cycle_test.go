@@ -77,7 +77,9 @@ type rig struct {
 	// fault, if set, lies between the node and the disk. What fails then may be its doing,
 	// and the node may end itself.
 	fault *vfs.Fault
-	lies  bool // a sync of before kept nothing: what came after it may be gone
+	// sealRows and logFileBytes are options of the node.
+	sealRows, logFileBytes int64
+	lies                   bool // a sync of before kept nothing: what came after it may be gone
 
 	mu     sync.Mutex
 	ops    int      // of the file system since the start
@@ -104,7 +106,7 @@ const inTable = 1 << 31
 
 func newRig(t *testing.T, seed uint64) *rig {
 	return &rig{t: t, name: fmt.Sprintf("%s=%d", envSeed, seed), rng: rand.New(rand.NewPCG(seed, 7)), disk: vfs.NewMem(),
-		sent: map[int]*sentBatch{}, hashes: map[uint64]uint64{}}
+		sealRows: 60, logFileBytes: 32 << 10, sent: map[int]*sentBatch{}, hashes: map[uint64]uint64{}}
 }
 
 func (r *rig) fatal(format string, args ...any) {
@@ -140,7 +142,7 @@ func (r *rig) exit(error) {
 }
 
 func (r *rig) config() Config {
-	cfg := Config{FS: r.disk, Dir: "d", Store: storage.Options{SealRows: 60, FlushRetry: time.Millisecond}, LogFileBytes: 32 << 10, Exit: r.exit}
+	cfg := Config{FS: r.disk, Dir: "d", Store: storage.Options{SealRows: r.sealRows, FlushRetry: time.Millisecond}, LogFileBytes: r.logFileBytes, Exit: r.exit}
 	if r.fault != nil {
 		cfg.FS = r.fault
 	}

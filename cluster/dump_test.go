@@ -144,10 +144,24 @@ func cell(v *vec.Vector, row int) string {
 	if v.IsNull(row) {
 		return "null"
 	}
-	if v, row = v.At(row); v.Type.Payload() == vec.PayloadI64 {
+	switch v, row = v.At(row); v.Type.Payload() {
+	case vec.PayloadI64:
 		return fmt.Sprint(v.I64[row])
+	case vec.PayloadF64:
+		return fmt.Sprint(v.F64[row])
+	case vec.PayloadUUIDs:
+		return fmt.Sprintf("%x", v.UUIDs[row])
+	case vec.PayloadIvl:
+		return fmt.Sprint(v.Ivl[row])
+	case vec.PayloadStr:
+		return v.Str.Str(row)
+	default:
+		out := fmt.Sprint(v.Type.Kind)
+		for i := range v.Len() { // a list, of which nobody asks for one element
+			out += fmt.Sprint(" ", i)
+		}
+		return out
 	}
-	return v.Str.Str(row)
 }
 
 // difference is the first lines that two dumps do not share.
