@@ -41,7 +41,7 @@ func newVictim(t *testing.T, seed uint64, killed bool) *victim {
 	for range 20 { // so that one disk is read fast
 		ok = ok && r.merge()
 	}
-	if !ok || !r.ingest() || !r.seal() || !r.snapshot() || len(r.sorts()) < 7 {
+	if !ok || !r.ingest() || !r.seal() || !r.snapshot() || len(r.sorts()) < 8 {
 		r.fatal("the workload ends early, or lacks a sort of file: %v", r.sorts())
 	}
 	r.end()
@@ -74,7 +74,7 @@ func newVictim(t *testing.T, seed uint64, killed bool) *victim {
 // sorts is the files of the disk, by what they are.
 func (r *rig) sorts() map[string][]string {
 	out := map[string][]string{}
-	for dir, sort := range map[string]string{"d/data": "manifest", "d/data/segments": "segment", "d/data/state": "state",
+	for dir, sort := range map[string]string{"d/data": "manifest", "d/data/segments": "segment", "d/data/state": "state", "d/data/dedup": "dedup run",
 		"d/raft/log": "log", "d/raft/snapshots": "raft snapshot"} {
 		names, err := r.disk.List(dir)
 		if err != nil {

@@ -287,14 +287,10 @@ func (l *Log) Renew() error {
 func (l *Log) rewrite() error {
 	number := l.number + 1
 	name := fileName(number)
-	raw := []byte(magic)
-	edits := 0
-	for _, e := range l.Manifest().whole() {
-		var err error
-		if raw, err = appendRecord(raw, &e); err != nil {
-			return err
-		}
-		edits++
+	whole := l.Manifest().whole()
+	raw, err := appendRecord([]byte(magic), &whole)
+	if err != nil {
+		return err
 	}
 	full := path.Join(l.dir, name)
 	if err := vfs.WriteFile(l.fs, full, raw); err != nil {
@@ -310,7 +306,7 @@ func (l *Log) rewrite() error {
 		return err
 	}
 	old, oldNumber := l.file, l.number
-	l.file, l.number, l.end, l.edits = file, number, int64(len(raw)), edits
+	l.file, l.number, l.end, l.edits = file, number, int64(len(raw)), 1
 	if old == nil {
 		return nil
 	}

@@ -117,3 +117,73 @@ func FuzzDecode(f *testing.F) {
 	f.Add(raw)
 	f.Fuzz(func(t *testing.T, raw []byte) { Decode(raw, func(Edit) {}) })
 }
+
+// The last record of a file that was just begun is all of the manifest: damaged, it leaves
+// nothing that could pass for one.
+func TestRenewedIsOneRecord(t *testing.T) {
+	fs := vfs.NewMem()
+	fs.MkdirAll("d")
+	for i := range 3 {
+		l, err := Open(fs, "d")
+		if err == nil {
+			err = l.Renew()
+		}
+		if err == nil {
+			err = l.Commit(Edit{Applied: uint64(i + 1), State: fmt.Sprintf("%d.state", i), Add: []Segment{{ID: uint64(i + 1)}}})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+	}
+	l, err := Open(fs, "d")
+	if err == nil {
+		err = l.Renew()
+	}
+	if err != nil || l.Name() != "MANIFEST-000004" || l.Manifest().Applied != 3 || len(l.Manifest().States) != 3 {
+		t.Fatalf("%s: %+v, %v", l.Name(), l.Manifest(), err)
+	}
+	raw, err := vfs.ReadFile(fs, "d/"+l.Name(), maxFileBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := len(magic); at < len(raw); at++ {
+		bad := append([]byte(nil), raw...)
+		bad[at] ^= 1
+		if m, err := Decode(bad, func(Edit) {}); err == nil && m.Applied+uint64(len(m.States)+len(m.Segments)) > 0 {
+			t.Fatalf("byte %d is damaged: %+v", at, m)
+		}
+	}
+}
+
+// What a start found in memory is on disk before it is relied on.
+func TestRenewIsDurable(t *testing.T) {
+	fs := vfs.NewMem()
+	fs.MkdirAll("d")
+	l, err := Open(fs, "d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fs.Hook = func(op, _ string) error {
+		if op == "sync" {
+			return errors.New("the disk")
+		}
+		return nil
+	}
+	if err := l.Commit(Edit{Applied: 5}); err == nil {
+		t.Fatal("a failed sync gives no error")
+	}
+	l.Close()
+	fs.Hook = nil
+	if l, err = Open(fs, "d"); err == nil {
+		err = l.Renew()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := l.Manifest().Applied
+	l.Close()
+	if m, err := Read(fs.Crash(nil), "d"); err != nil || m.Applied != found {
+		t.Errorf("after a power loss %+v, %v, want entry %d", m, err, found)
+	}
+}

@@ -40,6 +40,8 @@ type Edit struct {
 	// State is a state file that follows those there are, or, with Full, replaces them.
 	State string `json:"state,omitempty"`
 	Full  bool   `json:"full,omitempty"`
+	// States is the state files there are from now on.
+	States []string `json:"states,omitempty"`
 	// Drop names projects whose segments all go.
 	Drop []uint32 `json:"drop,omitempty"`
 	// Time is the highest time of an entry up to Applied by which uuids were forgotten.
@@ -90,6 +92,9 @@ func (m *Manifest) apply(e *Edit) (*Manifest, error) {
 		}
 		out.States = append(slices.Clone(out.States), e.State)
 	}
+	if len(e.States) > 0 {
+		out.States = e.States
+	}
 	if len(e.AddRuns)+len(e.RemoveRuns) == 0 {
 		return out, nil
 	}
@@ -111,18 +116,15 @@ func (m *Manifest) apply(e *Edit) (*Manifest, error) {
 	return out, nil
 }
 
-// whole is the edit that makes m out of nothing. State files are added one by one.
-func (m *Manifest) whole() []Edit {
-	first := Edit{Applied: m.Applied, StateHash: m.StateHash, Time: m.Time}
+// whole is the edit that makes m out of nothing. It is one, so that what is lost of it is
+// all of it: half a manifest could pass for a whole one.
+func (m *Manifest) whole() Edit {
+	e := Edit{Applied: m.Applied, StateHash: m.StateHash, Time: m.Time, States: m.States}
 	for _, id := range slices.Sorted(maps.Keys(m.Segments)) {
-		first.Add = append(first.Add, m.Segments[id])
+		e.Add = append(e.Add, m.Segments[id])
 	}
 	for _, n := range slices.Sorted(maps.Keys(m.Runs)) {
-		first.AddRuns = append(first.AddRuns, m.Runs[n])
+		e.AddRuns = append(e.AddRuns, m.Runs[n])
 	}
-	out := []Edit{first}
-	for _, s := range m.States {
-		out = append(out, Edit{State: s})
-	}
-	return out
+	return e
 }
