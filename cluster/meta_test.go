@@ -41,14 +41,10 @@ type metaOp struct {
 // metaRun is a list of operations under options of its own.
 type metaRun struct {
 	*rig
-	extra   *rand.Rand // for what must not matter
-	answers []string
-	// repeatable are the batches after the last deletion, up to the first expiry, which also
-	// deletes what comes later: whether deleted rows that are sent again are known depends on
-	// when they left the files.
-	repeatable [][2]int
-	expired    bool
-	open       uint64 // plan of a merge that is not ended; 0: none
+	extra      *rand.Rand // for what must not matter
+	answers    []string
+	sentBefore [][2]int // batches of events to project 1: first sequence number, count
+	open       uint64   // plan of a merge that is not ended; 0: none
 }
 
 // metaOptions are what must not matter.
@@ -103,21 +99,24 @@ var metaKinds = []struct {
 		var raws [][]byte
 		for range 1 + rng.IntN(3) {
 			n := 1 + rng.IntN(25)
-			raw, _, err := encodeEvents(newProposalID(), 1+uint32(rng.IntN(8)/7), m.batch(m.next, n), nil)
+			project := 1 + uint32(rng.IntN(8)/7)
+			raw, _, err := encodeEvents(newProposalID(), project, m.batch(m.next, n), nil)
 			if err != nil {
 				m.fatal("%v", err)
 			}
 			raws = append(raws, raw)
-			m.repeatable = append(m.repeatable, [2]int{m.next, n})
+			if project == 1 {
+				m.sentBefore = append(m.sentBefore, [2]int{m.next, n})
+			}
 			m.next += n
 		}
 		return m.answer(raws...)
 	}},
 	{"events again", 3, func(m *metaRun, rng *rand.Rand) string {
-		if len(m.repeatable) == 0 || m.expired {
+		if len(m.sentBefore) == 0 {
 			return "none"
 		}
-		b := m.repeatable[rng.IntN(len(m.repeatable))]
+		b := m.sentBefore[rng.IntN(len(m.sentBefore))]
 		raw, _, err := encodeEvents(newProposalID(), 1, m.batch(b[0], b[1]), nil)
 		if err != nil {
 			m.fatal("%v", err)
@@ -130,7 +129,6 @@ var metaKinds = []struct {
 	}},
 	{"delete a person", 2, func(m *metaRun, rng *rand.Rand) string {
 		d := storage.PersonDelete{Persons: []vec.UUIDValue{m.personOf(metaUser(rng))}, Events: rng.IntN(3) > 0}
-		m.repeatable = nil
 		return m.answer(m.json(kindErase, header{project: 1}, d))
 	}},
 	{"split a person", 2, func(m *metaRun, rng *rand.Rand) string {
@@ -142,11 +140,9 @@ var metaKinds = []struct {
 		return m.answer(m.json(kindUpdate, header{project: 1}, u))
 	}},
 	{"delete rows", 2, func(m *metaRun, rng *rand.Rand) string {
-		m.repeatable = nil
 		return m.deleteRows(rng)
 	}},
 	{"expire", 1, func(m *metaRun, rng *rand.Rand) string {
-		m.expired = true
 		day := int64(1_700_000_000_000_000)/86_400_000_000 + rng.Int64N(12)
 		return m.answer(m.json(kindExpire, header{project: 1}, storage.Expiry{Before: day * 86_400_000_000}))
 	}},
