@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Tests of protocols and dialects that come from public suites are found through this.
 export PRICKLE_CONFORMANCE ?=
 
-.PHONY: help build run test test-simd race lint fuzz bench golden crash sabotage
+.PHONY: help build run test test-simd race lint fuzz bench golden crash sabotage sim faults flips meta
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,22 @@ golden: ## write the expected outputs of text cases anew; review the diff
 
 crash: ## kill the server 50 times during an import and look for lost or doubled rows
 	PRICKLE_KILLS=50 $(GO) test -count=1 -v -timeout 30m -run 'Kill' ./cluster ./cmd/prickle
+
+CYCLES ?= 20000
+sim: ## lose power CYCLES times (default 20000) in the middle of writes, of the log alone and of the whole node
+	PRICKLE_CYCLES=$(CYCLES) $(GO) test -count=1 -v -timeout 0 -run '^(TestCycles|TestCrash)$$' ./cluster ./cluster/raftlog
+
+FAULTS ?= all
+faults: ## fail every operation of the file system in two fixed workloads (FAULTS=n: so many of them)
+	PRICKLE_FAULTS=$(FAULTS) $(GO) test -count=1 -v -timeout 0 -run '^TestFaults$$' ./cluster
+
+FLIPS ?= 50000
+flips: ## damage a file of a directory FLIPS times (default 50000) and read everything
+	PRICKLE_FLIPS=$(FLIPS) $(GO) test -count=1 -v -timeout 0 -run '^TestFlips$$' ./cluster
+
+LISTS ?= 500
+meta: ## do LISTS lists of operations (default 500) under other options; all answers must be the same
+	PRICKLE_LISTS=$(LISTS) $(GO) test -count=1 -v -timeout 0 -run '^TestMetamorphic$$' ./cluster
 
 sabotage: ## make every known mistake in a copy of the source; the suites must notice each
 	PRICKLE_SABOTAGE=1 $(GO) test -count=1 -v -timeout 60m -run TestSabotage ./cmd/prickle

@@ -2,15 +2,20 @@ package cluster
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 
+	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
 )
 
 // testBatch is count events of one producer, with uuids made from the producer and the
@@ -95,6 +100,47 @@ func FuzzEntry(f *testing.F) {
 		}
 		if e, err := decodeEntry(raw); err == nil && e.kind == kindEvents {
 			event.Decode(e.payload)
+		}
+	})
+}
+
+// FuzzSnapshot reads a Raft snapshot file of anything, beyond its checksum too.
+func FuzzSnapshot(f *testing.F) {
+	fs := vfs.NewMem()
+	fs.MkdirAll("s")
+	store := &snapshotStore{fs: fs, dir: "s"}
+	if err := store.write(snapshotHead{Index: 7, Term: 2, Configuration: []byte("x")}, make([]byte, 8)); err != nil {
+		f.Fatal(err)
+	}
+	names, err := store.names()
+	if err != nil {
+		f.Fatal(err)
+	}
+	raw, err := vfs.ReadFile(fs, "s/"+names[0], maxSnapshotBytes)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		DumpSnapshot(io.Discard, raw)
+		if len(raw) >= len(snapshotMagic)+8 {
+			raw = bytes.Clone(raw)
+			copy(raw, snapshotMagic)
+			body := raw[:len(raw)-4]
+			binary.LittleEndian.PutUint32(raw[len(body):], crc32.Checksum(body, encoding.Table))
+			DumpSnapshot(io.Discard, raw)
+		}
+	})
+}
+
+// FuzzState reads what the state machine keeps beside the store.
+func FuzzState(f *testing.F) {
+	m := fsm{lastTime: 5}
+	m.proposals.add(proposalResult{id: uuid.UUID{1}, time: 4, receipt: Receipt{Index: 3, Stored: 2}})
+	f.Add(m.state())
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if s, err := decodeFSMState(raw); err == nil && len(raw) > 0 && s.encode() == nil {
+			t.Error("a state without bytes")
 		}
 	})
 }

@@ -316,3 +316,47 @@ func TestForeignLength(t *testing.T) {
 		t.Errorf("%v allocations", allocs)
 	}
 }
+
+// FuzzDirectory opens a directory of files that were changed at some places: four bytes
+// say which file, where (two of them), and what is mixed into the byte. A log that
+// opens can be read and written to; one that does not says where it is damaged, and is as
+// it was.
+func FuzzDirectory(f *testing.F) {
+	good, _ := filled(f)
+	names := slices.Sorted(maps.Keys(good))
+	f.Add([]byte{})
+	f.Add([]byte{0, 0, 0, 1, 1, 200, 77, 4})
+	f.Fuzz(func(t *testing.T, changes []byte) {
+		files := map[string][]byte{}
+		for name, raw := range good {
+			files[name] = bytes.Clone(raw)
+		}
+		for ; len(changes) >= 4; changes = changes[4:] {
+			raw := files[names[int(changes[0])%len(names)]]
+			raw[(int(changes[1])<<8|int(changes[2]))%len(raw)] ^= changes[3]
+		}
+		fs := writeFiles(t, files)
+		opts := small(fs)
+		opts.FileBytes = 4096
+		l, err := Open(opts)
+		if err != nil {
+			if after := readFiles(t, fs); !equalFiles(after, files) {
+				t.Errorf("Open changed something: %v", err)
+			}
+			return
+		}
+		defer l.Close()
+		g := l.Group(0)
+		first, _ := g.FirstIndex()
+		last, _ := g.LastIndex()
+		for i := first; i > 0 && i <= last; i++ {
+			var e raft.Log
+			if err := g.GetLog(i, &e); err != nil {
+				t.Errorf("entry %d of a log that opened: %v", i, err)
+			}
+		}
+		if err := g.StoreLog(entry(last+1, 100)); err != nil {
+			t.Error(err)
+		}
+	})
+}
