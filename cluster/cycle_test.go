@@ -86,6 +86,7 @@ type rig struct {
 	limit  int      // power is lost before this one; 0: not
 	left   *vfs.Mem // what the disk holds after that
 	exited bool     // by Exit
+	failed error    // of an entry, through a fault
 
 	next   int                // sequence number of the next event
 	sent   map[int]*sentBatch // by the first sequence number
@@ -153,7 +154,7 @@ func (r *rig) config() Config {
 // power was lost meanwhile.
 func (r *rig) start(limit int) bool {
 	r.mu.Lock()
-	r.ops, r.limit, r.left, r.exited = 0, limit, nil, false
+	r.ops, r.limit, r.left, r.exited, r.failed = 0, limit, nil, false, nil
 	r.mu.Unlock()
 	r.disk.Hook = r.hook
 	err := r.open()
@@ -256,7 +257,9 @@ func (r *rig) end() {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.node = nil
+	if r.node = nil; r.failed != nil && !r.exited {
+		r.fatal("an entry was not applied, and the node goes on: %v", r.failed)
+	}
 }
 
 // submit appends entries as one write, applies them and gives their outcomes. ok is false
@@ -286,7 +289,8 @@ func (r *rig) submit(raws ...[]byte) (outcomes []applyResult, ok bool) {
 			return nil, false
 		}
 		if err := result.err; r.fault != nil && err != nil && !errors.Is(err, storage.ErrMergeVoid) {
-			return nil, false // the store has failed, and Exit is about to be called
+			r.failed = err // the store has failed, and Exit is called, or is about to be
+			return nil, false
 		}
 		r.noteHash()
 		outcomes = append(outcomes, result)
