@@ -669,3 +669,41 @@ func TestSealAfterFull(t *testing.T) {
 	}
 	r.stop()
 }
+
+// The output of a merge that the manifest does not name yet is built again when it is
+// damaged: the state stays that of the log.
+func TestDamagedMergeIsRepaired(t *testing.T) {
+	r := newRig(t, 1)
+	ok := r.start(0) && r.begun() && r.ingest() && r.seal() && r.ingest() && r.seal() &&
+		r.node.store.WaitDurable(t.Context()) == nil
+	plan, wanted := r.node.store.PlanMergeAll()
+	if !ok || !wanted {
+		t.Fatal("nothing to merge")
+	}
+	outcomes, _ := r.submit(r.json(kindPlan, header{}, plan))
+	done, err := r.node.store.BuildMerge(t.Context(), outcomes[0].receipt.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.submit(r.json(kindMerged, header{}, done))
+	r.end()
+	name := fmt.Sprintf("d/data/segments/%020d.seg", 1<<62+done.Plan)
+	raw, err := vfs.ReadFile(r.disk, name, done.Size)
+	if err == nil {
+		err = vfs.WriteSynced(r.disk, name, raw[:len(raw)/2])
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.start(0) { // it compares the state with what it was
+		t.Fatal("no start")
+	}
+	r.check()
+	if again, err := vfs.ReadFile(r.disk, name, done.Size); err != nil || string(again) != string(raw) {
+		t.Errorf("the file is %d bytes, %v; want the %d that it was", len(again), err, len(raw))
+	}
+	if got := r.node.store.PendingMerges(); len(got) > 0 {
+		t.Errorf("merges %v are not ended", got)
+	}
+	r.stop()
+}

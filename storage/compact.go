@@ -511,12 +511,34 @@ func (s *Store) output(m *pendingMerge, done MergeDone) (*segmentFile, error) {
 		}
 		return m.output, nil
 	}
-	raw, err := vfs.ReadFile(s.fs, path.Join(s.dir, segmentDir, segmentName(meta.ID)), done.Size)
+	f, err := s.stored(meta)
+	if err == nil || m.inputs.files == nil {
+		return f, err
+	}
+	// The inputs are there until the manifest has the output. Apply waits meanwhile, which
+	// nobody else can do for it: what follows may name the output.
+	s.opt.Logger.Error("the output of a merge cannot be read; it is built again", "merge", done.Plan, "error", err)
+	raw, again := s.mergeFiles(&m.inputs, m.plan.FirstDay, m.plan.Days)
+	if again == nil && hashOf(raw) != meta.Hash {
+		again = fmt.Errorf("merge %d gave hash %s, agreed was %s", done.Plan, hashOf(raw), meta.Hash)
+	}
+	if again == nil {
+		f, again = s.writeSegment(m.plan.Project, meta.ID, raw)
+	}
+	if again != nil {
+		return nil, errors.Join(err, again)
+	}
+	return f, nil
+}
+
+// stored opens the output of a merge that a process before this one has written.
+func (s *Store) stored(meta manifest.Segment) (*segmentFile, error) {
+	raw, err := vfs.ReadFile(s.fs, path.Join(s.dir, segmentDir, segmentName(meta.ID)), meta.Size)
 	if err != nil {
 		return nil, err
 	}
-	if got := hashOf(raw); got != done.Hash {
-		return nil, fmt.Errorf("segment %s: hash %s, agreed was %s", segmentName(meta.ID), got, done.Hash)
+	if got := hashOf(raw); got != meta.Hash {
+		return nil, fmt.Errorf("segment %s: hash %s, agreed was %s", segmentName(meta.ID), got, meta.Hash)
 	}
 	return s.openSegment(meta)
 }
