@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"testing"
 	"time"
 
@@ -265,5 +266,25 @@ func TestPlanOutlivesRestart(t *testing.T) {
 	}
 	if n := s.Stats().Segments; n != 1 {
 		t.Errorf("%d segments, want 1", n)
+	}
+}
+
+// A file that the flusher removes while unused ones are looked for is no reason not to start.
+func TestRemoveUnusedIsNotAlone(t *testing.T) {
+	mem := vfs.NewMem()
+	s := openAt(t, mem)
+	defer s.Close()
+	name := "d/segments/" + segmentName(mergeIDs+4)
+	if err := vfs.WriteFile(mem, name, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	mem.Hook = func(op, of string) error {
+		if op == "remove" && of == name {
+			return fs.ErrNotExist
+		}
+		return nil
+	}
+	if err := s.RemoveUnused(); err != nil {
+		t.Errorf("RemoveUnused: %v", err)
 	}
 }

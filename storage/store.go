@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"path"
@@ -313,7 +314,8 @@ func (s *Store) removeFiles(unwanted func(dir, name string) bool) error {
 		}
 		for _, n := range names {
 			if unwanted(d, n) {
-				if err := s.fs.Remove(path.Join(s.dir, d, n)); err != nil {
+				// The flusher lets go of inputs meanwhile, and may be faster.
+				if err := s.fs.Remove(path.Join(s.dir, d, n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 					return err
 				}
 			}
