@@ -191,7 +191,11 @@ func (r *rig) begun() bool {
 			return false
 		}
 	}
-	return r.node.store.RemoveUnused() == nil
+	err := r.node.store.RemoveUnused()
+	if err != nil && !r.lost() && r.fault == nil {
+		r.fatal("removal of outputs of merges: %v", err)
+	}
+	return err == nil
 }
 
 func (r *rig) replay() error {
