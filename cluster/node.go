@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 
 	"github.com/prickledb/prickle/cluster/raftlog"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/blob"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/person"
@@ -39,10 +41,11 @@ const (
 
 // Config says where a node lives. FS, Dir and nothing else is needed.
 type Config struct {
-	FS     vfs.FS
-	Dir    string
-	Logger *slog.Logger
-	Store  storage.Options
+	FS      vfs.FS
+	Dir     string
+	Version string // of this program, for those who meet the directory later
+	Logger  *slog.Logger
+	Store   storage.Options
 	// Exit ends the process after a failed write of the log or the manifest; it does not return. Nil
 	// writes the reason to standard error and exits with code 74.
 	Exit func(reason error)
@@ -64,6 +67,11 @@ type Config struct {
 	EraseWithin time.Duration
 	// LogFileBytes replaces the size of the log's files where it is not 0.
 	LogFileBytes int64
+
+	// Archive, if set, is where the log goes piece by piece, every ArchiveEvery (10 s) or
+	// 16 MB, and a backup every BackupEvery (24 h).
+	Archive                   blob.Store
+	ArchiveEvery, BackupEvery time.Duration
 }
 
 // Receipt is the outcome of a write: the index of its entry, and what became of its rows.
@@ -91,6 +99,11 @@ type Node struct {
 	raft      *raft.Raft
 	lock      io.Closer
 	opened    []io.Closer // by openState, in this order
+	identity  Identity
+
+	backing    sync.Mutex // held by the backup that is under way
+	lastBackup atomic.Pointer[LastBackup]
+	archiver   *archiver // nil without an archive
 
 	numbers   *numbers
 	disk      *disk      // nil without Config.WatchDisk
@@ -108,7 +121,7 @@ type Node struct {
 	merging chan struct{} // holds one token: who has it plans and proposes merges
 	stop    context.CancelFunc
 	loops   sync.WaitGroup // proposer, completer
-	keepers sync.WaitGroup // who proposes by itself: keeper, merger, tender
+	keepers sync.WaitGroup // who proposes by itself: keeper, merger, tender, archiver
 }
 
 // Open starts a node on its directory and returns when everything that was ever
@@ -144,6 +157,10 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		n.Close(ctx) // err says what matters
 		return nil, err
 	}
+	if cfg.Archive != nil {
+		n.archiver = newArchiver(n, cfg.Archive)
+		n.keepers.Go(func() { n.archiver.run(loops) })
+	}
 	return n, nil
 }
 
@@ -160,6 +177,12 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.EraseWithin == 0 {
 		cfg.EraseWithin = 24 * time.Hour
+	}
+	if cfg.ArchiveEvery == 0 {
+		cfg.ArchiveEvery = archiveEvery
+	}
+	if cfg.BackupEvery == 0 {
+		cfg.BackupEvery = backupEvery
 	}
 	if cfg.Exit == nil {
 		cfg.Exit = func(reason error) {
@@ -206,7 +229,7 @@ func openState(cfg Config) (_ *Node, err error) {
 		}
 	}()
 	dirs := struct{ data, log, snapshots string }{
-		path.Join(cfg.Dir, "data"), path.Join(cfg.Dir, "raft", "log"), path.Join(cfg.Dir, "raft", "snapshots"),
+		path.Join(cfg.Dir, storeDir), path.Join(cfg.Dir, logDir), path.Join(cfg.Dir, snapshotDir),
 	}
 	for _, dir := range []string{cfg.Dir, dirs.data, dirs.log, dirs.snapshots} {
 		if err := cfg.FS.MkdirAll(dir); err != nil {
@@ -217,6 +240,14 @@ func openState(cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	n.opened = append(n.opened, n.lock)
+	if n.identity, err = identify(cfg.FS, cfg.Dir, cfg.Version, cfg.Clock()); err != nil {
+		return nil, err
+	}
+	if last, err := readLastBackup(cfg.FS, cfg.Dir); err != nil {
+		cfg.Logger.Warn("the last backup is not known", "error", err)
+	} else if last != nil {
+		n.lastBackup.Store(last)
+	}
 	n.snapshots = &snapshotStore{fs: cfg.FS, dir: dirs.snapshots, logger: cfg.Logger}
 	taken, err := n.snapshots.names()
 	if err != nil {
@@ -276,8 +307,18 @@ func (n *Node) begun(ctx context.Context) error {
 	return nil
 }
 
+// The places in a data directory.
+const (
+	storeDir    = "data"
+	logDir      = "raft/log"
+	snapshotDir = "raft/snapshots"
+)
+
 // dirError words what usually is wrong with a data directory.
 func dirError(dir string, err error) error {
+	if errors.As(err, new(*NewerError)) {
+		return err
+	}
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		return fmt.Errorf("data directory %s cannot be written to: %w; give this user write permission, or choose another directory", dir, err)
 	}

@@ -132,8 +132,13 @@ func decodeDurable(state []byte) (uint64, error) {
 	return binary.LittleEndian.Uint64(state), nil
 }
 
+// raw gives the bytes of a snapshot's file.
+func (s *snapshotStore) raw(name string) ([]byte, error) {
+	return vfs.ReadFile(s.fs, path.Join(s.dir, name), maxSnapshotBytes)
+}
+
 func (s *snapshotStore) read(name string) (*raft.SnapshotMeta, []byte, error) {
-	raw, err := vfs.ReadFile(s.fs, path.Join(s.dir, name), maxSnapshotBytes)
+	raw, err := s.raw(name)
 	var head snapshotHead
 	var state []byte
 	if err == nil {

@@ -143,15 +143,26 @@ func sealState(state []byte) []byte {
 	return binary.LittleEndian.AppendUint32(out, crc32.Checksum(out, encoding.Table))
 }
 
-// openState checks the bytes of a state file, and gives what is inside.
-func openState(raw []byte) ([]byte, error) {
-	const head = len(stateMagic) + 8
-	if len(raw) < head+4 || string(raw[:len(stateMagic)]) != stateMagic {
+// stateHead is the size of what is before the zstd frame.
+const stateHead = len(stateMagic) + 8
+
+// stateBody compares a state file with its checksum, and takes that off.
+func stateBody(raw []byte) ([]byte, error) {
+	if len(raw) < stateHead+4 || string(raw[:len(stateMagic)]) != stateMagic {
 		return nil, errors.New("not a state file, or one of a newer version")
 	}
 	body := raw[:len(raw)-4]
 	if got, want := crc32.Checksum(body, encoding.Table), binary.LittleEndian.Uint32(raw[len(raw)-4:]); got != want {
 		return nil, fmt.Errorf("checksum %08x, want %08x: damaged; restore it from a backup", got, want)
+	}
+	return body, nil
+}
+
+// openState checks the bytes of a state file, and gives what is inside.
+func openState(raw []byte) ([]byte, error) {
+	body, err := stateBody(raw)
+	if err != nil {
+		return nil, err
 	}
 	size := binary.LittleEndian.Uint64(raw[len(stateMagic):])
 	if size > maxStateBytes {
@@ -162,7 +173,7 @@ func openState(raw []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer dec.Close()
-	out, err := dec.DecodeAll(body[head:], nil)
+	out, err := dec.DecodeAll(body[stateHead:], nil)
 	if err == nil && uint64(len(out)) != size {
 		err = fmt.Errorf("%d bytes inside, want %d", len(out), size)
 	}

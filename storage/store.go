@@ -56,7 +56,8 @@ type Options struct {
 // Store is the state of one shard on this node. Apply calls come from one goroutine in
 // the order of the log; all other calls may come from any.
 type Store struct {
-	fs    vfs.FS
+	fs    vfs.FS // pins
+	pins  *pins
 	dir   string
 	opt   Options
 	cache *memory.Cache // of what is decoded of segments
@@ -189,7 +190,8 @@ func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{fs: fs, dir: dir, opt: opt, projects: map[uint32]*project{}, active: newMemtable(opt.Memory.Pool(memory.Memtables)),
+	held := &pins{FS: fs, logger: opt.Logger, held: map[string]pinnedFile{}}
+	s := &Store{fs: held, pins: held, dir: dir, opt: opt, projects: map[uint32]*project{}, active: newMemtable(opt.Memory.Pool(memory.Memtables)),
 		cache:    memory.NewCache(opt.Memory.Pool(memory.Decoded)),
 		segments: map[uint64]*segmentFile{}, merges: map[uint64]*pendingMerge{}, lastShared: marshal(sharedState{}),
 		masked: map[uint64]bool{}, masks: map[uint64]*roaring.Bitmap{},

@@ -287,8 +287,7 @@ func (l *Log) Renew() error {
 func (l *Log) rewrite() error {
 	number := l.number + 1
 	name := fileName(number)
-	whole := l.Manifest().whole()
-	raw, err := appendRecord([]byte(magic), &whole)
+	raw, err := l.Manifest().encode()
 	if err != nil {
 		return err
 	}
@@ -300,8 +299,7 @@ func (l *Log) rewrite() error {
 	if err != nil {
 		return err
 	}
-	pointer := fmt.Sprintf("%s %08x\n", name, crc32.Checksum([]byte(name), encoding.Table))
-	if err := vfs.WriteFile(l.fs, path.Join(l.dir, current), []byte(pointer)); err != nil {
+	if err := vfs.WriteFile(l.fs, path.Join(l.dir, current), pointer(name)); err != nil {
 		file.Close() // the first error is the one that matters
 		return err
 	}
@@ -314,6 +312,26 @@ func (l *Log) rewrite() error {
 		return err
 	}
 	return l.fs.Remove(path.Join(l.dir, fileName(oldNumber)))
+}
+
+// encode is a file with the manifest and nothing of how it came to be: one record.
+func (m *Manifest) encode() ([]byte, error) {
+	whole := m.whole()
+	return appendRecord([]byte(magic), &whole)
+}
+
+// pointer is the content of CURRENT.
+func pointer(name string) []byte {
+	return fmt.Appendf(nil, "%s %08x\n", name, crc32.Checksum([]byte(name), encoding.Table))
+}
+
+// Files gives the content of the files that make a directory hold m, by their names.
+func (m *Manifest) Files() (map[string][]byte, error) {
+	raw, err := m.encode()
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{fileName(1): raw, current: pointer(fileName(1))}, nil
 }
 
 // Close closes the file.
