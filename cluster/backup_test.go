@@ -145,7 +145,8 @@ func (w *workload) writeTable() error {
 		b.AppendNull()
 		op = table.Op{Kind: table.OpInsert, Table: v.Schema.Table, Version: v.Schema.Version, Columns: []uint32{1}, Batch: &vec.Batch{Rows: 1, Cols: []*vec.Vector{b.V}}}
 	}
-	return w.n.WriteTables(w.t.Context(), 1, &table.WriteSet{Ops: []table.Op{op}})
+	_, err := w.n.WriteTables(w.t.Context(), 1, &table.WriteSet{Ops: []table.Op{op}})
+	return err
 }
 
 // restoreTo restores what was made with a store's options: segments have the same numbers

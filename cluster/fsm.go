@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -303,7 +302,7 @@ type fsmSnapshot struct{ store *storage.Store }
 // Persist writes the state and what the manifest covers: a Raft snapshot never claims what
 // the manifest lacks.
 func (s *fsmSnapshot) Persist(sink raft.SnapshotSink) error {
-	if _, err := sink.Write(binary.LittleEndian.AppendUint64(nil, s.store.DurableIndex())); err != nil {
+	if _, err := sink.Write(encodeDurable(s.store.DurableIndex())); err != nil {
 		return err
 	}
 	return sink.Close()

@@ -33,7 +33,7 @@ func openLog(cfg *Config, dir string, hasSnapshot bool) (*raftlog.Log, error) {
 		}
 	}
 	if files == 0 && hasSnapshot {
-		return nil, fmt.Errorf("%s: the log files are missing, and there is a raft snapshot: restore the directory as a whole from a backup", dir)
+		return nil, damaged(fmt.Errorf("%s: the log files are missing, and there is a raft snapshot: restore the directory as a whole from a backup", dir))
 	}
 	// What is on its way into the log has the other half of the pool.
 	cache := cfg.Store.Memory.Pool(memory.Traffic).Size() / 2

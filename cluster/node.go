@@ -23,6 +23,7 @@ import (
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/blob"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/table"
@@ -254,17 +255,23 @@ func openState(cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	if n.wal, err = openLog(&cfg, dirs.log, len(taken) > 0); err != nil {
+		if errors.As(err, new(*raftlog.DamageError)) {
+			err = damaged(err)
+		}
 		return nil, err
 	}
 	n.opened = append(n.opened, n.wal)
 	n.log = n.wal.Group(0)
 	began, err := n.began()
 	if err != nil {
-		return nil, err
+		return nil, damaged(err)
 	}
 	cfg.Store.Covered = max(cfg.Store.Covered, began.covered())
 	cfg.Store.Aside = n.fsm.state
 	if n.store, err = storage.Open(cfg.FS, dirs.data, cfg.Store); err != nil {
+		if m, _, bad := manifest.Read(cfg.FS, dirs.data); bad != nil || m.Applied < cfg.Store.Covered {
+			err = damaged(err)
+		}
 		return nil, err
 	}
 	n.opened = append(n.opened, n.store)
@@ -272,7 +279,7 @@ func openState(cfg Config) (_ *Node, err error) {
 	n.fsm.committed = func(index uint64) { n.log.StageCommitIndex(index) } //nolint:errcheck // it always succeeds
 	cfg.Replay.begin(n.store.DurableIndex(), began.last)
 	if err := n.catchUp(began); err != nil {
-		return nil, err
+		return nil, damaged(err)
 	}
 	n.log.SetDurable(n.store.DurableIndex())
 	return n, nil
@@ -409,11 +416,18 @@ func (n *Node) catchUp(b *beginning) error {
 	return nil
 }
 
+// ownID is the name of the one voter.
+const ownID = "n1"
+
+// ownConfiguration is the group of one.
+func ownConfiguration() raft.Configuration {
+	return raft.Configuration{Servers: []raft.Server{{ID: ownID, Address: ownID}}}
+}
+
 // startRaft starts the group of one and waits until it leads and has applied its log.
 func (n *Node) startRaft(ctx context.Context) error {
-	const id = "n1"
 	cfg := raft.DefaultConfig()
-	cfg.LocalID = id
+	cfg.LocalID = ownID
 	cfg.HeartbeatTimeout = 50 * time.Millisecond
 	cfg.ElectionTimeout = 50 * time.Millisecond
 	cfg.LeaderLeaseTimeout = 50 * time.Millisecond
@@ -430,15 +444,14 @@ func (n *Node) startRaft(ctx context.Context) error {
 	// yet, which blocks for good with more than 128 batches of them.
 	cfg.NoLegacyTelemetry = true
 	cfg.Logger = raftLogger(n.cfg.Logger)
-	addr, transport := raft.NewInmemTransport(id)
+	_, transport := raft.NewInmemTransport(ownID)
 
 	known, err := raft.HasExistingState(n.log, n.log, n.snapshots)
 	if err != nil {
 		return fmt.Errorf("raft log: %w", err)
 	}
 	if !known {
-		group := raft.Configuration{Servers: []raft.Server{{ID: id, Address: addr}}}
-		if err := raft.BootstrapCluster(cfg, n.log, n.log, n.snapshots, transport, group); err != nil {
+		if err := raft.BootstrapCluster(cfg, n.log, n.log, n.snapshots, transport, ownConfiguration()); err != nil {
 			return fmt.Errorf("raft: first start: %w", err)
 		}
 	}

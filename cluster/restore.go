@@ -337,10 +337,9 @@ func (w *fileWriter) Write(p []byte) (int, error) {
 
 func (w *fileWriter) Close() error { return errors.Join(w.file.SyncData(), w.file.Close()) }
 
-// openOffline opens the log of a data directory whose lock the caller has, for writing. One
-// that is damaged is, with acceptLoss, cut there.
-func openOffline(fsys vfs.FS, dir string, fileBytes int64, acceptLoss bool) (*raftlog.Log, error) {
-	return raftlog.Open(raftlog.Options{FS: fsys, Dir: path.Join(dir, logDir), FileBytes: fileBytes, Spares: 1, MinFiles: 1, AcceptLoss: acceptLoss})
+// openOffline begins the log of a data directory whose lock the caller has.
+func openOffline(fsys vfs.FS, dir string, fileBytes int64) (*raftlog.Log, error) {
+	return raftlog.Open(raftlog.Options{FS: fsys, Dir: path.Join(dir, logDir), FileBytes: fileBytes, Spares: 1, MinFiles: 1})
 }
 
 // currentTermKey is where Raft keeps the term of a node.
@@ -352,7 +351,7 @@ func (r *restore) log(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	wal, err := openOffline(r.FS, r.Dir, r.LogFileBytes, false)
+	wal, err := openOffline(r.FS, r.Dir, r.LogFileBytes)
 	if err != nil {
 		return dirError(r.Dir, err)
 	}

@@ -125,6 +125,8 @@ func (s *snapshotStore) durable(id string) (uint64, error) {
 	return decodeDurable(raw)
 }
 
+func encodeDurable(index uint64) []byte { return binary.LittleEndian.AppendUint64(nil, index) }
+
 func decodeDurable(state []byte) (uint64, error) {
 	if len(state) != 8 {
 		return 0, fmt.Errorf("raft snapshot with a state of %d bytes, want 8", len(state))

@@ -5,13 +5,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
 // Every name in the alert rules is one that is published, and the names that others build
 // on stay.
 func TestAlerts(t *testing.T) {
-	s := startNodeWith(t, Config{LogDropped: func() int64 { return 0 }, BackupAge: func() (time.Duration, bool) { return time.Hour, true }})
+	s := startNodeWith(t, Config{LogDropped: func() int64 { return 0 }})
 	names := map[string]bool{}
 	for _, name := range s.metrics.registry.Names() {
 		names[name] = true

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine"
+	"github.com/prickledb/prickle/storage/blob"
 	"github.com/prickledb/prickle/storage/memory"
 )
 
@@ -54,15 +55,15 @@ type Config struct {
 	SlowQuery time.Duration
 	// Replay tells how far a node has come that is being opened; it may be nil.
 	Replay *cluster.Replay
-	// LogDropped counts lines that did not make it into the log, and BackupAge tells how old
-	// the newest backup is, if there is one. Each may be nil.
+	// LogDropped counts lines that did not make it into the log; it may be nil.
 	LogDropped func() int64
-	BackupAge  func() (time.Duration, bool)
 	// MaxMessage is the length limit of a PostgreSQL message in bytes; 0 means 64 MiB.
 	MaxMessage int
 	// Version is what /healthz and / call this program.
 	Version string
-	Logger  *slog.Logger
+	// OpenBlob opens the target of a backup that is asked for over HTTP. Nil: none is made.
+	OpenBlob func(url string) (blob.Store, error)
+	Logger   *slog.Logger
 }
 
 func (c Config) withDefaults() Config {

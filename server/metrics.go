@@ -105,13 +105,6 @@ func (s *Server) register() {
 		m.registry.Add(metric.NewValue("prickle_log_dropped_total", "counter", "lines that did not make it into the log",
 			func() float64 { return float64(s.config.LogDropped()) }))
 	}
-	if s.config.BackupAge != nil {
-		m.registry.Add(metric.NewFunc("prickle_backup_age_seconds", "gauge", "age of the newest backup", func(yield func(string, float64)) {
-			if age, ok := s.config.BackupAge(); ok {
-				yield("", age.Seconds())
-			}
-		}))
-	}
 }
 
 // memoryUse is the heap, and what the budget knows that it is for.
@@ -145,6 +138,17 @@ func (s *Server) registerStore() {
 		stat("prickle_segment_bytes", "bytes of segment files", func() float64 { return float64(s.backend.Stats().Bytes) }),
 		stat("prickle_events", "events stored", func() float64 { return float64(s.backend.Stats().Events) }),
 		stat("prickle_memtable_rows", "events that are not in a segment yet", func() float64 { return float64(s.backend.Stats().MemtableRows) }),
+	)
+}
+
+// registerBackups lists what a node knows of its backups.
+func (s *Server) registerBackups() {
+	s.metrics.registry.Add(
+		metric.NewFunc("prickle_backup_age_seconds", "gauge", "age of the newest backup", func(yield func(string, float64)) {
+			if last, ok := s.node.LastBackup(); ok {
+				yield("", max(0, time.Since(last.Created).Seconds()))
+			}
+		}),
 	)
 }
 

@@ -66,6 +66,8 @@ func (s *Server) routes() http.Handler {
 	local := http.NewServeMux()
 	local.HandleFunc("GET /{$}", s.page)
 	local.HandleFunc("POST /api/projects/{id}/batches/", s.streamBatches)
+	local.HandleFunc("POST /api/instance/backup/", s.backupInstance)
+	local.HandleFunc("POST /api/instance/verify/", s.verifyInstance)
 	local.Handle("/", s.api().Handler())
 	mux.Handle("/", api.Guard(local, s.config.Hosts))
 	return mux

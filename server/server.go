@@ -94,6 +94,7 @@ func newServer(config Config) *Server {
 // anything does.
 func (s *Server) Attach(node *cluster.Node, spill *engine.SpillDir) {
 	s.node, s.config.Spill = node, spill
+	s.registerBackups()
 	node.Metrics(&s.metrics.registry)
 	s.attach(nodeBackend{node, node.Store()}, session.NewEngine(node.Store(), statements{node, s},
 		session.Limits{Threads: s.config.Threads, Memory: s.config.QueryMemory, Admission: s.config.Admission, Spill: s.config.Spill}))

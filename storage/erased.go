@@ -141,7 +141,7 @@ func (v *erasedCheck) state(name string, check bool) error {
 
 // segments reads all segment files.
 func (v *erasedCheck) segments() error {
-	m, err := manifest.Read(v.fs, v.dir)
+	m, _, err := manifest.Read(v.fs, v.dir)
 	if err != nil {
 		return err
 	}

@@ -93,11 +93,26 @@ type Progress struct {
 	Bytes, TotalBytes int64
 }
 
+// TargetError is returned by Upload when the store cannot be read at all.
+type TargetError struct {
+	Store string
+	Err   error
+}
+
+func (e *TargetError) Error() string {
+	return fmt.Sprintf("the backup target %s cannot be reached: %v", e.Store, e.Err)
+}
+
+func (e *TargetError) Unwrap() error { return e.Err }
+
 // Upload stores a backup: first the objects that are not there yet, each read back, then
 // the manifest. open gives a file's content. It says how many bytes were new.
 func (t *Target) Upload(ctx context.Context, m *Manifest, open func(File) (io.ReadCloser, error), report func(Progress)) (fresh int64, err error) {
 	m.Format, m.Cluster, m.Group = format, t.cluster, t.group
 	names, err := t.store.List(ctx, objectDir)
+	if err != nil && ctx.Err() == nil {
+		err = &TargetError{t.store.String(), err}
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/prickledb/prickle/storage/vfs"
@@ -31,6 +32,30 @@ func Scan(fs vfs.FS, dir string, visit func(Item) error) error {
 		err = found.damage
 	}
 	return err
+}
+
+// View opens the log of a directory for reading, and changes nothing: its groups can be
+// read, and nothing can be written. Of a log that is damaged it shows what comes before;
+// the damage is what the error of Open would be. It must be closed.
+func View(fs vfs.FS, dir string) (*Log, *DamageError, error) {
+	opts := Options{FS: fs, Dir: dir}
+	if err := opts.fill(); err != nil {
+		return nil, nil, err
+	}
+	l := newLog(opts)
+	l.closed, l.done = true, sync.OnceValue(l.closeFiles)
+	found, err := l.load(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, f := range found.files {
+		if f.handle, err = fs.Open(f.name); err != nil {
+			l.closeFiles() // err says what matters
+			return nil, nil, err
+		}
+		l.files[f.number] = f
+	}
+	return l, found.damage, nil
 }
 
 // DumpFile prints one file as text: its header, its rounds, and why the last one is the last.

@@ -33,6 +33,7 @@ const infoFile = "server.json"
 type serverInfo struct {
 	PID     int       `json:"pid"`
 	Address string    `json:"address"` // host:port or unix:/path that this machine can dial
+	Listen  string    `json:"listen"`  // where it listens
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
 	Data    string    `json:"data"` // absolute path

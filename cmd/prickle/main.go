@@ -67,6 +67,7 @@ func rootCommand(c *console) *cobra.Command {
 	addFlags(flags, "data")
 	root.AddCommand(
 		serveCommand(c), importCommand(c), sqlCommand(c), tailCommand(c), statusCommand(c), topCommand(c),
+		backupCommand(c), restoreCommand(c), verifyCommand(c), doctorCommand(c), recoverCommand(c),
 		inspectCommand(c), benchCommand(c), configCommand(c), versionCommand(c),
 	)
 	root.RunE = func(cmd *cobra.Command, args []string) error {

@@ -156,6 +156,13 @@ func (p *progress) line(s state) string {
 		} else {
 			head = "  " + head
 		}
+		if s.totalRows == 0 && s.rows == 0 { // files, not rows
+			parts = append(parts, head+"  "+size(float64(s.bytes))+" of "+size(float64(s.totalBytes)), size(p.byRate)+"/s")
+			if eta := p.eta(s); eta >= 0 {
+				parts = append(parts, left(eta))
+			}
+			return cut(strings.Join(parts, "   "), p.console.width)
+		}
 		rows := amount(float64(s.rows)) + " rows"
 		if s.totalRows > 0 && s.totalBytes == 0 {
 			rows = amount(float64(s.rows)) + " of " + amount(float64(s.totalRows)) + " rows"
@@ -194,6 +201,9 @@ func cut(s string, width int) string {
 
 // plain is the form for a log.
 func (p *progress) plain(s state) string {
+	if s.rows == 0 && s.totalBytes > 0 { // files, not rows
+		return fmt.Sprintf("%s %d bytes %d%% %.0f/s", p.verb, s.bytes, p.percent, p.byRate)
+	}
 	text := fmt.Sprintf("%s %d rows", p.verb, s.rows)
 	if s.share() >= 0 {
 		text += fmt.Sprintf(" %d%%", p.percent)

@@ -23,6 +23,7 @@ import (
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/server"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/blob"
 	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/vfs"
 )
@@ -93,12 +94,19 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	defer flushLog()
 	logger := newLogger(lines, c, conf)
 
+	var archive blob.Store
+	if target := conf.get("backup_url"); target != "" {
+		if archive, err = openBlob(conf, target); err != nil {
+			return err
+		}
+	}
 	// The port answers while the directory is opened: that it is starting.
 	replay := &cluster.Replay{}
 	admission := engine.NewAdmission(budget)
 	s := server.New(server.Config{Version: version, Logger: logger, Threads: threads, QueryTimeout: timeout,
 		QueryMemory: budget.Pool(memory.Queries).Size(), Memory: budget, Admission: admission,
-		MaxRows: maxRows, Replay: replay, LogDropped: lines.Dropped}, nil)
+		MaxRows: maxRows, Replay: replay, LogDropped: lines.Dropped,
+		OpenBlob: func(target string) (blob.Store, error) { return openBlob(conf, target) }}, nil)
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	served := make(chan error, 1)
@@ -109,6 +117,8 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	}()
 	cfg := nodeConfig(logger, budget)
 	cfg.Replay, cfg.WatchDisk, cfg.Ballast = replay, true, ballast
+	cfg.Archive = archive
+	cfg.BackupEvery, _ = parseDuration(conf.get("backup_every")) // it was checked
 	cfg.Exit = func(reason error) {
 		logger.Error("stopped, because going on could lose data", "error", reason)
 		flushLog()
@@ -138,7 +148,7 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 
 	// A killed server's file is in the way of nobody.
 	main := listeners[0].Addr()
-	info := serverInfo{PID: os.Getpid(), Address: dialable(main), Version: version, Started: time.Now().UTC(), Data: absolute(dir)}
+	info := serverInfo{PID: os.Getpid(), Address: dialable(main), Listen: main.String(), Version: version, Started: time.Now().UTC(), Data: absolute(dir)}
 	if err := writeInfo(dir, info); err != nil {
 		stop()
 		<-served    // likewise
@@ -178,7 +188,7 @@ func openNode(ctx context.Context, dir string, cfg cluster.Config) (*cluster.Nod
 	if err := probe(dir); err != nil {
 		return nil, dirProblem(dir, err)
 	}
-	cfg.FS, cfg.Dir = vfs.OS(), dir
+	cfg.FS, cfg.Dir, cfg.Version = vfs.OS(), dir, version
 	node, err := cluster.Open(ctx, cfg)
 	if err != nil {
 		return nil, dirProblem(dir, err)
@@ -198,9 +208,20 @@ func probe(dir string) error {
 
 // dirProblem words what is wrong with a data directory.
 func dirProblem(dir string, err error) error {
+	var newer *cluster.NewerError
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.As(err, &newer):
+		return &problem{Code: "data_newer", What: newer.Error(), Exit: exitFailed, Err: err,
+			Try: []string{fmt.Sprintf("%-25s (prickle %s or newer; nothing was changed)", "replace this program", newer.Written), "prickle serve --data ./other"}}
+	case errors.Is(err, cluster.ErrHalfRestored):
+		return &problem{Code: "half_restored", What: fmt.Sprintf("the data directory %s is not whole: a restore into it did not end", dir), Exit: exitFailed, Err: err,
+			Try: []string{"run the same prickle restore again: it goes on where it was", "rm -r " + dir}}
+	case errors.Is(err, cluster.ErrDamaged):
+		return &problem{Code: "data_damaged", What: err.Error(), Exit: exitDamaged, Err: err,
+			Try: []string{fmt.Sprintf("%-45s (nothing is lost, if there is a backup)", "prickle restore <backup> --data ./restored"),
+				fmt.Sprintf("%-45s (says what is lost, and asks first)", "prickle recover --accept-loss --data "+dir)}}
 	case strings.Contains(err.Error(), "held by "):
 		_, holder, _ := strings.Cut(err.Error(), "held by ")
 		p := &problem{Code: "data_locked", What: fmt.Sprintf("the data directory %s is in use by %s", dir, holder), Exit: exitFailed, Err: err,

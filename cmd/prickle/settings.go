@@ -25,7 +25,9 @@ type setting struct {
 	why   string // what the default comes from, where it is not a constant
 	usage string
 	many  bool // the flag may be given several times
-	check func(string) error
+	// secret values are not shown.
+	secret bool
+	check  func(string) error
 }
 
 // allSettings is every setting that acts.
@@ -39,6 +41,12 @@ var allSettings = []setting{
 	{name: "query_timeout", value: "60s", usage: "`time` after which a query is ended", check: func(v string) error { _, err := parseDuration(v); return err }},
 	{name: "query_max_rows", value: "10 G", usage: "`rows` that one query may read", check: func(v string) error { _, err := parseCount(v); return err }},
 	{name: "ballast", value: "auto", usage: "`size` of a file that is deleted when the disk is full; auto: 1 % of the disk, off: none", check: func(v string) error { _, err := parseBallast(v); return err }},
+	{name: "backup_url", usage: "`target` of the log and of backups while the server runs: a path or s3://bucket/prefix"},
+	{name: "backup_every", value: "24h", usage: "`time` between two backups to backup_url", check: func(v string) error { _, err := parseDuration(v); return err }},
+	{name: "s3_endpoint", value: "s3.amazonaws.com", usage: "`host` of an S3-compatible service, with http:// before it for one without TLS"},
+	{name: "s3_region", usage: "`region` of the buckets"},
+	{name: "s3_access_key", usage: "`key` for S3; without it AWS_ACCESS_KEY_ID, ~/.aws/credentials and the machine's role count"},
+	{name: "s3_secret_key", usage: "`secret` that belongs to the key", secret: true},
 	{name: "log_level", value: "info", usage: "debug, info, warn or error", check: oneOf("debug", "info", "warn", "error")},
 	{name: "log_format", value: "auto", usage: "text, json or auto: text on a terminal", check: oneOf("auto", "text", "json")},
 }
@@ -429,12 +437,26 @@ func (c *config) show(name string) string {
 	case name == "cpus" && value == "all":
 		value = strconv.Itoa(runtime.NumCPU())
 		from += ": all"
+	case value != "" && isSecret(name):
+		value = hidden
 	case name == "pg_listen":
 		if value = strings.Join(c.values[name], ", "); value == "" {
 			value = "(same port)"
 		}
 	}
 	return fmt.Sprintf("%s = %s   (%s)", name, value, from)
+}
+
+// hidden is shown instead of a secret.
+const hidden = "•••"
+
+func isSecret(name string) bool {
+	for i := range allSettings {
+		if allSettings[i].name == name {
+			return allSettings[i].secret
+		}
+	}
+	return false
 }
 
 func configCommand(c *console) *cobra.Command {
@@ -455,7 +477,11 @@ func configCommand(c *console) *cobra.Command {
 				}
 				rows := make([]row, 0, len(allSettings))
 				for _, s := range allSettings {
-					rows = append(rows, row{s.name, append([]string{}, conf.values[s.name]...), conf.from[s.name]})
+					values := append([]string{}, conf.values[s.name]...)
+					if s.secret && len(values) > 0 {
+						values = []string{hidden}
+					}
+					rows = append(rows, row{s.name, values, conf.from[s.name]})
 				}
 				return printJSON(c.out, map[string]any{"settings": rows})
 			}

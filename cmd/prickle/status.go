@@ -50,6 +50,8 @@ type statusReport struct {
 	Segments     int64    `json:"segments"`
 	MemtableRows int64    `json:"memtable_rows"`
 	Log          int64    `json:"log_bytes,omitempty"`
+	// BackupAge is -1 before the first backup.
+	BackupAge float64 `json:"backup_age_s"`
 }
 
 func status(ctx context.Context, cmd *cobra.Command, c *console) error {
@@ -79,6 +81,10 @@ func status(ctx context.Context, cmd *cobra.Command, c *console) error {
 		Running: int64(m["prickle_statements_running"]), DiskState: []string{"ok", "low", "full", "read-only"}[min(max(int(m["prickle_disk_state"]), 0), 3)],
 		Memory: int64(m[`prickle_memory_bytes{use="heap"}`]), Queries: int64(m["prickle_statements_total"]), QueryErrors: int64(m["prickle_statement_errors_total"]),
 		Segments: int64(m["prickle_segments"]), MemtableRows: int64(m["prickle_memtable_rows"])}
+	s.BackupAge = -1
+	if age, ok := m["prickle_backup_age_seconds"]; ok {
+		s.BackupAge = age
+	}
 	if s.Queries > 0 {
 		s.QueryMean = m["prickle_statement_seconds_total"] * 1000 / float64(s.Queries)
 	}
@@ -146,6 +152,11 @@ func (s *statusReport) print(c *console) {
 		segments += fmt.Sprintf("       Write-ahead log %s", size(float64(s.Log)))
 	}
 	line("%s", segments)
+	if s.BackupAge < 0 {
+		line("  Backup     never  ← prickle backup /path/or/s3://…")
+	} else {
+		line("  Backup     %s ago", span(time.Duration(s.BackupAge*float64(time.Second))))
+	}
 }
 
 // inWords says a reason of /readyz with one next step.
@@ -168,7 +179,7 @@ func inWords(reason string) string {
 func (s *statusReport) tabs(c *console) {
 	for _, row := range [][2]any{{"version", s.Version}, {"url", s.URL}, {"state", s.State}, {"reasons", strings.Join(s.Reasons, ",")}, {"uptime_ms", int64(s.Uptime)}, {"events", s.Events},
 		{"segment_bytes", s.Bytes}, {"events_per_second", int64(s.Rate)}, {"memory_bytes", s.Memory}, {"disk_free_bytes", s.DiskFree}, {"disk_state", s.DiskState},
-		{"queries", s.Queries}, {"query_errors", s.QueryErrors}, {"segments", s.Segments}, {"memtable_rows", s.MemtableRows}, {"log_bytes", s.Log}} {
+		{"queries", s.Queries}, {"query_errors", s.QueryErrors}, {"segments", s.Segments}, {"memtable_rows", s.MemtableRows}, {"log_bytes", s.Log}, {"backup_age_s", int64(s.BackupAge)}} {
 		fmt.Fprintf(c.out, "%v\t%v\n", row[0], row[1])
 	}
 }

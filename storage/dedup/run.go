@@ -465,6 +465,15 @@ func (r *Run) checkBlock(p *part, b int) error {
 	return nil
 }
 
+// Verify reads the whole file of a run that a manifest names.
+func Verify(fs vfs.FS, dir string, meta manifest.Run) error {
+	r, err := Open(fs, dir, meta)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.Verify(), r.release())
+}
+
 // Verify reads the whole run: all checksums, the order of the keys, and that the filters
 // know them.
 func (r *Run) Verify() error {

@@ -82,23 +82,6 @@ func Open(fs vfs.FS, dir string) (*Log, error) {
 	return l, nil
 }
 
-// Read gives the manifest of a directory and changes nothing.
-func Read(fs vfs.FS, dir string) (*Manifest, error) {
-	name, err := readCurrent(fs, path.Join(dir, current))
-	if err != nil {
-		return nil, err
-	}
-	raw, err := vfs.ReadFile(fs, path.Join(dir, name), maxFileBytes)
-	if err != nil {
-		return nil, err
-	}
-	m, _, _, err := decode(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path.Join(dir, name), err)
-	}
-	return m, nil
-}
-
 // unused says that all there is of manifests is a first one without edits: the process
 // ended between making it and naming it in CURRENT.
 func unused(fs vfs.FS, dir string, names []string) bool {
@@ -154,6 +137,101 @@ func (l *Log) read(name string) error {
 func Decode(raw []byte, each func(Edit)) (*Manifest, error) {
 	m, _, _, err := decodeEach(raw, each)
 	return m, err
+}
+
+// Read reads the manifest of a directory and changes nothing. It gives the name of the
+// file that counts, too.
+func Read(fs vfs.FS, dir string) (*Manifest, string, error) {
+	name, err := readCurrent(fs, path.Join(dir, current))
+	if err != nil {
+		return nil, current, err
+	}
+	raw, err := vfs.ReadFile(fs, path.Join(dir, name), maxFileBytes)
+	if err != nil {
+		return nil, name, err
+	}
+	m, _, _, err := decode(raw)
+	return m, name, err
+}
+
+// Salvage reads as much of a directory's manifest as can be read, and changes nothing: it
+// skips records that are damaged, and what does not fit because of them. The problems say
+// what was skipped; the last record may be one that was torn when it was written.
+func Salvage(fs vfs.FS, dir string) (m *Manifest, problems []error, err error) {
+	m = &Manifest{}
+	name, err := readCurrent(fs, path.Join(dir, current))
+	if err != nil {
+		problems = append(problems, err)
+		names, err := fs.List(dir)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, n := range names { // ascending: the last is the newest
+			if strings.HasPrefix(n, prefix) && !strings.HasSuffix(n, ".tmp") {
+				name = n
+			}
+		}
+		if name == "" {
+			return m, problems, nil
+		}
+	}
+	raw, err := vfs.ReadFile(fs, path.Join(dir, name), maxFileBytes)
+	if err != nil {
+		return m, append(problems, err), nil
+	}
+	if len(raw) < len(magic) {
+		return m, append(problems, fmt.Errorf("%s: %d bytes are no manifest", name, len(raw))), nil
+	}
+	for at := len(magic); at < len(raw); {
+		e, n, err := record(raw[at:])
+		if err == nil {
+			m = m.salvage(&e)
+			at += n
+			continue
+		}
+		problems = append(problems, fmt.Errorf("%s: record at byte %d: %w", name, at, err))
+		next := goodAfter(raw[at:])
+		if next == 0 {
+			break
+		}
+		at += next
+	}
+	return m, problems, nil
+}
+
+// salvage is apply that leaves out what does not fit.
+func (m *Manifest) salvage(e *Edit) *Manifest {
+	fit := *e
+	fit.Remove, fit.Add, fit.RemoveRuns, fit.AddRuns = nil, nil, nil, nil
+	gone := map[uint64]bool{}
+	for _, id := range e.Remove {
+		if _, ok := m.Segments[id]; ok && !gone[id] {
+			gone[id] = true
+			fit.Remove = append(fit.Remove, id)
+		}
+	}
+	for _, s := range e.Add {
+		if _, ok := m.Segments[s.ID]; !ok || gone[s.ID] {
+			fit.Add = append(fit.Add, s)
+		}
+	}
+	goneRuns := map[uint64]bool{}
+	for _, n := range e.RemoveRuns {
+		if _, ok := m.Runs[n]; ok && !goneRuns[n] {
+			goneRuns[n] = true
+			fit.RemoveRuns = append(fit.RemoveRuns, n)
+		}
+	}
+	for _, r := range e.AddRuns {
+		if _, ok := m.Runs[r.Number]; !ok || goneRuns[r.Number] {
+			fit.AddRuns = append(fit.AddRuns, r)
+		}
+	}
+	out, err := m.apply(&fit)
+	if err != nil { // an edit that adds a segment twice
+		return m
+	}
+	return out
 }
 
 func decode(raw []byte) (*Manifest, int64, int, error) { return decodeEach(raw, func(Edit) {}) }

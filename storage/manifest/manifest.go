@@ -116,6 +116,24 @@ func (m *Manifest) apply(e *Edit) (*Manifest, error) {
 	return out, nil
 }
 
+// Without is the manifest without some of its segments, state files and dedup runs.
+func (m *Manifest) Without(segments []uint64, states []string, runs []uint64) *Manifest {
+	out := *m
+	out.Segments, out.Runs, out.States = maps.Clone(m.Segments), maps.Clone(m.Runs), nil
+	for _, id := range segments {
+		delete(out.Segments, id)
+	}
+	for _, n := range runs {
+		delete(out.Runs, n)
+	}
+	for _, s := range m.States {
+		if !slices.Contains(states, s) {
+			out.States = append(out.States, s)
+		}
+	}
+	return &out
+}
+
 // whole is the edit that makes m out of nothing. It is one, so that what is lost of it is
 // all of it: half a manifest could pass for a whole one.
 func (m *Manifest) whole() Edit {

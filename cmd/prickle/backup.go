@@ -1,0 +1,284 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/prickledb/prickle/cluster"
+	"github.com/prickledb/prickle/cluster/backup"
+	"github.com/prickledb/prickle/storage/blob"
+	"github.com/prickledb/prickle/storage/vfs"
+)
+
+// openBlob opens a backup target with the settings of S3.
+func openBlob(conf *config, target string) (blob.Store, error) {
+	store, err := blob.Open(target, vfs.OS(), blob.S3Options{Endpoint: conf.get("s3_endpoint"), Region: conf.get("s3_region"),
+		AccessKey: conf.get("s3_access_key"), SecretKey: conf.get("s3_secret_key")})
+	if err != nil {
+		return nil, &problem{Code: "backup_target", What: err.Error(), Exit: exitUsage, Err: err, Try: []string{"prickle backup /path/or/s3://bucket/prefix"}}
+	}
+	return store, nil
+}
+
+// s3Settings are the settings that commands with a backup target know.
+var s3Settings = []string{"s3_endpoint", "s3_region", "s3_access_key", "s3_secret_key"}
+
+func backupCommand(c *console) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "backup <target>", Short: "A copy of everything, elsewhere", Args: someArgs(1, 1, "one target: a path or s3://bucket/prefix"),
+		Long: "Copy everything to a directory or an S3-compatible service, while the server runs or not. What is there\n" +
+			"already is not sent again. Everything that is sent is read back before the backup counts.",
+		Example: "  prickle backup /mnt/backups/prickle\n" +
+			"  prickle backup s3://acme-backups/prickle --s3-endpoint minio.internal:9000",
+		RunE: func(cmd *cobra.Command, args []string) error { return backUp(cmd.Context(), cmd, c, args[0]) },
+	}
+	addFlags(cmd.Flags(), s3Settings...)
+	return cmd
+}
+
+// meter is how far a task is, for the progress line.
+type meter struct{ done, total atomic.Int64 }
+
+func (m *meter) report(p backup.Progress) {
+	m.done.Store(p.Bytes)
+	m.total.Store(p.TotalBytes)
+}
+
+func (m *meter) state() state { return state{bytes: m.done.Load(), totalBytes: m.total.Load()} }
+
+func backUp(ctx context.Context, cmd *cobra.Command, c *console, target string) error {
+	conf, err := loadConfig(cmd, c.env)
+	if err != nil {
+		return err
+	}
+	store, err := openBlob(conf, target)
+	if err != nil {
+		return err
+	}
+	r, err := findServer(ctx, cmd, c)
+	if err != nil {
+		return err
+	}
+	var m meter
+	var last cluster.LastBackup
+	line := watch(c, "backup", "backup", m.state)
+	if r != nil {
+		full := target
+		if !strings.Contains(target, "://") {
+			full = absolute(target)
+		}
+		err = r.longTask(ctx, "/api/instance/backup/", map[string]string{"url": full}, &m, &last)
+	} else {
+		last, err = backUpOffline(ctx, c, conf.get("data"), store, &m)
+	}
+	took1 := line.finish()
+	if err != nil {
+		return backupProblem(err)
+	}
+	if c.json {
+		return printJSON(c.out, map[string]any{"url": target, "created": last.Created, "index": last.Index, "segments": last.Segments,
+			"bytes": last.Bytes, "new_bytes": last.New, "elapsed_ms": milliseconds(took1), "verified": true})
+	}
+	if c.quiet {
+		return nil
+	}
+	at := last.Created.UTC().Format(time.RFC3339)
+	fmt.Fprintf(c.out, "backup %s   %s   %s   new %s   in %s   verified\n", at, plural(int64(last.Segments), "segment", "segments"),
+		size(float64(last.Bytes)), size(float64(last.New)), took(took1))
+	fmt.Fprintf(c.out, "Restore with:  prickle restore %s --at %s --data ./restored\n", target, at)
+	return nil
+}
+
+// backUpOffline opens the data directory for as long as the backup takes.
+func backUpOffline(ctx context.Context, c *console, dir string, store blob.Store, m *meter) (last cluster.LastBackup, err error) {
+	if _, err := os.Stat(filepath.Join(dir, "data")); err != nil {
+		return last, noData(dir)
+	}
+	node, err := openNode(ctx, dir, cluster.Config{Logger: quietLogger(c), NoMerger: true})
+	if err != nil {
+		return last, err
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+		defer cancel()
+		err = errors.Join(err, node.Close(closing))
+	}()
+	return node.Backup(ctx, store, m.report)
+}
+
+// noData says that a directory is none of ours.
+func noData(dir string) *problem {
+	return &problem{Code: "no_data", What: fmt.Sprintf("there is no data directory %s", dir), Exit: exitFailed, Try: []string{"name another one with --data"}}
+}
+
+// quietLogger is for commands that open a data directory for a moment.
+func quietLogger(c *console) *slog.Logger {
+	return slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError}))
+}
+
+// backupProblem words why there is no backup.
+func backupProblem(err error) error {
+	var p *problem
+	var target *backup.TargetError
+	switch {
+	case errors.As(err, &p) && p.Code == "backup_target", errors.As(err, &target):
+		what := ""
+		if p != nil {
+			what = p.What
+		} else {
+			what = target.Error()
+		}
+		return &problem{Code: "backup_target", What: strings.TrimPrefix(what, "backup: "), Exit: exitFailed, Err: err,
+			Try: []string{fmt.Sprintf("%-30s (what is set: s3_endpoint, s3_access_key, …)", "prickle config show")}}
+	case p != nil, errors.Is(err, context.Canceled):
+		return err
+	}
+	return &problem{Code: "backup_failed", What: err.Error(), Exit: exitFailed, Err: err,
+		Hint: "No backup was listed. What was sent already is not sent again by the next one."}
+}
+
+// longTask asks the server for something that takes a while, and reads its answer.
+func (r *remote) longTask(ctx context.Context, path string, body any, m *meter, result any) error {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+r.host+path, bytes.NewReader(raw))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := r.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return &problem{Code: "unreachable", What: fmt.Sprintf("the server at %s cannot be reached: %s", r.address, innermost(err)), Exit: exitUnreachable, Err: err}
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	if resp.StatusCode != http.StatusOK {
+		raw, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // the status says enough
+		return answerProblem(resp, raw)
+	}
+	for lines := json.NewDecoder(resp.Body); ; {
+		var line struct {
+			Type   string
+			Bytes  int64
+			Total  int64 `json:"total_bytes"`
+			Result json.RawMessage
+			Error  *struct{ Code, Detail, Hint string }
+		}
+		if err := lines.Decode(&line); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return &problem{Code: "unreachable", What: "the server went away before it was done", Exit: exitUnreachable, Err: err, Try: []string{"prickle status"}}
+		}
+		switch {
+		case line.Error != nil:
+			return &problem{Code: line.Error.Code, What: line.Error.Detail, Hint: line.Error.Hint, Exit: exitFailed}
+		case line.Type == "done":
+			return json.Unmarshal(line.Result, result)
+		default:
+			m.report(backup.Progress{Bytes: line.Bytes, TotalBytes: line.Total})
+		}
+	}
+}
+
+func restoreCommand(c *console) *cobra.Command {
+	var at, id string
+	cmd := &cobra.Command{
+		Use: "restore <target>", Short: "A data directory from a backup", Args: someArgs(1, 1, "one target: a path or s3://bucket/prefix"),
+		Long: "Make a data directory of the newest backup and the log after it, or of the state at a time or an entry.\n" +
+			"The directory must be new or empty. A restore that was interrupted goes on when it is done again.",
+		Example: "  prickle restore s3://acme-backups/prickle --data ./restored\n" +
+			"  prickle restore /mnt/backups/prickle --at 2026-11-22T12:08:31Z --data ./restored",
+		RunE: func(cmd *cobra.Command, args []string) error { return restore(cmd.Context(), cmd, c, args[0], at, id) },
+	}
+	cmd.Flags().StringVar(&at, "at", "", "`time` (2026-11-22T12:08:31Z) or entry of the log (912344)")
+	cmd.Flags().StringVar(&id, "cluster", "", "`id` of the cluster, where the target has several")
+	addFlags(cmd.Flags(), s3Settings...)
+	return cmd
+}
+
+// parseAt reads a time or an entry's index. A time without a zone is UTC.
+func parseAt(text string) (index uint64, at time.Time, err error) {
+	if text == "" {
+		return 0, at, nil
+	}
+	if index, err = strconv.ParseUint(text, 10, 64); err == nil && index > 0 {
+		return index, at, nil
+	}
+	for _, form := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly} {
+		if at, err = time.Parse(form, text); err == nil {
+			return 0, at, nil
+		}
+	}
+	return 0, at, usage("--at: %q is neither a time nor an entry; write 2026-11-22T12:08:31Z or 912344", text)
+}
+
+func restore(ctx context.Context, cmd *cobra.Command, c *console, target, at, id string) error {
+	conf, err := loadConfig(cmd, c.env)
+	if err != nil {
+		return err
+	}
+	o := cluster.RestoreOptions{FS: vfs.OS(), Dir: conf.get("data"), Version: version, Cluster: id}
+	if o.Index, o.Time, err = parseAt(at); err != nil {
+		return err
+	}
+	store, err := openBlob(conf, target)
+	if err != nil {
+		return err
+	}
+	var m meter
+	o.Report = m.report
+	line := watch(c, "restore", "restore", m.state)
+	made, err := cluster.Restore(ctx, store, o)
+	elapsed := line.finish()
+	if err != nil {
+		return restoreProblem(err, target, o.Dir)
+	}
+	if c.json {
+		return printJSON(c.out, map[string]any{"url": target, "data": o.Dir, "cluster": made.Cluster, "index": made.Index, "time": made.Time,
+			"segments": made.Segments, "bytes": made.Bytes, "log_entries": made.Entries, "elapsed_ms": milliseconds(elapsed), "verified": true})
+	}
+	if c.quiet {
+		return nil
+	}
+	fmt.Fprintf(c.out, "restored %s   %s   %s   %s of the log   in %s   verified\n", made.Time.UTC().Format(time.RFC3339),
+		plural(int64(made.Segments), "segment", "segments"), size(float64(made.Bytes)), plural(int64(made.Entries), "entry", "entries"), took(elapsed))
+	fmt.Fprintf(c.out, "Start with:  prickle serve --data %s\n", o.Dir)
+	return nil
+}
+
+func restoreProblem(err error, target, dir string) error {
+	var bounds *cluster.RangeError
+	switch {
+	case errors.As(err, &bounds):
+		last := bounds.LastTime.Truncate(time.Second).UTC().Format(time.RFC3339)
+		return &problem{Code: "restore_range", What: bounds.Wanted + " cannot be restored: " + bounds.Why, Exit: exitFailed, Err: err,
+			Where: []string{fmt.Sprintf("There is %s to %s, entries %d to %d.", bounds.FirstTime.UTC().Format(time.RFC3339), last, bounds.FirstIndex, bounds.LastIndex)},
+			Try: []string{fmt.Sprintf("prickle restore %s --at %s --data %s", target, last, dir),
+				fmt.Sprintf("prickle restore %s --data %s   (the newest there is)", target, dir)}}
+	case errors.Is(err, cluster.ErrNotEmpty):
+		return &problem{Code: "not_empty", What: fmt.Sprintf("the directory %s is not empty", dir), Exit: exitFailed, Err: err,
+			Try: []string{fmt.Sprintf("prickle restore %s --data ./restored", target)}}
+	case errors.Is(err, context.Canceled):
+		return &problem{Code: "interrupted", What: "Stopped. Run the same command again to continue.", Exit: exitInterrupted, Bare: true, Err: err}
+	}
+	return dirProblem(dir, err)
+}
