@@ -468,7 +468,7 @@ func (n *Node) startRaft(ctx context.Context) error {
 		}
 	}
 	if stopped := n.fsm.err(); stopped != nil {
-		err = stopped
+		err = dirError(n.cfg.Dir, damaged(stopped))
 	}
 	if err != nil {
 		n.raft.Shutdown().Error() // err says what matters

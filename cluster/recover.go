@@ -80,6 +80,8 @@ type recovery struct {
 	log         *raftlog.Group
 	first, last uint64 // that can be read; 0 if there never was one
 	good        uint64 // last entry that can be applied
+
+	logFileBytes int64 // of the new log
 }
 
 // Diagnose says what a data directory that no process has open has lost; a Loss without
@@ -303,7 +305,8 @@ func (r *recovery) readLog(ctx context.Context) error {
 // Recover makes a damaged data directory usable without what it has lost, and reads all of
 // it again. Whatever is replaced is kept in a folder of quarantine, whose name it gives.
 // The directory begins a new cluster: an archive of the old one may have what is lost here.
-func Recover(ctx context.Context, fsys vfs.FS, dir, version string, now time.Time) (loss *Loss, aside string, err error) {
+// logFileBytes is as in Config.
+func Recover(ctx context.Context, fsys vfs.FS, dir, version string, now time.Time, logFileBytes int64) (loss *Loss, aside string, err error) {
 	lock, err := fsys.Lock(path.Join(dir, "lock"))
 	if err != nil {
 		return nil, "", dirError(dir, err)
@@ -318,6 +321,7 @@ func Recover(ctx context.Context, fsys vfs.FS, dir, version string, now time.Tim
 	if err != nil {
 		return nil, "", dirError(dir, err)
 	}
+	r.logFileBytes = logFileBytes
 	if len(r.loss.Problems) == 0 {
 		return &r.loss, "", r.close()
 	}
@@ -392,7 +396,7 @@ func (r *recovery) repair(ctx context.Context, aside, version string, now time.T
 // copyLog makes a new log of the entries that can be used. It gives the term of the entry
 // at index, where the new Raft snapshot is.
 func (r *recovery) copyLog(ctx context.Context, term, index uint64) (uint64, error) {
-	wal, err := openOffline(r.fs, r.dir, 0)
+	wal, err := openOffline(r.fs, r.dir, r.logFileBytes)
 	if err != nil {
 		return 0, err
 	}

@@ -569,7 +569,7 @@ func recoverData(ctx context.Context, cmd *cobra.Command, c *console, accept boo
 	if err := ask(c, "accept-loss"); err != nil {
 		return err
 	}
-	loss, aside, err := cluster.Recover(ctx, vfs.OS(), dir, version, time.Now())
+	loss, aside, err := cluster.Recover(ctx, vfs.OS(), dir, version, time.Now(), 0)
 	if err != nil {
 		return dirProblem(dir, err)
 	}
