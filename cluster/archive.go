@@ -52,11 +52,14 @@ type archiver struct {
 	bytes   int
 	since   time.Time // when the first of pending was read
 	failed  bool      // pending could not be shipped: it stays as it is, so that its name does
-	due     time.Time // of the next backup
-	backup  bool      // a backup is wanted: due, or to bridge a gap
 
-	mu     sync.Mutex
-	status ArchiveStatus
+	backups sync.WaitGroup // at most one
+
+	mu      sync.Mutex
+	status  ArchiveStatus
+	due     time.Time // of the next backup
+	bridge  bool      // a backup is wanted at once, because of a gap
+	running bool      // a backup is under way
 }
 
 func newArchiver(n *Node, store blob.Store) *archiver {
@@ -76,19 +79,18 @@ func (n *Node) Archive() (status ArchiveStatus, ok bool) {
 // run ships until ctx ends, and then the rest.
 func (a *archiver) run(ctx context.Context) {
 	defer a.pin.release()
+	defer a.backups.Wait()
 	poll := time.NewTicker(min(archivePoll, a.node.cfg.ArchiveEvery))
 	defer poll.Stop()
 	wait, retryAt := archiveRetryLeast, time.Time{}
-	for {
-		select {
-		case <-ctx.Done():
+	for ; ; await(ctx, poll.C) {
+		if ctx.Err() != nil {
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), archiveEnd)
 			defer cancel()
 			if err := a.step(end, true); err != nil {
 				a.node.cfg.Logger.Error("the end of the log is not archived; the next start goes on there", "error", err)
 			}
 			return
-		case <-poll.C:
 		}
 		if time.Now().Before(retryAt) {
 			continue
@@ -109,8 +111,16 @@ func (a *archiver) run(ctx context.Context) {
 	}
 }
 
-// step archives what is ready: pieces that are full or old enough, all with now, and a
-// backup when one is due.
+// await returns at the next tick, or when ctx ends.
+func await(ctx context.Context, tick <-chan time.Time) {
+	select {
+	case <-ctx.Done():
+	case <-tick:
+	}
+}
+
+// step archives what is ready: pieces that are full or old enough, or all with now, which is
+// at the end. Otherwise it begins a backup when one is due.
 func (a *archiver) step(ctx context.Context, now bool) error {
 	a.holdLog()
 	if a.next == 0 {
@@ -130,18 +140,38 @@ func (a *archiver) step(ctx context.Context, now bool) error {
 			return err
 		}
 	}
-	if now || !a.backup && a.node.cfg.Clock().Before(a.due) {
-		return nil
+	if !now && a.wantsBackup() {
+		// Beside shipping, which a backup of hours must not hold up.
+		a.backups.Go(func() { a.backUp(ctx) })
 	}
-	last, err := a.node.Backup(ctx, a.store, nil)
-	if errors.Is(err, ErrBackupRuns) {
-		return nil // next time
-	}
-	if err != nil {
-		return err
-	}
-	a.backup, a.due = false, last.Created.Add(a.node.cfg.BackupEvery)
 	return nil
+}
+
+// wantsBackup says whether a backup is to be begun.
+func (a *archiver) wantsBackup() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.running || !a.bridge && a.node.cfg.Clock().Before(a.due) {
+		return false
+	}
+	a.running, a.bridge = true, false
+	return true
+}
+
+// backUp makes a backup; if that fails, it is tried again after a while.
+func (a *archiver) backUp(ctx context.Context) {
+	last, err := a.node.Backup(ctx, a.store, nil)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.running = false
+	if err == nil {
+		a.due = last.Created.Add(a.node.cfg.BackupEvery)
+		return
+	}
+	a.due = a.node.cfg.Clock().Add(archiveRetryMost)
+	if ctx.Err() == nil {
+		a.node.cfg.Logger.Error("there is no backup; it is tried again", "error", err, "wait", archiveRetryMost)
+	}
 }
 
 // resume finds out what is archived already.
@@ -179,13 +209,14 @@ func (a *archiver) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.backup = len(indexes) == 0
-	if !a.backup {
+	if len(indexes) > 0 {
 		m, err := a.target.Manifest(ctx, indexes[len(indexes)-1])
 		if err != nil {
 			return err
 		}
+		a.mu.Lock()
 		a.due = m.Created.Add(a.node.cfg.BackupEvery)
+		a.mu.Unlock()
 	}
 	a.next = a.skipTo(next, first)
 	return nil
@@ -200,9 +231,9 @@ func (a *archiver) skipTo(next, first uint64) uint64 {
 	gap := backup.Span{First: next, Last: first - 1}
 	a.mu.Lock()
 	a.status.Gaps = append(a.status.Gaps, gap)
+	a.bridge = true
 	a.mu.Unlock()
 	a.node.cfg.Logger.Error("the archive has a gap: the log let go of entries before they were archived; no restore can end in it", "first", gap.First, "last", gap.Last)
-	a.backup = true
 	return first
 }
 

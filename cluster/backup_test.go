@@ -503,6 +503,7 @@ func TestArchiveKeepsTheLog(t *testing.T) {
 		if err := a.step(t.Context(), now); err != nil {
 			t.Fatal(err)
 		}
+		a.backups.Wait()
 	}
 	if len(a.status.Gaps) != 1 || a.status.Gaps[0] != (backup.Span{First: kept, Last: lost}) {
 		t.Errorf("gaps %v, want %d to %d", a.status.Gaps, kept, lost)

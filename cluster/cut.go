@@ -213,17 +213,16 @@ type LastBackup struct {
 	New      int64     `json:"new_bytes"` // that were not there yet
 }
 
-// ErrBackupRuns is returned by Backup while another one runs.
-var ErrBackupRuns = errors.New("a backup is under way already")
-
 // Backup stores the state of the node in a store outside, and returns when all of it was
-// read back. Writes and queries go on meanwhile. report may be nil; it is called from
-// several goroutines.
+// read back. Writes and queries go on meanwhile; another backup waits. report may be nil; it
+// is called from several goroutines.
 func (n *Node) Backup(ctx context.Context, store blob.Store, report func(backup.Progress)) (LastBackup, error) {
-	if !n.backing.TryLock() {
-		return LastBackup{}, ErrBackupRuns
+	select {
+	case n.backing <- struct{}{}:
+		defer func() { <-n.backing }()
+	case <-ctx.Done():
+		return LastBackup{}, ctx.Err()
 	}
-	defer n.backing.Unlock()
 	cut, err := n.Cut(ctx)
 	if err != nil {
 		return LastBackup{}, fmt.Errorf("backup: %w", err)

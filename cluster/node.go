@@ -102,7 +102,7 @@ type Node struct {
 	opened    []io.Closer // by openState, in this order
 	identity  Identity
 
-	backing    sync.Mutex // held by the backup that is under way
+	backing    chan struct{} // holds one token: who has it makes a backup
 	lastBackup atomic.Pointer[LastBackup]
 	archiver   *archiver // nil without an archive
 
@@ -222,6 +222,7 @@ func openState(cfg Config) (_ *Node, err error) {
 		proposals: make(chan *proposal, 64),
 		flights:   make(chan flight, 1024),
 		merging:   make(chan struct{}, 1),
+		backing:   make(chan struct{}, 1),
 	}
 	defer func() {
 		if err != nil {

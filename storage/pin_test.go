@@ -85,6 +85,13 @@ func TestPin(t *testing.T) {
 	if missing := there(p); len(missing) > 0 {
 		t.Errorf("pinned files %v are gone", missing)
 	}
+	if err := Verify(t.Context(), mem, "d", p.Manifest, func(name string, _ int64, err error) {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}); err != nil {
+		t.Error(err)
+	}
 	p.Release()
 	p.Release() // once is enough
 	if missing := there(other); len(missing) > 0 {

@@ -60,6 +60,22 @@ func openVerifiable(fs vfs.FS, name string, ofTable bool) (verifiable, error) {
 	return segment.Open(fs, name)
 }
 
+// CheckSegment opens a segment that a manifest names, which checks its directory, and reads
+// all of it if that is asked for.
+func CheckSegment(fs vfs.FS, dir string, meta manifest.Segment, whole bool) error {
+	r, err := openVerifiable(fs, path.Join(dir, segmentDir, segmentName(meta.ID)), meta.Table != 0)
+	if err != nil {
+		return err
+	}
+	if whole {
+		err = r.Verify()
+	}
+	if closing := r.Close(); err == nil {
+		err = closing
+	}
+	return err
+}
+
 // verifySegment compares a segment with what the manifest says, and checks all of it.
 func verifySegment(fs vfs.FS, name string, meta manifest.Segment) error {
 	r, err := openVerifiable(fs, name, meta.Table != 0)

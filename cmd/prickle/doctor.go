@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,9 +20,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/prickledb/prickle/cluster"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/blob"
 	"github.com/prickledb/prickle/storage/manifest"
-	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -94,8 +95,6 @@ func doctor(ctx context.Context, cmd *cobra.Command, c *console, o doctorOptions
 		return x.printNetwork()
 	case o.detach != 0:
 		return detach(c, x.dir, o.detach)
-	case o.ballast:
-		return freeBallast(c, x.dir)
 	}
 	if info, ok := readInfo(x.dir); ok {
 		r := newRemote(info.Address)
@@ -105,6 +104,9 @@ func doctor(ctx context.Context, cmd *cobra.Command, c *console, o doctorOptions
 	}
 	if _, err := os.Stat(x.dir); err != nil {
 		return noData(x.dir)
+	}
+	if o.ballast {
+		return x.freeBallast()
 	}
 	var all []finding
 	for _, check := range []func() (finding, bool){x.directory, x.checksums, x.clock, x.openFiles, x.disk, x.listening, x.events, x.backup, x.network} {
@@ -255,13 +257,7 @@ func (x *examination) checksums() (finding, bool) {
 	var first error
 	damaged := uint64(0)
 	for _, id := range ids {
-		r, err := segment.Open(vfs.OS(), filepath.Join(x.dir, "data", "segments", fmt.Sprintf("%010d.seg", id)))
-		if err == nil {
-			if sampled[id] {
-				err = r.Verify()
-			}
-			r.Close() //nolint:errcheck // only read
-		}
+		err := storage.CheckSegment(vfs.OS(), filepath.Join(x.dir, "data"), m.Segments[id], sampled[id])
 		if errors.Is(err, fs.ErrNotExist) && x.server != nil {
 			err = nil // it was merged away meanwhile
 		}
@@ -468,21 +464,27 @@ func (x *examination) printNetwork() error {
 	return nil
 }
 
-// freeBallast removes the file that keeps room for emergencies.
-func freeBallast(c *console, dir string) error {
-	name := filepath.Join(dir, ballastFile)
+// freeBallast removes the file that keeps room for emergencies. A server that keeps one
+// does it itself.
+func (x *examination) freeBallast() error {
+	name := filepath.Join(x.dir, ballastFile)
 	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &problem{Code: "no_ballast", What: fmt.Sprintf("there is no ballast in %s", dir), Exit: exitFailed, Err: err, Try: []string{"df -h " + dir}}
+		return &problem{Code: "no_ballast", What: fmt.Sprintf("there is no ballast in %s", x.dir), Exit: exitFailed, Err: err, Try: []string{"df -h " + x.dir}}
 	}
-	if err == nil {
+	if err == nil && x.server != nil {
+		var req *http.Request
+		if req, err = http.NewRequestWithContext(x.ctx, http.MethodPost, "http://"+x.server.host+"/api/instance/free-ballast/", nil); err == nil {
+			_, err = x.server.do(req)
+		}
+	} else if err == nil {
 		err = os.Remove(name)
 	}
 	if err != nil {
-		return dirProblem(dir, err)
+		return dirProblem(x.dir, err)
 	}
-	if !c.quiet {
-		fmt.Fprintf(c.out, "freed %s: the next start takes them again when there is room\n", size(float64(info.Size())))
+	if !x.c.quiet {
+		fmt.Fprintf(x.c.out, "freed %s: the next start takes them again when there is room\n", size(float64(info.Size())))
 	}
 	return nil
 }

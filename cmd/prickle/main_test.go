@@ -236,6 +236,7 @@ func TestHelp(t *testing.T) {
 func TestSettings(t *testing.T) {
 	value := map[string]string{"listen": "127.0.0.1:1", "pg_listen": ":2", "data": "/d", "memory": "1GB", "spill_limit": "1GB", "cpus": "1", "query_timeout": "5s",
 		"query_max_rows": "500 M", "ballast": "1GB",
+		"backup_url": "s3://b/p", "backup_every": "6h", "s3_endpoint": "localhost:9000", "s3_region": "eu-1", "s3_access_key": "k", "s3_secret_key": "s",
 		"log_level": "warn", "log_format": "json"}
 	load := func(env map[string]string, args ...string) (*config, error) {
 		var conf *config
@@ -301,6 +302,12 @@ func TestConfigShow(t *testing.T) {
 	if a.code != 0 || !strings.Contains(a.out, "memory = 2GB   (flag --memory)\n") || !strings.Contains(a.out, "listen = 127.0.0.1:7742   (default)\n") ||
 		!strings.Contains(a.out, "query_timeout = 60s   (default)\n") {
 		t.Errorf("config show: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	for _, form := range [][]string{nil, {"--json"}} {
+		a = newPlace(t).run(append([]string{"config", "show", "--s3-secret-key", "canary"}, form...)...)
+		if strings.Contains(a.out, "canary") || !strings.Contains(a.out, hidden) {
+			t.Errorf("config show of a secret: %s", a.out)
+		}
 	}
 	if a = newPlace(t).run("config", "docs"); strings.Count(a.out, "\n") != len(allSettings)+2 {
 		t.Errorf("config docs has %d lines, want one for each of %d settings\n%s", strings.Count(a.out, "\n"), len(allSettings), a.out)
