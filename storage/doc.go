@@ -23,7 +23,8 @@
 // memtables are full; a manifest that cannot be written, or a dedup run that cannot be
 // read, ends the store. Bytes that are not what was written, or cannot be read, are a
 // [segment.CorruptError], a [dedup.CorruptError] or an error of Open; Open changes nothing
-// before it knows that all files are there. Nothing is repaired.
+// before it knows that all files are there. Nothing is repaired;
+// [Verify] reads all of it, and [Detach] gives a segment up.
 //
 // An event is (project, uuid), and is stored once: package dedup remembers the uuids of the
 // last 48 hours of entry time, in memory for the memtables and in files for what was
