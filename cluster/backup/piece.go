@@ -106,6 +106,11 @@ func DecodePiece(file []byte) (*Piece, error) {
 	if err != nil {
 		return nil, err
 	}
+	return decodeEntries(raw)
+}
+
+// decodeEntries takes apart what is inside a piece's frame.
+func decodeEntries(raw []byte) (*Piece, error) {
 	if len(raw) < len(pieceMagic)+4 || string(raw[:len(pieceMagic)]) != pieceMagic {
 		return nil, errors.New("not a piece of a log, or one of a newer version")
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -49,8 +50,11 @@ func Clusters(ctx context.Context, store blob.Store) ([]string, error) {
 	var out []string
 	for _, name := range names {
 		below, err := store.List(ctx, name)
+		if errors.Is(err, syscall.ENOTDIR) {
+			continue // a file beside the folders of clusters
+		}
 		if err != nil {
-			continue // a file, not a folder
+			return nil, err
 		}
 		if slices.Contains(below, "manifests") || slices.Contains(below, "log") {
 			out = append(out, name)
