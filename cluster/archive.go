@@ -31,8 +31,7 @@ const (
 
 // ArchiveStatus is how far the archive of the log is.
 type ArchiveStatus struct {
-	Archived uint64    // last entry that is in it
-	Time     time.Time // when the archive last had all that was applied
+	Archived uint64 // last entry that is in it
 	// Gaps are spans of entries that were gone from the log before they were archived, in
 	// this run.
 	Gaps []backup.Span
@@ -257,11 +256,6 @@ func (a *archiver) holdLog() {
 // read takes entries that are applied from the log, until a piece is full.
 func (a *archiver) read(ctx context.Context) (full bool, err error) {
 	applied := a.node.raft.AppliedIndex()
-	if applied < a.next && len(a.pending) == 0 {
-		a.mu.Lock()
-		a.status.Time = time.Now()
-		a.mu.Unlock()
-	}
 	if first := a.node.readable(); a.next < first {
 		if len(a.pending) > 0 {
 			return true, nil // what is before the gap is a piece of its own

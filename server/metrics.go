@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/cluster/metric"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/storage/memory"
@@ -150,6 +151,25 @@ func (s *Server) registerBackups() {
 			}
 		}),
 	)
+	if _, ok := s.node.Archive(); !ok {
+		return
+	}
+	archive := func(name, kind, help string, value func(cluster.ArchiveStatus) float64) {
+		s.metrics.registry.Add(metric.NewValue(name, kind, help, func() float64 {
+			status, _ := s.node.Archive()
+			return value(status)
+		}))
+	}
+	archive("prickle_archive_entry", "gauge", "last entry of the log that is archived",
+		func(a cluster.ArchiveStatus) float64 { return float64(a.Archived) })
+	archive("prickle_archive_gaps_total", "counter", "spans of the log that were gone before they were archived",
+		func(a cluster.ArchiveStatus) float64 { return float64(len(a.Gaps)) })
+	archive("prickle_archive_failing", "gauge", "1 while the log cannot be archived", func(a cluster.ArchiveStatus) float64 {
+		if a.Err != nil {
+			return 1
+		}
+		return 0
+	})
 }
 
 // queryDone counts a query that ended.

@@ -306,7 +306,11 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("doctor --free-ballast: exit %d\n%s%s", a.code, a.out, a.err)
 	}
 
-	_, stop := p.serve()
+	archive := filepath.Join(p.work, "archive")
+	_, stop := p.serve("--backup-url", archive)
+	if found, _ := checks("--backup-url", archive); !regexp.MustCompile(`^(ok \S+ old|warn there is none yet at .*)$`).MatchString(found["backup"]) {
+		t.Errorf("backup: %q", found["backup"])
+	}
 	if found, _ := checks(); !regexp.MustCompile(`^ok last .+ ago; 0 of \d+ requests? refused since the start$`).MatchString(found["events"]) {
 		t.Errorf("events: %q", found["events"])
 	}

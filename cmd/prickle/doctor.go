@@ -413,6 +413,12 @@ func (x *examination) backup() (finding, bool) {
 		return finding{}, false
 	}
 	m, err := x.server.metrics(x.ctx)
+	switch {
+	case m["prickle_archive_failing"] > 0:
+		return bad("backup", "the log cannot be archived to "+x.conf.get("backup_url"), "the log of the server says why")
+	case m["prickle_archive_gaps_total"] > 0:
+		return warn("backup", fmt.Sprintf("the archive has %s: no restore can end there", plural(int64(m["prickle_archive_gaps_total"]), "gap", "gaps")), "the log of the server says which entries")
+	}
 	age, found := m["prickle_backup_age_seconds"]
 	if err != nil || !found {
 		return warn("backup", "there is none yet at "+x.conf.get("backup_url"), "prickle backup "+x.conf.get("backup_url"), "the log of the server says why")
