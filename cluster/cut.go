@@ -259,9 +259,9 @@ func (n *Node) LastBackup() (last LastBackup, ok bool) {
 // Identity says which cluster the node belongs to.
 func (n *Node) Identity() Identity { return n.identity }
 
-// readLastBackup reads what the directory knows of its backups. It is only told to people,
+// ReadLastBackup reads what the directory knows of its backups. It is only told to people,
 // so a file that cannot be read is as good as none.
-func readLastBackup(fsys vfs.FS, dir string) (*LastBackup, error) {
+func ReadLastBackup(fsys vfs.FS, dir string) (*LastBackup, error) {
 	raw, err := vfs.ReadFile(fsys, path.Join(dir, backupFile), 1<<16)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

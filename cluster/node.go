@@ -245,7 +245,7 @@ func openState(cfg Config) (_ *Node, err error) {
 	if n.identity, err = identify(cfg.FS, cfg.Dir, cfg.Version, cfg.Clock()); err != nil {
 		return nil, err
 	}
-	if last, err := readLastBackup(cfg.FS, cfg.Dir); err != nil {
+	if last, err := ReadLastBackup(cfg.FS, cfg.Dir); err != nil {
 		cfg.Logger.Warn("the last backup is not known", "error", err)
 	} else if last != nil {
 		n.lastBackup.Store(last)

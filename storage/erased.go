@@ -23,14 +23,14 @@ import (
 
 // ErasureReport is what VerifyErased found.
 type ErasureReport struct {
-	Erasures []Erasure
-	Remains  []Remains // empty: nothing is left in these files
+	Erasures []Erasure `json:"erasures"`
+	Remains  []Remains `json:"remains"` // empty: nothing is left in these files
 }
 
 // Remains is what a file still has of an erased person.
 type Remains struct {
-	File string // below the store's directory
-	What string
+	File string `json:"file"` // below the store's directory
+	What string `json:"what"`
 }
 
 // VerifyErased reads all segments and state files of a store that is not open, and lists

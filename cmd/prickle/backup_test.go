@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/cluster"
+	"github.com/prickledb/prickle/storage/vec"
 )
 
 // restored runs a restore into a new place and gives it.
@@ -148,6 +150,61 @@ func flip(t *testing.T, name string) {
 	raw[len(raw)/2] ^= 1
 	if err := os.WriteFile(name, raw, 0o640); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What is left of an erased person is named with its file, until the erasure is complete;
+// backups are named, since they keep what they were made of.
+func TestVerifyErased(t *testing.T) {
+	p := newPlace(t)
+	target := filepath.Join(p.work, "backups")
+	if a := p.run("import", p.events("a.ndjson", 500)); a.code != 0 {
+		t.Fatalf("import: exit %d\n%s", a.code, a.err)
+	}
+	if a := p.run("backup", target); a.code != 0 {
+		t.Fatalf("backup: exit %d\n%s", a.code, a.err)
+	}
+	if a := p.run("verify", "--erased"); a.code != 0 || !strings.Contains(a.out, "no person was deleted with their events\n") {
+		t.Errorf("verify --erased: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	change := func(what func(*cluster.Node) error) {
+		t.Helper()
+		node, err := openNode(t.Context(), p.dir, cluster.Config{NoMerger: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(what(node), node.Close(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(func(n *cluster.Node) error {
+		sn, err := n.Store().Snapshot(1)
+		if err != nil {
+			return err
+		}
+		person := sn.Persons().UUID(0)
+		sn.Release()
+		_, err = n.DeletePersons(t.Context(), 1, []vec.UUIDValue{person}, true)
+		return err
+	})
+	if a := p.run("verify", "--erased"); a.code != exitFailed || !strings.Contains(a.out, "not complete\n") || !strings.Contains(a.out, "have something left of erased persons\n") ||
+		!strings.Contains(a.out, "segments/") || !strings.Contains(a.out, "backup file://"+target+" of 2") {
+		t.Errorf("verify --erased: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	change(func(n *cluster.Node) error { return n.Erase(t.Context()) })
+	var whole struct {
+		OK     bool
+		Erased struct{ Erasures, Remains []any }
+	}
+	if a := p.run("verify", "--erased", "--json"); a.code != 0 || json.Unmarshal([]byte(a.out), &whole) != nil || !whole.OK || len(whole.Erased.Erasures) != 1 || len(whole.Erased.Remains) != 0 {
+		t.Errorf("verify --erased --json: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	if a := p.run("verify", "--erased", target); a.code != exitUsage {
+		t.Errorf("verify --erased of a backup: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	p.serve()
+	if a := p.run("verify", "--erased"); a.code != exitFailed || !strings.Contains(a.err, "is in use by") {
+		t.Errorf("verify --erased beside a server: exit %d\n%s%s", a.code, a.out, a.err)
 	}
 }
 

@@ -6,18 +6,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/cluster/backup"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/blob"
 	"github.com/prickledb/prickle/storage/vfs"
 )
-
-// verifyErased looks for rows of persons that were erased, in a data directory. It is nil
-// where the store cannot say; the flag is hidden then.
-var verifyErased func(ctx context.Context, dir string) ([]cluster.Problem, error)
 
 func verifyCommand(c *console) *cobra.Command {
 	var erased bool
@@ -25,16 +23,13 @@ func verifyCommand(c *console) *cobra.Command {
 		Use: "verify [directory|target]", Short: "Read everything and check it", Args: someArgs(0, 1, "at most one data directory or backup target"),
 		Long: "Read every byte of a data directory or of a backup and compare it with its checksums. Nothing is changed.\n" +
 			"The server may run. Damage is named with its file and place; then the exit code is 6.",
-		Example: "  prickle verify\n" +
+		Example: "  prickle verify --erased\n" +
 			"  prickle verify s3://acme-backups/prickle",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return verify(cmd.Context(), cmd, c, args, erased)
 		},
 	}
-	cmd.Flags().BoolVar(&erased, "erased", false, "also look for rows of persons that were erased")
-	if verifyErased == nil {
-		cmd.Flags().MarkHidden("erased") //nolint:errcheck // it is there
-	}
+	cmd.Flags().BoolVar(&erased, "erased", false, "also look for what is left of persons that were erased; the server must not run")
 	addFlags(cmd.Flags(), s3Settings...)
 	return cmd
 }
@@ -69,22 +64,27 @@ func verify(ctx context.Context, cmd *cobra.Command, c *console, args []string, 
 	} else {
 		v, err = verifyTarget(ctx, conf, dir, &m)
 	}
-	if err == nil && erased && isData && verifyErased != nil {
-		var more []cluster.Problem
-		more, err = verifyErased(ctx, dir)
-		v.Problems = append(v.Problems, more...)
+	var report *storage.ErasureReport
+	if err == nil && erased {
+		if !isData {
+			line.finish()
+			return &problem{Code: "usage", What: "--erased is for a data directory: a backup keeps what it was made of", Exit: exitUsage, Try: []string{"prickle verify --erased " + conf.get("data")}}
+		}
+		report, err = verifyErased(dir)
 	}
 	elapsed := line.finish()
 	if err != nil {
 		return err
 	}
+	left := report != nil && len(report.Remains) > 0
 	switch {
 	case c.json:
 		err = printJSON(c.out, struct {
 			*verified
-			OK      bool    `json:"ok"`
-			Elapsed float64 `json:"elapsed_ms"`
-		}{v, len(v.Problems) == 0, milliseconds(elapsed)})
+			Erased  *storage.ErasureReport `json:"erased,omitempty"`
+			OK      bool                   `json:"ok"`
+			Elapsed float64                `json:"elapsed_ms"`
+		}{v, report, len(v.Problems) == 0 && !left, milliseconds(elapsed)})
 	case len(v.Problems) == 0 && !c.quiet:
 		parts := []string{"ok"}
 		if isData {
@@ -98,6 +98,12 @@ func verify(ctx context.Context, cmd *cobra.Command, c *console, args []string, 
 		}
 		fmt.Fprintln(c.out, strings.Join(append(parts, "in "+took(elapsed)), "   "))
 	}
+	if err == nil && report != nil && !c.json && (left || !c.quiet) {
+		err = report.WriteText(c.out, knownBackups(dir))
+	}
+	if err == nil && left && len(v.Problems) == 0 {
+		return silent(exitFailed)
+	}
 	if err != nil || len(v.Problems) == 0 {
 		return err
 	}
@@ -105,6 +111,26 @@ func verify(ctx context.Context, cmd *cobra.Command, c *console, args []string, 
 		printDamage(c, dir, isData, v.Problems)
 	}
 	return silent(exitDamaged)
+}
+
+// verifyErased looks for what is left of erased persons in a data directory that nobody has
+// open.
+func verifyErased(dir string) (*storage.ErasureReport, error) {
+	lock, err := vfs.OS().Lock(filepath.Join(dir, "lock"))
+	if err != nil {
+		return nil, dirProblem(dir, err)
+	}
+	defer lock.Close() //nolint:errcheck // nothing was written
+	return storage.VerifyErased(vfs.OS(), filepath.Join(dir, "data"))
+}
+
+// knownBackups names the last backup of a directory, if it knows of one.
+func knownBackups(dir string) []string {
+	last, err := cluster.ReadLastBackup(vfs.OS(), dir)
+	if err != nil || last == nil {
+		return nil
+	}
+	return []string{last.URL + " of " + last.Created.UTC().Format(time.RFC3339)}
 }
 
 // printDamage prints a line for each problem, and what to do.
