@@ -110,6 +110,10 @@ func (n *Node) Cut(ctx context.Context) (*Cut, error) {
 		pin.Release()
 		return nil, err
 	}
+	// All entries up to both times are in it, and that of the last one must not be later.
+	if created.Before(c.Manifest.Time) {
+		created = c.Manifest.Time
+	}
 	c.Manifest.Created, c.Manifest.Version, c.Manifest.Epoch = created, n.cfg.Version, n.identity.Epoch
 	return c, nil
 }
