@@ -83,8 +83,8 @@ func fingerprint(t *testing.T, n *Node) string {
 	return b.String()
 }
 
-// workload does random things to a node.
-type workload struct {
+// randomWork does random things to a node.
+type randomWork struct {
 	t    *testing.T
 	n    *Node
 	rng  *rand.Rand
@@ -94,7 +94,7 @@ type workload struct {
 	ends  map[uint64]time.Time
 }
 
-func (w *workload) step() {
+func (w *randomWork) step() {
 	t, n := w.t, w.n
 	t.Helper()
 	var err error
@@ -137,7 +137,7 @@ func (w *workload) step() {
 }
 
 // writeTable makes a table of a project, or adds a row to it.
-func (w *workload) writeTable() error {
+func (w *randomWork) writeTable() error {
 	op := table.Op{Kind: table.OpCreate, Table: table.Fresh,
 		Schema: &table.Schema{Version: 1, Name: "t", Columns: []table.Column{{ID: 1, Name: "a", Type: vec.Type{Kind: vec.Int8}}}, NextColumn: 2}}
 	for _, v := range w.n.Store().Tables(1).All() {
@@ -174,7 +174,7 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Error("a new node knows of a backup")
 	}
 	store := blob.NewMem()
-	w := &workload{t: t, n: n, rng: rng}
+	w := &randomWork{t: t, n: n, rng: rng}
 	known := map[string]bool{}
 	for round := range 4 {
 		for range 12 {
@@ -380,7 +380,7 @@ func TestPointInTime(t *testing.T) {
 	dir := t.TempDir()
 	cfg := Config{Dir: dir, Store: storage.Options{SealRows: 200}}
 	n, a := archived(t, cfg, store)
-	w := &workload{t: t, n: n, rng: rng, after: map[uint64]string{}, ends: map[uint64]time.Time{}}
+	w := &randomWork{t: t, n: n, rng: rng, after: map[uint64]string{}, ends: map[uint64]time.Time{}}
 	for round := range 40 {
 		w.step()
 		switch rng.IntN(6) {

@@ -183,7 +183,7 @@ func TestRenewIsDurable(t *testing.T) {
 	}
 	found := l.Manifest().Applied
 	l.Close()
-	if m, err := Read(fs.Crash(nil), "d"); err != nil || m.Applied != found {
+	if m, _, err := Read(fs.Crash(nil), "d"); err != nil || m.Applied != found {
 		t.Errorf("after a power loss %+v, %v, want entry %d", m, err, found)
 	}
 }
