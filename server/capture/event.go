@@ -132,6 +132,7 @@ type decoder struct {
 	name    []byte // of an event that has none, if not empty
 	raw     []byte // the bytes of the row, for a uuid made from them
 	derived []uint32
+	fresh   bool // an event of the request got a uuid that nobody gave it, in Capture
 	warn    func(kind string)
 	made    []byte // canonical objects, as long as the row lasts
 }
@@ -566,6 +567,7 @@ func (d *decoder) setUUID() {
 		}
 	}
 	if d.manner == Capture {
+		d.fresh = true
 		d.b.SetUUID(freshUUID(d.clock.now))
 		return
 	}

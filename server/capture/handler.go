@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/zeebo/xxh3"
+
 	"github.com/prickledb/prickle/storage/event"
 )
 
@@ -147,17 +149,18 @@ func (h *Handler) capture(r *http.Request) (token string, err error) {
 		// The builder may hold rows of the part before the error: it is not used again.
 		return "", err
 	}
+	key := requestKey(r, body, d.fresh)
 	if cap(d.s.arena)+cap(d.s.made)+cap(d.made) < 4<<20 {
 		d.s.src, d.o.src, d.ip, d.row = nil, nil, nil, row{} // the body is not held
 		h.decoders.Put(d)
 	}
-	key, err := checkToken(req.tokens)
+	name, err := checkToken(req.tokens)
 	if err != nil {
 		return "", err
 	}
-	project, ok := h.Tokens.ByToken(key)
+	project, ok := h.Tokens.ByToken(name)
 	if !ok {
-		return "", unauthorized("unknown_token", "there is no project with the token "+strconv.Quote(key))
+		return "", unauthorized("unknown_token", "there is no project with the token "+strconv.Quote(name))
 	}
 	if h.Done != nil {
 		defer func() { h.Done(project, result(err), req.rows, int64(len(body))) }()
@@ -178,6 +181,9 @@ func (h *Handler) capture(r *http.Request) (token string, err error) {
 			return "", err
 		}
 	}
+	if len(req.batches) == 1 {
+		req.batches[0].Request = key
+	}
 	for _, b := range req.batches {
 		receipt, err := h.Ingest.Ingest(r.Context(), project, b)
 		if err != nil {
@@ -194,6 +200,19 @@ func (h *Handler) capture(r *http.Request) (token string, err error) {
 		}
 	}
 	return token, nil
+}
+
+// requestKey names a request, so that one that is sent again is answered without work: by the
+// id that the client gives it, or by its bytes if they name every event. The same bytes may
+// otherwise be other events: "hello" twice in an hour.
+func requestKey(r *http.Request, body []byte, fresh bool) (key [16]byte) {
+	switch id := r.Header.Get("PostHog-Request-Id"); {
+	case id != "":
+		return xxh3.HashString128(id).Bytes()
+	case !fresh:
+		return xxh3.Hash128(body).Bytes()
+	}
+	return key
 }
 
 // refuse answers with an error: the client's, or ours.

@@ -274,3 +274,39 @@ func TestRows(t *testing.T) {
 		t.Errorf("columns give\n%s, JSON gives\n%s", got, want)
 	}
 }
+
+// A request has a key if the client names it, or names all its events.
+func TestRequestKey(t *testing.T) {
+	const named = `{"api_key":"k","event":"e","distinct_id":"u","uuid":"018f6f9e-0000-7000-8000-000000000001"}`
+	const unnamed = `{"api_key":"k","event":"e","distinct_id":"u"}`
+	m := &memory{}
+	h := handler(m)
+	send := func(body, id string) [16]byte {
+		t.Helper()
+		r := httptest.NewRequest("POST", "/capture/", strings.NewReader(body))
+		if id != "" {
+			r.Header.Set("PostHog-Request-Id", id)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusOK {
+			t.Fatalf("%s: %d %s", body, w.Code, w.Body)
+		}
+		return m.batches[len(m.batches)-1].Request
+	}
+	none := [16]byte{}
+	if key := send(unnamed, ""); key != none {
+		t.Errorf("events without uuids have the key %x", key)
+	}
+	first := send(named, "")
+	if first == none || send(named, "") != first || send(strings.Replace(named, `"u"`, `"v"`, 1), "") == first {
+		t.Error("a request whose events have uuids is not named by its bytes")
+	}
+	one := send(unnamed, "request 1")
+	if one == none || send(unnamed, "request 1") != one || send(unnamed, "request 2") == one {
+		t.Error("a request is not named by its id")
+	}
+	if send(unnamed, "") != none {
+		t.Error("the key of a request stays for the next one")
+	}
+}

@@ -30,6 +30,7 @@ type envelope struct {
 
 // decodeRequest decodes an array of events, an object with a batch of them, or one event.
 func (d *decoder) decodeRequest(body []byte, env envelope) (*request, error) {
+	d.fresh = false
 	d.clock, d.ip, d.name = env.clock, env.ip, env.name
 	out := &request{}
 	d.s.reset(body)
