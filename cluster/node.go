@@ -54,6 +54,8 @@ type Config struct {
 	Clock func() time.Time
 	// InFlightBytes replaces the built-in bound where it is not 0.
 	InFlightBytes int
+	// AdmitWait is how long Ingest waits for room in the log; 0 means a second.
+	AdmitWait time.Duration
 	// WatchDisk refuses writes before the disk is full (disk.go), and ends the process when
 	// the disk does not answer (stall.go). Ballast is the size in bytes of the file that is
 	// kept to be deleted then: 0 is 1 % of the disk, negative none.
@@ -80,6 +82,10 @@ type Receipt struct {
 	Index              uint64
 	Stored, Duplicates int
 }
+
+// ErrOverloaded is returned by a write that found no room in the log in time. Nothing of it
+// is stored; it is to be sent again later.
+var ErrOverloaded = errors.New("overloaded")
 
 // ErrClosed is returned by calls on a node that is closing or closed.
 var ErrClosed = errors.New("node is closed")
@@ -175,6 +181,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.InFlightBytes == 0 {
 		cfg.InFlightBytes = inFlightBytes
+	}
+	if cfg.AdmitWait == 0 {
+		cfg.AdmitWait = time.Second
 	}
 	if cfg.EraseWithin == 0 {
 		cfg.EraseWithin = 24 * time.Hour
@@ -506,11 +515,16 @@ func (n *Node) Leads() bool { return n.raft.State() == raft.Leader }
 func (n *Node) InFlight() int { return n.budget.used() }
 
 // Ingest stores a batch of events and returns when it is durable and visible. It takes b:
-// the caller does not touch it again. Many calls may be under way; above 32 MB of them
-// Ingest waits, as long as ctx allows.
+// the caller does not touch it again. Many calls may be under way; if there is no room for
+// one more within Config.AdmitWait, it is ErrOverloaded.
 func (n *Node) Ingest(ctx context.Context, project uint32, b *event.Batch) (Receipt, error) {
-	p, err := n.Start(ctx, project, b)
+	admission, cancel := context.WithTimeout(ctx, n.cfg.AdmitWait)
+	p, err := n.Start(admission, project, b)
+	cancel()
 	if err != nil {
+		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w: %d MB of writes are under way", ErrOverloaded, n.cfg.InFlightBytes>>20)
+		}
 		return Receipt{}, err
 	}
 	return p.Wait(ctx)

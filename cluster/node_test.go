@@ -298,6 +298,24 @@ func TestFailStop(t *testing.T) {
 // be written for nothing.
 const testLogBytes = 8 << 20
 
+// A write for which there is no room is refused after a while, and is nowhere.
+func TestOverloaded(t *testing.T) {
+	n := openNode(t, Config{FS: vfs.NewMem(), Dir: "d", AdmitWait: time.Millisecond})
+	if err := n.budget.acquire(t.Context(), 9, inFlightBytes); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Ingest(t.Context(), 1, testBatch(1, 0, 5)); !errors.Is(err, ErrOverloaded) {
+		t.Errorf("Ingest without room: %v, want ErrOverloaded", err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := n.Ingest(gone, 1, testBatch(1, 0, 5)); !errors.Is(err, context.Canceled) || errors.Is(err, ErrOverloaded) {
+		t.Errorf("Ingest of a caller who left: %v", err)
+	}
+	n.budget.release(inFlightBytes)
+	ingest(t, n, 1, 0, 5, Receipt{Stored: 5})
+}
+
 // A request that is sent again is answered by the entry that it came in, also after a start;
 // without the key, or an hour later, its events are compared one by one.
 func TestRequestTwice(t *testing.T) {

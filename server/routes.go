@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -230,6 +231,11 @@ const diskRetry = 30 * time.Second
 func receipt(r cluster.Receipt, err error) (capture.Receipt, error) {
 	if errors.Is(err, cluster.ErrDiskFull) {
 		err = &capture.Refused{Status: http.StatusServiceUnavailable, Code: "disk_full", Detail: err.Error(), RetryAfter: diskRetry}
+	}
+	if errors.Is(err, cluster.ErrOverloaded) || errors.Is(err, errMemory) {
+		// Not all at once again.
+		again := time.Duration(1+rand.IntN(5)) * time.Second
+		err = &capture.Refused{Status: http.StatusServiceUnavailable, Code: "overloaded", Detail: err.Error(), RetryAfter: again}
 	}
 	return capture.Receipt{Token: cluster.Token{Index: r.Index}.String(), Stored: r.Stored, Duplicates: r.Duplicates}, err
 }

@@ -254,6 +254,10 @@ func TestTableStates(t *testing.T) {
 	if _, err := c.run("insert into t values (4)"); pgerr.Code(err) != pgerr.DiskFull || !errors.Is(err, cluster.ErrDiskFull) {
 		t.Errorf("a write on a full disk: %v", err)
 	}
+	tb.applier.err = fmt.Errorf("%w: 32 MB of writes are under way", cluster.ErrOverloaded)
+	if _, err := c.run("insert into t values (4)"); pgerr.Code(err) != pgerr.InsufficientResources {
+		t.Errorf("a write without room: %v", err)
+	}
 	tb.applier.err = nil
 	// A statement that is tried again is one line of the list at a time, and none afterwards.
 	tb.applier.before = func() { must(other, "update t set b = 1") }
