@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/http/pprof"
 	"strings"
 	"time"
 
@@ -56,7 +57,7 @@ func unavailable(w http.ResponseWriter, r *http.Request, code, detail string) {
 // routes is every path that needs the node:
 //
 //	capture.Paths        server/capture, for everyone with a token, from any page
-//	/api/ /              local mode only
+//	/api/ /debug/ /      local mode only
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	events := s.capture()
@@ -66,6 +67,9 @@ func (s *Server) routes() http.Handler {
 	}
 	local := http.NewServeMux()
 	local.HandleFunc("GET /{$}", s.page)
+	local.HandleFunc("GET /debug/pprof/", pprof.Index)
+	local.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	local.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	local.HandleFunc("POST /api/projects/{id}/batches/", s.streamBatches)
 	local.HandleFunc("POST /api/instance/backup/", s.backupInstance)
 	local.HandleFunc("POST /api/instance/verify/", s.verifyInstance)

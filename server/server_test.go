@@ -187,6 +187,8 @@ func TestLocalModeRefuses(t *testing.T) {
 		{queryPath, []string{"Forwarded", "for=10.0.0.1"}, 403},
 		{"/api/projects/", []string{"Host", "evil.example"}, 403},
 		{"/metrics", []string{"Host", "evil.example"}, 403},
+		{"/debug/pprof/heap?debug=1", nil, 200},
+		{"/debug/pprof/heap?debug=1", []string{"Host", "evil.example"}, 403},
 	} {
 		method := "POST"
 		if c.path != queryPath {
