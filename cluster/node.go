@@ -31,9 +31,10 @@ import (
 )
 
 const (
-	// inFlightBytes bounds what is proposed and not yet applied: 32 entries of 1 MB keep
-	// log and apply busy, more only makes callers wait longer.
-	inFlightBytes = 32 << 20
+	// inFlightBytes bounds the memory of what is proposed and not yet applied: entries, and
+	// the batches that they were made of. That is 32 MB of entries or so, as many as keep
+	// log and apply busy; more only makes callers wait longer.
+	inFlightBytes = 192 << 20
 	// trailingLogs are kept behind a Raft snapshot: about 32 MB of them.
 	trailingLogs = 128
 	// exitFailStop is the exit code after a failed write of the log.
@@ -551,7 +552,8 @@ func (n *Node) Start(ctx context.Context, project uint32, b *event.Batch) (*Pend
 	if err != nil {
 		return nil, err
 	}
-	p := &proposal{id: id, project: project, raw: raw, batch: b}
+	// A batch takes about twice what its wire form does.
+	p := &proposal{id: id, project: project, raw: raw, batch: b, held: 2 * len(wire)}
 	if err := n.begin(ctx, p); err != nil {
 		return nil, err
 	}
@@ -723,7 +725,7 @@ func (n *Node) Close(ctx context.Context) error {
 	if sealing {
 		p := &proposal{id: newProposalID(), began: time.Now(), done: make(chan struct{})}
 		p.raw = encodeEntry(kindSeal, header{proposal: p.id}, []byte("{}"))
-		err := n.budget.acquire(ctx, 0, len(p.raw))
+		err := n.budget.acquire(ctx, 0, p.cost())
 		if err == nil {
 			n.active.Add(1)
 			n.proposals <- p
@@ -746,6 +748,7 @@ type proposal struct {
 	project uint32 // that waits for room; 0: the node's own
 	raw     []byte
 	batch   *event.Batch // of events
+	held    int          // bytes of memory that batch takes, about
 	tries   int
 	began   time.Time
 
@@ -753,6 +756,9 @@ type proposal struct {
 	result applyResult
 	err    error
 }
+
+// cost is the memory that a proposal takes until it is applied.
+func (p *proposal) cost() int { return len(p.raw) + p.held }
 
 // flight is a proposal that Raft has taken.
 type flight struct {
@@ -822,13 +828,13 @@ func (n *Node) begin(ctx context.Context, p *proposal) error {
 	if err := n.fsm.err(); err != nil {
 		return err
 	}
-	if err := n.budget.acquire(ctx, p.project, len(p.raw)); err != nil {
+	if err := n.budget.acquire(ctx, p.project, p.cost()); err != nil {
 		return fmt.Errorf("overloaded: %d MB of writes are under way: %w", n.cfg.InFlightBytes>>20, err)
 	}
 	n.mu.Lock()
 	if n.closed {
 		n.mu.Unlock()
-		n.budget.release(len(p.raw))
+		n.budget.release(p.cost())
 		return ErrClosed
 	}
 	n.active.Add(1)
@@ -889,7 +895,7 @@ func (n *Node) complete() {
 }
 
 func (n *Node) finish(p *proposal) {
-	n.budget.release(len(p.raw))
+	n.budget.release(p.cost())
 	if p.err == nil {
 		n.numbers.ack.Since(p.began)
 	}

@@ -29,7 +29,7 @@ func newBudget(conf *config) *memory.Budget {
 
 // mostInFlight is how many bytes of events may be on their way into the log, with all memory
 // that one could wish for.
-const mostInFlight = 32 << 20
+const mostInFlight = 192 << 20
 
 // inFlightBytes is how many they may be with this budget: half of what is for traffic.
 func inFlightBytes(b *memory.Budget) int {

@@ -34,7 +34,7 @@ func TestEventsInFlightFitTheBudget(t *testing.T) {
 	for _, c := range []struct {
 		budget *memory.Budget
 		want   int
-	}{{nil, 32 << 20}, {memory.NewBudget(64 << 30), 32 << 20}, {memory.NewBudget(200 << 20), 10 << 20}} {
+	}{{nil, 192 << 20}, {memory.NewBudget(64 << 30), 192 << 20}, {memory.NewBudget(200 << 20), 10 << 20}} {
 		if got := inFlightBytes(c.budget); got != c.want {
 			t.Errorf("%d bytes in flight with %d bytes of memory, want %d", got, c.budget.Total(), c.want)
 		}
