@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Tests of protocols and dialects that come from public suites are found through this.
 export PRICKLE_CONFORMANCE ?=
 
-.PHONY: help build run test test-simd race lint fuzz bench golden crash sabotage sim faults flips meta
+.PHONY: help build run test test-simd race lint fuzz bench golden crash sabotage sim faults flips meta soak
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ flips: ## damage a file of a directory FLIPS times (default 50000) and read ever
 LISTS ?= 500
 meta: ## do LISTS lists of operations (default 500) under other options; all answers must be the same
 	PRICKLE_LISTS=$(LISTS) $(GO) test -count=1 -v -timeout 0 -run '^TestMetamorphic$$' ./cluster
+
+SOAK ?= 10m
+soak: ## use one server in every way for SOAK (default 10m) while it is killed and stopped, and count
+	PRICKLE_SOAK=$(SOAK) $(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./cmd/prickle
 
 sabotage: ## make every known mistake in a copy of the source; the suites must notice each
 	PRICKLE_SABOTAGE=1 $(GO) test -count=1 -v -timeout 60m -run TestSabotage ./cmd/prickle
