@@ -47,8 +47,9 @@ bench: build ## measure this machine with made-up data
 golden: ## write the expected outputs of text cases anew; review the diff
 	$(GO) test -count=1 $$(grep -rl --include='*.go' 'cockroachdb/datadriven' . | xargs -n1 dirname | sort -u) -args -rewrite
 
-crash: ## kill the server 50 times during an import and look for lost or doubled rows
-	PRICKLE_KILLS=50 $(GO) test -count=1 -v -timeout 30m -run 'Kill' ./cluster ./cmd/prickle
+KILLS ?= 50
+crash: ## kill the server KILLS times (default 50) during an import and look for lost or doubled rows
+	PRICKLE_KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 0 -run 'Kill' ./cluster ./cmd/prickle
 
 CYCLES ?= 20000
 sim: ## lose power CYCLES times (default 20000) in the middle of writes, of the log alone and of the whole node
