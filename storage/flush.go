@@ -28,9 +28,15 @@ func (s *Store) seal(patient func() error) error {
 		s.moved.Wait()
 	}
 	m := s.active
-	m.fullState = s.rewrite || s.states+len(s.sealed) >= maxStates
+	m.fullState = s.rewrite || s.states >= maxStates
 	m.state, m.dropped = s.encodeState(m.fullState), nil
 	m.fullState = m.fullState && m.state != nil
+	switch {
+	case m.fullState:
+		s.states = 1
+	case m.state != nil:
+		s.states++
+	}
 	s.rewrite = false
 	m.rules = map[uint32]rules{}
 	for id := range m.batches {
@@ -220,7 +226,6 @@ func (s *Store) publish(m *memtable, edit manifest.Edit, files []*segmentFile) e
 	}
 	s.sealed = s.sealed[1:]
 	s.durable = max(s.durable, m.last)
-	s.states = len(s.log.Manifest().States)
 	s.flushErr = nil
 	s.moved.Broadcast()
 	s.mu.Unlock()

@@ -3,10 +3,12 @@ package storage
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/prickledb/prickle/storage/event"
@@ -180,6 +182,55 @@ func TestSameLogSameBytes(t *testing.T) {
 					t.Errorf("seed %d: replica %d has %s too", seed, replica, name)
 				}
 			}
+		}
+	}
+}
+
+// When state files are replaced by one of everything does not depend on how far flushes are.
+func TestStateFilesOfLateFlushes(t *testing.T) {
+	run := func(late bool) map[string]string {
+		fs := vfs.NewMem()
+		var held sync.RWMutex
+		fs.Hook = func(_, name string) error {
+			if strings.Contains(name, "/"+stateDir+"/") {
+				held.RLock()
+				defer held.RUnlock()
+			}
+			return nil
+		}
+		st := openStore(t, fs, Options{})
+		defer st.Close()
+		createAs(t, st, 1, "a")
+		for i := range uint64(2*maxStates + 2) {
+			first := i%2 == 0
+			if late && first {
+				held.Lock()
+			}
+			if _, err := st.ApplyEvents(2*i+2, 1, 1, smallBatch(int(i), 1)); err != nil {
+				t.Fatal(err)
+			}
+			if err := st.ApplySeal(2*i+3, 1, Seal{}, nil); err != nil {
+				t.Fatal(err)
+			}
+			if late && first {
+				continue // the next one is sealed before this one is written
+			}
+			if late {
+				held.Unlock()
+			}
+			if err := st.WaitDurable(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return files(t, fs, st)
+	}
+	want, got := run(false), run(true)
+	if w, g := slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got)); !slices.Equal(g, w) {
+		t.Fatalf("late flushes leave %q, want %q", g, w)
+	}
+	for name := range want {
+		if got[name] != want[name] {
+			t.Errorf("%s: %d bytes, want %d", name, len(got[name]), len(want[name]))
 		}
 	}
 }

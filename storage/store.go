@@ -79,7 +79,7 @@ type Store struct {
 	segments map[uint64]*segmentFile
 	applied  uint64
 	durable  uint64
-	states   int             // state files the manifest names
+	states   int             // state files, with those of memtables that are sealed
 	deleted  []Project       // since the last seal
 	masked   map[uint64]bool // segments whose mask changed since the last state
 	erasures erasures
