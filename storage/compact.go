@@ -247,7 +247,7 @@ func (s *Store) planMerge(stretch func(*segmentFile) (int32, int), atLeast int) 
 			continue // a flush merges those
 		}
 		first, n := stretch(f)
-		if f.table != nil || f.FirstDay+int32(f.Days) > first+int32(n) || s.projects[f.Project] == nil || s.merging(id) {
+		if f.FirstDay+int32(f.Days) > first+int32(n) || s.projects[f.Project] == nil || s.merging(id) {
 			continue
 		}
 		k := key{f.Project, first, n}

@@ -10,7 +10,9 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/google/uuid"
 
+	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -111,7 +113,7 @@ func decodeMasks(src []byte, each func(uint64, *roaring.Bitmap)) (rest []byte, e
 		if k <= 0 || n > uint64(len(src)-k) {
 			return nil, errEarly
 		}
-		rows, err := readBitmap(src[k : k+int(n)])
+		rows, err := encoding.Bitmap(src[k : k+int(n)])
 		if err != nil {
 			return nil, fmt.Errorf("segment %d: %w", id, err)
 		}
@@ -122,24 +124,6 @@ func decodeMasks(src []byte, each func(uint64, *roaring.Bitmap)) (rest []byte, e
 }
 
 var errEarly = errors.New("ends too early")
-
-// readBitmap reads a bitmap from foreign bytes.
-func readBitmap(raw []byte) (set *roaring.Bitmap, err error) {
-	defer func() {
-		// The library is not made for bytes that were tampered with.
-		if p := recover(); p != nil {
-			err = fmt.Errorf("bitmap: %v", p)
-		}
-	}()
-	set = roaring.New()
-	if err := set.UnmarshalBinary(raw); err != nil {
-		return nil, fmt.Errorf("bitmap: %w", err)
-	}
-	if err := set.Validate(); err != nil {
-		return nil, fmt.Errorf("bitmap: %w", err)
-	}
-	return set, nil
-}
 
 // enter is the start of applying an entry of a project. p is nil if the index is covered.
 // The caller holds mu.
@@ -216,7 +200,7 @@ func (s *Store) ApplyPersonDelete(index uint64, at int64, id uint32, d PersonDel
 		return len(roots), nil
 	}
 	for i, ids := range p.persons.Erase(roots) {
-		e := Erasure{Project: id, Person: uuidText(p.persons.UUID(roots[i])), DistinctIDs: []string{}, Index: index, At: at}
+		e := Erasure{Project: id, Person: uuid.UUID(p.persons.UUID(roots[i])).String(), DistinctIDs: []string{}, Index: index, At: at}
 		for _, d := range ids {
 			h := person.HashID(id, []byte(d))
 			e.DistinctIDs = append(e.DistinctIDs, hex.EncodeToString(h[:]))
@@ -225,10 +209,6 @@ func (s *Store) ApplyPersonDelete(index uint64, at int64, id uint32, d PersonDel
 		s.erasures.add(e)
 	}
 	return len(roots), nil
-}
-
-func uuidText(u vec.UUIDValue) string {
-	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }
 
 // ApplyExpire deletes the events before a time, those that arrive later included. It never
@@ -258,7 +238,7 @@ func (s *Store) ApplySplit(index uint64, at int64, id uint32, split PersonSplit)
 	}
 	root, ok := p.persons.Find([]vec.UUIDValue{split.Person})[split.Person]
 	if !ok {
-		return fmt.Errorf("person %s: %w", uuidText(split.Person), ErrNoPerson)
+		return fmt.Errorf("person %s: %w", uuid.UUID(split.Person), ErrNoPerson)
 	}
 	s.effect(uint64(id), uint64(len(split.DistinctIDs)))
 	return p.persons.Split(root, split.DistinctIDs, split.Forget, at)

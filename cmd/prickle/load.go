@@ -16,11 +16,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/storage/event"
-	"github.com/prickledb/prickle/storage/vec"
 )
 
 func importCommand(c *console) *cobra.Command {
@@ -599,7 +599,7 @@ func dryRun(c *console, o importOptions, name string) error {
 func rowText(b *event.Batch, row int) string {
 	var t strings.Builder
 	fmt.Fprintf(&t, "%s  %s  %s  id %s", time.UnixMicro(b.Time[row]).UTC().Format("2006-01-02 15:04:05.000Z"),
-		printable(b.Name.Values.Str(int(b.Name.Codes[row]))), printable(b.DistinctID.Values.Str(int(b.DistinctID.Codes[row]))), uuidText(b.UUID[row]))
+		printable(b.Name.Values.Str(int(b.Name.Codes[row]))), printable(b.DistinctID.Values.Str(int(b.DistinctID.Codes[row]))), uuid.UUID(b.UUID[row]))
 	for i := range b.Props {
 		p := &b.Props[i]
 		if code := p.Codes[row]; code > 0 {
@@ -607,10 +607,6 @@ func rowText(b *event.Batch, row int) string {
 		}
 	}
 	return t.String()
-}
-
-func uuidText(id vec.UUIDValue) string {
-	return fmt.Sprintf("%x-%x-%x-%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])
 }
 
 func were(n int64) string {

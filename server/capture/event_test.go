@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/google/uuid"
 
 	"github.com/prickledb/prickle/storage/event"
 )
@@ -22,7 +23,7 @@ func show(b *event.Batch, ids bool) string {
 	for row := range b.Rows {
 		fmt.Fprintf(&out, "%s %s %s", b.Name.Values.At(int(b.Name.Codes[row])), b.DistinctID.Values.At(int(b.DistinctID.Codes[row])), appendTime(nil, b.Time[row]))
 		if ids {
-			fmt.Fprintf(&out, " %s", appendUUID(nil, b.UUID[row]))
+			fmt.Fprintf(&out, " %s", uuid.UUID(b.UUID[row]))
 		}
 		if b.Personless != nil && b.Personless.Get(row) {
 			out.WriteString(" personless")

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/zeebo/xxh3"
 
 	"github.com/prickledb/prickle/storage/event"
@@ -241,20 +242,10 @@ func (r *Rows) SetTime(column int, micros int64) {
 // SetUUID gives the row's value of a column that is a uuid.
 func (r *Rows) SetUUID(column int, id vec.UUIDValue) {
 	if r.roles[column] != roleUUID {
-		r.Set(column, event.Text, appendUUID(nil, id))
+		r.Set(column, event.Text, []byte(uuid.UUID(id).String()))
 		return
 	}
 	r.d.row.id, r.d.row.idSet = id, true
-}
-
-func appendUUID(dst []byte, id vec.UUIDValue) []byte {
-	for i, c := range id {
-		if i == 4 || i == 6 || i == 8 || i == 10 {
-			dst = append(dst, '-')
-		}
-		dst = append(dst, "0123456789abcdef"[c>>4], "0123456789abcdef"[c&15])
-	}
-	return dst
 }
 
 // End completes the row. If it is refused, ok is false, and the Reject lacks its bytes.

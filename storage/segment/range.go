@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/prickledb/prickle/storage/encoding"
 )
 
 // Runs is persons in ascending order and where the rows of each begin.
@@ -163,31 +165,13 @@ func (g *Range) storedBitmaps(out []*roaring.Bitmap) error {
 			return g.r.bad(name, s, "day %d: bitmap of %d bytes in %d", day, size, len(rest))
 		}
 		if size > 0 {
-			if out[day], err = readBitmap(rest[:size]); err != nil {
+			if out[day], err = encoding.Bitmap(rest[:size]); err != nil {
 				return g.r.bad(name, s, "day %d: %w", day, err)
 			}
 		}
 		rest = rest[size:]
 	}
 	return nil
-}
-
-// readBitmap reads a bitmap from foreign bytes.
-func readBitmap(raw []byte) (set *roaring.Bitmap, err error) {
-	defer func() {
-		// The library is not made for bytes that were tampered with.
-		if p := recover(); p != nil {
-			err = fmt.Errorf("bitmap: %v", p)
-		}
-	}()
-	set = roaring.New()
-	if err := set.UnmarshalBinary(raw); err != nil {
-		return nil, fmt.Errorf("bitmap: %w", err)
-	}
-	if err := set.Validate(); err != nil {
-		return nil, fmt.Errorf("bitmap: %w", err)
-	}
-	return set, nil
 }
 
 // firsts maps the first codes of persons to runs.
@@ -266,7 +250,7 @@ func (r *Reader) PersonBitmap() (*roaring.Bitmap, error) {
 			err := r.touch(func() error {
 				raw, err := openBlob(r.bytes(s))
 				if err == nil {
-					set, err = readBitmap(raw)
+					set, err = encoding.Bitmap(raw)
 				}
 				return err
 			})

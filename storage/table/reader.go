@@ -41,9 +41,6 @@ type blockInfo struct {
 	zone   *vec.Vector // least and greatest value; nil if nothing is known
 }
 
-// maxBlocks bounds the blocks of a segment: what a row number can number.
-const maxBlocks = math.MaxUint32/vec.BatchRows + 1
-
 // Open opens a segment's file and reads its footer.
 func Open(fs vfs.FS, name string) (*Reader, error) {
 	f, err := fs.Open(name)
