@@ -552,7 +552,7 @@ func TestArchiveLoop(t *testing.T) {
 func TestArchiveOfAnOlderCopy(t *testing.T) {
 	store := blob.NewMem()
 	dir := t.TempDir()
-	n, a := archived(t, Config{Dir: dir}, store)
+	n, _ := archived(t, Config{Dir: dir}, store)
 	ingest(t, n, 1, 0, 10, Receipt{Stored: 10})
 	if err := n.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -561,7 +561,7 @@ func TestArchiveOfAnOlderCopy(t *testing.T) {
 	if err := os.CopyFS(old, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
-	n, a = archived(t, Config{Dir: dir}, store)
+	n, a := archived(t, Config{Dir: dir}, store)
 	for i := range 20 {
 		ingest(t, n, 2, i, 1, Receipt{Stored: 1})
 	}

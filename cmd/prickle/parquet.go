@@ -215,7 +215,7 @@ func (c *parquetColumn) micros(v parquet.Value) int64 {
 			}
 			return n * factor
 		}
-		return int64(math.Floor(float64(n/1000))) - int64(b2i(n%1000 < 0))
+		return n/1000 - int64(b2i(n%1000 < 0))
 	}
 }
 

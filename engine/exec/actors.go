@@ -65,8 +65,6 @@ type actors interface {
 type values32 struct {
 	mu     sync.Mutex
 	groups *grouper
-	null   uint32 // group of the null value, once seen
-	ids    []uint32
 }
 
 func newValues32(exprs []expr.Expr) *values32 {

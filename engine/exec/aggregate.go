@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/prickledb/prickle/engine/agg"
-	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -320,14 +319,4 @@ func slice(cols []*vec.Vector, rows int, at *int) *vec.Batch {
 		b.Cols[i] = c.Take(take)
 	}
 	return b
-}
-
-// constant evaluates an expression that reads no column.
-func constant(e expr.Expr, env *Env) (*vec.Vector, int, error) {
-	v, err := e.Eval(env.Expr, &vec.Batch{Rows: 1})
-	if err != nil {
-		return nil, 0, err
-	}
-	v, i := v.At(0)
-	return v, i, nil
 }

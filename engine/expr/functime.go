@@ -392,13 +392,6 @@ func crossed(unit string, a, b int64) (int64, bool) {
 	return floorDiv(yb*12+int64(mb-1), n) - floorDiv(ya*12+int64(ma-1), n), true
 }
 
-func checkedTime(t int64, ok bool, of vec.Type) (int64, error) {
-	if !ok || t < minTime && t != vec.NegInfinityTime {
-		return 0, outOfRange(of)
-	}
-	return t, nil
-}
-
 func init() {
 	now := map0(func(c *Context) (int64, error) { return c.Now, nil })
 	define("now", tTz, nil, now)

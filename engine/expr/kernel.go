@@ -262,7 +262,6 @@ var (
 	tIvl    = vec.T(vec.Interval)
 	tUUID   = vec.T(vec.UUID)
 	tJSON   = vec.T(vec.JSONB)
-	tVoid   = vec.T(vec.Void)
 	tTexts  = vec.ArrayOf(vec.Text)
 )
 

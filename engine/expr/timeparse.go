@@ -200,7 +200,7 @@ func parseMoment(text string) (m moment, e timeError) {
 			}
 			word := s[i:end]
 			switch {
-			case word == "t" && end < len(s) && m.hasClock == false:
+			case word == "t" && end < len(s) && !m.hasClock:
 			case word == "bc":
 				bc = true
 			case word == "ad":

@@ -72,7 +72,6 @@ type tables struct {
 	applier *applier
 	engine  session.Engine
 	named   map[string]*client
-	flush   bool
 }
 
 func newTables(t *testing.T) *tables {
