@@ -3,6 +3,7 @@ package sql_test
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,7 +130,8 @@ func TestCompile(t *testing.T) {
 
 func pgCode(err error) string { return pgerr.Code(err) }
 
-// TestCompileIsBounded holds that a short statement cannot ask for a plan without end.
+// TestCompileIsBounded holds that a short statement cannot ask for a plan without end. What
+// is measured is the work of the process, which does not depend on what else the machine does.
 func TestCompileIsBounded(t *testing.T) {
 	aliases := "SELECT 1 AS a0"
 	for i := range 60 {
@@ -152,16 +154,26 @@ func TestCompileIsBounded(t *testing.T) {
 		"SELECT 1 WHERE 1 IN (1" + strings.Repeat(", 1", 100000) + ")",
 		"SELECT 1" + strings.Repeat(", 1", 3000),
 	} {
-		start := time.Now()
+		start := work(t)
 		_, err := compile(t, text)
 		if err != nil && pgCode(err) == "XX000" {
 			t.Errorf("Compile(%.40q…) = %v", text, err)
 		}
-		if d := time.Since(start); d > 5*time.Second {
-			t.Errorf("Compile(%.40q…) took %v", text, d)
+		took := work(t) - start
+		if took > 5*time.Second {
+			t.Errorf("Compile(%.40q…) took %v", text, took)
 		}
 		if testing.Verbose() {
-			t.Logf("%.40q… %v %v", text, time.Since(start).Round(time.Millisecond), err)
+			t.Logf("%.40q… %v %v", text, took.Round(time.Millisecond), err)
 		}
 	}
+}
+
+// work is how long processors have worked for this process.
+func work(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

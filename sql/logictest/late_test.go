@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -149,8 +151,10 @@ func BenchmarkTail(b *testing.B) {
 	}
 }
 
-// TestCancel cancels statements half-way. They must end promptly, which is within a batch;
-// a machine with other things to do gets three attempts.
+// TestCancel cancels statements half-way. They must end within a batch, so with little more
+// work. The work is the processor time of the process, which a machine with other things to
+// do does not make longer as it does the time on the wall; what collects garbage counts, so
+// there are three attempts.
 func TestCancel(t *testing.T) {
 	d := generated(t, 60_000, true)
 	for _, q := range []string{
@@ -165,33 +169,42 @@ func TestCancel(t *testing.T) {
 		`SELECT * FROM TRENDS(SERIES (a: count(DISTINCT uuid)) EVERY INTERVAL '1 day' BREAKDOWN BY properties.$current_url)`,
 	} {
 		for _, after := range []time.Duration{0, time.Millisecond, 10 * time.Millisecond, 30 * time.Millisecond} {
-			best := time.Hour
+			least := time.Duration(math.MaxInt64)
 			for range 3 {
 				ctx, cancel := context.WithCancel(context.Background())
-				var at time.Time
-				timer := time.AfterFunc(after, func() { at = time.Now(); cancel() })
+				var at time.Duration
+				timer := time.AfterFunc(after, func() { at = work(t); cancel() })
 				d.ctx = ctx
 				_, err := d.Run(t, q)
 				if timer.Stop() { // it was done before
 					cancel()
-					best = 0
+					least = 0
 					break
 				}
 				<-ctx.Done()
-				took := time.Since(at)
+				more := work(t) - at
 				if err != nil && !errors.Is(err, context.Canceled) {
 					t.Fatalf("%s, cancelled after %v: %v", q, after, err)
 				}
-				best = min(best, took)
-				if best < promptly {
+				least = min(least, more)
+				if least < promptly {
 					break
 				}
 			}
-			if best >= promptly {
-				t.Errorf("%s, cancelled after %v, ran for %v more", q, after, best)
+			if least >= promptly {
+				t.Errorf("%s, cancelled after %v, worked for %v more", q, after, least)
 			}
 		}
 	}
+}
+
+// work is how long processors have worked for this process.
+func work(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Error(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // TestMemory gives statements less memory than they need.

@@ -4,5 +4,5 @@ package logictest
 
 import "time"
 
-// promptly is how soon a cancelled statement ends.
-const promptly = 100 * time.Millisecond
+// promptly is how much more work a cancelled statement may be, on two threads.
+const promptly = 200 * time.Millisecond
