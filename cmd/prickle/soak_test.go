@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -65,6 +67,7 @@ type soak struct {
 	erased    atomic.Int64 // persons, named doomed-0, doomed-1, …
 
 	queries, retries, backups atomic.Int64
+	refused                   atomic.Int64 // requests with events, since memory was short
 	last                      backedUp
 }
 
@@ -126,7 +129,7 @@ func TestSoak(t *testing.T) {
 
 	// Lives of servers are short, and every fifth is long enough for memory to settle.
 	kills, stops := 0, 0
-	var use footprint
+	use := footprint{pools: map[string]float64{}}
 	began := time.Now()
 	for end := began.Add(length); ; {
 		life := time.Duration(rng.Int64N(int64(min(length/2, 10*time.Second))))
@@ -154,17 +157,32 @@ func TestSoak(t *testing.T) {
 	cancel()
 	clients.Wait()
 
+	if s.failed.Load() {
+		t.Fatal("the soak ended early")
+	}
+	// Whatever it had to refuse, a server that is left alone takes events again.
+	alone, stopAlone := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stopAlone()
+	s.ctx = alone
+	if _, ok := s.events([]map[string]any{{"event": "the last", "distinct_id": "somebody"}}); !ok {
+		t.Fatal("the server takes no events, and nobody else asks it for anything")
+	}
 	s.ctx = t.Context()
 	s.check()
 	if s.backups.Load() == 0 { // no server lived for so long
 		s.backUp()
 	}
 	s.rest()
-	t.Logf("%d events acknowledged, %d transactions, %d persons erased, %d kills, %d stops, %d backups, %d queries, %d requests that were not answered well",
-		s.acked(), s.transfers.Load(), s.erased.Load(), kills, stops, s.backups.Load(), s.queries.Load(), s.retries.Load())
+	s.stop(server, log)
+	s.look(log)
+	t.Logf("%d events acknowledged, %d transactions, %d persons erased, %d kills, %d stops, %d backups, %d queries, %d requests that were not answered well, %d of them for want of memory",
+		s.acked(), s.transfers.Load(), s.erased.Load(), kills, stops, s.backups.Load(), s.queries.Load(), s.retries.Load(), s.refused.Load())
 	slope, span := use.slope()
 	t.Logf("peak %s of memory with a budget of %s, %d goroutines at most; after the first minute %+.2f MB a minute over %v",
 		size(float64(use.peak)), size(soakMemory), use.goroutines, slope*60/1e6, span)
+	for _, what := range slices.Sorted(maps.Keys(use.pools)) {
+		t.Logf("%s at most %s", what, size(use.pools[what]))
+	}
 	// A budget is of what the server can count. These bounds are for what grows for ever.
 	if use.peak > 3*soakMemory {
 		t.Errorf("the server had %s of memory, its budget is %s", size(float64(use.peak)), size(soakMemory))
@@ -172,8 +190,6 @@ func TestSoak(t *testing.T) {
 	if grown := slope * span.Seconds(); grown > soakMemory {
 		t.Errorf("memory grew by %s in %v", size(grown), span)
 	}
-	s.stop(server, log)
-	s.look(log)
 	if s.acked() == 0 || s.transfers.Load() == 0 || s.erased.Load() == 0 || s.queries.Load() == 0 || s.backups.Load() == 0 || kills+stops == 0 {
 		t.Fatal("a part of the soak did nothing")
 	}
@@ -235,8 +251,11 @@ var outcry = regexp.MustCompile(`^panic: |^fatal error: |"level":"ERROR"`)
 func (s *soak) look(log *lockedBuffer) {
 	s.t.Helper()
 	for line := range strings.Lines(log.String()) {
-		// The clients leave at the end, whatever they wait for.
-		if outcry.MatchString(line) && !strings.Contains(line, "context canceled") {
+		switch {
+		case !outcry.MatchString(line), strings.Contains(line, "context canceled"): // the clients leave at the end, whatever they wait for
+		case strings.Contains(line, "memory is used up"):
+			s.refused.Add(1)
+		default:
 			s.errorf("the server's log has %sin\n%s", line, log)
 			return
 		}
@@ -619,9 +638,6 @@ func (s *soak) must(text string) [][]int64 {
 // check compares everything when the clients have ended.
 func (s *soak) check() {
 	s.t.Helper()
-	if s.failed.Load() {
-		s.t.Fatal("the soak ended early")
-	}
 	for k := range s.counters {
 		acked, sent := s.counters[k].acked.Load(), s.counters[k].sent.Load()
 		row := s.must(fmt.Sprintf("select count(*), count(distinct uuid), coalesce(max(properties.sequence::bigint) + 1, 0) from events where event = 'counted' and properties.producer = %d", k))[0]
@@ -670,8 +686,9 @@ func (s *soak) restore(ctx context.Context) {
 
 // footprint is what servers take of the machine.
 type footprint struct {
-	peak       int64 // bytes
-	goroutines int   // at most
+	peak       int64              // bytes
+	goroutines int                // at most
+	pools      map[string]float64 // most bytes by what for, as published
 	at, bytes  []float64
 }
 
@@ -689,6 +706,11 @@ func (u *footprint) watch(s *soak, server *exec.Cmd, began time.Time, d time.Dur
 		}
 		if m, err := s.remote.metrics(s.ctx); err == nil {
 			u.goroutines = max(u.goroutines, int(m["prickle_goroutines"]))
+			for name, bytes := range m {
+				if strings.HasPrefix(name, "prickle_memory_bytes{") {
+					u.pools[name] = max(u.pools[name], bytes)
+				}
+			}
 		}
 		select {
 		case <-tick.C:
