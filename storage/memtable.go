@@ -62,12 +62,16 @@ func (m *memtable) note(index uint64, at int64) {
 	m.last = index
 }
 
+// hold counts memory that the table takes.
+func (m *memtable) hold(bytes int64) {
+	m.bytes += bytes
+	m.pool.Add(bytes)
+}
+
 func (m *memtable) add(project uint32, b *memBatch) {
 	m.batches[project] = append(m.batches[project], b)
 	m.rows += int64(b.len())
-	size := b.bytes()
-	m.bytes += size
-	m.pool.Add(size)
+	m.hold(b.bytes())
 	if m.views[project] == nil {
 		m.views[project] = &viewList{pool: m.pool}
 	}

@@ -34,7 +34,7 @@ func (s *Store) ApplyTables(index uint64, at int64, id uint32, ws *table.WriteSe
 		return table.Change{}, err
 	}
 	s.active.rows += int64(change.Inserted)
-	s.active.bytes += change.Bytes
+	s.active.hold(change.Bytes)
 	s.effect(uint64(id), uint64(change.Inserted), uint64(change.Deleted), uint64(next.LastID()))
 	return change, nil
 }
