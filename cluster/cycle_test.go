@@ -198,17 +198,23 @@ func (r *rig) begun() bool {
 	return err == nil
 }
 
-func (r *rig) replay() error {
-	n := r.node
+// unapplied is the first and the last entry that Raft would apply at a start.
+func unapplied(n *Node) (first, last uint64, err error) {
 	metas, err := n.snapshots.List()
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	from := uint64(1)
+	first = 1
 	if len(metas) > 0 {
-		from = metas[0].Index + 1
+		first = metas[0].Index + 1
 	}
-	last, err := n.log.LastIndex()
+	last, err = n.log.LastIndex()
+	return first, last, err
+}
+
+func (r *rig) replay() error {
+	n := r.node
+	from, last, err := unapplied(n)
 	if err != nil {
 		return err
 	}

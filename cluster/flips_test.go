@@ -127,15 +127,7 @@ func contents(disk *vfs.Mem, logger *slog.Logger, limit uint64) (lines []string,
 
 // applyRest applies what Raft would at a start.
 func applyRest(n *Node, limit uint64) error {
-	metas, err := n.snapshots.List()
-	if err != nil {
-		return err
-	}
-	from := uint64(1)
-	if len(metas) > 0 {
-		from = metas[0].Index + 1
-	}
-	last, err := n.log.LastIndex()
+	from, last, err := unapplied(n)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func TestFlushAfterEntryOfNoProject(t *testing.T) {
 	if !errors.Is(err, ErrNoProject) {
 		t.Fatal(err)
 	}
-	ctx, c := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, c := context.WithTimeout(context.Background(), time.Minute)
 	defer c()
 	if err := s.Flush(ctx); err != nil {
 		t.Errorf("Flush after an entry of a missing project: %v (durable %d applied %d)", err, s.DurableIndex(), s.AppliedIndex())

@@ -2,17 +2,12 @@ package session_test
 
 import (
 	"context"
-	"encoding/binary"
-	"fmt"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql/logictest"
 	"github.com/prickledb/prickle/storage/event"
-	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -43,27 +38,14 @@ func TestChanges(t *testing.T) {
 // Load implements logictest.Loader. The object behind the time is what $set says.
 func (n *nodeSession) Load(t *testing.T, lines string) error {
 	b := event.NewBuilder()
-	for line := range strings.Lines(lines) {
-		words := strings.SplitN(strings.TrimSpace(line), " ", 4)
-		if len(words) < 3 {
-			return fmt.Errorf("line %q: want id, event, time and perhaps an object", line)
-		}
-		at, err := time.Parse(time.RFC3339, words[2])
-		if err != nil {
-			return err
-		}
-		var uuid vec.UUIDValue
-		n.events++
-		binary.BigEndian.PutUint64(uuid[8:], n.events)
-		b.Begin(uuid, at.UnixMicro())
-		b.SetDistinctID([]byte(words[0]))
-		b.SetName([]byte(words[1]))
-		if len(words) > 3 {
-			b.Op(event.PersonOp{Kind: event.OpSet, Set: []byte(words[3])})
-		}
-		b.End()
+	err := logictest.Events(b, lines, &n.events, func(object string) error {
+		b.Op(event.PersonOp{Kind: event.OpSet, Set: []byte(object)})
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	_, err := n.node.Ingest(t.Context(), 1, b.Finish())
+	_, err = n.node.Ingest(t.Context(), 1, b.Finish())
 	return err
 }
 

@@ -15,9 +15,8 @@ import (
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
-// stored is a session over a store with a hundred events, in a project whose weeks start
-// on Sunday.
-func stored(t *testing.T) *fixture {
+// openStore is a store in memory with a project.
+func openStore(t *testing.T) *storage.Store {
 	t.Helper()
 	store, err := storage.Open(vfs.NewMem(), "data", storage.Options{})
 	if err != nil {
@@ -32,6 +31,14 @@ func stored(t *testing.T) *fixture {
 	if _, err := store.ApplyProject(1, 0, storage.ProjectEdit{Create: &spec}); err != nil {
 		t.Fatal(err)
 	}
+	return store
+}
+
+// stored is a session over a store with a hundred events, in a project whose weeks start
+// on Sunday.
+func stored(t *testing.T) *fixture {
+	t.Helper()
+	store := openStore(t)
 	b := event.NewBuilder()
 	for i := range 100 {
 		var uuid vec.UUIDValue

@@ -20,7 +20,6 @@ import (
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
-	"github.com/prickledb/prickle/storage/vfs"
 )
 
 // applier applies write sets and events to a store, as the log would.
@@ -76,19 +75,7 @@ type tables struct {
 
 func newTables(t *testing.T) *tables {
 	t.Helper()
-	store, err := storage.Open(vfs.NewMem(), "data", storage.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	spec := storage.ProjectSpec{Name: "prickle", Token: "phc_test", Timezone: "UTC"}
-	if _, err := store.ApplyProject(1, 0, storage.ProjectEdit{Create: &spec}); err != nil {
-		t.Fatal(err)
-	}
+	store := openStore(t)
 	a := &applier{store: store, index: 1}
 	return &tables{t: t, store: store, applier: a, engine: session.NewEngine(store, a, session.Limits{Threads: 2}), named: map[string]*client{}}
 }

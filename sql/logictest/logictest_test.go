@@ -3,12 +3,10 @@ package logictest
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -118,27 +116,8 @@ func open(t testing.TB, flush bool) *database {
 // Load implements Loader. An object with the member $set changes the person.
 func (d *database) Load(t *testing.T, lines string) error {
 	b := event.NewBuilder()
-	for line := range strings.Lines(lines) {
-		words := strings.SplitN(strings.TrimSpace(line), " ", 4)
-		if len(words) < 3 {
-			return fmt.Errorf("line %q: want id, event, time and perhaps an object", line)
-		}
-		at, err := time.Parse(time.RFC3339, words[2])
-		if err != nil {
-			return err
-		}
-		var uuid vec.UUIDValue
-		d.events++
-		binary.BigEndian.PutUint64(uuid[8:], d.events)
-		b.Begin(uuid, at.UnixMicro())
-		b.SetDistinctID([]byte(words[0]))
-		b.SetName([]byte(words[1]))
-		if len(words) > 3 {
-			if err := properties(b, words[3]); err != nil {
-				return err
-			}
-		}
-		b.End()
+	if err := Events(b, lines, &d.events, func(object string) error { return properties(b, object) }); err != nil {
+		return err
 	}
 	d.index++
 	batch := b.Finish()

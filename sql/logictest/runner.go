@@ -1,14 +1,18 @@
 package logictest
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vec"
 )
 
 // Result is what one statement gave. A nil value is NULL.
@@ -103,4 +107,32 @@ func ErrorText(err error) string {
 		text += " (hint: " + e.Hint + ")"
 	}
 	return text + "\n"
+}
+
+// Events reads the lines of an events case into b: id, event, time and perhaps an object,
+// which object is given. The uuid of an event is its number, which counts on from *last.
+func Events(b *event.Builder, lines string, last *uint64, object func(string) error) error {
+	for line := range strings.Lines(lines) {
+		words := strings.SplitN(strings.TrimSpace(line), " ", 4)
+		if len(words) < 3 {
+			return fmt.Errorf("line %q: want id, event, time and perhaps an object", line)
+		}
+		at, err := time.Parse(time.RFC3339, words[2])
+		if err != nil {
+			return err
+		}
+		var uuid vec.UUIDValue
+		*last++
+		binary.BigEndian.PutUint64(uuid[8:], *last)
+		b.Begin(uuid, at.UnixMicro())
+		b.SetDistinctID([]byte(words[0]))
+		b.SetName([]byte(words[1]))
+		if len(words) > 3 {
+			if err := object(words[3]); err != nil {
+				return err
+			}
+		}
+		b.End()
+	}
+	return nil
 }
