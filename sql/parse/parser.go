@@ -110,22 +110,6 @@ func Expr(sql string) (ast.Expr, error) {
 	return x, nil
 }
 
-// Type parses a type name.
-func Type(sql string) (ast.TypeName, error) {
-	p, err := newParser(sql)
-	if err != nil {
-		return ast.TypeName{}, err
-	}
-	t := p.typeName()
-	if p.tok().kind != tokEOF {
-		p.unexpected()
-	}
-	if p.err != nil {
-		return ast.TypeName{}, p.err
-	}
-	return t, nil
-}
-
 // parser walks the tokens. After the first error it sees only the end of the
 // input, so every loop ends and no caller needs to check; whatever tree it
 // returns then is thrown away.

@@ -47,24 +47,3 @@ func (b Bitmap) Grow(n int) Bitmap {
 	}
 	return b
 }
-
-// Or is the union of two null bitmaps over n rows; either may be empty. The result
-// may share memory with one of them.
-func Or(a, b Bitmap, n int) Bitmap {
-	if len(a) == 0 {
-		return b
-	}
-	if len(b) == 0 {
-		return a
-	}
-	out := NewBitmap(n)
-	for i := range out {
-		if i < len(a) {
-			out[i] = a[i]
-		}
-		if i < len(b) {
-			out[i] |= b[i]
-		}
-	}
-	return out
-}
