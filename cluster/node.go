@@ -849,9 +849,6 @@ func (n *Node) begin(ctx context.Context, p *proposal) error {
 func (p *proposal) wait(ctx context.Context) (applyResult, error) {
 	select {
 	case <-p.done:
-		if p.err == nil {
-			p.err = p.result.err
-		}
 		return p.result, p.err
 	case <-ctx.Done():
 		return applyResult{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, ctx.Err())
@@ -889,6 +886,7 @@ func (n *Node) complete() {
 			p.err = fmt.Errorf("raft: %w", err)
 		} else {
 			p.result = f.future.Response().(applyResult)
+			p.err = p.result.err
 		}
 		n.finish(p)
 	}

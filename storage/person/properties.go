@@ -372,7 +372,11 @@ func (r *reader) text(dst []byte) ([]byte, bool) {
 	i := r.i + 1
 	for i < len(r.s) && r.s[i] != '"' {
 		if r.s[i] != '\\' {
-			raw = append(raw, r.s[i])
+			if r.s[i] == 0 {
+				raw = utf8.AppendRune(raw, utf8.RuneError) // text cannot hold it
+			} else {
+				raw = append(raw, r.s[i])
+			}
 			i++
 			continue
 		}
