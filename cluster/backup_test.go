@@ -637,7 +637,8 @@ func TestBackupDamage(t *testing.T) {
 	store := blob.NewMem()
 	n, a := archived(t, Config{Store: storage.Options{SealRows: 100}}, store)
 	ingest(t, n, 1, 0, 150, Receipt{Stored: 150})
-	if _, err := n.Backup(t.Context(), store, nil); err != nil {
+	base, err := n.Backup(t.Context(), store, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
 	ingest(t, n, 1, 150, 50, Receipt{Stored: 50})
@@ -669,7 +670,12 @@ func TestBackupDamage(t *testing.T) {
 				t.Errorf("LATEST is damaged, and Restore = %v", err)
 			}
 		} else if err == nil || !strings.Contains(err.Error(), path.Base(name)) {
-			t.Errorf("byte %d of %s changed: Restore = %v", at, name, err)
+			// A piece of the log from before the backup is not read.
+			var first, last uint64
+			n, _ := fmt.Sscanf(path.Base(name), "%d-%d.zst", &first, &last)
+			if err != nil || n < 2 || last > base.Index {
+				t.Errorf("byte %d of %s changed: Restore = %v", at, name, err)
+			}
 		}
 		raw[at] ^= 1
 	}

@@ -60,7 +60,6 @@ func newVictim(t *testing.T, seed uint64, killed bool) *victim {
 				b.acked = 0
 			}
 		}
-		r.disk.Hook = nil
 		r.disk, r.left = r.disk.Crash(nil), nil
 	}
 	v.files = r.sorts()
