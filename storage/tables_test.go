@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -620,17 +621,19 @@ func TestTableCrashAtEveryStep(t *testing.T) {
 	}
 	for n := 1; ; n++ {
 		fs := vfs.NewMem()
-		s, err := Open(fs, "d", Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		steps := 0
+		var armed atomic.Bool // the flusher goes on beside the test
+		var steps atomic.Int64
 		fs.Hook = func(op, name string) error {
-			if steps++; steps >= n {
+			if armed.Load() && steps.Add(1) >= int64(n) {
 				return errors.New("power")
 			}
 			return nil
 		}
+		s, err := Open(fs, "d", Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		armed.Store(true)
 		failed := false
 		for i := uint64(1); i <= uint64(len(log)) && !failed; i++ {
 			log.apply(s, i) // may be refused: nothing is written here
@@ -651,9 +654,9 @@ func TestTableCrashAtEveryStep(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		fs.Hook = nil
+		armed.Store(false)
 		s.Close() // after a failure nothing of it matters
-		if steps < n {
+		if steps.Load() < int64(n) {
 			return
 		}
 	}
