@@ -12,6 +12,7 @@ import (
 	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/vfs"
+	"github.com/prickledb/prickle/storage/wire"
 )
 
 // A run is keys of one period: a section for each project, in which they are sorted by
@@ -153,56 +154,53 @@ func (r *Run) readFooter() error {
 	if err := sumErr("directory", covered, binary.LittleEndian.Uint32(r.data[n-len(runEnd)-4:])); err != nil {
 		return r.corrupt(int(start), err)
 	}
-	d := decoder{src: r.data[start : n-footerSize]}
+	d := decoder{Reader: wire.Reader{Src: r.data[start : n-footerSize]}}
 	r.readDirectory(&d)
-	if d.err == nil && len(d.src) > 0 {
-		d.fail("%d bytes too many", len(d.src))
+	if d.End() == nil && d.offset != int(start) {
+		d.Fail("parts end at byte %d, the directory begins at %d", d.offset, start)
 	}
-	if d.err == nil && d.offset != int(start) {
-		d.fail("parts end at byte %d, the directory begins at %d", d.offset, start)
-	}
-	if d.err != nil {
-		return r.corrupt(int(start), fmt.Errorf("directory: %w", d.err))
+	if d.Err != nil {
+		return r.corrupt(int(start), fmt.Errorf("directory: %w", d.Err))
 	}
 	return nil
 }
 
 func (r *Run) readDirectory(d *decoder) {
 	d.offset = len(runMagic)
-	r.MinTime, r.MaxTime = d.signed(), d.signed()
+	r.MinTime, r.MaxTime = d.Varint(), d.Varint()
 	r.period, r.Keys = periodOf(r.MinTime), 0
 	if r.MaxTime < r.MinTime || periodOf(r.MaxTime) != r.period {
-		d.fail("times %d to %d are not of one period", r.MinTime, r.MaxTime)
+		d.Fail("times %d to %d are not of one period", r.MinTime, r.MaxTime)
 	}
 	projects := d.count(1)
 	r.sections = make([]section, 0, min(projects, 1024))
 	for range projects {
 		s := section{made: emptyRange}
-		id := d.number()
+		id := d.Uvarint()
 		s.project = uint32(id)
 		if last := len(r.sections) - 1; id > 1<<32-1 || last >= 0 && r.sections[last].project >= s.project {
-			d.fail("project %d is out of order", id)
+			d.Fail("project %d is out of order", id)
 		}
-		s.keys, s.log = d.count(0), uint(min(d.number(), 64))
-		if s.log > maxPartsLog || len(d.src) < 2<<s.log {
-			d.fail("2^%d parts", s.log)
+		s.keys, s.log = d.count(0), uint(min(d.Uvarint(), 64))
+		if s.log > maxPartsLog || len(d.Src) < 2<<s.log {
+			d.Fail("2^%d parts", s.log)
 		}
-		s.made.others = d.byte() == 1
-		least, span := d.number(), d.number()
+		s.made.others = d.Byte() == 1
+		least, span := d.Uvarint(), d.Uvarint()
 		if least >= 1<<48+1 || span >= 1<<48 {
-			d.fail("times of uuids out of range")
+			d.Fail("times of uuids out of range")
 		}
 		if least > 0 {
 			s.made.least, s.made.most = int64(least)-1, int64(least-1+span)
 		}
-		s.sum = binary.LittleEndian.Uint32(d.bytes(4))
-		if size := 8 * bloomWords(s.keys); d.err == nil && size <= len(r.data)-d.offset {
+		s.sum = d.Uint32()
+		if size := 8 * bloomWords(s.keys); d.Err == nil && size <= len(r.data)-d.offset {
 			s.bloom = r.data[d.offset:][:size]
 			d.offset += size
 		} else {
-			d.fail("%d keys in a file of %d bytes", s.keys, len(r.data))
+			d.Fail("%d keys in a file of %d bytes", s.keys, len(r.data))
 		}
-		if d.err != nil {
+		if d.Err != nil {
 			return
 		}
 		s.parts = make([]part, 1<<s.log)
@@ -211,10 +209,10 @@ func (r *Run) readDirectory(d *decoder) {
 			d.part(&s.parts[i], len(r.data))
 			sum += s.parts[i].keys
 		}
-		if d.err == nil && sum != s.keys {
-			d.fail("project %d has %d keys in its parts, want %d", s.project, sum, s.keys)
+		if d.Err == nil && sum != s.keys {
+			d.Fail("project %d has %d keys in its parts, want %d", s.project, sum, s.keys)
 		}
-		if d.err != nil {
+		if d.Err != nil {
 			return
 		}
 		r.Keys += int64(s.keys)
@@ -224,73 +222,38 @@ func (r *Run) readDirectory(d *decoder) {
 
 // part reads the entry of a part in a file of so many bytes.
 func (d *decoder) part(p *part, size int) {
-	p.offset, p.keys = d.offset, int(min(d.number(), uint64(size)))
+	p.offset, p.keys = d.offset, int(min(d.Uvarint(), uint64(size)))
 	d.offset += p.keys * keySize
-	if try := d.number(); try > 0 {
+	if try := d.Uvarint(); try > 0 {
 		if p.keys < filterLeast || p.keys > filterMost || try > filterTries {
-			d.fail("a filter of %d keys by seed %d", p.keys, try)
+			d.Fail("a filter of %d keys by seed %d", p.keys, try)
 			return
 		}
 		p.filter.shape, p.filter.seed = shapeOf(p.keys), seedOf(int(try-1))
-		p.sum = binary.LittleEndian.Uint32(d.bytes(4))
+		p.sum = d.Uint32()
 		d.offset += p.filter.bytes()
 	}
-	p.sums = d.bytes(4 * ((p.keys + blockKeys - 1) / blockKeys))
+	p.sums = d.Take(4 * ((p.keys + blockKeys - 1) / blockKeys))
 	if d.offset > size {
-		d.fail("parts end behind the file")
+		d.Fail("parts end behind the file")
 	}
 }
 
-// decoder reads a directory. After the first error it gives zeros.
+// decoder takes a directory off its bytes.
 type decoder struct {
-	src    []byte
+	wire.Reader
 	offset int // of the next part, in the file
-	err    error
-}
-
-func (d *decoder) fail(format string, args ...any) {
-	if d.err == nil {
-		d.err = fmt.Errorf(format, args...)
-	}
-	d.src = nil
-}
-
-func (d *decoder) number() uint64 {
-	v, n := binary.Uvarint(d.src)
-	if n <= 0 {
-		d.fail("ends too early")
-		return 0
-	}
-	d.src = d.src[n:]
-	return v
-}
-
-func (d *decoder) signed() int64 {
-	v := d.number()
-	return int64(v>>1) ^ -int64(v&1)
 }
 
 // count is a number of things of which each takes so many bytes of what is left.
 func (d *decoder) count(each int) int {
-	v := d.number()
-	if v > 1<<40 || each > 0 && v > uint64(len(d.src)/each) {
-		d.fail("counts %d", v)
+	v := d.Uvarint()
+	if v > 1<<40 || each > 0 && v > uint64(len(d.Src)/each) {
+		d.Fail("counts %d", v)
 		return 0
 	}
 	return int(v)
 }
-
-func (d *decoder) bytes(n int) []byte {
-	if n > len(d.src) {
-		d.fail("ends too early")
-		return make([]byte, min(n, 4))
-	}
-	out := d.src[:n]
-	d.src = d.src[n:]
-	return out
-}
-
-func (d *decoder) byte() byte { return d.bytes(1)[0] }
 
 // section finds the keys of a project, or nil.
 func (r *Run) section(project uint32) *section {

@@ -2,13 +2,13 @@ package event
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
 	"unsafe"
 
 	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/wire"
 )
 
 // The wire form of a batch, uncompressed and without a checksum: whoever stores it adds
@@ -37,8 +37,6 @@ const (
 	// mixedKinds says that one kind a value follows.
 	mixedKinds = 0xff
 )
-
-var errShort = errors.New("event batch: ends too early")
 
 // Append adds the wire form of b to dst. The batch must hold what its comments say.
 func Append(dst []byte, b *Batch) []byte {
@@ -193,14 +191,14 @@ func appendOp(dst []byte, op *PersonOp) []byte {
 // must not be written to again. Any bytes give a batch that is safe to use or an error;
 // that dictionary values are distinct is not checked.
 func Decode(src []byte) (*Batch, error) {
-	d := wireReader{src: src}
-	if v := d.byte(); d.err == nil && v != wireVersion {
+	d := wireReader{wire.Reader{Src: src}}
+	if v := d.Byte(); d.Err == nil && v != wireVersion {
 		return nil, fmt.Errorf("event batch: version %d, want %d", v, wireVersion)
 	}
 	// A row takes at least its uuid, so rows cannot ask for more than src is long.
-	rows := d.count("rows", min(MaxRows, len(src)/16))
-	b := &Batch{Rows: rows, CreatedAt: d.varint()}
-	if raw := d.take(16 * rows); d.err == nil {
+	rows := d.Count("rows", min(MaxRows, len(src)/16))
+	b := &Batch{Rows: rows, CreatedAt: d.Varint()}
+	if raw := d.Take(16 * rows); d.Err == nil {
 		b.UUID = make([]vec.UUIDValue, rows)
 		for i := range b.UUID {
 			copy(b.UUID[i][:], raw[16*i:])
@@ -211,87 +209,24 @@ func Decode(src []byte) (*Batch, error) {
 		c.Values = d.dict()
 		values := c.Values.Len()
 		if values == 0 && rows > 0 {
-			d.fail("column without values")
+			d.Fail("column without values")
 		}
 		c.Codes = d.packed(rows, columnWidth(values), uint32(max(values, 1)-1))
 	}
 	d.props(b)
 	b.Personless = d.flags(rows)
 	d.ops(b)
-	if d.err == nil && len(d.src) > 0 {
-		d.fail("%d bytes too many", len(d.src))
-	}
-	if d.err != nil {
-		return nil, d.err
+	if err := d.End(); err != nil {
+		return nil, fmt.Errorf("event batch: %w", err)
 	}
 	return b, nil
 }
 
-// wireReader takes values off src; after the first error all it gives is zero.
-type wireReader struct {
-	src []byte
-	err error
-}
-
-func (d *wireReader) fail(format string, args ...any) {
-	if d.err == nil {
-		d.err = fmt.Errorf("event batch: "+format, args...)
-	}
-	d.src = nil
-}
-
-func (d *wireReader) take(size int) []byte {
-	if d.err != nil {
-		return nil
-	}
-	if size > len(d.src) {
-		d.err, d.src = errShort, nil
-		return nil
-	}
-	out := d.src[:size:size]
-	d.src = d.src[size:]
-	return out
-}
-
-func (d *wireReader) byte() byte {
-	if b := d.take(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (d *wireReader) uvarint() uint64 {
-	v, n := binary.Uvarint(d.src)
-	if n <= 0 {
-		d.take(len(d.src) + 1)
-		return 0
-	}
-	d.src = d.src[n:]
-	return v
-}
-
-func (d *wireReader) varint() int64 {
-	v, n := binary.Varint(d.src)
-	if n <= 0 {
-		d.take(len(d.src) + 1)
-		return 0
-	}
-	d.src = d.src[n:]
-	return v
-}
-
-// count reads a number of things of which there may be at most limit.
-func (d *wireReader) count(what string, limit int) int {
-	v := d.uvarint()
-	if v > uint64(limit) {
-		d.fail("%d %s, at most %d are possible here", v, what, limit)
-		return 0
-	}
-	return int(v)
-}
+// wireReader takes columns off its bytes.
+type wireReader struct{ wire.Reader }
 
 func (d *wireReader) bytes(what string) []byte {
-	return d.take(d.count("bytes of "+what, len(d.src)))
+	return d.Take(d.Count("bytes of "+what, len(d.Src)))
 }
 
 // str shares memory with src.
@@ -301,18 +236,18 @@ func (d *wireReader) str(what string) string {
 }
 
 func (d *wireReader) times(rows int) []int64 {
-	if rows == 0 || d.err != nil {
+	if rows == 0 || d.Err != nil {
 		return nil
 	}
-	least := d.varint()
-	width := int(d.byte())
+	least := d.Varint()
+	width := int(d.Byte())
 	if width > 64 {
-		d.fail("times of %d bits", width)
+		d.Fail("times of %d bits", width)
 		return nil
 	}
 	if width > 56 {
-		raw := d.take(8 * rows)
-		if d.err != nil {
+		raw := d.Take(8 * rows)
+		if d.Err != nil {
 			return nil
 		}
 		out := make([]int64, rows)
@@ -321,8 +256,8 @@ func (d *wireReader) times(rows int) []int64 {
 		}
 		return out
 	}
-	raw := d.take((rows*width + 7) / 8)
-	if d.err != nil {
+	raw := d.Take((rows*width + 7) / 8)
+	if d.Err != nil {
 		return nil
 	}
 	out := make([]int64, rows)
@@ -342,29 +277,29 @@ func (d *wireReader) times(rows int) []int64 {
 }
 
 func (d *wireReader) dict() vec.Strings {
-	count := d.count("values", len(d.src))
+	count := d.Count("values", len(d.Src))
 	offs := make([]uint32, 1, count+1)
 	var end uint64
 	for range count {
-		size := d.uvarint()
-		if size > uint64(len(d.src)) { // also keeps the sum from running over
-			d.fail("a value of %d bytes, %d are left", size, len(d.src))
+		size := d.Uvarint()
+		if size > uint64(len(d.Src)) { // also keeps the sum from running over
+			d.Fail("a value of %d bytes, %d are left", size, len(d.Src))
 			return vec.Strings{}
 		}
 		end += size
-		if end > uint64(len(d.src)) {
-			d.fail("values of more than the %d bytes left", len(d.src))
+		if end > uint64(len(d.Src)) {
+			d.Fail("values of more than the %d bytes left", len(d.Src))
 			return vec.Strings{}
 		}
 		offs = append(offs, uint32(end))
 	}
-	return vec.Strings{Offs: offs, Bytes: d.take(int(end))}
+	return vec.Strings{Offs: offs, Bytes: d.Take(int(end))}
 }
 
 // packed reads a code a row, none above most.
 func (d *wireReader) packed(rows, width int, most uint32) []uint32 {
-	raw := d.take((rows*width + 7) / 8)
-	if d.err != nil {
+	raw := d.Take((rows*width + 7) / 8)
+	if d.Err != nil {
 		return nil
 	}
 	out := make([]uint32, rows)
@@ -395,20 +330,20 @@ func (d *wireReader) packed(rows, width int, most uint32) []uint32 {
 		n -= width
 	}
 	if seen > most {
-		d.fail("code %d, the last is %d", seen, most)
+		d.Fail("code %d, the last is %d", seen, most)
 		return nil
 	}
 	return out
 }
 
 func (d *wireReader) kinds(count int) []Kind {
-	first := d.byte()
-	if d.err != nil {
+	first := d.Byte()
+	if d.Err != nil {
 		return nil
 	}
 	out := make([]Kind, count)
 	if first == mixedKinds {
-		raw := d.take(count)
+		raw := d.Take(count)
 		for i, k := range raw {
 			out[i] = Kind(k)
 		}
@@ -419,7 +354,7 @@ func (d *wireReader) kinds(count int) []Kind {
 	}
 	for _, k := range out {
 		if k > JSON {
-			d.fail("kind %d of a value", k)
+			d.Fail("kind %d of a value", k)
 			return nil
 		}
 	}
@@ -427,24 +362,24 @@ func (d *wireReader) kinds(count int) []Kind {
 }
 
 func (d *wireReader) props(b *Batch) {
-	count := d.count("properties", min(len(d.src)/3, MaxCells/max(b.Rows, 1)))
-	if d.err != nil || count == 0 {
+	count := d.Count("properties", min(len(d.Src)/3, MaxCells/max(b.Rows, 1)))
+	if d.Err != nil || count == 0 {
 		return
 	}
 	b.Props = make([]Prop, 0, count)
 	for i := range count {
 		key := d.str("key")
-		if i > 0 && d.err == nil && key <= b.Props[i-1].Key {
-			d.fail("property %q after %q", key, b.Props[i-1].Key)
+		if i > 0 && d.Err == nil && key <= b.Props[i-1].Key {
+			d.Fail("property %q after %q", key, b.Props[i-1].Key)
 		}
 		values := d.dict()
 		n := values.Len()
 		kinds := d.kinds(n)
-		if d.err == nil {
+		if d.Err == nil {
 			d.checkValues(key, kinds, &values)
 		}
 		codes := d.packed(b.Rows, bits.Len(uint(n)), uint32(n))
-		if d.err != nil {
+		if d.Err != nil {
 			return
 		}
 		b.Props = append(b.Props, Prop{Key: key, Codes: codes, Kinds: kinds, Values: values})
@@ -456,22 +391,22 @@ func (d *wireReader) checkValues(key string, kinds []Kind, values *vec.Strings) 
 	for i, k := range kinds {
 		switch v := values.Str(i); {
 		case k == Null && v != "", k == Bool && v != "true" && v != "false":
-			d.fail("property %q: value %q of kind %d", key, v, k)
+			d.Fail("property %q: value %q of kind %d", key, v, k)
 			return
 		}
 	}
 }
 
 func (d *wireReader) flags(rows int) vec.Bitmap {
-	switch set := d.byte(); {
-	case d.err != nil || set == 0:
+	switch set := d.Byte(); {
+	case d.Err != nil || set == 0:
 		return nil
 	case set != 1:
-		d.fail("personless flags of form %d", set)
+		d.Fail("personless flags of form %d", set)
 		return nil
 	}
-	raw := d.take((rows + 7) / 8)
-	if d.err != nil {
+	raw := d.Take((rows + 7) / 8)
+	if d.Err != nil {
 		return nil
 	}
 	out := vec.NewBitmap(rows)
@@ -479,32 +414,32 @@ func (d *wireReader) flags(rows int) vec.Bitmap {
 		out[i>>3] |= uint64(v) << (8 * uint(i&7))
 	}
 	if tail := uint(rows) & 63; tail != 0 && out[len(out)-1]>>tail != 0 {
-		d.fail("personless flags of rows beyond the last")
+		d.Fail("personless flags of rows beyond the last")
 		return nil
 	}
 	return out
 }
 
 func (d *wireReader) ops(b *Batch) {
-	count := d.count("operations", len(d.src)/6)
-	if d.err != nil || count == 0 {
+	count := d.Count("operations", len(d.Src)/6)
+	if d.Err != nil || count == 0 {
 		return
 	}
 	b.Ops = make([]PersonOp, count)
 	for i := range b.Ops {
 		op := &b.Ops[i]
-		op.Row = uint32(d.count("as row of an operation", max(b.Rows, 1)-1))
-		if op.Kind = OpKind(d.byte()); op.Kind > OpMergeDangerously {
-			d.fail("operation of kind %d", op.Kind)
+		op.Row = uint32(d.Count("as row of an operation", max(b.Rows, 1)-1))
+		if op.Kind = OpKind(d.Byte()); op.Kind > OpMergeDangerously {
+			d.Fail("operation of kind %d", op.Kind)
 		}
 		op.Other = d.str("other id")
 		op.Set = d.bytes("set")
 		op.SetOnce = d.bytes("set once")
-		unset := d.count("keys to unset", len(d.src))
+		unset := d.Count("keys to unset", len(d.Src))
 		if b.Rows == 0 || i > 0 && op.Row < b.Ops[i-1].Row {
-			d.fail("operation %d out of order", i)
+			d.Fail("operation %d out of order", i)
 		}
-		if d.err != nil {
+		if d.Err != nil {
 			return
 		}
 		if len(op.Set) == 0 {

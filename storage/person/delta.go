@@ -2,13 +2,13 @@ package person
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/wire"
 )
 
 // A delta is what changed in a state since the delta before. In order:
@@ -125,40 +125,42 @@ func (s *State) Changed() bool {
 
 // Load applies a delta, which must be the whole of src.
 func (s *State) Load(src []byte) error {
-	d := decoder{src: src}
-	from, to := d.uvarint(), d.uvarint()
+	d := decoder{wire.Reader{Src: src}}
+	from, to := d.Uvarint(), d.Uvarint()
 	if from != uint64(len(s.table.uuids)) || to < from || to-from > uint64(len(src))/16 {
 		return fmt.Errorf("ordinals %d to %d follow %d", from, to, len(s.table.uuids))
 	}
 	for range to - from {
-		s.table.add(vec.UUIDValue(d.bytes(16)))
+		var id vec.UUIDValue
+		copy(id[:], d.Take(len(id)))
+		s.table.add(id)
 	}
 	for n := d.count(2); n > 0; n-- {
-		id, o := string(d.bytes(d.length())), d.ordinal(to)
+		id, o := string(d.Take(d.length())), d.ordinal(to)
 		s.release(id)
 		s.ids[id] = o
 		s.table.ids, s.table.owners = append(s.table.ids, id), append(s.table.owners, o)
 	}
 	for n := d.count(2); n > 0; n-- {
 		old, root := d.ordinal(to), d.ordinal(to)
-		if d.err == nil && (s.identity.Root(old) != old || s.identity.Root(root) != root || old == root) {
+		if d.Err == nil && (s.identity.Root(old) != old || s.identity.Root(root) != root || old == root) {
 			return fmt.Errorf("merge of %d into %d: not both are persons of their own", old, root)
 		}
-		if d.err == nil {
+		if d.Err == nil {
 			s.identity.merge(old, root)
 		}
 	}
 	for n := d.count(4); n > 0; n-- {
 		o := d.ordinal(to)
-		flags, at := d.bytes(1)[0], d.varint()
-		properties := slices.Clone(d.bytes(d.length()))
-		if d.err == nil {
+		flags, at := d.Byte(), d.Varint()
+		properties := slices.Clone(d.Take(d.length()))
+		if d.Err == nil {
 			*s.table.change(o) = profile{flags: flags, createdAt: at, properties: properties}
 		}
 	}
-	if d.err == nil && len(d.src) > 0 {
+	if d.Err == nil && len(d.Src) > 0 {
 		erased, moves := d.tail(to)
-		if d.err == nil {
+		if d.Err == nil {
 			s.erase(erased, func(string, uint32) {})
 			s.identity.move(moves...)
 			s.settleMoves(moves)
@@ -166,7 +168,7 @@ func (s *State) Load(src []byte) error {
 	}
 	s.published = false
 	s.settle()
-	return d.err
+	return d.Err
 }
 
 // settleMoves takes distinct ids from the ordinals that they were split off: where one of
@@ -187,15 +189,13 @@ func (s *State) settleMoves(moves []Move) {
 // tail reads what is behind the profiles, to the end.
 func (d *decoder) tail(end uint64) (erased []uint32, moves []Move) {
 	erased = d.ordinals(end)
-	for n := d.count(len(IDHash{}) + 2); n > 0 && d.err == nil; n-- {
+	for n := d.count(len(IDHash{}) + 2); n > 0 && d.Err == nil; n-- {
 		var m Move
-		copy(m.ID[:], d.bytes(len(m.ID)))
+		copy(m.ID[:], d.Take(len(m.ID)))
 		m.To, m.From = d.ordinal(end), roaring.BitmapOf(d.ordinals(end)...)
 		moves = append(moves, m)
 	}
-	if d.err == nil && len(d.src) > 0 {
-		d.err = fmt.Errorf("%d bytes after the end", len(d.src))
-	}
+	d.End()
 	return erased, moves
 }
 
@@ -207,75 +207,33 @@ func (d *decoder) ordinals(end uint64) []uint32 {
 	return out
 }
 
-var errShort = errors.New("ends too early")
-
-// decoder reads a delta. After an error it gives zeros.
-type decoder struct {
-	src []byte
-	err error
-}
-
-func (d *decoder) uvarint() uint64 {
-	x, n := binary.Uvarint(d.src)
-	if n <= 0 {
-		d.fail()
-		return 0
-	}
-	d.src = d.src[n:]
-	return x
-}
-
-func (d *decoder) varint() int64 {
-	x, n := binary.Varint(d.src)
-	if n <= 0 {
-		d.fail()
-		return 0
-	}
-	d.src = d.src[n:]
-	return x
-}
-
-func (d *decoder) fail() {
-	if d.err == nil {
-		d.err = errShort
-	}
-	d.src = nil
-}
+// decoder takes a delta off its bytes.
+type decoder struct{ wire.Reader }
 
 // count is a number of things that take at least size bytes each.
 func (d *decoder) count(size int) int {
-	n := d.uvarint()
-	if n > uint64(len(d.src)/size) {
-		d.fail()
+	n := d.Uvarint()
+	if n > uint64(len(d.Src)/size) {
+		d.Fail("ends too early")
 		return 0
 	}
 	return int(n)
 }
 
 func (d *decoder) length() int {
-	n := d.uvarint()
-	if n > uint64(len(d.src)) || n > maxPropertyBytes {
-		d.fail()
+	n := d.Uvarint()
+	if n > uint64(len(d.Src)) || n > maxPropertyBytes {
+		d.Fail("ends too early")
 		return 0
 	}
 	return int(n)
 }
 
 func (d *decoder) ordinal(end uint64) uint32 {
-	o := d.uvarint()
+	o := d.Uvarint()
 	if o >= end {
-		d.fail()
+		d.Fail("ends too early")
 		return 0
 	}
 	return uint32(o)
-}
-
-func (d *decoder) bytes(n int) []byte {
-	if n > len(d.src) {
-		d.fail()
-		return make([]byte, min(n, 16))
-	}
-	out := d.src[:n:n]
-	d.src = d.src[n:]
-	return out
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/prickledb/prickle/storage/wire"
 )
 
 // Visitor is shown what a delta says. What it is shown is valid during the call; a field that
@@ -22,41 +24,41 @@ type Visitor struct {
 
 // Walk shows a delta to a visitor.
 func Walk(delta []byte, v *Visitor) error {
-	d := decoder{src: delta}
-	from, to := d.uvarint(), d.uvarint()
-	if to < from || to-from > uint64(len(d.src))/16 {
+	d := decoder{wire.Reader{Src: delta}}
+	from, to := d.Uvarint(), d.Uvarint()
+	if to < from || to-from > uint64(len(d.Src))/16 {
 		return fmt.Errorf("ordinals %d to %d in %d bytes", from, to, len(delta))
 	}
 	if v.Ordinals != nil {
 		v.Ordinals(from, to)
 	}
-	for o := from; o < to && d.err == nil; o++ {
-		if u := d.bytes(16); v.Person != nil {
+	for o := from; o < to && d.Err == nil; o++ {
+		if u := d.Take(16); v.Person != nil && d.Err == nil {
 			v.Person(o, u)
 		}
 	}
-	for n := d.count(2); n > 0 && d.err == nil; n-- {
-		if id, o := d.bytes(d.length()), d.ordinal(to); v.ID != nil && d.err == nil {
+	for n := d.count(2); n > 0 && d.Err == nil; n-- {
+		if id, o := d.Take(d.length()), d.ordinal(to); v.ID != nil && d.Err == nil {
 			v.ID(id, o)
 		}
 	}
-	for n := d.count(2); n > 0 && d.err == nil; n-- {
-		if old, root := d.ordinal(to), d.ordinal(to); v.Merge != nil && d.err == nil {
+	for n := d.count(2); n > 0 && d.Err == nil; n-- {
+		if old, root := d.ordinal(to), d.ordinal(to); v.Merge != nil && d.Err == nil {
 			v.Merge(old, root)
 		}
 	}
-	for n := d.count(4); n > 0 && d.err == nil; n-- {
-		o, flags, at := d.ordinal(to), d.bytes(1)[0], d.varint()
-		if p := d.bytes(d.length()); v.Profile != nil && d.err == nil {
+	for n := d.count(4); n > 0 && d.Err == nil; n-- {
+		o, flags, at := d.ordinal(to), d.Byte(), d.Varint()
+		if p := d.Take(d.length()); v.Profile != nil && d.Err == nil {
 			v.Profile(o, flags, at, p)
 		}
 	}
-	if d.err != nil || len(d.src) == 0 {
-		return d.err
+	if d.Err != nil || len(d.Src) == 0 {
+		return d.Err
 	}
 	erased, moves := d.tail(to)
-	if d.err != nil {
-		return d.err
+	if d.Err != nil {
+		return d.Err
 	}
 	for _, o := range erased {
 		if v.Erased != nil {

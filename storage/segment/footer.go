@@ -8,6 +8,7 @@ import (
 
 	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/wire"
 )
 
 // A footer ends every segment, so a reader finds everything from the last 16 bytes:
@@ -170,69 +171,19 @@ func (d *directory) appendFooter(dst []byte) []byte {
 	return append(dst, footMagic...)
 }
 
-// dirReader takes values off src; after the first error all it gives is zero.
+// dirReader takes a directory off its bytes.
 type dirReader struct {
-	src  []byte
+	wire.Reader
 	next int // where the next section starts
 	end  int // where the last one ends
-	err  error
-}
-
-func (r *dirReader) fail(format string, args ...any) {
-	if r.err == nil {
-		r.err = fmt.Errorf(format, args...)
-	}
-	r.src = nil
-}
-
-func (r *dirReader) take(n int) []byte {
-	if n > len(r.src) {
-		r.fail("directory ends too early")
-		return nil
-	}
-	out := r.src[:n]
-	r.src = r.src[n:]
-	return out
-}
-
-func (r *dirReader) byte() byte {
-	if b := r.take(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (r *dirReader) varint() int64 {
-	v, n := binary.Varint(r.src)
-	if n <= 0 {
-		r.fail("directory ends too early")
-		return 0
-	}
-	r.src = r.src[n:]
-	return v
-}
-
-// size reads a number that is at most limit.
-func (r *dirReader) size(what string, limit int) int {
-	v, n := binary.Uvarint(r.src)
-	if n <= 0 {
-		r.fail("directory ends too early")
-		return 0
-	}
-	r.src = r.src[n:]
-	if limit < 0 || v > uint64(limit) {
-		r.fail("%d %s, at most %d are possible here", v, what, limit)
-		return 0
-	}
-	return int(v)
 }
 
 func (r *dirReader) text(what string) string {
-	return string(r.take(r.size("bytes of "+what, min(maxKey, len(r.src)))))
+	return string(r.Take(r.Count("bytes of "+what, min(maxKey, len(r.Src)))))
 }
 
 func (r *dirReader) section(what string) section {
-	s := section{off: r.next, size: r.size("bytes of "+what, r.end-r.next)}
+	s := section{off: r.next, size: r.Count("bytes of "+what, r.end-r.next)}
 	r.next += s.size
 	return s
 }
@@ -258,41 +209,38 @@ func readDirectory(file []byte) (*directory, error) {
 	if want, got := binary.LittleEndian.Uint32(tail[8:]), crc32.Checksum(covered, encoding.Table); want != got {
 		return nil, &CorruptError{Section: "directory", Offset: int64(start), Want: want, Got: got}
 	}
-	r := &dirReader{src: covered[:len(covered)-8], next: len(headMagic), end: int(start)}
+	r := &dirReader{Reader: wire.Reader{Src: covered[:len(covered)-8]}, next: len(headMagic), end: int(start)}
 	d := r.directory()
-	if r.err == nil && len(r.src) > 0 {
-		r.fail("directory of %d bytes too many", len(r.src))
+	if r.End() == nil && r.next != r.end {
+		r.Fail("sections end at byte %d, the directory starts at %d", r.next, r.end)
 	}
-	if r.err == nil && r.next != r.end {
-		r.fail("sections end at byte %d, the directory starts at %d", r.next, r.end)
-	}
-	if r.err != nil {
-		return nil, &CorruptError{Section: "directory", Offset: int64(start), Err: r.err}
+	if r.Err != nil {
+		return nil, &CorruptError{Section: "directory", Offset: int64(start), Err: r.Err}
 	}
 	return d, nil
 }
 
 func (r *dirReader) directory() *directory {
-	if v := r.byte(); r.err == nil && v != version {
-		r.fail("version %d, want %d", v, version)
+	if v := r.Byte(); r.Err == nil && v != version {
+		r.Fail("version %d, want %d", v, version)
 	}
 	d := &directory{}
-	d.rows = r.size("rows", r.end/16)
+	d.rows = r.Count("rows", r.end/16)
 	for _, n := range []*int{&d.persons, &d.ids, &d.created, &d.sessions} {
-		*n = r.size("values", d.rows)
+		*n = r.Count("values", d.rows)
 	}
-	d.days = r.size("days", MaxDays)
-	d.firstDay = int32(r.varint())
-	d.minTime, d.maxTime, d.unit = r.varint(), r.varint(), r.varint()
-	if r.err == nil && (d.unit < 1 || d.unit > quarterMicros) {
-		r.fail("time unit of %d µs", d.unit)
+	d.days = r.Count("days", MaxDays)
+	d.firstDay = int32(r.Varint())
+	d.minTime, d.maxTime, d.unit = r.Varint(), r.Varint(), r.Varint()
+	if r.Err == nil && (d.unit < 1 || d.unit > quarterMicros) {
+		r.Fail("time unit of %d µs", d.unit)
 	}
 	for i := range d.fixed {
 		d.fixed[i] = r.section(fixedNames[i])
 	}
-	groups := r.size("groups", min(d.rows, len(r.src)))
-	ranges := r.size("events", min(d.rows, len(r.src)))
-	if r.err != nil {
+	groups := r.Count("groups", min(d.rows, len(r.Src)))
+	ranges := r.Count("events", min(d.rows, len(r.Src)))
+	if r.Err != nil {
 		return nil
 	}
 	d.groups = make([]groupEntry, groups)
@@ -301,67 +249,67 @@ func (r *dirReader) directory() *directory {
 	for i := range d.ranges {
 		e := &d.ranges[i]
 		e.name = r.text("event name")
-		e.rows = r.size("rows of an event", d.rows-rows)
-		e.group = r.size("group", groups-1)
-		e.runs = r.size("persons of an event", e.rows)
+		e.rows = r.Count("rows of an event", d.rows-rows)
+		e.group = r.Count("group", groups-1)
+		e.runs = r.Count("persons of an event", e.rows)
 		e.ordinals, e.starts = r.section("run ordinals"), r.section("run starts")
 		e.masks, e.bitmaps = r.section("day masks"), r.section("day bitmaps")
-		e.carried = bytes.Clone(r.take(r.size("bytes of column marks", len(r.src))))
-		if r.err != nil {
+		e.carried = bytes.Clone(r.Take(r.Count("bytes of column marks", len(r.Src))))
+		if r.Err != nil {
 			return nil
 		}
 		if e.rows == 0 || e.runs == 0 || i > 0 && e.name <= d.ranges[i-1].name {
-			r.fail("event %q is empty or out of order", e.name)
+			r.Fail("event %q is empty or out of order", e.name)
 			return nil
 		}
 		rows += e.rows
 		d.groups[e.group].rows += e.rows
 	}
 	if rows != d.rows {
-		r.fail("%d rows in events, want %d", rows, d.rows)
+		r.Fail("%d rows in events, want %d", rows, d.rows)
 	}
 	for i := range d.groups {
 		r.columns(&d.groups[i])
 	}
-	if d.uuids = r.section("uuids"); r.err == nil && d.uuids.size != uuidsSize(d.rows) {
-		r.fail("uuids of %d bytes for %d rows", d.uuids.size, d.rows)
+	if d.uuids = r.section("uuids"); r.Err == nil && d.uuids.size != uuidsSize(d.rows) {
+		r.Fail("uuids of %d bytes for %d rows", d.uuids.size, d.rows)
 	}
 	return d
 }
 
 func (r *dirReader) columns(g *groupEntry) {
 	// A column takes more than this many bytes of directory.
-	g.columns = make([]columnEntry, r.size("columns", len(r.src)/(3+2*kinds)))
+	g.columns = make([]columnEntry, r.Count("columns", len(r.Src)/(3+2*kinds)))
 	for j := range g.columns {
 		c := &g.columns[j]
 		c.key = r.text("property key")
-		flags := r.byte()
+		flags := r.Byte()
 		c.nullable, c.plain = flags&1 != 0, flags&2 != 0
-		c.decimals = r.byte()
+		c.decimals = r.Byte()
 		c.codes = r.section("codes")
 		total, used := 0, 0
 		for k := range c.counts {
-			c.counts[k] = r.size("values", g.rows)
+			c.counts[k] = r.Count("values", g.rows)
 			c.values[k] = r.section("values")
 			total += c.counts[k]
 			if c.counts[k] > 0 {
 				used++
 			}
 		}
-		if r.err != nil {
+		if r.Err != nil {
 			return
 		}
 		switch {
 		case j > 0 && c.key <= g.columns[j-1].key:
-			r.fail("column %q is out of order", c.key)
+			r.Fail("column %q is out of order", c.key)
 		case total == 0 || total > g.rows:
-			r.fail("column %q: %d values in %d rows", c.key, total, g.rows)
+			r.Fail("column %q: %d values in %d rows", c.key, total, g.rows)
 		case flags > 3 || c.decimals > maxDecimals && c.decimals != rawFloats:
-			r.fail("column %q: unknown form", c.key)
+			r.Fail("column %q: unknown form", c.key)
 		case c.plain && (used != 1 || c.counts[event.Int]+c.counts[event.Float] == 0):
-			r.fail("column %q: plain, but not of one kind of number", c.key)
+			r.Fail("column %q: plain, but not of one kind of number", c.key)
 		}
-		if r.err != nil {
+		if r.Err != nil {
 			return
 		}
 	}

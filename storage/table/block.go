@@ -2,7 +2,6 @@ package table
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"math"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/wire"
 )
 
 // A block is one column in at most 8,192 rows:
@@ -50,8 +50,6 @@ const (
 	// maxBlockElems bounds the elements of the arrays of a block likewise.
 	maxBlockElems = 1 << 27
 )
-
-var errShort = errors.New("ends too early")
 
 var compressor = sync.OnceValue(func() *zstd.Encoder {
 	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(false), zstd.WithWindowSize(1<<20))
@@ -197,12 +195,12 @@ func appendList(dst []byte, s *vec.Strings) []byte {
 // decodeBlock reads a block that takes up all of src.
 func decodeBlock(src []byte, t vec.Type, rows int) (*vec.Vector, error) {
 	if len(src) < blockHead {
-		return nil, fmt.Errorf("block of %d bytes: %w", len(src), errShort)
+		return nil, fmt.Errorf("block of %d bytes: %w", len(src), wire.ErrShort)
 	}
 	if want, got := binary.LittleEndian.Uint32(src), crc32.Checksum(src[4:], encoding.Table); want != got {
 		return nil, &encoding.DamageError{Block: -1, Want: want, Got: got}
 	}
-	d := decoder{src: src[blockHead:]}
+	d := decoder{wire.Reader{Src: src[blockHead:]}}
 	v := &vec.Vector{Type: t}
 	switch src[4] {
 	case 0:
@@ -213,53 +211,25 @@ func decodeBlock(src []byte, t vec.Type, rows int) (*vec.Vector, error) {
 		return nil, fmt.Errorf("nulls of form %d", src[4])
 	}
 	d.body(v, rows)
-	if d.err != nil {
-		return nil, d.err
+	if d.Err != nil {
+		return nil, d.Err
 	}
 	return v, nil
 }
 
-// decoder takes a block apart. After the first error it gives zero values.
-type decoder struct {
-	src []byte
-	err error
-}
+// decoder takes a block apart.
+type decoder struct{ wire.Reader }
 
-func (d *decoder) fail(err error) {
-	if d.err == nil {
-		d.err = err
-	}
-	d.src = nil
-}
-
-func (d *decoder) take(n int) []byte {
-	if d.err != nil || n < 0 || n > len(d.src) {
-		d.fail(errShort)
-		return nil
-	}
-	out := d.src[:n]
-	d.src = d.src[n:]
-	return out
-}
-
-func (d *decoder) u32() int {
-	b := d.take(4)
-	if b == nil {
-		return 0
-	}
-	return int(binary.LittleEndian.Uint32(b))
-}
-
-func (d *decoder) sized() []byte { return d.take(d.u32()) }
+func (d *decoder) sized() []byte { return d.Take(int(d.Uint32())) }
 
 func (d *decoder) bits(n int, set func(int)) {
-	b := d.take((n + 7) / 8)
+	b := d.Take((n + 7) / 8)
 	for i := range 8 * len(b) {
 		if b[i/8]>>(i%8)&1 == 0 {
 			continue
 		}
 		if i >= n {
-			d.fail(fmt.Errorf("bit %d of %d is set", i, n))
+			d.Fail("bit %d of %d is set", i, n)
 			return
 		}
 		set(i)
@@ -267,34 +237,34 @@ func (d *decoder) bits(n int, set func(int)) {
 }
 
 func (d *decoder) wide(src []byte, rows int) []int64 {
-	if d.err != nil {
+	if d.Err != nil {
 		return nil
 	}
 	w, err := encoding.OpenWide(src, rows)
 	if err != nil {
-		d.fail(err)
+		d.Fail("%w", err)
 		return nil
 	}
 	out := make([]int64, rows)
 	if err := w.Read(out, 0); err != nil {
-		d.fail(err)
+		d.Fail("%w", err)
 		return nil
 	}
 	return out
 }
 
 func (d *decoder) column(src []byte, rows int) []uint32 {
-	if d.err != nil {
+	if d.Err != nil {
 		return nil
 	}
 	c, err := encoding.OpenColumn(src, rows)
 	if err != nil {
-		d.fail(err)
+		d.Fail("%w", err)
 		return nil
 	}
 	out := make([]uint32, rows)
 	if err := c.Read(out, 0); err != nil {
-		d.fail(err)
+		d.Fail("%w", err)
 		return nil
 	}
 	return out
@@ -306,10 +276,10 @@ func (d *decoder) body(v *vec.Vector, rows int) {
 		v.Bools = make([]bool, rows)
 		d.bits(rows, func(i int) { v.Bools[i] = true })
 	case vec.PayloadI64:
-		v.I64 = d.wide(d.src, rows)
+		v.I64 = d.wide(d.Src, rows)
 		return
 	case vec.PayloadF64:
-		bits := d.wide(d.src, rows)
+		bits := d.wide(d.Src, rows)
 		v.F64 = make([]float64, len(bits))
 		for i, b := range bits {
 			v.F64[i] = math.Float64frombits(uint64(b))
@@ -318,14 +288,14 @@ func (d *decoder) body(v *vec.Vector, rows int) {
 	case vec.PayloadDec:
 		low := d.wide(d.sized(), rows)
 		high := d.wide(d.sized(), rows)
-		scale := d.column(d.src, rows)
-		if d.err != nil {
+		scale := d.column(d.Src, rows)
+		if d.Err != nil {
 			return
 		}
 		v.Dec = make([]vec.Decimal, rows)
 		for i := range v.Dec {
 			if scale[i] > math.MaxUint8 {
-				d.fail(fmt.Errorf("scale %d", scale[i]))
+				d.Fail("scale %d", scale[i])
 				return
 			}
 			v.Dec[i] = vec.Decimal{Hi: high[i], Lo: uint64(low[i]), Scale: uint8(scale[i])}
@@ -333,8 +303,8 @@ func (d *decoder) body(v *vec.Vector, rows int) {
 		return
 	case vec.PayloadIvl:
 		days := d.wide(d.sized(), rows)
-		micros := d.wide(d.src, rows)
-		if d.err != nil {
+		micros := d.wide(d.Src, rows)
+		if d.Err != nil {
 			return
 		}
 		v.Ivl = make([]vec.IntervalValue, rows)
@@ -343,7 +313,7 @@ func (d *decoder) body(v *vec.Vector, rows int) {
 		}
 		return
 	case vec.PayloadUUIDs:
-		b := d.take(16 * rows)
+		b := d.Take(16 * rows)
 		v.UUIDs = make([]vec.UUIDValue, len(b)/16)
 		for i := range v.UUIDs {
 			copy(v.UUIDs[i][:], b[16*i:])
@@ -355,60 +325,60 @@ func (d *decoder) body(v *vec.Vector, rows int) {
 		d.list(v, rows)
 		return
 	}
-	if len(d.src) > 0 {
-		d.fail(fmt.Errorf("%d bytes too many", len(d.src)))
+	if len(d.Src) > 0 {
+		d.Fail("%d bytes too many", len(d.Src))
 	}
 }
 
 func (d *decoder) text(v *vec.Vector, rows int) {
-	form := d.take(1)
+	form := d.Byte()
 	switch {
-	case d.err != nil:
-	case form[0] == formList:
+	case d.Err != nil:
+	case form == formList:
 		v.Str = d.strings(rows)
-	case form[0] == formDict:
-		count := d.u32()
+	case form == formDict:
+		count := int(d.Uint32())
 		if count > rows {
-			d.fail(fmt.Errorf("%d distinct values in %d rows", count, rows))
+			d.Fail("%d distinct values in %d rows", count, rows)
 			return
 		}
 		codes := d.column(d.sized(), rows)
 		dict := &vec.Vector{Type: v.Type, Str: d.strings(count)}
 		for _, c := range codes {
 			if int(c) >= count {
-				d.fail(fmt.Errorf("code %d of %d values", c, count))
+				d.Fail("code %d of %d values", c, count)
 				return
 			}
 		}
 		v.Form, v.Codes, v.Dict = vec.Dict, codes, dict
 	default:
-		d.fail(fmt.Errorf("text of form %d", form[0]))
+		d.Fail("text of form %d", form)
 	}
 }
 
 // strings reads a list that takes up the rest.
 func (d *decoder) strings(count int) vec.Strings {
 	lengths := d.column(d.sized(), count)
-	raw := d.u32()
-	form := d.take(1)
-	if d.err != nil {
+	raw := int(d.Uint32())
+	form := d.Byte()
+	if d.Err != nil {
 		return vec.Strings{}
 	}
-	body := d.src
-	d.src = nil
+	body := d.Src
+	d.Src = nil
 	switch {
-	case form[0] == listRaw && len(body) == raw:
+	case form == listRaw && len(body) == raw:
 		body = slices.Clone(body)
-	case form[0] == listZstd && raw <= maxBlockText:
+	case form == listZstd && raw <= maxBlockText:
 		// No more is set aside than the frame may well hold; a larger text grows.
 		text, err := decompressor().DecodeAll(body, make([]byte, 0, min(raw, 64*len(body))))
 		if err != nil || len(text) != raw {
-			d.fail(fmt.Errorf("text of %d bytes, want %d (%v)", len(text), raw, err))
+			d.Fail("text of %d bytes, want %d (%v)", len(text), raw, err)
 			return vec.Strings{}
 		}
 		body = text
 	default:
-		d.fail(fmt.Errorf("text of form %d with %d bytes of %d", form[0], len(body), raw))
+		d.Fail("text of form %d with %d bytes of %d", form, len(body), raw)
 		return vec.Strings{}
 	}
 	out := vec.Strings{Offs: make([]uint32, count+1), Bytes: body}
@@ -420,16 +390,16 @@ func (d *decoder) strings(count int) vec.Strings {
 		out.Offs[i+1] = uint32(end)
 	}
 	if end != uint64(len(body)) {
-		d.fail(fmt.Errorf("values of %d bytes, text of %d", end, len(body)))
+		d.Fail("values of %d bytes, text of %d", end, len(body))
 		return vec.Strings{}
 	}
 	return out
 }
 
 func (d *decoder) list(v *vec.Vector, rows int) {
-	count := d.u32()
+	count := int(d.Uint32())
 	lengths := d.column(d.sized(), rows)
-	if d.err != nil {
+	if d.Err != nil {
 		return
 	}
 	v.Offs = make([]uint32, rows+1)
@@ -441,12 +411,12 @@ func (d *decoder) list(v *vec.Vector, rows int) {
 		v.Offs[i+1] = uint32(end)
 	}
 	if end != uint64(count) || count > maxBlockElems {
-		d.fail(fmt.Errorf("arrays of %d elements, want %d", end, count))
+		d.Fail("arrays of %d elements, want %d", end, count)
 		return
 	}
-	elem, err := decodeBlock(d.src, v.Type.Elem(), count)
+	elem, err := decodeBlock(d.Src, v.Type.Elem(), count)
 	if err != nil {
-		d.fail(err)
+		d.Fail("%w", err)
 		return
 	}
 	v.Elem = elem.Flatten(count)

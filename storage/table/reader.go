@@ -13,6 +13,7 @@ import (
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
+	"github.com/prickledb/prickle/storage/wire"
 )
 
 // Reader is an open segment. It may be used by many goroutines.
@@ -151,10 +152,10 @@ func (r *Reader) readFooter() error {
 
 // decodeDirectory reads the directory, which begins where the blocks must end.
 func (r *Reader) decodeDirectory(dir []byte, end int64) error {
-	d := varints{src: dir}
+	d := varints{wire.Reader{Src: dir}}
 	rows, first, last, columns := d.next(math.MaxUint32), d.next(math.MaxUint32), d.next(math.MaxUint32), d.next(maxColumns+1)
-	if d.err != nil {
-		return d.err
+	if d.Err != nil {
+		return d.Err
 	}
 	if rows == 0 || last < first || last-first+1 < rows || columns == 0 {
 		return fmt.Errorf("%d rows from %d to %d in %d columns", rows, first, last, columns)
@@ -164,10 +165,10 @@ func (r *Reader) decodeDirectory(dir []byte, end int64) error {
 	for i := range r.columns {
 		c := &r.columns[i]
 		c.id = uint32(d.next(math.MaxUint32))
-		form := d.bytes(2)
-		mod := d.signed()
-		if d.err != nil {
-			return d.err
+		form := d.Take(2)
+		mod := d.Varint()
+		if d.Err != nil {
+			return d.Err
 		}
 		c.typ = vec.Type{Kind: vec.Kind(form[0]), Array: form[1] == 1, Mod: int32(mod)}
 		if !Storable(c.typ) || form[1] > 1 || mod != int64(c.typ.Mod) || r.byID[c.id] != nil {
@@ -183,9 +184,9 @@ func (r *Reader) decodeDirectory(dir []byte, end int64) error {
 		for i := range r.columns {
 			c := &r.columns[i]
 			info := blockInfo{offset: at, size: int(d.next(uint64(end - at)))}
-			zone := d.bytes(int(d.next(uint64(len(dir)))))
-			if d.err != nil {
-				return d.err
+			zone := d.Take(int(d.next(uint64(len(dir)))))
+			if d.Err != nil {
+				return d.Err
 			}
 			if at += int64(info.size); len(zone) > 0 {
 				v, err := decodeBlock(zone, c.typ, 2)
@@ -201,52 +202,22 @@ func (r *Reader) decodeDirectory(dir []byte, end int64) error {
 			return fmt.Errorf("block %d has no range of row numbers", b)
 		}
 	}
-	if len(d.src) > 0 || at != end {
-		return fmt.Errorf("%d bytes too many, blocks end at byte %d, want %d", len(d.src), at, end)
+	if len(d.Src) > 0 || at != end {
+		return fmt.Errorf("%d bytes too many, blocks end at byte %d, want %d", len(d.Src), at, end)
 	}
 	return nil
 }
 
-// varints reads varints; after the first error it gives zeros.
-type varints struct {
-	src []byte
-	err error
-}
+// varints takes numbers with limits off its bytes.
+type varints struct{ wire.Reader }
 
 func (d *varints) next(limit uint64) uint64 {
-	n, k := binary.Uvarint(d.src)
-	if d.err != nil || k <= 0 || n > limit {
-		if d.err == nil {
-			d.err = fmt.Errorf("%w, or a number is greater than %d", errShort, limit)
-		}
+	n := d.Uvarint()
+	if n > limit {
+		d.Fail("a number of %d, at most %d is possible here", n, limit)
 		return 0
 	}
-	d.src = d.src[k:]
 	return n
-}
-
-func (d *varints) signed() int64 {
-	n, k := binary.Varint(d.src)
-	if d.err != nil || k <= 0 {
-		if d.err == nil {
-			d.err = errShort
-		}
-		return 0
-	}
-	d.src = d.src[k:]
-	return n
-}
-
-func (d *varints) bytes(n int) []byte {
-	if d.err != nil || n > len(d.src) {
-		if d.err == nil {
-			d.err = errShort
-		}
-		return nil
-	}
-	out := d.src[:n:n]
-	d.src = d.src[n:]
-	return out
 }
 
 // block reads a block of a column.

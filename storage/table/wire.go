@@ -3,13 +3,13 @@ package table
 import (
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/wire"
 )
 
 // A write set on the wire, uncompressed and without a checksum: the log adds both. Numbers are
@@ -104,10 +104,10 @@ func (d *varints) set() *roaring.Bitmap {
 	for range d.next(math.MaxUint32) {
 		lo := at + d.next(math.MaxUint32)
 		hi := lo + d.next(math.MaxUint32) + 1
-		if d.err == nil && hi > math.MaxUint32+1 {
-			d.err = fmt.Errorf("a set with number %d", hi-1)
+		if d.Err == nil && hi > math.MaxUint32+1 {
+			d.Fail("a set with number %d", hi-1)
 		}
-		if d.err != nil {
+		if d.Err != nil {
 			return out
 		}
 		if hi == lo+1 {
@@ -121,13 +121,17 @@ func (d *varints) set() *roaring.Bitmap {
 }
 
 func (d *varints) schema() *Schema {
-	raw := d.bytes(int(d.next(maxSchemaBytes)))
+	raw := d.Take(int(d.next(maxSchemaBytes)))
 	s := &Schema{}
-	if d.err == nil {
-		d.err = json.Unmarshal(raw, s)
+	if d.Err != nil {
+		return s
 	}
-	if d.err == nil {
-		d.err = s.check()
+	err := json.Unmarshal(raw, s)
+	if err == nil {
+		err = s.check()
+	}
+	if err != nil {
+		d.Fail("%w", err)
 	}
 	return s
 }
@@ -161,43 +165,36 @@ func DecodeWriteSet(src []byte) (*WriteSet, error) {
 }
 
 func decodeWriteSet(src []byte) (*WriteSet, error) {
-	d := varints{src: src}
-	head := d.bytes(2)
-	if d.err != nil {
-		return nil, d.err
+	d := varints{wire.Reader{Src: src}}
+	head := d.Take(2)
+	if d.Err != nil {
+		return nil, d.Err
 	}
 	if head[0] != wireVersion || head[1] > byte(Abort) {
 		return nil, fmt.Errorf("version %d, stage %d", head[0], head[1])
 	}
 	ws := &WriteSet{Stage: Stage(head[1])}
 	if ws.Stage != Whole {
-		copy(ws.Txn[:], d.bytes(len(ws.Txn)))
+		copy(ws.Txn[:], d.Take(len(ws.Txn)))
 	}
 	n := d.next(maxOps)
 	for range n {
-		if d.err != nil {
-			return nil, d.err
+		if d.Err != nil {
+			return nil, d.Err
 		}
 		ws.Ops = append(ws.Ops, d.op())
 	}
-	if d.err == nil && len(d.src) > 0 {
-		d.err = fmt.Errorf("%d bytes too many", len(d.src))
-	}
-	return ws, d.err
+	return ws, d.End()
 }
 
 func (d *varints) op() Op {
 	o := Op{}
-	if kind := d.bytes(1); kind != nil {
-		o.Kind = OpKind(kind[0])
-	}
+	o.Kind = OpKind(d.Byte())
 	o.Table, o.Version = uint32(d.next(math.MaxUint32)), uint32(d.next(math.MaxUint32))
 	switch o.Kind {
 	case OpCreate, OpAlter:
 		o.Schema = d.schema()
-		if empty := d.bytes(1); empty != nil {
-			o.IfEmpty = empty[0] == 1
-		}
+		o.IfEmpty = d.Byte() == 1
 	case OpDrop:
 	case OpTruncate:
 		o.OwnFrom, o.Until = uint32(d.next(math.MaxUint32)), uint32(d.next(math.MaxUint32))
@@ -206,20 +203,22 @@ func (d *varints) op() Op {
 		for range d.next(maxColumns) {
 			o.Columns = append(o.Columns, uint32(d.next(math.MaxUint32)))
 		}
-		raw := d.bytes(int(d.next(math.MaxInt32)))
-		if d.err != nil {
+		raw := d.Take(int(d.next(math.MaxInt32)))
+		if d.Err != nil {
 			return o
 		}
-		o.Batch, d.err = vec.DecodeBatch(raw)
-		if d.err == nil && len(o.Batch.Cols) != len(o.Columns) {
-			d.err = fmt.Errorf("batch of %d columns, want %d", len(o.Batch.Cols), len(o.Columns))
+		b, err := vec.DecodeBatch(raw)
+		if err != nil {
+			d.Fail("%w", err)
+			return o
+		}
+		if o.Batch = b; len(b.Cols) != len(o.Columns) {
+			d.Fail("batch of %d columns, want %d", len(b.Cols), len(o.Columns))
 		}
 	case OpDelete:
 		o.Rows, o.Own = d.set(), d.set()
 	default:
-		if d.err == nil {
-			d.err = fmt.Errorf("operation %d", o.Kind)
-		}
+		d.Fail("operation %d", o.Kind)
 	}
 	return o
 }
@@ -277,59 +276,54 @@ func (t *Tables) Append(dst []byte) []byte {
 
 // DecodeTables reads what Append wrote. The tables have no segments yet.
 func DecodeTables(src []byte) (*Tables, error) {
-	d := varints{src: src}
-	if head := d.bytes(1); head != nil && head[0] != wireVersion {
-		return nil, fmt.Errorf("tables of version %d", head[0])
+	d := varints{wire.Reader{Src: src}}
+	if v := d.Byte(); d.Err == nil && v != wireVersion {
+		return nil, fmt.Errorf("tables of version %d", v)
 	}
 	t := (&Tables{lastID: uint32(d.next(math.MaxUint32))}).clone()
 	for range d.next(math.MaxUint32) {
 		v := &Version{Hidden: roaring.New()}
-		if pending := d.bytes(1); pending != nil {
-			v.Pending = pending[0] == 1
-		}
+		v.Pending = d.Byte() == 1
 		v.Schema = d.schema()
 		v.Next = uint32(d.next(math.MaxUint32))
 		v.Dead = d.set()
-		if d.err != nil {
-			return nil, d.err
+		if d.Err != nil {
+			return nil, d.Err
 		}
 		t.byID[v.Schema.Table] = v
 	}
 	for range d.next(math.MaxUint32) {
 		var id Txn
-		copy(id[:], d.bytes(len(id)))
-		txn := &openTxn{last: d.signed(), own: map[uint32][]ownRange{}}
+		copy(id[:], d.Take(len(id)))
+		txn := &openTxn{last: d.Varint(), own: map[uint32][]ownRange{}}
 		for range d.next(math.MaxUint32) {
-			if txn.fresh = append(txn.fresh, uint32(d.next(math.MaxUint32))); d.err != nil {
-				return nil, d.err
+			if txn.fresh = append(txn.fresh, uint32(d.next(math.MaxUint32))); d.Err != nil {
+				return nil, d.Err
 			}
 		}
 		for range d.next(math.MaxUint32) {
 			table := uint32(d.next(math.MaxUint32))
 			for range d.next(math.MaxUint32) {
 				r := ownRange{uint32(d.next(math.MaxUint32)), uint32(d.next(math.MaxUint32))}
-				if d.err == nil && uint64(r.first)+uint64(r.n) > maxRow {
-					d.err = fmt.Errorf("%d rows from number %d", r.n, r.first)
+				if d.Err == nil && uint64(r.first)+uint64(r.n) > maxRow {
+					d.Fail("%d rows from number %d", r.n, r.first)
 				}
-				if d.err != nil {
-					return nil, d.err
+				if d.Err != nil {
+					return nil, d.Err
 				}
 				if v := t.byID[table]; v != nil {
 					v.Hidden.AddRange(uint64(r.first), uint64(r.first)+uint64(r.n))
 				}
 				txn.own[table] = append(txn.own[table], r)
 			}
-			if d.err != nil {
-				return nil, d.err
+			if d.Err != nil {
+				return nil, d.Err
 			}
 		}
-		if d.err != nil {
-			return nil, d.err
+		if d.Err != nil {
+			return nil, d.Err
 		}
 		t.open[id] = txn
 	}
-	if d.err == nil && len(d.src) > 0 {
-		d.err = errors.New("bytes too many behind the tables")
-	}
-	return t, d.err
+	return t, d.End()
 }

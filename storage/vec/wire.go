@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/prickledb/prickle/storage/wire"
 )
 
 // The wire form of a batch, for the log, spill files and the network: uncompressed and
@@ -351,93 +353,38 @@ func codeWidth(count int) byte {
 // shares memory with src, which must not be written to again. Any bytes give a batch that
 // is safe to use, or an error; that texts are UTF-8 and jsonb values JSON is not checked.
 func DecodeBatch(src []byte) (*Batch, error) {
-	d := wireReader{src: src}
-	if v := d.byte(); d.err == nil && v != wireVersion {
+	d := wireReader{wire.Reader{Src: src}}
+	if v := d.Byte(); d.Err == nil && v != wireVersion {
 		return nil, fmt.Errorf("batch: version %d, want %d", v, wireVersion)
 	}
-	b := &Batch{Rows: d.count("rows", MaxWireRows)}
-	cols := d.count("columns", min(maxWireCols, len(d.src)/2)) // a column takes its kind and its flags at least
-	for i := 0; i < cols && d.err == nil; i++ {
+	b := &Batch{Rows: d.Count("rows", MaxWireRows)}
+	cols := d.Count("columns", min(maxWireCols, len(d.Src)/2)) // a column takes its kind and its flags at least
+	for i := 0; i < cols && d.Err == nil; i++ {
 		b.Cols = append(b.Cols, d.column(b.Rows))
-		if d.err != nil {
-			return nil, fmt.Errorf("batch: column %d of %d: %w", i, cols, d.err)
+		if d.Err != nil {
+			return nil, fmt.Errorf("batch: column %d of %d: %w", i, cols, d.Err)
 		}
 	}
-	if d.err == nil && len(d.src) > 0 {
-		d.fail("%d bytes too many", len(d.src))
-	}
-	if d.err != nil {
-		return nil, fmt.Errorf("batch: %w", d.err)
+	if err := d.End(); err != nil {
+		return nil, fmt.Errorf("batch: %w", err)
 	}
 	return b, nil
 }
 
-// wireReader takes values off src; after the first error all it gives is zero.
-type wireReader struct {
-	src []byte
-	err error
-}
-
-func (d *wireReader) fail(format string, args ...any) {
-	if d.err == nil {
-		d.err = fmt.Errorf(format, args...)
-	}
-	d.src = nil
-}
-
-func (d *wireReader) take(size int) []byte {
-	if d.err != nil || size > len(d.src) {
-		d.fail("%d bytes wanted, %d left", size, len(d.src))
-		return nil
-	}
-	out := d.src[:size:size]
-	d.src = d.src[size:]
-	return out
-}
-
-func (d *wireReader) byte() byte {
-	if b := d.take(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (d *wireReader) varint() int64 {
-	v, n := binary.Varint(d.src)
-	if n <= 0 {
-		d.fail("a number is cut short or too long")
-		return 0
-	}
-	d.src = d.src[n:]
-	return v
-}
-
-// count reads how many of something there are, of which there may be at most limit.
-func (d *wireReader) count(what string, limit int) int {
-	v, n := binary.Uvarint(d.src)
-	if n <= 0 {
-		d.fail("count of %s is cut short or too long", what)
-		return 0
-	}
-	if v > uint64(limit) {
-		d.fail("%d %s, at most %d are possible here", v, what, limit)
-		return 0
-	}
-	d.src = d.src[n:]
-	return int(v)
-}
+// wireReader takes vectors off its bytes.
+type wireReader struct{ wire.Reader }
 
 func (d *wireReader) column(rows int) *Vector {
-	kind, flags := Kind(d.byte()), d.byte()
+	kind, flags := Kind(d.Byte()), d.Byte()
 	v := &Vector{Type: Type{Kind: kind, Array: flags&wireArray != 0}, Form: Form(flags & wireForm)}
 	if kind >= kindCount || v.Form > Dict || flags >= 2*wireNulls || v.Form == Dict && v.Type.Payload() == PayloadNone {
-		d.fail("kind %d with flags %d", kind, flags)
+		d.Fail("kind %d with flags %d", kind, flags)
 		return v
 	}
 	if flags&wireMod != 0 {
-		mod := d.varint()
+		mod := d.Varint()
 		if v.Type.Mod = int32(mod); int64(v.Type.Mod) != mod {
-			d.fail("modifier %d", mod)
+			d.Fail("modifier %d", mod)
 		}
 	}
 	n := rows
@@ -451,16 +398,16 @@ func (d *wireReader) column(rows int) *Vector {
 		d.values(v, n)
 		return v
 	}
-	used := d.count("values of a dictionary", rows)
-	if d.err == nil && used == 0 && rows > 0 {
-		d.fail("dictionary without values")
+	used := d.Count("values of a dictionary", rows)
+	if d.Err == nil && used == 0 && rows > 0 {
+		d.Fail("dictionary without values")
 	}
 	v.Dict = &Vector{Type: v.Type}
 	d.values(v.Dict, used)
 	v.Codes = readOffsets[uint32](d, rows, 0, codeWidth(used))
 	for _, c := range v.Codes {
 		if int(c) >= used {
-			d.fail("code %d of a dictionary of %d", c, used)
+			d.Fail("code %d of a dictionary of %d", c, used)
 			break
 		}
 	}
@@ -468,8 +415,8 @@ func (d *wireReader) column(rows int) *Vector {
 }
 
 func (d *wireReader) bits(n int) Bitmap {
-	raw := d.take((n + 7) / 8)
-	if d.err != nil {
+	raw := d.Take((n + 7) / 8)
+	if d.Err != nil {
 		return nil
 	}
 	out := NewBitmap(n)
@@ -477,7 +424,7 @@ func (d *wireReader) bits(n int) Bitmap {
 		out[i>>3] |= uint64(b) << (8 * uint(i&7))
 	}
 	if tail := uint(n) & 63; tail != 0 && out[len(out)-1]>>tail != 0 {
-		d.fail("bits of rows beyond the last")
+		d.Fail("bits of rows beyond the last")
 	}
 	return out
 }
@@ -487,13 +434,13 @@ func (d *wireReader) values(v *Vector, n int) {
 	if v.Type.Payload() == PayloadList {
 		v.Offs, v.Elem = make([]uint32, 1), &Vector{Type: v.Type.Elem()}
 	}
-	if n == 0 || d.err != nil {
+	if n == 0 || d.Err != nil {
 		return
 	}
 	switch v.Type.Payload() {
 	case PayloadBools:
 		set := d.bits(n)
-		if d.err != nil {
+		if d.Err != nil {
 			return
 		}
 		v.Bools = make([]bool, n)
@@ -503,7 +450,7 @@ func (d *wireReader) values(v *Vector, n int) {
 	case PayloadI64:
 		v.I64 = d.ints(n)
 	case PayloadF64:
-		if raw := d.take(8 * n); raw != nil {
+		if raw := d.Take(8 * n); raw != nil {
 			v.F64 = make([]float64, n)
 			for i := range v.F64 {
 				v.F64[i] = math.Float64frombits(binary.LittleEndian.Uint64(raw[8*i:]))
@@ -513,19 +460,19 @@ func (d *wireReader) values(v *Vector, n int) {
 		d.decimals(v, n)
 	case PayloadIvl:
 		months, days, micros := d.ints(n), d.ints(n), d.ints(n)
-		if d.err != nil {
+		if d.Err != nil {
 			return
 		}
 		v.Ivl = make([]IntervalValue, n)
 		for i := range v.Ivl {
 			v.Ivl[i] = IntervalValue{int32(months[i]), int32(days[i]), micros[i]}
 			if int64(v.Ivl[i].Months) != months[i] || int64(v.Ivl[i].Days) != days[i] {
-				d.fail("interval of %d months and %d days", months[i], days[i])
+				d.Fail("interval of %d months and %d days", months[i], days[i])
 				return
 			}
 		}
 	case PayloadUUIDs:
-		if raw := d.take(16 * n); raw != nil {
+		if raw := d.Take(16 * n); raw != nil {
 			v.UUIDs = make([]UUIDValue, n)
 			for i := range v.UUIDs {
 				copy(v.UUIDs[i][:], raw[16*i:])
@@ -533,21 +480,21 @@ func (d *wireReader) values(v *Vector, n int) {
 		}
 	case PayloadStr:
 		v.Str.Offs = d.lengths("bytes of text", n, 1)
-		if d.err == nil {
-			v.Str.Bytes = d.take(int(v.Str.Offs[n]))
+		if d.Err == nil {
+			v.Str.Bytes = d.Take(int(v.Str.Offs[n]))
 		}
 	case PayloadList:
 		v.Offs = d.lengths("elements", n, 8) // a bool takes a bit
-		if d.err != nil {
+		if d.Err != nil {
 			return
 		}
 		count := int(v.Offs[n])
-		switch flags := d.byte(); flags {
+		switch flags := d.Byte(); flags {
 		case 0:
 		case wireNulls:
 			v.Elem.Nulls = d.bits(count)
 		default:
-			d.fail("elements with flags %d", flags)
+			d.Fail("elements with flags %d", flags)
 		}
 		d.values(v.Elem, count)
 	}
@@ -555,7 +502,7 @@ func (d *wireReader) values(v *Vector, n int) {
 
 func (d *wireReader) decimals(v *Vector, n int) {
 	hi, lo, scale := d.ints(n), d.ints(n), d.ints(n)
-	if d.err != nil {
+	if d.Err != nil {
 		return
 	}
 	v.Dec = make([]Decimal, n)
@@ -565,12 +512,12 @@ func (d *wireReader) decimals(v *Vector, n int) {
 			continue
 		}
 		if scale[i] < 0 || scale[i] > MaxDecimalDigits {
-			d.fail("numeric of scale %d", scale[i])
+			d.Fail("numeric of scale %d", scale[i])
 			return
 		}
 		x, err := DecimalFrom128(hi[i], uint64(lo[i]), int(scale[i]))
 		if err != nil {
-			d.fail("numeric with a coefficient of more than %d digits", MaxDecimalDigits)
+			d.Fail("numeric with a coefficient of more than %d digits", MaxDecimalDigits)
 			return
 		}
 		v.Dec[i] = x
@@ -578,19 +525,19 @@ func (d *wireReader) decimals(v *Vector, n int) {
 }
 
 func (d *wireReader) ints(n int) []int64 {
-	if n == 0 || d.err != nil {
+	if n == 0 || d.Err != nil {
 		return nil
 	}
-	least, width := d.varint(), d.byte()
-	if d.err == nil && width != 1 && width != 2 && width != 4 && width != 8 {
-		d.fail("numbers of %d bytes", width)
+	least, width := d.Varint(), d.Byte()
+	if d.Err == nil && width != 1 && width != 2 && width != 4 && width != 8 {
+		d.Fail("numbers of %d bytes", width)
 	}
 	return readOffsets(d, n, least, width)
 }
 
 // readOffsets reads n values of width bytes, less the least.
 func readOffsets[T int64 | uint32](d *wireReader, n int, least T, width byte) []T {
-	raw := d.take(n * int(width))
+	raw := d.Take(n * int(width))
 	if raw == nil {
 		return nil
 	}
@@ -620,15 +567,15 @@ func readOffsets[T int64 | uint32](d *wireReader, n int, least T, width byte) []
 // a byte.
 func (d *wireReader) lengths(what string, n, perByte int) []uint32 {
 	lengths := d.ints(n)
-	if d.err != nil {
+	if d.Err != nil {
 		return nil
 	}
-	limit := min(int64(len(d.src))*int64(perByte), math.MaxUint32)
+	limit := min(int64(len(d.Src))*int64(perByte), math.MaxUint32)
 	offs := make([]uint32, n+1)
 	sum := int64(0)
 	for i, l := range lengths {
 		if l < 0 || l > limit-sum {
-			d.fail("%d %s of row %d, at most %d are possible here", l, what, i, limit-sum)
+			d.Fail("%d %s of row %d, at most %d are possible here", l, what, i, limit-sum)
 			return nil
 		}
 		sum += l
