@@ -15,6 +15,7 @@ import (
 	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/wire"
 )
 
 // Rows are deleted in three ways: by a condition, which gives the segment a mask; with
@@ -87,43 +88,29 @@ func appendMask(dst []byte, id uint64, rows *roaring.Bitmap) []byte {
 // DecodeRowDelete reads what AppendRowDelete wrote.
 func DecodeRowDelete(src []byte) (map[SegmentID]*roaring.Bitmap, error) {
 	out := map[SegmentID]*roaring.Bitmap{}
-	rest, err := decodeMasks(src, func(id uint64, rows *roaring.Bitmap) { out[SegmentID(id)] = rows })
-	if err == nil && len(rest) > 0 {
-		err = fmt.Errorf("%d bytes after the end", len(rest))
-	}
-	if err != nil {
+	r := wire.Reader{Src: src}
+	decodeMasks(&r, func(id uint64, rows *roaring.Bitmap) { out[SegmentID(id)] = rows })
+	if err := r.End(); err != nil {
 		return nil, fmt.Errorf("deleted rows: %w", err)
 	}
 	return out, nil
 }
 
-func decodeMasks(src []byte, each func(uint64, *roaring.Bitmap)) (rest []byte, err error) {
-	count, k := binary.Uvarint(src)
-	if k <= 0 {
-		return nil, errEarly
-	}
-	src = src[k:]
-	for range count {
-		id, k := binary.Uvarint(src)
-		if k <= 0 {
-			return nil, errEarly
+func decodeMasks(r *wire.Reader, each func(uint64, *roaring.Bitmap)) {
+	for n := r.Uvarint(); n > 0; n-- {
+		id := r.Uvarint()
+		raw := r.Take(r.Count("bytes of a mask", len(r.Src)))
+		if r.Err != nil {
+			return
 		}
-		src = src[k:]
-		n, k := binary.Uvarint(src)
-		if k <= 0 || n > uint64(len(src)-k) {
-			return nil, errEarly
-		}
-		rows, err := encoding.Bitmap(src[k : k+int(n)])
+		rows, err := encoding.Bitmap(raw)
 		if err != nil {
-			return nil, fmt.Errorf("segment %d: %w", id, err)
+			r.Fail("segment %d: %w", id, err)
+			return
 		}
-		src = src[k+int(n):]
 		each(id, rows)
 	}
-	return src, nil
 }
-
-var errEarly = errors.New("ends too early")
 
 // enter is the start of applying an entry of a project. p is nil if the index is covered.
 // The caller holds mu.

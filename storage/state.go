@@ -20,6 +20,7 @@ import (
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vfs"
+	"github.com/prickledb/prickle/storage/wire"
 )
 
 // A state file is what changed of projects and persons between two flushes, or all of it:
@@ -294,94 +295,54 @@ type stateVisitor struct {
 
 // decodeState walks the inside of a state file.
 func decodeState(src []byte, v *stateVisitor) error {
-	uvarint := func() (uint64, bool) {
-		n, k := binary.Uvarint(src)
-		if k <= 0 {
-			return 0, false
+	r := &wire.Reader{Src: src}
+	sized := func() []byte { return r.Take(r.Count("bytes", len(r.Src))) }
+	list := func(into any) {
+		raw := sized()
+		if r.Err != nil {
+			return
 		}
-		src = src[k:]
-		return n, true
-	}
-	next := func() ([]byte, bool) {
-		n, ok := uvarint()
-		if !ok || n > uint64(len(src)) {
-			return nil, false
+		if err := json.Unmarshal(raw, into); err != nil {
+			r.Fail("%w", err)
 		}
-		out := src[:n]
-		src = src[n:]
-		return out, true
 	}
-	list := func(into any) error {
-		raw, ok := next()
-		if !ok {
-			return errEarly
-		}
-		return json.Unmarshal(raw, into)
-	}
-	byProject := func(visit func(uint32, []byte) error) error {
-		count, ok := uvarint()
-		for ; ok && count > 0; count-- {
-			var id uint64
-			if id, ok = uvarint(); !ok {
-				break
-			}
-			var part []byte
-			if part, ok = next(); !ok {
-				break
+	byProject := func(visit func(uint32, []byte) error) {
+		for n := r.Uvarint(); n > 0; n-- {
+			id, part := uint32(r.Uvarint()), sized()
+			if r.Err != nil {
+				return
 			}
 			if visit == nil {
 				continue
 			}
-			if err := visit(uint32(id), part); err != nil {
-				return err
+			if err := visit(id, part); err != nil {
+				r.Fail("%w", err)
 			}
 		}
-		if !ok {
-			return errEarly
-		}
-		return nil
 	}
 	var records []projectRecord
-	if err := list(&records); err != nil {
-		return err
+	if list(&records); r.Err != nil {
+		return r.Err
 	}
-	for _, r := range records {
-		v.project(r)
+	for _, p := range records {
+		v.project(p)
 	}
-	if err := byProject(v.persons); err != nil {
-		return err
-	}
-	rest, err := decodeMasks(src, v.mask)
-	if err != nil {
-		return fmt.Errorf("deleted rows: %w", err)
-	}
-	src = rest
+	byProject(v.persons)
+	decodeMasks(r, v.mask)
 	var erasures []Erasure
-	if err := list(&erasures); err != nil {
-		return err
+	if list(&erasures); r.Err != nil {
+		return r.Err
 	}
 	for _, e := range erasures {
 		v.erasure(e)
 	}
-	if err := byProject(v.tables); err != nil {
-		return err
-	}
+	byProject(v.tables)
 	var shared sharedState
-	if err := list(&shared); err != nil {
-		return err
-	}
-	if v.shared != nil {
+	if list(&shared); r.Err == nil && v.shared != nil {
 		v.shared(shared)
 	}
-	aside, ok := next()
-	if !ok {
-		return errEarly
-	}
-	if v.aside != nil {
+	if aside := sized(); r.Err == nil && v.aside != nil {
 		v.aside(aside)
 	}
-	if len(src) > 0 {
-		return fmt.Errorf("%d bytes after the end", len(src))
-	}
-	return nil
+	return r.End()
 }
