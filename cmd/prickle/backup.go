@@ -69,7 +69,7 @@ func backUp(ctx context.Context, cmd *cobra.Command, c *console, target string) 
 	if err != nil {
 		return err
 	}
-	r, err := findServer(ctx, cmd, c)
+	r, node, err := serverOrNode(ctx, cmd, c, func() (*cluster.Node, error) { return openOffline(ctx, c, conf.get("data")) })
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func backUp(ctx context.Context, cmd *cobra.Command, c *console, target string) 
 		}
 		err = r.longTask(ctx, "/api/instance/backup/", map[string]string{"url": full}, &m, &last)
 	} else {
-		last, err = backUpOffline(ctx, c, conf.get("data"), store, &m)
+		last, err = backUpOffline(ctx, node, store, &m)
 	}
 	took1 := line.finish()
 	if err != nil {
@@ -103,15 +103,16 @@ func backUp(ctx context.Context, cmd *cobra.Command, c *console, target string) 
 	return nil
 }
 
-// backUpOffline opens the data directory for as long as the backup takes.
-func backUpOffline(ctx context.Context, c *console, dir string, store blob.Store, m *meter) (last cluster.LastBackup, err error) {
+// openOffline opens a data directory that must be there, for as long as a backup takes.
+func openOffline(ctx context.Context, c *console, dir string) (*cluster.Node, error) {
 	if _, err := os.Stat(filepath.Join(dir, "data")); err != nil {
-		return last, noData(dir)
+		return nil, noData(dir)
 	}
-	node, err := openNode(ctx, dir, cluster.Config{Logger: quietLogger(c), NoMerger: true})
-	if err != nil {
-		return last, err
-	}
+	return openNode(ctx, dir, cluster.Config{Logger: quietLogger(c), NoMerger: true})
+}
+
+// backUpOffline makes a backup of a node of this process, and closes it.
+func backUpOffline(ctx context.Context, node *cluster.Node, store blob.Store, m *meter) (last cluster.LastBackup, err error) {
 	defer func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 		defer cancel()

@@ -23,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
+	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/server"
 )
 
@@ -113,6 +114,9 @@ func findServer(ctx context.Context, cmd *cobra.Command, c *console) (*remote, e
 		if r.alive(ctx) {
 			return r, nil
 		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := os.Stat(dir); err == nil || conf.from["data"] != "default" {
 		return nil, nil
@@ -122,6 +126,31 @@ func findServer(ctx context.Context, cmd *cobra.Command, c *console) (*remote, e
 		return r, nil
 	}
 	return nil, nil
+}
+
+// lockedWait is how long a command waits for a data directory whose server is starting,
+// and cannot be found yet, or stopping.
+const lockedWait = 30 * time.Second
+
+// serverOrNode finds the running server, or opens the data directory if none runs: one of
+// the two is returned.
+func serverOrNode(ctx context.Context, cmd *cobra.Command, c *console, open func() (*cluster.Node, error)) (*remote, *cluster.Node, error) {
+	for begin := time.Now(); ; {
+		r, err := findServer(ctx, cmd, c)
+		if r != nil || err != nil {
+			return r, nil, err
+		}
+		node, err := open()
+		var p *problem
+		if !errors.As(err, &p) || p.Code != codeLocked || time.Since(begin) > lockedWait {
+			return nil, node, err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
 }
 
 func remoteAt(text string) (*remote, error) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/storage/event"
 )
@@ -187,21 +187,18 @@ func expand(args []string) ([]string, error) {
 
 // importTarget finds the server, or opens the data directory if none runs.
 func importTarget(ctx context.Context, cmd *cobra.Command, c *console, project string) (*target, error) {
-	r, err := findServer(ctx, cmd, c)
+	conf, err := loadConfig(cmd, c.env)
+	if err != nil {
+		return nil, err
+	}
+	r, node, err := serverOrNode(ctx, cmd, c, func() (*cluster.Node, error) {
+		return openNode(ctx, conf.get("data"), nodeConfig(quietLogger(c), newBudget(conf)))
+	})
 	if err != nil {
 		return nil, err
 	}
 	if r != nil {
 		return remoteTarget(ctx, r, project)
-	}
-	conf, err := loadConfig(cmd, c.env)
-	if err != nil {
-		return nil, err
-	}
-	dir := conf.get("data")
-	node, err := openNode(ctx, dir, nodeConfig(slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError})), newBudget(conf)))
-	if err != nil {
-		return nil, err
 	}
 	p, err := projectOf(node.Store(), project)
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/prickledb/prickle/cluster"
 )
 
 func gzipped(t *testing.T, text string) string {
@@ -282,6 +284,30 @@ func TestImportDryRun(t *testing.T) {
 	}
 	if _, err := os.Stat(p.dir); err == nil {
 		t.Error("a dry run made a data directory")
+	}
+}
+
+// TestImportWaits imports into a directory whose server has the lock but cannot be found yet.
+func TestImportWaits(t *testing.T) {
+	p := newPlace(t)
+	node, err := openNode(t.Context(), p.dir, cluster.Config{NoMerger: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(300*time.Millisecond, func() { node.Close(context.Background()) })
+	if a := p.run("import", p.file("x.ndjson", threeLines)); a.code != 0 || !strings.Contains(a.out, "done   3 rows") {
+		t.Errorf("exit %d\n%s%s", a.code, a.out, a.err)
+	}
+}
+
+// TestImportStoppedAtOnce stops an import before it has found the server.
+func TestImportStoppedAtOnce(t *testing.T) {
+	p := newPlace(t)
+	p.serve()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if a := p.runWith(ctx, "", false, "import", p.file("x.ndjson", threeLines)); a.code != exitInterrupted {
+		t.Errorf("exit %d\n%s%s", a.code, a.out, a.err)
 	}
 }
 

@@ -206,6 +206,9 @@ func probe(dir string) error {
 	return os.Remove(f.Name())
 }
 
+// codeLocked is the code of a data directory that another process has open.
+const codeLocked = "data_locked"
+
 // dirProblem words what is wrong with a data directory.
 func dirProblem(dir string, err error) error {
 	var newer *cluster.NewerError
@@ -224,7 +227,7 @@ func dirProblem(dir string, err error) error {
 				fmt.Sprintf("%-45s (says what is lost, and asks first)", "prickle recover --accept-loss --data "+dir)}}
 	case strings.Contains(err.Error(), "held by "):
 		_, holder, _ := strings.Cut(err.Error(), "held by ")
-		p := &problem{Code: "data_locked", What: fmt.Sprintf("the data directory %s is in use by %s", dir, holder), Exit: exitFailed, Err: err,
+		p := &problem{Code: codeLocked, What: fmt.Sprintf("the data directory %s is in use by %s", dir, holder), Exit: exitFailed, Err: err,
 			Try: []string{fmt.Sprintf("%-25s (look at the one that runs)", "prickle status"), "prickle serve --data ./other"}}
 		if dir != "./prickle-data" {
 			p.Try[0] = fmt.Sprintf("%-25s (look at the one that runs)", "prickle status --data "+dir)
