@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"strconv"
+
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -50,3 +52,54 @@ func (n *Funnel) Inputs() []Node { return []Node{n.Input} }
 
 // WithInputs implements Node.
 func (n *Funnel) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
+
+// Kind implements Native.
+func (n *Funnel) Kind() string { return "funnel" }
+
+func (n *Funnel) withSource(f func(Source) Source) Node { c := *n; c.Source = f(n.Source); return &c }
+
+func (n *Funnel) mapExprs(m mapper) Node {
+	c := *n
+	c.Source = m.source(n.Source)
+	c.Steps = nil
+	for _, s := range n.Steps {
+		c.Steps = append(c.Steps, Step{s.Name, m.one(s.Cond)})
+	}
+	return &c
+}
+
+func (n *Funnel) hints() hints {
+	var cond []expr.Expr
+	for i := range n.Steps {
+		cond = append(cond, n.Steps[i].Cond)
+	}
+	h := hints{conds: []expr.Expr{oneOf(cond), n.Where}, from: n.From}
+	// Later steps may lie beyond the end of DURING, by as much as the window.
+	if n.To != nil && n.Within != nil {
+		h.to = plus(n.To, *n.Within)
+	}
+	return h
+}
+
+func (n *Funnel) guess(rows float64) float64 {
+	if n.Output == OutputDefault {
+		return float64(len(n.Steps))
+	}
+	return rows
+}
+
+// Describe implements Node.
+func (n *Funnel) Describe(p *Printer) {
+	p.Line("Funnel")
+	for i := range n.Steps {
+		p.Detail("Step "+strconv.Itoa(i+1), "%s: %s", n.Steps[i].Name, exprText(n.Steps[i].Cond))
+	}
+	if n.Within != nil {
+		p.Detail("Within", "%s", IntervalText(*n.Within))
+	}
+	if n.Entry == EntryFirst {
+		p.Detail("Entry", "FIRST")
+	}
+	n.Source.describe(p)
+	describeOutput(p, n.Output)
+}

@@ -5,6 +5,24 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
+// Native is a native operator: FUNNEL, RETENTION, TRENDS and what else sees events as
+// actors' rows in time.
+type Native interface {
+	Node
+	// Kind is the operator's name in lower case, as lists of running queries show it.
+	Kind() string
+	// mapExprs is the operator with other expressions.
+	mapExprs(mapper) Node
+	// withSource is the operator with its source changed.
+	withSource(func(Source) Source) Node
+	// hints is what rows the operator can need.
+	hints() hints
+	// time is the source's time.
+	time() expr.Expr
+	// guess is how many rows come out of so many, for EXPLAIN.
+	guess(rows float64) float64
+}
+
 // Source is what every native operator reads: rows of actors in time. All expressions
 // are over the schema of Input. Rows whose actor or time is null do not count.
 type Source struct {
@@ -69,3 +87,8 @@ func (s *Source) breakdownFields() vec.Schema {
 	}
 	return out
 }
+
+func (s *Source) time() expr.Expr { return s.Time }
+
+// guess implements Native: operators with few rows need not say so.
+func (s *Source) guess(rows float64) float64 { return min(rows, 100) }

@@ -97,17 +97,9 @@ func (d *Description) estimate() {
 		rows = min(rows, 200)
 	case *Values:
 		rows = float64(len(n.Rows))
-	case *Funnel:
+	case Native:
 		cost += rows * 0.02
-		if n.Output == OutputDefault {
-			rows = float64(len(n.Steps))
-		}
-	case *Retention:
-		cost += rows * 0.02
-		rows = min(rows, 100)
-	case *Trends:
-		cost += rows * 0.02
-		rows = min(rows, 100)
+		rows = n.guess(rows)
 	}
 	d.Rows, d.Cost = max(rows, 1), cost
 	if len(d.Inputs) == 0 {
@@ -511,63 +503,4 @@ func IntervalText(v vec.IntervalValue) string {
 		return "0"
 	}
 	return strings.Join(words, " ")
-}
-
-// Describe implements Node.
-func (n *Funnel) Describe(p *Printer) {
-	p.Line("Funnel")
-	for i := range n.Steps {
-		p.Detail("Step "+strconv.Itoa(i+1), "%s: %s", n.Steps[i].Name, exprText(n.Steps[i].Cond))
-	}
-	if n.Within != nil {
-		p.Detail("Within", "%s", IntervalText(*n.Within))
-	}
-	if n.Entry == EntryFirst {
-		p.Detail("Entry", "FIRST")
-	}
-	n.Source.describe(p)
-	describeOutput(p, n.Output)
-}
-
-// Describe implements Node.
-func (n *Retention) Describe(p *Printer) {
-	p.Line("Retention")
-	rule := [...]string{"FIRST IN RANGE", "FIRST EVER", "EVERY TIME"}[n.Rule]
-	p.Detail("Start", "%s %s", exprText(n.Start), rule)
-	p.Detail("Return", "%s", exprText(n.Return))
-	if n.Minimum > 1 {
-		p.Detail("Minimum", "%d", n.Minimum)
-	}
-	p.Detail("Every", "%s", IntervalText(n.Every))
-	if n.Periods > 0 {
-		p.Detail("Periods", "%d", n.Periods)
-	}
-	n.Source.describe(p)
-	describeOutput(p, n.Output)
-}
-
-// Describe implements Node.
-func (n *Trends) Describe(p *Printer) {
-	p.Line("Trends")
-	for i := range n.Series {
-		s := &n.Series[i]
-		text := s.Name + ": "
-		switch s.Measure {
-		case MeasureAggregate:
-			text += s.Agg.String()
-		case MeasureActors:
-			text += "ACTORS()"
-		case MeasureRolling:
-			text += "ROLLING_ACTORS(" + IntervalText(s.Rolling) + ")"
-		}
-		if s.Where != nil {
-			text += " WHERE " + exprText(s.Where)
-		}
-		p.Detail("Series "+strconv.Itoa(i+1), "%s", text)
-	}
-	if n.Every != nil {
-		p.Detail("Every", "%s", IntervalText(*n.Every))
-	}
-	n.Source.describe(p)
-	describeOutput(p, n.Output)
 }

@@ -48,3 +48,48 @@ func (n *Retention) Inputs() []Node { return []Node{n.Input} }
 
 // WithInputs implements Node.
 func (n *Retention) WithInputs(in []Node) Node { c := *n; c.Input = in[0]; return &c }
+
+// Kind implements Native.
+func (n *Retention) Kind() string { return "retention" }
+
+func (n *Retention) withSource(f func(Source) Source) Node {
+	c := *n
+	c.Source = f(n.Source)
+	return &c
+}
+
+func (n *Retention) mapExprs(m mapper) Node {
+	c := *n
+	c.Source = m.source(n.Source)
+	c.Start = m.one(n.Start)
+	c.Return = c.Start
+	if n.Return != n.Start {
+		c.Return = m.one(n.Return)
+	}
+	return &c
+}
+
+func (n *Retention) hints() hints {
+	h := hints{conds: []expr.Expr{oneOf([]expr.Expr{n.Start, n.Return}), n.Where}}
+	if n.Rule != FirstEver { // that one looks at all history
+		h.from = n.From
+	}
+	return h
+}
+
+// Describe implements Node.
+func (n *Retention) Describe(p *Printer) {
+	p.Line("Retention")
+	rule := [...]string{"FIRST IN RANGE", "FIRST EVER", "EVERY TIME"}[n.Rule]
+	p.Detail("Start", "%s %s", exprText(n.Start), rule)
+	p.Detail("Return", "%s", exprText(n.Return))
+	if n.Minimum > 1 {
+		p.Detail("Minimum", "%d", n.Minimum)
+	}
+	p.Detail("Every", "%s", IntervalText(n.Every))
+	if n.Periods > 0 {
+		p.Detail("Periods", "%d", n.Periods)
+	}
+	n.Source.describe(p)
+	describeOutput(p, n.Output)
+}

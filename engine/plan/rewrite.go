@@ -46,102 +46,87 @@ func everywhere(n Node, f func(Node) Node) Node {
 
 // mapExprs is the node with f applied to each of its expressions.
 func mapExprs(n Node, f func(expr.Expr) expr.Expr) Node {
-	one := func(e expr.Expr) expr.Expr {
-		if e == nil {
-			return nil
-		}
-		return f(e)
-	}
-	list := func(in []expr.Expr) []expr.Expr {
-		out := make([]expr.Expr, len(in))
-		for i, e := range in {
-			out[i] = one(e)
-		}
-		return out
-	}
-	keys := func(in []SortKey) []SortKey {
-		var out []SortKey
-		for _, k := range in {
-			k.Expr = one(k.Expr)
-			out = append(out, k)
-		}
-		return out
-	}
-	call := func(a AggCall) AggCall {
-		a.Args, a.Filter, a.OrderBy = list(a.Args), one(a.Filter), keys(a.OrderBy)
-		return a
-	}
-	source := func(s Source) Source {
-		s.Actor, s.Time, s.Tie, s.Where, s.From, s.To = one(s.Actor), one(s.Time), one(s.Tie), one(s.Where), one(s.From), one(s.To)
-		if s.Breakdown != nil {
-			b := *s.Breakdown
-			b.Exprs = list(b.Exprs)
-			s.Breakdown = &b
-		}
-		return s
-	}
+	m := mapper(f)
 	switch n := n.(type) {
 	case *Scan:
 		c := *n
-		c.From, c.To = one(n.From), one(n.To)
+		c.From, c.To = m.one(n.From), m.one(n.To)
 		c.Ranges = nil
 		for _, r := range n.Ranges {
-			c.Ranges = append(c.Ranges, Range{r.Column, one(r.Low), one(r.High)})
+			c.Ranges = append(c.Ranges, Range{r.Column, m.one(r.Low), m.one(r.High)})
 		}
 		return &c
 	case *Filter:
-		return &Filter{n.Input, one(n.Cond)}
+		return &Filter{n.Input, m.one(n.Cond)}
 	case *Project:
-		return &Project{n.Input, list(n.Exprs), n.Names}
+		return &Project{n.Input, m.list(n.Exprs), n.Names}
 	case *Aggregate:
 		c := *n
-		c.Keys = list(n.Keys)
+		c.Keys = m.list(n.Keys)
 		c.Aggs = nil
 		for _, a := range n.Aggs {
-			c.Aggs = append(c.Aggs, call(a))
+			c.Aggs = append(c.Aggs, m.call(a))
 		}
 		return &c
 	case *Sort:
-		return &Sort{n.Input, keys(n.Keys)}
+		return &Sort{n.Input, m.keys(n.Keys)}
 	case *TopN:
-		return &TopN{n.Input, keys(n.Keys), one(n.Limit), one(n.Offset)}
+		return &TopN{n.Input, m.keys(n.Keys), m.one(n.Limit), m.one(n.Offset)}
 	case *Limit:
-		return &Limit{n.Input, one(n.Limit), one(n.Offset)}
+		return &Limit{n.Input, m.one(n.Limit), m.one(n.Offset)}
 	case *Values:
 		c := *n
 		c.Rows = nil
 		for _, row := range n.Rows {
-			c.Rows = append(c.Rows, list(row))
+			c.Rows = append(c.Rows, m.list(row))
 		}
 		return &c
-	case *Funnel:
-		c := *n
-		c.Source = source(n.Source)
-		c.Steps = nil
-		for _, s := range n.Steps {
-			c.Steps = append(c.Steps, Step{s.Name, one(s.Cond)})
-		}
-		return &c
-	case *Retention:
-		c := *n
-		c.Source = source(n.Source)
-		c.Start = one(n.Start)
-		c.Return = c.Start
-		if n.Return != n.Start {
-			c.Return = one(n.Return)
-		}
-		return &c
-	case *Trends:
-		c := *n
-		c.Source = source(n.Source)
-		c.Series = nil
-		for _, s := range n.Series {
-			s.Agg, s.Where = call(s.Agg), one(s.Where)
-			c.Series = append(c.Series, s)
-		}
-		return &c
+	case Native:
+		return n.mapExprs(m)
 	}
 	return n
+}
+
+// mapper applies a function to what expressions are held in; nil stays nil.
+type mapper func(expr.Expr) expr.Expr
+
+func (m mapper) one(e expr.Expr) expr.Expr {
+	if e == nil {
+		return nil
+	}
+	return m(e)
+}
+
+func (m mapper) list(in []expr.Expr) []expr.Expr {
+	out := make([]expr.Expr, len(in))
+	for i, e := range in {
+		out[i] = m.one(e)
+	}
+	return out
+}
+
+func (m mapper) keys(in []SortKey) []SortKey {
+	var out []SortKey
+	for _, k := range in {
+		k.Expr = m.one(k.Expr)
+		out = append(out, k)
+	}
+	return out
+}
+
+func (m mapper) call(a AggCall) AggCall {
+	a.Args, a.Filter, a.OrderBy = m.list(a.Args), m.one(a.Filter), m.keys(a.OrderBy)
+	return a
+}
+
+func (m mapper) source(s Source) Source {
+	s.Actor, s.Time, s.Tie, s.Where, s.From, s.To = m.one(s.Actor), m.one(s.Time), m.one(s.Tie), m.one(s.Where), m.one(s.From), m.one(s.To)
+	if s.Breakdown != nil {
+		b := *s.Breakdown
+		b.Exprs = m.list(b.Exprs)
+		s.Breakdown = &b
+	}
+	return s
 }
 
 // eachExpr visits the expressions of a node.

@@ -8,7 +8,7 @@ import "github.com/prickledb/prickle/engine/expr"
 func mergeProjects(n Node) Node {
 	return everywhere(n, func(n Node) Node {
 		switch n.(type) {
-		case *Project, *Aggregate, *Funnel, *Retention, *Trends:
+		case *Project, *Aggregate, Native:
 		default:
 			return n
 		}
@@ -20,18 +20,8 @@ func mergeProjects(n Node) Node {
 			if changesNothing(n) {
 				return n.Input
 			}
-		case *Funnel:
-			c := *n
-			c.Source = filterToWhere(n.Source)
-			return &c
-		case *Retention:
-			c := *n
-			c.Source = filterToWhere(n.Source)
-			return &c
-		case *Trends:
-			c := *n
-			c.Source = filterToWhere(n.Source)
-			return &c
+		case Native:
+			return n.withSource(filterToWhere)
 		}
 		return n
 	})

@@ -43,7 +43,7 @@ func readProperties(n Node) Node {
 // not add any.
 func above(n Node) bool {
 	switch n.(type) {
-	case *Project, *Aggregate, *Funnel, *Retention, *Trends:
+	case *Project, *Aggregate, Native:
 		return true
 	}
 	return false

@@ -17,38 +17,8 @@ func hintScans(n Node) Node {
 			if s, ok := n.Input.(*Scan); ok {
 				return &Filter{hinted(s, n.Cond), n.Cond}
 			}
-		case *Funnel:
-			var cond []expr.Expr
-			for i := range n.Steps {
-				cond = append(cond, n.Steps[i].Cond)
-			}
-			h := hints{conds: []expr.Expr{oneOf(cond), n.Where}, from: n.From}
-			// Later steps may lie beyond the end of DURING, by as much as the window.
-			if n.To != nil && n.Within != nil {
-				h.to = plus(n.To, *n.Within)
-			}
-			return h.under(n, n.Time)
-		case *Retention:
-			h := hints{conds: []expr.Expr{oneOf([]expr.Expr{n.Start, n.Return}), n.Where}}
-			if n.Rule != FirstEver { // that one looks at all history
-				h.from = n.From
-			}
-			return h.under(n, n.Time)
-		case *Trends:
-			h := hints{conds: []expr.Expr{n.Where}, to: n.To, from: n.From}
-			var series []expr.Expr
-			for i := range n.Series {
-				if n.Series[i].Measure == MeasureRolling {
-					h.from = nil // it looks back before DURING
-				}
-				if n.Series[i].Where != nil {
-					series = append(series, n.Series[i].Where)
-				}
-			}
-			if len(series) == len(n.Series) {
-				h.conds = append(h.conds, oneOf(series))
-			}
-			return h.under(n, n.Time)
+		case Native:
+			return n.hints().under(n, n.time())
 		}
 		return n
 	})

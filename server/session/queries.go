@@ -99,13 +99,9 @@ func kindOf(n plan.Node) (kind string, reads bool) {
 	kind = "sql"
 	var walk func(plan.Node)
 	walk = func(n plan.Node) {
-		switch n.(type) {
-		case *plan.Funnel:
-			kind, reads = "funnel", true
-		case *plan.Retention:
-			kind, reads = "retention", true
-		case *plan.Trends:
-			kind, reads = "trends", true
+		switch n := n.(type) {
+		case plan.Native:
+			kind, reads = n.Kind(), true
 		case *plan.Scan:
 			reads = true
 		}
