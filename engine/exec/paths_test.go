@@ -161,7 +161,10 @@ func randomNode(t *testing.T, r *rand.Rand) (plan.Node, *plan.Source) {
 	}
 	every := []vec.IntervalValue{{Days: 1}, {Days: 7}, {Months: 1}, {Micros: 3_600_000_000}, {Days: 3}}[r.Intn(5)]
 	outputs := []plan.Output{plan.OutputDefault, plan.OutputActors}
-	switch r.Intn(3) {
+	switch r.Intn(4) {
+	case 3:
+		n := randomCompatNode(t, r, src)
+		return n, &n.Source
 	case 0:
 		n := &plan.Funnel{Source: src, Output: outputs[r.Intn(2)], Entry: plan.Entry(r.Intn(2))}
 		for s := range 2 + r.Intn(3) {
@@ -192,6 +195,34 @@ func randomNode(t *testing.T, r *rand.Rand) (plan.Node, *plan.Source) {
 		n.Every = nil
 	}
 	return n, &n.Source
+}
+
+// randomCompatNode is a funnel by the rules of the insight queries.
+func randomCompatNode(t *testing.T, r *rand.Rand, src plan.Source) *plan.Funnel {
+	src.Compatible = true
+	n := &plan.Funnel{Source: src, Mode: plan.Mode(r.Intn(3)), Person: src.Actor,
+		Within: &vec.IntervalValue{Days: int32(r.Intn(5)), Micros: int64(1+r.Intn(8)) * 3_600_000_000}}
+	n.Output = []plan.Output{plan.OutputDefault, plan.OutputActors, plan.OutputTrend}[r.Intn(3)]
+	steps := 2 + r.Intn(3)
+	for s := range steps {
+		st := plan.Step{Name: fmt.Sprint("s", s), Cond: randomCond(t, r)}
+		if r.Intn(5) == 0 {
+			st.First = randomCond(t, r)
+		}
+		st.Optional = s > 0 && n.Mode != plan.Unordered && n.Output != plan.OutputTrend && r.Intn(5) == 0
+		n.Steps = append(n.Steps, st)
+	}
+	if r.Intn(3) == 0 {
+		n.Exclude = []plan.Exclusion{{Cond: randomCond(t, r), After: 0, Before: steps - 1}}
+	}
+	if n.Output == plan.OutputTrend {
+		n.Trend = &plan.Trend{Every: vec.IntervalValue{Days: 1}, Actors: r.Intn(2) == 0, To: steps - 1}
+	}
+	if n.Breakdown != nil {
+		n.Breakdown.WithOther = r.Intn(2) == 0
+		n.Breakdown.Attribute = plan.Attribute(r.Intn(4))
+	}
+	return n
 }
 
 // TestRoadsAgree runs random native operators over random stores twice: through the

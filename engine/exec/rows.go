@@ -23,11 +23,16 @@ type rowActors struct {
 type inputRow struct {
 	actor, val, row uint32
 	time            int64
-	conds           uint64 // bit i: condition i holds
+	conds           condSet
 }
 
 // openRows reads the whole input of a native operator.
 func openRows(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, env *Env) (*rowActors, error) {
+	return openRowsDebut(ctx, n, src, conds, nil, env)
+}
+
+// openRowsDebut is openRows for conditions of which some hold only for first rows.
+func openRowsDebut(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, debuts []*debut, env *Env) (*rowActors, error) {
 	ra := &rowActors{actor: newInterner(src.Actor.Type()), lo: vec.InfinityTime, hi: vec.NegInfinityTime}
 	if src.Breakdown != nil {
 		ra.values = newValues32(src.Breakdown.Exprs)
@@ -50,14 +55,25 @@ func openRows(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.E
 				return err
 			}
 		}
-		if b, err = dropNull(env.Expr, b, src.Actor, src.Time); err != nil || b.Live() == 0 {
+		for _, d := range debuts {
+			if err := d.note(ctx, env, b); err != nil {
+				return err
+			}
+		}
+		if b, err = dropNull(env.Expr, b, src.Actor, src.Time); err != nil {
+			return err
+		}
+		if src.Compatible {
+			b, err = dropEmpty(env.Expr, b, src.Actor)
+		}
+		if err != nil || b.Live() == 0 {
 			return err
 		}
 		live := b.Sel
 		if live == nil {
 			live = firstRows(&all, b.Rows)
 		}
-		masks := make([]uint64, b.Rows)
+		masks := make([]condSet, b.Rows)
 		for i, c := range conds {
 			kept := b
 			if c != nil {
@@ -70,7 +86,7 @@ func openRows(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.E
 				sel = live
 			}
 			for _, r := range sel {
-				masks[r] |= 1 << i
+				masks[r].set(i)
 			}
 		}
 		cols, err := evalAll(env.Expr, []expr.Expr{src.Actor, src.Time}, b)
@@ -94,8 +110,11 @@ func openRows(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.E
 		}
 		before := len(rows)
 		for i, r := range live {
-			if masks[r] == 0 {
+			if masks[r].none() {
 				continue
+			}
+			for _, d := range debuts {
+				d.kept(r, len(rows))
 			}
 			tv, ti := cols[1].At(int(r))
 			rows = append(rows, inputRow{ids[i], vals[i], uint32(len(rows)), tv.I64[ti], masks[r]})
@@ -103,13 +122,16 @@ func openRows(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.E
 				ties.AppendFrom(tie, int(r))
 			}
 		}
-		return env.hold(ctx, int64(len(rows)-before)*64)
+		return env.hold(ctx, int64(len(rows)-before)*80)
 	})
 	if err != nil {
 		return nil, err
 	}
 	if ties != nil {
 		ra.ties = ties.V
+	}
+	for _, d := range debuts {
+		d.apply(rows)
 	}
 	sort.SliceStable(rows, func(i, j int) bool {
 		a, b := &rows[i], &rows[j]
@@ -160,7 +182,7 @@ func (ra *rowActors) lists(rows []inputRow, conds int) {
 		for i := range rows {
 			r := &rows[i]
 			ra.lo, ra.hi = min(ra.lo, r.time), max(ra.hi, r.time)
-			if r.conds>>c&1 == 0 {
+			if !r.conds.has(c) {
 				continue
 			}
 			l.off[r.actor+1]++

@@ -78,10 +78,18 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	if src.Breakdown != nil {
 		ix.values = newValues32(src.Breakdown.Exprs)
 	}
+	// What the operator cannot need, the scan has been told not to read.
+	from, to, err := timeBounds(sc.From, sc.To, env)
+	if err != nil {
+		return nil, true, err
+	}
 	var jobs []func() error
 	segments := env.Snapshot.Segments()
 	used := 0
 	for _, seg := range segments {
+		if seg.MaxTime() < from || seg.MinTime() >= to {
+			continue
+		}
 		dead, err := seg.Dead()
 		if err != nil {
 			return nil, true, err

@@ -45,6 +45,9 @@ func newFunnel(n *plan.Funnel, env *Env) (Operator, error) {
 	if len(n.Steps) > maxSteps {
 		return nil, pgerr.New("PK004", "a funnel has at most %d steps", maxSteps)
 	}
+	if n.Compatible {
+		return newCompatFunnel(n, env), nil
+	}
 	open := func(ctx context.Context, conds []expr.Expr) (actors, error) {
 		return openActors(ctx, n, &n.Source, conds, n.Breakdown != nil, env)
 	}

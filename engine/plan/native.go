@@ -37,8 +37,11 @@ type Source struct {
 	// Zone is the IANA name in which calendar units are cut; empty: the session's.
 	Zone string
 	// Sunday is true if weeks start on Sunday.
-	Sunday    bool
-	Breakdown *Breakdown // or nil
+	Sunday bool
+	// Compatible is true for the rules of the insight queries. Rows whose actor is the
+	// empty text do not count then either.
+	Compatible bool
+	Breakdown  *Breakdown // or nil
 }
 
 // Breakdown splits an operator's answer by values.

@@ -281,6 +281,8 @@ func (p *printer) funnel(f *Funnel) {
 			s := &f.Steps[i]
 			p.named(s.Name)
 			p.expr(s.Cond, 0)
+			p.flag(s.First, " FIRST EVER")
+			p.clause("OF", s.FirstOf)
 			p.flag(s.Optional, " OPTIONAL")
 			p.clause("WITHIN", s.Within)
 		})
@@ -313,8 +315,15 @@ func (p *printer) funnel(f *Funnel) {
 	}
 	p.output(f.Output)
 	if f.Output == OutputTrend && f.TrendBucket != nil {
+		p.flag(f.TrendActors, " ACTORS")
 		p.s(" BY ")
 		p.expr(f.TrendBucket, 0)
+		if f.TrendFrom != nil && f.TrendTo != nil {
+			p.s(" FROM ")
+			p.ident(*f.TrendFrom)
+			p.s(" TO ")
+			p.ident(*f.TrendTo)
+		}
 	}
 }
 

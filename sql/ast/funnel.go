@@ -35,13 +35,20 @@ type Funnel struct {
 	Exclude     []Exclusion
 	Output      Output // OutputSteps, OutputActors or OutputTrend
 	TrendBucket Expr   // the interval of OUTPUT TREND BY
+	TrendActors bool   // OUTPUT TREND ACTORS: who, instead of how many
+	// TrendFrom and TrendTo are FROM step TO step, both or none.
+	TrendFrom, TrendTo *Ident
 }
 
 // Step is one funnel step.
 type Step struct {
 	Place
-	Name     Ident
-	Cond     Expr
+	Name Ident
+	Cond Expr
+	// First is true for FIRST EVER: only the person's first row that satisfies FirstOf,
+	// or Cond if that is nil, can be the step.
+	First    bool
+	FirstOf  Expr
 	Optional bool
 	Within   Expr
 }

@@ -291,6 +291,7 @@ func (w walker) table(t TableExpr) {
 		w.common(&t.Common)
 		for i := range t.Steps {
 			w.expr(t.Steps[i].Cond)
+			w.expr(t.Steps[i].FirstOf)
 			w.expr(t.Steps[i].Within)
 		}
 		w.expr(t.Within)

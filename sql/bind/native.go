@@ -23,7 +23,7 @@ func (b *binder) source(c *ast.Common, operator string, pos ast.Pos, tie bool) (
 	}
 	sc := &scope{rel: rel, clause: operator}
 	s := plan.Source{Input: rel.node}
-	if c.Compatible {
+	if s.Compatible = c.Compatible; c.Compatible && operator != "FUNNEL" {
 		b.unsupported("COMPATIBLE", pos)
 	}
 	s.Actor = b.sourceColumn(c.Actor, sc, "actor", pos, func() string {

@@ -11,6 +11,13 @@ func (p *parser) funnelClause(f *ast.Funnel, w token) bool {
 		p.paren(func() {
 			s := ast.Step{Place: p.tok().at(), Name: p.colonName()}
 			s.Cond = p.expr()
+			if p.acceptKw("first") {
+				p.expectKw("ever")
+				s.First = true
+				if p.acceptKw("of") {
+					s.FirstOf = p.expr()
+				}
+			}
 			s.Optional = p.acceptKw("optional")
 			if p.acceptKw("within") {
 				s.Within = p.expr()
@@ -73,9 +80,17 @@ func (p *parser) funnelClause(f *ast.Funnel, w token) bool {
 		case "actors":
 			f.Output = ast.OutputActors
 		case "trend":
-			p.expectKw("by")
 			f.Output = ast.OutputTrend
+			f.TrendActors = p.acceptKw("actors")
+			p.expectKw("by")
 			f.TrendBucket = p.expr()
+			// FROM and TO come together: TO alone would go on with the interval.
+			if p.acceptKw("from") {
+				from := p.label()
+				p.expectKw("to")
+				to := p.label()
+				f.TrendFrom, f.TrendTo = &from, &to
+			}
 		}
 	default:
 		return false
