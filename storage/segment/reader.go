@@ -39,7 +39,7 @@ type Reader struct {
 	ids                                 lazy[vec.Vector]
 	sessions                            lazy[vec.Vector]
 	created                             lazy[[]int64]
-	sessionViews                        [viewCount]lazy[view]
+	sessionViews                        views
 	idFirst, sessionFirst, createdFirst lazy[[]uint32]
 }
 
