@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// parseTime reads an instant in the forms of ISO 8601 that events carry: a date, with a
+// ParseTime reads an instant in the forms of ISO 8601 that events carry: a date, with a
 // time or without, with an offset or by the clocks of loc, where nil is UTC. The result is
 // µs since 1970 UTC.
-func parseTime(text []byte, loc *time.Location) (int64, bool) {
+func ParseTime(text []byte, loc *time.Location) (int64, bool) {
 	p := timeParser{rest: bytes.TrimSpace(text)}
 	year, month, day := p.digits(4), p.after('-', 2), p.after('-', 2)
 	if p.bad || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {

@@ -3,6 +3,7 @@ package event
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -75,6 +76,14 @@ func NewReader(as Reading, zone *time.Location, n int) *Reader {
 	return &Reader{v, as, zone}
 }
 
+// Fork is a reader that goes on after what was read, and leaves V of the other as it is. The
+// other must not be used any more.
+func (r *Reader) Fork() *Reader {
+	v := *r.V
+	v.Nulls = slices.Clone(v.Nulls) // whose last word is not full
+	return &Reader{&v, r.as, r.zone}
+}
+
 // Null adds a null.
 func (r *Reader) Null() {
 	b := vec.Builder{V: r.V}
@@ -133,7 +142,7 @@ func (r *Reader) Text(kind Kind, text []byte) {
 		case Null:
 			r.Null()
 		case Number:
-			r.V.Str.Append(plainNumber(text))
+			r.endText(AppendPlainNumber(r.V.Str.Bytes, text))
 		default:
 			r.V.Str.Append(text)
 		}
@@ -158,7 +167,7 @@ func (r *Reader) Text(kind Kind, text []byte) {
 		if kind != Number && kind != Text {
 			break
 		}
-		if f, ok := parseNumber(text); ok {
+		if f, ok := ParseNumber(text); ok {
 			r.V.F64 = append(r.V.F64, f)
 			return
 		}
@@ -174,25 +183,12 @@ func (r *Reader) Text(kind Kind, text []byte) {
 		if kind != Text {
 			break
 		}
-		if t, ok := parseTime(text, r.zone); ok {
+		if t, ok := ParseTime(text, r.zone); ok {
 			r.V.I64 = append(r.V.I64, t)
 			return
 		}
 	}
 	r.Null()
-}
-
-// JSON adds a value given as canonical jsonb text; empty is null.
-func (r *Reader) JSON(value []byte) {
-	kind, text := KindOf(value)
-	switch {
-	case len(value) == 0:
-		r.Null()
-	case kind == Bool:
-		r.Bool(text[0] == 't')
-	default:
-		r.Text(kind, text)
-	}
 }
 
 // KindOf is the kind of a value given as canonical jsonb text, and its bytes as a batch
@@ -253,8 +249,8 @@ func unquote(quoted []byte) []byte {
 	return out
 }
 
-// parseNumber reads a decimal number. Neither hexadecimal digits nor infinities are one.
-func parseNumber(text []byte) (float64, bool) {
+// ParseNumber reads a decimal number. Neither hexadecimal digits nor infinities are one.
+func ParseNumber(text []byte) (float64, bool) {
 	text = bytes.TrimSpace(text)
 	if len(text) == 0 {
 		return 0, false
@@ -292,20 +288,17 @@ func AppendPlain(dst []byte, f float64) []byte {
 	return strconv.AppendFloat(dst, f, 'f', -1, 64)
 }
 
-// plainNumber is what AppendPlain makes of a number in a JSON text. A whole number that is
+// AppendPlainNumber is AppendPlain for a number in a JSON text. A whole number that is
 // written out keeps all of its digits, also where a float has fewer: they may be an id.
-func plainNumber(text []byte) []byte {
+func AppendPlainNumber(dst, text []byte) []byte {
 	digits := bytes.TrimPrefix(text, []byte("-"))
 	whole := len(digits) <= longestWhole
 	for _, c := range digits {
 		whole = whole && c >= '0' && c <= '9'
 	}
-	if whole && string(digits) != "0" {
-		return text
-	}
 	f, err := strconv.ParseFloat(string(text), 64)
-	if err != nil { // beyond what a float holds
-		return text
+	if whole && f != 0 || err != nil { // or beyond what a float holds
+		return append(dst, text...)
 	}
-	return AppendPlain(nil, f)
+	return AppendPlain(dst, f)
 }

@@ -38,7 +38,7 @@ type Reader struct {
 	bitmap                              lazy[roaring.Bitmap]
 	ids                                 lazy[vec.Vector]
 	sessions                            lazy[vec.Vector]
-	created                             lazy[[]int64]
+	created, firstTimes                 lazy[[]int64]
 	sessionViews                        views
 	idFirst, sessionFirst, createdFirst lazy[[]uint32]
 }
