@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"sort"
+	"sync"
 	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -127,6 +128,7 @@ func (s *Store) Snapshot(id uint32) (*Snapshot, error) {
 		}
 	}
 	sort.SliceStable(sn.segments, func(i, j int) bool { return sn.segments[i].FirstDay() < sn.segments[j].FirstDay() })
+	sn.first = sync.OnceValues(sn.firstEvents)
 	return sn, nil
 }
 
@@ -184,6 +186,7 @@ type Snapshot struct {
 	files    []*segmentFile
 	rules    rules
 	segments []*Segment
+	first    func() ([]int64, error)
 	released atomic.Bool
 }
 
@@ -208,7 +211,7 @@ func (sn *Snapshot) Overlay(ws *table.WriteSet) (*Snapshot, error) {
 		return nil, err
 	}
 	out := &Snapshot{store: sn.store, project: sn.project, index: sn.index, identity: sn.identity, persons: sn.persons,
-		tables: tables, epoch: sn.epoch, rules: sn.rules, segments: sn.segments}
+		tables: tables, epoch: sn.epoch, rules: sn.rules, segments: sn.segments, first: sn.first}
 	return out, nil
 }
 

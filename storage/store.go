@@ -530,7 +530,7 @@ func (s *Store) createProject(spec *ProjectSpec, at int64) (Project, error) {
 }
 
 func (s *Store) addProject(rec Project) *project {
-	p := &project{Project: rec, persons: person.NewState(rec.ID), warnings: map[person.Warning]int64{}, tables: &table.Tables{}}
+	p := &project{Project: rec, persons: person.NewState(rec.ID, s.cache), warnings: map[person.Warning]int64{}, tables: &table.Tables{}}
 	s.projects[rec.ID] = p
 	s.lastID = max(s.lastID, rec.ID)
 	return p

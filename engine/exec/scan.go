@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -13,6 +14,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
@@ -133,7 +135,10 @@ var propertyColumns = map[string]string{
 // eventColumn is how to read one column of the events table.
 func eventColumn(c plan.ScanColumn, env *Env) (columnReader, error) {
 	if key, ok := propertyColumns[c.Column]; ok {
-		return propertyReader(key, c.Type), nil
+		return propertyReader(key, c, env)
+	}
+	if strings.HasPrefix(c.Column, personPrefix) {
+		return personReader(c, env)
 	}
 	switch c.Column {
 	case plan.RowPlace:
@@ -143,7 +148,7 @@ func eventColumn(c plan.ScanColumn, env *Env) (columnReader, error) {
 		case 0:
 			return func(m morsel, lo, hi int) (*vec.Vector, error) { return m.rng.Properties(lo, hi) }, nil
 		case 1:
-			return propertyReader(c.Path[0], c.Type), nil
+			return propertyReader(c.Path[0], c, env)
 		}
 		return nestedReader(c, env)
 	case "event":
@@ -168,31 +173,31 @@ func eventColumn(c plan.ScanColumn, env *Env) (columnReader, error) {
 	case "distinct_id":
 		return func(m morsel, lo, hi int) (*vec.Vector, error) { return m.seg.DistinctIDs(lo, hi) }, nil
 	case "person_id":
-		identity := env.Snapshot.Identity()
-		uuids := env.Snapshot.Persons().UUIDVector()
+		uuids, roots := env.Snapshot.Persons().UUIDVector(), rootsReader(env)
 		return func(m morsel, lo, hi int) (*vec.Vector, error) {
-			v := &vec.Vector{Type: vec.T(vec.UUID), Form: vec.Dict, Dict: uuids, Codes: make([]uint32, hi-lo)}
-			if err := m.seg.Ordinals(v.Codes, lo, hi); err != nil {
+			ordinals, err := roots(m, lo, hi)
+			if err != nil {
 				return nil, err
 			}
-			if identity.Len() > 0 {
-				for i, o := range v.Codes {
-					v.Codes[i] = identity.Root(o)
-				}
-			}
-			return v, nil
+			return &vec.Vector{Type: vec.T(vec.UUID), Form: vec.Dict, Dict: uuids, Codes: ordinals}, nil
 		}, nil
 	}
 	return nil, fmt.Errorf("events has no column %q", c.Column)
 }
 
-func propertyReader(key string, t vec.Type) columnReader {
-	return func(m morsel, lo, hi int) (*vec.Vector, error) { return m.rng.Property(key, t, lo, hi) }
+func propertyReader(key string, c plan.ScanColumn, env *Env) (columnReader, error) {
+	as, ok := event.ReadingOf(c.Type, c.Digits)
+	if !ok {
+		return nil, fmt.Errorf("property %q cannot be read as %s", key, c.Type)
+	}
+	return func(m morsel, lo, hi int) (*vec.Vector, error) {
+		return m.rng.Read(key, as, env.Expr.Location, lo, hi)
+	}, nil
 }
 
 // nestedReader reads a value inside a property that is an object or array.
 func nestedReader(c plan.ScanColumn, env *Env) (columnReader, error) {
-	e, err := jsonPath(&expr.Column{Index: 0, T: vec.T(vec.JSONB)}, c.Path[1:], c.Type)
+	e, err := jsonPath(&expr.Column{Index: 0, T: vec.T(vec.JSONB)}, c.Path[1:], c)
 	if err != nil {
 		return nil, err
 	}
@@ -205,27 +210,43 @@ func nestedReader(c plan.ScanColumn, env *Env) (columnReader, error) {
 	}, nil
 }
 
-// jsonPath is the value at a path inside a jsonb expression, read as t; a value that is
-// not one is null.
-func jsonPath(in expr.Expr, path []string, t vec.Type) (expr.Expr, error) {
-	name := "jsonb_extract_path_text"
-	if t.Kind == vec.JSONB {
-		name = "jsonb_extract_path"
+// jsonReadings are the functions that read a jsonb value as a type.
+var jsonReadings = map[vec.Kind]string{
+	vec.Text: "property_text", vec.Float8: "property_number", vec.Bool: "property_boolean", vec.TimestampTZ: "property_time",
+}
+
+// jsonPath is the value at a path inside a jsonb expression, read as a column of a scan is;
+// a value that is not one is null.
+func jsonPath(in expr.Expr, path []string, as plan.ScanColumn) (expr.Expr, error) {
+	call := func(name string, args ...expr.Expr) (expr.Expr, error) {
+		types := make([]vec.Type, len(args))
+		for i, a := range args {
+			types[i] = a.Type()
+		}
+		o, err := expr.Resolve(name, types)
+		if err != nil {
+			return nil, err
+		}
+		return expr.NewCall(o, args), nil
 	}
-	args, types := []expr.Expr{in}, []vec.Type{in.Type()}
+	args := []expr.Expr{in}
 	for _, p := range path {
 		args = append(args, &expr.Const{Value: &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(p)}})
-		types = append(types, vec.T(vec.Text))
 	}
-	o, err := expr.Resolve(name, types)
-	if err != nil {
-		return nil, err
+	if as.Digits {
+		return call("jsonb_extract_path_text", args...)
 	}
-	e := expr.NewCall(o, args)
-	if t.Kind == vec.JSONB || t.Kind == vec.Text {
-		return e, nil
+	at := in
+	var err error
+	if len(path) > 0 {
+		if at, err = call("jsonb_extract_path", args...); err != nil {
+			return nil, err
+		}
 	}
-	return expr.NewCast(e, t, true, true)
+	if read := jsonReadings[as.Type.Kind]; read != "" {
+		return call(read, at)
+	}
+	return at, nil
 }
 
 // take hands out the next morsel.

@@ -2,8 +2,8 @@ package exec
 
 import (
 	"fmt"
+	"slices"
 
-	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -16,7 +16,13 @@ func tableBatches(n *plan.Scan, env *Env) ([]*vec.Batch, error) {
 	case "persons":
 		ordinals := profiles(env)
 		rows = len(ordinals)
-		build = func(c plan.ScanColumn) (*vec.Vector, error) { return personColumn(c, ordinals, env) }
+		build = func(c plan.ScanColumn) (*vec.Vector, error) {
+			read, err := personColumn(c, env)
+			if err != nil {
+				return nil, err
+			}
+			return read(slices.Clone(ordinals))
+		}
 	case "person_distinct_ids":
 		ids, roots := distinctIDs(env)
 		rows = len(roots)
@@ -51,44 +57,6 @@ func profiles(env *Env) []uint32 {
 		}
 	}
 	return out
-}
-
-func personColumn(c plan.ScanColumn, ordinals []uint32, env *Env) (*vec.Vector, error) {
-	persons := env.Snapshot.Persons()
-	switch c.Column {
-	case "id":
-		return &vec.Vector{Type: vec.T(vec.UUID), Form: vec.Dict, Dict: persons.UUIDVector(), Codes: ordinals}, nil
-	case "created_at":
-		v := &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: make([]int64, len(ordinals))}
-		for i, o := range ordinals {
-			v.I64[i] = persons.CreatedAt(o)
-		}
-		return v, nil
-	case "is_identified":
-		v := &vec.Vector{Type: vec.T(vec.Bool), Bools: make([]bool, len(ordinals))}
-		for i, o := range ordinals {
-			v.Bools[i] = persons.IsIdentified(o)
-		}
-		return v, nil
-	case "properties":
-		v := &vec.Vector{Type: vec.T(vec.JSONB), Str: vec.MakeStrings(len(ordinals), 0)}
-		for _, o := range ordinals {
-			if p := persons.Properties(o); len(p) > 0 {
-				v.Str.Append(p)
-			} else {
-				v.Str.AppendString("{}")
-			}
-		}
-		if len(c.Path) == 0 {
-			return v, nil
-		}
-		e, err := jsonPath(&expr.Column{Index: 0, T: v.Type}, c.Path, c.Type)
-		if err != nil {
-			return nil, err
-		}
-		return e.Eval(env.Expr, &vec.Batch{Rows: len(ordinals), Cols: []*vec.Vector{v}})
-	}
-	return nil, fmt.Errorf("persons has no column %q", c.Column)
 }
 
 // distinctIDs lists the distinct ids of persons with a profile, and whose they are now.

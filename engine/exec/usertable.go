@@ -107,7 +107,7 @@ func tableColumn(c plan.ScanColumn, schema *table.Schema, env *Env) (pieceColumn
 	if len(c.Path) == 0 {
 		return func(p *table.Piece) (*vec.Vector, error) { return p.Column(column) }, nil
 	}
-	e, err := jsonPath(&expr.Column{Index: 0, T: column.Type}, c.Path, c.Type)
+	e, err := jsonPath(&expr.Column{Index: 0, T: column.Type}, c.Path, c)
 	if err != nil {
 		return nil, err
 	}

@@ -294,6 +294,8 @@ func (c *ScanColumn) Label() string {
 	s := c.Column + "." + strings.Join(c.Path, ".")
 	if c.Type.Kind != vec.Text {
 		s += "::" + c.Type.String()
+	} else if c.Digits {
+		s = c.Column + " ->> " + strings.Join(c.Path, " ->> ")
 	}
 	return s
 }

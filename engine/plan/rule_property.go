@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -63,28 +65,59 @@ func (p *properties) scanned() *Scan {
 func (p *properties) rewrite(e expr.Expr) expr.Expr {
 	return expr.Map(e, func(x expr.Expr) expr.Expr {
 		c, ok := x.(*expr.Call)
-		if !ok || len(c.Args) != 2 || c.Overload.Fn.Name != "->>" {
+		if !ok {
 			return x
 		}
-		col, ok := c.Args[0].(*expr.Column)
-		key, ok2 := c.Args[1].(*expr.Const)
-		if !ok || !ok2 || !key.Type().IsText() || key.Value.IsNull(0) || col.Index >= len(p.scan.Columns) {
+		want := ScanColumn{Type: c.Type()}
+		switch c.Overload.Fn.Name {
+		case "->>":
+			want.Digits = true
+		case "property_text", "property_number", "property_boolean", "property_time":
+			if c, ok = c.Args[0].(*expr.Call); !ok || c.Overload.Fn.Name != "->" {
+				return x
+			}
+		default:
 			return x
 		}
-		from := p.scan.Columns[col.Index]
-		if len(from.Path) > 0 || from.Type.Kind != vec.JSONB {
+		if want.Column, want.Path, ok = p.path(c); !ok {
 			return x
 		}
-		v, i := key.Value.At(0)
-		want := ScanColumn{Column: from.Column, Path: []string{string(v.Str.At(i))}, Type: vec.T(vec.Text)}
 		want.Name = want.Label()
 		return &expr.Column{Index: p.find(want), T: want.Type, Name: want.Name}
 	})
 }
 
+// path is the jsonb column and the keys that a call of an arrow operator leads along.
+func (p *properties) path(c *expr.Call) (string, []string, bool) {
+	if len(c.Args) != 2 {
+		return "", nil, false
+	}
+	key, ok := c.Args[1].(*expr.Const)
+	if !ok || !key.Type().IsText() || key.Value.IsNull(0) {
+		return "", nil, false
+	}
+	v, i := key.Value.At(0)
+	keys := []string{string(v.Str.At(i))}
+	switch from := c.Args[0].(type) {
+	case *expr.Column:
+		if from.Index >= len(p.scan.Columns) {
+			return "", nil, false
+		}
+		column := p.scan.Columns[from.Index]
+		return column.Column, append(slices.Clone(column.Path), keys...), column.Type.Kind == vec.JSONB && !column.Type.Array
+	case *expr.Call:
+		if from.Overload.Fn.Name != "->" {
+			return "", nil, false
+		}
+		column, path, ok := p.path(from)
+		return column, append(path, keys...), ok
+	}
+	return "", nil, false
+}
+
 func (p *properties) find(want ScanColumn) int {
 	for i, c := range append(append([]ScanColumn(nil), p.scan.Columns...), p.added...) {
-		if c.Column == want.Column && len(c.Path) == 1 && c.Path[0] == want.Path[0] && c.Type == want.Type {
+		if c.Column == want.Column && slices.Equal(c.Path, want.Path) && c.Type == want.Type && c.Digits == want.Digits {
 			return i
 		}
 	}

@@ -343,18 +343,10 @@ func numberKind(text []byte) event.Kind {
 	if len(text) > 32 {
 		return event.Number
 	}
-	if f, err := strconv.ParseFloat(string(text), 64); err == nil && string(appendFloat(space[:0], f)) == string(text) {
+	if f, err := strconv.ParseFloat(string(text), 64); err == nil && string(event.AppendFloat(space[:0], f)) == string(text) {
 		return event.Float
 	}
 	return event.Number
-}
-
-// appendFloat is the text of a number of kind event.Float.
-func appendFloat(dst []byte, f float64) []byte {
-	if a := max(f, -f); a != 0 && (a < 1e-6 || a >= 1e21) {
-		return strconv.AppendFloat(dst, f, 'e', -1, 64)
-	}
-	return strconv.AppendFloat(dst, f, 'f', -1, 64)
 }
 
 // word steps over a word if it is what comes next.

@@ -177,6 +177,7 @@ func (b *binder) binary(e *ast.Binary, sc *scope) expr.Expr {
 			if e.Op == "->" {
 				return b.resolve(p, vec.T(vec.JSONB))
 			}
+			p.digits = true
 			return b.resolve(p, vec.T(vec.Text))
 		}
 	}
@@ -195,6 +196,9 @@ func (b *binder) jsonPath(e ast.Expr, sc *scope) *pathRef {
 	switch e := e.(type) {
 	case *ast.Name:
 		rel, last := sc.rel, e.Parts[len(e.Parts)-1].Name
+		if p := besideProperties(rel, e); p != nil {
+			return p
+		}
 		if rel == nil || rel.scan == nil || len(e.Parts) > 2 || len(e.Parts) == 2 && e.Parts[0].Name != rel.alias {
 			return nil
 		}

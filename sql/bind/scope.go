@@ -46,6 +46,7 @@ type pathRef struct {
 	keys   []string
 	base   expr.Expr   // otherwise: a jsonb value
 	rest   []expr.Expr // and the keys to follow
+	digits bool        // as text: numbers as they were written
 	pos    ast.Pos
 }
 
@@ -74,7 +75,7 @@ func (rel *relation) scanColumn(want plan.ScanColumn) int {
 	want.Name = want.Label()
 	for i := range rel.scan.Columns {
 		c := &rel.scan.Columns[i]
-		if c.Name == want.Name && c.Column == want.Column && c.Type == want.Type && samePath(c.Path, want.Path) {
+		if c.Name == want.Name && c.Column == want.Column && c.Type == want.Type && c.Digits == want.Digits && samePath(c.Path, want.Path) {
 			return i
 		}
 	}
@@ -149,10 +150,16 @@ func (b *binder) name(n *ast.Name, sc *scope) expr.Expr {
 		} else if i == -2 {
 			return b.ambiguous(parts[1].Name, n.Pos())
 		}
+		if e := b.beside(rel, parts[1:], n); e != nil {
+			return e
+		}
 	}
 	if i := rel.find(first); i >= 0 {
 		if isJSON(rel.fields[i].Type) {
 			return b.pathInto(rel, i, parts[1:], n)
+		}
+		if e := b.beside(rel, parts, n); e != nil {
+			return e
 		}
 		if rel.alias != first {
 			return b.fail(pgerr.New(pgerr.WrongObjectType,
@@ -160,6 +167,8 @@ func (b *binder) name(n *ast.Name, sc *scope) expr.Expr {
 		}
 	} else if i == -2 {
 		return b.ambiguous(first, n.Pos())
+	} else if e := b.beside(rel, parts, n); e != nil {
+		return e
 	}
 	if a, ok := sc.aliases[first]; ok && !sc.busy[first] {
 		e := b.alias(first, a, sc)
@@ -324,28 +333,24 @@ func (p *pathRef) key(k string) *pathRef {
 	return &c
 }
 
-// resolve gives a path the type that its context asks for. What a scan cannot read as
-// that type is converted from text, NULL where that fails.
+// resolve gives a path the type that its context asks for. What a scan cannot read as that
+// type is converted from text, NULL where that fails.
 func (b *binder) resolve(p *pathRef, want vec.Type) expr.Expr {
-	as := vec.T(vec.Text)
+	as, digits := vec.T(vec.Text), p.digits
 	if !want.Array {
 		switch want.Kind {
 		case vec.Float8, vec.Bool, vec.TimestampTZ, vec.JSONB:
-			as = vec.T(want.Kind)
-		case vec.Int2, vec.Int4, vec.Int8, vec.Float4, vec.Numeric:
+			as, digits = vec.T(want.Kind), false
 		}
 	}
 	var e expr.Expr
 	if p.rel != nil {
-		c := plan.ScanColumn{Column: p.column, Path: p.keys, Type: as}
+		c := plan.ScanColumn{Column: p.column, Path: p.keys, Type: as, Digits: digits && len(p.keys) > 0}
 		col := &expr.Column{Index: p.rel.scanColumn(c), T: as, Name: c.Label()}
 		b.places[col] = place{p.pos, p.rel.qualified(p.column)}
 		e = col
 	} else {
-		e = b.walkJSON(p, isJSON(as))
-		if as.Kind != vec.JSONB && as.Kind != vec.Text {
-			e = b.cast(e, as, p.pos, true, true)
-		}
+		e = b.walkJSON(p, as, digits)
 	}
 	if want.Kind == vec.Unknown || want == as || want.Kind == vec.Text && !want.Array {
 		return e
@@ -356,15 +361,23 @@ func (b *binder) resolve(p *pathRef, want vec.Type) expr.Expr {
 	return e
 }
 
-// walkJSON follows the keys of a path over any jsonb value.
-func (b *binder) walkJSON(p *pathRef, json bool) expr.Expr {
+// readers are the functions that read a jsonb value as a dotted path is.
+var readers = map[vec.Kind]string{
+	vec.Text: "property_text", vec.Float8: "property_number", vec.Bool: "property_boolean", vec.TimestampTZ: "property_time",
+}
+
+// walkJSON follows the keys of a path over any jsonb value, and reads what is there.
+func (b *binder) walkJSON(p *pathRef, as vec.Type, digits bool) expr.Expr {
 	e := p.base
 	for i, k := range p.rest {
 		op := "->"
-		if i == len(p.rest)-1 && !json {
+		if i == len(p.rest)-1 && digits {
 			op = "->>"
 		}
 		e = b.call(op, []expr.Expr{e, k}, p.pos)
+	}
+	if read := readers[as.Kind]; read != "" && !digits {
+		e = b.call(read, []expr.Expr{e}, p.pos)
 	}
 	return e
 }

@@ -113,7 +113,8 @@ func open(t testing.TB, flush bool) *database {
 	return d
 }
 
-// Load implements Loader. An object with the member $set changes the person.
+// Load implements Loader. An object with the member $set changes the person; $merge names a
+// distinct id that becomes one of the person's, and $personless makes none.
 func (d *database) Load(t *testing.T, lines string) error {
 	b := event.NewBuilder()
 	if err := Events(b, lines, &d.events, func(object string) error { return properties(b, object) }); err != nil {
@@ -140,6 +141,14 @@ func properties(b *event.Builder, object string) error {
 		raw := members[key]
 		if key == "$set" {
 			b.Op(event.PersonOp{Kind: event.OpSet, Set: raw})
+			continue
+		}
+		if key == "$merge" { // the other distinct id goes into the row's person
+			b.Op(event.PersonOp{Kind: event.OpMergeDangerously, Other: string(bytes.Trim(raw, `"`))})
+			continue
+		}
+		if key == "$personless" {
+			b.Personless()
 			continue
 		}
 		kind, value := event.JSON, []byte(raw)

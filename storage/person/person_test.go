@@ -49,7 +49,7 @@ func FuzzUpdate(f *testing.F) {
 
 // The list of the specification: who may be merged with whom.
 func TestAliceAndBob(t *testing.T) {
-	s := NewState(1)
+	s := NewState(1, nil)
 	do := func(kind event.OpKind, other, target string, want Warning) {
 		t.Helper()
 		if got := s.Merge(kind, other, target, 1); got != want {
@@ -76,7 +76,7 @@ func TestAliceAndBob(t *testing.T) {
 
 // An import that joins two persons keeps what was known of both.
 func TestImportJoins(t *testing.T) {
-	s := NewState(1)
+	s := NewState(1, nil)
 	s.Import(&Edit{DistinctIDs: []string{"x"}, Properties: []byte(`{"p":1,"q":1}`), Identified: true}, 5)
 	s.Import(&Edit{DistinctIDs: []string{"y", "x"}, Properties: []byte(`{"q":2}`)}, 9)
 	m, table := s.Publish()
@@ -148,7 +148,7 @@ func (m *model) merge(source, target string, dangerously bool, at int64) {
 func TestIdentityModel(t *testing.T) {
 	for seed := range int64(60) {
 		r := rand.New(rand.NewSource(seed))
-		s, m := NewState(1), &model{ids: map[string]*modelPerson{}}
+		s, m := NewState(1, nil), &model{ids: map[string]*modelPerson{}}
 		var deltas [][]byte
 		var oldMap *Map
 		var oldRoots []uint32
@@ -224,7 +224,7 @@ func TestIdentityModel(t *testing.T) {
 				} else {
 					deltas = append(deltas, s.Delta(nil, false))
 				}
-				fresh := NewState(1)
+				fresh := NewState(1, nil)
 				for _, d := range deltas {
 					if err := fresh.Load(d); err != nil {
 						t.Fatalf("seed %d step %d: Load: %v", seed, step, err)
@@ -272,7 +272,7 @@ func TestIdentityModel(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	s := NewState(1)
+	s := NewState(1, nil)
 	s.Merge(event.OpIdentify, "a", "b", 1)
 	s.Ordinal([]byte("c"))
 	s.Merge(event.OpAlias, "c", "b", 1)
@@ -284,7 +284,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(s.Delta(nil, false))
 	f.Add(s.Delta(nil, true))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		NewState(1).Load(raw)
+		NewState(1, nil).Load(raw)
 		Walk(raw, &Visitor{})
 	})
 }

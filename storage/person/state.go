@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -62,9 +63,11 @@ type State struct {
 	firstMove    int
 }
 
-// NewState is a project without persons.
-func NewState(project uint32) *State {
-	return &State{project: project, ids: map[string]uint32{}, identity: newIdentity(), table: table{gone: roaring.New()}, changed: map[uint32]bool{}}
+// NewState is a project without persons. What readers of it decode is kept in the cache; nil
+// sets no bound.
+func NewState(project uint32, cache *memory.Cache) *State {
+	return &State{project: project, ids: map[string]uint32{}, identity: newIdentity(),
+		table: table{gone: roaring.New(), columns: &columns{cache: cache}}, changed: map[uint32]bool{}}
 }
 
 // Publish is the state as it is now, for readers.

@@ -31,6 +31,8 @@ type Table struct {
 	ids    []string        // distinct ids in order of first sight
 	owners []uint32        // the ordinals they were given
 	gone   *roaring.Bitmap // positions in ids that do not count any more
+	// columns is shared by all Tables of a project.
+	columns *columns
 }
 
 // Len is how many ordinals were given out.
@@ -75,13 +77,14 @@ func (t *Table) DistinctIDs() iter.Seq2[string, uint32] {
 // table is the Table in the making. Lists only grow, so one that was given out keeps its
 // prefix; chunks are copied before they change.
 type table struct {
-	uuids  []vec.UUIDValue
-	chunks []*[tableChunk]profile
-	own    []bool
-	ids    []string
-	owners []uint32
-	gone   *roaring.Bitmap // positions in ids; replaced, never changed
-	vector *vec.Vector     // of uuids, as given out last
+	uuids   []vec.UUIDValue
+	chunks  []*[tableChunk]profile
+	own     []bool
+	ids     []string
+	owners  []uint32
+	gone    *roaring.Bitmap // positions in ids; replaced, never changed
+	vector  *vec.Vector     // of uuids, as given out last
+	columns *columns
 }
 
 // change is the profile of an ordinal, to be written to.
@@ -112,7 +115,7 @@ func (t *table) publish() *Table {
 		t.vector = &vec.Vector{Type: vec.T(vec.UUID), UUIDs: t.uuids[:len(t.uuids):len(t.uuids)]}
 	}
 	return &Table{uuids: t.vector, chunks: append([]*[tableChunk]profile(nil), t.chunks...),
-		ids: t.ids[:len(t.ids):len(t.ids)], owners: t.owners[:len(t.owners):len(t.owners)], gone: t.gone}
+		ids: t.ids[:len(t.ids):len(t.ids)], owners: t.owners[:len(t.owners):len(t.owners)], gone: t.gone, columns: t.columns}
 }
 
 // drop takes out the distinct ids at some positions.

@@ -3,10 +3,9 @@ package segment
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
 	"sync"
+	"time"
 
 	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/event"
@@ -32,7 +31,7 @@ type column struct {
 	codes  lazy[encoding.Column]
 	number lazy[encoding.Wide] // plain
 	values lazy[values]
-	views  [viewCount]lazy[view]
+	views  views
 }
 
 // values is a column's dictionary as it is kept, by kind.
@@ -47,32 +46,33 @@ type view struct {
 	remap []uint32 // position in dict by code; nil if it is the code
 }
 
-// The types that a property may be asked for as.
-const (
-	viewText = iota
-	viewFloat
-	viewBool
-	viewTime
-	viewJSON
-	viewCount
-)
+// views is a dictionary in the readings that were asked for.
+type views struct {
+	plain [event.Readings]lazy[view]
 
-func viewOf(t vec.Type) (int, bool) {
-	if !t.Array {
-		switch t.Kind {
-		case vec.Text:
-			return viewText, true
-		case vec.Float8:
-			return viewFloat, true
-		case vec.Bool:
-			return viewBool, true
-		case vec.TimestampTZ:
-			return viewTime, true
-		case vec.JSONB:
-			return viewJSON, true
-		}
+	mu    sync.Mutex
+	zoned map[string]*lazy[view] // ReadTime, by the name of a zone other than UTC
+}
+
+// mostZones is how many zones a dictionary is kept in: usually there is one, the project's.
+const mostZones = 8
+
+// of is the place of a reading.
+func (v *views) of(as event.Reading, zone *time.Location) *lazy[view] {
+	if as != event.ReadTime || zone == nil || zone == time.UTC {
+		return &v.plain[as]
 	}
-	return 0, false
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	l := v.zoned[zone.String()]
+	if l == nil {
+		if len(v.zoned) == mostZones || v.zoned == nil {
+			v.zoned = map[string]*lazy[view]{}
+		}
+		l = &lazy[view]{}
+		v.zoned[zone.String()] = l
+	}
+	return l
 }
 
 func newGroup(r *Reader, i int) *group {
@@ -92,49 +92,54 @@ func (g *group) find(key string) (int, bool) {
 	})
 }
 
-// Property is a property of rows [lo, hi) of the segment, all of which must be in the
-// range, as Text (what ->> gives), Float8 (numbers and numeric strings), Bool, TimestampTZ
-// (strings that are an instant) or JSONB (what -> gives). What does not convert is null.
+// Property is Read for a type: what ->> gives for Text, and times without an offset in UTC.
+func (g *Range) Property(key string, t vec.Type, lo, hi int) (*vec.Vector, error) {
+	as, ok := event.ReadingOf(t, true)
+	if !ok {
+		return nil, fmt.Errorf("property %q as %s: only text, double precision, boolean, timestamp with time zone and jsonb are possible", key, t)
+	}
+	return g.Read(key, as, nil, lo, hi)
+}
+
+// Read is a property of rows [lo, hi) of the segment, all of which must be in the range.
+// What cannot be read so is null. Times without an offset are by the clocks of zone; nil is
+// UTC.
 //
 // The vector has a dictionary, which all calls for the property and type share while it
 // stays in the reader's cache, unless the property is a number that is hardly ever the
 // same twice: then it is flat. A property that no row carries is a constant null. The
 // dictionary of Text has no value twice, and is sorted except for $session_id; a null in
 // it comes last.
-func (g *Range) Property(key string, as vec.Type, lo, hi int) (*vec.Vector, error) {
-	v, ok := viewOf(as)
-	if !ok {
-		return nil, fmt.Errorf("property %q as %s: only text, double precision, boolean, timestamp with time zone and jsonb are possible", key, as)
-	}
+func (g *Range) Read(key string, as event.Reading, zone *time.Location, lo, hi int) (*vec.Vector, error) {
 	if lo < g.Lo || hi > g.Hi || lo > hi {
 		return nil, fmt.Errorf("property %q of rows %d to %d: event %q has rows %d to %d", key, lo, hi, g.Event, g.Lo, g.Hi)
 	}
 	if key == sessionKey && g.r.HasSessions() {
-		return g.session(as, v, lo, hi)
+		return g.session(as, zone, lo, hi)
 	}
 	i, found := g.group.find(key)
 	if !found || !g.carries(i) {
-		return vec.NullConst(as), nil
+		return vec.NullConst(as.Type()), nil
 	}
-	return g.group.columns[i].read(as, v, g.at+lo-g.Lo, hi-lo)
+	return g.group.columns[i].read(as, zone, g.at+lo-g.Lo, hi-lo)
 }
 
 // session is the $session_id of rows, from the sessions table.
-func (g *Range) session(as vec.Type, v int, lo, hi int) (*vec.Vector, error) {
+func (g *Range) session(as event.Reading, zone *time.Location, lo, hi int) (*vec.Vector, error) {
 	r := g.r
-	sv, err := r.sessionViews[v].get(r, func() (*view, error) {
+	sv, err := r.sessionViews.of(as, zone).get(r, func() (*view, error) {
 		dict, err := r.sessionDict()
 		if err != nil {
 			return nil, err
 		}
-		if v == viewText {
+		if as == event.ReadText || as == event.ReadDigits {
 			return &view{dict: dict}, nil
 		}
-		out := newDict(as, dict.Len())
+		out := event.NewReader(as, zone, dict.Len())
 		for i := range dict.Len() {
-			out.text(v, event.Text, dict.Str.At(i))
+			out.Text(event.Text, dict.Str.At(i))
 		}
-		return &view{dict: out.v}, nil
+		return &view{dict: out.V}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -143,7 +148,7 @@ func (g *Range) session(as vec.Type, v int, lo, hi int) (*vec.Vector, error) {
 	if err := r.sessionCodes(codes, lo); err != nil {
 		return nil, err
 	}
-	out := &vec.Vector{Type: as, Form: vec.Dict, Codes: codes, Dict: sv.dict}
+	out := &vec.Vector{Type: as.Type(), Form: vec.Dict, Codes: codes, Dict: sv.dict}
 	out.Nulls = dropAbsent(codes)
 	return out, nil
 }
@@ -206,7 +211,7 @@ func (c *column) total() int {
 }
 
 // read is n rows of the group from lo on.
-func (c *column) read(as vec.Type, v int, lo, n int) (*vec.Vector, error) {
+func (c *column) read(as event.Reading, zone *time.Location, lo, n int) (*vec.Vector, error) {
 	codes := make([]uint32, n)
 	if err := c.readCodes(codes, lo); err != nil {
 		return nil, err
@@ -216,9 +221,12 @@ func (c *column) read(as vec.Type, v int, lo, n int) (*vec.Vector, error) {
 		nulls = dropAbsent(codes)
 	}
 	if c.entry.plain {
-		return c.readPlain(as, v, lo, n, nulls)
+		return c.readPlain(as, lo, n, nulls)
 	}
-	dict, err := c.views[v].get(c.r, func() (*view, error) { return c.view(as, v) })
+	if as == event.ReadDigits && c.entry.counts[event.Float]+c.entry.counts[event.Number] == 0 {
+		as = event.ReadText // the same text
+	}
+	dict, err := c.views.of(as, zone).get(c.r, func() (*view, error) { return c.view(as, zone) })
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +245,7 @@ func (c *column) read(as vec.Type, v int, lo, n int) (*vec.Vector, error) {
 			}
 		}
 	}
-	return &vec.Vector{Type: as, Form: vec.Dict, Nulls: nulls, Codes: codes, Dict: dict.dict}, nil
+	return &vec.Vector{Type: as.Type(), Form: vec.Dict, Nulls: nulls, Codes: codes, Dict: dict.dict}, nil
 }
 
 // plainKind is the only kind of a column without a dictionary.
@@ -265,43 +273,41 @@ func (c *column) numbers(dst []int64, lo int) error {
 	return nil
 }
 
-func (c *column) readPlain(as vec.Type, v int, lo, n int, nulls vec.Bitmap) (*vec.Vector, error) {
+func (c *column) readPlain(as event.Reading, lo, n int, nulls vec.Bitmap) (*vec.Vector, error) {
+	if as == event.ReadBool || as == event.ReadTime {
+		return vec.NullConst(as.Type()), nil // no number is a boolean or an instant
+	}
 	nums := make([]int64, n)
 	if err := c.numbers(nums, lo); err != nil {
 		return nil, err
 	}
+	out := event.NewReader(as, nil, n)
 	isFloat := c.plainKind() == event.Float
-	out := &vec.Vector{Type: as, Nulls: nulls}
-	switch v {
-	case viewFloat:
-		out.F64 = make([]float64, n)
+	if as == event.ReadFloat {
+		f64 := make([]float64, n)
 		if !isFloat {
 			for i, x := range nums {
-				out.F64[i] = float64(x)
+				f64[i] = float64(x)
 			}
-			break
-		}
-		for i, x := range nums {
-			out.F64[i] = unpackFloat(x, c.entry.decimals)
-		}
-	case viewText, viewJSON:
-		out.Str = vec.MakeStrings(n, 8*n)
-		var space [32]byte
-		for i, x := range nums {
-			text := space[:0]
-			switch {
-			case nulls.Get(i):
-			case isFloat:
-				text = appendFloat(text, unpackFloat(x, c.entry.decimals))
-			default:
-				text = strconv.AppendInt(text, x, 10)
+		} else {
+			for i, x := range nums {
+				f64[i] = unpackFloat(x, c.entry.decimals)
 			}
-			out.Str.Append(text)
 		}
-	default:
-		return vec.NullConst(as), nil // no number is a boolean or an instant
+		return &vec.Vector{Type: as.Type(), Nulls: nulls, F64: f64}, nil
 	}
-	return out, nil
+	for i, x := range nums {
+		switch {
+		case nulls.Get(i):
+			out.V.Str.Append(nil)
+		case isFloat:
+			out.Float(unpackFloat(x, c.entry.decimals))
+		default:
+			out.Int(x)
+		}
+	}
+	out.V.Nulls = nulls
+	return out.V, nil
 }
 
 // load reads the dictionary.
@@ -337,52 +343,50 @@ func (c *column) decode() (*values, error) {
 }
 
 // view converts the dictionary, a value once.
-func (c *column) view(as vec.Type, v int) (*view, error) {
-	if v == viewText && c.entry.counts[event.Text] == c.total() {
+func (c *column) view(as event.Reading, zone *time.Location) (*view, error) {
+	text := as == event.ReadText || as == event.ReadDigits
+	if text && c.entry.counts[event.Text] == c.total() {
 		// The values are the view: they are not kept a second time.
 		vals, err := c.decode()
 		if err != nil {
 			return nil, err
 		}
-		return &view{dict: &vec.Vector{Type: as, Str: vals.texts[event.Text]}}, nil
+		return &view{dict: &vec.Vector{Type: as.Type(), Str: vals.texts[event.Text]}}, nil
 	}
 	vals, err := c.load()
 	if err != nil {
 		return nil, err
 	}
-	out := newDict(as, c.total())
-	var space [32]byte
+	out := event.NewReader(as, zone, c.total())
 	for k := range event.JSON + 1 {
 		switch k {
 		case event.Null:
 			for range c.entry.counts[k] {
-				out.text(v, k, nil)
+				out.Text(k, nil)
 			}
 		case event.Bool:
 			for _, x := range vals.nums[k] {
-				out.bool(v, x != 0)
+				out.Bool(x != 0)
 			}
 		case event.Int:
 			for _, x := range vals.nums[k] {
-				out.number(v, float64(x), strconv.AppendInt(space[:0], x, 10))
+				out.Int(x)
 			}
 		case event.Float:
 			for _, x := range vals.nums[k] {
-				f := unpackFloat(x, c.entry.decimals)
-				out.number(v, f, appendFloat(space[:0], f))
+				out.Float(unpackFloat(x, c.entry.decimals))
 			}
 		default:
 			values := &vals.texts[k]
 			for i := range values.Len() {
-				out.text(v, k, values.At(i))
+				out.Text(k, values.At(i))
 			}
 		}
 	}
-	res := &view{dict: out.v}
-	if v == viewText {
-		res = sortedView(out.v)
+	if text {
+		return sortedView(out.V), nil
 	}
-	return res, nil
+	return &view{dict: out.V}, nil
 }
 
 // sortedView sorts a dictionary of texts, with what is null last, and makes values
@@ -417,113 +421,6 @@ func sortedView(v *vec.Vector) *view {
 		}
 	}
 	return &view{dict: out, remap: remap}
-}
-
-// dict is a dictionary under construction, a flat vector.
-type dict struct{ v *vec.Vector }
-
-func newDict(as vec.Type, n int) *dict {
-	v := &vec.Vector{Type: as}
-	switch as.Payload() {
-	case vec.PayloadStr:
-		v.Str = vec.MakeStrings(n, 0)
-	case vec.PayloadF64:
-		v.F64 = make([]float64, 0, n)
-	case vec.PayloadBools:
-		v.Bools = make([]bool, 0, n)
-	case vec.PayloadI64:
-		v.I64 = make([]int64, 0, n)
-	}
-	return &dict{v}
-}
-
-func (d *dict) null() {
-	b := vec.Builder{V: d.v}
-	b.AppendNull()
-}
-
-func (d *dict) bool(as int, x bool) {
-	switch as {
-	case viewBool:
-		d.v.Bools = append(d.v.Bools, x)
-	case viewText, viewJSON:
-		d.v.Str.Append(strconv.AppendBool(nil, x))
-	default:
-		d.null()
-	}
-}
-
-func (d *dict) number(as int, f float64, text []byte) {
-	switch as {
-	case viewFloat:
-		d.v.F64 = append(d.v.F64, f)
-	case viewText, viewJSON:
-		d.v.Str.Append(text)
-	default:
-		d.null()
-	}
-}
-
-// text adds a value of kind Null, Number, Text or JSON.
-func (d *dict) text(as int, kind event.Kind, text []byte) {
-	switch as {
-	case viewText:
-		if kind == event.Null {
-			break
-		}
-		d.v.Str.Append(text)
-		return
-	case viewJSON:
-		switch kind {
-		case event.Null:
-			d.v.Str.AppendString("null")
-		case event.Text:
-			d.v.Str.Append(event.AppendJSONString(nil, text))
-		default:
-			d.v.Str.Append(text)
-		}
-		return
-	case viewFloat:
-		if kind != event.Number && kind != event.Text {
-			break
-		}
-		if f, ok := parseNumber(text); ok {
-			d.v.F64 = append(d.v.F64, f)
-			return
-		}
-	case viewBool:
-		if kind != event.Text {
-			break
-		}
-		if s := string(text); s == "true" || s == "false" {
-			d.v.Bools = append(d.v.Bools, s == "true")
-			return
-		}
-	case viewTime:
-		if kind != event.Text {
-			break
-		}
-		if t, ok := parseTime(text); ok {
-			d.v.I64 = append(d.v.I64, t)
-			return
-		}
-	}
-	d.null()
-}
-
-// parseNumber reads a decimal number. Neither hexadecimal digits nor infinities are one.
-func parseNumber(text []byte) (float64, bool) {
-	text = bytes.TrimSpace(text)
-	if len(text) == 0 {
-		return 0, false
-	}
-	for _, c := range text {
-		if (c < '0' || c > '9') && c != '.' && c != '-' && c != '+' && c != 'e' && c != 'E' {
-			return 0, false
-		}
-	}
-	f, err := strconv.ParseFloat(string(text), 64)
-	return f, err == nil && !math.IsInf(f, 0)
 }
 
 // jsonOrder is the columns with shorter keys first, as jsonb keeps them. The position of

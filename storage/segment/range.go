@@ -3,6 +3,7 @@ package segment
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -228,6 +229,46 @@ func (r *Reader) Persons() (*Runs, error) {
 		}
 		return &Runs{Ordinals: *ordinals}, nil
 	})
+}
+
+// FirstTimes is, for each of Persons, the time of the first event, in µs since 1970 UTC.
+func (r *Reader) FirstTimes() ([]int64, error) {
+	times, err := r.firstTimes.get(r, func() (*[]int64, error) {
+		persons, err := r.Persons()
+		if err != nil {
+			return nil, err
+		}
+		out := make([]int64, len(persons.Ordinals))
+		for i := range out {
+			out[i] = math.MaxInt64
+		}
+		var times [4096]int64
+		for _, g := range r.ranges {
+			runs, err := g.Runs()
+			if err != nil {
+				return nil, err
+			}
+			run, at := 0, 0 // the next run to start
+			for lo := g.Lo; lo < g.Hi; lo += len(times) {
+				part := times[:min(len(times), g.Hi-lo)]
+				if err := r.Times(part, lo, lo+len(part)); err != nil {
+					return nil, err
+				}
+				for ; run < len(runs.Ordinals) && int(runs.Starts[run]) < lo+len(part); run++ {
+					at = seek(persons.Ordinals, at, runs.Ordinals[run])
+					if at == len(persons.Ordinals) || persons.Ordinals[at] != runs.Ordinals[run] {
+						return nil, r.bad(g.section("run ordinals"), g.entry.ordinals, "ordinal %d is not among the persons", runs.Ordinals[run])
+					}
+					out[at] = min(out[at], part[int(runs.Starts[run])-lo])
+				}
+			}
+		}
+		return &out, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return *times, nil
 }
 
 // AllDayMasks is, for each of Persons, the days with an event of any name.

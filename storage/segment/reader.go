@@ -38,8 +38,8 @@ type Reader struct {
 	bitmap                              lazy[roaring.Bitmap]
 	ids                                 lazy[vec.Vector]
 	sessions                            lazy[vec.Vector]
-	created                             lazy[[]int64]
-	sessionViews                        [viewCount]lazy[view]
+	created, firstTimes                 lazy[[]int64]
+	sessionViews                        views
 	idFirst, sessionFirst, createdFirst lazy[[]uint32]
 }
 

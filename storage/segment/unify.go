@@ -69,7 +69,7 @@ func (u *unifier) add(kind event.Kind, text []byte) (uint32, error) {
 	case event.Float:
 		var space [32]byte
 		f, err := strconv.ParseFloat(string(text), 64)
-		if err == nil && bytes.Equal(appendFloat(space[:0], f), text) {
+		if err == nil && bytes.Equal(event.AppendFloat(space[:0], f), text) {
 			return u.addNum(event.Float, int64(math.Float64bits(f))), nil
 		}
 		kind = event.Number
@@ -78,14 +78,6 @@ func (u *unifier) add(kind event.Kind, text []byte) (uint32, error) {
 		return 0, fmt.Errorf("value of kind %d", kind)
 	}
 	return u.addText(kind, text)
-}
-
-// appendFloat is the text of a number of kind Float.
-func appendFloat(dst []byte, f float64) []byte {
-	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
-		return strconv.AppendFloat(dst, f, 'e', -1, 64)
-	}
-	return strconv.AppendFloat(dst, f, 'f', -1, 64)
 }
 
 // parseInt reads what strconv.AppendInt writes, and nothing else.

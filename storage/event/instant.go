@@ -1,10 +1,14 @@
-package segment
+package event
 
-import "bytes"
+import (
+	"bytes"
+	"time"
+)
 
-// parseTime reads an instant in the forms of ISO 8601 that events carry: a date, with a
-// time or without, with a zone or in UTC. The result is µs since 1970 UTC.
-func parseTime(text []byte) (int64, bool) {
+// ParseTime reads an instant in the forms of ISO 8601 that events carry: a date, with a
+// time or without, with an offset or by the clocks of loc, where nil is UTC. The result is
+// µs since 1970 UTC.
+func ParseTime(text []byte, loc *time.Location) (int64, bool) {
 	p := timeParser{rest: bytes.TrimSpace(text)}
 	year, month, day := p.digits(4), p.after('-', 2), p.after('-', 2)
 	if p.bad || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
@@ -12,7 +16,7 @@ func parseTime(text []byte) (int64, bool) {
 	}
 	micros := daysSince1970(year, month, day) * dayMicros
 	if len(p.rest) == 0 {
-		return micros, true
+		return byClock(micros, loc), true
 	}
 	if p.rest[0] != 'T' && p.rest[0] != 't' && p.rest[0] != ' ' {
 		return 0, false
@@ -32,7 +36,6 @@ func parseTime(text []byte) (int64, bool) {
 	micros += ((hour*60+minute)*60+second)*1e6 + fraction
 	for p.next(' ') {
 	}
-	zone := int64(0)
 	switch {
 	case p.next('Z') || p.next('z'):
 	case len(p.rest) > 0 && (p.rest[0] == '+' || p.rest[0] == '-'):
@@ -45,10 +48,33 @@ func parseTime(text []byte) (int64, bool) {
 		if h > 15 || m > 59 {
 			return 0, false
 		}
-		zone = sign * (h*60 + m) * 60 * 1e6
+		micros -= sign * (h*60 + m) * 60 * 1e6
+	default:
+		micros = byClock(micros, loc)
 	}
-	return micros - zone, !p.bad && len(p.rest) == 0
+	return micros, !p.bad && len(p.rest) == 0
 }
+
+// byClock is the instant at which the clocks of a place show a time. One that they skip
+// comes after the gap, as long after as it is after the gap's beginning; of two, the
+// instant of standard time counts, which is the later one.
+func byClock(micros int64, loc *time.Location) int64 {
+	if loc == nil || loc == time.UTC {
+		return micros
+	}
+	offsetAt := func(us int64) int64 {
+		_, seconds := time.UnixMicro(us).In(loc).Zone()
+		return int64(seconds) * 1e6
+	}
+	// The offset in force is that of a day before or of a day after, or both are the same.
+	before, after := offsetAt(micros-dayMicros), offsetAt(micros+dayMicros)
+	if late := micros - after; offsetAt(late) == after {
+		return late
+	}
+	return micros - before
+}
+
+const dayMicros = 86_400_000_000
 
 type timeParser struct {
 	rest []byte

@@ -1,0 +1,90 @@
+package bind
+
+import (
+	"strings"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// besideTypes is what an expression over the table events may name beside its columns: what is
+// known of the row's person. The scan reads it as a column, so it costs no join.
+var besideTypes = map[string]vec.Type{
+	"person.id":            vec.T(vec.UUID),
+	"person.properties":    vec.T(vec.JSONB),
+	"person.created_at":    vec.T(vec.TimestampTZ),
+	"person.is_identified": vec.T(vec.Bool),
+}
+
+// beside binds a name of what lies beside the columns of events; nil if it is none. A column
+// and a relation of that name go before.
+func (b *binder) beside(rel *relation, parts []ast.Ident, n *ast.Name) expr.Expr {
+	if len(parts) < 2 || !rel.ofEvents() {
+		return nil
+	}
+	column := parts[0].Name + "." + parts[1].Name
+	t, ok := besideTypes[column]
+	if !ok {
+		return b.unknownBeside(parts, n)
+	}
+	if isJSON(t) && len(parts) > 2 {
+		p := &pathRef{rel: rel, column: column, pos: n.Pos()}
+		for _, k := range parts[2:] {
+			p = p.key(k.Name)
+		}
+		return p
+	}
+	if len(parts) > 2 {
+		return b.fail(pgerr.New(pgerr.WrongObjectType,
+			"column notation .%s applied to type %s, which is not a composite type", parts[2].Name, t), n.Pos())
+	}
+	c := &expr.Column{Index: rel.scanColumn(plan.ScanColumn{Column: column, Type: t}), T: t, Name: column}
+	b.places[c] = place{n.Pos(), column}
+	return c
+}
+
+// unknownBeside is the error for a name that begins like one of those beside and is none;
+// nil for any other name.
+func (b *binder) unknownBeside(parts []ast.Ident, n *ast.Name) expr.Expr {
+	var known []string
+	for name := range besideTypes {
+		if strings.HasPrefix(name, parts[0].Name+".") {
+			known = append(known, name)
+		}
+	}
+	if known == nil {
+		return nil
+	}
+	column := parts[0].Name + "." + parts[1].Name
+	e := pgerr.New(pgerr.UndefinedColumn, "column %s does not exist", column)
+	if near := nearest(column, known); near != "" {
+		e.WithHint(`Perhaps you meant "%s".`, near)
+	} else if _, ok := besideTypes[parts[0].Name+".properties"]; ok {
+		e.WithHint(`Properties are named "%s".`, parts[0].Name+".properties."+parts[1].Name)
+	}
+	return b.fail(e, n.Pos())
+}
+
+// ofEvents says whether the relation is a scan of the table events.
+func (rel *relation) ofEvents() bool {
+	return rel != nil && rel.scan != nil && rel.table != nil && rel.table.Schema == nil && rel.table.Name == "events"
+}
+
+// besideProperties is the path without keys to the properties of a person, say, for an arrow
+// to follow; nil if the name is anything else.
+func besideProperties(rel *relation, n *ast.Name) *pathRef {
+	parts := n.Parts
+	if !rel.ofEvents() {
+		return nil
+	}
+	if parts[0].Name == rel.alias {
+		parts = parts[1:]
+	}
+	if len(parts) != 2 || !isJSON(besideTypes[parts[0].Name+"."+parts[1].Name]) {
+		return nil
+	}
+	return &pathRef{rel: rel, column: parts[0].Name + "." + parts[1].Name, pos: n.Pos()}
+}
