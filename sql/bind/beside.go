@@ -22,7 +22,7 @@ var besideTypes = map[string]vec.Type{
 // beside binds a name of what lies beside the columns of events; nil if it is none. A column
 // and a relation of that name go before.
 func (b *binder) beside(rel *relation, parts []ast.Ident, n *ast.Name) expr.Expr {
-	if len(parts) < 2 || !rel.ofEvents() {
+	if rel = rel.besideOf(); len(parts) < 2 || rel == nil {
 		return nil
 	}
 	column := parts[0].Name + "." + parts[1].Name
@@ -41,7 +41,7 @@ func (b *binder) beside(rel *relation, parts []ast.Ident, n *ast.Name) expr.Expr
 		return b.fail(pgerr.New(pgerr.WrongObjectType,
 			"column notation .%s applied to type %s, which is not a composite type", parts[2].Name, t), n.Pos())
 	}
-	c := &expr.Column{Index: rel.scanColumn(plan.ScanColumn{Column: column, Type: t}), T: t, Name: column}
+	c := &expr.Column{Index: rel.base + rel.scanColumn(plan.ScanColumn{Column: column, Type: t}), T: t, Name: rel.shown(column)}
 	b.places[c] = place{n.Pos(), column}
 	return c
 }
@@ -73,17 +73,35 @@ func (rel *relation) ofEvents() bool {
 	return rel != nil && rel.scan != nil && rel.table != nil && rel.table.Schema == nil && rel.table.Name == "events"
 }
 
+// besideOf is the relation's scan of the table events, which it is itself or the only one that
+// it joins; nil if there is none.
+func (rel *relation) besideOf() *relation {
+	if rel.ofEvents() {
+		return rel
+	}
+	var out *relation
+	if rel != nil {
+		for _, p := range rel.parts {
+			if !p.ofEvents() {
+				continue
+			}
+			if out != nil {
+				return nil
+			}
+			out = p
+		}
+	}
+	return out
+}
+
 // besideProperties is the path without keys to the properties of a person, say, for an arrow
 // to follow; nil if the name is anything else.
 func besideProperties(rel *relation, n *ast.Name) *pathRef {
 	parts := n.Parts
-	if !rel.ofEvents() {
-		return nil
+	if named := rel.named(parts[0].Name); named != nil {
+		rel, parts = named, parts[1:]
 	}
-	if parts[0].Name == rel.alias {
-		parts = parts[1:]
-	}
-	if len(parts) != 2 || !isJSON(besideTypes[parts[0].Name+"."+parts[1].Name]) {
+	if rel = rel.besideOf(); rel == nil || len(parts) != 2 || !isJSON(besideTypes[parts[0].Name+"."+parts[1].Name]) {
 		return nil
 	}
 	return &pathRef{rel: rel, column: parts[0].Name + "." + parts[1].Name, pos: n.Pos()}

@@ -1,0 +1,109 @@
+package bind
+
+import (
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// cteScope is the queries of WITH that a name may mean, the latest first.
+type cteScope struct {
+	cte   *cte
+	outer *cteScope
+}
+
+// cte is one query of WITH.
+type cte struct {
+	ast   *ast.CTE
+	scope *cteScope // what its query sees
+	uses  int
+	// kept says that its rows are computed once, into a slot.
+	kept   bool
+	slot   int
+	schema vec.Schema
+}
+
+// with makes the queries of WITH known, until the function that it gives is called.
+func (b *binder) with(w *ast.With) func() {
+	outer := b.ctes
+	if w.Recursive {
+		b.unsupported("WITH RECURSIVE", w.Pos())
+	}
+	seen := map[string]bool{}
+	var list []*cte
+	for i := range w.CTEs {
+		c := &w.CTEs[i]
+		if seen[c.Name.Name] {
+			b.fail(pgerr.New(pgerr.DuplicateAlias, `WITH query name "%s" specified more than once`, c.Name.Name), c.Name.Pos())
+		}
+		seen[c.Name.Name] = true
+		x := &cte{ast: c, scope: b.ctes, kept: c.Materialized == ast.MaterializedAlways}
+		list = append(list, x)
+		b.ctes = &cteScope{x, b.ctes}
+	}
+	return func() {
+		for _, c := range list {
+			if c.uses == 0 && b.err == nil {
+				// It does not run, but it must be right.
+				subs := len(b.subs)
+				b.bindCTE(c)
+				b.subs = b.subs[:subs]
+			}
+		}
+		b.ctes = outer
+	}
+}
+
+// cteNamed is the query of WITH that a name means, as a relation; nil if there is none.
+func (b *binder) cteNamed(name string) *relation {
+	for s := b.ctes; s != nil; s = s.outer {
+		if s.cte.ast.Name.Name == name {
+			return b.useCTE(s.cte)
+		}
+	}
+	return nil
+}
+
+// useCTE gives a query of WITH where it is named. It is bound anew each time, as if it
+// stood there, unless it has to run once: because WITH says so, or because it would not
+// give the same rows again.
+func (b *binder) useCTE(c *cte) *relation {
+	c.uses++
+	name := c.ast.Name.Name
+	if c.schema == nil {
+		node := b.bindCTE(c)
+		if b.err != nil {
+			return &relation{node: &plan.Values{}}
+		}
+		if !c.kept && c.ast.Materialized != ast.MaterializedNever && plan.Volatile(node) {
+			c.kept = true
+		}
+		if !c.kept {
+			return b.namedCTE(c, b.derived(node, name, nil))
+		}
+		b.subs = append(b.subs, plan.Sub{Node: node, Kind: plan.TableSub})
+		c.slot, c.schema = len(b.subs)-1, node.Schema()
+	}
+	return b.namedCTE(c, b.derived(&plan.Spool{Slot: c.slot, Name: name, Columns: c.schema}, name, nil))
+}
+
+func (b *binder) bindCTE(c *cte) plan.Node {
+	inside := b.ctes
+	b.ctes = c.scope
+	defer func() { b.ctes = inside }()
+	return b.query(c.ast.Query)
+}
+
+// namedCTE gives the columns the names that WITH has for them.
+func (b *binder) namedCTE(c *cte, rel *relation) *relation {
+	if n := len(c.ast.Columns); n > len(rel.fields) && b.err == nil {
+		b.fail(pgerr.New(pgerr.InvalidColumnReference, `WITH query "%s" has %d columns available but %d columns specified`,
+			c.ast.Name.Name, len(rel.fields), n), c.ast.Name.Pos())
+		return rel
+	}
+	for i, id := range c.ast.Columns {
+		rel.fields[i].Name = id.Name
+	}
+	return rel
+}
