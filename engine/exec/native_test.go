@@ -511,14 +511,15 @@ func modelTrends(rows []testRow, n *plan.Trends, from, to int64) []string {
 		for b := from; b < to; b += day {
 			who, rolling := map[int]bool{}, map[int]bool{}
 			for _, r := range rows {
-				if !r.conds[0] || n.Breakdown != nil && r.value != v || r.us < from || r.us >= to {
+				if !r.conds[0] || n.Breakdown != nil && r.value != v || r.us >= to {
 					continue
 				}
-				any = true
 				if r.us >= b && r.us < b+day {
+					any = true
 					who[r.actor] = true
 				}
 				if r.us >= b+day-back && r.us < b+day {
+					any = true
 					rolling[r.actor] = true
 				}
 			}

@@ -187,12 +187,24 @@ func randomNode(t *testing.T, r *rand.Rand) (plan.Node, *plan.Source) {
 		return n, &n.Source
 	}
 	n := &plan.Trends{Source: src, Every: &every, Series: []plan.Series{
-		{Name: "count", Agg: plan.AggCall{Name: "count", T: vec.T(vec.Int8)}, Where: randomCond(t, r)},
+		{Name: "count", Of: just(countAll), Where: randomCond(t, r)},
 		{Name: "actors", Measure: plan.MeasureActors, Where: randomCond(t, r)},
 		{Name: "rolling", Measure: plan.MeasureRolling, Rolling: vec.IntervalValue{Days: int32(1 + r.Intn(9))}, Where: randomCond(t, r)},
-		{Name: "sum", Agg: plan.AggCall{Name: "sum", Args: []expr.Expr{scanColumn(colN)}, T: vec.T(vec.Float8)}}}}
+		{Name: "sum", Of: just(plan.AggCall{Name: "sum", Args: []expr.Expr{scanColumn(colN)}, T: vec.T(vec.Float8)})}}}
 	if r.Intn(8) == 0 {
 		n.Every = nil
+	}
+	if r.Intn(2) == 0 && n.From != nil {
+		n.Compatible, n.Sunday = true, r.Intn(2) == 0
+		n.Series = append(n.Series[:3:3],
+			plan.Series{Name: "new", Measure: plan.MeasureNew, Where: randomCond(t, r)},
+			plan.Series{Name: "each", Measure: plan.MeasurePerActor, Of: just(countAll), Where: randomCond(t, r),
+				Outer: just(plan.AggCall{Name: "max", Args: []expr.Expr{&expr.Column{T: vec.T(vec.Int8)}}, T: vec.T(vec.Int8)})})
+		n.Series = n.Series[r.Intn(5):][:1]
+		n.Cumulative = r.Intn(3) == 0 && n.Every != nil
+		if n.Breakdown != nil {
+			n.Breakdown.WithOther = r.Intn(2) == 0
+		}
 	}
 	return n, &n.Source
 }
@@ -223,6 +235,11 @@ func randomCompatNode(t *testing.T, r *rand.Rand, src plan.Source) *plan.Funnel 
 		n.Breakdown.Attribute = plan.Attribute(r.Intn(4))
 	}
 	return n
+}
+
+// just is the value of one aggregate.
+func just(call plan.AggCall) plan.Computed {
+	return plan.Computed{Aggs: []plan.AggCall{call}, Value: &expr.Column{T: call.T, Name: call.Name}}
 }
 
 // TestRoadsAgree runs random native operators over random stores twice: through the

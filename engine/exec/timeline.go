@@ -65,21 +65,21 @@ func truncate(at time.Time, every vec.IntervalValue, sunday bool) time.Time {
 	case every.Months > 0:
 		months := y*12 + int(m) - 1
 		months -= floorMod(months-1970*12, int(every.Months))
-		return time.Date(months/12, time.Month(months%12+1), 1, 0, 0, 0, 0, loc)
+		return startOfDay(months/12, time.Month(months%12+1), 1, loc)
 	case every.Days > 0:
-		number := int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / 86_400)
+		number := dayNumber(at)
 		if every.Days%7 == 0 {
 			if number -= 4; sunday { // 1970-01-05 is a Monday
 				number++
 			}
 		}
-		return time.Date(y, m, d-floorMod(number, int(every.Days)), 0, 0, 0, 0, loc)
+		return startOfDay(y, m, d-floorMod(number, int(every.Days)), loc)
 	}
 	if !dividesDay(every) {
 		us := at.UnixMicro()
 		return time.UnixMicro(us - int64(floorMod(int(us), int(every.Micros)))).In(loc)
 	}
-	midnight := time.Date(y, m, d, 0, 0, 0, 0, loc)
+	midnight := startOfDay(y, m, d, loc)
 	step := time.Duration(every.Micros) * time.Microsecond
 	return midnight.Add(at.Sub(midnight) / step * step)
 }
@@ -92,14 +92,51 @@ func dividesDay(every vec.IntervalValue) bool {
 // advance is the start of the bucket after the one that starts at at. Hours begin anew at
 // local midnight, so that a change of the clock moves no later bucket.
 func advance(at time.Time, every vec.IntervalValue) time.Time {
+	y, m, d := at.Date()
+	switch {
+	case every.Months > 0:
+		return startOfDay(y, m+time.Month(every.Months), 1, at.Location())
+	case every.Days > 0:
+		return startOfDay(y, m, d+int(every.Days), at.Location())
+	}
 	next := addInterval(at, every)
 	if dividesDay(every) {
-		y, m, d := at.Date()
-		if midnight := time.Date(y, m, d+1, 0, 0, 0, 0, at.Location()); next.After(midnight) {
+		if midnight := startOfDay(y, m, d+1, at.Location()); next.After(midnight) {
 			return midnight
 		}
 	}
 	return next
+}
+
+// startOfDay is the first instant of a day, which is midnight unless clocks are changed
+// then: a midnight that is left out gives the instant of the change, one that comes twice
+// the first.
+func startOfDay(y int, m time.Month, d int, loc *time.Location) time.Time {
+	t := time.Date(y, m, d, 0, 0, 0, 0, loc)
+	start, end := t.ZoneBounds()
+	want := dayNumber(time.Date(y, m, d, 0, 0, 0, 0, time.UTC))
+	hour, minute, sec := t.Clock()
+	switch { // on either side of a gap, which may be a whole day
+	case dayNumber(t) < want:
+		return end
+	case dayNumber(t) > want || hour|minute|sec != 0:
+		return start
+	}
+	if start.IsZero() {
+		return t
+	}
+	_, before := start.Add(-1).Zone()
+	_, offset := t.Zone()
+	if first := t.Add(time.Duration(offset-before) * time.Second); before > offset && first.Before(start) {
+		return first
+	}
+	return t
+}
+
+// dayNumber is the day of a time by its own calendar, in days since 1970.
+func dayNumber(t time.Time) int {
+	y, m, d := t.Date()
+	return int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / 86_400)
 }
 
 func floorMod(a, n int) int { return ((a % n) + n) % n }

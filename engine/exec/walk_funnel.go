@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"cmp"
 	"context"
 	"math/bits"
 	"slices"
@@ -598,7 +599,7 @@ func (f *funnel) rank(tallies []*tally) []uint32 {
 }
 
 // rankValues sorts values by a count, the largest first, and equal ones by value.
-func rankValues(ids []uint32, count func(uint32) int64, values *values32) {
+func rankValues[N cmp.Ordered](ids []uint32, count func(uint32) N, values *values32) {
 	cols := values.groups.values()
 	sort.SliceStable(ids, func(i, j int) bool {
 		a, b := ids[i], ids[j]

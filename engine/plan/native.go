@@ -39,7 +39,7 @@ type Source struct {
 	// Sunday is true if weeks start on Sunday.
 	Sunday bool
 	// Compatible is true for the rules of the insight queries. Rows whose actor is the
-	// empty text do not count then either.
+	// empty text do not count then either, but in TRENDS they are those of one actor.
 	Compatible bool
 	Breakdown  *Breakdown // or nil
 }
@@ -48,6 +48,7 @@ type Source struct {
 type Breakdown struct {
 	Exprs     []expr.Expr
 	Names     []string
+	Bins      []int // per expression: how many bins its numbers fall into, 0 for none; or nil
 	Attribute Attribute
 	Step      int // for AttributeStep: position in Steps
 	Top       int // 0: all

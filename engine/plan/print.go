@@ -472,10 +472,16 @@ func (s *Source) describe(p *Printer) {
 	if s.Sunday {
 		p.Detail("Week Starts", "Sunday")
 	}
+	if s.Compatible {
+		p.Detail("Compatible", "true")
+	}
 	if b := s.Breakdown; b != nil {
 		words := make([]string, len(b.Exprs))
 		for i, e := range b.Exprs {
 			words[i] = exprText(e) + " AS " + b.Names[i]
+			if b.Bins != nil && b.Bins[i] > 0 {
+				words[i] += " BINS " + strconv.Itoa(b.Bins[i])
+			}
 		}
 		text := strings.Join(words, ", ")
 		switch b.Attribute {

@@ -241,7 +241,12 @@ func (p *printer) common(c *Common) {
 func (p *printer) after(c *Common) {
 	if b := c.Breakdown; b != nil {
 		p.s(" BREAKDOWN BY ")
-		p.items(b.Items)
+		p.list(len(b.Items), func(i int) {
+			p.items(b.Items[i : i+1])
+			if i < len(b.Bins) {
+				p.number("BINS", b.Bins[i], "")
+			}
+		})
 		p.s([]string{"", " ATTRIBUTE FIRST", " ATTRIBUTE LAST", " ATTRIBUTE EACH", " ATTRIBUTE STEP "}[b.Attribute])
 		if b.Attribute == AttributeStep {
 			p.ident(b.Step)
@@ -391,7 +396,11 @@ func (p *printer) measure(m *Measure) {
 	case MeasureActors:
 		p.s("ACTORS()")
 	case MeasureNewActors:
-		p.s("NEW_ACTORS()")
+		p.s("NEW_ACTORS(")
+		if m.First != nil {
+			p.expr(m.First, 0)
+		}
+		p.s(")")
 	case MeasureRollingActors:
 		p.s("ROLLING_ACTORS(")
 		p.expr(m.Window, 0)

@@ -36,6 +36,7 @@ const (
 type Breakdown struct {
 	Place
 	Items     []SelectItem
+	Bins      []int // by item: how many bins its numbers fall into; 0 or missing: none
 	Attribute Attribute
 	Step      Ident // of ATTRIBUTE STEP
 	Top       int   // 0 means all values

@@ -7,7 +7,7 @@ type MeasureKind uint8
 const (
 	MeasureAggregate     MeasureKind = iota // Agg
 	MeasureActors                           // ACTORS()
-	MeasureNewActors                        // NEW_ACTORS()
+	MeasureNewActors                        // NEW_ACTORS([First])
 	MeasureRollingActors                    // ROLLING_ACTORS(Window)
 	MeasurePerActor                         // PER_ACTOR(Agg, Inner); Agg's argument is the name _
 )
@@ -19,6 +19,7 @@ type Measure struct {
 	Agg    Expr
 	Inner  Expr
 	Window Expr
+	First  Expr
 }
 
 // Series is one named measure of TRENDS.

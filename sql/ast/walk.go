@@ -314,6 +314,7 @@ func (w walker) table(t TableExpr) {
 			w.expr(t.Series[i].Measure.Agg)
 			w.expr(t.Series[i].Measure.Inner)
 			w.expr(t.Series[i].Measure.Window)
+			w.expr(t.Series[i].Measure.First)
 			w.expr(t.Series[i].Where)
 		}
 		for i := range t.Formulas {

@@ -23,9 +23,7 @@ func (b *binder) source(c *ast.Common, operator string, pos ast.Pos, tie bool) (
 	}
 	sc := &scope{rel: rel, clause: operator}
 	s := plan.Source{Input: rel.node}
-	if s.Compatible = c.Compatible; c.Compatible && operator != "FUNNEL" {
-		b.unsupported("COMPATIBLE", pos)
-	}
+	s.Compatible = c.Compatible
 	s.Actor = b.sourceColumn(c.Actor, sc, "actor", pos, func() string {
 		if rel.table != nil {
 			return rel.table.Actor
@@ -49,8 +47,8 @@ func (b *binder) source(c *ast.Common, operator string, pos ast.Pos, tie bool) (
 		s.Time = b.coerce(s.Time, vec.T(vec.TimestampTZ), timePos)
 		s.Actor = b.settle(s.Actor)
 	}
-	if tie && rel.table != nil {
-		if i := rel.find("uuid"); i >= 0 {
+	if tie {
+		if i := rel.find("uuid"); i >= 0 && rel.fields[i].Type == vec.T(vec.UUID) {
 			s.Tie = b.column(rel, i, pos)
 		}
 	}
@@ -77,6 +75,13 @@ func (b *binder) source(c *ast.Common, operator string, pos ast.Pos, tie bool) (
 		s.Breakdown = b.breakdown(c.Breakdown, sc)
 	}
 	return s, sc
+}
+
+// plainOnly refuses COMPATIBLE for an operator that does not know the insights' rules.
+func (b *binder) plainOnly(c *ast.Common, pos ast.Pos) {
+	if c.Compatible {
+		b.unsupported("COMPATIBLE", pos)
+	}
 }
 
 // operatorError is an error in a clause of a native operator.

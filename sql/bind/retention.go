@@ -12,6 +12,7 @@ const maxPeriods = 10000
 func (b *binder) retention(r *ast.Retention) plan.Node {
 	empty := &plan.Values{}
 	src, sc := b.source(&r.Common, "RETENTION", r.Pos(), true)
+	b.plainOnly(&r.Common, r.Pos())
 	if b.err != nil {
 		return empty
 	}

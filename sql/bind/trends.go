@@ -1,37 +1,43 @@
 package bind
 
 import (
-	"github.com/prickledb/prickle/engine/agg"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
 )
+
+// maxBins bounds the bins of a breakdown: nobody reads more of them.
+const maxBins = 10000
 
 func (b *binder) trends(t *ast.Trends) plan.Node {
 	empty := &plan.Values{}
-	src, sc := b.source(&t.Common, "TRENDS", t.Pos(), false)
+	tie := false
+	for i := range t.Series {
+		tie = tie || t.Series[i].Measure.Kind == ast.MeasureNewActors && t.Breakdown != nil
+	}
+	src, sc := b.source(&t.Common, "TRENDS", t.Pos(), tie)
 	if b.err != nil {
 		return empty
 	}
-	n := &plan.Trends{Source: src}
-	switch {
-	case len(t.Series) == 0:
+	n := &plan.Trends{Source: src, Cumulative: t.Cumulative, Smooth: t.Smooth}
+	if len(t.Series) == 0 {
 		b.operatorError(t.Pos(), "Write, for example, TRENDS(SERIES (n: count(*)) EVERY INTERVAL '1 day').", "TRENDS needs SERIES")
-	case len(t.Formulas) > 0:
-		b.unsupported("FORMULA", t.Formulas[0].Pos())
-	case t.Compare != ast.CompareNone:
-		b.unsupported("COMPARE TO", t.Pos())
-	case t.Cumulative:
-		b.unsupported("CUMULATIVE", t.Pos())
-	case t.Smooth > 0:
-		b.unsupported("SMOOTH", t.Pos())
-	case t.Fill != nil:
-		b.unsupported("FILL", t.Fill.Pos())
+	}
+	if t.Compatible {
+		b.compatibleTrends(t)
+	} else {
+		b.plainTrends(t)
 	}
 	for i := range t.Series {
 		if b.err != nil {
 			return empty
 		}
 		s := b.series(&t.Series[i], sc)
+		if t.Compatible {
+			b.double(&s, t.Series[i].Measure.Pos())
+		}
 		for _, before := range n.Series {
 			if before.Name == s.Name {
 				b.operatorError(t.Series[i].Pos(), "", `two series have the name "%s"`, s.Name)
@@ -51,10 +57,93 @@ func (b *binder) trends(t *ast.Trends) plan.Node {
 		b.operatorError(t.Pos(), "TRENDS has OUTPUT WIDE and OUTPUT LONG.", "TRENDS has no such OUTPUT")
 	}
 	b.noSteps(t.Breakdown)
+	if t.Breakdown != nil && b.err == nil {
+		b.trendsValues(t, n.Breakdown)
+	}
 	if b.err != nil {
 		return empty
 	}
 	return n
+}
+
+// compatibleTrends refuses what has no meaning under the insights' rules.
+func (b *binder) compatibleTrends(t *ast.Trends) {
+	switch {
+	case len(t.Series) > 1:
+		b.operatorError(t.Series[1].Pos(), "Write one TRENDS for each series.", "TRENDS with COMPATIBLE has one series")
+	case t.During == nil:
+		b.operatorError(t.Pos(), "Say from when to when with DURING (a, b).", "TRENDS with COMPATIBLE needs DURING")
+	case len(t.Formulas) > 0:
+		b.operatorError(t.Formulas[0].Pos(), "Compute it from the rows of several TRENDS.", "TRENDS with COMPATIBLE has no FORMULA")
+	case t.Compare != ast.CompareNone:
+		b.operatorError(t.Pos(), "Write one TRENDS for each period.", "TRENDS with COMPATIBLE has no COMPARE TO")
+	case t.Fill != nil:
+		b.operatorError(t.Fill.Pos(), "Empty buckets are 0.", "TRENDS with COMPATIBLE has no FILL")
+	case t.Output == ast.OutputLong:
+		b.operatorError(t.Pos(), "", "TRENDS with COMPATIBLE has no OUTPUT LONG")
+	}
+}
+
+// plainTrends refuses what does not work yet without COMPATIBLE.
+func (b *binder) plainTrends(t *ast.Trends) {
+	switch {
+	case len(t.Formulas) > 0:
+		b.unsupported("FORMULA", t.Formulas[0].Pos())
+	case t.Compare != ast.CompareNone:
+		b.unsupported("COMPARE TO", t.Pos())
+	case t.Cumulative:
+		b.unsupported("CUMULATIVE", t.Pos())
+	case t.Smooth > 0:
+		b.unsupported("SMOOTH", t.Pos())
+	case t.Fill != nil:
+		b.unsupported("FILL", t.Fill.Pos())
+	}
+}
+
+// trendsValues makes the values of a breakdown what the rules at hand compare: under those
+// of the insights an empty text is no value, and what has bins is a number.
+func (b *binder) trendsValues(t *ast.Trends, by *plan.Breakdown) {
+	for i, n := range t.Breakdown.Bins {
+		pos := t.Breakdown.Items[i].Pos()
+		switch {
+		case n == 0:
+			continue
+		case !t.Compatible:
+			b.operatorError(pos, "Write width_bucket(…) for bins of your own.", "BINS needs COMPATIBLE")
+			return
+		case n > maxBins:
+			b.operatorError(pos, "", "BINS must be at most %d", maxBins)
+			return
+		}
+		if by.Bins == nil {
+			by.Bins = make([]int, len(by.Exprs))
+		}
+		by.Bins[i] = n
+		if e := by.Exprs[i]; !e.Type().IsNumber() && !e.Type().IsText() {
+			b.operatorError(pos, "", "BINS must cut numbers, not %s", e.Type())
+			return
+		}
+		by.Exprs[i] = b.cast(by.Exprs[i], vec.T(vec.Float8), pos, true, true)
+	}
+	if !t.Compatible {
+		return
+	}
+	for i, e := range by.Exprs {
+		if e.Type().IsText() {
+			by.Exprs[i] = b.noEmpty(e, t.Breakdown.Items[i].Pos())
+		}
+	}
+}
+
+// noEmpty is a text, or null where it is empty.
+func (b *binder) noEmpty(e expr.Expr, pos ast.Pos) expr.Expr {
+	empty := &expr.Const{Value: &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf("")}}
+	b.copied(e, 1, pos)
+	equal, err := expr.NewOperator("=", e, empty)
+	if err != nil {
+		return b.failErr(err, pos)
+	}
+	return &expr.NullIf{Left: e, Equal: equal}
 }
 
 func (b *binder) series(s *ast.Series, sc *scope) plan.Series {
@@ -67,20 +156,87 @@ func (b *binder) series(s *ast.Series, sc *scope) plan.Series {
 		out.Measure = plan.MeasureRolling
 		out.Rolling = b.span(m.Window, "ROLLING_ACTORS")
 	case ast.MeasureNewActors:
-		b.unsupported("NEW_ACTORS", m.Pos())
+		out.Measure = plan.MeasureNew
+		if m.First != nil {
+			out.First = b.condition(b.expr(m.First, sc.in("NEW_ACTORS", nil)), "NEW_ACTORS", m.First.Pos())
+		}
 	case ast.MeasurePerActor:
-		b.unsupported("PER_ACTOR", m.Pos())
-	default:
-		call, ok := m.Agg.(*ast.Call)
-		if !ok || !agg.IsAggregate(call.Func()) {
-			b.operatorError(m.Agg.Pos(), "Measures are aggregates such as count(*), or ACTORS().", "a series must be one aggregate call")
+		out.Measure = plan.MeasurePerActor
+		out.Of = b.computed(m.Inner, sc, "PER_ACTOR")
+		if b.err != nil {
 			return out
 		}
-		aggs := &aggregates{inner: true}
-		out.Agg, _ = b.aggCall(call, sc.in("SERIES", aggs))
+		each := &relation{node: &plan.Values{}, fields: vec.Schema{{Name: "_", Type: out.Of.Type()}}}
+		out.Outer = b.computed(m.Agg, &scope{rel: each}, "PER_ACTOR")
+	default:
+		out.Of = b.computed(m.Agg, sc, "SERIES")
 	}
 	if s.Where != nil {
 		out.Where = b.condition(b.expr(s.Where, sc.in("WHERE", nil)), "WHERE", s.Where.Pos())
 	}
 	return out
+}
+
+// computed binds an expression over aggregates.
+func (b *binder) computed(e ast.Expr, sc *scope, clause string) plan.Computed {
+	aggs := &aggregates{}
+	x := b.value(e, sc.in(clause, aggs))
+	x = b.coerce(x, firstKnown(x.Type()), e.Pos())
+	if b.err != nil {
+		return plan.Computed{}
+	}
+	if len(aggs.calls) == 0 {
+		b.operatorError(e.Pos(), "Measures are aggregates such as count(*), or ACTORS().", "a series must be made of aggregates")
+		return plan.Computed{}
+	}
+	x = b.aboveAggregates(x, e.Pos())
+	return plan.Computed{Aggs: aggs.calls, Value: x}
+}
+
+// aboveAggregates is an expression that reads aggregates from columns.
+func (b *binder) aboveAggregates(e expr.Expr, pos ast.Pos) expr.Expr {
+	if b.err != nil || e == nil {
+		return e
+	}
+	switch e := e.(type) {
+	case *aggRef:
+		return &expr.Column{Index: e.index, T: e.t, Name: e.text}
+	case *expr.Column:
+		name := b.places[e].name
+		if name == "" {
+			name = e.Name
+		}
+		return b.fail(pgerr.New(pgerr.GroupingError, `column "%s" must be used in an aggregate function`, name), b.places[e].pos)
+	case expr.Parent:
+		old := e.Children()
+		if len(old) == 0 {
+			return e
+		}
+		changed := make([]expr.Expr, len(old))
+		for i, c := range old {
+			changed[i] = b.aboveAggregates(c, pos)
+		}
+		return e.WithChildren(changed)
+	}
+	return e
+}
+
+// double makes the values of a series doubles.
+func (b *binder) double(s *plan.Series, pos ast.Pos) {
+	c := &s.Of
+	switch s.Measure {
+	case plan.MeasureAggregate:
+	case plan.MeasurePerActor:
+		c = &s.Outer
+	default:
+		return
+	}
+	if b.err != nil {
+		return
+	}
+	if t := c.Type(); !t.IsNumber() {
+		b.operatorError(pos, "", "a series must be a number, not %s", t)
+		return
+	}
+	c.Value = b.cast(c.Value, vec.T(vec.Float8), pos, true, false)
 }

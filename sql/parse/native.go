@@ -142,11 +142,17 @@ func (p *parser) commonClause(c *ast.Common, w token) bool {
 	return true
 }
 
-// breakdown reads BY items [ATTRIBUTE …] [TOP n [WITH OTHER]].
+// breakdown reads BY items, each with [BINS n], [ATTRIBUTE …] [TOP n [WITH OTHER]].
 func (p *parser) breakdown(w token) *ast.Breakdown {
 	b := &ast.Breakdown{Place: w.at()}
 	p.expectKw("by")
-	p.list(func() { b.Items = append(b.Items, p.item()) }, p.atClose)
+	p.list(func() {
+		b.Items = append(b.Items, p.item())
+		if p.acceptKw("bins") {
+			b.Bins = append(b.Bins, make([]int, len(b.Items)-len(b.Bins))...)
+			b.Bins[len(b.Items)-1] = p.positive("BINS")
+		}
+	}, p.atClose)
 	if p.acceptKw("attribute") {
 		switch p.oneOf("first", "last", "each", "step") {
 		case "first":

@@ -65,11 +65,14 @@ func (p *parser) measure() ast.Measure {
 		return m
 	}
 	switch t.text {
-	case "actors", "new_actors":
+	case "actors":
 		p.i += 2
 		m.Kind = ast.MeasureActors
-		if t.text == "new_actors" {
-			m.Kind = ast.MeasureNewActors
+	case "new_actors":
+		p.i += 2
+		m.Kind = ast.MeasureNewActors
+		if !p.tok().is(")") {
+			m.First = p.expr()
 		}
 	case "rolling_actors":
 		p.i += 2
