@@ -23,7 +23,7 @@ func (b *binder) source(c *ast.Common, operator string, pos ast.Pos, tie bool) (
 	}
 	sc := &scope{rel: rel, clause: operator}
 	s := plan.Source{Input: rel.node}
-	if s.Compatible = c.Compatible; c.Compatible && operator != "FUNNEL" {
+	if s.Compatible = c.Compatible; c.Compatible && operator != "FUNNEL" && operator != "PATHS" {
 		b.unsupported("COMPATIBLE", pos)
 	}
 	s.Actor = b.sourceColumn(c.Actor, sc, "actor", pos, func() string {
@@ -49,8 +49,8 @@ func (b *binder) source(c *ast.Common, operator string, pos ast.Pos, tie bool) (
 		s.Time = b.coerce(s.Time, vec.T(vec.TimestampTZ), timePos)
 		s.Actor = b.settle(s.Actor)
 	}
-	if tie && rel.table != nil {
-		if i := rel.find("uuid"); i >= 0 {
+	if tie {
+		if i := rel.find("uuid"); i >= 0 && rel.fields[i].Type == vec.T(vec.UUID) {
 			s.Tie = b.column(rel, i, pos)
 		}
 	}
