@@ -55,6 +55,8 @@ func build(n plan.Node, env *Env) (Operator, error) {
 		return newFunnel(n, env)
 	case *plan.Retention:
 		return newRetention(n, env)
+	case *plan.Paths:
+		return newPaths(n, env)
 	case *plan.Trends:
 		return newTrends(n, env)
 	}

@@ -58,20 +58,25 @@ func (g *grouper) assign(dst []uint32, cols []*vec.Vector, rows []uint32) {
 func (g *grouper) values() []*vec.Vector {
 	out := make([]*vec.Vector, len(g.keys))
 	for k := range g.keys {
-		ids := make([]uint32, g.groups)
-		for i := range ids {
-			at := uint32(i)
-			for j := len(g.keys) - 1; j > k; j-- {
-				at = uint32(g.pairs[j-1].list[at] >> 32)
-			}
-			if k > 0 {
-				at = uint32(g.pairs[k-1].list[at])
-			}
-			ids[i] = at
-		}
-		out[k] = g.keys[k].values.V.Take(ids)
+		out[k] = g.keys[k].values.V.Take(g.numbers(k))
 	}
 	return out
+}
+
+// numbers is, for each group, the number that the interner of key column k gave its value.
+func (g *grouper) numbers(k int) []uint32 {
+	ids := make([]uint32, g.groups)
+	for i := range ids {
+		at := uint32(i)
+		for j := len(g.keys) - 1; j > k; j-- {
+			at = uint32(g.pairs[j-1].list[at] >> 32)
+		}
+		if k > 0 {
+			at = uint32(g.pairs[k-1].list[at])
+		}
+		ids[i] = at
+	}
+	return ids
 }
 
 // bytes is how much memory the grouper holds.

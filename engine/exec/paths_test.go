@@ -161,9 +161,23 @@ func randomNode(t *testing.T, r *rand.Rand) (plan.Node, *plan.Source) {
 	}
 	every := []vec.IntervalValue{{Days: 1}, {Days: 7}, {Months: 1}, {Micros: 3_600_000_000}, {Days: 3}}[r.Intn(5)]
 	outputs := []plan.Output{plan.OutputDefault, plan.OutputActors}
-	switch r.Intn(4) {
+	switch r.Intn(5) {
 	case 3:
 		n := randomCompatNode(t, r, src)
+		return n, &n.Source
+	case 4:
+		src.Compatible = r.Intn(2) == 0
+		n := &plan.Paths{Source: src, Node: scanColumn(colEvent), Depth: r.Intn(6), Gap: vec.IntervalValue{Micros: int64(1+r.Intn(72)) * 3_600_000_000},
+			EdgesTop: r.Intn(2) * 5, Output: append(outputs, plan.OutputTransitions)[r.Intn(3)]}
+		if r.Intn(3) == 0 {
+			n.StartAt = randomCond(t, r)
+		}
+		if r.Intn(3) == 0 {
+			n.EndAt = randomCond(t, r)
+		}
+		if n.Breakdown != nil {
+			n.Breakdown.WithOther = n.Breakdown.Top > 0 && r.Intn(2) == 0
+		}
 		return n, &n.Source
 	case 0:
 		n := &plan.Funnel{Source: src, Output: outputs[r.Intn(2)], Entry: plan.Entry(r.Intn(2))}
@@ -263,7 +277,11 @@ func TestRoadsAgree(t *testing.T) {
 				defer sn.Release()
 				env := testEnv(time.Date(2026, 3, 12, 5, 0, 0, 0, time.UTC).UnixMicro())
 				env.Threads, env.Snapshot = threads, sn
-				op, err := Build(n.WithInputs([]plan.Node{input(n.Inputs()[0])}), env)
+				run := n.WithInputs([]plan.Node{input(n.Inputs()[0])})
+				if threads > 1 { // with the scan's hints, by which segments are left out
+					run = plan.Rewrite(run)
+				}
+				op, err := Build(run, env)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -146,6 +146,11 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 		what = "run index, with conditions on rows"
 	}
 	env.usedIndex(n, what)
+	if src.Breakdown != nil {
+		if err := env.hold(ctx, ix.rows*4); err != nil { // stream.vals
+			return nil, true, err
+		}
+	}
 	env.Progress.Rows.Add(ix.rows)
 	env.Progress.Bytes.Add(ix.rows * 8)
 	if err := runJobs(ctx, env, jobs); err != nil {

@@ -7,6 +7,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
+	"math"
 	"strconv"
 	"strings"
 	"unicode"
@@ -191,6 +192,20 @@ func quoteLiteral(dst []byte, s string) []byte {
 	return append(dst, '\'')
 }
 
+// appendFloatText writes a number as the insights do: whole ones without a fraction, others
+// as the shortest text that reads back as the same number, with an exponent from 1e21 on.
+func appendFloatText(dst []byte, x float64) []byte {
+	switch {
+	case x == 0:
+		return append(dst, '0') // also -0
+	case math.IsInf(x, 0) || x != x:
+		return appendFloat(dst, x, vec.Float8)
+	case math.Abs(x) >= 1e21:
+		return strconv.AppendFloat(dst, x, 'e', -1, 64)
+	}
+	return strconv.AppendFloat(dst, x, 'f', -1, 64)
+}
+
 func textFn(fn func(dst []byte, s string) []byte) func(*frame) error {
 	return text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return fn(dst, s), nil })
 }
@@ -248,6 +263,7 @@ func init() {
 	define("octet_length", tInt4, types(tBytea), size)
 	define("strlen", tInt4, types(tText), size)
 	define("bit_length", tInt4, types(tText), map1(func(_ *Context, s string) (int64, error) { return int64(len(s)) * 8, nil }))
+	define("float_text", tText, types(tFloat8), text1(func(_ *Context, dst []byte, x float64) ([]byte, error) { return appendFloatText(dst, x), nil }))
 	define("lower", tText, types(tText), textFn(appendLower))
 	define("upper", tText, types(tText), textFn(appendUpper))
 	define("initcap", tText, types(tText), textFn(initcap))

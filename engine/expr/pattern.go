@@ -35,7 +35,7 @@ const wildRune = '\x00'
 func parseLike(pattern string, escape rune, fold bool) (*likePattern, error) {
 	p := &likePattern{source: pattern, escape: escape, fold: fold, first: true}
 	if fold {
-		pattern = strings.ToLower(pattern)
+		pattern, escape = foldCase(pattern), foldRune(escape)
 	}
 	var part []byte
 	open := true
@@ -81,7 +81,7 @@ func parseLike(pattern string, escape rune, fold bool) (*likePattern, error) {
 
 func (p *likePattern) match(s string) bool {
 	if p.fold {
-		s = strings.ToLower(s)
+		s = foldCase(s)
 	}
 	if len(p.parts) == 0 {
 		return !p.first || s == "" // only %, or nothing

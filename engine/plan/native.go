@@ -69,13 +69,14 @@ const (
 // Output is what rows a native operator yields.
 type Output uint8
 
-// The outputs. OutputDefault is STEPS, MATRIX or WIDE.
+// The outputs. OutputDefault is STEPS, MATRIX, WIDE or EDGES.
 const (
 	OutputDefault Output = iota
 	OutputActors
 	OutputTrend
 	OutputCurve
 	OutputLong
+	OutputTransitions
 )
 
 func (s *Source) breakdownFields() vec.Schema {

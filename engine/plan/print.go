@@ -503,7 +503,7 @@ func (s *Source) describe(p *Printer) {
 	}
 }
 
-var outputNames = [...]string{"", "ACTORS", "TREND", "CURVE", "LONG"}
+var outputNames = [...]string{"", "ACTORS", "TREND", "CURVE", "LONG", "TRANSITIONS"}
 
 func describeOutput(p *Printer, o Output) {
 	if o != OutputDefault {

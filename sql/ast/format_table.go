@@ -423,6 +423,9 @@ func (p *printer) paths(x *Paths) {
 	p.number("DEPTH", x.Depth, "")
 	p.clause("SESSION GAP", x.SessionGap)
 	p.number("EDGES TOP", x.EdgesTop, "")
+	p.flag(x.WeightFrom > 0 || x.WeightTo > 0, " WEIGHT")
+	p.number("FROM", x.WeightFrom, "")
+	p.number("TO", x.WeightTo, "")
 	p.flag(x.RepeatsKeep, " REPEATS KEEP")
 	p.output(x.Output)
 }

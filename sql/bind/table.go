@@ -42,7 +42,7 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	case *ast.Trends:
 		return b.derived(b.trends(t), "trends", t.Alias)
 	case *ast.Paths:
-		b.unsupported("PATHS", t.Pos())
+		return b.derived(b.paths(t), "paths", t.Alias)
 	case *ast.Lifecycle:
 		b.unsupported("LIFECYCLE", t.Pos())
 	case *ast.Stickiness:

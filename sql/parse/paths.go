@@ -28,6 +28,17 @@ func (p *parser) pathsClause(x *ast.Paths, w token) bool {
 		p.i++
 		p.expectKw("top")
 		x.EdgesTop = p.positive("EDGES TOP")
+	case "weight":
+		p.i++
+		if p.acceptKw("from") {
+			x.WeightFrom = p.positive("WEIGHT FROM")
+			if p.acceptKw("to") {
+				x.WeightTo = p.positive("WEIGHT TO")
+			}
+			break
+		}
+		p.expectKw("to")
+		x.WeightTo = p.positive("WEIGHT TO")
 	case "repeats":
 		p.i++
 		p.expectKw("keep")

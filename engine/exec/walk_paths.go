@@ -1,0 +1,393 @@
+package exec
+
+import (
+	"context"
+	"math/bits"
+	"sync/atomic"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// paths counts what actors do one after the other, within their sessions.
+//
+// The name of a row, whether it begins or ends a path, and its breakdown values together
+// get one number while rows are read, like a breakdown of other operators. So a row is its
+// time and a number here, and conditions are evaluated once.
+type paths struct {
+	node     *plan.Paths
+	env      *Env
+	from, to int64
+	gap      window
+	actors   actors
+	labels   []label     // what the numbers of rows mean
+	names    *vec.Vector // of nodes
+	values   *values32   // of the breakdown; nil without one
+	// The nodes that stand for NULL, for the empty text and, under the rules of the insights,
+	// for what was left out of the middle of a path.
+	none, empty, dots uint32
+	held              atomic.Int64 // bytes accounted for
+	cols              []*vec.Vector
+	rows              int
+	at                int
+	done              bool
+}
+
+// label is what a row is to the walk.
+type label struct {
+	node, value uint32
+	start, end  bool
+}
+
+// pathKey is what paths are counted by. What an output does not tell apart is 0.
+type pathKey struct {
+	value          uint32 // of the breakdown
+	actor          uint32 // OUTPUT ACTORS
+	step           uint32 // position of the source; with OUTPUT ACTORS, of the target
+	source, target uint32
+	last           bool // OUTPUT ACTORS: the path ends at the target
+}
+
+// pathCount is how often a key occurs, and the sum of the times from source to target in
+// 128 bits of µs, so that no number of them is too many.
+type pathCount struct {
+	pathKey
+	count    int64
+	hi, time uint64
+}
+
+func (c *pathCount) add(o *pathCount) {
+	var carry uint64
+	c.count += o.count
+	c.time, carry = bits.Add64(c.time, o.time, 0)
+	c.hi += o.hi + carry
+}
+
+// pathCounts gathers counts. A count takes about so many bytes with its part of the map.
+type pathCounts struct {
+	index map[pathKey]uint32
+	list  []pathCount
+}
+
+const pathCountBytes = 120
+
+// add counts c and says whether its key is new.
+func (t *pathCounts) add(c *pathCount) bool {
+	at, ok := t.index[c.pathKey]
+	if ok {
+		t.list[at].add(c)
+		return false
+	}
+	if t.index == nil {
+		t.index = map[pathKey]uint32{}
+	}
+	t.index[c.pathKey] = uint32(len(t.list))
+	t.list = append(t.list, *c)
+	return true
+}
+
+func newPaths(n *plan.Paths, env *Env) (Operator, error) {
+	return &paths{node: n, env: env}, nil
+}
+
+func (p *paths) Next(ctx context.Context) (*vec.Batch, error) {
+	if !p.done {
+		if err := p.run(ctx); err != nil {
+			return nil, err
+		}
+		p.done = true
+	}
+	return slice(p.cols, p.rows, &p.at), nil
+}
+
+func (p *paths) Close() error {
+	p.env.release(p.held.Load())
+	return nil
+}
+
+func (p *paths) hold(ctx context.Context, bytes int64) error {
+	p.held.Add(bytes)
+	return p.env.hold(ctx, bytes)
+}
+
+func (p *paths) run(ctx context.Context) error {
+	n := p.node
+	loc, err := location(&n.Source, p.env)
+	if err != nil {
+		return err
+	}
+	p.gap = newWindow(n.Gap, loc)
+	if p.from, p.to, err = during(&n.Source, p.env); err != nil {
+		return err
+	}
+	src := n.Source
+	src.Breakdown = &plan.Breakdown{Exprs: p.labelled()}
+	if p.actors, err = openActors(ctx, n, &src, []expr.Expr{nil}, true, p.env); err != nil {
+		return err
+	}
+	if err := p.readLabels(ctx); err != nil {
+		return err
+	}
+	counts, err := p.count(ctx)
+	if err != nil {
+		return err
+	}
+	p.answer(counts)
+	return nil
+}
+
+// labelled are the expressions that make a row's label: its name, whether it begins and
+// ends a path as far as that is asked, and the breakdown.
+func (p *paths) labelled() []expr.Expr {
+	n := p.node
+	out := []expr.Expr{n.Node}
+	for _, cond := range []expr.Expr{n.StartAt, n.EndAt} {
+		if cond != nil {
+			out = append(out, cond)
+		}
+	}
+	if n.Breakdown != nil {
+		out = append(out, n.Breakdown.Exprs...)
+	}
+	return out
+}
+
+// readLabels looks up what the numbers of rows mean.
+func (p *paths) readLabels(ctx context.Context) error {
+	n, all := p.node, p.actors.breakdown().groups
+	names := all.keys[0]
+	if err := p.hold(ctx, all.bytes()+int64(all.groups)*32); err != nil {
+		return err
+	}
+	p.none = names.nullNumber()
+	if n.Compatible {
+		text := vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf("", "...")}
+		p.empty, p.dots = names.number1(&text, 0), names.number1(&text, 1)
+	}
+	p.names = names.values.V
+	p.labels = make([]label, all.groups)
+	for i, node := range all.numbers(0) {
+		if node == p.none && n.Compatible {
+			node = p.empty
+		}
+		p.labels[i].node = node
+	}
+	next := 1
+	truths := func(set func(*label)) {
+		values := all.keys[next].values.V
+		for i, v := range all.numbers(next) {
+			if !values.IsNull(int(v)) && values.Bools[v] {
+				set(&p.labels[i])
+			}
+		}
+		next++
+	}
+	if n.StartAt != nil {
+		truths(func(l *label) { l.start = true })
+	}
+	if n.EndAt != nil {
+		truths(func(l *label) { l.end = true })
+	}
+	if n.Breakdown == nil {
+		return nil
+	}
+	p.values = newValues32(n.Breakdown.Exprs)
+	ids, rows := make([]uint32, all.groups), make([]uint32, all.groups)
+	for i := range rows {
+		rows[i] = uint32(i)
+	}
+	p.values.assign(ids, all.values()[next:], rows)
+	for i, id := range ids {
+		p.labels[i].value = id
+	}
+	return nil
+}
+
+// count walks all actors.
+func (p *paths) count(ctx context.Context) ([]pathCount, error) {
+	walkers := make([]pathWalker, p.env.Threads)
+	err := p.actors.blocks(ctx, func(w int, b *block) error {
+		k := &walkers[w]
+		k.p = p
+		for i := range b.count {
+			if i&1023 == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if b.conds[0].countOf(i) > 0 {
+				k.actor(b.base+uint32(i), b.conds[0].of(i), b.conds[0].valsOf(i))
+			}
+			if k.added > 0 {
+				if err := p.hold(ctx, int64(k.added)*pathCountBytes); err != nil {
+					return err
+				}
+				k.added = 0
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := &walkers[0].counts
+	for i := range walkers[1:] {
+		part := &walkers[1+i].counts
+		for j := range part.list {
+			all.add(&part.list[j])
+		}
+		part.list, part.index = nil, nil
+	}
+	return all.list, nil
+}
+
+// pathWalker takes actors, one after the other.
+type pathWalker struct {
+	p      *paths
+	counts pathCounts
+	added  int // keys that are not accounted for yet
+	items  []pathItem
+}
+
+// pathItem is a node of a path being made.
+type pathItem struct {
+	label
+	time int64
+}
+
+// actor counts the paths of one actor, whose rows are in order.
+func (k *pathWalker) actor(actor uint32, times []int64, vals []uint32) {
+	p := k.p
+	lo := skipTo(times, 0, p.from)
+	hi := skipTo(times, lo, p.to)
+	for lo < hi {
+		end := lo + 1
+		for end < hi && !p.cuts(times[end-1], times[end]) {
+			end++
+		}
+		k.count(actor, k.session(times[lo:end], vals[lo:end]))
+		lo = end
+	}
+}
+
+// cuts says whether a session ends between two rows that follow each other.
+func (p *paths) cuts(a, b int64) bool {
+	limit := p.gap.after(a)
+	return b > limit || b == limit && p.node.Compatible
+}
+
+// session is the path of a session, which may be empty.
+func (k *pathWalker) session(times []int64, vals []uint32) []pathItem {
+	items := k.items[:0]
+	for i, t := range times {
+		if l := k.p.labels[vals[i]]; l.node != k.p.none {
+			items = append(items, pathItem{l, t})
+		}
+	}
+	k.items = items
+	if k.p.node.Compatible {
+		return k.p.compatible(items)
+	}
+	return k.p.plain(items)
+}
+
+// plain cuts a session and then leaves out repeats. A node's time is that of the first of
+// its rows.
+func (p *paths) plain(items []pathItem) []pathItem {
+	n := p.node
+	items = p.cut(items)
+	if !n.RepeatsKeep {
+		out := items[:0]
+		for _, it := range items {
+			if len(out) == 0 || out[len(out)-1].node != it.node {
+				out = append(out, it)
+			}
+		}
+		items = out
+	}
+	if n.Depth == 0 || len(items) <= n.Depth {
+		return items
+	}
+	if n.EndAt != nil && n.StartAt == nil {
+		return items[len(items)-n.Depth:]
+	}
+	return items[:n.Depth]
+}
+
+// cut is the items from the first that is a start to the first end at or after it, none if
+// there is no such item.
+func (p *paths) cut(items []pathItem) []pathItem {
+	if p.node.StartAt != nil {
+		for len(items) > 0 && !items[0].start {
+			items = items[1:]
+		}
+	}
+	if p.node.EndAt != nil {
+		for i := range items {
+			if items[i].end {
+				return items[:i+1]
+			}
+		}
+		return nil
+	}
+	return items
+}
+
+// compatible is the path of a session by the rules of the insights: repeats are left out
+// first, and a node's time is that of the last of its rows.
+func (p *paths) compatible(items []pathItem) []pathItem {
+	n := p.node
+	if !n.RepeatsKeep {
+		out := items[:0]
+		for _, it := range items {
+			if last := len(out) - 1; last >= 0 && out[last].node == it.node {
+				it.start, it.end = it.start || out[last].start, it.end || out[last].end
+				out[last] = it
+				continue
+			}
+			out = append(out, it)
+		}
+		items = out
+	}
+	for len(items) > 0 && items[len(items)-1].node == p.empty {
+		items = items[:len(items)-1]
+	}
+	items = p.cut(items)
+	switch {
+	case n.Depth == 0 || len(items) <= n.Depth:
+	case n.StartAt != nil && n.EndAt != nil:
+		half := n.Depth / 2
+		items[half].node = p.dots
+		items = append(items[:half+1], items[len(items)-half:]...)
+	case n.EndAt != nil:
+		items = items[len(items)-n.Depth:]
+	default:
+		items = items[:n.Depth]
+	}
+	return items
+}
+
+// count adds a path to the counts. Its breakdown value is the first one that is not null.
+func (k *pathWalker) count(actor uint32, items []pathItem) {
+	output := k.p.node.Output
+	c := pathCount{count: 1}
+	for i := 0; i < len(items) && c.value == 0; i++ {
+		c.value = items[i].value
+	}
+	for i := range items {
+		c.source, c.target, c.time = k.p.none, items[i].node, 0
+		if i > 0 {
+			c.source, c.time = items[i-1].node, uint64(items[i].time-items[i-1].time)
+		}
+		switch {
+		case output == plan.OutputActors:
+			c.actor, c.step, c.last, c.time = actor, uint32(i+1), i == len(items)-1, 0
+		case i == 0:
+			continue
+		case output == plan.OutputDefault:
+			c.step = uint32(i)
+		}
+		if k.counts.add(&c) {
+			k.added++
+		}
+	}
+}

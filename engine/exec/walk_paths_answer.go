@@ -1,0 +1,230 @@
+package exec
+
+import (
+	"bytes"
+	"cmp"
+	"math"
+	"math/bits"
+	"slices"
+	"strconv"
+
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// answer makes the rows of the answer: one breakdown value after the other.
+func (p *paths) answer(counts []pathCount) {
+	ids, counts := p.chooseValues(counts)
+	byValue := make(map[uint32][]pathCount, len(ids))
+	for i := range counts {
+		v := counts[i].value
+		byValue[v] = append(byValue[v], counts[i])
+	}
+	var rows []pathCount
+	for _, v := range ids {
+		list := byValue[v]
+		if p.node.Output == plan.OutputActors {
+			slices.SortFunc(list, p.compareActors)
+		} else {
+			list = p.edges(list)
+		}
+		rows = append(rows, list...)
+	}
+	p.columns(rows)
+}
+
+// chooseValues ranks the breakdown values by edges. Those beyond TOP are left out, or
+// counted as one.
+func (p *paths) chooseValues(counts []pathCount) ([]uint32, []pathCount) {
+	by := p.node.Breakdown
+	if by == nil {
+		return []uint32{0}, counts
+	}
+	edges := map[uint32]int64{}
+	for i := range counts {
+		n := int64(0)
+		if counts[i].source != p.none {
+			n = counts[i].count
+		}
+		edges[counts[i].value] += n
+	}
+	ids := make([]uint32, 0, len(edges))
+	for v := range edges {
+		ids = append(ids, v)
+	}
+	rankValues(ids, func(v uint32) int64 { return edges[v] }, p.values)
+	if by.Top == 0 || len(ids) <= by.Top {
+		return ids, counts
+	}
+	named := map[uint32]bool{}
+	for _, v := range ids[:by.Top] {
+		named[v] = true
+	}
+	ids = ids[:by.Top]
+	var kept pathCounts
+	rest := uint32(p.values.count())
+	for i := range counts {
+		c := &counts[i]
+		if !named[c.value] {
+			if !by.WithOther {
+				continue
+			}
+			c.value = rest
+		}
+		kept.add(c)
+	}
+	if by.WithOther {
+		ids = append(ids, rest)
+	}
+	return ids, kept.list
+}
+
+// edges puts the edges of one breakdown value in order and keeps those that were asked for.
+func (p *paths) edges(list []pathCount) []pathCount {
+	n := p.node
+	list = slices.DeleteFunc(list, func(c pathCount) bool {
+		return c.count < int64(n.WeightFrom) || n.WeightTo > 0 && c.count > int64(n.WeightTo)
+	})
+	compare := p.compareEdges
+	if n.Compatible {
+		compare = p.compareCompatible
+	}
+	list = firstOf(list, n.EdgesTop, compare)
+	if n.Compatible && n.Output == plan.OutputDefault {
+		list = reachable(list)
+	}
+	return list
+}
+
+// firstOf sorts a list and gives its first n elements; 0 means all. It never sorts more than
+// twice as many as are wanted.
+func firstOf(list []pathCount, n int, compare func(a, b pathCount) int) []pathCount {
+	if n > 0 {
+		best, sorted := list[:0], false
+		for i := range list {
+			if sorted && compare(list[i], best[n-1]) > 0 {
+				continue // n better ones are at hand
+			}
+			if best = append(best, list[i]); len(best) == 2*n {
+				slices.SortFunc(best, compare)
+				best, sorted = best[:n], true
+			}
+		}
+		list = best
+	}
+	slices.SortFunc(list, compare)
+	if n > 0 && len(list) > n {
+		list = list[:n]
+	}
+	return list
+}
+
+// reachable drops the edges whose source no path from a first node leads to.
+func reachable(list []pathCount) []pathCount {
+	order := make([]*pathCount, len(list))
+	for i := range list {
+		order[i] = &list[i]
+	}
+	slices.SortFunc(order, func(a, b *pathCount) int { return cmp.Compare(a.step, b.step) })
+	type node struct{ step, name uint32 }
+	reached := map[node]bool{}
+	for _, c := range order {
+		if c.step == 1 || reached[node{c.step, c.source}] {
+			reached[node{c.step + 1, c.target}] = true
+		}
+	}
+	return slices.DeleteFunc(list, func(c pathCount) bool { return c.step > 1 && !reached[node{c.step, c.source}] })
+}
+
+func (p *paths) compareNames(a, b uint32) int {
+	if a == b {
+		return 0
+	}
+	return bytes.Compare(p.names.Str.At(int(a)), p.names.Str.At(int(b)))
+}
+
+// compareEdges orders edges: the most frequent first, then by step and by names.
+func (p *paths) compareEdges(a, b pathCount) int {
+	return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.step, b.step),
+		p.compareNames(a.source, b.source), p.compareNames(a.target, b.target))
+}
+
+// compareCompatible is the order of the insights, where the names of nodes begin with their
+// step: 10_x comes before 2_x.
+func (p *paths) compareCompatible(a, b pathCount) int {
+	c := cmp.Compare(b.count, a.count)
+	if c == 0 && a.step != b.step {
+		// The underline, which is greater than any digit, ends the shorter number.
+		c = cmp.Compare(strconv.Itoa(int(a.step))+"_", strconv.Itoa(int(b.step))+"_")
+	}
+	return cmp.Or(c, p.compareNames(a.source, b.source), p.compareNames(a.target, b.target))
+}
+
+// compareActors orders the rows of OUTPUT ACTORS.
+func (p *paths) compareActors(a, b pathCount) int {
+	c := cmp.Or(cmp.Compare(a.actor, b.actor), cmp.Compare(a.step, b.step))
+	if c != 0 {
+		return c
+	}
+	if a.source != p.none && b.source != p.none {
+		c = p.compareNames(a.source, b.source)
+	}
+	c = cmp.Or(c, p.compareNames(a.target, b.target))
+	if c == 0 && a.last != b.last {
+		c = 1
+		if b.last {
+			c = -1
+		}
+	}
+	return c
+}
+
+// columns makes the columns of the answer.
+func (p *paths) columns(rows []pathCount) {
+	n := p.node
+	values, who := make([]uint32, len(rows)), make([]uint32, len(rows))
+	sources, targets := make([]uint32, len(rows)), make([]uint32, len(rows))
+	step, count := &vec.Vector{Type: vec.T(vec.Int4)}, &vec.Vector{Type: vec.T(vec.Int8)}
+	for i := range rows {
+		c := &rows[i]
+		values[i], who[i], sources[i], targets[i] = c.value, c.actor, c.source, c.target
+		step.I64 = append(step.I64, int64(c.step))
+		count.I64 = append(count.I64, c.count)
+	}
+	source, target := p.names.Take(sources), p.names.Take(targets)
+	p.rows, p.cols = len(rows), breakdownColumns(n.Breakdown, p.values, values)
+	switch n.Output {
+	case plan.OutputActors:
+		last := &vec.Vector{Type: vec.T(vec.Bool)}
+		for i := range rows {
+			last.Bools = append(last.Bools, rows[i].last)
+		}
+		p.cols = append(p.cols, p.actors.vector(who), step, source, target, last, count)
+	case plan.OutputTransitions:
+		p.cols = append(p.cols, source, target, count, p.average(rows))
+	default:
+		p.cols = append(p.cols, step, source, target, count, p.average(rows))
+	}
+}
+
+// average is the mean time of each edge: ms under the rules of the insights, else an
+// interval.
+func (p *paths) average(rows []pathCount) *vec.Vector {
+	if p.node.Compatible {
+		v := &vec.Vector{Type: vec.T(vec.Float8)}
+		for i := range rows {
+			sum := float64(rows[i].hi)*(1<<32)*(1<<32) + float64(rows[i].time)
+			v.F64 = append(v.F64, sum/float64(rows[i].count)/1000)
+		}
+		return v
+	}
+	v := &vec.Vector{Type: vec.T(vec.Interval)}
+	for i := range rows {
+		mean := uint64(math.MaxInt64)
+		if n := uint64(rows[i].count); rows[i].hi < n {
+			mean, _ = bits.Div64(rows[i].hi, rows[i].time, n)
+		}
+		v.Ivl = append(v.Ivl, interval(int64(mean)))
+	}
+	return v
+}
