@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"math"
 	"math/bits"
 	"sort"
 	"sync"
@@ -21,6 +22,8 @@ type csr struct {
 	times []int64
 	// vals holds the breakdown value of each row, if the operator has a breakdown.
 	vals []uint32
+	// nums holds the number of each row that the operator asks for, as numberOf gives it.
+	nums []int64
 	// refs tells rows apart and orders rows of one time, if the operator asks for it.
 	refs []rowRef
 }
@@ -33,6 +36,7 @@ type rowRef struct {
 
 func (c *csr) of(i int) []int64       { return c.times[c.off[i]:c.off[i+1]] }
 func (c *csr) valsOf(i int) []uint32  { return c.vals[c.off[i]:c.off[i+1]] }
+func (c *csr) numsOf(i int) []int64   { return c.nums[c.off[i]:c.off[i+1]] }
 func (c *csr) refsOf(i int) []rowRef  { return c.refs[c.off[i]:c.off[i+1]] }
 func (c *csr) countOf(i int) int      { return int(c.off[i+1] - c.off[i]) }
 func (c *csr) reset(actors, rows int) { c.off = grow(c.off, actors+1); clear(c.off) }
@@ -100,16 +104,37 @@ func (v *values32) count() int {
 
 // need is what an operator asks of its lists besides their rows' order.
 type need struct {
-	refs  bool // csr.refs, even if no row is in two lists
-	times bool // csr.times
+	refs   bool      // csr.refs, even if no row is in two lists
+	times  bool      // csr.times
+	number expr.Expr // csr.nums: of type timestamptz or double precision; or nil
+}
+
+// noNumber stands for NULL among a csr's numbers.
+const noNumber = math.MinInt64
+
+// numberOf is a time in µs, or the bits of a double.
+func numberOf(v *vec.Vector, row int) int64 {
+	if v.IsNull(row) {
+		return noNumber
+	}
+	v, row = v.At(row)
+	if v.Type.Payload() == vec.PayloadF64 {
+		return int64(math.Float64bits(v.F64[row]))
+	}
+	return v.I64[row]
 }
 
 // openActors makes the rows of a native operator ready, one list per condition.
 func openActors(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, refs bool, env *Env) (actors, error) {
-	if ix, ok, err := openIndexed(ctx, n, src, conds, need{refs: refs, times: true}, env); ok || err != nil {
+	return openNumbered(ctx, n, src, conds, nil, refs, env)
+}
+
+// openNumbered is openActors with a number for each row.
+func openNumbered(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, number expr.Expr, refs bool, env *Env) (actors, error) {
+	if ix, ok, err := openIndexed(ctx, n, src, conds, need{refs: refs, times: true, number: number}, env); ok || err != nil {
 		return ix, err
 	}
-	return openRows(ctx, n, src, conds, env)
+	return openRowsWith(ctx, n, src, conds, nil, number, env)
 }
 
 // during evaluates DURING; missing bounds are open.
@@ -178,12 +203,12 @@ func countBits(b vec.Bitmap, lo, hi int) int {
 }
 
 // sortActor puts the rows of one actor in order of time and tie-break.
-func sortActor(times []int64, vals []uint32, refs []rowRef, before func(a, b rowRef) (int, error)) error {
-	if vals == nil && refs == nil {
+func sortActor(times []int64, vals []uint32, nums []int64, refs []rowRef, before func(a, b rowRef) (int, error)) error {
+	if vals == nil && nums == nil && refs == nil {
 		sort.Slice(times, func(i, j int) bool { return times[i] < times[j] })
 		return nil
 	}
-	s := &actorSort{times, vals, refs, before, nil}
+	s := &actorSort{times, vals, nums, refs, before, nil}
 	sort.Stable(s)
 	return s.err
 }
@@ -191,6 +216,7 @@ func sortActor(times []int64, vals []uint32, refs []rowRef, before func(a, b row
 type actorSort struct {
 	times  []int64
 	vals   []uint32
+	nums   []int64
 	refs   []rowRef
 	before func(a, b rowRef) (int, error)
 	err    error
@@ -211,6 +237,9 @@ func (s *actorSort) Swap(i, j int) {
 	s.times[i], s.times[j] = s.times[j], s.times[i]
 	if s.vals != nil {
 		s.vals[i], s.vals[j] = s.vals[j], s.vals[i]
+	}
+	if s.nums != nil {
+		s.nums[i], s.nums[j] = s.nums[j], s.nums[i]
 	}
 	if s.refs != nil {
 		s.refs[i], s.refs[j] = s.refs[j], s.refs[i]

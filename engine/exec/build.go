@@ -57,6 +57,10 @@ func build(n plan.Node, env *Env) (Operator, error) {
 		return newRetention(n, env)
 	case *plan.Paths:
 		return newPaths(n, env)
+	case *plan.Lifecycle:
+		return newLifecycle(n, env)
+	case *plan.Stickiness:
+		return newStickiness(n, env)
 	case *plan.Trends:
 		return newTrends(n, env)
 	}

@@ -179,7 +179,7 @@ func (f *compatFunnel) open(ctx context.Context) (actors, error) {
 			debuts = append(debuts, newDebut(i, n.Steps[i].First, n.Person, n.Time, n.Tie))
 		}
 	}
-	return openRowsDebut(ctx, n, &src, conds, debuts, f.env)
+	return openRowsWith(ctx, n, &src, conds, debuts, nil, f.env)
 }
 
 // openLine makes the periods of OUTPUT TREND: from the one of the start of DURING, or of the

@@ -161,7 +161,7 @@ func randomNode(t *testing.T, r *rand.Rand) (plan.Node, *plan.Source) {
 	}
 	every := []vec.IntervalValue{{Days: 1}, {Days: 7}, {Months: 1}, {Micros: 3_600_000_000}, {Days: 3}}[r.Intn(5)]
 	outputs := []plan.Output{plan.OutputDefault, plan.OutputActors}
-	switch r.Intn(5) {
+	switch r.Intn(8) {
 	case 3:
 		n := randomCompatNode(t, r, src)
 		return n, &n.Source
@@ -199,6 +199,9 @@ func randomNode(t *testing.T, r *rand.Rand) (plan.Node, *plan.Source) {
 			n.Return = randomCond(t, r)
 		}
 		return n, &n.Source
+	}
+	if r.Intn(2) == 0 {
+		return randomInsight(t, r, src, every)
 	}
 	n := &plan.Trends{Source: src, Every: &every, Series: []plan.Series{
 		{Name: "count", Of: just(countAll), Where: randomCond(t, r)},
@@ -254,6 +257,55 @@ func randomCompatNode(t *testing.T, r *rand.Rand, src plan.Source) *plan.Funnel 
 // just is the value of one aggregate.
 func just(call plan.AggCall) plan.Computed {
 	return plan.Computed{Aggs: []plan.AggCall{call}, Value: &expr.Column{T: call.T, Name: call.Name}}
+}
+
+// randomInsight is a retention by the insights' rules, a lifecycle or a stickiness.
+func randomInsight(t *testing.T, r *rand.Rand, src plan.Source, every vec.IntervalValue) (plan.Node, *plan.Source) {
+	if src.From == nil {
+		src.From = timeConst(time.Date(2026, 2, 22, 0, 0, 0, 0, time.UTC).UnixMicro())
+		src.To = timeConst(time.Date(2026, 3, 9, 0, 0, 0, 0, time.UTC).UnixMicro())
+	}
+	src.Compatible = true
+	output := plan.Output(r.Intn(2))
+	switch r.Intn(3) {
+	case 0:
+		n := &plan.Lifecycle{Source: src, Every: every, Output: output}
+		if r.Intn(2) == 0 { // any time will do
+			n.Created = scanColumn(colTime)
+			n.Breakdown = nil
+		}
+		return n, &n.Source
+	case 1:
+		src.Breakdown = nil
+		n := &plan.Stickiness{Source: src, Every: every, Units: 1, Times: 1 + r.Intn(2), Bound: plan.Bound(r.Intn(3)), OrMore: r.Intn(2) == 0, Output: output}
+		if r.Intn(2) == 0 {
+			n.AlignTo = n.To
+		}
+		for _, name := range []string{"a", "b", "c"}[:1+r.Intn(3)] {
+			n.Series = append(n.Series, plan.StickinessSeries{Name: name, Cond: randomCond(t, r)})
+		}
+		return n, &n.Source
+	}
+	n := &plan.Retention{Source: src, Start: randomCond(t, r), Rule: plan.StartRule(r.Intn(3)), Minimum: 1 + r.Intn(2),
+		Every: every, Periods: r.Intn(6), Output: output, OrAfter: r.Intn(3) == 0, ByActor: r.Intn(3) == 0}
+	if n.Return = n.Start; r.Intn(2) == 0 {
+		n.Return = randomCond(t, r)
+	}
+	if n.Rule == plan.FirstEver && r.Intn(2) == 0 {
+		n.FirstOf = randomCond(t, r)
+	}
+	if n.Breakdown != nil {
+		n.Breakdown.WithOther = r.Intn(2) == 0
+	}
+	switch r.Intn(3) {
+	case 0:
+		n.Brackets = []int{1, 3, 9}
+	case 1:
+		if !n.ByActor {
+			n.Measure = &plan.AggCall{Name: []string{"sum", "avg"}[r.Intn(2)], Args: []expr.Expr{scanColumn(colN)}, T: vec.T(vec.Float8)}
+		}
+	}
+	return n, &n.Source
 }
 
 // TestRoadsAgree runs random native operators over random stores twice: through the

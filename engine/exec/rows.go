@@ -22,17 +22,18 @@ type rowActors struct {
 // inputRow is one row of the input, as far as the lists need it.
 type inputRow struct {
 	actor, val, row uint32
-	time            int64
+	time, num       int64
 	conds           condSet
 }
 
 // openRows reads the whole input of a native operator.
 func openRows(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, env *Env) (*rowActors, error) {
-	return openRowsDebut(ctx, n, src, conds, nil, env)
+	return openRowsWith(ctx, n, src, conds, nil, nil, env)
 }
 
-// openRowsDebut is openRows for conditions of which some hold only for first rows.
-func openRowsDebut(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, debuts []*debut, env *Env) (*rowActors, error) {
+// openRowsWith is openRows for conditions of which some hold only for first rows, and with
+// a number for each row, if one is asked for.
+func openRowsWith(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, debuts []*debut, number expr.Expr, env *Env) (*rowActors, error) {
 	ra := &rowActors{actor: newInterner(src.Actor.Type()), lo: vec.InfinityTime, hi: vec.NegInfinityTime}
 	if src.Breakdown != nil {
 		ra.values = newValues32(src.Breakdown.Exprs)
@@ -108,6 +109,12 @@ func openRowsDebut(ctx context.Context, n plan.Node, src *plan.Source, conds []e
 				return err
 			}
 		}
+		var nums *vec.Vector
+		if number != nil {
+			if nums, err = number.Eval(env.Expr, b); err != nil {
+				return err
+			}
+		}
 		before := len(rows)
 		for i, r := range live {
 			if masks[r].none() {
@@ -117,7 +124,11 @@ func openRowsDebut(ctx context.Context, n plan.Node, src *plan.Source, conds []e
 				d.kept(r, len(rows))
 			}
 			tv, ti := cols[1].At(int(r))
-			rows = append(rows, inputRow{ids[i], vals[i], uint32(len(rows)), tv.I64[ti], masks[r]})
+			row := inputRow{actor: ids[i], val: vals[i], row: uint32(len(rows)), time: tv.I64[ti], conds: masks[r]}
+			if nums != nil {
+				row.num = numberOf(nums, int(r))
+			}
+			rows = append(rows, row)
 			if ties != nil {
 				ties.AppendFrom(tie, int(r))
 			}
@@ -143,7 +154,7 @@ func openRowsDebut(ctx context.Context, n plan.Node, src *plan.Source, conds []e
 		}
 		return vec.Compare(ra.ties, int(a.row), ra.ties, int(b.row)) < 0
 	})
-	ra.lists(rows, len(conds))
+	ra.lists(rows, len(conds), number != nil)
 	return ra, nil
 }
 
@@ -173,7 +184,7 @@ func dropNull(ctx *expr.Context, b *vec.Batch, exprs ...expr.Expr) (*vec.Batch, 
 }
 
 // lists makes the rows, which are sorted, into one block.
-func (ra *rowActors) lists(rows []inputRow, conds int) {
+func (ra *rowActors) lists(rows []inputRow, conds int, numbered bool) {
 	actors := ra.actor.count()
 	ra.block = block{count: actors, conds: make([]csr, conds)}
 	for c := range ra.block.conds {
@@ -189,6 +200,9 @@ func (ra *rowActors) lists(rows []inputRow, conds int) {
 			l.times = append(l.times, r.time)
 			if ra.values != nil {
 				l.vals = append(l.vals, r.val)
+			}
+			if numbered {
+				l.nums = append(l.nums, r.num)
 			}
 			l.refs = append(l.refs, rowRef{row: r.row})
 		}

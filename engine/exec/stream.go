@@ -26,6 +26,8 @@ type stream struct {
 	skip  vec.Bitmap
 	// vals are the breakdown values of rows rng.Lo…; nil without a breakdown.
 	vals []uint32
+	// nums are the numbers of rows rng.Lo… that the operator asks for, or nil.
+	nums []int64
 	// times are all times, if the range is small enough to decode once.
 	times []int64
 	list  uint32 // for rowRef: the range's number, the same in every condition
@@ -296,7 +298,10 @@ func (s *stream) prepare(ix *indexed, rest []expr.Expr, by *plan.Breakdown, read
 	if by != nil {
 		s.vals = make([]uint32, n)
 	}
-	if s.match != nil || by != nil {
+	if ix.need.number != nil {
+		s.nums = make([]int64, n)
+	}
+	if s.match != nil || by != nil || s.nums != nil {
 		if err := s.evaluate(ix, rest, by, readers); err != nil {
 			return err
 		}
@@ -363,6 +368,9 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 			expr.Walk(e, note)
 		}
 	}
+	if ix.need.number != nil {
+		expr.Walk(ix.need.number, note)
+	}
 	m := morsel{seg: s.seg, rng: s.rng}
 	var all []uint32
 	for lo := s.rng.Lo; lo < s.rng.Hi; lo += vec.BatchRows {
@@ -402,6 +410,15 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 		if s.match != nil {
 			for _, r := range rows {
 				s.match.Set(base + int(r))
+			}
+		}
+		if s.nums != nil {
+			v, err := ix.need.number.Eval(ix.env.Expr, b)
+			if err != nil {
+				return err
+			}
+			for _, r := range rows {
+				s.nums[base+int(r)] = numberOf(v, int(r))
 			}
 		}
 		if by == nil {
@@ -517,6 +534,9 @@ func (fl *filler) fill(ix *indexed, cond int, lo, hi uint32) error {
 	if ix.values != nil {
 		c.vals = grow(c.vals, int(total))
 	}
+	if ix.need.number != nil {
+		c.nums = grow(c.nums, int(total))
+	}
 	if ix.need.refs {
 		c.refs = grow(c.refs, int(total))
 	}
@@ -536,14 +556,18 @@ func (fl *filler) fill(ix *indexed, cond int, lo, hi uint32) error {
 		last = a
 		from, to := c.off[a], c.off[a+1]
 		var vals []uint32
+		var nums []int64
 		var refs []rowRef
 		if c.vals != nil {
 			vals = c.vals[from:to]
 		}
+		if c.nums != nil {
+			nums = c.nums[from:to]
+		}
 		if c.refs != nil {
 			refs = c.refs[from:to]
 		}
-		if err := sortActor(c.times[from:to], vals, refs, ix.before); err != nil {
+		if err := sortActor(c.times[from:to], vals, nums, refs, ix.before); err != nil {
 			return err
 		}
 	}
@@ -608,7 +632,7 @@ func (fl *filler) copyRun(c *csr, s *stream, actor uint32, times []int64, from i
 	at := fl.at[actor]
 	begin := at
 	switch {
-	case s.match == nil && c.vals == nil && c.refs == nil:
+	case s.match == nil && c.vals == nil && c.nums == nil && c.refs == nil:
 		at += uint32(copy(c.times[at:], times))
 	default:
 		for i, t := range times {
@@ -619,6 +643,9 @@ func (fl *filler) copyRun(c *csr, s *stream, actor uint32, times []int64, from i
 			c.times[at] = t
 			if c.vals != nil {
 				c.vals[at] = s.vals[row-s.rng.Lo]
+			}
+			if c.nums != nil {
+				c.nums[at] = s.nums[row-s.rng.Lo]
 			}
 			if c.refs != nil {
 				c.refs[at] = rowRef{s.list, uint32(row)}

@@ -38,6 +38,9 @@ type matrix struct {
 }
 
 func newRetention(n *plan.Retention, env *Env) (Operator, error) {
+	if n.Compatible {
+		return &compatRetention{node: n, env: env}, nil
+	}
 	return &retention{node: n, env: env}, nil
 }
 

@@ -211,6 +211,7 @@ func (p *printer) native(t TableExpr) {
 		outer.s("LIFECYCLE(")
 		c = &t.Common
 		p.common(c)
+		p.clause("CREATED", t.Created)
 		p.clause("EVERY", t.Every)
 		p.output(t.Output)
 	case *Stickiness:
@@ -336,6 +337,7 @@ func (p *printer) retention(r *Retention) {
 	p.clause("START", r.Start)
 	if r.Start != nil {
 		p.s([]string{"", " FIRST IN RANGE", " FIRST EVER", " EVERY TIME"}[r.First])
+		p.clause("OF", r.FirstOf)
 	}
 	p.clause("RETURN", r.Return)
 	if r.Return != nil {
@@ -440,8 +442,9 @@ func (p *printer) stickiness(x *Stickiness) {
 		p.s(")")
 	}
 	p.clause("EVERY", x.Every)
+	p.clause("ALIGN TO", x.AlignTo)
 	p.s([]string{"", " RULE ON", " RULE ON OR AFTER", " RULE ON OR MORE"}[x.Rule])
-	p.number("MINIMUM", x.Minimum, " TIMES")
+	p.number([]string{"MINIMUM", "MAXIMUM", "EXACTLY"}[x.Bound], x.Times, " TIMES")
 	p.output(x.Output)
 }
 

@@ -4,8 +4,9 @@ package ast
 type Lifecycle struct {
 	Place
 	Common
-	Every  Expr
-	Output Output // OutputDefault or OutputActors
+	Created Expr // when the actor came into being; nil when not given
+	Every   Expr
+	Output  Output // OutputDefault or OutputActors
 }
 
 // StickinessSeries is one named condition of STICKINESS.
@@ -15,13 +16,25 @@ type StickinessSeries struct {
 	Cond Expr
 }
 
+// Bound says how the number before TIMES bounds the rows that a bucket needs.
+type Bound uint8
+
+// BoundMinimum is MINIMUM n TIMES, and so on.
+const (
+	BoundMinimum Bound = iota
+	BoundMaximum
+	BoundExactly
+)
+
 // Stickiness is STICKINESS(…).
 type Stickiness struct {
 	Place
 	Common
 	Series  []StickinessSeries
 	Every   Expr
-	Rule    Rule   // RuleOn or RuleOnOrMore
-	Minimum int    // 0 when not given
+	AlignTo Expr // the instant that buckets are counted back from; nil when not given
+	Rule    Rule // RuleOn or RuleOnOrMore
+	Bound   Bound
+	Times   int    // of MINIMUM, MAXIMUM or EXACTLY n TIMES; 0 when not given
 	Output  Output // OutputDefault or OutputActors
 }

@@ -38,6 +38,7 @@ type Retention struct {
 	Common
 	Start    Expr
 	First    RetentionFirst
+	FirstOf  Expr // of FIRST EVER OF; nil means the START condition
 	Return   Expr // nil means the START condition
 	Minimum  int  // MINIMUM n TIMES; 0 when not given
 	Every    Expr

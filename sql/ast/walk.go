@@ -303,6 +303,7 @@ func (w walker) table(t TableExpr) {
 	case *Retention:
 		w.common(&t.Common)
 		w.expr(t.Start)
+		w.expr(t.FirstOf)
 		w.expr(t.Return)
 		w.expr(t.Every)
 		if t.Measure != nil {
@@ -331,6 +332,7 @@ func (w walker) table(t TableExpr) {
 		w.expr(t.SessionGap)
 	case *Lifecycle:
 		w.common(&t.Common)
+		w.expr(t.Created)
 		w.expr(t.Every)
 	case *Stickiness:
 		w.common(&t.Common)
@@ -338,6 +340,7 @@ func (w walker) table(t TableExpr) {
 			w.expr(t.Series[i].Cond)
 		}
 		w.expr(t.Every)
+		w.expr(t.AlignTo)
 	}
 }
 

@@ -78,10 +78,10 @@ func (b *binder) source(c *ast.Common, operator string, pos ast.Pos, tie bool) (
 	return s, sc
 }
 
-// plainOnly refuses COMPATIBLE for an operator that does not know the insights' rules.
-func (b *binder) plainOnly(c *ast.Common, pos ast.Pos) {
-	if c.Compatible {
-		b.unsupported("COMPATIBLE", pos)
+// bounded demands both ends of DURING.
+func (b *binder) bounded(s *plan.Source, operator string, pos ast.Pos) {
+	if b.err == nil && (s.From == nil || s.To == nil) {
+		b.operatorError(pos, "Write, for example, DURING ('2026-01-01', '2026-02-01').", "%s needs DURING with both ends", operator)
 	}
 }
 
@@ -122,14 +122,17 @@ func (b *binder) stable(e ast.Expr, clause string) expr.Expr {
 	return x
 }
 
-// moment is one end of DURING: a constant timestamptz.
-func (b *binder) moment(e ast.Expr) expr.Expr {
-	x := b.stable(e, "DURING")
+// moment is one end of DURING.
+func (b *binder) moment(e ast.Expr) expr.Expr { return b.instant(e, "DURING", "timestamps") }
+
+// instant is a constant timestamptz; nil if it is NULL.
+func (b *binder) instant(e ast.Expr, clause, what string) expr.Expr {
+	x := b.stable(e, clause)
 	if b.err != nil {
 		return nil
 	}
 	if t := x.Type(); t.Kind != vec.Unknown && !t.IsTime() {
-		b.operatorError(e.Pos(), "", "DURING must hold timestamps, not %s", t)
+		b.operatorError(e.Pos(), "", "%s must hold %s, not %s", clause, what, t)
 		return nil
 	}
 	if c, ok := x.(*expr.Const); ok && c.Type().Kind == vec.Unknown && c.Value.IsNull(0) {
@@ -137,7 +140,7 @@ func (b *binder) moment(e ast.Expr) expr.Expr {
 	}
 	x = b.coerce(x, vec.T(vec.TimestampTZ), e.Pos())
 	if !isStable(x) {
-		b.operatorError(e.Pos(), "", "DURING must be constant")
+		b.operatorError(e.Pos(), "", "%s must be constant", clause)
 	}
 	return x
 }

@@ -44,9 +44,9 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	case *ast.Paths:
 		return b.derived(b.paths(t), "paths", t.Alias)
 	case *ast.Lifecycle:
-		b.unsupported("LIFECYCLE", t.Pos())
+		return b.derived(b.lifecycle(t), "lifecycle", t.Alias)
 	case *ast.Stickiness:
-		b.unsupported("STICKINESS", t.Pos())
+		return b.derived(b.stickiness(t), "stickiness", t.Alias)
 	case *ast.Join:
 		return b.joinOf(t)
 	case *ast.FuncTable:

@@ -6,6 +6,9 @@ import (
 
 func (p *parser) lifecycleClause(x *ast.Lifecycle, w token) bool {
 	switch w.text {
+	case "created":
+		p.i++
+		x.Created = p.expr()
 	case "every":
 		p.i++
 		x.Every = p.expr()
@@ -38,9 +41,17 @@ func (p *parser) stickinessClause(x *ast.Stickiness, w token) bool {
 			p.expectKw("more")
 			x.Rule = ast.RuleOnOrMore
 		}
-	case "minimum":
+	case "align":
 		p.i++
-		x.Minimum = p.positive("MINIMUM")
+		p.expectKw("to")
+		x.AlignTo = p.expr()
+	case "minimum", "maximum", "exactly":
+		p.i++
+		if x.Times > 0 {
+			p.badClause(w, "STICKINESS has two bounds of TIMES")
+		}
+		x.Bound = bounds[w.text]
+		x.Times = p.positive(upper(w.text))
 		p.expectKw("times")
 	case "output":
 		p.i++
@@ -51,3 +62,5 @@ func (p *parser) stickinessClause(x *ast.Stickiness, w token) bool {
 	}
 	return true
 }
+
+var bounds = map[string]ast.Bound{"minimum": ast.BoundMinimum, "maximum": ast.BoundMaximum, "exactly": ast.BoundExactly}

@@ -89,7 +89,7 @@ func (p *parser) clauses(operator string, common *ast.Common, own func(token) bo
 var clauseWord = words("steps", "within", "mode", "entry", "holding", "exclude", "output", "start",
 
 	"return", "every", "brackets", "rule", "align", "measure", "series", "formula", "compare",
-	"cumulative", "smooth", "fill", "node", "depth", "edges", "weight", "repeats", "minimum")
+	"cumulative", "smooth", "fill", "node", "depth", "edges", "weight", "repeats", "minimum", "maximum", "exactly", "created")
 
 func upper(s string) string {
 	b := []byte(s)

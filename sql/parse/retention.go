@@ -12,6 +12,9 @@ func (p *parser) retentionClause(r *ast.Retention, w token) bool {
 		switch {
 		case p.acceptKw("first", "ever"):
 			r.First = ast.FirstEver
+			if p.acceptKw("of") {
+				r.FirstOf = p.expr()
+			}
 		case p.acceptKw("first", "in", "range"):
 			r.First = ast.FirstInRange
 		case p.acceptKw("every", "time"):

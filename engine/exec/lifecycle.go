@@ -1,0 +1,299 @@
+package exec
+
+import (
+	"context"
+	"sort"
+	"sync/atomic"
+	"time"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// The statuses of an actor in a bucket, in the order of the answer.
+const (
+	statusNew = iota
+	statusReturning
+	statusResurrecting
+	statusDormant
+	statuses
+)
+
+var statusNames = [statuses]string{"new", "returning", "resurrecting", "dormant"}
+
+// lifecycle sorts actors into new, returning, resurrecting and dormant ones. Both faces
+// share it: a bucket counts whole, wherever in it DURING begins or ends, and the one before
+// the first says who was there already. An actor's first bucket is new if the actor came
+// into being in it. Without CREATED that is its first row of all, so all history is read.
+type lifecycle struct {
+	node   *plan.Lifecycle
+	env    *Env
+	line   *timeline // bucket 0 is the one before those of the answer
+	actors actors
+	held   atomic.Int64
+	cols   []*vec.Vector
+	rows   int
+	at     int
+	done   bool
+}
+
+// lives is what one breakdown value adds up to.
+type lives struct {
+	counts []int64 // by bucket and status
+	// With actor output: which actor has which status when.
+	actors []uint32
+	cells  []uint32 // bucket*statuses + status
+}
+
+func newLifecycle(n *plan.Lifecycle, env *Env) (Operator, error) {
+	return &lifecycle{node: n, env: env}, nil
+}
+
+func (l *lifecycle) Next(ctx context.Context) (*vec.Batch, error) {
+	if !l.done {
+		if err := l.run(ctx); err != nil {
+			return nil, err
+		}
+		l.done = true
+	}
+	return slice(l.cols, l.rows, &l.at), nil
+}
+
+func (l *lifecycle) Close() error {
+	l.env.release(l.held.Load())
+	return nil
+}
+
+func (l *lifecycle) run(ctx context.Context) error {
+	n := l.node
+	loc, err := location(&n.Source, l.env)
+	if err != nil {
+		return err
+	}
+	from, to, err := during(&n.Source, l.env)
+	if err != nil || from >= to {
+		return err
+	}
+	first := truncate(time.UnixMicro(from).In(loc), n.Every, n.Sunday).UnixMicro()
+	if l.line, err = newTimeline(first-1, to, n.Every, loc, n.Sunday); err != nil {
+		return err
+	}
+	if l.actors, err = openNumbered(ctx, n, &n.Source, []expr.Expr{nil}, n.Created, false, l.env); err != nil {
+		return err
+	}
+	values, err := l.count(ctx)
+	if err != nil {
+		return err
+	}
+	l.answer(values)
+	return nil
+}
+
+// count walks all actors.
+func (l *lifecycle) count(ctx context.Context) ([]*lives, error) {
+	values := l.actors.breakdown().count()
+	parts := make([][]*lives, l.env.Threads)
+	err := l.actors.blocks(ctx, func(w int, b *block) error {
+		if parts[w] == nil {
+			parts[w] = make([]*lives, values)
+		}
+		k := &liver{l: l, b: b, out: parts[w]}
+		for i := range b.count {
+			k.actor(i)
+		}
+		l.held.Add(k.grown)
+		return l.env.hold(ctx, k.grown)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*lives, values)
+	for _, part := range parts {
+		for v, p := range part {
+			switch {
+			case p == nil:
+			case out[v] == nil:
+				out[v] = p
+			default:
+				out[v].merge(p)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (p *lives) merge(o *lives) {
+	for i, n := range o.counts {
+		p.counts[i] += n
+	}
+	p.actors, p.cells = append(p.actors, o.actors...), append(p.cells, o.cells...)
+}
+
+// liver walks the actors of one block.
+type liver struct {
+	l      *lifecycle
+	b      *block
+	out    []*lives
+	split  splitter
+	active []int
+	grown  int64 // bytes kept and not accounted for yet
+}
+
+func (k *liver) actor(i int) {
+	rows := historyOf(&k.b.conds[0], i)
+	if len(rows.times) == 0 {
+		return
+	}
+	if k.l.node.Breakdown == nil {
+		k.life(i, 0, rows)
+		return
+	}
+	k.split.each(rows, history{}, func(value uint32, rows, _ history) { k.life(i, value, rows) })
+}
+
+// life adds what one actor did, as far as its rows have one breakdown value.
+func (k *liver) life(i int, value uint32, rows history) {
+	line := k.l.line
+	k.active = k.active[:0]
+	for j := skipTo(rows.times, 0, line.starts[0]); j < len(rows.times); {
+		bucket := line.bucket(rows.times[j])
+		if bucket < 0 {
+			break
+		}
+		k.active = append(k.active, bucket)
+		j = skipTo(rows.times, j, line.starts[bucket+1])
+	}
+	born := rows.times[0]
+	if rows.nums != nil {
+		born = rows.nums[0]
+	}
+	for a, bucket := range k.active {
+		status := statusResurrecting
+		switch {
+		case a == 0 && line.bucket(born) == bucket:
+			status = statusNew
+		case a > 0 && k.active[a-1] == bucket-1:
+			status = statusReturning
+		}
+		k.add(i, value, bucket, status)
+		if a+1 == len(k.active) || k.active[a+1] > bucket+1 {
+			k.add(i, value, bucket+1, statusDormant)
+		}
+	}
+}
+
+// add counts an actor in a bucket, if the bucket is one of the answer's.
+func (k *liver) add(i int, value uint32, bucket, status int) {
+	if bucket == 0 || bucket >= k.l.line.count() {
+		return
+	}
+	p := k.out[value]
+	if p == nil {
+		p = &lives{counts: make([]int64, k.l.line.count()*statuses)}
+		k.out[value] = p
+		k.grown += int64(len(p.counts)) * 8
+	}
+	cell := bucket*statuses + status
+	p.counts[cell]++
+	if k.l.node.Output == plan.OutputActors {
+		p.actors, p.cells = append(p.actors, k.b.base+uint32(i)), append(p.cells, uint32(cell))
+		k.grown += 8
+	}
+}
+
+// answer makes the rows of the answer: every status of every bucket, of the breakdown
+// values with the most active actors first.
+func (l *lifecycle) answer(values []*lives) {
+	by := l.node.Breakdown
+	var ids []uint32
+	for v, p := range values {
+		if p != nil {
+			ids = append(ids, uint32(v))
+		}
+	}
+	if by == nil && len(ids) == 0 {
+		ids = []uint32{0}
+		values[0] = &lives{counts: make([]int64, l.line.count()*statuses)}
+	}
+	if by != nil {
+		rankValues(ids, func(v uint32) int64 { return values[v].size() }, l.actors.breakdown())
+		if by.Top > 0 && len(ids) > by.Top {
+			rest := values[ids[by.Top]]
+			for _, v := range ids[by.Top+1:] {
+				rest.merge(values[v])
+			}
+			ids = ids[:by.Top]
+			if by.WithOther {
+				ids, values = append(ids, uint32(len(values))), append(values, rest)
+			}
+		}
+	}
+	if l.node.Output == plan.OutputActors {
+		l.actorRows(values, ids)
+		return
+	}
+	l.countRows(values, ids)
+}
+
+// size is how often an actor was active.
+func (p *lives) size() int64 {
+	n := int64(0)
+	for cell, count := range p.counts {
+		if cell%statuses != statusDormant {
+			n += count
+		}
+	}
+	return n
+}
+
+func (l *lifecycle) countRows(values []*lives, ids []uint32) {
+	bucket, status := &vec.Vector{Type: vec.T(vec.TimestampTZ)}, statusColumn()
+	count := &vec.Vector{Type: vec.T(vec.Int8)}
+	var of []uint32
+	for _, v := range ids {
+		for cell, n := range values[v].counts[statuses:] {
+			of = append(of, v)
+			bucket.I64 = append(bucket.I64, l.line.starts[1+cell/statuses])
+			status.Codes = append(status.Codes, uint32(cell%statuses))
+			count.I64 = append(count.I64, n)
+		}
+	}
+	l.rows = len(of)
+	l.cols = append(breakdownColumns(l.node.Breakdown, l.actors.breakdown(), of), bucket, status, count)
+}
+
+func (l *lifecycle) actorRows(values []*lives, ids []uint32) {
+	bucket, status := &vec.Vector{Type: vec.T(vec.TimestampTZ)}, statusColumn()
+	var of, who []uint32
+	for _, v := range ids {
+		p := values[v]
+		order := make([]int, len(p.actors))
+		for i := range order {
+			order[i] = i
+		}
+		sort.Slice(order, func(i, j int) bool {
+			a, b := order[i], order[j]
+			if p.cells[a] != p.cells[b] {
+				return p.cells[a] < p.cells[b]
+			}
+			return p.actors[a] < p.actors[b]
+		})
+		for at, i := range order {
+			if at > 0 && p.cells[i] == p.cells[order[at-1]] && p.actors[i] == p.actors[order[at-1]] {
+				continue // one of the rest, with two of its values
+			}
+			of, who = append(of, v), append(who, p.actors[i])
+			bucket.I64 = append(bucket.I64, l.line.starts[p.cells[i]/statuses])
+			status.Codes = append(status.Codes, p.cells[i]%statuses)
+		}
+	}
+	l.rows = len(of)
+	l.cols = append(breakdownColumns(l.node.Breakdown, l.actors.breakdown(), of), bucket, status, l.actors.vector(who))
+}
+
+// statusColumn is a column of statuses without rows yet.
+func statusColumn() *vec.Vector {
+	names := &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf(statusNames[:]...)}
+	return &vec.Vector{Type: vec.T(vec.Text), Form: vec.Dict, Dict: names}
+}
