@@ -1,53 +1,37 @@
 package capture
 
 import (
-	"bytes"
-	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/prickledb/prickle/storage/elements"
 	"github.com/prickledb/prickle/storage/event"
 )
 
-// maxElements bounds the elements of a chain: pages nest, but not without end.
-const maxElements = 1000
-
-// elementsChain writes a list of elements, from the clicked one outwards, in the form
-// that filters read:
-//
-//	a.cta.big:attr__href="/docs"href="/docs"nth-child="1"text="Docs";div
+// elementsChain is the text of a list of elements, from the clicked one outwards, as
+// client libraries write it or as exports do.
 func elementsChain(list value) []byte {
 	if list.kind != event.JSON || list.text[0] != '[' {
 		return nil
 	}
-	var out []byte
+	var chain []elements.Element
 	s := scanner{src: list.text}
-	n := 0
-	for more := s.open(']'); more && n < maxElements; n++ {
+	for more := s.open(']'); more && len(chain) < elements.Max; {
 		kind, text, ok := s.value()
 		if !ok {
 			break
 		}
-		if n > 0 {
-			out = append(out, ';')
-		}
+		var e elements.Element
 		if kind == event.JSON && text[0] == '{' {
-			out = appendElement(out, text)
+			e = readElement(text)
 		}
+		chain = append(chain, e)
 		more, _ = s.more(']')
 	}
-	return out
+	return []byte(elements.Format(chain))
 }
 
-func appendElement(dst, object []byte) []byte {
-	type attribute struct{ name, value string }
-	var tag string
-	var classes []string
-	var attributes []attribute
-	add := func(name string, kind event.Kind, text []byte) {
-		if kind != event.Null {
-			attributes = append(attributes, attribute{name, string(text)})
-		}
-	}
+func readElement(object []byte) (e elements.Element) {
 	s := scanner{src: object}
 	for more := s.open('}'); more; {
 		key, _ := s.key()
@@ -56,78 +40,83 @@ func appendElement(dst, object []byte) []byte {
 		if !ok {
 			break
 		}
-		switch name {
-		case "tag_name":
-			tag = string(text)
-		case "classes", "attr_class":
-			if kind == event.JSON && text[0] == '[' {
-				list := scanner{src: text}
-				for inner := list.open(']'); inner; {
-					_, class, ok := list.value()
-					if !ok {
-						break
-					}
-					classes = append(classes, string(class))
-					inner, _ = list.more(']')
+		switch {
+		case kind == event.Null || name == "order":
+		case (name == "classes" || name == "attr_class") && kind == event.JSON:
+			e.Classes = append(e.Classes, texts(text)...)
+		case name == "attributes" && kind == event.JSON:
+			inner := scanner{src: text}
+			for more := text[0] == '{' && inner.open('}'); more; {
+				key, _ := inner.key()
+				name := string(key)
+				kind, text, ok := inner.value()
+				if !ok {
+					break
 				}
-			} else if kind == event.Text {
-				classes = append(classes, strings.Fields(string(text))...)
-			}
-		case "$el_text", "text":
-			add("text", kind, text)
-		case "nth_child":
-			add("nth-child", kind, text)
-		case "nth_of_type":
-			add("nth-of-type", kind, text)
-		case "attr__class":
-			if classes == nil {
-				classes = strings.Fields(string(text))
-			}
-			add(name, kind, text)
-		case "attr__href":
-			add(name, kind, text)
-			add("href", kind, text)
-		case "attr__id":
-			add(name, kind, text)
-			add("attr_id", kind, text)
-		case "attributes":
-			if kind == event.JSON && text[0] == '{' {
-				inner := scanner{src: text}
-				for more := inner.open('}'); more; {
-					key, _ := inner.key()
-					kind, text, ok := inner.value()
-					if !ok {
-						break
-					}
-					add(string(key), kind, text)
-					more, _ = inner.more('}')
+				if kind != event.Null {
+					addAttribute(&e, name, string(text))
 				}
+				more, _ = inner.more('}')
 			}
-		case "order":
+		case kind == event.JSON:
 		default:
-			if kind != event.JSON {
-				add(name, kind, text)
-			}
+			addAttribute(&e, name, string(text))
 		}
 		more, _ = s.more('}')
 	}
-	dst = append(dst, tag...)
-	slices.Sort(classes)
-	for _, class := range slices.Compact(classes) {
-		dst = append(dst, '.')
-		dst = append(dst, class...)
-	}
-	slices.SortStableFunc(attributes, func(a, b attribute) int { return strings.Compare(a.name, b.name) })
-	for i, a := range attributes {
-		if i > 0 && attributes[i-1].name == a.name {
-			continue
+	return e
+}
+
+// addAttribute gives one value of an element its place.
+func addAttribute(e *elements.Element, name, text string) {
+	switch name {
+	case "tag_name":
+		e.TagName = text
+		return
+	case "$el_text", "text":
+		e.Text = text
+		return
+	case "href":
+		e.Href = text
+		return
+	case "attr_id":
+		e.AttrID = text
+		return
+	case "nth_child", "nth-child":
+		e.NthChild, _ = strconv.Atoi(text) // 0 for what is no position
+		return
+	case "nth_of_type", "nth-of-type":
+		e.NthOfType, _ = strconv.Atoi(text)
+		return
+	case "classes", "attr_class":
+		e.Classes = append(e.Classes, strings.Fields(text)...)
+		return
+	case "attr__class":
+		if e.Classes == nil {
+			e.Classes = strings.Fields(text)
 		}
-		if i == 0 {
-			dst = append(dst, ':')
+	case "attr__href":
+		if e.Href == "" {
+			e.Href = text
 		}
-		dst = append(append(dst, a.name...), `="`...)
-		dst = append(dst, bytes.ReplaceAll([]byte(a.value), []byte(`"`), []byte(`\"`))...)
-		dst = append(dst, '"')
+	case "attr__id":
+		if e.AttrID == "" {
+			e.AttrID = text
+		}
 	}
-	return dst
+	e.Attributes = append(e.Attributes, elements.Attribute{Name: name, Value: text})
+}
+
+// texts is the strings of a JSON list; what is not one has none.
+func texts(list []byte) (out []string) {
+	s := scanner{src: list}
+	for more := list[0] == '[' && s.open(']'); more; {
+		_, text, ok := s.value()
+		if !ok {
+			break
+		}
+		out = append(out, string(text))
+		more, _ = s.more(']')
+	}
+	return out
 }
