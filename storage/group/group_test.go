@@ -80,9 +80,9 @@ func TestChange(t *testing.T) {
 func TestDeltas(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	s, copied := NewState(), NewState()
-	for step := range 500 {
+	for step := range 100 {
 		for range r.IntN(20) {
-			index, key := r.IntN(Types), fmt.Sprint("k", r.IntN(600))
+			index, key := r.IntN(Types), fmt.Sprint("k", r.IntN(300))
 			switch r.IntN(8) {
 			case 0:
 				s.Import(&Edit{Index: index, Key: key, Properties: fmt.Appendf(nil, `{"i":%d}`, step), CreatedAt: int64(step)})
