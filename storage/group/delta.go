@@ -22,8 +22,11 @@ import (
 // Deltas are read in the order in which they were written. The delta of everything is one
 // from an empty state.
 
-// maxKeyBytes bounds a key, so that a damaged file cannot ask for memory.
-const maxKeyBytes = 4 * MaxKey
+// A character takes at most four bytes.
+const (
+	maxKeyBytes  = 4 * MaxKey
+	maxNameBytes = 4 * MaxName
+)
 
 // Changed says whether the next delta would hold anything.
 func (s *State) Changed() bool {
@@ -125,7 +128,7 @@ func Walk(delta []byte, v *Visitor) error {
 	r := &wire.Reader{Src: delta}
 	sized := func(limit int) []byte { return r.Take(r.Count("bytes", min(limit, len(r.Src)))) }
 	for i := range Types {
-		if name := sized(4 * MaxName); r.Err == nil {
+		if name := sized(maxNameBytes); r.Err == nil {
 			v.Name(i, string(name))
 		}
 	}

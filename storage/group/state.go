@@ -64,7 +64,7 @@ func (s *State) Publish() *Table {
 // Name gives a type of groups a name, and finds it by that from then on. A name that is not
 // known yet takes the first index that has neither name nor groups; without one it is false.
 func (s *State) Name(name string) (index int, ok bool) {
-	if name == "" {
+	if name == "" || len(name) > maxNameBytes {
 		return 0, false
 	}
 	if i := slices.Index(s.names[:], name); i >= 0 {
@@ -81,7 +81,11 @@ func (s *State) Name(name string) (index int, ok bool) {
 }
 
 // Change does what an event at a time says to a group, which is made if it is not there.
+// Without a key, or with one that is too long, there is none.
 func (s *State) Change(index int, key string, at int64, c *Change) {
+	if key == "" || len(key) > maxKeyBytes {
+		return
+	}
 	t := &s.types[index]
 	o, fresh := t.ordinal(key)
 	if fresh {
@@ -99,7 +103,7 @@ func (s *State) Change(index int, key string, at int64, c *Change) {
 func (s *State) Import(e *Edit) {
 	s.Change(e.Index, e.Key, e.CreatedAt, &Change{Set: e.Properties})
 	t := &s.types[e.Index]
-	if o, _ := t.ordinal(e.Key); t.read(o).createdAt != e.CreatedAt {
+	if o, known := t.index.ordinals[e.Key]; known && t.read(o).createdAt != e.CreatedAt {
 		s.published = nil
 		t.change(o).createdAt = e.CreatedAt
 	}

@@ -81,7 +81,7 @@ type countedColumn struct {
 
 // columnState is what is known of a property. It is used under column.mu.
 type columnState struct {
-	from   []*[tableChunk]profile // what codes were read from
+	from   []*chunk // what codes were read from
 	codes  []*[tableChunk]uint32  // replaced as a whole; each is never changed
 	kinds  []event.Kind           // of values
 	values vec.Strings
@@ -166,10 +166,10 @@ func (s *columnState) follow(t *Table, key []byte) error {
 	return nil
 }
 
-func (s *columnState) chunk(from *[tableChunk]profile, key []byte) (*[tableChunk]uint32, error) {
+func (s *columnState) chunk(from *chunk, key []byte) (*[tableChunk]uint32, error) {
 	out := &none
-	for i := range from {
-		value, ok := properties.Value(from[i].properties, key)
+	for i := range from.rows {
+		value, ok := properties.Value(from.rows[i].properties, key)
 		if !ok {
 			continue
 		}
