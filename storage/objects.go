@@ -13,10 +13,6 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// KindCohort is the kind of objects that static cohorts hang on: when one is deleted, its
-// members are forgotten.
-const KindCohort = "cohort"
-
 // MaxGroupTypes is how many types of groups a project may have.
 const MaxGroupTypes = group.Types
 
@@ -24,7 +20,8 @@ const MaxGroupTypes = group.Types
 var ErrInvalidEdit = errors.New("invalid edit")
 
 // ApplyObjects makes, changes and deletes objects, all or none of them, and gives those
-// that it made or changed; nil where it deleted one. An [object.ConflictError] says that they
+// that it made or changed; nil where it deleted one. The members of a static cohort go with
+// it. An [object.ConflictError] says that they
 // are not as the edits expect, an [object.LimitError] that there would be too much.
 func (s *Store) ApplyObjects(index uint64, at int64, id uint32, edits []object.Edit) ([]*object.Object, error) {
 	s.mu.Lock()
@@ -40,7 +37,7 @@ func (s *Store) ApplyObjects(index uint64, at int64, id uint32, edits []object.E
 	s.effect(uint64(id), uint64(len(done)), uint64(p.objects.Publish().Len()))
 	for i, o := range done {
 		if o == nil {
-			if e := &edits[i]; e.Kind == KindCohort && p.cohorts.Publish().Members(e.ID) != nil {
+			if e := &edits[i]; e.Kind == object.Cohort && p.cohorts.Publish().Members(e.ID) != nil {
 				p.cohorts.Set(e.ID, nil)
 			}
 			continue

@@ -25,7 +25,7 @@ func objectsText(t *testing.T, s *Store, project uint32) string {
 	}
 	defer sn.Release()
 	var out []string
-	for _, kind := range []string{"action", KindCohort} {
+	for _, kind := range []string{"action", object.Cohort} {
 		for _, o := range sn.Objects().List(kind) {
 			out = append(out, fmt.Sprintf("%s %d v%d %s", kind, o.ID, o.Version, o.Body))
 		}
@@ -77,7 +77,7 @@ func TestObjectsLast(t *testing.T) {
 		}
 	}
 	must(s.ApplyEvents(3, 1, 1, smallBatch(0, 10)))
-	must(s.ApplyObjects(4, 40, 1, []object.Edit{{Kind: "action", ID: 7, Body: []byte(`{"name":"x"}`)}, {Kind: KindCohort, Body: []byte(`1`)}, {Kind: KindCohort, Body: []byte(`2`)}}))
+	must(s.ApplyObjects(4, 40, 1, []object.Edit{{Kind: "action", ID: 7, Body: []byte(`{"name":"x"}`)}, {Kind: object.Cohort, Body: []byte(`1`)}, {Kind: object.Cohort, Body: []byte(`2`)}}))
 	must(s.ApplyGroups(5, 50, 1, GroupEdit{Groups: []group.Edit{{Index: 1, Key: "old", Properties: []byte(`{"size":10}`), CreatedAt: 77}}}))
 	sn, err := s.Snapshot(1)
 	if err != nil {
@@ -119,7 +119,7 @@ func TestObjectsLast(t *testing.T) {
 	step("at first")
 	// u1 and u2 become one person; one member goes with its person, a cohort with its object.
 	must(s.ApplyEvents(s.AppliedIndex()+1, 80, 1, smallBatch(100, 3, event.PersonOp{Row: 1, Kind: event.OpMergeDangerously, Other: "u2"})))
-	must(s.ApplyObjects(s.AppliedIndex()+1, 80, 1, []object.Edit{{Kind: KindCohort, ID: 2, Version: 1, Delete: true}, {Kind: "action", ID: 7, Version: 1, Body: []byte(`8`)}}))
+	must(s.ApplyObjects(s.AppliedIndex()+1, 80, 1, []object.Edit{{Kind: object.Cohort, ID: 2, Version: 1, Delete: true}, {Kind: "action", ID: 7, Version: 1, Body: []byte(`8`)}}))
 	want = strings.Join([]string{`action 7 v2 8`, `cohort 1 v1 1`, `group 0 acme 5 {"plan": "free", "seats": 3}`,
 		`group 1 old 77 {"size": 10}`, "types company", "cohort 1: u1,u2"}, "\n")
 	step("changed")

@@ -130,7 +130,7 @@ func objectChange(r *rand.Rand) func(t *testing.T, st *Store, index uint64) {
 	case 1:
 		var edits []object.Edit
 		for range 1 + r.Intn(3) {
-			edits = append(edits, object.Edit{Kind: []string{"action", KindCohort}[r.Intn(2)], ID: 1 + r.Int63n(5), Version: object.Any,
+			edits = append(edits, object.Edit{Kind: []string{"action", object.Cohort}[r.Intn(2)], ID: 1 + r.Int63n(5), Version: object.Any,
 				Body: fmt.Appendf(nil, "%d", r.Intn(99)), Delete: r.Intn(4) == 0})
 		}
 		return func(t *testing.T, st *Store, index uint64) {
