@@ -81,9 +81,9 @@ type countedColumn struct {
 
 // columnState is what is known of a property. It is used under column.mu.
 type columnState struct {
-	from   []*chunk // what codes were read from
-	codes  []*[tableChunk]uint32  // replaced as a whole; each is never changed
-	kinds  []event.Kind           // of values
+	from   []*chunk              // what codes were read from
+	codes  []*[tableChunk]uint32 // replaced as a whole; each is never changed
+	kinds  []event.Kind          // of values
 	values vec.Strings
 	slots  []uint64 // hash table of values: high half of the hash, code; 0 is free
 	views  map[viewKey]*event.Reader
