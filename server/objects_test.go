@@ -30,9 +30,9 @@ func TestGroupsOverHTTP(t *testing.T) {
 		t.Fatalf("import = %d %s, want %s", status, body, want)
 	}
 	for query, want := range map[string]string{
-		"select group_type_index, key, created_at, properties from groups order by 1, 2":                                          `[[0,"acme","2025-01-01T00:00:00Z",{"plan": "pro", "seats": 4}],[3,"g","1970-01-01T00:00:00Z",{"n": 1}]]`,
-		"select distinct_id, group_0, group_1 from events where event = 'open' order by 1":                                        `[["ann","acme","7"],["bob",null,"8"]]`,
-		"select properties.seats from groups where properties.plan = 'pro'":                                                       `[["4"]]`,
+		"select group_type_index, key, created_at, properties from groups order by 1, 2":   `[[0,"acme","2025-01-01T00:00:00Z",{"plan": "pro", "seats": 4}],[3,"g","1970-01-01T00:00:00Z",{"n": 1}]]`,
+		"select distinct_id, group_0, group_1 from events where event = 'open' order by 1": `[["ann","acme","7"],["bob",null,"8"]]`,
+		"select properties.seats from groups where properties.plan = 'pro'":                `[["4"]]`,
 		"select count(*) from persons": `[[2]]`,
 	} {
 		status, body := s.do(t, "POST", "/api/projects/1/query/", question(query))
