@@ -65,18 +65,27 @@ const (
 	kindSplit  kind = 23 // storage.PersonSplit, JSON
 	kindUpdate kind = 24 // a list of person.Update, JSON
 	kindErased kind = 25 // the index up to which erasures are complete, JSON
+
+	kindObjects kind = 30 // a list of object.Edit, JSON
+	kindGroups  kind = 31 // storage.GroupEdit, JSON
+	kindMembers kind = 32 // storage.MemberEdit, JSON
 )
 
 // featureLevel is what this release may write into the log and do in apply. It grows with
 // everything that changes what applying an entry means; an entry of a higher level than a
 // node knows stops it, as an unknown kind does.
-const featureLevel = 1
+//
+//   - 1: the first release.
+//   - 2: objects, groups and static cohorts; batches of events say what becomes of groups;
+//     projects have filters.
+const featureLevel = 2
 
 // kinds are the known ones, with their names.
 var kinds = map[kind]string{
 	kindEvents: "events", kindPersons: "persons", kindMeta: "meta",
 	kindPlan: "merge plan", kindMerged: "merge done", kindSeal: "seal", kindTable: "table",
 	kindErase: "erase", kindDelete: "delete", kindExpire: "expire", kindSplit: "split", kindUpdate: "update", kindErased: "erased",
+	kindObjects: "objects", kindGroups: "groups", kindMembers: "members",
 }
 
 func (k kind) String() string {

@@ -15,6 +15,7 @@ import (
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/dedup"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/table"
 )
 
@@ -47,6 +48,9 @@ type fsm struct {
 type applyResult struct {
 	receipt Receipt
 	project storage.Project
+	objects []*object.Object
+	groups  []string // names of the types of groups
+	members storage.MemberResult
 	err     error
 }
 
@@ -241,6 +245,11 @@ func (f *fsm) apply(w *work) applyResult {
 		var change table.Change
 		change, result.err = f.store.ApplyTables(w.index, e.time, e.project, w.table)
 		result.receipt.Stored = change.Inserted
+	case kindObjects, kindGroups, kindMembers:
+		if err := applyObjects(f.store, w.index, e, &result); err != nil {
+			w.err = fmt.Errorf("%v: %w", e.kind, err)
+			return f.apply(w)
+		}
 	default:
 		var err error
 		if result.receipt.Stored, result.err, err = applyDelete(f.store, w.index, e); err != nil {

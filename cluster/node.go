@@ -585,6 +585,9 @@ type ProjectSpec struct {
 	Token     string
 	Timezone  string
 	WeekStart int
+
+	TestAccountFilters json.RawMessage
+	PathCleaning       []storage.PathCleaning
 }
 
 // CreateProject makes a project. Its number, its database name and, if need be, its token
@@ -597,7 +600,8 @@ func (n *Node) CreateProject(ctx context.Context, spec ProjectSpec) (storage.Pro
 		spec.Timezone = "UTC"
 	}
 	return n.editProject(ctx, storage.ProjectEdit{
-		Create: &storage.ProjectSpec{Name: spec.Name, Token: spec.Token, Timezone: spec.Timezone, WeekStart: spec.WeekStart},
+		Create: &storage.ProjectSpec{Name: spec.Name, Token: spec.Token, Timezone: spec.Timezone, WeekStart: spec.WeekStart,
+			TestAccountFilters: spec.TestAccountFilters, PathCleaning: spec.PathCleaning},
 	})
 }
 

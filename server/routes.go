@@ -18,7 +18,9 @@ import (
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/group"
 	"github.com/prickledb/prickle/storage/memory"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/person"
 )
 
@@ -211,6 +213,13 @@ func (w writer) Ingest(ctx context.Context, project uint32, b *event.Batch) (cap
 	return receipt(w.ingest(ctx, project, b))
 }
 
+// NameGroups implements capture.Ingester.
+func (w writer) NameGroups(ctx context.Context, project uint32, names []string) ([]string, error) {
+	types, err := w.node.NameGroups(ctx, project, names)
+	_, err = receipt(cluster.Receipt{}, err)
+	return types, err
+}
+
 // statements is the node as sessions see it.
 type statements struct {
 	*cluster.Node
@@ -226,6 +235,29 @@ func (w statements) Ingest(ctx context.Context, project uint32, b *event.Batch) 
 func (w writer) ImportPersons(ctx context.Context, project uint32, edits []person.Edit) (capture.Receipt, error) {
 	r, err := w.node.ImportPersons(ctx, project, edits)
 	return receipt(r, err)
+}
+
+// ImportGroups implements capture.Importer.
+func (w writer) ImportGroups(ctx context.Context, project uint32, edits []group.Edit) (capture.Receipt, error) {
+	_, r, err := w.node.EditGroups(ctx, project, storage.GroupEdit{Groups: edits})
+	return receipt(r, err)
+}
+
+// ImportObjects implements capture.Importer.
+func (w writer) ImportObjects(ctx context.Context, project uint32, edits []object.Edit) (capture.Receipt, error) {
+	_, r, err := w.node.EditObjects(ctx, project, edits)
+	var limit *object.LimitError
+	if errors.As(err, &limit) {
+		err = &capture.Refused{Status: http.StatusBadRequest, Code: "too_large", Detail: limit.Detail}
+	}
+	return receipt(r, err)
+}
+
+// ImportMembers implements capture.Importer.
+func (w writer) ImportMembers(ctx context.Context, project uint32, edit storage.MemberEdit) ([]string, capture.Receipt, error) {
+	found, r, err := w.node.EditMembers(ctx, project, edit)
+	out, err := receipt(r, err)
+	return found.Unknown, out, err
 }
 
 // diskRetry is when a client may try again that met a full disk.

@@ -25,7 +25,7 @@ const (
 // changed by write sets, as user tables are, but by entries of their own.
 func changed(t *ast.TableName) bool {
 	switch tableName(t) {
-	case "events", "persons", "person_distinct_ids":
+	case "events", "persons", "person_distinct_ids", "groups":
 		return true
 	}
 	return false
@@ -102,6 +102,8 @@ func fixed(what string, t *ast.TableName, name, text string) error {
 		e = e.WithHint("Events are facts: delete them, and send them again under new uuids.")
 	case "person_distinct_ids":
 		e = e.WithHint("Delete the person, or split the distinct id off.")
+	case "groups":
+		e = e.WithHint("Groups change with $groupidentify events, and by import.")
 	}
 	return e.At(ast.CharPosition(text, t.Pos()))
 }

@@ -2,8 +2,10 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"math/rand"
 	"path"
 	"runtime"
 	"slices"
@@ -12,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/group"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -41,7 +45,7 @@ func scriptLog(t *testing.T, seed int64) ([]logged, map[string]string) {
 	}
 	for range 80 {
 		index := uint64(len(log) + 1)
-		switch n := s.r.Intn(12); {
+		switch n := s.r.Intn(16); {
 		case n < 9:
 			b := s.batch()
 			raw, project := event.Append(nil, b), uint32(1+s.r.Intn(2))
@@ -63,6 +67,9 @@ func scriptLog(t *testing.T, seed int64) ([]logged, map[string]string) {
 					t.Fatal(err)
 				}
 			})
+		case n >= 12:
+			change := objectChange(s.r)
+			add(func(t *testing.T, st *Store, _ bool) { change(t, st, index) })
 		default:
 			if err := leader.WaitDurable(t.Context()); err != nil {
 				t.Fatal(err)
@@ -102,6 +109,43 @@ func scriptLog(t *testing.T, seed int64) ([]logged, map[string]string) {
 		t.Fatal(err)
 	}
 	return log, files(t, fs, leader)
+}
+
+// objectChange is a random entry about groups, objects or static cohorts.
+func objectChange(r *rand.Rand) func(t *testing.T, st *Store, index uint64) {
+	project := uint32(1 + r.Intn(2))
+	at := func(index uint64) int64 { return int64(index) * 1_000_000 }
+	name := func() string { return fmt.Sprint("u", r.Intn(40)) }
+	switch r.Intn(3) {
+	case 0:
+		edit := GroupEdit{Names: []string{fmt.Sprint("type", r.Intn(7))}}
+		for range r.Intn(4) {
+			edit.Groups = append(edit.Groups, group.Edit{Index: r.Intn(group.Types), Key: name(), Properties: fmt.Appendf(nil, `{"n":%d}`, r.Intn(9))})
+		}
+		return func(t *testing.T, st *Store, index uint64) {
+			if _, err := st.ApplyGroups(index, at(index), project, edit); err != nil {
+				t.Fatal(err)
+			}
+		}
+	case 1:
+		var edits []object.Edit
+		for range 1 + r.Intn(3) {
+			edits = append(edits, object.Edit{Kind: []string{"action", object.Cohort}[r.Intn(2)], ID: 1 + r.Int63n(5), Version: object.Any,
+				Body: fmt.Appendf(nil, "%d", r.Intn(99)), Delete: r.Intn(4) == 0})
+		}
+		return func(t *testing.T, st *Store, index uint64) {
+			var conflict *object.ConflictError // what is to be deleted may not be there
+			if _, err := st.ApplyObjects(index, at(index), project, edits); err != nil && !errors.As(err, &conflict) {
+				t.Fatal(err)
+			}
+		}
+	}
+	edit := MemberEdit{Cohort: 1 + r.Int63n(5), DistinctIDs: []string{name(), name(), name()}, Replace: r.Intn(4) == 0, Remove: r.Intn(4) == 0}
+	return func(t *testing.T, st *Store, index uint64) {
+		if _, err := st.ApplyMembers(index, at(index), project, edit); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // files is what the manifest of a closed store names, with the bytes.

@@ -10,7 +10,10 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/prickledb/prickle/storage/cohort"
+	"github.com/prickledb/prickle/storage/group"
 	"github.com/prickledb/prickle/storage/manifest"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/table"
@@ -152,6 +155,7 @@ func (s *Store) pin(id uint32) (*Snapshot, []pinnedTable, error) {
 	}
 	sn := &Snapshot{store: s, project: p.Project, index: s.applied, tables: p.tables, epoch: s.active.epoch}
 	sn.identity, sn.persons = p.persons.Publish()
+	sn.groups, sn.objects, sn.cohorts = p.groups.Publish(), p.objects.Publish(), p.cohorts.Publish()
 	sn.rules = p.rules()
 	for _, f := range s.segments {
 		if f.Project == id {
@@ -181,6 +185,9 @@ type Snapshot struct {
 	index    uint64
 	identity *person.Map
 	persons  *person.Table
+	groups   *group.Table
+	objects  *object.Table
+	cohorts  *cohort.Table
 	tables   *table.Tables
 	epoch    uint64
 	files    []*segmentFile
@@ -211,7 +218,7 @@ func (sn *Snapshot) Overlay(ws *table.WriteSet) (*Snapshot, error) {
 		return nil, err
 	}
 	out := &Snapshot{store: sn.store, project: sn.project, index: sn.index, identity: sn.identity, persons: sn.persons,
-		tables: tables, epoch: sn.epoch, rules: sn.rules, segments: sn.segments, first: sn.first}
+		groups: sn.groups, objects: sn.objects, cohorts: sn.cohorts, tables: tables, epoch: sn.epoch, rules: sn.rules, segments: sn.segments, first: sn.first}
 	return out, nil
 }
 

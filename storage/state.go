@@ -12,11 +12,15 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/prickledb/prickle/storage/cohort"
 	"github.com/prickledb/prickle/storage/encoding"
+	"github.com/prickledb/prickle/storage/group"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vfs"
@@ -38,7 +42,14 @@ import (
 //	uvarint projects; of each: uvarint id, uvarint length, table.Tables
 //	uvarint length, JSON of sharedState, which replaces the one before
 //	uvarint length, what Options.Aside gave
-const stateMagic = "prkstat2"
+//	of groups, objects and static cohorts each:
+//	  uvarint projects; of each: uvarint id, uvarint length, a delta
+//
+// The last part is missing in files of version 2.
+const (
+	stateMagic  = "prkstat3"
+	stateMagic2 = "prkstat2"
+)
 
 // sharedState is what belongs to no project and is small enough to be written whole.
 type sharedState struct {
@@ -90,12 +101,13 @@ func (s *Store) encodeState(full bool) []byte {
 			tables = append(tables, id)
 		}
 	}
+	sections := s.encodeSections(full)
 	shared := marshal(s.shared())
 	var aside []byte
 	if s.opt.Aside != nil {
 		aside = s.opt.Aside()
 	}
-	if len(records) == 0 && len(ids) == 0 && len(s.masked) == 0 && len(s.freshErasures) == 0 && len(tables) == 0 &&
+	if len(records) == 0 && len(ids) == 0 && len(s.masked) == 0 && len(s.freshErasures) == 0 && len(tables) == 0 && sections == nil &&
 		bytes.Equal(shared, s.lastShared) && bytes.Equal(aside, s.aside) {
 		return nil
 	}
@@ -121,7 +133,38 @@ func (s *Store) encodeState(full bool) []byte {
 	out = binary.AppendUvarint(out, uint64(len(shared)))
 	out = append(out, shared...)
 	out = binary.AppendUvarint(out, uint64(len(aside)))
-	return append(out, aside...)
+	out = append(out, aside...)
+	if sections == nil {
+		return append(out, make([]byte, len(sectionNames))...)
+	}
+	return append(out, sections...)
+}
+
+// encodeSections is what changed of the sections of projects since the last call, or all of
+// them; nil if that is nothing. The caller holds mu.
+func (s *Store) encodeSections(full bool) (out []byte) {
+	ids := slices.Sorted(maps.Keys(s.projects))
+	some := false
+	for i := range sectionNames {
+		var changed []uint32
+		for _, id := range ids {
+			if part := s.projects[id].sections()[i]; full && !part.Empty() || !full && part.Changed() {
+				changed = append(changed, id)
+			}
+		}
+		out = binary.AppendUvarint(out, uint64(len(changed)))
+		for _, id := range changed {
+			delta := s.projects[id].sections()[i].Delta(nil, full)
+			out = binary.AppendUvarint(out, uint64(id))
+			out = binary.AppendUvarint(out, uint64(len(delta)))
+			out = append(out, delta...)
+			some = true
+		}
+	}
+	if !some {
+		return nil
+	}
+	return out
 }
 
 // marshal is for what is made of strings and numbers, which always has a JSON form.
@@ -149,7 +192,7 @@ const stateHead = len(stateMagic) + 8
 
 // stateBody compares a state file with its checksum, and takes that off.
 func stateBody(raw []byte) ([]byte, error) {
-	if len(raw) < stateHead+4 || string(raw[:len(stateMagic)]) != stateMagic {
+	if len(raw) < stateHead+4 || string(raw[:len(stateMagic)]) != stateMagic && string(raw[:len(stateMagic2)]) != stateMagic2 {
 		return nil, errors.New("not a state file, or one of a newer version")
 	}
 	body := raw[:len(raw)-4]
@@ -236,6 +279,16 @@ func (s *Store) readState(name string) error {
 			s.lastShared = marshal(shared)
 		},
 		aside: func(aside []byte) { s.aside = bytes.Clone(aside) },
+		section: func(i int, id uint32, delta []byte) error {
+			p := s.projects[id]
+			if p == nil {
+				return fmt.Errorf("%s of project %d, which it does not know", sectionNames[i], id)
+			}
+			if err := p.sections()[i].Load(delta); err != nil {
+				return fmt.Errorf("%s of project %d: %w", sectionNames[i], id, err)
+			}
+			return nil
+		},
 	})
 }
 
@@ -278,11 +331,53 @@ func DumpState(w io.Writer, raw []byte) error {
 			}
 		},
 		aside: func(aside []byte) { fmt.Fprintf(out, "state of the log, %d bytes\n", len(aside)) },
+		section: func(i int, id uint32, delta []byte) error {
+			fmt.Fprintf(out, "%s of project %d, %d bytes\n", sectionNames[i], id, len(delta))
+			return dumpSection(out, i, delta)
+		},
 	})
 	return errors.Join(err, out.Flush())
 }
 
-// stateVisitor is shown what is in a state file. The last three may be nil.
+// dumpSection prints the delta of a section.
+func dumpSection(out io.Writer, i int, delta []byte) error {
+	switch i {
+	case 0:
+		return group.Walk(delta, &group.Visitor{
+			Name: func(index int, name string) {
+				if name != "" {
+					fmt.Fprintf(out, "  groups of type %d are called %q\n", index, name)
+				}
+			},
+			Groups: func(index int, from, to uint64) {
+				if from < to {
+					fmt.Fprintf(out, "  groups %d to %d of type %d are new\n", from, to, index)
+				}
+			},
+			Key: func(index int, key []byte) { fmt.Fprintf(out, "    key %q\n", key) },
+			Profile: func(index int, o uint32, at int64, object []byte) {
+				fmt.Fprintf(out, "  group %d of type %d, created %s: %s\n", o, index, time.UnixMicro(at).UTC().Format(time.RFC3339Nano), object)
+			},
+		})
+	case 1:
+		return object.Walk(delta, &object.Visitor{
+			Kind: func(string, int64) {},
+			Object: func(o *object.Object) {
+				fmt.Fprintf(out, "  %s %d, version %d, key %q: %s\n", o.Kind, o.ID, o.Version, o.Key, o.Body)
+			},
+			Deleted: func(kind string, id int64) { fmt.Fprintf(out, "  %s %d is deleted\n", kind, id) },
+		})
+	}
+	return cohort.Walk(delta, func(id int64, members *roaring.Bitmap) {
+		if members == nil {
+			fmt.Fprintf(out, "  cohort %d has no members any more\n", id)
+			return
+		}
+		fmt.Fprintf(out, "  cohort %d has %d members\n", id, members.GetCardinality())
+	})
+}
+
+// stateVisitor is shown what is in a state file. The last four may be nil.
 type stateVisitor struct {
 	project func(projectRecord)
 	persons func(project uint32, delta []byte) error
@@ -291,6 +386,7 @@ type stateVisitor struct {
 	tables  func(project uint32, raw []byte) error
 	shared  func(sharedState)
 	aside   func([]byte)
+	section func(i int, project uint32, delta []byte) error // of sectionNames
 }
 
 // decodeState walks the inside of a state file.
@@ -343,6 +439,16 @@ func decodeState(src []byte, v *stateVisitor) error {
 	}
 	if aside := sized(); r.Err == nil && v.aside != nil {
 		v.aside(aside)
+	}
+	if len(r.Src) == 0 { // version 2
+		return r.End()
+	}
+	for i := range sectionNames {
+		if v.section == nil {
+			byProject(nil)
+			continue
+		}
+		byProject(func(id uint32, part []byte) error { return v.section(i, id, part) })
 	}
 	return r.End()
 }

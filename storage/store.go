@@ -19,10 +19,13 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/zeebo/xxh3"
 
+	"github.com/prickledb/prickle/storage/cohort"
 	"github.com/prickledb/prickle/storage/dedup"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/group"
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/memory"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vfs"
@@ -116,6 +119,9 @@ type project struct {
 	persons  *person.State
 	warnings map[person.Warning]int64
 	events   int64
+	groups   *group.State
+	objects  object.State
+	cohorts  cohort.State
 	tables   *table.Tables
 	// tablesChanged says that tables are not what the last sealed memtable has.
 	tablesChanged bool
@@ -140,6 +146,16 @@ type Project struct {
 	// Expired is the time before which events were deleted, µs since 1970 UTC; 0: none.
 	Expired int64  `json:"expired,omitempty"`
 	Limits  Limits `json:"limits,omitzero"`
+	// TestAccountFilters is a JSON list of property filters that tell the project's own
+	// people from others; nil is none.
+	TestAccountFilters json.RawMessage `json:"test_account_filters,omitempty"`
+	PathCleaning       []PathCleaning  `json:"path_cleaning_filters,omitempty"`
+}
+
+// PathCleaning says what is put in place of the part of a path that a pattern finds.
+type PathCleaning struct {
+	Regex string `json:"regex"` // RE2
+	Alias string `json:"alias"`
 }
 
 // ProjectSpec is a project to be made.
@@ -148,6 +164,9 @@ type ProjectSpec struct {
 	Token     string `json:"token"`
 	Timezone  string `json:"timezone"`
 	WeekStart int    `json:"week_start"`
+
+	TestAccountFilters json.RawMessage `json:"test_account_filters,omitempty"`
+	PathCleaning       []PathCleaning  `json:"path_cleaning_filters,omitempty"`
 }
 
 // ProjectEdit is one change of the list of projects: exactly one field is set.
@@ -438,6 +457,9 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 	p.used.count(stored, at)
 	p.changed = true
 	s.effect(uint64(id), uint64(b.Rows), uint64(stored), uint64(p.persons.Len()), uint64(p.used.Events))
+	if len(b.Groups) > 0 {
+		s.effect(uint64(len(b.Groups)), uint64(p.groups.Len()))
+	}
 	return EventsResult{Stored: stored, Duplicates: b.Rows - stored}, nil
 }
 
@@ -447,9 +469,14 @@ func (p *project) apply(b *event.Batch, seen []bool) (*memBatch, int) {
 	mb := &memBatch{batch: b, ordinals: make([]uint32, b.Rows)}
 	known := make([]uint32, b.DistinctID.Values.Len()) // by code: ordinal+1
 	profiled := make([]bool, len(known))
-	ops := b.Ops
+	ops, groups := b.Ops, b.Groups
 	stored := 0
 	for i := range b.Rows {
+		for ; len(groups) > 0 && int(groups[0].Row) == i; groups = groups[1:] {
+			if !seen[i] {
+				p.changeGroup(&groups[0], b.Time[i])
+			}
+		}
 		n := 0
 		for n < len(ops) && int(ops[n].Row) == i {
 			n++
@@ -497,6 +524,14 @@ func (p *project) apply(b *event.Batch, seen []bool) (*memBatch, int) {
 	return mb, stored
 }
 
+// changeGroup does what a row at a time says to a group. Of a type for which no index is
+// left there are no groups.
+func (p *project) changeGroup(op *event.GroupOp, at int64) {
+	if index, ok := p.groups.Name(op.Type); ok {
+		p.groups.Change(index, op.Key, at, &group.Change{Set: op.Set, SetOnce: op.SetOnce, Unset: op.Unset})
+	}
+}
+
 // ApplyProject makes, deletes or changes a project.
 func (s *Store) ApplyProject(index uint64, at int64, edit ProjectEdit) (Project, error) {
 	s.mu.Lock()
@@ -524,13 +559,14 @@ func (s *Store) createProject(spec *ProjectSpec, at int64) (Project, error) {
 	}
 	s.lastID++
 	p := s.addProject(Project{ID: s.lastID, Name: spec.Name, Database: s.slug(spec.Name), Token: spec.Token,
-		Timezone: spec.Timezone, WeekStart: spec.WeekStart, CreatedAt: at})
+		Timezone: spec.Timezone, WeekStart: spec.WeekStart, CreatedAt: at,
+		TestAccountFilters: spec.TestAccountFilters, PathCleaning: spec.PathCleaning})
 	p.changed = true
 	return p.Project, nil
 }
 
 func (s *Store) addProject(rec Project) *project {
-	p := &project{Project: rec, persons: person.NewState(rec.ID, s.cache), warnings: map[person.Warning]int64{}, tables: &table.Tables{}}
+	p := &project{Project: rec, persons: person.NewState(rec.ID, s.cache), groups: group.NewState(), warnings: map[person.Warning]int64{}, tables: &table.Tables{}}
 	s.projects[rec.ID] = p
 	s.lastID = max(s.lastID, rec.ID)
 	return p

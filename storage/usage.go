@@ -1,6 +1,9 @@
 package storage
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Limits are what a project may use. Zero is no limit, or the server's own.
 type Limits struct {
@@ -20,6 +23,9 @@ type ProjectUpdate struct {
 	WeekStart *int    `json:"week_start,omitempty"`
 	Retention *int64  `json:"retention,omitempty"` // µs, as in Project
 	Limits    *Limits `json:"limits,omitempty"`
+
+	TestAccountFilters *json.RawMessage `json:"test_account_filters,omitempty"`
+	PathCleaning       *[]PathCleaning  `json:"path_cleaning_filters,omitempty"`
 }
 
 func (u *ProjectUpdate) apply(p *Project) {
@@ -37,6 +43,12 @@ func (u *ProjectUpdate) apply(p *Project) {
 	}
 	if u.Limits != nil {
 		p.Limits = *u.Limits
+	}
+	if u.TestAccountFilters != nil {
+		p.TestAccountFilters = *u.TestAccountFilters
+	}
+	if u.PathCleaning != nil {
+		p.PathCleaning = *u.PathCleaning
 	}
 }
 

@@ -135,7 +135,7 @@ func (q *client) meta(ctx context.Context, line string) bool {
 		fmt.Fprintln(q.console.out, map[bool]string{true: "Times are off.", false: "Times are on."}[q.silent])
 	case `\d`, `\dt`:
 		if word == `\dt` || rest == "" {
-			fmt.Fprintln(q.console.out, "  events\n  persons\n  person_distinct_ids")
+			fmt.Fprintln(q.console.out, "  events\n  persons\n  person_distinct_ids\n  groups")
 			return false
 		}
 		q.describe(ctx, rest)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/cluster"
+	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/storage/event"
 )
 
@@ -59,6 +60,10 @@ func (s *nodeSink) put(ctx context.Context, b *event.Batch) error {
 		return ctx.Err()
 	}
 	b.CreatedAt = time.Now().UnixMicro()
+	if err := capture.NameGroups(b, func(types []string) ([]string, error) { return s.node.NameGroups(ctx, s.project, types) }); err != nil {
+		<-s.room
+		return err
+	}
 	pending, err := s.node.Start(ctx, s.project, b)
 	if err != nil {
 		<-s.room

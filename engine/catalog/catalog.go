@@ -88,5 +88,7 @@ func Builtin() []*Table {
 			{"id", uuid}, {"created_at", tz}, {"properties", jsonb}, {"is_identified", vec.T(vec.Bool)}}},
 		{OID: 16386, Name: "person_distinct_ids", Columns: []Column{
 			{"distinct_id", text}, {"person_id", uuid}}},
+		{OID: 16387, Name: "groups", Columns: []Column{
+			{"group_type_index", vec.T(vec.Int4)}, {"key", text}, {"created_at", tz}, {"properties", jsonb}}},
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"slices"
 
 	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/group"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// tableBatches reads a table of persons whole. Both list only persons with a profile.
+// tableBatches reads a table of persons or groups whole. Those of persons list only whom has
+// a profile.
 func tableBatches(n *plan.Scan, env *Env) ([]*vec.Batch, error) {
 	var build func(plan.ScanColumn) (*vec.Vector, error)
 	var rows int
@@ -32,6 +34,12 @@ func tableBatches(n *plan.Scan, env *Env) ([]*vec.Batch, error) {
 			}
 			return &vec.Vector{Type: vec.T(vec.UUID), Form: vec.Dict, Dict: env.Snapshot.Persons().UUIDVector(), Codes: roots}, nil
 		}
+	case "groups":
+		groups := env.Snapshot.Groups()
+		for i := range group.Types {
+			rows += groups.Len(i)
+		}
+		build = func(c plan.ScanColumn) (*vec.Vector, error) { return groupColumn(c, groups, rows, env) }
 	default:
 		return nil, fmt.Errorf("table %q has no reader", n.Table.Name)
 	}

@@ -99,7 +99,10 @@ type projectJSON struct {
 	// RetentionDays is how long events are kept; null is for ever.
 	RetentionDays *int64         `json:"retention_days"`
 	Limits        storage.Limits `json:"limits"`
-	Usage         *usageJSON     `json:"usage,omitempty"` // of one project, not of a list
+	// What insights leave out when they are asked to, and how they shorten paths.
+	TestAccountFilters json.RawMessage        `json:"test_account_filters"`
+	PathCleaning       []storage.PathCleaning `json:"path_cleaning_filters"`
+	Usage              *usageJSON             `json:"usage,omitempty"` // of one project, not of a list
 }
 
 type usageJSON struct {
@@ -110,7 +113,14 @@ type usageJSON struct {
 
 func show(p storage.Project) projectJSON {
 	out := projectJSON{ID: p.ID, Name: p.Name, Database: p.Database, APIToken: p.Token, Timezone: p.Timezone, WeekStart: p.WeekStart,
-		CreatedAt: time.UnixMicro(p.CreatedAt).UTC().Format("2006-01-02T15:04:05.999999Z"), Limits: p.Limits}
+		CreatedAt: time.UnixMicro(p.CreatedAt).UTC().Format("2006-01-02T15:04:05.999999Z"), Limits: p.Limits,
+		TestAccountFilters: p.TestAccountFilters, PathCleaning: p.PathCleaning}
+	if out.TestAccountFilters == nil {
+		out.TestAccountFilters = json.RawMessage("[]")
+	}
+	if out.PathCleaning == nil {
+		out.PathCleaning = []storage.PathCleaning{}
+	}
 	if p.Retention > 0 {
 		days := p.Retention / dayMicros
 		out.RetentionDays = &days
@@ -153,16 +163,24 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) {
 		Name      string `json:"name"`
 		Timezone  string `json:"timezone"`
 		WeekStart *int   `json:"week_start_day"`
+		projectFilters
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
 		WriteError(w, invalid("invalid_json", "body", "the body is not the JSON that is expected: "+err.Error()))
 		return
 	}
-	if err := checkProject(&in.Name, &in.Timezone, in.WeekStart); err != nil {
+	err = checkProject(&in.Name, &in.Timezone, in.WeekStart)
+	if err == nil {
+		err = in.projectFilters.check()
+	}
+	if err != nil {
 		WriteError(w, err)
 		return
 	}
-	spec := cluster.ProjectSpec{Name: in.Name, Timezone: in.Timezone, WeekStart: 1}
+	spec := cluster.ProjectSpec{Name: in.Name, Timezone: in.Timezone, WeekStart: 1, TestAccountFilters: in.TestAccount}
+	if in.PathCleaning != nil {
+		spec.PathCleaning = *in.PathCleaning
+	}
 	if in.WeekStart != nil {
 		spec.WeekStart = *in.WeekStart
 	}
@@ -218,16 +236,24 @@ func (s *Server) update(w http.ResponseWriter, r *http.Request) {
 		WeekStart *int             `json:"week_start_day"`
 		Limits    *json.RawMessage `json:"limits"`
 		Retention json.RawMessage  `json:"retention_days"` // null is for ever
+		projectFilters
 	}
 	if err := json.Unmarshal(body, &in); err != nil {
 		WriteError(w, invalid("invalid_json", "body", "the body is not the JSON that is expected: "+err.Error()))
 		return
 	}
-	if err := checkProject(in.Name, in.Timezone, in.WeekStart); err != nil {
+	err = checkProject(in.Name, in.Timezone, in.WeekStart)
+	if err == nil {
+		err = in.projectFilters.check()
+	}
+	if err != nil {
 		WriteError(w, err)
 		return
 	}
-	u := storage.ProjectUpdate{ID: p.ID, Name: in.Name, Timezone: in.Timezone, WeekStart: in.WeekStart}
+	u := storage.ProjectUpdate{ID: p.ID, Name: in.Name, Timezone: in.Timezone, WeekStart: in.WeekStart, PathCleaning: in.PathCleaning}
+	if in.TestAccount != nil {
+		u.TestAccountFilters = &in.TestAccount
+	}
 	if len(in.Retention) > 0 {
 		if u.Retention, err = readRetention(in.Retention); err != nil {
 			WriteError(w, err)

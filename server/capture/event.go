@@ -87,6 +87,8 @@ type row struct {
 	propSets                                 [3]value
 	propDistinctID, propToken, anonID, alias value
 	process, ignoreSentAt, ip, lib, isServer value
+	groupType, groupKey                      value
+	groupSets                                [3]value // $group_set, $group_set_once, $group_unset
 	copied                                   []copied
 	unknown                                  []byte // a member of a typed line that has no meaning
 }
@@ -410,6 +412,21 @@ func (d *decoder) special(key []byte, v value) bool {
 		return false
 	case "$is_server":
 		w.isServer = v
+		return false
+	case "$group_type":
+		w.groupType = v
+		return false
+	case "$group_key":
+		w.groupKey = v
+		return false
+	case "$group_set":
+		w.groupSets[0] = v
+		return false
+	case "$group_set_once":
+		w.groupSets[1] = v
+		return false
+	case "$group_unset":
+		w.groupSets[2] = v
 		return false
 	case "$elements":
 		if d.manner != Capture || v.kind != event.JSON || v.text[0] != '[' {

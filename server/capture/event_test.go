@@ -48,6 +48,11 @@ func show(b *event.Batch, ids bool) string {
 			}
 			out.WriteString("\n")
 		}
+		for _, op := range b.Groups {
+			if int(op.Row) == row {
+				fmt.Fprintf(&out, "  group %s %s set=%s once=%s unset=%s\n", op.Type, op.Key, op.Set, op.SetOnce, strings.Join(op.Unset, ","))
+			}
+		}
 	}
 	return out.String()
 }

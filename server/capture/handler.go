@@ -25,6 +25,9 @@ var Paths = []string{"/capture", "/batch", "/e", "/i/v0/e", "/track", "/engage",
 // visible to queries. It takes the batch. Clients are told of a *Refused.
 type Ingester interface {
 	Ingest(ctx context.Context, project uint32, b *event.Batch) (Receipt, error)
+	// NameGroups gives types of groups an index, where they have none yet and one is left. It
+	// gives the names of all types by index.
+	NameGroups(ctx context.Context, project uint32, names []string) ([]string, error)
 }
 
 // Receipt is the outcome of a write: the token of the state that has it, and how many
@@ -185,6 +188,13 @@ func (h *Handler) capture(r *http.Request) (token string, err error) {
 		req.batches[0].Request = key
 	}
 	for _, b := range req.batches {
+		ignored, err := nameGroups(b, func(types []string) ([]string, error) { return h.Ingest.NameGroups(r.Context(), project, types) })
+		if err != nil {
+			return token, err
+		}
+		if len(ignored) > 0 {
+			warnings["too_many_group_types"] += len(ignored)
+		}
 		receipt, err := h.Ingest.Ingest(r.Context(), project, b)
 		if err != nil {
 			return token, err

@@ -11,12 +11,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/group"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/person"
 )
 
@@ -25,6 +29,10 @@ type memory struct {
 	mu      sync.Mutex
 	batches []*event.Batch
 	persons []person.Edit
+	types   []string // of groups
+	groups  []group.Edit
+	objects []object.Edit
+	members []storage.MemberEdit
 	err     error
 }
 
@@ -41,9 +49,35 @@ func (m *memory) Ingest(_ context.Context, project uint32, b *event.Batch) (Rece
 	return Receipt{Token: "v1.0:7", Stored: b.Rows}, nil
 }
 
+func (m *memory) NameGroups(_ context.Context, _ uint32, names []string) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, name := range names {
+		if !slices.Contains(m.types, name) && len(m.types) < 5 {
+			m.types = append(m.types, name)
+		}
+	}
+	return slices.Clone(m.types), m.err
+}
+
 func (m *memory) ImportPersons(_ context.Context, _ uint32, edits []person.Edit) (Receipt, error) {
 	m.persons = append(m.persons, edits...)
 	return Receipt{Token: "v1.0:8"}, m.err
+}
+
+func (m *memory) ImportGroups(_ context.Context, _ uint32, edits []group.Edit) (Receipt, error) {
+	m.groups = append(m.groups, edits...)
+	return Receipt{Token: "v1.0:9"}, m.err
+}
+
+func (m *memory) ImportObjects(_ context.Context, _ uint32, edits []object.Edit) (Receipt, error) {
+	m.objects = append(m.objects, edits...)
+	return Receipt{Token: "v1.0:9"}, m.err
+}
+
+func (m *memory) ImportMembers(_ context.Context, _ uint32, edit storage.MemberEdit) ([]string, Receipt, error) {
+	m.members = append(m.members, edit)
+	return nil, Receipt{Token: "v1.0:9"}, m.err
 }
 
 func (m *memory) rows() (n int) {
@@ -155,15 +189,17 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
+// post imports a body.
+func post(m *memory, kind, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("POST", "/api/projects/1/import/", strings.NewReader(body))
+	r.SetPathValue("id", "1")
+	r.Header.Set("Content-Type", kind)
+	w := httptest.NewRecorder()
+	(&ImportHandler{Store: m}).ServeHTTP(w, r)
+	return w
+}
+
 func TestImport(t *testing.T) {
-	post := func(m *memory, kind, body string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest("POST", "/api/projects/1/import/", strings.NewReader(body))
-		r.SetPathValue("id", "1")
-		r.Header.Set("Content-Type", kind)
-		w := httptest.NewRecorder()
-		(&ImportHandler{Store: m}).ServeHTTP(w, r)
-		return w
-	}
 	const ann = `{"type":"person","distinct_ids":["ann"],"properties":{}}` + "\n"
 	const open = `{"type":"event","event":"open","distinct_id":"ann","timestamp":"2026-01-01T00:00:00Z","properties":{}}` + "\n"
 	m := &memory{}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,7 +17,10 @@ import (
 	"github.com/klauspost/compress/s2"
 
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/group"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/person"
 )
 
@@ -29,9 +33,11 @@ const (
 	maxImportBody = 1 << 30
 	// maxBatchBody bounds a batch, packed and unpacked.
 	maxBatchBody = 32 << 20
-	// personsAtOnce and personBytesAtOnce bound the person lines that go through the log in one piece.
+	// personsAtOnce and personBytesAtOnce bound the lines about persons, groups and objects that
+	// go through the log in one piece, and membersAtOnce the members of a cohort.
 	personsAtOnce     = 4096
 	personBytesAtOnce = 1 << 20
+	membersAtOnce     = 20_000
 )
 
 // Importer stores what is imported. When a method returns without an error, what it was
@@ -39,16 +45,22 @@ const (
 type Importer interface {
 	Ingester
 	ImportPersons(ctx context.Context, project uint32, edits []person.Edit) (Receipt, error)
+	ImportGroups(ctx context.Context, project uint32, edits []group.Edit) (Receipt, error)
+	ImportObjects(ctx context.Context, project uint32, edits []object.Edit) (Receipt, error)
+	// ImportMembers says whom it does not know.
+	ImportMembers(ctx context.Context, project uint32, edit storage.MemberEdit) (unknown []string, r Receipt, err error)
 }
 
 // ImportHandler answers POST /api/projects/{id}/import/. Who may ask, and that the
 // project exists, is checked before. The body is one of
 //
-//   - lines of typed JSON, of type "event" or "person". They are stored when all of them
-//     are right, and the first wrong one is named otherwise;
+//   - lines of typed JSON, of type "event", "person", "group", "cohort", "action" or
+//     "property_definition". They are stored when all of them are right, and the first wrong
+//     one is named otherwise;
 //   - a batch (BatchType), as a command makes it that reads files.
 //
-// The answer is {"events", "persons", "stored", "duplicates"}.
+// The answer is {"events", "persons", "stored", "duplicates"}, and what there was of "groups",
+// "objects" and "unknown_members".
 type ImportHandler struct {
 	Store  Importer
 	Logger *slog.Logger
@@ -64,6 +76,10 @@ type ImportAnswer struct {
 	Persons    int `json:"persons"` // that were sent
 	Stored     int `json:"stored"`
 	Duplicates int `json:"duplicates"` // events that were there already
+	Groups     int `json:"groups,omitempty"`
+	Objects    int `json:"objects,omitempty"`
+	// Unknown are members of static cohorts that are no person with a profile.
+	Unknown []string `json:"unknown_members,omitempty"`
 }
 
 // ServeHTTP answers one request.
@@ -148,6 +164,10 @@ func (h *ImportHandler) batch(r *http.Request, project uint32, now int64) (answe
 	b.CreatedAt = now
 	answer.Events = b.Rows
 	if err := h.admit(project, b.Rows); err != nil {
+		return answer, err
+	}
+	name := func(types []string) ([]string, error) { return h.Store.NameGroups(r.Context(), project, types) }
+	if err := NameGroups(b, name); err != nil {
 		return answer, err
 	}
 	err = h.ingest(r.Context(), project, b, &answer)
@@ -242,19 +262,20 @@ func (h *ImportHandler) typed(r *http.Request, project uint32, now int64) (answe
 	if err := h.admit(project, events); err != nil {
 		return answer, err
 	}
-	for len(t.persons) > 0 {
-		n, size := 0, 0
-		for n < len(t.persons) && n < personsAtOnce && (n == 0 || size < personBytesAtOnce) {
-			size += len(t.persons[n].Properties)
-			n++
+	t.bornWithFirstEvent()
+	err = pieces(t.persons, func(e *person.Edit) int { return len(e.Properties) }, func(part []person.Edit) error {
+		receipt, err := h.Store.ImportPersons(r.Context(), project, part)
+		if err == nil {
+			answer.token = receipt.Token
+			answer.Persons += len(part)
 		}
-		receipt, err := h.Store.ImportPersons(r.Context(), project, t.persons[:n])
-		if err != nil {
-			return answer, err
-		}
-		answer.token = receipt.Token
-		answer.Persons += n
-		t.persons = t.persons[n:]
+		return err
+	})
+	if err == nil {
+		err = t.saved.store(r.Context(), h.Store, project, &answer)
+	}
+	if err != nil {
+		return answer, err
 	}
 	for _, b := range t.batches {
 		b.CreatedAt = now
@@ -272,6 +293,51 @@ type typed struct {
 	seen    Occurrences
 	batches []*event.Batch
 	persons []person.Edit
+	saved   savedLines
+}
+
+// bornWithFirstEvent gives persons whose lines do not say when they were made the time of
+// their first event, if there is one in the import.
+func (t *typed) bornWithFirstEvent() {
+	first := map[string]int64{}
+	for i := range t.persons {
+		if e := &t.persons[i]; !e.HasCreatedAt {
+			for _, id := range e.DistinctIDs {
+				first[id] = math.MaxInt64
+			}
+		}
+	}
+	if len(first) == 0 {
+		return
+	}
+	for _, b := range t.batches {
+		ids := &b.DistinctID.Values
+		times := make([]int64, ids.Len())
+		for code := range times {
+			times[code] = math.MaxInt64
+		}
+		for row, code := range b.DistinctID.Codes {
+			times[code] = min(times[code], b.Time[row])
+		}
+		for code, at := range times {
+			if old, wanted := first[ids.Str(code)]; wanted && at < old {
+				first[ids.Str(code)] = at
+			}
+		}
+	}
+	for i := range t.persons {
+		e := &t.persons[i]
+		if e.HasCreatedAt {
+			continue
+		}
+		at := int64(math.MaxInt64)
+		for _, id := range e.DistinctIDs {
+			at = min(at, first[id])
+		}
+		if at < math.MaxInt64 {
+			e.CreatedAt, e.HasCreatedAt = at, true
+		}
+	}
 }
 
 func (t *typed) flush() {
@@ -314,12 +380,23 @@ func (t *typed) line(line []byte) *refusal {
 		return nil
 	case "person":
 		return t.person(line)
-	case "group", "cohort", "action", "property_definition":
-		return invalid("not_supported", "lines of type %q are not supported yet", kind)
+	case "group":
+		return asRefusal(t.saved.group(line))
+	case object.Cohort, object.Action, object.PropertyDefinition:
+		return asRefusal(t.saved.object(kind, line))
 	case "":
 		return invalid("invalid_line", `%s`, what)
 	}
-	return invalid("invalid_line", `unknown type %q; there are "event" and "person"`, kind)
+	return invalid("invalid_line", `unknown type %q; there are "event", "person", "group", "cohort", "action" and "property_definition"`, kind)
+}
+
+// asRefusal gives the refusal that an error is; nil for none.
+func asRefusal(err error) *refusal {
+	var r *refusal
+	if err != nil && !errors.As(err, &r) {
+		return invalid("invalid_line", "%v", err)
+	}
+	return r
 }
 
 // kind finds the type of a line.

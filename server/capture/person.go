@@ -60,6 +60,7 @@ func (d *decoder) person(name, id []byte) {
 	switch string(name) {
 	case "$groupidentify": // its id is made up by the library
 		b.Personless()
+		d.group()
 		return
 	case "$exception", "$$heatmap":
 		return
@@ -215,21 +216,21 @@ func (d *decoder) unset(v value) (keys []string) {
 	return keys
 }
 
-// object is a JSON object that is put together from canonical pieces. Of two members
+// objectWriter is a JSON object that is put together from canonical pieces. Of two members
 // with the same key the later counts.
-type object struct {
+type objectWriter struct {
 	d    *decoder
 	from int // of its text in d.made
 	base int // of its members in d.o.members
 }
 
-func (d *decoder) newObject() object {
-	m := object{d, len(d.made), len(d.o.members)}
+func (d *decoder) newObject() objectWriter {
+	m := objectWriter{d, len(d.made), len(d.o.members)}
 	d.made = append(d.made, '{')
 	return m
 }
 
-func (m object) member(key []byte) (from int) {
+func (m objectWriter) member(key []byte) (from int) {
 	d := m.d
 	if len(d.o.members) > m.base {
 		d.made = append(d.made, ", "...)
@@ -239,13 +240,13 @@ func (m object) member(key []byte) (from int) {
 	return from
 }
 
-func (m object) add(key []byte, v value) {
+func (m objectWriter) add(key []byte, v value) {
 	from := m.member(key)
 	m.d.made = appendJSON(m.d.made, v.kind, v.text)
 	m.d.o.members = append(m.d.o.members, member{key, from, len(m.d.made)})
 }
 
-func (m object) addAll(text []byte, dropNulls bool) {
+func (m objectWriter) addAll(text []byte, dropNulls bool) {
 	o := &m.d.o
 	o.src, o.pos = text, 0
 	for more := o.open('}'); more; {
@@ -265,7 +266,7 @@ func (m object) addAll(text []byte, dropNulls bool) {
 	}
 }
 
-func (m object) value() value {
+func (m objectWriter) value() value {
 	d := m.d
 	d.made = append(d.o.order(d.made, m.from+1, d.o.members[m.base:]), '}')
 	d.o.members = d.o.members[:m.base]

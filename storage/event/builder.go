@@ -41,6 +41,9 @@ type Builder struct {
 	personless vec.Bitmap
 	ops        []PersonOp
 	opsBefore  int // len(ops) at Begin
+	groups     []GroupOp
+	// groupsBefore is len(groups) at Begin.
+	groupsBefore int
 }
 
 // propColumn is one property of the batch under construction.
@@ -85,7 +88,7 @@ func (b *Builder) Begin(uuid vec.UUIDValue, timeMicros int64) {
 	b.time = append(b.time[:b.rows], timeMicros)
 	b.touched = b.touched[:0]
 	b.started = false
-	b.opsBefore = len(b.ops)
+	b.opsBefore, b.groupsBefore = len(b.ops), len(b.groups)
 	b.rowSize = 24
 }
 
@@ -147,6 +150,17 @@ func (b *Builder) Op(op PersonOp) {
 	}
 }
 
+// Group adds an effect of the row on a group. The builder keeps what op refers to and sets
+// its row.
+func (b *Builder) Group(op GroupOp) {
+	op.Row = uint32(b.rows)
+	b.groups = append(b.groups, op)
+	b.rowSize += 8 + len(op.Type) + len(op.Key) + len(op.Set) + len(op.SetOnce)
+	for _, key := range op.Unset {
+		b.rowSize += len(key) + 1
+	}
+}
+
 // Personless marks the row as giving its distinct id no profile.
 func (b *Builder) Personless() {
 	b.personless = b.personless.Grow(b.rows + 1)
@@ -172,7 +186,7 @@ func (b *Builder) Abort() {
 	for _, at := range b.touched {
 		b.columns[at].table.cut(b.rows)
 	}
-	b.ops = b.ops[:b.opsBefore]
+	b.ops, b.groups = b.ops[:b.opsBefore], b.groups[:b.groupsBefore]
 	if b.personless.Get(b.rows) {
 		b.personless.Clear(b.rows)
 	}
@@ -188,6 +202,7 @@ func (b *Builder) Finish() *Batch {
 		Name:       b.name.column(),
 		DistinctID: b.distinctID.column(),
 		Ops:        b.ops,
+		Groups:     b.groups,
 	}
 	if b.personless.Any() {
 		out.Personless = b.personless.Grow(b.rows)
@@ -220,7 +235,7 @@ func (b *Builder) Finish() *Batch {
 	b.uuid = make([]vec.UUIDValue, 0, room)
 	b.time = make([]int64, 0, room)
 	b.rows, b.size, b.cells = 0, 0, 0
-	b.personless, b.ops = nil, nil
+	b.personless, b.ops, b.groups = nil, nil, nil
 	if len(b.columns) > keptColumns {
 		b.columns, b.keys = nil, make(map[string]uint32)
 		b.first, b.last = 0, 0

@@ -33,7 +33,7 @@ type Prop struct {
 	Values vec.Strings
 }
 
-// Batch is events of one project. Props are sorted by Key, Ops by Row.
+// Batch is events of one project. Props are sorted by Key, Ops and Groups by Row.
 type Batch struct {
 	Rows       int
 	UUID       []vec.UUIDValue
@@ -49,6 +49,7 @@ type Batch struct {
 	// Personless marks rows that give their distinct id no profile.
 	Personless vec.Bitmap
 	Ops        []PersonOp
+	Groups     []GroupOp
 }
 
 // OpKind is what an event does to persons beyond being theirs.
@@ -67,6 +68,16 @@ type PersonOp struct {
 	Row     uint32
 	Kind    OpKind
 	Other   string // distinct id to merge; empty for OpSet
+	Set     []byte // JSON object, or empty
+	SetOnce []byte // JSON object, or empty
+	Unset   []string
+}
+
+// GroupOp is the effect of one row on a group, which is made if it is not there.
+type GroupOp struct {
+	Row     uint32
+	Type    string // name of the type of groups
+	Key     string
 	Set     []byte // JSON object, or empty
 	SetOnce []byte // JSON object, or empty
 	Unset   []string

@@ -21,12 +21,15 @@ import (
 //	properties: count | each: key length | key | dictionary | kinds | packed codes
 //	personless: 0, or 1 and (rows+7)/8 bytes
 //	operations: count | each: row | kind (1 byte) | other | set | set once | unset count | unset …
+//	groups: count | each: row | type | key | set | set once | unset count | unset …
 //
 //	dictionary: count | lengths | bytes
 //	kinds: one byte when all values share it, otherwise 0xff and one byte a value
 //	packed: little-endian bits without gaps, to the next whole byte. The width of codes
 //	is not stored: it is what the largest possible code needs.
-const wireVersion = 1
+//
+// Version 1 ended before the groups.
+const wireVersion = 2
 
 const (
 	// MaxRows bounds the rows of a batch: more than an entry can hold at 16 bytes a uuid.
@@ -63,6 +66,14 @@ func Append(dst []byte, b *Batch) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(b.Ops)))
 	for i := range b.Ops {
 		dst = appendOp(dst, &b.Ops[i])
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(b.Groups)))
+	for i := range b.Groups {
+		op := &b.Groups[i]
+		dst = binary.AppendUvarint(dst, uint64(op.Row))
+		dst = appendBytes(dst, op.Type)
+		dst = appendBytes(dst, op.Key)
+		dst = appendSets(dst, op.Set, op.SetOnce, op.Unset)
 	}
 	return dst
 }
@@ -178,10 +189,14 @@ func appendOp(dst []byte, op *PersonOp) []byte {
 	dst = binary.AppendUvarint(dst, uint64(op.Row))
 	dst = append(dst, byte(op.Kind))
 	dst = appendBytes(dst, op.Other)
-	dst = appendBytes(dst, op.Set)
-	dst = appendBytes(dst, op.SetOnce)
-	dst = binary.AppendUvarint(dst, uint64(len(op.Unset)))
-	for _, key := range op.Unset {
+	return appendSets(dst, op.Set, op.SetOnce, op.Unset)
+}
+
+func appendSets(dst, set, setOnce []byte, unset []string) []byte {
+	dst = appendBytes(dst, set)
+	dst = appendBytes(dst, setOnce)
+	dst = binary.AppendUvarint(dst, uint64(len(unset)))
+	for _, key := range unset {
 		dst = appendBytes(dst, key)
 	}
 	return dst
@@ -192,8 +207,9 @@ func appendOp(dst []byte, op *PersonOp) []byte {
 // that dictionary values are distinct is not checked.
 func Decode(src []byte) (*Batch, error) {
 	d := wireReader{wire.Reader{Src: src}}
-	if v := d.Byte(); d.Err == nil && v != wireVersion {
-		return nil, fmt.Errorf("event batch: version %d, want %d", v, wireVersion)
+	version := d.Byte()
+	if d.Err == nil && (version < 1 || version > wireVersion) {
+		return nil, fmt.Errorf("event batch: version %d, want 1 to %d", version, wireVersion)
 	}
 	// A row takes at least its uuid, so rows cannot ask for more than src is long.
 	rows := d.Count("rows", min(MaxRows, len(src)/16))
@@ -216,6 +232,9 @@ func Decode(src []byte) (*Batch, error) {
 	d.props(b)
 	b.Personless = d.flags(rows)
 	d.ops(b)
+	if version > 1 {
+		d.groups(b)
+	}
 	if err := d.End(); err != nil {
 		return nil, fmt.Errorf("event batch: %w", err)
 	}
@@ -433,26 +452,54 @@ func (d *wireReader) ops(b *Batch) {
 			d.Fail("operation of kind %d", op.Kind)
 		}
 		op.Other = d.str("other id")
-		op.Set = d.bytes("set")
-		op.SetOnce = d.bytes("set once")
-		unset := d.Count("keys to unset", len(d.Src))
+		op.Set, op.SetOnce, op.Unset = d.sets()
 		if b.Rows == 0 || i > 0 && op.Row < b.Ops[i-1].Row {
 			d.Fail("operation %d out of order", i)
 		}
 		if d.Err != nil {
 			return
 		}
-		if len(op.Set) == 0 {
-			op.Set = nil
+	}
+}
+
+func (d *wireReader) groups(b *Batch) {
+	count := d.Count("operations on groups", len(d.Src)/6)
+	if d.Err != nil || count == 0 {
+		return
+	}
+	b.Groups = make([]GroupOp, count)
+	for i := range b.Groups {
+		op := &b.Groups[i]
+		op.Row = uint32(d.Count("as row of a group", max(b.Rows, 1)-1))
+		op.Type, op.Key = d.str("type of groups"), d.str("key of a group")
+		op.Set, op.SetOnce, op.Unset = d.sets()
+		if b.Rows == 0 || i > 0 && op.Row < b.Groups[i-1].Row {
+			d.Fail("group %d out of order", i)
 		}
-		if len(op.SetOnce) == 0 {
-			op.SetOnce = nil
-		}
-		if unset > 0 {
-			op.Unset = make([]string, unset)
-			for j := range op.Unset {
-				op.Unset[j] = d.str("key to unset")
-			}
+		if d.Err != nil {
+			return
 		}
 	}
+}
+
+// sets reads what is set, set once and unset.
+func (d *wireReader) sets() (set, once []byte, unset []string) {
+	set, once = d.bytes("set"), d.bytes("set once")
+	n := d.Count("keys to unset", len(d.Src))
+	if d.Err != nil {
+		return nil, nil, nil
+	}
+	if len(set) == 0 {
+		set = nil
+	}
+	if len(once) == 0 {
+		once = nil
+	}
+	if n > 0 {
+		unset = make([]string, n)
+		for i := range unset {
+			unset[i] = d.str("key to unset")
+		}
+	}
+	return set, once, unset
 }

@@ -19,6 +19,7 @@ type row struct {
 	props      map[string]value
 	personless bool
 	ops        []PersonOp
+	groups     []GroupOp
 }
 
 type value struct {
@@ -50,6 +51,9 @@ func rowsOf(t *testing.T, b *Batch) []row {
 	for _, op := range b.Ops {
 		out[op.Row].ops = append(out[op.Row].ops, op)
 	}
+	for _, op := range b.Groups {
+		out[op.Row].groups = append(out[op.Row].groups, op)
+	}
 	return out
 }
 
@@ -78,6 +82,9 @@ func randomRows(rng *rand.Rand, n int) []row {
 		if rng.IntN(5) == 0 {
 			r.ops = []PersonOp{{Row: uint32(i), Kind: OpKind(rng.IntN(4)), Other: "anon", Set: []byte(`{"a": 1}`), Unset: []string{"x", ""}}}
 		}
+		for range rng.IntN(6) / 4 {
+			r.groups = append(r.groups, GroupOp{Row: uint32(i), Type: "company", Key: fmt.Sprint("g", rng.IntN(4)), SetOnce: []byte(`{"b": 2}`), Unset: []string{"y"}})
+		}
 		out[i] = r
 	}
 	return out
@@ -103,6 +110,9 @@ func fill(b *Builder, rows []row, rng *rand.Rand) {
 		}
 		for _, op := range r.ops {
 			b.Op(op)
+		}
+		for _, op := range r.groups {
+			b.Group(op)
 		}
 		b.SetDistinctID([]byte(r.id))
 	}
@@ -250,4 +260,24 @@ func BenchmarkWire(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/4096, "ns/event")
 	})
+}
+
+// A batch of the first version has no groups, and is read as it was.
+func TestVersion1(t *testing.T) {
+	b := NewBuilder()
+	b.Begin(vec.UUIDValue{1}, 5)
+	b.SetName([]byte("e"))
+	b.SetDistinctID([]byte("u"))
+	b.End()
+	raw := Append(nil, b.Finish())
+	old := append([]byte{1}, raw[1:len(raw)-1]...)
+	got, err := Decode(old)
+	if err != nil || got.Rows != 1 || got.Groups != nil {
+		t.Errorf("Decode of version 1 = %+v, %v", got, err)
+	}
+	for _, version := range []byte{0, wireVersion + 1} {
+		if _, err := Decode(append([]byte{version}, raw[1:]...)); err == nil {
+			t.Errorf("a batch of version %d is read", version)
+		}
+	}
 }

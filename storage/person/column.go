@@ -13,6 +13,7 @@ import (
 
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/memory"
+	"github.com/prickledb/prickle/storage/properties"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -80,9 +81,9 @@ type countedColumn struct {
 
 // columnState is what is known of a property. It is used under column.mu.
 type columnState struct {
-	from   []*[tableChunk]profile // what codes were read from
-	codes  []*[tableChunk]uint32  // replaced as a whole; each is never changed
-	kinds  []event.Kind           // of values
+	from   []*chunk              // what codes were read from
+	codes  []*[tableChunk]uint32 // replaced as a whole; each is never changed
+	kinds  []event.Kind          // of values
 	values vec.Strings
 	slots  []uint64 // hash table of values: high half of the hash, code; 0 is free
 	views  map[viewKey]*event.Reader
@@ -165,11 +166,11 @@ func (s *columnState) follow(t *Table, key []byte) error {
 	return nil
 }
 
-func (s *columnState) chunk(from *[tableChunk]profile, key []byte) (*[tableChunk]uint32, error) {
+func (s *columnState) chunk(from *chunk, key []byte) (*[tableChunk]uint32, error) {
 	out := &none
-	for i := range from {
-		value := member1(from[i].properties, key)
-		if value == nil {
+	for i := range from.rows {
+		value, ok := properties.Value(from.rows[i].properties, key)
+		if !ok {
 			continue
 		}
 		kind, text := event.KindOf(value)
@@ -182,27 +183,6 @@ func (s *columnState) chunk(from *[tableChunk]profile, key []byte) (*[tableChunk
 		out[i] = s.code(kind, text) + 1
 	}
 	return out, nil
-}
-
-// member1 is the value of one key of a canonical object; nil for none.
-func member1(text, key []byte) []byte {
-	for i := 1; i < len(text) && text[i] == '"'; i += 2 {
-		end := skip(text, i)
-		from := end + 2
-		to := skip(text, from)
-		quoted := text[i+1 : end-1]
-		if bytes.Equal(quoted, key) || bytes.IndexByte(quoted, '\\') >= 0 && sameKey(text[i:end], key) {
-			return text[from:to]
-		}
-		i = to
-	}
-	return nil
-}
-
-// sameKey says whether a quoted key with escapes is the given one.
-func sameKey(quoted, key []byte) bool {
-	_, text := event.KindOf(quoted)
-	return bytes.Equal(text, key)
 }
 
 // code is the position of a value, which is added if it is new.

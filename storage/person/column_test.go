@@ -62,15 +62,16 @@ func checkColumn(t *testing.T, table *Table, key string, as event.Reading) {
 		t.Error(err)
 		return
 	}
-	quoted, _ := json.Marshal(key)
 	for o := range uint32(table.Len()) {
 		want := event.NewReader(as, nil, 1)
-		var value []byte
-		for _, m := range canonicalMembers(nil, table.Properties(o)) {
-			if string(m.key) == string(quoted) {
-				value = m.value
+		var members map[string]json.RawMessage
+		if object := table.Properties(o); len(object) > 0 {
+			if err := json.Unmarshal(object, &members); err != nil {
+				t.Error(err)
+				return
 			}
 		}
+		value := members[key]
 		switch kind, text := event.KindOf(value); {
 		case value == nil:
 			want.Null()

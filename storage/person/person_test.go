@@ -11,42 +11,6 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// An object may come in any order and spacing; what is kept is jsonb's text.
-func TestUpdate(t *testing.T) {
-	var o objects
-	for _, c := range []struct{ old, set, once, want string }{
-		{"", `{"bb":[1,2],"a":{"y":1,"x":2}}`, "", `{"a": {"x": 2, "y": 1}, "bb": [1, 2]}`},
-		{"", `{"\u0061":"\u00e9\n"}`, "", `{"a": "é\n"}`},
-		{"", `{"a":1,"a":2}`, "", `{"a": 2}`},
-		{`{"a": 1}`, `{"a":1 "b":2}`, "", `{"a": 1}`},
-		{`{"a": 1}`, `{"a":bogus}`, "", `{"a": 1}`},
-		{`{"a": 1}`, `[1]`, `"x"`, `{"a": 1}`},
-		{`{"a": 1}`, `{"b":null}`, `{"a":2,"c":3,"d":null}`, `{"a": 1, "b": null, "c": 3}`},
-		{`{"a": "}, \" {", "c": [{"x": ","}]}`, `{"b":1.50}`, "", `{"a": "}, \" {", "b": 1.50, "c": [{"x": ","}]}`},
-	} {
-		if got, _ := o.update([]byte(c.old), []byte(c.set), []byte(c.once), nil); string(got) != c.want {
-			t.Errorf("update(%s, %s, %s) = %s, want %s", c.old, c.set, c.once, got, c.want)
-		}
-	}
-	got, changed := o.update([]byte(`{"a": 1, "b": 2}`), []byte(`{"a": 3}`), nil, []string{"a", "x"})
-	if string(got) != `{"b": 2}` || !changed {
-		t.Errorf("$unset a: %s, changed %v", got, changed)
-	}
-}
-
-func FuzzUpdate(f *testing.F) {
-	f.Add(`{"a":[1,{"b":"\ud83d\ude00"}]}`, `{"a":null}`)
-	f.Fuzz(func(t *testing.T, set, once string) {
-		var o objects
-		one, _ := o.update(nil, []byte(set), []byte(once), nil)
-		// What was written is read back as it is.
-		again, _ := o.update(nil, one, nil, nil)
-		if string(again) != string(one) {
-			t.Errorf("%q, read again %q", one, again)
-		}
-	})
-}
-
 // The list of the specification: who may be merged with whom.
 func TestAliceAndBob(t *testing.T) {
 	s := NewState(1, nil)

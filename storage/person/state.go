@@ -10,6 +10,7 @@ import (
 
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/memory"
+	"github.com/prickledb/prickle/storage/properties"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -48,7 +49,7 @@ type State struct {
 	ids      map[string]uint32 // distinct id → ordinal it was given
 	identity identity
 	table    table
-	objects  objects
+	objects  properties.Merger
 
 	published      bool
 	publishedMap   *Map
@@ -144,8 +145,8 @@ func (s *State) Set(ord uint32, op *event.PersonOp) {
 // update changes the properties of a root, unless they would be too large: the event
 // still carries what it set.
 func (s *State) update(root uint32, set, once []byte, unset []string) {
-	next, changed := s.objects.update(s.table.read(root).properties, set, once, unset)
-	if changed && len(next) <= maxPropertiesBytes {
+	next, changed := s.objects.Update(s.table.read(root).properties, set, once, unset)
+	if changed && len(next) <= properties.MaxBytes {
 		s.change(root).properties = next
 	}
 }
@@ -197,7 +198,7 @@ func (s *State) unite(kind event.OpKind, from, to uint32) Warning {
 	default:
 		s.merge(from, to)
 		p := s.change(to)
-		p.properties = s.objects.union(source.properties, target.properties)
+		p.properties = s.objects.Union(source.properties, target.properties)
 		p.createdAt = min(source.createdAt, target.createdAt)
 	}
 	return WarnNone
@@ -231,7 +232,7 @@ func (s *State) Import(e *Edit, at int64) {
 			}
 			p := s.change(root)
 			p.flags |= source.flags
-			p.properties = s.objects.union(source.properties, target.properties)
+			p.properties = s.objects.Union(source.properties, target.properties)
 			if target.flags&hasProfile == 0 || source.createdAt < target.createdAt {
 				p.createdAt = source.createdAt
 			}

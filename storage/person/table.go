@@ -2,9 +2,11 @@ package person
 
 import (
 	"iter"
+	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/prickledb/prickle/storage/properties"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -24,10 +26,16 @@ type profile struct {
 	properties []byte // replaced, never changed
 }
 
+// chunk is some persons. Once given out to readers its rows do not change any more.
+type chunk struct {
+	rows [tableChunk]profile
+	seen atomic.Pointer[properties.Seen] // of the rows; nil: nobody asked yet
+}
+
 // Table is the persons of a project by ordinal. It is immutable.
 type Table struct {
 	uuids  *vec.Vector
-	chunks []*[tableChunk]profile
+	chunks []*chunk
 	ids    []string        // distinct ids in order of first sight
 	owners []uint32        // the ordinals they were given
 	gone   *roaring.Bitmap // positions in ids that do not count any more
@@ -45,7 +53,7 @@ func (t *Table) UUID(ord uint32) vec.UUIDValue { return t.uuids.UUIDs[ord] }
 // the same pointer as long as no ordinal is given out.
 func (t *Table) UUIDVector() *vec.Vector { return t.uuids }
 
-func (t *Table) profile(ord uint32) *profile { return &t.chunks[ord/tableChunk][ord%tableChunk] }
+func (t *Table) profile(ord uint32) *profile { return &t.chunks[ord/tableChunk].rows[ord%tableChunk] }
 
 // HasProfile says whether the person is listed in persons. Only roots have one.
 func (t *Table) HasProfile(ord uint32) bool { return t.profile(ord).flags&hasProfile != 0 }
@@ -58,6 +66,22 @@ func (t *Table) Properties(ord uint32) []byte { return t.profile(ord).properties
 
 // IsIdentified says whether somebody has said who the person is.
 func (t *Table) IsIdentified(ord uint32) bool { return t.profile(ord).flags&isIdentified != 0 }
+
+// Kinds is the kinds of values that a property has among all persons.
+func (t *Table) Kinds(name string) (out properties.Kinds) {
+	for _, c := range t.chunks {
+		seen := c.seen.Load()
+		if seen == nil {
+			seen = &properties.Seen{}
+			for i := range c.rows {
+				seen.Add(c.rows[i].properties)
+			}
+			c.seen.Store(seen)
+		}
+		out |= (*seen)[name]
+	}
+	return out
+}
 
 // DistinctIDs gives every distinct id in order of first sight, with the ordinal that its
 // events get; Map.Root leads from there to its person.
@@ -78,7 +102,7 @@ func (t *Table) DistinctIDs() iter.Seq2[string, uint32] {
 // prefix; chunks are copied before they change.
 type table struct {
 	uuids   []vec.UUIDValue
-	chunks  []*[tableChunk]profile
+	chunks  []*chunk
 	own     []bool
 	ids     []string
 	owners  []uint32
@@ -91,19 +115,18 @@ type table struct {
 func (t *table) change(ord uint32) *profile {
 	c := ord / tableChunk
 	if !t.own[c] {
-		fresh := *t.chunks[c]
-		t.chunks[c], t.own[c] = &fresh, true
+		t.chunks[c], t.own[c] = &chunk{rows: t.chunks[c].rows}, true
 	}
-	return &t.chunks[c][ord%tableChunk]
+	return &t.chunks[c].rows[ord%tableChunk]
 }
 
-func (t *table) read(ord uint32) *profile { return &t.chunks[ord/tableChunk][ord%tableChunk] }
+func (t *table) read(ord uint32) *profile { return &t.chunks[ord/tableChunk].rows[ord%tableChunk] }
 
 // add gives out the next ordinal.
 func (t *table) add(uuid vec.UUIDValue) uint32 {
 	ord := uint32(len(t.uuids))
 	if ord%tableChunk == 0 {
-		t.chunks, t.own = append(t.chunks, new([tableChunk]profile)), append(t.own, true)
+		t.chunks, t.own = append(t.chunks, new(chunk)), append(t.own, true)
 	}
 	t.uuids = append(t.uuids, uuid)
 	return ord
@@ -114,7 +137,7 @@ func (t *table) publish() *Table {
 	if t.vector == nil || len(t.vector.UUIDs) != len(t.uuids) {
 		t.vector = &vec.Vector{Type: vec.T(vec.UUID), UUIDs: t.uuids[:len(t.uuids):len(t.uuids)]}
 	}
-	return &Table{uuids: t.vector, chunks: append([]*[tableChunk]profile(nil), t.chunks...),
+	return &Table{uuids: t.vector, chunks: append([]*chunk(nil), t.chunks...),
 		ids: t.ids[:len(t.ids):len(t.ids)], owners: t.owners[:len(t.owners):len(t.owners)], gone: t.gone, columns: t.columns}
 }
 

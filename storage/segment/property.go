@@ -9,6 +9,7 @@ import (
 
 	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/properties"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -526,4 +527,25 @@ func (g *Range) Properties(lo, hi int) (*vec.Vector, error) {
 		s.Offs = append(s.Offs, uint32(len(s.Bytes)))
 	}
 	return out, nil
+}
+
+// PropertyKinds is the kinds of values that a property has in the segment, as the directory
+// says: nothing is read.
+func (r *Reader) PropertyKinds(key string) (out properties.Kinds) {
+	if key == sessionKey && r.HasSessions() {
+		return properties.Text
+	}
+	for i := range r.dir.groups {
+		columns := r.dir.groups[i].columns
+		at, found := slices.BinarySearchFunc(columns, key, func(c columnEntry, key string) int { return compareStrings(c.key, key) })
+		if !found {
+			continue
+		}
+		for k, n := range columns[at].counts {
+			if n > 0 {
+				out |= properties.OfEvent(event.Kind(k))
+			}
+		}
+	}
+	return out
 }

@@ -1,4 +1,4 @@
-package person
+package properties
 
 import (
 	"bytes"
@@ -9,13 +9,12 @@ import (
 	"github.com/prickledb/prickle/storage/event"
 )
 
-const (
-	// maxDepth bounds the nesting of JSON, which is read by recursion.
-	maxDepth = 128
-	// maxPropertiesBytes bounds the properties of one person: every change of one writes
-	// all of them again.
-	maxPropertiesBytes = 1 << 20
-)
+// maxDepth bounds the nesting of JSON, which is read by recursion.
+const maxDepth = 128
+
+// MaxBytes bounds the properties of one thing: every change of one writes all of them
+// again.
+const MaxBytes = 1 << 20
 
 // member is one key of an object. Key, in quotes, and value are canonical jsonb text.
 type member struct{ key, value []byte }
@@ -28,8 +27,9 @@ func compareKeys(a, b []byte) int {
 	return bytes.Compare(a, b)
 }
 
-// objects reads and merges objects. It keeps its memory from one person to the next.
-type objects struct {
+// Merger merges objects. It keeps its memory from one call to the next. The zero value is
+// ready; it is for one goroutine.
+type Merger struct {
 	arena     []byte
 	old       []member
 	set, once []member
@@ -39,7 +39,7 @@ type objects struct {
 
 // members reads an object that need not be canonical: any order, any spacing, the last of
 // equal keys. What is not an object has no members.
-func (o *objects) members(dst []member, text []byte) []member {
+func (o *Merger) members(dst []member, text []byte) []member {
 	dst = dst[:0]
 	if len(text) == 0 {
 		return dst
@@ -86,7 +86,7 @@ func (o *objects) members(dst []member, text []byte) []member {
 	return kept
 }
 
-// canonicalMembers reads an object that appendObject wrote. It copies nothing.
+// canonicalMembers reads an object that object wrote. It copies nothing.
 func canonicalMembers(dst []member, text []byte) []member {
 	dst = dst[:0]
 	for i := 1; i < len(text) && text[i] == '"'; i += 2 {
@@ -130,10 +130,10 @@ func skip(s []byte, i int) int {
 	return len(s)
 }
 
-// update gives the properties after $set, $set_once and $unset, and whether they differ
+// Update gives the properties after $set, $set_once and $unset, and whether they differ
 // from old. A $set_once of null makes no key, so that it does not stand in the way of a
 // later value.
-func (o *objects) update(old, set, once []byte, unset []string) ([]byte, bool) {
+func (o *Merger) Update(old, set, once []byte, unset []string) ([]byte, bool) {
 	o.arena = o.arena[:0]
 	o.old = canonicalMembers(o.old, old)
 	o.set = o.members(o.set, set)
@@ -186,8 +186,8 @@ func (o *objects) update(old, set, once []byte, unset []string) ([]byte, bool) {
 	return object(o.next), true
 }
 
-// union is the members of both canonical objects; those of target win.
-func (o *objects) union(source, target []byte) []byte {
+// Union is the members of both canonical objects; those of target win.
+func (o *Merger) Union(source, target []byte) []byte {
 	o.old = canonicalMembers(o.old, source)
 	o.set = canonicalMembers(o.set, target)
 	o.next = o.next[:0]
