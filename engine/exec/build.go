@@ -29,6 +29,16 @@ func build(n plan.Node, env *Env) (Operator, error) {
 		return buildPipeline(n, env)
 	case *plan.Aggregate:
 		return newAggregate(n, env)
+	case *plan.Join:
+		return newJoin(n, env)
+	case *plan.Union:
+		return newUnion(n, env)
+	case *plan.Repeat:
+		return newRepeat(n, env)
+	case *plan.Setup:
+		return &setup{node: n, env: env}, nil
+	case *plan.Spool:
+		return newSpool(n, env)
 	case *plan.Sort:
 		return newSort(n, env)
 	case *plan.TopN:

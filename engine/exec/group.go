@@ -183,19 +183,23 @@ func (in *interner) number1(v *vec.Vector, row int) uint32 {
 	case vec.PayloadI64:
 		return in.numberInt(uint64(v.I64[row]), v, row)
 	case vec.PayloadF64:
-		x := v.F64[row]
-		if x == 0 {
-			x = 0 // -0 groups with 0
-		}
-		if x != x {
-			x = math.NaN() // one NaN
-		}
-		return in.numberInt(math.Float64bits(x), v, row)
+		return in.numberInt(floatKey(v.F64[row]), v, row)
 	case vec.PayloadStr:
 		return in.numberText(v.Str.At(row), v, row)
 	}
 	in.key = vec.AppendKey(in.key[:0], v, row)
 	return in.numberText(in.key, v, row)
+}
+
+// floatKey is the same for all floats that are equal.
+func floatKey(x float64) uint64 {
+	if x == 0 {
+		x = 0 // -0 groups with 0
+	}
+	if x != x {
+		x = math.NaN() // one NaN
+	}
+	return math.Float64bits(x)
 }
 
 func (in *interner) numberInt(x uint64, v *vec.Vector, row int) uint32 {
@@ -240,6 +244,23 @@ func (t *pairTable) find(key uint64) uint32 {
 			t.list = append(t.list, key)
 			t.slots[i] = uint32(len(t.list))
 			return uint32(len(t.list) - 1)
+		}
+		if t.list[s-1] == key {
+			return s - 1
+		}
+	}
+}
+
+// get is the number of a key, or noGroup.
+func (t *pairTable) get(key uint64) uint32 {
+	if len(t.slots) == 0 {
+		return noGroup
+	}
+	mask := uint64(len(t.slots) - 1)
+	for i := mix(key) & mask; ; i = (i + 1) & mask {
+		s := t.slots[i]
+		if s == 0 {
+			return noGroup
 		}
 		if t.list[s-1] == key {
 			return s - 1

@@ -34,6 +34,9 @@ type Env struct {
 	Stats *Stats
 
 	held atomic.Int64
+	// spooled is the rows of subqueries by slot: a Setup writes them before anything else
+	// runs.
+	spooled map[int]*spooled
 }
 
 // Progress is how far a statement has come. It may be read while the statement runs.

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/prickledb/prickle/storage/vec"
@@ -27,6 +28,8 @@ type Context struct {
 	Params    []*vec.Vector  // values of $1, $2, …: constants
 	Database  string
 	User      string
+	// Slots are the answers of subqueries that ran before: what a Slot gives.
+	Slots []SlotValue
 	// Setting answers current_setting(); nil knows none.
 	Setting func(name string) (string, bool)
 }
@@ -65,4 +68,36 @@ func (p *Param) Type() vec.Type { return p.T }
 // Eval is the parameter's value.
 func (p *Param) Eval(ctx *Context, _ *vec.Batch) (*vec.Vector, error) {
 	return ctx.Params[p.Index], nil
+}
+
+// Slot is a value that the statement computes once, before what holds the Slot runs: the
+// answer of a subquery.
+type Slot struct {
+	Index int // in Context.Slots
+	T     vec.Type
+}
+
+// SlotValue is an answer: a constant, or why there is none. The error counts only where a
+// row needs the value.
+type SlotValue struct {
+	Value *vec.Vector
+	Err   error
+}
+
+// Type is the value's type.
+func (s *Slot) Type() vec.Type { return s.T }
+
+// Eval is the value.
+func (s *Slot) Eval(ctx *Context, b *vec.Batch) (*vec.Vector, error) {
+	if s.Index >= len(ctx.Slots) {
+		return nil, fmt.Errorf("slot %d has no value: its subquery has not run", s.Index)
+	}
+	v := ctx.Slots[s.Index]
+	if v.Err == nil {
+		return v.Value, nil
+	}
+	if b.Live() == 0 {
+		return vec.NullConst(s.T), nil
+	}
+	return nil, v.Err
 }

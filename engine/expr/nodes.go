@@ -334,7 +334,7 @@ func IsConstant(e Expr) bool {
 	constant := true
 	Walk(e, func(e Expr) bool {
 		switch e := e.(type) {
-		case *Const, *Param:
+		case *Const, *Param, *Slot:
 		case *Call:
 			constant = constant && !e.Overload.Fn.Volatile
 		case Parent:

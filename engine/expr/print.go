@@ -55,6 +55,8 @@ func write(sb *strings.Builder, e Expr, inner bool) {
 		writeConst(sb, e.Value)
 	case *Param:
 		sb.WriteString("$" + strconv.Itoa(e.Index+1))
+	case *Slot:
+		sb.WriteString("(subquery " + strconv.Itoa(e.Index+1) + ")")
 	case *And:
 		open()
 		list(e.Args, " AND ", true)

@@ -83,6 +83,30 @@ func (d *Description) estimate() {
 		} else {
 			rows = min(rows, 200)
 		}
+	case *Join:
+		other := d.Inputs[1]
+		cost += other.Cost + rows*0.005 + other.Rows*0.01
+		switch {
+		case n.Kind.LeftOnly():
+			rows /= 2
+		case len(n.LeftKeys) == 0:
+			cost += rows * other.Rows * 0.0025
+			rows *= other.Rows
+		default:
+			rows = max(rows, other.Rows)
+		}
+	case *Union:
+		for _, in := range d.Inputs[1:] {
+			rows, cost = rows+in.Rows, cost+in.Cost
+		}
+	case *Setup:
+		rows, cost = 0, 0
+		for _, in := range d.Inputs {
+			rows, cost = in.Rows, cost+in.Cost
+		}
+	case *Spool:
+		rows = 1000
+		cost = rows * 0.01
 	case *Sort:
 		cost += rows * 0.02
 	case *TopN:

@@ -11,6 +11,7 @@ var rules = []struct {
 }{
 	{"fold constants", foldConstants},
 	{"push filters down", pushFilters},
+	{"order joins", orderJoins},
 	{"merge projects", mergeProjects},
 	{"drop empty filters", dropFilters},
 	{"read properties", readProperties},
@@ -68,6 +69,12 @@ func mapExprs(n Node, f func(expr.Expr) expr.Expr) Node {
 			c.Aggs = append(c.Aggs, m.call(a))
 		}
 		return &c
+	case *Join:
+		c := *n
+		c.LeftKeys, c.RightKeys, c.On = m.list(n.LeftKeys), m.list(n.RightKeys), m.one(n.On)
+		return &c
+	case *Repeat:
+		return &Repeat{n.Input, m.one(n.Times)}
 	case *Sort:
 		return &Sort{n.Input, m.keys(n.Keys)}
 	case *TopN:
@@ -143,5 +150,15 @@ func volatile(e expr.Expr) bool {
 		}
 		return !found
 	})
+	return found
+}
+
+// Volatile says whether a plan may give other rows when it runs again in one statement.
+func Volatile(n Node) bool {
+	found := false
+	eachExpr(n, func(e expr.Expr) { found = found || volatile(e) })
+	for _, in := range n.Inputs() {
+		found = found || Volatile(in)
+	}
 	return found
 }

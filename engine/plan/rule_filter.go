@@ -53,7 +53,7 @@ func affordable(n Node, inner *Project) bool {
 // cheap says whether computing e twice is as good as keeping it.
 func cheap(e expr.Expr) bool {
 	switch e.(type) {
-	case *expr.Column, *expr.Const, *expr.Param:
+	case *expr.Column, *expr.Const, *expr.Param, *expr.Slot:
 		return true
 	}
 	return false
@@ -97,15 +97,17 @@ func substitute(e expr.Expr, by []expr.Expr) expr.Expr {
 	})
 }
 
-// pushFilters moves filters below projections and sorts, to the scan if possible, and
+// pushFilters moves filters below projections, sorts and joins, to the scan if possible, and
 // makes one of neighbours.
 func pushFilters(n Node) Node {
 	return everywhere(n, func(n Node) Node {
-		f, ok := n.(*Filter)
-		if !ok {
-			return n
+		switch n := n.(type) {
+		case *Filter:
+			return pushFilter(n)
+		case *Join:
+			return settleJoin(n)
 		}
-		return pushFilter(f)
+		return n
 	})
 }
 
@@ -127,6 +129,18 @@ func pushFilter(f *Filter) Node {
 		return &Project{pushFilter(&Filter{in.Input, substitute(f.Cond, in.Exprs)}), in.Exprs, in.Names}
 	case *Sort:
 		return &Sort{pushFilter(&Filter{in.Input, f.Cond}), in.Keys}
+	case *Distinct:
+		if in.On == 0 {
+			return &Distinct{Input: pushFilter(&Filter{in.Input, f.Cond})}
+		}
+	case *Union:
+		out := &Union{}
+		for _, x := range in.Of {
+			out.Of = append(out.Of, pushFilter(&Filter{x, f.Cond}))
+		}
+		return out
+	case *Join:
+		return filterJoin(f, in)
 	}
 	return f
 }

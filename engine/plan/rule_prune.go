@@ -38,6 +38,20 @@ func prune(n Node, need []bool) (Node, []int) {
 			}
 		}
 		return pruneThrough(n, all)
+	case *Repeat:
+		return pruneThrough(n, need)
+	case *Join:
+		return pruneJoin(n, need)
+	case *Union:
+		return pruneUnion(n, need)
+	case *Setup:
+		c := &Setup{}
+		for _, s := range n.Subs {
+			c.Subs = append(c.Subs, Sub{pruneColumns(s.Node), s.Kind})
+		}
+		var at []int
+		c.Input, at = prune(n.Input, need)
+		return c, at
 	case *Project:
 		c := &Project{Input: n.Input}
 		at := make([]int, len(n.Exprs))
@@ -69,6 +83,71 @@ func prune(n Node, need []bool) (Node, []int) {
 		return pruneInput(n), same(len(n.Schema()))
 	}
 	return n, same(len(n.Schema()))
+}
+
+// pruneJoin prunes both sides of a join.
+func pruneJoin(n *Join, need []bool) (Node, []int) {
+	left, right := len(n.Left.Schema()), len(n.Right.Schema())
+	all := make([]bool, left+right)
+	copy(all, need)
+	for i := range n.LeftKeys {
+		markColumns(n.LeftKeys[i], all[:left])
+		markColumns(n.RightKeys[i], all[left:])
+	}
+	if n.On != nil {
+		markColumns(n.On, all)
+	}
+	c := *n
+	var atLeft, atRight []int
+	c.Left, atLeft = prune(n.Left, all[:left])
+	c.Right, atRight = prune(n.Right, all[left:])
+	at := append([]int(nil), atLeft...)
+	for _, a := range atRight {
+		if a >= 0 {
+			a += len(c.Left.Schema())
+		}
+		at = append(at, a)
+	}
+	c.LeftKeys, c.RightKeys = mapper(func(e expr.Expr) expr.Expr { return movedTo(e, atLeft) }).list(n.LeftKeys),
+		mapper(func(e expr.Expr) expr.Expr { return movedTo(e, atRight) }).list(n.RightKeys)
+	if n.On != nil {
+		c.On = movedTo(n.On, at)
+	}
+	if n.Kind.LeftOnly() {
+		at = atLeft
+	}
+	return &c, at
+}
+
+// pruneUnion prunes the inputs of a union alike.
+func pruneUnion(n *Union, need []bool) (Node, []int) {
+	at := make([]int, len(need))
+	count := 0
+	for i := range need {
+		at[i] = -1
+		if need[i] {
+			at[i] = count
+			count++
+		}
+	}
+	c := &Union{}
+	for _, x := range n.Of {
+		schema := x.Schema()
+		in, where := prune(x, need)
+		p := &Project{Input: in}
+		for i, f := range schema {
+			if need[i] {
+				p.Exprs = append(p.Exprs, &expr.Column{Index: where[i], T: f.Type, Name: f.Name})
+				p.Names = append(p.Names, f.Name)
+			}
+		}
+		if changesNothing(p) {
+			c.Of = append(c.Of, in)
+		} else {
+			c.Of = append(c.Of, p)
+		}
+	}
+	return c, at
 }
 
 func same(n int) []int {
@@ -118,12 +197,15 @@ func moveColumns(n Node, at []int) Node {
 	if !moved {
 		return n
 	}
-	return mapExprs(n, func(e expr.Expr) expr.Expr {
-		return expr.Map(e, func(x expr.Expr) expr.Expr {
-			if c, ok := x.(*expr.Column); ok && at[c.Index] != c.Index {
-				return &expr.Column{Index: at[c.Index], T: c.T, Name: c.Name}
-			}
-			return x
-		})
+	return mapExprs(n, func(e expr.Expr) expr.Expr { return movedTo(e, at) })
+}
+
+// movedTo is e over columns that have moved.
+func movedTo(e expr.Expr, at []int) expr.Expr {
+	return expr.Map(e, func(x expr.Expr) expr.Expr {
+		if c, ok := x.(*expr.Column); ok && at[c.Index] != c.Index {
+			return &expr.Column{Index: at[c.Index], T: c.T, Name: c.Name}
+		}
+		return x
 	})
 }

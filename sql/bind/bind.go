@@ -29,7 +29,7 @@ type Result struct {
 // Query binds a query. Errors are *pgerr.Error.
 func Query(env Env, q ast.Query) (*Result, error) {
 	b := newBinder(env)
-	node := b.query(q)
+	node := b.setup(b.query(q))
 	b.finishParams()
 	if b.err != nil {
 		return nil, b.err
@@ -84,6 +84,11 @@ type binder struct {
 	err    *pgerr.Error // the first error
 	depth  int
 	work   int
+	// subs are the subqueries that run before the statement.
+	subs []plan.Sub
+	// leaves counts the inputs of joins, by which their columns are numbered.
+	leaves int
+	ctes   *cteScope
 	// places of the columns and paths that were bound, for errors found later
 	places map[expr.Expr]place
 }

@@ -63,6 +63,7 @@ func (b *binder) finishWrite(w *Write) (*Write, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
+	w.Plan = b.setup(w.Plan)
 	for _, p := range b.params {
 		w.Params = append(w.Params, p.t)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -107,9 +108,15 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 	case *ast.InCohort:
 		return b.unsupported("IN COHORT", e.Pos())
 	case *ast.Exists:
-		return b.unsupported("EXISTS", e.Pos())
-	case *ast.Subquery, *ast.ArrayQuery:
-		return b.unsupported("a query as a value", e.Pos())
+		return b.sub(&plan.Limit{Input: b.query(e.Query), Limit: intConst(1, vec.T(vec.Int8))}, plan.ExistsSub, vec.T(vec.Bool))
+	case *ast.Subquery:
+		node := b.query(e.Query)
+		if !b.oneColumn(node, e.Pos()) {
+			return null(vec.T(vec.Unknown))
+		}
+		return b.sub(node, plan.ScalarSub, node.Schema()[0].Type)
+	case *ast.ArrayQuery:
+		return b.arrayQuery(e.Query, "")
 	}
 	return b.unsupported("this expression", e.Pos())
 }
@@ -199,11 +206,17 @@ func (b *binder) jsonPath(e ast.Expr, sc *scope) *pathRef {
 		if p := besideProperties(rel, e); p != nil {
 			return p
 		}
-		if rel == nil || rel.scan == nil || len(e.Parts) > 2 || len(e.Parts) == 2 && e.Parts[0].Name != rel.alias {
+		switch len(e.Parts) {
+		case 1:
+		case 2:
+			rel = rel.named(e.Parts[0].Name)
+		default:
 			return nil
 		}
 		if i := rel.find(last); i >= 0 && isJSON(rel.fields[i].Type) {
-			return b.jsonColumn(rel, i, e.Pos())
+			if p := b.jsonColumn(rel, i, e.Pos()); p.rel != nil {
+				return p
+			}
 		}
 	case *ast.Binary:
 		// Only the last arrow may be ->>, and that is the caller's.
@@ -322,7 +335,7 @@ const maxRowList = 1000
 
 func (b *binder) inList(e *ast.In, sc *scope) expr.Expr {
 	if e.Query != nil {
-		return b.unsupported("IN (query)", e.Query.Pos())
+		return b.inQuery(e, sc)
 	}
 	if row, ok := e.X.(*ast.Row); ok {
 		var or []expr.Expr
@@ -426,7 +439,12 @@ func (b *binder) like(e *ast.Like, sc *scope) expr.Expr {
 
 func (b *binder) quantified(e *ast.Quantified, sc *scope) expr.Expr {
 	if e.Query != nil {
-		return b.unsupported("a comparison with a query", e.Query.Pos())
+		x := b.expr(e.X, sc)
+		array := b.arrayQuery(e.Query, e.Op)
+		if p, ok := x.(*pathRef); ok {
+			x = b.resolve(p, beside(e.Op, array.Type().Elem()))
+		}
+		return b.anyArray(e.Op, x, array, e.Quantifier, false, e.Pos())
 	}
 	x, array := b.expr(e.X, sc), b.value(e.Array, sc)
 	if p, ok := x.(*pathRef); ok {

@@ -24,9 +24,14 @@ func (s *selection) grouped(node plan.Node) plan.Node {
 	for i := range a.Aggs {
 		a.Names = append(a.Names, a.Aggs[i].Name)
 	}
-	g := &grouping{s: s, node: a}
+	g := &grouping{s: s}
 	for i := range s.items {
 		s.items[i].e = g.rewrite(s.items[i].e, s.items[i].pos)
+	}
+	a.Keys = s.placed.list(a.Keys)
+	a.Aggs = make([]plan.AggCall, len(s.aggs.calls))
+	for i, c := range s.aggs.calls {
+		a.Aggs[i] = s.placed.call(c)
 	}
 	var out plan.Node = a
 	if s.having != nil {
@@ -36,10 +41,7 @@ func (s *selection) grouped(node plan.Node) plan.Node {
 }
 
 // grouping moves expressions over the input to stand above the Aggregate node.
-type grouping struct {
-	s    *selection
-	node *plan.Aggregate
-}
+type grouping struct{ s *selection }
 
 func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 	b := g.s.b
@@ -47,7 +49,7 @@ func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 		return e
 	}
 	switch e := e.(type) {
-	case *expr.Const, *expr.Param:
+	case *expr.Const, *expr.Param, *expr.Slot:
 		return e
 	case *aggRef:
 		return &expr.Column{Index: len(g.s.keys) + e.index, T: e.t, Name: e.text}
@@ -85,11 +87,8 @@ func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 // sameProperty is a property that is grouped by as text and used as another type.
 func (g *grouping) sameProperty(e *expr.Column) expr.Expr {
 	rel := g.s.sc.rel
-	if rel == nil || rel.scan == nil || e.Index >= len(rel.scan.Columns) {
-		return nil
-	}
-	c := rel.scan.Columns[e.Index]
-	if len(c.Path) == 0 || c.Type.Kind == vec.JSONB {
+	c := rel.scanned(e)
+	if c == nil || len(c.Path) == 0 || c.Type.Kind == vec.JSONB {
 		return nil
 	}
 	for i, k := range g.s.keys {
@@ -97,8 +96,8 @@ func (g *grouping) sameProperty(e *expr.Column) expr.Expr {
 		if !ok {
 			continue
 		}
-		kc := rel.scan.Columns[key.Index]
-		if kc.Column == c.Column && samePath(kc.Path, c.Path) && kc.Type.Kind == vec.Text {
+		kc := rel.scanned(key)
+		if kc != nil && baseOf(key.Index) == baseOf(e.Index) && kc.Column == c.Column && samePath(kc.Path, c.Path) && kc.Type.Kind == vec.Text {
 			over := &expr.Column{Index: i, T: kc.Type, Name: kc.Name}
 			return g.s.b.cast(over, c.Type, g.s.b.places[e].pos, true, true)
 		}

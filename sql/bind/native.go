@@ -14,7 +14,7 @@ import (
 func (b *binder) source(c *ast.Common, operator string, pos ast.Pos, tie bool) (plan.Source, *scope) {
 	var rel *relation
 	if c.Source != nil {
-		rel = b.table(c.Source)
+		rel = b.whole(b.table(c.Source))
 	} else {
 		rel = b.tableName(&ast.TableName{Place: ast.At(pos), Name: []ast.Ident{ast.ID("events")}})
 	}

@@ -37,6 +37,14 @@ type relation struct {
 	scan   *plan.Scan // node, if it is a scan that grows by need
 	table  *catalog.Table
 	fields vec.Schema // names as the statement sees them
+	// base is where the numbers of its columns begin as long as the inputs of a join may
+	// grow; see seal.
+	base int
+	// A join has no node before it is sealed. Its fields stand in other relations, of which
+	// parts are those that can be named.
+	join    *joined
+	parts   []*relation
+	origins []origin
 }
 
 // pathRef is a value inside a jsonb column whose type waits for its context.
@@ -61,11 +69,14 @@ func (p *pathRef) Eval(*expr.Context, *vec.Batch) (*vec.Vector, error) {
 // column is a column of the relation as an expression over its node.
 func (b *binder) column(rel *relation, i int, pos ast.Pos) expr.Expr {
 	f := rel.fields[i]
+	if rel.origins != nil {
+		return b.origin(rel.origins[i], f, pos)
+	}
 	index := i
 	if rel.scan != nil {
 		index = rel.scanColumn(plan.ScanColumn{Column: f.Name, Type: f.Type})
 	}
-	c := &expr.Column{Index: index, T: f.Type, Name: f.Name}
+	c := &expr.Column{Index: rel.base + index, T: f.Type, Name: f.Name}
 	b.places[c] = place{pos, rel.qualified(f.Name)}
 	return c
 }
@@ -137,16 +148,19 @@ func (b *binder) name(n *ast.Name, sc *scope) expr.Expr {
 		return b.single(n, sc)
 	}
 	// public.events.event
-	if len(parts) > 2 && parts[0].Name == "public" && rel != nil && rel.table != nil && rel.alias == parts[1].Name {
-		parts = parts[1:]
+	if len(parts) > 2 && parts[0].Name == "public" {
+		if t := rel.named(parts[1].Name); t != nil && t.table != nil {
+			parts = parts[1:]
+		}
 	}
 	first := parts[0].Name
-	if rel != nil && rel.alias == first {
-		if i := rel.find(parts[1].Name); i >= 0 {
+	named := rel.named(first)
+	if named != nil {
+		if i := named.find(parts[1].Name); i >= 0 {
 			if len(parts) == 2 {
-				return b.column(rel, i, n.Pos())
+				return b.column(named, i, n.Pos())
 			}
-			return b.pathInto(rel, i, parts[2:], n)
+			return b.pathInto(named, i, parts[2:], n)
 		} else if i == -2 {
 			return b.ambiguous(parts[1].Name, n.Pos())
 		}
@@ -161,7 +175,7 @@ func (b *binder) name(n *ast.Name, sc *scope) expr.Expr {
 		if e := b.beside(rel, parts, n); e != nil {
 			return e
 		}
-		if rel.alias != first {
+		if named == nil {
 			return b.fail(pgerr.New(pgerr.WrongObjectType,
 				"column notation .%s applied to type %s, which is not a composite type", parts[1].Name, rel.fields[i].Type), n.Pos())
 		}
@@ -200,7 +214,7 @@ func (b *binder) single(n *ast.Name, sc *scope) expr.Expr {
 	if a, ok := sc.aliases[name]; ok && !sc.busy[name] {
 		return b.alias(name, a, sc)
 	}
-	if sc.rel != nil && sc.rel.alias == name {
+	if sc.rel.named(name) != nil {
 		return b.unsupported("a whole row as a value", n.Pos())
 	}
 	e := pgerr.New(pgerr.UndefinedColumn, `column "%s" does not exist`, name)
@@ -231,7 +245,7 @@ func (b *binder) ambiguous(name string, pos ast.Pos) expr.Expr {
 func (b *binder) hintColumn(e *pgerr.Error, name string, sc *scope) {
 	rel := sc.rel
 	column := ""
-	if rel != nil && rel.table != nil && rel.find("properties") >= 0 && rel.table.Name == "events" {
+	if events := rel.events(); events != nil && rel.find("properties") >= 0 {
 		column = "properties"
 	}
 	var properties []string
@@ -248,7 +262,7 @@ func (b *binder) hintColumn(e *pgerr.Error, name string, sc *scope) {
 		}
 	}
 	if near := nearest(name, rel.names()); near != "" {
-		e.WithHint(`Perhaps you meant to reference the column "%s".`, rel.qualified(near))
+		e.WithHint(`Perhaps you meant to reference the column "%s".`, rel.holder(near).qualified(near))
 		return
 	}
 	if near := nearest(name, mapKeys(sc.aliases)); near != "" {
@@ -269,10 +283,10 @@ func (b *binder) unknownDotted(parts []ast.Ident, rel *relation, pos ast.Pos) ex
 		words[i] = p.Name
 	}
 	first, all := words[0], strings.Join(words, ".")
-	if rel != nil && rel.alias == first {
+	if named := rel.named(first); named != nil {
 		e := pgerr.New(pgerr.UndefinedColumn, "column %s does not exist", all)
-		if near := nearest(words[1], rel.names()); near != "" {
-			e.WithHint(`Perhaps you meant to reference the column "%s".`, rel.qualified(near))
+		if near := nearest(words[1], named.names()); near != "" {
+			e.WithHint(`Perhaps you meant to reference the column "%s".`, named.qualified(near))
 		}
 		return b.fail(e, pos)
 	}
@@ -290,11 +304,17 @@ func (b *binder) unknownDotted(parts []ast.Ident, rel *relation, pos ast.Pos) ex
 	}
 	e := pgerr.New(pgerr.UndefinedTable, `missing FROM-clause entry for table "%s"`, first)
 	if rel != nil {
-		if rel.table != nil && rel.table.Name == first && rel.alias != first {
-			e = pgerr.New(pgerr.UndefinedTable, `invalid reference to FROM-clause entry for table "%s"`, first).
-				WithHint(`Perhaps you meant to reference the table alias "%s".`, rel.alias)
-		} else if near := nearest(first, []string{rel.alias}); near != "" && rel.find(words[1]) >= 0 {
-			e.WithHint(`Perhaps you meant to reference the column "%s".`, rel.qualified(words[1]))
+		var aliases []string
+		for _, r := range rel.all() {
+			aliases = append(aliases, r.alias)
+			if r.table != nil && r.table.Name == first {
+				e = pgerr.New(pgerr.UndefinedTable, `invalid reference to FROM-clause entry for table "%s"`, first).
+					WithHint(`Perhaps you meant to reference the table alias "%s".`, r.alias)
+				return b.fail(e, pos)
+			}
+		}
+		if near := nearest(first, aliases); near != "" && rel.named(near).find(words[1]) >= 0 {
+			e.WithHint(`Perhaps you meant to reference the column "%s".`, near+"."+words[1])
 		}
 	}
 	return b.fail(e, pos)
@@ -316,6 +336,11 @@ func (b *binder) pathInto(rel *relation, i int, keys []ast.Ident, n *ast.Name) e
 
 // jsonColumn is a path without keys: the column itself.
 func (b *binder) jsonColumn(rel *relation, i int, pos ast.Pos) *pathRef {
+	if rel.origins != nil {
+		if o := rel.origins[i]; o.merge == nil && o.rel.fields[o.index].Type == rel.fields[i].Type {
+			return b.jsonColumn(o.rel, o.index, pos)
+		}
+	}
 	if rel.scan != nil {
 		return &pathRef{rel: rel, column: rel.fields[i].Name, pos: pos}
 	}
@@ -346,7 +371,7 @@ func (b *binder) resolve(p *pathRef, want vec.Type) expr.Expr {
 	var e expr.Expr
 	if p.rel != nil {
 		c := plan.ScanColumn{Column: p.column, Path: p.keys, Type: as, Digits: digits && len(p.keys) > 0}
-		col := &expr.Column{Index: p.rel.scanColumn(c), T: as, Name: c.Label()}
+		col := &expr.Column{Index: p.rel.base + p.rel.scanColumn(c), T: as, Name: c.Label()}
 		b.places[col] = place{p.pos, p.rel.qualified(p.column)}
 		e = col
 	} else {

@@ -22,9 +22,10 @@ func (b *binder) query(q ast.Query) plan.Node {
 	}
 	defer b.leave()
 	tail := q.Tail()
+	if tail.With != nil {
+		defer b.with(tail.With)()
+	}
 	switch {
-	case tail.With != nil:
-		b.unsupported("WITH", tail.With.Pos())
 	case tail.Locking != nil:
 		b.unsupported("FOR "+tail.Locking.Strength, tail.Locking.Pos())
 	case tail.WithTies:
@@ -39,7 +40,7 @@ func (b *binder) query(q ast.Query) plan.Node {
 	case *ast.Values:
 		return b.valuesQuery(q)
 	case *ast.SetOp:
-		b.unsupported([...]string{"UNION", "INTERSECT", "EXCEPT"}[q.Op], q.Pos())
+		return b.setOp(q)
 	default:
 		b.unsupported("this query", q.Pos())
 	}
@@ -49,11 +50,17 @@ func (b *binder) query(q ast.Query) plan.Node {
 // valuesQuery is VALUES with its ORDER BY and LIMIT, which see column1, column2, …
 func (b *binder) valuesQuery(q *ast.Values) plan.Node {
 	v := b.values(q)
-	if len(q.OrderBy) == 0 && q.Limit == nil && q.Offset == nil {
-		return v
+	return b.tail(v, &q.QueryTail, q.Pos())
+}
+
+// tail is ORDER BY and LIMIT over the result of a query.
+func (b *binder) tail(node plan.Node, tail *ast.QueryTail, pos ast.Pos) plan.Node {
+	if len(tail.OrderBy) == 0 && tail.Limit == nil && tail.Offset == nil {
+		return node
 	}
-	s := &selection{b: b, q: &ast.Select{QueryTail: q.QueryTail}, sc: &scope{rel: &relation{node: v, fields: v.Columns}}, node: v}
-	s.addStar(&ast.Star{Place: q.Place})
+	rel := &relation{node: node, fields: node.Schema()}
+	s := &selection{b: b, q: &ast.Select{QueryTail: *tail}, sc: &scope{rel: rel}}
+	s.addStar(&ast.Star{Place: ast.At(pos)})
 	return s.finish()
 }
 
@@ -92,8 +99,11 @@ type selection struct {
 	b    *binder
 	q    *ast.Select
 	sc   *scope
-	node plan.Node
 	aggs aggregates
+	// placed moves columns to where they are once FROM is sealed
+	placed placement
+
+	where expr.Expr
 
 	items  []item
 	shown  int // how many of items are the result; the rest are sort keys
@@ -121,21 +131,13 @@ func (b *binder) selectOf(q *ast.Select) plan.Node {
 		b.unsupported("QUALIFY", q.Qualify.Pos())
 	case len(q.Windows) > 0:
 		b.unsupported("WINDOW", q.Windows[0].Pos())
-	case len(q.From) > 1:
-		b.unsupported("joining tables", q.From[1].Pos())
 	}
 	if b.err != nil {
 		return &plan.Values{}
 	}
 	s := &selection{b: b, q: q, sc: &scope{aliases: map[string]ast.Expr{}}}
-	if len(q.From) == 1 {
-		s.sc.rel = b.table(q.From[0])
-		if b.err != nil {
-			return &plan.Values{}
-		}
-		s.node = s.sc.rel.node
-	} else {
-		s.node = &plan.Values{Rows: [][]expr.Expr{{}}}
+	if s.sc.rel = b.from(q.From); b.err != nil {
+		return &plan.Values{}
 	}
 	for _, it := range q.Items {
 		if it.Alias != nil {
@@ -145,8 +147,7 @@ func (b *binder) selectOf(q *ast.Select) plan.Node {
 		}
 	}
 	if q.Where != nil {
-		cond := b.condition(b.expr(q.Where, s.sc.in("WHERE", nil)), "WHERE", q.Where.Pos())
-		s.node = &plan.Filter{Input: s.node, Cond: cond}
+		s.bindWhere()
 	}
 	s.bindItems()
 	s.bindGroups()
@@ -166,11 +167,19 @@ func (s *selection) finish() plan.Node {
 	if b.err != nil {
 		return &plan.Values{}
 	}
-	node := s.node
+	var node plan.Node
+	node, s.placed = b.seal(s.sc.rel)
+	if s.where != nil {
+		node = &plan.Filter{Input: node, Cond: s.placed.one(s.where)}
+	}
 	if s.q.GroupBy != nil || len(s.aggs.calls) > 0 || s.having != nil {
 		node = s.grouped(node)
 		if b.err != nil {
 			return &plan.Values{}
+		}
+	} else {
+		for i := range s.items {
+			s.items[i].e = s.placed.one(s.items[i].e)
 		}
 	}
 	if len(s.items) > maxColumns {
@@ -279,9 +288,11 @@ func (s *selection) bindItems() {
 // addStar adds the columns of *, with EXCLUDE and REPLACE.
 func (s *selection) addStar(e *ast.Star) {
 	b, rel := s.b, s.sc.rel
-	if n := len(e.Table); n > 0 && (rel == nil || e.Table[n-1].Name != rel.alias) {
-		b.fail(pgerr.New(pgerr.UndefinedTable, `missing FROM-clause entry for table "%s"`, e.Table[n-1].Name), e.Pos())
-		return
+	if n := len(e.Table); n > 0 {
+		if rel = rel.named(e.Table[n-1].Name); rel == nil {
+			b.fail(pgerr.New(pgerr.UndefinedTable, `missing FROM-clause entry for table "%s"`, e.Table[n-1].Name), e.Pos())
+			return
+		}
 	}
 	if rel == nil {
 		b.fail(pgerr.New(pgerr.SyntaxError, "SELECT * with no tables specified is not valid"), e.Pos())

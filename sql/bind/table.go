@@ -48,7 +48,7 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	case *ast.Stickiness:
 		b.unsupported("STICKINESS", t.Pos())
 	case *ast.Join:
-		b.unsupported(joinName(t), t.Pos())
+		return b.joinOf(t)
 	case *ast.FuncTable:
 		b.unsupported("a function in FROM", t.Pos())
 	case *ast.Pivot:
@@ -63,32 +63,17 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	return empty
 }
 
-func joinName(t *ast.Join) string {
-	switch t.Kind {
-	case ast.JoinLeft:
-		return "LEFT JOIN"
-	case ast.JoinRight:
-		return "RIGHT JOIN"
-	case ast.JoinFull:
-		return "FULL JOIN"
-	case ast.JoinCross:
-		return "CROSS JOIN"
-	case ast.JoinSemi:
-		return "SEMI JOIN"
-	case ast.JoinAnti:
-		return "ANTI JOIN"
-	case ast.JoinAsof, ast.JoinAsofLeft:
-		return "ASOF JOIN"
-	}
-	return "JOIN"
-}
-
 func (b *binder) tableName(t *ast.TableName) *relation {
 	var words []string
 	for _, p := range t.Name {
 		words = append(words, p.Name)
 	}
 	full, name := strings.Join(words, "."), words[len(words)-1]
+	if len(words) == 1 {
+		if rel := b.cteNamed(name); rel != nil {
+			return rel
+		}
+	}
 	if len(words) == 3 && words[0] != b.env.Catalog.Database {
 		b.fail(pgerr.New(pgerr.FeatureNotSupported, `cross-database references are not implemented: "%s"`, full), t.Pos())
 		return nil
@@ -136,6 +121,9 @@ func (b *binder) rename(rel *relation, alias *ast.Alias) {
 	}
 	if alias.Name.Name != "" {
 		rel.alias = alias.Name.Name
+		if rel.join != nil {
+			rel.parts = nil // the alias hides the names inside
+		}
 	}
 	if len(alias.Columns) > len(rel.fields) {
 		b.fail(pgerr.New(pgerr.InvalidColumnReference, `table "%s" has %d columns available but %d columns specified`,

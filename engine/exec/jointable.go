@@ -1,0 +1,432 @@
+package exec
+
+import (
+	"context"
+	"math"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// joinTable is the build side of a join: its rows, and which of them have which key.
+type joinTable struct {
+	env    *Env
+	keys   []expr.Expr
+	schema vec.Schema
+	stored bool // rows are kept, not only keys
+	// outer says that rows without a match come out, too.
+	outer bool
+
+	groups   *grouper
+	columns  []columnStore
+	rows     int
+	groupOf  []uint32 // of each row, while rows are read; noGroup if a key is NULL
+	starts   []uint32 // rows of group g are list[starts[g]:starts[g+1]]
+	list     []uint32
+	unique   bool // every group has one row, and list has its place
+	nullKeys bool // a row has a key that is NULL
+	matched  []bool
+	out      []*vec.Vector // the columns, with a row of NULL behind the last one
+	held     int64
+	ids      []uint32
+	scratch  []uint32
+	live     []uint32
+}
+
+// maxJoinRows is how many rows a build side may have: they are numbered with 32 bits, of
+// which two numbers have a meaning of their own.
+const maxJoinRows = math.MaxUint32 - 2
+
+func newJoinTable(n *plan.Join, schema vec.Schema, keys []expr.Expr, swapped bool, env *Env) *joinTable {
+	types := make([]vec.Type, len(keys))
+	for i, k := range keys {
+		types[i] = k.Type()
+	}
+	t := &joinTable{env: env, keys: keys, schema: schema, groups: newGrouper(types)}
+	t.outer = n.Kind == plan.FullJoin || n.Kind == plan.RightJoin && !swapped || n.Kind == plan.LeftJoin && swapped
+	t.stored = !n.Kind.LeftOnly() || n.On != nil
+	if t.stored {
+		for _, f := range schema {
+			t.columns = append(t.columns, columnStore{typ: f.Type})
+		}
+	}
+	return t
+}
+
+// read takes in all rows of the build side.
+func (t *joinTable) read(ctx context.Context, op Operator) error {
+	if err := drain(ctx, op, func(b *vec.Batch) error { return t.add(ctx, b) }); err != nil {
+		return err
+	}
+	return t.finish(ctx)
+}
+
+func (t *joinTable) add(ctx context.Context, b *vec.Batch) error {
+	rows := b.Sel
+	if rows == nil {
+		rows = firstRows(&t.scratch, b.Rows)
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	keys, err := evalAll(t.env.Expr, t.keys, b)
+	if err != nil {
+		return err
+	}
+	whole := withoutNulls(&t.live, keys, rows)
+	t.nullKeys = t.nullKeys || len(whole) < len(rows)
+	if cap(t.ids) < len(rows) {
+		t.ids = make([]uint32, max(len(rows), vec.BatchRows))
+	}
+	ids := t.ids[:len(whole)]
+	t.groups.assign(ids, keys, whole)
+	switch {
+	case !t.stored:
+		t.rows += len(rows)
+		return t.hold(ctx)
+	case t.outer:
+		next := 0
+		for _, r := range rows {
+			g := noGroup
+			if next < len(whole) && whole[next] == r {
+				g = ids[next]
+				next++
+			}
+			t.groupOf = append(t.groupOf, g)
+		}
+	default:
+		rows = whole
+		t.groupOf = append(t.groupOf, ids...)
+	}
+	if t.rows += len(rows); t.rows > maxJoinRows {
+		return pgerr.New(pgerr.OutOfMemory, "out of memory: one side of a join has more than %d rows", maxJoinRows)
+	}
+	for i := range t.columns {
+		if err := t.columns[i].add(b.Cols[i], rows); err != nil {
+			return err
+		}
+	}
+	return t.hold(ctx)
+}
+
+// withoutNulls is the rows of which no key is NULL.
+func withoutNulls(scratch *[]uint32, keys []*vec.Vector, rows []uint32) []uint32 {
+	some := false
+	for _, k := range keys {
+		some = some || k.HasNulls()
+	}
+	if !some {
+		return rows
+	}
+	out := (*scratch)[:0]
+rows:
+	for _, r := range rows {
+		for _, k := range keys {
+			if k.IsNull(int(r)) {
+				continue rows
+			}
+		}
+		out = append(out, r)
+	}
+	*scratch = out
+	return out
+}
+
+func (t *joinTable) hold(ctx context.Context) error {
+	held := t.groups.bytes() + int64(4*(cap(t.groupOf)+cap(t.starts)+cap(t.list))+cap(t.matched))
+	for i := range t.columns {
+		held += t.columns[i].bytes()
+	}
+	grown := held - t.held
+	t.held = held
+	return t.env.hold(ctx, grown)
+}
+
+// finish lists the rows of each group.
+func (t *joinTable) finish(ctx context.Context) error {
+	if !t.stored {
+		return nil
+	}
+	if len(t.keys) == 0 {
+		t.groups.groups = 1
+	}
+	n := t.groups.groups
+	more := int64(4 * (n + 1 + len(t.groupOf)))
+	if err := t.env.hold(ctx, more); err != nil {
+		t.held += more
+		return err
+	}
+	t.held += more
+	t.starts = make([]uint32, n+1)
+	kept := 0
+	for _, g := range t.groupOf {
+		if g != noGroup {
+			t.starts[g+1]++
+			kept++
+		}
+	}
+	for g := range n {
+		t.starts[g+1] += t.starts[g]
+	}
+	t.list = make([]uint32, kept)
+	for r, g := range t.groupOf {
+		if g != noGroup {
+			t.list[t.starts[g]] = uint32(r)
+			t.starts[g]++
+		}
+	}
+	copy(t.starts[1:], t.starts[:n])
+	t.starts[0] = 0
+	t.unique = kept == n && len(t.keys) > 0
+	t.groupOf = nil
+	if t.outer {
+		t.matched = make([]bool, t.rows)
+	}
+	for i := range t.columns {
+		t.out = append(t.out, t.columns[i].finish())
+	}
+	return t.hold(ctx)
+}
+
+// find writes the group of each of the rows to dst, noGroup for those that have none.
+func (t *joinTable) find(dst []uint32, finders []finder, keys []*vec.Vector, rows []uint32) {
+	if len(keys) == 0 {
+		g := uint32(0)
+		if t.rows == 0 {
+			g = noGroup
+		}
+		for i := range dst {
+			dst[i] = g
+		}
+		return
+	}
+	finders[0].find(dst, t.groups.keys[0], keys[0], rows)
+	for k := 1; k < len(keys); k++ {
+		f := &finders[k]
+		if cap(f.ids) < len(rows) {
+			f.ids = make([]uint32, max(len(rows), vec.BatchRows))
+		}
+		ids := f.ids[:len(rows)]
+		f.find(ids, t.groups.keys[k], keys[k], rows)
+		pairs := &t.groups.pairs[k-1]
+		for i, id := range ids {
+			if id == noGroup || dst[i] == noGroup {
+				dst[i] = noGroup
+				continue
+			}
+			dst[i] = pairs.get(uint64(dst[i])<<32 | uint64(id))
+		}
+	}
+}
+
+// take is the columns of the given rows; one behind the last is all NULL. Values that are
+// costly to copy stay where they are.
+func (t *joinTable) take(rows []uint32) []*vec.Vector {
+	out := make([]*vec.Vector, len(t.out))
+	for i, c := range t.out {
+		if c.Form == vec.Flat {
+			switch c.Type.Payload() {
+			case vec.PayloadStr, vec.PayloadList, vec.PayloadUUIDs:
+				out[i] = &vec.Vector{Type: c.Type, Form: vec.Dict, Codes: rows, Dict: c}
+				continue
+			}
+		}
+		out[i] = c.Take(rows)
+	}
+	return out
+}
+
+// finder looks up values in an interner that does not change any more. It remembers what it
+// found for the last dictionary.
+type finder struct {
+	dict  *vec.Vector
+	codes []uint32 // per code: what was found, plus one; 0 if not looked for
+	key   []byte
+	ids   []uint32
+}
+
+// find writes the number of the value of each of the rows to dst, noGroup for NULL and for
+// values that are not there.
+func (f *finder) find(dst []uint32, in *interner, v *vec.Vector, rows []uint32) {
+	switch v.Form {
+	case vec.Const:
+		n := f.one(in, v, 0)
+		for i := range rows {
+			dst[i] = n
+		}
+	case vec.Dict:
+		if f.dict != v.Dict {
+			f.dict = v.Dict
+			if n := v.Dict.Len(); cap(f.codes) < n {
+				f.codes = make([]uint32, n)
+			} else {
+				f.codes = f.codes[:n]
+				clear(f.codes)
+			}
+		}
+		nulls := len(v.Nulls) > 0
+		for i, r := range rows {
+			if nulls && v.Nulls.Get(int(r)) {
+				dst[i] = noGroup
+				continue
+			}
+			c := v.Codes[r]
+			if f.codes[c] == 0 {
+				f.codes[c] = min(f.one(in, v.Dict, int(c)), notThere) + 1
+			}
+			dst[i] = f.codes[c] - 1
+			if dst[i] == notThere {
+				dst[i] = noGroup
+			}
+		}
+	default:
+		for i, r := range rows {
+			dst[i] = f.one(in, v, int(r))
+		}
+	}
+}
+
+// notThere stands for noGroup in what a finder remembers.
+const notThere = noGroup - 1
+
+// one looks up one value of a flat or constant vector.
+func (f *finder) one(in *interner, v *vec.Vector, row int) uint32 {
+	if v.Nulls.Get(row) {
+		return noGroup
+	}
+	switch v.Type.Payload() {
+	case vec.PayloadBools:
+		x := uint64(0)
+		if v.Bools[row] {
+			x = 1
+		}
+		return in.findInt(x)
+	case vec.PayloadI64:
+		return in.findInt(uint64(v.I64[row]))
+	case vec.PayloadF64:
+		return in.findInt(floatKey(v.F64[row]))
+	case vec.PayloadStr:
+		return in.findText(v.Str.At(row))
+	}
+	f.key = vec.AppendKey(f.key[:0], v, row)
+	return in.findText(f.key)
+}
+
+func (in *interner) findInt(x uint64) uint32 {
+	at := in.ints.get(x)
+	if at == noGroup {
+		return noGroup
+	}
+	return in.number[at]
+}
+
+func (in *interner) findText(key []byte) uint32 {
+	if n, ok := in.texts[string(key)]; ok {
+		return n
+	}
+	return noGroup
+}
+
+// columnStore keeps the values of one column. What comes in one dictionary stays there.
+type columnStore struct {
+	typ vec.Type
+	v   *vec.Vector
+}
+
+func (s *columnStore) bytes() int64 { return s.v.Bytes() }
+
+// maxTextBytes is how much text one vector holds: it is addressed with 32 bits.
+const maxTextBytes = math.MaxUint32
+
+// add takes in the values of the given rows.
+func (s *columnStore) add(v *vec.Vector, rows []uint32) error {
+	if s.v == nil {
+		s.v = &vec.Vector{Type: s.typ}
+		if v.Form == vec.Dict {
+			s.v.Form, s.v.Dict = vec.Dict, v.Dict
+		}
+	}
+	if s.v.Form == vec.Dict {
+		if v.Form == vec.Dict && v.Dict == s.v.Dict {
+			n := len(s.v.Codes)
+			for _, r := range rows {
+				s.v.Codes = append(s.v.Codes, v.Codes[r])
+			}
+			s.nulls(v, rows, n)
+			return nil
+		}
+		s.v = s.v.Flatten(len(s.v.Codes))
+	}
+	n := s.v.Len()
+	src, plain := v, v.Form == vec.Flat
+	if plain {
+		switch v.Type.Payload() {
+		case vec.PayloadI64:
+			s.v.I64 = appendSome(s.v.I64, src.I64, rows)
+		case vec.PayloadF64:
+			s.v.F64 = appendSome(s.v.F64, src.F64, rows)
+		case vec.PayloadUUIDs:
+			s.v.UUIDs = appendSome(s.v.UUIDs, src.UUIDs, rows)
+		case vec.PayloadBools:
+			s.v.Bools = appendSome(s.v.Bools, src.Bools, rows)
+		default:
+			plain = false
+		}
+	}
+	if plain {
+		s.nulls(v, rows, n)
+		return nil
+	}
+	b := vec.Builder{V: s.v}
+	for _, r := range rows {
+		if v.Type.Payload() == vec.PayloadStr {
+			if x, i := v.At(int(r)); !v.IsNull(int(r)) && int64(len(s.v.Str.Bytes)+len(x.Str.At(i))) > maxTextBytes {
+				return pgerr.New(pgerr.OutOfMemory, "out of memory: a column of one side of a join has more than 4 GB of text").
+					WithHint("Narrow the time range, or join fewer columns.")
+			}
+		}
+		b.AppendFrom(v, int(r))
+	}
+	return nil
+}
+
+// nulls marks the rows that are NULL, which became those from n on.
+func (s *columnStore) nulls(v *vec.Vector, rows []uint32, n int) {
+	if len(v.Nulls) == 0 {
+		return
+	}
+	s.v.Nulls = s.v.Nulls.Grow(n + len(rows))
+	for i, r := range rows {
+		if v.Nulls.Get(int(r)) {
+			s.v.Nulls.Set(n + i)
+		}
+	}
+}
+
+// finish is all values and, behind the last one, a NULL.
+func (s *columnStore) finish() *vec.Vector {
+	if s.v == nil {
+		s.v = &vec.Vector{Type: s.typ}
+	}
+	v := *s.v
+	if v.Form == vec.Dict {
+		n := len(v.Codes)
+		v.Codes = append(v.Codes, 0)
+		v.Nulls = v.Nulls.Grow(n + 1)
+		v.Nulls.Set(n)
+	} else {
+		b := vec.Builder{V: &v}
+		b.AppendNull()
+	}
+	s.v = &v
+	return s.v
+}
+
+func appendSome[T any](dst, src []T, rows []uint32) []T {
+	for _, r := range rows {
+		dst = append(dst, src[r])
+	}
+	return dst
+}

@@ -1,0 +1,73 @@
+package plan
+
+import (
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// JoinKind says which rows a Join gives besides pairs that match.
+type JoinKind uint8
+
+// The kinds of joins. Semi and Anti give rows of the left side that have, or have not, a
+// match. NotIn is Anti for NOT IN: a comparison with NULL is a doubt, and a row in doubt
+// does not come out.
+const (
+	InnerJoin JoinKind = iota
+	LeftJoin
+	RightJoin
+	FullJoin
+	SemiJoin
+	AntiJoin
+	NotInJoin
+)
+
+var joinNames = [...]string{"", " Left", " Right", " Full", " Semi", " Anti", " Not In"}
+
+// Join gives pairs of rows of two inputs. A pair matches if the keys are equal, NULL being
+// equal to nothing, and On is true. Its schema is that of both sides, or of the left one for
+// Semi, Anti and NotIn.
+type Join struct {
+	Left, Right Node
+	Kind        JoinKind
+	// LeftKeys and RightKeys are of equal number and of equal types, each over its side.
+	LeftKeys, RightKeys []expr.Expr
+	On                  expr.Expr // over both sides, the left one's columns first; nil is true
+}
+
+// LeftOnly says whether the result has columns of the left side alone.
+func (k JoinKind) LeftOnly() bool { return k >= SemiJoin }
+
+// Schema implements Node.
+func (n *Join) Schema() vec.Schema {
+	left := n.Left.Schema()
+	if n.Kind.LeftOnly() {
+		return left
+	}
+	return append(left[:len(left):len(left)], n.Right.Schema()...)
+}
+
+// Inputs implements Node.
+func (n *Join) Inputs() []Node { return []Node{n.Left, n.Right} }
+
+// WithInputs implements Node.
+func (n *Join) WithInputs(in []Node) Node { c := *n; c.Left, c.Right = in[0], in[1]; return &c }
+
+// Describe implements Node.
+func (n *Join) Describe(p *Printer) {
+	if len(n.LeftKeys) == 0 {
+		p.Line("Nested Loop%s Join", joinNames[n.Kind])
+	} else {
+		p.Line("Hash%s Join", joinNames[n.Kind])
+		text := ""
+		for i, k := range n.LeftKeys {
+			if i > 0 {
+				text += ", "
+			}
+			text += exprText(k) + " = " + exprText(n.RightKeys[i])
+		}
+		p.Detail("Hash Cond", "%s", text)
+	}
+	if n.On != nil {
+		p.Detail("Join Filter", "%s", exprText(n.On))
+	}
+}

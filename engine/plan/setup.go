@@ -1,0 +1,70 @@
+package plan
+
+import "github.com/prickledb/prickle/storage/vec"
+
+// Setup stands at the top of a plan: it runs subqueries, one after the other, before the
+// plan that uses their answers.
+type Setup struct {
+	Subs  []Sub
+	Input Node
+}
+
+// Sub is a subquery that runs once. Sub i fills slot i.
+type Sub struct {
+	Node Node
+	Kind SubKind
+}
+
+// SubKind is what is kept of a subquery.
+type SubKind uint8
+
+// The kinds of subqueries.
+const (
+	ScalarSub SubKind = iota // the value of the one row and column; NULL if there is no row
+	ExistsSub                // whether there is a row
+	ArraySub                 // the values of the one column, as an array
+	TableSub                 // all rows, which a Spool reads
+)
+
+// Spool reads the rows that a Sub of the Setup above has kept.
+type Spool struct {
+	Slot    int
+	Name    string // of the WITH query, for EXPLAIN
+	Columns vec.Schema
+}
+
+// Schema implements Node.
+func (n *Setup) Schema() vec.Schema { return n.Input.Schema() }
+
+// Schema implements Node.
+func (n *Spool) Schema() vec.Schema { return n.Columns }
+
+// Inputs implements Node.
+func (n *Setup) Inputs() []Node {
+	in := make([]Node, 0, len(n.Subs)+1)
+	for _, s := range n.Subs {
+		in = append(in, s.Node)
+	}
+	return append(in, n.Input)
+}
+
+// Inputs implements Node.
+func (n *Spool) Inputs() []Node { return nil }
+
+// WithInputs implements Node.
+func (n *Setup) WithInputs(in []Node) Node {
+	c := &Setup{Subs: make([]Sub, len(n.Subs)), Input: in[len(n.Subs)]}
+	for i, s := range n.Subs {
+		c.Subs[i] = Sub{in[i], s.Kind}
+	}
+	return c
+}
+
+// WithInputs implements Node.
+func (n *Spool) WithInputs([]Node) Node { return n }
+
+// Describe implements Node.
+func (n *Setup) Describe(p *Printer) { p.Line("Subqueries") }
+
+// Describe implements Node.
+func (n *Spool) Describe(p *Printer) { p.Line("CTE Scan on %s", n.Name) }

@@ -1,0 +1,405 @@
+package bind
+
+import (
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// joined is two relations that are joined.
+type joined struct {
+	kind        plan.JoinKind
+	left, right *relation
+	on          expr.Expr // nil is true
+}
+
+// origin is where a field of a join stands: in another relation, or, if USING has merged
+// two fields, in both.
+type origin struct {
+	rel   *relation
+	index int
+	merge *merged
+}
+
+// merged is a column of USING: that of the left side, of the right one, or of whichever is
+// not NULL.
+type merged struct {
+	left, right origin
+	kind        plan.JoinKind
+}
+
+// leafColumns is how many columns an input of a join may have while it is bound: numbers
+// of columns are those of its base and on.
+const leafColumns = 1 << 20
+
+// baseOf is the base of the relation that a column number belongs to.
+func baseOf(index int) int { return index &^ (leafColumns - 1) }
+
+// named finds the relation that a name of FROM means, or nil.
+func (rel *relation) named(alias string) *relation {
+	if rel == nil || alias == "" {
+		return nil
+	}
+	if rel.alias == alias {
+		return rel
+	}
+	for _, p := range rel.parts {
+		if p.alias == alias {
+			return p
+		}
+	}
+	return nil
+}
+
+// all is the relation and what can be named in it.
+func (rel *relation) all() []*relation {
+	if rel == nil {
+		return nil
+	}
+	return append([]*relation{rel}, rel.parts...)
+}
+
+// events is the events table among the relations of FROM, or nil.
+func (rel *relation) events() *relation {
+	for _, r := range rel.all() {
+		if r.table != nil && r.table.Name == "events" {
+			return r
+		}
+	}
+	return nil
+}
+
+// holder is the relation that a column should be qualified with.
+func (rel *relation) holder(column string) *relation {
+	for _, p := range rel.parts {
+		if p.find(column) >= 0 {
+			return p
+		}
+	}
+	return rel
+}
+
+// scanned is the column of a scan that a column of FROM is; nil if it is none.
+func (rel *relation) scanned(c *expr.Column) *plan.ScanColumn {
+	if rel == nil {
+		return nil
+	}
+	if rel.join != nil {
+		if sc := rel.join.left.scanned(c); sc != nil {
+			return sc
+		}
+		return rel.join.right.scanned(c)
+	}
+	if i := c.Index - rel.base; rel.scan != nil && i >= 0 && i < len(rel.scan.Columns) {
+		return &rel.scan.Columns[i]
+	}
+	return nil
+}
+
+// origin binds a field of a join.
+func (b *binder) origin(o origin, f vec.Field, pos ast.Pos) expr.Expr {
+	if o.merge == nil {
+		return b.coerce(b.column(o.rel, o.index, pos), f.Type, pos)
+	}
+	side := func(o origin) expr.Expr {
+		var inner vec.Field
+		if o.merge == nil {
+			inner = o.rel.fields[o.index]
+		} else {
+			inner = f
+		}
+		return b.coerce(b.origin(o, inner, pos), f.Type, pos)
+	}
+	switch o.merge.kind {
+	case plan.RightJoin:
+		return side(o.merge.right)
+	case plan.FullJoin:
+		return &expr.Coalesce{Args: []expr.Expr{side(o.merge.left), side(o.merge.right)}, T: f.Type}
+	}
+	return side(o.merge.left)
+}
+
+// from binds FROM: its elements, each with all rows of the others. It is nil without any.
+func (b *binder) from(list []ast.TableExpr) *relation {
+	var rel *relation
+	for i, t := range list {
+		next := b.table(t)
+		if i == 0 {
+			rel = next
+			continue
+		}
+		if !b.enter(t.Pos()) { // a long list is as deep as joins in each other
+			return rel
+		}
+		defer b.leave()
+		rel = b.pair(rel, next, plan.InnerJoin, t.Pos())
+	}
+	return rel
+}
+
+// pair is the join of two relations, without a condition yet.
+func (b *binder) pair(left, right *relation, kind plan.JoinKind, pos ast.Pos) *relation {
+	if b.err != nil {
+		return left
+	}
+	for _, r := range []*relation{left, right} {
+		if r.join == nil && r.base == 0 {
+			b.leaves++
+			r.base = b.leaves * leafColumns
+		}
+	}
+	rel := &relation{join: &joined{kind: kind, left: left, right: right}, origins: []origin{}}
+	for _, r := range []*relation{left, right} {
+		for _, p := range r.all() {
+			if p.alias == "" {
+				continue
+			}
+			if rel.named(p.alias) != nil {
+				b.fail(pgerr.New(pgerr.DuplicateAlias, `table name "%s" specified more than once`, p.alias), pos)
+				return rel
+			}
+			rel.parts = append(rel.parts, p)
+		}
+	}
+	for _, r := range []*relation{left, right} {
+		for i, f := range r.fields {
+			rel.fields = append(rel.fields, f)
+			rel.origins = append(rel.origins, origin{rel: r, index: i})
+		}
+	}
+	return rel
+}
+
+var joinKinds = map[ast.JoinKind]plan.JoinKind{
+	ast.JoinInner: plan.InnerJoin, ast.JoinCross: plan.InnerJoin, ast.JoinLeft: plan.LeftJoin, ast.JoinRight: plan.RightJoin,
+	ast.JoinFull: plan.FullJoin, ast.JoinSemi: plan.SemiJoin, ast.JoinAnti: plan.AntiJoin,
+}
+
+// joinOf binds a join.
+func (b *binder) joinOf(t *ast.Join) *relation {
+	kind, ok := joinKinds[t.Kind]
+	if !ok {
+		b.unsupported("ASOF JOIN", t.Pos())
+		return &relation{node: &plan.Values{}}
+	}
+	left := b.table(t.Left)
+	right := b.table(t.Right)
+	rel := b.pair(left, right, kind, t.Right.Pos())
+	if b.err != nil {
+		return rel
+	}
+	switch {
+	case t.Natural:
+		b.using(rel, commonColumns(left, right, t), nil)
+	case t.Using != nil:
+		b.using(rel, t.Using, t.UsingAlias)
+	case t.On != nil:
+		rel.join.on = b.condition(b.expr(t.On, &scope{rel: rel, clause: "JOIN/ON"}), "JOIN/ON", t.On.Pos())
+	}
+	if kind.LeftOnly() {
+		rel.fields, rel.origins = rel.fields[:len(left.fields)], rel.origins[:len(left.fields)]
+		rel.parts = rel.parts[:0:0]
+		for _, p := range left.all() {
+			if p.alias != "" {
+				rel.parts = append(rel.parts, p)
+			}
+		}
+	}
+	b.rename(rel, t.Alias)
+	return rel
+}
+
+// commonColumns is the columns of a NATURAL JOIN.
+func commonColumns(left, right *relation, t *ast.Join) []ast.Ident {
+	var out []ast.Ident
+	for _, f := range left.fields {
+		if right.find(f.Name) != -1 {
+			out = append(out, ast.Ident{Place: t.Place, Name: f.Name})
+		}
+	}
+	return out
+}
+
+// using joins on columns of one name, which become one column, in front of the others.
+func (b *binder) using(rel *relation, names []ast.Ident, alias *ast.Ident) {
+	j := rel.join
+	var fields vec.Schema
+	var origins []origin
+	var conds []expr.Expr
+	gone := map[int]bool{}
+	for _, id := range names {
+		l, r := b.usingColumn(j.left, id, "left"), b.usingColumn(j.right, id, "right")
+		if b.err != nil {
+			return
+		}
+		if gone[l] {
+			b.fail(pgerr.New(pgerr.DuplicateColumn, `column name "%s" appears more than once in USING clause`, id.Name), id.Pos())
+			return
+		}
+		lo, ro := origin{rel: j.left, index: l}, origin{rel: j.right, index: r}
+		conds = append(conds, b.operator("=", b.column(j.left, l, id.Pos()), b.column(j.right, r, id.Pos()), id.Pos()))
+		t, err := expr.CommonType([]vec.Type{j.left.fields[l].Type, j.right.fields[r].Type})
+		if err != nil {
+			b.failErr(err, id.Pos())
+			return
+		}
+		fields = append(fields, vec.Field{Name: id.Name, Type: t})
+		origins = append(origins, origin{merge: &merged{lo, ro, j.kind}})
+		gone[l], gone[len(j.left.fields)+r] = true, true
+	}
+	if alias != nil {
+		if rel.named(alias.Name) != nil {
+			b.fail(pgerr.New(pgerr.DuplicateAlias, `table name "%s" specified more than once`, alias.Name), alias.Pos())
+		}
+		rel.parts = append(rel.parts, &relation{alias: alias.Name, fields: fields[:len(fields):len(fields)], origins: origins[:len(origins):len(origins)]})
+	}
+	for i, f := range rel.fields {
+		if !gone[i] {
+			fields, origins = append(fields, f), append(origins, rel.origins[i])
+		}
+	}
+	if j.kind.LeftOnly() { // nothing is merged
+		fields, origins = rel.fields, rel.origins
+	}
+	rel.fields, rel.origins = fields, origins
+	if len(conds) > 0 {
+		j.on = allOf(conds)
+	}
+}
+
+func allOf(list []expr.Expr) expr.Expr {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return &expr.And{Args: list}
+}
+
+// usingColumn finds a column of USING on one side.
+func (b *binder) usingColumn(rel *relation, id ast.Ident, side string) int {
+	i := rel.find(id.Name)
+	switch i {
+	case -1:
+		b.fail(pgerr.New(pgerr.UndefinedColumn, `column "%s" specified in USING clause does not exist in %s table`, id.Name, side), id.Pos())
+	case -2:
+		b.fail(pgerr.New(pgerr.AmbiguousColumn, `common column name "%s" appears more than once in %s table`, id.Name, side), id.Pos())
+	}
+	return i
+}
+
+// placement says where the columns of the inputs of a join are in its result, by their
+// bases. While a statement is bound, scans grow by the columns that it names, so the places
+// are known only at the end.
+type placement map[int]int
+
+// seal gives the plan of FROM once all of a SELECT is bound, and where its columns are.
+func (b *binder) seal(rel *relation) (plan.Node, placement) {
+	if rel == nil {
+		return &plan.Values{Rows: [][]expr.Expr{{}}}, nil
+	}
+	places := placement{}
+	return places.add(rel, 0), places
+}
+
+// add places the inputs of a relation whose columns begin at a place.
+func (p placement) add(rel *relation, at int) plan.Node {
+	j := rel.join
+	if j == nil {
+		p[rel.base] = at
+		return rel.node
+	}
+	out := &plan.Join{Kind: j.kind}
+	out.Left = p.add(j.left, at)
+	out.Right = p.add(j.right, at+len(out.Left.Schema()))
+	if j.on != nil {
+		out.On = p.from(at).one(j.on)
+	}
+	return out
+}
+
+// from is the placement counted from a column on.
+func (p placement) from(at int) placement {
+	if at == 0 {
+		return p
+	}
+	out := make(placement, len(p))
+	for base, place := range p {
+		out[base] = place - at
+	}
+	return out
+}
+
+// one is an expression over the columns where they are.
+func (p placement) one(e expr.Expr) expr.Expr {
+	if len(p) == 0 || e == nil {
+		return e
+	}
+	return expr.Map(e, func(x expr.Expr) expr.Expr {
+		c, ok := x.(*expr.Column)
+		if !ok {
+			return x
+		}
+		base := baseOf(c.Index)
+		at := p[base] + c.Index - base
+		if at == c.Index {
+			return x
+		}
+		return &expr.Column{Index: at, T: c.T, Name: c.Name}
+	})
+}
+
+func (p placement) list(in []expr.Expr) []expr.Expr {
+	out := make([]expr.Expr, len(in))
+	for i, e := range in {
+		out[i] = p.one(e)
+	}
+	return out
+}
+
+func (p placement) call(c plan.AggCall) plan.AggCall {
+	c.Args, c.Filter = p.list(c.Args), p.one(c.Filter)
+	keys := make([]plan.SortKey, len(c.OrderBy))
+	for i, k := range c.OrderBy {
+		k.Expr = p.one(k.Expr)
+		keys[i] = k
+	}
+	c.OrderBy = keys
+	return c
+}
+
+// whole makes a join a relation with a node of its own, for what reads one input: all
+// fields are computed, and may be named as before.
+func (b *binder) whole(rel *relation) *relation {
+	if rel.join == nil || b.err != nil {
+		return rel
+	}
+	out := &relation{alias: rel.alias, fields: rel.fields}
+	p := &plan.Project{}
+	add := func(r *relation, i int, pos ast.Pos) int {
+		e := b.column(r, i, pos)
+		for k := range p.Exprs {
+			if same(p.Exprs[k], e) {
+				return k
+			}
+		}
+		p.Exprs, p.Names = append(p.Exprs, e), append(p.Names, r.fields[i].Name)
+		return len(p.Exprs) - 1
+	}
+	base := &relation{}
+	view := func(r *relation) []origin {
+		origins := make([]origin, len(r.fields))
+		for i := range r.fields {
+			origins[i] = origin{rel: base, index: add(r, i, ast.NoPos)}
+		}
+		return origins
+	}
+	out.origins = view(rel)
+	for _, part := range rel.parts {
+		out.parts = append(out.parts, &relation{alias: part.alias, table: part.table, fields: part.fields, origins: view(part)})
+	}
+	node, places := b.seal(rel)
+	p.Input, p.Exprs = node, places.list(p.Exprs)
+	out.node, base.node, base.fields = p, p, p.Schema()
+	return out
+}
