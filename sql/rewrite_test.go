@@ -2,9 +2,12 @@ package sql_test
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/expr"
@@ -95,6 +98,110 @@ func TestRewriteKeepsRows(t *testing.T) {
 		}
 		if !slices.Equal(better, want) {
 			t.Errorf("%s\nrewritten: %q\nwant       %q", c.text, better, want)
+		}
+	}
+}
+
+// randomJoins writes FROM and WHERE over several small relations a, b, c, … with columns x
+// and y.
+func randomJoins(rnd *rand.Rand) (from, where string, names []string) {
+	column := func() string { return names[rnd.IntN(len(names))] + "." + string("xy"[rnd.IntN(2)]) }
+	cond := func() string {
+		switch rnd.IntN(6) {
+		case 0:
+			return fmt.Sprintf("%s = %d", column(), rnd.IntN(4))
+		case 1:
+			return column() + " IS NULL"
+		case 2:
+			return fmt.Sprintf("(%s < %s OR %s = %s)", column(), column(), column(), column())
+		case 3:
+			return fmt.Sprintf("%s IN (SELECT i FROM (VALUES (%d), (%d)) AS v(i))", column(), rnd.IntN(4), rnd.IntN(4))
+		}
+		return column() + " = " + column()
+	}
+	all := func(n int) string {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = cond()
+		}
+		return strings.Join(list, " AND ")
+	}
+	relation := func() string {
+		name := string(rune('a' + len(names)))
+		names = append(names, name)
+		rows := make([]string, 1+rnd.IntN(5))
+		for i := range rows {
+			cells := make([]string, 2)
+			for k := range cells {
+				cells[k] = fmt.Sprint(rnd.IntN(4))
+				if rnd.IntN(6) == 0 {
+					cells[k] = "NULL::int"
+				}
+			}
+			rows[i] = "(" + strings.Join(cells, ", ") + ")"
+		}
+		return fmt.Sprintf("(SELECT x + 0 AS x, y FROM (VALUES %s) AS v(x, y)) AS %s", strings.Join(rows, ", "), name)
+	}
+	var tree func(depth int) string
+	tree = func(depth int) string {
+		if depth == 0 || rnd.IntN(4) == 0 {
+			return relation()
+		}
+		before := len(names)
+		left, right := tree(depth-1), tree(depth-1)
+		inside := names[before:]
+		outer := names
+		names = inside
+		defer func() { names = outer }()
+		kind := []string{"JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"}[rnd.IntN(5)]
+		return fmt.Sprintf("(%s %s %s ON %s)", left, kind, right, strings.ReplaceAll(all(1+rnd.IntN(2)), " IN (SELECT", " = ANY (SELECT"))
+	}
+	list := make([]string, 1+rnd.IntN(3))
+	for i := range list {
+		list[i] = tree(2)
+	}
+	return strings.Join(list, ", "), all(rnd.IntN(4)), names
+}
+
+// TestRewriteKeepsJoins runs random joins as they were bound, where every join compares all
+// rows with all rows, and as they were rewritten.
+func TestRewriteKeepsJoins(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	rounds := 400
+	if testing.Short() {
+		rounds = 100
+	}
+	for range rounds {
+		from, where, names := randomJoins(rnd)
+		if len(names) > 6 {
+			continue // as bound, that takes too long
+		}
+		shown := "*"
+		if rnd.IntN(2) == 0 {
+			shown = names[rnd.IntN(len(names))] + ".x, count(*)"
+		}
+		text := "SELECT " + shown + " FROM " + from
+		if where != "" {
+			text += " WHERE " + where
+		}
+		if shown != "*" {
+			text += " GROUP BY 1"
+		}
+		ctx := testContext(t, nil)
+		q, err := parse.Query(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		r, err := bind.Query(bind.Env{Catalog: ctx.Catalog, Expr: ctx.Expr, Text: text}, q)
+		if err != nil {
+			t.Fatalf("%s: %s", text, errorText(err))
+		}
+		bound, better := run(t, r.Plan, ctx.Expr), run(t, plan.Rewrite(r.Plan), ctx.Expr)
+		slices.Sort(bound)
+		slices.Sort(better)
+		if !slices.Equal(bound, better) {
+			t.Fatalf("seed %d: %s\nas bound:  %q\nrewritten: %q\n%s", seed, text, bound, better, strings.Join(plan.Explain(plan.Rewrite(r.Plan)), "\n"))
 		}
 	}
 }
