@@ -3,7 +3,7 @@
 // One query on its way: sql/parse reads the text into a tree of sql/ast; [Compile] hands
 // the tree to sql/bind, which looks up names in the catalog, gives every expression a
 // type and makes a plan of engine/plan; plan.Rewrite then folds constants and moves
-// filters down. The result is a [Statement]. If it is a query, engine.Run runs its plan;
+// filters down, below joins as well. The result is a [Statement]. If it is a query, engine.Run runs its plan;
 // if it is a command (SET, BEGIN, SHOW, …), the session carries it out. INSERT, UPDATE,
 // DELETE and CREATE TABLE AS have a plan, too, and a [bind.Write] that says what its rows
 // are for; CREATE TABLE and its like are a [bind.Change]. DELETE and UPDATE of events and

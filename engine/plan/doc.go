@@ -1,4 +1,13 @@
 // Package plan says what to compute: a tree of immutable nodes that the binder makes and
 // the executor runs. A node knows its schema and its inputs, and prints its one line of
 // EXPLAIN.
+//
+// A subquery that reads nothing of the query around it runs once, before it: the [Setup] at
+// the top of a plan has such queries, and an expr.Slot stands where the answer is used. Where
+// x IN (query) must hold for a row to count, it is a [Join] instead.
+//
+// Joins are bound with their condition as it is written. The rewrites move what concerns one
+// side to that side, find the keys in the rest, and change the order of inner joins only
+// where all rows would be paired with all rows. Which side is read first is decided when the
+// plan runs, by how many rows the snapshot has.
 package plan

@@ -13,6 +13,12 @@
 // column then becomes a column of the scan, read as that type. Scans hold only the
 // columns that something asked for.
 //
+// A join is a relation whose fields stand in the relations that it joins. While a SELECT is
+// bound, scans still grow, so a column has the number that it has in its input, plus a base
+// that tells the inputs apart; when all is bound, [binder.seal] builds the joins and moves
+// columns to their places. Subqueries and the queries of WITH are bound where they are used;
+// see subquery.go and with.go for which of them run only once.
+//
 // Aggregates are bound to placeholders. When the whole SELECT is bound, expressions are
 // rewritten to stand above the Aggregate node; a column that is left over is neither
 // grouped nor aggregated, and an error.

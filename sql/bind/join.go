@@ -81,6 +81,14 @@ func (rel *relation) holder(column string) *relation {
 	return rel
 }
 
+// shown is how EXPLAIN names a column: with its relation where there are several.
+func (rel *relation) shown(column string) string {
+	if rel.base == 0 {
+		return column
+	}
+	return rel.qualified(column)
+}
+
 // scanned is the column of a scan that a column of FROM is; nil if it is none.
 func (rel *relation) scanned(c *expr.Column) *plan.ScanColumn {
 	if rel == nil {

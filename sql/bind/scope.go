@@ -76,7 +76,7 @@ func (b *binder) column(rel *relation, i int, pos ast.Pos) expr.Expr {
 	if rel.scan != nil {
 		index = rel.scanColumn(plan.ScanColumn{Column: f.Name, Type: f.Type})
 	}
-	c := &expr.Column{Index: rel.base + index, T: f.Type, Name: f.Name}
+	c := &expr.Column{Index: rel.base + index, T: f.Type, Name: rel.shown(f.Name)}
 	b.places[c] = place{pos, rel.qualified(f.Name)}
 	return c
 }
@@ -371,7 +371,7 @@ func (b *binder) resolve(p *pathRef, want vec.Type) expr.Expr {
 	var e expr.Expr
 	if p.rel != nil {
 		c := plan.ScanColumn{Column: p.column, Path: p.keys, Type: as, Digits: digits && len(p.keys) > 0}
-		col := &expr.Column{Index: p.rel.base + p.rel.scanColumn(c), T: as, Name: c.Label()}
+		col := &expr.Column{Index: p.rel.base + p.rel.scanColumn(c), T: as, Name: p.rel.shown(c.Label())}
 		b.places[col] = place{p.pos, p.rel.qualified(p.column)}
 		e = col
 	} else {

@@ -1,0 +1,127 @@
+package bind
+
+import (
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// setOp binds UNION, INTERSECT and EXCEPT.
+func (b *binder) setOp(q *ast.SetOp) plan.Node {
+	word := [...]string{"UNION", "INTERSECT", "EXCEPT"}[q.Op]
+	if q.ByName {
+		b.unsupported(word+" BY NAME", q.Pos())
+	}
+	left := b.query(q.Left)
+	right := b.query(q.Right)
+	if b.err != nil {
+		return left
+	}
+	if len(left.Schema()) != len(right.Schema()) {
+		b.fail(pgerr.New(pgerr.SyntaxError, "each %s query must have the same number of columns", word), q.Right.Pos())
+		return left
+	}
+	left, right = b.alike(word, q, left, right)
+	if b.err != nil {
+		return left
+	}
+	var node plan.Node
+	switch {
+	case q.Op == ast.Union:
+		all := &plan.Union{Of: []plan.Node{left, right}}
+		if u, ok := left.(*plan.Union); ok {
+			all.Of = append(u.Of[:len(u.Of):len(u.Of)], right)
+		}
+		node = all
+		if !q.All {
+			node = &plan.Distinct{Input: node}
+		}
+	default:
+		node = b.compared(q, left, right)
+	}
+	return b.tail(node, &q.QueryTail, q.Pos())
+}
+
+// alike gives the columns of two queries common types.
+func (b *binder) alike(word string, q *ast.SetOp, left, right plan.Node) (plan.Node, plan.Node) {
+	ls, rs := left.Schema(), right.Schema()
+	lp, rp := &plan.Project{Input: left}, &plan.Project{Input: right}
+	ll, rl := untyped(q.Left, left), untyped(q.Right, right)
+	for i := range ls {
+		var l, r expr.Expr = &expr.Column{Index: i, T: ls[i].Type, Name: ls[i].Name}, &expr.Column{Index: i, T: rs[i].Type, Name: rs[i].Name}
+		if x := ll[i]; x != nil {
+			l = x
+		}
+		if x := rl[i]; x != nil {
+			r = x
+		}
+		both, _ := b.common(word, []expr.Expr{l, r}, []ast.Pos{itemPos(q.Left, i), itemPos(q.Right, i)})
+		lp.Exprs, rp.Exprs = append(lp.Exprs, both[0]), append(rp.Exprs, both[1])
+		lp.Names, rp.Names = append(lp.Names, ls[i].Name), append(rp.Names, ls[i].Name)
+	}
+	return unlessPassed(lp), unlessPassed(rp)
+}
+
+// unlessPassed is a projection, or its input if that has the same columns.
+func unlessPassed(p *plan.Project) plan.Node {
+	for i, e := range p.Exprs {
+		if c, ok := e.(*expr.Column); !ok || c.Index != i {
+			return p
+		}
+	}
+	return p.Input
+}
+
+// itemPos is where the i-th column of a query stands.
+func itemPos(q ast.Query, i int) ast.Pos {
+	if s, ok := q.(*ast.Select); ok && i < len(s.Items) {
+		return s.Items[i].Pos()
+	}
+	return q.Pos()
+}
+
+// compared is INTERSECT and EXCEPT: the rows of both sides are counted, by side, and the
+// counts say how often each comes out.
+func (b *binder) compared(q *ast.SetOp, left, right plan.Node) plan.Node {
+	schema := left.Schema()
+	n := len(schema)
+	side := func(in plan.Node, isLeft bool) plan.Node {
+		p := &plan.Project{Input: in}
+		for i, f := range schema {
+			p.Exprs, p.Names = append(p.Exprs, &expr.Column{Index: i, T: f.Type, Name: f.Name}), append(p.Names, f.Name)
+		}
+		p.Exprs, p.Names = append(p.Exprs, boolConst(isLeft)), append(p.Names, "left")
+		return p
+	}
+	a := &plan.Aggregate{Input: &plan.Union{Of: []plan.Node{side(left, true), side(right, false)}}}
+	for i, f := range schema {
+		a.Keys, a.Names = append(a.Keys, &expr.Column{Index: i, T: f.Type, Name: f.Name}), append(a.Names, f.Name)
+	}
+	isLeft := &expr.Column{Index: n, T: vec.T(vec.Bool), Name: "left"}
+	count := func(of expr.Expr, name string) {
+		a.Aggs = append(a.Aggs, plan.AggCall{Name: "count", Filter: of, T: vec.T(vec.Int8)})
+		a.Names = append(a.Names, name)
+	}
+	count(isLeft, "left")
+	count(&expr.Not{E: isLeft}, "right")
+	l, r := &expr.Column{Index: n, T: vec.T(vec.Int8), Name: "left"}, &expr.Column{Index: n + 1, T: vec.T(vec.Int8), Name: "right"}
+	zero := intConst(0, vec.T(vec.Int8))
+	pos := q.Pos()
+	var node plan.Node
+	switch {
+	case q.All && q.Op == ast.Intersect:
+		node = &plan.Repeat{Input: a, Times: &expr.Greatest{Args: []expr.Expr{l, r}, T: vec.T(vec.Int8), Least: true}}
+	case q.All:
+		node = &plan.Repeat{Input: a, Times: b.call("-", []expr.Expr{l, r}, pos)}
+	default:
+		second := ">"
+		if q.Op == ast.Except {
+			second = "="
+		}
+		node = &plan.Filter{Input: a, Cond: &expr.And{Args: []expr.Expr{
+			b.call(">", []expr.Expr{l, zero}, pos), b.call(second, []expr.Expr{r, zero}, pos)}}}
+	}
+	return firstColumns(node, n)
+}
