@@ -156,7 +156,8 @@ func (k *liver) actor(i int) {
 func (k *liver) life(i int, value uint32, rows history) {
 	line := k.l.line
 	k.active = k.active[:0]
-	for j := skipTo(rows.times, 0, line.starts[0]); j < len(rows.times); {
+	first := skipTo(rows.times, 0, line.starts[0])
+	for j := first; j < len(rows.times); {
 		bucket := line.bucket(rows.times[j])
 		if bucket < 0 {
 			break
@@ -164,9 +165,12 @@ func (k *liver) life(i int, value uint32, rows history) {
 		k.active = append(k.active, bucket)
 		j = skipTo(rows.times, j, line.starts[bucket+1])
 	}
+	if len(k.active) == 0 {
+		return
+	}
 	born := rows.times[0]
 	if rows.nums != nil {
-		born = rows.nums[0]
+		born = rows.nums[first]
 	}
 	for a, bucket := range k.active {
 		status := statusResurrecting
