@@ -184,9 +184,6 @@ func (n *Funnel) guess(rows float64) float64 {
 // Describe implements Node.
 func (n *Funnel) Describe(p *Printer) {
 	p.Line("Funnel")
-	if n.Compatible {
-		p.Line("Funnel (compatible)")
-	}
 	for i := range n.Steps {
 		s := &n.Steps[i]
 		text := s.Name + ": " + exprText(s.Cond)

@@ -72,9 +72,6 @@ func (n *Paths) guess(rows float64) float64 {
 // Describe implements Node.
 func (n *Paths) Describe(p *Printer) {
 	p.Line("Paths")
-	if n.Compatible {
-		p.Line("Paths (compatible)")
-	}
 	p.Detail("Node", "%s", exprText(n.Node))
 	if n.StartAt != nil {
 		p.Detail("Start At", "%s", exprText(n.StartAt))
