@@ -90,5 +90,7 @@ func Builtin() []*Table {
 			{"distinct_id", text}, {"person_id", uuid}}},
 		{OID: 16387, Name: "groups", Columns: []Column{
 			{"group_type_index", vec.T(vec.Int4)}, {"key", text}, {"created_at", tz}, {"properties", jsonb}}},
+		{OID: 16388, Name: "cohort_members", Columns: []Column{
+			{"cohort_id", vec.T(vec.Int8)}, {"person_id", uuid}}},
 	}
 }

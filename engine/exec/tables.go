@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/group"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -40,6 +43,15 @@ func tableBatches(n *plan.Scan, env *Env) ([]*vec.Batch, error) {
 			rows += groups.Len(i)
 		}
 		build = func(c plan.ScanColumn) (*vec.Vector, error) { return groupColumn(c, groups, rows, env) }
+	case "cohort_members":
+		cohorts, ordinals := cohortMembers(env)
+		rows = len(ordinals)
+		build = func(c plan.ScanColumn) (*vec.Vector, error) {
+			if c.Column == "cohort_id" {
+				return &vec.Vector{Type: vec.T(vec.Int8), I64: cohorts}, nil
+			}
+			return &vec.Vector{Type: vec.T(vec.UUID), Form: vec.Dict, Dict: env.Snapshot.Persons().UUIDVector(), Codes: ordinals}, nil
+		}
 	default:
 		return nil, fmt.Errorf("table %q has no reader", n.Table.Name)
 	}
@@ -53,6 +65,24 @@ func tableBatches(n *plan.Scan, env *Env) ([]*vec.Batch, error) {
 	}
 	env.Progress.Rows.Add(int64(rows))
 	return []*vec.Batch{b}, nil
+}
+
+// cohortMembers lists the members of static cohorts: the number of the cohort, and the person.
+func cohortMembers(env *Env) (cohorts []int64, ordinals []uint32) {
+	identity := env.Snapshot.Identity()
+	for _, o := range env.Snapshot.Objects().List(object.Cohort) {
+		members := env.Snapshot.StaticMembers(o.ID)
+		if members == nil {
+			continue
+		}
+		seen := roaring.New() // members that were merged are one
+		for it := members.Iterator(); it.HasNext(); {
+			if root := identity.Root(it.Next()); seen.CheckedAdd(root) {
+				cohorts, ordinals = append(cohorts, o.ID), append(ordinals, root)
+			}
+		}
+	}
+	return cohorts, ordinals
 }
 
 // profiles lists the ordinals of persons that have a profile and were not merged away.

@@ -6,6 +6,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/zeebo/xxh3"
+
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -94,7 +96,13 @@ func init() {
 	define("shobj_description", tText, types(vec.T(vec.OID), tName), text2(func(_ *Context, dst []byte, _ int64, _ string) ([]byte, error) { return dst, errNull }))
 	define("col_description", tText, types(vec.T(vec.OID), tInt4), text2(func(_ *Context, dst []byte, _, _ int64) ([]byte, error) { return dst, errNull }))
 	define("pg_get_userbyid", tName, types(vec.T(vec.OID)), text1(func(c *Context, dst []byte, _ int64) ([]byte, error) { return append(dst, c.User...), nil }))
+	define("hash_fraction", vec.T(vec.Float8), types(tText), map1(hashFraction))
 	uuids()
+}
+
+// hashFraction is a number in [0, 1) that depends on the text alone, for samples.
+func hashFraction(_ *Context, s string) (float64, error) {
+	return float64(xxh3.HashString(s)>>11) / (1 << 53), nil
 }
 
 var started = time.Now().UnixMicro()

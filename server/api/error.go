@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/limit"
 	"github.com/prickledb/prickle/server/session"
+	"github.com/prickledb/prickle/sql/insight"
 )
 
 // Error is every HTTP error's body.
@@ -46,6 +48,14 @@ func FromError(err error) *Error {
 		return e
 	}
 	if e = known(err); e != nil {
+		return e
+	}
+	var refused *insight.Refused
+	if errors.As(err, &refused) {
+		e = &Error{Status: http.StatusBadRequest, Type: "validation_error", Code: cmp.Or(refused.Code, "invalid_input"), Detail: refused.Detail}
+		if refused.Attr != "" {
+			e.Attr = &refused.Attr
+		}
 		return e
 	}
 	var tooLarge *http.MaxBytesError

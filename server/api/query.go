@@ -15,6 +15,7 @@ import (
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/server/session"
+	"github.com/prickledb/prickle/sql/insight"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -31,18 +32,22 @@ const (
 const progressAfter = 400 * time.Millisecond
 
 type queryRequest struct {
-	Query struct {
-		Kind  string `json:"kind"`
-		Query string `json:"query"`
-		Limit *int   `json:"limit"`
-	} `json:"query"`
-	Now           *time.Time `json:"now"`
-	ClientQueryID string     `json:"client_query_id"`
+	Query         json.RawMessage `json:"query"`
+	Now           *time.Time      `json:"now"`
+	ClientQueryID string          `json:"client_query_id"`
 	// Which state is read: a token whose state it must include, the level, and the token of
 	// the very state. The session settings prickle.* are the same.
 	Token       string `json:"token"`
 	Consistency string `json:"consistency"`
 	At          string `json:"at"`
+
+	sql *sqlQuery // nil: an insight query
+}
+
+// sqlQuery is a query in SQL.
+type sqlQuery struct {
+	Query string `json:"query"`
+	Limit *int   `json:"limit"`
 }
 
 // query is POST /api/projects/:id/query/.
@@ -81,16 +86,22 @@ func readQuery(w http.ResponseWriter, r *http.Request) (*queryRequest, error) {
 	if err := json.Unmarshal(body, &q); err != nil {
 		return nil, invalid("invalid_json", "body", "the body is not the JSON that is expected: "+err.Error())
 	}
-	switch q.Query.Kind {
-	case "SQLQuery", "HogQLQuery":
-	case "":
-		return nil, invalid("required", "query.kind", `the body needs "query": {"kind": "SQLQuery", "query": "select …"}`)
-	default:
-		return nil, invalid("invalid_input", "query.kind", "unknown kind of query "+quoted(q.Query.Kind)+
-			"; known are SQLQuery and HogQLQuery")
+	if len(q.Query) == 0 || string(q.Query) == "null" {
+		return nil, invalid("required", "query", `the body needs "query": {"kind": "SQLQuery", "query": "select …"}, or an insight query`)
 	}
-	if n := q.Query.Limit; n != nil && (*n < 0 || *n > maxRows) {
-		return nil, invalid("invalid_input", "query.limit", "limit must lie between 0 and "+strconv.Itoa(maxRows))
+	inner, kind, err := insight.Unwrap(q.Query)
+	if err != nil {
+		return nil, err
+	}
+	q.Query = inner
+	if kind == "SQLQuery" || kind == "HogQLQuery" {
+		q.sql = &sqlQuery{}
+		if err := json.Unmarshal(inner, q.sql); err != nil {
+			return nil, invalid("invalid_json", "query", "the query is not the JSON that is expected: "+err.Error())
+		}
+		if n := q.sql.Limit; n != nil && (*n < 0 || *n > maxRows) {
+			return nil, invalid("invalid_input", "query.limit", "limit must lie between 0 and "+strconv.Itoa(maxRows))
+		}
 	}
 	q.from(r)
 	return &q, nil
@@ -177,7 +188,10 @@ func (s *Server) answer(ctx context.Context, project storage.Project, q *queryRe
 		return nil, "", err
 	}
 	defer sess.Close()
-	text := q.Query.Query
+	if q.sql == nil {
+		return s.insight(ctx, sess, q, began)
+	}
+	text := q.sql.Query
 	stmts, err := sess.Parse(text)
 	if err != nil {
 		return nil, "", err
@@ -192,8 +206,8 @@ func (s *Server) answer(ctx context.Context, project storage.Project, q *queryRe
 	p := sess.Open(stmts[0].Stmt, text)
 	defer p.Close()
 	limit := defaultRows
-	if q.Query.Limit != nil {
-		limit = *q.Query.Limit
+	if q.sql.Limit != nil {
+		limit = *q.sql.Limit
 	}
 	var rows bytes.Buffer
 	more := false
@@ -217,36 +231,20 @@ func (s *Server) answer(ctx context.Context, project storage.Project, q *queryRe
 		cut = session.Cut{Index: s.Applied(), Taken: time.Now()}
 	}
 
-	columns, types := make([]string, len(p.Schema)), make([]string, len(p.Schema))
+	env := s.envelope(q, cut, began)
+	env.Columns, env.Types = make([]string, len(p.Schema)), make([]string, len(p.Schema))
 	for i, f := range p.Schema {
-		columns[i], types[i] = f.Name, f.Type.String()
+		env.Columns[i], env.Types[i] = f.Name, f.Type.String()
 		if f.Type.Kind == vec.Unknown {
-			types[i] = "text"
+			env.Types[i] = "text"
 		}
 	}
-	var read, size int64
 	if pr := p.Progress(); pr != nil {
-		read, size = pr.Rows.Load(), pr.Bytes.Load()
+		env.RowsRead, env.BytesRead = pr.Rows.Load(), pr.Bytes.Load()
 	}
-	seconds := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1e6 }
-	rest, err := json.Marshal(struct {
-		Columns   []string           `json:"columns"`
-		Types     []string           `json:"types"`
-		HasMore   bool               `json:"hasMore"`
-		Timings   map[string]float64 `json:"timings"`
-		RowsRead  int64              `json:"rows_read"`
-		BytesRead int64              `json:"bytes_read"`
-		IsCached  bool               `json:"is_cached"`
-		Query     string             `json:"query"`
-		Token     string             `json:"token"`
-		Applied   uint64             `json:"applied"`
-		AgeMS     int64              `json:"age_ms"` // since the state that was read was the newest
-		Partial   bool               `json:"partial"`
-		ID        string             `json:"client_query_id,omitempty"`
-	}{columns, types, more,
-		map[string]float64{"parse": seconds(parsed.Sub(began)), "run": seconds(time.Since(parsed)), "total": seconds(time.Since(began))},
-		read, size, false, strings.TrimSpace(text), cut.Token(), cut.Index,
-		time.Since(cut.Taken).Milliseconds(), false, q.ClientQueryID})
+	env.HasMore, env.Query = &more, strings.TrimSpace(text)
+	env.Timings["parse"], env.Timings["run"] = seconds(parsed.Sub(began)), seconds(time.Since(parsed))
+	rest, err := json.Marshal(env)
 	if err != nil {
 		return nil, "", err
 	}
@@ -254,6 +252,30 @@ func (s *Server) answer(ctx context.Context, project storage.Project, q *queryRe
 	body = append(body, "],"...)
 	body = append(body, rest[1:]...)
 	return append(body, '\n'), cut.Token(), nil
+}
+
+// envelope is what every answer holds besides its results.
+type envelope struct {
+	Columns   []string           `json:"columns,omitempty"`
+	Types     []string           `json:"types,omitempty"`
+	HasMore   *bool              `json:"hasMore,omitempty"`
+	Timings   map[string]float64 `json:"timings"`
+	RowsRead  int64              `json:"rows_read"`
+	BytesRead int64              `json:"bytes_read"`
+	IsCached  bool               `json:"is_cached"`
+	Query     string             `json:"query"`
+	Token     string             `json:"token"`
+	Applied   uint64             `json:"applied"`
+	AgeMS     int64              `json:"age_ms"` // since the state that was read was the newest
+	Partial   bool               `json:"partial"`
+	ID        string             `json:"client_query_id,omitempty"`
+}
+
+func seconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e6 }
+
+func (s *Server) envelope(q *queryRequest, cut session.Cut, began time.Time) *envelope {
+	return &envelope{Timings: map[string]float64{"total": seconds(time.Since(began))}, Token: cut.Token(), Applied: cut.Index,
+		AgeMS: time.Since(cut.Taken).Milliseconds(), ID: q.ClientQueryID}
 }
 
 // appendRows adds rows as JSON arrays, at most limit, and says whether there are more.

@@ -363,6 +363,25 @@ func (s *Session) snapshot(ctx context.Context) (pin Pin, own bool, err error) {
 	return pin, true, err
 }
 
+// Hold begins a transaction whose statements all read one state, and gives that state. It
+// ends with the transaction.
+func (s *Session) Hold(ctx context.Context) (Pin, error) {
+	stmts, err := s.Parse("begin isolation level repeatable read")
+	if err != nil {
+		return nil, err
+	}
+	p := s.Open(stmts[0].Stmt, "begin")
+	defer p.Close()
+	if err := p.Run(func() error { return nil }); err != nil {
+		return nil, err
+	}
+	pin, _, err := s.snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return inside(pin), nil
+}
+
 // enter registers the cancel function of a statement that begins to run, and arms its
 // timeout. The caller calls what it returns when the statement pauses or ends.
 func (s *Session) enter(cancel context.CancelCauseFunc) (leave func()) {

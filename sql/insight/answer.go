@@ -1,0 +1,74 @@
+package insight
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/prickledb/prickle/sql/ast"
+)
+
+// Answer is the answer to an insight query.
+type Answer struct {
+	Results any
+	HasMore *bool // nil where it has no meaning
+	// Fields are what else the kind answers with.
+	Fields map[string]any
+	// SQL is the statements that were run, in their order.
+	SQL []string
+}
+
+// Ask answers an insight query at an instant. Errors that are *Refused are the query's.
+func Ask(ctx context.Context, raw json.RawMessage, now time.Time, p Project, run Runner) (*Answer, error) {
+	raw, kind, err := Unwrap(raw)
+	if err != nil {
+		return nil, err
+	}
+	rec := &recorder{Runner: run}
+	c := newCompiler(ctx, p, rec, now)
+	answer, err := c.ask(raw, kind)
+	if err != nil {
+		return nil, err
+	}
+	answer.SQL = rec.sql
+	return answer, nil
+}
+
+func (c *compiler) ask(raw json.RawMessage, kind string) (*Answer, error) {
+	switch kind {
+	case "ActorsQuery":
+		return c.actorsQuery(raw)
+	case "EventsQuery":
+		return c.eventsQuery(raw)
+	case "FunnelCorrelationQuery":
+		return c.correlation(raw)
+	case "InsightActorsQuery", "FunnelsActorsQuery", "FunnelCorrelationActorsQuery", "StickinessActorsQuery":
+		return nil, refuse("query.kind", "a %s is the source of an ActorsQuery", kind)
+	}
+	answer, ok := map[string]func(*query) (*Answer, error){"TrendsQuery": c.trends, "StickinessQuery": c.stickiness, "LifecycleQuery": c.lifecycle,
+		"FunnelsQuery": c.funnels, "RetentionQuery": c.retention, "PathsQuery": c.paths}[kind]
+	if !ok {
+		return nil, refuse("query.kind", "unknown kind of query %q", kind)
+	}
+	var q query
+	if err := decode(raw, &q); err != nil {
+		return nil, err
+	}
+	return answer(&q)
+}
+
+// recorder notes the statements that are run.
+type recorder struct {
+	Runner
+	sql []string
+}
+
+// Run implements Runner.
+func (r *recorder) Run(ctx context.Context, q ast.Query) (*Rows, error) {
+	r.sql = append(r.sql, ast.Format(q))
+	return r.Runner.Run(ctx, q)
+}
+
+// Statements joins the statements of an answer.
+func (a *Answer) Statements() string { return strings.Join(a.SQL, ";\n") }
