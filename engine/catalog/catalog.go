@@ -47,6 +47,10 @@ type Catalog struct {
 	// and not before: collecting names costs more than binding a statement. It may list
 	// only some of them; nil is none.
 	Properties func() []string
+	// Cohort is the definition of a cohort, by its name or by its number, which is from 1:
+	// SQL that may stand in parentheses behind IN COHORT. It says false if there is none.
+	// Nil knows no cohort.
+	Cohort func(name string, id int64) (definition string, ok bool, err error)
 }
 
 // Table finds a table by name, or answers nil.

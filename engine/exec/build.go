@@ -39,6 +39,8 @@ func build(n plan.Node, env *Env) (Operator, error) {
 		return &setup{node: n, env: env}, nil
 	case *plan.Spool:
 		return newSpool(n, env)
+	case *plan.Cohort:
+		return newCohort(n, env)
 	case *plan.Sort:
 		return newSort(n, env)
 	case *plan.TopN:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -18,7 +19,7 @@ type setup struct {
 	node *plan.Setup
 	env  *Env
 	main Operator
-	held int64
+	held atomic.Int64
 }
 
 func (s *setup) Next(ctx context.Context) (*vec.Batch, error) {
@@ -39,13 +40,17 @@ func (s *setup) Next(ctx context.Context) (*vec.Batch, error) {
 // run computes one subquery. An error in its data counts only where a row needs the value.
 func (s *setup) run(ctx context.Context, sub *plan.Sub) error {
 	value := expr.SlotValue{}
-	answer, err := s.answer(ctx, sub)
+	var err error
+	if sub.Kind == plan.SetSub {
+		value.Set, err = s.set(ctx, sub.Node)
+	} else {
+		value.Value, err = s.answer(ctx, sub)
+	}
 	var e *pgerr.Error
 	switch {
 	case err == nil:
-		value.Value = answer
 	case sub.Kind != plan.TableSub && errors.As(err, &e) && (strings.HasPrefix(e.Code, "21") || strings.HasPrefix(e.Code, "22")):
-		value.Err = err
+		value = expr.SlotValue{Err: err}
 	default:
 		return err
 	}
@@ -121,8 +126,7 @@ func (s *setup) array(ctx context.Context, op Operator, t vec.Type) (*vec.Vector
 		}
 		grown := elems.V.Bytes() - last
 		last += grown
-		s.held += grown
-		return s.env.hold(ctx, grown)
+		return s.hold(ctx, grown)
 	})
 	if err != nil {
 		return nil, err
@@ -146,13 +150,18 @@ func (s *setup) table(ctx context.Context, op Operator) error {
 		for _, c := range b.Cols {
 			size += c.Bytes()
 		}
-		s.held += size
-		return s.env.hold(ctx, size)
+		return s.hold(ctx, size)
 	})
 }
 
+// hold accounts for bytes that are kept as long as the statement runs.
+func (s *setup) hold(ctx context.Context, bytes int64) error {
+	s.held.Add(bytes)
+	return s.env.hold(ctx, bytes)
+}
+
 func (s *setup) Close() error {
-	s.env.release(s.held)
+	s.env.release(s.held.Load())
 	if s.main == nil {
 		return nil
 	}

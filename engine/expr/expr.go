@@ -77,10 +77,11 @@ type Slot struct {
 	T     vec.Type
 }
 
-// SlotValue is an answer: a constant, or why there is none. The error counts only where a
-// row needs the value.
+// SlotValue is an answer: a constant, or the set that an InSet looks in, or why there is
+// none. The error counts only where a row needs the value.
 type SlotValue struct {
 	Value *vec.Vector
+	Set   *Set
 	Err   error
 }
 

@@ -128,6 +128,11 @@ func write(sb *strings.Builder, e Expr, inner bool) {
 		list(e.List, ", ", false)
 		sb.WriteByte(')')
 		end()
+	case *InSet:
+		open()
+		write(sb, e.E, true)
+		fmt.Fprintf(sb, " %sIN COHORT (subquery %d)", not(e.Not), e.Slot+1)
+		end()
 	case *Cast:
 		if e.Try {
 			sb.WriteString("TRY_CAST(")

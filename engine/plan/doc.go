@@ -4,7 +4,9 @@
 //
 // A subquery that reads nothing of the query around it runs once, before it: the [Setup] at
 // the top of a plan has such queries, and an expr.Slot stands where the answer is used. Where
-// x IN (query) must hold for a row to count, it is a [Join] instead.
+// x IN (query) must hold for a row to count, it is a [Join] instead. x IN COHORT is an
+// expr.InSet, wherever it stands: the Setup keeps the values of the query as a set, and a
+// [Combine] puts such sets together.
 //
 // Joins are bound with their condition as it is written. The rewrites move what concerns one
 // side to that side, find the keys in the rest, and change the order of inner joins only

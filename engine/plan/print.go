@@ -104,7 +104,12 @@ func (d *Description) estimate() {
 		for _, in := range d.Inputs {
 			rows, cost = in.Rows, cost+in.Cost
 		}
-	case *Spool:
+	case *Combine:
+		cost += d.Inputs[1].Cost
+		if n.Op == expr.Union {
+			rows += d.Inputs[1].Rows
+		}
+	case *Spool, *Cohort:
 		rows = 1000
 		cost = rows * 0.01
 	case *Sort:

@@ -52,6 +52,10 @@ func prune(n Node, need []bool) (Node, []int) {
 		var at []int
 		c.Input, at = prune(n.Input, need)
 		return c, at
+	case *Combine:
+		return &Combine{n.Op, pruneColumns(n.Left), pruneColumns(n.Right)}, same(1)
+	case *PersonsOf:
+		return &PersonsOf{pruneColumns(n.Input)}, same(1)
 	case *Project:
 		c := &Project{Input: n.Input}
 		at := make([]int, len(n.Exprs))

@@ -521,7 +521,14 @@ func (p *printer) cohort(c CohortSet, min int) {
 			p.s(QuoteIdent(c.Name))
 		}
 	case *CohortQuery:
-		p.paren("", c.Query)
+		var inner printer
+		inner.query(c.Query)
+		text := inner.b.String()
+		if text[0] == '(' {
+			// What begins with two parentheses is sets put together.
+			text = "SELECT * FROM (" + text + ")"
+		}
+		p.s("(", text, ")")
 	case *CohortOp:
 		prec := setPrec(c.Op)
 		if prec < min {

@@ -22,13 +22,17 @@ var besideTypes = map[string]vec.Type{
 // beside binds a name of what lies beside the columns of events; nil if it is none. A column
 // and a relation of that name go before.
 func (b *binder) beside(rel *relation, parts []ast.Ident, n *ast.Name) expr.Expr {
-	if rel = rel.besideOf(); len(parts) < 2 || rel == nil {
+	rel, several := rel.onlyEvents()
+	if len(parts) < 2 || rel == nil {
 		return nil
 	}
 	column := parts[0].Name + "." + parts[1].Name
 	t, ok := besideTypes[column]
-	if !ok {
+	switch {
+	case !ok:
 		return b.unknownBeside(parts, n)
+	case several:
+		return b.ambiguous(column, n.Pos())
 	}
 	if isJSON(t) && len(parts) > 2 {
 		p := &pathRef{rel: rel, column: column, pos: n.Pos()}
@@ -42,7 +46,7 @@ func (b *binder) beside(rel *relation, parts []ast.Ident, n *ast.Name) expr.Expr
 			"column notation .%s applied to type %s, which is not a composite type", parts[2].Name, t), n.Pos())
 	}
 	c := &expr.Column{Index: rel.base + rel.scanColumn(plan.ScanColumn{Column: column, Type: t}), T: t, Name: rel.shown(column)}
-	b.places[c] = place{n.Pos(), column}
+	b.places[c] = place{n.Pos(), rel.qualified(column)}
 	return c
 }
 
@@ -73,25 +77,16 @@ func (rel *relation) ofEvents() bool {
 	return rel != nil && rel.scan != nil && rel.table != nil && rel.table.Schema == nil && rel.table.Name == "events"
 }
 
-// besideOf is the relation's scan of the table events, which it is itself or the only one that
-// it joins; nil if there is none.
-func (rel *relation) besideOf() *relation {
-	if rel.ofEvents() {
-		return rel
-	}
-	var out *relation
-	if rel != nil {
-		for _, p := range rel.parts {
-			if !p.ofEvents() {
-				continue
-			}
-			if out != nil {
-				return nil
-			}
-			out = p
+// onlyEvents is the scan of the table events among the relations of FROM, and whether there
+// are several; nil for none.
+func (rel *relation) onlyEvents() (events *relation, several bool) {
+	for _, r := range rel.all() {
+		if r.ofEvents() {
+			several = events != nil
+			events = r
 		}
 	}
-	return out
+	return events, several
 }
 
 // besideProperties is the path without keys to the properties of a person, say, for an arrow
@@ -101,7 +96,8 @@ func besideProperties(rel *relation, n *ast.Name) *pathRef {
 	if named := rel.named(parts[0].Name); named != nil {
 		rel, parts = named, parts[1:]
 	}
-	if rel = rel.besideOf(); rel == nil || len(parts) != 2 || !isJSON(besideTypes[parts[0].Name+"."+parts[1].Name]) {
+	rel, several := rel.onlyEvents()
+	if rel == nil || several || len(parts) != 2 || !isJSON(besideTypes[parts[0].Name+"."+parts[1].Name]) {
 		return nil
 	}
 	return &pathRef{rel: rel, column: parts[0].Name + "." + parts[1].Name, pos: n.Pos()}

@@ -89,6 +89,10 @@ type binder struct {
 	// leaves counts the inputs of joins, by which their columns are numbered.
 	leaves int
 	ctes   *cteScope
+	// cohorts are the sets that were asked for, and defining the cohorts whose definitions
+	// are being bound, from the outermost on.
+	cohorts  map[cohortKey]cohortSlot
+	defining []definition
 	// places of the columns and paths that were bound, for errors found later
 	places map[expr.Expr]place
 }
@@ -122,10 +126,7 @@ func newBinder(env Env) *binder {
 // fail notes the first error, and gives an expression to go on with.
 func (b *binder) fail(e *pgerr.Error, pos ast.Pos) expr.Expr {
 	if b.err == nil {
-		if e.Position == 0 {
-			e.Position = ast.CharPosition(b.env.Text, pos)
-		}
-		b.err = e
+		b.err = b.placed(e, pos)
 	}
 	return null(vec.T(vec.Unknown))
 }
@@ -144,7 +145,9 @@ func (b *binder) placed(err error, pos ast.Pos) *pgerr.Error {
 		return pgerr.From(err)
 	}
 	c := *e
-	if c.Position == 0 {
+	if len(b.defining) > 0 {
+		b.inDefinition(&c)
+	} else if c.Position == 0 {
 		c.Position = ast.CharPosition(b.env.Text, pos)
 	}
 	return &c
@@ -214,6 +217,9 @@ func intConst(n int64, t vec.Type) expr.Expr {
 func (b *binder) param(e *ast.Param) expr.Expr {
 	if e.Index < 1 || e.Index > maxParams {
 		return b.fail(pgerr.New(pgerr.UndefinedParameter, "there is no parameter $%d", e.Index), e.Pos())
+	}
+	if len(b.defining) > 0 {
+		return b.fail(pgerr.New(pgerr.UndefinedParameter, "its definition names the parameter $%d, and has none", e.Index), e.Pos())
 	}
 	for len(b.params) < e.Index {
 		b.params = append(b.params, &param{})

@@ -17,7 +17,8 @@
 // bound, scans still grow, so a column has the number that it has in its input, plus a base
 // that tells the inputs apart; when all is bound, [binder.seal] builds the joins and moves
 // columns to their places. Subqueries and the queries of WITH are bound where they are used;
-// see subquery.go and with.go for which of them run only once.
+// see subquery.go and with.go for which of them run only once, and cohort.go for the sets of
+// IN COHORT, which are computed once for all places that say the same.
 //
 // Aggregates are bound to placeholders. When the whole SELECT is bound, expressions are
 // rewritten to stand above the Aggregate node; a column that is left over is neither

@@ -106,7 +106,7 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 	case *ast.Row:
 		return b.unsupported("a row as a value", e.Pos())
 	case *ast.InCohort:
-		return b.unsupported("IN COHORT", e.Pos())
+		return b.inCohort(e, sc)
 	case *ast.Exists:
 		return b.sub(&plan.Limit{Input: b.query(e.Query), Limit: intConst(1, vec.T(vec.Int8))}, plan.ExistsSub, vec.T(vec.Bool))
 	case *ast.Subquery:

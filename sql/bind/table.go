@@ -56,7 +56,7 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	case *ast.Unpivot:
 		b.unsupported("UNPIVOT", t.Pos())
 	case *ast.CohortTable:
-		b.unsupported("COHORT in FROM", t.Pos())
+		return b.cohortTable(t)
 	default:
 		b.unsupported("this table expression", t.Pos())
 	}

@@ -48,7 +48,7 @@ func (b *binder) with(w *ast.With) func() {
 				// It does not run, but it must be right.
 				subs := len(b.subs)
 				b.bindCTE(c)
-				b.subs = b.subs[:subs]
+				b.dropSubs(subs)
 			}
 		}
 		b.ctes = outer

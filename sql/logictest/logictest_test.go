@@ -174,6 +174,32 @@ func properties(b *event.Builder, object string) error {
 	return nil
 }
 
+// cohorts are known to every statement, by name and number.
+var cohorts = []struct{ name, definition string }{
+	{"buyers", "SELECT person_id FROM events WHERE event = 'buy'"},
+	{"gold", "SELECT id FROM persons WHERE properties.plan = 'gold'"},
+	{"listed", "SELECT * FROM (VALUES ('bob'), ('cid'), ('cid2'), ('nobody')) AS t"},
+	{"mixed", "buyers EXCEPT 2 UNION (SELECT 'bob')"},
+	{"again", "4"},
+	{"loop", "SELECT person_id FROM events WHERE person_id IN COHORT pool"},
+	{"pool", "loop UNION buyers"},
+	{"wrong", "SELECT evnt FROM events"},
+	{"torn", "SELECT FROM WHERE"},
+	{"sneaky", "SELECT 1) OR (true"},
+	{"asking", "SELECT id FROM persons WHERE properties.plan = $1"},
+	{"numbers", "SELECT 1"},
+	{"Two words", "buyers"},
+}
+
+func cohort(name string, id int64) (string, bool, error) {
+	for i, c := range cohorts {
+		if id == int64(i+1) || id == 0 && c.name == name {
+			return c.definition, true, nil
+		}
+	}
+	return "", false, nil
+}
+
 // Run implements Database.
 func (d *database) Run(t *testing.T, text string) (*Result, error) {
 	stmts, err := parse.Statements(text)
@@ -194,7 +220,7 @@ func (d *database) one(s parse.Statement, text string) (*Result, error) {
 		Database: "prickle", User: "ann", Setting: d.settings.Get}
 	st, err := sql.Compile(sql.CompileContext{
 		Catalog: &catalog.Catalog{Project: 1, Database: "prickle", Tables: catalog.Builtin(),
-			Properties: func() []string { return []string{"plan", "price"} }},
+			Properties: func() []string { return []string{"plan", "price"} }, Cohort: cohort},
 		Expr: ctx, Settings: d.settings,
 	}, s.Stmt, text)
 	if err != nil {
