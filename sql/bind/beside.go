@@ -11,12 +11,17 @@ import (
 )
 
 // besideTypes is what an expression over the table events may name beside its columns: what is
-// known of the row's person. The scan reads it as a column, so it costs no join.
+// known of the row's person and groups. The scan reads it as a column, so it costs no join.
 var besideTypes = map[string]vec.Type{
 	"person.id":            vec.T(vec.UUID),
 	"person.properties":    vec.T(vec.JSONB),
 	"person.created_at":    vec.T(vec.TimestampTZ),
 	"person.is_identified": vec.T(vec.Bool),
+	"group_0.properties":   vec.T(vec.JSONB), "group_0.created_at": vec.T(vec.TimestampTZ),
+	"group_1.properties": vec.T(vec.JSONB), "group_1.created_at": vec.T(vec.TimestampTZ),
+	"group_2.properties": vec.T(vec.JSONB), "group_2.created_at": vec.T(vec.TimestampTZ),
+	"group_3.properties": vec.T(vec.JSONB), "group_3.created_at": vec.T(vec.TimestampTZ),
+	"group_4.properties": vec.T(vec.JSONB), "group_4.created_at": vec.T(vec.TimestampTZ),
 }
 
 // beside binds a name of what lies beside the columns of events; nil if it is none. A column
