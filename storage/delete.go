@@ -112,8 +112,8 @@ func decodeMasks(r *wire.Reader, each func(uint64, *roaring.Bitmap)) {
 	}
 }
 
-// enter is the start of applying an entry of a project. p is nil if the index is covered.
-// The caller holds mu.
+// enter is the start of applying an entry of a project. p is nil if the index is covered, and
+// with an error. The caller holds mu.
 func (s *Store) enter(index uint64, at int64, id uint32) (p *project, err error) {
 	if ok, err := s.begin(index, at); !ok || err != nil {
 		return nil, err
@@ -121,6 +121,7 @@ func (s *Store) enter(index uint64, at int64, id uint32) (p *project, err error)
 	if p = s.projects[id]; p == nil {
 		return nil, fmt.Errorf("project %d: %w", id, ErrNoProject)
 	}
+	p.touched = index
 	return p, nil
 }
 

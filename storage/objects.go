@@ -26,7 +26,7 @@ var ErrInvalidEdit = errors.New("invalid edit")
 func (s *Store) ApplyObjects(index uint64, at int64, id uint32, edits []object.Edit) ([]*object.Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, err := s.beginIn(index, at, id)
+	p, err := s.enter(index, at, id)
 	if p == nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ type GroupEdit struct {
 func (s *Store) ApplyGroups(index uint64, at int64, id uint32, edit GroupEdit) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, err := s.beginIn(index, at, id)
+	p, err := s.enter(index, at, id)
 	if p == nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ type MemberResult struct {
 func (s *Store) ApplyMembers(index uint64, at int64, id uint32, edit MemberEdit) (MemberResult, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, err := s.beginIn(index, at, id)
+	p, err := s.enter(index, at, id)
 	if p == nil {
 		return MemberResult{}, err
 	}
@@ -150,19 +150,6 @@ func (s *Store) ApplyMembers(index uint64, at int64, id uint32, edit MemberEdit)
 	out.Members = int(members.GetCardinality())
 	s.effect(uint64(id), uint64(edit.Cohort), members.GetCardinality(), uint64(len(out.Unknown)))
 	return out, nil
-}
-
-// beginIn is begin for an entry about one project. It gives no project if the entry is not
-// to be applied, with an error or without. The caller holds mu.
-func (s *Store) beginIn(index uint64, at int64, id uint32) (*project, error) {
-	if ok, err := s.begin(index, at); !ok || err != nil {
-		return nil, err
-	}
-	p := s.projects[id]
-	if p == nil {
-		return nil, fmt.Errorf("project %d: %w", id, ErrNoProject)
-	}
-	return p, nil
 }
 
 // Objects is the objects of a project as they are now.

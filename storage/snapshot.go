@@ -153,7 +153,7 @@ func (s *Store) pin(id uint32) (*Snapshot, []pinnedTable, error) {
 	if p == nil {
 		return nil, nil, fmt.Errorf("project %d: %w", id, ErrNoProject)
 	}
-	sn := &Snapshot{store: s, project: p.Project, index: s.applied, tables: p.tables, epoch: s.active.epoch}
+	sn := &Snapshot{store: s, project: p.Project, index: s.applied, version: p.touched, tables: p.tables, epoch: s.active.epoch}
 	sn.identity, sn.persons = p.persons.Publish()
 	sn.groups, sn.objects, sn.cohorts = p.groups.Publish(), p.objects.Publish(), p.cohorts.Publish()
 	sn.rules = p.rules()
@@ -183,6 +183,7 @@ type Snapshot struct {
 	store    *Store
 	project  Project
 	index    uint64
+	version  uint64
 	identity *person.Map
 	persons  *person.Table
 	groups   *group.Table
@@ -200,6 +201,10 @@ type Snapshot struct {
 // Segments gives the project's rows, as segments and as images of the memtable, ascending
 // by first day.
 func (sn *Snapshot) Segments() []*Segment { return sn.segments }
+
+// Version tells states of the project apart, as long as the process runs: two snapshots of the
+// same version answer every question alike, though merges may lie between them.
+func (sn *Snapshot) Version() uint64 { return sn.version }
 
 // Identity leads from the ordinals of rows to the persons they belong to.
 func (sn *Snapshot) Identity() *person.Map { return sn.identity }

@@ -127,6 +127,9 @@ type project struct {
 	tablesChanged bool
 	used          usage
 	changed       bool // Project or used have, since the last state file
+	// touched is the last entry about the project that this process has applied. What a
+	// query of the project answers does not change between two of them.
+	touched uint64
 }
 
 // SegmentID names a segment of a store.
@@ -441,12 +444,9 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ok, err := s.begin(index, at); !ok || err != nil {
-		return EventsResult{}, err
-	}
-	p := s.projects[id]
+	p, err := s.enter(index, at, id)
 	if p == nil {
-		return EventsResult{}, fmt.Errorf("project %d: %w", id, ErrNoProject)
+		return EventsResult{}, err
 	}
 	s.dedup.Add(known)
 	mb, stored := p.apply(b, known.Seen)
@@ -623,7 +623,7 @@ func (s *Store) updateProject(u *ProjectUpdate) (Project, error) {
 		return Project{}, fmt.Errorf("project %d: %w", u.ID, ErrNoProject)
 	}
 	u.apply(&p.Project)
-	p.changed = true
+	p.changed, p.touched = true, s.applied
 	s.effect(xxh3.Hash(marshal(p.Project)))
 	return p.Project, nil
 }
@@ -632,12 +632,9 @@ func (s *Store) updateProject(u *ProjectUpdate) (Project, error) {
 func (s *Store) ApplyPersons(index uint64, at int64, id uint32, edits []person.Edit) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ok, err := s.begin(index, at); !ok || err != nil {
-		return err
-	}
-	p := s.projects[id]
+	p, err := s.enter(index, at, id)
 	if p == nil {
-		return fmt.Errorf("project %d: %w", id, ErrNoProject)
+		return err
 	}
 	for i := range edits {
 		p.persons.Import(&edits[i], at)

@@ -20,12 +20,9 @@ import (
 func (s *Store) ApplyTables(index uint64, at int64, id uint32, ws *table.WriteSet) (table.Change, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ok, err := s.begin(index, at); !ok || err != nil {
-		return table.Change{}, err
-	}
-	p := s.projects[id]
+	p, err := s.enter(index, at, id)
 	if p == nil {
-		return table.Change{}, fmt.Errorf("project %d: %w", id, ErrNoProject)
+		return table.Change{}, err
 	}
 	next, change, err := p.tables.Apply(ws, at, s.active.epoch)
 	p.tablesChanged = p.tablesChanged || next != p.tables
