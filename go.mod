@@ -5,6 +5,7 @@ go 1.26.8
 require (
 	github.com/RoaringBitmap/roaring/v2 v2.30.0 // person index and sets of persons
 	github.com/cockroachdb/datadriven v1.0.3 // tests only: cases as text
+	github.com/dgraph-io/ristretto/v2 v2.4.2 // keeps the rows of insight answers
 	github.com/google/uuid v1.6.0 // versions 5 and 7
 	github.com/hashicorp/go-hclog v1.6.3 // the logger that hashicorp/raft takes
 	github.com/hashicorp/raft v1.8.0 // consensus; the log is the only write-ahead log

@@ -46,6 +46,9 @@ type Config struct {
 	Admission *engine.Admission
 	// Spill takes what queries cannot hold in memory; nil: they fail instead.
 	Spill *engine.SpillDir
+	// AnswerBytes is how much the cache of insight answers holds; 0 means
+	// ask.DefaultCacheBytes.
+	AnswerBytes int64
 	// ProjectQueries is how many queries of a project run at once, unless the project's
 	// limits say otherwise; 0 means half the processors, and at least 2.
 	ProjectQueries int

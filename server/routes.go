@@ -98,6 +98,7 @@ func (s *Server) api() *api.Server {
 		Open: func(ctx context.Context, p storage.Project, settings map[string]string, now *time.Time) (*session.Session, error) {
 			return s.open(ctx, p, "prickle", settings, now, true)
 		},
+		Answers:     s.answers,
 		Queries:     &s.queries,
 		FreeBallast: s.backend.FreeBallast,
 		Import:      s.typedImport(),

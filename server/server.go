@@ -17,6 +17,7 @@ import (
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/api"
+	"github.com/prickledb/prickle/server/ask"
 	"github.com/prickledb/prickle/server/limit"
 	"github.com/prickledb/prickle/server/pgwire"
 	"github.com/prickledb/prickle/server/session"
@@ -44,6 +45,7 @@ type Server struct {
 	node    *cluster.Node // for writes and consistency; nil in tests that do without
 	backend backend
 	engine  session.Engine
+	answers *ask.Cache // nil: answers are not kept
 }
 
 // backend is what the server asks of its node and the node's store.
@@ -102,6 +104,10 @@ func (s *Server) Attach(node *cluster.Node, spill *engine.SpillDir) {
 
 func (s *Server) attach(b backend, engine session.Engine) {
 	s.backend, s.engine = b, engine
+	var err error
+	if s.answers, err = ask.NewCache(s.config.AnswerBytes); err != nil {
+		s.config.Logger.Warn("answers are not kept", "error", err)
+	}
 	s.registerStore()
 	h := s.routes()
 	s.handler.Store(&h)
@@ -142,6 +148,9 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	s.shutdown(&running, closeListeners, end)
 	s.cuts.Clear()
+	if s.answers != nil {
+		s.answers.Close()
+	}
 	return err
 }
 

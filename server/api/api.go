@@ -12,6 +12,7 @@ import (
 
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/server/ask"
 	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/storage"
@@ -33,6 +34,8 @@ type Server struct {
 	Usage func(project uint32, at time.Time) storage.Usage
 	// Open makes the session of one question, with settings; now, if not nil, is its instant.
 	Open func(ctx context.Context, project storage.Project, settings map[string]string, now *time.Time) (*session.Session, error)
+	// Answers keeps the rows of insight queries; nil: none are kept.
+	Answers *ask.Cache
 	// Queries are the questions that run now; FreeBallast gives the disk what is kept for
 	// bad times.
 	Queries     *session.Queries

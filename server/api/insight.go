@@ -16,6 +16,7 @@ func (s *Server) insight(ctx context.Context, sess *session.Session, q *queryReq
 	if err != nil {
 		return nil, "", err
 	}
+	a.Cache, a.Fresh = s.Answers, q.fresh()
 	answer, err := a.Ask(ctx, q.Query)
 	if err != nil {
 		sess.Fail(err)
@@ -27,7 +28,7 @@ func (s *Server) insight(ctx context.Context, sess *session.Session, q *queryReq
 	}
 	env := s.envelope(q, cut, began)
 	env.HasMore, env.Query = answer.HasMore, answer.Statements()
-	env.RowsRead, env.BytesRead = a.RowsRead, a.BytesRead
+	env.RowsRead, env.BytesRead, env.IsCached = a.RowsRead, a.BytesRead, a.Ran == 0
 	// The fields of the kind stand beside those of all kinds.
 	raw, err := json.Marshal(env)
 	if err != nil {

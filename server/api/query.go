@@ -35,6 +35,9 @@ type queryRequest struct {
 	Query         json.RawMessage `json:"query"`
 	Now           *time.Time      `json:"now"`
 	ClientQueryID string          `json:"client_query_id"`
+	// Refresh says whether an answer may come from the cache: with true, force_blocking and
+	// force_async it may not.
+	Refresh json.RawMessage `json:"refresh"`
 	// Which state is read: a token whose state it must include, the level, and the token of
 	// the very state. The session settings prickle.* are the same.
 	Token       string `json:"token"`
@@ -113,6 +116,15 @@ func (q *queryRequest) from(r *http.Request) {
 	q.Token = cmp.Or(q.Token, url.Get("token"), r.Header.Get(capture.TokenHeader))
 	q.Consistency = cmp.Or(q.Consistency, url.Get("consistency"))
 	q.At = cmp.Or(q.At, url.Get("at"))
+}
+
+// fresh says whether the answer must not come from a cache.
+func (q *queryRequest) fresh() bool {
+	switch strings.Trim(string(q.Refresh), `"`) {
+	case "true", "force_blocking", "force_async":
+		return true
+	}
+	return false
 }
 
 // settings are what a session reads by.

@@ -21,8 +21,14 @@ type Asker struct {
 	sess     *session.Session
 	snapshot *storage.Snapshot
 
-	// RowsRead and BytesRead are what all statements have read.
+	// Cache keeps rows beyond this answer; nil: none. With Fresh, what it has is not used.
+	Cache *Cache
+	Fresh bool
+
+	// RowsRead and BytesRead are what all statements have read, and Ran how many of them
+	// were run and not found in the cache.
 	RowsRead, BytesRead int64
+	Ran                 int
 }
 
 // New begins a transaction in the session, whose statements all read one state.
@@ -54,7 +60,15 @@ func (a *Asker) Run(ctx context.Context, q ast.Query) (*insight.Rows, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	p := a.sess.Open(q, ast.Format(q))
+	text := ast.Format(q)
+	key := a.key(text)
+	if key != "" && !a.Fresh {
+		if rows, ok := a.Cache.rows.Get(key); ok {
+			return rows, nil
+		}
+	}
+	a.Ran++
+	p := a.sess.Open(q, text)
 	defer p.Close()
 	out := &insight.Rows{}
 	err := p.Run(func() error {
@@ -93,6 +107,9 @@ func (a *Asker) Run(ctx context.Context, q ast.Query) (*insight.Rows, error) {
 	if pr := p.Progress(); pr != nil {
 		a.RowsRead += pr.Rows.Load()
 		a.BytesRead += pr.Bytes.Load()
+	}
+	if err == nil && key != "" {
+		a.Cache.rows.Set(key, out, cost(key, out))
 	}
 	return out, err
 }
