@@ -125,3 +125,35 @@ func TestInsightRefusals(t *testing.T) {
 		t.Errorf("a zone that is none: %d %v", status, a)
 	}
 }
+
+// TestCohortsInSQL names a saved cohort in SQL, by its number and by its name.
+func TestCohortsInSQL(t *testing.T) {
+	r := startNode(t)
+	_, answer := r.call(t, http.MethodPost, "/api/projects/", map[string]any{"name": "sets", "timezone": "UTC"})
+	id := int(answer["id"].(float64))
+	lines := `{"type":"person","distinct_ids":["ann"],"properties":{"plan":"pro"}}
+{"type":"person","distinct_ids":["bob"],"properties":{"plan":"free"}}
+{"type":"event","event":"a","distinct_id":"ann","timestamp":"2026-01-01T00:00:00Z","properties":{}}
+{"type":"event","event":"a","distinct_id":"bob","timestamp":"2026-01-01T00:00:00Z","properties":{}}
+{"type":"cohort","id":3,"name":"payers","filters":{"properties":{"type":"AND","values":[{"type":"person","key":"plan","value":"pro","operator":"exact"}]}}}
+{"type":"cohort","id":4,"name":"chosen","is_static":true,"members":["bob"]}
+`
+	if status, a := r.call(t, http.MethodPost, fmt.Sprintf("/api/projects/%d/import/", id), lines); status != http.StatusOK {
+		t.Fatal(status, a)
+	}
+	for text, want := range map[string]string{
+		"SELECT distinct_id FROM events WHERE person_id IN COHORT 3":                                "[[ann]]",
+		"SELECT distinct_id FROM events WHERE person_id IN COHORT payers":                           "[[ann]]",
+		"SELECT distinct_id FROM events WHERE person_id IN COHORT (payers UNION chosen) ORDER BY 1": "[[ann] [bob]]",
+		"SELECT count(*) FROM COHORT 4":                                                             "[[1]]",
+	} {
+		status, a := r.call(t, http.MethodPost, fmt.Sprintf("/api/projects/%d/query/", id), map[string]any{"query": map[string]any{"kind": "SQLQuery", "query": text}})
+		if got := fmt.Sprint(a["results"]); status != http.StatusOK || got != want {
+			t.Errorf("%s: %d %s %v, want %s", text, status, got, a["detail"], want)
+		}
+	}
+	status, a := r.call(t, http.MethodPost, fmt.Sprintf("/api/projects/%d/query/", id), map[string]any{"query": map[string]any{"kind": "SQLQuery", "query": "SELECT 1 FROM events WHERE person_id IN COHORT nobody"}})
+	if status != http.StatusBadRequest {
+		t.Errorf("an unknown cohort: %d %v", status, a)
+	}
+}

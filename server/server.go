@@ -291,7 +291,7 @@ func (s *Server) open(ctx context.Context, p storage.Project, user string, setti
 		start[name] = value
 	}
 	c := session.Config{Engine: s.engine, Counters: &s.counters, Logger: s.config.Logger, Project: p.ID, Database: p.Database,
-		User: user, Start: start, Limit: s.config.QueryTimeout, Cuts: &s.cuts, Keep: keep, Queries: &s.queries}
+		User: user, Start: start, Limit: s.config.QueryTimeout, Cuts: &s.cuts, Keep: keep, Queries: &s.queries, Cohort: ask.Cohort}
 	if s.node != nil {
 		c.Log = s.node
 	}

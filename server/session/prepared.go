@@ -63,8 +63,21 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 	if v != nil {
 		pin = v.shown
 	}
-	return sql.CompileContext{Catalog: s.config.Engine.Catalog(s.config.Project, s.config.Database, pin),
-		Expr: ctx, Settings: s.Settings, ParamTypes: types}
+	tables := s.config.Engine.Catalog(s.config.Project, s.config.Database, pin)
+	if s.config.Cohort != nil {
+		tables.Cohort = func(name string, id int64) (string, bool, error) {
+			at := pin
+			if at == nil {
+				var err error
+				if at, err = s.config.Engine.Pin(s.config.Project); err != nil {
+					return "", false, err
+				}
+				defer at.Release()
+			}
+			return s.config.Cohort(s.ctx, at, ctx, name, id)
+		}
+	}
+	return sql.CompileContext{Catalog: tables, Expr: ctx, Settings: s.Settings, ParamTypes: types}
 }
 
 // describe finds the parameter types and the columns of a statement.

@@ -1,6 +1,7 @@
 package insight
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -97,6 +98,16 @@ func (c *compiler) cohort(n int64, attr string) (ast.CohortSet, error) {
 	inner.cohorts = append(slices.Clip(c.cohorts), n)
 	inner.alias, inner.onPersons = "", false
 	return inner.cohortSet(k)
+}
+
+// CohortSQL is the set of a cohort's persons as SQL, at an instant: what may stand behind
+// IN COHORT.
+func CohortSQL(ctx context.Context, p Project, now time.Time, n int64) (string, error) {
+	set, err := newCompiler(ctx, p, nil, now).cohort(n, "cohort")
+	if err != nil {
+		return "", err
+	}
+	return ast.Format(set), nil
 }
 
 func (c *compiler) cohortSet(k *Cohort) (ast.CohortSet, error) {
