@@ -44,9 +44,9 @@ func (t *trends) answer(ctx context.Context, periods []*trends, open bool, lo, h
 	}
 	s.last = t.line.count() - 1
 	if open {
-		s.trim(periods)
+		s.trim(periods, t.node.Cumulative)
 	}
-	rows := len(s.values) * max(s.buckets(), 0)
+	rows := len(s.values) * s.buckets()
 	if err := t.hold(ctx, int64(rows)*12+int64(len(s.values))*16); err != nil {
 		return err
 	}
@@ -75,8 +75,9 @@ func (t *trends) answer(ctx context.Context, periods []*trends, open bool, lo, h
 	return nil
 }
 
-// trim leaves out buckets at both ends that have nothing in any period.
-func (s *shown) trim(periods []*trends) {
+// trim leaves out buckets at both ends that have nothing in any period. Totals so far go on
+// to the end.
+func (s *shown) trim(periods []*trends, totals bool) {
 	first, last := s.last+1, -1
 	for _, p := range periods {
 		for k := range p.series {
@@ -87,6 +88,12 @@ func (s *shown) trim(periods []*trends) {
 				}
 			}
 		}
+	}
+	switch {
+	case last < 0:
+		first = 0
+	case totals:
+		last = s.last
 	}
 	s.first, s.last = first, last
 }

@@ -22,13 +22,7 @@ func (t *trends) earlier() (*trends, error) {
 	p := *t
 	p.series, p.held = nil, 0
 	p.from, p.to = back(t.from, by, t.loc), back(t.to, by, t.loc)
-	p.line = &timeline{starts: make([]int64, len(t.line.starts))}
-	for i, us := range t.line.starts {
-		p.line.starts[i] = back(us, by, t.loc)
-		if i > 0 {
-			p.line.starts[i] = max(p.line.starts[i], p.line.starts[i-1])
-		}
-	}
+	p.line = &timeline{starts: allBack(t.line.starts, by, t.loc)}
 	p.line.index()
 	return &p, nil
 }
@@ -47,7 +41,8 @@ func lengthOf(from, to int64, every *vec.IntervalValue, loc *time.Location) vec.
 	case every != nil && every.Days > 0:
 		length.Days, step.Days = int32(days)-int32(days)%every.Days, every.Days
 	default:
-		if whole := (vec.IntervalValue{Days: int32(days)}); days > 0 && back(to, whole, loc) == from {
+		whole := vec.IntervalValue{Days: int32(days)}
+		if days > 0 && clockOf(a) == clockOf(b) && back(to, whole, loc) == from {
 			return whole
 		}
 		length.Micros = to - from
@@ -62,9 +57,22 @@ func lengthOf(from, to int64, every *vec.IntervalValue, loc *time.Location) vec.
 	return length
 }
 
+// allBack is the instants an interval before others, which ascend. So do the answers: where
+// clocks show an hour twice, the earlier times stand still until they go on.
+func allBack(instants []int64, by vec.IntervalValue, loc *time.Location) []int64 {
+	out := make([]int64, len(instants))
+	for i, us := range instants {
+		out[i] = back(us, by, loc)
+		if i > 0 {
+			out[i] = max(out[i], out[i-1])
+		}
+	}
+	return out
+}
+
 // back is the instant an interval before another, by the calendar of a zone. What the
 // calendar does not have then, a day of a month or an hour of a day, is the next that it
-// has, so that of two instants the later never comes first. Infinity stays what it is.
+// has. Infinity stays what it is.
 func back(us int64, by vec.IntervalValue, loc *time.Location) int64 {
 	if us == vec.NegInfinityTime || us == vec.InfinityTime {
 		return us
@@ -74,8 +82,7 @@ func back(us int64, by vec.IntervalValue, loc *time.Location) int64 {
 	}
 	at := time.UnixMicro(us).In(loc)
 	y, m, d := at.Date()
-	hour, minute, sec := at.Clock()
-	clock := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(sec)*time.Second + time.Duration(at.Nanosecond())
+	clock := clockOf(at)
 	if by.Months != 0 {
 		m -= time.Month(by.Months)
 		if last := time.Date(y, m+1, 0, 0, 0, 0, 0, time.UTC).Day(); d > last {
@@ -83,4 +90,10 @@ func back(us int64, by vec.IntervalValue, loc *time.Location) int64 {
 		}
 	}
 	return atClock(y, m, d-int(by.Days), clock, loc).UnixMicro() - by.Micros
+}
+
+// clockOf is the time of day that clocks show.
+func clockOf(t time.Time) time.Duration {
+	hour, minute, sec := t.Clock()
+	return time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute + time.Duration(sec)*time.Second + time.Duration(t.Nanosecond())
 }
