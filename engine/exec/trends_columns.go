@@ -23,7 +23,7 @@ func (t *trends) columns(ctx context.Context, p *trends, s *shown) ([]*vec.Vecto
 		if err != nil {
 			return nil, err
 		}
-		if n.Smooth > 1 {
+		if n.Smooth > 0 {
 			if c, err = t.means(ctx, c, s.buckets()); err != nil {
 				return nil, err
 			}

@@ -258,7 +258,7 @@ func (m *plainModel) line(p *plainPeriod, first, last int, belongs func(string) 
 			}
 			col = append(col, v)
 		}
-		if m.n.Smooth > 1 {
+		if m.n.Smooth > 0 {
 			col = smoothed(col, m.n.Smooth)
 		}
 		out = append(out, col)

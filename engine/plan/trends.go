@@ -73,7 +73,7 @@ type Trends struct {
 	// earlier. Zero: by the length of DURING, in whole EVERY. Nil: no comparison.
 	Compare    *vec.IntervalValue
 	Cumulative bool
-	Smooth     int // buckets to average over; 0 or 1: none
+	Smooth     int // buckets to average over; 0: none
 	// Fill is, per series, a constant of the type that Filled tells; or nil, when counts are
 	// 0 and all else null.
 	Fill   []expr.Expr
@@ -97,7 +97,7 @@ func (n *Trends) Filled(s *Series) vec.Type {
 
 // Value is the type of a series' values.
 func (n *Trends) Value(s *Series) vec.Type {
-	if n.Compatible || n.Smooth > 1 {
+	if n.Compatible || n.Smooth > 0 {
 		return vec.T(vec.Float8)
 	}
 	return n.Filled(s)
@@ -188,7 +188,8 @@ func (n *Trends) hints() hints {
 		if cond != nil {
 			series = append(series, cond)
 		}
-		if at := n.reads(s); !slices.Contains(from, at) {
+		at := n.reads(s)
+		if !slices.ContainsFunc(from, func(e expr.Expr) bool { return e == at || e != nil && at != nil && exprText(e) == exprText(at) }) {
 			from = append(from, at)
 		}
 	}
@@ -293,7 +294,7 @@ func (n *Trends) Describe(p *Printer) {
 	if n.Cumulative {
 		p.Detail("Cumulative", "true")
 	}
-	if n.Smooth > 1 {
+	if n.Smooth > 0 {
 		p.Detail("Smooth", "%d", n.Smooth)
 	}
 	for i, e := range n.Fill {

@@ -99,7 +99,7 @@ func (b *binder) made(t *ast.Trends, n *plan.Trends) {
 		case number:
 		case t.Cumulative:
 			b.operatorError(pos, "", "CUMULATIVE adds numbers, not %s", s.Type())
-		case t.Smooth > 1:
+		case t.Smooth > 0:
 			b.operatorError(pos, "", "SMOOTH takes means of numbers, not %s", s.Type())
 		}
 	}
@@ -170,7 +170,7 @@ func (b *binder) comparison(t *ast.Trends, n *plan.Trends) {
 	case ast.CompareNone:
 		return
 	case ast.ComparePrevious:
-		if n.From == nil || n.To == nil {
+		if b.unbounded(n.From) || b.unbounded(n.To) {
 			b.operatorError(t.CompareAt.Pos(), "Say from when to when with DURING (a, b), or how much earlier with COMPARE TO INTERVAL '1 week' EARLIER.",
 				"COMPARE TO PREVIOUS needs DURING with two ends")
 		}
@@ -188,6 +188,15 @@ func (b *binder) comparison(t *ast.Trends, n *plan.Trends) {
 			b.operatorError(t.CompareAt.Pos(), "Give it another name.", `COMPARE TO adds a column "%s", which is the name of a series or formula`, name)
 		}
 	}
+}
+
+// unbounded says whether an end of DURING is known to be open.
+func (b *binder) unbounded(e expr.Expr) bool {
+	if e == nil {
+		return true
+	}
+	c, ok := b.fold(e).(*expr.Const)
+	return ok && !c.Value.IsNull(0) && (c.Value.I64[0] == vec.InfinityTime || c.Value.I64[0] == vec.NegInfinityTime)
 }
 
 // trendsValues makes the values of a breakdown what the rules at hand compare: under those
