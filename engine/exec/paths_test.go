@@ -223,7 +223,32 @@ func randomNode(t *testing.T, r *rand.Rand) (plan.Node, *plan.Source) {
 			n.Breakdown.WithOther = r.Intn(2) == 0
 		}
 	}
+	if !n.Compatible {
+		randomMade(t, r, n)
+	}
 	return n, &n.Source
+}
+
+// randomMade lets more be made of the series of TRENDS.
+func randomMade(t *testing.T, r *rand.Rand, n *plan.Trends) {
+	n.Cumulative = r.Intn(4) == 0
+	if r.Intn(4) == 0 {
+		n.Smooth = 3
+	}
+	if n.Breakdown != nil {
+		n.Breakdown.WithOther = r.Intn(2) == 0
+	}
+	switch r.Intn(4) {
+	case 0:
+		n.Compare = &vec.IntervalValue{Days: int32(1 + r.Intn(20))}
+	case 1:
+		if n.From != nil {
+			n.Compare = &vec.IntervalValue{}
+		}
+	}
+	if r.Intn(4) == 0 {
+		n.Formulas = []plan.Formula{{Name: "f", Value: made(t, "+", &expr.Column{T: n.Values()[0].Type}, &expr.Column{Index: 1, T: n.Values()[1].Type})}}
+	}
 }
 
 // randomCompatNode is a funnel by the rules of the insight queries.

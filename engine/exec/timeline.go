@@ -109,24 +109,28 @@ func advance(at time.Time, every vec.IntervalValue) time.Time {
 }
 
 // startOfDay is the first instant of a day, which is midnight unless clocks are changed
-// then: a midnight that is left out gives the instant of the change, one that comes twice
-// the first.
+// then.
 func startOfDay(y int, m time.Month, d int, loc *time.Location) time.Time {
-	t := time.Date(y, m, d, 0, 0, 0, 0, loc)
+	return atClock(y, m, d, 0, loc)
+}
+
+// atClock is when clocks show a time of a day: the instant of the change if they leave that
+// time out, the first if they show it twice.
+func atClock(y int, m time.Month, d int, clock time.Duration, loc *time.Location) time.Time {
+	t := time.Date(y, m, d, 0, 0, 0, int(clock), loc)
+	want := time.Date(y, m, d, 0, 0, 0, int(clock), time.UTC)
 	start, end := t.ZoneBounds()
-	want := dayNumber(time.Date(y, m, d, 0, 0, 0, 0, time.UTC))
-	hour, minute, sec := t.Clock()
-	switch { // on either side of a gap, which may be a whole day
-	case dayNumber(t) < want:
+	_, offset := t.Zone()
+	switch off := t.Unix() + int64(offset) - want.Unix(); { // on either side of a gap, which may be a whole day
+	case off < 0:
 		return end
-	case dayNumber(t) > want || hour|minute|sec != 0:
+	case off > 0:
 		return start
 	}
 	if start.IsZero() {
 		return t
 	}
 	_, before := start.Add(-1).Zone()
-	_, offset := t.Zone()
 	if first := t.Add(time.Duration(offset-before) * time.Second); before > offset && first.Before(start) {
 		return first
 	}

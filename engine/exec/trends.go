@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/engine/expr"
-	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -50,9 +49,6 @@ func (r *seriesResult) add(value uint32, counts []int64) {
 }
 
 func newTrends(n *plan.Trends, env *Env) (Operator, error) {
-	if by := n.Breakdown; by != nil && by.WithOther && !n.Compatible {
-		return nil, pgerr.New("0A000", "TOP … WITH OTHER is not supported in TRENDS")
-	}
 	return &trends{node: n, env: env}, nil
 }
 
@@ -110,17 +106,47 @@ func (t *trends) run(ctx context.Context) error {
 	} else if t.line, err = newTimeline(t.first, t.last, *n.Every, t.loc, n.Sunday); err != nil {
 		return err
 	}
-	for i := range n.Series {
-		r, err := t.measure(ctx, &n.Series[i], lo, hi)
+	if err := t.measureAll(ctx, lo, hi); err != nil {
+		return err
+	}
+	if n.Compatible {
+		return t.compatible(ctx)
+	}
+	periods := []*trends{t}
+	if n.Compare != nil {
+		p, err := t.earlier()
+		if err != nil {
+			return err
+		}
+		if err := t.onBehalf(p, func() error { return p.measureAll(ctx, lo, hi) }); err != nil {
+			return err
+		}
+		periods = append(periods, p)
+	}
+	return t.answer(ctx, periods, open, lo, hi)
+}
+
+// measureAll computes all series.
+func (t *trends) measureAll(ctx context.Context, lo, hi int64) error {
+	for i := range t.node.Series {
+		r, err := t.measure(ctx, &t.node.Series[i], lo, hi)
 		if err != nil {
 			return err
 		}
 		t.series = append(t.series, r)
 	}
-	if n.Compatible {
-		return t.compatible(ctx)
+	return nil
+}
+
+// onBehalf lets another period or part of the rows be measured, and takes over the memory
+// that it holds.
+func (t *trends) onBehalf(of *trends, f func() error) error {
+	err := f()
+	if of != t {
+		t.held += of.held
+		of.held = 0
 	}
-	return t.answer(ctx, open)
+	return err
 }
 
 // bounds is the time of the first and last row that can count; the first is later than

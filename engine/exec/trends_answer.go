@@ -2,99 +2,115 @@ package exec
 
 import (
 	"context"
+	"slices"
 
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// cells finds the rows of a series' results by position: row rows[i*buckets+b]-1 is that of
-// the i-th value shown and bucket b, and 0 means that it has none.
-type cells struct {
-	rows   []int32
-	result *seriesResult
+// shown is what the answer has rows for: a breakdown value and a bucket each, the buckets
+// first to last of every value after one another.
+type shown struct {
+	values      []uint32       // theRest for the others
+	place       map[uint32]int // of each value in values
+	first, last int
 }
 
-// answer makes the rows: a value and a bucket each. If DURING is open, empty buckets at
+// buckets is how many buckets each value has.
+func (s *shown) buckets() int { return s.last - s.first + 1 }
+
+// answer makes the rows. Periods are the one asked for and, if there is one, the one that it
+// is compared with; lo and hi are the times of all rows. If DURING is open, empty buckets at
 // both ends are left out.
-func (t *trends) answer(ctx context.Context, open bool) error {
-	buckets := t.line.count()
-	values := []uint32{0}
+func (t *trends) answer(ctx context.Context, periods []*trends, open bool, lo, hi int64) error {
+	s := &shown{values: []uint32{0}}
 	if by := t.node.Breakdown; by != nil {
-		values = t.ranked()
-		if by.Top > 0 && len(values) > by.Top {
-			values = values[:by.Top]
-		}
-	}
-	if err := t.hold(ctx, int64(len(values)*buckets)*(12+12*int64(len(t.series)))); err != nil {
-		return err
-	}
-	place := make(map[uint32]int, len(values))
-	for i, v := range values {
-		place[v] = i
-	}
-	series := make([]cells, len(t.series))
-	first, last := buckets, -1
-	for k := range t.series {
-		r := &t.series[k]
-		series[k] = cells{make([]int32, len(values)*buckets), r}
-		for row, b := range r.buckets {
-			if i, ok := place[r.values[row]]; ok {
-				series[k].rows[i*buckets+int(b)] = int32(row) + 1
-				first, last = min(first, int(b)), max(last, int(b))
+		s.values = t.ranked(periods)
+		if by.Top > 0 && len(s.values) > by.Top {
+			s.values = slices.Clip(s.values[:by.Top])
+			if by.WithOther {
+				for _, p := range periods {
+					if err := t.onBehalf(p, func() error { return p.addRest(ctx, s.values, lo, hi) }); err != nil {
+						return err
+					}
+				}
+				s.values = append(s.values, theRest)
 			}
 		}
 	}
-	if !open {
-		first, last = 0, buckets-1
+	s.place = make(map[uint32]int, len(s.values))
+	for i, v := range s.values {
+		s.place[v] = i
+	}
+	s.last = t.line.count() - 1
+	if open {
+		s.trim(periods, t.node.Cumulative)
+	}
+	rows := len(s.values) * s.buckets()
+	if err := t.hold(ctx, int64(rows)*12+int64(len(s.values))*16); err != nil {
+		return err
 	}
 	var ids []uint32
 	bucket := &vec.Vector{Type: vec.T(vec.TimestampTZ)}
-	var at []int
-	for i, v := range values {
-		for b := first; b <= last; b++ {
+	for _, v := range s.values {
+		for b := s.first; b <= s.last; b++ {
 			ids = append(ids, v)
 			bucket.I64 = append(bucket.I64, t.line.starts[b])
-			at = append(at, i*buckets+b)
 		}
 	}
+	var values []*vec.Vector
+	for _, p := range periods {
+		cols, err := t.columns(ctx, p, s)
+		if err != nil {
+			return err
+		}
+		values = append(values, cols...)
+	}
 	if t.node.Output == plan.OutputLong {
-		t.long(ids, bucket, at, series)
-		return nil
+		return t.long(ctx, ids, bucket, values)
 	}
 	t.count = len(ids)
 	t.cols = append(breakdownColumns(t.node.Breakdown, t.values, ids), bucket)
-	for i := range series {
-		b := vec.NewBuilder(series[i].result.vector.Type)
-		for _, cell := range at {
-			series[i].append(b, cell)
-		}
-		t.cols = append(t.cols, b.V)
-	}
+	t.cols = append(t.cols, values...)
 	return nil
 }
 
-// append adds the value of a cell to a column.
-func (c *cells) append(b *vec.Builder, cell int) {
-	switch row := c.rows[cell] - 1; {
-	case row >= 0:
-		b.AppendFrom(c.result.vector, int(row))
-	case c.result.zero:
-		b.V.I64 = append(b.V.I64, 0)
-	default:
-		b.AppendNull()
+// trim leaves out buckets at both ends that have nothing in any period. Totals so far go on
+// to the end.
+func (s *shown) trim(periods []*trends, totals bool) {
+	first, last := s.last+1, -1
+	for _, p := range periods {
+		for k := range p.series {
+			r := &p.series[k]
+			for row, b := range r.buckets {
+				if _, ok := s.place[r.values[row]]; ok {
+					first, last = min(first, int(b)), max(last, int(b))
+				}
+			}
+		}
 	}
+	switch {
+	case last < 0:
+		first = 0
+	case totals:
+		last = s.last
+	}
+	s.first, s.last = first, last
 }
 
-// ranked is the breakdown values that occur, by the sum of the first series.
-func (t *trends) ranked() []uint32 {
+// ranked is the breakdown values that occur, by the sum of the first series in the period
+// that is asked for.
+func (t *trends) ranked(periods []*trends) []uint32 {
 	sums := make([]float64, t.values.count())
 	seen := make([]bool, len(sums))
-	for i := range t.series {
-		r := &t.series[i]
-		for row, v := range r.values {
-			seen[v] = true
-			if i == 0 && !r.vector.IsNull(row) {
-				sums[v] += toFloat(r.vector, row)
+	for _, p := range periods {
+		for i := range p.series {
+			r := &p.series[i]
+			for row, v := range r.values {
+				seen[v] = true
+				if i == 0 && p == t && !r.vector.IsNull(row) {
+					sums[v] += toFloat(r.vector, row)
+				}
 			}
 		}
 	}
@@ -108,32 +124,42 @@ func (t *trends) ranked() []uint32 {
 	return ids
 }
 
-// long makes the rows of OUTPUT LONG: a series each.
-func (t *trends) long(ids []uint32, bucket *vec.Vector, at []int, series []cells) {
-	var values []uint32
+// long makes the rows of OUTPUT LONG: a series or formula each. The values of the periods
+// come one after the other.
+func (t *trends) long(ctx context.Context, ids []uint32, bucket *vec.Vector, values []*vec.Vector) error {
+	names := t.node.Values()
+	if err := t.hold(ctx, int64(len(ids)*len(names))*48); err != nil {
+		return err
+	}
+	var all []uint32
 	starts := &vec.Vector{Type: vec.T(vec.TimestampTZ)}
 	name := &vec.Vector{Type: vec.T(vec.Text), Str: vec.MakeStrings(0, 0)}
 	value, previous := vec.NewBuilder(vec.T(vec.Float8)), vec.NewBuilder(vec.T(vec.Float8))
-	for i, cell := range at {
-		for k := range series {
-			r := series[k].result
-			values = append(values, ids[i])
-			starts.I64 = append(starts.I64, bucket.I64[i])
-			name.Str.AppendString(t.node.Series[k].Name)
-			row := int(series[k].rows[cell]) - 1
-			switch {
-			case row < 0 && r.zero:
-				value.V.F64 = append(value.V.F64, 0)
-			case row < 0 || r.vector.IsNull(row):
-				value.AppendNull()
-			default:
-				value.V.F64 = append(value.V.F64, toFloat(r.vector, row))
+	for row, id := range ids {
+		for k, f := range names {
+			all = append(all, id)
+			starts.I64 = append(starts.I64, bucket.I64[row])
+			name.Str.AppendString(f.Name)
+			appendFloat(value, values[k], row)
+			if t.node.Compare == nil {
+				previous.AppendNull()
+			} else {
+				appendFloat(previous, values[len(names)+k], row)
 			}
-			previous.AppendNull()
 		}
 	}
-	t.count = len(values)
-	t.cols = append(breakdownColumns(t.node.Breakdown, t.values, values), starts, name, value.V, previous.V)
+	t.count = len(all)
+	t.cols = append(breakdownColumns(t.node.Breakdown, t.values, all), starts, name, value.V, previous.V)
+	return nil
+}
+
+// appendFloat adds a number of any type as a double.
+func appendFloat(b *vec.Builder, v *vec.Vector, row int) {
+	if v.IsNull(row) {
+		b.AppendNull()
+		return
+	}
+	b.V.F64 = append(b.V.F64, toFloat(v, row))
 }
 
 // toFloat is a number of any type as a double.

@@ -105,11 +105,8 @@ func (t *trends) ownSpans() *spans {
 func (t *trends) rollingSpans(by vec.IntervalValue) *spans {
 	starts := t.line.starts
 	n := t.line.count()
-	back := make([]int64, n)
-	for b := range back {
-		back[b] = addInterval(time.UnixMicro(starts[b+1]).In(t.loc), negative(by)).UnixMicro()
-	}
-	sp := &spans{line: cutTimeline(slices.Concat(starts, back)), from: back[0], to: t.to}
+	begins := allBack(starts[1:], by, t.loc)
+	sp := &spans{line: cutTimeline(slices.Concat(starts, begins)), from: begins[0], to: t.to}
 	sp.fill(func(us int64) (int, int) {
 		first := 0
 		if us >= starts[0] {
@@ -117,7 +114,7 @@ func (t *trends) rollingSpans(by vec.IntervalValue) *spans {
 				return 0, -1
 			}
 		}
-		return first, sort.Search(n, func(b int) bool { return back[b] > us }) - 1
+		return first, sort.Search(n, func(b int) bool { return begins[b] > us }) - 1
 	})
 	return sp
 }

@@ -53,14 +53,67 @@ func (s *Series) Type() vec.Type {
 	return vec.T(vec.Int8)
 }
 
+// Formula is a column made of those before it.
+type Formula struct {
+	Name  string
+	Value expr.Expr // over one column per series, and then one per earlier formula
+}
+
 // Trends is series over time buckets.
+//
+// The values of a bucket come about in this order: the measure; CUMULATIVE, which adds up
+// what is known of the buckets so far; FILL where nothing was counted; SMOOTH, the mean of
+// what is known in so many buckets; and then the formulas, over what the row shows.
 type Trends struct {
 	Source
-	Series     []Series
-	Every      *vec.IntervalValue // nil: one bucket
+	Series   []Series
+	Formulas []Formula
+	Every    *vec.IntervalValue // nil: one bucket
+	// Compare adds the values of as many earlier buckets: each begins and ends that much
+	// earlier. Zero: by the length of DURING, in whole EVERY. Nil: no comparison.
+	Compare    *vec.IntervalValue
 	Cumulative bool
-	Smooth     int    // buckets to average over; 0 or 1: none
-	Output     Output // Default (wide) or Long
+	Smooth     int // buckets to average over; 0: none
+	// Fill is, per series, a constant of the type that Filled tells; or nil, when counts are
+	// 0 and all else null.
+	Fill   []expr.Expr
+	Output Output // Default (wide) or Long
+}
+
+// Filled is the type of a series' values before SMOOTH.
+func (n *Trends) Filled(s *Series) vec.Type {
+	t := s.Type()
+	if !n.Cumulative {
+		return t
+	}
+	switch t.Kind {
+	case vec.Int2, vec.Int4:
+		return vec.T(vec.Int8)
+	case vec.Float4:
+		return vec.T(vec.Float8)
+	}
+	return t
+}
+
+// Value is the type of a series' values.
+func (n *Trends) Value(s *Series) vec.Type {
+	if n.Compatible || n.Smooth > 0 {
+		return vec.T(vec.Float8)
+	}
+	return n.Filled(s)
+}
+
+// Values are the columns that are the same for a period and the one that it is compared
+// with: series and formulas.
+func (n *Trends) Values() vec.Schema {
+	var out vec.Schema
+	for i := range n.Series {
+		out = append(out, vec.Field{Name: n.Series[i].Name, Type: n.Value(&n.Series[i])})
+	}
+	for _, f := range n.Formulas {
+		out = append(out, vec.Field{Name: f.Name, Type: f.Value.Type()})
+	}
+	return out
 }
 
 // Schema implements Node.
@@ -76,15 +129,19 @@ func (n *Trends) Schema() vec.Schema {
 		return append(out, vec.Field{Name: "series", Type: vec.T(vec.Text)},
 			vec.Field{Name: "value", Type: vec.T(vec.Float8)}, vec.Field{Name: "previous", Type: vec.T(vec.Float8)})
 	}
-	for i := range n.Series {
-		t := n.Series[i].Type()
-		if n.Compatible {
-			t = vec.T(vec.Float8)
+	values := n.Values()
+	out = append(out, values...)
+	if n.Compare != nil {
+		for _, f := range values {
+			f.Name = PreviousName(f.Name)
+			out = append(out, f)
 		}
-		out = append(out, vec.Field{Name: n.Series[i].Name, Type: t})
 	}
 	return out
 }
+
+// PreviousName is the column of an earlier value.
+func PreviousName(name string) string { return "previous_" + name }
 
 // Inputs implements Node.
 func (n *Trends) Inputs() []Node { return []Node{n.Input} }
@@ -110,6 +167,9 @@ func (n *Trends) mapExprs(m mapper) Node {
 		s.First, s.Where = m.one(s.First), m.one(s.Where)
 		c.Series = append(c.Series, s)
 	}
+	if n.Fill != nil {
+		c.Fill = m.list(n.Fill)
+	}
 	return &c
 }
 
@@ -128,7 +188,8 @@ func (n *Trends) hints() hints {
 		if cond != nil {
 			series = append(series, cond)
 		}
-		if at := n.reads(s); !slices.Contains(from, at) {
+		at := n.reads(s)
+		if !slices.ContainsFunc(from, func(e expr.Expr) bool { return e == at || e != nil && at != nil && exprText(e) == exprText(at) }) {
 			from = append(from, at)
 		}
 	}
@@ -153,18 +214,41 @@ func (n *Trends) reads(s *Series) expr.Expr {
 		if n.Compatible && n.Every == nil {
 			at = n.To
 		}
-		if at == nil {
-			return nil
-		}
-		by := s.Rolling
-		by.Days++ // zones and whole days may add that much
-		back, err := expr.NewOperator("-", at, &expr.Const{Value: &vec.Vector{Type: vec.T(vec.Interval), Form: vec.Const, Ivl: []vec.IntervalValue{by}}})
-		if err != nil {
-			return nil
-		}
-		return back
+		at = before(at, s.Rolling)
 	}
-	return at
+	if n.Compare == nil || at == nil {
+		return at
+	}
+	if *n.Compare != (vec.IntervalValue{}) {
+		return before(at, *n.Compare)
+	}
+	length, err := expr.NewOperator("-", n.To, n.From)
+	if err != nil {
+		return nil
+	}
+	if at, err = expr.NewOperator("-", at, length); err != nil {
+		return nil
+	}
+	if n.Every != nil {
+		return before(at, *n.Every)
+	}
+	return before(at, vec.IntervalValue{})
+}
+
+// before is a time that is an interval before another one for certain.
+func before(at expr.Expr, by vec.IntervalValue) expr.Expr {
+	if at == nil {
+		return nil
+	}
+	by.Days++ // zones, whole days and months of unequal length may add that much
+	if by.Months != 0 {
+		by.Days += 3
+	}
+	back, err := expr.NewOperator("-", at, &expr.Const{Value: &vec.Vector{Type: vec.T(vec.Interval), Form: vec.Const, Ivl: []vec.IntervalValue{by}}})
+	if err != nil {
+		return nil
+	}
+	return back
 }
 
 // Describe implements Node.
@@ -194,14 +278,27 @@ func (n *Trends) Describe(p *Printer) {
 		}
 		p.Detail("Series "+strconv.Itoa(i+1), "%s", text)
 	}
+	for i, f := range n.Formulas {
+		p.Detail("Formula "+strconv.Itoa(i+1), "%s: %s", f.Name, exprText(f.Value))
+	}
 	if n.Every != nil {
 		p.Detail("Every", "%s", IntervalText(*n.Every))
+	}
+	switch {
+	case n.Compare == nil:
+	case *n.Compare == (vec.IntervalValue{}):
+		p.Detail("Compare To", "previous")
+	default:
+		p.Detail("Compare To", "%s earlier", IntervalText(*n.Compare))
 	}
 	if n.Cumulative {
 		p.Detail("Cumulative", "true")
 	}
-	if n.Smooth > 1 {
+	if n.Smooth > 0 {
 		p.Detail("Smooth", "%d", n.Smooth)
+	}
+	for i, e := range n.Fill {
+		p.Detail("Fill "+strconv.Itoa(i+1), "%s", exprText(e))
 	}
 	n.Source.describe(p)
 	describeOutput(p, n.Output)

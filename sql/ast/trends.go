@@ -55,6 +55,7 @@ type Trends struct {
 	Formulas   []Formula
 	Every      Expr // nil: one bucket over the whole of DURING
 	Compare    CompareKind
+	CompareAt  Place
 	CompareBy  Expr // of CompareEarlier
 	Cumulative bool
 	Smooth     int // 0 when not given

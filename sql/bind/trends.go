@@ -11,6 +11,9 @@ import (
 // maxBins bounds the bins of a breakdown: nobody reads more of them.
 const maxBins = 10000
 
+// maxSmooth bounds the buckets that a mean is taken of, each time anew.
+const maxSmooth = 10000
+
 func (b *binder) trends(t *ast.Trends) plan.Node {
 	empty := &plan.Values{}
 	tie := false
@@ -27,8 +30,6 @@ func (b *binder) trends(t *ast.Trends) plan.Node {
 	}
 	if t.Compatible {
 		b.compatibleTrends(t)
-	} else {
-		b.plainTrends(t)
 	}
 	for i := range t.Series {
 		if b.err != nil {
@@ -48,6 +49,9 @@ func (b *binder) trends(t *ast.Trends) plan.Node {
 	if t.Every != nil {
 		v := b.unit(t.Every, "EVERY")
 		n.Every = &v
+	}
+	if b.err == nil && !t.Compatible {
+		b.made(t, n)
 	}
 	switch t.Output {
 	case ast.OutputDefault, ast.OutputWide:
@@ -84,20 +88,115 @@ func (b *binder) compatibleTrends(t *ast.Trends) {
 	}
 }
 
-// plainTrends refuses what does not work yet without COMPATIBLE.
-func (b *binder) plainTrends(t *ast.Trends) {
-	switch {
-	case len(t.Formulas) > 0:
-		b.unsupported("FORMULA", t.Formulas[0].Pos())
-	case t.Compare != ast.CompareNone:
-		b.unsupported("COMPARE TO", t.Pos())
-	case t.Cumulative:
-		b.unsupported("CUMULATIVE", t.Pos())
-	case t.Smooth > 0:
-		b.unsupported("SMOOTH", t.Pos())
-	case t.Fill != nil:
-		b.unsupported("FILL", t.Fill.Pos())
+// made binds what is made of the series: running totals, means, formulas and comparisons.
+func (b *binder) made(t *ast.Trends, n *plan.Trends) {
+	if t.Smooth > maxSmooth {
+		b.operatorError(t.Pos(), "", "SMOOTH must be at most %d", maxSmooth)
 	}
+	for i := range n.Series {
+		s, pos := &n.Series[i], t.Series[i].Measure.Pos()
+		switch number := s.Type().IsNumber(); {
+		case number:
+		case t.Cumulative:
+			b.operatorError(pos, "", "CUMULATIVE adds numbers, not %s", s.Type())
+		case t.Smooth > 0:
+			b.operatorError(pos, "", "SMOOTH takes means of numbers, not %s", s.Type())
+		}
+	}
+	if t.Fill != nil {
+		b.fill(t, n)
+	}
+	b.formulas(t, n)
+	b.comparison(t, n)
+	if t.Output == ast.OutputLong && b.err == nil {
+		for i, f := range n.Values() {
+			pos := t.Pos()
+			if i < len(t.Series) {
+				pos = t.Series[i].Pos()
+			} else {
+				pos = t.Formulas[i-len(t.Series)].Pos()
+			}
+			if !f.Type.IsNumber() {
+				b.operatorError(pos, "Its column value is double precision.", "OUTPUT LONG shows numbers, not %s", f.Type)
+			}
+		}
+	}
+}
+
+// fill binds FILL, which every series shows in its own type.
+func (b *binder) fill(t *ast.Trends, n *plan.Trends) {
+	pos := t.Fill.Pos()
+	e := b.stable(t.Fill, "FILL")
+	for i := range n.Series {
+		if b.err != nil {
+			return
+		}
+		to := n.Filled(&n.Series[i])
+		x := b.coerce(e, to, pos)
+		if b.err != nil && b.err.Code == pgerr.CannotCoerce {
+			b.err = nil
+			b.operatorError(pos, "Cast one to the type of the other.", `FILL is %s, but the series "%s" is %s`, e.Type(), n.Series[i].Name, to)
+		}
+		n.Fill = append(n.Fill, b.fold(x))
+	}
+	if b.err == nil && !isStable(e) {
+		b.operatorError(pos, "", "FILL must be constant")
+	}
+}
+
+// formulas binds FORMULA, where the names of series and of earlier formulas are columns.
+func (b *binder) formulas(t *ast.Trends, n *plan.Trends) {
+	for i := range t.Formulas {
+		f := &t.Formulas[i]
+		fields := n.Values()
+		for _, before := range fields {
+			if before.Name == f.Name.Name {
+				b.operatorError(f.Pos(), "", `the formula "%s" has the name of a series or formula before it`, f.Name.Name)
+			}
+		}
+		sc := &scope{rel: &relation{node: &plan.Values{}, fields: fields}}
+		e := b.value(f.Expr, sc.in("FORMULA", nil))
+		e = b.coerce(e, firstKnown(e.Type()), f.Expr.Pos())
+		if b.err != nil {
+			return
+		}
+		n.Formulas = append(n.Formulas, plan.Formula{Name: f.Name.Name, Value: e})
+	}
+}
+
+// comparison binds COMPARE TO.
+func (b *binder) comparison(t *ast.Trends, n *plan.Trends) {
+	switch t.Compare {
+	case ast.CompareNone:
+		return
+	case ast.ComparePrevious:
+		if b.unbounded(n.From) || b.unbounded(n.To) {
+			b.operatorError(t.CompareAt.Pos(), "Say from when to when with DURING (a, b), or how much earlier with COMPARE TO INTERVAL '1 week' EARLIER.",
+				"COMPARE TO PREVIOUS needs DURING with two ends")
+		}
+		n.Compare = &vec.IntervalValue{}
+	case ast.CompareEarlier:
+		by := b.span(t.CompareBy, "COMPARE TO")
+		n.Compare = &by
+	}
+	taken := map[string]bool{}
+	for _, f := range n.Values() {
+		taken[f.Name] = true
+	}
+	for _, f := range n.Values() {
+		if name := plan.PreviousName(f.Name); taken[name] && t.Output != ast.OutputLong {
+			b.operatorError(t.CompareAt.Pos(), "Give it another name.", `COMPARE TO adds a column "%s", which is the name of a series or formula`, name)
+		}
+	}
+}
+
+// unbounded says whether an end of DURING is known to be open.
+func (b *binder) unbounded(e expr.Expr) bool {
+	if e == nil {
+		return true
+	}
+	c, ok := b.fold(e).(*expr.Const)
+	return ok && !c.Value.IsNull(0) && (c.Value.I64[0] == vec.InfinityTime || c.Value.I64[0] == vec.NegInfinityTime)
 }
 
 // trendsValues makes the values of a breakdown what the rules at hand compare: under those

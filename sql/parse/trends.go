@@ -25,6 +25,7 @@ func (p *parser) trendsClause(x *ast.Trends, w token) bool {
 		p.i++
 		x.Every = p.expr()
 	case "compare":
+		x.CompareAt = w.at()
 		p.i++
 		p.expectKw("to")
 		if p.kw("previous") && !p.ahead(1).is("(") && !p.ahead(1).is(".") && p.ahead(1).kind != tokOp {
