@@ -115,8 +115,12 @@ func (in *interner) bytes() int64 {
 
 func (in *interner) count() int { return in.values.V.Len() }
 
-// assign writes the number of the value of each of the rows to dst.
+// assign writes the number of the value of each of the rows to dst. Values that are in none
+// of the rows get no number, be they all that v has.
 func (in *interner) assign(dst []uint32, v *vec.Vector, rows []uint32) {
+	if len(rows) == 0 {
+		return
+	}
 	switch v.Form {
 	case vec.Const:
 		n := in.number1(v, 0)

@@ -92,7 +92,7 @@ var joinTypes = []vec.Type{int8Type, textType, int8Type}
 func joinBatches(rnd *rand.Rand, rows []joinRow, dict *vec.Vector) []*vec.Batch {
 	var out []*vec.Batch
 	for len(rows) > 0 {
-		n := min(len(rows), 1+rnd.IntN(40))
+		n := min(len(rows), 1+rnd.IntN(40)*rnd.IntN(2))
 		cols := []*vec.Builder{vec.NewBuilder(joinTypes[0]), vec.NewBuilder(joinTypes[1]), vec.NewBuilder(joinTypes[2])}
 		b := &vec.Batch{}
 		for _, r := range rows[:n] {
@@ -132,6 +132,12 @@ func joinBatches(rnd *rand.Rand, rows []joinRow, dict *vec.Vector) []*vec.Batch 
 		if rnd.IntN(2) == 0 {
 			b = b.Compact()
 		}
+		// Rows that another join filled up with NULL have constant columns.
+		for i, t := range joinTypes {
+			if !slices.ContainsFunc(rows[:n], func(r joinRow) bool { return []int{r.a, r.b, r.n}[i] >= 0 }) {
+				b.Cols[i] = vec.NullConst(t)
+			}
+		}
 		out, rows = append(out, b), rows[n:]
 	}
 	return out
@@ -157,11 +163,11 @@ func TestJoinModel(t *testing.T) {
 		}
 		values := 1 + rnd.IntN(40)
 		side := func() []joinRow {
-			rows := make([]joinRow, rnd.IntN(70))
+			rows := make([]joinRow, rnd.IntN([]int{7, 70}[rnd.IntN(2)]))
 			nulls := rnd.IntN(3)
 			for i := range rows {
 				rows[i] = joinRow{rnd.IntN(values), rnd.IntN(values), rnd.IntN(20)}
-				if nulls > 0 && rnd.IntN(20) == 0 {
+				if nulls > 0 && rnd.IntN(8) == 0 {
 					rows[i].a = -1
 				}
 				if nulls > 1 && rnd.IntN(20) == 0 {

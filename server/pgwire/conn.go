@@ -142,6 +142,7 @@ func (c *conn) loop() error {
 			if err := c.flush(); err != nil {
 				return err
 			}
+			c.s.Rest()
 		}
 		timeout := c.idleTimeout()
 		if timeout > 0 {
@@ -170,6 +171,7 @@ func (c *conn) loop() error {
 		if kind == 'X' {
 			return nil
 		}
+		c.s.Attend()
 		if err := c.message(kind, body); err != nil {
 			return err
 		}

@@ -306,7 +306,12 @@ func TestCancel(t *testing.T) {
 	s := serve(t)
 	for _, table := range []string{"slow", "endless"} {
 		c := s.connect(t, "")
-		time.AfterFunc(50*time.Millisecond, func() { c.PgConn().CancelRequest(context.Background()) })
+		go func() { // a request that comes before the statement would hit nothing
+			for s.engine.Running.Load() == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			c.PgConn().CancelRequest(context.Background())
+		}()
 		_, err := c.Exec(t.Context(), "select n from "+table)
 		if code(err) != "57014" { // by themselves they never end
 			t.Errorf("%s: %v, want 57014", table, err)

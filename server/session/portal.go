@@ -126,6 +126,9 @@ func (p *Portal) Run(body func() error) (err error) {
 	if p.closed {
 		return pgerr.New(pgerr.UndefinedCursor, "portal %q does not exist", p.Name)
 	}
+	if err := context.Cause(p.ctx); err != nil { // cancelled before it began
+		return err
+	}
 	if !p.started {
 		if err := p.session.admit(p.stmt); err != nil {
 			return err

@@ -71,7 +71,7 @@ func TestQueryLog(t *testing.T) {
 		kinds, reasons = append(kinds, kind), append(reasons, killed)
 	}}
 	f := openReader(t, q)
-	for _, text := range []string{"select n from one", "set statement_timeout = '1ms'; select n from slow", "select n from nowhere", "show timezone"} {
+	for _, text := range []string{"select n from one", "set statement_timeout = '50ms'; select n from slow", "select n from nowhere", "show timezone"} {
 		f.run(text)
 	}
 	for _, want := range []string{

@@ -111,8 +111,10 @@ type Session struct {
 
 	cut Cut // that the last query read
 
-	mu      sync.Mutex
-	running context.CancelCauseFunc // ends the statement that runs now; nil when none does
+	mu        sync.Mutex
+	running   context.CancelCauseFunc // ends the statement that runs now; nil when none does
+	attending bool                    // between Attend and Rest
+	cancelled error                   // for the next statement to end with, while attending
 }
 
 // ServerVersion is what clients choose their catalog queries by, and who we are.
@@ -161,15 +163,36 @@ func (s *Session) State() byte {
 	return Idle
 }
 
-// Cancel ends the statement that runs now, with cause; without one it does nothing. It
-// may be called from any goroutine.
+// Cancel ends the statement that runs now, with cause, or while the session attends to a
+// message, the one that runs next; else it does nothing. It may be called from any
+// goroutine.
 func (s *Session) Cancel(cause error) {
 	s.mu.Lock()
 	cancel := s.running
+	if cancel == nil && s.attending {
+		s.cancelled = cause
+	}
 	s.mu.Unlock()
 	if cancel != nil {
 		cancel(cause)
 	}
+}
+
+// Attend says that a message of the client is being worked on. Its statement is what the
+// client means by a cancel from now on, although it may have yet to be parsed, or may be
+// between two others of one text.
+func (s *Session) Attend() {
+	s.mu.Lock()
+	s.attending = true
+	s.mu.Unlock()
+}
+
+// Rest says that the client has its answer, or that nothing of it is left to read: a cancel
+// that met no statement comes too late.
+func (s *Session) Rest() {
+	s.mu.Lock()
+	s.attending, s.cancelled = false, nil
+	s.mu.Unlock()
 }
 
 // Notices gives the notices since the last call.
@@ -398,7 +421,12 @@ func (s *Session) enter(cancel context.CancelCauseFunc) (leave func()) {
 	}
 	s.mu.Lock()
 	s.running = cancel
+	early := s.cancelled
+	s.cancelled = nil
 	s.mu.Unlock()
+	if early != nil {
+		cancel(early)
+	}
 	began := time.Now()
 	s.config.Counters.Running.Add(1)
 	return func() {

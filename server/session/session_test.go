@@ -175,9 +175,30 @@ func TestCancel(t *testing.T) {
 	if _, err := f.run("select n from one"); err != nil {
 		t.Errorf("a cancel before the statement: %v", err)
 	}
-	time.AfterFunc(20*time.Millisecond, func() { f.Cancel(session.ErrCancel) })
+	go func() {
+		for f.engine.Running.Load() == 0 { // without Attend, a cancel needs a statement
+			time.Sleep(time.Millisecond)
+		}
+		f.Cancel(session.ErrCancel)
+	}()
 	if _, err := f.run("select n from slow"); pgerr.Code(err) != "57014" {
 		t.Errorf("cancelled = %v", err)
+	}
+	// A cancel that comes while a message is read ends its statement, and only that one.
+	for _, text := range []string{"select n from slow", "select n from one", "set work_mem = '1MB'", "select n from one; select n from slow"} {
+		f.Attend()
+		f.Cancel(session.ErrCancel)
+		if _, err := f.run(text); pgerr.Code(err) != "57014" {
+			t.Errorf("%s, cancelled early = %v", text, err)
+		}
+		if _, err := f.run("select n from one"); err != nil {
+			t.Errorf("the statement after a cancelled one: %v", err)
+		}
+		f.Cancel(session.ErrCancel)
+		f.Rest()
+		if _, err := f.run("select n from one"); err != nil {
+			t.Errorf("a cancel for the message before: %v", err)
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	s, err := session.New(ctx, session.Config{Engine: f.engine})
