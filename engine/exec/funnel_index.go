@@ -22,9 +22,10 @@ func (k *walker) index(i int) {
 		k.byValue(i)
 		return
 	}
-	var a attempt
-	if k.simple(&a) {
-		k.best = append(k.best, a)
+	best := slices.Grow(k.best, 1)[:1] // made in place: an attempt is large
+	best[0].reached, best[0].value = 0, 0
+	if k.simple(&best[0]) {
+		k.best = best
 	}
 }
 
