@@ -119,7 +119,7 @@ func (f *compatFunnel) run(ctx context.Context) error {
 		return err
 	}
 	if f.node.Output == plan.OutputTrend {
-		if err := f.openLine(); err != nil {
+		if f.line, err = trendLine(f.node, f.actors, f.from, f.to, f.env); err != nil {
 			return err
 		}
 	}
@@ -180,28 +180,6 @@ func (f *compatFunnel) open(ctx context.Context) (actors, error) {
 		}
 	}
 	return openRowsWith(ctx, n, &src, conds, debuts, nil, f.env)
-}
-
-// openLine makes the periods of OUTPUT TREND: from the one of the start of DURING, or of the
-// first row, to the one of the end.
-func (f *compatFunnel) openLine() error {
-	lo, hi := f.actors.bounds()
-	from, to := f.from, f.to
-	if from == vec.NegInfinityTime {
-		from = lo
-	}
-	if to == vec.InfinityTime {
-		to = hi + 1
-	}
-	if from >= to { // no rows
-		return nil
-	}
-	loc, err := location(&f.node.Source, f.env)
-	if err != nil {
-		return err
-	}
-	f.line, err = newTimeline(from, to, f.node.Trend.Every, loc, f.node.Sunday)
-	return err
 }
 
 // count walks all actors.

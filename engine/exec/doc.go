@@ -42,6 +42,35 @@
 // and looks the same to the kernels. Merged persons are handled where lists are made:
 // the runs of an ordinal that is not its own root are moved to the root's list.
 //
+// # Funnels
+//
+// An actor's entries are taken in the order of its rows, and each has one attempt: the chain
+// that reaches furthest, of those the one with the smallest times from left to right, and of
+// those the one with the first rows. Whatever way a chain is looked for, none is lost to an
+// earlier choice. Which way depends on the clauses:
+//
+//   - Ordered steps without more clauses, none of whose rows is in two lists: the lists of the
+//     index as they are, each walked once for all entries (funnel_index.go).
+//   - Ordered steps: the earliest event for each, and in a group of rows of one time a matching
+//     of steps to rows (greedyChains).
+//   - Ordered steps of which some are OPTIONAL or have a WITHIN of their own: forwards to find
+//     how far, backwards to find from where, and then the chain (searchChains).
+//   - MODE STRICT: rows that are neighbours in order of time and uuid (strictChains).
+//   - MODE UNORDERED: as many steps as can be given different rows in the window, the earliest
+//     such rows, and of the steps first those that are not OPTIONAL (unorderedChains).
+//
+// Some points could go either way and are settled so. A step left out counts as later than any time, so
+// that an optional step is done if the attempt comes as far with it. An attempt has converted
+// when it did all steps that are not optional, and only one that has not is dropped at its
+// last step. The step before, for conversion_step and times, is the one before that is not
+// optional. In MODE UNORDERED the rows of OUTPUT STEPS count those that did so many steps,
+// whichever; in OUTPUT ACTORS times and last_step are those of the steps by name. ENTRY EVERY
+// begins the next attempt after the last event of one that has converted, and after the
+// window of one that has not. An exclusion with a step that the chain does not have does not
+// apply; several are judged on the same chain, and DROP keeps the steps before the first
+// excluded event. With HOLDING an exclusion may hold anything. ATTRIBUTE EACH sees only the
+// rows of one value, those of exclusions and neighbours too.
+//
 // # Deleted rows
 //
 // A scan selects the rows that are not dead. A range with dead rows answers through its run

@@ -254,8 +254,8 @@ func funnelActors(t *testing.T, n *plan.Funnel, apart bool) []string {
 	}
 	if apart {
 		f := op.(*funnel)
-		f.open = func(ctx context.Context, conds []expr.Expr) (actors, error) {
-			ra, err := openRows(ctx, n, &n.Source, conds, env)
+		f.open = func(ctx context.Context, src *plan.Source, conds []expr.Expr, _ bool) (actors, error) {
+			ra, err := openRows(ctx, n, src, conds, env)
 			return apartActors{ra}, err
 		}
 	}

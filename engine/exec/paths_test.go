@@ -180,7 +180,7 @@ func randomNode(t *testing.T, r *rand.Rand) (plan.Node, *plan.Source) {
 		}
 		return n, &n.Source
 	case 0:
-		n := &plan.Funnel{Source: src, Output: outputs[r.Intn(2)], Entry: plan.Entry(r.Intn(2))}
+		n := &plan.Funnel{Source: src, Output: outputs[r.Intn(2)], Entry: plan.Entry(r.Intn(4))}
 		for s := range 2 + r.Intn(3) {
 			n.Steps = append(n.Steps, plan.Step{Name: fmt.Sprint("s", s), Cond: randomCond(t, r)})
 		}
@@ -190,6 +190,9 @@ func randomNode(t *testing.T, r *rand.Rand) (plan.Node, *plan.Source) {
 		if n.Breakdown != nil {
 			n.Breakdown.WithOther = r.Intn(2) == 0
 			n.Breakdown.Attribute = plan.Attribute(r.Intn(4))
+		}
+		if r.Intn(2) == 0 {
+			randomClauses(t, r, n)
 		}
 		return n, &n.Source
 	case 1:
@@ -248,6 +251,28 @@ func randomMade(t *testing.T, r *rand.Rand, n *plan.Trends) {
 	}
 	if r.Intn(4) == 0 {
 		n.Formulas = []plan.Formula{{Name: "f", Value: made(t, "+", &expr.Column{T: n.Values()[0].Type}, &expr.Column{Index: 1, T: n.Values()[1].Type})}}
+	}
+}
+
+// randomClauses gives a funnel more clauses.
+func randomClauses(t *testing.T, r *rand.Rand, n *plan.Funnel) {
+	n.Mode = plan.Mode(r.Intn(3))
+	for s := range n.Steps {
+		if st := &n.Steps[s]; s > 0 && n.Mode != plan.Unordered {
+			st.Optional = r.Intn(4) == 0
+			if r.Intn(4) == 0 {
+				st.Within = &vec.IntervalValue{Days: int32(r.Intn(3)), Micros: 3_600_000_000}
+			}
+		}
+	}
+	if r.Intn(3) == 0 {
+		n.Exclude = []plan.Exclusion{{Cond: randomCond(t, r), Before: -1, Drop: r.Intn(2) == 0}}
+	}
+	if r.Intn(3) == 0 {
+		n.Holding = []expr.Expr{scanColumn(colPlan), scanColumn(colN)}[:1+r.Intn(2)]
+	}
+	if r.Intn(4) == 0 {
+		n.Output, n.Trend = plan.OutputTrend, &plan.Trend{Every: vec.IntervalValue{Days: 1}, Actors: r.Intn(2) == 0, To: -1}
 	}
 }
 

@@ -14,6 +14,8 @@ type Entry uint8
 const (
 	EntryBest Entry = iota
 	EntryFirst
+	EntryEvery // one after the other
+	EntryEach  // all, even if they overlap
 )
 
 // Mode is in which order a funnel's steps have to come.
@@ -34,22 +36,28 @@ type Step struct {
 	// WHERE and DURING say, can be the step.
 	First    expr.Expr
 	Optional bool
+	Within   *vec.IntervalValue // since the step before; or nil
 }
 
 // Exclusion is a condition that no row between two steps may satisfy.
 type Exclusion struct {
 	Cond expr.Expr
-	// After and Before are the positions in Steps between which it holds.
+	// After and Before are the positions in Steps between which it holds. Before is -1 for
+	// the last step that an attempt reaches, in the plain meaning.
 	After, Before int
+	// Drop is true if an attempt ends before the row, and false if it does not count.
+	Drop bool
 }
 
 // Funnel is a funnel, in the plain meaning or in that of the insight queries.
 type Funnel struct {
 	Source
-	Steps   []Step
-	Within  *vec.IntervalValue // or nil: no limit
-	Mode    Mode
-	Entry   Entry
+	Steps  []Step
+	Within *vec.IntervalValue // or nil: no limit
+	Mode   Mode
+	Entry  Entry
+	// Holding is what must be the same, and not null, on all rows of an attempt.
+	Holding []expr.Expr
 	Exclude []Exclusion
 	// Person is whose rows a step's First is looked for among; nil: the actor's.
 	Person expr.Expr
@@ -58,7 +66,8 @@ type Funnel struct {
 }
 
 // Trend is what OUTPUT TREND counts: by the period of their first step, those who came
-// from one step to another. From and To are positions in Steps.
+// from one step to another. From and To are positions in Steps. To is -1, in the plain
+// meaning, for all steps that are not optional.
 type Trend struct {
 	Every    vec.IntervalValue
 	Actors   bool // who, instead of how many
@@ -76,6 +85,17 @@ func (n *Funnel) FirstEver() bool {
 	return false
 }
 
+// Required is the steps that are not optional, one bit each.
+func (n *Funnel) Required() uint64 {
+	var out uint64
+	for i := range n.Steps {
+		if !n.Steps[i].Optional {
+			out |= 1 << i
+		}
+	}
+	return out
+}
+
 // Schema implements Node.
 func (n *Funnel) Schema() vec.Schema {
 	out := n.breakdownFields()
@@ -84,8 +104,12 @@ func (n *Funnel) Schema() vec.Schema {
 		return append(out, vec.Field{Name: "bucket", Type: vec.T(vec.TimestampTZ)},
 			vec.Field{Name: "actor", Type: n.Actor.Type()}, vec.Field{Name: "converted", Type: vec.T(vec.Bool)})
 	case n.Output == OutputTrend:
-		return append(out, vec.Field{Name: "bucket", Type: vec.T(vec.TimestampTZ)},
+		out = append(out, vec.Field{Name: "bucket", Type: vec.T(vec.TimestampTZ)},
 			vec.Field{Name: "entered", Type: vec.T(vec.Int8)}, vec.Field{Name: "converted", Type: vec.T(vec.Int8)})
+		if !n.Compatible {
+			out = append(out, vec.Field{Name: "conversion", Type: vec.T(vec.Float8)})
+		}
+		return out
 	case n.Output == OutputActors && n.Compatible:
 		return append(out,
 			vec.Field{Name: "actor", Type: n.Actor.Type()}, vec.Field{Name: "reached", Type: vec.T(vec.Int4)},
@@ -133,7 +157,7 @@ func (n *Funnel) mapExprs(m mapper) Node {
 	c := *n
 	c.Source = m.source(n.Source)
 	c.Person = m.one(n.Person)
-	c.Steps, c.Exclude = nil, nil
+	c.Steps, c.Exclude, c.Holding = nil, nil, nil
 	for _, s := range n.Steps {
 		s.Cond, s.First = m.one(s.Cond), m.one(s.First)
 		c.Steps = append(c.Steps, s)
@@ -141,6 +165,9 @@ func (n *Funnel) mapExprs(m mapper) Node {
 	for _, x := range n.Exclude {
 		x.Cond = m.one(x.Cond)
 		c.Exclude = append(c.Exclude, x)
+	}
+	for _, e := range n.Holding {
+		c.Holding = append(c.Holding, m.one(e))
 	}
 	return &c
 }
@@ -193,6 +220,9 @@ func (n *Funnel) Describe(p *Printer) {
 		if s.Optional {
 			text += " OPTIONAL"
 		}
+		if s.Within != nil {
+			text += " WITHIN " + IntervalText(*s.Within)
+		}
 		p.Detail("Step "+strconv.Itoa(i+1), "%s", text)
 	}
 	if n.Mode != Ordered {
@@ -201,22 +231,41 @@ func (n *Funnel) Describe(p *Printer) {
 	if n.Within != nil {
 		p.Detail("Within", "%s", IntervalText(*n.Within))
 	}
-	if n.Entry == EntryFirst {
-		p.Detail("Entry", "FIRST")
+	if n.Entry != EntryBest {
+		p.Detail("Entry", "%s", [...]string{"BEST", "FIRST", "EVERY", "EACH"}[n.Entry])
+	}
+	if len(n.Holding) > 0 {
+		p.Detail("Holding", "%s", exprTexts(n.Holding))
 	}
 	for i := range n.Exclude {
-		x := &n.Exclude[i]
-		p.Detail("Exclude", "%s AFTER %s BEFORE %s", exprText(x.Cond), n.Steps[x.After].Name, n.Steps[x.Before].Name)
+		p.Detail("Exclude", "%s", n.exclusionText(&n.Exclude[i]))
 	}
 	n.Source.describe(p)
 	switch t := n.Trend; {
 	case n.Output != OutputTrend:
 		describeOutput(p, n.Output)
 	default:
-		who := ""
+		who, span := "", ""
 		if t.Actors {
 			who = " ACTORS"
 		}
-		p.Detail("Output", "TREND%s BY %s FROM %s TO %s", who, IntervalText(t.Every), n.Steps[t.From].Name, n.Steps[t.To].Name)
+		if t.To >= 0 {
+			span = " FROM " + n.Steps[t.From].Name + " TO " + n.Steps[t.To].Name
+		}
+		p.Detail("Output", "TREND%s BY %s%s", who, IntervalText(t.Every), span)
 	}
+}
+
+func (n *Funnel) exclusionText(x *Exclusion) string {
+	text := exprText(x.Cond)
+	if n.Mode != Unordered || n.Compatible {
+		text += " AFTER " + n.Steps[x.After].Name
+		if x.Before >= 0 {
+			text += " BEFORE " + n.Steps[x.Before].Name
+		}
+	}
+	if x.Drop {
+		text += " AS DROP"
+	}
+	return text
 }

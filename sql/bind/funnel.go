@@ -72,7 +72,11 @@ func (b *funnelBinder) step(st *ast.Step) {
 			n.Person = b.settle(b.column(b.sc.rel, i, st.Pos()))
 		}
 	}
-	if st.Optional && len(n.Steps) == 0 {
+	if st.Within != nil && !b.f.Compatible {
+		w := b.span(st.Within, "WITHIN")
+		out.Within = &w
+	}
+	if st.Optional && len(n.Steps) == 0 && b.f.Mode != ast.ModeUnordered {
 		b.operatorError(st.Pos(), "An attempt begins with the first step.", "the first step of a funnel cannot be OPTIONAL")
 	}
 	n.Steps = append(n.Steps, out)
@@ -95,8 +99,17 @@ func (b *funnelBinder) mode() {
 	case ast.ModeUnordered:
 		n.Mode = plan.Unordered
 	}
-	if f.Entry == ast.EntryFirst {
+	switch f.Entry {
+	case ast.EntryFirst:
 		n.Entry = plan.EntryFirst
+	case ast.EntryEvery:
+		n.Entry = plan.EntryEvery
+	case ast.EntryEach:
+		n.Entry = plan.EntryEach
+	}
+	for _, h := range f.Holding {
+		e := b.value(h, b.sc.in("HOLDING", nil))
+		n.Holding = append(n.Holding, b.coerce(e, firstKnown(e.Type()), h.Pos()))
 	}
 }
 
@@ -107,14 +120,17 @@ func (b *funnelBinder) exclusions() {
 	}
 	for i := range b.f.Exclude {
 		x := &b.f.Exclude[i]
-		out := plan.Exclusion{Cond: b.stepCondition(x.Cond, "EXCLUDE"), Before: len(b.n.Steps) - 1}
+		out := plan.Exclusion{Cond: b.stepCondition(x.Cond, "EXCLUDE"), Before: -1, Drop: x.As == ast.ExcludeDrop}
+		if b.f.Compatible {
+			out.Before = len(b.n.Steps) - 1
+		}
 		if x.After != nil {
 			out.After = b.stepNamed(x.After)
 		}
 		if x.Before != nil {
 			out.Before = b.stepNamed(x.Before)
 		}
-		if b.err == nil && out.After >= out.Before {
+		if b.err == nil && out.Before >= 0 && out.After >= out.Before {
 			b.operatorError(x.Pos(), "AFTER names the earlier step.", "the exclusion ends before it begins")
 		}
 		b.n.Exclude = append(b.n.Exclude, out)
@@ -129,7 +145,10 @@ func (b *funnelBinder) output() {
 		n.Output = plan.OutputActors
 	case ast.OutputTrend:
 		n.Output = plan.OutputTrend
-		n.Trend = &plan.Trend{Every: b.unit(f.TrendBucket, "TREND BY"), Actors: f.TrendActors, To: len(n.Steps) - 1}
+		n.Trend = &plan.Trend{Every: b.unit(f.TrendBucket, "TREND BY"), Actors: f.TrendActors, To: -1}
+		if f.Compatible {
+			n.Trend.To = len(n.Steps) - 1
+		}
 		if f.TrendFrom != nil && f.TrendTo != nil {
 			n.Trend.From, n.Trend.To = b.stepNamed(f.TrendFrom), b.stepNamed(f.TrendTo)
 			if b.err == nil && n.Trend.From >= n.Trend.To {
@@ -204,40 +223,40 @@ func (b *funnelBinder) compatible() {
 	}
 }
 
-// plain refuses what the plain meaning does not know.
+// plain checks what the plain meaning does not allow.
 func (b *funnelBinder) plain() {
-	f := b.f
+	f, n := b.f, b.n
 	for i := range f.Steps {
 		st := &f.Steps[i]
-		if st.Optional {
-			b.unsupported("OPTIONAL", st.Pos())
-		}
-		if st.Within != nil {
-			b.unsupported("WITHIN of a single step", st.Within.Pos())
-		}
 		if st.First {
 			b.operatorError(st.Pos(), "", "FIRST EVER can only be used with COMPATIBLE")
 		}
+		if st.Within != nil && i == 0 {
+			b.operatorError(st.Within.Pos(), "WITHIN after a step is the time since the step before.", "the first step of a funnel cannot have a WITHIN of its own")
+		}
 	}
-	switch f.Mode {
-	case ast.ModeStrict:
-		b.unsupported("MODE STRICT", f.Pos())
-	case ast.ModeUnordered:
-		b.unsupported("MODE UNORDERED", f.Pos())
+	if n.Required() == 0 {
+		b.operatorError(f.Steps[0].Pos(), "An attempt converts when it has done all steps that are not OPTIONAL.", "the steps of a funnel cannot all be OPTIONAL")
 	}
-	switch f.Entry {
-	case ast.EntryEvery:
-		b.unsupported("ENTRY EVERY", f.Pos())
-	case ast.EntryEach:
-		b.unsupported("ENTRY EACH", f.Pos())
+	if n.Mode != plan.Unordered {
+		return
 	}
-	if len(f.Holding) > 0 {
-		b.unsupported("HOLDING", f.Holding[0].Pos())
+	refuse := func(pos ast.Pos, what string) {
+		b.operatorError(pos, "Its steps come in any order, so that none is before another.", "%s cannot be used in MODE UNORDERED", what)
 	}
-	if len(f.Exclude) > 0 {
-		b.unsupported("EXCLUDE", f.Exclude[0].Pos())
+	for i := range f.Steps {
+		if w := f.Steps[i].Within; w != nil {
+			refuse(w.Pos(), "WITHIN of a single step")
+		}
 	}
-	if f.Output == ast.OutputTrend {
-		b.unsupported("OUTPUT TREND", f.TrendBucket.Pos())
+	for i := range f.Exclude {
+		if x := &f.Exclude[i]; x.After != nil {
+			refuse(x.After.Pos(), "AFTER")
+		} else if x.Before != nil {
+			refuse(x.Before.Pos(), "BEFORE")
+		}
+	}
+	if f.TrendFrom != nil {
+		refuse(f.TrendFrom.Pos(), "FROM a step TO a step")
 	}
 }

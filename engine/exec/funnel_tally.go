@@ -1,0 +1,360 @@
+package exec
+
+import (
+	"math/bits"
+	"slices"
+
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// funnelTally is what the attempts of one breakdown value add up to. Steps are counted by
+// name, and in MODE UNORDERED by number: those attempts that did so many.
+type funnelTally struct {
+	counts    []int64   // attempts that did each step
+	dropped   []int64   // those of them that came no further, and did not convert
+	durations [][]int64 // µs from the step before that is not optional, of those that did it
+	// With OUTPUT ACTORS and TREND ACTORS: who, and what of them.
+	actors []uint32
+	done   []uint64
+	last   []uint8 // step of the last event
+	offs   []uint32
+	times  []int64 // of the steps done
+	// With OUTPUT TREND: by period.
+	entered, converted []int64
+	entries            []trendEntry // with TREND ACTORS, along with actors
+}
+
+// add counts an attempt.
+func (k *walker) add(a *attempt) {
+	f, n := k.f, len(k.steps)
+	t := k.out[a.value]
+	if t == nil {
+		t = &funnelTally{counts: make([]int64, n), dropped: make([]int64, n), durations: make([][]int64, n), offs: []uint32{0}}
+		k.grown += int64(n)*40 + 256
+		if f.line != nil {
+			buckets := f.line.count()
+			t.entered, t.converted = make([]int64, buckets), make([]int64, buckets)
+			k.grown += int64(buckets) * 16
+		}
+		k.out[a.value] = t
+	}
+	k.inOrder(a)
+	switch f.node.Output {
+	case plan.OutputActors:
+		t.actors, t.done = append(t.actors, k.actor), append(t.done, a.done)
+		t.last = append(t.last, uint8(k.order[len(k.order)-1]))
+		for w := a.done; w != 0; w &= w - 1 {
+			t.times = append(t.times, a.times[bits.TrailingZeros64(w)])
+		}
+		t.offs = append(t.offs, uint32(len(t.times)))
+		k.grown += int64(17 + 8*len(k.order))
+	case plan.OutputTrend:
+		k.addTrend(t, a)
+	}
+	if n := a.reached - 1; !f.converted(a) {
+		t.dropped[n]++
+	}
+	before := a.entered
+	for i, s := range k.order {
+		time, optional := a.times[s], f.required>>s&1 == 0
+		if f.node.Mode == plan.Unordered {
+			s, optional = i, false
+		}
+		t.counts[s]++
+		if i > 0 && f.node.Output == plan.OutputDefault {
+			t.durations[s] = append(t.durations[s], time-before)
+			k.grown += 8
+		}
+		if !optional {
+			before = time
+		}
+	}
+}
+
+// addTrend counts an attempt in the period of its entry, if it did the step that the trend
+// begins with.
+func (k *walker) addTrend(t *funnelTally, a *attempt) {
+	trend := k.f.node.Trend
+	if k.f.node.Mode != plan.Unordered && a.done>>trend.From&1 == 0 {
+		return
+	}
+	e := trendEntry{period: k.f.line.bucket(a.entered), converted: k.f.converted(a)}
+	if trend.To >= 0 {
+		e.converted = a.done>>trend.To&1 != 0
+	}
+	t.entered[e.period]++
+	if e.converted {
+		t.converted[e.period]++
+	}
+	if trend.Actors {
+		t.actors, t.entries = append(t.actors, k.actor), append(t.entries, e)
+		k.grown += 20
+	}
+}
+
+func (t *funnelTally) merge(o *funnelTally) {
+	for i := range t.counts {
+		t.counts[i] += o.counts[i]
+		t.dropped[i] += o.dropped[i]
+		t.durations[i] = append(t.durations[i], o.durations[i]...)
+	}
+	for i := range t.entered {
+		t.entered[i] += o.entered[i]
+		t.converted[i] += o.converted[i]
+	}
+	t.actors = append(t.actors, o.actors...)
+	t.done = append(t.done, o.done...)
+	t.last = append(t.last, o.last...)
+	t.entries = append(t.entries, o.entries...)
+	base := uint32(len(t.times))
+	t.times = append(t.times, o.times...)
+	for _, end := range o.offs[1:] {
+		t.offs = append(t.offs, base+end)
+	}
+}
+
+// rank orders the breakdown values that occur: most entries first, ties by value.
+func (f *funnel) rank(tallies []*funnelTally) []uint32 {
+	var out []uint32
+	for v, t := range tallies {
+		if t != nil {
+			out = append(out, uint32(v))
+		}
+	}
+	if f.node.Breakdown != nil {
+		entries := func(v uint32) int64 { return tallies[v].counts[0] }
+		rankValues(out, entries, f.values)
+	}
+	return out
+}
+
+// answer makes the rows of the answer.
+func (f *funnel) answer(tallies []*funnelTally, values []uint32) {
+	var ids []uint32
+	var cols []*vec.Vector
+	switch n := f.node; {
+	case n.Output == plan.OutputActors:
+		ids, cols = f.actorRows(tallies, values)
+	case n.Output != plan.OutputTrend:
+		ids, cols = f.stepRows(tallies, values)
+	case n.Trend.Actors:
+		ids, cols = f.trendActorRows(tallies, values)
+	default:
+		ids, cols = f.trendRows(tallies, values)
+	}
+	f.rows = len(ids)
+	f.cols = append(breakdownColumns(f.node.Breakdown, f.values, ids), cols...)
+}
+
+// stepRows makes the rows of OUTPUT STEPS, and the breakdown value of each.
+func (f *funnel) stepRows(tallies []*funnelTally, values []uint32) ([]uint32, []*vec.Vector) {
+	n := len(f.node.Steps)
+	if f.node.Breakdown == nil && len(values) == 0 {
+		values = []uint32{0}
+		tallies[0] = &funnelTally{counts: make([]int64, n), dropped: make([]int64, n), durations: make([][]int64, n)}
+	}
+	step, name := &vec.Vector{Type: vec.T(vec.Int4)}, &vec.Vector{Type: vec.T(vec.Text), Str: vec.MakeStrings(n, 0)}
+	count, dropped := &vec.Vector{Type: vec.T(vec.Int8)}, &vec.Vector{Type: vec.T(vec.Int8)}
+	conv, convStep := vec.NewBuilder(vec.T(vec.Float8)), vec.NewBuilder(vec.T(vec.Float8))
+	median, average := vec.NewBuilder(vec.T(vec.Interval)), vec.NewBuilder(vec.T(vec.Interval))
+	var ids []uint32
+	for _, v := range values {
+		t := tallies[v]
+		before := t.counts[0]
+		for s := range n {
+			ids = append(ids, v)
+			step.I64 = append(step.I64, int64(s+1))
+			name.Str.AppendString(f.node.Steps[s].Name)
+			count.I64 = append(count.I64, t.counts[s])
+			dropped.I64 = append(dropped.I64, t.dropped[s])
+			appendRate(conv, t.counts[s], t.counts[0])
+			appendRate(convStep, t.counts[s], before)
+			appendTimes(median, average, t.durations[s])
+			if f.node.Mode == plan.Unordered || f.required>>s&1 != 0 {
+				before = t.counts[s]
+			}
+		}
+	}
+	return ids, []*vec.Vector{step, name, count, dropped, conv.V, convStep.V, median.V, average.V}
+}
+
+func appendRate(b *vec.Builder, part, whole int64) {
+	if whole == 0 {
+		b.AppendNull()
+		return
+	}
+	b.V.F64 = append(b.V.F64, float64(part)/float64(whole))
+}
+
+// appendTimes appends the median, halfway between the two middle ones if their number is
+// even, and the average of durations in µs. Both are null if there are none.
+func appendTimes(median, average *vec.Builder, durations []int64) {
+	n := len(durations)
+	if n == 0 {
+		median.AppendNull()
+		average.AppendNull()
+		return
+	}
+	mid := selectNth(durations, n/2)
+	if n%2 == 0 {
+		below := durations[0]
+		for _, d := range durations[1 : n/2] {
+			below = max(below, d)
+		}
+		mid = below + (mid-below)/2
+	}
+	// The sum is kept in 128 bits: a billion durations of centuries fit.
+	var hi, lo uint64
+	for _, d := range durations {
+		var carry uint64
+		lo, carry = bits.Add64(lo, uint64(d), 0)
+		hi += carry
+	}
+	mean, _ := bits.Div64(hi, lo, uint64(n))
+	median.V.Ivl = append(median.V.Ivl, interval(mid))
+	average.V.Ivl = append(average.V.Ivl, interval(int64(mean)))
+}
+
+// interval is a span of µs as the difference of two timestamps gives it: days of 24 hours
+// and the rest.
+func interval(us int64) vec.IntervalValue {
+	const day = 86_400_000_000
+	return vec.IntervalValue{Days: int32(us / day), Micros: us % day}
+}
+
+// selectNth puts the n-th smallest value where sorting would, smaller ones before it.
+func selectNth(a []int64, n int) int64 {
+	lo, hi := 0, len(a)-1
+	for lo < hi {
+		p := a[(lo+hi)>>1]
+		i, j := lo, hi
+		for i <= j {
+			for a[i] < p {
+				i++
+			}
+			for a[j] > p {
+				j--
+			}
+			if i <= j {
+				a[i], a[j] = a[j], a[i]
+				i++
+				j--
+			}
+		}
+		switch {
+		case n <= j:
+			hi = j
+		case n >= i:
+			lo = i
+		default:
+			return a[n]
+		}
+	}
+	return a[n]
+}
+
+// actorRows makes the rows of OUTPUT ACTORS, and the breakdown value of each.
+func (f *funnel) actorRows(tallies []*funnelTally, values []uint32) ([]uint32, []*vec.Vector) {
+	var ids, who []uint32
+	reached, converted := &vec.Vector{Type: vec.T(vec.Int4)}, &vec.Vector{Type: vec.T(vec.Bool)}
+	entered := &vec.Vector{Type: vec.T(vec.TimestampTZ)}
+	times := &vec.Vector{Type: vec.ArrayOf(vec.TimestampTZ), Offs: []uint32{0}, Elem: &vec.Vector{Type: vec.T(vec.TimestampTZ)}}
+	last := &vec.Vector{Type: vec.T(vec.Text), Str: vec.MakeStrings(0, 0)}
+	elems := vec.Builder{V: times.Elem}
+	for _, v := range values {
+		t := tallies[v]
+		for i := range t.actors {
+			a := attempt{done: t.done[i]}
+			f.measure(&a)
+			chain := t.times[t.offs[i]:t.offs[i+1]]
+			ids, who = append(ids, v), append(who, t.actors[i])
+			reached.I64 = append(reached.I64, int64(a.reached))
+			converted.Bools = append(converted.Bools, f.converted(&a))
+			entered.I64 = append(entered.I64, slices.Min(chain))
+			for s := range f.node.Steps {
+				if a.done>>s&1 == 0 {
+					elems.AppendNull()
+					continue
+				}
+				times.Elem.I64 = append(times.Elem.I64, chain[0])
+				chain = chain[1:]
+			}
+			times.Offs = append(times.Offs, uint32(len(times.Elem.I64)))
+			last.Str.AppendString(f.node.Steps[t.last[i]].Name)
+		}
+	}
+	return ids, []*vec.Vector{f.actors.vector(who), reached, converted, entered, times, last}
+}
+
+// trendLine makes the periods of OUTPUT TREND: from the one of the start of DURING, or of the
+// first row, to the one of the end. Without any there are no rows.
+func trendLine(n *plan.Funnel, rows actors, from, to int64, env *Env) (*timeline, error) {
+	lo, hi := rows.bounds()
+	if from == vec.NegInfinityTime {
+		from = lo
+	}
+	if to == vec.InfinityTime {
+		to = hi + 1
+	}
+	if from >= to {
+		return nil, nil
+	}
+	loc, err := location(&n.Source, env)
+	if err != nil {
+		return nil, err
+	}
+	return newTimeline(from, to, n.Trend.Every, loc, n.Sunday)
+}
+
+// trendRows makes the rows of OUTPUT TREND, and the breakdown value of each: one for every
+// period of DURING, or where that is open from the first and to the last that an attempt of
+// any value began in.
+func (f *funnel) trendRows(tallies []*funnelTally, values []uint32) ([]uint32, []*vec.Vector) {
+	bucket := &vec.Vector{Type: vec.T(vec.TimestampTZ)}
+	entered, converted := &vec.Vector{Type: vec.T(vec.Int8)}, &vec.Vector{Type: vec.T(vec.Int8)}
+	rate := vec.NewBuilder(vec.T(vec.Float8))
+	var ids []uint32
+	if f.line != nil {
+		if f.node.Breakdown == nil && len(values) == 0 {
+			zeros := make([]int64, f.line.count())
+			values, tallies = []uint32{0}, []*funnelTally{{entered: zeros, converted: zeros}}
+		}
+		none := func(period int) bool {
+			return !slices.ContainsFunc(values, func(v uint32) bool { return tallies[v].entered[period] > 0 })
+		}
+		first, last := 0, f.line.count()-1
+		for first <= last && f.from == vec.NegInfinityTime && none(first) {
+			first++
+		}
+		for last >= first && f.to == vec.InfinityTime && none(last) {
+			last--
+		}
+		for _, v := range values {
+			t := tallies[v]
+			for p := first; p <= last; p++ {
+				ids = append(ids, v)
+				bucket.I64 = append(bucket.I64, f.line.starts[p])
+				entered.I64 = append(entered.I64, t.entered[p])
+				converted.I64 = append(converted.I64, t.converted[p])
+				appendRate(rate, t.converted[p], t.entered[p])
+			}
+		}
+	}
+	return ids, []*vec.Vector{bucket, entered, converted, rate.V}
+}
+
+// trendActorRows makes the rows of OUTPUT TREND ACTORS, and the breakdown value of each.
+func (f *funnel) trendActorRows(tallies []*funnelTally, values []uint32) ([]uint32, []*vec.Vector) {
+	bucket, converted := &vec.Vector{Type: vec.T(vec.TimestampTZ)}, &vec.Vector{Type: vec.T(vec.Bool)}
+	var ids, who []uint32
+	for _, v := range values {
+		t := tallies[v]
+		for i, e := range t.entries {
+			ids, who = append(ids, v), append(who, t.actors[i])
+			bucket.I64 = append(bucket.I64, f.line.starts[e.period])
+			converted.Bools = append(converted.Bools, e.converted)
+		}
+	}
+	return ids, []*vec.Vector{bucket, f.actors.vector(who), converted}
+}
