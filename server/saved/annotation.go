@@ -31,7 +31,7 @@ func CheckAnnotation(b Body) error {
 			return required(member, "an annotation of the scope "+scope+" needs "+member)
 		}
 	}
-	at, err := instant(b.Text("date_marker"))
+	at, err := Instant(b.Text("date_marker"), "date_marker")
 	if err != nil {
 		return err
 	}
@@ -42,15 +42,15 @@ func CheckAnnotation(b Body) error {
 	return checkCommon(b, false)
 }
 
-// instant reads the time of an annotation. One without an offset is in UTC.
-func instant(text string) (time.Time, error) {
+// Instant reads a time; attr is the member that it is. One without an offset is in UTC.
+func Instant(text, attr string) (time.Time, error) {
 	if text == "" {
-		return time.Time{}, required("date_marker", "date_marker is when it was, such as 2026-01-31T12:00:00Z")
+		return time.Time{}, required(attr, attr+" is when it was, such as 2026-01-31T12:00:00Z")
 	}
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02T15:04", "2006-01-02"} {
 		if at, err := time.Parse(layout, text); err == nil {
 			return at, nil
 		}
 	}
-	return time.Time{}, wrong("date_marker", "date_marker cannot be read as a time: %.100q", text)
+	return time.Time{}, wrong(attr, "%s cannot be read as a time: %.100q", attr, text)
 }

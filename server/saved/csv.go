@@ -23,14 +23,17 @@ func ReadIDs(r io.Reader) ([]string, error) {
 	c.ReuseRecord = true
 	var out []string
 	seen := map[string]bool{}
+	var bad *csv.ParseError
 	column := 0
 	for first := true; ; first = false {
 		record, err := c.Read()
 		switch {
 		case errors.Is(err, io.EOF):
 			return out, nil
-		case err != nil:
+		case errors.As(err, &bad):
 			return nil, &Problem{"csv", "invalid_input", fmt.Sprintf("the CSV cannot be read: %v", err)}
+		case err != nil:
+			return nil, err
 		}
 		if first {
 			record[0] = string(bytes.TrimPrefix([]byte(record[0]), []byte("\ufeff")))

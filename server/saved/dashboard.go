@@ -34,25 +34,26 @@ func CheckDashboard(b Body) error {
 	if err := b.read("filters", "filters", "an object", &filters); err != nil {
 		return err
 	}
-	return checkDashboardFilters(filters)
+	return CheckFilters(filters, "filters")
 }
 
-func checkDashboardFilters(f Body) error {
+// CheckFilters checks the filters of a dashboard; path is where they are.
+func CheckFilters(f Body, path string) error {
 	for _, name := range []string{"date_from", "date_to"} {
 		var text string
-		if err := f.read(name, "filters."+name, "a text", &text); err != nil {
+		if err := f.read(name, path+"."+name, "a text", &text); err != nil {
 			return err
 		}
 	}
 	var explicit bool
-	if err := f.read("explicitDate", "filters.explicitDate", "true or false", &explicit); err != nil {
+	if err := f.read("explicitDate", path+".explicitDate", "true or false", &explicit); err != nil {
 		return err
 	}
-	if err := checkFilters(f["properties"], "filters.properties"); err != nil {
+	if err := checkFilters(f["properties"], path+".properties"); err != nil {
 		return err
 	}
 	var breakdown Body
-	return f.read("breakdown_filter", "filters.breakdown_filter", "an object", &breakdown)
+	return f.read("breakdown_filter", path+".breakdown_filter", "an object", &breakdown)
 }
 
 // Tiles is the tiles of a dashboard.
