@@ -59,6 +59,7 @@ func unavailable(w http.ResponseWriter, r *http.Request, code, detail string) {
 // routes is every path that needs the node:
 //
 //	capture.Paths        server/capture, for everyone with a token, from any page
+//	/shared/{token}      for everyone who knows the token, which is a secret
 //	/api/ /debug/ /      local mode only
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
@@ -75,7 +76,10 @@ func (s *Server) routes() http.Handler {
 	local.HandleFunc("POST /api/projects/{id}/batches/", s.streamBatches)
 	local.HandleFunc("POST /api/instance/backup/", s.backupInstance)
 	local.HandleFunc("POST /api/instance/verify/", s.verifyInstance)
-	local.Handle("/", s.api().Handler())
+	a := s.api()
+	mux.Handle("GET /shared/{token}", a.Shared())
+	mux.Handle("GET /shared/{token}/{$}", a.Shared())
+	local.Handle("/", a.Handler())
 	mux.Handle("/", api.Guard(local, s.config.Hosts))
 	return mux
 }
@@ -105,9 +109,20 @@ func (s *Server) api() *api.Server {
 		Logger:      s.config.Logger,
 	}
 	if s.node != nil {
-		a.Persons = s.node
+		a.Persons, a.Saved = s.node, savedStore{s.node}
 	}
 	return a
+}
+
+// savedStore is the node as the API sees it that keeps objects.
+type savedStore struct{ *cluster.Node }
+
+// Objects implements api.Saved.
+func (n savedStore) Objects(project uint32) *object.Table { return n.Store().Objects(project) }
+
+// Snapshot implements api.Saved.
+func (n savedStore) Snapshot(project uint32) (*storage.Snapshot, error) {
+	return n.Store().Snapshot(project)
 }
 
 // page says what runs here to a person with a browser.
@@ -243,6 +258,9 @@ func (w writer) ImportGroups(ctx context.Context, project uint32, edits []group.
 	_, r, err := w.node.EditGroups(ctx, project, storage.GroupEdit{Groups: edits})
 	return receipt(r, err)
 }
+
+// Objects implements capture.Importer.
+func (w writer) Objects(project uint32) *object.Table { return w.node.Store().Objects(project) }
 
 // ImportObjects implements capture.Importer.
 func (w writer) ImportObjects(ctx context.Context, project uint32, edits []object.Edit) (capture.Receipt, error) {

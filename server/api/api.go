@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/prickledb/prickle/cluster"
@@ -28,6 +30,7 @@ type Server struct {
 	Update   func(context.Context, storage.ProjectUpdate) (storage.Project, error)
 	Delete   func(ctx context.Context, project uint32) error
 	Persons  Persons // or nil
+	Saved    Saved   // or nil
 	// Applied is the Raft index up to which an answer has seen everything.
 	Applied func() uint64
 	// Usage is what a project has used.
@@ -42,6 +45,9 @@ type Server struct {
 	FreeBallast func() (int64, error)
 	Import      http.Handler // of /api/projects/:id/import/, whose {id} is checked
 	Logger      *slog.Logger
+
+	saving     sync.Mutex // while actions or cohorts change, so that together they make no cycle
+	calculated calculations
 }
 
 // Handler is the paths below /api/.
@@ -50,6 +56,10 @@ func (s *Server) Handler() http.Handler {
 	both := func(method, path string, h http.HandlerFunc) {
 		mux.HandleFunc(method+" "+path, h)
 		mux.HandleFunc(method+" "+path+"/{$}", h)
+		if rest, of := strings.CutPrefix(path, "/api/projects/{id}/"); of {
+			mux.HandleFunc(method+" /api/environments/{id}/"+rest, h)
+			mux.HandleFunc(method+" /api/environments/{id}/"+rest+"/{$}", h)
+		}
 	}
 	both("GET", "/api/projects", s.list)
 	both("POST", "/api/projects", s.create)
@@ -64,6 +74,9 @@ func (s *Server) Handler() http.Handler {
 	both("POST", "/api/projects/{id}/persons/bulk_delete", s.deletePersons)
 	both("POST", "/api/projects/{id}/query", s.query)
 	both("POST", "/api/projects/{id}/import", s.importTo)
+	s.savedRoutes(both)
+	s.definitionRoutes(both)
+	mux.HandleFunc("GET /insights/", s.link)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, notFound("there is nothing at "+r.Method+" "+r.URL.Path))
 	})
@@ -79,15 +92,18 @@ func (s *Server) log(err error) {
 
 // project finds the project that a path names.
 func (s *Server) project(r *http.Request) (storage.Project, error) {
-	id, err := strconv.ParseUint(r.PathValue("id"), 10, 32)
-	if err == nil {
-		for _, p := range s.Projects() {
-			if uint64(p.ID) == id {
-				return p, nil
-			}
+	return s.projectNamed(r.PathValue("id"))
+}
+
+// projectNamed finds a project by its number; "@current" is the first.
+func (s *Server) projectNamed(name string) (storage.Project, error) {
+	id, err := strconv.ParseUint(name, 10, 32)
+	for _, p := range s.Projects() {
+		if err == nil && uint64(p.ID) == id || name == "@current" {
+			return p, nil
 		}
 	}
-	return storage.Project{}, notFound("there is no project " + quoted(r.PathValue("id")))
+	return storage.Project{}, notFound("there is no project " + quoted(name))
 }
 
 // projectJSON is how a project is shown.
@@ -321,10 +337,12 @@ func (s *Server) delete(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) importTo(w http.ResponseWriter, r *http.Request) {
-	if _, err := s.project(r); err != nil {
+	p, err := s.project(r)
+	if err != nil {
 		WriteError(w, err)
 		return
 	}
+	r.SetPathValue("id", strconv.FormatUint(uint64(p.ID), 10))
 	if s.Import == nil {
 		WriteError(w, pgerr.Unsupported("import over HTTP"))
 		return

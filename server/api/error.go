@@ -11,8 +11,10 @@ import (
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/limit"
+	"github.com/prickledb/prickle/server/saved"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql/insight"
+	"github.com/prickledb/prickle/storage/object"
 )
 
 // Error is every HTTP error's body.
@@ -25,6 +27,9 @@ type Error struct {
 	Hint     string  `json:"hint,omitempty"`
 	SQLState string  `json:"sqlstate,omitempty"`
 	Position int     `json:"position,omitempty"`
+
+	// UsedBy is what stands in the way of a deletion.
+	UsedBy []saved.User `json:"used_by,omitempty"`
 
 	RetryAfter time.Duration `json:"-"` // 0: no such header
 }
@@ -49,6 +54,10 @@ func FromError(err error) *Error {
 	}
 	if e = known(err); e != nil {
 		return e
+	}
+	var problem *saved.Problem
+	if errors.As(err, &problem) {
+		return invalid(problem.Code, problem.Attr, problem.Detail)
 	}
 	var refused *insight.Refused
 	if errors.As(err, &refused) {
@@ -92,7 +101,13 @@ func known(err error) *Error {
 		return &Error{Status: http.StatusServiceUnavailable, Type: "server_error", Code: code, Detail: err.Error(), RetryAfter: retry}
 	}
 	var exceeded *limit.Exceeded
+	var conflict *object.ConflictError
+	var large *object.LimitError
 	switch {
+	case errors.As(err, &conflict):
+		return &Error{Status: http.StatusConflict, Type: "invalid_request", Code: "conflict", Detail: conflict.Error()}
+	case errors.As(err, &large):
+		return &Error{Status: http.StatusBadRequest, Type: "validation_error", Code: "too_large", Detail: large.Detail}
 	case errors.Is(err, cluster.ErrDiskFull):
 		return unavailable("disk_full", 30*time.Second)
 	case errors.Is(err, cluster.ErrBehind):

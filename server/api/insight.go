@@ -8,6 +8,7 @@ import (
 
 	"github.com/prickledb/prickle/server/ask"
 	"github.com/prickledb/prickle/server/session"
+	"github.com/prickledb/prickle/sql/insight"
 )
 
 // insight answers an insight query and gives the envelope, and the token of what it read.
@@ -17,7 +18,13 @@ func (s *Server) insight(ctx context.Context, sess *session.Session, q *queryReq
 		return nil, "", err
 	}
 	a.Cache, a.Fresh = s.Answers, q.fresh()
-	answer, err := a.Ask(ctx, q.Query)
+	var answer *insight.Answer
+	if q.old {
+		err = insight.Missing(q.Query, a.Project())
+	}
+	if err == nil {
+		answer, err = a.Ask(ctx, q.Query)
+	}
 	if err != nil {
 		sess.Fail(err)
 		return nil, "", err

@@ -33,6 +33,7 @@ const progressAfter = 400 * time.Millisecond
 
 type queryRequest struct {
 	Query         json.RawMessage `json:"query"`
+	Filters       json.RawMessage `json:"filters"` // the old form of an insight query, without query
 	Now           *time.Time      `json:"now"`
 	ClientQueryID string          `json:"client_query_id"`
 	// Refresh says whether an answer may come from the cache: with true, force_blocking and
@@ -45,6 +46,7 @@ type queryRequest struct {
 	At          string `json:"at"`
 
 	sql *sqlQuery // nil: an insight query
+	old bool      // it was in the form of old links: what it names must be there
 }
 
 // sqlQuery is a query in SQL.
@@ -89,26 +91,44 @@ func readQuery(w http.ResponseWriter, r *http.Request) (*queryRequest, error) {
 	if err := json.Unmarshal(body, &q); err != nil {
 		return nil, invalid("invalid_json", "body", "the body is not the JSON that is expected: "+err.Error())
 	}
-	if len(q.Query) == 0 || string(q.Query) == "null" {
-		return nil, invalid("required", "query", `the body needs "query": {"kind": "SQLQuery", "query": "select …"}, or an insight query`)
+	if err := q.prepare(); err != nil {
+		return nil, err
+	}
+	q.from(r)
+	return &q, nil
+}
+
+// prepare finds the query inside its wrappings.
+func (q *queryRequest) prepare() error {
+	if empty(q.Query) && !empty(q.Filters) {
+		var err error
+		if q.Query, err = insight.Filters(q.Filters); err != nil {
+			return err
+		}
+		q.old = true
+	}
+	if empty(q.Query) {
+		return invalid("required", "query", `the body needs "query": {"kind": "SQLQuery", "query": "select …"}, or an insight query`)
 	}
 	inner, kind, err := insight.Unwrap(q.Query)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	q.Query = inner
 	if kind == "SQLQuery" || kind == "HogQLQuery" {
 		q.sql = &sqlQuery{}
 		if err := json.Unmarshal(inner, q.sql); err != nil {
-			return nil, invalid("invalid_json", "query", "the query is not the JSON that is expected: "+err.Error())
+			return invalid("invalid_json", "query", "the query is not the JSON that is expected: "+err.Error())
 		}
 		if n := q.sql.Limit; n != nil && (*n < 0 || *n > maxRows) {
-			return nil, invalid("invalid_input", "query.limit", "limit must lie between 0 and "+strconv.Itoa(maxRows))
+			return invalid("invalid_input", "query.limit", "limit must lie between 0 and "+strconv.Itoa(maxRows))
 		}
 	}
-	q.from(r)
-	return &q, nil
+	return nil
 }
+
+// empty says whether JSON is missing or null.
+func empty(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
 
 // from adds what the header and the URL say of the state that is read; the body wins.
 func (q *queryRequest) from(r *http.Request) {

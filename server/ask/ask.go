@@ -3,7 +3,6 @@ package ask
 import (
 	"context"
 	"encoding/json"
-	"time"
 
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/session"
@@ -46,8 +45,7 @@ func New(ctx context.Context, sess *session.Session) (*Asker, error) {
 
 // Ask answers an insight query as of the session's instant.
 func (a *Asker) Ask(ctx context.Context, raw json.RawMessage) (*insight.Answer, error) {
-	now := time.UnixMicro(a.sess.Context().Now).UTC()
-	return insight.Ask(ctx, raw, now, &project{snapshot: a.snapshot, zone: a.sess.Location()}, a)
+	return insight.Ask(ctx, raw, a.now(), a.Project(), a)
 }
 
 // Project is what insight queries depend on besides the events.

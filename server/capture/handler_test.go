@@ -70,6 +70,8 @@ func (m *memory) ImportGroups(_ context.Context, _ uint32, edits []group.Edit) (
 	return Receipt{Token: "v1.0:9"}, m.err
 }
 
+func (m *memory) Objects(uint32) *object.Table { return &object.Table{} }
+
 func (m *memory) ImportObjects(_ context.Context, _ uint32, edits []object.Edit) (Receipt, error) {
 	m.objects = append(m.objects, edits...)
 	return Receipt{Token: "v1.0:9"}, m.err

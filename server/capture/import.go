@@ -46,6 +46,8 @@ type Importer interface {
 	Ingester
 	ImportPersons(ctx context.Context, project uint32, edits []person.Edit) (Receipt, error)
 	ImportGroups(ctx context.Context, project uint32, edits []group.Edit) (Receipt, error)
+	// Objects are those that there are.
+	Objects(project uint32) *object.Table
 	ImportObjects(ctx context.Context, project uint32, edits []object.Edit) (Receipt, error)
 	// ImportMembers says whom it does not know.
 	ImportMembers(ctx context.Context, project uint32, edit storage.MemberEdit) (unknown []string, r Receipt, err error)
@@ -260,6 +262,9 @@ func (h *ImportHandler) typed(r *http.Request, project uint32, now int64) (answe
 		events += b.Rows
 	}
 	if err := h.admit(project, events); err != nil {
+		return answer, err
+	}
+	if err := t.saved.cycle(h.Store.Objects(project)); err != nil {
 		return answer, err
 	}
 	t.bornWithFirstEvent()

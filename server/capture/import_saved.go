@@ -128,6 +128,21 @@ func (l *savedLines) cohort(id int64, body saved.Body) error {
 	return nil
 }
 
+// cycle says which cohort or action of the lines would depend on itself, beside the objects
+// that there are.
+func (l *savedLines) cycle(t *object.Table) error {
+	bodies := map[saved.Ref]json.RawMessage{}
+	for i := range l.objects {
+		if e := &l.objects[i]; e.Kind == object.Cohort || e.Kind == object.Action {
+			bodies[saved.Ref{Kind: e.Kind, ID: e.ID}] = e.Body
+		}
+	}
+	if err := saved.Cycle(t, bodies); err != nil {
+		return invalid("cohort_cycle", "%v", err)
+	}
+	return nil
+}
+
 // store writes what the lines say, in pieces that go through the log. Members come after
 // persons.
 func (l *savedLines) store(ctx context.Context, to Importer, project uint32, answer *importAnswer) error {

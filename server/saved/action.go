@@ -4,7 +4,7 @@ import "strconv"
 
 // CheckAction checks the body of an action.
 func CheckAction(b Body) error {
-	if err := b.checkName("name", true); err != nil {
+	if err := checkCommon(b, true); err != nil {
 		return err
 	}
 	var steps []Body

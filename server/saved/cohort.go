@@ -1,17 +1,15 @@
 package saved
 
-import (
-	"encoding/json"
-	"strconv"
-)
-
 // The values of a filter of type "behavioral".
 var behaviors = []string{"performed_event", "performed_event_first_time", "performed_event_multiple", "performed_event_regularly",
 	"performed_event_sequence", "stopped_performing_event", "restarted_performing_event"}
 
 // CheckCohort checks the body of a cohort.
 func CheckCohort(b Body) error {
-	if err := b.checkName("name", true); err != nil {
+	if err := checkCommon(b, true); err != nil {
+		return err
+	}
+	if err := checkQuery(b, false); err != nil {
 		return err
 	}
 	var static bool
@@ -35,8 +33,8 @@ func CheckCohort(b Body) error {
 	if err := b.read("groups", "groups", "a list of objects", &groups); err != nil {
 		return err
 	}
-	if !static && !filters.Has("properties") && len(groups) == 0 {
-		return required("filters", "a cohort that is not static needs filters.properties")
+	if !static && !filters.Has("properties") && len(groups) == 0 && !b.Has("query") {
+		return required("filters", "a cohort that is not static needs filters.properties, or the query of an insight")
 	}
 	return nil
 }
@@ -62,32 +60,9 @@ func checkLeaf(f Body, path string) error {
 		}
 		return checkFilters(f["event_filters"], path+".event_filters")
 	case "cohort", "static-cohort", "precalculated-cohort":
-		if len(cohortIDs(f["value"])) == 0 {
+		if len(numbers(f["value"])) == 0 {
 			return wrong(path+".value", "%s.value is the number of a cohort", path)
 		}
 	}
 	return nil
-}
-
-// cohortIDs reads a number, a text of one, or a list of them.
-func cohortIDs(raw json.RawMessage) (out []int64) {
-	var n int64
-	if json.Unmarshal(raw, &n) == nil && n > 0 {
-		return []int64{n}
-	}
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 {
-			return []int64{n}
-		}
-	}
-	var list []json.RawMessage
-	if len(raw) > 0 && raw[0] == '[' && json.Unmarshal(raw, &list) == nil {
-		for _, r := range list {
-			if len(r) > 0 && r[0] != '[' {
-				out = append(out, cohortIDs(r)...)
-			}
-		}
-	}
-	return out
 }

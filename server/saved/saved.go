@@ -17,6 +17,11 @@ const (
 	maxDepth = 20
 	// maxParts bounds the steps of an action and the filters of a cohort.
 	maxParts = 1000
+	// maxText is how many bytes a description or a text on a dashboard may have.
+	maxText = 64 << 10
+	// maxTags and maxTiles bound lists.
+	maxTags  = 100
+	maxTiles = 200
 )
 
 // Problem is what is wrong with a body, and where.

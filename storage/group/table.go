@@ -71,17 +71,31 @@ func (t *Table) Value(index int, ord uint32, name string) ([]byte, bool) {
 // Kinds is the kinds of values that a property has among the groups of a type.
 func (t *Table) Kinds(index int, name string) (out properties.Kinds) {
 	for _, c := range t.types[index].chunks {
-		seen := c.seen.Load()
-		if seen == nil {
-			seen = &properties.Seen{}
-			for i := range c.rows {
-				seen.Add(c.rows[i].properties)
-			}
-			c.seen.Store(seen)
-		}
-		out |= (*seen)[name]
+		out |= c.kinds()[name]
 	}
 	return out
+}
+
+// AllKinds is the kinds of values of every property that a group of a type has.
+func (t *Table) AllKinds(index int) properties.Seen {
+	out := properties.Seen{}
+	for _, c := range t.types[index].chunks {
+		out.Join(c.kinds())
+	}
+	return out
+}
+
+// kinds is the kinds of values of the properties in a chunk. It is found once.
+func (c *chunk) kinds() properties.Seen {
+	seen := c.seen.Load()
+	if seen == nil {
+		seen = &properties.Seen{}
+		for i := range c.rows {
+			seen.Add(c.rows[i].properties)
+		}
+		c.seen.Store(seen)
+	}
+	return *seen
 }
 
 // index leads from keys to ordinals. It is shared by all Tables: keys only come.

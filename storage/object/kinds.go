@@ -13,6 +13,17 @@ const (
 	// group), "group_type_index" and "property_type" (String, Numeric, Boolean or DateTime). Its key
 	// is a PropertyKey.
 	PropertyDefinition = "property_definition"
+	// EventDefinition says what an event is: "name", which is its key, "description" and more.
+	EventDefinition = "event_definition"
+	// Insight is a saved query: "name" and "query". Its key is its short id.
+	Insight = "insight"
+	// Dashboard is insights and texts side by side: "tiles" and "filters".
+	Dashboard = "dashboard"
+	// Annotation is a note at an instant: "date_marker" and "content".
+	Annotation = "annotation"
+	// Sharing opens one insight or dashboard to whoever knows its key, a secret: "kind", "id"
+	// and "enabled".
+	Sharing = "sharing"
 )
 
 // PropertyKey is the key of the definition of a property, of events ("event"), persons

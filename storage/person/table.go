@@ -70,17 +70,31 @@ func (t *Table) IsIdentified(ord uint32) bool { return t.profile(ord).flags&isId
 // Kinds is the kinds of values that a property has among all persons.
 func (t *Table) Kinds(name string) (out properties.Kinds) {
 	for _, c := range t.chunks {
-		seen := c.seen.Load()
-		if seen == nil {
-			seen = &properties.Seen{}
-			for i := range c.rows {
-				seen.Add(c.rows[i].properties)
-			}
-			c.seen.Store(seen)
-		}
-		out |= (*seen)[name]
+		out |= c.kinds()[name]
 	}
 	return out
+}
+
+// AllKinds is the kinds of values of every property that a person has.
+func (t *Table) AllKinds() properties.Seen {
+	out := properties.Seen{}
+	for _, c := range t.chunks {
+		out.Join(c.kinds())
+	}
+	return out
+}
+
+// kinds is the kinds of values of the properties in a chunk. It is found once.
+func (c *chunk) kinds() properties.Seen {
+	seen := c.seen.Load()
+	if seen == nil {
+		seen = &properties.Seen{}
+		for i := range c.rows {
+			seen.Add(c.rows[i].properties)
+		}
+		c.seen.Store(seen)
+	}
+	return *seen
 }
 
 // DistinctIDs gives every distinct id in order of first sight, with the ordinal that its

@@ -63,6 +63,13 @@ func (s Seen) Add(object []byte) {
 	})
 }
 
+// Join adds what another has seen.
+func (s Seen) Join(other Seen) {
+	for name, k := range other {
+		s[name] |= k
+	}
+}
+
 // Value is the value of a property as canonical text, from an object that is canonical
 // text itself, and whether there is one. It copies nothing.
 func Value(object, name []byte) (value []byte, ok bool) {
