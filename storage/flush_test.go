@@ -212,3 +212,43 @@ func TestFlushOfManyDays(t *testing.T) {
 		s.Close()
 	}
 }
+
+// Thousands of segments are opened side by side. One that is missing is named, and nothing
+// is removed.
+func TestOpenManySegments(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openAt(t, fs)
+	createAs(t, s, 1, "a")
+	const flushes, days = 5, 50 // more than openTogether for each of two processors
+	for i := range flushes {
+		b := event.NewBuilder()
+		for d := range days {
+			b.Begin(vec.UUIDValue{1, 14: byte(i), 15: byte(d)}, int64(20089+d)*dayMicros)
+			b.SetName([]byte("e"))
+			b.SetDistinctID(fmt.Appendf(nil, "u%d", d))
+			b.End()
+		}
+		if _, err := s.ApplyEvents(uint64(2+i), 1, 1, b.Finish()); err != nil {
+			t.Fatal(err)
+		}
+		flushNow(t, s)
+	}
+	must(t, s.Close())
+	names, err := fs.List("d/segments")
+	if err != nil || len(names) != flushes*days {
+		t.Fatalf("%d segments, want %d; %v", len(names), flushes*days, err)
+	}
+	s = openAt(t, fs)
+	if got := s.Stats(); got.Segments != flushes*days || got.Events != flushes*days {
+		t.Errorf("open again with %d segments of %d events, want %d", got.Segments, got.Events, flushes*days)
+	}
+	must(t, s.Close())
+	lost := names[len(names)/2]
+	must(t, fs.Remove("d/segments/"+lost))
+	if _, err := Open(fs, "d", Options{}); err == nil || !strings.Contains(err.Error(), lost) {
+		t.Errorf("Open without %s: %v", lost, err)
+	}
+	if left, _ := fs.List("d/segments"); len(left) != len(names)-1 {
+		t.Errorf("%d segments are left, want %d", len(left), len(names)-1)
+	}
+}

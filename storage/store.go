@@ -258,21 +258,22 @@ func (s *Store) load() (err error) {
 		}
 	}
 	s.states = len(m.States)
-	for _, id := range slices.Sorted(maps.Keys(m.Segments)) {
-		f, err := s.openSegment(m.Segments[id])
-		if err != nil {
-			return err
-		}
+	files, err := s.openSegments(m)
+	for _, f := range files {
+		s.segments[f.ID] = f
+	}
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
 		p := s.projects[f.Project]
 		if p == nil {
-			f.close()
 			return fmt.Errorf("segment %s: its project %d is not in the state files", f.name(s), f.Project)
 		}
 		if f.table == nil {
 			p.events += f.Rows
 		}
-		f.mask = s.masks[id]
-		s.segments[id] = f
+		f.mask = s.masks[f.ID]
 	}
 	s.masks = nil
 	for _, p := range s.projects {
