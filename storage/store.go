@@ -449,8 +449,8 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 	if p == nil {
 		return EventsResult{}, err
 	}
-	s.dedup.Add(known)
-	mb, stored := p.apply(b, known.Seen)
+	s.dedup.Add(known.events)
+	mb, stored := p.apply(b, known)
 	if stored > 0 {
 		s.active.add(id, mb)
 	}
@@ -466,10 +466,10 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 
 // apply decides for each row that was not seen whose it is. Rows are taken in order: what
 // an event does to persons holds for those after it.
-func (p *project) apply(b *event.Batch, seen []bool) (*memBatch, int) {
+func (p *project) apply(b *event.Batch, known *known) (*memBatch, int) {
 	mb := &memBatch{batch: b, ordinals: make([]uint32, b.Rows)}
-	known := make([]uint32, b.DistinctID.Values.Len()) // by code: ordinal+1
-	profiled := make([]bool, len(known))
+	seen, owners := known.events.Seen, known.persons
+	profiled := make([]bool, len(owners))
 	ops, groups := b.Ops, b.Groups
 	stored := 0
 	for i := range b.Rows {
@@ -505,10 +505,10 @@ func (p *project) apply(b *event.Batch, seen []bool) (*memBatch, int) {
 			}
 			clear(profiled) // the person may be another one now
 		}
-		if known[code] == 0 {
-			known[code] = p.persons.Ordinal(b.DistinctID.Values.At(int(code))) + 1
+		if owners[code] == 0 {
+			owners[code] = p.persons.Ordinal(b.DistinctID.Values.At(int(code))) + 1
 		}
-		o := known[code] - 1
+		o := owners[code] - 1
 		mb.ordinals[i] = o
 		if !b.Personless.Get(i) && !profiled[code] {
 			p.persons.Touch(o, b.Time[i])
