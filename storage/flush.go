@@ -26,7 +26,7 @@ func (s *Store) seal(patient func() error) error {
 		if err := errors.Join(s.usable(), patient()); err != nil {
 			return err
 		}
-		s.moved.Wait()
+		s.awaitFlush()
 	}
 	m := s.active
 	m.fullState = s.rewrite || s.states >= maxStates
@@ -60,12 +60,38 @@ func (s *Store) seal(patient func() error) error {
 	return s.usable()
 }
 
+// BeginReplay says that a log is being replayed. Until EndReplay nothing is flushed, so
+// that the processors are there for what keeps a start waiting, unless somebody waits for a
+// flush: then the log is longer than what two memtables hold, and flushing beside it pays.
+func (s *Store) BeginReplay() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replaying = true
+}
+
+// EndReplay ends what BeginReplay began.
+func (s *Store) EndReplay() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replaying = false
+	s.moved.Broadcast()
+}
+
+// awaitFlush waits until the flusher has done something. The caller holds mu.
+func (s *Store) awaitFlush() {
+	if s.replaying {
+		s.replaying = false
+		s.moved.Broadcast()
+	}
+	s.moved.Wait()
+}
+
 // flushLoop writes sealed memtables, oldest first, until the store closes.
 func (s *Store) flushLoop() {
 	defer s.flusher.Done()
 	for {
 		s.mu.Lock()
-		for len(s.sealed) == 0 && !s.closed && s.err == nil {
+		for (len(s.sealed) == 0 || s.replaying) && !s.closed && s.err == nil {
 			s.moved.Wait()
 		}
 		if s.closed || s.err != nil {

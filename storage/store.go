@@ -106,6 +106,8 @@ type Store struct {
 	flushErr error
 	failures int
 	closed   bool
+	// replaying keeps the flusher waiting, see BeginReplay.
+	replaying bool
 
 	flusher sync.WaitGroup
 	merger  sync.WaitGroup // of dedup runs
@@ -816,7 +818,7 @@ func (s *Store) waitDurable(patient func() error) error {
 		if err := errors.Join(s.usable(), patient()); err != nil {
 			return err
 		}
-		s.moved.Wait()
+		s.awaitFlush()
 	}
 	return nil
 }
