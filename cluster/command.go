@@ -198,6 +198,11 @@ func decodeEntry(raw []byte) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
+	return unpack(e, packed, flags)
+}
+
+// unpack ends what decodeHeader began.
+func unpack(e entry, packed []byte, flags uint16) (entry, error) {
 	if flags&flagS2 == 0 {
 		e.payload = packed
 		return e, nil

@@ -237,6 +237,7 @@ func (r *rig) replay() error {
 		}
 		r.noteHash()
 	}
+	n.store.EndReplay()
 	r.time = n.fsm.lastTime
 	if last < r.acked && r.lies {
 		r.acked = last

@@ -143,7 +143,7 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 
 func (f *fsm) decode(l *raft.Log) work {
 	w := work{index: l.Index, size: len(l.Data), covered: l.Index <= f.store.DurableIndex()}
-	head, _, _, err := decodeHeader(l.Data)
+	head, packed, flags, err := decodeHeader(l.Data)
 	if err != nil {
 		w.err = err
 		return w
@@ -158,7 +158,7 @@ func (f *fsm) decode(l *raft.Log) work {
 			return w
 		}
 	}
-	if w.entry, w.err = decodeEntry(l.Data); w.err != nil {
+	if w.entry, w.err = unpack(head, packed, flags); w.err != nil {
 		return w
 	}
 	switch w.entry.kind {

@@ -143,6 +143,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 		n.closeState() // err says what matters
 		return nil, err
 	}
+	n.store.EndReplay()
 	n.lastTime = n.fsm.lastTime
 	n.fsm.applied.raise(n.raft.CommitIndex()) // the barrier of startRaft has passed
 	loops, stop := context.WithCancel(context.Background())
@@ -211,7 +212,8 @@ func (cfg Config) withDefaults() Config {
 }
 
 // openState opens what is on disk, the log, the Raft snapshots and the store, and applies
-// the tail of the newest Raft snapshot. Raft applies the rest of the log.
+// the tail of the newest Raft snapshot. Raft applies the rest of the log; after that the
+// caller ends the store's replay.
 func openState(cfg Config) (_ *Node, err error) {
 	cfg = cfg.withDefaults()
 	numbers := newNumbers()
@@ -287,6 +289,7 @@ func openState(cfg Config) (_ *Node, err error) {
 	}
 	n.opened = append(n.opened, n.store)
 	n.fsm.store = n.store
+	n.store.BeginReplay()
 	n.fsm.committed = func(index uint64) { n.log.StageCommitIndex(index) } //nolint:errcheck // it always succeeds
 	cfg.Replay.begin(n.store.DurableIndex(), began.last)
 	if err := n.catchUp(began); err != nil {

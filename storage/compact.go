@@ -349,7 +349,7 @@ func (s *Store) ApplyMergePlan(index uint64, at int64, plan MergePlan) error {
 // proposed the entry had it. The caller holds mu.
 func (s *Store) awaitSegment(id SegmentID) error {
 	for id < mergeIDs && uint64(id)>>partBits > s.durable && len(s.sealed) > 0 && s.usable() == nil {
-		s.moved.Wait()
+		s.awaitFlush()
 	}
 	return s.usable()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prickledb/prickle/storage/dedup"
@@ -12,11 +13,22 @@ import (
 	"github.com/prickledb/prickle/storage/manifest"
 )
 
-// findKnown looks up which events of a batch are stored already. It is called without mu,
-// since it may read files; between it and Add no other batch is applied. It gives nil for
-// an entry that will not be applied. If the answer cannot be had, nothing more can be
-// applied: skipping the entry would lose events, and storing it might double some.
-func (s *Store) findKnown(index uint64, at int64, id uint32, b *event.Batch) (*dedup.Query, error) {
+// known is what of a batch is stored already.
+type known struct {
+	events *dedup.Query
+	// persons has, for each distinct id of the batch by its code, one more than its ordinal;
+	// 0 for one that has none yet.
+	persons []uint32
+}
+
+// lookTogether is how many distinct ids are worth a goroutine.
+const lookTogether = 512
+
+// findKnown looks up what of a batch is stored already. It is called without mu, since it
+// may read files; between it and Add no other batch is applied. It gives nil for an entry
+// that will not be applied. If the answer cannot be had, nothing more can be applied:
+// skipping the entry would lose events, and storing it might double some.
+func (s *Store) findKnown(index uint64, at int64, id uint32, b *event.Batch) (*known, error) {
 	s.mu.Lock()
 	ok, err := s.fresh(index)
 	p := s.projects[id]
@@ -24,13 +36,23 @@ func (s *Store) findKnown(index uint64, at int64, id uint32, b *event.Batch) (*d
 	if !ok || err != nil || p == nil {
 		return nil, err
 	}
-	known, err := s.dedup.Find(id, at, b.UUID)
+	// Both wait for memory most of the time, and neither changes what the other reads.
+	ids := &b.DistinctID.Values
+	k := &known{persons: make([]uint32, ids.Len())}
+	var other sync.WaitGroup
+	if ids.Len() < lookTogether {
+		p.persons.Known(k.persons, ids)
+	} else {
+		other.Go(func() { p.persons.Known(k.persons, ids) })
+	}
+	k.events, err = s.dedup.Find(id, at, b.UUID)
+	other.Wait()
 	if err != nil {
 		err = fmt.Errorf("entry %d: %w", index, err)
 		s.fail(err)
 		return nil, err
 	}
-	return known, nil
+	return k, nil
 }
 
 // runNumber gives the next number of a dedup run.

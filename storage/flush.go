@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,7 +26,7 @@ func (s *Store) seal(patient func() error) error {
 		if err := errors.Join(s.usable(), patient()); err != nil {
 			return err
 		}
-		s.moved.Wait()
+		s.awaitFlush()
 	}
 	m := s.active
 	m.fullState = s.rewrite || s.states >= maxStates
@@ -59,12 +60,38 @@ func (s *Store) seal(patient func() error) error {
 	return s.usable()
 }
 
+// BeginReplay says that a log is being replayed. Until EndReplay nothing is flushed, so
+// that the processors are there for what keeps a start waiting, unless somebody waits for a
+// flush: then the log is longer than what two memtables hold, and flushing beside it pays.
+func (s *Store) BeginReplay() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replaying = true
+}
+
+// EndReplay ends what BeginReplay began.
+func (s *Store) EndReplay() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replaying = false
+	s.moved.Broadcast()
+}
+
+// awaitFlush waits until the flusher has done something. The caller holds mu.
+func (s *Store) awaitFlush() {
+	if s.replaying {
+		s.replaying = false
+		s.moved.Broadcast()
+	}
+	s.moved.Wait()
+}
+
 // flushLoop writes sealed memtables, oldest first, until the store closes.
 func (s *Store) flushLoop() {
 	defer s.flusher.Done()
 	for {
 		s.mu.Lock()
-		for len(s.sealed) == 0 && !s.closed && s.err == nil {
+		for (len(s.sealed) == 0 || s.replaying) && !s.closed && s.err == nil {
 			s.moved.Wait()
 		}
 		if s.closed || s.err != nil {
@@ -346,4 +373,37 @@ func (s *Store) openSegment(meta manifest.Segment) (*segmentFile, error) {
 	}
 	r.Share(s.cache)
 	return newSegmentFile(meta, r), nil
+}
+
+// openTogether is how many segments are worth a goroutine at a start.
+const openTogether = 64
+
+// openSegments opens the segments that a manifest names, on all cores: a directory has
+// thousands. After an error it gives those that are open. They are in the order of their
+// numbers.
+func (s *Store) openSegments(m *manifest.Manifest) ([]*segmentFile, error) {
+	ids := slices.Sorted(maps.Keys(m.Segments))
+	files, errs := make([]*segmentFile, len(ids)), make([]error, len(ids))
+	var next atomic.Int64
+	var failed atomic.Bool
+	open := func() {
+		for i := int(next.Add(1)) - 1; i < len(ids) && !failed.Load(); i = int(next.Add(1)) - 1 {
+			if files[i], errs[i] = s.openSegment(m.Segments[ids[i]]); errs[i] != nil {
+				failed.Store(true)
+			}
+		}
+	}
+	var others sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(ids)/openTogether) - 1 {
+		others.Go(open)
+	}
+	open()
+	others.Wait()
+	opened := slices.DeleteFunc(files, func(f *segmentFile) bool { return f == nil })
+	for _, err := range errs {
+		if err != nil { // one stands for all: each says to restore its file
+			return opened, err
+		}
+	}
+	return opened, nil
 }

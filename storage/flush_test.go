@@ -212,3 +212,100 @@ func TestFlushOfManyDays(t *testing.T) {
 		s.Close()
 	}
 }
+
+// A replay is not held up by flushes, nor for ever by none: what is too much for memory is
+// flushed while it goes on. The state is the same.
+func TestReplayHoldsFlushes(t *testing.T) {
+	open := func(replaying *atomic.Bool) *Store {
+		fs := vfs.NewMem()
+		fs.Hook = func(op, name string) error {
+			if replaying.Load() && op == "create" && strings.Contains(name, "/segments/") {
+				t.Errorf("%s is made during a replay", name)
+			}
+			return nil
+		}
+		s, err := Open(fs, "d", Options{SealRows: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	apply := func(s *Store, index uint64) {
+		if _, err := s.ApplyEvents(index, 1, 1, smallBatch(int(index)*10, 10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var never, replaying atomic.Bool
+	plain, held := open(&never), open(&replaying)
+	defer plain.Close()
+	defer held.Close()
+	replaying.Store(true)
+	held.BeginReplay()
+	for _, s := range []*Store{plain, held} {
+		createAs(t, s, 1, "a")
+		for index := range uint64(maxSealed + 2) {
+			apply(s, 2+index)
+		}
+	}
+	if got := held.Stats(); got.Segments != 0 || got.MemtableRows != 10*(maxSealed+2) {
+		t.Errorf("before the end of the replay there are %d segments and %d rows in memory", got.Segments, got.MemtableRows)
+	}
+	replaying.Store(false)
+	held.EndReplay()
+	held.BeginReplay() // again, and this one is long
+	for _, s := range []*Store{plain, held} {
+		for index := range uint64(10) {
+			apply(s, 20+index)
+		}
+		if err := s.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	index, hash := held.StateHash()
+	if wantIndex, want := plain.StateHash(); index != wantIndex || hash != want {
+		t.Errorf("state %x at entry %d, want %x at %d", hash, index, want, wantIndex)
+	}
+	if got := held.Stats(); got.Events != 10*(maxSealed+12) || got.MemtableRows != 0 {
+		t.Errorf("%d events, of which %d are in memory", got.Events, got.MemtableRows)
+	}
+}
+
+// Thousands of segments are opened side by side. One that is missing is named, and nothing
+// is removed.
+func TestOpenManySegments(t *testing.T) {
+	fs := vfs.NewMem()
+	s := openAt(t, fs)
+	createAs(t, s, 1, "a")
+	const flushes, days = 5, 50 // more than openTogether for each of two processors
+	for i := range flushes {
+		b := event.NewBuilder()
+		for d := range days {
+			b.Begin(vec.UUIDValue{1, 14: byte(i), 15: byte(d)}, int64(20089+d)*dayMicros)
+			b.SetName([]byte("e"))
+			b.SetDistinctID(fmt.Appendf(nil, "u%d", d))
+			b.End()
+		}
+		if _, err := s.ApplyEvents(uint64(2+i), 1, 1, b.Finish()); err != nil {
+			t.Fatal(err)
+		}
+		flushNow(t, s)
+	}
+	must(t, s.Close())
+	names, err := fs.List("d/segments")
+	if err != nil || len(names) != flushes*days {
+		t.Fatalf("%d segments, want %d; %v", len(names), flushes*days, err)
+	}
+	s = openAt(t, fs)
+	if got := s.Stats(); got.Segments != flushes*days || got.Events != flushes*days {
+		t.Errorf("open again with %d segments of %d events, want %d", got.Segments, got.Events, flushes*days)
+	}
+	must(t, s.Close())
+	lost := names[len(names)/2]
+	must(t, fs.Remove("d/segments/"+lost))
+	if _, err := Open(fs, "d", Options{}); err == nil || !strings.Contains(err.Error(), lost) {
+		t.Errorf("Open without %s: %v", lost, err)
+	}
+	if left, _ := fs.List("d/segments"); len(left) != len(names)-1 {
+		t.Errorf("%d segments are left, want %d", len(left), len(names)-1)
+	}
+}

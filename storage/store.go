@@ -106,6 +106,8 @@ type Store struct {
 	flushErr error
 	failures int
 	closed   bool
+	// replaying keeps the flusher waiting, see BeginReplay.
+	replaying bool
 
 	flusher sync.WaitGroup
 	merger  sync.WaitGroup // of dedup runs
@@ -258,21 +260,22 @@ func (s *Store) load() (err error) {
 		}
 	}
 	s.states = len(m.States)
-	for _, id := range slices.Sorted(maps.Keys(m.Segments)) {
-		f, err := s.openSegment(m.Segments[id])
-		if err != nil {
-			return err
-		}
+	files, err := s.openSegments(m)
+	for _, f := range files {
+		s.segments[f.ID] = f
+	}
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
 		p := s.projects[f.Project]
 		if p == nil {
-			f.close()
 			return fmt.Errorf("segment %s: its project %d is not in the state files", f.name(s), f.Project)
 		}
 		if f.table == nil {
 			p.events += f.Rows
 		}
-		f.mask = s.masks[id]
-		s.segments[id] = f
+		f.mask = s.masks[f.ID]
 	}
 	s.masks = nil
 	for _, p := range s.projects {
@@ -448,8 +451,8 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 	if p == nil {
 		return EventsResult{}, err
 	}
-	s.dedup.Add(known)
-	mb, stored := p.apply(b, known.Seen)
+	s.dedup.Add(known.events)
+	mb, stored := p.apply(b, known)
 	if stored > 0 {
 		s.active.add(id, mb)
 	}
@@ -465,10 +468,10 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 
 // apply decides for each row that was not seen whose it is. Rows are taken in order: what
 // an event does to persons holds for those after it.
-func (p *project) apply(b *event.Batch, seen []bool) (*memBatch, int) {
+func (p *project) apply(b *event.Batch, known *known) (*memBatch, int) {
 	mb := &memBatch{batch: b, ordinals: make([]uint32, b.Rows)}
-	known := make([]uint32, b.DistinctID.Values.Len()) // by code: ordinal+1
-	profiled := make([]bool, len(known))
+	seen, owners := known.events.Seen, known.persons
+	profiled := make([]bool, len(owners))
 	ops, groups := b.Ops, b.Groups
 	stored := 0
 	for i := range b.Rows {
@@ -504,10 +507,10 @@ func (p *project) apply(b *event.Batch, seen []bool) (*memBatch, int) {
 			}
 			clear(profiled) // the person may be another one now
 		}
-		if known[code] == 0 {
-			known[code] = p.persons.Ordinal(b.DistinctID.Values.At(int(code))) + 1
+		if owners[code] == 0 {
+			owners[code] = p.persons.Ordinal(b.DistinctID.Values.At(int(code))) + 1
 		}
-		o := known[code] - 1
+		o := owners[code] - 1
 		mb.ordinals[i] = o
 		if !b.Personless.Get(i) && !profiled[code] {
 			p.persons.Touch(o, b.Time[i])
@@ -815,7 +818,7 @@ func (s *Store) waitDurable(patient func() error) error {
 		if err := errors.Join(s.usable(), patient()); err != nil {
 			return err
 		}
-		s.moved.Wait()
+		s.awaitFlush()
 	}
 	return nil
 }

@@ -251,7 +251,7 @@ func decodeEach(raw []byte, each func(Edit)) (*Manifest, int64, int, error) {
 			}
 			break
 		}
-		if m, err = m.apply(&e); err != nil {
+		if err := m.edit(&e); err != nil {
 			return nil, 0, 0, fmt.Errorf("record at byte %d: %w", at, err)
 		}
 		each(e)

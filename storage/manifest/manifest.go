@@ -63,57 +63,60 @@ type Manifest struct {
 
 // apply is the manifest after an edit.
 func (m *Manifest) apply(e *Edit) (*Manifest, error) {
-	out := &Manifest{Applied: m.Applied, StateHash: m.StateHash, Segments: maps.Clone(m.Segments), States: m.States,
-		Time: max(m.Time, e.Time), Runs: m.Runs}
+	out := *m
+	out.Segments, out.Runs, out.States = maps.Clone(m.Segments), maps.Clone(m.Runs), slices.Clone(m.States)
+	return &out, out.edit(e)
+}
+
+// edit makes an edit in a manifest that nobody else has yet. After an error it is of no use.
+func (m *Manifest) edit(e *Edit) error {
+	m.Time = max(m.Time, e.Time)
 	if e.Applied > m.Applied {
-		out.Applied, out.StateHash = e.Applied, e.StateHash
+		m.Applied, m.StateHash = e.Applied, e.StateHash
 	}
-	if out.Segments == nil {
-		out.Segments = map[uint64]Segment{}
+	if m.Segments == nil {
+		m.Segments = map[uint64]Segment{}
 	}
 	for _, id := range e.Remove {
-		if _, ok := out.Segments[id]; !ok {
-			return nil, fmt.Errorf("edit removes segment %d, which is not there", id)
+		if _, ok := m.Segments[id]; !ok {
+			return fmt.Errorf("edit removes segment %d, which is not there", id)
 		}
-		delete(out.Segments, id)
+		delete(m.Segments, id)
 	}
 	for _, project := range e.Drop {
-		maps.DeleteFunc(out.Segments, func(_ uint64, s Segment) bool { return s.Project == project })
+		maps.DeleteFunc(m.Segments, func(_ uint64, s Segment) bool { return s.Project == project })
 	}
 	for _, s := range e.Add {
-		if _, ok := out.Segments[s.ID]; ok {
-			return nil, fmt.Errorf("edit adds segment %d, which is there", s.ID)
+		if _, ok := m.Segments[s.ID]; ok {
+			return fmt.Errorf("edit adds segment %d, which is there", s.ID)
 		}
-		out.Segments[s.ID] = s
+		m.Segments[s.ID] = s
 	}
 	if e.State != "" {
 		if e.Full {
-			out.States = nil
+			m.States = nil
 		}
-		out.States = append(slices.Clone(out.States), e.State)
+		m.States = append(m.States, e.State)
 	}
 	if len(e.States) > 0 {
-		out.States = e.States
+		m.States = e.States
 	}
-	if len(e.AddRuns)+len(e.RemoveRuns) == 0 {
-		return out, nil
-	}
-	if out.Runs = maps.Clone(m.Runs); out.Runs == nil {
-		out.Runs = map[uint64]Run{}
+	if len(e.AddRuns) > 0 && m.Runs == nil {
+		m.Runs = map[uint64]Run{}
 	}
 	for _, n := range e.RemoveRuns {
-		if _, ok := out.Runs[n]; !ok {
-			return nil, fmt.Errorf("edit removes dedup run %d, which is not there", n)
+		if _, ok := m.Runs[n]; !ok {
+			return fmt.Errorf("edit removes dedup run %d, which is not there", n)
 		}
-		delete(out.Runs, n)
+		delete(m.Runs, n)
 	}
 	for _, r := range e.AddRuns {
-		if _, ok := out.Runs[r.Number]; ok {
-			return nil, fmt.Errorf("edit adds dedup run %d, which is there", r.Number)
+		if _, ok := m.Runs[r.Number]; ok {
+			return fmt.Errorf("edit adds dedup run %d, which is there", r.Number)
 		}
-		out.Runs[r.Number] = r
+		m.Runs[r.Number] = r
 	}
-	return out, nil
+	return nil
 }
 
 // Without is the manifest without some of its segments, state files and dedup runs.

@@ -96,6 +96,16 @@ func (s *State) Ordinal(id []byte) uint32 {
 	return s.give(string(id))
 }
 
+// Known fills dst with one more than the ordinal of each of ids, 0 for one that has none.
+// Others may read the state meanwhile.
+func (s *State) Known(dst []uint32, ids *vec.Strings) {
+	for i := range dst {
+		if o, ok := s.ids[string(ids.At(i))]; ok {
+			dst[i] = o + 1
+		}
+	}
+}
+
 // give makes a person for a distinct id that has none.
 func (s *State) give(id string) uint32 {
 	o := s.table.add(UUIDOf(s.project, id))
