@@ -273,7 +273,7 @@ func TestQueryErrors(t *testing.T) {
 		{queryPath, question("copy events from stdin"), 400, []string{`"sqlstate":"0A000"`}},
 		{queryPath, question("select n from panics"), 500, []string{`"type":"server_error"`}},
 		{queryPath, question("set statement_timeout = 1"), 200, nil},
-		{queryPath, `{"query":{"kind":"PathsQuery"}}`, 400, []string{`"attr":"query.kind"`, "PathsQuery"}},
+		{queryPath, `{"query":{"kind":"NewQuery"}}`, 400, []string{`"attr":"query.kind"`, "NewQuery"}},
 		{queryPath, `{}`, 400, []string{`"code":"required"`}},
 		{queryPath, `{`, 400, []string{`"code":"invalid_json"`}},
 		{queryPath, `{"query":{"kind":"SQLQuery","query":"x","limit":-1}}`, 400, []string{`"attr":"query.limit"`}},

@@ -115,14 +115,15 @@ func (q *queryRequest) prepare() error {
 		return err
 	}
 	q.Query = inner
-	if kind == "SQLQuery" || kind == "HogQLQuery" {
-		q.sql = &sqlQuery{}
-		if err := json.Unmarshal(inner, q.sql); err != nil {
-			return invalid("invalid_json", "query", "the query is not the JSON that is expected: "+err.Error())
-		}
-		if n := q.sql.Limit; n != nil && (*n < 0 || *n > maxRows) {
-			return invalid("invalid_input", "query.limit", "limit must lie between 0 and "+strconv.Itoa(maxRows))
-		}
+	if kind != "SQLQuery" && kind != "HogQLQuery" {
+		return insight.Known(kind)
+	}
+	q.sql = &sqlQuery{}
+	if err := json.Unmarshal(inner, q.sql); err != nil {
+		return invalid("invalid_json", "query", "the query is not the JSON that is expected: "+err.Error())
+	}
+	if n := q.sql.Limit; n != nil && (*n < 0 || *n > maxRows) {
+		return invalid("invalid_input", "query.limit", "limit must lie between 0 and "+strconv.Itoa(maxRows))
 	}
 	return nil
 }

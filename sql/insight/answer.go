@@ -3,6 +3,7 @@ package insight
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,20 @@ func Ask(ctx context.Context, raw json.RawMessage, now time.Time, p Project, run
 	return answer, nil
 }
 
+// kinds are the kinds of queries that [Ask] answers.
+var kinds = []string{"ActorsQuery", "EventsQuery", "FunnelCorrelationQuery", "FunnelsQuery", "LifecycleQuery", "PathsQuery", "RetentionQuery", "StickinessQuery", "TrendsQuery"}
+
+// Known refuses a kind of query that Ask does not answer.
+func Known(kind string) error {
+	switch {
+	case slices.Contains(kinds, kind):
+		return nil
+	case kind == "InsightActorsQuery" || kind == "FunnelsActorsQuery" || kind == "FunnelCorrelationActorsQuery" || kind == "StickinessActorsQuery":
+		return refuse("query.kind", "a %s is the source of an ActorsQuery", kind)
+	}
+	return refuse("query.kind", "unknown kind of query %q; there are SQLQuery, HogQLQuery, %s, and InsightVizNode or DataTableNode around one", kind, strings.Join(kinds, ", "))
+}
+
 func (c *compiler) ask(raw json.RawMessage, kind string) (*Answer, error) {
 	switch kind {
 	case "ActorsQuery":
@@ -43,13 +58,11 @@ func (c *compiler) ask(raw json.RawMessage, kind string) (*Answer, error) {
 		return c.eventsQuery(raw)
 	case "FunnelCorrelationQuery":
 		return c.correlation(raw)
-	case "InsightActorsQuery", "FunnelsActorsQuery", "FunnelCorrelationActorsQuery", "StickinessActorsQuery":
-		return nil, refuse("query.kind", "a %s is the source of an ActorsQuery", kind)
 	}
 	answer, ok := map[string]func(*query) (*Answer, error){"TrendsQuery": c.trends, "StickinessQuery": c.stickiness, "LifecycleQuery": c.lifecycle,
 		"FunnelsQuery": c.funnels, "RetentionQuery": c.retention, "PathsQuery": c.paths}[kind]
 	if !ok {
-		return nil, refuse("query.kind", "unknown kind of query %q", kind)
+		return nil, Known(kind)
 	}
 	var q query
 	if err := decode(raw, &q); err != nil {
