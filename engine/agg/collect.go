@@ -49,6 +49,15 @@ func (c *collected) vectors() []*vec.Vector {
 	return out
 }
 
+// partial is the rows and their groups. No rows is not the same as one row for each group,
+// which nil would say.
+func (c *collected) partial() ([]uint32, []*vec.Vector) {
+	if c.groups == nil {
+		return []uint32{}, c.vectors()
+	}
+	return c.groups, c.vectors()
+}
+
 func (c *collected) all() []uint32 {
 	out := make([]uint32, len(c.groups))
 	for i := range out {

@@ -173,13 +173,13 @@ func (s *pick) Absorb(ctx *expr.Context, groups []uint32, cols []*vec.Vector) er
 	return s.Update(ctx, groups, cols, first(len(groups)))
 }
 
-func (s *collect) Partial() ([]uint32, []*vec.Vector) { return s.rows.groups, s.rows.vectors() }
+func (s *collect) Partial() ([]uint32, []*vec.Vector) { return s.rows.partial() }
 
 func (s *collect) Absorb(ctx *expr.Context, groups []uint32, cols []*vec.Vector) error {
 	return s.Update(ctx, groups, cols, first(len(groups)))
 }
 
-func (s *distinct) Partial() ([]uint32, []*vec.Vector) { return s.rows.groups, s.rows.vectors() }
+func (s *distinct) Partial() ([]uint32, []*vec.Vector) { return s.rows.partial() }
 
 func (s *distinct) Absorb(ctx *expr.Context, groups []uint32, cols []*vec.Vector) error {
 	return s.Update(ctx, groups, cols, first(len(groups)))
