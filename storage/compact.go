@@ -161,7 +161,7 @@ func (s *Store) planDead(enough func(dead, rows int64) bool) (MergePlan, bool) {
 		f := s.segments[id]
 		if p := s.projects[f.Project]; p != nil && f.table == nil && !s.merging(id) {
 			f.hold()
-			files, views = append(files, f), append(views, f.under(p.rules()))
+			files, views = append(files, f), append(views, f.under(p.rules(), s.cache))
 		}
 	}
 	s.mu.Unlock()
@@ -201,7 +201,7 @@ func (s *Store) MergeRoom(plan MergePlan) (output, freed int64) {
 		for _, id := range plan.Inputs {
 			if f := s.segments[uint64(id)]; f != nil && f.table == nil {
 				f.hold()
-				files, views = append(files, f), append(views, f.under(p.rules()))
+				files, views = append(files, f), append(views, f.under(p.rules(), s.cache))
 			}
 		}
 	}
@@ -337,7 +337,7 @@ func (s *Store) ApplyMergePlan(index uint64, at int64, plan MergePlan) error {
 	rules := p.rules()
 	for _, f := range files {
 		f.hold()
-		m.inputs.views = append(m.inputs.views, f.under(rules))
+		m.inputs.views = append(m.inputs.views, f.under(rules, s.cache))
 	}
 	m.inputs.identity, _ = p.persons.Publish()
 	s.merges[index] = m

@@ -54,7 +54,7 @@ func (s *Store) seal(patient func() error) error {
 	m.hash = s.hash
 	m.keys = s.dedup.Seal()
 	s.sealed = append(s.sealed, m)
-	s.active = newMemtable(m.pool)
+	s.active = newMemtable(m.pool, s.cache)
 	s.active.epoch = m.epoch + 1
 	s.moved.Broadcast()
 	return s.usable()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/segment"
 )
@@ -41,6 +42,9 @@ type Segment struct {
 	mask  *roaring.Bitmap
 	rules rules
 	cache *atomic.Pointer[liveness]
+
+	derived *derived
+	memory  *memory.Cache // bounds derived
 }
 
 // liveness is which rows of a segment are dead or moved under some rules.

@@ -17,9 +17,10 @@ type memtable struct {
 	batches map[uint32][]*memBatch // by project, in order of arrival
 	views   map[uint32]*viewList
 	rows    int64
-	bytes   int64        // about, in memory
-	pool    *memory.Pool // counts bytes, and the images
-	last    uint64       // highest index applied while the table was active; 0: none
+	bytes   int64         // about, in memory
+	pool    *memory.Pool  // counts bytes, and the images
+	cache   *memory.Cache // bounds what is derived of images
+	last    uint64        // highest index applied while the table was active; 0: none
 	// firstTime is of the first entry, in µs since 1970 UTC.
 	firstTime int64
 	epoch     uint64 // one more than that of the memtable before; the rows of user tables carry it
@@ -42,8 +43,8 @@ type memBatch struct {
 	rows     []uint32 // rows that are stored; nil means all
 }
 
-func newMemtable(pool *memory.Pool) *memtable {
-	return &memtable{batches: map[uint32][]*memBatch{}, views: map[uint32]*viewList{}, pool: pool}
+func newMemtable(pool *memory.Pool, cache *memory.Cache) *memtable {
+	return &memtable{batches: map[uint32][]*memBatch{}, views: map[uint32]*viewList{}, pool: pool, cache: cache}
 }
 
 // free ends the counting of a table that is not the store's any more; queries may still
@@ -73,7 +74,7 @@ func (m *memtable) add(project uint32, b *memBatch) {
 	m.rows += int64(b.len())
 	m.hold(b.bytes())
 	if m.views[project] == nil {
-		m.views[project] = &viewList{pool: m.pool}
+		m.views[project] = &viewList{pool: m.pool, cache: m.cache}
 	}
 }
 
@@ -105,7 +106,8 @@ func (b *memBatch) input() segment.Input {
 // become small beside the new one are made again together with it, so that a batch is
 // sorted a logarithmic number of times, and a query meets a logarithmic number of images.
 type viewList struct {
-	pool *memory.Pool // counts the images
+	pool  *memory.Pool // counts the images
+	cache *memory.Cache
 
 	mu    sync.Mutex
 	views []view
@@ -124,6 +126,9 @@ func (v *viewList) count(bytes int64) {
 func (v *viewList) free() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	for i := range v.views {
+		v.forget(&v.views[i])
+	}
 	v.count(-v.bytes)
 	v.freed = true
 }
@@ -135,10 +140,18 @@ type view struct {
 	images   []*image
 }
 
+// forget ends the counting of what is derived of images that go.
+func (v *viewList) forget(gone *view) {
+	for _, im := range gone.images {
+		v.cache.Forget(im.Reader)
+	}
+}
+
 // image is rows of the memtable as a segment in memory.
 type image struct {
 	*segment.Reader
-	alive atomic.Pointer[liveness]
+	alive   atomic.Pointer[liveness]
+	derived derived
 }
 
 func (v *view) bytes() int64 {
@@ -179,6 +192,7 @@ func (v *viewList) images(batches []*memBatch) ([]*image, error) {
 		fresh.images = images
 		v.count(fresh.bytes())
 		for _, old := range v.views[keep:] {
+			v.forget(&old)
 			v.count(-old.bytes())
 		}
 		v.views = append(v.views[:keep:keep], fresh)

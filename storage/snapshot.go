@@ -13,6 +13,7 @@ import (
 	"github.com/prickledb/prickle/storage/cohort"
 	"github.com/prickledb/prickle/storage/group"
 	"github.com/prickledb/prickle/storage/manifest"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/segment"
@@ -28,10 +29,11 @@ type segmentFile struct {
 	table  *table.Reader   // of a user table; nil for events
 	// mask is the rows that were deleted by a condition; nil for none. It is replaced under
 	// Store.mu, and never changed.
-	mask  *roaring.Bitmap
-	alive atomic.Pointer[liveness]
-	holds atomic.Int64
-	dead  atomic.Bool
+	mask    *roaring.Bitmap
+	alive   atomic.Pointer[liveness]
+	derived derived
+	holds   atomic.Int64
+	dead    atomic.Bool
 }
 
 func newSegmentFile(meta manifest.Segment, r *segment.Reader) *segmentFile {
@@ -41,8 +43,8 @@ func newSegmentFile(meta manifest.Segment, r *segment.Reader) *segmentFile {
 }
 
 // under is the segment under the rules of its project. The caller holds Store.mu.
-func (f *segmentFile) under(r rules) *Segment {
-	return &Segment{Reader: f.reader, id: SegmentID(f.ID), mask: f.mask, rules: r, cache: &f.alive}
+func (f *segmentFile) under(r rules, cache *memory.Cache) *Segment {
+	return &Segment{Reader: f.reader, id: SegmentID(f.ID), mask: f.mask, rules: r, cache: &f.alive, derived: &f.derived, memory: cache}
 }
 
 func (f *segmentFile) name(s *Store) string { return path.Join(s.dir, segmentDir, segmentName(f.ID)) }
@@ -127,7 +129,7 @@ func (s *Store) Snapshot(id uint32) (*Snapshot, error) {
 			return nil, fmt.Errorf("memtable: %w", err)
 		}
 		for _, im := range images {
-			sn.segments = append(sn.segments, &Segment{Reader: im.Reader, rules: sn.rules, cache: &im.alive})
+			sn.segments = append(sn.segments, &Segment{Reader: im.Reader, rules: sn.rules, cache: &im.alive, derived: &im.derived, memory: s.cache})
 		}
 	}
 	sort.SliceStable(sn.segments, func(i, j int) bool { return sn.segments[i].FirstDay() < sn.segments[j].FirstDay() })
@@ -153,7 +155,8 @@ func (s *Store) pin(id uint32) (*Snapshot, []pinnedTable, error) {
 	if p == nil {
 		return nil, nil, fmt.Errorf("project %d: %w", id, ErrNoProject)
 	}
-	sn := &Snapshot{store: s, project: p.Project, index: s.applied, version: p.touched, tables: p.tables, epoch: s.active.epoch}
+	sn := &Snapshot{store: s, project: p.Project, index: s.applied, version: p.touched, tables: p.tables, epoch: s.active.epoch,
+		sessions: &snapshotSessions{}, list: p.sessions}
 	sn.identity, sn.persons = p.persons.Publish()
 	sn.groups, sn.objects, sn.cohorts = p.groups.Publish(), p.objects.Publish(), p.cohorts.Publish()
 	sn.rules = p.rules()
@@ -166,7 +169,7 @@ func (s *Store) pin(id uint32) (*Snapshot, []pinnedTable, error) {
 	sort.Slice(sn.files, func(i, j int) bool { return sn.files[i].ID < sn.files[j].ID })
 	for _, f := range sn.files {
 		if f.table == nil {
-			sn.segments = append(sn.segments, f.under(sn.rules))
+			sn.segments = append(sn.segments, f.under(sn.rules, s.cache))
 		}
 	}
 	var tables []pinnedTable
@@ -195,6 +198,8 @@ type Snapshot struct {
 	rules    rules
 	segments []*Segment
 	first    func() ([]int64, error)
+	sessions *snapshotSessions
+	list     *sessionList
 	released atomic.Bool
 }
 
@@ -223,7 +228,8 @@ func (sn *Snapshot) Overlay(ws *table.WriteSet) (*Snapshot, error) {
 		return nil, err
 	}
 	out := &Snapshot{store: sn.store, project: sn.project, index: sn.index, identity: sn.identity, persons: sn.persons,
-		groups: sn.groups, objects: sn.objects, cohorts: sn.cohorts, tables: tables, epoch: sn.epoch, rules: sn.rules, segments: sn.segments, first: sn.first}
+		groups: sn.groups, objects: sn.objects, cohorts: sn.cohorts, tables: tables, epoch: sn.epoch, rules: sn.rules, segments: sn.segments, first: sn.first,
+		sessions: sn.sessions, list: sn.list}
 	return out, nil
 }
 

@@ -125,6 +125,7 @@ type project struct {
 	objects  object.State
 	cohorts  cohort.State
 	tables   *table.Tables
+	sessions *sessionList
 	// tablesChanged says that tables are not what the last sealed memtable has.
 	tablesChanged bool
 	used          usage
@@ -215,8 +216,9 @@ func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	held := &pins{FS: fs, logger: opt.Logger, held: map[string]pinnedFile{}}
-	s := &Store{fs: held, pins: held, dir: dir, opt: opt, projects: map[uint32]*project{}, active: newMemtable(opt.Memory.Pool(memory.Memtables)),
-		cache:    memory.NewCache(opt.Memory.Pool(memory.Decoded)),
+	cache := memory.NewCache(opt.Memory.Pool(memory.Decoded))
+	s := &Store{fs: held, pins: held, dir: dir, opt: opt, projects: map[uint32]*project{}, active: newMemtable(opt.Memory.Pool(memory.Memtables), cache),
+		cache:    cache,
 		segments: map[uint64]*segmentFile{}, merges: map[uint64]*pendingMerge{}, lastShared: marshal(sharedState{}),
 		masked: map[uint64]bool{}, masks: map[uint64]*roaring.Bitmap{},
 		stop: make(chan struct{}), again: make(chan struct{}, 1), newRuns: make(chan struct{}, 1)}
@@ -569,7 +571,7 @@ func (s *Store) createProject(spec *ProjectSpec, at int64) (Project, error) {
 }
 
 func (s *Store) addProject(rec Project) *project {
-	p := &project{Project: rec, persons: person.NewState(rec.ID, s.cache), groups: group.NewState(), warnings: map[person.Warning]int64{}, tables: &table.Tables{}}
+	p := &project{Project: rec, persons: person.NewState(rec.ID, s.cache), groups: group.NewState(), warnings: map[person.Warning]int64{}, tables: &table.Tables{}, sessions: &sessionList{}}
 	s.projects[rec.ID] = p
 	s.lastID = max(s.lastID, rec.ID)
 	return p

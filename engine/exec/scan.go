@@ -140,6 +140,9 @@ func eventColumn(c plan.ScanColumn, env *Env) (columnReader, error) {
 	if strings.HasPrefix(c.Column, personPrefix) {
 		return personReader(c, env)
 	}
+	if strings.HasPrefix(c.Column, sessionPrefix) {
+		return sessionReader(strings.TrimPrefix(c.Column, sessionPrefix), env)
+	}
 	if name, column, ok := strings.Cut(c.Column, "."); ok && strings.HasPrefix(name, "group_") && propertyColumns[name] != "" {
 		return groupReader(int(name[len(name)-1]-'0'), column, c, env)
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // besideTypes is what an expression over the table events may name beside its columns: what is
-// known of the row's person and groups. The scan reads it as a column, so it costs no join.
+// known of the row's person, groups and session. The scan reads it as a column, so it costs no join.
 var besideTypes = map[string]vec.Type{
 	"person.id":            vec.T(vec.UUID),
 	"person.properties":    vec.T(vec.JSONB),
@@ -22,6 +22,12 @@ var besideTypes = map[string]vec.Type{
 	"group_2.properties": vec.T(vec.JSONB), "group_2.created_at": vec.T(vec.TimestampTZ),
 	"group_3.properties": vec.T(vec.JSONB), "group_3.created_at": vec.T(vec.TimestampTZ),
 	"group_4.properties": vec.T(vec.JSONB), "group_4.created_at": vec.T(vec.TimestampTZ),
+	"session.$session_duration": vec.T(vec.Float8), // seconds
+	"session.$start_timestamp":  vec.T(vec.TimestampTZ), "session.$end_timestamp": vec.T(vec.TimestampTZ),
+	"session.$entry_current_url": vec.T(vec.Text), "session.$end_current_url": vec.T(vec.Text),
+	"session.$entry_pathname": vec.T(vec.Text), "session.$end_pathname": vec.T(vec.Text),
+	"session.$pageview_count": vec.T(vec.Int8), "session.$autocapture_count": vec.T(vec.Int8),
+	"session.$screen_count": vec.T(vec.Int8), "session.$num_uniq_urls": vec.T(vec.Int8),
 }
 
 // beside binds a name of what lies beside the columns of events; nil if it is none. A column

@@ -475,6 +475,17 @@ func (r *Reader) sessionDict() (*vec.Vector, error) {
 	return r.sessions.get(r, func() (*vec.Vector, error) { return r.texts(secSessions) })
 }
 
+// SessionCount is how many sessions the table has.
+func (r *Reader) SessionCount() int { return r.dir.sessions }
+
+// SessionIDs is the ids of the sessions table: values without a double.
+func (r *Reader) SessionIDs() (*vec.Vector, error) {
+	if !r.HasSessions() {
+		return &vec.Vector{Type: vec.T(vec.Text)}, nil
+	}
+	return r.sessionDict()
+}
+
 // Sessions is the sessions of the segment, by least ordinal and start. A session that
 // goes on in another segment is in both.
 type Sessions struct {

@@ -1,0 +1,156 @@
+package exec
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/session"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// sessionPrefix begins the names of the columns that a scan of events has of each row's
+// session.
+const sessionPrefix = "session."
+
+// sessionReader reads something of the session that a row belongs to: what all its events
+// say together, whichever of them the query reads. A row without a session has 0 where
+// there is a number, and otherwise NULL.
+func sessionReader(column string, env *Env) (columnReader, error) {
+	read, ok := sessionColumns[column]
+	if !ok {
+		return nil, fmt.Errorf("sessions have no column %q", column)
+	}
+	n := &sessionNames{env: env, read: read, bySegment: map[*storage.Segment]*sessionValues{}}
+	return func(m morsel, lo, hi int) (*vec.Vector, error) {
+		sessions, err := env.sessions(context.Background())
+		if err != nil {
+			return nil, err
+		}
+		values, err := n.of(sessions, m.seg)
+		if err != nil {
+			return nil, err
+		}
+		codes, err := sessions.Numbers(m.seg, m.rng, lo, hi)
+		if err != nil {
+			return nil, err
+		}
+		if values.codes != nil {
+			for i, c := range codes {
+				codes[i] = values.codes[c]
+			}
+		}
+		return &vec.Vector{Type: values.dict.Type, Form: vec.Dict, Dict: values.dict, Codes: codes}, nil
+	}, nil
+}
+
+// sessions is the sessions of the snapshot.
+func (env *Env) sessions(ctx context.Context) (*storage.Sessions, error) {
+	bytes := session.JoinBytes(env.Snapshot.SessionCount())
+	if err := env.hold(ctx, bytes); err != nil {
+		return nil, err
+	}
+	defer env.release(bytes)
+	return env.Snapshot.Sessions(ctx)
+}
+
+// sessionValues is a column of the sessions of a segment.
+type sessionValues struct {
+	dict *vec.Vector
+	// codes is the position in dict by the number of a session, with one more for rows
+	// without; nil if it is the number.
+	codes []uint32
+}
+
+// sessionNames keeps a column of sessions for each segment that is read.
+type sessionNames struct {
+	env       *Env
+	read      func(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error)
+	mu        sync.Mutex
+	bySegment map[*storage.Segment]*sessionValues
+}
+
+func (n *sessionNames) of(x *storage.Sessions, s *storage.Segment) (*sessionValues, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if v := n.bySegment[s]; v != nil {
+		return v, nil
+	}
+	ctx := context.Background()
+	v, err := n.read(ctx, x, s)
+	if err != nil {
+		return nil, err
+	}
+	n.bySegment[s] = v
+	return v, n.env.hold(ctx, v.dict.Bytes()+4*int64(len(v.codes)))
+}
+
+// sessionColumns is how each column of sessions is read.
+var sessionColumns = map[string]func(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error){
+	"$session_duration": func(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error) {
+		t, err := x.Times(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		v := &vec.Vector{Type: vec.T(vec.Float8), F64: make([]float64, len(t.Start)+1)}
+		for i := range t.Start {
+			v.F64[i] = float64(t.End[i]-t.Start[i]) / 1e6
+		}
+		return &sessionValues{dict: v}, nil
+	},
+	"$start_timestamp":   sessionTime(func(t *session.Times) []int64 { return t.Start }),
+	"$end_timestamp":     sessionTime(func(t *session.Times) []int64 { return t.End }),
+	"$pageview_count":    sessionCount(session.Pageviews),
+	"$autocapture_count": sessionCount(session.Autocaptures),
+	"$screen_count":      sessionCount(session.Screens),
+	"$entry_current_url": sessionText((*storage.Sessions).URLs, func(e *storage.SessionEdges) []uint32 { return e.First }),
+	"$end_current_url":   sessionText((*storage.Sessions).URLs, func(e *storage.SessionEdges) []uint32 { return e.Last }),
+	"$entry_pathname":    sessionText((*storage.Sessions).Pathnames, func(e *storage.SessionEdges) []uint32 { return e.First }),
+	"$end_pathname":      sessionText((*storage.Sessions).Pathnames, func(e *storage.SessionEdges) []uint32 { return e.Last }),
+	"$num_uniq_urls": func(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error) {
+		n, err := x.DistinctURLs(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		return &sessionValues{dict: &vec.Vector{Type: vec.T(vec.Int8), I64: append(n, 0)}}, nil
+	},
+}
+
+func sessionTime(of func(*session.Times) []int64) func(context.Context, *storage.Sessions, *storage.Segment) (*sessionValues, error) {
+	return func(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error) {
+		t, err := x.Times(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		v := &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: append(slices.Clone(of(t)), 0)}
+		v.Nulls = vec.NewBitmap(len(v.I64))
+		v.Nulls.Set(len(v.I64) - 1)
+		return &sessionValues{dict: v}, nil
+	}
+}
+
+func sessionCount(what int) func(context.Context, *storage.Sessions, *storage.Segment) (*sessionValues, error) {
+	return func(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error) {
+		c, err := x.Counts(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		v := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, len(c[what])+1)}
+		for i, n := range c[what] {
+			v.I64[i] = int64(n)
+		}
+		return &sessionValues{dict: v}, nil
+	}
+}
+
+func sessionText(read func(*storage.Sessions, context.Context, *storage.Segment) (*storage.SessionEdges, error), of func(*storage.SessionEdges) []uint32) func(context.Context, *storage.Sessions, *storage.Segment) (*sessionValues, error) {
+	return func(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error) {
+		e, err := read(x, ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		return &sessionValues{dict: e.Dict, codes: append(of(e), uint32(e.Dict.Len()-1))}, nil
+	}
+}

@@ -1,0 +1,389 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prickledb/prickle/storage/memory"
+	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage/session"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Sessions is the sessions of a snapshot. What it says of a session it says of all its
+// events that count, whatever segment they lie in. It may be used by many goroutines.
+type Sessions struct {
+	segments []*Segment
+	at       map[*Segment]int
+	ids      []*session.IDs
+	joined   *session.Joined
+
+	mu     sync.Mutex
+	times  map[uint32][2]int64         // by joint number
+	counts map[uint32][3]uint32        // likewise
+	edges  map[string]map[uint32]edges // by property, likewise
+	urls   map[uint32]int64            // how many there are, likewise
+}
+
+// sessionList is what the snapshots of a project share: the last one's joined sessions, of
+// which the next one needs most; nil if the cache had no room for them.
+type sessionList struct {
+	joined atomic.Pointer[session.Joined]
+}
+
+// snapshotSessions makes the sessions of a snapshot once.
+type snapshotSessions struct {
+	mu   sync.Mutex
+	made *Sessions
+}
+
+// SessionCount is about how many sessions the snapshot has.
+func (sn *Snapshot) SessionCount() int {
+	n := 0
+	for _, s := range sn.segments {
+		n += s.SessionCount()
+	}
+	return n
+}
+
+// Sessions is the sessions of the snapshot. They are made at the first call, which takes
+// session.JoinBytes of SessionCount for a while, and shared.
+func (sn *Snapshot) Sessions(ctx context.Context) (*Sessions, error) {
+	sn.sessions.mu.Lock()
+	defer sn.sessions.mu.Unlock()
+	if sn.sessions.made != nil {
+		return sn.sessions.made, nil
+	}
+	x := &Sessions{segments: sn.segments, at: map[*Segment]int{},
+		times: map[uint32][2]int64{}, counts: map[uint32][3]uint32{}, edges: map[string]map[uint32]edges{}, urls: map[uint32]int64{}}
+	var numbered []session.Numbered
+	for i, s := range sn.segments {
+		ids, err := s.sessionIDs(ctx)
+		if err != nil {
+			return nil, err
+		}
+		x.at[s] = i
+		x.ids = append(x.ids, ids)
+		numbered = append(numbered, session.Numbered{Reader: s.Reader, IDs: ids})
+	}
+	var err error
+	if x.joined, err = sn.list.join(ctx, sn.store.cache, numbered); err != nil {
+		return nil, err
+	}
+	sn.sessions.made = x
+	return x, nil
+}
+
+// join finds the sessions that are in several segments, from what the last snapshot knew.
+func (l *sessionList) join(ctx context.Context, cache *memory.Cache, segments []session.Numbered) (*session.Joined, error) {
+	was := l.joined.Load()
+	j, err := session.Join(ctx, segments, was)
+	if err != nil || j == was {
+		return j, err
+	}
+	l.joined.Store(j)
+	cache.Forget(l)
+	cache.Add(&memory.Entry{}, l, j.Bytes(), func() { l.joined.CompareAndSwap(j, nil) })
+	return j, nil
+}
+
+func (s *Segment) sessionIDs(ctx context.Context) (*session.IDs, error) {
+	return s.derived.ids.get(s, nil, func() (*session.IDs, error) { return session.ReadIDs(ctx, s.Reader) })
+}
+
+// sessionRows is the rows of a segment that count, and the rules they count by.
+func (x *Sessions) sessionRows(i int) (*session.Rows, *liveness, error) {
+	s := x.segments[i]
+	l, err := s.live()
+	if err != nil {
+		return nil, nil, err
+	}
+	return &session.Rows{Reader: s.Reader, IDs: x.ids[i], Dead: l.dead}, l, nil
+}
+
+// sessionPart is a part of the i-th segment.
+func sessionPart[T interface{ Bytes() int64 }](x *Sessions, i int, p *derivation[T], read func(*session.Rows) (T, error)) (T, error) {
+	rows, l, err := x.sessionRows(i)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return p.get(x.segments[i], l, func() (T, error) { return read(rows) })
+}
+
+// find is the position of a segment of the snapshot.
+func (x *Sessions) find(s *Segment) (int, error) {
+	i, ok := x.at[s]
+	if !ok {
+		return 0, fmt.Errorf("sessions: the segment is not of this snapshot")
+	}
+	return i, nil
+}
+
+// Len is how many sessions a segment has; they have numbers below that.
+func (x *Sessions) Len(s *Segment) int { return x.ids[x.at[s]].Len() }
+
+// Numbers is the sessions of rows [lo, hi) of a range of a segment; Len for a row without.
+func (x *Sessions) Numbers(s *Segment, g *segment.Range, lo, hi int) ([]uint32, error) {
+	i, err := x.find(s)
+	if err != nil {
+		return nil, err
+	}
+	return x.ids[i].Numbers(g, lo, hi)
+}
+
+// eachJoint calls put for the sessions of a segment that are in others too, with what all
+// of them say together, which combine finds out unless it is known. The caller gives what
+// is known already.
+func eachJoint[T any](ctx context.Context, x *Sessions, i int, known map[uint32]T, combine func(members []session.Member) (T, error), put func(number uint32, v T)) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for number, joint := range x.joined.Of(i) {
+		v, ok := known[joint]
+		if !ok {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			var err error
+			if v, err = combine(x.joined.Sessions()[joint]); err != nil {
+				return err
+			}
+			known[joint] = v
+		}
+		put(number, v)
+	}
+	return nil
+}
+
+// Times is when the sessions of a segment begin and end, by number. Do not modify it.
+func (x *Sessions) Times(ctx context.Context, s *Segment) (*session.Times, error) {
+	i, err := x.find(s)
+	if err != nil {
+		return nil, err
+	}
+	own, err := x.ownTimes(ctx, i)
+	if err != nil || len(x.joined.Of(i)) == 0 {
+		return own, err
+	}
+	out := &session.Times{Start: slices.Clone(own.Start), End: slices.Clone(own.End)}
+	err = eachJoint(ctx, x, i, x.times, func(members []session.Member) ([2]int64, error) {
+		all := [2]int64{math.MaxInt64, math.MinInt64}
+		for _, m := range members {
+			t, err := x.ownTimes(ctx, m.Segment)
+			if err != nil {
+				return all, err
+			}
+			all[0], all[1] = min(all[0], t.Start[m.Number]), max(all[1], t.End[m.Number])
+		}
+		return all, nil
+	}, func(number uint32, all [2]int64) { out.Start[number], out.End[number] = all[0], all[1] })
+	return out, err
+}
+
+func (x *Sessions) ownTimes(ctx context.Context, i int) (*session.Times, error) {
+	return sessionPart(x, i, &x.segments[i].derived.times, func(r *session.Rows) (*session.Times, error) { return session.ReadTimes(ctx, r) })
+}
+
+// Counts is how many events of some names the sessions of a segment have, by number. Do not
+// modify it.
+func (x *Sessions) Counts(ctx context.Context, s *Segment) (*session.Counts, error) {
+	i, err := x.find(s)
+	if err != nil {
+		return nil, err
+	}
+	own, err := x.ownCounts(ctx, i)
+	if err != nil || len(x.joined.Of(i)) == 0 {
+		return own, err
+	}
+	out := &session.Counts{}
+	for what := range own {
+		out[what] = slices.Clone(own[what])
+	}
+	err = eachJoint(ctx, x, i, x.counts, func(members []session.Member) (all [3]uint32, err error) {
+		for _, m := range members {
+			c, err := x.ownCounts(ctx, m.Segment)
+			if err != nil {
+				return all, err
+			}
+			for what := range all {
+				all[what] += c[what][m.Number]
+			}
+		}
+		return all, nil
+	}, func(number uint32, all [3]uint32) {
+		for what := range all {
+			out[what][number] = all[what]
+		}
+	})
+	return out, err
+}
+
+func (x *Sessions) ownCounts(ctx context.Context, i int) (*session.Counts, error) {
+	return sessionPart(x, i, &x.segments[i].derived.counts, func(r *session.Rows) (*session.Counts, error) { return session.ReadCounts(ctx, r) })
+}
+
+// The properties that sessions have edges of.
+const (
+	sessionURL      = "$current_url"
+	sessionPathname = "$pathname"
+)
+
+// edges is the first and last text of a joint session; nil for none.
+type edges struct{ first, last []byte }
+
+// SessionEdges is the first and the last text of sessions, by number: positions in Dict,
+// whose last value is null.
+type SessionEdges struct {
+	First, Last []uint32
+	Dict        *vec.Vector
+}
+
+// URLs is the first and last $current_url of a segment's sessions.
+func (x *Sessions) URLs(ctx context.Context, s *Segment) (*SessionEdges, error) {
+	return x.edgesOf(ctx, s, sessionURL)
+}
+
+// Pathnames is the first and last $pathname of a segment's sessions.
+func (x *Sessions) Pathnames(ctx context.Context, s *Segment) (*SessionEdges, error) {
+	return x.edgesOf(ctx, s, sessionPathname)
+}
+
+func (x *Sessions) edgesOf(ctx context.Context, s *Segment, property string) (*SessionEdges, error) {
+	i, err := x.find(s)
+	if err != nil {
+		return nil, err
+	}
+	own, err := x.ownEdges(ctx, i, property)
+	if err != nil {
+		return nil, err
+	}
+	// What the joint sessions say comes after the texts of the segment.
+	texts := vec.MakeStrings(own.Texts.Len(), len(own.Texts.Bytes))
+	for t := range own.Texts.Len() {
+		texts.Append(own.Texts.At(t))
+	}
+	out := &SessionEdges{First: make([]uint32, len(own.First)), Last: make([]uint32, len(own.Last))}
+	for n := range own.First {
+		out.First[n], out.Last[n] = own.First[n].Text, own.Last[n].Text
+	}
+	more := map[string]uint32{}
+	number := func(text []byte) uint32 {
+		if text == nil {
+			return session.NoText
+		}
+		n, ok := more[string(text)]
+		if !ok {
+			n = uint32(texts.Len())
+			texts.Append(text)
+			more[string(text)] = n
+		}
+		return n
+	}
+	known := x.edgesKnown(property)
+	err = eachJoint(ctx, x, i, known, func(members []session.Member) (edges, error) {
+		return x.joinEdges(ctx, members, property)
+	}, func(n uint32, all edges) { out.First[n], out.Last[n] = number(all.first), number(all.last) })
+	if err != nil {
+		return nil, err
+	}
+	if len(texts.Bytes) > math.MaxUint32 {
+		return nil, fmt.Errorf("sessions: the values of %q take %d bytes in a segment, at most %d are possible", property, len(texts.Bytes), uint32(math.MaxUint32))
+	}
+	null := uint32(texts.Len())
+	texts.Append(nil)
+	for n := range out.First {
+		if out.First[n] == session.NoText {
+			out.First[n], out.Last[n] = null, null
+		}
+	}
+	nulls := vec.NewBitmap(texts.Len())
+	nulls.Set(int(null))
+	out.Dict = &vec.Vector{Type: vec.T(vec.Text), Str: texts, Nulls: nulls}
+	return out, nil
+}
+
+func (x *Sessions) edgesKnown(property string) map[uint32]edges {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.edges[property] == nil {
+		x.edges[property] = map[uint32]edges{}
+	}
+	return x.edges[property]
+}
+
+func (x *Sessions) joinEdges(ctx context.Context, members []session.Member, property string) (all edges, err error) {
+	var first, last session.Edge
+	var firstOf, lastOf *segment.Reader // nil: no member has a text so far
+	for _, m := range members {
+		e, err := x.ownEdges(ctx, m.Segment, property)
+		if err != nil {
+			return all, err
+		}
+		a, b, r := e.First[m.Number], e.Last[m.Number], x.segments[m.Segment].Reader
+		if a.Text == session.NoText {
+			continue
+		}
+		sooner, later := true, true
+		if firstOf != nil {
+			if sooner, err = session.Before(a, r, first, firstOf); err != nil {
+				return all, err
+			}
+			if later, err = session.Before(last, lastOf, b, r); err != nil {
+				return all, err
+			}
+		}
+		if sooner {
+			first, firstOf, all.first = a, r, e.Texts.At(int(a.Text))
+		}
+		if later {
+			last, lastOf, all.last = b, r, e.Texts.At(int(b.Text))
+		}
+	}
+	return all, nil
+}
+
+func (x *Sessions) ownEdges(ctx context.Context, i int, property string) (*session.Edges, error) {
+	p := &x.segments[i].derived.urls
+	if property == sessionPathname {
+		p = &x.segments[i].derived.paths
+	}
+	return sessionPart(x, i, p, func(r *session.Rows) (*session.Edges, error) { return session.ReadEdges(ctx, r, property) })
+}
+
+// DistinctURLs is how many different $current_url the sessions of a segment have, by number.
+func (x *Sessions) DistinctURLs(ctx context.Context, s *Segment) ([]int64, error) {
+	i, err := x.find(s)
+	if err != nil {
+		return nil, err
+	}
+	own, err := x.ownURLs(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]int64, x.ids[i].Len())
+	for n := range out {
+		out[n] = int64(own.Count(uint32(n)))
+	}
+	err = eachJoint(ctx, x, i, x.urls, func(members []session.Member) (int64, error) {
+		all := map[string]struct{}{}
+		for _, m := range members {
+			d, err := x.ownURLs(ctx, m.Segment)
+			if err != nil {
+				return 0, err
+			}
+			d.Each(m.Number, func(text []byte) { all[string(text)] = struct{}{} })
+		}
+		return int64(len(all)), nil
+	}, func(number uint32, n int64) { out[number] = n })
+	return out, err
+}
+
+func (x *Sessions) ownURLs(ctx context.Context, i int) (*session.Distinct, error) {
+	return sessionPart(x, i, &x.segments[i].derived.distinct, func(r *session.Rows) (*session.Distinct, error) {
+		return session.ReadDistinct(ctx, r, sessionURL)
+	})
+}
