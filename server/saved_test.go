@@ -235,9 +235,21 @@ func TestCohortsOverHTTP(t *testing.T) {
 	if status, out := r.do(t, "POST", base+"import/", strings.Replace(lines[:strings.Index(lines, "\n")], `"id":11`, `"id":12`, 1), "Content-Type", "application/x-ndjson"); status != 400 {
 		t.Errorf("import of a cohort of itself = %d %s", status, out)
 	}
+	// What came by import is counted when it is listed.
+	if status, out := r.do(t, "POST", base+"import/", `{"type":"cohort","id":20,"name":"imported","filters":{"properties":{"type":"AND","values":[{"type":"cohort","value":1}]}}}`, "Content-Type", "application/x-ndjson"); status != 200 {
+		t.Fatalf("import = %d %s", status, out)
+	}
+	if list := r.want(t, 200, "GET", base+"cohorts/?search=imported", nil); at(t, list, "results", 0, "count") != 2.0 {
+		t.Errorf("list %v", list)
+	}
+	r.want(t, 204, "DELETE", base+"cohorts/20/", nil)
 	// In use.
 	out := r.want(t, 409, "DELETE", base+"cohorts/1/", nil)
 	if js(t, out["used_by"]) != `[{"id":3,"name":"c","type":"cohort"}]` {
+		t.Errorf("used by %v", out["used_by"])
+	}
+	r.want(t, 200, "PATCH", "/api/projects/1/", map[string]any{"test_account_filters": []any{isCohort(4)}})
+	if out = r.want(t, 409, "DELETE", base+"cohorts/4/", nil); !strings.Contains(js(t, out["used_by"]), `"type":"project"`) {
 		t.Errorf("used by %v", out["used_by"])
 	}
 	r.want(t, 204, "DELETE", base+"cohorts/1/?force=true", nil)
@@ -299,6 +311,9 @@ func TestStaticCohortsOverHTTP(t *testing.T) {
 	}
 	if status, c := r.upload(t, "PATCH", base+"cohorts/1/", "ann\n"); status != 200 || c["count"] != 3.0 {
 		t.Errorf("upload to it = %d %v", status, c)
+	}
+	if list := r.want(t, 200, "GET", base+"cohorts/?is_static=true", nil); at(t, list, "results", 0, "count") != 3.0 {
+		t.Errorf("list %v", list)
 	}
 	// As a filter.
 	q := trend("open")

@@ -185,6 +185,9 @@ func TestKinds(t *testing.T) {
 		if e, p := sn.EventKinds("p"), sn.PersonKinds("q"); e != want || p != want {
 			t.Errorf("kinds are %d of events and %d of persons, want %d", e, p, want)
 		}
+		if all := sn.Persons().AllKinds(); all["q"] != want || all["p"] != 0 || len(sn.Groups().AllKinds(0)) != 0 {
+			t.Errorf("kinds of all properties of persons: %v", all)
+		}
 		if sn.EventKinds("q")|sn.PersonKinds("p")|sn.GroupKinds(0, "p") != 0 {
 			t.Error("there are kinds of what is not there")
 		}

@@ -51,6 +51,13 @@ func (l *calculations) put(project uint32, id int64, c calculation) {
 	l.last[cohortKey{project, id}] = c
 }
 
+func (l *calculations) has(project uint32, id int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, counted := l.last[cohortKey{project, id}]
+	return counted
+}
+
 // show adds the last count of a cohort. One that was not counted yet has none.
 func (l *calculations) show(out map[string]any, project uint32, id int64) {
 	l.mu.Lock()
@@ -265,6 +272,7 @@ func (s *Server) addMembers(c *savedCall, cohort int64, ids []string, persons []
 		report.Unknown = append(report.Unknown, unknown...)
 		persons = persons[n:]
 	}
+	s.calculated.put(c.project.ID, cohort, calculation{at: time.Now(), count: int64(report.Count)})
 	return report, nil
 }
 

@@ -267,7 +267,7 @@ func (s *Server) addSeen(c *savedCall, out map[string]any, event string) error {
 	if err != nil {
 		return err
 	}
-	fields, _, err := s.result(c.Context(), c.project, query, "", time.Now())
+	fields, _, err := s.result(c, query, "", time.Now())
 	if err != nil {
 		return err
 	}

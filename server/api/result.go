@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -12,14 +11,15 @@ import (
 	"github.com/prickledb/prickle/server/saved"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql/insight"
-	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/object"
 )
 
 // result answers a query as POST …/query/ does, and gives the members of that answer, and its
-// token. at, if not empty, is the token of the state to be read.
-func (s *Server) result(ctx context.Context, project storage.Project, query json.RawMessage, at string, now time.Time) (map[string]json.RawMessage, string, error) {
-	q := &queryRequest{Query: query, At: at, Now: &now}
+// token. at, if not empty, is the token of the state to be read. The URL's ?refresh= is that
+// of the query.
+func (s *Server) result(c *savedCall, query json.RawMessage, at string, now time.Time) (map[string]json.RawMessage, string, error) {
+	ctx, project := c.Context(), c.project
+	q := &queryRequest{Query: query, At: at, Now: &now, Refresh: json.RawMessage(c.param("refresh"))}
 	if err := q.prepare(); err != nil {
 		return nil, "", err
 	}
@@ -44,7 +44,7 @@ func (s *Server) addResult(c *savedCall, out map[string]any, query json.RawMessa
 // addResultAt is addResult of a state and an instant. It gives the token of the state. A
 // query that cannot be answered is no error: the insight has "error" then.
 func (s *Server) addResultAt(c *savedCall, out map[string]any, query json.RawMessage, at string, now time.Time) (token string, err error) {
-	fields, token, err := s.result(c.Context(), c.project, query, at, now)
+	fields, token, err := s.result(c, query, at, now)
 	if err != nil {
 		if c.Context().Err() != nil {
 			return "", err

@@ -27,6 +27,8 @@ const (
 	// maxSavedBody bounds the body of an object that is sent, and maxUpload a file of ids.
 	maxSavedBody = 2 << 20
 	maxUpload    = 64 << 20
+	// countingTime is how long a list may take to count cohorts that were not counted before.
+	countingTime = 2 * time.Second
 	// maxTries is how often a change is made again that met another one.
 	maxTries = 5
 )
@@ -189,7 +191,7 @@ func (c *savedCall) pageOf(results []any, count, limit, offset int) *page {
 	return p
 }
 
-// cut is the part of a list that is asked for.
+// cutPage is the part of a list that is asked for, as show shows it.
 func cutPage[T any](c *savedCall, list []T, show func(T) (any, error)) (*page, error) {
 	limit, offset, err := c.paging()
 	if err != nil {
@@ -234,8 +236,13 @@ func (s *Server) listSaved(c *savedCall) (any, error) {
 	if err := sortSaved(list, cmp.Or(c.param("order"), c.param("ordering"), "-id")); err != nil {
 		return nil, err
 	}
-	onBoards := s.onDashboards(c.project.ID)
+	onBoards, began := s.onDashboards(c.project.ID), time.Now()
 	return cutPage(c, list, func(o savedObject) (any, error) {
+		if c.kind == saved.Cohorts && !s.calculated.has(c.project.ID, o.ID) && time.Since(began) < countingTime {
+			if _, err := s.calculate(c, o.ID, o.body); err != nil && c.Context().Err() != nil {
+				return nil, err
+			}
+		}
 		out := s.show(c, o.Object, o.body)
 		if c.kind == saved.Insights {
 			out["dashboards"] = onBoards.of(o.ID)
@@ -543,7 +550,11 @@ func (s *Server) store(c *savedCall, edit object.Edit, deletes bool) (*object.Ob
 		t := s.Saved.Objects(c.project.ID)
 		ref := saved.Ref{Kind: c.kind.Name, ID: edit.ID}
 		if deletes && !c.isSet("force") {
-			if users := saved.Users(t, ref); len(users) > 0 {
+			users := saved.Users(t, ref)
+			if slices.Contains(saved.Uses(c.project.TestAccountFilters), ref) {
+				users = append(users, saved.User{Ref: saved.Ref{Kind: "project", ID: int64(c.project.ID)}, Name: c.project.Name})
+			}
+			if len(users) > 0 {
 				return nil, &Error{Status: http.StatusConflict, Type: "invalid_request", Code: "in_use", UsedBy: users,
 					Detail: "the " + c.kind.Called + " is used by " + named(users),
 					Hint:   "Take it out there first, or delete it nevertheless with ?force=true."}

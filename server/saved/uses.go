@@ -144,7 +144,11 @@ func (g *cycles) visit(r Ref) error {
 		for _, step := range append(g.path[i:len(g.path):len(g.path)], r) {
 			words = append(words, step.String())
 		}
-		return &Problem{Attr: "filters", Code: "cohort_cycle", Detail: fmt.Sprintf("%s would depend on itself: %s", r, strings.Join(words, " → "))}
+		attr := "filters"
+		if r.Kind == object.Action {
+			attr = "steps"
+		}
+		return &Problem{Attr: attr, Code: "cohort_cycle", Detail: fmt.Sprintf("%s would depend on itself: %s", r, strings.Join(words, " → "))}
 	}
 	raw, given := g.bodies[r]
 	if !given {
