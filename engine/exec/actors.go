@@ -134,7 +134,7 @@ func openNumbered(ctx context.Context, n plan.Node, src *plan.Source, conds []ex
 	if ix, ok, err := openIndexed(ctx, n, src, conds, need{refs: refs, times: true, number: number}, env); ok || err != nil {
 		return ix, err
 	}
-	return openRowsWith(ctx, n, src, conds, nil, number, env)
+	return openRowsWith(ctx, n, src, conds, alongside{number: number}, env)
 }
 
 // during evaluates DURING; missing bounds are open.

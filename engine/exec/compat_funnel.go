@@ -179,7 +179,7 @@ func (f *compatFunnel) open(ctx context.Context) (actors, error) {
 			debuts = append(debuts, newDebut(i, n.Steps[i].First, n.Person, n.Time, n.Tie))
 		}
 	}
-	return openRowsWith(ctx, n, &src, conds, debuts, nil, f.env)
+	return openRowsWith(ctx, n, &src, conds, alongside{debuts: debuts}, f.env)
 }
 
 // count walks all actors.

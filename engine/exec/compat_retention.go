@@ -311,7 +311,7 @@ func (r *compatRetention) periods(dst []int, times []int64, minimum int) []int {
 
 // measure counts an actor with the numbers of its rows: those of start events count in
 // column 0, and those of return events in the column of their period. Return events of the
-// start's own period count after the first start in it, if they are other events.
+// start's own period count after the first start in it, and only if the plan says so.
 func (k *compatReturner) measure(i int, value uint32, starts, returns history) {
 	r := k.r
 	number := func(h history, j int) float64 {
@@ -329,7 +329,7 @@ func (k *compatReturner) measure(i int, value uint32, starts, returns history) {
 			k.sums[0] += number(here, j)
 		}
 		after := hi
-		if !r.same {
+		if r.node.Own {
 			after = here.times[0] + 1
 		}
 		for j := skipTo(returns.times, 0, after); j < len(returns.times); j++ {

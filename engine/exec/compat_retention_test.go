@@ -381,7 +381,7 @@ func (c *retentionCase) measure(cell *modelCell, mine []insightRow, grid []time.
 			continue
 		}
 		p := modelPeriod(grid, m.at)
-		if p > cell.row || c.ret != 0 && p == cell.row && m.at.After(first.at) {
+		if p > cell.row || c.n.Own && p == cell.row && m.at.After(first.at) {
 			entry(p-cell.row, m)
 		}
 	}
@@ -502,7 +502,7 @@ func TestCompatRetentionMatrix(t *testing.T) {
 		c.n.Output, c.n.ByActor = plan.OutputDefault, false
 		if r.Intn(2) == 0 {
 			call := plan.AggCall{Name: []string{"sum", "avg"}[r.Intn(2)], Args: []expr.Expr{&expr.Column{Index: 4, T: vec.T(vec.Float8)}}, T: vec.T(vec.Float8)}
-			c.n.Measure, c.n.Brackets = &call, nil
+			c.n.Measure, c.n.Brackets, c.n.Own = &call, nil, r.Intn(2) == 0
 		}
 		if c.n.Breakdown != nil && r.Intn(2) == 0 {
 			c.n.Breakdown.Top, c.n.Breakdown.WithOther = 1+r.Intn(3), r.Intn(2) == 0

@@ -34,13 +34,22 @@
 //
 // # Native operators
 //
-// FUNNEL, RETENTION and TRENDS see an actor's rows as one sorted list of times for each
-// condition (a [csr] of a [block]). Over the events table the lists come straight from
-// the run indexes of the event ranges that a condition can be true in (stream.go): the
-// actors of a range are sorted, so an interval of ordinals is one stretch of rows in each
-// range. Any other input is read as rows, grouped and sorted by actor and time (rows.go),
+// FUNNEL, RETENTION, TRENDS, PATHS, LIFECYCLE and STICKINESS see an actor's rows as one
+// sorted list of times for each condition (a [csr] of a [block]). Over the events table
+// the lists come straight from the run indexes of the event ranges that a condition can be
+// true in (stream.go): the actors of a range are sorted, so an interval of ordinals is one
+// stretch of rows in each range. Any other input is read as rows, grouped and sorted by actor and time (rows.go),
 // and looks the same to the kernels. Merged persons are handled where lists are made:
-// the runs of an ordinal that is not its own root are moved to the root's list.
+// the runs of an ordinal that is not its own root are moved to the root's list. What needs
+// more of a row than its time, its breakdown value and one number, as the MEASURE of
+// RETENTION does, reads rows.
+//
+// An operator has one plan node, one scan and two matchers, which see the same lists. The
+// one follows the definitions of SQL's operators: walk_funnel.go, walk_retention.go,
+// trends.go, walk_paths.go. The other is for COMPATIBLE, and follows the rules of the
+// insights, whose answers people know: compat_funnel.go, compat_retention.go,
+// trends_compatible.go. PATHS differs in few rules, and has one matcher that asks the node
+// which hold; LIFECYCLE and STICKINESS have the same rules either way.
 //
 // # Funnels
 //

@@ -28,12 +28,18 @@ type inputRow struct {
 
 // openRows reads the whole input of a native operator.
 func openRows(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, env *Env) (*rowActors, error) {
-	return openRowsWith(ctx, n, src, conds, nil, nil, env)
+	return openRowsWith(ctx, n, src, conds, alongside{}, env)
 }
 
-// openRowsWith is openRows for conditions of which some hold only for first rows, and with
-// a number for each row, if one is asked for.
-func openRowsWith(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, debuts []*debut, number expr.Expr, env *Env) (*rowActors, error) {
+// alongside is what else an operator wants of the rows that are read for it.
+type alongside struct {
+	debuts []*debut      // conditions that hold only for first rows
+	number expr.Expr     // csr.nums, or nil
+	values *measuredRows // or nil
+}
+
+// openRowsWith is openRows with more than times.
+func openRowsWith(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, more alongside, env *Env) (*rowActors, error) {
 	ra := &rowActors{actor: newInterner(src.Actor.Type()), lo: vec.InfinityTime, hi: vec.NegInfinityTime}
 	if src.Breakdown != nil {
 		ra.values = newValues32(src.Breakdown.Exprs)
@@ -56,7 +62,7 @@ func openRowsWith(ctx context.Context, n plan.Node, src *plan.Source, conds []ex
 				return err
 			}
 		}
-		for _, d := range debuts {
+		for _, d := range more.debuts {
 			if err := d.note(ctx, env, b); err != nil {
 				return err
 			}
@@ -110,8 +116,14 @@ func openRowsWith(ctx context.Context, n plan.Node, src *plan.Source, conds []ex
 			}
 		}
 		var nums *vec.Vector
-		if number != nil {
-			if nums, err = number.Eval(env.Expr, b); err != nil {
+		if more.number != nil {
+			if nums, err = more.number.Eval(env.Expr, b); err != nil {
+				return err
+			}
+		}
+		grown := int64(0)
+		if more.values != nil {
+			if grown, err = more.values.read(env.Expr, b, live, masks); err != nil {
 				return err
 			}
 		}
@@ -120,7 +132,7 @@ func openRowsWith(ctx context.Context, n plan.Node, src *plan.Source, conds []ex
 			if masks[r].none() {
 				continue
 			}
-			for _, d := range debuts {
+			for _, d := range more.debuts {
 				d.kept(r, len(rows))
 			}
 			tv, ti := cols[1].At(int(r))
@@ -133,7 +145,7 @@ func openRowsWith(ctx context.Context, n plan.Node, src *plan.Source, conds []ex
 				ties.AppendFrom(tie, int(r))
 			}
 		}
-		return env.hold(ctx, int64(len(rows)-before)*80)
+		return env.hold(ctx, int64(len(rows)-before)*80+grown)
 	})
 	if err != nil {
 		return nil, err
@@ -141,7 +153,7 @@ func openRowsWith(ctx context.Context, n plan.Node, src *plan.Source, conds []ex
 	if ties != nil {
 		ra.ties = ties.V
 	}
-	for _, d := range debuts {
+	for _, d := range more.debuts {
 		d.apply(rows)
 	}
 	sort.SliceStable(rows, func(i, j int) bool {
@@ -154,7 +166,7 @@ func openRowsWith(ctx context.Context, n plan.Node, src *plan.Source, conds []ex
 		}
 		return vec.Compare(ra.ties, int(a.row), ra.ties, int(b.row)) < 0
 	})
-	ra.lists(rows, len(conds), number != nil)
+	ra.lists(rows, len(conds), more.number != nil)
 	return ra, nil
 }
 

@@ -11,16 +11,19 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// retention counts actors who come back, by cohort and period.
+// retention counts actors who come back, by cohort and period. A cohort is a bucket of the
+// timeline; its columns are periods, or brackets of them.
 type retention struct {
 	node     *plan.Retention
 	env      *Env
 	from, to int64
 	loc      *time.Location
 	line     *timeline
+	unit     window // with ALIGN ACTOR, a period
 	actors   actors
 	last     int // bucket of the last event
 	same     bool
+	measure  *measure     // or nil
 	held     atomic.Int64 // bytes accounted for
 	cols     []*vec.Vector
 	rows     int
@@ -31,7 +34,11 @@ type retention struct {
 // matrix is the counts of one breakdown value.
 type matrix struct {
 	size     []int64   // actors of each cohort
-	retained [][]int64 // by cohort and period, as far as there are events
+	retained [][]int64 // by cohort and column, as far as there are events
+	// With MEASURE: the cells by cohort and column, 0 where there is none, and the matrices
+	// that were merged into this one with theirs.
+	cells  [][]uint32
+	pooled []*matrix
 	// With actor output: who was in which cohort, and came back when.
 	actors, cohorts []uint32
 	back            vec.Vector // int4[] of periods
@@ -74,7 +81,11 @@ func (r *retention) run(ctx context.Context) error {
 	if !r.same {
 		conds = append(conds, n.Return)
 	}
-	if r.actors, err = openActors(ctx, n, &n.Source, conds, !r.same || n.Breakdown != nil, r.env); err != nil {
+	refs := !r.same || n.Breakdown != nil
+	if n.FirstOf != nil {
+		conds, refs = append(conds, n.FirstOf), true
+	}
+	if err := r.open(ctx, conds, refs); err != nil {
 		return err
 	}
 	lo, hi := r.actors.bounds()
@@ -85,14 +96,36 @@ func (r *retention) run(ctx context.Context) error {
 	if r.line, err = newTimeline(first, max(hi, r.env.Expr.Now)+1, n.Every, loc, n.Sunday); err != nil {
 		return err
 	}
-	r.last = r.line.bucket(hi)
+	r.last, r.unit = r.line.bucket(hi), newWindow(n.Every, loc)
 	matrices, err := r.count(ctx)
 	if err != nil {
 		return err
 	}
-	r.finish(matrices)
-	r.answer(matrices)
-	return nil
+	matrices, ids := r.finish(matrices)
+	return r.answer(ctx, matrices, ids)
+}
+
+// open makes the actors ready. An aggregate needs values of any column, so rows are read
+// for it.
+func (r *retention) open(ctx context.Context, conds []expr.Expr, refs bool) error {
+	n := r.node
+	if n.Measure == nil {
+		var err error
+		r.actors, err = openActors(ctx, n, &n.Source, conds, refs, r.env)
+		return err
+	}
+	returns := 1
+	if r.same {
+		returns = 0
+	}
+	values := newMeasuredRows(n.Measure, returns)
+	rows, err := openRowsWith(ctx, n, &n.Source, conds, alongside{values: values}, r.env)
+	if err != nil {
+		return err
+	}
+	r.actors = rows
+	r.measure, err = newMeasure(values, r.env)
+	return err
 }
 
 // count walks all actors.
@@ -103,7 +136,7 @@ func (r *retention) count(ctx context.Context) ([]*matrix, error) {
 		if parts[w] == nil {
 			parts[w] = make([]*matrix, values)
 		}
-		k := &returner{r: r, b: b, out: parts[w]}
+		k := &returner{r: r, b: b, ctx: ctx, out: parts[w]}
 		for i := range b.count {
 			if b.conds[0].countOf(i) == 0 {
 				continue
@@ -111,15 +144,13 @@ func (r *retention) count(ctx context.Context) ([]*matrix, error) {
 			if err := k.actor(i); err != nil {
 				return err
 			}
-			if grown := k.grown; grown > 0 {
-				k.grown = 0
-				r.held.Add(grown)
-				if err := r.env.hold(ctx, grown); err != nil {
+			if k.grown > 1<<20 {
+				if err := k.hold(); err != nil {
 					return err
 				}
 			}
 		}
-		return nil
+		return k.hold()
 	})
 	if err != nil {
 		return nil, err
@@ -152,6 +183,7 @@ func (m *matrix) merge(o *matrix) {
 			m.retained[c][p] += x
 		}
 	}
+	m.pooled = append(append(m.pooled, o), o.pooled...)
 	m.actors = append(m.actors, o.actors...)
 	m.cohorts = append(m.cohorts, o.cohorts...)
 	b := vec.Builder{V: &m.back}
@@ -164,15 +196,26 @@ func (m *matrix) merge(o *matrix) {
 type returner struct {
 	r   *retention
 	b   *block
+	ctx context.Context // of the block's walk
 	out []*matrix
-	// visits is the periods in which the actor returned, ascending, and how often.
+	// visits is the periods of the calendar in which the actor returned, ascending, and how
+	// often.
 	visits []visit
-	grown  int64 // bytes kept and not accounted for yet
+	came   []visit // the columns of one start in which the actor returned, likewise
+	kept   []int   // the columns in which that is enough
+	grown  int64   // bytes kept and not accounted for yet
 }
 
 type visit struct {
 	period int
 	count  int
+}
+
+func (k *returner) hold() error {
+	grown := k.grown
+	k.grown = 0
+	k.r.held.Add(grown)
+	return k.r.env.hold(k.ctx, grown)
 }
 
 func (k *returner) actor(i int) error {
@@ -181,9 +224,10 @@ func (k *returner) actor(i int) error {
 	if !r.same {
 		returns = k.b.conds[1].of(i)
 	}
-	k.visits = k.visits[:0]
-	if r.node.Rule == plan.EveryTime {
+	if !r.node.ByActor {
 		k.visit(returns)
+	}
+	if r.node.Rule == plan.EveryTime {
 		last := -1
 		for s := skipTo(starts, 0, r.from); s < len(starts) && starts[s] < r.to; s++ {
 			c := r.line.bucket(starts[s])
@@ -191,30 +235,40 @@ func (k *returner) actor(i int) error {
 				continue
 			}
 			last = c
-			after, err := k.after(i, s, starts, returns)
-			if err != nil {
-				return err
-			}
-			if err := k.count(i, s, c, k.within(returns[after:], c)); err != nil {
+			if err := k.start(i, s, c, starts, returns); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	s := 0
-	if r.node.Rule == plan.FirstInRange {
-		s = skipTo(starts, 0, r.from)
-	}
-	if s == len(starts) || starts[s] < r.from || starts[s] >= r.to {
-		return nil
-	}
-	c := r.line.bucket(starts[s])
-	after, err := k.after(i, s, starts, returns)
-	if err != nil {
+	s, err := k.first(i, starts)
+	if err != nil || s == len(starts) || starts[s] < r.from || starts[s] >= r.to {
 		return err
 	}
-	k.visit(returns[after:])
-	return k.count(i, s, c, k.within(returns[after:], c))
+	return k.start(i, s, r.line.bucket(starts[s]), starts, returns)
+}
+
+// first is the position of the start of an actor who starts once; len(starts) if it does
+// not.
+func (k *returner) first(i int, starts []int64) (int, error) {
+	r := k.r
+	switch {
+	case r.node.Rule == plan.FirstInRange:
+		return skipTo(starts, 0, r.from), nil
+	case r.node.FirstOf == nil:
+		return 0, nil
+	}
+	of := &k.b.conds[len(k.b.conds)-1]
+	if of.countOf(i) == 0 {
+		return len(starts), nil
+	}
+	at, row := of.of(i)[0], of.refsOf(i)[0]
+	for s := skipTo(starts, 0, at); s < len(starts) && starts[s] == at; s++ {
+		if c, err := r.actors.before(k.b.conds[0].refsOf(i)[s], row); c == 0 || err != nil {
+			return s, err
+		}
+	}
+	return len(starts), nil
 }
 
 // after is the position of the first return that comes after start s in the order of the
@@ -240,6 +294,7 @@ func (k *returner) after(i, s int, starts, returns []int64) (int, error) {
 // visit lists the periods of returns, and how many fall into each.
 func (k *returner) visit(returns []int64) {
 	line := k.r.line
+	k.visits = k.visits[:0]
 	for j := 0; j < len(returns); {
 		p := line.bucket(returns[j])
 		if p < 0 {
@@ -256,78 +311,238 @@ func (k *returner) visit(returns []int64) {
 	}
 }
 
-// within is how many of the returns, which are in order, lie in period p.
-func (k *returner) within(returns []int64, p int) int {
-	end := k.r.line.starts[p+1]
-	n := 0
-	for n < len(returns) && returns[n] < end {
-		n++
-	}
-	return n
-}
-
-// count adds the actor to cohort c, opened by start s, with so many returns in period 0.
-func (k *returner) count(i, s, c, inPeriod0 int) error {
+// start counts the actor in cohort c, which start s opens to it.
+func (k *returner) start(i, s, c int, starts, returns []int64) error {
 	r := k.r
+	from, err := k.after(i, s, starts, returns)
+	if err != nil {
+		return err
+	}
+	k.came = k.came[:0]
+	if r.node.ByActor {
+		k.own(starts[s], returns[from:])
+	} else {
+		end := r.line.starts[c+1]
+		n := 0
+		for from+n < len(returns) && returns[from+n] < end {
+			n++
+		}
+		k.come(0, n)
+		for _, v := range k.visits {
+			if v.period > c {
+				k.come(v.period-c, v.count)
+			}
+		}
+	}
 	value := uint32(0)
 	if r.node.Breakdown != nil {
 		value = k.b.conds[0].valsOf(i)[s]
 	}
+	m := k.count(i, c, value)
+	if r.measure == nil {
+		return nil
+	}
+	list := &k.b.conds[0]
+	if !r.same {
+		list = &k.b.conds[1]
+	}
+	return k.measure(m, c, starts[s], returns[from:], list.refsOf(i)[from:])
+}
+
+// own notes in which periods of the actor's own, counted from its start, returns lie.
+func (k *returner) own(start int64, returns []int64) {
+	for j := 0; j < len(returns); {
+		p := k.r.distance(start, returns[j])
+		end := k.r.nth(start, p+1)
+		n := 1
+		for j+n < len(returns) && returns[j+n] < end {
+			n++
+		}
+		k.come(p, n)
+		j += n
+	}
+}
+
+// come notes that the actor returned so often in a period after its start. Periods come in
+// ascending order.
+func (k *returner) come(period, n int) {
+	column := k.r.column(period)
+	if n == 0 || column < 0 {
+		return
+	}
+	if last := len(k.came) - 1; last >= 0 && k.came[last].period == column {
+		k.came[last].count += n
+		return
+	}
+	k.came = append(k.came, visit{column, n})
+}
+
+// column is the column of a period: its own, or the bracket that contains it. What lies
+// beyond the last bracket is in one more; period 0 is in none.
+func (r *retention) column(period int) int {
+	if r.node.Brackets == nil {
+		return period
+	}
+	if period == 0 {
+		return -1
+	}
+	return sort.SearchInts(r.node.Brackets, period)
+}
+
+// label is what the answer calls a column: its period, or the last period of its bracket.
+func (r *retention) label(column int) int {
+	if r.node.Brackets == nil {
+		return column
+	}
+	return r.node.Brackets[column]
+}
+
+// nth is the instant so many periods after another, by the calendar.
+func (r *retention) nth(start int64, n int) int64 {
+	if r.unit.fixed >= 0 {
+		return start + int64(n)*r.unit.fixed
+	}
+	iv := r.node.Every
+	iv.Months, iv.Days, iv.Micros = iv.Months*int32(n), iv.Days*int32(n), iv.Micros*int64(n)
+	return addInterval(time.UnixMicro(start).In(r.loc), iv).UnixMicro()
+}
+
+// distance is how many periods have passed between two instants.
+func (r *retention) distance(from, to int64) int {
+	if r.unit.fixed >= 0 {
+		return int((to - from) / r.unit.fixed)
+	}
+	a, b := time.UnixMicro(from).In(r.loc), time.UnixMicro(to).In(r.loc)
+	n := 0
+	if every := r.node.Every; every.Months > 0 {
+		n = ((b.Year()-a.Year())*12 + int(b.Month()-a.Month())) / int(every.Months)
+	} else {
+		n = (dayNumber(b) - dayNumber(a)) / int(every.Days)
+	}
+	for r.nth(from, n+1) <= to {
+		n++
+	}
+	for n > 0 && r.nth(from, n) > to {
+		n--
+	}
+	return n
+}
+
+// count adds the actor to cohort c with what it came back for.
+func (k *returner) count(i, c int, value uint32) *matrix {
+	r := k.r
 	m := k.out[value]
 	if m == nil {
 		n := r.line.count()
 		m = &matrix{size: make([]int64, n), retained: make([][]int64, n)}
 		m.back = vec.Vector{Type: vec.ArrayOf(vec.Int4), Offs: []uint32{0}, Elem: &vec.Vector{Type: vec.T(vec.Int4)}}
+		if r.measure != nil {
+			m.cells = make([][]uint32, n)
+		}
 		k.out[value] = m
+		k.grown += int64(n) * 56
 	}
 	row := m.retained[c]
 	if row == nil {
-		width := r.last - c + 1
-		if r.node.Periods > 0 {
-			width = min(width, r.node.Periods)
-		}
-		row = make([]int64, width)
+		row = make([]int64, r.reach(c))
 		m.retained[c] = row
-		k.grown += int64(width) * 8
+		k.grown += int64(len(row)) * 8
+		if r.measure != nil {
+			m.cells[c] = make([]uint32, len(row))
+			k.grown += int64(len(row)) * 4
+		}
 	}
 	m.size[c]++
-	list := r.node.Output == plan.OutputActors
 	minimum := max(1, r.node.Minimum)
-	back := func(p int) {
-		row[p]++
-		if list {
-			m.back.Elem.I64 = append(m.back.Elem.I64, int64(p))
+	k.kept = k.kept[:0]
+	last := -1
+	for _, v := range k.came {
+		if v.count < minimum {
+			continue
+		}
+		if last = v.period; last < len(row) {
+			k.kept = append(k.kept, last)
 		}
 	}
-	if inPeriod0 >= minimum {
-		back(0)
-	}
-	for _, v := range k.visits {
-		if p := v.period - c; p > 0 && p < len(row) && v.count >= minimum {
-			back(p)
+	if r.node.OrAfter {
+		k.kept = k.kept[:0]
+		for column := range min(last+1, len(row)) {
+			k.kept = append(k.kept, column)
 		}
 	}
-	if list {
+	for _, column := range k.kept {
+		row[column]++
+	}
+	if r.node.Output == plan.OutputActors {
+		for _, column := range k.kept {
+			m.back.Elem.I64 = append(m.back.Elem.I64, int64(r.label(column)))
+		}
 		m.actors = append(m.actors, k.b.base+uint32(i))
 		m.cohorts = append(m.cohorts, uint32(c))
 		m.back.Offs = append(m.back.Offs, uint32(len(m.back.Elem.I64)))
+		k.grown += 12 + int64(len(k.kept))*8
+	}
+	return m
+}
+
+// reach is how many columns of cohort c there can be returns in.
+func (r *retention) reach(c int) int {
+	if len(r.node.Brackets) > 0 {
+		return len(r.node.Brackets)
+	}
+	reach := r.last - c + 1
+	if r.node.ByActor { // where a change of the clock leaves a local time out, a period may end early
+		reach++
+	}
+	if r.node.Periods > 0 {
+		return min(reach, r.node.Periods)
+	}
+	return reach
+}
+
+// measure puts the returns after a start into the cells of cohort c.
+func (k *returner) measure(m *matrix, c int, start int64, returns []int64, refs []rowRef) error {
+	r, cells := k.r, m.cells[c]
+	for j, t := range returns {
+		p := r.line.bucket(t) - c
+		if r.node.ByActor {
+			p = r.distance(start, t)
+		}
+		column := r.column(p)
+		if column < 0 || column >= len(cells) {
+			continue
+		}
+		if cells[column] == 0 {
+			cells[column] = r.measure.cell()
+		}
+		if err := r.measure.add(k.ctx, cells[column], refs[j].row); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// finish ranks the breakdown values by cohort size and keeps the first TOP of them.
-func (r *retention) finish(matrices []*matrix) {
-	by := r.node.Breakdown
-	if by == nil || by.Top == 0 {
-		return
-	}
+// finish keeps the breakdown values of the largest cohorts, the first TOP of them, and puts
+// the rest behind them as one, if that is asked for.
+func (r *retention) finish(matrices []*matrix) ([]*matrix, []uint32) {
 	ids := present(matrices)
-	rankValues(ids, matrixSize(matrices), r.actors.breakdown())
-	for i, v := range ids {
-		if i >= by.Top {
-			matrices[v] = nil
-		}
+	by := r.node.Breakdown
+	if by == nil {
+		return matrices, ids
 	}
+	rankValues(ids, matrixSize(matrices), r.actors.breakdown())
+	if by.Top == 0 || len(ids) <= by.Top {
+		return matrices, ids
+	}
+	rest := matrices[ids[by.Top]]
+	for _, v := range ids[by.Top+1:] {
+		rest.merge(matrices[v])
+	}
+	ids = ids[:by.Top]
+	if by.WithOther {
+		ids, matrices = append(ids, uint32(len(matrices))), append(matrices, rest)
+	}
+	return matrices, ids
 }
 
 func present(matrices []*matrix) []uint32 {
@@ -348,139 +563,4 @@ func matrixSize(matrices []*matrix) func(uint32) int64 {
 		}
 		return n
 	}
-}
-
-// answer makes the rows of the answer.
-func (r *retention) answer(matrices []*matrix) {
-	ids := present(matrices)
-	if r.node.Breakdown != nil {
-		rankValues(ids, matrixSize(matrices), r.actors.breakdown())
-	}
-	switch r.node.Output {
-	case plan.OutputActors:
-		r.actorRows(matrices, ids)
-	case plan.OutputCurve:
-		r.curveRows(matrices, ids)
-	default:
-		r.matrixRows(matrices, ids)
-	}
-}
-
-// end is the end of the period p after cohort c, or an instant far away if the timeline
-// does not go so far: such a period has not ended.
-func (r *retention) end(c, p int) int64 {
-	if c+p+1 < len(r.line.starts) {
-		return r.line.starts[c+p+1]
-	}
-	return r.beyond(c + p + 1)
-}
-
-// beyond extends the timeline's last bucket: only used to say whether a period is over,
-// which it can be after the last event.
-func (r *retention) beyond(i int) int64 {
-	last := len(r.line.starts) - 1
-	at := time.UnixMicro(r.line.starts[last]).In(r.loc)
-	for range i - last {
-		at = addInterval(at, r.node.Every)
-	}
-	return at.UnixMicro()
-}
-
-func (r *retention) matrixRows(matrices []*matrix, ids []uint32) {
-	cohort, period := &vec.Vector{Type: vec.T(vec.TimestampTZ)}, &vec.Vector{Type: vec.T(vec.Int4)}
-	size, retained := &vec.Vector{Type: vec.T(vec.Int8)}, &vec.Vector{Type: vec.T(vec.Int8)}
-	rate, done := vec.NewBuilder(vec.T(vec.Float8)), &vec.Vector{Type: vec.T(vec.Bool)}
-	var values []uint32
-	for _, v := range ids {
-		m := matrices[v]
-		for c, n := range m.size {
-			if n == 0 {
-				continue
-			}
-			for p := range r.width(c) {
-				back := m.returned(c, p)
-				values = append(values, v)
-				cohort.I64 = append(cohort.I64, r.line.starts[c])
-				period.I64 = append(period.I64, int64(p))
-				size.I64 = append(size.I64, n)
-				retained.I64 = append(retained.I64, back)
-				appendRate(rate, back, n)
-				done.Bools = append(done.Bools, r.end(c, p) <= r.env.Expr.Now)
-			}
-		}
-	}
-	r.rows = len(values)
-	r.cols = append(breakdownColumns(r.node.Breakdown, r.actors.breakdown(), values),
-		cohort, period, size, retained, rate.V, done)
-}
-
-// width is how many periods cohort c has in the answer: as many as were asked for, or else
-// those that have begun.
-func (r *retention) width(c int) int {
-	if r.node.Periods > 0 {
-		return r.node.Periods
-	}
-	return max(1, r.line.bucket(max(r.env.Expr.Now, r.line.starts[0]))-c+1)
-}
-
-// returned is how many actors of cohort c came back in period p.
-func (m *matrix) returned(c, p int) int64 {
-	if p >= len(m.retained[c]) {
-		return 0
-	}
-	return m.retained[c][p]
-}
-
-func (r *retention) curveRows(matrices []*matrix, ids []uint32) {
-	period := &vec.Vector{Type: vec.T(vec.Int4)}
-	size, retained := &vec.Vector{Type: vec.T(vec.Int8)}, &vec.Vector{Type: vec.T(vec.Int8)}
-	rate := vec.NewBuilder(vec.T(vec.Float8))
-	var values []uint32
-	for _, v := range ids {
-		m := matrices[v]
-		periods := 0
-		for c, n := range m.size {
-			if n > 0 {
-				periods = max(periods, r.width(c))
-			}
-		}
-		for p := range periods {
-			var n, back int64
-			for c := range m.size {
-				if m.size[c] == 0 || p >= r.width(c) || r.end(c, p) > r.env.Expr.Now {
-					continue
-				}
-				n += m.size[c]
-				back += m.returned(c, p)
-			}
-			values = append(values, v)
-			period.I64 = append(period.I64, int64(p))
-			size.I64 = append(size.I64, n)
-			retained.I64 = append(retained.I64, back)
-			appendRate(rate, back, n)
-		}
-	}
-	r.rows = len(values)
-	r.cols = append(breakdownColumns(r.node.Breakdown, r.actors.breakdown(), values), period, size, retained, rate.V)
-}
-
-func (r *retention) actorRows(matrices []*matrix, ids []uint32) {
-	cohort := &vec.Vector{Type: vec.T(vec.TimestampTZ)}
-	back := vec.NewBuilder(vec.ArrayOf(vec.Int4))
-	var values, who []uint32
-	for _, v := range ids {
-		m := matrices[v]
-		order := make([]int, len(m.actors))
-		for i := range order {
-			order[i] = i
-		}
-		sort.SliceStable(order, func(i, j int) bool { return m.cohorts[order[i]] < m.cohorts[order[j]] })
-		for _, i := range order {
-			values, who = append(values, v), append(who, m.actors[i])
-			cohort.I64 = append(cohort.I64, r.line.starts[m.cohorts[i]])
-			back.AppendFrom(&m.back, i)
-		}
-	}
-	r.rows = len(values)
-	r.cols = append(breakdownColumns(r.node.Breakdown, r.actors.breakdown(), values), cohort, r.actors.vector(who), back.V)
 }

@@ -34,6 +34,7 @@ type Retention struct {
 	ByActor  bool              // periods are counted from the actor's own start
 	Measure  *AggCall          // over the return events of a period, or nil
 	Value    string            // name of the measure's column
+	Own      bool              // with Compatible, the measure takes in the return events of the start's own period
 	Output   Output            // Default (matrix), Curve or Actors
 }
 
@@ -45,21 +46,25 @@ func (n *Retention) Schema() vec.Schema {
 		return append(out, vec.Field{Name: "cohort", Type: vec.T(vec.TimestampTZ)},
 			vec.Field{Name: "actor", Type: n.Actor.Type()}, vec.Field{Name: "periods", Type: vec.ArrayOf(vec.Int4)})
 	case OutputCurve:
-		return append(out, vec.Field{Name: "period", Type: vec.T(vec.Int4)}, vec.Field{Name: "size", Type: vec.T(vec.Int8)},
-			vec.Field{Name: "retained", Type: vec.T(vec.Int8)}, vec.Field{Name: "rate", Type: vec.T(vec.Float8)})
+		return n.withMeasure(append(out, vec.Field{Name: "period", Type: vec.T(vec.Int4)}, vec.Field{Name: "size", Type: vec.T(vec.Int8)},
+			vec.Field{Name: "retained", Type: vec.T(vec.Int8)}, vec.Field{Name: "rate", Type: vec.T(vec.Float8)}))
 	}
 	if n.Compatible {
-		out = append(out, vec.Field{Name: "cohort", Type: vec.T(vec.TimestampTZ)},
-			vec.Field{Name: "period", Type: vec.T(vec.Int4)}, vec.Field{Name: "count", Type: vec.T(vec.Int8)})
-		if n.Measure != nil {
-			out = append(out, vec.Field{Name: n.Value, Type: vec.T(vec.Float8)})
-		}
-		return out
+		return n.withMeasure(append(out, vec.Field{Name: "cohort", Type: vec.T(vec.TimestampTZ)},
+			vec.Field{Name: "period", Type: vec.T(vec.Int4)}, vec.Field{Name: "count", Type: vec.T(vec.Int8)}))
 	}
-	return append(out, vec.Field{Name: "cohort", Type: vec.T(vec.TimestampTZ)},
+	return n.withMeasure(append(out, vec.Field{Name: "cohort", Type: vec.T(vec.TimestampTZ)},
 		vec.Field{Name: "period", Type: vec.T(vec.Int4)}, vec.Field{Name: "size", Type: vec.T(vec.Int8)},
 		vec.Field{Name: "retained", Type: vec.T(vec.Int8)}, vec.Field{Name: "rate", Type: vec.T(vec.Float8)},
-		vec.Field{Name: "complete", Type: vec.T(vec.Bool)})
+		vec.Field{Name: "complete", Type: vec.T(vec.Bool)}))
+}
+
+// withMeasure is columns and the measure's, if there is one.
+func (n *Retention) withMeasure(out vec.Schema) vec.Schema {
+	if n.Measure == nil {
+		return out
+	}
+	return append(out, vec.Field{Name: n.Value, Type: n.Measure.T})
 }
 
 // Inputs implements Node.
@@ -136,7 +141,14 @@ func (n *Retention) Describe(p *Printer) {
 		p.Detail("Align", "ACTOR")
 	}
 	if n.Measure != nil {
-		p.Detail("Measure", "%s AS %s", n.Measure, n.Value)
+		own := ""
+		if n.Compatible {
+			own = " WITHOUT START PERIOD"
+			if n.Own {
+				own = " WITH START PERIOD"
+			}
+		}
+		p.Detail("Measure", "%s AS %s%s", n.Measure, n.Value, own)
 	}
 	n.Source.describe(p)
 	describeOutput(p, n.Output)

@@ -357,6 +357,7 @@ func (p *printer) retention(r *Retention) {
 	if r.Measure != nil {
 		p.s(" MEASURE ")
 		p.items([]SelectItem{*r.Measure})
+		p.s([]string{"", " WITH START PERIOD", " WITHOUT START PERIOD"}[r.Own])
 	}
 	p.output(r.Output)
 }

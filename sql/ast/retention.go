@@ -32,6 +32,17 @@ const (
 	AlignActor
 )
 
+// StartPeriod is the words after MEASURE: whether the return events of the start's own
+// period count.
+type StartPeriod uint8
+
+// StartPeriodDefault means WITH if START and RETURN are different conditions.
+const (
+	StartPeriodDefault StartPeriod = iota
+	WithStartPeriod
+	WithoutStartPeriod
+)
+
 // Retention is RETENTION(…).
 type Retention struct {
 	Place
@@ -47,5 +58,6 @@ type Retention struct {
 	Rule     Rule
 	Align    Align
 	Measure  *SelectItem
-	Output   Output // OutputMatrix, OutputCurve or OutputActors
+	Own      StartPeriod // of MEASURE
+	Output   Output      // OutputMatrix, OutputCurve or OutputActors
 }

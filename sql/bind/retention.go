@@ -103,19 +103,15 @@ func (b *binder) retentionMeasure(n *plan.Retention, r *ast.Retention, sc *scope
 	}
 }
 
-// plainRetention refuses what only the insights' rules have.
+// plainRetention refuses what only the insights' rules have, and what contradicts itself.
 func (b *binder) plainRetention(r *ast.Retention) {
 	switch {
-	case r.FirstOf != nil:
-		b.unsupported("FIRST EVER OF", r.FirstOf.Pos())
-	case len(r.Brackets) > 0:
-		b.unsupported("BRACKETS", r.Pos())
-	case r.Rule == ast.RuleOnOrAfter:
-		b.unsupported("RULE ON OR AFTER", r.Pos())
-	case r.Align == ast.AlignActor:
-		b.unsupported("ALIGN ACTOR", r.Pos())
-	case r.Measure != nil:
-		b.unsupported("MEASURE", r.Measure.Pos())
+	case len(r.Brackets) > 0 && r.Periods > 0:
+		b.operatorError(r.Pos(), "The last bracket says how far the answer goes.", "RETENTION has FOR or BRACKETS, not both")
+	case r.Own != ast.StartPeriodDefault:
+		b.operatorError(r.Measure.Pos(), "Every return event after the start counts in its period.", "the START PERIOD of MEASURE can be chosen only with COMPATIBLE")
+	case r.Measure != nil && r.Output == ast.OutputActors:
+		b.operatorError(r.Measure.Pos(), "MEASURE is a column of OUTPUT MATRIX and OUTPUT CURVE.", "OUTPUT ACTORS has no MEASURE")
 	}
 }
 
@@ -138,6 +134,7 @@ func (b *binder) compatibleRetention(n *plan.Retention, r *ast.Retention) {
 		b.operatorError(r.Measure.Pos(), "", "MEASURE is not possible with ALIGN ACTOR")
 		return
 	default:
+		n.Own = r.Own == ast.WithStartPeriod || r.Own == ast.StartPeriodDefault && expr.String(n.Start) != expr.String(n.Return)
 		m.Args[0] = b.coerceTo(m.Args[0], vec.T(vec.Float8), r.Measure.Pos(), true)
 		m.T = vec.T(vec.Float8)
 	}

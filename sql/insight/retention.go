@@ -186,6 +186,10 @@ func (r *retained) operator(more ast.Expr) (*ast.Retention, error) {
 		}
 		m := item(call(f.Aggregation, orElse(left.float(), number(0))), "value")
 		op.Measure = &m
+		op.Own = ast.WithoutStartPeriod
+		if !r.sameEntity() {
+			op.Own = ast.WithStartPeriod
+		}
 	}
 	if r.by != nil && !r.by.isCohort {
 		e, err := r.breakdownValue(&r.by.items[0], "", "breakdownFilter")
@@ -195,6 +199,23 @@ func (r *retained) operator(more ast.Expr) (*ast.Retention, error) {
 		op.Breakdown = &ast.Breakdown{Items: []ast.SelectItem{item(orElse(e, text("")), columnName(0))}, Top: r.by.limit, Other: true}
 	}
 	return op, nil
+}
+
+// sameEntity says whether people start and return with one event or action, be it with
+// other filters.
+func (r *retained) sameEntity() bool {
+	name := func(n *node2) string {
+		switch {
+		case n == nil:
+			return "events $pageview"
+		case !n.ID.Set:
+			return "events"
+		case n.Type == "":
+			return "events " + n.ID.Text
+		}
+		return n.Type + " " + n.ID.Text
+	}
+	return name(r.q.Retention.Target) == name(r.q.Retention.Returning)
 }
 
 // measured says whether cells hold the sum or the average of a property.

@@ -55,6 +55,12 @@ func (p *parser) retentionClause(r *ast.Retention, w token) bool {
 		p.i++
 		item := p.item()
 		r.Measure = &item
+		switch {
+		case p.acceptKw("with", "start", "period"):
+			r.Own = ast.WithStartPeriod
+		case p.acceptKw("without", "start", "period"):
+			r.Own = ast.WithoutStartPeriod
+		}
 	case "output":
 		p.i++
 		switch p.oneOf("matrix", "curve", "actors") {
