@@ -28,7 +28,7 @@ func benchCommand(c *console) *cobra.Command {
 	o := benchOptions{}
 	cmd := &cobra.Command{
 		Use: "bench", Short: "Measure this machine with made-up data", Args: noArgs,
-		Long:    "Import made-up events into a temporary directory, merge them, and time eight questions over the PostgreSQL protocol.",
+		Long:    "Import made-up events into a temporary directory, merge them, and time eight questions over the PostgreSQL protocol, and insights over HTTP.",
 		Example: "  prickle bench --quick\n  prickle bench --events 10000000 --json > bench.json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return benchmark(cmd.Context(), c, o)
@@ -58,6 +58,15 @@ type benchReport struct {
 	Merge   float64       `json:"merge_ms"`
 	Bytes   float64       `json:"bytes_per_event"`
 	Answers []benchAnswer `json:"questions"`
+	// Insights are medians over HTTP, none from the cache, and of the plain operators.
+	Insights []benchInsight `json:"insights"`
+}
+
+type benchInsight struct {
+	Name   string  `json:"name"`
+	Median float64 `json:"median_ms"`
+	Plain  float64 `json:"plain_operator_median_ms"`
+	Rows   int     `json:"rows"`
 }
 
 type benchAnswer struct {
@@ -147,10 +156,17 @@ func benchmark(ctx context.Context, c *console, o benchOptions) error {
 	if err != nil {
 		return err
 	}
+	asked, plain, err := bench.MeasureInsights(ctx, "http://"+listener.Addr().String(), project.ID, dsn, bench.Insights, 1, max(1, o.reps/2))
+	if err != nil {
+		return err
+	}
 	report := benchReport{Cores: runtime.GOMAXPROCS(0), Memory: machineMemory(), Events: o.events, Persons: persons, Days: gen.New(config).Config().Days,
 		Import: float64(o.events) / elapsed.Seconds(), Merge: milliseconds(merged), Bytes: float64(stats.Bytes) / float64(max(1, stats.Events))}
 	for _, r := range results {
 		report.Answers = append(report.Answers, benchAnswer{r.Question.Name, milliseconds(r.Median), milliseconds(r.Best), r.Rows, fmt.Sprintf("%016x", r.Hash)})
+	}
+	for i, r := range asked {
+		report.Insights = append(report.Insights, benchInsight{r.Question.Name, milliseconds(r.Median), milliseconds(plain[i].Median), r.Rows})
 	}
 	if c.json {
 		return printJSON(c.out, report)
@@ -167,6 +183,10 @@ func (r *benchReport) print(c *console) {
 	for _, a := range r.Answers {
 		rate := float64(r.Events) / (a.Median / 1000)
 		fmt.Fprintf(c.out, "  %-24s %13s             %s events/s\n", a.Name, took(time.Duration(a.Median*float64(time.Millisecond))), amount(rate))
+	}
+	fmt.Fprintf(c.out, "  %-24s %13s   %s\n", "insights over HTTP", "", "the plain operator over the PostgreSQL protocol")
+	for _, a := range r.Insights {
+		fmt.Fprintf(c.out, "  %-24s %13s   %s\n", a.Name, took(time.Duration(a.Median*float64(time.Millisecond))), took(time.Duration(a.Plain*float64(time.Millisecond))))
 	}
 	fmt.Fprintln(c.out, "Results: prickle bench --json > bench.json")
 }
