@@ -51,6 +51,9 @@ func (c *compiler) readRetention(q *query) (*retained, error) {
 			return nil, refuseCode("retention_24_hour_windows_property_aggregation_unsupported", "Sum and average aggregation are not supported for 24 hour windows.")
 		}
 	}
+	if r.measured() {
+		f.Brackets = nil // they group returns, not values
+	}
 	r.cells = r.columns
 	if len(f.Brackets) > 0 {
 		r.cells = len(f.Brackets) + 1
