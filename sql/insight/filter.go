@@ -294,12 +294,20 @@ func (c *compiler) oneOf(left operand, list []any) ast.Expr {
 		}
 		return in(left.float(), nums)
 	}
-	var texts []ast.Expr
-	for _, v := range list {
-		texts = append(texts, text(textOf(v)))
-	}
 	if left.kind == DateTime {
 		return c.sameInstant(left, list)
+	}
+	var texts, nums []ast.Expr
+	for _, v := range list {
+		texts = append(texts, text(textOf(v)))
+		if n, ok := v.(json.Number); ok { // it equals what reads as the same number
+			if f, err := n.Float64(); err == nil {
+				nums = append(nums, number(f))
+			}
+		}
+	}
+	if len(nums) > 0 {
+		return or(in(left.e, texts), in(left.float(), nums))
 	}
 	return in(left.e, texts)
 }
@@ -358,7 +366,9 @@ func (c *compiler) compareOne(left operand, op string, v any, attr string) (ast.
 		return keepsNull(binary("!~", left.text(), text(s))), nil
 	case "gt", "gte", "lt", "lte", "min", "max":
 		sign := map[string]string{"gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "min": ">=", "max": "<="}[op]
-		if f, ok := numberOf(v); ok {
+		// A number as text is one beside a number; beside text it is text.
+		_, written := v.(json.Number)
+		if f, ok := numberOf(v); ok && (written || left.kind == Numeric) {
 			return binary(sign, left.float(), number(f)), nil
 		}
 		if left.kind == DateTime {
