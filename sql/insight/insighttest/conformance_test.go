@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -114,57 +112,5 @@ func modelCase(c caseOf) ([]string, error) {
 	case refused:
 		return []string{fmt.Sprintf("answered, want the refusal %v", want)}, nil
 	}
-	return missing(c.Expect, answer, "$"), nil
-}
-
-// missing says what of want is not in got: objects of got may have more keys.
-func missing(want, got any, path string) []string {
-	switch w := want.(type) {
-	case object:
-		g, ok := got.(object)
-		if !ok {
-			return []string{fmt.Sprintf("%s: got %v, want an object", path, got)}
-		}
-		var out []string
-		for k, v := range w {
-			switch k {
-			case "results_count":
-				if n := len(listOf(g, "results")); float64(n) != v {
-					out = append(out, fmt.Sprintf("%s: %d results, want %v", path, n, v))
-				}
-			case "results_unordered":
-				left := slices.Clone(listOf(g, "results"))
-				for _, one := range v.([]any) {
-					i := slices.IndexFunc(left, func(l any) bool { return len(missing(one, l, "")) == 0 })
-					if i < 0 {
-						out = append(out, fmt.Sprintf("%s: no result is %v among %v", path, one, left))
-						continue
-					}
-					left = slices.Delete(left, i, i+1)
-				}
-			default:
-				out = append(out, missing(v, g[k], path+"."+k)...)
-			}
-		}
-		return out
-	case []any:
-		g, ok := got.([]any)
-		if !ok || len(g) != len(w) {
-			return []string{fmt.Sprintf("%s: got %v, want %v", path, got, want)}
-		}
-		var out []string
-		for i := range w {
-			out = append(out, missing(w[i], g[i], fmt.Sprintf("%s[%d]", path, i))...)
-		}
-		return out
-	case float64:
-		if g, ok := got.(float64); ok && math.Abs(g-w) <= 1e-9*max(math.Abs(g), math.Abs(w)) {
-			return nil
-		}
-	default:
-		if want == got {
-			return nil
-		}
-	}
-	return []string{fmt.Sprintf("%s: got %v, want %v", path, got, want)}
+	return Missing(c.Expect, answer, "$"), nil
 }
