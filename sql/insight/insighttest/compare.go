@@ -1,6 +1,7 @@
 package insighttest
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"reflect"
@@ -91,7 +92,7 @@ func Missing(want, got any, path string) []string {
 	case []any:
 		g, ok := got.([]any)
 		if !ok || len(g) != len(w) {
-			return []string{fmt.Sprintf("%s: got %v, want %v", path, got, want)}
+			return []string{fmt.Sprintf("%s: got %s, want %s", path, short(got), short(want))}
 		}
 		var out []string
 		for i := range w {
@@ -107,5 +108,14 @@ func Missing(want, got any, path string) []string {
 			return nil
 		}
 	}
-	return []string{fmt.Sprintf("%s: got %v, want %v", path, got, want)}
+	return []string{fmt.Sprintf("%s: got %s, want %s", path, short(got), short(want))}
+}
+
+// short is a value in one line that is not too long.
+func short(v any) string {
+	raw, _ := json.Marshal(v)
+	if len(raw) > 500 {
+		raw = append(raw[:500], " ..."...)
+	}
+	return string(raw)
 }

@@ -82,7 +82,7 @@ func (r *random) groupsAndMore() {
 	}
 	members := []any{}
 	for range r.IntN(4) {
-		members = append(members, r.anyID())
+		members = append(members, pick(r, pick(r, r.d.Persons...).DistinctIDs...))
 	}
 	condition := func(values ...any) object {
 		return object{"properties": object{"type": "OR", "values": []any{object{"type": "AND", "values": values}}}}

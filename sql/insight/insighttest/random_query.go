@@ -3,6 +3,8 @@ package insighttest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -251,6 +253,9 @@ func (r *random) trends(q object) {
 		nodes = append(nodes, n)
 	}
 	q["series"] = nodes
+	if filter["display"] != nil && filter["display"] != "ActionsLineGraphCumulative" && slices.ContainsFunc(nodes, func(n any) bool { return strings.HasSuffix(textOf(n, "math"), "_active") }) {
+		q["interval"] = "day" // whose interval says whether windows apply is not written
+	}
 	if broken {
 		b := r.breakdown(true)
 		switch r.IntN(6) {
@@ -468,6 +473,9 @@ func (r *random) retention(q object) {
 			b = object{"breakdown_type": "cohort", "breakdown": []any{1, 2, "all"}}
 		}
 		q["breakdownFilter"] = b
+		if f["timeWindowMode"] != nil && f["retentionType"] == "retention_first_ever_occurrence" {
+			delete(q, "breakdownFilter") // the rules of the two say different things
+		}
 	}
 	if r.chance(5) {
 		q["aggregation_group_type_index"] = 0
@@ -504,8 +512,7 @@ func (r *random) paths(q object) {
 	}
 	if r.chance(6) {
 		f["minEdgeWeight"] = 2
-	}
-	if r.chance(6) {
+	} else if r.chance(6) {
 		f["maxEdgeWeight"] = 1 + r.IntN(2)
 	}
 	if r.chance(5) {
