@@ -277,7 +277,12 @@ type attempt struct {
 	events []did
 }
 
-func (m *model) attempts(f *funnelQuestion, events []did) []attempt {
+// attempts takes thin to the events an actor is evaluated with: those of a cohort are a list of
+// their own, others are split by value after that.
+func (m *model) attempts(f *funnelQuestion, events []did, thin func([]did) []did) []attempt {
+	if f.kind != "cohort" {
+		events = thin(events)
+	}
 	distinct := func(keep func(did) bool) []string {
 		seen := map[string]bool{}
 		for _, d := range events {
@@ -305,7 +310,7 @@ func (m *model) attempts(f *funnelQuestion, events []did) []attempt {
 				}
 			}
 			if len(own) > 0 {
-				out = append(out, attempt{value, own})
+				out = append(out, attempt{value, thin(own)})
 			}
 		}
 	case f.attribution == "all_events":
@@ -347,7 +352,7 @@ func (m *model) passages(f *funnelQuestion) []passage {
 	actors, events := m.journeys(f)
 	var out []passage
 	for _, actor := range actors {
-		for _, a := range m.attempts(f, thinned(events[actor])) {
+		for _, a := range m.attempts(f, events[actor], thinned) {
 			p, ok := f.pass(a)
 			if ok {
 				p.actor, p.value = actor, a.value

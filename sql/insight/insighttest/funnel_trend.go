@@ -18,7 +18,7 @@ func (m *model) entries(f *funnelQuestion) []entry {
 	actors, events := m.journeys(f)
 	var out []entry
 	for _, actor := range actors {
-		for _, a := range m.attempts(f, events[actor]) {
+		for _, a := range m.attempts(f, events[actor], func(all []did) []did { return all }) {
 			var found []entry
 			if f.order == "unordered" {
 				found = m.unorderedEntries(f, a)
