@@ -89,7 +89,7 @@ func (m *model) behaves(f any, p *person) bool {
 		unsupported("behaviour within hours")
 	}
 	ago := func(n float64, interval string) time.Time { return m.back(m.now, int(n), interval[:1]) }
-	endOfToday := m.clock(m.now, 23, 59, 59, 0)
+	endOfToday := m.clock(m.now, 23, 59, 59, 999999000)
 	var at []time.Time
 	for _, e := range p.events {
 		ok := false

@@ -512,7 +512,8 @@ func (r *random) paths(q object) {
 	}
 	if r.chance(6) {
 		f["minEdgeWeight"] = 2
-	} else if r.chance(6) {
+	}
+	if r.chance(6) {
 		f["maxEdgeWeight"] = 1 + r.IntN(2)
 	}
 	if r.chance(5) {

@@ -25,7 +25,10 @@ func (m *model) resolve(query object, interval string, exact bool, first func() 
 	switch {
 	case !given || from == "":
 		s.fromMissing = true
-		s.from = m.clock(m.back(m.now, 7, "d"), 0, 0, 0, 0)
+		s.from = m.back(m.now, 7, "d")
+		if !exact && !s.explicit {
+			s.from = m.startOf("day", s.from)
+		}
 	case from == "all":
 		s.fromAll = true
 		s.from = first()
