@@ -82,9 +82,12 @@ func (m *model) leaf(f object, e *event) bool {
 		}
 		return false
 	}
-	index := intOf(f, 0, "group_type_index")
-	s := source{kind, key, index}
-	return m.compare(operator, m.valueOf(s, e), f["value"], m.typeOf(s))
+	s := source{kind, key, intOf(f, 0, "group_type_index")}
+	v := m.valueOf(s, e)
+	if id, _ := asText(e.props["$session_id"]); key == "$session_duration" && kind == "session" && id != "" {
+		v = elapsed(m.ofSession(id)) // comparisons see the fraction of a second
+	}
+	return m.compare(operator, v, f["value"], m.typeOf(s))
 }
 
 func (m *model) typeOf(s source) string {

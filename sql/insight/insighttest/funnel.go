@@ -597,7 +597,7 @@ func (m *model) funnel(query object) any {
 	}
 	rank()
 	limit := intOf(query, 25, "breakdownFilter", "breakdown_limit")
-	if f.kind != "cohort" && f.kind != "hogql" && len(values) > limit {
+	if slices.Contains([]string{"event", "person", "group"}, f.kind) && len(values) > limit {
 		if f.bySteps(byValue[values[limit-1]], byValue[values[limit]]) == 0 {
 			unsupported("a tie at the limit of a breakdown")
 		}

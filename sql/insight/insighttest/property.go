@@ -2,6 +2,7 @@ package insighttest
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -140,6 +141,22 @@ func (m *model) valueOf(s source, e *event) any {
 	return nil
 }
 
+// elapsed is the time from the first to the last of some events, in seconds.
+func elapsed(events []*event) float64 {
+	return events[len(events)-1].time.Sub(events[0].time).Seconds()
+}
+
+// ofSession are all events of a session.
+func (m *model) ofSession(id string) []*event {
+	var all []*event
+	for _, e := range m.events {
+		if other, _ := asText(e.props["$session_id"]); other == id {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
 // session is a property of the session of an event.
 func (m *model) session(key string, e *event) any {
 	id, _ := asText(e.props["$session_id"])
@@ -150,12 +167,7 @@ func (m *model) session(key string, e *event) any {
 		}
 		return nil
 	}
-	var all []*event
-	for _, o := range m.events {
-		if other, _ := asText(o.props["$session_id"]); other == id {
-			all = append(all, o)
-		}
-	}
+	all := m.ofSession(id)
 	named := func(name string) float64 {
 		n := 0.0
 		for _, o := range all {
@@ -167,7 +179,7 @@ func (m *model) session(key string, e *event) any {
 	}
 	switch key {
 	case "$session_duration":
-		return all[len(all)-1].time.Sub(all[0].time).Seconds()
+		return math.Floor(elapsed(all))
 	case "$start_timestamp":
 		return all[0].time
 	case "$end_timestamp":

@@ -182,7 +182,9 @@ func (r *random) filter() object {
 		}
 		return f
 	}
-	switch r.IntN(10) {
+	switch r.IntN(11) {
+	case 10:
+		return object{"type": "session", "key": pick(r, "$session_duration", "$pageview_count"), "operator": pick(r, "gt", "lte"), "value": pick(r, 0.0, 1.0, 2.0, 1800.0)}
 	case 0, 1:
 		return text("event", "color", "red", "green", "Red", "blue")
 	case 2:
@@ -212,7 +214,9 @@ func (r *random) filter() object {
 
 func (r *random) breakdown(limit bool) object {
 	b := object{}
-	switch r.IntN(6) {
+	switch r.IntN(8) {
+	case 6:
+		b["breakdown"], b["breakdown_type"] = "$entry_current_url", "session"
 	case 0:
 		b["breakdown"], b["breakdown_type"] = "plan", "person"
 	case 1:
@@ -498,10 +502,10 @@ func (r *random) paths(q object) {
 		f["excludeEvents"] = pick(r, []any{"/home"}, []any{"a"}, []any{"/"}, []any{"$pageview"})
 	}
 	items := []string{"/", "/home", "/home/", "/item/1", "a", "b", "main"}
-	if r.chance(4) {
+	if r.chance(6) {
 		f["startPoint"] = pick(r, items...)
 	}
-	if r.chance(4) {
+	if r.chance(6) {
 		f["endPoint"] = pick(r, items...)
 	}
 	if r.chance(3) {

@@ -31,7 +31,9 @@ func (m *model) resolve(query object, interval string, exact bool, first func() 
 		}
 	case from == "all":
 		s.fromAll = true
-		s.from = first()
+		if s.from = first(); s.from.After(m.now) {
+			unsupported("all time that begins in the future")
+		}
 	default:
 		r := m.readDate(from)
 		s.from, s.fromRelative, s.fromUnit, s.fromNumber = r.at, r.relative, r.unit, r.number

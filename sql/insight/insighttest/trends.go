@@ -467,8 +467,8 @@ func (m *model) result(t *question, s *expanded, c curve, perPeriod int) *result
 		axis := m.axis(s.span)
 		o["data"], o["days"], o["count"] = c.points, days(s.span.interval, axis), c.total()
 		o["labels"] = m.labels(s.span.interval, axis, t.current)
-		if t.cumulative {
-			o["count"] = c.points[len(c.points)-1]
+		if n := len(c.points); t.cumulative && n > 0 {
+			o["count"] = c.points[n-1]
 		}
 	}
 	r.object = o
