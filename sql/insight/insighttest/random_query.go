@@ -469,6 +469,9 @@ func (r *random) retention(q object) {
 		f["timeWindowMode"] = "24_hour_windows"
 	case 4:
 		f["aggregationType"], f["aggregationProperty"] = pick(r, "sum", "avg"), pick(r, "amount", "n")
+		if target, again := f["targetEntity"].(object), f["returningEntity"].(object); target["id"] == again["id"] {
+			f["returningEntity"] = target // one event under two filters cannot be told from two events
+		}
 	}
 	if r.chance(3) {
 		b := r.breakdown(true)
