@@ -245,7 +245,7 @@ func (t *trends) countActorsOf(ctx context.Context, s *plan.Series, lo, hi int64
 	case err != nil:
 		return r, err
 	case ok && t.wholeDays(ix, sp, lo, hi):
-		counts, err := t.countMasks(ctx, ix, sp)
+		counts, err := t.countMasks(ctx, ix, sp, lo)
 		return t.counted(counts, nil, sp), err
 	case ok && ix.values.count() <= maxCells/t.line.count():
 		counts, err := t.countActors(ctx, ix, sp)

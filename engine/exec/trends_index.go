@@ -182,9 +182,9 @@ func (t *trends) wholeDays(ix *indexed, sp *spans, lo, hi int64) bool {
 	return whole(sp.from) && whole(sp.to)
 }
 
-// countMasks counts actors by the days on which they have rows.
-func (t *trends) countMasks(ctx context.Context, ix *indexed, sp *spans) ([]int64, error) {
-	if counts, ok, err := t.countBitmaps(ix, sp); ok || err != nil {
+// countMasks counts actors by the days on which they have rows, none of which is before lo.
+func (t *trends) countMasks(ctx context.Context, ix *indexed, sp *spans, lo int64) ([]int64, error) {
+	if counts, ok, err := t.countBitmaps(ix, sp, lo); ok || err != nil {
 		t.env.usedIndex(t.node, "persons by event and day")
 		return counts, err
 	}
@@ -197,7 +197,8 @@ func (t *trends) countMasks(ctx context.Context, ix *indexed, sp *spans) ([]int6
 	words := (days + 63) / 64
 	from, to := make([]int32, days), make([]int32, days)
 	for d := range days {
-		b, last := sp.of(max((first+int64(d))*day, sp.from, sp.line.starts[0]))
+		// Buckets and bounds within the day of the first rows all lie before lo.
+		b, last := sp.of(max((first+int64(d))*day, lo))
 		from[d], to[d] = int32(b), int32(last)
 	}
 	masks := make([][]uint32, len(ix.streams[0]))
@@ -293,13 +294,13 @@ func countDays(counts []int64, active []uint64, words int, from, to []int32) {
 }
 
 // countBitmaps counts the persons of each day from the person index. That is exact where
-// buckets are days, no two streams share a day, and no person was merged.
-func (t *trends) countBitmaps(ix *indexed, sp *spans) ([]int64, bool, error) {
+// buckets are UTC days, no two streams share a day, and no person was merged.
+func (t *trends) countBitmaps(ix *indexed, sp *spans, lo int64) ([]int64, bool, error) {
 	if !sp.own {
 		return nil, false, nil
 	}
 	for b := range t.line.count() {
-		if t.line.starts[b+1]-t.line.starts[b] != day {
+		if t.line.starts[b]%day != 0 || t.line.starts[b+1]-t.line.starts[b] != day {
 			return nil, false, nil
 		}
 	}
@@ -313,9 +314,8 @@ func (t *trends) countBitmaps(ix *indexed, sp *spans) ([]int64, bool, error) {
 	counts := make([]int64, t.line.count())
 	for _, s := range ix.streams[0] {
 		for d := range s.seg.Days() {
-			us := (int64(s.seg.FirstDay()) + int64(d)) * day
-			b := t.line.bucket(us)
-			if b < 0 || us < floorDay(t.from)*day && t.from != vec.NegInfinityTime {
+			b, last := sp.of(max((int64(s.seg.FirstDay())+int64(d))*day, lo))
+			if b > last {
 				continue
 			}
 			persons, err := s.rng.DayBitmap(d)

@@ -586,7 +586,7 @@ func (c *compiler) trendsActors(q *query, cell *actorsQuery) (*actorSource, erro
 		}
 		a := p.start(last, day).AddDate(0, 0, -days+1)
 		if t.total {
-			a = p.start(to, day).AddDate(0, 0, -days)
+			a = to.AddDate(0, 0, -days)
 		} else if p.u <= hour {
 			a = p.start(last, p.u).AddDate(0, 0, -days).Add(time.Hour)
 			if p.u == minute {

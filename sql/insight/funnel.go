@@ -597,8 +597,9 @@ func (f *funnelQuery) trendOperator(op *ast.Funnel) {
 // trends is conversion over time.
 func (f *funnelQuery) trends() (any, error) {
 	type line struct {
-		value *funnelValue
-		data  map[int64]float64
+		value   *funnelValue
+		data    map[int64]float64
+		entered bool
 	}
 	var lines []*line
 	err := f.each(func(op *ast.Funnel) ast.Query {
@@ -609,18 +610,23 @@ func (f *funnelQuery) trends() (any, error) {
 		for i := range rows.N {
 			v := f.value(rows, i, k)
 			if n := len(lines); n == 0 || v != nil && lines[n-1].value.key != v.key {
-				lines = append(lines, &line{v, map[int64]float64{}})
+				lines = append(lines, &line{value: v, data: map[int64]float64{}})
 			}
-			if n := rows.Int(i, entered); n > 0 {
+			n := rows.Int(i, entered)
+			if l := lines[len(lines)-1]; n > 0 {
+				l.entered = true
 				rate := float64(rows.Int(i, converted)) / float64(n) * 100
-				lines[len(lines)-1].data[rows.Time(i, at).UnixMicro()] = math.Round(rate*100) / 100
+				l.data[rows.Time(i, at).UnixMicro()] = math.Round(rate*100) / 100
 			}
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	if f.by == nil && len(lines) == 0 {
+	switch {
+	case f.by != nil: // a value nobody entered with has no line
+		lines = slices.DeleteFunc(lines, func(l *line) bool { return !l.entered })
+	case len(lines) == 0:
 		lines = []*line{{}}
 	}
 	slices.SortStableFunc(lines, func(a, b *line) int {

@@ -178,6 +178,10 @@ func (c *compiler) paths(q *query) (*Answer, error) {
 	}
 	op := p.operator()
 	op.Output = ast.OutputEdges
+	fields := map[string]any{"resolved_date_range": p.span.resolved()}
+	if op.WeightTo > 0 && op.WeightFrom > op.WeightTo { // no edge weighs that
+		return &Answer{Results: []any{}, Fields: fields}, nil
+	}
 	rows, err := p.run.Run(p.ctx, all(op))
 	if err != nil {
 		return nil, err
@@ -190,7 +194,7 @@ func (c *compiler) paths(q *query) (*Answer, error) {
 		out = append(out, map[string]any{"source": fmt.Sprintf("%d_%s", n, rows.Text(i, source)), "target": fmt.Sprintf("%d_%s", n+1, rows.Text(i, target)),
 			"value": scale(float64(rows.Int(i, count)), q.Sampling), "average_conversion_time": rows.Float(i, mean)})
 	}
-	return &Answer{Results: out, Fields: map[string]any{"resolved_date_range": p.span.resolved()}}, nil
+	return &Answer{Results: out, Fields: fields}, nil
 }
 
 // funnel restricts the paths to what people did around their funnel.

@@ -1,8 +1,10 @@
 package insight
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -235,6 +237,15 @@ type retentionTable struct {
 
 type retentionCell struct{ count, value float64 }
 
+// size is how many started, over all rows.
+func (t *retentionTable) size() float64 {
+	n := 0.0
+	for _, cells := range t.counts {
+		n += cells[0].count
+	}
+	return n
+}
+
 // retention answers a RetentionQuery.
 func (c *compiler) retention(q *query) (*Answer, error) {
 	r, err := c.readRetention(q)
@@ -259,6 +270,11 @@ func (c *compiler) retention(q *query) (*Answer, error) {
 			}
 			tables = append(tables, list...)
 		}
+		// Cohorts stand in the order of their sizes, like other values.
+		tables = slices.DeleteFunc(tables, func(t *retentionTable) bool { return t.size() == 0 })
+		slices.SortStableFunc(tables, func(a, b *retentionTable) int {
+			return cmp.Or(cmp.Compare(b.size(), a.size()), strings.Compare(*a.value, *b.value))
+		})
 	} else if tables, err = r.ask(nil); err != nil {
 		return nil, err
 	}
