@@ -43,8 +43,9 @@ func (m *model) readRetention(query object) *retentionQuestion {
 		refuse("Sum and average aggregation are not supported for 24 hour windows.")
 	}
 	for _, b := range listOf(f, "retentionCustomBrackets") {
-		n, _ := asNumber(b)
-		r.brackets = append(r.brackets, int(n))
+		if n, _ := asNumber(b); r.measure == "" { // they do not apply to sums and averages
+			r.brackets = append(r.brackets, int(n))
+		}
 	}
 	b := query["breakdownFilter"]
 	if list := listOf(b, "breakdowns"); len(list) > 0 {
