@@ -89,8 +89,8 @@ func (m *model) orderedEntries(f *funnelQuestion, a attempt) []entry {
 				if wrong {
 					continue
 				}
-				if !t.bad[k-1] {
-					t.start[k] = s
+				if !t.bad[k-1] { // a step done anew is clean
+					t.start[k], t.bad[k] = s, false
 				}
 				if !t.start[G].IsZero() {
 					converted[p] = true
