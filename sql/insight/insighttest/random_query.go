@@ -468,6 +468,9 @@ func (r *random) retention(q object) {
 	case 3:
 		f["timeWindowMode"] = "24_hour_windows"
 	case 4:
+		if r.chance(4) {
+			f["retentionCustomBrackets"] = []any{1, 2}
+		}
 		f["aggregationType"], f["aggregationProperty"] = pick(r, "sum", "avg"), pick(r, "amount", "n")
 		if target, again := f["targetEntity"].(object), f["returningEntity"].(object); target["id"] == again["id"] {
 			f["returningEntity"] = target // one event under two filters cannot be told from two events
