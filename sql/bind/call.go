@@ -235,7 +235,7 @@ func (b *binder) aggregate(e *ast.Call, sc *scope) expr.Expr {
 	sc.aggs.inner = true
 	defer func() { sc.aggs.inner = false }()
 	call, ok := b.aggCall(e, sc)
-	if !ok {
+	if !ok || b.outerOnly(&call, sc, e.Pos()) {
 		return null(vec.T(vec.Unknown))
 	}
 	text := call.String()

@@ -59,7 +59,7 @@ func (b *binder) tail(node plan.Node, tail *ast.QueryTail, pos ast.Pos) plan.Nod
 		return node
 	}
 	rel := &relation{node: node, fields: node.Schema()}
-	s := &selection{b: b, q: &ast.Select{QueryTail: *tail}, sc: &scope{rel: rel}}
+	s := &selection{b: b, q: &ast.Select{QueryTail: *tail}, sc: &scope{rel: rel, outer: b.outer}}
 	s.addStar(&ast.Star{Place: ast.At(pos)})
 	return s.finish()
 }
@@ -69,7 +69,7 @@ func (b *binder) values(q *ast.Values) *plan.Values {
 	if len(q.Rows) == 0 {
 		return out
 	}
-	sc := &scope{clause: "VALUES"}
+	sc := &scope{clause: "VALUES", outer: b.outer}
 	for i, row := range q.Rows {
 		if len(row) != len(q.Rows[0]) {
 			b.fail(pgerr.New(pgerr.SyntaxError, "VALUES lists must all be the same length"), row[0].Pos())
@@ -103,7 +103,8 @@ type selection struct {
 	// placed moves columns to where they are once FROM is sealed
 	placed placement
 
-	where expr.Expr
+	where    expr.Expr
+	attached []*attached
 
 	items  []item
 	shown  int // how many of items are the result; the rest are sort keys
@@ -135,10 +136,12 @@ func (b *binder) selectOf(q *ast.Select) plan.Node {
 	if b.err != nil {
 		return &plan.Values{}
 	}
-	s := &selection{b: b, q: q, sc: &scope{aliases: map[string]ast.Expr{}}}
+	s := &selection{b: b, q: q, sc: &scope{aliases: map[string]ast.Expr{}, outer: b.outer}}
+	s.sc.host = s
 	if s.sc.rel = b.from(q.From); b.err != nil {
 		return &plan.Values{}
 	}
+	b.setBase(s.sc.rel)
 	for _, it := range q.Items {
 		if it.Alias != nil {
 			if _, ok := s.sc.aliases[it.Alias.Name]; !ok {
@@ -169,6 +172,9 @@ func (s *selection) finish() plan.Node {
 	}
 	var node plan.Node
 	node, s.placed = b.seal(s.sc.rel)
+	for _, a := range s.attached {
+		node = s.join(node, a)
+	}
 	if s.where != nil {
 		node = &plan.Filter{Input: node, Cond: s.placed.one(s.where)}
 	}
