@@ -31,6 +31,8 @@ func build(n plan.Node, env *Env) (Operator, error) {
 		return newAggregate(n, env)
 	case *plan.Union:
 		return newUnion(n, env)
+	case *plan.Window:
+		return newWindowing(n, env)
 	case *plan.Repeat:
 		return newRepeat(n, env)
 	case *plan.Setup:

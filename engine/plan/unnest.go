@@ -195,7 +195,7 @@ type unnesting struct {
 	left func() Node // the distinct values of cols
 	// sparse is an aggregate that need not have rows of no rows.
 	sparse Node
-	err  error
+	err    error
 }
 
 func (u *unnesting) fail(what string) {
@@ -288,6 +288,8 @@ func (u *unnesting) push(n Node) Node {
 		return &Repeat{u.push(n.Input), u.over(width).one(n.Times)}
 	case *Join:
 		return u.join(n)
+	case *Window:
+		return u.window(n)
 	case *Values:
 		out := &Union{}
 		for _, row := range n.Rows {
@@ -440,14 +442,50 @@ func (u *unnesting) aggregate(n *Aggregate) Node {
 	return u.append(p, 0)
 }
 
-// limit is LIMIT for each of the values from outside. Only one row can be asked for.
+// limit is LIMIT for each of the values from outside.
 func (u *unnesting) limit(n *Limit) Node {
-	c, ok := n.Limit.(*expr.Const)
-	if n.Offset != nil || !ok || c.Value.IsNull(0) || c.Value.I64[0] != 1 {
-		u.fail("LIMIT other than 1 in a correlated subquery")
+	if c, ok := n.Limit.(*expr.Const); ok && n.Offset == nil && !c.Value.IsNull(0) && c.Value.I64[0] == 1 {
+		return u.distinct(&Distinct{Input: n.Input, On: -1}, u.push(n.Input))
+	}
+	in, w := u.push(n.Input), len(n.Input.Schema())
+	if u.err != nil {
 		return n
 	}
-	return u.distinct(&Distinct{Input: n.Input, On: -1}, u.push(n.Input))
+	bigint := vec.T(vec.Int8)
+	number := &Window{Input: in, Calls: []WindowCall{{Name: "row_number", T: bigint}}, Names: []string{"row_number"}}
+	for i := range u.cols {
+		number.Partition = append(number.Partition, u.column(i, in, w, 0))
+	}
+	if s, ok := in.(*Sort); ok {
+		number.Input, number.Order = s.Input, s.Keys
+	}
+	var conds []expr.Expr
+	add := func(op string, to expr.Expr) {
+		var at expr.Expr = &expr.Column{Index: w + len(u.cols), T: bigint, Name: "row_number"}
+		cond, err := expr.NewOperator(op, at, to)
+		if err != nil {
+			panic("bigint cannot be compared: " + err.Error())
+		}
+		conds = append(conds, cond)
+	}
+	last := n.Limit
+	if n.Offset != nil {
+		add(">", n.Offset)
+		if last != nil {
+			var err error
+			if last, err = expr.NewOperator("+", last, n.Offset); err != nil {
+				panic("bigint cannot be added: " + err.Error())
+			}
+		}
+	}
+	if last != nil {
+		add("<=", last)
+	}
+	p := &Project{Input: &Filter{number, allOf(conds)}}
+	for i, f := range n.Schema() {
+		p.Exprs, p.Names = append(p.Exprs, &expr.Column{Index: i, T: f.Type, Name: f.Name}), append(p.Names, f.Name)
+	}
+	return u.append(p, w)
 }
 
 // distinct is Distinct for each of the values from outside; On is -1 for one row of each.
@@ -481,6 +519,28 @@ func (u *unnesting) distinct(n *Distinct, in Node) Node {
 	}
 	back.Input = &Distinct{Input: front, On: len(u.cols) + max(n.On, 0)}
 	return back
+}
+
+// window adds the columns from outside to the partition.
+func (u *unnesting) window(n *Window) Node {
+	w := len(n.Input.Schema())
+	out := n.mapExprs(u.over(w))
+	out.Input = u.push(n.Input)
+	if u.err != nil {
+		return n
+	}
+	for i := range u.cols {
+		out.Partition = append(out.Partition, u.column(i, out.Input, w, 0))
+	}
+	p := &Project{Input: out}
+	for i, f := range n.Schema() {
+		at := i
+		if i >= w {
+			at += len(u.cols)
+		}
+		p.Exprs, p.Names = append(p.Exprs, &expr.Column{Index: at, T: f.Type, Name: f.Name}), append(p.Names, f.Name)
+	}
+	return u.append(p, w)
 }
 
 // join changes the sides of a join that read columns from outside, and one at least.

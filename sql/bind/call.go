@@ -61,11 +61,11 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	}
 	switch {
 	case e.Over != nil:
-		return b.unsupported("OVER", e.Over.Pos())
+		return b.window(e, sc)
 	case windowOnly[name]:
 		return b.fail(pgerr.New(pgerr.WindowingError, "window function %s requires an OVER clause", name), e.Pos())
 	case e.IgnoreNulls:
-		return b.unsupported("IGNORE NULLS", e.Pos())
+		return b.fail(pgerr.New(pgerr.WindowingError, "IGNORE NULLS requires an OVER clause"), e.Pos())
 	}
 	for _, a := range e.Args {
 		if a.Name != nil {
@@ -379,6 +379,8 @@ func columnsOf(e expr.Expr) []int {
 			out = append(out, x.Index)
 		case *aggRef:
 			out = append(out, -1-x.index)
+		case *windowRef:
+			out = append(out, -(1<<40)-x.index)
 		}
 		return true
 	})

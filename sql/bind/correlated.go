@@ -17,7 +17,7 @@ type attached struct {
 	reads []*expr.Column
 	// sparse: it is an aggregate whose row of no rows is made up where its columns are read.
 	sparse bool
-	pos   ast.Pos
+	pos    ast.Pos
 }
 
 // queryIn binds a query whose names may mean columns of what is around it.

@@ -18,6 +18,10 @@ func (s *selection) grouped(node plan.Node) plan.Node {
 	if s.having != nil {
 		having = g.rewrite(s.having, s.q.Having.Pos())
 	}
+	s.qualify = g.rewrite(s.qualify, ast.NoPos)
+	for i := range s.windows.calls {
+		s.windows.calls[i].rewrite(g)
+	}
 	a := &plan.Aggregate{Input: node, Keys: s.placed.list(s.keys)}
 	for i, e := range s.keyAst {
 		name := ""
@@ -38,6 +42,25 @@ func (s *selection) grouped(node plan.Node) plan.Node {
 	return a
 }
 
+// rewrite has a window call read groups.
+func (w *windowCall) rewrite(g *grouping) {
+	one := func(e expr.Expr) expr.Expr { return g.rewrite(e, w.pos) }
+	list := func(in []expr.Expr) {
+		for i := range in {
+			in[i] = one(in[i])
+		}
+	}
+	list(w.call.Args)
+	list(w.partition)
+	for i := range w.order {
+		w.order[i].Expr = one(w.order[i].Expr)
+	}
+	w.call.Filter = one(w.call.Filter)
+	for _, f := range []*plan.FrameBound{&w.call.Frame.Start, &w.call.Frame.End} {
+		f.Offset, f.Key = one(f.Offset), one(f.Key)
+	}
+}
+
 // grouping moves expressions over the input to stand above the Aggregate node.
 type grouping struct{ s *selection }
 
@@ -47,7 +70,7 @@ func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 		return e
 	}
 	switch e := e.(type) {
-	case *expr.Const, *expr.Param, *expr.Slot:
+	case *expr.Const, *expr.Param, *expr.Slot, *windowRef:
 		return e
 	case *aggRef:
 		return &expr.Column{Index: len(g.s.keys) + e.index, T: e.t, Name: e.text}

@@ -18,6 +18,8 @@ type scope struct {
 	clause string    // for messages: "WHERE"
 	// aggs collects aggregates; nil where none may stand.
 	aggs *aggregates
+	// windows collects window calls; nil where none may stand.
+	windows *windows
 	// aliases of the select list that may be used here
 	aliases map[string]ast.Expr
 	busy    map[string]bool // aliases being expanded
@@ -30,7 +32,7 @@ type scope struct {
 // without is the scope with other rules on aggregates.
 func (s *scope) in(clause string, aggs *aggregates) *scope {
 	c := *s
-	c.clause, c.aggs = clause, aggs
+	c.clause, c.aggs, c.windows = clause, aggs, nil
 	return &c
 }
 

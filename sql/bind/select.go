@@ -111,9 +111,12 @@ type selection struct {
 	keys   []expr.Expr
 	keyAst []ast.Expr
 	having expr.Expr
-	order  []plan.SortKey // Expr is nil: see orderAt
-	at     []int          // per order key: the item it sorts by
-	on     []int          // DISTINCT ON: items
+
+	windows windows
+	qualify expr.Expr
+	order   []plan.SortKey // Expr is nil: see orderAt
+	at      []int          // per order key: the item it sorts by
+	on      []int          // DISTINCT ON: items
 }
 
 // item is one output column.
@@ -128,10 +131,6 @@ func (b *binder) selectOf(q *ast.Select) plan.Node {
 	switch {
 	case q.Into != nil:
 		b.unsupported("SELECT INTO", q.Into.Pos())
-	case q.Qualify != nil:
-		b.unsupported("QUALIFY", q.Qualify.Pos())
-	case len(q.Windows) > 0:
-		b.unsupported("WINDOW", q.Windows[0].Pos())
 	}
 	if b.err != nil {
 		return &plan.Values{}
@@ -152,12 +151,36 @@ func (b *binder) selectOf(q *ast.Select) plan.Node {
 	if q.Where != nil {
 		s.bindWhere()
 	}
+	s.nameWindows()
 	s.bindItems()
 	s.bindGroups()
 	if q.Having != nil {
 		s.having = b.condition(b.expr(q.Having, s.sc.in("HAVING", &s.aggs)), "HAVING", q.Having.Pos())
 	}
+	if q.Qualify != nil {
+		s.qualify = b.condition(b.expr(q.Qualify, s.result("QUALIFY")), "QUALIFY", q.Qualify.Pos())
+	}
 	return s.finish()
+}
+
+// result is the scope of what is computed of groups, and of windows over them.
+func (s *selection) result(clause string) *scope {
+	sc := s.sc.in(clause, &s.aggs)
+	sc.windows = &s.windows
+	return sc
+}
+
+// nameWindows makes the windows of the WINDOW clause known.
+func (s *selection) nameWindows() {
+	for i, w := range s.q.Windows {
+		for _, o := range s.q.Windows[:i] {
+			if o.Name.Name == w.Name.Name {
+				s.b.fail(pgerr.New(pgerr.WindowingError, `window "%s" is already defined`, w.Name.Name), w.Name.Pos())
+			}
+		}
+		s.b.windowSpec(w.Spec, &windows{named: s.q.Windows[:i]})
+	}
+	s.windows.named = s.q.Windows
 }
 
 // finish binds ORDER BY and LIMIT and builds the plan.
@@ -178,8 +201,10 @@ func (s *selection) finish() plan.Node {
 	if s.where != nil {
 		node = &plan.Filter{Input: node, Cond: s.placed.one(s.where)}
 	}
+	move := func(e expr.Expr, _ ast.Pos) expr.Expr { return s.placed.one(e) }
 	if s.q.GroupBy != nil || len(s.aggs.calls) > 0 || s.having != nil {
 		node = s.grouped(node)
+		move = func(e expr.Expr, _ ast.Pos) expr.Expr { return e } // grouped has moved them
 		if b.err != nil {
 			return &plan.Values{}
 		}
@@ -187,6 +212,11 @@ func (s *selection) finish() plan.Node {
 		for i := range s.items {
 			s.items[i].e = s.placed.one(s.items[i].e)
 		}
+		s.qualify = s.placed.one(s.qualify)
+	}
+	node = s.windowed(node, move)
+	if s.qualify != nil {
+		node = &plan.Filter{Input: node, Cond: s.qualify}
 	}
 	if len(s.items) > maxColumns {
 		b.fail(pgerr.New(pgerr.TooManyColumns, "target lists can have at most %d entries", maxColumns), ast.NoPos)
@@ -260,7 +290,7 @@ func (s *selection) distinctOn(node plan.Node) plan.Node {
 // bindItems binds the select list.
 func (s *selection) bindItems() {
 	b := s.b
-	sc := s.sc.in("SELECT", &s.aggs)
+	sc := s.result("SELECT")
 	for i := range s.q.Items {
 		it := &s.q.Items[i]
 		switch e := it.Expr.(type) {
@@ -323,7 +353,7 @@ func (s *selection) addStar(e *ast.Star) {
 			continue
 		}
 		if x, ok := replace[f.Name]; ok {
-			v := b.value(x, s.sc.in("SELECT", &s.aggs))
+			v := b.value(x, s.result("SELECT"))
 			s.items = append(s.items, item{b.coerce(v, firstKnown(v.Type()), x.Pos()), f.Name, x, x.Pos()})
 			continue
 		}
@@ -434,7 +464,8 @@ func isConstantAst(e ast.Expr) bool {
 func hasAggregate(e expr.Expr) bool {
 	found := false
 	expr.Walk(e, func(x expr.Expr) bool {
-		if _, ok := x.(*aggRef); ok {
+		switch x.(type) {
+		case *aggRef, *windowRef:
 			found = true
 		}
 		return !found
@@ -473,7 +504,7 @@ func (s *selection) bindOrder() {
 		if b.err != nil {
 			return
 		}
-		e := b.value(o.Expr, s.sc.in("ORDER BY", &s.aggs))
+		e := b.value(o.Expr, s.result("ORDER BY"))
 		j := s.place(b.coerce(e, firstKnown(e.Type()), o.Expr.Pos()), o.Expr)
 		if j >= s.shown && s.q.Distinct && len(s.q.DistinctOn) == 0 {
 			b.fail(pgerr.New(pgerr.InvalidColumnReference,
@@ -537,7 +568,7 @@ func (s *selection) bindDistinctOn() {
 			s.on = append(s.on, i)
 			continue
 		}
-		e := b.value(a, s.sc.in("DISTINCT ON", &s.aggs))
+		e := b.value(a, s.result("DISTINCT ON"))
 		s.on = append(s.on, s.place(b.coerce(e, firstKnown(e.Type()), a.Pos()), a))
 	}
 	// ORDER BY must begin with the same expressions, in any order.
