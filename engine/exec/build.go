@@ -33,6 +33,8 @@ func build(n plan.Node, env *Env) (Operator, error) {
 		return newUnion(n, env)
 	case *plan.Window:
 		return newWindowing(n, env)
+	case *plan.Expand:
+		return newExpand(n, env)
 	case *plan.Repeat:
 		return newRepeat(n, env)
 	case *plan.Setup:

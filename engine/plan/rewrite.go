@@ -77,6 +77,8 @@ func mapExprs(n Node, f func(expr.Expr) expr.Expr) Node {
 		return &Repeat{n.Input, m.one(n.Times)}
 	case *Window:
 		return n.mapExprs(m)
+	case *Expand:
+		return n.mapExprs(m)
 	case *Sort:
 		return &Sort{n.Input, m.keys(n.Keys)}
 	case *TopN:

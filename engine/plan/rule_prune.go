@@ -46,6 +46,8 @@ func prune(n Node, need []bool) (Node, []int) {
 		return pruneUnion(n, need)
 	case *Window:
 		return n.prune(need)
+	case *Expand:
+		return n.prune(need)
 	case *Setup:
 		c := &Setup{}
 		for _, s := range n.Subs {

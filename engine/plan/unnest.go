@@ -58,6 +58,9 @@ func (d *Dependent) Unnest() (Node, error) {
 		}
 		right, on = d.Right, d.inner(d.On)
 	}
+	if n := d.expanded(); n != nil {
+		return n, nil
+	}
 	u := &unnesting{at: map[int]int{}}
 	var of []int // the left side's columns
 	OutsideColumns(right, func(c *expr.Column) {
@@ -95,6 +98,24 @@ func (d *Dependent) Unnest() (Node, error) {
 		conds = append(conds, equal(&expr.Column{Index: of[i], T: c.T, Name: c.Name}, u.column(i, right, width-left, left)))
 	}
 	return &Join{Left: d.Left, Right: right, Kind: d.Kind, On: allOf(conds)}, nil
+}
+
+// expanded is an inner join with functions that give rows for each row of the left side: no
+// join at all. Nil if the right side is anything else.
+func (d *Dependent) expanded() Node {
+	x, ok := d.Right.(*Expand)
+	if !ok || d.Kind != InnerJoin {
+		return nil
+	}
+	if v, ok := x.Input.(*Values); !ok || len(v.Columns) > 0 || len(v.Rows) != 1 {
+		return nil
+	}
+	out := x.mapExprs(d.inner)
+	out.Input = d.Left
+	if d.On == nil {
+		return out
+	}
+	return &Filter{out, d.inner(d.On)}
 }
 
 // inner is an expression over both sides without columns from outside that are the left one's.
@@ -290,6 +311,11 @@ func (u *unnesting) push(n Node) Node {
 		return u.join(n)
 	case *Window:
 		return u.window(n)
+	case *Expand:
+		w := len(n.Input.Schema())
+		out := n.mapExprs(u.over(w))
+		out.Input = u.push(n.Input)
+		return u.moved(n, out, w)
 	case *Values:
 		out := &Union{}
 		for _, row := range n.Rows {
@@ -532,6 +558,12 @@ func (u *unnesting) window(n *Window) Node {
 	for i := range u.cols {
 		out.Partition = append(out.Partition, u.column(i, out.Input, w, 0))
 	}
+	return u.moved(n, out, w)
+}
+
+// moved is a changed node that passes its input's columns on, in front of its own, with the
+// columns from outside behind all.
+func (u *unnesting) moved(n, out Node, w int) Node {
 	p := &Project{Input: out}
 	for i, f := range n.Schema() {
 		at := i

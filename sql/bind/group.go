@@ -19,6 +19,13 @@ func (s *selection) grouped(node plan.Node) plan.Node {
 		having = g.rewrite(s.having, s.q.Having.Pos())
 	}
 	s.qualify = g.rewrite(s.qualify, ast.NoPos)
+	for i, c := range s.sets.calls {
+		args := make([]expr.Expr, len(c.Args))
+		for k, a := range c.Args {
+			args[k] = g.rewrite(a, s.sets.pos[i])
+		}
+		s.sets.calls[i].Args = args
+	}
 	for i := range s.windows.calls {
 		s.windows.calls[i].rewrite(g)
 	}
@@ -36,10 +43,14 @@ func (s *selection) grouped(node plan.Node) plan.Node {
 	for _, c := range s.aggs.calls {
 		a.Aggs, a.Names = append(a.Aggs, s.placed.call(c)), append(a.Names, c.Name)
 	}
-	if having != nil {
-		return &plan.Filter{Input: a, Cond: having}
+	for _, c := range g.later {
+		c.Index += len(s.keys) + len(s.aggs.calls)
 	}
-	return a
+	out := s.perSet(a)
+	if having != nil {
+		return &plan.Filter{Input: out, Cond: having}
+	}
+	return out
 }
 
 // rewrite has a window call read groups.
@@ -62,7 +73,11 @@ func (w *windowCall) rewrite(g *grouping) {
 }
 
 // grouping moves expressions over the input to stand above the Aggregate node.
-type grouping struct{ s *selection }
+type grouping struct {
+	s *selection
+	// later are columns behind the aggregates, of which there may be more yet.
+	later []*expr.Column
+}
 
 func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 	b := g.s.b
@@ -70,8 +85,11 @@ func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 		return e
 	}
 	switch e := e.(type) {
-	case *expr.Const, *expr.Param, *expr.Slot, *windowRef:
+	case *expr.Const, *expr.Param, *expr.Slot, *windowRef, *setRef:
 		return e
+	case *groupingRef:
+		g.later = append(g.later, &expr.Column{Index: e.index, T: e.Type(), Name: "grouping"})
+		return g.later[len(g.later)-1]
 	case *aggRef:
 		return &expr.Column{Index: len(g.s.keys) + e.index, T: e.t, Name: e.text}
 	}

@@ -20,6 +20,8 @@ type scope struct {
 	aggs *aggregates
 	// windows collects window calls; nil where none may stand.
 	windows *windows
+	// sets collects functions that give rows; nil where none may stand.
+	sets *sets
 	// aliases of the select list that may be used here
 	aliases map[string]ast.Expr
 	busy    map[string]bool // aliases being expanded
@@ -32,7 +34,7 @@ type scope struct {
 // without is the scope with other rules on aggregates.
 func (s *scope) in(clause string, aggs *aggregates) *scope {
 	c := *s
-	c.clause, c.aggs, c.windows = clause, aggs, nil
+	c.clause, c.aggs, c.windows, c.sets = clause, aggs, nil, nil
 	return &c
 }
 

@@ -110,13 +110,19 @@ type selection struct {
 	shown  int // how many of items are the result; the rest are sort keys
 	keys   []expr.Expr
 	keyAst []ast.Expr
-	having expr.Expr
+	// groupings are the grouping sets, as keys; nil stands for one of all keys.
+	groupings [][]int
+	having    expr.Expr
 
-	windows windows
-	qualify expr.Expr
-	order   []plan.SortKey // Expr is nil: see orderAt
-	at      []int          // per order key: the item it sorts by
-	on      []int          // DISTINCT ON: items
+	windows  windows
+	windowAt []int // where the column of each window call is
+	sets     sets
+
+	groupingCalls []groupingCall
+	qualify       expr.Expr
+	order         []plan.SortKey // Expr is nil: see orderAt
+	at            []int          // per order key: the item it sorts by
+	on            []int          // DISTINCT ON: items
 }
 
 // item is one output column.
@@ -167,6 +173,9 @@ func (b *binder) selectOf(q *ast.Select) plan.Node {
 func (s *selection) result(clause string) *scope {
 	sc := s.sc.in(clause, &s.aggs)
 	sc.windows = &s.windows
+	if clause != "QUALIFY" {
+		sc.sets = &s.sets
+	}
 	return sc
 }
 
@@ -202,7 +211,7 @@ func (s *selection) finish() plan.Node {
 		node = &plan.Filter{Input: node, Cond: s.placed.one(s.where)}
 	}
 	move := func(e expr.Expr, _ ast.Pos) expr.Expr { return s.placed.one(e) }
-	if s.q.GroupBy != nil || len(s.aggs.calls) > 0 || s.having != nil {
+	if s.q.GroupBy != nil || len(s.aggs.calls)+len(s.groupingCalls) > 0 || s.having != nil {
 		node = s.grouped(node)
 		move = func(e expr.Expr, _ ast.Pos) expr.Expr { return e } // grouped has moved them
 		if b.err != nil {
@@ -218,6 +227,7 @@ func (s *selection) finish() plan.Node {
 	if s.qualify != nil {
 		node = &plan.Filter{Input: node, Cond: s.qualify}
 	}
+	node = s.expanded(node, move)
 	if len(s.items) > maxColumns {
 		b.fail(pgerr.New(pgerr.TooManyColumns, "target lists can have at most %d entries", maxColumns), ast.NoPos)
 		return &plan.Values{}
@@ -392,47 +402,18 @@ func (s *selection) bindGroups() {
 		}
 		return
 	}
-	s.groupItems(g.Items)
-}
-
-func (s *selection) groupItems(items []ast.GroupItem) {
-	b := s.b
-	for i := range items {
-		it := &items[i]
-		if it.Kind != ast.GroupExpr {
-			b.unsupported(map[ast.GroupKind]string{ast.GroupRollup: "ROLLUP", ast.GroupCube: "CUBE", ast.GroupSets: "GROUPING SETS"}[it.Kind], it.Pos())
+	s.groupings = [][]int{{}}
+	for i := range g.Items {
+		sets := s.groupSets(&g.Items[i])
+		if len(s.groupings)*len(sets) > maxGroupingSets {
+			s.b.fail(pgerr.New(pgerr.StatementTooComplex, "too many grouping sets present (maximum %d)", maxGroupingSets), g.Items[i].Pos())
 			return
 		}
-		if row, ok := it.Expr.(*ast.Row); ok {
-			for _, e := range row.Elems {
-				s.groupItems([]ast.GroupItem{{Place: it.Place, Expr: e}})
-			}
-			continue
-		}
-		if n, ok := it.Expr.(*ast.Number); ok {
-			if i := s.ordinal(n, "GROUP BY"); i >= 0 {
-				if hasAggregate(s.items[i].e) {
-					b.fail(pgerr.New(pgerr.GroupingError, "aggregate functions are not allowed in GROUP BY"), s.items[i].pos)
-					return
-				}
-				s.addKey(s.items[i].e, s.items[i].ast)
-			}
-			continue
-		}
-		if isConstantAst(it.Expr) {
-			b.fail(pgerr.New(pgerr.SyntaxError, "non-integer constant in GROUP BY"), it.Expr.Pos())
-			return
-		}
-		e := b.value(it.Expr, s.sc.in("GROUP BY", nil))
-		s.addKey(b.coerce(e, firstKnown(e.Type()), it.Expr.Pos()), it.Expr)
+		s.groupings = crossed(s.groupings, sets)
 	}
-}
-
-func (s *selection) addKey(e expr.Expr, a ast.Expr) {
-	if anySame(e, s.keys) {
-		return
+	if g.Distinct {
+		s.groupings = distinctSets(s.groupings)
 	}
-	s.keys, s.keyAst = append(s.keys, e), append(s.keyAst, a)
 }
 
 // ordinal is the item that a number in GROUP BY or ORDER BY means, or -1.
@@ -465,7 +446,7 @@ func hasAggregate(e expr.Expr) bool {
 	found := false
 	expr.Walk(e, func(x expr.Expr) bool {
 		switch x.(type) {
-		case *aggRef, *windowRef:
+		case *aggRef, *windowRef, *groupingRef:
 			found = true
 		}
 		return !found

@@ -51,7 +51,7 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	case *ast.Join:
 		return b.joinOf(t)
 	case *ast.FuncTable:
-		b.unsupported("a function in FROM", t.Pos())
+		return b.functions(t)
 	case *ast.Pivot:
 		b.unsupported("PIVOT", t.Pos())
 	case *ast.Unpivot:

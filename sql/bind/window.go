@@ -438,19 +438,20 @@ func (s *selection) windowed(node plan.Node, move func(expr.Expr, ast.Pos) expr.
 		}
 		out = n
 	}
-	replaced := func(e expr.Expr) expr.Expr {
-		return expr.Map(e, func(x expr.Expr) expr.Expr {
-			if w, ok := x.(*windowRef); ok {
-				return &expr.Column{Index: at[w.index], T: w.t, Name: calls[w.index].call.Name}
-			}
-			return x
-		})
-	}
+	s.windowAt = at
 	for i := range s.items {
-		s.items[i].e = replaced(s.items[i].e)
+		s.items[i].e = s.replaced(s.items[i].e)
 	}
-	if s.qualify != nil {
-		s.qualify = replaced(s.qualify)
-	}
+	s.qualify = s.replaced(s.qualify)
 	return out
+}
+
+// replaced is an expression that reads the columns of window calls.
+func (s *selection) replaced(e expr.Expr) expr.Expr {
+	return expr.Map(e, func(x expr.Expr) expr.Expr {
+		if w, ok := x.(*windowRef); ok {
+			return &expr.Column{Index: s.windowAt[w.index], T: w.t, Name: s.windows.calls[w.index].call.Name}
+		}
+		return x
+	})
 }
