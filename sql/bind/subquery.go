@@ -24,10 +24,16 @@ func (b *binder) exists(node plan.Node) expr.Expr {
 
 // setup puts the subqueries in front of the plan of the statement.
 func (b *binder) setup(n plan.Node) plan.Node {
-	if len(b.subs) == 0 || b.err != nil {
+	if b.err != nil {
 		return n
 	}
-	return &plan.Setup{Subs: b.subs, Input: n}
+	if len(b.subs) > 0 {
+		n = &plan.Setup{Subs: b.subs, Input: n}
+	}
+	if correlated(n) {
+		b.unsupported("this correlated subquery", ast.NoPos)
+	}
+	return n
 }
 
 // oneColumn says whether a query gives one column, and fails if it does not.
