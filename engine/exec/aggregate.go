@@ -296,7 +296,11 @@ func (a *aggregate) Next(ctx context.Context) (*vec.Batch, error) {
 
 func (a *aggregate) Close() error {
 	a.env.release(a.held)
-	return a.spills.close()
+	err := a.spills.close()
+	if closing := a.pipe.close(); err == nil {
+		err = closing
+	}
+	return err
 }
 
 // slice hands out finished columns a batch at a time: rows from *at on, which it moves.

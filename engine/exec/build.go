@@ -25,14 +25,16 @@ func Build(n plan.Node, env *Env) (Operator, error) {
 
 func build(n plan.Node, env *Env) (Operator, error) {
 	switch n := n.(type) {
-	case *plan.Scan, *plan.Filter, *plan.Project:
+	case *plan.Scan, *plan.Filter, *plan.Project, *plan.Join:
 		return buildPipeline(n, env)
 	case *plan.Aggregate:
 		return newAggregate(n, env)
-	case *plan.Join:
-		return newJoin(n, env)
 	case *plan.Union:
 		return newUnion(n, env)
+	case *plan.Window:
+		return newWindowing(n, env)
+	case *plan.Expand:
+		return newExpand(n, env)
 	case *plan.Repeat:
 		return newRepeat(n, env)
 	case *plan.Setup:

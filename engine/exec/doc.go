@@ -21,8 +21,8 @@
 // their states, into partitions by the hash of the keys, and merges one partition after
 // the other; DISTINCT does so with rows. Partitions that are still too large are divided
 // again. The rows that come out are the same; the order of groups and of distinct rows is
-// another one. What cannot be divided, as one group with everything in it, the side of a
-// join that is kept, and the native operators fail with 53200 at the bound.
+// another one. What cannot be divided, as one group with everything in it, all rows of a join
+// with one key, or of one without keys, and the native operators fail with 53200 at the bound.
 //
 // # Joins
 //
@@ -30,7 +30,11 @@
 // [joinTable], whose keys are numbered as those of groups are), and looks up the rows of the
 // other side batch by batch. A key in a dictionary is looked up once for each entry, so a
 // join of events and persons costs two look-ups in arrays for a row. Rows with a NULL key
-// never match. Without keys, every row meets every other.
+// never match, unless the key says that NULL equals NULL. Without keys, every row meets
+// every other. A [pipeline] goes through joins along the side that is looked up, so copies
+// of it share the table ([joining]). If the table does not fit into memory, the rows of both
+// sides go to partitions by the hash of their keys, and are joined one partition after the
+// other.
 //
 // # Native operators
 //

@@ -9,18 +9,20 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// pipeline is a chain of filters and projections over one leaf, as a recipe: copies of it
-// can run side by side, sharing the leaf's morsels.
+// pipeline is a chain of filters, projections and joins over one leaf, as a recipe: copies of
+// it can run side by side, sharing the leaf's morsels and what the joins look up. It is
+// closed when no copy runs any more.
 type pipeline struct {
 	node   plan.Node // top of the chain
 	leaf   plan.Node
 	source *scanSource // nil: the leaf is not a scan that can be shared
+	joins  map[plan.Node]*joining
 	env    *Env
 }
 
 // newPipeline prepares the chain that ends in n.
 func newPipeline(n plan.Node, env *Env) (*pipeline, error) {
-	p := &pipeline{node: n, leaf: n, env: env}
+	p := &pipeline{node: n, leaf: n, joins: map[plan.Node]*joining{}, env: env}
 	for {
 		switch x := p.leaf.(type) {
 		case *plan.Filter:
@@ -29,6 +31,13 @@ func newPipeline(n plan.Node, env *Env) (*pipeline, error) {
 		case *plan.Project:
 			p.leaf = x.Input
 			continue
+		case *plan.Join:
+			j, err := newJoining(x, env)
+			if err != nil {
+				return nil, err
+			}
+			p.joins[x], p.leaf = j, j.probe
+			continue
 		case *plan.Scan:
 			src, err := newScanSource(x, env)
 			if err != nil {
@@ -36,8 +45,22 @@ func newPipeline(n plan.Node, env *Env) (*pipeline, error) {
 			}
 			p.source = src
 		}
+		for _, j := range p.joins {
+			j.active = p.copies()
+		}
 		return p, nil
 	}
+}
+
+// close gives back what copies have shared.
+func (p *pipeline) close() error {
+	var first error
+	for _, j := range p.joins {
+		if err := j.close(); first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 // readsTime says whether e is the time of the events at the leaf.
@@ -50,6 +73,8 @@ func (p *pipeline) readsTime(e expr.Expr) bool {
 		switch n := n.(type) {
 		case *plan.Project:
 			e = n.Exprs[c.Index]
+		case *plan.Join:
+			return false
 		case *plan.Scan:
 			return n.Table.Name == "events" && n.Columns[c.Index].Column == n.Table.Time
 		}
@@ -106,6 +131,13 @@ func (p *pipeline) openNode(n plan.Node) (Operator, error) {
 			return nil, err
 		}
 		op = &project{input: in, exprs: x.Exprs, env: p.env}
+	case *plan.Join:
+		j := p.joins[x]
+		in, err := p.openNode(j.probe)
+		if err != nil {
+			return nil, err
+		}
+		op = &join{joining: j, input: in}
 	case *plan.Scan:
 		op = &scan{source: p.source}
 	default:
@@ -127,11 +159,28 @@ func buildPipeline(n plan.Node, env *Env) (Operator, error) {
 	if p.copies() == 1 {
 		op, err := p.open()
 		if a, ok := op.(*analyzed); ok {
-			return a.Operator, nil // Build wraps it again
+			op = a.Operator // Build wraps it again
+		}
+		if len(p.joins) > 0 && err == nil {
+			op = &alone{op, p}
 		}
 		return op, err
 	}
 	return &exchange{pipe: p}, nil
+}
+
+// alone is the only copy of a pipeline.
+type alone struct {
+	Operator
+	pipe *pipeline
+}
+
+func (a *alone) Close() error {
+	err := a.Operator.Close()
+	if closing := a.pipe.close(); err == nil {
+		err = closing
+	}
+	return err
 }
 
 // exchange runs copies of a pipeline on goroutines of its own and hands out their batches
@@ -206,7 +255,7 @@ func (x *exchange) Close() error {
 		for range x.batches {
 		}
 	}
-	return nil
+	return x.pipe.close()
 }
 
 // parallel runs f(worker) on n goroutines and waits for all of them. The first error

@@ -2,29 +2,160 @@ package exec
 
 import (
 	"context"
+	"sync"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// join reads one side, the build side, into a table by its keys, and looks up the rows of
-// the other, the probe side, as they come. Without keys every row meets every other.
-type join struct {
-	node    *plan.Join
-	env     *Env
-	swapped bool // the build side is the left one
-	probe   Operator
-	build   Operator
-	keys    []expr.Expr // of the probe side
+// joining is what the copies of one join share: the build side, which is read once, into a
+// table by its keys. If it does not fit into memory, the rows of both sides go to
+// partitions on disk by the hash of their keys, and the last copy to come to the end of the
+// probe side joins these, one after the other.
+type joining struct {
+	node         *plan.Join
+	env          *Env
+	swapped      bool // the build side is the left one
+	probe, build plan.Node
+	keys         []expr.Expr // of the probe side
+	buildKeys    []expr.Expr
+	probeOut     vec.Schema // for rows that are filled up with NULL
 
-	table    *joinTable
-	finders  []finder
-	now      probing
-	rest     int  // next row of the build side to look at, once the probe side has ended
-	probed   bool // the probe side has ended
-	scratch  []uint32
-	probeOut vec.Schema // for rows that are filled up with NULL
+	mu     sync.Mutex // held to read the build side, and to change what follows
+	begun  bool       // the build side is read, or reading it failed with err
+	err    error
+	table  *joinTable // nil: the rows are in parts
+	parts  *joinParts
+	active int  // copies that are not at the end of the probe side
+	filled bool // the build side has rows
+	// nullKeys says that a row of the build side has a key that is NULL.
+	nullKeys bool
+	matched  []bool // rows of table that had a match, as far as copies have ended
+	held     int64  // for matched
+	spills   spills
+}
+
+// newJoining chooses the side that is looked up.
+func newJoining(n *plan.Join, env *Env) (*joining, error) {
+	s := &joining{node: n, env: env, spills: spills{env: env, node: n}}
+	if !n.Kind.LeftOnly() {
+		left, err := estimate(n.Left, env)
+		if err != nil {
+			return nil, err
+		}
+		right, err := estimate(n.Right, env)
+		if err != nil {
+			return nil, err
+		}
+		s.swapped = left < right
+	}
+	s.probe, s.build, s.keys, s.buildKeys = n.Left, n.Right, n.LeftKeys, n.RightKeys
+	if s.swapped {
+		s.probe, s.build, s.keys, s.buildKeys = s.build, s.probe, s.buildKeys, s.keys
+	}
+	s.probeOut = s.probe.Schema()
+	return s, nil
+}
+
+// fillsProbe says whether rows of the probe side without a match come out, too.
+func (s *joining) fillsProbe() bool {
+	k := s.node.Kind
+	return k == plan.FullJoin || k == plan.LeftJoin && !s.swapped || k == plan.RightJoin && s.swapped
+}
+
+// read reads the build side, unless another copy has done so.
+func (s *joining) read(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.begun {
+		s.begun = true
+		s.err = s.readBuild(ctx)
+	}
+	return s.err
+}
+
+func (s *joining) readBuild(ctx context.Context) (err error) {
+	op, err := Build(s.build, s.env)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closing := op.Close(); err == nil {
+			err = closing
+		}
+	}()
+	s.table = newJoinTable(s)
+	var parts *joinParts
+	err = drain(ctx, op, func(b *vec.Batch) error {
+		keys, err := evalAll(s.env.Expr, s.buildKeys, b)
+		if err != nil {
+			return err
+		}
+		if err := s.table.add(ctx, keys, b); err != nil {
+			return err
+		}
+		return s.table.relieve(ctx, &parts, 0)
+	})
+	if err != nil {
+		return err
+	}
+	s.filled, s.nullKeys = s.table.filled, s.table.nullKeys
+	if parts == nil {
+		return s.table.finish(ctx)
+	}
+	if err := s.table.spill(ctx, parts); err != nil {
+		return err
+	}
+	s.table, s.parts = nil, parts
+	return nil
+}
+
+// leave notes that a copy has come to the end of the probe side, and which rows of the table
+// had a match there. It says whether it was the last one.
+func (s *joining) leave(matched []bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active--
+	if s.matched == nil {
+		s.matched = matched
+		s.held += int64(cap(matched))
+	} else {
+		for i, m := range matched {
+			if m {
+				s.matched[i] = true
+			}
+		}
+		s.env.release(int64(cap(matched)))
+	}
+	return s.active == 0
+}
+
+// close is called when no copy runs any more.
+func (s *joining) close() error {
+	if s.table != nil {
+		s.env.release(s.table.held)
+	}
+	s.env.release(s.held)
+	s.held = 0
+	return s.spills.close()
+}
+
+// join looks up the rows of the probe side as they come. Without keys every row meets every
+// other.
+type join struct {
+	*joining
+	input   Operator // the probe side; nil at its end
+	finders []finder
+	now     probing
+	lookup  *joinTable // nil: none yet, or the last one is done
+	file    *spillFile // where rows to look up come from, if not from input
+	work    []joinPart
+	last    bool   // this is the copy that ended last
+	probed  bool   // all rows are looked up
+	matched []bool // rows of lookup that had a match
+	rest    int    // next row of lookup to see whether it had one
+	scratch []uint32
 }
 
 // noGroup is the group of a key that the build side does not have.
@@ -38,80 +169,100 @@ type probing struct {
 	hit    []bool   // whether each of rows has had a match
 	at     int      // in rows
 	offset uint32   // in the list of the group of rows[at]
-	// what is missing at the end: rows without a match
-	ended bool
-}
-
-func newJoin(n *plan.Join, env *Env) (Operator, error) {
-	j := &join{node: n, env: env}
-	if !n.Kind.LeftOnly() {
-		left, err := estimate(n.Left, env)
-		if err != nil {
-			return nil, err
-		}
-		right, err := estimate(n.Right, env)
-		if err != nil {
-			return nil, err
-		}
-		j.swapped = left < right
-	}
-	probe, build := n.Left, n.Right
-	probeKeys, buildKeys := n.LeftKeys, n.RightKeys
-	if j.swapped {
-		probe, build = build, probe
-		probeKeys, buildKeys = buildKeys, probeKeys
-	}
-	j.keys, j.probeOut = probeKeys, probe.Schema()
-	j.finders = make([]finder, len(probeKeys))
-	j.table = newJoinTable(n, build.Schema(), buildKeys, j.swapped, env)
-	var err error
-	if j.probe, err = Build(probe, env); err != nil {
-		return nil, err
-	}
-	if j.build, err = Build(build, env); err != nil {
-		j.probe.Close() // the first error is the one that matters
-		return nil, err
-	}
-	return j, nil
-}
-
-// fillsProbe says whether rows of the probe side without a match come out, too.
-func (j *join) fillsProbe() bool {
-	k := j.node.Kind
-	return k == plan.FullJoin || k == plan.LeftJoin && !j.swapped || k == plan.RightJoin && j.swapped
 }
 
 func (j *join) Next(ctx context.Context) (*vec.Batch, error) {
-	if j.build != nil {
-		if err := j.table.read(ctx, j.build); err != nil {
+	if j.lookup == nil && j.input != nil {
+		if err := j.read(ctx); err != nil {
 			return nil, err
 		}
-		err := j.build.Close()
-		j.build = nil
-		if err != nil {
+		if j.table != nil {
+			if err := j.begin(ctx, j.table); err != nil {
+				return nil, err
+			}
+		} else if err := j.divide(ctx); err != nil {
 			return nil, err
 		}
 	}
-	for !j.probed {
+	for {
+		if j.lookup == nil {
+			if more, err := j.nextPart(ctx); !more || err != nil {
+				return nil, err
+			}
+		}
+		if !j.probed {
+			if b, err := j.look(ctx); b != nil || err != nil {
+				return b, err
+			}
+			if err := j.endProbe(); err != nil {
+				return nil, err
+			}
+		}
+		if j.last {
+			if b := j.unmatched(); b != nil {
+				return b, nil
+			}
+		}
+		if err := j.endLookup(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// begin prepares to look up rows in a table.
+func (j *join) begin(ctx context.Context, t *joinTable) error {
+	j.lookup, j.probed, j.rest, j.matched = t, false, 0, nil
+	j.finders = make([]finder, len(j.keys))
+	if !t.outer {
+		return nil
+	}
+	j.matched = make([]bool, t.rows)
+	return j.env.hold(ctx, int64(t.rows))
+}
+
+// endProbe is called when all rows are looked up in a table.
+func (j *join) endProbe() error {
+	j.probed = true
+	if j.file != nil {
+		err := j.file.done()
+		j.file = nil
+		return err
+	}
+	if j.lookup != j.table {
+		return nil
+	}
+	err := j.input.Close()
+	j.input = nil
+	if j.last = j.leave(j.matched); j.last {
+		j.matched = j.joining.matched
+	}
+	return err
+}
+
+// endLookup is called when a table is not wanted any more.
+func (j *join) endLookup() error {
+	if j.lookup != j.table {
+		j.env.release(j.lookup.held + int64(len(j.matched)))
+	}
+	j.lookup, j.matched = nil, nil
+	return nil
+}
+
+// look is the next rows that come out of looking up rows in the table.
+func (j *join) look(ctx context.Context) (*vec.Batch, error) {
+	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		if j.now.batch == nil {
 			if j.hopeless() {
-				j.probed = true
-				break
+				return nil, nil
 			}
-			b, err := j.probe.Next(ctx)
-			if err != nil {
+			b, keys, err := j.pull(ctx)
+			if b == nil || err != nil {
 				return nil, err
 			}
-			if b == nil {
-				j.probed = true
-				break
-			}
-			if err := j.begin(b); err != nil {
-				return nil, err
-			}
+			j.find(b, keys)
 		}
 		out, err := j.some()
 		if err != nil {
@@ -121,32 +272,43 @@ func (j *join) Next(ctx context.Context) (*vec.Batch, error) {
 			return out, nil
 		}
 	}
-	return j.unmatched(), nil
+}
+
+// pull is the next rows to look up, and their keys.
+func (j *join) pull(ctx context.Context) (*vec.Batch, []*vec.Vector, error) {
+	if j.lookup != j.table {
+		if j.file == nil {
+			return nil, nil, nil
+		}
+		return readPart(j.file, len(j.keys))
+	}
+	b, err := j.input.Next(ctx)
+	if b == nil || err != nil {
+		return nil, nil, err
+	}
+	keys, err := evalAll(j.env.Expr, j.keys, b)
+	return b, keys, err
 }
 
 // hopeless says whether no row of the probe side can come out.
 func (j *join) hopeless() bool {
 	switch j.node.Kind {
 	case plan.InnerJoin, plan.SemiJoin:
-		return j.table.rows == 0
+		return j.lookup.rows == 0
 	case plan.LeftJoin, plan.RightJoin:
-		return j.table.rows == 0 && !j.fillsProbe()
+		return j.lookup.rows == 0 && !j.fillsProbe()
 	case plan.NotInJoin:
-		return j.table.nullKeys
+		return j.nullKeys
 	}
 	return false
 }
 
-// begin looks up the keys of a batch of the probe side.
-func (j *join) begin(b *vec.Batch) error {
+// find looks up the keys of a batch of the probe side.
+func (j *join) find(b *vec.Batch, keys []*vec.Vector) {
 	p := &j.now
 	*p = probing{batch: b, rows: b.Sel, groups: p.groups, hit: p.hit}
 	if p.rows == nil {
 		p.rows = firstRows(&j.scratch, b.Rows)
-	}
-	keys, err := evalAll(j.env.Expr, j.keys, b)
-	if err != nil {
-		return err
 	}
 	if cap(p.groups) < len(p.rows) {
 		p.groups = make([]uint32, max(len(p.rows), vec.BatchRows))
@@ -154,13 +316,12 @@ func (j *join) begin(b *vec.Batch) error {
 	}
 	p.groups, p.hit = p.groups[:len(p.rows)], p.hit[:len(p.rows)]
 	clear(p.hit)
-	j.table.find(p.groups, j.finders, keys, p.rows)
-	if j.node.Kind == plan.NotInJoin && j.table.rows > 0 {
+	j.lookup.find(p.groups, j.finders, keys, p.rows)
+	if j.node.Kind == plan.NotInJoin && j.filled {
 		for i, r := range p.rows {
 			p.hit[i] = keys[0].IsNull(int(r)) // in doubt
 		}
 	}
-	return nil
 }
 
 // some is the next rows that come out of the batch at hand; nil for none.
@@ -173,7 +334,7 @@ func (j *join) some() (*vec.Batch, error) {
 				p.hit[i] = p.hit[i] || g != noGroup
 			}
 			return j.chosen(), nil
-		case j.table.unique && p.at == 0:
+		case j.lookup.unique && p.at == 0:
 			return j.single(), nil
 		}
 	}
@@ -183,12 +344,12 @@ func (j *join) some() (*vec.Batch, error) {
 		case j.node.Kind.LeftOnly():
 			return j.chosen(), nil
 		case j.fillsProbe():
-			return j.filled(), nil
+			return j.filledUp(), nil
 		}
 		p.batch = nil
 		return nil, nil
 	}
-	out := &vec.Batch{Rows: len(pairs.build), Cols: j.columns(take(p.batch.Cols, pairs.probe).Cols, j.table.take(pairs.build))}
+	out := &vec.Batch{Rows: len(pairs.build), Cols: j.columns(take(p.batch.Cols, pairs.probe).Cols, j.lookup.take(pairs.build))}
 	if j.node.On != nil {
 		var err error
 		if out, err = keepTrue(j.env.Expr, j.node.On, out); err != nil {
@@ -197,8 +358,8 @@ func (j *join) some() (*vec.Batch, error) {
 	}
 	note := func(i uint32) {
 		p.hit[pairs.place[i]] = true
-		if j.table.matched != nil {
-			j.table.matched[pairs.build[i]] = true
+		if j.matched != nil {
+			j.matched[pairs.build[i]] = true
 		}
 	}
 	if out.Sel == nil {
@@ -221,7 +382,7 @@ type pairList struct{ probe, build, place []uint32 }
 
 // pairs is the next pairs of the batch at hand, as many as a batch holds.
 func (j *join) pairs() pairList {
-	p, t := &j.now, j.table
+	p, t := &j.now, j.lookup
 	var out pairList
 	for p.at < len(p.rows) && len(out.build) < vec.BatchRows {
 		g := p.groups[p.at]
@@ -246,7 +407,7 @@ func (j *join) pairs() pairList {
 // single is what comes out of the batch at hand if every key is unique in the build side:
 // its own rows, with columns added.
 func (j *join) single() *vec.Batch {
-	p, t := &j.now, j.table
+	p, t := &j.now, j.lookup
 	b, rows, groups := p.batch, p.rows, p.groups
 	p.batch = nil
 	fill := j.fillsProbe()
@@ -264,8 +425,8 @@ func (j *join) single() *vec.Batch {
 		case g != noGroup:
 			r := t.list[g]
 			from[rows[i]] = r
-			if t.matched != nil {
-				t.matched[r] = true
+			if j.matched != nil {
+				j.matched[r] = true
 			}
 			if !fill {
 				sel = append(sel, rows[i])
@@ -300,8 +461,8 @@ func (j *join) chosen() *vec.Batch {
 	return &vec.Batch{Rows: b.Rows, Sel: sel, Cols: b.Cols}
 }
 
-// filled is the rows of the batch at hand without a match, filled up with NULL.
-func (j *join) filled() *vec.Batch {
+// filledUp is the rows of the batch at hand without a match, filled up with NULL.
+func (j *join) filledUp() *vec.Batch {
 	p := &j.now
 	sel := make([]uint32, 0, len(p.rows))
 	for i, r := range p.rows {
@@ -311,7 +472,7 @@ func (j *join) filled() *vec.Batch {
 	}
 	b := p.batch
 	p.batch = nil
-	return &vec.Batch{Rows: b.Rows, Sel: sel, Cols: j.columns(b.Cols, nullColumns(j.table.schema))}
+	return &vec.Batch{Rows: b.Rows, Sel: sel, Cols: j.columns(b.Cols, nullColumns(j.lookup.schema))}
 }
 
 func nullColumns(schema vec.Schema) []*vec.Vector {
@@ -325,13 +486,13 @@ func nullColumns(schema vec.Schema) []*vec.Vector {
 // unmatched is rows of the build side that had no match, filled up with NULL; nil at the
 // end.
 func (j *join) unmatched() *vec.Batch {
-	t := j.table
-	if t.matched == nil {
+	t := j.lookup
+	if j.matched == nil {
 		return nil
 	}
 	var rows []uint32
 	for ; j.rest < t.rows && len(rows) < vec.BatchRows; j.rest++ {
-		if !t.matched[j.rest] {
+		if !j.matched[j.rest] {
 			rows = append(rows, uint32(j.rest))
 		}
 	}
@@ -350,12 +511,17 @@ func (j *join) columns(probe, build []*vec.Vector) []*vec.Vector {
 }
 
 func (j *join) Close() error {
-	j.env.release(j.table.held)
-	err := j.probe.Close()
-	if j.build != nil {
-		if closing := j.build.Close(); err == nil {
-			err = closing
+	if j.lookup != nil {
+		if j.lookup != j.table {
+			j.env.release(j.lookup.held)
 		}
+		if !j.probed || j.lookup != j.table {
+			j.env.release(int64(len(j.matched)))
+		}
+		j.lookup = nil
 	}
-	return err
+	if j.input == nil {
+		return nil
+	}
+	return j.input.Close()
 }

@@ -2,6 +2,7 @@ package exec_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
 )
 
 // joinRow is a row of a joinModel's side: two keys, of which -1 is NULL, and a number.
@@ -24,10 +26,14 @@ type joinCase struct {
 	kind        plan.JoinKind
 	keys        int  // how many of a and b must be equal
 	on          bool // n of the left side must be less than that of the right one
+	safe        []bool
 }
 
+// equal says whether the i-th keys of two rows are equal.
+func (c *joinCase) equal(i, l, r int) bool { return l == r && (l >= 0 || c.safe != nil && c.safe[i]) }
+
 func (c *joinCase) matches(l, r joinRow) bool {
-	return (c.keys < 1 || l.a >= 0 && l.a == r.a) && (c.keys < 2 || l.b >= 0 && l.b == r.b) && (!c.on || l.n < r.n)
+	return (c.keys < 1 || c.equal(0, l.a, r.a)) && (c.keys < 2 || c.equal(1, l.b, r.b)) && (!c.on || l.n < r.n)
 }
 
 // model is what the join should give, found by looking at every pair.
@@ -144,13 +150,17 @@ func joinBatches(rnd *rand.Rand, rows []joinRow, dict *vec.Vector) []*vec.Batch 
 }
 
 // TestJoinModel compares joins of random rows with their model: every kind, with either
-// side read first, and with keys of zero, one and two columns.
+// side read first, with keys of zero, one and two columns, in memory and from disk.
 func TestJoinModel(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	dict := vec.NewBuilder(textType)
 	for i := range 40 {
 		dict.V.Str.AppendString(fmt.Sprintf("k%d", i))
+	}
+	dir, err := exec.OpenSpillDir(vfs.NewMem(), "tmp", math.MaxInt64)
+	if err != nil {
+		t.Fatal(err)
 	}
 	rounds := 400
 	if testing.Short() {
@@ -160,6 +170,8 @@ func TestJoinModel(t *testing.T) {
 		c := joinCase{kind: plan.JoinKind(rnd.IntN(7)), keys: rnd.IntN(3), on: rnd.IntN(2) == 0}
 		if c.kind == plan.NotInJoin {
 			c.keys, c.on = 1, false
+		} else if rnd.IntN(3) == 0 {
+			c.safe = []bool{rnd.IntN(2) == 0, rnd.IntN(2) == 0}[:c.keys]
 		}
 		values := 1 + rnd.IntN(40)
 		side := func() []joinRow {
@@ -178,7 +190,7 @@ func TestJoinModel(t *testing.T) {
 		}
 		c.left, c.right = side(), side()
 		column := func(i int) expr.Expr { return &expr.Column{Index: i, T: joinTypes[i%3]} }
-		n := &plan.Join{Kind: c.kind}
+		n := &plan.Join{Kind: c.kind, NullSafe: c.safe}
 		for i := range c.keys {
 			n.LeftKeys, n.RightKeys = append(n.LeftKeys, column(i)), append(n.RightKeys, column(i))
 		}
@@ -190,11 +202,18 @@ func TestJoinModel(t *testing.T) {
 		if rnd.IntN(2) == 0 { // the left side seems to be the smaller one
 			n.Left = &plan.Limit{Input: n.Left, Limit: number(500)}
 		}
-		got, err := exectest.Rows(t.Context(), n, &exec.Env{Expr: &expr.Context{}, Threads: 1, Progress: &exec.Progress{}})
+		env := &exec.Env{Expr: &expr.Context{}, Threads: 1, Progress: &exec.Progress{}}
+		if rnd.IntN(2) == 0 {
+			env.Spill, env.SpillAt = dir, 1
+		}
+		got, err := exectest.Rows(t.Context(), n, env)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		slices.Sort(got)
+		if used := dir.Used(); used != 0 {
+			t.Fatalf("seed %d: %d bytes of spill files are left", seed, used)
+		}
 		if want := c.model(); !slices.Equal(got, want) {
 			t.Fatalf("seed %d: join of kind %d, %d keys, condition %v gives\n\t%s\nwant\n\t%s", seed, c.kind, c.keys, c.on,
 				strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 
-	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
@@ -12,12 +11,13 @@ import (
 
 // joinTable is the build side of a join: its rows, and which of them have which key.
 type joinTable struct {
+	of     *joining
 	env    *Env
-	keys   []expr.Expr
 	schema vec.Schema
 	stored bool // rows are kept, not only keys
 	// outer says that rows without a match come out, too.
-	outer bool
+	outer    bool
+	nullSafe []bool // per key, whether NULL is equal to NULL
 
 	groups   *grouper
 	columns  []columnStore
@@ -25,9 +25,9 @@ type joinTable struct {
 	groupOf  []uint32 // of each row, while rows are read; noGroup if a key is NULL
 	starts   []uint32 // rows of group g are list[starts[g]:starts[g+1]]
 	list     []uint32
-	unique   bool // every group has one row, and list has its place
-	nullKeys bool // a row has a key that is NULL
-	matched  []bool
+	unique   bool          // every group has one row, and list has its place
+	filled   bool          // there were rows, also if they were spilled
+	nullKeys bool          // a row had a key that is NULL
 	out      []*vec.Vector // the columns, with a row of NULL behind the last one
 	held     int64
 	ids      []uint32
@@ -35,35 +35,35 @@ type joinTable struct {
 	live     []uint32
 }
 
-// maxJoinRows is how many rows a build side may have: they are numbered with 32 bits, of
-// which two numbers have a meaning of their own.
+// maxJoinRows is how many rows a build side may have in memory: they are numbered with 32
+// bits, of which two numbers have a meaning of their own.
 const maxJoinRows = math.MaxUint32 - 2
 
-func newJoinTable(n *plan.Join, schema vec.Schema, keys []expr.Expr, swapped bool, env *Env) *joinTable {
-	types := make([]vec.Type, len(keys))
-	for i, k := range keys {
-		types[i] = k.Type()
-	}
-	t := &joinTable{env: env, keys: keys, schema: schema, groups: newGrouper(types)}
-	t.outer = n.Kind == plan.FullJoin || n.Kind == plan.RightJoin && !swapped || n.Kind == plan.LeftJoin && swapped
+func newJoinTable(s *joining) *joinTable {
+	n := s.node
+	t := &joinTable{of: s, env: s.env, schema: s.build.Schema(), nullSafe: n.NullSafe}
+	t.outer = n.Kind == plan.FullJoin || n.Kind == plan.RightJoin && !s.swapped || n.Kind == plan.LeftJoin && s.swapped
 	t.stored = !n.Kind.LeftOnly() || n.On != nil
-	if t.stored {
-		for _, f := range schema {
-			t.columns = append(t.columns, columnStore{typ: f.Type})
-		}
-	}
+	t.reset()
 	return t
 }
 
-// read takes in all rows of the build side.
-func (t *joinTable) read(ctx context.Context, op Operator) error {
-	if err := drain(ctx, op, func(b *vec.Batch) error { return t.add(ctx, b) }); err != nil {
-		return err
+// reset forgets all rows. What they held stays accounted for until the next call of hold.
+func (t *joinTable) reset() {
+	types := make([]vec.Type, len(t.of.buildKeys))
+	for i, k := range t.of.buildKeys {
+		types[i] = k.Type()
 	}
-	return t.finish(ctx)
+	t.groups, t.columns, t.rows, t.groupOf = newGrouper(types), nil, 0, nil
+	if t.stored {
+		for _, f := range t.schema {
+			t.columns = append(t.columns, columnStore{typ: f.Type})
+		}
+	}
 }
 
-func (t *joinTable) add(ctx context.Context, b *vec.Batch) error {
+// add takes in the rows of a batch, which has the columns of the schema if rows are stored.
+func (t *joinTable) add(ctx context.Context, keys []*vec.Vector, b *vec.Batch) error {
 	rows := b.Sel
 	if rows == nil {
 		rows = firstRows(&t.scratch, b.Rows)
@@ -71,11 +71,8 @@ func (t *joinTable) add(ctx context.Context, b *vec.Batch) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	keys, err := evalAll(t.env.Expr, t.keys, b)
-	if err != nil {
-		return err
-	}
-	whole := withoutNulls(&t.live, keys, rows)
+	t.filled = true
+	whole := withoutNulls(&t.live, keys, rows, t.nullSafe)
 	t.nullKeys = t.nullKeys || len(whole) < len(rows)
 	if cap(t.ids) < len(rows) {
 		t.ids = make([]uint32, max(len(rows), vec.BatchRows))
@@ -111,19 +108,21 @@ func (t *joinTable) add(ctx context.Context, b *vec.Batch) error {
 	return t.hold(ctx)
 }
 
-// withoutNulls is the rows of which no key is NULL.
-func withoutNulls(scratch *[]uint32, keys []*vec.Vector, rows []uint32) []uint32 {
-	some := false
-	for _, k := range keys {
-		some = some || k.HasNulls()
+// withoutNulls is the rows of which no key is NULL that must not be.
+func withoutNulls(scratch *[]uint32, keys []*vec.Vector, rows []uint32, nullSafe []bool) []uint32 {
+	var some []*vec.Vector
+	for i, k := range keys {
+		if k.HasNulls() && (nullSafe == nil || !nullSafe[i]) {
+			some = append(some, k)
+		}
 	}
-	if !some {
+	if len(some) == 0 {
 		return rows
 	}
 	out := (*scratch)[:0]
 rows:
 	for _, r := range rows {
-		for _, k := range keys {
+		for _, k := range some {
 			if k.IsNull(int(r)) {
 				continue rows
 			}
@@ -135,7 +134,7 @@ rows:
 }
 
 func (t *joinTable) hold(ctx context.Context) error {
-	held := t.groups.bytes() + int64(4*(cap(t.groupOf)+cap(t.starts)+cap(t.list))+cap(t.matched))
+	held := t.groups.bytes() + int64(4*(cap(t.groupOf)+cap(t.starts)+cap(t.list)))
 	for i := range t.columns {
 		held += t.columns[i].bytes()
 	}
@@ -149,7 +148,7 @@ func (t *joinTable) finish(ctx context.Context) error {
 	if !t.stored {
 		return nil
 	}
-	if len(t.keys) == 0 {
+	if len(t.groups.keys) == 0 {
 		t.groups.groups = 1
 	}
 	n := t.groups.groups
@@ -179,11 +178,8 @@ func (t *joinTable) finish(ctx context.Context) error {
 	}
 	copy(t.starts[1:], t.starts[:n])
 	t.starts[0] = 0
-	t.unique = kept == n && len(t.keys) > 0
+	t.unique = kept == n && len(t.groups.keys) > 0
 	t.groupOf = nil
-	if t.outer {
-		t.matched = make([]bool, t.rows)
-	}
 	for i := range t.columns {
 		t.out = append(t.out, t.columns[i].finish())
 	}
@@ -201,6 +197,9 @@ func (t *joinTable) find(dst []uint32, finders []finder, keys []*vec.Vector, row
 			dst[i] = g
 		}
 		return
+	}
+	for k := range t.nullSafe {
+		finders[k].nullSafe = t.nullSafe[k]
 	}
 	finders[0].find(dst, t.groups.keys[0], keys[0], rows)
 	for k := 1; k < len(keys); k++ {
@@ -241,10 +240,11 @@ func (t *joinTable) take(rows []uint32) []*vec.Vector {
 // finder looks up values in an interner that does not change any more. It remembers what it
 // found for the last dictionary.
 type finder struct {
-	dict  *vec.Vector
-	codes []uint32 // per code: what was found, plus one; 0 if not looked for
-	key   []byte
-	ids   []uint32
+	nullSafe bool // NULL is a value, too
+	dict     *vec.Vector
+	codes    []uint32 // per code: what was found, plus one; 0 if not looked for
+	key      []byte
+	ids      []uint32
 }
 
 // find writes the number of the value of each of the rows to dst, noGroup for NULL and for
@@ -269,7 +269,7 @@ func (f *finder) find(dst []uint32, in *interner, v *vec.Vector, rows []uint32) 
 		nulls := len(v.Nulls) > 0
 		for i, r := range rows {
 			if nulls && v.Nulls.Get(int(r)) {
-				dst[i] = noGroup
+				dst[i] = f.null(in)
 				continue
 			}
 			c := v.Codes[r]
@@ -294,7 +294,7 @@ const notThere = noGroup - 1
 // one looks up one value of a flat or constant vector.
 func (f *finder) one(in *interner, v *vec.Vector, row int) uint32 {
 	if v.Nulls.Get(row) {
-		return noGroup
+		return f.null(in)
 	}
 	switch v.Type.Payload() {
 	case vec.PayloadBools:
@@ -312,6 +312,14 @@ func (f *finder) one(in *interner, v *vec.Vector, row int) uint32 {
 	}
 	f.key = vec.AppendKey(f.key[:0], v, row)
 	return in.findText(f.key)
+}
+
+// null is what is found for NULL.
+func (f *finder) null(in *interner) uint32 {
+	if !f.nullSafe || in.null < 0 {
+		return noGroup
+	}
+	return uint32(in.null)
 }
 
 func (in *interner) findInt(x uint64) uint32 {

@@ -129,7 +129,11 @@ func (s *sorter) Close() error {
 	if s.merge != nil {
 		s.env.release(s.merge.held)
 	}
-	return s.spills.close()
+	err := s.spills.close()
+	if closing := s.pipe.close(); err == nil {
+		err = closing
+	}
+	return err
 }
 
 // sorted is rows in the order of their keys, as of the last cut, and rows gathered since.

@@ -1,6 +1,9 @@
 package expr
 
-import "github.com/prickledb/prickle/storage/vec"
+import (
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
 
 // subset is b with only the given rows counting.
 func subset(b *vec.Batch, rows []uint32) *vec.Batch {
@@ -411,6 +414,23 @@ func (e *Coalesce) Eval(ctx *Context, b *vec.Batch) (*vec.Vector, error) {
 		return vec.NullConst(e.T), nil
 	}
 	return p.finish(e.T, b.Rows), nil
+}
+
+// Eval implements Expr.
+func (e *OneRow) Eval(ctx *Context, b *vec.Batch) (*vec.Vector, error) {
+	count, err := e.Count.Eval(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	for i := range b.Live() {
+		if b.Sel != nil {
+			i = int(b.Sel[i])
+		}
+		if v, at := count.At(i); !count.IsNull(i) && v.I64[at] > 1 {
+			return nil, pgerr.New(pgerr.CardinalityViolation, "more than one row returned by a subquery used as an expression")
+		}
+	}
+	return e.E.Eval(ctx, b)
 }
 
 // Eval implements Expr.

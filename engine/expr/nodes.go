@@ -74,6 +74,11 @@ type NullIf struct {
 	Left, Equal Expr
 }
 
+// OneRow is E, a value of as many rows as Count, a bigint, says: more than one are an error.
+type OneRow struct {
+	E, Count Expr
+}
+
 // Greatest is the greatest or least of Args, skipping nulls. All have type T.
 type Greatest struct {
 	Args  []Expr
@@ -149,6 +154,9 @@ func (e *Case) Type() vec.Type { return e.T }
 func (e *Coalesce) Type() vec.Type { return e.T }
 
 // Type implements Expr.
+func (e *OneRow) Type() vec.Type { return e.E.Type() }
+
+// Type implements Expr.
 func (e *NullIf) Type() vec.Type { return e.Left.Type() }
 
 // Type implements Expr.
@@ -201,6 +209,9 @@ func (e *Case) Children() []Expr {
 
 // Children implements Parent.
 func (e *Coalesce) Children() []Expr { return e.Args }
+
+// Children implements Parent.
+func (e *OneRow) Children() []Expr { return []Expr{e.E, e.Count} }
 
 // Children implements Parent.
 func (e *NullIf) Children() []Expr { return []Expr{e.Left, e.Equal} }
@@ -259,6 +270,9 @@ func (e *Case) WithChildren(c []Expr) Expr {
 
 // WithChildren implements Parent.
 func (e *Coalesce) WithChildren(c []Expr) Expr { return &Coalesce{Args: c, T: e.T} }
+
+// WithChildren implements Parent.
+func (e *OneRow) WithChildren(c []Expr) Expr { return &OneRow{c[0], c[1]} }
 
 // WithChildren implements Parent.
 func (e *NullIf) WithChildren(c []Expr) Expr { return &NullIf{Left: c[0], Equal: c[1]} }

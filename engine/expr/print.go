@@ -103,6 +103,8 @@ func write(sb *strings.Builder, e Expr, inner bool) {
 		sb.WriteString("COALESCE(")
 		list(e.Args, ", ", false)
 		sb.WriteByte(')')
+	case *OneRow:
+		write(sb, e.E, true)
 	case *NullIf:
 		sb.WriteString("NULLIF(")
 		write(sb, e.Left, false)

@@ -66,6 +66,9 @@ const (
 	InvalidColumnReference = "42P10"
 	IndeterminateType      = "42P18"
 	InvalidRecursion       = "42P19"
+	InvalidFrameOffset     = "22013"
+	InvalidNtile           = "22014"
+	InvalidNthValue        = "22016"
 	WindowingError         = "42P20"
 
 	InsufficientResources = "53000"

@@ -31,6 +31,7 @@ type Join struct {
 	Kind        JoinKind
 	// LeftKeys and RightKeys are of equal number and of equal types, each over its side.
 	LeftKeys, RightKeys []expr.Expr
+	NullSafe            []bool    // per key, whether NULL is equal to NULL; nil: for none it is
 	On                  expr.Expr // over both sides, the left one's columns first; nil is true
 }
 
@@ -63,11 +64,19 @@ func (n *Join) Describe(p *Printer) {
 			if i > 0 {
 				text += ", "
 			}
-			text += exprText(k) + " = " + exprText(n.RightKeys[i])
+			text += exprText(k) + n.equals(i) + exprText(n.RightKeys[i])
 		}
 		p.Detail("Hash Cond", "%s", text)
 	}
 	if n.On != nil {
 		p.Detail("Join Filter", "%s", exprText(n.On))
 	}
+}
+
+// equals is the operator that compares the i-th keys.
+func (n *Join) equals(i int) string {
+	if n.NullSafe != nil && n.NullSafe[i] {
+		return " IS NOT DISTINCT FROM "
+	}
+	return " = "
 }

@@ -75,6 +75,10 @@ func mapExprs(n Node, f func(expr.Expr) expr.Expr) Node {
 		return &c
 	case *Repeat:
 		return &Repeat{n.Input, m.one(n.Times)}
+	case *Window:
+		return n.mapExprs(m)
+	case *Expand:
+		return n.mapExprs(m)
 	case *Sort:
 		return &Sort{n.Input, m.keys(n.Keys)}
 	case *TopN:

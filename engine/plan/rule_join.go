@@ -171,7 +171,7 @@ func settleJoin(j *Join) Node {
 	left := len(j.Left.Schema())
 	out := *j
 	if t, ok := j.On.(*expr.IsTruth); ok && j.Kind == AntiJoin && len(j.LeftKeys) == 0 && t.Want == expr.False && t.Not {
-		if l, r, ok := keysOf(t.E, left); ok {
+		if l, r, safe, ok := keysOf(t.E, left); ok && !safe {
 			out.Kind, out.On = NotInJoin, nil
 			out.LeftKeys, out.RightKeys = []expr.Expr{l}, []expr.Expr{r}
 			return &out
@@ -186,10 +186,14 @@ func settleJoin(j *Join) Node {
 		case s&rightSide == 0 && (j.Kind == InnerJoin || j.Kind == RightJoin || j.Kind == SemiJoin):
 			toLeft = append(toLeft, c)
 		default:
-			l, r, ok := keysOf(c, left)
+			l, r, safe, ok := keysOf(c, left)
 			if !ok {
 				rest = append(rest, c)
 				continue
+			}
+			if out.NullSafe = slices.Clone(out.NullSafe); safe || out.NullSafe != nil {
+				out.NullSafe = append(out.NullSafe, make([]bool, len(out.LeftKeys)+1-len(out.NullSafe))...)
+				out.NullSafe[len(out.LeftKeys)] = safe
 			}
 			out.LeftKeys = append(out.LeftKeys[:len(out.LeftKeys):len(out.LeftKeys)], l)
 			out.RightKeys = append(out.RightKeys[:len(out.RightKeys):len(out.RightKeys)], r)
@@ -200,23 +204,33 @@ func settleJoin(j *Join) Node {
 	return &out
 }
 
-// keysOf is the two sides of an equality between the inputs of a join.
-func keysOf(cond expr.Expr, left int) (l, r expr.Expr, ok bool) {
-	c, ok := cond.(*expr.Call)
-	if !ok || c.Overload.Fn.Name != "=" || len(c.Args) != 2 {
-		return nil, nil, false
+// keysOf is the two sides of an equality between the inputs of a join, and whether NULL is
+// equal to NULL there.
+func keysOf(cond expr.Expr, left int) (l, r expr.Expr, safe, ok bool) {
+	switch c := cond.(type) {
+	case *expr.Call:
+		if c.Overload.Fn.Name != "=" || len(c.Args) != 2 {
+			return nil, nil, false, false
+		}
+		l, r = c.Args[0], c.Args[1]
+	case *expr.IsDistinct:
+		if !c.Not {
+			return nil, nil, false, false
+		}
+		l, r, safe = c.Left, c.Right, true
+	default:
+		return nil, nil, false, false
 	}
-	l, r = c.Args[0], c.Args[1]
 	ls, rs := sidesOf(l, left), sidesOf(r, left)
 	if ls == rightSide && rs == leftSide {
 		l, r = r, l
 	} else if ls != leftSide || rs != rightSide {
-		return nil, nil, false
+		return nil, nil, false, false
 	}
 	if !hashable(l.Type(), r.Type()) {
-		return nil, nil, false
+		return nil, nil, false, false
 	}
-	return l, shift(r, -left), true
+	return l, shift(r, -left), safe, true
 }
 
 // hashable says whether values of two types are equal exactly when their hashed keys are.

@@ -57,7 +57,12 @@ func (g *joinGroup) add(n Node, at int) {
 	g.add(j.Left, at)
 	g.add(j.Right, at+left)
 	for i, l := range j.LeftKeys {
-		eq, err := expr.NewOperator("=", l, shift(j.RightKeys[i], left))
+		r := shift(j.RightKeys[i], left)
+		if j.NullSafe != nil && j.NullSafe[i] {
+			g.condition(shift(equal(l, r), at), true)
+			continue
+		}
+		eq, err := expr.NewOperator("=", l, r)
 		if err != nil {
 			panic("keys of a join cannot be compared: " + err.Error())
 		}

@@ -44,6 +44,10 @@ func prune(n Node, need []bool) (Node, []int) {
 		return pruneJoin(n, need)
 	case *Union:
 		return pruneUnion(n, need)
+	case *Window:
+		return n.prune(need)
+	case *Expand:
+		return n.prune(need)
 	case *Setup:
 		c := &Setup{}
 		for _, s := range n.Subs {

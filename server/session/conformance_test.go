@@ -40,8 +40,8 @@ type conformanceRecord struct {
 // conformanceLeast is how many records of a file are known to be answered as PostgreSQL
 // answers them. It may only grow.
 var conformanceLeast = map[string]int{
-	"datafusion-core.jsonl": 409, "duckdb-core.jsonl": 1148, "glaredb-core.jsonl": 278,
-	"risingwave-core.jsonl": 309, "sqlite-core.jsonl": 5011,
+	"datafusion-core.jsonl": 409, "duckdb-core.jsonl": 1405, "glaredb-core.jsonl": 309,
+	"risingwave-core.jsonl": 355, "sqlite-core.jsonl": 5064,
 }
 
 // TestConformance runs the records of PostgreSQL's behaviour. PRICKLE_CONFORMANCE is where

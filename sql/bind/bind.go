@@ -93,6 +93,10 @@ type binder struct {
 	// are being bound, from the outermost on.
 	cohorts  map[cohortKey]cohortSlot
 	defining []definition
+	// outer is what is around the query that is being bound; nil for a statement.
+	outer *scope
+	// before is the elements of FROM before the one that is being bound.
+	before *scope
 	// places of the columns and paths that were bound, for errors found later
 	places map[expr.Expr]place
 }

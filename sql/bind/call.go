@@ -47,12 +47,8 @@ var withinGroup = map[string]bool{
 	"rank": true, "dense_rank": true, "percent_rank": true, "cume_dist": true,
 }
 
-// tableFunctions are functions that give rows, which cannot stand here yet.
-var tableFunctions = map[string]bool{
-	"generate_series": true, "unnest": true, "jsonb_each": true, "jsonb_each_text": true, "jsonb_array_elements": true,
-	"jsonb_array_elements_text": true, "jsonb_object_keys": true, "regexp_split_to_table": true, "string_to_table": true,
-	"generate_subscripts": true, "regexp_matches": true,
-}
+// tableFunctions are functions that give rows, and are not there yet.
+var tableFunctions = map[string]bool{"regexp_matches": true}
 
 func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	name := e.Func()
@@ -61,11 +57,11 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	}
 	switch {
 	case e.Over != nil:
-		return b.unsupported("OVER", e.Over.Pos())
+		return b.window(e, sc)
 	case windowOnly[name]:
 		return b.fail(pgerr.New(pgerr.WindowingError, "window function %s requires an OVER clause", name), e.Pos())
 	case e.IgnoreNulls:
-		return b.unsupported("IGNORE NULLS", e.Pos())
+		return b.fail(pgerr.New(pgerr.WindowingError, "IGNORE NULLS requires an OVER clause"), e.Pos())
 	}
 	for _, a := range e.Args {
 		if a.Name != nil {
@@ -78,9 +74,12 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	if agg.IsAggregate(name) {
 		return b.aggregate(e, sc)
 	}
+	if isSet(name) {
+		return b.setOfItem(e, sc)
+	}
 	switch {
 	case name == "grouping":
-		return b.unsupported("GROUPING", e.Pos())
+		return b.grouping(e, sc)
 	case withinGroup[name]:
 		return b.unsupported("the aggregate "+name, e.Pos())
 	case tableFunctions[name] && !expr.IsFunction(name):
@@ -235,7 +234,7 @@ func (b *binder) aggregate(e *ast.Call, sc *scope) expr.Expr {
 	sc.aggs.inner = true
 	defer func() { sc.aggs.inner = false }()
 	call, ok := b.aggCall(e, sc)
-	if !ok {
+	if !ok || b.outerOnly(&call, sc, e.Pos()) {
 		return null(vec.T(vec.Unknown))
 	}
 	text := call.String()
@@ -379,6 +378,12 @@ func columnsOf(e expr.Expr) []int {
 			out = append(out, x.Index)
 		case *aggRef:
 			out = append(out, -1-x.index)
+		case *windowRef:
+			out = append(out, -(1<<40)-x.index)
+		case *groupingRef:
+			out = append(out, -(1<<42)-x.index)
+		case *setRef:
+			out = append(out, -(1<<41)-x.index)
 		}
 		return true
 	})

@@ -140,7 +140,7 @@ func (b *binder) membersOf(q ast.Query) *memberSet {
 		defer b.leave()
 		return &memberSet{pos: q.Pos(), op: expr.SetOp(op.Op), left: b.membersOf(op.Left), right: b.membersOf(op.Right)}
 	}
-	node := b.query(q)
+	node := b.queryIn(q, nil) // it is computed once, so it reads nothing of what is around it
 	if b.err == nil && len(node.Schema()) != 1 {
 		b.fail(pgerr.New(pgerr.SyntaxError, "a cohort has one column, and the query gives %d", len(node.Schema())), q.Pos())
 	}

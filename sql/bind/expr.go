@@ -108,15 +108,26 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 	case *ast.InCohort:
 		return b.inCohort(e, sc)
 	case *ast.Exists:
-		return b.sub(&plan.Limit{Input: b.query(e.Query), Limit: intConst(1, vec.T(vec.Int8))}, plan.ExistsSub, vec.T(vec.Bool))
+		node := b.queryIn(e.Query, sc)
+		if correlated(node) {
+			return b.existsValue(node, sc, e.Pos())
+		}
+		return b.exists(node)
 	case *ast.Subquery:
-		node := b.query(e.Query)
+		node := b.queryIn(e.Query, sc)
 		if !b.oneColumn(node, e.Pos()) {
 			return null(vec.T(vec.Unknown))
 		}
+		if correlated(node) {
+			return b.scalarValue(node, sc, e.Pos())
+		}
 		return b.sub(node, plan.ScalarSub, node.Schema()[0].Type)
 	case *ast.ArrayQuery:
-		return b.arrayQuery(e.Query, "")
+		node := b.queryIn(e.Query, sc)
+		if correlated(node) {
+			return b.arrayValue(node, sc, e.Pos())
+		}
+		return b.arrayQuery(node, e.Query.Pos(), "")
 	}
 	return b.unsupported("this expression", e.Pos())
 }
@@ -440,7 +451,11 @@ func (b *binder) like(e *ast.Like, sc *scope) expr.Expr {
 func (b *binder) quantified(e *ast.Quantified, sc *scope) expr.Expr {
 	if e.Query != nil {
 		x := b.expr(e.X, sc)
-		array := b.arrayQuery(e.Query, e.Op)
+		node := b.queryIn(e.Query, sc)
+		if correlated(node) {
+			return b.anyValue(e.Op, x, node, e.Quantifier == ast.All, sc, e.Pos())
+		}
+		array := b.arrayQuery(node, e.Query.Pos(), e.Op)
 		if p, ok := x.(*pathRef); ok {
 			x = b.resolve(p, beside(e.Op, array.Type().Elem()))
 		}

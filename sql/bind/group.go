@@ -10,7 +10,26 @@ import (
 
 // grouped puts an Aggregate on top of node and rewrites the items to read from it.
 func (s *selection) grouped(node plan.Node) plan.Node {
-	a := &plan.Aggregate{Input: node, Keys: s.keys, Aggs: s.aggs.calls}
+	g := &grouping{s: s}
+	for i := range s.items {
+		s.items[i].e = g.rewrite(s.items[i].e, s.items[i].pos)
+	}
+	var having expr.Expr
+	if s.having != nil {
+		having = g.rewrite(s.having, s.q.Having.Pos())
+	}
+	s.qualify = g.rewrite(s.qualify, ast.NoPos)
+	for i, c := range s.sets.calls {
+		args := make([]expr.Expr, len(c.Args))
+		for k, a := range c.Args {
+			args[k] = g.rewrite(a, s.sets.pos[i])
+		}
+		s.sets.calls[i].Args = args
+	}
+	for i := range s.windows.calls {
+		s.windows.calls[i].rewrite(g)
+	}
+	a := &plan.Aggregate{Input: node, Keys: s.placed.list(s.keys)}
 	for i, e := range s.keyAst {
 		name := ""
 		if e != nil {
@@ -21,27 +40,44 @@ func (s *selection) grouped(node plan.Node) plan.Node {
 		}
 		a.Names = append(a.Names, name)
 	}
-	for i := range a.Aggs {
-		a.Names = append(a.Names, a.Aggs[i].Name)
+	for _, c := range s.aggs.calls {
+		a.Aggs, a.Names = append(a.Aggs, s.placed.call(c)), append(a.Names, c.Name)
 	}
-	g := &grouping{s: s}
-	for i := range s.items {
-		s.items[i].e = g.rewrite(s.items[i].e, s.items[i].pos)
+	for _, c := range g.later {
+		c.Index += len(s.keys) + len(s.aggs.calls)
 	}
-	a.Keys = s.placed.list(a.Keys)
-	a.Aggs = make([]plan.AggCall, len(s.aggs.calls))
-	for i, c := range s.aggs.calls {
-		a.Aggs[i] = s.placed.call(c)
-	}
-	var out plan.Node = a
-	if s.having != nil {
-		out = &plan.Filter{Input: a, Cond: g.rewrite(s.having, s.q.Having.Pos())}
+	out := s.perSet(a)
+	if having != nil {
+		return &plan.Filter{Input: out, Cond: having}
 	}
 	return out
 }
 
+// rewrite has a window call read groups.
+func (w *windowCall) rewrite(g *grouping) {
+	one := func(e expr.Expr) expr.Expr { return g.rewrite(e, w.pos) }
+	list := func(in []expr.Expr) {
+		for i := range in {
+			in[i] = one(in[i])
+		}
+	}
+	list(w.call.Args)
+	list(w.partition)
+	for i := range w.order {
+		w.order[i].Expr = one(w.order[i].Expr)
+	}
+	w.call.Filter = one(w.call.Filter)
+	for _, f := range []*plan.FrameBound{&w.call.Frame.Start, &w.call.Frame.End} {
+		f.Offset, f.Key = one(f.Offset), one(f.Key)
+	}
+}
+
 // grouping moves expressions over the input to stand above the Aggregate node.
-type grouping struct{ s *selection }
+type grouping struct {
+	s *selection
+	// later are columns behind the aggregates, of which there may be more yet.
+	later []*expr.Column
+}
 
 func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 	b := g.s.b
@@ -49,8 +85,11 @@ func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 		return e
 	}
 	switch e := e.(type) {
-	case *expr.Const, *expr.Param, *expr.Slot:
+	case *expr.Const, *expr.Param, *expr.Slot, *windowRef, *setRef:
 		return e
+	case *groupingRef:
+		g.later = append(g.later, &expr.Column{Index: e.index, T: e.Type(), Name: "grouping"})
+		return g.later[len(g.later)-1]
 	case *aggRef:
 		return &expr.Column{Index: len(g.s.keys) + e.index, T: e.t, Name: e.text}
 	}
@@ -63,6 +102,12 @@ func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 	case *expr.Column:
 		if x := g.sameProperty(e); x != nil {
 			return x
+		}
+		if a := g.s.attachedOf(e); a != nil {
+			return g.subquery(a, e, pos)
+		}
+		if !g.s.sc.rel.owns(e) {
+			return e // a column of what is around the query
 		}
 		p := b.places[e]
 		if p.name == "" {
@@ -82,6 +127,24 @@ func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 		return e.WithChildren(changed)
 	}
 	return e
+}
+
+// subquery is a value of a correlated subquery: all rows of a group have the same if it reads
+// nothing but keys.
+func (g *grouping) subquery(a *attached, e *expr.Column, pos ast.Pos) expr.Expr {
+	for _, c := range a.reads {
+		if g.s.sc.rel.owns(c) && !anySame(c, g.s.keys) {
+			return g.s.b.fail(pgerr.New(pgerr.GroupingError, `subquery uses ungrouped column "%s" from outer query`, g.s.b.places[c].name), a.pos)
+		}
+	}
+	call := plan.AggCall{Name: "any_value", Args: []expr.Expr{e}, T: e.T}
+	for i := range g.s.aggs.calls {
+		if sameCall(&g.s.aggs.calls[i], &call) {
+			return &expr.Column{Index: len(g.s.keys) + i, T: e.T, Name: e.Name}
+		}
+	}
+	g.s.aggs.calls = append(g.s.aggs.calls, call)
+	return &expr.Column{Index: len(g.s.keys) + len(g.s.aggs.calls) - 1, T: e.T, Name: e.Name}
 }
 
 // sameProperty is a property that is grouped by as text and used as another type.

@@ -32,7 +32,7 @@ type merged struct {
 
 // leafColumns is how many columns an input of a join may have while it is bound: numbers
 // of columns are those of its base and on.
-const leafColumns = 1 << 20
+const leafColumns = plan.Outside
 
 // baseOf is the base of the relation that a column number belongs to.
 func baseOf(index int) int { return index &^ (leafColumns - 1) }
@@ -83,7 +83,7 @@ func (rel *relation) holder(column string) *relation {
 
 // shown is how EXPLAIN names a column: with its relation where there are several.
 func (rel *relation) shown(column string) string {
-	if rel.base == 0 {
+	if !rel.inJoin {
 		return column
 	}
 	return rel.qualified(column)
@@ -133,7 +133,7 @@ func (b *binder) origin(o origin, f vec.Field, pos ast.Pos) expr.Expr {
 func (b *binder) from(list []ast.TableExpr) *relation {
 	var rel *relation
 	for i, t := range list {
-		next := b.table(t)
+		next := b.tableAfter(t, rel)
 		if i == 0 {
 			rel = next
 			continue
@@ -147,16 +147,38 @@ func (b *binder) from(list []ast.TableExpr) *relation {
 	return rel
 }
 
+// setBase gives the columns of a relation numbers of their own.
+func (b *binder) setBase(rel *relation) {
+	if rel != nil && rel.join == nil && rel.base == 0 {
+		rel.base = b.base()
+	}
+}
+
+// base is numbers for columns that no others have.
+func (b *binder) base() int {
+	b.leaves++
+	return b.leaves * leafColumns
+}
+
+// owns says whether a column is one of the relation.
+func (rel *relation) owns(c *expr.Column) bool {
+	switch {
+	case rel == nil:
+		return false
+	case rel.join != nil:
+		return rel.join.left.owns(c) || rel.join.right.owns(c)
+	}
+	return rel.base == baseOf(c.Index)
+}
+
 // pair is the join of two relations, without a condition yet.
 func (b *binder) pair(left, right *relation, kind plan.JoinKind, pos ast.Pos) *relation {
 	if b.err != nil {
 		return left
 	}
 	for _, r := range []*relation{left, right} {
-		if r.join == nil && r.base == 0 {
-			b.leaves++
-			r.base = b.leaves * leafColumns
-		}
+		b.setBase(r)
+		r.inJoin = true
 	}
 	rel := &relation{join: &joined{kind: kind, left: left, right: right}, origins: []origin{}}
 	for _, r := range []*relation{left, right} {
@@ -193,7 +215,11 @@ func (b *binder) joinOf(t *ast.Join) *relation {
 		return &relation{node: &plan.Values{}}
 	}
 	left := b.table(t.Left)
-	right := b.table(t.Right)
+	beside := left
+	if kind == plan.RightJoin || kind == plan.FullJoin {
+		beside = nil
+	}
+	right := b.tableAfter(t.Right, beside)
 	rel := b.pair(left, right, kind, t.Right.Pos())
 	if b.err != nil {
 		return rel
@@ -204,7 +230,7 @@ func (b *binder) joinOf(t *ast.Join) *relation {
 	case t.Using != nil:
 		b.using(rel, t.Using, t.UsingAlias)
 	case t.On != nil:
-		rel.join.on = b.condition(b.expr(t.On, &scope{rel: rel, clause: "JOIN/ON"}), "JOIN/ON", t.On.Pos())
+		rel.join.on = b.condition(b.expr(t.On, &scope{rel: rel, clause: "JOIN/ON", outer: b.outer}), "JOIN/ON", t.On.Pos())
 	}
 	if kind.LeftOnly() {
 		rel.fields, rel.origins = rel.fields[:len(left.fields)], rel.origins[:len(left.fields)]
@@ -216,6 +242,22 @@ func (b *binder) joinOf(t *ast.Join) *relation {
 		}
 	}
 	b.rename(rel, t.Alias)
+	return rel
+}
+
+// tableAfter binds an element of FROM that stands behind others, which it may name if it is
+// LATERAL.
+func (b *binder) tableAfter(t ast.TableExpr, before *relation) *relation {
+	last := b.before
+	if before != nil {
+		b.setBase(before)
+		b.before = &scope{rel: before, clause: "LATERAL", outer: last}
+		if last == nil {
+			b.before.outer = b.outer
+		}
+	}
+	rel := b.table(t)
+	b.before = last
 	return rel
 }
 
@@ -307,30 +349,41 @@ func (b *binder) seal(rel *relation) (plan.Node, placement) {
 		return &plan.Values{Rows: [][]expr.Expr{{}}}, nil
 	}
 	places := placement{}
-	return places.add(rel, 0), places
+	return b.place(places, rel, 0), places
 }
 
-// add places the inputs of a relation whose columns begin at a place.
-func (p placement) add(rel *relation, at int) plan.Node {
+// place adds the inputs of a relation whose columns begin at a place.
+func (b *binder) place(p placement, rel *relation, at int) plan.Node {
 	j := rel.join
 	if j == nil {
 		p[rel.base] = at
 		return rel.node
 	}
-	out := &plan.Join{Kind: j.kind}
-	out.Left = p.add(j.left, at)
-	out.Right = p.add(j.right, at+len(out.Left.Schema()))
-	if j.on != nil {
-		out.On = p.from(at).one(j.on)
+	left := b.place(p, j.left, at)
+	width := len(left.Schema())
+	here := p.from(at)
+	right := b.place(p, j.right, at+width)
+	return b.dependent(&plan.Dependent{Kind: j.kind, Left: left, Right: right, On: p.from(at).one(j.on)}, here)
+}
+
+// dependent joins two inputs, of which the right one may read columns of the left one, whose
+// places are known.
+func (b *binder) dependent(d *plan.Dependent, p placement) plan.Node {
+	d.Place = func(c *expr.Column) (int, bool) {
+		base := baseOf(c.Index)
+		at, ok := p[base]
+		return at + c.Index - base, ok
 	}
-	return out
+	node, err := d.Unnest()
+	if err != nil {
+		b.failErr(err, ast.NoPos)
+		return d.Left
+	}
+	return node
 }
 
 // from is the placement counted from a column on.
 func (p placement) from(at int) placement {
-	if at == 0 {
-		return p
-	}
 	out := make(placement, len(p))
 	for base, place := range p {
 		out[base] = place - at
@@ -349,9 +402,9 @@ func (p placement) one(e expr.Expr) expr.Expr {
 			return x
 		}
 		base := baseOf(c.Index)
-		at := p[base] + c.Index - base
-		if at == c.Index {
-			return x
+		at, ok := p[base]
+		if at += c.Index - base; !ok || at == c.Index {
+			return x // or it is a column of what is around the query
 		}
 		return &expr.Column{Index: at, T: c.T, Name: c.Name}
 	})

@@ -18,15 +18,23 @@ type scope struct {
 	clause string    // for messages: "WHERE"
 	// aggs collects aggregates; nil where none may stand.
 	aggs *aggregates
+	// windows collects window calls; nil where none may stand.
+	windows *windows
+	// sets collects functions that give rows; nil where none may stand.
+	sets *sets
 	// aliases of the select list that may be used here
 	aliases map[string]ast.Expr
 	busy    map[string]bool // aliases being expanded
+	// outer is what names mean that are not found here: the scope around a subquery.
+	outer *scope
+	// host takes in the correlated subqueries that stand here; nil where none may.
+	host *selection
 }
 
 // without is the scope with other rules on aggregates.
 func (s *scope) in(clause string, aggs *aggregates) *scope {
 	c := *s
-	c.clause, c.aggs = clause, aggs
+	c.clause, c.aggs, c.windows, c.sets = clause, aggs, nil, nil
 	return &c
 }
 
@@ -43,6 +51,7 @@ type relation struct {
 	// A join has no node before it is sealed. Its fields stand in other relations, of which
 	// parts are those that can be named.
 	join    *joined
+	inJoin  bool // it is an input of a join
 	parts   []*relation
 	origins []origin
 }
@@ -141,8 +150,23 @@ func (rel *relation) find(name string) int {
 	return at
 }
 
-// name binds a dotted name.
+// name binds a dotted name, here or, if nothing has it, in what is around the query.
 func (b *binder) name(n *ast.Name, sc *scope) expr.Expr {
+	e := b.nameHere(n, sc)
+	if b.err == nil || sc.outer == nil || b.err.Code != pgerr.UndefinedColumn && b.err.Code != pgerr.UndefinedTable {
+		return e
+	}
+	here := b.err
+	b.err = nil
+	around := sc.outer.in(sc.outer.clause, nil)
+	around.aliases = nil
+	if e = b.name(n, around); b.err != nil && (b.err.Code == pgerr.UndefinedColumn || b.err.Code == pgerr.UndefinedTable) {
+		b.err = here
+	}
+	return e
+}
+
+func (b *binder) nameHere(n *ast.Name, sc *scope) expr.Expr {
 	parts, rel := n.Parts, sc.rel
 	if len(parts) == 1 {
 		return b.single(n, sc)

@@ -59,7 +59,7 @@ func (b *binder) tail(node plan.Node, tail *ast.QueryTail, pos ast.Pos) plan.Nod
 		return node
 	}
 	rel := &relation{node: node, fields: node.Schema()}
-	s := &selection{b: b, q: &ast.Select{QueryTail: *tail}, sc: &scope{rel: rel}}
+	s := &selection{b: b, q: &ast.Select{QueryTail: *tail}, sc: &scope{rel: rel, outer: b.outer}}
 	s.addStar(&ast.Star{Place: ast.At(pos)})
 	return s.finish()
 }
@@ -69,7 +69,7 @@ func (b *binder) values(q *ast.Values) *plan.Values {
 	if len(q.Rows) == 0 {
 		return out
 	}
-	sc := &scope{clause: "VALUES"}
+	sc := &scope{clause: "VALUES", outer: b.outer}
 	for i, row := range q.Rows {
 		if len(row) != len(q.Rows[0]) {
 			b.fail(pgerr.New(pgerr.SyntaxError, "VALUES lists must all be the same length"), row[0].Pos())
@@ -103,16 +103,26 @@ type selection struct {
 	// placed moves columns to where they are once FROM is sealed
 	placed placement
 
-	where expr.Expr
+	where    expr.Expr
+	attached []*attached
 
 	items  []item
 	shown  int // how many of items are the result; the rest are sort keys
 	keys   []expr.Expr
 	keyAst []ast.Expr
-	having expr.Expr
-	order  []plan.SortKey // Expr is nil: see orderAt
-	at     []int          // per order key: the item it sorts by
-	on     []int          // DISTINCT ON: items
+	// groupings are the grouping sets, as keys; nil stands for one of all keys.
+	groupings [][]int
+	having    expr.Expr
+
+	windows  windows
+	windowAt []int // where the column of each window call is
+	sets     sets
+
+	groupingCalls []groupingCall
+	qualify       expr.Expr
+	order         []plan.SortKey // Expr is nil: see orderAt
+	at            []int          // per order key: the item it sorts by
+	on            []int          // DISTINCT ON: items
 }
 
 // item is one output column.
@@ -127,18 +137,16 @@ func (b *binder) selectOf(q *ast.Select) plan.Node {
 	switch {
 	case q.Into != nil:
 		b.unsupported("SELECT INTO", q.Into.Pos())
-	case q.Qualify != nil:
-		b.unsupported("QUALIFY", q.Qualify.Pos())
-	case len(q.Windows) > 0:
-		b.unsupported("WINDOW", q.Windows[0].Pos())
 	}
 	if b.err != nil {
 		return &plan.Values{}
 	}
-	s := &selection{b: b, q: q, sc: &scope{aliases: map[string]ast.Expr{}}}
+	s := &selection{b: b, q: q, sc: &scope{aliases: map[string]ast.Expr{}, outer: b.outer}}
+	s.sc.host = s
 	if s.sc.rel = b.from(q.From); b.err != nil {
 		return &plan.Values{}
 	}
+	b.setBase(s.sc.rel)
 	for _, it := range q.Items {
 		if it.Alias != nil {
 			if _, ok := s.sc.aliases[it.Alias.Name]; !ok {
@@ -149,12 +157,39 @@ func (b *binder) selectOf(q *ast.Select) plan.Node {
 	if q.Where != nil {
 		s.bindWhere()
 	}
+	s.nameWindows()
 	s.bindItems()
 	s.bindGroups()
 	if q.Having != nil {
 		s.having = b.condition(b.expr(q.Having, s.sc.in("HAVING", &s.aggs)), "HAVING", q.Having.Pos())
 	}
+	if q.Qualify != nil {
+		s.qualify = b.condition(b.expr(q.Qualify, s.result("QUALIFY")), "QUALIFY", q.Qualify.Pos())
+	}
 	return s.finish()
+}
+
+// result is the scope of what is computed of groups, and of windows over them.
+func (s *selection) result(clause string) *scope {
+	sc := s.sc.in(clause, &s.aggs)
+	sc.windows = &s.windows
+	if clause != "QUALIFY" {
+		sc.sets = &s.sets
+	}
+	return sc
+}
+
+// nameWindows makes the windows of the WINDOW clause known.
+func (s *selection) nameWindows() {
+	for i, w := range s.q.Windows {
+		for _, o := range s.q.Windows[:i] {
+			if o.Name.Name == w.Name.Name {
+				s.b.fail(pgerr.New(pgerr.WindowingError, `window "%s" is already defined`, w.Name.Name), w.Name.Pos())
+			}
+		}
+		s.b.windowSpec(w.Spec, &windows{named: s.q.Windows[:i]})
+	}
+	s.windows.named = s.q.Windows
 }
 
 // finish binds ORDER BY and LIMIT and builds the plan.
@@ -169,11 +204,16 @@ func (s *selection) finish() plan.Node {
 	}
 	var node plan.Node
 	node, s.placed = b.seal(s.sc.rel)
+	for _, a := range s.attached {
+		node = s.join(node, a)
+	}
 	if s.where != nil {
 		node = &plan.Filter{Input: node, Cond: s.placed.one(s.where)}
 	}
-	if s.q.GroupBy != nil || len(s.aggs.calls) > 0 || s.having != nil {
+	move := func(e expr.Expr, _ ast.Pos) expr.Expr { return s.placed.one(e) }
+	if s.q.GroupBy != nil || len(s.aggs.calls)+len(s.groupingCalls) > 0 || s.having != nil {
 		node = s.grouped(node)
+		move = func(e expr.Expr, _ ast.Pos) expr.Expr { return e } // grouped has moved them
 		if b.err != nil {
 			return &plan.Values{}
 		}
@@ -181,7 +221,13 @@ func (s *selection) finish() plan.Node {
 		for i := range s.items {
 			s.items[i].e = s.placed.one(s.items[i].e)
 		}
+		s.qualify = s.placed.one(s.qualify)
 	}
+	node = s.windowed(node, move)
+	if s.qualify != nil {
+		node = &plan.Filter{Input: node, Cond: s.qualify}
+	}
+	node = s.expanded(node, move)
 	if len(s.items) > maxColumns {
 		b.fail(pgerr.New(pgerr.TooManyColumns, "target lists can have at most %d entries", maxColumns), ast.NoPos)
 		return &plan.Values{}
@@ -254,7 +300,7 @@ func (s *selection) distinctOn(node plan.Node) plan.Node {
 // bindItems binds the select list.
 func (s *selection) bindItems() {
 	b := s.b
-	sc := s.sc.in("SELECT", &s.aggs)
+	sc := s.result("SELECT")
 	for i := range s.q.Items {
 		it := &s.q.Items[i]
 		switch e := it.Expr.(type) {
@@ -317,7 +363,7 @@ func (s *selection) addStar(e *ast.Star) {
 			continue
 		}
 		if x, ok := replace[f.Name]; ok {
-			v := b.value(x, s.sc.in("SELECT", &s.aggs))
+			v := b.value(x, s.result("SELECT"))
 			s.items = append(s.items, item{b.coerce(v, firstKnown(v.Type()), x.Pos()), f.Name, x, x.Pos()})
 			continue
 		}
@@ -356,47 +402,18 @@ func (s *selection) bindGroups() {
 		}
 		return
 	}
-	s.groupItems(g.Items)
-}
-
-func (s *selection) groupItems(items []ast.GroupItem) {
-	b := s.b
-	for i := range items {
-		it := &items[i]
-		if it.Kind != ast.GroupExpr {
-			b.unsupported(map[ast.GroupKind]string{ast.GroupRollup: "ROLLUP", ast.GroupCube: "CUBE", ast.GroupSets: "GROUPING SETS"}[it.Kind], it.Pos())
+	s.groupings = [][]int{{}}
+	for i := range g.Items {
+		sets := s.groupSets(&g.Items[i])
+		if len(s.groupings)*len(sets) > maxGroupingSets {
+			s.b.fail(pgerr.New(pgerr.StatementTooComplex, "too many grouping sets present (maximum %d)", maxGroupingSets), g.Items[i].Pos())
 			return
 		}
-		if row, ok := it.Expr.(*ast.Row); ok {
-			for _, e := range row.Elems {
-				s.groupItems([]ast.GroupItem{{Place: it.Place, Expr: e}})
-			}
-			continue
-		}
-		if n, ok := it.Expr.(*ast.Number); ok {
-			if i := s.ordinal(n, "GROUP BY"); i >= 0 {
-				if hasAggregate(s.items[i].e) {
-					b.fail(pgerr.New(pgerr.GroupingError, "aggregate functions are not allowed in GROUP BY"), s.items[i].pos)
-					return
-				}
-				s.addKey(s.items[i].e, s.items[i].ast)
-			}
-			continue
-		}
-		if isConstantAst(it.Expr) {
-			b.fail(pgerr.New(pgerr.SyntaxError, "non-integer constant in GROUP BY"), it.Expr.Pos())
-			return
-		}
-		e := b.value(it.Expr, s.sc.in("GROUP BY", nil))
-		s.addKey(b.coerce(e, firstKnown(e.Type()), it.Expr.Pos()), it.Expr)
+		s.groupings = crossed(s.groupings, sets)
 	}
-}
-
-func (s *selection) addKey(e expr.Expr, a ast.Expr) {
-	if anySame(e, s.keys) {
-		return
+	if g.Distinct {
+		s.groupings = distinctSets(s.groupings)
 	}
-	s.keys, s.keyAst = append(s.keys, e), append(s.keyAst, a)
 }
 
 // ordinal is the item that a number in GROUP BY or ORDER BY means, or -1.
@@ -428,7 +445,8 @@ func isConstantAst(e ast.Expr) bool {
 func hasAggregate(e expr.Expr) bool {
 	found := false
 	expr.Walk(e, func(x expr.Expr) bool {
-		if _, ok := x.(*aggRef); ok {
+		switch x.(type) {
+		case *aggRef, *windowRef, *groupingRef:
 			found = true
 		}
 		return !found
@@ -467,7 +485,7 @@ func (s *selection) bindOrder() {
 		if b.err != nil {
 			return
 		}
-		e := b.value(o.Expr, s.sc.in("ORDER BY", &s.aggs))
+		e := b.value(o.Expr, s.result("ORDER BY"))
 		j := s.place(b.coerce(e, firstKnown(e.Type()), o.Expr.Pos()), o.Expr)
 		if j >= s.shown && s.q.Distinct && len(s.q.DistinctOn) == 0 {
 			b.fail(pgerr.New(pgerr.InvalidColumnReference,
@@ -531,7 +549,7 @@ func (s *selection) bindDistinctOn() {
 			s.on = append(s.on, i)
 			continue
 		}
-		e := b.value(a, s.sc.in("DISTINCT ON", &s.aggs))
+		e := b.value(a, s.result("DISTINCT ON"))
 		s.on = append(s.on, s.place(b.coerce(e, firstKnown(e.Type()), a.Pos()), a))
 	}
 	// ORDER BY must begin with the same expressions, in any order.

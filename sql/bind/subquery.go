@@ -17,12 +17,23 @@ func (b *binder) sub(node plan.Node, kind plan.SubKind, t vec.Type) expr.Expr {
 	return &expr.Slot{Index: len(b.subs) - 1, T: t}
 }
 
+// exists says whether a query that reads nothing around it has rows.
+func (b *binder) exists(node plan.Node) expr.Expr {
+	return b.sub(&plan.Limit{Input: node, Limit: intConst(1, vec.T(vec.Int8))}, plan.ExistsSub, vec.T(vec.Bool))
+}
+
 // setup puts the subqueries in front of the plan of the statement.
 func (b *binder) setup(n plan.Node) plan.Node {
-	if len(b.subs) == 0 || b.err != nil {
+	if b.err != nil {
 		return n
 	}
-	return &plan.Setup{Subs: b.subs, Input: n}
+	if len(b.subs) > 0 {
+		n = &plan.Setup{Subs: b.subs, Input: n}
+	}
+	if correlated(n) {
+		b.unsupported("this correlated subquery", ast.NoPos)
+	}
+	return n
 }
 
 // oneColumn says whether a query gives one column, and fails if it does not.
@@ -35,28 +46,36 @@ func (b *binder) oneColumn(node plan.Node, pos ast.Pos) bool {
 
 // arrayQuery is the values of the one column of a query as an array. Op is what each is
 // compared with, for the error; empty for ARRAY(query).
-func (b *binder) arrayQuery(q ast.Query, op string) expr.Expr {
-	node := b.query(q)
-	if op != "" && b.err == nil && len(node.Schema()) > 1 {
-		b.fail(pgerr.New(pgerr.SyntaxError, "subquery has too many columns"), q.Pos())
-	}
-	if !b.oneColumn(node, q.Pos()) {
+func (b *binder) arrayQuery(node plan.Node, pos ast.Pos, op string) expr.Expr {
+	if !b.comparedColumn(node, pos, op) {
 		return null(vec.ArrayOf(vec.Text))
 	}
 	t := node.Schema()[0].Type
 	if t.Array {
-		return b.unsupported("an array of more than one dimension", q.Pos())
+		return b.unsupported("an array of more than one dimension", pos)
 	}
 	return b.sub(node, plan.ArraySub, vec.ArrayOf(t.Kind))
+}
+
+// comparedColumn says whether a query has the one column that something is compared with.
+func (b *binder) comparedColumn(node plan.Node, pos ast.Pos, op string) bool {
+	if op != "" && b.err == nil && len(node.Schema()) > 1 {
+		b.fail(pgerr.New(pgerr.SyntaxError, "subquery has too many columns"), pos)
+	}
+	return b.oneColumn(node, pos)
 }
 
 // inQuery is x IN (query) as a value.
 func (b *binder) inQuery(e *ast.In, sc *scope) expr.Expr {
 	if row, ok := e.X.(*ast.Row); ok && len(row.Elems) != 1 {
-		return b.unsupported("a row IN (query) inside an expression", e.Pos())
+		return negate(b.inRows(row, b.queryIn(e.Query, sc), sc, e.Pos()), e.Not)
 	}
 	x := b.expr(e.X, sc)
-	array := b.arrayQuery(e.Query, "=")
+	node := b.queryIn(e.Query, sc)
+	if correlated(node) {
+		return negate(b.anyValue("=", x, node, false, sc, e.Pos()), e.Not)
+	}
+	array := b.arrayQuery(node, e.Query.Pos(), "=")
 	if b.err != nil {
 		return boolConst(true)
 	}
@@ -66,9 +85,11 @@ func (b *binder) inQuery(e *ast.In, sc *scope) expr.Expr {
 	return negate(b.anyArray("=", x, array, ast.Any, false, e.Pos()), e.Not)
 }
 
-// bindWhere binds WHERE. A condition x IN (query) that must hold is a join with the query,
-// which looks each row up.
+// bindWhere binds WHERE. Conditions EXISTS (query) and x IN (query) that must hold are joins
+// with the query, which look each row up.
 func (s *selection) bindWhere() {
+	b := s.b
+	var conds []expr.Expr
 	var rest []ast.Expr
 	all := conjuncts(s.q.Where)
 	for _, c := range all {
@@ -81,14 +102,20 @@ func (s *selection) bindWhere() {
 			}
 			inner, not = n.X, !not
 		}
-		if in, ok := inner.(*ast.In); ok && in.Query != nil {
-			s.whereIn(in, in.Not != not)
+		switch x := inner.(type) {
+		case *ast.In:
+			if x.Query != nil {
+				s.whereIn(x, x.Not != not)
+				continue
+			}
+		case *ast.Exists:
+			if cond := s.whereExists(x, not); cond != nil {
+				conds = append(conds, cond)
+			}
 			continue
 		}
 		rest = append(rest, c)
 	}
-	b := s.b
-	var conds []expr.Expr
 	for _, c := range rest {
 		clause := "WHERE"
 		if len(all) > 1 {
@@ -125,39 +152,35 @@ func (s *selection) whereIn(e *ast.In, not bool) {
 	for _, x := range list {
 		xs = append(xs, b.expr(x, sc))
 	}
-	node := b.query(e.Query)
-	if b.err != nil {
+	node := b.queryIn(e.Query, sc)
+	if b.sameWidth(len(xs), node, e.Query.Pos()); b.err != nil {
 		return
 	}
-	if n := len(node.Schema()); n != len(xs) {
-		word := "many"
-		if n < len(xs) {
-			word = "few"
-		}
-		b.fail(pgerr.New(pgerr.SyntaxError, "subquery has too %s columns", word), e.Query.Pos())
-		return
-	}
-	left := s.sc.rel
-	if left == nil {
-		left = &relation{node: &plan.Values{Rows: [][]expr.Expr{{}}}}
-	}
-	right := b.derived(node, "", nil)
-	b.leaves++
-	right.base = b.leaves * leafColumns
+	a := s.attach(plan.SemiJoin, node, e.Pos())
 	var conds []expr.Expr
 	for i, x := range xs {
-		conds = append(conds, b.operator("=", x, b.column(right, i, e.Query.Pos()), e.Pos()))
+		conds = append(conds, b.operator("=", x, a.column(i), e.Pos()))
 	}
-	kind, on := plan.SemiJoin, allOf(conds)
+	a.on = allOf(conds)
 	if not {
-		kind, on = plan.AntiJoin, &expr.IsTruth{E: on, Want: expr.False, Not: true}
+		a.kind, a.on = plan.AntiJoin, &expr.IsTruth{E: a.on, Want: expr.False, Not: true}
 	}
-	rel := *left
-	rel.join = &joined{kind: kind, left: left, right: right, on: on}
-	rel.origins = make([]origin, len(left.fields))
-	for i := range left.fields {
-		rel.origins[i] = origin{rel: left, index: i}
+}
+
+// whereExists joins FROM with the query of [NOT] EXISTS (query) if that reads it; if not, it
+// is a condition.
+func (s *selection) whereExists(e *ast.Exists, not bool) expr.Expr {
+	node := s.b.queryIn(e.Query, s.sc.in("WHERE", nil))
+	if s.b.err != nil {
+		return nil
 	}
-	rel.node, rel.scan = nil, nil
-	s.sc.rel = &rel
+	if !correlated(node) {
+		return negate(s.b.exists(node), not)
+	}
+	kind := plan.SemiJoin
+	if not {
+		kind = plan.AntiJoin
+	}
+	s.attach(kind, anyRows(node), e.Pos())
+	return nil
 }

@@ -29,11 +29,12 @@ func (b *binder) table(t ast.TableExpr) *relation {
 		b.rename(rel, t.Alias)
 		return rel
 	case *ast.Derived:
-		if t.Lateral {
-			b.unsupported("LATERAL", t.Pos())
-			return empty
+		var node plan.Node
+		if t.Lateral && b.before != nil {
+			node = b.queryIn(t.Query, b.before)
+		} else {
+			node = b.queryIn(t.Query, b.outer)
 		}
-		node := b.query(t.Query)
 		return b.derived(node, "", t.Alias)
 	case *ast.Funnel:
 		return b.derived(b.funnel(t), "funnel", t.Alias)
@@ -50,7 +51,7 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	case *ast.Join:
 		return b.joinOf(t)
 	case *ast.FuncTable:
-		b.unsupported("a function in FROM", t.Pos())
+		return b.functions(t)
 	case *ast.Pivot:
 		b.unsupported("PIVOT", t.Pos())
 	case *ast.Unpivot:

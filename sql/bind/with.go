@@ -17,6 +17,7 @@ type cteScope struct {
 type cte struct {
 	ast   *ast.CTE
 	scope *cteScope // what its query sees
+	outer *scope
 	uses  int
 	// kept says that its rows are computed once, into a slot.
 	kept   bool
@@ -38,7 +39,7 @@ func (b *binder) with(w *ast.With) func() {
 			b.fail(pgerr.New(pgerr.DuplicateAlias, `WITH query name "%s" specified more than once`, c.Name.Name), c.Name.Pos())
 		}
 		seen[c.Name.Name] = true
-		x := &cte{ast: c, scope: b.ctes, kept: c.Materialized == ast.MaterializedAlways}
+		x := &cte{ast: c, scope: b.ctes, outer: b.outer, kept: c.Materialized == ast.MaterializedAlways}
 		list = append(list, x)
 		b.ctes = &cteScope{x, b.ctes}
 	}
@@ -82,6 +83,9 @@ func (b *binder) useCTE(c *cte) *relation {
 		if !c.kept {
 			return b.namedCTE(c, b.derived(node, name, nil))
 		}
+		if correlated(node) {
+			b.unsupported("a correlated query of WITH that has to run once", c.ast.Pos())
+		}
 		b.subs = append(b.subs, plan.Sub{Node: node, Kind: plan.TableSub})
 		c.slot, c.schema = len(b.subs)-1, node.Schema()
 	}
@@ -92,7 +96,7 @@ func (b *binder) bindCTE(c *cte) plan.Node {
 	inside := b.ctes
 	b.ctes = c.scope
 	defer func() { b.ctes = inside }()
-	return b.query(c.ast.Query)
+	return b.queryIn(c.ast.Query, c.outer)
 }
 
 // namedCTE gives the columns the names that WITH has for them.

@@ -1,0 +1,207 @@
+package exec
+
+import (
+	"context"
+
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// joinParts is the rows of both sides of a join on disk, by the hash of their keys. A batch
+// there has the keys and then, if rows are wanted and not only keys, the columns.
+type joinParts struct {
+	level        int
+	build, probe rowPartitions
+}
+
+// joinPart is a partition of both sides. A nil file has no rows.
+type joinPart struct {
+	build, probe *spillFile
+	level        int
+}
+
+// readPart reads the next batch of a partition's file; it is nil at the end.
+func readPart(f *spillFile, keys int) (*vec.Batch, []*vec.Vector, error) {
+	b, _, err := f.read()
+	if b == nil || err != nil {
+		return nil, nil, err
+	}
+	cols := b.Cols[1:] // behind the mark of rowPartitions
+	return &vec.Batch{Rows: b.Rows, Cols: cols[keys:]}, cols[:keys], nil
+}
+
+// relieve moves the rows of a table to partitions, which it makes if there are none yet, when
+// they take too much memory. Without keys there is nothing to divide them by.
+func (t *joinTable) relieve(ctx context.Context, to **joinParts, level int) error {
+	if len(t.groups.keys) == 0 || t.groups.groups < 2 || level > maxLevel || !t.env.crowded(t.held) {
+		return nil
+	}
+	if *to == nil {
+		s := t.of
+		*to = &joinParts{level: level}
+		(*to).build = rowPartitions{env: t.env, spills: &s.spills, level: level, on: len(s.keys)}
+		(*to).probe = (*to).build
+	}
+	return t.spill(ctx, *to)
+}
+
+// spill writes all rows to partitions, and forgets them.
+func (t *joinTable) spill(ctx context.Context, to *joinParts) error {
+	n := t.groups.groups
+	b := &vec.Batch{Rows: n, Cols: t.groups.values()}
+	if t.stored {
+		b.Rows = t.rows
+		rows := make([]uint32, t.rows)
+		for i, g := range t.groupOf {
+			rows[i] = min(g, uint32(n))
+		}
+		for i, c := range b.Cols {
+			(&vec.Builder{V: c}).AppendNull() // for rows without a group
+			b.Cols[i] = c.Take(rows)
+		}
+		for i := range t.columns {
+			if c := t.columns[i].v; c != nil {
+				b.Cols = append(b.Cols, c)
+			}
+		}
+	}
+	if b.Rows == 0 {
+		return nil
+	}
+	scratch := bytesOf(b.Cols[:len(t.of.keys)]) + 8*int64(b.Rows)
+	defer t.env.release(scratch)
+	if err := t.env.hold(ctx, scratch); err != nil {
+		return err
+	}
+	if err := to.build.add(b, false); err != nil {
+		return err
+	}
+	t.reset()
+	return t.hold(ctx)
+}
+
+// divide writes the rows of the probe side to the partitions of the build side. The copy that
+// ends last has all of them to do.
+func (j *join) divide(ctx context.Context) error {
+	if !(j.node.Kind == plan.NotInJoin && j.nullKeys) {
+		err := drain(ctx, j.input, func(b *vec.Batch) error {
+			keys, err := evalAll(j.env.Expr, j.keys, b)
+			if err != nil {
+				return err
+			}
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			return j.parts.probe.add(&vec.Batch{Rows: b.Rows, Sel: b.Sel, Cols: append(keys, b.Cols...)}, false)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	err := j.input.Close()
+	j.input = nil
+	if j.last = j.leave(nil); j.last && err == nil {
+		err = j.addWork(j.parts)
+	}
+	return err
+}
+
+// addWork lists partitions to be joined, without those of which nothing can come out.
+func (j *join) addWork(p *joinParts) error {
+	fills := j.fillsProbe() || j.node.Kind == plan.AntiJoin || j.node.Kind == plan.NotInJoin
+	outer := newJoinTable(j.joining).outer
+	for i, build := range p.build.files {
+		part := joinPart{build, p.probe.files[i], p.level}
+		if part.build != nil && part.probe == nil && !outer {
+			if err := part.build.done(); err != nil {
+				return err
+			}
+			continue
+		}
+		if part.probe != nil && part.build == nil && !fills {
+			if err := part.probe.done(); err != nil {
+				return err
+			}
+			continue
+		}
+		if part.build != nil || part.probe != nil {
+			j.work = append(j.work, part)
+		}
+	}
+	return nil
+}
+
+// nextPart reads the build side of the next partition; it says whether there is one. What
+// does not fit into memory is divided again.
+func (j *join) nextPart(ctx context.Context) (bool, error) {
+	for len(j.work) > 0 {
+		last := len(j.work) - 1
+		p := j.work[last]
+		j.work = j.work[:last]
+		t := newJoinTable(j.joining)
+		var parts *joinParts
+		if p.build != nil {
+			for {
+				if err := ctx.Err(); err != nil {
+					return false, err
+				}
+				b, keys, err := readPart(p.build, len(j.keys))
+				if err != nil {
+					return false, err
+				}
+				if b == nil {
+					break
+				}
+				if err := t.add(ctx, keys, b); err != nil {
+					return false, err
+				}
+				if err := t.relieve(ctx, &parts, p.level+1); err != nil {
+					return false, err
+				}
+			}
+			if err := p.build.done(); err != nil {
+				return false, err
+			}
+		}
+		if parts == nil {
+			if err := t.finish(ctx); err != nil {
+				return false, err
+			}
+			j.file = p.probe
+			return true, j.begin(ctx, t)
+		}
+		if err := t.spill(ctx, parts); err != nil {
+			return false, err
+		}
+		j.env.release(t.held)
+		if err := j.divideAgain(ctx, p.probe, parts); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// divideAgain divides the probe side of a partition as the build side was.
+func (j *join) divideAgain(ctx context.Context, f *spillFile, to *joinParts) error {
+	if f == nil {
+		return j.addWork(to)
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b, _, err := f.read()
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			break
+		}
+		if err := to.probe.add(&vec.Batch{Rows: b.Rows, Cols: b.Cols[1:]}, false); err != nil {
+			return err
+		}
+	}
+	if err := f.done(); err != nil {
+		return err
+	}
+	return j.addWork(to)
+}

@@ -1,0 +1,215 @@
+package bind
+
+import (
+	"github.com/prickledb/prickle/engine/agg"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// setRef stands for a column of a function that gives rows, in a select list.
+type setRef struct {
+	index int // in the calls of the selection
+	t     vec.Type
+	text  string
+}
+
+// Type implements expr.Expr.
+func (r *setRef) Type() vec.Type { return r.t }
+
+// Eval is never called: the reference is replaced by a column.
+func (r *setRef) Eval(*expr.Context, *vec.Batch) (*vec.Vector, error) {
+	return nil, pgerr.New(pgerr.Internal, "function %s stands outside of its node", r.text)
+}
+
+// String is for EXPLAIN.
+func (r *setRef) String() string { return r.text }
+
+// sets are the functions that give rows of one select list.
+type sets struct {
+	calls []plan.SetCall
+	pos   []ast.Pos
+	inner bool // inside a call
+}
+
+// madeOf are functions that give the elements of an array that another function makes.
+var madeOf = map[string]string{"string_to_table": "string_to_array", "regexp_split_to_table": "regexp_split_to_array"}
+
+// isSet says whether a function gives rows.
+func isSet(name string) bool {
+	return expr.IsTableFunction(name) || madeOf[name] != "" || name == "generate_subscripts"
+}
+
+// setCall binds a call of a function that gives rows.
+func (b *binder) setCall(e *ast.Call, sc *scope) (plan.SetCall, bool) {
+	name := e.Func()
+	args := make([]expr.Expr, len(e.Args))
+	for i, a := range e.Args {
+		if a.Name != nil || a.Variadic {
+			b.unsupported("a named or VARIADIC argument", a.Pos())
+			return plan.SetCall{}, false
+		}
+		args[i] = b.expr(a.Value, sc)
+	}
+	if b.err != nil {
+		return plan.SetCall{}, false
+	}
+	shown := name
+	if of := madeOf[name]; of != "" {
+		for i := range args {
+			args[i] = b.settle(args[i])
+		}
+		args, name = []expr.Expr{b.call(of, args, e.Pos())}, "unnest"
+	} else if name == "generate_subscripts" && len(args) == 2 {
+		last := b.call("array_upper", []expr.Expr{b.settle(args[0]), args[1]}, e.Pos())
+		first := b.call("array_lower", []expr.Expr{b.settle(args[0]), args[1]}, e.Pos())
+		args, name = []expr.Expr{first, last}, "generate_series"
+	}
+	types := make([]vec.Type, len(args))
+	for i, a := range args {
+		if p, ok := a.(*pathRef); ok {
+			want := vec.T(vec.JSONB)
+			if name == "generate_series" {
+				want = vec.T(vec.Float8)
+			}
+			args[i] = b.resolve(p, want)
+		}
+		types[i] = args[i].Type()
+	}
+	if b.err != nil {
+		return plan.SetCall{}, false
+	}
+	set, err := expr.ResolveTable(name, types)
+	if err != nil {
+		b.failErr(err, e.Pos())
+		return plan.SetCall{}, false
+	}
+	for i, t := range set.Args {
+		args[i] = b.coerce(args[i], t, e.Pos())
+	}
+	if shown != name {
+		set.Name = shown
+		set.Out = append(vec.Schema(nil), set.Out...)
+		set.Out[0].Name = shown
+	}
+	return plan.SetCall{Function: set, Args: args}, b.err == nil
+}
+
+// setOfItem binds a function that gives rows where a select list has it.
+func (b *binder) setOfItem(e *ast.Call, sc *scope) expr.Expr {
+	s := sc.sets
+	switch {
+	case s == nil:
+		return b.fail(pgerr.New(pgerr.FeatureNotSupported, "set-returning functions are not allowed in %s", sc.clause), e.Pos())
+	case s.inner, sc.aggs != nil && sc.aggs.inner, sc.windows != nil && sc.windows.inner:
+		return b.unsupported("a set-returning function in the arguments of another function", e.Pos())
+	}
+	s.inner = true
+	c, ok := b.setCall(e, sc)
+	s.inner = false
+	if !ok {
+		return null(vec.T(vec.Unknown))
+	}
+	if len(c.Function.Out) != 1 {
+		return b.unsupported("a row as a value", e.Pos())
+	}
+	s.calls, s.pos = append(s.calls, c), append(s.pos, e.Pos())
+	return &setRef{len(s.calls) - 1, c.Function.Out[0].Type, columnName(e)}
+}
+
+// expanded has the functions of the select list give rows. Move gives an expression the
+// columns that the node has.
+func (s *selection) expanded(node plan.Node, move func(expr.Expr, ast.Pos) expr.Expr) plan.Node {
+	if len(s.sets.calls) == 0 {
+		return node
+	}
+	x := &plan.Expand{Input: node}
+	for i, c := range s.sets.calls {
+		args := make([]expr.Expr, len(c.Args))
+		for k, a := range c.Args {
+			args[k] = s.replaced(move(a, s.sets.pos[i]))
+		}
+		x.Calls = append(x.Calls, plan.SetCall{Function: c.Function, Args: args})
+	}
+	width := len(node.Schema())
+	for i := range s.items {
+		s.items[i].e = expr.Map(s.items[i].e, func(e expr.Expr) expr.Expr {
+			if r, ok := e.(*setRef); ok {
+				return &expr.Column{Index: width + r.index, T: r.t, Name: r.text}
+			}
+			return e
+		})
+	}
+	return x
+}
+
+// function binds functions in FROM. They may name what stands before them.
+func (b *binder) functions(t *ast.FuncTable) *relation {
+	empty := &relation{node: &plan.Values{}}
+	outer := b.before
+	if outer == nil {
+		outer = b.outer
+	}
+	sc := &scope{clause: "FROM", outer: outer}
+	var node plan.Node = &plan.Values{Rows: [][]expr.Expr{{}}}
+	var sets []plan.SetCall
+	named := true
+	name := ""
+	for i, f := range t.Calls {
+		if f.Columns != nil {
+			b.unsupported("a column definition list", f.Call.Pos())
+			return empty
+		}
+		call, ok := f.Call.(*ast.Call)
+		if i == 0 {
+			name = columnName(f.Call)
+		}
+		if ok && call.Func() == "unnest" && len(call.Args) > 1 {
+			for _, a := range call.Args {
+				one := *call
+				one.Args = []ast.Arg{a}
+				c, ok := b.setCall(&one, sc)
+				if !ok {
+					return empty
+				}
+				sets = append(sets, c)
+			}
+			continue
+		}
+		if ok && isSet(call.Func()) {
+			c, ok := b.setCall(call, sc)
+			if !ok {
+				return empty
+			}
+			sets = append(sets, c)
+			named = c.Function.Named
+			continue
+		}
+		if ok && agg.IsAggregate(call.Func()) {
+			b.fail(pgerr.New(pgerr.GroupingError, "aggregate functions are not allowed in functions in FROM"), f.Call.Pos())
+			return empty
+		}
+		if len(t.Calls) > 1 || t.Ordinality {
+			b.unsupported("a function of one value in ROWS FROM or WITH ORDINALITY", f.Call.Pos())
+			return empty
+		}
+		e := b.value(f.Call, sc)
+		node = &plan.Project{Input: node, Exprs: []expr.Expr{b.coerce(e, firstKnown(e.Type()), f.Call.Pos())}, Names: []string{name}}
+		named = false
+	}
+	if len(sets) > 0 {
+		node = &plan.Expand{Input: node, Calls: sets, Ordinality: t.Ordinality}
+	}
+	if b.err != nil {
+		return empty
+	}
+	rel := b.derived(node, name, nil)
+	// A function of one column gives it the alias that it has itself.
+	if t.Alias != nil && t.Alias.Name.Name != "" && !named && len(t.Calls) == 1 && len(sets) <= 1 {
+		rel.fields[0].Name = t.Alias.Name.Name
+	}
+	b.rename(rel, t.Alias)
+	return rel
+}
