@@ -4,7 +4,7 @@ import (
 	"context"
 	"math"
 	"math/bits"
-	"sort"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -202,46 +202,68 @@ func countBits(b vec.Bitmap, lo, hi int) int {
 	return n
 }
 
-// sortActor puts the rows of one actor in order of time and tie-break.
-func sortActor(times []int64, vals []uint32, nums []int64, refs []rowRef, before func(a, b rowRef) (int, error)) error {
+// actorSorter puts the rows of actors in order of time and tie-break. It keeps its scratch
+// from one actor to the next.
+type actorSorter struct {
+	before func(a, b rowRef) (int, error)
+	keys   []sortRow
+	nums   []int64
+	vals   []uint32
+	refs   []rowRef
+}
+
+// sortRow is a row to be sorted, and where it stands.
+type sortRow struct {
+	time int64
+	at   uint32
+}
+
+// sort orders the rows of one actor; lists that are nil are not there.
+func (s *actorSorter) sort(times []int64, vals []uint32, nums []int64, refs []rowRef) error {
 	if vals == nil && nums == nil && refs == nil {
-		sort.Slice(times, func(i, j int) bool { return times[i] < times[j] })
+		slices.Sort(times)
 		return nil
 	}
-	s := &actorSort{times, vals, nums, refs, before, nil}
-	sort.Stable(s)
-	return s.err
+	s.keys = s.keys[:0]
+	for i, t := range times {
+		s.keys = append(s.keys, sortRow{t, uint32(i)})
+	}
+	var failed error
+	slices.SortFunc(s.keys, func(a, b sortRow) int {
+		switch {
+		case a.time < b.time:
+			return -1
+		case a.time > b.time:
+			return 1
+		}
+		if refs != nil {
+			c, err := s.before(refs[a.at], refs[b.at])
+			if err != nil {
+				failed = err
+			}
+			if c != 0 {
+				return c
+			}
+		}
+		return int(a.at) - int(b.at) // rows that nothing tells apart stay as they are
+	})
+	for i, k := range s.keys {
+		times[i] = k.time
+	}
+	s.vals = inOrder(vals, s.vals, s.keys)
+	s.nums = inOrder(nums, s.nums, s.keys)
+	s.refs = inOrder(refs, s.refs, s.keys)
+	return failed
 }
 
-type actorSort struct {
-	times  []int64
-	vals   []uint32
-	nums   []int64
-	refs   []rowRef
-	before func(a, b rowRef) (int, error)
-	err    error
-}
-
-func (s *actorSort) Len() int { return len(s.times) }
-func (s *actorSort) Less(i, j int) bool {
-	if s.times[i] != s.times[j] || s.refs == nil {
-		return s.times[i] < s.times[j]
+// inOrder puts a list into the order of keys, and gives the scratch for the next time.
+func inOrder[T any](list, scratch []T, keys []sortRow) []T {
+	if list == nil {
+		return scratch
 	}
-	c, err := s.before(s.refs[i], s.refs[j])
-	if err != nil {
-		s.err = err
+	scratch = append(scratch[:0], list...)
+	for i, k := range keys {
+		list[i] = scratch[k.at]
 	}
-	return c < 0
-}
-func (s *actorSort) Swap(i, j int) {
-	s.times[i], s.times[j] = s.times[j], s.times[i]
-	if s.vals != nil {
-		s.vals[i], s.vals[j] = s.vals[j], s.vals[i]
-	}
-	if s.nums != nil {
-		s.nums[i], s.nums[j] = s.nums[j], s.nums[i]
-	}
-	if s.refs != nil {
-		s.refs[i], s.refs[j] = s.refs[j], s.refs[i]
-	}
+	return scratch
 }

@@ -473,6 +473,7 @@ func (ix *indexed) blocks(ctx context.Context, f func(int, *block) error) error 
 	return intervals(ctx, ix.env, ix.total, ix.size, func(w, lo, hi int) error {
 		fl := &fillers[w]
 		fl.block.base, fl.block.count = uint32(lo), hi-lo
+		fl.sorter.before = ix.before
 		if fl.block.conds == nil {
 			fl.block.conds = make([]csr, len(ix.streams))
 		}
@@ -487,11 +488,12 @@ func (ix *indexed) blocks(ctx context.Context, f func(int, *block) error) error 
 
 // filler makes the blocks of one goroutine, in memory that it uses again.
 type filler struct {
-	block block
-	at    []uint32 // next free position of each actor
-	times []int64
-	spans []span
-	mixed []uint32 // actors whose rows did not arrive in order
+	block  block
+	at     []uint32 // next free position of each actor
+	times  []int64
+	spans  []span
+	mixed  []uint32 // actors whose rows did not arrive in order
+	sorter actorSorter
 }
 
 // span is the runs of a stream that fall into an interval.
@@ -567,7 +569,7 @@ func (fl *filler) fill(ix *indexed, cond int, lo, hi uint32) error {
 		if c.refs != nil {
 			refs = c.refs[from:to]
 		}
-		if err := sortActor(c.times[from:to], vals, nums, refs, ix.before); err != nil {
+		if err := fl.sorter.sort(c.times[from:to], vals, nums, refs); err != nil {
 			return err
 		}
 	}
