@@ -15,6 +15,7 @@ type derived struct {
 	times       derivation[*session.Times]
 	counts      derivation[*session.Counts]
 	urls, paths derivation[*session.Edges]
+	owners      derivation[*session.Owners]
 	distinct    derivation[*session.Distinct]
 }
 

@@ -41,7 +41,7 @@ type snapshotSessions struct {
 	made *Sessions
 }
 
-// SessionCount is about how many sessions the snapshot has.
+// SessionCount is about how many sessions the snapshot has, as far as segments say.
 func (sn *Snapshot) SessionCount() int {
 	n := 0
 	for _, s := range sn.segments {
@@ -50,9 +50,10 @@ func (sn *Snapshot) SessionCount() int {
 	return n
 }
 
-// Sessions is the sessions of the snapshot. They are made at the first call, which takes
-// session.JoinBytes of SessionCount for a while, and shared.
-func (sn *Snapshot) Sessions(ctx context.Context) (*Sessions, error) {
+// Sessions is the sessions of the snapshot. They are made at the first call, and shared.
+// Hold is asked for the memory that making them takes, and told with a negative number when
+// it is given back.
+func (sn *Snapshot) Sessions(ctx context.Context, hold func(ctx context.Context, bytes int64) error) (*Sessions, error) {
 	sn.sessions.mu.Lock()
 	defer sn.sessions.mu.Unlock()
 	if sn.sessions.made != nil {
@@ -71,7 +72,7 @@ func (sn *Snapshot) Sessions(ctx context.Context) (*Sessions, error) {
 		numbered = append(numbered, session.Numbered{Reader: s.Reader, IDs: ids})
 	}
 	var err error
-	if x.joined, err = sn.list.join(ctx, sn.store.cache, numbered); err != nil {
+	if x.joined, err = sn.list.join(ctx, sn.store.cache, numbered, hold); err != nil {
 		return nil, err
 	}
 	sn.sessions.made = x
@@ -79,9 +80,9 @@ func (sn *Snapshot) Sessions(ctx context.Context) (*Sessions, error) {
 }
 
 // join finds the sessions that are in several segments, from what the last snapshot knew.
-func (l *sessionList) join(ctx context.Context, cache *memory.Cache, segments []session.Numbered) (*session.Joined, error) {
+func (l *sessionList) join(ctx context.Context, cache *memory.Cache, segments []session.Numbered, hold func(context.Context, int64) error) (*session.Joined, error) {
 	was := l.joined.Load()
-	j, err := session.Join(ctx, segments, was)
+	j, err := session.Join(ctx, segments, was, hold)
 	if err != nil || j == was {
 		return j, err
 	}
@@ -385,5 +386,115 @@ func (x *Sessions) DistinctURLs(ctx context.Context, s *Segment) ([]int64, error
 func (x *Sessions) ownURLs(ctx context.Context, i int) (*session.Distinct, error) {
 	return sessionPart(x, i, &x.segments[i].derived.distinct, func(r *session.Rows) (*session.Distinct, error) {
 		return session.ReadDistinct(ctx, r, sessionURL)
+	})
+}
+
+// IDs is the session ids of a segment by number: texts without a double.
+func (x *Sessions) IDs(s *Segment) (*vec.Vector, error) {
+	i, err := x.find(s)
+	if err != nil {
+		return nil, err
+	}
+	return x.ids[i].Vector(s.Reader)
+}
+
+// List is the sessions that are to be listed with a segment, by number, ascending: each
+// session with events that count is listed with one segment.
+func (x *Sessions) List(ctx context.Context, s *Segment) ([]uint32, error) {
+	i, err := x.find(s)
+	if err != nil {
+		return nil, err
+	}
+	times, err := x.Times(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	joints := x.joined.Of(i)
+	var out []uint32
+	for n := range uint32(len(times.Start)) {
+		if times.Start[n] > times.End[n] || x.ids[i].IsEmpty(n) {
+			continue
+		}
+		if joint, ok := joints[n]; ok && x.joined.Sessions()[joint][0] != (session.Member{Segment: i, Number: n}) {
+			continue
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+// Owners is whose sessions of a segment are: the distinct ids and the ordinals of their first
+// events that count.
+func (x *Sessions) Owners(ctx context.Context, s *Segment, numbers []uint32) (*vec.Vector, []uint32, error) {
+	i, err := x.find(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	own, err := x.ownOwners(ctx, i)
+	if err != nil {
+		return nil, nil, err
+	}
+	joints := x.joined.Of(i)
+	dicts := map[int]*vec.Vector{}
+	ids := &vec.Vector{Type: vec.T(vec.Text), Str: vec.MakeStrings(len(numbers), 16*len(numbers))}
+	ordinals := make([]uint32, len(numbers))
+	for at, n := range numbers {
+		in, owners := i, own
+		if joint, ok := joints[n]; ok {
+			m, err := x.firstOf(ctx, x.joined.Sessions()[joint])
+			if err != nil {
+				return nil, nil, err
+			}
+			in, n = m.Segment, m.Number
+			if owners, err = x.ownOwners(ctx, in); err != nil {
+				return nil, nil, err
+			}
+		}
+		if dicts[in] == nil {
+			v, err := x.segments[in].DistinctIDs(0, 0)
+			if err != nil {
+				return nil, nil, err
+			}
+			dicts[in] = v.Dict
+		}
+		ids.Str.Append(dicts[in].Str.At(int(owners.First[n].Text)))
+		ordinals[at] = owners.Ordinals[n]
+	}
+	return ids, ordinals, nil
+}
+
+// firstOf is the member that has the first event of a session which counts.
+func (x *Sessions) firstOf(ctx context.Context, members []session.Member) (session.Member, error) {
+	var best session.Member
+	var first session.Edge
+	var of *segment.Reader
+	for _, m := range members {
+		o, err := x.ownOwners(ctx, m.Segment)
+		if err != nil {
+			return best, err
+		}
+		e, r := o.First[m.Number], x.segments[m.Segment].Reader
+		if e.Text == session.NoText {
+			continue
+		}
+		sooner := of == nil
+		if !sooner {
+			if sooner, err = session.Before(e, r, first, of); err != nil {
+				return best, err
+			}
+		}
+		if sooner {
+			best, first, of = m, e, r
+		}
+	}
+	if of == nil {
+		return best, fmt.Errorf("sessions: none of %d members has an event", len(members))
+	}
+	return best, nil
+}
+
+func (x *Sessions) ownOwners(ctx context.Context, i int) (*session.Owners, error) {
+	return sessionPart(x, i, &x.segments[i].derived.owners, func(r *session.Rows) (*session.Owners, error) {
+		return session.ReadOwners(ctx, r, x.segments[i].Ordinals)
 	})
 }

@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -111,12 +112,26 @@ func (s *visitScript) batch(rows int) *event.Batch {
 	return b.Finish()
 }
 
+// sessionsOf makes the sessions of a snapshot, which gives back what memory it held.
+func sessionsOf(t *testing.T, sn *Snapshot) *Sessions {
+	t.Helper()
+	held := int64(0)
+	x, err := sn.Sessions(t.Context(), func(_ context.Context, bytes int64) error {
+		held += bytes
+		return nil
+	})
+	must(t, err)
+	if held != 0 {
+		t.Fatalf("%d bytes are held after the sessions were made", held)
+	}
+	return x
+}
+
 // eachVisit reads all rows that count, with what is known of their sessions.
 func eachVisit(t *testing.T, sn *Snapshot, see func(seg *Segment, row int, uuid vec.UUIDValue, session string)) {
 	t.Helper()
 	ctx := t.Context()
-	x, err := sn.Sessions(ctx)
-	must(t, err)
+	x := sessionsOf(t, sn)
 	for _, s := range sn.Segments() {
 		times, err := x.Times(ctx, s)
 		must(t, err)
@@ -175,6 +190,40 @@ func checkVisits(t *testing.T, where string, s *Store, m visits) {
 	})
 	if seen != len(m) {
 		t.Fatalf("%s: %d events, want %d", where, seen, len(m))
+	}
+	checkListed(t, where, sn, m)
+}
+
+// checkListed holds the list of all sessions against the model: each once, with the distinct
+// id and the person of its first event.
+func checkListed(t *testing.T, where string, sn *Snapshot, m visits) {
+	t.Helper()
+	want := map[string]visit{}
+	for _, v := range m {
+		w, ok := want[v.id]
+		if v.id != "" && (!ok || cmp.Or(cmp.Compare(v.time, w.time), bytes.Compare(v.uuid[:], w.uuid[:])) < 0) {
+			want[v.id] = v
+		}
+	}
+	x := sessionsOf(t, sn)
+	for _, s := range sn.Segments() {
+		numbers, err := x.List(t.Context(), s)
+		must(t, err)
+		ids, err := x.IDs(s)
+		must(t, err)
+		who, ordinals, err := x.Owners(t.Context(), s, numbers)
+		must(t, err)
+		for i, n := range numbers {
+			id := ids.Str.Str(int(n))
+			w, ok := want[id]
+			if got := sn.Persons().UUID(ordinals[i]); !ok || who.Str.Str(i) != w.who || got != person.UUIDOf(1, w.who) {
+				t.Fatalf("%s: session %q of %s, %x; want %s, %v", where, id, who.Str.Str(i), got, w.who, ok)
+			}
+			delete(want, id)
+		}
+	}
+	if len(want) > 0 {
+		t.Fatalf("%s: sessions %v are not listed", where, want)
 	}
 }
 

@@ -96,5 +96,10 @@ func Builtin() []*Table {
 			{"group_type_index", vec.T(vec.Int4)}, {"key", text}, {"created_at", tz}, {"properties", jsonb}}},
 		{OID: 16388, Name: "cohort_members", Columns: []Column{
 			{"cohort_id", vec.T(vec.Int8)}, {"person_id", uuid}}},
+		{OID: 16389, Name: "sessions", Columns: []Column{
+			{"session_id", text}, {"distinct_id", text}, {"person_id", uuid}, {"start_timestamp", tz}, {"end_timestamp", tz},
+			{"duration", vec.T(vec.Float8)}, {"entry_url", text}, {"end_url", text}, {"entry_pathname", text}, {"end_pathname", text},
+			{"pageview_count", vec.T(vec.Int8)}, {"autocapture_count", vec.T(vec.Int8)}, {"screen_count", vec.T(vec.Int8)},
+			{"num_uniq_urls", vec.T(vec.Int8)}}},
 	}
 }

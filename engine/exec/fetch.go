@@ -65,6 +65,9 @@ func (f *fetch) Next(ctx context.Context) (*vec.Batch, error) {
 	if b == nil || err != nil {
 		return nil, err
 	}
+	if err := f.env.findSessions(ctx, f.node.Columns); err != nil {
+		return nil, err
+	}
 	b = b.Compact()
 	places := b.Cols[f.node.Row].Flatten(b.Rows).I64
 	// Rows are read in the order of storage, and then put into that of the input.

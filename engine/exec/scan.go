@@ -41,6 +41,7 @@ type scanSource struct {
 	next         atomic.Int64
 	columns      []columnReader
 	batches      []*vec.Batch  // tables of persons: all rows
+	sessions     *sessionTable // the table of them; nil for any other
 	pieces       []table.Piece // user tables
 	pieceColumns []pieceColumn
 	order        *timeOrder // nil: morsels come as they are stored
@@ -54,6 +55,11 @@ func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 	s := &scanSource{node: n, env: env, stats: env.Stats.Node(n)}
 	if n.Table.Schema != nil {
 		return s, s.openTable()
+	}
+	if n.Table.Name == "sessions" {
+		var err error
+		s.sessions, err = newSessionTable(n.Columns, env)
+		return s, err
 	}
 	if n.Table.Name != "events" {
 		batches, err := tableBatches(n, env)
@@ -261,6 +267,9 @@ func (s *scanSource) take() (int, bool) {
 	if s.batches != nil {
 		return i, i < len(s.batches)
 	}
+	if s.sessions != nil {
+		return i, i < len(s.sessions.pieces)
+	}
 	if s.pieceColumns != nil {
 		return i, i < len(s.pieces)
 	}
@@ -372,12 +381,22 @@ func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
 			if s.source.batches != nil {
 				return s.source.batches[i], nil
 			}
+			if s.source.sessions != nil {
+				b, err := s.source.sessions.read(ctx, i)
+				if b != nil || err != nil {
+					return b, err
+				}
+				continue
+			}
 			if s.source.pieceColumns != nil {
 				b, err := s.source.readPiece(&s.source.pieces[i])
 				if b != nil || err != nil {
 					return b, err
 				}
 				continue
+			}
+			if err := s.source.env.findSessions(ctx, s.source.node.Columns); err != nil {
+				return nil, err
 			}
 			s.now = s.source.morsels[i]
 			s.row = s.now.lo

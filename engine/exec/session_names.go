@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
+	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/session"
 	"github.com/prickledb/prickle/storage/vec"
@@ -19,41 +21,38 @@ const sessionPrefix = "session."
 // say together, whichever of them the query reads. A row without a session has 0 where
 // there is a number, and otherwise NULL.
 func sessionReader(column string, env *Env) (columnReader, error) {
-	read, ok := sessionColumns[column]
-	if !ok {
-		return nil, fmt.Errorf("sessions have no column %q", column)
+	n, err := newSessionNames(column, env)
+	if err != nil {
+		return nil, err
 	}
-	n := &sessionNames{env: env, read: read, bySegment: map[*storage.Segment]*sessionValues{}}
 	return func(m morsel, lo, hi int) (*vec.Vector, error) {
 		sessions, err := env.sessions(context.Background())
 		if err != nil {
 			return nil, err
 		}
-		values, err := n.of(sessions, m.seg)
+		numbers, err := sessions.Numbers(m.seg, m.rng, lo, hi)
 		if err != nil {
 			return nil, err
 		}
-		codes, err := sessions.Numbers(m.seg, m.rng, lo, hi)
-		if err != nil {
-			return nil, err
-		}
-		if values.codes != nil {
-			for i, c := range codes {
-				codes[i] = values.codes[c]
-			}
-		}
-		return &vec.Vector{Type: values.dict.Type, Form: vec.Dict, Dict: values.dict, Codes: codes}, nil
+		return n.of(context.Background(), sessions, m.seg, numbers)
 	}, nil
 }
 
 // sessions is the sessions of the snapshot.
 func (env *Env) sessions(ctx context.Context) (*storage.Sessions, error) {
-	bytes := session.JoinBytes(env.Snapshot.SessionCount())
-	if err := env.hold(ctx, bytes); err != nil {
-		return nil, err
+	return env.Snapshot.Sessions(ctx, env.hold)
+}
+
+// findSessions makes the sessions of the snapshot if any of the columns needs them. A reader
+// would, but it cannot be cancelled.
+func (env *Env) findSessions(ctx context.Context, columns []plan.ScanColumn) error {
+	for _, c := range columns {
+		if strings.HasPrefix(c.Column, sessionPrefix) {
+			_, err := env.sessions(ctx)
+			return err
+		}
 	}
-	defer env.release(bytes)
-	return env.Snapshot.Sessions(ctx)
+	return nil
 }
 
 // sessionValues is a column of the sessions of a segment.
@@ -66,29 +65,67 @@ type sessionValues struct {
 
 // sessionNames keeps a column of sessions for each segment that is read.
 type sessionNames struct {
-	env       *Env
-	read      func(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error)
+	env  *Env
+	read readSessions
+
 	mu        sync.Mutex
-	bySegment map[*storage.Segment]*sessionValues
+	bySegment map[*storage.Segment]*segmentSessions
 }
 
-func (n *sessionNames) of(x *storage.Sessions, s *storage.Segment) (*sessionValues, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if v := n.bySegment[s]; v != nil {
-		return v, nil
+// segmentSessions is the column of one segment.
+type segmentSessions struct {
+	mu     sync.Mutex // held while it is read
+	values *sessionValues
+}
+
+func newSessionNames(column string, env *Env) (*sessionNames, error) {
+	read, ok := sessionColumns[column]
+	if !ok {
+		return nil, fmt.Errorf("sessions have no column %q", column)
 	}
-	ctx := context.Background()
+	return &sessionNames{env: env, read: read, bySegment: map[*storage.Segment]*segmentSessions{}}, nil
+}
+
+// of is the column of the sessions with the given numbers. It takes the slice.
+func (n *sessionNames) of(ctx context.Context, x *storage.Sessions, s *storage.Segment, numbers []uint32) (*vec.Vector, error) {
+	values, err := n.values(ctx, x, s)
+	if err != nil {
+		return nil, err
+	}
+	if values.codes != nil {
+		for i, number := range numbers {
+			numbers[i] = values.codes[number]
+		}
+	}
+	return &vec.Vector{Type: values.dict.Type, Form: vec.Dict, Dict: values.dict, Codes: numbers}, nil
+}
+
+func (n *sessionNames) values(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error) {
+	n.mu.Lock()
+	of := n.bySegment[s]
+	if of == nil {
+		of = &segmentSessions{}
+		n.bySegment[s] = of
+	}
+	n.mu.Unlock()
+	of.mu.Lock()
+	defer of.mu.Unlock()
+	if of.values != nil {
+		return of.values, nil
+	}
 	v, err := n.read(ctx, x, s)
 	if err != nil {
 		return nil, err
 	}
-	n.bySegment[s] = v
+	of.values = v
 	return v, n.env.hold(ctx, v.dict.Bytes()+4*int64(len(v.codes)))
 }
 
+// readSessions reads a column of the sessions of a segment.
+type readSessions func(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error)
+
 // sessionColumns is how each column of sessions is read.
-var sessionColumns = map[string]func(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error){
+var sessionColumns = map[string]readSessions{
 	"$session_duration": func(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error) {
 		t, err := x.Times(ctx, s)
 		if err != nil {
@@ -118,7 +155,7 @@ var sessionColumns = map[string]func(ctx context.Context, x *storage.Sessions, s
 	},
 }
 
-func sessionTime(of func(*session.Times) []int64) func(context.Context, *storage.Sessions, *storage.Segment) (*sessionValues, error) {
+func sessionTime(of func(*session.Times) []int64) readSessions {
 	return func(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error) {
 		t, err := x.Times(ctx, s)
 		if err != nil {
@@ -131,7 +168,7 @@ func sessionTime(of func(*session.Times) []int64) func(context.Context, *storage
 	}
 }
 
-func sessionCount(what int) func(context.Context, *storage.Sessions, *storage.Segment) (*sessionValues, error) {
+func sessionCount(what int) readSessions {
 	return func(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error) {
 		c, err := x.Counts(ctx, s)
 		if err != nil {
@@ -145,7 +182,7 @@ func sessionCount(what int) func(context.Context, *storage.Sessions, *storage.Se
 	}
 }
 
-func sessionText(read func(*storage.Sessions, context.Context, *storage.Segment) (*storage.SessionEdges, error), of func(*storage.SessionEdges) []uint32) func(context.Context, *storage.Sessions, *storage.Segment) (*sessionValues, error) {
+func sessionText(read func(*storage.Sessions, context.Context, *storage.Segment) (*storage.SessionEdges, error), of func(*storage.SessionEdges) []uint32) readSessions {
 	return func(ctx context.Context, x *storage.Sessions, s *storage.Segment) (*sessionValues, error) {
 		e, err := read(x, ctx, s)
 		if err != nil {

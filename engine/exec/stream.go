@@ -73,6 +73,9 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 		}
 		readers[i] = r
 	}
+	if err := env.findSessions(ctx, sc.Columns); err != nil {
+		return nil, true, err
+	}
 	wanted := make([]*rowFilter, len(conds))
 	for i, c := range conds {
 		wanted[i] = newRowFilter(sc, src.Where, c)

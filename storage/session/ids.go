@@ -111,6 +111,17 @@ func (x *IDs) Texts(r *segment.Reader) (*vec.Strings, error) {
 	return &v.Str, nil
 }
 
+// Vector is Texts as a vector. It is shared: do not modify it.
+func (x *IDs) Vector(r *segment.Reader) (*vec.Vector, error) {
+	if x.texts != nil {
+		return &vec.Vector{Type: vec.T(vec.Text), Str: *x.texts}, nil
+	}
+	return r.SessionIDs()
+}
+
+// IsEmpty says whether a number is that of the empty id, which is no session.
+func (x *IDs) IsEmpty(number uint32) bool { return number == x.empty }
+
 // Numbers is the sessions of rows [lo, hi), which must be in the range; Len for a row that
 // is in none.
 func (x *IDs) Numbers(g *segment.Range, lo, hi int) ([]uint32, error) {

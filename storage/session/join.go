@@ -47,8 +47,9 @@ func (j *Joined) Bytes() int64 {
 
 // Join finds out which sessions of a list of segments are the same. What is known of
 // another list, if was is not nil, need not be found out again: only the segments that are
-// not in it are compared, with all others.
-func Join(ctx context.Context, segments []Numbered, was *Joined) (*Joined, error) {
+// not in it are compared, with all others. That takes memory for a while, which hold is asked
+// for, and told of when it is given back.
+func Join(ctx context.Context, segments []Numbered, was *Joined, hold func(ctx context.Context, bytes int64) error) (*Joined, error) {
 	j := &Joined{keys: make([]weak.Pointer[segment.Reader], len(segments)), by: make([]map[uint32]uint32, len(segments))}
 	for i, s := range segments {
 		j.keys[i], j.by[i] = weak.Make(s.Reader), map[uint32]uint32{}
@@ -57,16 +58,20 @@ func Join(ctx context.Context, segments []Numbered, was *Joined) (*Joined, error
 		return was, nil
 	}
 	known := j.keep(was)
-	x := &joint{Joined: j, segments: segments}
+	x := &joint{Joined: j, segments: segments, texts: map[int]*vec.Strings{}}
 	for i, s := range segments {
 		if !known[i] {
-			x.rows += s.IDs.Len()
+			x.sessions += s.IDs.Len()
 		}
 	}
-	if x.rows == 0 {
+	if x.sessions == 0 {
 		return j, nil
 	}
-	x.init()
+	bytes := slotBytes * int64(slotCount(x.sessions))
+	if err := hold(ctx, bytes); err != nil {
+		return nil, err
+	}
+	x.slots = make([]slot, slotCount(x.sessions))
 	for _, fresh := range []bool{true, false} { // what is new is put into the table first
 		for i := range segments {
 			if known[i] == fresh {
@@ -77,7 +82,7 @@ func Join(ctx context.Context, segments []Numbered, was *Joined) (*Joined, error
 			}
 		}
 	}
-	return j, nil
+	return j, hold(ctx, -bytes)
 }
 
 // keep takes over what was known of the segments that are still in the list, and says which
@@ -144,7 +149,7 @@ func (j *Joined) same(a, b Member) {
 type joint struct {
 	*Joined
 	segments []Numbered
-	rows     int
+	sessions int // to put into the table
 	slots    []slot
 	texts    map[int]*vec.Strings // of segments, as far as they were read
 }
@@ -155,18 +160,19 @@ type slot struct {
 	segment, number uint32
 }
 
-// slotLoad is how many slots there are for a session, at least.
-const slotLoad = 2
+const (
+	// slotLoad is how many slots there are for a session, at least.
+	slotLoad  = 2
+	slotBytes = 16
+)
 
-// JoinBytes is how much memory Join takes for a while, of so many sessions at most.
-func JoinBytes(sessions int) int64 { return 2 * slotLoad * 16 * int64(sessions) }
-
-func (x *joint) init() {
+// slotCount is how many slots a table of so many sessions has: a power of two.
+func slotCount(sessions int) int {
 	n := 16
-	for n < slotLoad*x.rows {
+	for n < slotLoad*sessions {
 		n *= 2
 	}
-	x.slots, x.texts = make([]slot, n), map[int]*vec.Strings{}
+	return n
 }
 
 // add compares the sessions of a segment with those of the table, and puts in those that

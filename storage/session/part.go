@@ -222,6 +222,55 @@ func (e *Edges) Bytes() int64 {
 
 func textBytes(s *vec.Strings) int64 { return int64(cap(s.Bytes)) + 4*int64(cap(s.Offs)) }
 
+// Owners is whose sessions are: who sent their first event.
+type Owners struct {
+	First    []Edge // Text is the code of the distinct id in the segment; NoText without rows that count
+	Ordinals []uint32
+}
+
+// ReadOwners reads whose a segment's sessions are. Ordinals reads the persons of rows.
+func ReadOwners(ctx context.Context, s *Rows, ordinals func(dst []uint32, lo, hi int) error) (*Owners, error) {
+	o := &Owners{First: make([]Edge, s.IDs.Len()), Ordinals: make([]uint32, s.IDs.Len())}
+	for i := range o.First {
+		o.First[i].Text = NoText
+	}
+	persons := make([]uint32, batchRows)
+	for _, g := range s.Ranges() {
+		err := s.eachTimed(ctx, g, func(lo, hi int, numbers []uint32, times []int64) error {
+			ids, err := s.DistinctIDs(lo, hi)
+			if err != nil {
+				return err
+			}
+			if err := ordinals(persons, lo, hi); err != nil {
+				return err
+			}
+			for i, n := range numbers {
+				if int(n) >= len(o.First) {
+					continue
+				}
+				at := Edge{Time: times[i], Row: uint32(lo + i), Text: ids.Codes[i]}
+				if o.First[n].Text != NoText {
+					if first, err := Before(at, s.Reader, o.First[n], s.Reader); !first || err != nil {
+						if err != nil {
+							return err
+						}
+						continue
+					}
+				}
+				o.First[n], o.Ordinals[n] = at, persons[i]
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+// Bytes is how much memory the owners take.
+func (o *Owners) Bytes() int64 { return 20 * int64(len(o.First)) }
+
 // Distinct is the different texts that the events of sessions have in some property.
 type Distinct struct {
 	starts []uint32 // by session, into codes; one more than there are sessions
