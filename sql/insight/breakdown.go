@@ -109,7 +109,7 @@ func (c *compiler) breakdownValue(it *breakdownItem, ends, attr string) (ast.Exp
 		}
 		return &ast.Cast{X: e, Type: ast.TypeName{Name: "text"}}, nil
 	}
-	left, err := c.property(it.Type, string(it.Property), it.Group, attr)
+	left, err := c.shownProperty(it, attr)
 	if err != nil {
 		return nil, err
 	}
@@ -127,11 +127,21 @@ func (c *compiler) breakdownValue(it *breakdownItem, ends, attr string) (ast.Exp
 
 // breakdownNumber is the number of a breakdown column that is cut into bins.
 func (c *compiler) breakdownNumber(it *breakdownItem, attr string) (ast.Expr, error) {
-	left, err := c.property(it.Type, string(it.Property), it.Group, attr)
+	left, err := c.shownProperty(it, attr)
 	if err != nil {
 		return nil, err
 	}
 	return left.float(), nil
+}
+
+// shownProperty is property as a breakdown has it: the duration of a session is shown in
+// whole seconds, and compared with its fractions.
+func (c *compiler) shownProperty(it *breakdownItem, attr string) (operand, error) {
+	left, err := c.property(it.Type, string(it.Property), it.Group, attr)
+	if it.Type == "session" && it.Property == "$session_duration" {
+		left.e = call("floor", left.e)
+	}
+	return left, err
 }
 
 // columnNames are the names of breakdown columns in statements.

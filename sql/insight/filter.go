@@ -151,9 +151,7 @@ func (c *compiler) property(kind, key string, group *int, attr string) (operand,
 // session is a property of the event's session.
 func (c *compiler) session(key, attr string) (operand, error) {
 	switch key {
-	case "$session_duration": // in whole seconds
-		return operand{call("floor", c.row("session", key)), Numeric}, nil
-	case "$pageview_count", "$autocapture_count", "$screen_count", "$num_uniq_urls":
+	case "$session_duration", "$pageview_count", "$autocapture_count", "$screen_count", "$num_uniq_urls":
 		return operand{c.row("session", key), Numeric}, nil
 	case "$start_timestamp", "$end_timestamp":
 		return operand{c.row("session", key), DateTime}, nil
