@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/bits"
 	"slices"
-	"sync/atomic"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -20,8 +19,8 @@ import (
 //     orderedTrend and unorderedTrend for OUTPUT TREND;
 //   - what all actors add up to: compatTally.
 type compatFunnel struct {
+	answered
 	node     *plan.Funnel
-	env      *Env
 	from, to int64
 	rules    compatRules
 	lists    int   // lists of rows that take part; those of first rows come after
@@ -29,11 +28,6 @@ type compatFunnel struct {
 	bars     []uint64
 	actors   actors
 	line     *timeline // of OUTPUT TREND
-	held     atomic.Int64
-	cols     []*vec.Vector
-	rows     int
-	at       int
-	done     bool
 }
 
 // compatRules is what the matchers know of the funnel.
@@ -69,7 +63,7 @@ func (c *compatRules) wrongValue(r *compatRow, p int, value uint32) bool {
 }
 
 func newCompatFunnel(n *plan.Funnel, env *Env) Operator {
-	f := &compatFunnel{node: n, env: env}
+	f := &compatFunnel{answered: answered{env: env}, node: n}
 	f.rules = compatRules{steps: len(n.Steps), window: vec.InfinityTime, strict: n.Mode == plan.Strict, byStep: -1}
 	if n.Within != nil {
 		f.rules.window = int64(n.Within.Days)*day + n.Within.Micros
@@ -95,20 +89,7 @@ func newCompatFunnel(n *plan.Funnel, env *Env) Operator {
 	return f
 }
 
-func (f *compatFunnel) Next(ctx context.Context) (*vec.Batch, error) {
-	if !f.done {
-		if err := f.run(ctx); err != nil {
-			return nil, err
-		}
-		f.done = true
-	}
-	return slice(f.cols, f.rows, &f.at), nil
-}
-
-func (f *compatFunnel) Close() error {
-	f.env.release(f.held.Load())
-	return nil
-}
+func (f *compatFunnel) Next(ctx context.Context) (*vec.Batch, error) { return f.next(ctx, f.run) }
 
 func (f *compatFunnel) run(ctx context.Context) error {
 	var err error

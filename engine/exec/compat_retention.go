@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"sort"
-	"sync/atomic"
 	"time"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -18,8 +17,8 @@ import (
 // are the rows; only what happens inside counts, except that an actor who starts once
 // starts with its first row ever.
 type compatRetention struct {
+	answered
 	node     *plan.Retention
-	env      *Env
 	from, to int64
 	loc      *time.Location
 	line     *timeline // the grid's rows
@@ -27,11 +26,6 @@ type compatRetention struct {
 	actors   actors
 	same     bool // START and RETURN are one list
 	once     bool // an actor starts with its first row ever, or never
-	held     atomic.Int64
-	cols     []*vec.Vector
-	rows     int
-	at       int
-	done     bool
 }
 
 // grid is what one breakdown value adds up to.
@@ -43,20 +37,7 @@ type grid struct {
 	periods      vec.Vector // int4[]
 }
 
-func (r *compatRetention) Next(ctx context.Context) (*vec.Batch, error) {
-	if !r.done {
-		if err := r.run(ctx); err != nil {
-			return nil, err
-		}
-		r.done = true
-	}
-	return slice(r.cols, r.rows, &r.at), nil
-}
-
-func (r *compatRetention) Close() error {
-	r.env.release(r.held.Load())
-	return nil
-}
+func (r *compatRetention) Next(ctx context.Context) (*vec.Batch, error) { return r.next(ctx, r.run) }
 
 func (r *compatRetention) run(ctx context.Context) error {
 	n := r.node

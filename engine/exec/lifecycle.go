@@ -3,7 +3,6 @@ package exec
 import (
 	"context"
 	"sort"
-	"sync/atomic"
 	"time"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -27,15 +26,10 @@ var statusNames = [statuses]string{"new", "returning", "resurrecting", "dormant"
 // the first says who was there already. An actor's first bucket is new if the actor came
 // into being in it. Without CREATED that is its first row of all, so all history is read.
 type lifecycle struct {
+	answered
 	node   *plan.Lifecycle
-	env    *Env
 	line   *timeline // bucket 0 is the one before those of the answer
 	actors actors
-	held   atomic.Int64
-	cols   []*vec.Vector
-	rows   int
-	at     int
-	done   bool
 }
 
 // lives is what one breakdown value adds up to.
@@ -47,23 +41,10 @@ type lives struct {
 }
 
 func newLifecycle(n *plan.Lifecycle, env *Env) (Operator, error) {
-	return &lifecycle{node: n, env: env}, nil
+	return &lifecycle{answered: answered{env: env}, node: n}, nil
 }
 
-func (l *lifecycle) Next(ctx context.Context) (*vec.Batch, error) {
-	if !l.done {
-		if err := l.run(ctx); err != nil {
-			return nil, err
-		}
-		l.done = true
-	}
-	return slice(l.cols, l.rows, &l.at), nil
-}
-
-func (l *lifecycle) Close() error {
-	l.env.release(l.held.Load())
-	return nil
-}
+func (l *lifecycle) Next(ctx context.Context) (*vec.Batch, error) { return l.next(ctx, l.run) }
 
 func (l *lifecycle) run(ctx context.Context) error {
 	n := l.node

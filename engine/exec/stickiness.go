@@ -3,7 +3,6 @@ package exec
 import (
 	"context"
 	"sort"
-	"sync/atomic"
 	"time"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -15,17 +14,12 @@ import (
 // stickiness counts actors by the number of buckets in which they are active. Both faces
 // share it; they differ in where buckets of several units begin.
 type stickiness struct {
+	answered
 	node     *plan.Stickiness
-	env      *Env
 	loc      *time.Location
 	from, to int64
 	line     *timeline
 	actors   actors
-	held     atomic.Int64
-	cols     []*vec.Vector
-	rows     int
-	at       int
-	done     bool
 }
 
 // sticks is what a goroutine adds up.
@@ -37,23 +31,10 @@ type sticks struct {
 }
 
 func newStickiness(n *plan.Stickiness, env *Env) (Operator, error) {
-	return &stickiness{node: n, env: env}, nil
+	return &stickiness{answered: answered{env: env}, node: n}, nil
 }
 
-func (s *stickiness) Next(ctx context.Context) (*vec.Batch, error) {
-	if !s.done {
-		if err := s.run(ctx); err != nil {
-			return nil, err
-		}
-		s.done = true
-	}
-	return slice(s.cols, s.rows, &s.at), nil
-}
-
-func (s *stickiness) Close() error {
-	s.env.release(s.held.Load())
-	return nil
-}
+func (s *stickiness) Next(ctx context.Context) (*vec.Batch, error) { return s.next(ctx, s.run) }
 
 func (s *stickiness) run(ctx context.Context) error {
 	n := s.node

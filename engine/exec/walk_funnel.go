@@ -3,7 +3,6 @@ package exec
 import (
 	"context"
 	"math/bits"
-	"sync/atomic"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -46,8 +45,8 @@ func (a *attempt) last() int64 {
 // the index: funnel_index.go. Otherwise an actor's rows are merged, its entries are taken in
 // order, and a chain finder says how far each comes: funnel_rows.go.
 type funnel struct {
+	answered
 	node     *plan.Funnel
-	env      *Env
 	from, to int64
 	within   window
 	windows  []window // per step, from the one before; a step without has no location
@@ -58,11 +57,6 @@ type funnel struct {
 	values   *values32 // breakdown values
 	joint    []joint   // with HOLDING: what the values that actors number consist of
 	line     *timeline // of OUTPUT TREND
-	held     atomic.Int64
-	cols     []*vec.Vector
-	rows     int
-	at       int
-	done     bool
 }
 
 func newFunnel(n *plan.Funnel, env *Env) (Operator, error) {
@@ -72,27 +66,14 @@ func newFunnel(n *plan.Funnel, env *Env) (Operator, error) {
 	if n.Compatible {
 		return newCompatFunnel(n, env), nil
 	}
-	f := &funnel{node: n, env: env, required: n.Required()}
+	f := &funnel{answered: answered{env: env}, node: n, required: n.Required()}
 	f.open = func(ctx context.Context, src *plan.Source, conds []expr.Expr, refs bool) (actors, error) {
 		return openActors(ctx, n, src, conds, refs, env)
 	}
 	return f, nil
 }
 
-func (f *funnel) Next(ctx context.Context) (*vec.Batch, error) {
-	if !f.done {
-		if err := f.run(ctx); err != nil {
-			return nil, err
-		}
-		f.done = true
-	}
-	return slice(f.cols, f.rows, &f.at), nil
-}
-
-func (f *funnel) Close() error {
-	f.env.release(f.held.Load())
-	return nil
-}
+func (f *funnel) Next(ctx context.Context) (*vec.Batch, error) { return f.next(ctx, f.run) }
 
 func (f *funnel) run(ctx context.Context) error {
 	n := f.node

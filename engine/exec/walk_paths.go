@@ -3,7 +3,6 @@ package exec
 import (
 	"context"
 	"math/bits"
-	"sync/atomic"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -16,8 +15,8 @@ import (
 // get one number while rows are read, like a breakdown of other operators. So a row is its
 // time and a number here, and conditions are evaluated once.
 type paths struct {
+	answered
 	node     *plan.Paths
-	env      *Env
 	from, to int64
 	gap      window
 	actors   actors
@@ -27,11 +26,6 @@ type paths struct {
 	// The nodes that stand for NULL, for the empty text and, under the rules of the insights,
 	// for what was left out of the middle of a path.
 	none, empty, dots uint32
-	held              atomic.Int64 // bytes accounted for
-	cols              []*vec.Vector
-	rows              int
-	at                int
-	done              bool
 }
 
 // label is what a row is to the walk.
@@ -88,23 +82,10 @@ func (t *pathCounts) add(c *pathCount) bool {
 }
 
 func newPaths(n *plan.Paths, env *Env) (Operator, error) {
-	return &paths{node: n, env: env}, nil
+	return &paths{answered: answered{env: env}, node: n}, nil
 }
 
-func (p *paths) Next(ctx context.Context) (*vec.Batch, error) {
-	if !p.done {
-		if err := p.run(ctx); err != nil {
-			return nil, err
-		}
-		p.done = true
-	}
-	return slice(p.cols, p.rows, &p.at), nil
-}
-
-func (p *paths) Close() error {
-	p.env.release(p.held.Load())
-	return nil
-}
+func (p *paths) Next(ctx context.Context) (*vec.Batch, error) { return p.next(ctx, p.run) }
 
 func (p *paths) hold(ctx context.Context, bytes int64) error {
 	p.held.Add(bytes)

@@ -3,7 +3,6 @@ package exec
 import (
 	"context"
 	"sort"
-	"sync/atomic"
 	"time"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -14,8 +13,8 @@ import (
 // retention counts actors who come back, by cohort and period. A cohort is a bucket of the
 // timeline; its columns are periods, or brackets of them.
 type retention struct {
+	answered
 	node     *plan.Retention
-	env      *Env
 	from, to int64
 	loc      *time.Location
 	line     *timeline
@@ -23,12 +22,7 @@ type retention struct {
 	actors   actors
 	last     int // bucket of the last event
 	same     bool
-	measure  *measure     // or nil
-	held     atomic.Int64 // bytes accounted for
-	cols     []*vec.Vector
-	rows     int
-	at       int
-	done     bool
+	measure  *measure // or nil
 }
 
 // matrix is the counts of one breakdown value.
@@ -46,25 +40,12 @@ type matrix struct {
 
 func newRetention(n *plan.Retention, env *Env) (Operator, error) {
 	if n.Compatible {
-		return &compatRetention{node: n, env: env}, nil
+		return &compatRetention{answered: answered{env: env}, node: n}, nil
 	}
-	return &retention{node: n, env: env}, nil
+	return &retention{answered: answered{env: env}, node: n}, nil
 }
 
-func (r *retention) Next(ctx context.Context) (*vec.Batch, error) {
-	if !r.done {
-		if err := r.run(ctx); err != nil {
-			return nil, err
-		}
-		r.done = true
-	}
-	return slice(r.cols, r.rows, &r.at), nil
-}
-
-func (r *retention) Close() error {
-	r.env.release(r.held.Load())
-	return nil
-}
+func (r *retention) Next(ctx context.Context) (*vec.Batch, error) { return r.next(ctx, r.run) }
 
 func (r *retention) run(ctx context.Context) error {
 	n := r.node

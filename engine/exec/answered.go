@@ -1,0 +1,36 @@
+package exec
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// answered is what native operators have in common: they make the whole answer when its first
+// batch is pulled, hand it out in batches, and account for what they hold until they are
+// closed.
+type answered struct {
+	env  *Env
+	held atomic.Int64 // bytes accounted for
+	cols []*vec.Vector
+	rows int
+	at   int // next row to hand out
+	done bool
+}
+
+// next gives the next batch of the answer, which run makes.
+func (a *answered) next(ctx context.Context, run func(context.Context) error) (*vec.Batch, error) {
+	if !a.done {
+		if err := run(ctx); err != nil {
+			return nil, err
+		}
+		a.done = true
+	}
+	return slice(a.cols, a.rows, &a.at), nil
+}
+
+func (a *answered) Close() error {
+	a.env.release(a.held.Load())
+	return nil
+}
