@@ -107,6 +107,7 @@ func (s *Server) api() *api.Server {
 		FreeBallast: s.backend.FreeBallast,
 		Import:      s.typedImport(),
 		Logger:      s.config.Logger,
+		Saving:      &s.saving,
 	}
 	if s.node != nil {
 		a.Persons, a.Saved = s.node, savedStore{s.node}

@@ -38,6 +38,7 @@ type Server struct {
 	http     *http.Server
 	started  time.Time
 	draining atomic.Bool
+	saving   sync.Mutex // held while actions or cohorts change
 
 	// handler answers what needs the node; nil until there is one. The fields below it are
 	// set before.
@@ -141,6 +142,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	running.Go(func() { s.watchQueries(accepting) })
 	running.Go(func() { s.housekeeping(accepting) })
+	running.Go(func() { s.watchCohorts(accepting) })
 	var err error
 	select {
 	case <-ctx.Done():
@@ -291,8 +293,11 @@ func (s *Server) open(ctx context.Context, p storage.Project, user string, setti
 		start[name] = value
 	}
 	c := session.Config{Engine: s.engine, Counters: &s.counters, Logger: s.config.Logger, Project: p.ID, Database: p.Database,
-		User: user, Start: start, Limit: s.config.QueryTimeout, Cuts: &s.cuts, Keep: keep, Queries: &s.queries, Cohort: ask.Cohort}
+		User: user, Start: start, Limit: s.config.QueryTimeout, Cuts: &s.cuts, Keep: keep, Queries: &s.queries}
+	cohorts := &ask.Cohorts{Saving: &s.saving}
+	c.Cohorts = cohorts
 	if s.node != nil {
+		cohorts.Store = savedStore{s.node}
 		c.Log = s.node
 	}
 	if now != nil {

@@ -18,10 +18,11 @@ type Kind uint8
 
 // The kinds.
 const (
-	Query   Kind = iota // run Plan, or explain it if Explain is set
-	Command             // carry out Command
-	Modify              // carry out DDL, or what Write says with the rows of Plan
-	Change              // run Plan, and do Change to the events or persons that it finds
+	Query        Kind = iota // run Plan, or explain it if Explain is set
+	Command                  // carry out Command
+	Modify                   // carry out DDL, or what Write says with the rows of Plan
+	Change                   // run Plan, and do Change to the events or persons that it finds
+	ChangeCohort             // run Plan, if there is one, and do what Cohort says with the persons that it finds
 )
 
 // CompileContext is what a statement's meaning depends on. When a statement is only
@@ -45,6 +46,7 @@ type Statement struct {
 	DDL     *bind.Change // of CREATE TABLE and its like; nil for others
 	Write   *bind.Write  // of INSERT, UPDATE, DELETE and CREATE TABLE AS; nil for others
 	Change  ChangeKind   // of DELETE and UPDATE of events or persons
+	Cohort  *CohortSpec  // of CREATE COHORT and its like; nil for others
 	Explain *Explain     // of EXPLAIN; nil otherwise
 	// Warning is to be sent as a notice when the statement runs; nil for none.
 	Warning *pgerr.Error
@@ -258,13 +260,14 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 	case *ast.Unsupported:
 		return nil, at(pgerr.Unsupported(s.What), s)
 	case *ast.CreateCohort:
-		return nil, at(pgerr.Unsupported("CREATE COHORT"), s)
+		return c.createCohort(s, text)
 	case *ast.RefreshCohort:
-		return nil, at(pgerr.Unsupported("REFRESH COHORT"), s)
+		set := &ast.CohortName{Place: s.Name.Place, Name: s.Name.Name}
+		return c.changeCohort("REFRESH COHORT", CohortSpec{Kind: RefreshCohort}, &s.Name, set, text)
 	case *ast.RenameCohort:
-		return nil, at(pgerr.Unsupported("ALTER COHORT"), s)
+		return c.changeCohort("ALTER COHORT", CohortSpec{Kind: RenameCohort, To: s.To.Name}, &s.Name, nil, text)
 	case *ast.DropCohort:
-		return nil, at(pgerr.Unsupported("DROP COHORT"), s)
+		return c.changeCohort("DROP COHORT", CohortSpec{Kind: DropCohort, IfExists: s.IfExists}, &s.Name, nil, text)
 	}
 	return nil, at(pgerr.Unsupported("this statement"), stmt)
 }

@@ -51,6 +51,15 @@ type Catalog struct {
 	// SQL that may stand in parentheses behind IN COHORT. It says false if there is none.
 	// Nil knows no cohort.
 	Cohort func(name string, id int64) (definition string, ok bool, err error)
+	// Cohorts is the rows of prickle.cohorts, whose columns are CohortColumns. Nil is none.
+	Cohorts func() (*vec.Batch, error)
+}
+
+// CohortColumns are the columns of prickle.cohorts.
+func CohortColumns() vec.Schema {
+	text, tz, int8 := vec.T(vec.Text), vec.T(vec.TimestampTZ), vec.T(vec.Int8)
+	return vec.Schema{{Name: "id", Type: int8}, {Name: "name", Type: text}, {Name: "size", Type: int8}, {Name: "definition", Type: text},
+		{Name: "refreshed_at", Type: tz}, {Name: "next_refresh", Type: tz}, {Name: "is_static", Type: vec.T(vec.Bool)}}
 }
 
 // Table finds a table by name, or answers nil.

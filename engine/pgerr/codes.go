@@ -36,6 +36,7 @@ const (
 	InFailedTransaction = "25P02"
 
 	UndefinedStatement     = "26000"
+	DependentObjects       = "2BP01"
 	InvalidAuthorization   = "28000"
 	InvalidPassword        = "28P01"
 	UndefinedCursor        = "34000"

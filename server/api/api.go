@@ -46,7 +46,9 @@ type Server struct {
 	Import      http.Handler // of /api/projects/:id/import/, whose {id} is checked
 	Logger      *slog.Logger
 
-	saving     sync.Mutex // while actions or cohorts change, so that together they make no cycle
+	// Saving is held while actions or cohorts change, so that together they make no cycle.
+	Saving *sync.Mutex
+
 	calculated calculations
 }
 

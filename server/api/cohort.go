@@ -92,7 +92,7 @@ func (s *Server) asking(c *savedCall, do func(*ask.Asker) error) error {
 
 // cohortOf is a cohort as queries know it.
 func cohortOf(id int64, b saved.Body) *insight.Cohort {
-	return &insight.Cohort{ID: id, Name: b.Text("name"), Static: string(b["is_static"]) == "true", Filters: b["filters"], Groups: b["groups"], Query: b["query"]}
+	return &insight.Cohort{ID: id, Name: b.Text("name"), Static: string(b["is_static"]) == "true", Filters: b["filters"], Groups: b["groups"], Query: b["query"], SQL: b.Definition()}
 }
 
 // calculate counts the persons of a cohort, and remembers how many there are.
@@ -116,7 +116,7 @@ func (s *Server) calculate(c *savedCall, id int64, b saved.Body) (count int64, e
 func (s *Server) checkCohort(c *savedCall, id int64, b saved.Body) error {
 	err := s.asking(c, func(a *ask.Asker) error {
 		k := cohortOf(id, b)
-		if !empty(k.Query) {
+		if !empty(k.Query) || k.SQL != "" {
 			k.Static = false // its members will be those of the query
 		}
 		_, err := a.CountMembers(c.Context(), k)
@@ -131,7 +131,7 @@ func (s *Server) checkCohort(c *savedCall, id int64, b saved.Body) error {
 
 // membersToBe is the persons that a static cohort begins with: those of its query.
 func (s *Server) membersToBe(c *savedCall, b saved.Body) (members []vec.UUIDValue, err error) {
-	if c.kind != saved.Cohorts || string(b["is_static"]) != "true" || !b.Has("query") {
+	if c.kind != saved.Cohorts || string(b["is_static"]) != "true" || !b.Has("query") && !b.Has("sql") {
 		return nil, nil
 	}
 	err = s.asking(c, func(a *ask.Asker) (err error) {

@@ -520,9 +520,16 @@ func (s *Server) patch(c *savedCall, id int64, b, in saved.Body) error {
 	case saved.Annotations:
 		return s.checkAbout(t, b)
 	case saved.Cohorts:
-		changed := in.Has("filters") || in.Has("groups") || in.Has("query") || in.Has("is_static")
+		changed := in.Has("filters") || in.Has("groups") || in.Has("query") || in.Has("sql") || in.Has("is_static")
 		if !changed {
 			return nil
+		}
+		if b.Has("sql") {
+			query, err := saved.ByNumber(t, b.Definition())
+			if err != nil {
+				return err
+			}
+			b.SetText("sql", query)
 		}
 		if err := saved.Cycle(t, map[saved.Ref]json.RawMessage{{Kind: object.Cohort, ID: id}: b.JSON()}); err != nil {
 			return err
@@ -545,18 +552,14 @@ func (s *Server) checkAbout(t *object.Table, b saved.Body) error {
 // store writes an object, unless that makes a cycle, or deletes what others need.
 func (s *Server) store(c *savedCall, edit object.Edit, deletes bool) (*object.Object, error) {
 	if c.kind == saved.Actions || c.kind == saved.Cohorts {
-		s.saving.Lock()
-		defer s.saving.Unlock()
+		s.Saving.Lock()
+		defer s.Saving.Unlock()
 		t := s.Saved.Objects(c.project.ID)
 		ref := saved.Ref{Kind: c.kind.Name, ID: edit.ID}
 		if deletes && !c.isSet("force") {
-			users := saved.Users(t, ref)
-			if slices.Contains(saved.Uses(c.project.TestAccountFilters), ref) {
-				users = append(users, saved.User{Ref: saved.Ref{Kind: "project", ID: int64(c.project.ID)}, Name: c.project.Name})
-			}
-			if len(users) > 0 {
+			if users := saved.Users(t, c.project, ref); len(users) > 0 {
 				return nil, &Error{Status: http.StatusConflict, Type: "invalid_request", Code: "in_use", UsedBy: users,
-					Detail: "the " + c.kind.Called + " is used by " + named(users),
+					Detail: "the " + c.kind.Called + " is used by " + saved.ListUsers(users),
 					Hint:   "Take it out there first, or delete it nevertheless with ?force=true."}
 			}
 		}
@@ -571,20 +574,6 @@ func (s *Server) store(c *savedCall, edit object.Edit, deletes bool) (*object.Ob
 		return nil, err
 	}
 	return done[0], nil
-}
-
-// named lists objects in a sentence.
-func named(users []saved.User) string {
-	const most = 5
-	var words []string
-	for i, u := range users {
-		if i == most {
-			words = append(words, strconv.Itoa(len(users)-most)+" more")
-			break
-		}
-		words = append(words, u.Kind+" "+strconv.FormatInt(u.ID, 10)+" "+quoted(u.Name))
-	}
-	return strings.Join(words, ", ")
 }
 
 // follow changes what else an object's body says: an insight's dashboards.

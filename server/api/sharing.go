@@ -98,8 +98,8 @@ func (s *Server) refreshSharing(c *savedCall) (any, error) {
 
 // putSharing writes the sharing of an object; next says its token, and whether it is enabled.
 func (s *Server) putSharing(c *savedCall, next func(*object.Object) (string, bool)) (any, error) {
-	s.saving.Lock() // so that an object has one sharing
-	defer s.saving.Unlock()
+	s.Saving.Lock() // so that an object has one sharing
+	defer s.Saving.Unlock()
 	of, o, err := s.sharingOf(c)
 	if err != nil {
 		return nil, err

@@ -36,9 +36,12 @@ func (c *Cache) Close() { c.rows.Close() }
 // changing are functions whose value is not the same for the same data.
 var changing = regexp.MustCompile(`(?i)\b(now|random|gen_random_uuid|uuid_generate_v7|clock_timestamp|statement_timestamp|transaction_timestamp|current_\w+|localtime\w*|nextval)\b`)
 
+// referring is a reference to a cohort, whose definition may hold such functions.
+var referring = regexp.MustCompile(`(?i)\b(in|from|join)\s+cohort\s+[^\s(]`)
+
 // key names what a statement answers on a state; empty if that changes all the time.
 func (a *Asker) key(text string) string {
-	if a.Cache == nil || changing.MatchString(text) {
+	if a.Cache == nil || changing.MatchString(text) || referring.MatchString(text) {
 		return ""
 	}
 	p := a.snapshot.Project()

@@ -69,12 +69,13 @@ func (p *project) Cohort(id int64) (*insight.Cohort, bool) {
 		Filters json.RawMessage `json:"filters"`
 		Groups  json.RawMessage `json:"groups"`
 		Query   json.RawMessage `json:"query"`
+		SQL     string          `json:"sql"`
 		Deleted bool            `json:"deleted"`
 	}
 	if !p.object(object.Cohort, id, &body) || body.Deleted {
 		return nil, false
 	}
-	return &insight.Cohort{ID: id, Name: body.Name, Static: body.Static, Filters: body.Filters, Groups: body.Groups, Query: body.Query}, true
+	return &insight.Cohort{ID: id, Name: body.Name, Static: body.Static, Filters: body.Filters, Groups: body.Groups, Query: body.Query, SQL: body.SQL}, true
 }
 
 var scopeNames = [...]string{insight.EventScope: "event", insight.PersonScope: "person", insight.GroupScope: "group"}

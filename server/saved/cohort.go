@@ -12,6 +12,9 @@ func CheckCohort(b Body) error {
 	if err := checkQuery(b, false); err != nil {
 		return err
 	}
+	if err := checkSQL(b); err != nil {
+		return err
+	}
 	var static bool
 	if err := b.read("is_static", "is_static", "true or false", &static); err != nil {
 		return err
@@ -33,8 +36,8 @@ func CheckCohort(b Body) error {
 	if err := b.read("groups", "groups", "a list of objects", &groups); err != nil {
 		return err
 	}
-	if !static && !filters.Has("properties") && len(groups) == 0 && !b.Has("query") {
-		return required("filters", "a cohort that is not static needs filters.properties, or the query of an insight")
+	if !static && !filters.Has("properties") && len(groups) == 0 && !b.Has("query") && !b.Has("sql") {
+		return required("filters", "a cohort that is not static needs filters.properties, the query of an insight, or sql")
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ var (
 	Actions = &Kind{Name: object.Action, Path: "actions", Called: "action", Search: []string{"name", "description"}, Check: CheckAction,
 		Fields: fields(map[string]string{"steps": "[]"})}
 	Cohorts = &Kind{Name: object.Cohort, Path: "cohorts", Called: "cohort", Search: []string{"name", "description"}, Check: CheckCohort,
-		Fields: fields(map[string]string{"is_static": "false", "filters": "{}", "groups": "[]", "query": "null"})}
+		Fields: fields(map[string]string{"is_static": "false", "filters": "{}", "groups": "[]", "query": "null", "sql": "null"})}
 	Insights = &Kind{Name: object.Insight, Path: "insights", Called: "insight", Search: []string{"name", "derived_name", "description"}, Check: CheckInsight,
 		Fields: fields(map[string]string{"derived_name": `""`, "query": "null", "favorited": "false", "order": "null"})}
 	Dashboards = &Kind{Name: object.Dashboard, Path: "dashboards", Called: "dashboard", Search: []string{"name", "description"}, Check: CheckDashboard,

@@ -63,6 +63,15 @@ func (b Body) Text(name string) string {
 	return s
 }
 
+// SetText makes a text a member.
+func (b Body) SetText(name, value string) {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // texts always marshal
+	}
+	b[name] = raw
+}
+
 // read reads a member, if it is there and not null, or says what it should be.
 func (b Body) read(name, path, want string, into any) error {
 	if !b.Has(name) {

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/object"
 )
 
@@ -18,14 +20,17 @@ type Ref struct {
 func (r Ref) String() string { return fmt.Sprintf("%s %d", r.Kind, r.ID) }
 
 // Uses is the actions and cohorts that JSON names, wherever it does: in the series of
-// queries, in filters and breakdowns, and in the conditions of cohorts.
-func Uses(raw json.RawMessage) []Ref {
+// queries, in filters and breakdowns, in the conditions of cohorts, and by number in SQL.
+func Uses(raw json.RawMessage) []Ref { return uses(raw, nil) }
+
+// uses is Uses, which finds also cohorts that SQL refers to by name, unless named is nil.
+func uses(raw json.RawMessage, named func(string) int64) []Ref {
 	var v any
 	if json.Unmarshal(raw, &v) != nil {
 		return nil
 	}
 	var out []Ref
-	walkUses(v, func(kind string, id any) {
+	walkUses(v, named, func(kind string, id any) {
 		text, err := json.Marshal(id)
 		if err != nil {
 			return
@@ -39,11 +44,11 @@ func Uses(raw json.RawMessage) []Ref {
 	return out
 }
 
-func walkUses(v any, found func(kind string, id any)) {
+func walkUses(v any, named func(string) int64, found func(kind string, id any)) {
 	switch v := v.(type) {
 	case []any:
 		for _, x := range v {
-			walkUses(x, found)
+			walkUses(x, named, found)
 		}
 	case map[string]any:
 		switch v["type"] {
@@ -63,14 +68,33 @@ func walkUses(v any, found func(kind string, id any)) {
 		if v["kind"] == "ActionsNode" {
 			found(object.Action, v["id"])
 		}
+		for _, id := range cohortsIn(sqlOf(v), named) {
+			found(object.Cohort, id)
+		}
 		if v["breakdown_type"] == "cohort" {
 			found(object.Cohort, v["breakdown"])
 		}
 		found(object.Action, v["actionId"])
 		for _, x := range v {
-			walkUses(x, found)
+			walkUses(x, named, found)
 		}
 	}
+}
+
+// sqlOf is the query that an object holds as SQL; empty if there is none that is asked again.
+func sqlOf(v map[string]any) string {
+	query, _ := v["sql"].(string) // a cohort, whose members are those of the query, or were once
+	if v["is_static"] == true {
+		query = ""
+	}
+	switch v["kind"] {
+	case "SQLQuery", "HogQLQuery":
+		query, _ = v["query"].(string)
+	}
+	if !strings.Contains(strings.ToLower(query), "cohort") {
+		return ""
+	}
+	return query
 }
 
 // User is an object that uses another.
@@ -79,13 +103,23 @@ type User struct {
 	Name string `json:"name"`
 }
 
-// Users are the objects that use an action or a cohort.
-func Users(t *object.Table, of Ref) []User {
+// Users are the objects that use an action or a cohort, and the project itself if its test
+// accounts do.
+func Users(t *object.Table, p storage.Project, of Ref) []User {
 	out := []User{}
+	id := strconv.FormatInt(of.ID, 10)
+	named := func(name string) int64 {
+		if o := CohortNamed(t, name); o != nil {
+			return o.ID
+		}
+		return 0
+	}
 	for _, k := range []*Kind{Insights, Dashboards, Cohorts, Actions} {
 		for _, o := range t.List(k.Name) {
 			// Most bodies can be told from their text.
-			if !strings.Contains(string(o.Body), fmt.Sprint(of.ID)) || !slices.Contains(Uses(o.Body), of) {
+			text := string(o.Body)
+			byName := of.Kind == object.Cohort && strings.Contains(text, "QLQuery")
+			if !byName && !strings.Contains(text, id) || !slices.Contains(uses(o.Body, named), of) {
 				continue
 			}
 			if b := Read(o); !b.Deleted() {
@@ -93,7 +127,25 @@ func Users(t *object.Table, of Ref) []User {
 			}
 		}
 	}
-	return slices.DeleteFunc(out, func(u User) bool { return u.Ref == of })
+	out = slices.DeleteFunc(out, func(u User) bool { return u.Ref == of })
+	if slices.Contains(Uses(p.TestAccountFilters), of) {
+		out = append(out, User{Ref{"project", int64(p.ID)}, p.Name})
+	}
+	return out
+}
+
+// ListUsers names users in a sentence.
+func ListUsers(users []User) string {
+	const most = 5
+	var words []string
+	for i, u := range users {
+		if i == most {
+			words = append(words, strconv.Itoa(len(users)-most)+" more")
+			break
+		}
+		words = append(words, u.String()+" "+strconv.Quote(u.Name))
+	}
+	return strings.Join(words, ", ")
 }
 
 // Title is what an object is called.

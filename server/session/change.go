@@ -23,23 +23,32 @@ const changedPersons = 10_000
 // change carries out a statement that changes events or persons. It does so at once: such a
 // change is not part of a transaction, and so cannot be in one.
 func (p *Portal) change(scope *Scope, st *sql.Statement) error {
+	if err := p.alone(st.Tag, st.Tag+" of events or persons"); err != nil {
+		return err
+	}
 	s := p.session
-	if s.keeps() {
-		return pgerr.New(pgerr.ActiveTransaction, "%s of events or persons cannot run inside a transaction block", st.Tag)
-	}
-	if s.Settings.On("transaction_read_only") {
-		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute %s in a read-only transaction", st.Tag)
-	}
-	if s.value(AtSetting) != "" {
-		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute %s at a state that was read before", st.Tag).
-			WithHint("RESET %s first.", AtSetting)
-	}
 	n, index, err := s.config.Engine.Change(p.ctx, scope, st, s.config.Project)
 	if err != nil {
 		return clusterError(err)
 	}
 	s.wrote(index)
 	p.tag, p.done = st.Tag+" "+strconv.Itoa(n), true
+	return nil
+}
+
+// alone says whether a statement may run that changes at once what it changes, and so is no
+// part of a transaction. what is the statement in a sentence.
+func (p *Portal) alone(tag, what string) error {
+	s := p.session
+	switch {
+	case s.keeps():
+		return pgerr.New(pgerr.ActiveTransaction, "%s cannot run inside a transaction block", what)
+	case s.Settings.On("transaction_read_only"):
+		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute %s in a read-only transaction", tag)
+	case s.value(AtSetting) != "":
+		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute %s at a state that was read before", tag).
+			WithHint("RESET %s first.", AtSetting)
+	}
 	return nil
 }
 

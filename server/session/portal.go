@@ -178,7 +178,7 @@ const maxTries = 8
 func seesRows(stmt ast.Stmt) bool {
 	switch stmt.(type) {
 	case ast.Query, *ast.Shorthand, *ast.Explain, *ast.Insert, *ast.Update, *ast.Delete, *ast.CreateTable, *ast.CreateTableAs,
-		*ast.AlterTable, *ast.DropTable, *ast.Truncate:
+		*ast.AlterTable, *ast.DropTable, *ast.Truncate, *ast.CreateCohort, *ast.RefreshCohort, *ast.RenameCohort, *ast.DropCohort:
 		return true
 	}
 	return false
@@ -230,6 +230,8 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 		return p.modify(scope, st, v)
 	case sql.Change:
 		return p.change(scope, st)
+	case sql.ChangeCohort:
+		return p.changeCohort(scope, st, v)
 	}
 	p.pin, v.own = v.own, nil
 	if p.rows, err = s.config.Engine.Run(p.ctx, scope, st, v.shown); err != nil {

@@ -64,20 +64,36 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 		pin = v.shown
 	}
 	tables := s.config.Engine.Catalog(s.config.Project, s.config.Database, pin)
-	if s.config.Cohort != nil {
-		tables.Cohort = func(name string, id int64) (string, bool, error) {
-			at := pin
-			if at == nil {
-				var err error
-				if at, err = s.config.Engine.Pin(s.config.Project); err != nil {
-					return "", false, err
-				}
-				defer at.Release()
-			}
-			return s.config.Cohort(s.ctx, at, ctx, name, id)
+	if all := s.config.Cohorts; all != nil {
+		tables.Cohort = func(name string, id int64) (definition string, ok bool, err error) {
+			err = s.at(pin, func(pin Pin) error {
+				definition, ok, err = all.Definition(s.ctx, pin, ctx, name, id)
+				return err
+			})
+			return definition, ok, err
+		}
+		tables.Cohorts = func() (rows *vec.Batch, err error) {
+			err = s.at(pin, func(pin Pin) error {
+				rows, err = all.List(s.ctx, pin, ctx)
+				return err
+			})
+			return rows, err
 		}
 	}
 	return sql.CompileContext{Catalog: tables, Expr: ctx, Settings: s.Settings, ParamTypes: types}
+}
+
+// at reads from a pin, or without one from the state that there is now.
+func (s *Session) at(pin Pin, read func(Pin) error) error {
+	if pin == nil {
+		now, err := s.config.Engine.Pin(s.config.Project)
+		if err != nil {
+			return err
+		}
+		defer now.Release()
+		pin = now
+	}
+	return read(pin)
 }
 
 // describe finds the parameter types and the columns of a statement.

@@ -81,9 +81,8 @@ type Config struct {
 	Keep bool
 	// Queries lists what runs; nil: a list of its own.
 	Queries *Queries
-	// Cohort is the definition of a cohort in a state of the project, by name or number, as
-	// catalog.Catalog wants it; nil: there are no cohorts.
-	Cohort func(ctx context.Context, pin Pin, at *expr.Context, name string, id int64) (definition string, ok bool, err error)
+	// Cohorts are the project's; nil: there are none.
+	Cohorts Cohorts
 }
 
 // Session is one client's state.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -302,6 +303,30 @@ func (b *binder) cohortTable(t *ast.CohortTable) *relation {
 		alias = "cohort"
 	}
 	return b.derived(&plan.Cohort{Slot: kept.slot, Name: cohortName(&t.Cohort)}, alias, t.Alias)
+}
+
+// cohortList is the rows of prickle.cohorts, as they are when the statement is bound.
+func (b *binder) cohortList(pos ast.Pos) plan.Node {
+	n := &plan.Values{Columns: catalog.CohortColumns()}
+	if b.env.Catalog.Cohorts == nil {
+		return n
+	}
+	rows, err := b.env.Catalog.Cohorts()
+	if err != nil {
+		b.failErr(err, pos)
+		return n
+	}
+	for i := range rows.Rows {
+		row := make([]expr.Expr, len(rows.Cols))
+		for c, v := range rows.Cols {
+			one := vec.NewBuilder(v.Type)
+			one.AppendFrom(v, i)
+			one.V.Form = vec.Const
+			row[c] = &expr.Const{Value: one.V}
+		}
+		n.Rows = append(n.Rows, row)
+	}
+	return n
 }
 
 // inDefinition is an error in the definition of a cohort, as one of the statement that

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/sql/parse"
 )
 
 // behavioral are the fields of a cohort's condition on what people did.
@@ -116,6 +117,12 @@ func (c *compiler) cohortSet(k *Cohort) (ast.CohortSet, error) {
 	case k.Static:
 		return setOf(&ast.Select{Items: []ast.SelectItem{item(column("person_id"), "")}, From: []ast.TableExpr{table("cohort_members")},
 			Where: equal(column("cohort_id"), integer(int(k.ID)))}), nil
+	case k.SQL != "":
+		q, err := parse.Query(k.SQL)
+		if err != nil {
+			return nil, refuse(attr, "the definition of cohort %d (%s) cannot be read: %v", k.ID, k.Name, err)
+		}
+		return setOf(q), nil
 	case !isNone(k.Query):
 		q, err := c.actorsOf(k.Query)
 		if err != nil {

@@ -46,6 +46,7 @@ type Cohort struct {
 	Filters json.RawMessage
 	Groups  json.RawMessage // the old form
 	Query   json.RawMessage // an insight query whose actors it has
+	SQL     string          // a query in SQL whose persons it has
 }
 
 // Project is what queries depend on besides the events.
