@@ -3,6 +3,7 @@ package object
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -71,11 +72,19 @@ func appendText[T string | json.RawMessage](dst []byte, text T) []byte {
 	return append(dst, text...)
 }
 
-// Load applies a delta, which must be the whole of src.
+// Load applies a delta, which must be the whole of src. After an error the state is of no
+// use.
 func (s *State) Load(src []byte) error {
 	d := draft{Table: *s.Publish(), lists: map[string]*draftList{}, changed: map[string]map[int64]bool{}}
+	var misfit error
 	err := Walk(src, &Visitor{
-		Kind: func(kind string, last int64) { d.list(kind).last = last },
+		Kind: func(kind string, last int64) {
+			l := d.list(kind)
+			if last < l.last {
+				misfit = errors.Join(misfit, fmt.Errorf("%s: the highest number is %d, and was %d before", kind, last, l.last))
+			}
+			l.last = last
+		},
 		Object: func(o *Object) {
 			o.Body = slices.Clone(o.Body)
 			d.put(o)
@@ -89,7 +98,7 @@ func (s *State) Load(src []byte) error {
 	})
 	s.adopt(&d)
 	s.changed = nil
-	return err
+	return errors.Join(err, misfit)
 }
 
 // Visitor is shown what a delta says, in its order. The body of an object is valid during
@@ -111,23 +120,31 @@ func Walk(delta []byte, v *Visitor) error {
 		}
 		return int64(n)
 	}
-	for kinds := r.Uvarint(); kinds > 0 && r.Err == nil; kinds-- {
+	before := ""
+	for kinds, first := r.Uvarint(), true; kinds > 0 && r.Err == nil; kinds, first = kinds-1, false {
 		kind, last := string(sized(MaxKind)), number()
-		if r.Err != nil {
+		if !first && kind <= before {
+			r.Fail("kind %q after %q", kind, before)
+		}
+		if before = kind; r.Err != nil {
 			break
 		}
 		v.Kind(kind, last)
+		id := int64(0)
 		for n := r.Uvarint(); n > 0 && r.Err == nil; n-- {
 			o := &Object{Kind: kind, ID: number(), Version: number()}
+			if o.ID <= id {
+				r.Fail("%s %d after %d", kind, o.ID, id)
+			}
+			if id = o.ID; r.Err == nil && id > last {
+				r.Fail("%s %d: the highest number is %d", kind, id, last)
+			}
 			if r.Err == nil && o.Version == 0 {
 				v.Deleted(kind, o.ID)
 				continue
 			}
 			o.Created, o.Updated = r.Varint(), r.Varint()
 			o.Key, o.Body = string(sized(MaxKey)), sized(MaxBody)
-			if r.Err == nil && (o.ID == 0 || o.ID > last) {
-				return fmt.Errorf("%s %d: the highest number is %d", kind, o.ID, last)
-			}
 			if r.Err == nil {
 				v.Object(o)
 			}
