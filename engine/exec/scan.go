@@ -56,6 +56,9 @@ func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 	if n.Table.Schema != nil {
 		return s, s.openTable()
 	}
+	if n.Table.System != "" {
+		return s, s.openSystem()
+	}
 	if n.Table.Name == "sessions" {
 		var err error
 		s.sessions, err = newSessionTable(n.Columns, env)

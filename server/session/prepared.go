@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgcatalog"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
@@ -77,7 +78,18 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 			return s.config.Cohort(s.ctx, at, ctx, name, id)
 		}
 	}
+	s.objects = pgcatalog.NewReader(tables, pgcatalog.Session{User: s.config.User, Settings: s.listSettings})
+	ctx.Objects = s.objects
 	return sql.CompileContext{Catalog: tables, Expr: ctx, Settings: s.Settings, ParamTypes: types}
+}
+
+// listSettings is the rows of pg_settings.
+func (s *Session) listSettings() []pgcatalog.Setting {
+	var out []pgcatalog.Setting
+	for _, v := range s.Settings.All() {
+		out = append(out, pgcatalog.Setting(v))
+	}
+	return out
 }
 
 // describe finds the parameter types and the columns of a statement.

@@ -172,8 +172,8 @@ func (b *binder) nameHere(n *ast.Name, sc *scope) expr.Expr {
 		return b.single(n, sc)
 	}
 	// public.events.event
-	if len(parts) > 2 && parts[0].Name == "public" {
-		if t := rel.named(parts[1].Name); t != nil && t.table != nil {
+	if len(parts) > 2 {
+		if t := rel.named(parts[1].Name); t != nil && t.table != nil && t.table.InSchema(parts[0].Name) {
 			parts = parts[1:]
 		}
 	}
