@@ -103,6 +103,10 @@ func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 		s.stats.SegmentsTotal.Store(int64(len(segments)))
 	}
 	for _, c := range n.Columns {
+		if c.Column == plan.TableOID {
+			s.columns = append(s.columns, func(morsel, int, int) (*vec.Vector, error) { return tableOID(n.Table), nil })
+			continue
+		}
 		r, err := eventColumn(c, env)
 		if err != nil {
 			return nil, err

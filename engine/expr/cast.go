@@ -84,7 +84,7 @@ func CommonType(types []vec.Type) (vec.Type, error) {
 			}
 		case category(t) != category(out):
 			return out, pgerr.New(pgerr.DatatypeMismatch, "types %s and %s cannot be matched", out, t)
-		case !preferred(out) && CanImplicit(out, t) && (!CanImplicit(t, out) || preferred(t)):
+		case !preferred(out) && CanImplicit(out, t) && (!CanImplicit(t, out) || preferred(t) && out.Kind != vec.Name):
 			out = t
 		default:
 			if !CanImplicit(t, out) {

@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -21,13 +23,22 @@ func init() {
 	privileges()
 	descriptions()
 	sizes()
+	locks()
 	typeFunctions()
+}
+
+// defineSession is define for a function that asks the session: nothing may compute it before
+// the statement runs.
+func defineSession(name string, result vec.Type, args []vec.Type, eval func(*frame) error) *Function {
+	fn := define(name, result, args, eval)
+	fn.Session = true
+	return fn
 }
 
 // schemas is the functions about search_path.
 func schemas() {
-	define("current_schema", tName, nil, constText(func(*Context) string { return "public" }))
-	define("current_schemas", vec.ArrayOf(vec.Name), types(tBool), func(f *frame) error {
+	defineSession("current_schema", tName, nil, constText(func(*Context) string { return "public" }))
+	defineSession("current_schemas", vec.ArrayOf(vec.Name), types(tBool), func(f *frame) error {
 		implicit := viewOf[bool](f, 0)
 		return eachList(f, func(i int, out *vec.Builder) error {
 			if implicit.at(i) {
@@ -37,8 +48,8 @@ func schemas() {
 			return nil
 		})
 	})
-	define("pg_my_temp_schema", tOID, nil, map0(func(*Context) (int64, error) { return 0, nil }))
-	define("pg_is_other_temp_schema", tBool, types(tOID), map1(func(*Context, int64) (bool, error) { return false, nil }))
+	defineSession("pg_my_temp_schema", tOID, nil, map0(func(*Context) (int64, error) { return 0, nil }))
+	defineSession("pg_is_other_temp_schema", tBool, types(tOID), map1(func(*Context, int64) (bool, error) { return false, nil }))
 }
 
 // visibility is the functions that say whether a name needs its schema.
@@ -46,7 +57,7 @@ func visibility() {
 	for name, kind := range map[string]vec.Kind{
 		"pg_table_is_visible": vec.RegClass, "pg_type_is_visible": vec.RegType, "pg_function_is_visible": vec.RegProc,
 	} {
-		define(name, tBool, types(tOID), map1(func(c *Context, oid int64) (bool, error) {
+		defineSession(name, tBool, types(tOID), map1(func(c *Context, oid int64) (bool, error) {
 			if c.Objects == nil {
 				return false, errNull
 			}
@@ -63,7 +74,7 @@ func visibility() {
 		"pg_opfamily_is_visible", "pg_ts_config_is_visible", "pg_ts_dict_is_visible", "pg_ts_parser_is_visible",
 		"pg_ts_template_is_visible", "pg_statistics_obj_is_visible",
 	} {
-		define(name, tBool, types(tOID), map1(func(*Context, int64) (bool, error) { return true, nil }))
+		defineSession(name, tBool, types(tOID), map1(func(*Context, int64) (bool, error) { return true, nil }))
 	}
 }
 
@@ -82,21 +93,21 @@ func privileges() {
 		"has_tablespace_privilege", "has_foreign_data_wrapper_privilege", "has_server_privilege", "pg_has_role",
 	} {
 		for _, object := range []vec.Type{tText, tOID} {
-			define(name, tBool, types(object, tText), yes)
+			defineSession(name, tBool, types(object, tText), yes)
 			for _, role := range []vec.Type{tText, tOID} {
-				define(name, tBool, types(role, object, tText), yes)
+				defineSession(name, tBool, types(role, object, tText), yes)
 			}
 		}
 	}
 	for _, object := range []vec.Type{tText, tOID} {
 		for _, column := range []vec.Type{tText, tInt2} {
-			define("has_column_privilege", tBool, types(object, column, tText), yes)
+			defineSession("has_column_privilege", tBool, types(object, column, tText), yes)
 			for _, role := range []vec.Type{tText, tOID} {
-				define("has_column_privilege", tBool, types(role, object, column, tText), yes)
+				defineSession("has_column_privilege", tBool, types(role, object, column, tText), yes)
 			}
 		}
 	}
-	define("row_security_active", tBool, types(tOID), map1(func(*Context, int64) (bool, error) { return false, nil }))
+	defineSession("row_security_active", tBool, types(tOID), map1(func(*Context, int64) (bool, error) { return false, nil }))
 }
 
 // describe1 is a kernel of the functions that put an object into words. Further arguments
@@ -134,15 +145,15 @@ func descriptions() {
 		"pg_get_partkeydef", "pg_get_statisticsobjdef", "pg_get_statisticsobjdef_columns", "pg_get_statisticsobjdef_expressions",
 		"pg_tablespace_location",
 	} {
-		define(name, tText, types(tOID), describe1(name))
+		defineSession(name, tText, types(tOID), describe1(name))
 	}
 	for _, name := range []string{"pg_get_constraintdef", "pg_get_viewdef", "pg_get_ruledef", "pg_get_triggerdef"} {
-		define(name, tText, types(tOID, tBool), describe1(name))
+		defineSession(name, tText, types(tOID, tBool), describe1(name))
 	}
-	define("pg_get_viewdef", tText, types(tOID, tInt4), describe1("pg_get_viewdef"))
-	define("pg_get_indexdef", tText, types(tOID, tInt4, tBool), describe1("pg_get_indexdef"))
-	define("pg_get_function_arg_default", tText, types(tOID, tInt4), describe1("pg_get_function_arg_default"))
-	define("pg_get_userbyid", tName, types(tOID), text1(func(c *Context, dst []byte, oid int64) ([]byte, error) {
+	defineSession("pg_get_viewdef", tText, types(tOID, tInt4), describe1("pg_get_viewdef"))
+	defineSession("pg_get_indexdef", tText, types(tOID, tInt4, tBool), describe1("pg_get_indexdef"))
+	defineSession("pg_get_function_arg_default", tText, types(tOID, tInt4), describe1("pg_get_function_arg_default"))
+	defineSession("pg_get_userbyid", tName, types(tOID), text1(func(c *Context, dst []byte, oid int64) ([]byte, error) {
 		if c.Objects != nil {
 			if name, ok := c.Objects.Name(vec.RegRole, uint32(oid)); ok {
 				return append(dst, name...), nil
@@ -152,9 +163,9 @@ func descriptions() {
 	}))
 	// A stored expression is its text.
 	keep := text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return append(dst, s...), nil })
-	define("pg_get_expr", tText, types(tTree, tOID), keep)
-	define("pg_get_expr", tText, types(tTree, tOID, tBool), keep)
-	define("pg_get_expr", tText, types(tText, tOID), keep)
+	defineSession("pg_get_expr", tText, types(tTree, tOID), keep)
+	defineSession("pg_get_expr", tText, types(tTree, tOID, tBool), keep)
+	defineSession("pg_get_expr", tText, types(tText, tOID), keep)
 
 	comment := func(f *frame) error {
 		oid, class := viewOf[int64](f, 0), viewOf[string](f, 1)
@@ -169,20 +180,20 @@ func descriptions() {
 			return append(dst, text...), nil
 		})
 	}
-	define("obj_description", tText, types(tOID), describe1("obj_description pg_class"))
-	define("obj_description", tText, types(tOID, tName), comment)
-	define("shobj_description", tText, types(tOID, tName), comment)
-	define("col_description", tText, types(tOID, tInt4), describe1("obj_description pg_class"))
-	define("pg_get_serial_sequence", tText, types(tText, tText), text2(func(_ *Context, dst []byte, _, _ string) ([]byte, error) { return dst, errNull }))
-	define("pg_partition_ancestors", vec.ArrayOf(vec.RegClass), types(tReg), func(f *frame) error {
+	defineSession("obj_description", tText, types(tOID), describe1("obj_description pg_class"))
+	defineSession("obj_description", tText, types(tOID, tName), comment)
+	defineSession("shobj_description", tText, types(tOID, tName), comment)
+	defineSession("col_description", tText, types(tOID, tInt4), describe1("obj_description pg_class"))
+	defineSession("pg_get_serial_sequence", tText, types(tText, tText), text2(func(_ *Context, dst []byte, _, _ string) ([]byte, error) { return dst, errNull }))
+	defineSession("pg_partition_ancestors", vec.ArrayOf(vec.RegClass), types(tReg), func(f *frame) error {
 		oid := viewOf[int64](f, 0)
 		return eachList(f, func(i int, out *vec.Builder) error {
 			out.V.I64 = append(out.V.I64, oid.at(i))
 			return nil
 		})
 	})
-	define("pg_relation_is_publishable", tBool, types(tReg), map1(func(*Context, int64) (bool, error) { return false, nil }))
-	define("pg_encoding_to_char", tName, types(tInt4), text1(func(_ *Context, dst []byte, n int64) ([]byte, error) {
+	defineSession("pg_relation_is_publishable", tBool, types(tReg), map1(func(*Context, int64) (bool, error) { return false, nil }))
+	defineSession("pg_encoding_to_char", tName, types(tInt4), text1(func(_ *Context, dst []byte, n int64) ([]byte, error) {
 		switch n {
 		case encodingUTF8:
 			return append(dst, "UTF8"...), nil
@@ -191,7 +202,7 @@ func descriptions() {
 		}
 		return dst, nil
 	}))
-	define("pg_char_to_encoding", tInt4, types(tName), map1(func(_ *Context, name string) (int64, error) {
+	defineSession("pg_char_to_encoding", tInt4, types(tName), map1(func(_ *Context, name string) (int64, error) {
 		switch strings.ReplaceAll(strings.ReplaceAll(lower(name), "-", ""), "_", "") {
 		case "utf8", "unicode":
 			return encodingUTF8, nil
@@ -200,7 +211,7 @@ func descriptions() {
 		}
 		return -1, nil
 	}))
-	define("getdatabaseencoding", tName, nil, constText(func(*Context) string { return "UTF8" }))
+	defineSession("getdatabaseencoding", tName, nil, constText(func(*Context) string { return "UTF8" }))
 }
 
 // encodingUTF8 is PostgreSQL's number of UTF8.
@@ -217,16 +228,49 @@ func sizes() {
 		return 0, errNull
 	})
 	for _, name := range []string{"pg_relation_size", "pg_table_size", "pg_total_relation_size"} {
-		define(name, tInt8, types(tReg), size)
+		defineSession(name, tInt8, types(tReg), size)
 	}
-	define("pg_relation_size", tInt8, types(tReg, tText), size)
+	defineSession("pg_relation_size", tInt8, types(tReg, tText), size)
 	none := map1(func(*Context, int64) (int64, error) { return 0, nil })
-	define("pg_indexes_size", tInt8, types(tReg), none)
-	define("pg_database_size", tInt8, types(tOID), none)
-	define("pg_database_size", tInt8, types(tName), map1(func(*Context, string) (int64, error) { return 0, nil }))
-	define("pg_tablespace_size", tInt8, types(tOID), none)
-	define("pg_stat_get_numscans", tInt8, types(tOID), none)
-	define("pg_relation_filenode", tOID, types(tReg), map1(func(_ *Context, oid int64) (int64, error) { return oid, nil }))
+	defineSession("pg_indexes_size", tInt8, types(tReg), none)
+	defineSession("pg_database_size", tInt8, types(tOID), none)
+	defineSession("pg_database_size", tInt8, types(tName), map1(func(*Context, string) (int64, error) { return 0, nil }))
+	defineSession("pg_tablespace_size", tInt8, types(tOID), none)
+	defineSession("pg_stat_get_numscans", tInt8, types(tOID), none)
+	defineSession("pg_size_pretty", tText, types(tInt8), text1(func(_ *Context, dst []byte, n int64) ([]byte, error) { return appendSize(dst, n), nil }))
+	defineSession("pg_relation_filenode", tOID, types(tReg), map1(func(_ *Context, oid int64) (int64, error) { return oid, nil }))
+}
+
+// appendSize writes a number of bytes in the unit in which it has at most five digits.
+func appendSize(dst []byte, n int64) []byte {
+	units := []string{" kB", " MB", " GB", " TB", " PB"}
+	abs := func() int64 { return max(n, -n) }
+	if n == math.MinInt64 || abs() < 10*1024 {
+		return append(strconv.AppendInt(dst, n, 10), " bytes"...)
+	}
+	n >>= 9 // one bit more than the unit, to round by
+	for i, unit := range units {
+		if abs() < 20*1024-1 || i == len(units)-1 {
+			return append(strconv.AppendInt(dst, (n+1)/2, 10), unit...)
+		}
+		n >>= 10
+	}
+	return dst
+}
+
+// locks is the functions about advisory locks: there is nothing here that they could guard.
+func locks() {
+	for _, name := range []string{"pg_try_advisory_lock", "pg_try_advisory_lock_shared", "pg_try_advisory_xact_lock", "pg_advisory_unlock", "pg_advisory_unlock_shared"} {
+		yes := func(*Context, int64) (bool, error) { return true, nil }
+		defineSession(name, tBool, types(tInt8), map1(yes))
+		defineSession(name, tBool, types(tInt4, tInt4), map2(func(*Context, int64, int64) (bool, error) { return true, nil }))
+	}
+	nothing := func(*frame) error { return nil }
+	for _, name := range []string{"pg_advisory_lock", "pg_advisory_lock_shared", "pg_advisory_xact_lock", "pg_advisory_xact_lock_shared"} {
+		defineSession(name, vec.T(vec.Void), types(tInt8), nothing)
+		defineSession(name, vec.T(vec.Void), types(tInt4, tInt4), nothing)
+	}
+	defineSession("pg_advisory_unlock_all", vec.T(vec.Void), nil, nothing)
 }
 
 // typeFunctions is the functions about types.
@@ -239,7 +283,7 @@ func typeFunctions() {
 		return &Overload{Args: args, Result: vec.T(vec.RegType), Fn: &Function{Name: "pg_typeof", lax: true,
 			eval: map0(func(*Context) (int64, error) { return int64(t.OID()), nil })}}
 	})
-	define("format_type", tText, types(tOID, tInt4), func(f *frame) error {
+	defineSession("format_type", tText, types(tOID, tInt4), func(f *frame) error {
 		return eachText(f, func(i int, dst []byte) ([]byte, error) {
 			if f.args[0].IsNull(i) {
 				return dst, errNull
@@ -267,18 +311,21 @@ func typeFunctions() {
 				return 0, errNull
 			}
 			oid, err := c.Objects.Find(kind, name)
+			if err == nil {
+				return int64(oid), nil
+			}
 			switch pgerr.Code(err) {
 			case pgerr.UndefinedTable, pgerr.UndefinedObject, pgerr.UndefinedFunction, pgerr.UndefinedSchema:
 				return 0, errNull
 			}
-			return int64(oid), err
+			return 0, err
 		})
 	}
 	for name, kind := range map[string]vec.Kind{
 		"to_regclass": vec.RegClass, "to_regtype": vec.RegType, "to_regproc": vec.RegProc, "to_regprocedure": vec.RegProc,
 		"to_regnamespace": vec.RegNamespace, "to_regrole": vec.RegRole,
 	} {
-		define(name, vec.T(kind), types(tText), find(kind))
+		defineSession(name, vec.T(kind), types(tText), find(kind))
 	}
 }
 

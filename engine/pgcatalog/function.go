@@ -6,6 +6,7 @@ import (
 
 	"github.com/prickledb/prickle/engine/agg"
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/storage/vec"
 )
 
 // proc is a row of pg_proc.
@@ -52,7 +53,7 @@ var procs = sync.OnceValue(func() []*proc {
 	for _, d := range rows("pg_proc.tsv") {
 		name := d["proname"]
 		ofPostgres[name] = true
-		if !named[name] && !named[d["oid"]] && !callable(name) {
+		if !named[name] && !named[d["oid"]] && !(callable(name) && ours(d)) {
 			continue
 		}
 		p := &proc{oid: number(d["oid"]), name: name, schema: schemaCatalog, kind: d["prokind"], set: d["proretset"] == "t", volatile: d["provolatile"],
@@ -84,6 +85,31 @@ var procs = sync.OnceValue(func() []*proc {
 
 // callable says whether a statement may call a function of that name.
 func callable(name string) bool { return expr.IsFunction(name) || agg.IsAggregate(name) }
+
+// ours says whether we know the types of a function of PostgreSQL: it has many more.
+func ours(d map[string]string) bool {
+	for _, t := range append(numbers(d["proargtypes"]), number(d["prorettype"])) {
+		if !ourTypes()[t] {
+			return false
+		}
+	}
+	return true
+}
+
+// ourTypes is the types that values have here, and those that stand for any of them.
+var ourTypes = sync.OnceValue(func() map[uint32]bool {
+	out := map[uint32]bool{}
+	for k := vec.Bool; k <= vec.OIDVector; k++ {
+		out[vec.T(k).OID()], out[vec.ArrayOf(k).OID()] = true, true
+	}
+	for _, t := range builtinTypes() {
+		switch t.name {
+		case "json", "_json", "any", "anyelement", "anyarray", "anynonarray", "anycompatible", "anycompatiblearray", "anycompatiblenonarray", "cstring":
+			out[t.oid] = true
+		}
+	}
+	return out
+})
 
 // numbers reads "23 25", or "{23,25}".
 func numbers(s string) []uint32 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -20,7 +21,10 @@ type Session struct {
 }
 
 // Setting is one row of pg_settings.
-type Setting struct{ Name, Value, Description string }
+type Setting struct {
+	Name, Value, Description string
+	Default                  string
+}
 
 // Backend is one row of pg_stat_activity.
 type Backend struct {
@@ -103,50 +107,6 @@ func (r *Reader) Table(name string, columns []string) ([]*vec.Batch, error) {
 	return out, nil
 }
 
-// words splits a name as SQL writes it at its dots; what is not quoted becomes small.
-func words(name string) ([]string, bool) {
-	var out []string
-	for {
-		name = strings.TrimLeft(name, " ")
-		word := ""
-		if strings.HasPrefix(name, `"`) {
-			rest := name[1:]
-			for {
-				part, after, ok := strings.Cut(rest, `"`)
-				if !ok {
-					return nil, false
-				}
-				word += part
-				if !strings.HasPrefix(after, `"`) {
-					name = after
-					break
-				}
-				word += `"`
-				rest = after[1:]
-			}
-		} else {
-			end := strings.IndexByte(name, '.')
-			if end < 0 {
-				end = len(name)
-			}
-			word = strings.ToLower(strings.TrimRight(name[:end], " "))
-			name = name[end:]
-		}
-		if word == "" {
-			return nil, false
-		}
-		out = append(out, word)
-		name = strings.TrimLeft(name, " ")
-		if name == "" {
-			return out, true
-		}
-		if name[0] != '.' {
-			return nil, false
-		}
-		name = name[1:]
-	}
-}
-
 // Find implements expr.Objects.
 func (r *Reader) Find(kind vec.Kind, name string) (uint32, error) {
 	if kind == vec.RegType {
@@ -155,7 +115,7 @@ func (r *Reader) Find(kind vec.Kind, name string) (uint32, error) {
 	if kind == vec.RegProc { // regprocedure has its arguments behind it
 		name, _, _ = strings.Cut(name, "(")
 	}
-	parts, ok := words(name)
+	parts, ok := expr.ParseIdent(name)
 	if !ok || len(parts) > 3 {
 		return 0, pgerr.New("42602", "invalid name syntax: \"%s\"", name)
 	}

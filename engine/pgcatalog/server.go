@@ -39,8 +39,12 @@ func servers() {
 			return
 		}
 		for _, s := range r.session.Settings() {
+			source := "default"
+			if s.Value != s.Default {
+				source = "session"
+			}
 			t.add("name", s.Name, "setting", s.Value, "short_desc", s.Description, "category", "Prickle", "context", "user", "vartype", "string",
-				"source", "default", "boot_val", s.Value, "reset_val", s.Value, "pending_restart", false)
+				"source", source, "boot_val", s.Default, "reset_val", s.Default, "pending_restart", false)
 		}
 	}
 	dynamics["pg_catalog.pg_stat_activity"] = func(r *Reader, t *table) {
@@ -54,6 +58,20 @@ func servers() {
 				pairs = append(pairs, "backend_start", b.Began, "query_start", b.Began, "xact_start", b.Began, "state_change", b.Changed)
 			}
 			t.add(pairs...)
+		}
+	}
+	for _, name := range []string{"pg_stat_ssl", "pg_stat_gssapi"} {
+		dynamics["pg_catalog."+name] = func(r *Reader, t *table) {
+			if r.session.Backends == nil {
+				return
+			}
+			for _, b := range r.session.Backends() {
+				if t.rel.Name == "pg_stat_ssl" {
+					t.add("pid", b.PID, "ssl", false)
+				} else {
+					t.add("pid", b.PID, "gss_authenticated", false, "encrypted", false)
+				}
+			}
 		}
 	}
 	dynamics["pg_catalog.pg_stat_database"] = func(r *Reader, t *table) {

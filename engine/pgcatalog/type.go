@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -120,7 +121,7 @@ func (r *Reader) findType(written string) (uint32, error) {
 		}
 	}
 	schema := uint32(0)
-	if parts, ok := words(name); ok {
+	if parts, ok := expr.ParseIdent(name); ok {
 		if len(parts) > 1 {
 			oid, err := r.Find(vec.RegNamespace, parts[len(parts)-2])
 			if err != nil {
