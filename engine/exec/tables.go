@@ -57,10 +57,6 @@ func tableBatches(n *plan.Scan, env *Env) ([]*vec.Batch, error) {
 	}
 	b := &vec.Batch{Rows: rows}
 	for _, c := range n.Columns {
-		if c.Column == plan.TableOID {
-			b.Cols = append(b.Cols, tableOID(n.Table))
-			continue
-		}
 		v, err := build(c)
 		if err != nil {
 			return nil, err

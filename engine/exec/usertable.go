@@ -20,10 +20,6 @@ func (s *scanSource) openTable() error {
 	}
 	s.pieceColumns = []pieceColumn{}
 	for _, c := range s.node.Columns {
-		if c.Column == plan.TableOID {
-			s.pieceColumns = append(s.pieceColumns, func(*table.Piece) (*vec.Vector, error) { return tableOID(s.node.Table), nil })
-			continue
-		}
 		r, err := tableColumn(c, version.Schema, s.env)
 		if err != nil {
 			return err

@@ -88,8 +88,13 @@ func callable(name string) bool { return expr.IsFunction(name) || agg.IsAggregat
 
 // ours says whether we know the types of a function of PostgreSQL: it has many more.
 func ours(d map[string]string) bool {
-	for _, t := range append(numbers(d["proargtypes"]), number(d["prorettype"])) {
-		if !ourTypes()[t] {
+	return allOurs(append(strings.Fields(d["proargtypes"]), d["prorettype"])...)
+}
+
+// allOurs says whether we know types; 0 is none.
+func allOurs(types ...string) bool {
+	for _, t := range types {
+		if t != "0" && !ourTypes()[number(t)] {
 			return false
 		}
 	}

@@ -200,12 +200,18 @@ func typeTables() {
 	}
 	statics["pg_catalog.pg_cast"] = func(t *table) {
 		for _, d := range rows("pg_cast.tsv") {
+			if !allOurs(d["castsource"], d["casttarget"]) {
+				continue
+			}
 			t.add("oid", d["oid"], "castsource", d["castsource"], "casttarget", d["casttarget"], "castfunc", d["castfunc"],
 				"castcontext", d["castcontext"], "castmethod", d["castmethod"])
 		}
 	}
 	statics["pg_catalog.pg_operator"] = func(t *table) {
 		for _, d := range rows("pg_operator.tsv") {
+			if !allOurs(d["oprleft"], d["oprright"], d["oprresult"]) {
+				continue
+			}
 			t.add("oid", d["oid"], "oprname", d["oprname"], "oprnamespace", schemaCatalog, "oprowner", owner, "oprkind", d["oprkind"],
 				"oprleft", d["oprleft"], "oprright", d["oprright"], "oprresult", d["oprresult"], "oprcom", d["oprcom"], "oprnegate", d["oprnegate"],
 				"oprcode", d["oprcode"])

@@ -72,7 +72,9 @@ func foldOne(e expr.Expr) expr.Expr {
 }
 
 // zoned says whether conversions of the type look at the session's zone, style or catalog.
-func zoned(t vec.Type) bool { return t.IsTime() || t.Kind == vec.Time || t.Kind >= vec.RegClass && t.Kind <= vec.RegRole }
+func zoned(t vec.Type) bool {
+	return t.IsTime() || t.Kind == vec.Time || t.Kind >= vec.RegClass && t.Kind <= vec.RegRole
+}
 
 // foldLogic drops arguments of AND and OR that decide nothing, and the rest if one
 // decides all.
