@@ -45,6 +45,17 @@ func findObject(ctx *Context, kind vec.Kind, s string) (int64, error) {
 	return int64(oid), err
 }
 
+// typeByOID is the types of values, whose names need no catalog.
+var typeByOID = func() map[uint32]vec.Type {
+	out := map[uint32]vec.Type{}
+	for k := vec.Unknown; k <= vec.OIDVector; k++ {
+		for _, t := range []vec.Type{vec.ArrayOf(k), vec.T(k)} {
+			out[t.OID()] = t
+		}
+	}
+	return out
+}()
+
 // appendObject writes an object id by its name, or as a number if it has none.
 func appendObject(dst []byte, kind vec.Kind, oid int64, objects Objects) []byte {
 	if oid == 0 {
@@ -54,6 +65,9 @@ func appendObject(dst []byte, kind vec.Kind, oid int64, objects Objects) []byte 
 		if name, ok := objects.Name(kind, uint32(oid)); ok {
 			return append(dst, name...)
 		}
+	}
+	if t, ok := typeByOID[uint32(oid)]; ok && kind == vec.RegType {
+		return append(dst, t.String()...)
 	}
 	return strconv.AppendInt(dst, oid, 10)
 }
