@@ -29,7 +29,10 @@ type settingsMark struct {
 }
 
 // SettingValue is one line of SHOW ALL.
-type SettingValue struct{ Name, Value, Description string }
+type SettingValue struct {
+	Name, Value, Description string
+	Default                  string // before anybody says otherwise
+}
 
 // setting is one row of the table of settings. Check turns a value into its canonical
 // form, or refuses it.
@@ -107,7 +110,7 @@ func (s *Settings) Show(name string) (SettingValue, error) {
 	if d == nil {
 		return SettingValue{Name: name, Value: value}, nil
 	}
-	return SettingValue{d.name, value, d.description}, nil
+	return SettingValue{d.name, value, d.description, d.value}, nil
 }
 
 // All is SHOW ALL, ascending by name.
@@ -116,7 +119,7 @@ func (s *Settings) All() []SettingValue {
 	for i := range settingTable {
 		d := &settingTable[i]
 		value, _ := s.Get(d.name)
-		out = append(out, SettingValue{d.name, value, d.description})
+		out = append(out, SettingValue{d.name, value, d.description, d.value})
 	}
 	slices.SortFunc(out, func(a, b SettingValue) int { return strings.Compare(key(a.Name), key(b.Name)) })
 	return out
@@ -129,7 +132,7 @@ func (s *Settings) Reported() []SettingValue {
 	for i := range settingTable {
 		if d := &settingTable[i]; d.reported {
 			value, _ := s.Get(d.name)
-			out = append(out, SettingValue{d.name, value, d.description})
+			out = append(out, SettingValue{d.name, value, d.description, d.value})
 		}
 	}
 	return out

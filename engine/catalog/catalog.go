@@ -24,6 +24,17 @@ type Table struct {
 	// the tables that every project has. Rows is how many rows it has there.
 	Schema *table.Schema
 	Rows   int64
+	// System is the schema of a table that is made of the catalog itself: pg_catalog or
+	// information_schema. It is empty for all others, which are in the schema public.
+	System string
+}
+
+// InSchema says whether the table is in the schema of that name.
+func (t *Table) InSchema(name string) bool {
+	if t.System == "" {
+		return name == "public"
+	}
+	return name == t.System
 }
 
 // Column finds a column by name, or answers nil.

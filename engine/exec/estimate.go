@@ -73,6 +73,8 @@ func fewer(rows float64, limit expr.Expr) float64 {
 func scanned(n *plan.Scan, env *Env) (float64, error) {
 	rows := 0
 	switch {
+	case n.Table.System != "":
+		rows = unknownRows
 	case n.Table.Schema != nil:
 		version := env.Snapshot.Tables().Table(n.Table.Schema.Table)
 		if version == nil {

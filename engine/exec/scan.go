@@ -45,6 +45,7 @@ type scanSource struct {
 	pieces       []table.Piece // user tables
 	pieceColumns []pieceColumn
 	order        *timeOrder // nil: morsels come as they are stored
+	oids         []int      // where plan.TableOID stands among the columns
 }
 
 // columnReader reads one column of a morsel's rows.
@@ -52,9 +53,14 @@ type columnReader func(m morsel, lo, hi int) (*vec.Vector, error)
 
 // newScanSource chooses what to read: segments by time, ranges by event name.
 func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
-	s := &scanSource{node: n, env: env, stats: env.Stats.Node(n)}
+	s := &scanSource{env: env, stats: env.Stats.Node(n)}
+	n, s.oids = withoutOID(n)
+	s.node = n
 	if n.Table.Schema != nil {
 		return s, s.openTable()
+	}
+	if n.Table.System != "" {
+		return s, s.openSystem()
 	}
 	if n.Table.Name == "sessions" {
 		var err error
@@ -369,6 +375,14 @@ type scan struct {
 }
 
 func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
+	b, err := s.next(ctx)
+	if b == nil || len(s.source.oids) == 0 {
+		return b, err
+	}
+	return s.source.withOID(b), err
+}
+
+func (s *scan) next(ctx context.Context) (*vec.Batch, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err

@@ -13,6 +13,7 @@ import (
 type Function struct {
 	Name     string
 	Volatile bool // differs from row to row: random()
+	Session  bool // depends on the session: its catalog
 	lax      bool // sees nulls
 	dense    bool // cannot fail and is cheap: computes every row, counted or not
 	eval     func(*frame) error

@@ -34,6 +34,8 @@ func CanImplicit(from, to vec.Type) bool {
 	}
 	a, b := from.Elem(), to.Elem()
 	switch {
+	case from.Array && a.Kind == b.Kind: // int2vector is int2[]
+		return true
 	case rank(a.Kind) > 0 && rank(b.Kind) > 0:
 		return rank(a.Kind) <= rank(b.Kind)
 	case a.IsText() && b.IsText():
@@ -42,7 +44,7 @@ func CanImplicit(from, to vec.Type) bool {
 		return b.Kind == vec.Timestamp || b.Kind == vec.TimestampTZ
 	case a.Kind == vec.Timestamp:
 		return b.Kind == vec.TimestampTZ
-	case a.IsInt() && b.Kind == vec.OID, a.Kind == vec.Time && b.Kind == vec.Interval:
+	case a.IsInt() && b.IsOID(), a.Kind == vec.OID && b.IsReg(), a.IsReg() && b.Kind == vec.OID, a.IsText() && b.Kind == vec.RegClass && !from.Array, a.Kind == vec.Time && b.Kind == vec.Interval:
 		return true
 	}
 	return false
@@ -53,7 +55,7 @@ func category(t vec.Type) int {
 	switch {
 	case t.Array:
 		return 100 + category(t.Elem())
-	case t.IsNumber() || t.Kind == vec.OID:
+	case t.IsNumber() || t.IsOID():
 		return 1
 	case t.IsText():
 		return 2
@@ -82,7 +84,7 @@ func CommonType(types []vec.Type) (vec.Type, error) {
 			}
 		case category(t) != category(out):
 			return out, pgerr.New(pgerr.DatatypeMismatch, "types %s and %s cannot be matched", out, t)
-		case !preferred(out) && CanImplicit(out, t) && (!CanImplicit(t, out) || preferred(t)):
+		case !preferred(out) && CanImplicit(out, t) && (!CanImplicit(t, out) || preferred(t) && out.Kind != vec.Name):
 			out = t
 		default:
 			if !CanImplicit(t, out) {
@@ -139,6 +141,9 @@ func castLiteral(c *Const, to vec.Type, try bool) (Expr, error) {
 		fn = tryFunction(fn)
 	}
 	cast := &Cast{E: c, To: to, Try: try, fn: fn}
+	if to.Kind >= vec.RegClass && to.Kind <= vec.RegRole { // the session's catalog knows it
+		return cast, nil
+	}
 	v, err := cast.Eval(&Context{}, &vec.Batch{Rows: 1})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package expr
 import (
 	"bytes"
 	"math"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -152,8 +153,10 @@ func castFromText(to vec.Type) (*Function, bool) {
 	switch to.Kind {
 	case vec.Bool:
 		return newCast(map1(func(_ *Context, s string) (bool, error) { return parseBool(s) }))
-	case vec.Int2, vec.Int4, vec.Int8, vec.OID:
+	case vec.Int2, vec.Int4, vec.Int8, vec.OID, vec.XID:
 		return newCast(map1(func(_ *Context, s string) (int64, error) { return parseInt(s, to) }))
+	case vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole:
+		return newCast(map1(func(c *Context, s string) (int64, error) { return findObject(c, to.Kind, s) }))
 	case vec.Float4, vec.Float8:
 		return newCast(map1(func(_ *Context, s string) (float64, error) { return parseFloat(s, to) }))
 	case vec.Numeric:
@@ -235,7 +238,7 @@ func decimalToInt(d vec.Decimal, to vec.Type) (int64, error) {
 // castValue converts between numbers, between times, and bool with integer.
 func castValue(from, to vec.Type) (*Function, bool) {
 	switch {
-	case (from.IsInt() || from.Kind == vec.OID) && (to.IsInt() || to.Kind == vec.OID):
+	case (from.IsInt() || from.IsOID()) && (to.IsInt() || to.IsOID()):
 		lo, hi := intRange(to.Kind)
 		flo, fhi := intRange(from.Kind)
 		if flo >= lo && fhi <= hi {
@@ -431,7 +434,7 @@ func castToArray(to vec.Type) (*Function, bool) {
 	return newCast(func(f *frame) error {
 		a := viewOf[string](f, 0)
 		return eachList(f, func(i int, out *vec.Builder) error {
-			elems, null, err := splitArray(a.at(i))
+			elems, null, err := splitList(to, a.at(i))
 			if err != nil {
 				return err
 			}
@@ -455,6 +458,15 @@ func castToArray(to vec.Type) (*Function, bool) {
 			return nil
 		})
 	})
+}
+
+// splitList cuts the text of an array into its elements.
+func splitList(t vec.Type, s string) (elems []string, null []bool, err error) {
+	if t.IsVector() {
+		elems = strings.Fields(s)
+		return elems, make([]bool, len(elems)), nil
+	}
+	return splitArray(s)
 }
 
 // tryFunction is fn with NULL for values that it refuses: each such row is asked by itself.

@@ -41,7 +41,7 @@ func operand(a, b vec.Type) (vec.Type, bool) {
 	case bu:
 		return a, true
 	case a.Array || b.Array:
-		return a, a.Array == b.Array && a.Kind == b.Kind
+		return a, a.Array == b.Array && (a.Kind == b.Kind || a.Elem().Kind == b.Elem().Kind)
 	case a.Kind == b.Kind:
 		return vec.T(a.Kind), true
 	case a.IsNumber() && b.IsNumber():
@@ -51,6 +51,8 @@ func operand(a, b vec.Type) (vec.Type, bool) {
 		return vec.T(max(a.Kind, b.Kind)), true
 	case a.IsText() && b.IsText():
 		return tText, true
+	case a.IsOID() && b.IsOID():
+		return vec.T(vec.OID), true
 	case CanImplicit(a, b):
 		return vec.T(b.Kind), true
 	case CanImplicit(b, a):

@@ -30,6 +30,8 @@ type Context struct {
 	User      string
 	// Slots are the answers of subqueries that ran before: what a Slot gives.
 	Slots []SlotValue
+	// Objects finds the objects of the database; nil knows none.
+	Objects Objects
 	// Setting answers current_setting(); nil knows none.
 	Setting func(name string) (string, bool)
 }

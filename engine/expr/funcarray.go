@@ -105,6 +105,10 @@ func always(t vec.Type) func(vec.Type) vec.Type { return func(vec.Type) vec.Type
 func init() {
 	defineArray("[]", types(tInt4), vec.Type.Elem, false, func(f *frame) error {
 		list, at := f.args[0], viewOf[int64](f, 1)
+		first := int64(1)
+		if list.Type.IsVector() {
+			first = 0
+		}
 		b := vec.NewBuilder(f.out.Type)
 		next := 0
 		each(f, func(i int) {
@@ -113,8 +117,8 @@ func init() {
 			}
 			next++
 			elem, lo, hi := elements(list, i)
-			if k := at.at(i); k >= 1 && k <= int64(hi-lo) {
-				b.AppendFrom(elem, lo+int(k)-1)
+			if k := at.at(i) - first; k >= 0 && k < int64(hi-lo) {
+				b.AppendFrom(elem, lo+int(k))
 				return
 			}
 			b.AppendNull()
@@ -152,7 +156,7 @@ func init() {
 		})
 	}
 	defineArray("cardinality", nil, always(tInt4), false, size)
-	dimension := func(value func(n int64) int64) func(*frame) error {
+	dimension := func(value func(first, n int64) int64) func(*frame) error {
 		return func(f *frame) error {
 			d := viewOf[int64](f, 1)
 			return tryEach(f, func(i int) error {
@@ -160,14 +164,18 @@ func init() {
 				if d.at(i) != 1 || lo == hi {
 					return errNull
 				}
-				f.out.I64[i] = value(int64(hi - lo))
+				first := int64(1)
+				if f.args[0].Type.IsVector() {
+					first = 0
+				}
+				f.out.I64[i] = value(first, int64(hi-lo))
 				return nil
 			})
 		}
 	}
-	defineArray("array_length", types(tInt4), always(tInt4), false, dimension(func(n int64) int64 { return n }))
-	defineArray("array_upper", types(tInt4), always(tInt4), false, dimension(func(n int64) int64 { return n }))
-	defineArray("array_lower", types(tInt4), always(tInt4), false, dimension(func(int64) int64 { return 1 }))
+	defineArray("array_length", types(tInt4), always(tInt4), false, dimension(func(_, n int64) int64 { return n }))
+	defineArray("array_upper", types(tInt4), always(tInt4), false, dimension(func(first, n int64) int64 { return first + n - 1 }))
+	defineArray("array_lower", types(tInt4), always(tInt4), false, dimension(func(first, _ int64) int64 { return first }))
 	defineArray("array_ndims", nil, always(tInt4), false, func(f *frame) error {
 		return tryEach(f, func(i int) error {
 			if _, lo, hi := elements(f.args[0], i); lo == hi {

@@ -26,24 +26,10 @@ func init() {
 	for _, name := range []string{"current_user", "session_user", "user", "current_role"} {
 		define(name, tName, nil, constText(func(c *Context) string { return c.User }))
 	}
-	define("current_schema", tName, nil, constText(func(*Context) string { return "public" }))
-	define("current_schemas", vec.ArrayOf(vec.Name), types(tBool), func(f *frame) error {
-		implicit := viewOf[bool](f, 0)
-		return eachList(f, func(i int, out *vec.Builder) error {
-			if implicit.at(i) {
-				out.V.Str.AppendString("pg_catalog")
-			}
-			out.V.Str.AppendString("public")
-			return nil
-		})
-	})
 	define("pg_backend_pid", tInt4, nil, map0(func(*Context) (int64, error) { return int64(os.Getpid()), nil }))
 	define("txid_current", tInt8, nil, map0(func(c *Context) (int64, error) { return c.Now, nil }))
 	define("pg_postmaster_start_time", tTz, nil, map0(func(*Context) (int64, error) { return started, nil }))
 	define("pg_is_in_recovery", tBool, nil, map0(func(*Context) (bool, error) { return false, nil }))
-	define("pg_encoding_to_char", tName, types(tInt4), text1(func(_ *Context, dst []byte, _ int64) ([]byte, error) {
-		return append(dst, "UTF8"...), nil
-	}))
 	setting := func(c *Context, dst []byte, name string, missing bool) ([]byte, error) {
 		if c.Setting != nil {
 			if v, ok := c.Setting(lower(name)); ok {
@@ -58,44 +44,6 @@ func init() {
 	define("current_setting", tText, types(tText), text1(func(c *Context, dst []byte, name string) ([]byte, error) { return setting(c, dst, name, false) }))
 	define("current_setting", tText, types(tText, tBool), text2(setting))
 
-	choose("pg_typeof", func(args []vec.Type) *Overload {
-		if len(args) != 1 {
-			return nil
-		}
-		t := args[0]
-		return &Overload{Args: args, Result: tText, Fn: &Function{Name: "pg_typeof", lax: true, eval: constText(func(*Context) string { return t.String() })}}
-	})
-	define("format_type", tText, types(vec.T(vec.OID), tInt4), func(f *frame) error {
-		return eachText(f, func(i int, dst []byte) ([]byte, error) {
-			if f.args[0].IsNull(i) {
-				return dst, errNull
-			}
-			v, j := f.args[0].At(i)
-			for k := vec.Unknown; k <= vec.Void; k++ {
-				for _, t := range []vec.Type{vec.T(k), vec.ArrayOf(k)} {
-					if int64(t.OID()) == v.I64[j] {
-						return append(dst, t.String()...), nil
-					}
-				}
-			}
-			return append(dst, "???"...), nil
-		})
-	}).lax = true
-	yes := map1(func(_ *Context, _ int64) (bool, error) { return true, nil })
-	for _, name := range []string{"pg_table_is_visible", "pg_type_is_visible", "pg_function_is_visible"} {
-		define(name, tBool, types(vec.T(vec.OID)), yes)
-	}
-	for _, name := range []string{"has_table_privilege", "has_schema_privilege", "has_database_privilege"} {
-		define(name, tBool, types(tText, tText), map2(func(_ *Context, _, _ string) (bool, error) { return true, nil }))
-		define(name, tBool, types(vec.T(vec.OID), tText), map2(func(_ *Context, _ int64, _ string) (bool, error) { return true, nil }))
-		define(name, tBool, types(tText, tText, tText), map3(func(_ *Context, _, _, _ string) (bool, error) { return true, nil }))
-	}
-	none := func(_ *Context, dst []byte, _ int64) ([]byte, error) { return dst, errNull }
-	define("obj_description", tText, types(vec.T(vec.OID)), text1(none))
-	define("obj_description", tText, types(vec.T(vec.OID), tName), text2(func(_ *Context, dst []byte, _ int64, _ string) ([]byte, error) { return dst, errNull }))
-	define("shobj_description", tText, types(vec.T(vec.OID), tName), text2(func(_ *Context, dst []byte, _ int64, _ string) ([]byte, error) { return dst, errNull }))
-	define("col_description", tText, types(vec.T(vec.OID), tInt4), text2(func(_ *Context, dst []byte, _, _ int64) ([]byte, error) { return dst, errNull }))
-	define("pg_get_userbyid", tName, types(vec.T(vec.OID)), text1(func(c *Context, dst []byte, _ int64) ([]byte, error) { return append(dst, c.User...), nil }))
 	define("hash_fraction", vec.T(vec.Float8), types(tText), map1(hashFraction))
 	uuids()
 }

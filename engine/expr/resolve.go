@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -156,4 +158,28 @@ func noFunction(name string, args []vec.Type) error {
 
 func isNameByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c >= '0' && c <= '9'
+}
+
+// Signature is a function for given types of arguments.
+type Signature struct {
+	Name     string
+	Args     []vec.Type
+	Variadic bool // the last argument repeats, once or more
+	Result   vec.Type
+	Volatile bool
+}
+
+// Signatures lists the functions, operators left out, that have fixed types of arguments,
+// ascending by name.
+func Signatures() []Signature {
+	var out []Signature
+	for _, name := range slices.Sorted(maps.Keys(signatures)) {
+		if !isNameByte(name[0]) {
+			continue
+		}
+		for _, s := range signatures[name] {
+			out = append(out, Signature{name, s.args, s.variadic, s.result, s.fn.Volatile})
+		}
+	}
+	return out
 }

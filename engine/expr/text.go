@@ -63,6 +63,8 @@ func appendInt(dst []byte, k vec.Kind, x int64, z *zone) []byte {
 		return AppendTimestamp(dst, x)
 	case vec.TimestampTZ:
 		return z.append(dst, x)
+	case vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole:
+		return appendObject(dst, k, x, z.objects)
 	}
 	return strconv.AppendInt(dst, x, 10)
 }
@@ -105,6 +107,15 @@ func AppendUUID(dst []byte, u vec.UUIDValue) []byte {
 
 // appendArray writes {a,NULL,"b c"}.
 func appendArray(dst []byte, v *vec.Vector, row int, z *zone) []byte {
+	if v.Type.IsVector() {
+		for j := v.Offs[row]; j < v.Offs[row+1]; j++ {
+			if j > v.Offs[row] {
+				dst = append(dst, ' ')
+			}
+			dst = appendText(dst, v.Elem, int(j), z)
+		}
+		return dst
+	}
 	dst = append(dst, '{')
 	for j := v.Offs[row]; j < v.Offs[row+1]; j++ {
 		if j > v.Offs[row] {

@@ -87,13 +87,18 @@ type zone struct {
 	loc    *time.Location
 	lo, hi int64 // seconds since 1970, half open
 	off    int64 // µs east of UTC
+	// objects names what object ids are of; nil leaves them numbers.
+	objects Objects
 }
 
 func zoneOf(ctx *Context) zone {
-	if ctx == nil || ctx.Location == nil {
+	switch {
+	case ctx == nil:
 		return zone{loc: time.UTC}
+	case ctx.Location == nil:
+		return zone{loc: time.UTC, objects: ctx.Objects}
 	}
-	return zone{loc: ctx.Location}
+	return zone{loc: ctx.Location, objects: ctx.Objects}
 }
 
 // offset is how many µs local time is ahead of UTC at a moment.

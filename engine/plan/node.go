@@ -123,6 +123,10 @@ type Fetch struct {
 // rows. No column of a user has it.
 const RowNumber = "ctid"
 
+// TableOID is the name of the column by which a Scan gives the object id of its table. No
+// column of a user has it.
+const TableOID = "tableoid"
+
 // RowPlace is the name of the column by which a Fetch finds a row again. Only a rewrite
 // asks a Scan for it.
 const RowPlace = "row"

@@ -38,7 +38,7 @@ func foldOne(e expr.Expr) expr.Expr {
 	case *expr.Or:
 		return foldLogic(e, e.Args, true)
 	case *expr.Call:
-		if sessionFunctions[e.Overload.Fn.Name] || e.Overload.Fn.Volatile {
+		if sessionFunctions[e.Overload.Fn.Name] || e.Overload.Fn.Volatile || e.Overload.Fn.Session {
 			return e
 		}
 		if strictOperators[e.Overload.Fn.Name] {
@@ -71,8 +71,10 @@ func foldOne(e expr.Expr) expr.Expr {
 	return f
 }
 
-// zoned says whether conversions of the type look at the session's zone or style.
-func zoned(t vec.Type) bool { return t.IsTime() || t.Kind == vec.Time }
+// zoned says whether conversions of the type look at the session's zone, style or catalog.
+func zoned(t vec.Type) bool {
+	return t.IsTime() || t.Kind == vec.Time || t.Kind >= vec.RegClass && t.Kind <= vec.RegRole
+}
 
 // foldLogic drops arguments of AND and OR that decide nothing, and the rest if one
 // decides all.

@@ -72,7 +72,7 @@ func (e *encoder) appendBinary(dst []byte, col *vec.Vector, row int) []byte {
 		return append(dst, 0)
 	case vec.Int2:
 		return be.AppendUint16(dst, uint16(v.I64[i]))
-	case vec.Int4, vec.OID:
+	case vec.Int4, vec.OID, vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole, vec.XID:
 		return be.AppendUint32(dst, uint32(v.I64[i]))
 	case vec.Int8, vec.Time:
 		return be.AppendUint64(dst, uint64(v.I64[i]))

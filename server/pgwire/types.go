@@ -19,6 +19,9 @@ var byOID = func() map[uint32]vec.Type {
 		m[vec.T(k).OID()] = vec.T(k)
 		m[vec.ArrayOf(k).OID()] = vec.ArrayOf(k)
 	}
+	for _, k := range []vec.Kind{vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole, vec.XID} {
+		m[vec.T(k).OID()], m[vec.ArrayOf(k).OID()] = vec.T(k), vec.ArrayOf(k)
+	}
 	m[114], m[199] = vec.T(vec.JSONB), vec.ArrayOf(vec.JSONB) // json
 	m[vec.T(vec.Unknown).OID()] = vec.Type{}
 	return m
@@ -50,7 +53,7 @@ func readBinary(ctx *expr.Context, t vec.Type, b []byte) (*vec.Vector, error) {
 		v.I64 = []int64{int64(int16(be.Uint16(b)))}
 	case vec.Int4:
 		v.I64 = []int64{int64(int32(be.Uint32(b)))}
-	case vec.OID:
+	case vec.OID, vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole, vec.XID:
 		v.I64 = []int64{int64(be.Uint32(b))}
 	case vec.Int8:
 		v.I64 = []int64{int64(be.Uint64(b))}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgcatalog"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
@@ -80,6 +81,8 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 			return rows, err
 		}
 	}
+	s.objects = pgcatalog.NewReader(tables, pgcatalog.Session{User: s.config.User, Settings: s.listSettings})
+	ctx.Objects = s.objects
 	return sql.CompileContext{Catalog: tables, Expr: ctx, Settings: s.Settings, ParamTypes: types}
 }
 
@@ -94,6 +97,15 @@ func (s *Session) at(pin Pin, read func(Pin) error) error {
 		pin = now
 	}
 	return read(pin)
+}
+
+// listSettings is the rows of pg_settings.
+func (s *Session) listSettings() []pgcatalog.Setting {
+	var out []pgcatalog.Setting
+	for _, v := range s.Settings.All() {
+		out = append(out, pgcatalog.Setting(v))
+	}
+	return out
 }
 
 // describe finds the parameter types and the columns of a statement.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgcatalog"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
@@ -109,6 +110,8 @@ type Session struct {
 	writes                 *writes   // what the block has written; nil for nothing
 
 	cut Cut // that the last query read
+
+	objects *pgcatalog.Reader // what the last statement saw; nil before the first
 
 	mu        sync.Mutex
 	running   context.CancelCauseFunc // ends the statement that runs now; nil when none does
@@ -314,10 +317,14 @@ func (s *Session) context() *expr.Context {
 	if !s.started {
 		now = s.config.Now()
 	}
-	return &expr.Context{
+	ctx := &expr.Context{
 		Now: now.UnixMicro(), Statement: s.config.Now().UnixMicro(), Location: s.Location(),
 		Database: s.config.Database, User: s.config.User, Setting: s.Settings.Get,
 	}
+	if s.objects != nil {
+		ctx.Objects = s.objects
+	}
+	return ctx
 }
 
 // Location is the session's time zone. Finding one by name reads a file, so it is kept.

@@ -204,7 +204,7 @@ func (b *binder) addKey(schema *table.Schema, primary bool, columns []uint32, po
 func (b *binder) addColumn(schema *table.Schema, id ast.Ident, t vec.Type) *table.Column {
 	switch {
 	case b.err != nil:
-	case id.Name == plan.RowNumber:
+	case id.Name == plan.RowNumber || id.Name == plan.TableOID:
 		b.fail(pgerr.New(pgerr.DuplicateColumn, `column name "%s" conflicts with a system column name`, id.Name), id.Pos())
 	case schema.Column(id.Name) != nil:
 		b.fail(pgerr.New(pgerr.DuplicateColumn, `column "%s" specified more than once`, id.Name), id.Pos())
@@ -290,7 +290,7 @@ func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, rows int64) 
 		case col == nil:
 		case schema.Column(a.To.Name) != nil:
 			b.fail(pgerr.New(pgerr.DuplicateColumn, `column "%s" of relation "%s" already exists`, a.To.Name, schema.Name), a.To.Pos())
-		case a.To.Name == plan.RowNumber:
+		case a.To.Name == plan.RowNumber || a.To.Name == plan.TableOID:
 			b.fail(pgerr.New(pgerr.DuplicateColumn, `column name "%s" conflicts with a system column name`, a.To.Name), a.To.Pos())
 		default:
 			col.Name = a.To.Name

@@ -33,6 +33,13 @@ func nameOf(e ast.Expr) (string, int) {
 		return "extract", 2
 	case *ast.AtTimeZone:
 		return "timezone", 2
+	case *ast.Subquery:
+		if s, ok := e.Query.(*ast.Select); ok && len(s.Items) == 1 {
+			if a := s.Items[0].Alias; a != nil {
+				return a.Name, 2
+			}
+			return nameOf(s.Items[0].Expr)
+		}
 	case *ast.Array, *ast.ArrayQuery:
 		return "array", 2
 	case *ast.Row:

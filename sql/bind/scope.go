@@ -171,9 +171,12 @@ func (b *binder) nameHere(n *ast.Name, sc *scope) expr.Expr {
 	if len(parts) == 1 {
 		return b.single(n, sc)
 	}
+	if len(parts) > 3 && parts[0].Name == b.env.Catalog.Database {
+		parts = parts[1:]
+	}
 	// public.events.event
-	if len(parts) > 2 && parts[0].Name == "public" {
-		if t := rel.named(parts[1].Name); t != nil && t.table != nil {
+	if len(parts) > 2 {
+		if t := rel.named(parts[1].Name); t != nil && t.table != nil && t.table.InSchema(parts[0].Name) {
 			parts = parts[1:]
 		}
 	}
@@ -189,6 +192,9 @@ func (b *binder) nameHere(n *ast.Name, sc *scope) expr.Expr {
 			return b.ambiguous(parts[1].Name, n.Pos())
 		}
 		if e := b.beside(named, parts[1:], n); e != nil {
+			return e
+		}
+		if e := b.tableOID(named, parts[1].Name, n.Pos()); e != nil && len(parts) == 2 {
 			return e
 		}
 	}
@@ -224,6 +230,17 @@ func (b *binder) nameHere(n *ast.Name, sc *scope) expr.Expr {
 	return b.unknownDotted(parts, rel, n.Pos())
 }
 
+// tableOID is the object id of a table, if that is what a name asks for; nil if not.
+func (b *binder) tableOID(rel *relation, name string, pos ast.Pos) expr.Expr {
+	if name != plan.TableOID || rel == nil || rel.scan == nil || rel.table == nil {
+		return nil
+	}
+	t := vec.T(vec.OID)
+	c := &expr.Column{Index: rel.base + rel.scanColumn(plan.ScanColumn{Column: name, Type: t}), T: t, Name: rel.shown(name)}
+	b.places[c] = place{pos, rel.qualified(name)}
+	return c
+}
+
 func isJSON(t vec.Type) bool { return t.Kind == vec.JSONB && !t.Array }
 
 // single binds a name of one part: a column, or else an alias.
@@ -237,6 +254,9 @@ func (b *binder) single(n *ast.Name, sc *scope) expr.Expr {
 	}
 	if a, ok := sc.aliases[name]; ok && !sc.busy[name] {
 		return b.alias(name, a, sc)
+	}
+	if e := b.tableOID(sc.rel, name, n.Pos()); e != nil {
+		return e
 	}
 	if sc.rel.named(name) != nil {
 		return b.unsupported("a whole row as a value", n.Pos())

@@ -3,6 +3,8 @@ package bind
 import (
 	"strings"
 
+	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/pgcatalog"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql/ast"
@@ -83,17 +85,13 @@ func (b *binder) tableName(t *ast.TableName) *relation {
 	if len(words) > 1 {
 		schema = words[len(words)-2]
 	}
-	if schema == "pg_catalog" || schema == "information_schema" || schema == "" && strings.HasPrefix(name, "pg_") {
-		b.unsupported("the catalog table "+name, t.Pos())
-		return nil
-	}
 	if schema == "prickle" && name == "cohorts" {
 		return b.derived(b.cohortList(t.Pos()), name, nil)
 	}
-	table := b.env.Catalog.Table(name)
-	if table == nil || schema != "" && schema != "public" {
+	table := b.lookUp(schema, name)
+	if table == nil {
 		e := pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, full)
-		var names []string
+		names := pgcatalog.Names(schema)
 		for _, t := range b.env.Catalog.Tables {
 			names = append(names, t.Name)
 		}
@@ -109,6 +107,19 @@ func (b *binder) tableName(t *ast.TableName) *relation {
 		rel.fields = append(rel.fields, vec.Field{Name: c.Name, Type: c.Type})
 	}
 	return rel
+}
+
+// lookUp finds a table; without a schema, along search_path.
+func (b *binder) lookUp(schema, name string) *catalog.Table {
+	if schema == "" {
+		if t := pgcatalog.Find("pg_catalog", name); t != nil {
+			return t
+		}
+	}
+	if schema == "" || schema == "public" {
+		return b.env.Catalog.Table(name)
+	}
+	return pgcatalog.Find(schema, name)
 }
 
 // derived is a relation over a plan with columns of its own.

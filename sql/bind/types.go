@@ -27,11 +27,13 @@ var typeNames = map[string]vec.Kind{
 	"timestamptz": vec.TimestampTZ, "timestamp with time zone": vec.TimestampTZ,
 	"interval": vec.Interval, "uuid": vec.UUID,
 	"jsonb": vec.JSONB, "json": vec.JSONB, "oid": vec.OID,
+	"regclass": vec.RegClass, "regtype": vec.RegType, "regproc": vec.RegProc, "regprocedure": vec.RegProc,
+	"regnamespace": vec.RegNamespace, "regrole": vec.RegRole, "xid": vec.XID, "aclitem": vec.ACLItem, "pg_node_tree": vec.NodeTree,
+	"int2vector": vec.Int2Vector, "oidvector": vec.OIDVector,
 }
 
 // knownTypes exist in PostgreSQL, and perhaps here later.
 var knownTypes = map[string]bool{
-	"regclass": true, "regtype": true, "regproc": true, "regnamespace": true, "regrole": true,
 	"timetz": true, "time with time zone": true, "bitmap": true, "bit": true, "varbit": true, "money": true, "xml": true,
 	"inet": true, "cidr": true, "macaddr": true, "point": true, "tsvector": true, "tsquery": true, "record": true,
 	"void": true, "unknown": true, "anyelement": true, "anyarray": true,
@@ -69,6 +71,12 @@ func (b *binder) typeOf(n *ast.TypeName) vec.Type {
 		b.unsupported("an array of more than one dimension", n.Pos())
 	}
 	t := vec.Type{Kind: kind, Array: n.Array > 0}
+	if t.IsVector() {
+		if t.Array {
+			b.unsupported("an array of "+name, n.Pos())
+		}
+		t.Array = true
+	}
 	t.Mod = b.typeMod(n, kind)
 	return t
 }
@@ -128,6 +136,8 @@ func catalogName(t vec.Type) string {
 		vec.Numeric: "numeric", vec.Text: "text", vec.Varchar: "varchar", vec.Bpchar: "bpchar", vec.Name: "name", vec.Char: "char",
 		vec.Bytea: "bytea", vec.Date: "date", vec.Time: "time", vec.Timestamp: "timestamp", vec.TimestampTZ: "timestamptz",
 		vec.Interval: "interval", vec.UUID: "uuid", vec.JSONB: "jsonb", vec.OID: "oid",
+		vec.RegClass: "regclass", vec.RegType: "regtype", vec.RegProc: "regproc", vec.RegNamespace: "regnamespace", vec.RegRole: "regrole",
+		vec.XID: "xid", vec.ACLItem: "aclitem", vec.NodeTree: "pg_node_tree", vec.Int2Vector: "int2vector", vec.OIDVector: "oidvector",
 	}[t.Kind]
 	if name == "" {
 		return "type" + strconv.Itoa(int(t.Kind))

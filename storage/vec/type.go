@@ -30,6 +30,17 @@ const (
 	OID                     // I64
 	Record                  // no payload
 	Void                    // no payload
+	// The kinds below are those of catalogs. No table of a user has a column of them.
+	RegClass     // I64: the object id of a relation, shown by its name
+	RegType      // I64: of a type
+	RegProc      // I64: of a function
+	RegNamespace // I64: of a schema
+	RegRole      // I64: of a role
+	XID          // I64: the number of a transaction
+	ACLItem      // Str
+	NodeTree     // Str: an expression in a catalog
+	Int2Vector   // always an array: of Int2, from 0 on, shown as 1 2 3
+	OIDVector    // always an array: of OID, likewise
 	kindCount
 )
 
@@ -54,7 +65,15 @@ func T(k Kind) Type { return Type{Kind: k} }
 func ArrayOf(k Kind) Type { return Type{Kind: k, Array: true} }
 
 // Elem is the element type of an array type.
-func (t Type) Elem() Type { return Type{Kind: t.Kind, Mod: t.Mod} }
+func (t Type) Elem() Type {
+	switch t.Kind {
+	case Int2Vector:
+		return T(Int2)
+	case OIDVector:
+		return T(OID)
+	}
+	return Type{Kind: t.Kind, Mod: t.Mod}
+}
 
 // Payload says which slice of a Vector holds the values of a kind.
 type Payload uint8
@@ -80,7 +99,7 @@ func (t Type) Payload() Payload {
 	switch t.Kind {
 	case Bool:
 		return PayloadBools
-	case Int2, Int4, Int8, Date, Time, Timestamp, TimestampTZ, OID:
+	case Int2, Int4, Int8, Date, Time, Timestamp, TimestampTZ, OID, RegClass, RegType, RegProc, RegNamespace, RegRole, XID:
 		return PayloadI64
 	case Float4, Float8:
 		return PayloadF64
@@ -128,6 +147,17 @@ var types = [kindCount]typeInfo{
 	OID:         {"oid", 26, 1028, 4},
 	Record:      {"record", 2249, 2287, -1},
 	Void:        {"void", 2278, 2278, 4},
+
+	RegClass:     {"regclass", 2205, 2210, 4},
+	RegType:      {"regtype", 2206, 2211, 4},
+	RegProc:      {"regproc", 24, 1008, 4},
+	RegNamespace: {"regnamespace", 4089, 4090, 4},
+	RegRole:      {"regrole", 4096, 4097, 4},
+	XID:          {"xid", 28, 1011, 4},
+	ACLItem:      {"aclitem", 1033, 1034, 12},
+	NodeTree:     {"pg_node_tree", 194, 194, -1},
+	Int2Vector:   {"int2vector", 22, 22, -1},
+	OIDVector:    {"oidvector", 30, 30, -1},
 }
 
 // OID is PostgreSQL's object identifier of the type.
@@ -148,11 +178,20 @@ func (t Type) Size() int16 {
 
 // String is the type's name as PostgreSQL words it in messages.
 func (t Type) String() string {
-	if t.Array {
+	if t.Array && !t.IsVector() {
 		return types[t.Kind].name + "[]"
 	}
 	return types[t.Kind].name
 }
+
+// IsVector says whether the type is one of the array types that count from 0.
+func (t Type) IsVector() bool { return t.Kind == Int2Vector || t.Kind == OIDVector }
+
+// IsReg says whether values of the type are object ids that are shown by name.
+func (t Type) IsReg() bool { return !t.Array && t.Kind >= RegClass && t.Kind <= RegRole }
+
+// IsOID says whether values of the type are object ids, shown by name or not.
+func (t Type) IsOID() bool { return !t.Array && t.Kind == OID || t.IsReg() }
 
 // IsNumber says whether values of the type can be calculated with.
 func (t Type) IsNumber() bool { return !t.Array && t.Kind >= Int2 && t.Kind <= Numeric }

@@ -1,0 +1,358 @@
+package expr
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+var (
+	tOID  = vec.T(vec.OID)
+	tReg  = vec.T(vec.RegClass)
+	tTree = vec.T(vec.NodeTree)
+)
+
+// The functions by which clients read the catalog. What they know of objects comes from
+// Context.Objects.
+func init() {
+	schemas()
+	visibility()
+	privileges()
+	descriptions()
+	sizes()
+	locks()
+	typeFunctions()
+}
+
+// defineSession is define for a function that asks the session: nothing may compute it before
+// the statement runs.
+func defineSession(name string, result vec.Type, args []vec.Type, eval func(*frame) error) *Function {
+	fn := define(name, result, args, eval)
+	fn.Session = true
+	return fn
+}
+
+// schemas is the functions about search_path.
+func schemas() {
+	defineSession("current_schema", tName, nil, constText(func(*Context) string { return "public" }))
+	defineSession("current_schemas", vec.ArrayOf(vec.Name), types(tBool), func(f *frame) error {
+		implicit := viewOf[bool](f, 0)
+		return eachList(f, func(i int, out *vec.Builder) error {
+			if implicit.at(i) {
+				out.V.Str.AppendString("pg_catalog")
+			}
+			out.V.Str.AppendString("public")
+			return nil
+		})
+	})
+	defineSession("pg_my_temp_schema", tOID, nil, map0(func(*Context) (int64, error) { return 0, nil }))
+	defineSession("pg_is_other_temp_schema", tBool, types(tOID), map1(func(*Context, int64) (bool, error) { return false, nil }))
+}
+
+// visibility is the functions that say whether a name needs its schema.
+func visibility() {
+	for name, kind := range map[string]vec.Kind{
+		"pg_table_is_visible": vec.RegClass, "pg_type_is_visible": vec.RegType, "pg_function_is_visible": vec.RegProc,
+	} {
+		defineSession(name, tBool, types(tOID), map1(func(c *Context, oid int64) (bool, error) {
+			if c.Objects == nil {
+				return false, errNull
+			}
+			visible, ok := c.Objects.Visible(kind, uint32(oid))
+			if !ok {
+				return false, errNull
+			}
+			return visible, nil
+		}))
+	}
+	// All that there is of these stands in pg_catalog.
+	for _, name := range []string{
+		"pg_operator_is_visible", "pg_collation_is_visible", "pg_conversion_is_visible", "pg_opclass_is_visible",
+		"pg_opfamily_is_visible", "pg_ts_config_is_visible", "pg_ts_dict_is_visible", "pg_ts_parser_is_visible",
+		"pg_ts_template_is_visible", "pg_statistics_obj_is_visible",
+	} {
+		defineSession(name, tBool, types(tOID), map1(func(*Context, int64) (bool, error) { return true, nil }))
+	}
+}
+
+// privileges is the functions that say what a role may do: whoever is let in may read and
+// write everything.
+func privileges() {
+	yes := func(f *frame) error {
+		for i := range f.out.Bools {
+			f.out.Bools[i] = true
+		}
+		return nil
+	}
+	for _, name := range []string{
+		"has_table_privilege", "has_any_column_privilege", "has_schema_privilege", "has_database_privilege",
+		"has_function_privilege", "has_sequence_privilege", "has_type_privilege", "has_language_privilege",
+		"has_tablespace_privilege", "has_foreign_data_wrapper_privilege", "has_server_privilege", "pg_has_role",
+	} {
+		for _, object := range []vec.Type{tText, tOID} {
+			defineSession(name, tBool, types(object, tText), yes)
+			for _, role := range []vec.Type{tText, tOID} {
+				defineSession(name, tBool, types(role, object, tText), yes)
+			}
+		}
+	}
+	for _, object := range []vec.Type{tText, tOID} {
+		for _, column := range []vec.Type{tText, tInt2} {
+			defineSession("has_column_privilege", tBool, types(object, column, tText), yes)
+			for _, role := range []vec.Type{tText, tOID} {
+				defineSession("has_column_privilege", tBool, types(role, object, column, tText), yes)
+			}
+		}
+	}
+	defineSession("row_security_active", tBool, types(tOID), map1(func(*Context, int64) (bool, error) { return false, nil }))
+}
+
+// describe1 is a kernel of the functions that put an object into words. Further arguments
+// but a part, the second, make no difference.
+func describe1(name string) func(*frame) error {
+	return func(f *frame) error {
+		oid := viewOf[int64](f, 0)
+		var part view[int64]
+		parted := len(f.args) > 1 && f.args[1].Type.IsInt()
+		if parted {
+			part = viewOf[int64](f, 1)
+		}
+		return eachText(f, func(i int, dst []byte) ([]byte, error) {
+			if f.ctx.Objects == nil {
+				return dst, errNull
+			}
+			p := 0
+			if parted {
+				p = int(part.at(i))
+			}
+			text, ok := f.ctx.Objects.Describe(name, uint32(oid.at(i)), p)
+			if !ok {
+				return dst, errNull
+			}
+			return append(dst, text...), nil
+		})
+	}
+}
+
+// descriptions is the functions that put an object into words.
+func descriptions() {
+	for _, name := range []string{
+		"pg_get_indexdef", "pg_get_constraintdef", "pg_get_viewdef", "pg_get_ruledef", "pg_get_triggerdef", "pg_get_functiondef",
+		"pg_get_function_arguments", "pg_get_function_identity_arguments", "pg_get_function_result", "pg_get_function_sqlbody",
+		"pg_get_partkeydef", "pg_get_statisticsobjdef", "pg_get_statisticsobjdef_columns", "pg_get_statisticsobjdef_expressions",
+		"pg_tablespace_location",
+	} {
+		defineSession(name, tText, types(tOID), describe1(name))
+	}
+	for _, name := range []string{"pg_get_constraintdef", "pg_get_viewdef", "pg_get_ruledef", "pg_get_triggerdef"} {
+		defineSession(name, tText, types(tOID, tBool), describe1(name))
+	}
+	defineSession("pg_get_viewdef", tText, types(tOID, tInt4), describe1("pg_get_viewdef"))
+	defineSession("pg_get_indexdef", tText, types(tOID, tInt4, tBool), describe1("pg_get_indexdef"))
+	defineSession("pg_get_function_arg_default", tText, types(tOID, tInt4), describe1("pg_get_function_arg_default"))
+	defineSession("pg_get_userbyid", tName, types(tOID), text1(func(c *Context, dst []byte, oid int64) ([]byte, error) {
+		if c.Objects != nil {
+			if name, ok := c.Objects.Name(vec.RegRole, uint32(oid)); ok {
+				return append(dst, name...), nil
+			}
+		}
+		return append(dst, "unknown (OID="+string(appendInt(nil, vec.Int8, oid, nil))+")"...), nil
+	}))
+	// A stored expression is its text.
+	keep := text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return append(dst, s...), nil })
+	defineSession("pg_get_expr", tText, types(tTree, tOID), keep)
+	defineSession("pg_get_expr", tText, types(tTree, tOID, tBool), keep)
+	defineSession("pg_get_expr", tText, types(tText, tOID), keep)
+
+	comment := func(f *frame) error {
+		oid, class := viewOf[int64](f, 0), viewOf[string](f, 1)
+		return eachText(f, func(i int, dst []byte) ([]byte, error) {
+			if f.ctx.Objects == nil {
+				return dst, errNull
+			}
+			text, ok := f.ctx.Objects.Describe("obj_description "+class.at(i), uint32(oid.at(i)), 0)
+			if !ok {
+				return dst, errNull
+			}
+			return append(dst, text...), nil
+		})
+	}
+	defineSession("obj_description", tText, types(tOID), describe1("obj_description pg_class"))
+	defineSession("obj_description", tText, types(tOID, tName), comment)
+	defineSession("shobj_description", tText, types(tOID, tName), comment)
+	defineSession("col_description", tText, types(tOID, tInt4), describe1("obj_description pg_class"))
+	defineSession("pg_get_serial_sequence", tText, types(tText, tText), text2(func(_ *Context, dst []byte, _, _ string) ([]byte, error) { return dst, errNull }))
+	defineSession("pg_partition_ancestors", vec.ArrayOf(vec.RegClass), types(tReg), func(f *frame) error {
+		oid := viewOf[int64](f, 0)
+		return eachList(f, func(i int, out *vec.Builder) error {
+			out.V.I64 = append(out.V.I64, oid.at(i))
+			return nil
+		})
+	})
+	defineSession("pg_relation_is_publishable", tBool, types(tReg), map1(func(*Context, int64) (bool, error) { return false, nil }))
+	defineSession("pg_encoding_to_char", tName, types(tInt4), text1(func(_ *Context, dst []byte, n int64) ([]byte, error) {
+		switch n {
+		case encodingUTF8:
+			return append(dst, "UTF8"...), nil
+		case 0:
+			return append(dst, "SQL_ASCII"...), nil
+		}
+		return dst, nil
+	}))
+	defineSession("pg_char_to_encoding", tInt4, types(tName), map1(func(_ *Context, name string) (int64, error) {
+		switch strings.ReplaceAll(strings.ReplaceAll(lower(name), "-", ""), "_", "") {
+		case "utf8", "unicode":
+			return encodingUTF8, nil
+		case "sqlascii":
+			return 0, nil
+		}
+		return -1, nil
+	}))
+	defineSession("getdatabaseencoding", tName, nil, constText(func(*Context) string { return "UTF8" }))
+}
+
+// encodingUTF8 is PostgreSQL's number of UTF8.
+const encodingUTF8 = 6
+
+// sizes is the functions about bytes on disk, and about use.
+func sizes() {
+	size := map1(func(c *Context, oid int64) (int64, error) {
+		if c.Objects != nil {
+			if n, ok := c.Objects.Size(uint32(oid)); ok {
+				return n, nil
+			}
+		}
+		return 0, errNull
+	})
+	for _, name := range []string{"pg_relation_size", "pg_table_size", "pg_total_relation_size"} {
+		defineSession(name, tInt8, types(tReg), size)
+	}
+	defineSession("pg_relation_size", tInt8, types(tReg, tText), size)
+	none := map1(func(*Context, int64) (int64, error) { return 0, nil })
+	defineSession("pg_indexes_size", tInt8, types(tReg), none)
+	defineSession("pg_database_size", tInt8, types(tOID), none)
+	defineSession("pg_database_size", tInt8, types(tName), map1(func(*Context, string) (int64, error) { return 0, nil }))
+	defineSession("pg_tablespace_size", tInt8, types(tOID), none)
+	defineSession("pg_stat_get_numscans", tInt8, types(tOID), none)
+	defineSession("pg_size_pretty", tText, types(tInt8), text1(func(_ *Context, dst []byte, n int64) ([]byte, error) { return appendSize(dst, n), nil }))
+	defineSession("pg_relation_filenode", tOID, types(tReg), map1(func(_ *Context, oid int64) (int64, error) { return oid, nil }))
+}
+
+// appendSize writes a number of bytes in the unit in which it has at most five digits.
+func appendSize(dst []byte, n int64) []byte {
+	units := []string{" kB", " MB", " GB", " TB", " PB"}
+	abs := func() int64 { return max(n, -n) }
+	if n == math.MinInt64 || abs() < 10*1024 {
+		return append(strconv.AppendInt(dst, n, 10), " bytes"...)
+	}
+	n >>= 9 // one bit more than the unit, to round by
+	for i, unit := range units {
+		if abs() < 20*1024-1 || i == len(units)-1 {
+			return append(strconv.AppendInt(dst, (n+1)/2, 10), unit...)
+		}
+		n >>= 10
+	}
+	return dst
+}
+
+// locks is the functions about advisory locks: there is nothing here that they could guard.
+func locks() {
+	for _, name := range []string{"pg_try_advisory_lock", "pg_try_advisory_lock_shared", "pg_try_advisory_xact_lock", "pg_advisory_unlock", "pg_advisory_unlock_shared"} {
+		yes := func(*Context, int64) (bool, error) { return true, nil }
+		defineSession(name, tBool, types(tInt8), map1(yes))
+		defineSession(name, tBool, types(tInt4, tInt4), map2(func(*Context, int64, int64) (bool, error) { return true, nil }))
+	}
+	nothing := func(*frame) error { return nil }
+	for _, name := range []string{"pg_advisory_lock", "pg_advisory_lock_shared", "pg_advisory_xact_lock", "pg_advisory_xact_lock_shared"} {
+		defineSession(name, vec.T(vec.Void), types(tInt8), nothing)
+		defineSession(name, vec.T(vec.Void), types(tInt4, tInt4), nothing)
+	}
+	defineSession("pg_advisory_unlock_all", vec.T(vec.Void), nil, nothing)
+}
+
+// typeFunctions is the functions about types.
+func typeFunctions() {
+	choose("pg_typeof", func(args []vec.Type) *Overload {
+		if len(args) != 1 {
+			return nil
+		}
+		t := args[0]
+		return &Overload{Args: args, Result: vec.T(vec.RegType), Fn: &Function{Name: "pg_typeof", lax: true,
+			eval: map0(func(*Context) (int64, error) { return int64(t.OID()), nil })}}
+	})
+	defineSession("format_type", tText, types(tOID, tInt4), func(f *frame) error {
+		return eachText(f, func(i int, dst []byte) ([]byte, error) {
+			if f.args[0].IsNull(i) {
+				return dst, errNull
+			}
+			v, j := f.args[0].At(i)
+			oid, mod := v.I64[j], int64(-1)
+			if !f.args[1].IsNull(i) {
+				v, j = f.args[1].At(i)
+				mod = v.I64[j]
+			}
+			if oid == 0 {
+				return append(dst, '-'), nil
+			}
+			if f.ctx.Objects != nil {
+				if name, ok := f.ctx.Objects.Name(vec.RegType, uint32(oid)); ok {
+					return append(dst, withModifier(name, mod)...), nil
+				}
+			}
+			return append(dst, "???"...), nil
+		})
+	}).lax = true
+	find := func(kind vec.Kind) func(*frame) error {
+		return map1(func(c *Context, name string) (int64, error) {
+			if c.Objects == nil || name == "" || name[0] >= '0' && name[0] <= '9' {
+				return 0, errNull
+			}
+			oid, err := c.Objects.Find(kind, name)
+			if err == nil {
+				return int64(oid), nil
+			}
+			switch pgerr.Code(err) {
+			case pgerr.UndefinedTable, pgerr.UndefinedObject, pgerr.UndefinedFunction, pgerr.UndefinedSchema:
+				return 0, errNull
+			}
+			return 0, err
+		})
+	}
+	for name, kind := range map[string]vec.Kind{
+		"to_regclass": vec.RegClass, "to_regtype": vec.RegType, "to_regproc": vec.RegProc, "to_regprocedure": vec.RegProc,
+		"to_regnamespace": vec.RegNamespace, "to_regrole": vec.RegRole,
+	} {
+		defineSession(name, vec.T(kind), types(tText), find(kind))
+	}
+}
+
+// withModifier puts a type's modifier where PostgreSQL writes it.
+func withModifier(name string, mod int64) string {
+	if mod < 0 {
+		return name
+	}
+	list := ""
+	if strings.HasSuffix(name, "[]") {
+		name, list = name[:len(name)-2], "[]"
+	}
+	digits := func(n int64) string { return string(appendInt(nil, vec.Int8, n, nil)) }
+	switch name {
+	case "character varying", "character":
+		if mod >= 4 {
+			name += "(" + digits(mod-4) + ")"
+		}
+	case "numeric":
+		if mod >= 4 {
+			name += "(" + digits((mod-4)>>16&0xffff) + "," + digits((mod-4)&0x7ff) + ")"
+		}
+	case "bit", "bit varying":
+		name += "(" + digits(mod) + ")"
+	case "time without time zone", "time with time zone", "timestamp without time zone", "timestamp with time zone":
+		word, rest, _ := strings.Cut(name, " ")
+		name = word + "(" + digits(mod) + ") " + rest
+	}
+	return name + list
+}

@@ -1,0 +1,247 @@
+package pgcatalog
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/prickledb/prickle/engine/agg"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// proc is a row of pg_proc.
+type proc struct {
+	oid      uint32
+	name     string
+	schema   uint32
+	kind     string // f, a, w or p
+	set      bool   // gives rows
+	volatile string // i, s or v
+	strict   bool
+	variadic uint32
+	result   uint32
+	args     []uint32
+	all      []uint32 // with those that it gives back; nil if there are none
+	modes    []string
+	names    []string
+	source   string
+}
+
+// procs lists the functions there are: those of PostgreSQL that statements may call, those that
+// other tables of the catalog name, and then ours.
+var procs = sync.OnceValue(func() []*proc {
+	named := map[string]bool{} // by tables of the catalog
+	for _, d := range rows("pg_type.tsv") {
+		for _, c := range []string{"typinput", "typoutput", "typreceive", "typsend"} {
+			named[d[c]] = true
+		}
+	}
+	for _, d := range rows("pg_range.tsv") {
+		named[d["rngcanonical"]], named[d["rngsubdiff"]] = true, true
+	}
+	for _, d := range rows("pg_cast.tsv") {
+		named[d["castfunc"]] = true
+	}
+	for _, d := range rows("pg_operator.tsv") {
+		named[d["oprcode"]] = true
+	}
+	for _, name := range []string{"heap_tableam_handler", "bthandler", "record_in", "record_out", "record_recv", "record_send"} {
+		named[name] = true
+	}
+	var out []*proc
+	ofPostgres := map[string]bool{}
+	for _, d := range rows("pg_proc.tsv") {
+		name := d["proname"]
+		ofPostgres[name] = true
+		if !named[name] && !named[d["oid"]] && !(callable(name) && ours(d)) {
+			continue
+		}
+		p := &proc{oid: number(d["oid"]), name: name, schema: schemaCatalog, kind: d["prokind"], set: d["proretset"] == "t", volatile: d["provolatile"],
+			strict: d["proisstrict"] == "t", variadic: number(d["provariadic"]), result: number(d["prorettype"]), args: numbers(d["proargtypes"]),
+			all: numbers(d["proallargtypes"]), modes: list(d["proargmodes"]), names: list(d["proargnames"]), source: d["prosrc"]}
+		if p.source == "" {
+			p.source = name
+		}
+		out = append(out, p)
+	}
+	for _, s := range expr.Signatures() {
+		if ofPostgres[s.Name] {
+			continue
+		}
+		p := &proc{name: s.Name, schema: schemaPrickle, kind: "f", volatile: "i", result: s.Result.OID(), source: s.Name}
+		if s.Volatile {
+			p.volatile = "v"
+		}
+		signature := s.Name
+		for _, a := range s.Args {
+			p.args = append(p.args, a.OID())
+			signature += " " + a.String()
+		}
+		p.oid = functionOID(signature)
+		out = append(out, p)
+	}
+	return out
+})
+
+// callable says whether a statement may call a function of that name.
+func callable(name string) bool { return expr.IsFunction(name) || agg.IsAggregate(name) }
+
+// ours says whether we know the types of a function of PostgreSQL: it has many more.
+func ours(d map[string]string) bool {
+	return allOurs(append(strings.Fields(d["proargtypes"]), d["prorettype"])...)
+}
+
+// allOurs says whether we know types; 0 is none.
+func allOurs(types ...string) bool {
+	for _, t := range types {
+		if t != "0" && !ourTypes()[number(t)] {
+			return false
+		}
+	}
+	return true
+}
+
+// ourTypes is the types that values have here, and those that stand for any of them.
+var ourTypes = sync.OnceValue(func() map[uint32]bool {
+	out := map[uint32]bool{}
+	for k := vec.Bool; k <= vec.OIDVector; k++ {
+		out[vec.T(k).OID()], out[vec.ArrayOf(k).OID()] = true, true
+	}
+	for _, t := range builtinTypes() {
+		switch t.name {
+		case "json", "_json", "any", "anyelement", "anyarray", "anynonarray", "anycompatible", "anycompatiblearray", "anycompatiblenonarray", "cstring":
+			out[t.oid] = true
+		}
+	}
+	return out
+})
+
+// numbers reads "23 25", or "{23,25}".
+func numbers(s string) []uint32 {
+	var out []uint32
+	for _, w := range list(s) {
+		out = append(out, number(w))
+	}
+	return out
+}
+
+func list(s string) []string {
+	return strings.FieldsFunc(strings.Trim(s, "{}"), func(r rune) bool { return r == ' ' || r == ',' })
+}
+
+var procsByOID = sync.OnceValue(func() map[uint32]*proc {
+	out := map[uint32]*proc{}
+	for _, p := range procs() {
+		out[p.oid] = p
+	}
+	return out
+})
+
+// procsByName finds the first function of a name.
+var procsByName = sync.OnceValue(func() map[string]*proc {
+	out := map[string]*proc{}
+	for _, p := range procs() {
+		if out[p.name] == nil {
+			out[p.name] = p
+		}
+	}
+	return out
+})
+
+// procOID is the object id of a function of the catalog; 0 for "-".
+func procOID(name string) uint32 {
+	if p := procsByName()[name]; p != nil {
+		return p.oid
+	}
+	return 0
+}
+
+// arguments is pg_get_function_arguments.
+func (r *Reader) arguments(p *proc) string {
+	types, modes := p.args, p.modes
+	if p.all != nil {
+		types = p.all
+	}
+	var out []string
+	for i, t := range types {
+		word := ""
+		if i < len(modes) {
+			switch modes[i] {
+			case "o":
+				word = "OUT "
+			case "b":
+				word = "INOUT "
+			case "v":
+				word = "VARIADIC "
+			case "t":
+				continue
+			}
+		}
+		if i < len(p.names) && p.names[i] != `""` {
+			word += quoteName(p.names[i]) + " "
+		}
+		name, _ := r.typeName(t)
+		out = append(out, word+name)
+	}
+	return strings.Join(out, ", ")
+}
+
+// result is pg_get_function_result.
+func (r *Reader) result(p *proc) string {
+	var columns []string
+	for i, m := range p.modes {
+		if m == "t" && i < len(p.all) {
+			name, _ := r.typeName(p.all[i])
+			columns = append(columns, quoteName(p.names[i])+" "+name)
+		}
+	}
+	if columns != nil {
+		return "TABLE(" + strings.Join(columns, ", ") + ")"
+	}
+	name, _ := r.typeName(p.result)
+	if p.set {
+		return "SETOF " + name
+	}
+	return name
+}
+
+// functions fills pg_proc and what hangs on it.
+func functions() {
+	statics["pg_catalog.pg_proc"] = func(t *table) {
+		for _, p := range procs() {
+			language, rows := languageInternal, 0
+			if p.set {
+				rows = 1000
+			}
+			pairs := []any{"oid", p.oid, "proname", p.name, "pronamespace", p.schema, "proowner", owner, "prolang", language, "procost", 1, "prorows", rows,
+				"provariadic", p.variadic, "prokind", p.kind, "proisstrict", p.strict, "proretset", p.set, "provolatile", p.volatile, "proparallel", "s",
+				"pronargs", len(p.args), "prorettype", p.result, "proargtypes", p.args, "prosrc", p.source}
+			if p.all != nil {
+				pairs = append(pairs, "proallargtypes", p.all)
+			}
+			if p.modes != nil {
+				pairs = append(pairs, "proargmodes", p.modes)
+			}
+			if p.names != nil {
+				names := make([]string, len(p.names))
+				for i, n := range p.names {
+					names[i] = strings.Trim(n, `"`)
+				}
+				pairs = append(pairs, "proargnames", names)
+			}
+			t.add(pairs...)
+		}
+	}
+	statics["pg_catalog.pg_aggregate"] = func(t *table) {
+		for _, d := range rows("pg_aggregate.tsv") {
+			if procsByOID()[number(d["aggfnoid"])] != nil {
+				t.add("aggfnoid", d["aggfnoid"], "aggkind", d["aggkind"], "aggnumdirectargs", d["aggnumdirectargs"])
+			}
+		}
+	}
+	statics["pg_catalog.pg_language"] = func(t *table) {
+		for oid, name := range map[int]string{languageInternal: "internal", languageC: "c", languageSQL: "sql"} {
+			t.add("oid", oid, "lanname", name, "lanowner", owner, "lanpltrusted", name == "sql")
+		}
+	}
+}

@@ -1,0 +1,223 @@
+package pgcatalog
+
+import (
+	"strconv"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// information fills the tables of information_schema.
+func information() {
+	dynamics["information_schema.information_schema_catalog_name"] = func(r *Reader, t *table) {
+		t.add("catalog_name", r.catalog.Database)
+	}
+	dynamics["information_schema.schemata"] = func(r *Reader, t *table) {
+		for _, oid := range []uint32{schemaPublic, schemaInformation, schemaCatalog, schemaPrickle} {
+			t.add("catalog_name", r.catalog.Database, "schema_name", schemaNames[oid], "schema_owner", r.session.User)
+		}
+	}
+	dynamics["information_schema.tables"] = func(r *Reader, t *table) {
+		r.eachTable(func(schema, name, kind string, _ []column) {
+			word := "BASE TABLE"
+			if kind == "v" {
+				word = "VIEW"
+			}
+			t.add("table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "table_type", word,
+				"is_insertable_into", yesNo(kind == "r" && schema == "public"), "is_typed", "NO")
+		})
+	}
+	dynamics["information_schema.columns"] = func(r *Reader, t *table) {
+		r.eachTable(func(schema, name, kind string, columns []column) {
+			for _, c := range columns {
+				r.informationColumn(t, schema, name, kind, c)
+			}
+		})
+	}
+	dynamics["information_schema.views"] = func(r *Reader, t *table) {
+		r.eachTable(func(schema, name, kind string, _ []column) {
+			if kind == "v" {
+				t.add("table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "check_option", "NONE", "is_updatable", "NO",
+					"is_insertable_into", "NO", "is_trigger_updatable", "NO", "is_trigger_deletable", "NO", "is_trigger_insertable_into", "NO")
+			}
+		})
+	}
+	dynamics["information_schema.character_sets"] = func(r *Reader, t *table) {
+		t.add("character_set_name", "UTF8", "character_repertoire", "UCS", "form_of_use", "UTF8", "default_collate_catalog", r.catalog.Database,
+			"default_collate_schema", "pg_catalog", "default_collate_name", "C")
+	}
+	dynamics["information_schema.enabled_roles"] = func(r *Reader, t *table) { t.add("role_name", r.session.User) }
+	informationKeys()
+	for _, name := range []string{"table_privileges", "role_table_grants"} {
+		dynamics["information_schema."+name] = func(r *Reader, t *table) {
+			r.eachTable(func(schema, table, _ string, _ []column) {
+				for _, word := range []string{"INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"} {
+					t.add("grantor", r.session.User, "grantee", r.session.User, "table_catalog", r.catalog.Database, "table_schema", schema,
+						"table_name", table, "privilege_type", word, "is_grantable", "YES", "with_hierarchy", yesNo(word == "SELECT"))
+				}
+			})
+		}
+	}
+	dynamics["information_schema.column_privileges"] = func(r *Reader, t *table) {
+		r.eachTable(func(schema, table, _ string, columns []column) {
+			for _, c := range columns {
+				for _, word := range []string{"INSERT", "SELECT", "UPDATE", "REFERENCES"} {
+					t.add("grantor", r.session.User, "grantee", r.session.User, "table_catalog", r.catalog.Database, "table_schema", schema,
+						"table_name", table, "column_name", c.name, "privilege_type", word, "is_grantable", "YES")
+				}
+			}
+		})
+	}
+	dynamics["information_schema.routines"] = func(r *Reader, t *table) {
+		for _, p := range procs() {
+			word := map[string]any{"f": "FUNCTION", "p": "PROCEDURE"}[p.kind]
+			shown, _ := r.typeName(p.result)
+			x := r.typeRow(p.result)
+			if x == nil {
+				continue
+			}
+			t.add("specific_catalog", r.catalog.Database, "specific_schema", schemaNames[p.schema], "specific_name", specific(p),
+				"routine_catalog", r.catalog.Database, "routine_schema", schemaNames[p.schema], "routine_name", p.name, "routine_type", word,
+				"data_type", dataType(shown, x), "type_udt_catalog", r.catalog.Database, "type_udt_schema", schemaNames[x.schema], "type_udt_name", x.name,
+				"dtd_identifier", "0", "routine_body", "EXTERNAL", "external_name", p.source, "external_language", "INTERNAL", "parameter_style", "GENERAL",
+				"is_deterministic", yesNo(p.volatile == "i"), "sql_data_access", "MODIFIES", "is_null_call", yesNo(p.strict), "schema_level_routine", "YES",
+				"max_dynamic_result_sets", 0, "security_type", "INVOKER", "as_locator", "NO", "is_udt_dependent", "NO")
+		}
+	}
+	dynamics["information_schema.parameters"] = func(r *Reader, t *table) {
+		for _, p := range procs() {
+			for i, arg := range p.args {
+				shown, _ := r.typeName(arg)
+				x := r.typeRow(arg)
+				if x == nil {
+					continue
+				}
+				t.add("specific_catalog", r.catalog.Database, "specific_schema", schemaNames[p.schema], "specific_name", specific(p), "ordinal_position", i+1,
+					"parameter_mode", "IN", "is_result", "NO", "as_locator", "NO", "data_type", dataType(shown, x), "udt_catalog", r.catalog.Database,
+					"udt_schema", schemaNames[x.schema], "udt_name", x.name, "dtd_identifier", strconv.Itoa(i+1))
+			}
+		}
+	}
+}
+
+func specific(p *proc) string { return p.name + "_" + strconv.Itoa(int(p.oid)) }
+
+// informationKeys fills the tables about keys.
+func informationKeys() {
+	dynamics["information_schema.table_constraints"] = func(r *Reader, t *table) {
+		for _, x := range r.indexes() {
+			word := "UNIQUE"
+			if x.primary {
+				word = "PRIMARY KEY"
+			}
+			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", "public", "constraint_name", x.name, "table_catalog", r.catalog.Database,
+				"table_schema", "public", "table_name", x.table.Name, "constraint_type", word, "is_deferrable", "NO", "initially_deferred", "NO", "enforced", "NO")
+		}
+	}
+	each := func(r *Reader, do func(x index, position int, column string)) {
+		for _, x := range r.indexes() {
+			for i, n := range x.columns {
+				for _, c := range columnsOf(x.table) {
+					if c.number == n {
+						do(x, i+1, c.name)
+					}
+				}
+			}
+		}
+	}
+	dynamics["information_schema.key_column_usage"] = func(r *Reader, t *table) {
+		each(r, func(x index, position int, column string) {
+			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", "public", "constraint_name", x.name, "table_catalog", r.catalog.Database,
+				"table_schema", "public", "table_name", x.table.Name, "column_name", column, "ordinal_position", position)
+		})
+	}
+	dynamics["information_schema.constraint_column_usage"] = func(r *Reader, t *table) {
+		each(r, func(x index, _ int, column string) {
+			t.add("table_catalog", r.catalog.Database, "table_schema", "public", "table_name", x.table.Name, "column_name", column,
+				"constraint_catalog", r.catalog.Database, "constraint_schema", "public", "constraint_name", x.name)
+		})
+	}
+}
+
+// eachTable shows all tables and views with their columns.
+func (r *Reader) eachTable(do func(schema, name, kind string, columns []column)) {
+	for _, u := range r.tables() {
+		do("public", u.Name, "r", columnsOf(u))
+	}
+	for _, s := range relations() {
+		columns := make([]column, len(s.Columns))
+		for i, c := range s.Columns {
+			columns[i] = column{number: i + 1, name: c.Name, t: c.Type, notNull: s.notNull[i]}
+		}
+		do(s.System, s.Name, s.kind, columns)
+	}
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "YES"
+	}
+	return "NO"
+}
+
+// dataType is how information_schema calls a type.
+func dataType(shown string, x *typeRow) string {
+	switch {
+	case x.elem != 0 && x.schema == schemaCatalog || len(shown) > 2 && shown[len(shown)-2:] == "[]":
+		return "ARRAY"
+	case x.schema != schemaCatalog:
+		return "USER-DEFINED"
+	}
+	return shown
+}
+
+// informationColumn adds a row of columns.
+func (r *Reader) informationColumn(t *table, schema, name, kind string, c column) {
+	x := typesByOID()[c.t.OID()]
+	pairs := []any{"table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "column_name", c.name, "ordinal_position", c.number,
+		"is_nullable", yesNo(!c.notNull), "data_type", dataType(x.shown, x), "udt_catalog", r.catalog.Database, "udt_schema", "pg_catalog", "udt_name", x.name,
+		"dtd_identifier", strconv.Itoa(c.number), "is_self_referencing", "NO", "is_identity", "NO", "identity_cycle", "NO", "is_generated", "NEVER",
+		"is_updatable", yesNo(kind == "r" && schema == "public")}
+	if c.def != "" {
+		pairs = append(pairs, "column_default", c.def)
+	}
+	if !c.t.Array {
+		pairs = append(pairs, details(c.t)...)
+	}
+	t.add(pairs...)
+}
+
+// details is the lengths and precisions of a type that is no array.
+func details(t vec.Type) []any {
+	binary := func(bits, scale int) []any {
+		return []any{"numeric_precision", bits, "numeric_precision_radix", 2, "numeric_scale", scale}
+	}
+	switch t.Kind {
+	case vec.Varchar, vec.Bpchar:
+		if t.Mod >= 4 {
+			return []any{"character_maximum_length", int(t.Mod) - 4, "character_octet_length", 4 * (int(t.Mod) - 4)}
+		}
+		return []any{"character_octet_length", 1 << 30}
+	case vec.Text:
+		return []any{"character_octet_length", 1 << 30}
+	case vec.Int2:
+		return binary(16, 0)
+	case vec.Int4:
+		return binary(32, 0)
+	case vec.Int8:
+		return binary(64, 0)
+	case vec.Float4:
+		return binary(24, 0)[:4]
+	case vec.Float8:
+		return binary(53, 0)[:4]
+	case vec.Numeric:
+		if t.Mod >= 4 {
+			return []any{"numeric_precision", int(t.Mod-4) >> 16 & 0xffff, "numeric_precision_radix", 10, "numeric_scale", int(t.Mod-4) & 0x7ff}
+		}
+		return []any{"numeric_precision_radix", 10}
+	case vec.Date:
+		return []any{"datetime_precision", 0}
+	case vec.Time, vec.Timestamp, vec.TimestampTZ, vec.Interval:
+		return []any{"datetime_precision", 6}
+	}
+	return nil
+}

@@ -1,0 +1,296 @@
+package pgcatalog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// Session is who reads the catalog.
+type Session struct {
+	User string
+	// Settings lists what SHOW ALL shows; nil is none.
+	Settings func() []Setting
+	// Backends lists the sessions there are; nil is none.
+	Backends func() []Backend
+}
+
+// Setting is one row of pg_settings.
+type Setting struct {
+	Name, Value, Description string
+	Default                  string
+}
+
+// Backend is one row of pg_stat_activity.
+type Backend struct {
+	PID            int
+	User           string
+	Application    string
+	State, Query   string
+	Began, Changed int64 // µs since 1970 UTC; 0 is none
+}
+
+// Reader reads the catalog of one project at one read point. It is immutable, and implements
+// expr.Objects.
+type Reader struct {
+	catalog *catalog.Catalog
+	session Session
+}
+
+// NewReader reads what a statement sees.
+func NewReader(c *catalog.Catalog, s Session) *Reader { return &Reader{c, s} }
+
+// tables lists the tables that are not the catalog's own.
+func (r *Reader) tables() []*catalog.Table { return r.catalog.Tables }
+
+// userTable finds a table that is not the catalog's own by its object id, or answers nil.
+func (r *Reader) userTable(oid uint32) *catalog.Table {
+	for _, t := range r.tables() {
+		if t.OID == oid {
+			return t
+		}
+	}
+	return nil
+}
+
+// dynamics make the rows of a relation that depend on the read point.
+var dynamics map[string]func(*Reader, *table)
+
+// statics make the rows that a relation always has.
+var statics map[string]func(*table)
+
+func init() {
+	dynamics = map[string]func(*Reader, *table){}
+	statics = map[string]func(*table){}
+	for _, add := range []func(){classes, constraints, typeTables, functions, servers, views, information} {
+		add()
+	}
+}
+
+// Table implements expr.Objects.
+func (r *Reader) Table(name string, columns []string) ([]*vec.Batch, error) {
+	rel := byName()[name]
+	if rel == nil {
+		return nil, fmt.Errorf("the catalog has no table %q", name)
+	}
+	rel.once.Do(func() {
+		t := newTable(rel)
+		if fill := statics[name]; fill != nil {
+			fill(t)
+		}
+		rel.static = t.batch()
+	})
+	t := newTable(rel)
+	if fill := dynamics[name]; fill != nil {
+		fill(r, t)
+	}
+	var out []*vec.Batch
+	for _, all := range []*vec.Batch{rel.static, t.batch()} {
+		if all.Rows == 0 {
+			continue
+		}
+		b := &vec.Batch{Rows: all.Rows}
+		for _, c := range columns {
+			at, ok := rel.at[c]
+			if !ok {
+				return nil, fmt.Errorf("%s has no column %q", name, c)
+			}
+			b.Cols = append(b.Cols, all.Cols[at])
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+// Find implements expr.Objects.
+func (r *Reader) Find(kind vec.Kind, name string) (uint32, error) {
+	if kind == vec.RegType {
+		return r.findType(name)
+	}
+	if kind == vec.RegProc { // regprocedure has its arguments behind it
+		name, _, _ = strings.Cut(name, "(")
+	}
+	parts, ok := expr.ParseIdent(name)
+	if !ok || len(parts) > 3 {
+		return 0, pgerr.New("42602", "invalid name syntax: \"%s\"", name)
+	}
+	if len(parts) == 3 {
+		if parts[0] != r.catalog.Database {
+			return 0, pgerr.New(pgerr.FeatureNotSupported, `cross-database references are not implemented: "%s"`, name)
+		}
+		parts = parts[1:]
+	}
+	schema, last := "", parts[len(parts)-1]
+	if len(parts) == 2 {
+		schema = parts[0]
+	}
+	switch kind {
+	case vec.RegNamespace:
+		for oid, n := range schemaNames {
+			if n == last {
+				return oid, nil
+			}
+		}
+		return 0, pgerr.New(pgerr.UndefinedSchema, `schema "%s" does not exist`, last)
+	case vec.RegRole:
+		if last == r.session.User {
+			return owner, nil
+		}
+		return 0, pgerr.New(pgerr.UndefinedObject, `role "%s" does not exist`, last)
+	case vec.RegProc:
+		if p := procsByName()[last]; p != nil {
+			return p.oid, nil
+		}
+		return 0, pgerr.New(pgerr.UndefinedFunction, `function "%s" does not exist`, name)
+	}
+	if oid, ok := r.findClass(schema, last); ok {
+		return oid, nil
+	}
+	return 0, pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, strings.Join(parts, "."))
+}
+
+// findClass finds a relation; without a schema, along search_path.
+func (r *Reader) findClass(schema, name string) (uint32, bool) {
+	if schema == "" || schema == "pg_catalog" {
+		if t := Find("pg_catalog", name); t != nil {
+			return t.OID, true
+		}
+	}
+	if schema == "" || schema == "public" {
+		if t := r.catalog.Table(name); t != nil {
+			return t.OID, true
+		}
+		for _, x := range r.indexes() {
+			if x.name == name {
+				return x.oid, true
+			}
+		}
+	}
+	if schema == "information_schema" {
+		if t := Find(schema, name); t != nil {
+			return t.OID, true
+		}
+	}
+	return 0, false
+}
+
+// Name implements expr.Objects.
+func (r *Reader) Name(kind vec.Kind, oid uint32) (string, bool) {
+	switch kind {
+	case vec.RegClass:
+		schema, name, ok := r.className(oid)
+		if !ok {
+			return "", false
+		}
+		if schema == "information_schema" {
+			return schema + "." + quoteName(name), true
+		}
+		return quoteName(name), true
+	case vec.RegType:
+		return r.typeName(oid)
+	case vec.RegProc:
+		if p := procsByOID()[oid]; p != nil {
+			return quoteName(p.name), true
+		}
+	case vec.RegNamespace:
+		if n, ok := schemaNames[oid]; ok {
+			return quoteName(n), true
+		}
+	case vec.RegRole:
+		if oid == owner {
+			return r.session.User, true
+		}
+	}
+	return "", false
+}
+
+// className is the schema and the name of a relation.
+func (r *Reader) className(oid uint32) (schema, name string, ok bool) {
+	if t := r.userTable(oid); t != nil {
+		return "public", t.Name, true
+	}
+	if rel := systemByOID()[oid]; rel != nil {
+		return rel.System, rel.Name, true
+	}
+	for _, x := range r.indexes() {
+		if x.oid == oid {
+			return "public", x.name, true
+		}
+	}
+	return "", "", false
+}
+
+// Visible implements expr.Objects.
+func (r *Reader) Visible(kind vec.Kind, oid uint32) (visible, ok bool) {
+	switch kind {
+	case vec.RegClass:
+		schema, name, ok := r.className(oid)
+		if !ok {
+			return false, false
+		}
+		found, _ := r.findClass("", name)
+		return schema != "information_schema" && found == oid, true
+	case vec.RegType:
+		if t := r.typeRow(oid); t != nil {
+			return t.schema != schemaInformation, true
+		}
+	case vec.RegProc:
+		if p := procsByOID()[oid]; p != nil {
+			return true, true
+		}
+	}
+	return false, false
+}
+
+// Size implements expr.Objects. What a table takes is not known for each table alone.
+func (r *Reader) Size(oid uint32) (int64, bool) {
+	_, _, ok := r.className(oid)
+	return 0, ok
+}
+
+// Describe implements expr.Objects.
+func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) {
+	switch function {
+	case "pg_get_indexdef":
+		for _, x := range r.indexes() {
+			if x.oid == oid {
+				return x.definition(part), true
+			}
+		}
+	case "pg_get_constraintdef":
+		for _, x := range r.indexes() {
+			if x.constraint == oid {
+				return x.constraintDefinition(), true
+			}
+		}
+	case "pg_get_function_arguments", "pg_get_function_identity_arguments":
+		if p := procsByOID()[oid]; p != nil {
+			return r.arguments(p), true
+		}
+	case "pg_get_function_result":
+		if p := procsByOID()[oid]; p != nil {
+			return r.result(p), true
+		}
+	case "pg_tablespace_location":
+		return "", oid == tablespaceDefault || oid == tablespaceGlobal
+	}
+	return "", false
+}
+
+// quoteName is a name as SQL writes it, in quotes where it needs them.
+func quoteName(s string) string {
+	plain := s != "" && (s[0] == '_' || s[0] >= 'a' && s[0] <= 'z')
+	for i := 0; i < len(s) && plain; i++ {
+		c := s[i]
+		plain = c == '_' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+	}
+	if plain && !slices.Contains(reserved(), s) {
+		return s
+	}
+	return `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+}

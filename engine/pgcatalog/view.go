@@ -1,0 +1,42 @@
+package pgcatalog
+
+// views fills the views that PostgreSQL lays over its tables.
+func views() {
+	dynamics["pg_catalog.pg_tables"] = func(r *Reader, t *table) {
+		for _, s := range relations() {
+			if s.kind == "r" {
+				t.add("schemaname", s.System, "tablename", s.Name, "tableowner", r.session.User, "hasindexes", false, "hasrules", false,
+					"hastriggers", false, "rowsecurity", false)
+			}
+		}
+		for _, u := range r.tables() {
+			t.add("schemaname", "public", "tablename", u.Name, "tableowner", r.session.User, "hasindexes", u.Schema != nil && len(u.Schema.Keys) > 0,
+				"hasrules", false, "hastriggers", false, "rowsecurity", false)
+		}
+	}
+	dynamics["pg_catalog.pg_views"] = func(r *Reader, t *table) {
+		for _, s := range relations() {
+			if s.kind == "v" {
+				t.add("schemaname", s.System, "viewname", s.Name, "viewowner", r.session.User, "definition", "")
+			}
+		}
+	}
+	for _, name := range []string{"pg_stat_user_tables", "pg_stat_all_tables", "pg_stat_xact_user_tables", "pg_stat_xact_all_tables"} {
+		dynamics["pg_catalog."+name] = func(r *Reader, t *table) {
+			for _, u := range r.tables() {
+				pairs := []any{"relid", u.OID, "schemaname", "public", "relname", u.Name}
+				if u.Schema != nil && t.rel.at["n_live_tup"] != 0 {
+					pairs = append(pairs, "n_live_tup", u.Rows, "n_dead_tup", 0)
+				}
+				t.add(pairs...)
+			}
+		}
+	}
+	for _, name := range []string{"pg_statio_user_tables", "pg_statio_all_tables"} {
+		dynamics["pg_catalog."+name] = func(r *Reader, t *table) {
+			for _, u := range r.tables() {
+				t.add("relid", u.OID, "schemaname", "public", "relname", u.Name)
+			}
+		}
+	}
+}
