@@ -34,3 +34,22 @@ func (a *answered) Close() error {
 	a.env.release(a.held.Load())
 	return nil
 }
+
+// merger is what a goroutine has added up for one breakdown value.
+type merger[T any] interface {
+	*T
+	merge(*T)
+}
+
+// mergeValues adds what one goroutine has added up, by breakdown value, to the sum of all.
+func mergeValues[T any, P merger[T]](sum, part []*T) {
+	for v, p := range part {
+		switch {
+		case p == nil:
+		case sum[v] == nil:
+			sum[v] = p
+		default:
+			P(sum[v]).merge(p)
+		}
+	}
+}

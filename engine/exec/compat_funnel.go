@@ -198,15 +198,7 @@ func (f *compatFunnel) count(ctx context.Context) ([]*compatTally, error) {
 		if k == nil {
 			continue
 		}
-		for v, t := range k.out {
-			switch {
-			case t == nil:
-			case out[v] == nil:
-				out[v] = t
-			default:
-				out[v].merge(t)
-			}
-		}
+		mergeValues(out, k.out)
 	}
 	return out, nil
 }

@@ -124,15 +124,7 @@ func (r *compatRetention) count(ctx context.Context) ([]*grid, error) {
 	}
 	out := make([]*grid, values)
 	for _, part := range parts {
-		for v, g := range part {
-			switch {
-			case g == nil:
-			case out[v] == nil:
-				out[v] = g
-			default:
-				out[v].merge(g)
-			}
-		}
+		mergeValues(out, part)
 	}
 	if r.node.Measure != nil && r.node.Measure.Name == "avg" {
 		for _, g := range out {

@@ -6,7 +6,7 @@
 // to another goroutine, or shared; nobody writes to a vector that somebody else made.
 //
 // Work is spread over cores in two places only: exchange.go, where several copies of a
-// pipeline share the morsels of one scan, and interval.go, where the native operators
+// pipeline share the morsels of one scan, and actors.go, where the native operators
 // take one interval of person ordinals at a time. No other code takes a lock.
 //
 // # Memory

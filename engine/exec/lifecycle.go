@@ -91,15 +91,7 @@ func (l *lifecycle) count(ctx context.Context) ([]*lives, error) {
 	}
 	out := make([]*lives, values)
 	for _, part := range parts {
-		for v, p := range part {
-			switch {
-			case p == nil:
-			case out[v] == nil:
-				out[v] = p
-			default:
-				out[v].merge(p)
-			}
-		}
+		mergeValues(out, part)
 	}
 	return out, nil
 }

@@ -238,15 +238,7 @@ func (f *funnel) count(ctx context.Context, other []uint32) ([]*funnelTally, err
 		if k == nil {
 			continue
 		}
-		for v, t := range k.out {
-			switch {
-			case t == nil:
-			case out[v] == nil:
-				out[v] = t
-			default:
-				out[v].merge(t)
-			}
-		}
+		mergeValues(out, k.out)
 	}
 	return out, nil
 }

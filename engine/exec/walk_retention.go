@@ -138,15 +138,7 @@ func (r *retention) count(ctx context.Context) ([]*matrix, error) {
 	}
 	out := make([]*matrix, values)
 	for _, part := range parts {
-		for v, m := range part {
-			switch {
-			case m == nil:
-			case out[v] == nil:
-				out[v] = m
-			default:
-				out[v].merge(m)
-			}
-		}
+		mergeValues(out, part)
 	}
 	return out, nil
 }

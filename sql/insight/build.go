@@ -41,8 +41,6 @@ func number(f float64) ast.Expr {
 
 func boolean(b bool) ast.Expr { return &ast.Bool{Value: b} }
 
-func null() ast.Expr { return &ast.Null{} }
-
 func binary(op string, l, r ast.Expr) ast.Expr { return &ast.Binary{Op: op, Left: l, Right: r} }
 
 func equal(l, r ast.Expr) ast.Expr { return binary("=", l, r) }

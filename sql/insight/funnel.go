@@ -29,12 +29,6 @@ type funnelQuery struct {
 	n      int
 }
 
-// exclusion is an event that must not happen between two steps.
-type exclusion struct {
-	*entity
-	from, to int
-}
-
 func (c *compiler) readFunnel(q *query) (*funnelQuery, error) {
 	f := &funnelQuery{compiler: c, q: q, n: len(q.Series)}
 	if err := f.check(); err != nil {

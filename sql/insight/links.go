@@ -64,6 +64,30 @@ func (l *link) number(name string) (*int, error) {
 	return &n, nil
 }
 
+// numbers sets fields to parameters that hold whole numbers, by the names of these.
+func (l *link) numbers(o object, names map[string]string) error {
+	for from, to := range names {
+		n, err := l.number(from)
+		if err != nil {
+			return err
+		}
+		o.set(to, n)
+	}
+	return nil
+}
+
+// jsons is numbers for parameters that hold JSON.
+func (l *link) jsons(o object, names map[string]string) error {
+	for from, to := range names {
+		raw, err := l.json(from)
+		if err != nil {
+			return err
+		}
+		o.set(to, raw)
+	}
+	return nil
+}
+
 // object is a query as it is put together; nil values are left out.
 type object map[string]any
 
@@ -195,13 +219,9 @@ func (l *link) breakdown() (object, error) {
 		b["breakdown"] = json.RawMessage(s)
 	}
 	b.set("breakdown_type", l.Get("breakdown_type"))
-	for from, to := range map[string]string{"breakdown_group_type_index": "breakdown_group_type_index", "breakdown_limit": "breakdown_limit",
-		"breakdown_histogram_bin_count": "breakdown_histogram_bin_count"} {
-		n, err := l.number(from)
-		if err != nil {
-			return nil, err
-		}
-		b.set(to, n)
+	if err := l.numbers(b, map[string]string{"breakdown_group_type_index": "breakdown_group_type_index", "breakdown_limit": "breakdown_limit",
+		"breakdown_histogram_bin_count": "breakdown_histogram_bin_count"}); err != nil {
+		return nil, err
 	}
 	b.set("breakdown_normalize_url", l.is("breakdown_normalize_url"))
 	return b, nil
@@ -296,22 +316,14 @@ func (l *link) funnels() (object, error) {
 	f.set("funnelWindowIntervalUnit", l.Get("funnel_window_interval_unit"))
 	f.set("breakdownAttributionType", l.Get("breakdown_attribution_type"))
 	f.set("funnelAggregateByHogQL", l.Get("funnel_aggregate_by_hogql"))
-	for from, to := range map[string]string{"funnel_window_interval": "funnelWindowInterval", "breakdown_attribution_value": "breakdownAttributionValue"} {
-		n, err := l.number(from)
-		if err != nil {
-			return nil, err
-		}
-		f.set(to, n)
+	if err := l.numbers(f, map[string]string{"funnel_window_interval": "funnelWindowInterval", "breakdown_attribution_value": "breakdownAttributionValue"}); err != nil {
+		return nil, err
 	}
 	// Steps of the range have a meaning for these two charts only, and old links hold
 	// them for all.
 	if v := l.Get("funnel_viz_type"); v == "trends" || v == "time_to_convert" {
-		for from, to := range map[string]string{"funnel_from_step": "funnelFromStep", "funnel_to_step": "funnelToStep"} {
-			n, err := l.number(from)
-			if err != nil {
-				return nil, err
-			}
-			f.set(to, n)
+		if err := l.numbers(f, map[string]string{"funnel_from_step": "funnelFromStep", "funnel_to_step": "funnelToStep"}); err != nil {
+			return nil, err
 		}
 	}
 	if s := l.Get("bin_count"); s != "" {
@@ -354,12 +366,8 @@ func (l *link) retention() (object, error) {
 		return nil, err
 	}
 	f.set("totalIntervals", n)
-	for from, to := range map[string]string{"target_entity": "targetEntity", "returning_entity": "returningEntity"} {
-		raw, err := l.json(from)
-		if err != nil {
-			return nil, err
-		}
-		f.set(to, raw)
+	if err := l.jsons(f, map[string]string{"target_entity": "targetEntity", "returning_entity": "returningEntity"}); err != nil {
+		return nil, err
 	}
 	q.set("retentionFilter", f)
 	b, err := l.breakdown()
@@ -375,20 +383,12 @@ func (l *link) paths() (object, error) {
 	f := object{}
 	f.set("startPoint", l.Get("start_point"))
 	f.set("endPoint", l.Get("end_point"))
-	for from, to := range map[string]string{"step_limit": "stepLimit", "edge_limit": "edgeLimit", "min_edge_weight": "minEdgeWeight", "max_edge_weight": "maxEdgeWeight"} {
-		n, err := l.number(from)
-		if err != nil {
-			return nil, err
-		}
-		f.set(to, n)
+	if err := l.numbers(f, map[string]string{"step_limit": "stepLimit", "edge_limit": "edgeLimit", "min_edge_weight": "minEdgeWeight", "max_edge_weight": "maxEdgeWeight"}); err != nil {
+		return nil, err
 	}
-	for from, to := range map[string]string{"include_event_types": "includeEventTypes", "exclude_events": "excludeEvents", "path_groupings": "pathGroupings",
-		"local_path_cleaning_filters": "localPathCleaningFilters"} {
-		raw, err := l.json(from)
-		if err != nil {
-			return nil, err
-		}
-		f.set(to, raw)
+	if err := l.jsons(f, map[string]string{"include_event_types": "includeEventTypes", "exclude_events": "excludeEvents", "path_groupings": "pathGroupings",
+		"local_path_cleaning_filters": "localPathCleaningFilters"}); err != nil {
+		return nil, err
 	}
 	f.set("pathReplacements", l.is("path_replacements"))
 	q.set("pathsFilter", f)

@@ -29,7 +29,6 @@ type expanded struct {
 	cohort   any // an id, "all", or nil
 	previous bool
 	span     span // of its period, in whole seconds
-	shapes   []curve
 }
 
 // question is a TrendsQuery that was taken apart.
