@@ -212,7 +212,6 @@ func (s *Store) publish(m *memtable, edit manifest.Edit, files []*segmentFile) e
 	if err != nil {
 		return err
 	}
-	// Who waits for the flush may rely on it that these are gone.
 	s.retire(m.exchanged.retired)
 	if m.fullState {
 		for _, name := range old.States {
@@ -259,6 +258,11 @@ func (s *Store) publish(m *memtable, edit manifest.Edit, files []*segmentFile) e
 	s.publishRuns(m.keys)
 	m.free()
 	s.retire(gone)
+	// Who waits for the flush may rely on it that the files it replaces are gone.
+	s.mu.Lock()
+	m.flushed = true
+	s.moved.Broadcast()
+	s.mu.Unlock()
 	return nil
 }
 

@@ -34,6 +34,7 @@ type memtable struct {
 	tables    map[uint32]*table.Tables // of projects whose tables changed
 	replaced  []uint64                 // segments of tables that its flush replaces
 	keys      *dedup.Sealed            // of its events
+	flushed   bool                     // it is in segments, and what those replace is gone; under Store.mu
 }
 
 // memBatch is a batch in a memtable. It is immutable.

@@ -816,7 +816,7 @@ func (s *Store) waitDurable(patient func() error) error {
 	if n := len(s.sealed); n > 0 {
 		last = s.sealed[n-1]
 	}
-	for last != nil && slices.Contains(s.sealed, last) {
+	for last != nil && !last.flushed {
 		if err := errors.Join(s.usable(), patient()); err != nil {
 			return err
 		}
