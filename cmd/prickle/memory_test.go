@@ -40,3 +40,20 @@ func TestEventsInFlightFitTheBudget(t *testing.T) {
 		}
 	}
 }
+
+func TestSmallHeapsAreCollectedSeldom(t *testing.T) {
+	for _, c := range []struct {
+		live, total int64
+		want        int
+	}{
+		{64 << 20, 16 << 30, 800}, // 512 MB may be garbage
+		{256 << 20, 1 << 30, 60},  // a sixteenth would be 25 percent
+		{32 << 20, 1 << 30, 200},  // 64 MB
+		{4 << 30, 16 << 30, 60},   // a large heap
+		{0, 16 << 30, 10_000},     // nothing was collected yet
+	} {
+		if got := gcPercent(c.live, c.total); got != c.want {
+			t.Errorf("%d bytes alive of %d: the heap may grow by %d %%, want %d", c.live, c.total, got, c.want)
+		}
+	}
+}
