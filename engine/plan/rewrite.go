@@ -10,6 +10,7 @@ var rules = []struct {
 	apply func(Node) Node
 }{
 	{"fold constants", foldConstants},
+	{"factor conditions", factorConditions},
 	{"push filters down", pushFilters},
 	{"order joins", orderJoins},
 	{"merge projects", mergeProjects},

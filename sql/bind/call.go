@@ -35,6 +35,9 @@ func (a *aggRef) Eval(*expr.Context, *vec.Batch) (*vec.Vector, error) {
 // String is for EXPLAIN, and tells aggregates apart.
 func (a *aggRef) String() string { return a.text }
 
+// Reference implements expr.Reference.
+func (a *aggRef) Reference() int { return -1 - a.index }
+
 // windowOnly are functions that exist only with OVER.
 var windowOnly = map[string]bool{
 	"row_number": true, "ntile": true, "lag": true, "lead": true, "first_value": true, "last_value": true, "nth_value": true,
@@ -335,73 +338,25 @@ func sortKey(x expr.Expr, o *ast.OrderItem) plan.SortKey {
 
 func anySame(x expr.Expr, list []expr.Expr) bool {
 	for _, a := range list {
-		if same(x, a) {
+		if expr.Same(x, a) {
 			return true
 		}
 	}
 	return false
 }
 
-// same says whether two expressions compute the same. Text alone does not tell: columns
-// of different paths may have one name.
-func same(a, b expr.Expr) bool {
-	if a == nil || b == nil {
-		return a == nil && b == nil
-	}
-	if a.Type() != b.Type() || expr.String(a) != expr.String(b) {
-		return false
-	}
-	ca, cb := columnsOf(a), columnsOf(b)
-	if len(ca) != len(cb) {
-		return false
-	}
-	for i := range ca {
-		if ca[i] != cb[i] {
-			return false
-		}
-	}
-	volatile := false
-	expr.Walk(a, func(x expr.Expr) bool {
-		if c, ok := x.(*expr.Call); ok && c.Overload.Fn.Volatile {
-			volatile = true
-		}
-		return !volatile
-	})
-	return !volatile
-}
-
-func columnsOf(e expr.Expr) []int {
-	var out []int
-	expr.Walk(e, func(x expr.Expr) bool {
-		switch x := x.(type) {
-		case *expr.Column:
-			out = append(out, x.Index)
-		case *aggRef:
-			out = append(out, -1-x.index)
-		case *windowRef:
-			out = append(out, -(1<<40)-x.index)
-		case *groupingRef:
-			out = append(out, -(1<<42)-x.index)
-		case *setRef:
-			out = append(out, -(1<<41)-x.index)
-		}
-		return true
-	})
-	return out
-}
-
 func sameCall(a, b *plan.AggCall) bool {
-	if a.Name != b.Name || a.Distinct != b.Distinct || len(a.Args) != len(b.Args) || len(a.OrderBy) != len(b.OrderBy) || !same(a.Filter, b.Filter) {
+	if a.Name != b.Name || a.Distinct != b.Distinct || len(a.Args) != len(b.Args) || len(a.OrderBy) != len(b.OrderBy) || !expr.Same(a.Filter, b.Filter) {
 		return false
 	}
 	for i := range a.Args {
-		if !same(a.Args[i], b.Args[i]) {
+		if !expr.Same(a.Args[i], b.Args[i]) {
 			return false
 		}
 	}
 	for i, k := range a.OrderBy {
 		o := b.OrderBy[i]
-		if k.Desc != o.Desc || k.NullsFirst != o.NullsFirst || !same(k.Expr, o.Expr) {
+		if k.Desc != o.Desc || k.NullsFirst != o.NullsFirst || !expr.Same(k.Expr, o.Expr) {
 			return false
 		}
 	}

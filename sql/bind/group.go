@@ -94,7 +94,7 @@ func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 		return &expr.Column{Index: len(g.s.keys) + e.index, T: e.t, Name: e.text}
 	}
 	for i, k := range g.s.keys {
-		if same(e, k) {
+		if expr.Same(e, k) {
 			return &expr.Column{Index: i, T: k.Type(), Name: expr.String(k)}
 		}
 	}

@@ -138,7 +138,7 @@ func (s *selection) groupKey(a ast.Expr) int {
 // addKey is the number of a key, which is added unless it is there.
 func (s *selection) addKey(e expr.Expr, a ast.Expr) int {
 	for i, k := range s.keys {
-		if same(e, k) {
+		if expr.Same(e, k) {
 			return i
 		}
 	}
@@ -162,6 +162,9 @@ func (g *groupingRef) Eval(*expr.Context, *vec.Batch) (*vec.Vector, error) {
 
 // String is for EXPLAIN.
 func (g *groupingRef) String() string { return g.text }
+
+// Reference implements expr.Reference.
+func (g *groupingRef) Reference() int { return -(1 << 42) - g.index }
 
 // groupingCall is a GROUPING(…) of a SELECT.
 type groupingCall struct {
@@ -196,7 +199,7 @@ func (b *binder) grouping(e *ast.Call, sc *scope) expr.Expr {
 func (s *selection) bits(c groupingCall) []int64 {
 	out := make([]int64, len(s.groupings))
 	for _, a := range c.args {
-		k := slices.IndexFunc(s.keys, func(k expr.Expr) bool { return same(a, k) })
+		k := slices.IndexFunc(s.keys, func(k expr.Expr) bool { return expr.Same(a, k) })
 		if k < 0 {
 			s.b.fail(pgerr.New(pgerr.GroupingError, "arguments to GROUPING must be grouping expressions of the associated query level"), c.pos)
 			return out

@@ -440,7 +440,7 @@ func (b *binder) whole(rel *relation) *relation {
 	add := func(r *relation, i int, pos ast.Pos) int {
 		e := b.column(r, i, pos)
 		for k := range p.Exprs {
-			if same(p.Exprs[k], e) {
+			if expr.Same(p.Exprs[k], e) {
 				return k
 			}
 		}

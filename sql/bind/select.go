@@ -511,7 +511,7 @@ func (s *selection) output(e ast.Expr) int {
 		if s.items[i].name != n.Parts[0].Name {
 			continue
 		}
-		if at >= 0 && !same(s.items[at].e, s.items[i].e) {
+		if at >= 0 && !expr.Same(s.items[at].e, s.items[i].e) {
 			s.b.fail(pgerr.New(pgerr.AmbiguousColumn, `ORDER BY "%s" is ambiguous`, n.Parts[0].Name), n.Pos())
 			return -1
 		}
@@ -525,7 +525,7 @@ func (s *selection) output(e ast.Expr) int {
 // place is the item that computes e, a hidden one if the select list has none.
 func (s *selection) place(e expr.Expr, a ast.Expr) int {
 	for i := range s.items {
-		if same(s.items[i].e, e) {
+		if expr.Same(s.items[i].e, e) {
 			return i
 		}
 	}

@@ -27,6 +27,9 @@ func (r *setRef) Eval(*expr.Context, *vec.Batch) (*vec.Vector, error) {
 // String is for EXPLAIN.
 func (r *setRef) String() string { return r.text }
 
+// Reference implements expr.Reference.
+func (r *setRef) Reference() int { return -(1 << 41) - r.index }
+
 // sets are the functions that give rows of one select list.
 type sets struct {
 	calls []plan.SetCall

@@ -43,6 +43,9 @@ func (w *windowRef) Eval(*expr.Context, *vec.Batch) (*vec.Vector, error) {
 // String is for EXPLAIN.
 func (w *windowRef) String() string { return w.text }
 
+// Reference implements expr.Reference.
+func (w *windowRef) Reference() int { return -(1 << 40) - w.index }
+
 // windowArgs are the functions that exist only with OVER, and how many arguments they take.
 var windowArgs = map[string][2]int{
 	"row_number": {}, "rank": {}, "dense_rank": {}, "percent_rank": {}, "cume_dist": {},
@@ -132,12 +135,12 @@ func windowText(w *windowCall, spec *ast.WindowSpec) string {
 
 // same says whether two calls compute the same.
 func (w *windowCall) same(o *windowCall) bool {
-	if w.text != o.text || w.call.IgnoreNulls != o.call.IgnoreNulls || !sameList(w.call.Args, o.call.Args) || !same(w.call.Filter, o.call.Filter) {
+	if w.text != o.text || w.call.IgnoreNulls != o.call.IgnoreNulls || !sameList(w.call.Args, o.call.Args) || !expr.Same(w.call.Filter, o.call.Filter) {
 		return false
 	}
 	f, g := w.call.Frame, o.call.Frame
 	for _, b := range [][2]plan.FrameBound{{f.Start, g.Start}, {f.End, g.End}} {
-		if b[0].Unbounded != b[1].Unbounded || b[0].Following != b[1].Following || !same(b[0].Offset, b[1].Offset) {
+		if b[0].Unbounded != b[1].Unbounded || b[0].Following != b[1].Following || !expr.Same(b[0].Offset, b[1].Offset) {
 			return false
 		}
 	}
@@ -150,7 +153,7 @@ func (w *windowCall) together(o *windowCall) bool {
 		return false
 	}
 	for i, k := range w.order {
-		if l := o.order[i]; k.Desc != l.Desc || k.NullsFirst != l.NullsFirst || !same(k.Expr, l.Expr) {
+		if l := o.order[i]; k.Desc != l.Desc || k.NullsFirst != l.NullsFirst || !expr.Same(k.Expr, l.Expr) {
 			return false
 		}
 	}
@@ -162,7 +165,7 @@ func sameList(a, b []expr.Expr) bool {
 		return false
 	}
 	for i := range a {
-		if !same(a[i], b[i]) {
+		if !expr.Same(a[i], b[i]) {
 			return false
 		}
 	}
@@ -398,7 +401,7 @@ func (s *selection) windowed(node plan.Node, move func(expr.Expr, ast.Pos) expr.
 			}
 			e = move(e, w.pos)
 			for k, x := range below.Exprs {
-				if same(x, e) {
+				if expr.Same(x, e) {
 					return &expr.Column{Index: k, T: e.Type(), Name: below.Names[k]}
 				}
 			}
