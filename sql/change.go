@@ -91,7 +91,7 @@ func (c *CompileContext) finds(kind ChangeKind, tag string, t *ast.TableName, wh
 	if err != nil {
 		return nil, err
 	}
-	return &Statement{Kind: Change, Change: kind, Plan: plan.Rewrite(r.Plan), Params: r.Params, Tag: tag}, nil
+	return c.planned(&Statement{Kind: Change, Change: kind, Params: r.Params, Tag: tag}, r.Plan), nil
 }
 
 // fixed is the error of a table that cannot be changed in this way.

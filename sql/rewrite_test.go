@@ -197,11 +197,25 @@ func TestRewriteKeepsJoins(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %s", text, errorText(err))
 		}
-		bound, better := run(t, r.Plan, ctx.Expr), run(t, plan.Rewrite(r.Plan), ctx.Expr)
+		var without []string
+		for _, rule := range plan.Rules() {
+			if rnd.IntN(8) == 0 {
+				without = append(without, rule)
+			}
+		}
+		rewritten := plan.Arrange(plan.Rewrite(r.Plan, without...), guesses{rnd})
+		bound, better := run(t, r.Plan, ctx.Expr), run(t, rewritten, ctx.Expr)
 		slices.Sort(bound)
 		slices.Sort(better)
 		if !slices.Equal(bound, better) {
-			t.Fatalf("seed %d: %s\nas bound:  %q\nrewritten: %q\n%s", seed, text, bound, better, strings.Join(plan.Explain(plan.Rewrite(r.Plan)), "\n"))
+			t.Fatalf("seed %d: %s\nas bound:  %q\nrewritten: %q\n%s\nwithout %q", seed, text, bound, better, strings.Join(plan.Explain(rewritten), "\n"), without)
 		}
 	}
 }
+
+// guesses are statistics without a meaning: they lead to any order of joins.
+type guesses struct{ rnd *rand.Rand }
+
+func (g guesses) Rows(plan.Node) float64 { return float64(1 + g.rnd.IntN(1000)) }
+
+func (g guesses) Distinct(plan.Node, int) float64 { return float64(1 + g.rnd.IntN(1000)) }

@@ -10,6 +10,7 @@ import (
 	_ "time/tzdata" // zones must not depend on the machine
 
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql/ast"
 )
 
@@ -33,6 +34,9 @@ type SettingValue struct {
 	Name, Value, Description string
 	Default                  string // before anybody says otherwise
 }
+
+// disabledRules is the setting of what the optimiser leaves undone, for looking into plans.
+const disabledRules = "disabled_rules"
 
 // setting is one row of the table of settings. Check turns a value into its canonical
 // form, or refuses it.
@@ -302,6 +306,15 @@ func (s *Settings) Int(name string) int {
 	return n
 }
 
+// list is the values of a setting that has several, with commas between them.
+func (s *Settings) list(name string) []string {
+	text, _ := s.Get(name)
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ", ")
+}
+
 // On says whether a Boolean setting is on.
 func (s *Settings) On(name string) bool {
 	text, _ := s.Get(name)
@@ -486,6 +499,27 @@ func oneOf(values ...string) func(*setting, string) (string, error) {
 	}
 }
 
+// someOf takes a list of values with commas between them.
+func someOf(values ...string) func(*setting, string) (string, error) {
+	one := oneOf(values...)
+	return func(d *setting, value string) (string, error) {
+		var list []string
+		for _, v := range strings.Split(value, ",") {
+			if strings.TrimSpace(v) == "" {
+				continue
+			}
+			v, err := one(d, v)
+			if err != nil {
+				return "", err
+			}
+			if !slices.Contains(list, v) {
+				list = append(list, v)
+			}
+		}
+		return strings.Join(list, ", "), nil
+	}
+}
+
 func only(value, why string) func(*setting, string) (string, error) {
 	return func(d *setting, v string) (string, error) {
 		got, err := checkBool(d, v)
@@ -632,6 +666,7 @@ var settingTable = []setting{
 	{name: "transaction_deferrable", value: "off", description: "Whether the transaction is deferrable.", check: checkBool},
 	{name: "transaction_isolation", value: "read committed", description: "Isolation of the transaction.", check: isolationLevels},
 	{name: "transaction_read_only", value: "off", description: "Whether the transaction may only read.", check: checkBool},
+	{name: disabledRules, value: "", description: "Rules of the optimiser that queries are planned without.", check: someOf(plan.Rules()...)},
 	{name: "work_mem", value: "1GB", description: "Memory of a query.", check: withUnits(sizeUnits, 64, math.MaxInt32)},
 
 	{name: "allow_system_table_mods", value: "off", check: checkBool},

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/prickledb/prickle/engine/catalog"
@@ -48,6 +49,8 @@ type Statement struct {
 	Change  ChangeKind   // of DELETE and UPDATE of events or persons
 	Cohort  *CohortSpec  // of CREATE COHORT and its like; nil for others
 	Explain *Explain     // of EXPLAIN; nil otherwise
+	// Unarranged says that the joins of the plan stay in its order.
+	Unarranged bool
 	// Warning is to be sent as a notice when the statement runs; nil for none.
 	Warning *pgerr.Error
 }
@@ -244,19 +247,19 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 		return c.createAs(s, text)
 	case *ast.Insert:
 		w, err := bind.Insert(c.env(text), s)
-		return modify(w, err, "INSERT 0")
+		return c.modify(w, err, "INSERT 0")
 	case *ast.Update:
 		if changed(s.Table) {
 			return c.updates(s, text)
 		}
 		w, err := bind.Update(c.env(text), s)
-		return modify(w, err, "UPDATE")
+		return c.modify(w, err, "UPDATE")
 	case *ast.Delete:
 		if changed(s.Table) {
 			return c.deletes(s, text)
 		}
 		w, err := bind.Delete(c.env(text), s)
-		return modify(w, err, "DELETE")
+		return c.modify(w, err, "DELETE")
 	case *ast.Unsupported:
 		return nil, at(pgerr.Unsupported(s.What), s)
 	case *ast.CreateCohort:
@@ -272,6 +275,18 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 	return nil, at(pgerr.Unsupported("this statement"), stmt)
 }
 
+// planned gives a statement its plan, improved by the rules that the session does not
+// switch off.
+func (c *CompileContext) planned(st *Statement, n plan.Node) *Statement {
+	var off []string
+	if c.Settings != nil {
+		off = c.Settings.list(disabledRules)
+	}
+	st.Plan = plan.Rewrite(n, off...)
+	st.Unarranged = slices.Contains(off, plan.ArrangeJoins)
+	return st
+}
+
 func placed(err error, text string, n ast.Node) error {
 	e := *pgerr.From(err)
 	if e.Position == 0 {
@@ -285,7 +300,7 @@ func (c *CompileContext) query(q ast.Query, text string) (*Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Statement{Kind: Query, Plan: plan.Rewrite(r.Plan), Schema: r.Schema, Params: r.Params, Tag: "SELECT"}, nil
+	return c.planned(&Statement{Kind: Query, Schema: r.Schema, Params: r.Params, Tag: "SELECT"}, r.Plan), nil
 }
 
 // ddl compiles a statement about tables.
@@ -298,11 +313,11 @@ func (c *CompileContext) ddl(s ast.Stmt, text, tag string) (*Statement, error) {
 }
 
 // modify is the statement of a bound write. The number of rows goes behind its tag.
-func modify(w *bind.Write, err error, tag string) (*Statement, error) {
+func (c *CompileContext) modify(w *bind.Write, err error, tag string) (*Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Statement{Kind: Modify, Plan: plan.Rewrite(w.Plan), Write: w, Schema: w.Schema, Params: w.Params, Tag: tag}, nil
+	return c.planned(&Statement{Kind: Modify, Write: w, Schema: w.Schema, Params: w.Params, Tag: tag}, w.Plan), nil
 }
 
 func (c *CompileContext) createAs(s *ast.CreateTableAs, text string) (*Statement, error) {
@@ -316,7 +331,7 @@ func (c *CompileContext) createAs(s *ast.CreateTableAs, text string) (*Statement
 		return &Statement{Kind: Modify, Tag: "CREATE TABLE AS", Params: w.Params,
 			DDL: &bind.Change{Ops: []table.Op{{Kind: table.OpCreate, Schema: w.Create}}}}, nil
 	}
-	return modify(w, nil, "SELECT")
+	return c.modify(w, nil, "SELECT")
 }
 
 func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error) {

@@ -32,10 +32,7 @@ func newPipeline(n plan.Node, env *Env) (*pipeline, error) {
 			p.leaf = x.Input
 			continue
 		case *plan.Join:
-			j, err := newJoining(x, env)
-			if err != nil {
-				return nil, err
-			}
+			j := newJoining(x, env)
 			p.joins[x], p.leaf = j, j.probe
 			continue
 		case *plan.Scan:

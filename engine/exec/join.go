@@ -37,25 +37,17 @@ type joining struct {
 }
 
 // newJoining chooses the side that is looked up.
-func newJoining(n *plan.Join, env *Env) (*joining, error) {
+func newJoining(n *plan.Join, env *Env) *joining {
 	s := &joining{node: n, env: env, spills: spills{env: env, node: n}}
 	if !n.Kind.LeftOnly() {
-		left, err := estimate(n.Left, env)
-		if err != nil {
-			return nil, err
-		}
-		right, err := estimate(n.Right, env)
-		if err != nil {
-			return nil, err
-		}
-		s.swapped = left < right
+		s.swapped = env.statistics().Rows(n.Left) < env.statistics().Rows(n.Right)
 	}
 	s.probe, s.build, s.keys, s.buildKeys = n.Left, n.Right, n.LeftKeys, n.RightKeys
 	if s.swapped {
 		s.probe, s.build, s.keys, s.buildKeys = s.build, s.probe, s.buildKeys, s.keys
 	}
 	s.probeOut = s.probe.Schema()
-	return s, nil
+	return s
 }
 
 // fillsProbe says whether rows of the probe side without a match come out, too.

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,7 +34,9 @@ type Env struct {
 	// Stats, if not nil, collects what EXPLAIN ANALYZE shows.
 	Stats *Stats
 
-	held atomic.Int64
+	held     atomic.Int64
+	guessing sync.Once
+	guesses  *statistics
 	// spooled is the rows of subqueries by slot: a Setup writes them before anything else
 	// runs.
 	spooled map[int]*spooled

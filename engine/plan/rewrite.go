@@ -1,6 +1,10 @@
 package plan
 
-import "github.com/prickledb/prickle/engine/expr"
+import (
+	"slices"
+
+	"github.com/prickledb/prickle/engine/expr"
+)
 
 // rules are the rewrites, in order. Filters are merged and moved down before scans look
 // for hints in the filter above them; columns are pruned last, since every rule before
@@ -9,24 +13,40 @@ var rules = []struct {
 	name  string
 	apply func(Node) Node
 }{
-	{"fold constants", foldConstants},
-	{"factor conditions", factorConditions},
-	{"push filters down", pushFilters},
-	{"order joins", orderJoins},
-	{"merge projects", mergeProjects},
-	{"drop empty filters", dropFilters},
-	{"read properties", readProperties},
-	{"top n", topN},
-	{"hints for scans", hintScans},
-	{"prune columns", pruneColumns},
-	{"read late", readLate},
+	{"fold_constants", foldConstants},
+	{"factor_conditions", factorConditions},
+	{"push_filters", pushFilters},
+	{"imply_conditions", implyConditions},
+	{"order_joins", orderJoins},
+	{"merge_projects", mergeProjects},
+	{"drop_filters", dropFilters},
+	{"read_properties", readProperties},
+	{"top_n", topN},
+	{"hint_scans", hintScans},
+	{"prune_columns", pruneColumns},
+	{"read_late", readLate},
 }
 
-// Rewrite improves a plan. The result gives the same rows. Nothing in it depends on the
-// session, on parameters or on the time, so a prepared statement is rewritten once.
-func Rewrite(n Node) Node {
+// ArrangeJoins is the name of the rule that [Arrange] is.
+const ArrangeJoins = "arrange_joins"
+
+// Rules lists the names of the rules. A plan gives the same rows without any of them.
+func Rules() []string {
+	var names []string
 	for i := range rules {
-		n = rules[i].apply(n)
+		names = append(names, rules[i].name)
+	}
+	return append(names, ArrangeJoins)
+}
+
+// Rewrite improves a plan by all rules but those that are named. The result gives the same
+// rows. Nothing in it depends on the session, on parameters or on the time, so a prepared
+// statement is rewritten once.
+func Rewrite(n Node, without ...string) Node {
+	for i := range rules {
+		if !slices.Contains(without, rules[i].name) {
+			n = rules[i].apply(n)
+		}
 	}
 	return n
 }

@@ -17,7 +17,7 @@ func orderJoins(n Node) Node {
 			g.inputs[i] = orderJoins(g.inputs[i])
 		}
 		if order := g.order(); !slices.IsSorted(order) {
-			return g.joined(order)
+			return g.joined(chain(order))
 		}
 	}
 	in := n.Inputs()
@@ -127,24 +127,36 @@ func (g *joinGroup) connected(joined []int, i int) bool {
 	return false
 }
 
+// chain is the tree that joins inputs in an order, one after the other.
+func chain(order []int) *joinTree {
+	t := &joinTree{input: order[0]}
+	for _, i := range order[1:] {
+		t = &joinTree{left: t, right: &joinTree{input: i}}
+	}
+	return t
+}
+
 // joined joins the inputs in another order, and puts the columns where they were.
-func (g *joinGroup) joined(order []int) Node {
-	out := g.inputs[order[0]]
+func (g *joinGroup) joined(t *joinTree) Node {
 	total := 0
 	for _, in := range g.inputs {
 		total += len(in.Schema())
 	}
 	at, width := make([]int, total), 0
-	for k, i := range order {
-		n := len(g.inputs[i].Schema())
+	var build func(t *joinTree) Node
+	build = func(t *joinTree) Node {
+		if t.left != nil {
+			left := build(t.left)
+			return &Join{Left: left, Right: build(t.right)}
+		}
+		n := len(g.inputs[t.input].Schema())
 		for c := range n {
-			at[g.starts[i]+c] = width + c
+			at[g.starts[t.input]+c] = width + c
 		}
 		width += n
-		if k > 0 {
-			out = &Join{Left: out, Right: g.inputs[i]}
-		}
+		return g.inputs[t.input]
 	}
+	out := build(t)
 	moved := mapper(func(e expr.Expr) expr.Expr { return movedTo(e, at) }).list(g.conds)
 	back := &Project{Input: filtered(out, moved)}
 	for i, in := range g.inputs {

@@ -148,10 +148,14 @@ func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, 
 	}
 	env.Account = account
 	var rows Rows
+	arranged := st.Plan
+	if !st.Unarranged {
+		arranged = engine.Arrange(arranged, env)
+	}
 	if st.Explain != nil {
-		rows, err = explainRows(ctx, env, st)
+		rows, err = explainRows(ctx, env, st, arranged)
 	} else {
-		rows, err = engine.Run(ctx, st.Plan, env)
+		rows, err = engine.Run(ctx, arranged, env)
 	}
 	if err != nil {
 		err = because(ctx, err)
@@ -189,15 +193,15 @@ func because(ctx context.Context, err error) error {
 }
 
 // explainRows is the answer of EXPLAIN: one row a line.
-func explainRows(ctx context.Context, env *engine.Env, st *sql.Statement) (Rows, error) {
+func explainRows(ctx context.Context, env *engine.Env, st *sql.Statement, n plan.Node) (Rows, error) {
 	var measured plan.TextOptions
 	if st.Explain.Analyze {
 		var err error
-		if measured, err = engine.Analyze(ctx, st.Plan, env); err != nil {
+		if measured, err = engine.Analyze(ctx, n, env); err != nil {
 			return nil, err
 		}
 	}
-	lines, err := st.Explain.Lines(st.Plan, measured)
+	lines, err := st.Explain.Lines(n, measured)
 	if err != nil {
 		return nil, err
 	}

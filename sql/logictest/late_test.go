@@ -70,8 +70,12 @@ func generated(t testing.TB, events int, merged bool) *database {
 
 // TestLateReading holds statements that read late against the whole table, sorted.
 func TestLateReading(t *testing.T) {
+	events := 2_000
+	if testing.Short() {
+		events = 400
+	}
 	for _, merged := range []bool{false, true} {
-		d := generated(t, 2_000, merged)
+		d := generated(t, events, merged)
 		for _, order := range []string{"timestamp DESC, uuid", "timestamp, uuid", "event, uuid", "properties.$geoip_country_code NULLS FIRST, uuid DESC", "distinct_id DESC, uuid"} {
 			for _, where := range []string{"true", "event <> '$pageview'", "properties.$geoip_country_code = 'DE'", "timestamp < '2026-02-01'", "false"} {
 				all, err := d.Run(t, fmt.Sprintf(`SELECT * FROM events WHERE %s ORDER BY %s`, where, order))

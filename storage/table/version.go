@@ -152,6 +152,19 @@ func (p *Piece) Column(c *Column) (*vec.Vector, error) {
 	return p.segment.column(p.block, c)
 }
 
+// Bounds is the least and the greatest value of a column, for types whose values are
+// integers inside; ok is false if the piece does not know them.
+func (p *Piece) Bounds(c *Column) (low, high int64, ok bool) {
+	if p.segment == nil {
+		return 0, 0, false
+	}
+	zone := p.segment.zone(p.block, c)
+	if zone == nil || zone.Type.Payload() != vec.PayloadI64 {
+		return 0, 0, false
+	}
+	return zone.I64[0], zone.I64[1], true
+}
+
 // MayHold says whether a row of the piece can have a value of the column from low to high,
 // either of which may be nil: vectors with one value of the column's type.
 func (p *Piece) MayHold(c *Column, low, high *vec.Vector) bool {
