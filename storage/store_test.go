@@ -119,7 +119,11 @@ func (m *plain) unite(a, b string) {
 // TestStoreModel applies a random log, with flushes, merges and restarts in between, and
 // compares every row and every person with the model.
 func TestStoreModel(t *testing.T) {
-	for seed := range int64(25) {
+	seeds := int64(25)
+	if testing.Short() {
+		seeds = 6
+	}
+	for seed := range seeds {
 		s := newScript(seed)
 		fs := vfs.NewMem()
 		budget := memory.NewBudget(64 << 10) // so that nothing decoded stays for long

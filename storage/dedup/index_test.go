@@ -191,7 +191,11 @@ func (s *script) request() request {
 // Whatever is flushed, merged, dropped and opened again in between, exactly those events
 // are seen that came within the horizon.
 func TestModel(t *testing.T) {
-	seeds(t, 12, func(t *testing.T, r *rand.Rand) {
+	n := uint64(12)
+	if testing.Short() {
+		n = 4
+	}
+	seeds(t, n, func(t *testing.T, r *rand.Rand) {
 		s, m, d := &script{r: r}, model{}, newDisk(t)
 		merges := 0
 		for step := range 250 {
@@ -514,6 +518,9 @@ func TestKeysOfOnePart(t *testing.T) {
 // One in 65,536 keys that are not there passes the fuse filter, and three in a hundred the
 // Bloom filter.
 func TestFalsePositives(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it counts, in one goroutine")
+	}
 	const keys, asked = 300_000, 2_000_000
 	r := rand.New(rand.NewPCG(1, 1))
 	d := newDisk(t)

@@ -461,7 +461,11 @@ func (m *model) explains(found map[string]string) bool {
 // Random operations: what is seen, what a crash leaves without luck and what it can leave
 // are those of the model; maps and crashed file systems do not change afterwards.
 func TestMemModel(t *testing.T) {
-	for seed := range uint64(150) {
+	seeds := uint64(150)
+	if testing.Short() {
+		seeds = 30
+	}
+	for seed := range seeds {
 		if err := runModel(t, seed); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
