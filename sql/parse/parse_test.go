@@ -158,10 +158,7 @@ func equalValue(a, b reflect.Value) bool {
 // TestDeep checks that nesting and chains of any kind end in an error and not
 // in a full stack.
 func TestDeep(t *testing.T) {
-	n := 100_000
-	if testing.Short() {
-		n = 20_000
-	}
+	const n = 100_000
 	rep := strings.Repeat
 	for _, sql := range []string{
 		"SELECT " + rep("(", n) + "1" + rep(")", n),
