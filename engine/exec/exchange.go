@@ -113,6 +113,15 @@ func (p *pipeline) copies() int {
 // open starts one copy.
 func (p *pipeline) open() (Operator, error) { return p.openNode(p.node) }
 
+// openBare is open for a chain that is an operator of its own, whose rows Build counts.
+func (p *pipeline) openBare() (Operator, error) {
+	op, err := p.open()
+	if a, ok := op.(*analyzed); ok {
+		op = a.Operator
+	}
+	return op, err
+}
+
 func (p *pipeline) openNode(n plan.Node) (Operator, error) {
 	var op Operator
 	switch x := n.(type) {
@@ -154,10 +163,7 @@ func buildPipeline(n plan.Node, env *Env) (Operator, error) {
 		return nil, err
 	}
 	if p.copies() == 1 {
-		op, err := p.open()
-		if a, ok := op.(*analyzed); ok {
-			op = a.Operator // Build wraps it again
-		}
+		op, err := p.openBare()
 		if len(p.joins) > 0 && err == nil {
 			op = &alone{op, p}
 		}
@@ -212,7 +218,7 @@ func (x *exchange) start(ctx context.Context) {
 }
 
 func (x *exchange) copy(ctx context.Context) error {
-	op, err := x.pipe.open()
+	op, err := x.pipe.openBare()
 	if err != nil {
 		return err
 	}

@@ -39,8 +39,14 @@ type joining struct {
 // newJoining chooses the side that is looked up.
 func newJoining(n *plan.Join, env *Env) *joining {
 	s := &joining{node: n, env: env, spills: spills{env: env, node: n}}
-	if !n.Kind.LeftOnly() {
-		s.swapped = env.statistics().Rows(n.Left) < env.statistics().Rows(n.Right)
+	left, right := env.statistics().Rows(n.Left), env.statistics().Rows(n.Right)
+	switch n.Kind {
+	case plan.NotInJoin:
+	case plan.SemiJoin, plan.AntiJoin:
+		// Of the right side alone keys are enough.
+		s.swapped = 2*left < right
+	default:
+		s.swapped = left < right
 	}
 	s.probe, s.build, s.keys, s.buildKeys = n.Left, n.Right, n.LeftKeys, n.RightKeys
 	if s.swapped {
@@ -49,6 +55,10 @@ func newJoining(n *plan.Join, env *Env) *joining {
 	s.probeOut = s.probe.Schema()
 	return s
 }
+
+// marks says whether rows of the build side come out once it is known which of them have a
+// match: a semi or anti join that looks up the rows of the right side.
+func (s *joining) marks() bool { return s.swapped && s.node.Kind.LeftOnly() }
 
 // fillsProbe says whether rows of the probe side without a match come out, too.
 func (s *joining) fillsProbe() bool {
@@ -287,6 +297,8 @@ func (j *join) hopeless() bool {
 	switch j.node.Kind {
 	case plan.InnerJoin, plan.SemiJoin:
 		return j.lookup.rows == 0
+	case plan.AntiJoin:
+		return j.swapped && j.lookup.rows == 0
 	case plan.LeftJoin, plan.RightJoin:
 		return j.lookup.rows == 0 && !j.fillsProbe()
 	case plan.NotInJoin:
@@ -321,6 +333,9 @@ func (j *join) some() (*vec.Batch, error) {
 	p := &j.now
 	if j.node.On == nil {
 		switch {
+		case j.marks():
+			j.mark()
+			return nil, nil
 		case j.node.Kind.LeftOnly():
 			for i, g := range p.groups {
 				p.hit[i] = p.hit[i] || g != noGroup
@@ -333,6 +348,7 @@ func (j *join) some() (*vec.Batch, error) {
 	pairs := j.pairs()
 	if len(pairs.build) == 0 {
 		switch {
+		case j.marks():
 		case j.node.Kind.LeftOnly():
 			return j.chosen(), nil
 		case j.fillsProbe():
@@ -367,6 +383,24 @@ func (j *join) some() (*vec.Batch, error) {
 		return nil, nil
 	}
 	return out, nil
+}
+
+// mark notes which rows of the table have a match in the batch at hand.
+func (j *join) mark() {
+	p, t := &j.now, j.lookup
+	for _, g := range p.groups {
+		if g == noGroup {
+			continue
+		}
+		list := t.list[t.starts[g]:t.starts[g+1]]
+		if j.matched[list[0]] {
+			continue // all of them have
+		}
+		for _, r := range list {
+			j.matched[r] = true
+		}
+	}
+	p.batch = nil
 }
 
 // pairList is rows of both sides with equal keys.
@@ -475,21 +509,25 @@ func nullColumns(schema vec.Schema) []*vec.Vector {
 	return cols
 }
 
-// unmatched is rows of the build side that had no match, filled up with NULL; nil at the
-// end.
+// unmatched is rows of the build side that had no match, filled up with NULL, or those that
+// a semi or anti join passes on; nil at the end.
 func (j *join) unmatched() *vec.Batch {
 	t := j.lookup
 	if j.matched == nil {
 		return nil
 	}
 	var rows []uint32
+	want := j.node.Kind == plan.SemiJoin
 	for ; j.rest < t.rows && len(rows) < vec.BatchRows; j.rest++ {
-		if !j.matched[j.rest] {
+		if j.matched[j.rest] == want {
 			rows = append(rows, uint32(j.rest))
 		}
 	}
 	if len(rows) == 0 {
 		return nil
+	}
+	if j.marks() {
+		return &vec.Batch{Rows: len(rows), Cols: t.take(rows)}
 	}
 	return &vec.Batch{Rows: len(rows), Cols: j.columns(nullColumns(j.probeOut), t.take(rows))}
 }

@@ -200,7 +200,7 @@ func TestJoinModel(t *testing.T) {
 		n.Left = exectest.Input(joinTypes, joinBatches(rnd, c.left, dict.V))
 		n.Right = exectest.Input(joinTypes, joinBatches(rnd, c.right, dict.V))
 		if rnd.IntN(2) == 0 { // the left side seems to be the smaller one
-			n.Left = &plan.Limit{Input: n.Left, Limit: number(500)}
+			n.Left = &plan.Limit{Input: n.Left, Limit: number(400)}
 		}
 		env := &exec.Env{Expr: &expr.Context{}, Threads: 1, Progress: &exec.Progress{}}
 		if rnd.IntN(2) == 0 {

@@ -107,7 +107,7 @@ func (j *join) divide(ctx context.Context) error {
 
 // addWork lists partitions to be joined, without those of which nothing can come out.
 func (j *join) addWork(p *joinParts) error {
-	fills := j.fillsProbe() || j.node.Kind == plan.AntiJoin || j.node.Kind == plan.NotInJoin
+	fills := j.fillsProbe() || j.node.Kind == plan.NotInJoin || j.node.Kind == plan.AntiJoin && !j.swapped
 	outer := newJoinTable(j.joining).outer
 	for i, build := range p.build.files {
 		part := joinPart{build, p.probe.files[i], p.level}

@@ -42,8 +42,8 @@ const maxJoinRows = math.MaxUint32 - 2
 func newJoinTable(s *joining) *joinTable {
 	n := s.node
 	t := &joinTable{of: s, env: s.env, schema: s.build.Schema(), nullSafe: n.NullSafe}
-	t.outer = n.Kind == plan.FullJoin || n.Kind == plan.RightJoin && !s.swapped || n.Kind == plan.LeftJoin && s.swapped
-	t.stored = !n.Kind.LeftOnly() || n.On != nil
+	t.outer = s.marks() || n.Kind == plan.FullJoin || n.Kind == plan.RightJoin && !s.swapped || n.Kind == plan.LeftJoin && s.swapped
+	t.stored = !n.Kind.LeftOnly() || n.On != nil || s.swapped
 	t.reset()
 	return t
 }
