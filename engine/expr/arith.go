@@ -316,8 +316,12 @@ func floatArithmetic(f *frame, op byte) error {
 	})
 }
 
+// decimalArithmetic computes every row, counted or not, as long as the numbers are ordinary.
 func decimalArithmetic(f *frame, op byte) error {
 	a, b, dst := viewOf[vec.Decimal](f, 0), viewOf[vec.Decimal](f, 1), f.out.Dec
+	if quickDecimals(dst, &a, &b, op) {
+		return nil
+	}
 	return tryEach(f, func(i int) (err error) {
 		x, y := a.at(i), b.at(i)
 		switch op {
@@ -334,6 +338,28 @@ func decimalArithmetic(f *frame, op byte) error {
 		}
 		return decimalError(err)
 	})
+}
+
+// quickDecimals says whether it could compute all rows.
+func quickDecimals(dst []vec.Decimal, a, b *view[vec.Decimal], op byte) bool {
+	ok := true
+	switch op {
+	case '+':
+		for i := 0; i < len(dst) && ok; i++ {
+			dst[i], ok = a.at(i).AddQuick(b.at(i))
+		}
+	case '-':
+		for i := 0; i < len(dst) && ok; i++ {
+			dst[i], ok = a.at(i).AddQuick(b.at(i).Neg())
+		}
+	case '*':
+		for i := 0; i < len(dst) && ok; i++ {
+			dst[i], ok = a.at(i).MulQuick(b.at(i))
+		}
+	default:
+		return false
+	}
+	return ok
 }
 
 func chooseNegate(args []vec.Type) *Overload {

@@ -235,6 +235,9 @@ func align(a, b Decimal) (x, y uint128, xneg, yneg bool, scale int, ok bool) {
 
 // Add is a+b with the larger scale.
 func (d Decimal) Add(b Decimal) (Decimal, error) {
+	if sum, ok := d.AddQuick(b); ok {
+		return sum, nil
+	}
 	if d.IsNaN() || b.IsNaN() {
 		return DecimalNaN, nil
 	}
@@ -267,8 +270,51 @@ func bigAdd(a, b Decimal) (Decimal, error) {
 // Sub is d-b with the larger scale.
 func (d Decimal) Sub(b Decimal) (Decimal, error) { return d.Add(b.Neg()) }
 
+// AddQuick is Add for what almost all numbers are: far from the ends, and of scales that are
+// near each other. It says whether these are.
+func (d Decimal) AddQuick(b Decimal) (Decimal, bool) {
+	if d.Scale != b.Scale {
+		if d.Scale > b.Scale {
+			d, b = b, d
+		}
+		by := b.Scale - d.Scale
+		if b.Scale == nanScale || by > 18 || !d.short() {
+			return Decimal{}, false
+		}
+		d.Hi, d.Lo = mulInt64(int64(d.Lo), int64(pow10[by].lo))
+		d.Scale = b.Scale
+	}
+	const most = 1 << 61 // two such upper halves make less than 2^126, which is less than 10^38
+	if d.Hi < -most || d.Hi >= most || b.Hi < -most || b.Hi >= most || d.Scale == nanScale {
+		return Decimal{}, false
+	}
+	lo, carry := bits.Add64(d.Lo, b.Lo, 0)
+	return Decimal{Hi: d.Hi + b.Hi + int64(carry), Lo: lo, Scale: d.Scale}, true
+}
+
+// MulQuick is Mul for coefficients of 64 bits. It says whether these are.
+func (d Decimal) MulQuick(b Decimal) (Decimal, bool) {
+	if !d.short() || !b.short() || d.Scale > MaxDecimalDigits/2 || b.Scale > MaxDecimalDigits/2 {
+		return Decimal{}, false
+	}
+	hi, lo := mulInt64(int64(d.Lo), int64(b.Lo)) // less than 2^126
+	return Decimal{Hi: hi, Lo: lo, Scale: d.Scale + b.Scale}, true
+}
+
+// short says whether the coefficient is one of 64 bits.
+func (d Decimal) short() bool { return d.Hi == int64(d.Lo)>>63 }
+
+// mulInt64 is the product of two integers, in 128 bits.
+func mulInt64(a, b int64) (hi int64, lo uint64) {
+	h, lo := bits.Mul64(uint64(a), uint64(b))
+	return int64(h) - a&(b>>63) - b&(a>>63), lo
+}
+
 // Mul is d×b; the scales add up.
 func (d Decimal) Mul(b Decimal) (Decimal, error) {
+	if p, ok := d.MulQuick(b); ok {
+		return p, nil
+	}
 	if d.IsNaN() || b.IsNaN() {
 		return DecimalNaN, nil
 	}
