@@ -111,7 +111,7 @@ func (p *pipeline) copies() int {
 }
 
 // open starts one copy.
-func (p *pipeline) open() (Operator, error) { return p.openNode(p.node) }
+func (p *pipeline) open() (Operator, error) { return p.openNode(p.node, nil) }
 
 // openBare is open for a chain that is an operator of its own, whose rows Build counts.
 func (p *pipeline) openBare() (Operator, error) {
@@ -122,30 +122,36 @@ func (p *pipeline) openBare() (Operator, error) {
 	return op, err
 }
 
-func (p *pipeline) openNode(n plan.Node) (Operator, error) {
+// openNode opens a part of the chain. Rows that do not pass the filters have no effect above.
+func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error) {
 	var op Operator
 	switch x := n.(type) {
 	case *plan.Filter:
-		in, err := p.openNode(x.Input)
+		in, err := p.openNode(x.Input, filters)
 		if err != nil {
 			return nil, err
 		}
+		if s, ok := in.(*scan); ok && s.takes(x.Cond) {
+			op = s
+			break
+		}
 		op = &filter{input: in, cond: x.Cond, env: p.env}
 	case *plan.Project:
-		in, err := p.openNode(x.Input)
+		in, err := p.openNode(x.Input, throughProject(x, filters))
 		if err != nil {
 			return nil, err
 		}
 		op = &project{input: in, exprs: x.Exprs, env: p.env}
 	case *plan.Join:
 		j := p.joins[x]
-		in, err := p.openNode(j.probe)
+		in, err := p.openNode(j.probe, j.keyFilters(filters))
 		if err != nil {
 			return nil, err
 		}
 		op = &join{joining: j, input: in}
 	case *plan.Scan:
-		op = &scan{source: p.source}
+		// It counts its own rows: a filter above becomes a part of it.
+		return newScan(p.source, filters), nil
 	default:
 		return Build(n, p.env)
 	}

@@ -60,6 +60,12 @@ func newJoining(n *plan.Join, env *Env) *joining {
 // match: a semi or anti join that looks up the rows of the right side.
 func (s *joining) marks() bool { return s.swapped && s.node.Kind.LeftOnly() }
 
+// outer says whether rows of the build side come out at the end, by whether they had a match.
+func (s *joining) outer() bool {
+	k := s.node.Kind
+	return s.marks() || k == plan.FullJoin || k == plan.RightJoin && !s.swapped || k == plan.LeftJoin && s.swapped
+}
+
 // fillsProbe says whether rows of the probe side without a match come out, too.
 func (s *joining) fillsProbe() bool {
 	k := s.node.Kind

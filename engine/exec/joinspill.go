@@ -108,7 +108,7 @@ func (j *join) divide(ctx context.Context) error {
 // addWork lists partitions to be joined, without those of which nothing can come out.
 func (j *join) addWork(p *joinParts) error {
 	fills := j.fillsProbe() || j.node.Kind == plan.NotInJoin || j.node.Kind == plan.AntiJoin && !j.swapped
-	outer := newJoinTable(j.joining).outer
+	outer := j.outer()
 	for i, build := range p.build.files {
 		part := joinPart{build, p.probe.files[i], p.level}
 		if part.build != nil && part.probe == nil && !outer {

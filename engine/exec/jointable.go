@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"github.com/prickledb/prickle/engine/pgerr"
-	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -42,7 +41,7 @@ const maxJoinRows = math.MaxUint32 - 2
 func newJoinTable(s *joining) *joinTable {
 	n := s.node
 	t := &joinTable{of: s, env: s.env, schema: s.build.Schema(), nullSafe: n.NullSafe}
-	t.outer = s.marks() || n.Kind == plan.FullJoin || n.Kind == plan.RightJoin && !s.swapped || n.Kind == plan.LeftJoin && s.swapped
+	t.outer = s.outer()
 	t.stored = !n.Kind.LeftOnly() || n.On != nil || s.swapped
 	t.reset()
 	return t

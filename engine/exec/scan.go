@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -349,85 +350,161 @@ func liveRows(dead *roaring.Bitmap, lo, hi int) []uint32 {
 	return sel
 }
 
-// read decodes the columns of rows [lo, hi) of a morsel.
-func (s *scanSource) read(m morsel, lo, hi int) (*vec.Batch, error) {
-	b := &vec.Batch{Rows: hi - lo, Cols: make([]*vec.Vector, len(s.columns))}
-	for i, read := range s.columns {
-		v, err := read(m, lo, hi)
-		if err != nil {
-			return nil, err
-		}
-		b.Cols[i] = v
-	}
-	s.env.Progress.Rows.Add(int64(b.Rows))
-	s.env.Progress.Bytes.Add(int64(b.Rows) * int64(len(b.Cols)) * 8)
-	if s.stats != nil {
-		s.stats.RowsRead.Add(int64(b.Rows))
-	}
-	return b, nil
-}
-
-// scan is one copy of a shared scan.
+// scan is one copy of a shared scan. It decodes the columns that conditions look at first, and
+// the others only for a batch of which rows are left.
 type scan struct {
 	source *scanSource
+	conds  []expr.Expr  // all hold for rows that come out
+	keys   []*keyFilter // likewise
 	now    morsel
 	row    int // next row of now; now.hi when it is used up
 }
 
-func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
-	b, err := s.next(ctx)
-	if b == nil || len(s.source.oids) == 0 {
-		return b, err
+func newScan(s *scanSource, keys []*keyFilter) *scan {
+	if len(s.oids) > 0 { // columns have other places here
+		keys = nil
 	}
-	return s.source.withOID(b), err
+	return &scan{source: s, keys: keys}
 }
 
-func (s *scan) next(ctx context.Context) (*vec.Batch, error) {
+// takes makes a condition a part of the scan, if it can be.
+func (s *scan) takes(cond expr.Expr) bool {
+	if len(s.source.oids) > 0 || len(s.conds) > 0 {
+		return false
+	}
+	s.conds = []expr.Expr{cond}
+	if and, ok := cond.(*expr.And); ok {
+		s.conds = and.Args
+	}
+	return true
+}
+
+// rowBlock is rows that are stored side by side, whose columns are decoded one by one.
+type rowBlock struct {
+	rows   int
+	sel    []uint32 // that count; nil for all
+	column func(i int) (*vec.Vector, error)
+}
+
+func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if s.row >= s.now.hi {
-			i, ok := s.source.take()
-			if !ok {
-				return nil, nil
-			}
-			if s.source.batches != nil {
-				return s.source.batches[i], nil
-			}
-			if s.source.sessions != nil {
-				b, err := s.source.sessions.read(ctx, i)
-				if b != nil || err != nil {
-					return b, err
-				}
-				continue
-			}
-			if s.source.pieceColumns != nil {
-				b, err := s.source.readPiece(&s.source.pieces[i])
-				if b != nil || err != nil {
-					return b, err
-				}
-				continue
-			}
-			if err := s.source.env.findSessions(ctx, s.source.node.Columns); err != nil {
-				return nil, err
-			}
-			s.now = s.source.morsels[i]
-			s.row = s.now.lo
+		block, err := s.next(ctx)
+		if block == nil || err != nil {
+			return nil, err
 		}
-		lo := s.row
-		s.row = min(lo+vec.BatchRows, s.now.hi)
-		sel := liveRows(s.now.dead, lo, s.row)
-		if sel != nil && len(sel) == 0 {
-			continue // all of them were deleted
+		start := time.Now()
+		b, err := s.read(block)
+		if st := s.source.stats; st != nil {
+			st.Elapsed.Add(int64(time.Since(start)))
 		}
-		b, err := s.source.read(s.now, lo, s.row)
 		if err != nil {
 			return nil, err
 		}
-		b.Sel = sel
-		return b, nil
+		if b != nil {
+			return s.source.withOID(b), nil
+		}
 	}
+}
+
+// read decodes the rows of a block that pass; nil if none do.
+func (s *scan) read(block *rowBlock) (*vec.Batch, error) {
+	src := s.source
+	n := len(src.node.Columns)
+	b := &vec.Batch{Rows: block.rows, Sel: block.sel, Cols: make([]*vec.Vector, n)}
+	src.env.Progress.Rows.Add(int64(b.Rows))
+	if src.stats != nil {
+		src.stats.RowsRead.Add(int64(b.Rows))
+		src.stats.Rows.Add(int64(b.Live()))
+	}
+	load := func(i int) (err error) {
+		if b.Cols[i] == nil {
+			b.Cols[i], err = block.column(i)
+			src.env.Progress.Bytes.Add(int64(b.Rows) * 8)
+		}
+		return err
+	}
+	for _, c := range s.conds {
+		var err error
+		expr.Walk(c, func(e expr.Expr) bool {
+			if c, ok := e.(*expr.Column); ok && err == nil {
+				err = load(c.Index)
+			}
+			return err == nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if b, err = keepTrue(src.env.Expr, c, b); err != nil || b.Live() == 0 {
+			return nil, err
+		}
+	}
+	for _, k := range s.keys {
+		if err := load(k.column); err != nil {
+			return nil, err
+		}
+		if b = k.keep(b); b.Live() == 0 {
+			return nil, nil
+		}
+	}
+	for i := range n {
+		if err := load(i); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// next is the next rows to read; nil at the end.
+func (s *scan) next(ctx context.Context) (*rowBlock, error) {
+	src := s.source
+	for {
+		if s.row >= s.now.hi {
+			i, ok := src.take()
+			if !ok {
+				return nil, nil
+			}
+			switch {
+			case src.batches != nil:
+				return blockOf(src.batches[i]), nil
+			case src.sessions != nil:
+				b, err := src.sessions.read(ctx, i)
+				if err != nil {
+					return nil, err
+				}
+				if b != nil {
+					return blockOf(b), nil
+				}
+				continue
+			case src.pieceColumns != nil:
+				block, err := src.pieceBlock(&src.pieces[i])
+				if block != nil || err != nil {
+					return block, err
+				}
+				continue
+			}
+			if err := src.env.findSessions(ctx, src.node.Columns); err != nil {
+				return nil, err
+			}
+			s.now = src.morsels[i]
+			s.row = s.now.lo
+		}
+		m, lo := s.now, s.row
+		s.row = min(lo+vec.BatchRows, m.hi)
+		hi := s.row
+		sel := liveRows(m.dead, lo, hi)
+		if sel != nil && len(sel) == 0 {
+			continue // all of them were deleted
+		}
+		return &rowBlock{hi - lo, sel, func(i int) (*vec.Vector, error) { return src.columns[i](m, lo, hi) }}, nil
+	}
+}
+
+// blockOf is rows that are decoded already.
+func blockOf(b *vec.Batch) *rowBlock {
+	return &rowBlock{b.Rows, b.Sel, func(i int) (*vec.Vector, error) { return b.Cols[i], nil }}
 }
 
 func (s *scan) Close() error { return nil }

@@ -22,11 +22,7 @@ func (s *scanSource) openSystem() error {
 	if err != nil {
 		return err
 	}
-	s.batches = []*vec.Batch{}
-	for _, b := range batches {
-		s.batches = append(s.batches, b)
-		s.env.Progress.Rows.Add(int64(b.Rows))
-	}
+	s.batches = append([]*vec.Batch{}, batches...)
 	return nil
 }
 
@@ -49,6 +45,9 @@ func withoutOID(n *plan.Scan) (*plan.Scan, []int) {
 
 // withOID puts the columns back that withoutOID took.
 func (s *scanSource) withOID(b *vec.Batch) *vec.Batch {
+	if len(s.oids) == 0 {
+		return b
+	}
 	out := &vec.Batch{Rows: b.Rows, Sel: b.Sel, Cols: slices.Clone(b.Cols)}
 	oid := &vec.Vector{Type: vec.T(vec.OID), Form: vec.Const, I64: []int64{int64(s.node.Table.OID)}}
 	for _, i := range s.oids {

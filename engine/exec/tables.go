@@ -63,7 +63,6 @@ func tableBatches(n *plan.Scan, env *Env) ([]*vec.Batch, error) {
 		}
 		b.Cols = append(b.Cols, v)
 	}
-	env.Progress.Rows.Add(int64(rows))
 	return []*vec.Batch{b}, nil
 }
 

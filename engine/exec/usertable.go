@@ -120,22 +120,11 @@ func tableColumn(c plan.ScanColumn, schema *table.Schema, env *Env) (pieceColumn
 	}, nil
 }
 
-// readPiece decodes the columns of a piece; it is nil if no row of it is there any more.
-func (s *scanSource) readPiece(p *table.Piece) (*vec.Batch, error) {
+// pieceBlock is the rows of a piece; nil if none is there any more.
+func (s *scanSource) pieceBlock(p *table.Piece) (*rowBlock, error) {
 	live, err := p.Live()
 	if err != nil || live != nil && len(live) == 0 {
 		return nil, err
 	}
-	b := &vec.Batch{Rows: p.Rows(), Sel: live, Cols: make([]*vec.Vector, len(s.pieceColumns))}
-	for i, read := range s.pieceColumns {
-		if b.Cols[i], err = read(p); err != nil {
-			return nil, err
-		}
-	}
-	s.env.Progress.Rows.Add(int64(b.Rows))
-	s.env.Progress.Bytes.Add(int64(b.Rows) * int64(len(b.Cols)) * 8)
-	if s.stats != nil {
-		s.stats.RowsRead.Add(int64(b.Rows))
-	}
-	return b, nil
+	return &rowBlock{p.Rows(), live, func(i int) (*vec.Vector, error) { return s.pieceColumns[i](p) }}, nil
 }
