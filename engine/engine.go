@@ -42,8 +42,8 @@ type Rows struct {
 	op     exec.Operator
 }
 
-// Arrange puts the joins of a plan in an order that suits what env reads. The plan gives the
-// same rows with and without.
+// Arrange puts the joins of a plan in an order that suits what env reads, unless env has the
+// rule disabled. The plan gives the same rows with and without.
 func Arrange(n plan.Node, env *Env) plan.Node { return exec.Arrange(n, env) }
 
 // Run starts a plan. The caller pulls the answer and closes it.

@@ -1,7 +1,6 @@
 package sql
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/prickledb/prickle/engine/catalog"
@@ -49,8 +48,8 @@ type Statement struct {
 	Change  ChangeKind   // of DELETE and UPDATE of events or persons
 	Cohort  *CohortSpec  // of CREATE COHORT and its like; nil for others
 	Explain *Explain     // of EXPLAIN; nil otherwise
-	// Unarranged says that the joins of the plan stay in its order.
-	Unarranged bool
+	// Disabled is the rules of the optimiser that the session switches off, of plan.Rules.
+	Disabled []string
 	// Warning is to be sent as a notice when the statement runs; nil for none.
 	Warning *pgerr.Error
 }
@@ -278,12 +277,10 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 // planned gives a statement its plan, improved by the rules that the session does not
 // switch off.
 func (c *CompileContext) planned(st *Statement, n plan.Node) *Statement {
-	var off []string
 	if c.Settings != nil {
-		off = c.Settings.list(disabledRules)
+		st.Disabled = c.Settings.list(disabledRules)
 	}
-	st.Plan = plan.Rewrite(n, off...)
-	st.Unarranged = slices.Contains(off, plan.ArrangeJoins)
+	st.Plan = plan.Rewrite(n, st.Disabled...)
 	return st
 }
 

@@ -36,6 +36,10 @@
 // sides go to partitions by the hash of their keys, and are joined one partition after the
 // other.
 //
+// A scan at the end of a pipeline takes in the filter above it, and the keys of the joins
+// further up ([keyFilter]): it decodes the columns that these look at first, and the others
+// only where rows are left.
+//
 // # Native operators
 //
 // FUNNEL, RETENTION, TRENDS, PATHS, LIFECYCLE and STICKINESS see an actor's rows as one

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -144,7 +145,10 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 		op = &project{input: in, exprs: x.Exprs, env: p.env}
 	case *plan.Join:
 		j := p.joins[x]
-		in, err := p.openNode(j.probe, j.keyFilters(filters))
+		if !slices.Contains(p.env.Disabled, plan.JoinFilters) {
+			filters = j.keyFilters(filters)
+		}
+		in, err := p.openNode(j.probe, filters)
 		if err != nil {
 			return nil, err
 		}

@@ -31,6 +31,7 @@ type Env struct {
 	// half of its share. Tests set 1, so that everything is spilled.
 	SpillAt  int64
 	Progress *Progress
+	Disabled []string // rules of the optimiser that do not apply, of plan.Rules
 	// Stats, if not nil, collects what EXPLAIN ANALYZE shows.
 	Stats *Stats
 

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -10,9 +11,14 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// Arrange puts the joins of a plan in an order for the rows that env reads. The result gives
-// the same rows.
-func Arrange(n plan.Node, env *Env) plan.Node { return plan.Arrange(n, env.statistics()) }
+// Arrange puts the joins of a plan in an order for the rows that env reads, unless that is
+// disabled. The result gives the same rows.
+func Arrange(n plan.Node, env *Env) plan.Node {
+	if slices.Contains(env.Disabled, plan.ArrangeJoins) {
+		return n
+	}
+	return plan.Arrange(n, env.statistics())
+}
 
 // statistics guesses how many rows a plan gives, from what the snapshot knows and, for user
 // tables, from a few blocks of them: good enough to say which of two inputs is the smaller.

@@ -8,8 +8,12 @@
 // expr.InSet, wherever it stands: the Setup keeps the values of the query as a set, and a
 // [Combine] puts such sets together.
 //
-// Joins are bound with their condition as it is written. The rewrites move what concerns one
-// side to that side, find the keys in the rest, and change the order of inner joins only
-// where all rows would be paired with all rows. Which side is read first is decided when the
-// plan runs, by how many rows the snapshot has.
+// Joins are bound with their condition as it is written. The rewrites take out of an OR what
+// all its branches demand, move what concerns one side to that side, find the keys in the
+// rest, and change the order of inner joins only where all rows would be paired with all rows.
+// [Arrange] chooses the order when the plan runs, by what is known of the snapshot; which side
+// is read first is decided then, too.
+//
+// Every rule has a file and a name, of [Rules], and a plan gives the same rows without it: the
+// setting disabled_rules lists those that a session does without.
 package plan

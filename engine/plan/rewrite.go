@@ -27,8 +27,12 @@ var rules = []struct {
 	{"read_late", readLate},
 }
 
-// ArrangeJoins is the name of the rule that [Arrange] is.
-const ArrangeJoins = "arrange_joins"
+// The names of what is decided when a plan runs: the order of joins, by [Arrange], and whether
+// scans drop rows whose keys are not in the other side of a join.
+const (
+	ArrangeJoins = "arrange_joins"
+	JoinFilters  = "join_filters"
+)
 
 // Rules lists the names of the rules. A plan gives the same rows without any of them.
 func Rules() []string {
@@ -36,7 +40,7 @@ func Rules() []string {
 	for i := range rules {
 		names = append(names, rules[i].name)
 	}
-	return append(names, ArrangeJoins)
+	return append(names, ArrangeJoins, JoinFilters)
 }
 
 // Rewrite improves a plan by all rules but those that are named. The result gives the same

@@ -134,7 +134,7 @@ func (e *storeEngine) Ingest(ctx context.Context, project uint32, b *event.Batch
 }
 
 func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, pin Pin) (Rows, error) {
-	env := &engine.Env{Expr: scope.Expr, Threads: e.limits.Threads, Memory: e.limits.Memory, Spill: e.limits.Spill, Progress: scope.Progress}
+	env := &engine.Env{Expr: scope.Expr, Threads: e.limits.Threads, Memory: e.limits.Memory, Spill: e.limits.Spill, Progress: scope.Progress, Disabled: st.Disabled}
 	env.Snapshot, _ = pin.(*storage.Snapshot)
 	if n := scope.Threads; n > 0 && n < env.Threads {
 		env.Threads = n
@@ -148,10 +148,7 @@ func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, 
 	}
 	env.Account = account
 	var rows Rows
-	arranged := st.Plan
-	if !st.Unarranged {
-		arranged = engine.Arrange(arranged, env)
-	}
+	arranged := engine.Arrange(st.Plan, env)
 	if st.Explain != nil {
 		rows, err = explainRows(ctx, env, st, arranged)
 	} else {

@@ -276,12 +276,8 @@ func (d *database) one(s parse.Statement, text string) (*Result, error) {
 	if run == nil {
 		run = context.Background()
 	}
-	env := &engine.Env{Snapshot: snapshot, Expr: ctx, Threads: d.threads, Memory: d.memory, Spill: d.spill, SpillAt: 1, Progress: d.progress}
-	planned := st.Plan
-	if !st.Unarranged {
-		planned = engine.Arrange(planned, env)
-	}
-	rows, err := engine.Run(run, planned, env)
+	env := &engine.Env{Snapshot: snapshot, Expr: ctx, Threads: d.threads, Memory: d.memory, Spill: d.spill, SpillAt: 1, Progress: d.progress, Disabled: st.Disabled}
+	rows, err := engine.Run(run, engine.Arrange(st.Plan, env), env)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,93 @@
+package exec
+
+import (
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// keyFilter drops rows of a scan that a join above would drop, before their other columns are
+// decoded: those whose value of a key column is in no row of the join's build side. A scan
+// pulls rows only after the build side is read. It is used by one goroutine.
+type keyFilter struct {
+	of     *joining
+	key    int // of the join's keys
+	column int // of the node that the filter is handed down to
+	finder finder
+	ids    []uint32
+	tried  int
+	passed int
+}
+
+// keyTrial is how many rows a keyFilter sees before it may give up, and keyGain what part of
+// them it must drop: the join looks up again what passes.
+const (
+	keyTrial = 4 * vec.BatchRows
+	keyGain  = 4
+)
+
+// keep selects the rows of b that may have a match.
+func (f *keyFilter) keep(b *vec.Batch) *vec.Batch {
+	t := f.of.table
+	if t == nil || f.tried >= keyTrial && f.passed > f.tried-f.tried/keyGain {
+		return b // the rows are on disk, or most of them match
+	}
+	rows := b.Sel
+	if rows == nil {
+		rows = firstRows(new([]uint32), b.Rows)
+	}
+	if cap(f.ids) < len(rows) {
+		f.ids = make([]uint32, max(len(rows), vec.BatchRows))
+	}
+	ids := f.ids[:len(rows)]
+	f.finder.nullSafe = t.nullSafe != nil && t.nullSafe[f.key]
+	f.finder.find(ids, t.groups.keys[f.key], b.Cols[f.column], rows)
+	sel := make([]uint32, 0, len(rows))
+	for i, id := range ids {
+		if id != noGroup {
+			sel = append(sel, rows[i])
+		}
+	}
+	f.tried += len(rows)
+	f.passed += len(sel)
+	return &vec.Batch{Rows: b.Rows, Sel: sel, Cols: b.Cols}
+}
+
+// keyFilters is what a join asks of its probe side: of what it was handed down itself, those of
+// columns of that side, and its own.
+func (s *joining) keyFilters(from []*keyFilter) []*keyFilter {
+	var out []*keyFilter
+	if !s.outer() { // else a row without a match above has an effect here
+		lo, hi := 0, len(s.node.Left.Schema())
+		if s.swapped {
+			lo, hi = hi, hi+len(s.node.Right.Schema())
+		}
+		for _, f := range from {
+			if f.column >= lo && f.column < hi && !s.marks() {
+				f.column -= lo
+				out = append(out, f)
+			}
+		}
+	}
+	if k := s.node.Kind; s.fillsProbe() || k == plan.NotInJoin || k == plan.AntiJoin && !s.swapped {
+		return out
+	}
+	for i, k := range s.keys {
+		if c, ok := k.(*expr.Column); ok {
+			out = append(out, &keyFilter{of: s, key: i, column: c.Index})
+		}
+	}
+	return out
+}
+
+// throughProject is the filters of columns that a Project passes on.
+func throughProject(p *plan.Project, from []*keyFilter) []*keyFilter {
+	var out []*keyFilter
+	for _, f := range from {
+		if c, ok := p.Exprs[f.column].(*expr.Column); ok {
+			f.column = c.Index
+			out = append(out, f)
+		}
+	}
+	return out
+}
