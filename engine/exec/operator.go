@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"io"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,9 @@ type Env struct {
 	// half of its share. Tests set 1, so that everything is spilled.
 	SpillAt  int64
 	Progress *Progress
+	// Input begins to read what the client sends; nil: it sends nothing. Close of what it
+	// gives wakes a read that waits, and may be called at the same time.
+	Input func() (io.ReadCloser, error)
 	// Stats, if not nil, collects what EXPLAIN ANALYZE shows.
 	Stats *Stats
 
@@ -44,6 +48,7 @@ type Progress struct {
 	Rows      atomic.Int64 // rows read
 	TotalRows atomic.Int64 // rows that will be read, as far as known
 	Bytes     atomic.Int64 // bytes of columns read, decoded
+	Skipped   atomic.Int64 // rows from outside that were left out, since something was wrong with them
 }
 
 // NodeStats is what one node did.

@@ -38,6 +38,22 @@ func TypeOf(oid uint32) (vec.Type, bool) {
 	return t, ok
 }
 
+// AppendBinaryRow adds the values of a row, each behind its length in four bytes; a null is
+// the length -1.
+func AppendBinaryRow(dst []byte, b *vec.Batch, row int, ctx *Context) []byte {
+	for _, col := range b.Cols {
+		if col.IsNull(row) {
+			dst = append(dst, 0xff, 0xff, 0xff, 0xff)
+			continue
+		}
+		at := len(dst)
+		dst = append(dst, 0, 0, 0, 0)
+		dst = AppendBinary(dst, col, row, ctx)
+		binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
+	}
+	return dst
+}
+
 // AppendBinary adds the form that a value has in PostgreSQL's binary protocol. The value is
 // not null.
 func AppendBinary(dst []byte, col *vec.Vector, row int, ctx *Context) []byte {
@@ -215,7 +231,7 @@ func decimalDigits(d vec.Decimal) (digits []byte, negative bool) {
 }
 
 func badBinary(t vec.Type) error {
-	return pgerr.New("22P03", "incorrect binary data format for type %s", t)
+	return pgerr.New(pgerr.BadBinary, "incorrect binary data format for type %s", t)
 }
 
 // ReadBinary reads the binary form of a value as a constant.

@@ -9,8 +9,8 @@ import (
 )
 
 // Input reads values of one type that come from outside, in their text form or in that of
-// PostgreSQL's binary protocol, and appends them to vectors. A type's modifier is not looked
-// at. An Input is used by one goroutine.
+// PostgreSQL's binary protocol, and appends them to vectors. A value that does not fit the
+// type's modifier is refused as in an assignment. An Input is used by one goroutine.
 type Input struct {
 	t    vec.Type
 	text func(ctx *Context, v *vec.Vector, s string) error
@@ -100,6 +100,9 @@ func (in *Input) reader() func(ctx *Context, v *vec.Vector, s string) error {
 	case vec.Numeric:
 		return func(_ *Context, v *vec.Vector, s string) error {
 			x, err := parseNumeric(s)
+			if err == nil && t.Mod != 0 {
+				x, err = fitDecimal(x, t.Mod)
+			}
 			if err == nil {
 				v.Dec = append(v.Dec, x)
 			}
@@ -120,28 +123,38 @@ func (in *Input) reader() func(ctx *Context, v *vec.Vector, s string) error {
 			if !utf8.ValidString(s) {
 				return badEncoding
 			}
-			// The text is appended in place: a value that fails leaves no trace.
-			if len(v.Str.Offs) == 0 {
-				v.Str.Offs = append(v.Str.Offs, 0)
-			}
-			out, err := CanonicalJSON(v.Str.Bytes, unsafe.Slice(unsafe.StringData(s), len(s)))
-			if err != nil {
-				return err
-			}
-			v.Str.Bytes = out
-			v.Str.Offs = append(v.Str.Offs, uint32(len(out)))
-			return nil
+			return appendInPlace(v, func(dst []byte) ([]byte, error) {
+				return CanonicalJSON(dst, unsafe.Slice(unsafe.StringData(s), len(s)))
+			})
 		}
 	case vec.Text, vec.Varchar, vec.Bpchar, vec.Name, vec.Unknown:
 		return func(_ *Context, v *vec.Vector, s string) error {
 			if !utf8.ValidString(s) {
 				return badEncoding
 			}
+			if t.Mod != 0 && (t.Kind == vec.Varchar || t.Kind == vec.Bpchar) {
+				return appendInPlace(v, func(dst []byte) ([]byte, error) { return appendFitting(dst, s, t) })
+			}
 			v.Str.AppendString(s)
 			return nil
 		}
 	}
 	return in.cast()
+}
+
+// appendInPlace appends a text to v as f adds it to the bytes there are. A value that fails
+// leaves no trace.
+func appendInPlace(v *vec.Vector, f func(dst []byte) ([]byte, error)) error {
+	if len(v.Str.Offs) == 0 {
+		v.Str.Offs = append(v.Str.Offs, 0)
+	}
+	out, err := f(v.Str.Bytes)
+	if err != nil {
+		return err
+	}
+	v.Str.Bytes = out
+	v.Str.Offs = append(v.Str.Offs, uint32(len(out)))
+	return nil
 }
 
 // moment reads dates and timestamps, those in ISO 8601 without a zone by a shorter way.
@@ -166,10 +179,16 @@ func (in *Input) moment(ctx *Context, v *vec.Vector, s string) error {
 		x, err = parseTimestampTZ(ctx, s)
 	}
 	if err == nil {
+		if in.t.Kind != vec.Date && in.t.Mod > 0 {
+			x = fitTime(x, in.t.Mod)
+		}
 		v.I64 = append(v.I64, x)
 	}
 	return err
 }
+
+// plainDays is how many days each month has in any year.
+var plainDays = [...]int64{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
 
 // isoMoment reads YYYY-MM-DD, perhaps with HH:MM:SS behind a blank or a T.
 func isoMoment(s string) (int64, bool) {
@@ -193,7 +212,7 @@ func isoMoment(s string) (int64, bool) {
 		}
 		clock = ((h*60+mi)*60 + sec) * microsSecond
 	}
-	if bad != 0 || y == 0 || m < 1 || m > 12 || d < 1 || d > 28 { // the rest is for who knows months
+	if bad != 0 || y == 0 || m < 1 || m > 12 || d < 1 || d > plainDays[m-1] {
 		return 0, false
 	}
 	return dayOf(y, int(m), int(d))*microsDay + clock, true

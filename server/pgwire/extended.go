@@ -114,6 +114,7 @@ func (c *conn) execute(m *pgproto3.Execute) error {
 		c.send(&pgproto3.EmptyQueryResponse{})
 		return nil
 	}
+	p.Input = c.copyIn
 	return c.run(p, func() error {
 		_, err := c.rows(p, int(min(m.MaxRows, 1<<31-1)))
 		return err
