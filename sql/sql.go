@@ -44,7 +44,8 @@ type Statement struct {
 	Tag     string       // command tag; SELECT gets a row count behind it
 	Command *CommandSpec // of a command
 	DDL     *bind.Change // of CREATE TABLE and its like; nil for others
-	Write   *bind.Write  // of INSERT, UPDATE, DELETE and CREATE TABLE AS; nil for others
+	Write   *bind.Write  // of INSERT, UPDATE, DELETE, CREATE TABLE AS and COPY FROM; nil for others
+	Copy    *bind.Copy   // of COPY; nil for others
 	Change  ChangeKind   // of DELETE and UPDATE of events or persons
 	Cohort  *CohortSpec  // of CREATE COHORT and its like; nil for others
 	Explain *Explain     // of EXPLAIN; nil otherwise
@@ -247,6 +248,8 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 	case *ast.Insert:
 		w, err := bind.Insert(c.env(text), s)
 		return c.modify(w, err, "INSERT 0")
+	case *ast.Copy:
+		return c.copy(s, text)
 	case *ast.Update:
 		if changed(s.Table) {
 			return c.updates(s, text)
@@ -317,6 +320,19 @@ func (c *CompileContext) modify(w *bind.Write, err error, tag string) (*Statemen
 	return c.planned(&Statement{Kind: Modify, Write: w, Schema: w.Schema, Params: w.Params, Tag: tag}, w.Plan), nil
 }
 
+// copy compiles COPY. What it gives goes to the client by another way than rows do, so it has
+// no schema.
+func (c *CompileContext) copy(s *ast.Copy, text string) (*Statement, error) {
+	bound, err := bind.NewCopy(c.env(text), s)
+	if err != nil {
+		return nil, err
+	}
+	if bound.Write != nil {
+		return c.planned(&Statement{Kind: Modify, Tag: "COPY", Copy: bound, Write: bound.Write}, bound.Write.Plan), nil
+	}
+	return c.planned(&Statement{Kind: Query, Tag: "COPY", Copy: bound}, bound.Plan), nil
+}
+
 func (c *CompileContext) createAs(s *ast.CreateTableAs, text string) (*Statement, error) {
 	w, notice, err := bind.CreateAs(c.env(text), s)
 	switch {
@@ -336,14 +352,14 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 	if err != nil {
 		return nil, err
 	}
-	if inner.Write != nil && inner.Explain == nil {
+	if inner.Write != nil && inner.Explain == nil && inner.Copy == nil {
 		if s.Analyze {
 			return nil, pgerr.Unsupported("EXPLAIN ANALYZE of a statement that writes").At(ast.CharPosition(text, s.Pos()))
 		}
 		word := map[string]string{"INSERT 0": "Insert", "UPDATE": "Update", "DELETE": "Delete", "SELECT": "Insert"}[inner.Tag]
 		inner.Kind, inner.Plan, inner.Write = Query, &plan.Modify{Input: inner.Plan, What: word, Table: inner.Write.Target.Name}, nil
 	}
-	if inner.Kind != Query || inner.Explain != nil {
+	if inner.Kind != Query || inner.Explain != nil || inner.Copy != nil {
 		return nil, pgerr.Unsupported("EXPLAIN of this statement").At(ast.CharPosition(text, s.Stmt.Pos()))
 	}
 	if f := s.Format; f != "" && f != "text" && f != "json" {

@@ -53,6 +53,8 @@ func build(n plan.Node, env *Env) (Operator, error) {
 		return newLimit(n, env)
 	case *plan.Distinct:
 		return newDistinct(n, env)
+	case *plan.Read:
+		return newRead(n, env)
 	case *plan.Values:
 		return &values{node: n, env: env}, nil
 	case *plan.Funnel:

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,9 @@ type Env struct {
 	SpillAt  int64
 	Progress *Progress
 	Disabled []string // rules of the optimiser that do not apply, of plan.Rules
+	// Input begins to read what the client sends; nil: it sends nothing. Close of what it
+	// gives wakes a read that waits, and may be called at the same time.
+	Input func() (io.ReadCloser, error)
 	// Stats, if not nil, collects what EXPLAIN ANALYZE shows.
 	Stats *Stats
 
@@ -48,6 +52,7 @@ type Progress struct {
 	Rows      atomic.Int64 // rows read
 	TotalRows atomic.Int64 // rows that will be read, as far as known
 	Bytes     atomic.Int64 // bytes of columns read, decoded
+	Skipped   atomic.Int64 // rows from outside that were left out, since something was wrong with them
 }
 
 // NodeStats is what one node did.

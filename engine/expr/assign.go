@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"strings"
 	"unicode/utf8"
 
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -26,24 +25,26 @@ func NewAssignment(e Expr, to vec.Type) (Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := int(to.Mod) - 4
-	pad := to.Kind == vec.Bpchar
-	fits := func(_ *Context, dst []byte, s string) ([]byte, error) {
-		n := utf8.RuneCountInString(s)
-		for n > limit && s[len(s)-1] == ' ' { // blanks at the end do not count
-			s = s[:len(s)-1]
-			n--
-		}
-		if n > limit {
-			return dst, pgerr.New(pgerr.StringTooLong, "value too long for type %s(%d)", to, limit)
-		}
-		dst = append(dst, s...)
-		if pad {
-			dst = append(dst, strings.Repeat(" ", limit-n)...)
-		}
-		return dst, nil
-	}
+	fits := func(_ *Context, dst []byte, s string) ([]byte, error) { return appendFitting(dst, s, to) }
 	return &Cast{E: plain, To: to, fn: &Function{Name: "cast", eval: text1(fits)}}, nil
+}
+
+// appendFitting adds a text if it fits varchar(n) or char(n), which is filled up with blanks.
+func appendFitting(dst []byte, s string, to vec.Type) ([]byte, error) {
+	limit := int(to.Mod) - 4
+	n := utf8.RuneCountInString(s)
+	for n > limit && s[len(s)-1] == ' ' { // blanks at the end do not count
+		s = s[:len(s)-1]
+		n--
+	}
+	if n > limit {
+		return dst, pgerr.New(pgerr.StringTooLong, "value too long for type %s(%d)", to, limit)
+	}
+	dst = append(dst, s...)
+	for ; to.Kind == vec.Bpchar && n < limit; n++ {
+		dst = append(dst, ' ')
+	}
+	return dst, nil
 }
 
 // canAssign says which conversions an assignment makes beyond implicit ones.

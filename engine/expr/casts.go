@@ -63,28 +63,37 @@ func modifier(t vec.Type) func(*frame) error {
 			return dst, nil
 		})
 	case vec.Numeric:
-		precision, scale := int(t.Mod-4)>>16&0xffff, int(t.Mod-4)&0x7ff
-		return map1(func(_ *Context, d vec.Decimal) (vec.Decimal, error) {
-			r, err := d.Round(scale)
-			if err != nil || !r.IsNaN() && r.Digits() > precision-scale {
-				return r, pgerr.New(pgerr.NumericOutOfRange, "numeric field overflow").
-					WithDetail("A field with precision %d, scale %d must round to an absolute value less than 10^%d.", precision, scale, precision-scale)
-			}
-			return r, nil
-		})
+		return map1(func(_ *Context, d vec.Decimal) (vec.Decimal, error) { return fitDecimal(d, t.Mod) })
 	case vec.Timestamp, vec.TimestampTZ, vec.Time:
 		if t.Mod < 0 || t.Mod >= 6 {
 			return nil
 		}
-		unit := int64(math.Pow10(6 - int(t.Mod)))
-		return map1(func(_ *Context, x int64) (int64, error) {
-			if isInfinite(x) {
-				return x, nil
-			}
-			return floorDiv(x+unit/2, unit) * unit, nil
-		})
+		return map1(func(_ *Context, x int64) (int64, error) { return fitTime(x, t.Mod), nil })
 	}
 	return nil
+}
+
+// fitDecimal rounds to what numeric(p, s) holds, or fails.
+func fitDecimal(d vec.Decimal, mod int32) (vec.Decimal, error) {
+	precision, scale := int(mod-4)>>16&0xffff, int(mod-4)&0x7ff
+	r, err := d.Round(scale)
+	if err != nil || !r.IsNaN() && r.Digits() > precision-scale {
+		return r, pgerr.New(pgerr.NumericOutOfRange, "numeric field overflow").
+			WithDetail("A field with precision %d, scale %d must round to an absolute value less than 10^%d.", precision, scale, precision-scale)
+	}
+	return r, nil
+}
+
+// timeUnits are the units that times are rounded to, in µs, by how many decimals there are.
+var timeUnits = [...]int64{1_000_000, 100_000, 10_000, 1000, 100, 10}
+
+// fitTime rounds a time to so many decimals.
+func fitTime(x int64, decimals int32) int64 {
+	if isInfinite(x) || decimals < 0 || int(decimals) >= len(timeUnits) {
+		return x
+	}
+	unit := timeUnits[decimals]
+	return floorDiv(x+unit/2, unit) * unit
 }
 
 func newCast(eval func(*frame) error) (*Function, bool) {

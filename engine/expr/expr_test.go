@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cockroachdb/datadriven"
 
@@ -299,7 +300,7 @@ func TestFold(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"2026-01-31 13:00:00+02", "P1Y2M3DT4H5M6.5S", "1 year -2 mons 04:05:06", `{"a":[1,"b",null]}`, `{a,"b c",NULL}`, "January 8, 1999 04:05 PM", "f47ac10b-58cc-4372-a567-0e02b2c3d479", `\xdead`, "1e5"} {
+	for _, s := range []string{"2026-01-31 13:00:00+02", "2026-03-28 02:30:00", "2026-01-28T13:00:59", "-000123456789012345", "999999", "t", "P1Y2M3DT4H5M6.5S", "1 year -2 mons 04:05:06", `{"a":[1,"b",null]}`, `{a,"b c",NULL}`, "January 8, 1999 04:05 PM", "f47ac10b-58cc-4372-a567-0e02b2c3d479", `\xdead`, "1e5"} {
 		f.Add(s)
 	}
 	ctx := testContext(f)
@@ -311,6 +312,13 @@ func FuzzParse(f *testing.F) {
 				t.Fatal(err)
 			}
 			v, err := e.Eval(ctx, &vec.Batch{Rows: 1})
+			in := &vec.Vector{Type: to}
+			switch failed := NewInput(to).Text(ctx, in, []byte(s)); {
+			case (failed != nil) != (err != nil) && utf8.ValidString(s):
+				t.Fatalf("%q as %s: the conversion says %v, Input says %v", s, to, err, failed)
+			case failed == nil && (in.Len() != 1 || !vec.Equal(in, 0, v, 0)):
+				t.Fatalf("%q as %s is %s, Input reads %d values, the first is %s", s, to, show(v, 0, ctx), in.Len(), show(in, 0, ctx))
+			}
 			if err != nil {
 				if pgerr.Code(err) == pgerr.Internal {
 					t.Fatalf("%q as %s: %v is not a client error", s, to, err)

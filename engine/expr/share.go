@@ -100,3 +100,15 @@ func SqrtDecimal(d vec.Decimal) (vec.Decimal, error) {
 	}
 	return r.Round(scale)
 }
+
+// EachMember calls do for the members of an object, which is valid JSON, until it answers
+// false. The key is quoted. What is no object has no members.
+func EachMember(s []byte, do func(key, value []byte) bool) { eachMember(s, do) }
+
+// EachElement calls do for the elements of an array, which is valid JSON, until it answers
+// false.
+func EachElement(s []byte, do func(value []byte) bool) { eachElement(s, do) }
+
+// AppendJSONText adds a valid JSON value as ->> gives it: strings without quotes, the rest as
+// it is.
+func AppendJSONText(dst, v []byte) []byte { return jsonText(dst, v) }

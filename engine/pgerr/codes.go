@@ -19,6 +19,8 @@ const (
 	BadEncoding           = "22021"
 	InvalidParameterValue = "22023"
 	InvalidText           = "22P02"
+	BadBinary             = "22P03"
+	BadCopyFormat         = "22P04"
 	InvalidRegexp         = "2201B"
 	InvalidLogArgument    = "2201E"
 	InvalidPowerArgument  = "2201F"

@@ -13,7 +13,8 @@ type Error struct {
 	Message  string
 	Detail   string
 	Hint     string
-	Position int // 1-based character in the statement as sent; 0 means none
+	Where    string // in what the error came about, "COPY t, line 3"; empty for none
+	Position int    // 1-based character in the statement as sent; 0 means none
 }
 
 // New makes an error of severity ERROR.
@@ -54,6 +55,12 @@ func (e *Error) WithDetail(format string, args ...any) *Error {
 		format = fmt.Sprintf(format, args...)
 	}
 	e.Detail = format
+	return e
+}
+
+// WithWhere sets in what the error came about.
+func (e *Error) WithWhere(format string, args ...any) *Error {
+	e.Where = fmt.Sprintf(format, args...)
 	return e
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,6 +49,8 @@ type conn struct {
 	pid, key uint32
 	drained  atomic.Bool
 
+	copying  *copyIn           // while the client sends rows
+	unwatch  func()            // gives the input back to who runs a statement
 	skip     bool              // after an error in the extended protocol, until Sync
 	reported map[string]string // ParameterStatus as last sent
 }
@@ -302,6 +305,7 @@ func (c *conn) simple(text string) {
 	}
 	for _, stmt := range stmts {
 		p := c.s.Open(stmt.Stmt, text)
+		p.Input = c.copyIn
 		err := c.run(p, func() error {
 			if p.Schema != nil {
 				c.rowDescription(p)
@@ -325,13 +329,18 @@ func (c *conn) simple(text string) {
 
 // run runs a portal while the client is watched.
 func (c *conn) run(p *session.Portal, body func() error) error {
-	stop := c.watch()
-	defer stop()
-	return p.Run(body)
+	c.unwatch = sync.OnceFunc(c.watch())
+	err := p.Run(body)
+	c.unwatch()
+	c.endCopyIn()
+	return err
 }
 
 // rows sends the rows of a portal, at most limit if it is not 0, and then how it stands.
 func (c *conn) rows(p *session.Portal, limit int) (suspended bool, err error) {
+	if p.Copy != nil {
+		return false, c.copyOut(p)
+	}
 	enc, err := newEncoder(c.s, p)
 	if err != nil {
 		return false, err
@@ -366,10 +375,15 @@ func (c *conn) rows(p *session.Portal, limit int) (suspended bool, err error) {
 			}
 		}
 	}
+	c.complete(p, n)
+	return false, nil
+}
+
+// complete ends the answer of a statement that gave n rows.
+func (c *conn) complete(p *session.Portal, n int) {
 	c.notices()
 	c.tellRead(p)
 	c.send(&pgproto3.CommandComplete{CommandTag: []byte(p.Tag(n))})
-	return false, nil
 }
 
 // tellRead says what a statement read, and the token of the state that it read, to a client that asked for it with the setting
@@ -475,7 +489,7 @@ func (c *conn) error(err error, severity string) {
 		severity = "ERROR"
 	}
 	c.send(&pgproto3.ErrorResponse{Severity: severity, SeverityUnlocalized: severity, Code: e.Code,
-		Message: e.Message, Detail: e.Detail, Hint: e.Hint, Position: int32(e.Position)})
+		Message: e.Message, Detail: e.Detail, Hint: e.Hint, Where: e.Where, Position: int32(e.Position)})
 }
 
 // send adds a message to the answer.

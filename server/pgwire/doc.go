@@ -8,5 +8,5 @@
 //
 // The frame of every message is read here, and its length checked before memory is
 // taken for it; the fields inside are decoded by pgproto3. Values are read and written in
-// the text and the binary format; the text format is that of engine/expr.
+// the text and the binary format, both by engine/expr.
 package pgwire

@@ -3,6 +3,7 @@ package pgwire
 import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/storage/vec"
@@ -14,7 +15,7 @@ func (c *conn) parse(m *pgproto3.Parse) error {
 		if oid == 0 {
 			continue // inferred
 		}
-		t, ok := typeOf(oid)
+		t, ok := expr.TypeOf(oid)
 		if !ok {
 			return pgerr.New(pgerr.UndefinedObject, "type with OID %d does not exist", oid)
 		}
@@ -53,9 +54,9 @@ func (c *conn) bind(m *pgproto3.Bind) error {
 		case value == nil:
 			params[i] = vec.NullConst(p.Params[i])
 		case format == 1:
-			params[i], err = readBinary(ctx, p.Params[i], value)
+			params[i], err = expr.ReadBinary(ctx, p.Params[i], value)
 		default:
-			params[i], err = session.ParseValue(ctx, p.Params[i], value)
+			params[i], err = expr.ParseValue(ctx, p.Params[i], value)
 		}
 		if err != nil {
 			return err
@@ -113,6 +114,7 @@ func (c *conn) execute(m *pgproto3.Execute) error {
 		c.send(&pgproto3.EmptyQueryResponse{})
 		return nil
 	}
+	p.Input = c.copyIn
 	return c.run(p, func() error {
 		_, err := c.rows(p, int(min(m.MaxRows, 1<<31-1)))
 		return err

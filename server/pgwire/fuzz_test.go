@@ -87,12 +87,12 @@ func FuzzBinary(f *testing.F) {
 	f.Add(uint32(1007), []byte{0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 23, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 9})
 	f.Add(uint32(3802), []byte{1, '{', '}'})
 	f.Fuzz(func(t *testing.T, oid uint32, in []byte) {
-		typ, ok := typeOf(oid)
+		typ, ok := expr.TypeOf(oid)
 		if !ok {
 			return
 		}
 		ctx := &expr.Context{Location: time.UTC}
-		v, err := readBinary(ctx, typ, in)
+		v, err := expr.ReadBinary(ctx, typ, in)
 		if err != nil {
 			return
 		}

@@ -178,6 +178,10 @@ func describe(w io.Writer, m pgproto3.BackendMessage) {
 			}
 		}
 		fmt.Fprintln(w)
+	case *pgproto3.CopyData:
+		fmt.Fprintf(w, "%s %q\n", name, m.Data)
+	case *pgproto3.CopyOutResponse:
+		fmt.Fprintf(w, "%s %d %v\n", name, m.OverallFormat, m.ColumnFormatCodes)
 	case *pgproto3.CommandComplete:
 		fmt.Fprintf(w, "%s %s\n", name, m.CommandTag)
 	case *pgproto3.ErrorResponse:

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"io"
 
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine"
@@ -54,4 +55,5 @@ type Scope struct {
 	Threads  int   // as the session wants it; 0 leaves it to the engine
 	Memory   int64 // bytes, likewise
 	Progress *engine.Progress
+	Input    func() (io.ReadCloser, error) // what the client sends; nil: nothing
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"strconv"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/sql/bind"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -22,6 +24,11 @@ type Portal struct {
 	Schema vec.Schema // nil when the statement gives no rows
 	// Formats are the result formats of the PostgreSQL protocol, kept for it.
 	Formats []int16
+	// Input begins to read the rows that the client sends for a COPY; nil: it cannot send any.
+	Input func(*bind.Copy) (io.ReadCloser, error)
+	// Copy is what the client gets instead of rows; nil for a statement that is no COPY TO
+	// STDOUT. It is known once the portal runs.
+	Copy *bind.Copy
 
 	session  *Session
 	prepared *Prepared
@@ -41,6 +48,7 @@ type Portal struct {
 	tag      string // of a command
 	word     string // of a query: SELECT or EXPLAIN
 	progress *engine.Progress
+	consumed bool   // what the client sent is read, and cannot be read again
 	counted  bool   // progress is in the counters
 	query    *query // in the list of what runs; nil for a command
 }
@@ -160,7 +168,7 @@ func (p *Portal) run(prepared *Prepared, params []*vec.Vector) error {
 		if !errors.As(err, &conflict) {
 			return err
 		}
-		if p.session.keeps() || try == maxTries {
+		if p.session.keeps() || try == maxTries || p.consumed {
 			return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update").WithDetail("%s", conflict.Error())
 		}
 		if p.query != nil { // another try is another line of the list
@@ -178,7 +186,7 @@ const maxTries = 8
 func seesRows(stmt ast.Stmt) bool {
 	switch stmt.(type) {
 	case ast.Query, *ast.Shorthand, *ast.Explain, *ast.Insert, *ast.Update, *ast.Delete, *ast.CreateTable, *ast.CreateTableAs,
-		*ast.AlterTable, *ast.DropTable, *ast.Truncate, *ast.CreateCohort, *ast.RefreshCohort, *ast.RenameCohort, *ast.DropCohort:
+		*ast.AlterTable, *ast.DropTable, *ast.Truncate, *ast.Copy, *ast.CreateCohort, *ast.RefreshCohort, *ast.RenameCohort, *ast.DropCohort:
 		return true
 	}
 	return false
@@ -225,6 +233,9 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	}
 	scope := &Scope{Expr: ctx, Threads: s.Settings.Int("max_parallel_workers_per_gather"),
 		Memory: s.Settings.Bytes("work_mem"), Progress: p.progress}
+	if st.Copy != nil {
+		p.copying(scope, st.Copy)
+	}
 	switch st.Kind {
 	case sql.Modify:
 		return p.modify(scope, st, v)
@@ -277,8 +288,8 @@ func (p *Portal) Tag(n int) string {
 	if p.tag != "" {
 		return p.tag
 	}
-	if p.word == "SELECT" {
-		return "SELECT " + strconv.Itoa(n)
+	if p.word == "SELECT" || p.word == "COPY" {
+		return p.word + " " + strconv.Itoa(n)
 	}
 	return p.word
 }

@@ -201,6 +201,9 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 			return err
 		}
 		p.tag = st.Tag + " " + strconv.Itoa(n)
+		if skipped := scope.Progress.Skipped.Load(); skipped > 0 {
+			s.notice(pgerr.New("00000", "%d rows were skipped due to data type incompatibility", skipped))
+		}
 		if st.Write.Returning != nil {
 			answer = &fixedRows{w.returned}
 		}

@@ -115,6 +115,29 @@ type Delete struct {
 	Returning []SelectItem
 }
 
+// Copy is COPY: rows of a table or a query go to a file or the client, or rows come from there
+// into a table.
+type Copy struct {
+	Place
+	From    bool       // into the table; else out of it
+	Table   *TableName // nil for a query
+	Columns []Ident    // of the table; nil for all
+	Query   Query
+	File    *String // a path or URL; nil for STDIN and STDOUT
+	Options []CopyOption
+}
+
+// CopyOption is one option of COPY, in the form of WITH (…): the old words mean the same.
+type CopyOption struct {
+	Place
+	Name    string  // lower case: format, force_quote
+	Value   string  // empty when none was given
+	Quoted  bool    // Value is a literal
+	All     bool    // FORCE_QUOTE *
+	Columns []Ident // FORCE_QUOTE (…)
+}
+
+func (*Copy) stmt()          {}
 func (*CreateTable) stmt()   {}
 func (*CreateTableAs) stmt() {}
 func (*AlterTable) stmt()    {}

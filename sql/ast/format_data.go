@@ -1,5 +1,7 @@
 package ast
 
+import "strings"
+
 // dataStmt prints the statements about tables and their rows.
 func (p *printer) dataStmt(s Stmt) {
 	switch s := s.(type) {
@@ -49,6 +51,8 @@ func (p *printer) dataStmt(s Stmt) {
 	case *Truncate:
 		p.s("TRUNCATE ")
 		p.list(len(s.Names), func(i int) { p.name(s.Names[i]) })
+	case *Copy:
+		p.copy(s)
 	case *Insert:
 		p.s("INSERT INTO ")
 		p.target(s.Table)
@@ -147,4 +151,52 @@ func (p *printer) returning(items []SelectItem) {
 		p.s(" RETURNING ")
 		p.items(items)
 	}
+}
+
+func (p *printer) copy(s *Copy) {
+	p.s("COPY ")
+	if s.Table != nil {
+		p.target(s.Table)
+		if len(s.Columns) > 0 {
+			p.s(" (")
+			p.idents(s.Columns)
+			p.s(")")
+		}
+	} else {
+		p.s("(")
+		p.query(s.Query)
+		p.s(")")
+	}
+	side, stream := " TO ", "STDOUT"
+	if s.From {
+		side, stream = " FROM ", "STDIN"
+	}
+	p.s(side)
+	if s.File != nil {
+		p.expr(s.File, 0)
+	} else {
+		p.s(stream)
+	}
+	if len(s.Options) == 0 {
+		return
+	}
+	p.s(" WITH (")
+	p.list(len(s.Options), func(i int) {
+		o := &s.Options[i]
+		p.s(strings.ToUpper(o.Name))
+		switch {
+		case o.All:
+			p.s(" *")
+		case o.Columns != nil:
+			p.s(" (")
+			p.idents(o.Columns)
+			p.s(")")
+		case o.Quoted:
+			p.s(" ")
+			p.expr(&String{Value: o.Value}, 0)
+		case o.Value != "":
+			p.s(" " + o.Value)
+		}
+	})
+	p.s(")")
 }

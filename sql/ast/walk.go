@@ -60,6 +60,10 @@ func (w walker) stmt(s Stmt) {
 				w.expr(a.Column.Default)
 			}
 		}
+	case *Copy:
+		if s.Query != nil {
+			w.query(s.Query)
+		}
 	case *Insert:
 		if s.Query != nil {
 			w.query(s.Query)

@@ -87,19 +87,14 @@ func (b *binder) builtin(what string, rel *relation, pos ast.Pos) *Write {
 }
 
 func (b *binder) insert(s *ast.Insert) *Write {
-	rel := b.target(s.Table)
-	if rel == nil {
+	rel, schema := b.insertTarget(s.Table, s.Columns)
+	if rel != nil && rel.table.Schema == nil && len(s.Returning) > 0 {
+		b.unsupported("RETURNING of INSERT INTO events", s.Returning[0].Pos())
+	}
+	if b.err != nil {
 		return nil
 	}
-	schema := rel.table.Schema
-	if schema == nil {
-		if rel.table.Name != "events" {
-			return b.builtin("INSERT INTO", rel, s.Table.Pos())
-		}
-		schema = b.eventSchema(rel.table, s)
-	}
-	w := &Write{Target: rel.table, Inserts: true, Columns: schema.Columns}
-	given := b.insertColumns(schema, s)
+	given := b.insertColumns(schema, s.Columns)
 	if b.err != nil {
 		return nil
 	}
@@ -112,6 +107,28 @@ func (b *binder) insert(s *ast.Insert) *Write {
 	if b.err != nil {
 		return nil
 	}
+	w := b.inserting(rel, schema, given, input, s.Pos())
+	b.returning(w, s.Returning, rel)
+	return w
+}
+
+// insertTarget finds the table that rows go into, and what it looks like for them.
+func (b *binder) insertTarget(t *ast.TableName, columns []ast.Ident) (*relation, *table.Schema) {
+	rel := b.target(t)
+	switch {
+	case rel == nil:
+		return nil, nil
+	case rel.table.Schema != nil:
+		return rel, rel.table.Schema
+	case rel.table.Name != "events":
+		b.builtin("INSERT INTO", rel, t.Pos())
+		return rel, nil
+	}
+	return rel, b.eventSchema(rel.table, t, columns)
+}
+
+// inserting makes rows of the table of the rows of a plan, which are of the given columns.
+func (b *binder) inserting(rel *relation, schema *table.Schema, given []*table.Column, input plan.Node, pos ast.Pos) *Write {
 	at := make(map[uint32]int, len(given))
 	for i, c := range given {
 		at[c.ID] = i
@@ -123,24 +140,19 @@ func (b *binder) insert(s *ast.Insert) *Write {
 		if k, ok := at[c.ID]; ok {
 			e = &expr.Column{Index: k, T: c.Type, Name: c.Name}
 		} else {
-			e = b.defaultOf(c, s.Pos())
+			e = b.defaultOf(c, pos)
 		}
 		p.Exprs, p.Names = append(p.Exprs, e), append(p.Names, c.Name)
 	}
-	w.Plan = p
-	b.returning(w, s.Returning, rel)
-	return w
+	return &Write{Target: rel.table, Inserts: true, Columns: schema.Columns, Plan: p}
 }
 
 // eventSchema is the events table as INSERT sees it; it refuses what such an INSERT cannot do.
-func (b *binder) eventSchema(t *catalog.Table, s *ast.Insert) *table.Schema {
-	switch {
-	case len(s.Returning) > 0:
-		b.unsupported("RETURNING of INSERT INTO events", s.Returning[0].Pos())
-	case s.Columns == nil:
-		b.unsupported("INSERT INTO events without a list of columns", s.Table.Pos())
+func (b *binder) eventSchema(t *catalog.Table, name *ast.TableName, columns []ast.Ident) *table.Schema {
+	if columns == nil {
+		b.unsupported("INSERT INTO events without a list of columns", name.Pos())
 	}
-	for _, id := range s.Columns {
+	for _, id := range columns {
 		if id.Name == "person_id" || id.Name == "created_at" {
 			b.unsupported("INSERT of the column "+id.Name, id.Pos())
 		}
@@ -161,16 +173,16 @@ func insertable(t *catalog.Table) *table.Schema {
 }
 
 // insertColumns finds the columns that an INSERT names; all of them if it names none.
-func (b *binder) insertColumns(schema *table.Schema, s *ast.Insert) []*table.Column {
+func (b *binder) insertColumns(schema *table.Schema, names []ast.Ident) []*table.Column {
 	var out []*table.Column
-	if s.Columns == nil {
+	if names == nil {
 		for i := range schema.Columns {
 			out = append(out, &schema.Columns[i])
 		}
 		return out
 	}
 	seen := map[string]bool{}
-	for _, id := range s.Columns {
+	for _, id := range names {
 		c := b.columnOf(schema, id)
 		if c == nil {
 			return nil

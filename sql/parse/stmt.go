@@ -75,6 +75,8 @@ func (p *parser) statement() ast.Stmt {
 		if s := p.tableStatement(); s != nil {
 			return s
 		}
+	case "copy":
+		return p.copy()
 	case "truncate":
 		return p.truncate()
 	case "insert":
@@ -303,7 +305,7 @@ func (p *parser) noEffect() ast.Stmt {
 func (p *parser) refused() ast.Stmt {
 	t := p.tok()
 	switch t.text {
-	case "merge", "copy", "grant", "revoke", "comment",
+	case "merge", "grant", "revoke", "comment",
 		"declare", "fetch", "move", "close", "call", "do", "load", "import", "reassign":
 		return p.skip(t, upper(t.text))
 	case "refresh":
