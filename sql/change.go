@@ -23,12 +23,18 @@ const (
 
 // changed says whether a table is one of those that hold events and persons. They are not
 // changed by write sets, as user tables are, but by entries of their own.
-func changed(t *ast.TableName) bool {
-	switch tableName(t) {
+func (c *CompileContext) changed(t *ast.TableName) bool {
+	name := tableName(t)
+	switch name {
 	case "events", "persons", "person_distinct_ids", "groups":
+	default:
+		return false
+	}
+	if n := len(t.Name); n > 1 && t.Name[n-2].Name == "prickle" {
 		return true
 	}
-	return false
+	found := c.Catalog.Table(name)
+	return found == nil || found.Schema == nil
 }
 
 // deletes is DELETE of events or persons: a query for what is to go.
@@ -44,7 +50,7 @@ func (c *CompileContext) deletes(s *ast.Delete, text string) (*Statement, error)
 		tables := *c.Catalog
 		tables.Tables = slices.Clone(tables.Tables)
 		for i, t := range tables.Tables {
-			if t.Name == name {
+			if t.Name == name && t.Schema == nil {
 				with := *t
 				with.Columns = append(slices.Clone(t.Columns), catalog.Column{Name: plan.RowPlace, Type: vec.T(vec.Int8)})
 				tables.Tables[i] = &with

@@ -43,7 +43,7 @@ func (c *CompileContext) changeCohort(tag string, spec CohortSpec, name *ast.Ide
 	// A cohort has the persons that lists of persons show: those with a profile.
 	id := &ast.Name{Place: name.Place, Parts: []ast.Ident{ast.ID("id")}}
 	persons := &ast.Select{Place: name.Place, Items: []ast.SelectItem{{Expr: id}},
-		From:  []ast.TableExpr{&ast.TableName{Place: name.Place, Name: []ast.Ident{ast.ID("persons")}}},
+		From:  []ast.TableExpr{&ast.TableName{Place: name.Place, Name: []ast.Ident{ast.ID("prickle"), ast.ID("persons")}}},
 		Where: &ast.InCohort{Place: name.Place, X: id, Set: set}}
 	q, err := c.query(persons, text)
 	if err != nil {

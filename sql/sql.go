@@ -251,13 +251,13 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 	case *ast.Copy:
 		return c.copy(s, text)
 	case *ast.Update:
-		if changed(s.Table) {
+		if c.changed(s.Table) {
 			return c.updates(s, text)
 		}
 		w, err := bind.Update(c.env(text), s)
 		return c.modify(w, err, "UPDATE")
 	case *ast.Delete:
-		if changed(s.Table) {
+		if c.changed(s.Table) {
 			return c.deletes(s, text)
 		}
 		w, err := bind.Delete(c.env(text), s)

@@ -27,15 +27,24 @@ type Table struct {
 	// System is the schema of a table that is made of the catalog itself: pg_catalog or
 	// information_schema. It is empty for all others, which are in the schema public.
 	System string
+	// Hidden says of a table that every project has that a user has made one of its name,
+	// which is now what the name means: this one is then in the schema prickle alone.
+	Hidden bool
 }
 
 // InSchema says whether the table is in the schema of that name.
 func (t *Table) InSchema(name string) bool {
-	if t.System == "" {
+	switch {
+	case t.Hidden:
+		return name == "prickle"
+	case t.System == "":
 		return name == "public"
 	}
 	return name == t.System
 }
+
+// IsEvents says whether the table is that of the events, and not one of a user that is called so.
+func (t *Table) IsEvents() bool { return t.Schema == nil && t.System == "" && t.Name == "events" }
 
 // Column finds a column by name, or answers nil.
 func (t *Table) Column(name string) *Column {
@@ -76,7 +85,17 @@ func CohortColumns() vec.Schema {
 // Table finds a table by name, or answers nil.
 func (c *Catalog) Table(name string) *Table {
 	for _, t := range c.Tables {
-		if t.Name == name {
+		if t.Name == name && !t.Hidden {
+			return t
+		}
+	}
+	return nil
+}
+
+// Builtin finds a table that every project has by name, hidden or not, or answers nil.
+func (c *Catalog) Builtin(name string) *Table {
+	for _, t := range c.Tables {
+		if t.Name == name && t.Schema == nil {
 			return t
 		}
 	}
@@ -93,6 +112,11 @@ func With(builtin []*Table, tables *table.Tables) []*Table {
 		t := &Table{OID: firstOID + v.Schema.Table, Name: v.Schema.Name, Schema: v.Schema, Rows: v.Live()}
 		for _, c := range v.Schema.Columns {
 			t.Columns = append(t.Columns, Column{Name: c.Name, Type: c.Type})
+		}
+		if at := slices.IndexFunc(out, func(b *Table) bool { return b.Name == t.Name }); at >= 0 {
+			hidden := *out[at]
+			hidden.Hidden = true
+			out[at] = &hidden
 		}
 		out = append(out, t)
 	}

@@ -74,7 +74,7 @@ func (p *pipeline) readsTime(e expr.Expr) bool {
 		case *plan.Join:
 			return false
 		case *plan.Scan:
-			return n.Table.Name == "events" && n.Columns[c.Index].Column == n.Table.Time
+			return n.Table.IsEvents() && n.Columns[c.Index].Column == n.Table.Time
 		}
 	}
 	return false

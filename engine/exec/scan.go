@@ -68,7 +68,7 @@ func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 		s.sessions, err = newSessionTable(n.Columns, env)
 		return s, err
 	}
-	if n.Table.Name != "events" {
+	if !n.Table.IsEvents() {
 		batches, err := tableBatches(n, env)
 		s.batches = batches
 		return s, err

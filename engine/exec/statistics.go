@@ -171,7 +171,7 @@ func (s *statistics) share(n *plan.Filter) float64 {
 	for _, c := range conds {
 		call, _ := c.(*expr.Call)
 		switch {
-		case ok && scan.Table.Name == "events" && hinted(scan, c): // scanned knows
+		case ok && scan.Table.IsEvents() && hinted(scan, c): // scanned knows
 		case call != nil && call.Overload.Fn.Name == "=":
 			share *= plan.EqualShare
 		default:
@@ -204,7 +204,7 @@ func (s *statistics) scanned(n *plan.Scan) float64 {
 		if v := s.env.Snapshot.Tables().Table(n.Table.Schema.Table); v != nil { // opening it says what is wrong
 			rows = int(v.Live())
 		}
-	case n.Table.Name == "events":
+	case n.Table.IsEvents():
 		from, to, err := timeBounds(n.From, n.To, s.env)
 		if err != nil {
 			return 0 // likewise
@@ -257,9 +257,9 @@ func (s *statistics) distinct(n plan.Node, column int) float64 {
 			return min(rows, s.sample(n).distinct(s.env, column))
 		}
 		switch c := &n.Columns[column]; {
-		case n.Table.Name == "events" && c.Column == "person_id":
+		case n.Table.IsEvents() && c.Column == "person_id":
 			return min(rows, float64(s.env.Snapshot.Persons().Len()))
-		case n.Table.Name == "events" && c.Column == "event":
+		case n.Table.IsEvents() && c.Column == "event":
 			return min(rows, 100)
 		}
 	case *plan.Project:

@@ -60,7 +60,7 @@ type indexed struct {
 // rows are.
 func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, need need, env *Env) (*indexed, bool, error) {
 	sc, ok := src.Input.(*plan.Scan)
-	if !ok || sc.Table.Name != "events" || !isColumn(src.Actor, sc, "person_id") || !isColumn(src.Time, sc, "timestamp") {
+	if !ok || !sc.Table.IsEvents() || !isColumn(src.Actor, sc, "person_id") || !isColumn(src.Time, sc, "timestamp") {
 		return nil, false, nil
 	}
 	ix := &indexed{env: env, need: need, total: env.Snapshot.Persons().Len(), streams: make([][]*stream, len(conds)), apart: true,

@@ -153,7 +153,7 @@ func (t *trends) onBehalf(of *trends, f func() error) error {
 // the last if there is none.
 func (t *trends) bounds(ctx context.Context) (int64, int64, error) {
 	lo, hi := vec.InfinityTime, vec.NegInfinityTime
-	if sc, ok := t.node.Input.(*plan.Scan); ok && sc.Table.Name == "events" {
+	if sc, ok := t.node.Input.(*plan.Scan); ok && sc.Table.IsEvents() {
 		for _, seg := range t.env.Snapshot.Segments() {
 			first, last, err := seg.Bounds()
 			if err != nil {

@@ -46,7 +46,13 @@ type Reader struct {
 func NewReader(c *catalog.Catalog, s Session) *Reader { return &Reader{c, s} }
 
 // tables lists the tables that are not the catalog's own.
-func (r *Reader) tables() []*catalog.Table { return r.catalog.Tables }
+func (r *Reader) tables() []*catalog.Table {
+	hidden := func(t *catalog.Table) bool { return t.Hidden }
+	if !slices.ContainsFunc(r.catalog.Tables, hidden) {
+		return r.catalog.Tables
+	}
+	return slices.DeleteFunc(slices.Clone(r.catalog.Tables), hidden)
+}
 
 // userTable finds a table that is not the catalog's own by its object id, or answers nil.
 func (r *Reader) userTable(oid uint32) *catalog.Table {

@@ -34,7 +34,7 @@ func readLate(n Node) Node {
 			below = filter.Input
 		}
 		scan, ok := below.(*Scan)
-		if !ok || scan.Table.Name != "events" || anyVolatile(shown.Exprs) {
+		if !ok || !scan.Table.IsEvents() || anyVolatile(shown.Exprs) {
 			return n
 		}
 		sorted := make([]SortKey, len(keys))

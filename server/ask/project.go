@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/sql/insight"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/object"
@@ -25,6 +26,11 @@ func (p *project) Zone() *time.Location { return p.zone }
 
 // Monday implements insight.Project.
 func (p *project) Monday() bool { return p.snapshot.Project().WeekStart != 0 }
+
+// Hidden implements insight.Project.
+func (p *project) Hidden(table string) bool {
+	return slices.ContainsFunc(catalog.With(catalog.Builtin(), p.snapshot.Tables()), func(t *catalog.Table) bool { return t.Hidden && t.Name == table })
+}
 
 // TestAccounts implements insight.Project.
 func (p *project) TestAccounts() json.RawMessage { return p.snapshot.Project().TestAccountFilters }

@@ -85,7 +85,7 @@ func (b *binder) unknownBeside(parts []ast.Ident, n *ast.Name) expr.Expr {
 
 // ofEvents says whether the relation is a scan of the table events.
 func (rel *relation) ofEvents() bool {
-	return rel != nil && rel.scan != nil && rel.table != nil && rel.table.Schema == nil && rel.table.Name == "events"
+	return rel != nil && rel.scan != nil && rel.table != nil && rel.table.IsEvents()
 }
 
 // onlyEvents is the scan of the table events among the relations of FROM, and whether there

@@ -99,7 +99,14 @@ func (b *binder) newTable(parts []ast.Ident, ifNot bool) (string, *pgerr.Error) 
 		if ifNot {
 			return "", notice(pgerr.DuplicateTable, `relation "%s" already exists, skipping`, name)
 		}
-		b.fail(pgerr.New(pgerr.DuplicateTable, `relation "%s" already exists`, name), parts[0].Pos())
+		e := pgerr.New(pgerr.DuplicateTable, `relation "%s" already exists`, name)
+		if b.env.Catalog.Table(name).Schema == nil {
+			if len(parts) > 1 {
+				break // whoever names the schema means a table that hides the project's
+			}
+			e.WithHint(`A table of your own of that name is made as public.%s; this one is then prickle.%s.`, name, name)
+		}
+		b.fail(e, parts[0].Pos())
 		return "", nil
 	}
 	return name, nil

@@ -64,7 +64,7 @@ func (rel *relation) all() []*relation {
 // events is the events table among the relations of FROM, or nil.
 func (rel *relation) events() *relation {
 	for _, r := range rel.all() {
-		if r.table != nil && r.table.Name == "events" {
+		if r.table != nil && r.table.IsEvents() {
 			return r
 		}
 	}

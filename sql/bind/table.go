@@ -119,6 +119,9 @@ func (b *binder) lookUp(schema, name string) *catalog.Table {
 	if schema == "" || schema == "public" {
 		return b.env.Catalog.Table(name)
 	}
+	if schema == "prickle" {
+		return b.env.Catalog.Builtin(name)
+	}
 	return pgcatalog.Find(schema, name)
 }
 

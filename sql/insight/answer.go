@@ -26,7 +26,7 @@ func Ask(ctx context.Context, raw json.RawMessage, now time.Time, p Project, run
 	if err != nil {
 		return nil, err
 	}
-	rec := &recorder{Runner: run}
+	rec := &recorder{Runner: run, hidden: p.Hidden}
 	c := newCompiler(ctx, p, rec, now)
 	answer, err := c.ask(raw, kind)
 	if err != nil {
@@ -74,11 +74,18 @@ func (c *compiler) ask(raw json.RawMessage, kind string) (*Answer, error) {
 // recorder notes the statements that are run.
 type recorder struct {
 	Runner
-	sql []string
+	hidden func(table string) bool
+	sql    []string
 }
 
 // Run implements Runner.
 func (r *recorder) Run(ctx context.Context, q ast.Query) (*Rows, error) {
+	ast.Walk(q, func(n ast.Node) bool {
+		if t, ok := n.(*ast.TableName); ok && len(t.Name) == 1 && r.hidden(t.Name[0].Name) {
+			t.Name = []ast.Ident{id("prickle"), t.Name[0]}
+		}
+		return true
+	})
 	r.sql = append(r.sql, ast.Format(q))
 	return r.Runner.Run(ctx, q)
 }

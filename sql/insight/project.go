@@ -54,6 +54,9 @@ type Project interface {
 	Zone() *time.Location
 	// Monday is true if weeks start on Monday.
 	Monday() bool
+	// Hidden says whether a user has made a table of the name of one that every project
+	// has, so that the name alone means the user's.
+	Hidden(table string) bool
 	// TestAccounts is the list of filters that filterTestAccounts adds, as JSON.
 	TestAccounts() json.RawMessage
 	// PathCleaning is the list of {"regex", "alias"}, as JSON.
