@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"time"
 
@@ -34,6 +35,12 @@ type Config struct {
 	Hosts []string
 	// QueryTimeout ends a statement that runs longer. A session may only shorten it.
 	QueryTimeout time.Duration
+	// TLS has the certificate for both protocols; nil: both speak in the clear. With
+	// RequireTLS, PostgreSQL clients that come over a network must ask for it.
+	TLS        *tls.Config
+	RequireTLS bool
+	// Roles are the users that have passwords; nil: there are none.
+	Roles Roles
 	// MaxConns is how many PostgreSQL clients there may be at once.
 	MaxConns int
 	// Threads is how many goroutines one query uses; 0 means all processors.

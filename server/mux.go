@@ -7,10 +7,12 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/prickledb/prickle/server/pgwire"
 )
 
 // notOurs is what a client gets that speaks neither protocol.
-const notOurs = "This port speaks HTTP and the PostgreSQL protocol, without TLS. Try http:// or postgres:// with this address.\n"
+const notOurs = "This port speaks HTTP and the PostgreSQL protocol. Try http:// or postgres:// with this address.\n"
 
 // dispatch reads the first byte of a connection and hands it to whom it is for. Until
 // then the connection ends with accepting, afterwards with hard.
@@ -29,6 +31,8 @@ func (s *Server) dispatch(accepting, hard context.Context, nc net.Conn) {
 	switch {
 	case first[0] == 0:
 		s.pg.Serve(hard, c)
+	case first[0] == tlsHandshake && s.config.TLS != nil:
+		s.secured(accepting, hard, c)
 	case first[0] >= 'A' && first[0] <= 'Z':
 		s.web.give(c)
 	default:
@@ -41,6 +45,26 @@ func (s *Server) dispatch(accepting, hard context.Context, nc net.Conn) {
 			io.Copy(io.Discard, io.LimitReader(nc, 64<<10)) //nolint:errcheck // as above
 		}
 		nc.Close() //nolint:errcheck // as above
+	}
+}
+
+// tlsHandshake is the first byte of a client that begins with TLS.
+const tlsHandshake = 0x16
+
+// secured makes the handshake of a client that begins with TLS, and hands it to whom it is
+// for: ALPN says so for PostgreSQL, which must come with it, and everything else is HTTP.
+func (s *Server) secured(accepting, hard context.Context, nc net.Conn) {
+	ctx, cancel := context.WithTimeout(accepting, firstByteTimeout)
+	defer cancel()
+	tc, err := pgwire.Secure(ctx, nc, s.config.TLS, pgwire.ALPN, "http/1.1")
+	switch {
+	case err != nil:
+		s.metrics.strangers.Add(1)
+		nc.Close() //nolint:errcheck // the handshake has told the client
+	case tc.Protocol() == pgwire.ALPN:
+		s.pg.Serve(hard, tc)
+	default:
+		s.web.give(tc)
 	}
 }
 

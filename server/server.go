@@ -16,7 +16,6 @@ import (
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/pgerr"
-	"github.com/prickledb/prickle/server/api"
 	"github.com/prickledb/prickle/server/ask"
 	"github.com/prickledb/prickle/server/limit"
 	"github.com/prickledb/prickle/server/pgwire"
@@ -32,6 +31,7 @@ type Server struct {
 	metrics  metrics
 	queries  session.Queries
 	cuts     session.Cuts
+	backends session.Backends
 	limits   limit.Limiter
 	pg       *pgwire.Server
 	web      *handOver
@@ -84,7 +84,7 @@ func New(config Config, node *cluster.Node) *Server {
 func newServer(config Config) *Server {
 	config = config.withDefaults()
 	s := &Server{config: config, started: time.Now()}
-	s.pg = &pgwire.Server{Open: s.login, Logger: config.Logger, MaxMessage: config.MaxMessage, MaxConns: config.MaxConns}
+	s.pg = &pgwire.Server{Auth: s.auth, Open: s.login, TLS: config.TLS, Logger: config.Logger, MaxMessage: config.MaxMessage, MaxConns: config.MaxConns}
 	s.limits = limit.Limiter{Queries: config.ProjectQueries,
 		Usage: func(project uint32, at time.Time) storage.Usage { return s.backend.Usage(project, at) }}
 	s.queries = session.Queries{Admit: s.admitQuery, MaxRows: config.MaxRows, MaxBytes: config.MaxBytes, Slow: config.SlowQuery,
@@ -250,38 +250,31 @@ func (s *Server) shutdown(running *sync.WaitGroup, closeListeners func(), end co
 	}
 }
 
-// login makes the session of a PostgreSQL client.
-func (s *Server) login(ctx context.Context, l pgwire.Login) (*session.Session, error) {
-	if s.handler.Load() == nil {
-		return nil, fatal(pgerr.New(pgerr.CannotConnectNow, "the database system is starting up"))
-	}
-	if !api.Loopback(l.Remote.String()) {
-		return nil, fatal(pgerr.New(pgerr.InvalidAuthorization, "no entry for host %q, user %q, database %q", l.Remote, l.User, l.Database).
-			WithHint("This server has no accounts yet, so it answers only its own machine."))
-	}
-	if p, ok := s.backend.ProjectByDatabase(l.Database); ok {
-		return s.open(ctx, p, l.User, l.Settings, nil, false)
-	}
-	return nil, fatal(pgerr.New(pgerr.UndefinedDatabase, "database %q does not exist", l.Database))
+// opening is what a session is opened with.
+type opening struct {
+	user     string
+	settings map[string]string // as the client wants them
+	now      *time.Time        // nil: the clock
+	keep     bool              // what it reads is kept for a while: its client gets tokens
+	backend  session.Backend   // of a client with a connection of its own
 }
 
-// open makes a session in a project. What it reads is kept for a while if keep: its client
-// gets tokens.
-func (s *Server) open(ctx context.Context, p storage.Project, user string, settings map[string]string, now *time.Time, keep bool) (*session.Session, error) {
+// open makes a session in a project.
+func (s *Server) open(ctx context.Context, p storage.Project, o opening) (*session.Session, error) {
 	start := map[string]string{"TimeZone": p.Timezone}
 	if p.Timezone == "" {
 		start["TimeZone"] = "UTC"
 	}
-	if user != "" {
-		start["session_authorization"] = user
+	if o.user != "" {
+		start["session_authorization"] = o.user
 	}
 	// NewSettings believes what it starts with; a client may name only what it could SET.
 	probe, err := sql.NewSettings(nil)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		value := settings[name]
+	for _, name := range slices.Sorted(maps.Keys(o.settings)) {
+		value := o.settings[name]
 		if _, err := probe.Set(name, value, false); err != nil {
 			return nil, fatal(err)
 		}
@@ -293,15 +286,16 @@ func (s *Server) open(ctx context.Context, p storage.Project, user string, setti
 		start[name] = value
 	}
 	c := session.Config{Engine: s.engine, Counters: &s.counters, Logger: s.config.Logger, Project: p.ID, Database: p.Database,
-		User: user, Start: start, Limit: s.config.QueryTimeout, Cuts: &s.cuts, Keep: keep, Queries: &s.queries}
+		User: o.user, Start: start, Limit: s.config.QueryTimeout, Cuts: &s.cuts, Keep: o.keep, Queries: &s.queries,
+		Backends: &s.backends, Backend: o.backend}
 	cohorts := &ask.Cohorts{Saving: &s.saving}
 	c.Cohorts = cohorts
 	if s.node != nil {
 		cohorts.Store = savedStore{s.node}
 		c.Log = s.node
 	}
-	if now != nil {
-		c.Now = func() time.Time { return *now }
+	if o.now != nil {
+		c.Now = func() time.Time { return *o.now }
 	}
 	sess, err := session.New(ctx, c)
 	if err != nil {

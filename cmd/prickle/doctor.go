@@ -364,6 +364,9 @@ func (x *examination) listening() (finding, bool) {
 	if err != nil || host == "localhost" || ip != nil && ip.IsLoopback() {
 		return ok("listening", "%s, for this machine only", address)
 	}
+	if x.conf.get("tls_cert") != "" && x.conf.get("ssl") != "off" {
+		return ok("listening", "%s, with TLS", address)
+	}
 	return warn("listening", address+" without TLS", "put it behind a proxy, or  prickle serve --listen 127.0.0.1:7742")
 }
 

@@ -100,10 +100,15 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 			return err
 		}
 	}
+	secure, err := tlsConfig(conf, logger)
+	if err != nil {
+		return err
+	}
 	// The port answers while the directory is opened: that it is starting.
 	replay := &cluster.Replay{}
 	admission := engine.NewAdmission(budget)
 	s := server.New(server.Config{Version: version, Logger: logger, Threads: threads, QueryTimeout: timeout,
+		TLS: secure, RequireTLS: conf.get("ssl") == "require",
 		QueryMemory: budget.Pool(memory.Queries).Size(), Memory: budget, Admission: admission,
 		MaxRows: maxRows, Replay: replay, LogDropped: lines.Dropped,
 		OpenBlob: func(target string) (blob.Store, error) { return openBlob(conf, target) }}, nil)

@@ -34,6 +34,10 @@ type setting struct {
 var allSettings = []setting{
 	{name: "listen", value: "127.0.0.1:7742", usage: "`address` for HTTP and PostgreSQL, host:port or unix:/path", check: checkAddress},
 	{name: "pg_listen", usage: "an `address` of its own for PostgreSQL, e.g. :5432; may be given several times", many: true, check: checkAddress},
+	{name: "tls_cert", usage: "`file` with the certificate for TLS, as PEM, read again when it changes; self-signed: one is made"},
+	{name: "tls_key", usage: "`file` with its key, if that is another"},
+	{name: "tls_client_ca", usage: "`file` with certificates of those who sign certificates of PostgreSQL users"},
+	{name: "ssl", value: "allow", usage: "off, allow or require: whether PostgreSQL clients of other machines may or must use TLS", check: oneOf("off", "allow", "require")},
 	{name: "data", value: "./prickle-data", usage: "data `directory`"},
 	{name: "memory", value: "60%", usage: "memory `budget`: 4GB, or a share of what the machine has", check: func(v string) error { _, err := parseMemory(v); return err }},
 	{name: "spill_limit", value: "20GB", usage: "`size` on disk that all queries may take for what does not fit into memory", check: func(v string) error { _, err := parseSize(v); return err }},

@@ -34,6 +34,8 @@ type Context struct {
 	Objects Objects
 	// Setting answers current_setting(); nil knows none.
 	Setting func(name string) (string, bool)
+	// Process is the session; nil outside of one.
+	Process Process
 }
 
 // Column reads one column of the batch.

@@ -3,7 +3,6 @@ package expr
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"os"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -26,7 +25,6 @@ func init() {
 	for _, name := range []string{"current_user", "session_user", "user", "current_role"} {
 		define(name, tName, nil, constText(func(c *Context) string { return c.User }))
 	}
-	define("pg_backend_pid", tInt4, nil, map0(func(*Context) (int64, error) { return int64(os.Getpid()), nil }))
 	define("txid_current", tInt8, nil, map0(func(c *Context) (int64, error) { return c.Now, nil }))
 	define("pg_postmaster_start_time", tTz, nil, map0(func(*Context) (int64, error) { return started, nil }))
 	define("pg_is_in_recovery", tBool, nil, map0(func(*Context) (bool, error) { return false, nil }))

@@ -14,6 +14,7 @@ import (
 // Session is who reads the catalog.
 type Session struct {
 	User string
+	PID  uint32 // as pg_stat_activity has it; 0 is none
 	// Settings lists what SHOW ALL shows; nil is none.
 	Settings func() []Setting
 	// Backends lists the sessions there are; nil is none.
@@ -28,11 +29,16 @@ type Setting struct {
 
 // Backend is one row of pg_stat_activity.
 type Backend struct {
-	PID            int
-	User           string
-	Application    string
-	State, Query   string
-	Began, Changed int64 // µs since 1970 UTC; 0 is none
+	PID          uint32
+	User         string
+	Application  string
+	State, Query string
+	Address      string // of the client; empty for a Unix socket
+	Port         int    // of the client; -1 for a Unix socket
+	TLS          bool
+	// When the session, the transaction, the statement and the state began, in µs since 1970
+	// UTC; 0 is none.
+	Opened, Transaction, Began, Changed int64
 }
 
 // Reader reads the catalog of one project at one read point. It is immutable, and implements
@@ -73,7 +79,7 @@ var statics map[string]func(*table)
 func init() {
 	dynamics = map[string]func(*Reader, *table){}
 	statics = map[string]func(*table){}
-	for _, add := range []func(){classes, constraints, typeTables, functions, servers, views, information} {
+	for _, add := range []func(){classes, constraints, typeTables, functions, servers, backends, views, information} {
 		add()
 	}
 }

@@ -47,33 +47,6 @@ func servers() {
 				"source", source, "boot_val", s.Default, "reset_val", s.Default, "pending_restart", false)
 		}
 	}
-	dynamics["pg_catalog.pg_stat_activity"] = func(r *Reader, t *table) {
-		if r.session.Backends == nil {
-			return
-		}
-		for _, b := range r.session.Backends() {
-			pairs := []any{"datid", databaseOID(r.catalog.Project), "datname", r.catalog.Database, "pid", b.PID, "usesysid", owner, "usename", b.User,
-				"application_name", b.Application, "state", b.State, "query", b.Query, "backend_type", "client backend"}
-			if b.Began != 0 {
-				pairs = append(pairs, "backend_start", b.Began, "query_start", b.Began, "xact_start", b.Began, "state_change", b.Changed)
-			}
-			t.add(pairs...)
-		}
-	}
-	for _, name := range []string{"pg_stat_ssl", "pg_stat_gssapi"} {
-		dynamics["pg_catalog."+name] = func(r *Reader, t *table) {
-			if r.session.Backends == nil {
-				return
-			}
-			for _, b := range r.session.Backends() {
-				if t.rel.Name == "pg_stat_ssl" {
-					t.add("pid", b.PID, "ssl", false)
-				} else {
-					t.add("pid", b.PID, "gss_authenticated", false, "encrypted", false)
-				}
-			}
-		}
-	}
 	dynamics["pg_catalog.pg_stat_database"] = func(r *Reader, t *table) {
 		t.add("datid", databaseOID(r.catalog.Project), "datname", r.catalog.Database, "numbackends", 1)
 	}

@@ -18,8 +18,8 @@ var sessionFunctions = map[string]bool{
 	"now": true, "transaction_timestamp": true, "statement_timestamp": true, "clock_timestamp": true, "timeofday": true,
 	"current_date": true, "current_time": true, "current_timestamp": true, "localtime": true, "localtimestamp": true,
 	"current_setting": true, "set_config": true, "current_user": true, "session_user": true, "current_database": true,
-	"current_schema": true, "current_schemas": true, "current_catalog": true, "pg_backend_pid": true, "txid_current": true,
-	"pg_sleep": true, "random": true, "setseed": true, "age": true,
+	"current_schema": true, "current_schemas": true, "current_catalog": true, "txid_current": true,
+	"random": true, "setseed": true, "age": true,
 	// These make large values out of small ones, which only a run may spend memory on.
 	"repeat": true, "lpad": true, "rpad": true, "array_fill": true, "factorial": true,
 }

@@ -38,7 +38,7 @@ const watchAfter = 100 * time.Millisecond
 // conn is one client.
 type conn struct {
 	server  *Server
-	nc      net.Conn
+	nc      net.Conn // a *SecureConn inside TLS
 	in      *bufio.Reader
 	body    []byte // of the message being read
 	out     []byte // answers not yet sent
@@ -47,7 +47,9 @@ type conn struct {
 	s       *session.Session // the same, for the connection's own goroutine
 
 	pid, key uint32
-	drained  atomic.Bool
+	drained  atomic.Bool // the server ends
+	ended    atomic.Bool // this connection is to end, whatever it does
+	wake     sync.Mutex  // held while nc is replaced, which others wake the connection through
 
 	copying  *copyIn           // while the client sends rows
 	unwatch  func()            // gives the input back to who runs a statement
@@ -59,10 +61,35 @@ func newConn(s *Server, nc net.Conn) *conn {
 	return &conn{server: s, nc: nc, in: bufio.NewReaderSize(nc, inBytes)}
 }
 
-// drain wakes the connection if it waits for its client.
+// attach goes on over another connection: the same one, encrypted.
+func (c *conn) attach(nc net.Conn) {
+	c.wake.Lock()
+	c.nc = nc
+	c.wake.Unlock()
+	c.in.Reset(nc)
+}
+
+// drain wakes the connection if it waits for its client, to be sent away when it is idle.
 func (c *conn) drain() {
 	c.drained.Store(true)
+	c.awake()
+}
+
+// end wakes the connection to end it.
+func (c *conn) end() {
+	c.ended.Store(true)
+	c.awake()
+}
+
+func (c *conn) awake() {
+	c.wake.Lock()
+	defer c.wake.Unlock()
 	c.nc.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // a closed connection needs no waking
+}
+
+// sentAway says whether the connection is to end now.
+func (c *conn) sentAway() bool {
+	return c.ended.Load() || c.drained.Load() && c.s.State() == session.Idle
 }
 
 func (c *conn) refuse(err error) {
@@ -109,7 +136,7 @@ func (c *conn) linger() {
 
 // start does everything up to the first ReadyForQuery.
 func (c *conn) start(ctx context.Context) (*session.Session, error) {
-	r, err := c.greet()
+	r, err := c.greet(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -119,13 +146,25 @@ func (c *conn) start(ctx context.Context) (*session.Session, error) {
 	if r.minor > 0 || len(r.unknown) > 0 {
 		c.send(&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: 3 << 16, UnrecognizedOptions: r.unknown})
 	}
-	s, err := c.server.Open(ctx, Login{User: r.user, Database: r.database, Settings: r.settings, Remote: c.nc.RemoteAddr()})
+	l := Login{User: r.user, Database: r.database, Settings: r.settings, Backend: session.Backend{PID: c.pid, Remote: c.nc.RemoteAddr(), End: c.end}}
+	if tls := c.secure(); tls != nil {
+		l.Backend.TLS, l.Certified = true, tls.User()
+	}
+	proof := Proof{Trusted: true}
+	if c.server.Auth != nil {
+		if proof, err = c.server.Auth(ctx, l); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.authenticate(l.User, proof); err != nil {
+		return nil, err
+	}
+	s, err := c.server.Open(ctx, l)
 	if err != nil {
 		return nil, err
 	}
 	c.s = s
 	c.session.Store(s)
-	c.send(&pgproto3.AuthenticationOk{})
 	c.reported = map[string]string{}
 	c.report()
 	c.send(&pgproto3.BackendKeyData{ProcessID: c.pid, SecretKey: []byte{byte(c.key >> 24), byte(c.key >> 16), byte(c.key >> 8), byte(c.key)}})
@@ -151,7 +190,7 @@ func (c *conn) loop() error {
 		if timeout > 0 {
 			c.nc.SetReadDeadline(time.Now().Add(timeout)) //nolint:errcheck // the read tells
 		}
-		if c.drained.Load() && c.s.State() == session.Idle {
+		if c.sentAway() {
 			return session.ErrShutdown
 		}
 		if c.body == nil || cap(c.body) > keepBytes {
@@ -160,7 +199,7 @@ func (c *conn) loop() error {
 		kind, body, err := readMessage(c.in, c.body, limit)
 		c.body = body
 		if err != nil {
-			if c.drained.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+			if (c.drained.Load() || c.ended.Load()) && errors.Is(err, os.ErrDeadlineExceeded) {
 				return session.ErrShutdown
 			}
 			if timeout > 0 && errors.Is(err, os.ErrDeadlineExceeded) {

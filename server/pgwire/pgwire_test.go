@@ -34,10 +34,17 @@ type testServer struct {
 	wait   *sync.WaitGroup
 }
 
-func serve(t testing.TB) *testServer {
+func serve(t testing.TB) *testServer { return serveWith(t, nil) }
+
+// serveWith is serve, with more set up before the first connection.
+func serveWith(t testing.TB, setup func(*Server)) *testServer {
 	t.Helper()
 	engine := &sessiontest.Engine{}
 	s := &Server{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), MaxMessage: 1 << 20}
+	backends := &session.Backends{}
+	if setup != nil {
+		setup(s)
+	}
 	s.Open = func(ctx context.Context, l Login) (*session.Session, error) {
 		if l.Database != "prickle" {
 			return nil, fatal(pgerr.UndefinedDatabase, "database %q does not exist", l.Database)
@@ -49,7 +56,7 @@ func serve(t testing.TB) *testServer {
 			}
 			start[k] = v
 		}
-		sess, err := session.New(ctx, session.Config{Engine: engine, Project: 1, Database: l.Database, User: l.User, Start: start, Logger: s.Logger})
+		sess, err := session.New(ctx, session.Config{Engine: engine, Project: 1, Database: l.Database, User: l.User, Start: start, Logger: s.Logger, Backends: backends, Backend: l.Backend})
 		if err != nil {
 			e := *pgerr.From(err)
 			e.Severity = "FATAL"

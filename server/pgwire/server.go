@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"crypto/tls"
 	"encoding/binary"
 	"log/slog"
 	"net"
@@ -20,23 +21,34 @@ const DefaultMaxMessage = 64 << 20
 // startupTimeout is how long a client may take to say who it is.
 const startupTimeout = 60 * time.Second
 
-// Login says what a client may open. The error, a *pgerr.Error, refuses it.
+// Login is a client that wants to open a session.
 type Login struct {
 	User, Database string
 	Settings       map[string]string
-	Remote         net.Addr
+	// Certified is the user that a verified certificate of the client names; empty for none.
+	Certified string
+	Backend   session.Backend
 }
 
 // Server serves PostgreSQL clients. Its fields are set before the first connection.
 type Server struct {
-	// Open makes the session of a client. ctx ends with the connection.
-	Open       func(ctx context.Context, l Login) (*session.Session, error)
+	// Open makes the session of a client that has proved who it is. ctx ends with the
+	// connection. The error, a *pgerr.Error, refuses it, and so does one of Auth.
+	Open func(ctx context.Context, l Login) (*session.Session, error)
+	// Auth says what the client has to show before; nil: nothing.
+	Auth func(ctx context.Context, l Login) (Proof, error)
+	// TLS has the certificate for clients that ask for TLS; nil: they are told that there is
+	// none.
+	TLS        *tls.Config
 	Logger     *slog.Logger
 	MaxMessage int // bytes; 0 means DefaultMaxMessage
 	MaxConns   int // 0 means no limit
 
 	Connections atomic.Int64 // open now
 	Accepted    atomic.Int64 // ever
+
+	salts  sync.Once
+	unseen [32]byte // what the salts of unknown users follow from
 
 	mu       sync.Mutex
 	conns    map[uint32]*conn
@@ -57,7 +69,7 @@ func (s *Server) Serve(ctx context.Context, nc net.Conn) {
 		return
 	}
 	defer s.remove(c)
-	defer nc.Close() //nolint:errcheck // both sides know by now that it is over
+	defer func() { c.nc.Close() }() //nolint:errcheck // both sides know by now that it is over
 	// A write to a client that does not read ends only with the connection.
 	stop := context.AfterFunc(ctx, func() { nc.Close() }) //nolint:errcheck // as above
 	defer stop()
@@ -111,6 +123,12 @@ func (s *Server) add(c *conn) bool {
 	c.pid, c.key = s.lastPID, binary.BigEndian.Uint32(key[:])
 	s.conns[c.pid] = c
 	return true
+}
+
+// saltKey is what the salts of users follow from that do not exist.
+func (s *Server) saltKey() []byte {
+	s.salts.Do(func() { rand.Read(s.unseen[:]) }) //nolint:errcheck // it never fails
+	return s.unseen[:]
 }
 
 func (s *Server) remove(c *conn) {

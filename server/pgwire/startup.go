@@ -3,6 +3,7 @@ package pgwire
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -188,7 +189,7 @@ func optionWords(s string) []string {
 var errCanceled = errors.New("cancel request")
 
 // greet answers encryption requests until the client says who it is, or cancels.
-func (c *conn) greet() (*request, error) {
+func (c *conn) greet(ctx context.Context) (*request, error) {
 	for range 3 {
 		s, err := readStartup(c.in)
 		if err != nil {
@@ -201,7 +202,12 @@ func (c *conn) greet() (*request, error) {
 			if c.in.Buffered() > 0 {
 				return nil, fatal(pgerr.ProtocolViolation, "received unencrypted data after encryption request")
 			}
-			if _, err := c.nc.Write([]byte{'N'}); err != nil {
+			if s.code == codeGSS {
+				_, err = c.nc.Write([]byte{'N'})
+			} else {
+				err = c.encrypt(ctx)
+			}
+			if err != nil {
 				return nil, err
 			}
 		case codeCancel:

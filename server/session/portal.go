@@ -115,7 +115,7 @@ func (p *Portal) Empty() bool { return p.stmt == nil }
 // body does can be cancelled and runs under the timeout. Errors come out in the words
 // that the client is to see.
 func (p *Portal) Run(body func() error) (err error) {
-	leave := p.session.enter(p.cancel)
+	leave := p.session.enter(p.text, p.cancel)
 	defer leave()
 	defer func() {
 		// A mistake of ours in one statement must not end the others.
@@ -196,6 +196,7 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	s := p.session
 	ctx := s.context()
 	ctx.Params = params
+	ctx.Process = process{s, p.ctx}
 	var v *view
 	if seesRows(prepared.Stmt) {
 		var err error

@@ -84,6 +84,9 @@ type Config struct {
 	Queries *Queries
 	// Cohorts are the project's; nil: there are none.
 	Cohorts Cohorts
+	// Backends lists the session, as Backend says; nil: nobody sees it.
+	Backends *Backends
+	Backend  Backend
 }
 
 // Session is one client's state.
@@ -112,11 +115,13 @@ type Session struct {
 	cut Cut // that the last query read
 
 	objects *pgcatalog.Reader // what the last statement saw; nil before the first
+	opened  time.Time
 
 	mu        sync.Mutex
 	running   context.CancelCauseFunc // ends the statement that runs now; nil when none does
 	attending bool                    // between Attend and Rest
 	cancelled error                   // for the next statement to end with, while attending
+	doing     activity
 }
 
 // ServerVersion is what clients choose their catalog queries by, and who we are.
@@ -143,12 +148,16 @@ func New(ctx context.Context, config Config) (*Session, error) {
 	}
 	s := &Session{config: config, Settings: settings, statements: map[string]*Prepared{}, portals: map[string]*Portal{}}
 	s.ctx, s.close = context.WithCancelCause(ctx)
+	s.opened = time.Now()
+	s.rests()
+	config.Backends.add(s)
 	config.Counters.Sessions.Add(1)
 	return s, nil
 }
 
 // Close ends the session and everything that it still reads.
 func (s *Session) Close() {
+	s.config.Backends.remove(s)
 	s.close(ErrGone)
 	s.endTransaction(false)
 	s.config.Counters.Sessions.Add(-1)
@@ -195,6 +204,7 @@ func (s *Session) Rest() {
 	s.mu.Lock()
 	s.attending, s.cancelled = false, nil
 	s.mu.Unlock()
+	s.rests()
 }
 
 // Notices gives the notices since the last call.
@@ -416,7 +426,7 @@ func (s *Session) Hold(ctx context.Context) (Pin, error) {
 
 // enter registers the cancel function of a statement that begins to run, and arms its
 // timeout. The caller calls what it returns when the statement pauses or ends.
-func (s *Session) enter(cancel context.CancelCauseFunc) (leave func()) {
+func (s *Session) enter(text string, cancel context.CancelCauseFunc) (leave func()) {
 	limit := s.Settings.Duration("statement_timeout")
 	if s.config.Limit > 0 && (limit == 0 || limit > s.config.Limit) {
 		limit = s.config.Limit
@@ -425,6 +435,7 @@ func (s *Session) enter(cancel context.CancelCauseFunc) (leave func()) {
 	if limit > 0 {
 		timer = time.AfterFunc(limit, func() { cancel(errTimeout) })
 	}
+	s.works(text)
 	s.mu.Lock()
 	s.running = cancel
 	early := s.cancelled
