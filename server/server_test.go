@@ -103,8 +103,14 @@ type running struct {
 
 func start(t *testing.T) *running {
 	t.Helper()
+	return startWith(t, Config{})
+}
+
+func startWith(t *testing.T, config Config) *running {
+	t.Helper()
 	// As many queries at once as the tests want to have.
-	r := starting(t, Config{Hosts: []string{"box.example"}, ProjectQueries: 1000})
+	config.Hosts, config.ProjectQueries = []string{"box.example"}, 1000
+	r := starting(t, config)
 	r.fake = &fakeNode{projects: []storage.Project{{ID: 1, Name: "prickle", Database: "prickle", Token: "phc_1", Timezone: "Europe/Berlin", WeekStart: 1}}}
 	r.attach(r.fake, &sessiontest.Engine{})
 	return r
