@@ -82,8 +82,10 @@ func (x *Explain) Lines(n plan.Node, o plan.TextOptions) ([]string, error) {
 	case "json":
 		text, err := plan.ExplainJSON(plan.Describe(n), o)
 		return []string{string(text)}, err
+	case "xml":
+		return []string{plan.ExplainXML(plan.Describe(n), o)}, nil
 	}
-	return nil, pgerr.Unsupported("EXPLAIN (FORMAT " + strings.ToUpper(x.Format) + ")")
+	return []string{plan.ExplainYAML(plan.Describe(n), o)}, nil
 }
 
 // CommandKind is what a command does.
@@ -362,9 +364,6 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 	if inner.Kind != Query || inner.Explain != nil || inner.Copy != nil {
 		return nil, pgerr.Unsupported("EXPLAIN of this statement").At(ast.CharPosition(text, s.Stmt.Pos()))
 	}
-	if f := s.Format; f != "" && f != "text" && f != "json" {
-		return nil, pgerr.Unsupported("EXPLAIN (FORMAT " + strings.ToUpper(f) + ")").At(ast.CharPosition(text, s.Pos()))
-	}
 	x := &Explain{Analyze: s.Analyze, Verbose: s.Verbose, Costs: true, Timing: true, Format: s.Format}
 	summary := false // said; if not, it comes with ANALYZE
 	if x.Format == "" {
@@ -407,8 +406,11 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 		x.Summary = x.Analyze
 	}
 	t := vec.T(vec.Text)
-	if x.Format == "json" {
-		t = vec.T(vec.JSONB)
+	switch x.Format {
+	case "json":
+		t = vec.T(vec.JSON)
+	case "xml":
+		t = vec.T(vec.XML)
 	}
 	inner.Schema = vec.Schema{{Name: "QUERY PLAN", Type: t}}
 	inner.Explain, inner.Tag = x, "EXPLAIN"

@@ -44,7 +44,7 @@ func CanImplicit(from, to vec.Type) bool {
 		return b.Kind == vec.Timestamp || b.Kind == vec.TimestampTZ
 	case a.Kind == vec.Timestamp:
 		return b.Kind == vec.TimestampTZ
-	case a.IsInt() && b.IsOID(), a.Kind == vec.OID && b.IsReg(), a.IsReg() && b.Kind == vec.OID, a.IsText() && b.Kind == vec.RegClass && !from.Array, a.Kind == vec.Time && b.Kind == vec.Interval:
+	case a.IsInt() && b.IsOID(), a.Kind == vec.OID && b.IsReg(), a.IsReg() && b.Kind == vec.OID, a.IsText() && b.Kind == vec.RegClass && !from.Array, a.Kind == vec.Time && b.Kind == vec.Interval, a.Kind == vec.JSON && b.Kind == vec.JSONB:
 		return true
 	}
 	return false
@@ -84,7 +84,7 @@ func CommonType(types []vec.Type) (vec.Type, error) {
 			}
 		case category(t) != category(out):
 			return out, pgerr.New(pgerr.DatatypeMismatch, "types %s and %s cannot be matched", out, t)
-		case !preferred(out) && CanImplicit(out, t) && (!CanImplicit(t, out) || preferred(t) && out.Kind != vec.Name):
+		case !preferred(out) && CanImplicit(out, t) && !CanImplicit(t, out):
 			out = t
 		default:
 			if !CanImplicit(t, out) {

@@ -112,7 +112,7 @@ func baseCast(from, to vec.Type) (*Function, bool) {
 		return nil, false
 	case from.Kind == to.Kind && !from.Array, to.Kind == vec.Unknown && from.IsText():
 		return nil, true
-	case to.Kind == vec.JSONB && isTextual(from):
+	case to.Kind == vec.JSONB && (isTextual(from) || from.Kind == vec.JSON && !from.Array):
 		return newCast(text1(func(_ *Context, dst []byte, s string) ([]byte, error) {
 			return CanonicalJSON(dst, []byte(s))
 		}))

@@ -102,7 +102,7 @@ var columnKinds = map[string]vec.Kind{
 	"bool": vec.Bool, "int2": vec.Int2, "int4": vec.Int4, "int8": vec.Int8, "float4": vec.Float4, "float8": vec.Float8,
 	"numeric": vec.Numeric, "text": vec.Text, "varchar": vec.Varchar, "name": vec.Name, "char": vec.Char, "bytea": vec.Bytea,
 	"timestamptz": vec.TimestampTZ, "interval": vec.Interval, "oid": vec.OID, "regproc": vec.RegProc, "regtype": vec.RegType,
-	"xid": vec.XID, "aclitem": vec.ACLItem, "pg_node_tree": vec.NodeTree, "int2vector": vec.Int2Vector, "oidvector": vec.OIDVector,
+	"xid": vec.XID, "aclitem": vec.ACLItem, "pg_node_tree": vec.NodeTree, "int2vector": vec.Int2Vector, "oidvector": vec.OIDVector, "anyarray": vec.AnyArray, "inet": vec.Inet,
 }
 
 func typeOf(word string) vec.Type {

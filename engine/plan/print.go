@@ -180,11 +180,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 // ExplainJSON is a description as PostgreSQL's EXPLAIN (FORMAT JSON) writes it: an array
 // of one object with the member Plan.
 func ExplainJSON(d *Description, o TextOptions) ([]byte, error) {
-	out := map[string]any{"Plan": jsonNode(d, o)}
-	if o.Elapsed > 0 {
-		out["Execution Time"] = milliseconds(o.Elapsed)
-	}
-	return json.MarshalIndent([]any{out}, "", "  ")
+	return json.MarshalIndent([]any{explained(d, o)}, "", "  ")
 }
 
 func jsonNode(d *Description, o TextOptions) map[string]any {

@@ -128,3 +128,26 @@ func TestCatalogOfAProject(t *testing.T) {
 		t.Errorf("%v, plan\n%s", err, got)
 	}
 }
+
+// The formats of EXPLAIN for programs say the same.
+func TestExplainFormats(t *testing.T) {
+	f := stored(t)
+	for format, want := range map[string]string{
+		"XML": `<explain xmlns="http://www.postgresql.org/2009/explain">
+  <Query>
+    <Plan>
+      <Node-Type>Project</Node-Type>
+      <Output>x</Output>
+      <Plans>
+        <Plan>
+          <Filter>x &lt; 2</Filter>
+`,
+		"YAML": "- Plan: \n    Node Type: \"Project\"\n    Output: \"x\"\n    Plans: \n      - Filter: \"x \\u003c 2\"\n        Node Type: \"Filter\"\n",
+		"JSON": "[\n  {\n    \"Plan\": {\n      \"Node Type\": \"Project\",\n",
+	} {
+		got, err := f.text("EXPLAIN (COSTS OFF, FORMAT " + format + ") SELECT * FROM generate_series(1, 3) x WHERE x < 2")
+		if err != nil || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %v\n%s", format, err, got)
+		}
+	}
+}

@@ -138,6 +138,7 @@ func catalogName(t vec.Type) string {
 		vec.Interval: "interval", vec.UUID: "uuid", vec.JSONB: "jsonb", vec.OID: "oid",
 		vec.RegClass: "regclass", vec.RegType: "regtype", vec.RegProc: "regproc", vec.RegNamespace: "regnamespace", vec.RegRole: "regrole",
 		vec.XID: "xid", vec.ACLItem: "aclitem", vec.NodeTree: "pg_node_tree", vec.Int2Vector: "int2vector", vec.OIDVector: "oidvector",
+		vec.JSON: "json", vec.XML: "xml", vec.AnyArray: "anyarray", vec.Inet: "inet",
 	}[t.Kind]
 	if name == "" {
 		return "type" + strconv.Itoa(int(t.Kind))

@@ -41,6 +41,10 @@ const (
 	NodeTree     // Str: an expression in a catalog
 	Int2Vector   // always an array: of Int2, from 0 on, shown as 1 2 3
 	OIDVector    // always an array: of OID, likewise
+	JSON         // Str: text as it was made; what a user calls json is JSONB
+	XML          // Str
+	AnyArray     // Str: a column of catalogs, where nothing but null stands
+	Inet         // Str: an address
 	kindCount
 )
 
@@ -158,6 +162,10 @@ var types = [kindCount]typeInfo{
 	NodeTree:     {"pg_node_tree", 194, 194, -1},
 	Int2Vector:   {"int2vector", 22, 22, -1},
 	OIDVector:    {"oidvector", 30, 30, -1},
+	JSON:         {"json", 114, 199, -1},
+	XML:          {"xml", 142, 143, -1},
+	AnyArray:     {"anyarray", 2277, 2277, -1},
+	Inet:         {"inet", 869, 1041, -1},
 }
 
 // OID is PostgreSQL's object identifier of the type.
