@@ -94,7 +94,7 @@ func AppendBinary(dst []byte, col *vec.Vector, row int, ctx *Context) []byte {
 	case vec.JSONB:
 		return append(append(dst, 1), v.Str.At(i)...)
 	case vec.Record:
-		return be.AppendUint32(dst, 0) // no fields
+		return AppendRecord(dst, v.Str.At(i))
 	case vec.Void:
 		return dst
 	case vec.Bpchar: // padded to its length

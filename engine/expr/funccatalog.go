@@ -185,13 +185,6 @@ func descriptions() {
 	defineSession("shobj_description", tText, types(tOID, tName), comment)
 	defineSession("col_description", tText, types(tOID, tInt4), describe1("obj_description pg_class"))
 	defineSession("pg_get_serial_sequence", tText, types(tText, tText), text2(func(_ *Context, dst []byte, _, _ string) ([]byte, error) { return dst, errNull }))
-	defineSession("pg_partition_ancestors", vec.ArrayOf(vec.RegClass), types(tReg), func(f *frame) error {
-		oid := viewOf[int64](f, 0)
-		return eachList(f, func(i int, out *vec.Builder) error {
-			out.V.I64 = append(out.V.I64, oid.at(i))
-			return nil
-		})
-	})
 	defineSession("pg_relation_is_publishable", tBool, types(tReg), map1(func(*Context, int64) (bool, error) { return false, nil }))
 	defineSession("pg_encoding_to_char", tName, types(tInt4), text1(func(_ *Context, dst []byte, n int64) ([]byte, error) {
 		switch n {

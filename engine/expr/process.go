@@ -16,6 +16,8 @@ type Process interface {
 	// Signal cancels what another session of the project runs, or ends that session. It is
 	// false if there is none of that number.
 	Signal(pid uint32, end bool) bool
+	// Set changes a setting, and gives the value that it has now.
+	Set(name, value string, local bool) (string, error)
 }
 
 var tVoid = vec.T(vec.Void)
@@ -34,6 +36,13 @@ func init() {
 	define("pg_sleep_for", tVoid, types(tIvl), waits(func(v vec.IntervalValue) (time.Duration, error) {
 		days := float64(v.Months)*30 + float64(v.Days)
 		return time.Duration(min(max(days*86_400+float64(v.Micros)/1e6, 0), maxSleep) * float64(time.Second)), nil
+	})).Volatile = true
+	define("set_config", tText, types(tText, tText, tBool), text3(func(c *Context, dst []byte, name, value string, local bool) ([]byte, error) {
+		if c.Process == nil {
+			return dst, pgerr.Unsupported("set_config outside of a session")
+		}
+		now, err := c.Process.Set(name, value, local)
+		return append(dst, now...), err
 	})).Volatile = true
 	for name, end := range map[string]bool{"pg_cancel_backend": false, "pg_terminate_backend": true} {
 		signal := func(c *Context, pid int64) (bool, error) {

@@ -24,7 +24,7 @@ func AppendJSON(dst []byte, v *vec.Vector, row int, ctx *Context) []byte {
 			dst = AppendJSON(dst, v.Elem, int(j), ctx)
 		}
 		return append(dst, ']')
-	case t.Kind == vec.JSONB:
+	case t.Kind == vec.JSONB, t.Kind == vec.JSON:
 		return append(dst, v.Str.At(row)...)
 	case t.Kind == vec.Bool:
 		if v.Bools[row] {

@@ -36,7 +36,8 @@ func (s *TableFunction) Open(ctx *Context, args []*vec.Vector, row int) (Series,
 
 // tableFunctions are the functions that give rows.
 var tableFunctions = []string{"generate_series", "unnest", "jsonb_array_elements", "jsonb_array_elements_text", "jsonb_object_keys",
-	"jsonb_each", "jsonb_each_text", "json_array_elements", "json_array_elements_text", "json_object_keys", "json_each", "json_each_text"}
+	"jsonb_each", "jsonb_each_text", "json_array_elements", "json_array_elements_text", "json_object_keys", "json_each", "json_each_text",
+	"pg_get_keywords", "pg_timezone_names", "pg_show_all_settings", "pg_available_extensions", "pg_partition_ancestors", "_pg_expandarray"}
 
 // IsTableFunction says whether a function of that name gives rows.
 func IsTableFunction(name string) bool { return slices.Contains(tableFunctions, name) }
@@ -56,8 +57,11 @@ func ResolveTable(name string, args []vec.Type) (*TableFunction, error) {
 			return s, nil
 		}
 	default:
+		if s.catalog(args) {
+			return s, nil
+		}
 		json := strings.TrimPrefix(strings.TrimPrefix(name, "jsonb_"), "json_")
-		if len(args) == 1 && IsTableFunction(name) && (args[0] == tJSON || args[0].Kind == vec.Unknown) {
+		if len(args) == 1 && strings.HasPrefix(name, "json") && IsTableFunction(name) && (args[0] == tJSON || args[0].Kind == vec.Unknown) {
 			s.json(json)
 			return s, nil
 		}

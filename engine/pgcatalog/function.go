@@ -45,10 +45,10 @@ var procs = sync.OnceValue(func() []*proc {
 	for _, d := range rows("pg_operator.tsv") {
 		named[d["oprcode"]] = true
 	}
-	for _, name := range []string{"heap_tableam_handler", "bthandler", "record_in", "record_out", "record_recv", "record_send"} {
+	for _, name := range []string{"heap_tableam_handler", "bthandler", "record_in", "record_out", "record_recv", "record_send", "iso8859_1_to_utf8"} {
 		named[name] = true
 	}
-	var out []*proc
+	out := []*proc{{oid: handlerPlpgsql, name: "plpgsql_call_handler", schema: schemaCatalog, kind: "f", volatile: "v", result: 2280, source: "plpgsql_call_handler"}}
 	ofPostgres := map[string]bool{}
 	for _, d := range rows("pg_proc.tsv") {
 		name := d["proname"]
@@ -237,11 +237,6 @@ func functions() {
 			if procsByOID()[number(d["aggfnoid"])] != nil {
 				t.add("aggfnoid", d["aggfnoid"], "aggkind", d["aggkind"], "aggnumdirectargs", d["aggnumdirectargs"])
 			}
-		}
-	}
-	statics["pg_catalog.pg_language"] = func(t *table) {
-		for oid, name := range map[int]string{languageInternal: "internal", languageC: "c", languageSQL: "sql"} {
-			t.add("oid", oid, "lanname", name, "lanowner", owner, "lanpltrusted", name == "sql")
 		}
 	}
 }

@@ -20,6 +20,8 @@ const (
 	languageInternal  = 12
 	languageC         = 13
 	languageSQL       = 14
+	languagePlpgsql   = 13563
+	handlerPlpgsql    = 13560
 	collationDefault  = 100
 	collationC        = 950
 	collationPosix    = 951
@@ -43,8 +45,9 @@ func rowArrayOID(table uint32) uint32            { return 1<<28 + table<<1 + 1 }
 func defaultOID(table uint32, column int) uint32 { return 1<<29 + table<<10 + uint32(column) }
 func ruleOID(table uint32) uint32                { return 1<<30 + table }
 
-// databaseOID is that of a project's database.
-func databaseOID(project uint32) uint32 { return 1<<24 + project }
+// databaseOID is that of a project's database. Databases are numbered among themselves, beside
+// the tables.
+func databaseOID(project uint32) uint32 { return 16387 + project }
 
 // functionOID is that of a function which PostgreSQL does not have: its signature says it, so
 // it does not depend on what other functions there are.

@@ -79,7 +79,7 @@ var statics map[string]func(*table)
 func init() {
 	dynamics = map[string]func(*Reader, *table){}
 	statics = map[string]func(*table){}
-	for _, add := range []func(){classes, constraints, typeTables, functions, servers, backends, views, information} {
+	for _, add := range []func(){classes, constraints, typeTables, functions, servers, backends, keywords, fixed, views, information} {
 		add()
 	}
 }
@@ -87,6 +87,9 @@ func init() {
 // Table implements expr.Objects.
 func (r *Reader) Table(name string, columns []string) ([]*vec.Batch, error) {
 	rel := byName()[name]
+	if name == keywordTable {
+		rel = keywordRelation
+	}
 	if rel == nil {
 		return nil, fmt.Errorf("the catalog has no table %q", name)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-//go:embed data/relations.txt data/pg_type.tsv data/pg_proc.tsv data/pg_cast.tsv data/pg_operator.tsv data/pg_range.tsv data/pg_aggregate.tsv data/keywords.tsv
+//go:embed data/relations.txt data/pg_type.tsv data/pg_proc.tsv data/pg_cast.tsv data/pg_operator.tsv data/pg_range.tsv data/pg_aggregate.tsv data/keywords.tsv data/pg_opclass.tsv data/pg_opfamily.tsv
 var data embed.FS
 
 // relation is a table of the catalog.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/engine/pgcatalog"
+	"github.com/prickledb/prickle/sql"
 )
 
 // Backends are the sessions of clients that have a connection each, by the number that the
@@ -165,6 +166,16 @@ func (p process) Sleep(d time.Duration) error {
 	case <-p.ctx.Done():
 		return context.Cause(p.ctx)
 	}
+}
+
+// Set implements expr.Process.
+func (p process) Set(name, value string, local bool) (string, error) {
+	if local && !p.s.block { // it would be undone at once
+		return value, nil
+	}
+	err := p.s.set(&sql.CommandSpec{Name: name, Value: value, Local: local})
+	now, _ := p.s.Settings.Get(name) // it is there, or err says why not
+	return now, err
 }
 
 // Signal implements expr.Process.

@@ -55,7 +55,7 @@ var tableFunctions = map[string]bool{"regexp_matches": true}
 
 func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	name := e.Func()
-	if len(e.Name) > 1 && e.Name[len(e.Name)-2].Name != "pg_catalog" {
+	if len(e.Name) > 1 && e.Name[len(e.Name)-2].Name != "pg_catalog" && name != "_pg_expandarray" {
 		return b.fail(pgerr.New(pgerr.UndefinedSchema, `schema "%s" does not exist`, e.Name[len(e.Name)-2].Name), e.Pos())
 	}
 	switch {
@@ -74,6 +74,8 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 			return b.unsupported("VARIADIC", a.Pos())
 		}
 	}
+	e = b.rowToJSON(e, sc)
+	name = e.Func()
 	if agg.IsAggregate(name) {
 		return b.aggregate(e, sc)
 	}

@@ -104,7 +104,11 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 	case *ast.Default:
 		return b.fail(pgerr.New(pgerr.SyntaxError, "DEFAULT is not allowed in this context"), e.Pos())
 	case *ast.Row:
-		return b.unsupported("a row as a value", e.Pos())
+		fields := make([]expr.Expr, len(e.Elems))
+		for i, x := range e.Elems {
+			fields[i] = b.value(x, sc)
+		}
+		return b.call("row", fields, e.Pos())
 	case *ast.InCohort:
 		return b.inCohort(e, sc)
 	case *ast.Exists:
@@ -682,6 +686,12 @@ func (b *binder) slice(e *ast.Slice, sc *scope) expr.Expr {
 func (b *binder) field(e *ast.Field, sc *scope) expr.Expr {
 	if e.Star {
 		return b.unsupported("(x).*", e.Pos())
+	}
+	if c, ok := e.X.(*ast.Call); ok && isSet(c.Func()) {
+		return b.setColumn(c, sc, e.Name.Name)
+	}
+	if n, ok := e.X.(*ast.Name); ok && b.rowNamed(n, sc) != nil {
+		return b.expr(&ast.Name{Place: e.Place, Parts: []ast.Ident{n.Parts[0], e.Name}}, sc)
 	}
 	x := b.expr(e.X, sc)
 	if p, ok := x.(*pathRef); ok {

@@ -258,8 +258,8 @@ func (b *binder) single(n *ast.Name, sc *scope) expr.Expr {
 	if e := b.tableOID(sc.rel, name, n.Pos()); e != nil {
 		return e
 	}
-	if sc.rel.named(name) != nil {
-		return b.unsupported("a whole row as a value", n.Pos())
+	if row := sc.rel.named(name); row != nil {
+		return b.wholeRow(row, n.Pos())
 	}
 	e := pgerr.New(pgerr.UndefinedColumn, `column "%s" does not exist`, name)
 	b.hintColumn(e, name, sc)

@@ -101,7 +101,10 @@ func (b *binder) setCall(e *ast.Call, sc *scope) (plan.SetCall, bool) {
 }
 
 // setOfItem binds a function that gives rows where a select list has it.
-func (b *binder) setOfItem(e *ast.Call, sc *scope) expr.Expr {
+func (b *binder) setOfItem(e *ast.Call, sc *scope) expr.Expr { return b.setColumn(e, sc, "") }
+
+// setColumn is setOfItem for (f(x)).column. Without a column there must be one alone.
+func (b *binder) setColumn(e *ast.Call, sc *scope, column string) expr.Expr {
 	s := sc.sets
 	switch {
 	case s == nil:
@@ -116,7 +119,14 @@ func (b *binder) setOfItem(e *ast.Call, sc *scope) expr.Expr {
 		return null(vec.T(vec.Unknown))
 	}
 	if len(c.Function.Out) != 1 {
-		return b.unsupported("a row as a value", e.Pos())
+		at := c.Function.Out.Index(column)
+		if column == "" {
+			return b.unsupported("a row of "+e.Func()+" as a value", e.Pos())
+		}
+		if at < 0 {
+			return b.fail(pgerr.New(pgerr.UndefinedColumn, `column "%s" not found in data type record`, column), e.Pos())
+		}
+		c.Function = c.Function.Column(at)
 	}
 	s.calls, s.pos = append(s.calls, c), append(s.pos, e.Pos())
 	return &setRef{len(s.calls) - 1, c.Function.Out[0].Type, columnName(e)}
@@ -146,6 +156,28 @@ func (s *selection) expanded(node plan.Node, move func(expr.Expr, ast.Pos) expr.
 		})
 	}
 	return x
+}
+
+// rowOfValue is a function that gives one row, of one value.
+func (b *binder) rowOfValue(e expr.Expr, name string, pos ast.Pos) (plan.SetCall, bool) {
+	if e.Type().Array {
+		b.unsupported("an array in ROWS FROM or WITH ORDINALITY", pos)
+	}
+	if b.err != nil {
+		return plan.SetCall{}, false
+	}
+	list, err := expr.NewArray([]expr.Expr{b.coerce(e, firstKnown(e.Type()), pos)})
+	if err != nil {
+		b.failErr(err, pos)
+		return plan.SetCall{}, false
+	}
+	set, err := expr.ResolveTable("unnest", []vec.Type{list.Type()})
+	if err != nil {
+		b.failErr(err, pos)
+		return plan.SetCall{}, false
+	}
+	set.Name, set.Out = name, vec.Schema{{Name: name, Type: set.Out[0].Type}}
+	return plan.SetCall{Function: set, Args: []expr.Expr{list}}, true
 }
 
 // function binds functions in FROM. They may name what stands before them.
@@ -194,11 +226,15 @@ func (b *binder) functions(t *ast.FuncTable) *relation {
 			b.fail(pgerr.New(pgerr.GroupingError, "aggregate functions are not allowed in functions in FROM"), f.Call.Pos())
 			return empty
 		}
-		if len(t.Calls) > 1 || t.Ordinality {
-			b.unsupported("a function of one value in ROWS FROM or WITH ORDINALITY", f.Call.Pos())
-			return empty
-		}
 		e := b.value(f.Call, sc)
+		if len(t.Calls) > 1 || t.Ordinality {
+			c, ok := b.rowOfValue(e, columnName(f.Call), f.Call.Pos())
+			if !ok {
+				return empty
+			}
+			sets, named = append(sets, c), false
+			continue
+		}
 		node = &plan.Project{Input: node, Exprs: []expr.Expr{b.coerce(e, firstKnown(e.Type()), f.Call.Pos())}, Names: []string{name}}
 		named = false
 	}

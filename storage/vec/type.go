@@ -28,7 +28,7 @@ const (
 	UUID                    // UUIDs
 	JSONB                   // Str: canonical text
 	OID                     // I64
-	Record                  // no payload
+	Record                  // Str: a row as the text that PostgreSQL writes for it
 	Void                    // no payload
 	// The kinds below are those of catalogs. No table of a user has a column of them.
 	RegClass     // I64: the object id of a relation, shown by its name
@@ -113,7 +113,7 @@ func (t Type) Payload() Payload {
 		return PayloadIvl
 	case UUID:
 		return PayloadUUIDs
-	case Record, Void:
+	case Void:
 		return PayloadNone
 	default:
 		return PayloadStr

@@ -1,0 +1,247 @@
+package expr
+
+import (
+	"encoding/binary"
+
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// A row as a value is kept as the text that PostgreSQL writes for it: (1,"a b",). Its fields
+// cannot be taken out again; where a statement names a field of a row, the binder takes the
+// column.
+func init() {
+	// Several values, a row's.
+	choose("row", func(args []vec.Type) *Overload {
+		return &Overload{Args: texts(args), Result: vec.T(vec.Record), Fn: &Function{Name: "row", Session: true, lax: true, eval: func(f *frame) error {
+			var field []byte
+			return eachText(f, func(i int, dst []byte) ([]byte, error) {
+				dst = append(dst, '(')
+				for k, a := range f.args {
+					if k > 0 {
+						dst = append(dst, ',')
+					}
+					if !a.IsNull(i) {
+						field = AppendText(field[:0], a, i, f.ctx)
+						dst = appendField(dst, field)
+					}
+				}
+				return append(dst, ')'), nil
+			})
+		}}}
+	})
+	// Names and values by turns: what the binder makes of row_to_json(t).
+	choose("row_to_json", func(args []vec.Type) *Overload {
+		if len(args)%2 != 0 {
+			return nil
+		}
+		return &Overload{Args: texts(args), Result: vec.T(vec.JSON), Fn: &Function{Name: "row_to_json", Session: true, lax: true, eval: func(f *frame) error {
+			return eachText(f, func(i int, dst []byte) ([]byte, error) {
+				dst = append(dst, '{')
+				for k := 0; k < len(f.args); k += 2 {
+					if k > 0 {
+						dst = append(dst, ',')
+					}
+					dst = append(AppendJSON(dst, f.args[k], i, f.ctx), ':')
+					dst = AppendJSON(dst, f.args[k+1], i, f.ctx)
+				}
+				return append(dst, '}'), nil
+			})
+		}}}
+	})
+}
+
+// texts are types in which the unknown ones are text.
+func texts(args []vec.Type) []vec.Type {
+	out := make([]vec.Type, len(args))
+	for i, a := range args {
+		out[i] = a
+		if a.Kind == vec.Unknown {
+			out[i] = tText
+		}
+	}
+	return out
+}
+
+// appendField writes a field of a row, in quotes if it could be read in another way without.
+func appendField(dst, field []byte) []byte {
+	plain := len(field) > 0
+	for _, c := range field {
+		switch c {
+		case '(', ')', ',', '"', '\\', ' ', '\t', '\n', '\r', '\v', '\f':
+			plain = false
+		}
+	}
+	if plain {
+		return append(dst, field...)
+	}
+	dst = append(dst, '"')
+	for _, c := range field {
+		if c == '"' || c == '\\' {
+			dst = append(dst, c)
+		}
+		dst = append(dst, c)
+	}
+	return append(dst, '"')
+}
+
+// AppendRecord adds the binary form of a row as a value: its fields are of the type text.
+func AppendRecord(dst, record []byte) []byte {
+	be := binary.BigEndian
+	at, fields := len(dst), uint32(0)
+	dst = be.AppendUint32(dst, 0)
+	for i := 1; i < len(record); fields++ { // behind the parenthesis, or a comma
+		start := len(dst) + 4
+		dst = be.AppendUint32(be.AppendUint32(dst, tText.OID()), 0)
+		null, quoted := true, false
+		for ; i < len(record); i++ {
+			c := record[i]
+			if !quoted && (c == ',' || c == ')') {
+				break
+			}
+			null = false
+			switch {
+			case c == '"' && quoted && i+1 < len(record) && record[i+1] == '"', c == '\\' && i+1 < len(record):
+				i++
+				dst = append(dst, record[i])
+			case c == '"':
+				quoted = !quoted
+			default:
+				dst = append(dst, c)
+			}
+		}
+		size := uint32(len(dst) - start - 4)
+		if null {
+			size = 1<<32 - 1
+		}
+		be.PutUint32(dst[start:], size)
+		i++
+		if i >= len(record) {
+			fields++
+			break
+		}
+	}
+	if string(record) == "()" {
+		fields, dst = 0, dst[:at+4]
+	}
+	be.PutUint32(dst[at:], fields)
+	return dst
+}
+
+// catalogRows are the functions that give what a table of the catalog has: that table, and the
+// columns with the types that the function gives them.
+var catalogRows = map[string]struct {
+	table   string
+	columns vec.Schema
+}{
+	"pg_get_keywords": {"pg_catalog.pg_get_keywords", vec.Schema{{Name: "word", Type: tText}, {Name: "catcode", Type: vec.T(vec.Char)},
+		{Name: "barelabel", Type: tBool}, {Name: "catdesc", Type: tText}, {Name: "baredesc", Type: tText}}},
+	"pg_timezone_names": {"pg_catalog.pg_timezone_names", vec.Schema{{Name: "name", Type: tText}, {Name: "abbrev", Type: tText},
+		{Name: "utc_offset", Type: tIvl}, {Name: "is_dst", Type: tBool}}},
+	"pg_show_all_settings": {"pg_catalog.pg_settings", vec.Schema{{Name: "name", Type: tText}, {Name: "setting", Type: tText},
+		{Name: "unit", Type: tText}, {Name: "category", Type: tText}, {Name: "short_desc", Type: tText}, {Name: "extra_desc", Type: tText},
+		{Name: "context", Type: tText}, {Name: "vartype", Type: tText}, {Name: "source", Type: tText}, {Name: "min_val", Type: tText},
+		{Name: "max_val", Type: tText}, {Name: "enumvals", Type: tTexts}, {Name: "boot_val", Type: tText}, {Name: "reset_val", Type: tText},
+		{Name: "sourcefile", Type: tText}, {Name: "sourceline", Type: tInt4}, {Name: "pending_restart", Type: tBool}}},
+	"pg_available_extensions": {"pg_catalog.pg_available_extensions", vec.Schema{{Name: "name", Type: tName}, {Name: "default_version", Type: tText},
+		{Name: "comment", Type: tText}}},
+}
+
+// catalog chooses a function over the catalog.
+func (s *TableFunction) catalog(args []vec.Type) bool {
+	rows, ok := catalogRows[s.Name]
+	switch {
+	case ok && len(args) == 0:
+		s.Named, s.Out = true, rows.columns
+		s.open = func(ctx *Context, _ []*vec.Vector, _ int) (Series, error) { return openCatalog(ctx, rows.table, rows.columns) }
+	case s.Name == "pg_partition_ancestors" && len(args) == 1: // there are no partitions: each table stands alone
+		s.Named, s.Args, s.Out = true, types(tReg), vec.Schema{{Name: "relid", Type: tReg}}
+		s.open = func(_ *Context, args []*vec.Vector, row int) (Series, error) { return &elementSeries{args[0], row, row + 1}, nil }
+	case s.Name == "_pg_expandarray" && len(args) == 1 && args[0].Array:
+		s.Named, s.Args, s.Out = true, args, vec.Schema{{Name: "x", Type: args[0].Elem()}, {Name: "n", Type: tInt4}}
+		s.open = func(_ *Context, args []*vec.Vector, row int) (Series, error) {
+			elem, lo, hi := elements(args[0], row)
+			return &numberedSeries{elementSeries: elementSeries{elem, lo, hi}}, nil
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// numberedSeries is _pg_expandarray: elements, and their numbers from 1.
+type numberedSeries struct {
+	elementSeries
+	number int64
+}
+
+func (s *numberedSeries) Next(out []*vec.Builder, n int) (int, error) {
+	n, err := s.elementSeries.Next(out, n)
+	for range n {
+		s.number++
+		out[1].V.I64 = append(out[1].V.I64, s.number)
+	}
+	return n, err
+}
+
+// catalogSeries is the rows of a table of the catalog.
+type catalogSeries struct {
+	batches []*vec.Batch
+	row     int
+}
+
+func openCatalog(ctx *Context, table string, columns vec.Schema) (Series, error) {
+	if ctx.Objects == nil {
+		return nil, pgerr.Unsupported("the catalog here")
+	}
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.Name
+	}
+	batches, err := ctx.Objects.Table(table, names)
+	return &catalogSeries{batches: batches}, err
+}
+
+func (s *catalogSeries) Next(out []*vec.Builder, n int) (int, error) {
+	count := 0
+	for ; count < n && len(s.batches) > 0; count++ {
+		b := s.batches[0]
+		for i, c := range b.Cols {
+			out[i].AppendFrom(c, s.row)
+		}
+		if s.row++; s.row == b.Rows {
+			s.batches, s.row = s.batches[1:], 0
+		}
+	}
+	return count, nil
+}
+
+// Column is the function with one of its columns alone.
+func (s *TableFunction) Column(at int) *TableFunction {
+	one := *s
+	one.Out = s.Out[at : at+1]
+	one.open = func(ctx *Context, args []*vec.Vector, row int) (Series, error) {
+		all, err := s.open(ctx, args, row)
+		if err != nil || all == nil {
+			return nil, err
+		}
+		return &columnSeries{all, s.Out, at}, nil
+	}
+	return &one
+}
+
+// columnSeries is one column of a series.
+type columnSeries struct {
+	all Series
+	out vec.Schema
+	at  int
+}
+
+func (s *columnSeries) Next(out []*vec.Builder, n int) (int, error) {
+	all := make([]*vec.Builder, len(s.out))
+	for i, f := range s.out {
+		all[i] = vec.NewBuilder(f.Type)
+	}
+	all[s.at] = out[0]
+	return s.all.Next(all, n)
+}
