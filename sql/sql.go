@@ -40,6 +40,7 @@ type Statement struct {
 	Kind    Kind
 	Plan    plan.Node  // of a query, also of an explained one; nil otherwise
 	Schema  vec.Schema // of the rows that the client gets; nil if it gets none
+	Sources []bind.Source // where the columns of Schema come from; nil: nowhere
 	Params  []vec.Type
 	Tag     string       // command tag; SELECT gets a row count behind it
 	Command *CommandSpec // of a command
@@ -302,7 +303,7 @@ func (c *CompileContext) query(q ast.Query, text string) (*Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.planned(&Statement{Kind: Query, Schema: r.Schema, Params: r.Params, Tag: "SELECT"}, r.Plan), nil
+	return c.planned(&Statement{Kind: Query, Schema: r.Schema, Sources: r.Sources, Params: r.Params, Tag: "SELECT"}, r.Plan), nil
 }
 
 // ddl compiles a statement about tables.
@@ -412,7 +413,7 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 	case "xml":
 		t = vec.T(vec.XML)
 	}
-	inner.Schema = vec.Schema{{Name: "QUERY PLAN", Type: t}}
+	inner.Schema, inner.Sources = vec.Schema{{Name: "QUERY PLAN", Type: t}}, nil
 	inner.Explain, inner.Tag = x, "EXPLAIN"
 	return inner, nil
 }

@@ -148,7 +148,7 @@ func castToText(from, to vec.Type) (*Function, bool) {
 			}
 			return append(dst, "false"...), nil
 		}))
-	case from.Kind == vec.Record || from.Kind == vec.Void:
+	case from.Kind == vec.Void:
 		return nil, false
 	}
 	return newCast(func(f *frame) error {

@@ -6,6 +6,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/session"
+	"github.com/prickledb/prickle/sql/bind"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -101,7 +102,7 @@ func (c *conn) describe(m *pgproto3.Describe) error {
 		c.send(&pgproto3.NoData{})
 		return nil
 	}
-	c.send(describeRows(p.Schema, nil))
+	c.send(describeRows(p.Schema, p.Sources, nil))
 	return nil
 }
 
@@ -121,9 +122,9 @@ func (c *conn) execute(m *pgproto3.Execute) error {
 	})
 }
 
-func (c *conn) rowDescription(p *session.Portal) { c.send(describeRows(p.Schema, p.Formats)) }
+func (c *conn) rowDescription(p *session.Portal) { c.send(describeRows(p.Schema, p.Sources, p.Formats)) }
 
-func describeRows(schema vec.Schema, formats []int16) *pgproto3.RowDescription {
+func describeRows(schema vec.Schema, sources []bind.Source, formats []int16) *pgproto3.RowDescription {
 	m := &pgproto3.RowDescription{Fields: make([]pgproto3.FieldDescription, len(schema))}
 	for i, f := range schema {
 		t := f.Type
@@ -133,6 +134,9 @@ func describeRows(schema vec.Schema, formats []int16) *pgproto3.RowDescription {
 		format, _ := formatOf(formats, i) // Bind and newEncoder have checked it
 		m.Fields[i] = pgproto3.FieldDescription{Name: []byte(f.Name), DataTypeOID: t.OID(), DataTypeSize: t.Size(),
 			TypeModifier: -1, Format: format}
+		if i < len(sources) {
+			m.Fields[i].TableOID, m.Fields[i].TableAttributeNumber = sources[i].Table, uint16(sources[i].Column)
+		}
 		if t.Mod > 0 {
 			m.Fields[i].TypeModifier = t.Mod
 		}

@@ -22,6 +22,8 @@ import (
 type Portal struct {
 	Name   string
 	Schema vec.Schema // nil when the statement gives no rows
+	// Sources are the columns of tables that those of Schema show; nil for none.
+	Sources []bind.Source
 	// Formats are the result formats of the PostgreSQL protocol, kept for it.
 	Formats []int16
 	// Input begins to read the rows that the client sends for a COPY; nil: it cannot send any.
@@ -81,7 +83,7 @@ func (s *Session) Bind(name string, p *Prepared, params []*vec.Vector) (*Portal,
 }
 
 func (s *Session) portal(p *Prepared, params []*vec.Vector) *Portal {
-	portal := &Portal{session: s, prepared: p, Schema: p.Schema, stmt: p.Stmt, text: p.Text, params: params}
+	portal := &Portal{session: s, prepared: p, Schema: p.Schema, Sources: p.Sources, stmt: p.Stmt, text: p.Text, params: params}
 	portal.ctx, portal.cancel = context.WithCancelCause(s.ctx)
 	return portal
 }
@@ -226,7 +228,7 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	if prepared.Schema != nil && !same(prepared.Schema, st.Schema) {
 		return pgerr.New(pgerr.FeatureNotSupported, "cached plan must not change result type")
 	}
-	p.Schema, p.word = st.Schema, st.Tag
+	p.Schema, p.Sources, p.word = st.Schema, st.Sources, st.Tag
 	p.progress = &engine.Progress{}
 	p.query = s.config.Queries.begin(s, p.text, st.Plan, p.progress, p.cancel)
 	if err := p.query.enter(p.ctx); err != nil {

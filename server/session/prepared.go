@@ -8,6 +8,7 @@ import (
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/sql/bind"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -20,6 +21,8 @@ type Prepared struct {
 	Stmt   ast.Stmt // nil for an empty text
 	Params []vec.Type
 	Schema vec.Schema // nil when the statement gives no rows
+	// Sources are the columns of tables that those of Schema show; nil for none.
+	Sources []bind.Source
 }
 
 // Prepare makes a prepared statement of a text with exactly one statement, or none.
@@ -126,13 +129,13 @@ func (s *Session) describe(stmt ast.Stmt, text string, types []vec.Type) (*Prepa
 	if err != nil {
 		return nil, err
 	}
-	p := &Prepared{Text: text, Stmt: stmt, Schema: st.Schema}
+	p := &Prepared{Text: text, Stmt: stmt, Schema: st.Schema, Sources: st.Sources}
 	if e, ok := stmt.(*ast.Execute); ok {
 		other, err := s.Statement(e.Name.Name)
 		if err != nil {
 			return nil, err
 		}
-		p.Schema = other.Schema
+		p.Schema, p.Sources = other.Schema, other.Sources
 	}
 	p.Params = make([]vec.Type, max(len(st.Params), len(types)))
 	if len(p.Params) > maxParams {

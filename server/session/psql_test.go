@@ -52,8 +52,11 @@ func serveStore(t *testing.T) string {
 	store := openStore(t)
 	engine := session.NewEngine(store, &applier{store: store, index: 1}, session.Limits{Threads: 2})
 	s := &pgwire.Server{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	backends := &session.Backends{}
 	s.Open = func(ctx context.Context, l pgwire.Login) (*session.Session, error) {
-		return session.New(ctx, session.Config{Engine: engine, Project: 1, Database: l.Database, User: l.User, Start: l.Settings, Logger: s.Logger})
+		l.Settings["session_authorization"] = l.User
+		return session.New(ctx, session.Config{Engine: engine, Project: 1, Database: l.Database, User: l.User, Start: l.Settings, Logger: s.Logger,
+			Backends: backends, Backend: l.Backend})
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

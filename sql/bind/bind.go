@@ -21,20 +21,29 @@ type Env struct {
 
 // Result is a bound query.
 type Result struct {
-	Plan   plan.Node
-	Schema vec.Schema
-	Params []vec.Type
+	Plan    plan.Node
+	Schema  vec.Schema
+	Sources []Source // of the columns of Schema, of plain queries; else nil
+	Params  []vec.Type
+}
+
+// Source is the column of a table that a column of an answer shows as it is: the object id of
+// the table and the column's number. It is zero for what is computed.
+type Source struct {
+	Table  uint32
+	Column int16
 }
 
 // Query binds a query. Errors are *pgerr.Error.
 func Query(env Env, q ast.Query) (*Result, error) {
 	b := newBinder(env)
+	b.top, _ = q.(*ast.Select)
 	node := b.setup(b.query(q))
 	b.finishParams()
 	if b.err != nil {
 		return nil, b.err
 	}
-	r := &Result{Plan: node, Schema: node.Schema()}
+	r := &Result{Plan: node, Schema: node.Schema(), Sources: b.shown}
 	for _, p := range b.params {
 		r.Params = append(r.Params, p.t)
 	}
@@ -99,6 +108,11 @@ type binder struct {
 	before *scope
 	// places of the columns and paths that were bound, for errors found later
 	places map[expr.Expr]place
+	// sources of the columns that were bound and are those of a table.
+	sources map[*expr.Column]Source
+	// top is the statement, if it is a plain SELECT, and shown the sources of its columns.
+	top   *ast.Select
+	shown []Source
 }
 
 // place is where an expression stood and how it was called.
@@ -120,7 +134,7 @@ func newBinder(env Env) *binder {
 	if env.Expr == nil {
 		env.Expr = &expr.Context{}
 	}
-	b := &binder{env: env, places: map[expr.Expr]place{}}
+	b := &binder{env: env, places: map[expr.Expr]place{}, sources: map[*expr.Column]Source{}}
 	for _, t := range env.Params {
 		b.params = append(b.params, &param{t: t})
 	}

@@ -87,7 +87,19 @@ func (b *binder) column(rel *relation, i int, pos ast.Pos) expr.Expr {
 	}
 	c := &expr.Column{Index: rel.base + index, T: f.Type, Name: rel.shown(f.Name)}
 	b.places[c] = place{pos, rel.qualified(f.Name)}
+	if rel.table != nil {
+		b.sources[c] = sourceOf(rel.table, i)
+	}
 	return c
+}
+
+// sourceOf is column i of a table.
+func sourceOf(t *catalog.Table, i int) Source {
+	s := Source{t.OID, int16(i + 1)}
+	if t.Schema != nil && i < len(t.Schema.Columns) {
+		s.Column = int16(t.Schema.Columns[i].ID)
+	}
+	return s
 }
 
 // scanColumn finds or adds a column of the scan.

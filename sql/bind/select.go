@@ -196,6 +196,12 @@ func (s *selection) nameWindows() {
 func (s *selection) finish() plan.Node {
 	b := s.b
 	s.shown = len(s.items)
+	if s.q == b.top {
+		for _, it := range s.items {
+			c, _ := it.e.(*expr.Column)
+			b.shown = append(b.shown, b.sources[c])
+		}
+	}
 	s.bindOrder()
 	s.bindDistinctOn()
 	limit, offset := b.limit(s.q.Limit, "LIMIT"), b.limit(s.q.Offset, "OFFSET")
