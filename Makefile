@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Tests of protocols and dialects that come from public suites are found through this.
 export PRICKLE_CONFORMANCE ?=
 
-.PHONY: help build run test test-simd race lint fuzz bench golden crash sabotage sim faults flips insights meta soak
+.PHONY: help build run test test-simd race lint fuzz bench golden crash sabotage sim faults flips insights meta soak clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,3 +77,6 @@ soak: ## use one server in every way for SOAK (default 10m) while it is killed a
 
 sabotage: ## make every known mistake in a copy of the source; the suites must notice each
 	PRICKLE_SABOTAGE=1 $(GO) test -count=1 -v -timeout 60m -run TestSabotage ./cmd/prickle
+
+clients: ## run programs made for PostgreSQL against a server; says which ones are not on this machine
+	PRICKLE_CLIENTS=all $(GO) test -count=1 -v -run '^(TestClients|TestPsql|TestReplay)$$' ./server/session | grep -v '^=== '

@@ -14,22 +14,23 @@ func init() {
 	// Several values, a row's.
 	choose("row", func(args []vec.Type) *Overload {
 		return &Overload{Args: texts(args), Result: vec.T(vec.Record), Fn: &Function{Name: "row", Session: true, lax: true, eval: func(f *frame) error {
-			var field []byte
-			return eachText(f, func(i int, dst []byte) ([]byte, error) {
-				dst = append(dst, '(')
-				for k, a := range f.args {
-					if k > 0 {
-						dst = append(dst, ',')
-					}
-					if !a.IsNull(i) {
-						field = AppendText(field[:0], a, i, f.ctx)
-						dst = appendField(dst, field)
-					}
-				}
-				return append(dst, ')'), nil
-			})
+			return eachText(f, func(i int, dst []byte) ([]byte, error) { return appendRow(dst, f.args, i, f.ctx), nil })
 		}}}
 	})
+	// A field of a row, by its number from 0, as text.
+	define("field", tText, types(vec.T(vec.Record), tInt4), text2(func(_ *Context, dst []byte, row string, n int64) ([]byte, error) {
+		null, at := true, int64(0)
+		eachField([]byte(row), func(field []byte, isNull bool) {
+			if at == n && !isNull {
+				dst, null = append(dst, field...), false
+			}
+			at++
+		})
+		if null {
+			return dst, errNull
+		}
+		return dst, nil
+	}))
 	// Names and values by turns: what the binder makes of row_to_json(t).
 	choose("row_to_json", func(args []vec.Type) *Overload {
 		if len(args)%2 != 0 {
@@ -63,6 +64,22 @@ func texts(args []vec.Type) []vec.Type {
 	return out
 }
 
+// appendRow writes a row of values.
+func appendRow(dst []byte, fields []*vec.Vector, row int, ctx *Context) []byte {
+	var field []byte
+	dst = append(dst, '(')
+	for k, v := range fields {
+		if k > 0 {
+			dst = append(dst, ',')
+		}
+		if !v.IsNull(row) {
+			field = AppendText(field[:0], v, row, ctx)
+			dst = appendField(dst, field)
+		}
+	}
+	return append(dst, ')')
+}
+
 // appendField writes a field of a row, in quotes if it could be read in another way without.
 func appendField(dst, field []byte) []byte {
 	plain := len(field) > 0
@@ -85,45 +102,47 @@ func appendField(dst, field []byte) []byte {
 	return append(dst, '"')
 }
 
+// eachField gives the fields of a row as text, without their quotes.
+func eachField(record []byte, visit func(field []byte, null bool)) {
+	if len(record) <= len("()") {
+		return
+	}
+	var field []byte
+	null, quoted := true, false
+	for i := 1; i < len(record); i++ { // behind the parenthesis
+		c := record[i]
+		if !quoted && (c == ',' || c == ')') {
+			visit(field, null)
+			field, null = field[:0], true
+			continue
+		}
+		null = false
+		switch {
+		case c == '"' && quoted && i+1 < len(record) && record[i+1] == '"', c == '\\' && i+1 < len(record):
+			i++
+			field = append(field, record[i])
+		case c == '"':
+			quoted = !quoted
+		default:
+			field = append(field, c)
+		}
+	}
+}
+
 // AppendRecord adds the binary form of a row as a value: its fields are of the type text.
 func AppendRecord(dst, record []byte) []byte {
 	be := binary.BigEndian
 	at, fields := len(dst), uint32(0)
 	dst = be.AppendUint32(dst, 0)
-	for i := 1; i < len(record); fields++ { // behind the parenthesis, or a comma
-		start := len(dst) + 4
-		dst = be.AppendUint32(be.AppendUint32(dst, tText.OID()), 0)
-		null, quoted := true, false
-		for ; i < len(record); i++ {
-			c := record[i]
-			if !quoted && (c == ',' || c == ')') {
-				break
-			}
-			null = false
-			switch {
-			case c == '"' && quoted && i+1 < len(record) && record[i+1] == '"', c == '\\' && i+1 < len(record):
-				i++
-				dst = append(dst, record[i])
-			case c == '"':
-				quoted = !quoted
-			default:
-				dst = append(dst, c)
-			}
-		}
-		size := uint32(len(dst) - start - 4)
+	eachField(record, func(field []byte, null bool) {
+		fields++
+		dst = be.AppendUint32(dst, tText.OID())
 		if null {
-			size = 1<<32 - 1
+			dst = be.AppendUint32(dst, 1<<32-1)
+			return
 		}
-		be.PutUint32(dst[start:], size)
-		i++
-		if i >= len(record) {
-			fields++
-			break
-		}
-	}
-	if string(record) == "()" {
-		fields, dst = 0, dst[:at+4]
-	}
+		dst = append(be.AppendUint32(dst, uint32(len(field))), field...)
+	})
 	be.PutUint32(dst[at:], fields)
 	return dst
 }
@@ -228,6 +247,42 @@ func (s *TableFunction) Column(at int) *TableFunction {
 		return &columnSeries{all, s.Out, at}, nil
 	}
 	return &one
+}
+
+// Row is the function with a row of its columns as the only one, of a type of that kind.
+func (s *TableFunction) Row(t vec.Type) *TableFunction {
+	one := *s
+	one.Out = vec.Schema{{Name: s.Name, Type: t}}
+	one.open = func(ctx *Context, args []*vec.Vector, row int) (Series, error) {
+		all, err := s.open(ctx, args, row)
+		if err != nil || all == nil {
+			return nil, err
+		}
+		return &rowSeries{ctx, all, s.Out}, nil
+	}
+	return &one
+}
+
+// rowSeries is the rows of a series, each as one value.
+type rowSeries struct {
+	ctx *Context
+	all Series
+	out vec.Schema
+}
+
+func (s *rowSeries) Next(out []*vec.Builder, n int) (int, error) {
+	all, columns := make([]*vec.Builder, len(s.out)), make([]*vec.Vector, len(s.out))
+	for i, f := range s.out {
+		all[i] = vec.NewBuilder(f.Type)
+	}
+	n, err := s.all.Next(all, n)
+	for i, b := range all {
+		columns[i] = b.V
+	}
+	for i := range n {
+		out[0].V.Str.Append(appendRow(nil, columns, i, s.ctx))
+	}
+	return n, err
 }
 
 // columnSeries is one column of a series.

@@ -137,7 +137,7 @@ func describeRows(schema vec.Schema, sources []bind.Source, formats []int16) *pg
 		if i < len(sources) {
 			m.Fields[i].TableOID, m.Fields[i].TableAttributeNumber = sources[i].Table, uint16(sources[i].Column)
 		}
-		if t.Mod > 0 {
+		if t.Mod > 0 && t.Kind != vec.Record {
 			m.Fields[i].TypeModifier = t.Mod
 		}
 	}

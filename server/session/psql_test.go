@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/pgwire"
 	"github.com/prickledb/prickle/server/session"
 )
@@ -47,13 +48,20 @@ func TestPsql(t *testing.T) {
 }
 
 // serveStore serves a store in memory, and gives the address.
-func serveStore(t *testing.T) string {
+func serveStore(t *testing.T) string { return serveStoreWith(t, func(*pgwire.Server) {}) }
+
+// serveStoreWith is serveStore, with more set up before the first client.
+func serveStoreWith(t *testing.T, setup func(*pgwire.Server)) string {
 	t.Helper()
 	store := openStore(t)
 	engine := session.NewEngine(store, &applier{store: store, index: 1}, session.Limits{Threads: 2})
 	s := &pgwire.Server{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	setup(s)
 	backends := &session.Backends{}
 	s.Open = func(ctx context.Context, l pgwire.Login) (*session.Session, error) {
+		if l.Database == "nowhere" {
+			return nil, &pgerr.Error{Severity: "FATAL", Code: pgerr.UndefinedDatabase, Message: `database "nowhere" does not exist`}
+		}
 		l.Settings["session_authorization"] = l.User
 		return session.New(ctx, session.Config{Engine: engine, Project: 1, Database: l.Database, User: l.User, Start: l.Settings, Logger: s.Logger,
 			Backends: backends, Backend: l.Backend})

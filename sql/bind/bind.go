@@ -110,6 +110,9 @@ type binder struct {
 	places map[expr.Expr]place
 	// sources of the columns that were bound and are those of a table.
 	sources map[*expr.Column]Source
+	// shapes are the columns of rows as values: the modifier of such a type is the number of
+	// one, from 1.
+	shapes []vec.Schema
 	// top is the statement, if it is a plain SELECT, and shown the sources of its columns.
 	top   *ast.Select
 	shown []Source

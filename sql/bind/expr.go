@@ -108,7 +108,11 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 		for i, x := range e.Elems {
 			fields[i] = b.value(x, sc)
 		}
-		return b.call("row", fields, e.Pos())
+		shape := make(vec.Schema, len(fields))
+		for i, f := range fields {
+			shape[i] = vec.Field{Name: "f" + strconv.Itoa(i+1), Type: firstKnown(f.Type())}
+		}
+		return b.rowOf(fields, shape, e.Pos())
 	case *ast.InCohort:
 		return b.inCohort(e, sc)
 	case *ast.Exists:
@@ -696,6 +700,9 @@ func (b *binder) field(e *ast.Field, sc *scope) expr.Expr {
 	x := b.expr(e.X, sc)
 	if p, ok := x.(*pathRef); ok {
 		return p.key(e.Name.Name)
+	}
+	if x.Type().Kind == vec.Record && !x.Type().Array && x.Type().Mod > 0 {
+		return b.fieldOf(x, e.Name)
 	}
 	if n, ok := e.X.(*ast.Name); ok {
 		if p := b.jsonPath(n, sc); p != nil {

@@ -4,7 +4,9 @@ import (
 	"slices"
 
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/vec"
 )
 
 // rowNamed is the relation whose whole row a name means; nil if it means anything else.
@@ -21,7 +23,35 @@ func (b *binder) wholeRow(rel *relation, pos ast.Pos) expr.Expr {
 	for i := range rel.fields {
 		fields[i] = b.column(rel, i, pos)
 	}
-	return b.call("row", fields, pos)
+	return b.rowOf(fields, rel.fields, pos)
+}
+
+// rowOf is a row of fields, whose shape its type tells by its modifier.
+func (b *binder) rowOf(fields []expr.Expr, shape vec.Schema, pos ast.Pos) expr.Expr {
+	e := b.call("row", fields, pos)
+	if c, ok := e.(*expr.Call); ok {
+		o := *c.Overload
+		o.Result = b.shape(shape)
+		return expr.NewCall(&o, c.Args)
+	}
+	return e
+}
+
+// shape is the type of rows with certain columns.
+func (b *binder) shape(columns vec.Schema) vec.Type {
+	b.shapes = append(b.shapes, columns)
+	return vec.Type{Kind: vec.Record, Mod: int32(len(b.shapes))}
+}
+
+// fieldOf takes a field out of a row.
+func (b *binder) fieldOf(row expr.Expr, name ast.Ident) expr.Expr {
+	columns := b.shapes[row.Type().Mod-1]
+	at := columns.Index(name.Name)
+	if at < 0 {
+		return b.fail(pgerr.New(pgerr.UndefinedColumn, `column "%s" not found in data type record`, name.Name), name.Pos())
+	}
+	text := b.call("field", []expr.Expr{row, intConst(int64(at), vec.T(vec.Int4))}, name.Pos())
+	return b.cast(text, columns[at].Type, name.Pos(), true, false)
 }
 
 // jsonOfRows are the functions that make an object of a row.

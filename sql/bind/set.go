@@ -103,7 +103,7 @@ func (b *binder) setCall(e *ast.Call, sc *scope) (plan.SetCall, bool) {
 // setOfItem binds a function that gives rows where a select list has it.
 func (b *binder) setOfItem(e *ast.Call, sc *scope) expr.Expr { return b.setColumn(e, sc, "") }
 
-// setColumn is setOfItem for (f(x)).column. Without a column there must be one alone.
+// setColumn is setOfItem for (f(x)).column. Without a column, several are a row.
 func (b *binder) setColumn(e *ast.Call, sc *scope, column string) expr.Expr {
 	s := sc.sets
 	switch {
@@ -119,14 +119,14 @@ func (b *binder) setColumn(e *ast.Call, sc *scope, column string) expr.Expr {
 		return null(vec.T(vec.Unknown))
 	}
 	if len(c.Function.Out) != 1 {
-		at := c.Function.Out.Index(column)
-		if column == "" {
-			return b.unsupported("a row of "+e.Func()+" as a value", e.Pos())
-		}
-		if at < 0 {
+		switch at := c.Function.Out.Index(column); {
+		case column == "":
+			c.Function = c.Function.Row(b.shape(c.Function.Out))
+		case at < 0:
 			return b.fail(pgerr.New(pgerr.UndefinedColumn, `column "%s" not found in data type record`, column), e.Pos())
+		default:
+			c.Function = c.Function.Column(at)
 		}
-		c.Function = c.Function.Column(at)
 	}
 	s.calls, s.pos = append(s.calls, c), append(s.pos, e.Pos())
 	return &setRef{len(s.calls) - 1, c.Function.Out[0].Type, columnName(e)}
