@@ -172,10 +172,14 @@ func (s *TableFunction) catalog(args []vec.Type) bool {
 	switch {
 	case ok && len(args) == 0:
 		s.Named, s.Out = true, rows.columns
-		s.open = func(ctx *Context, _ []*vec.Vector, _ int) (Series, error) { return openCatalog(ctx, rows.table, rows.columns) }
+		s.open = func(ctx *Context, _ []*vec.Vector, _ int) (Series, error) {
+			return openCatalog(ctx, rows.table, rows.columns)
+		}
 	case s.Name == "pg_partition_ancestors" && len(args) == 1: // there are no partitions: each table stands alone
 		s.Named, s.Args, s.Out = true, types(tReg), vec.Schema{{Name: "relid", Type: tReg}}
-		s.open = func(_ *Context, args []*vec.Vector, row int) (Series, error) { return &elementSeries{args[0], row, row + 1}, nil }
+		s.open = func(_ *Context, args []*vec.Vector, row int) (Series, error) {
+			return &elementSeries{args[0], row, row + 1}, nil
+		}
 	case s.Name == "_pg_expandarray" && len(args) == 1 && args[0].Array:
 		s.Named, s.Args, s.Out = true, args, vec.Schema{{Name: "x", Type: args[0].Elem()}, {Name: "n", Type: tInt4}}
 		s.open = func(_ *Context, args []*vec.Vector, row int) (Series, error) {

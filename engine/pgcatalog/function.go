@@ -125,7 +125,11 @@ func numbers(s string) []uint32 {
 	return out
 }
 
+// list reads "{a,b}"; it is nil for nothing.
 func list(s string) []string {
+	if strings.Trim(s, "{}") == "" {
+		return nil
+	}
 	return strings.FieldsFunc(strings.Trim(s, "{}"), func(r rune) bool { return r == ' ' || r == ',' })
 }
 

@@ -15,6 +15,9 @@ type Error struct {
 	Hint     string
 	Where    string // in what the error came about, "COPY t, line 3"; empty for none
 	Position int    // 1-based character in the statement as sent; 0 means none
+	// Schema, Table and Column say what the error is about, where that is a table or a column
+	// of one; empty for others.
+	Schema, Table, Column string
 }
 
 // New makes an error of severity ERROR.
@@ -61,6 +64,12 @@ func (e *Error) WithDetail(format string, args ...any) *Error {
 // WithWhere sets in what the error came about.
 func (e *Error) WithWhere(format string, args ...any) *Error {
 	e.Where = fmt.Sprintf(format, args...)
+	return e
+}
+
+// About sets the column of a table that the error is about. The column may be empty.
+func (e *Error) About(schema, table, column string) *Error {
+	e.Schema, e.Table, e.Column = schema, table, column
 	return e
 }
 

@@ -141,8 +141,32 @@ func pushFilter(f *Filter) Node {
 		return out
 	case *Join:
 		return filterJoin(f, in)
+	case *Expand:
+		return filterExpand(f, in)
 	}
 	return f
+}
+
+// filterExpand moves the conditions below functions that give rows which ask nothing of those.
+func filterExpand(f *Filter, x *Expand) Node {
+	width := len(x.Input.Schema())
+	var below, above []expr.Expr
+	for _, c := range conjuncts(f.Cond) {
+		if sidesOf(c, width)&rightSide == 0 {
+			below = append(below, c)
+		} else {
+			above = append(above, c)
+		}
+	}
+	if len(below) == 0 {
+		return f
+	}
+	out := *x
+	out.Input = filtered(x.Input, below)
+	if len(above) == 0 {
+		return &out
+	}
+	return &Filter{&out, allOf(above)}
 }
 
 // pushable says whether a condition may be computed below a Project: what it uses does

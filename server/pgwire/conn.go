@@ -528,7 +528,8 @@ func (c *conn) error(err error, severity string) {
 		severity = "ERROR"
 	}
 	c.send(&pgproto3.ErrorResponse{Severity: severity, SeverityUnlocalized: severity, Code: e.Code,
-		Message: e.Message, Detail: e.Detail, Hint: e.Hint, Where: e.Where, Position: int32(e.Position)})
+		Message: e.Message, Detail: e.Detail, Hint: e.Hint, Where: e.Where, Position: int32(e.Position),
+		SchemaName: e.Schema, TableName: e.Table, ColumnName: e.Column})
 }
 
 // send adds a message to the answer.

@@ -116,13 +116,28 @@ func (c *conn) execute(m *pgproto3.Execute) error {
 		return nil
 	}
 	p.Input = c.copyIn
+	if !p.Copies() && !c.syncFollows() {
+		c.s.Pipeline()
+	}
 	return c.run(p, func() error {
 		_, err := c.rows(p, int(min(m.MaxRows, 1<<31-1)))
 		return err
 	})
 }
 
-func (c *conn) rowDescription(p *session.Portal) { c.send(describeRows(p.Schema, p.Sources, p.Formats)) }
+// syncFollows says whether the next message is known to be a Sync: a statement that is the last
+// before it, and has nothing to keep before it, commits by itself.
+func (c *conn) syncFollows() bool {
+	if c.in.Buffered() == 0 {
+		return false
+	}
+	next, err := c.in.Peek(1)
+	return err == nil && next[0] == 'S'
+}
+
+func (c *conn) rowDescription(p *session.Portal) {
+	c.send(describeRows(p.Schema, p.Sources, p.Formats))
+}
 
 func describeRows(schema vec.Schema, sources []bind.Source, formats []int16) *pgproto3.RowDescription {
 	m := &pgproto3.RowDescription{Fields: make([]pgproto3.FieldDescription, len(schema))}

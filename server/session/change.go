@@ -41,7 +41,7 @@ func (p *Portal) change(scope *Scope, st *sql.Statement) error {
 func (p *Portal) alone(tag, what string) error {
 	s := p.session
 	switch {
-	case s.keeps():
+	case s.gathers():
 		return pgerr.New(pgerr.ActiveTransaction, "%s cannot run inside a transaction block", what)
 	case s.Settings.On("transaction_read_only"):
 		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute %s in a read-only transaction", tag)

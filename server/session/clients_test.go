@@ -121,7 +121,7 @@ func clients() []clientTest {
 				value(env, "PGDATABASE"), value(env, "PGUSER"), value(env, "PGPASSWORD"), value(env, "PGSSLROOTCERT"))
 			return exec.CommandContext(t.Context(), "java", "-cp", jdbcJar+":"+dir, "Check", url)
 		}},
-		{name: "pgbench", slow: true, ready: programs("pgbench", "psql"), run: func(t *testing.T, _ []string) *exec.Cmd {
+		{name: "pgbench", ready: programs("pgbench", "psql"), run: func(t *testing.T, _ []string) *exec.Cmd {
 			return exec.CommandContext(t.Context(), "sh", "-ec", `psql -Xqc "CREATE TABLE bench (id int, client int)"
 for mode in simple extended prepared; do
 	pgbench -n -f testdata/clients/pgbench/script.sql -c 4 -t 10 -M $mode
@@ -129,7 +129,7 @@ done
 test "$(psql -XAtc "SELECT count(*) FROM bench")" = 120`)
 		}},
 		// A schema cannot be dumped: there are objects that pg_dump does not know. It must say so.
-		{name: "pg_dump", slow: true, ready: programs("pg_dump"), run: func(t *testing.T, _ []string) *exec.Cmd {
+		{name: "pg_dump", ready: programs("pg_dump"), run: func(t *testing.T, _ []string) *exec.Cmd {
 			return exec.CommandContext(t.Context(), "sh", "-c", `out=$(pg_dump --schema-only 2>&1); code=$?
 echo "$out" | tail -20
 case $code in
@@ -144,9 +144,10 @@ esac`)
 		slow                          bool
 	}{
 		{"psycopg2", "psycopg2_check.py", "psycopg2", "python3-psycopg2", false},
+		{"psycopg", "psycopg_check.py", "psycopg", "python3-psycopg", false},
 		{"SQLAlchemy", "sqlalchemy_check.py", "sqlalchemy, psycopg2", "python3-sqlalchemy python3-psycopg2", true},
 		{"pgcli", "pgcli_check.py", "pgcli", "pgcli", true},
-		{"psql on a terminal", "psql_completion.py", "pty", "python3", true},
+		{"psql on a terminal", "psql_completion.py", "pty", "python3", false},
 	} {
 		one := clientTest{name: c.name, slow: c.slow}
 		one.ready, one.run = script(c.file, c.modules, c.packages)

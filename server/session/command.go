@@ -133,9 +133,9 @@ func (s *Session) endBlock(ctx context.Context, commit, chain bool) (tag string,
 		}
 	}
 	// Outside a block, even ROLLBACK keeps nothing but what the implicit transaction did.
-	together := s.together
+	together, pipeline := s.together, s.pipeline
 	s.endTransaction(tag == "COMMIT")
-	s.together = together
+	s.together, s.pipeline = together, pipeline
 	if chain {
 		s.begin()
 		s.beginBlock(modes)

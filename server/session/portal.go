@@ -110,6 +110,12 @@ func (s *Session) ClosePortal(name string) {
 	}
 }
 
+// Copies says whether the portal's statement is COPY: what follows it may be its rows.
+func (p *Portal) Copies() bool {
+	_, ok := p.stmt.(*ast.Copy)
+	return ok
+}
+
 // Empty says whether the portal's statement is the empty text.
 func (p *Portal) Empty() bool { return p.stmt == nil }
 

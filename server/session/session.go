@@ -106,7 +106,7 @@ type Session struct {
 	// statement runs, so also for the implicit transaction of a statement, of a Query
 	// with several, or of everything up to Sync.
 	block, failed, started bool
-	together               bool      // statements outside a block commit with Sync, not each
+	together, pipeline     bool      // statements outside a block commit with Sync, not each
 	queried                bool      // a statement of the transaction has taken a snapshot
 	now                    time.Time // when it began
 	pin                    Pin       // REPEATABLE READ: the snapshot of all its statements
@@ -279,14 +279,22 @@ func (s *Session) Fail(err error) {
 // message do, unless they say otherwise.
 func (s *Session) Together() { s.together = true }
 
+// Pipeline is Together for the messages of the extended protocol that come before one Sync.
+// What cannot be part of a transaction, as events, is written at once all the same: clients
+// send long lists of such statements in this way.
+func (s *Session) Pipeline() { s.pipeline = true }
+
 // keeps says whether what a statement writes waits for the end of a transaction.
-func (s *Session) keeps() bool { return s.block || s.together }
+func (s *Session) keeps() bool { return s.gathers() || s.pipeline }
+
+// gathers says whether the client wants several statements to be one.
+func (s *Session) gathers() bool { return s.block || s.together }
 
 // Sync ends the implicit transaction, if there is one. An error says that what its
 // statements wrote is not there.
 func (s *Session) Sync() error {
 	if s.block {
-		s.together = false
+		s.together, s.pipeline = false, false
 		return nil
 	}
 	var err error
@@ -312,7 +320,7 @@ func (s *Session) endTransaction(commit bool) {
 			s.Settings.Rollback()
 		}
 	}
-	s.block, s.failed, s.started, s.queried, s.together, s.writes = false, false, false, false, false, nil
+	s.block, s.failed, s.started, s.queried, s.together, s.pipeline, s.writes = false, false, false, false, false, false, nil
 }
 
 func (s *Session) closePortals() {

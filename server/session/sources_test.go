@@ -24,7 +24,7 @@ func TestSources(t *testing.T) {
 	none := bind.Source{}
 	x, z := bind.Source{Table: a, Column: 1}, bind.Source{Table: a, Column: 3}
 	for sql, want := range map[string][]bind.Source{
-		"SELECT * FROM a":                                             {x, z},
+		"SELECT * FROM a": {x, z},
 		"SELECT z AS x, x + 1, b.x, 1 FROM a AS b WHERE z > 0":        {z, none, x, none},
 		"SELECT l.x, r.z FROM a l LEFT JOIN a r USING (x) ORDER BY z": {x, z},
 		"SELECT z, count(*) FROM a GROUP BY z":                        {z, none},

@@ -281,7 +281,7 @@ func (w *writing) rows(st *sql.Statement) (n int, err error) {
 	p := w.portal
 	w.write = st.Write
 	if w.write.Target.Schema == nil {
-		if p.session.keeps() {
+		if p.session.gathers() {
 			return 0, pgerr.Unsupported("INSERT INTO events in a transaction").WithHint("Send it as a statement of its own, outside a block.")
 		}
 		w.events = &ingest{rows: capture.NewTypedLines(), now: w.scope.Expr.Now}
@@ -414,7 +414,8 @@ func (w *writing) insert(b *vec.Batch) error {
 		if c.NotNull && b.Cols[i].HasNulls() {
 			for row := range b.Rows {
 				if b.Cols[i].IsNull(row) {
-					return pgerr.New(pgerr.NotNullViolation, `null value in column "%s" of relation "%s" violates not-null constraint`, c.Name, w.write.Target.Name)
+					return pgerr.New(pgerr.NotNullViolation, `null value in column "%s" of relation "%s" violates not-null constraint`, c.Name, w.write.Target.Name).
+						About("public", w.write.Target.Name, c.Name)
 				}
 			}
 		}
