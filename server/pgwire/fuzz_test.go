@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/server/scram"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/server/session/sessiontest"
 	"github.com/prickledb/prickle/storage/vec"
@@ -50,11 +51,32 @@ func FuzzConnection(f *testing.F) {
 		&pgproto3.Bind{Parameters: [][]byte{{0, 0, 0, 1}}, ParameterFormatCodes: []int16{1}, ResultFormatCodes: []int16{1}},
 		&pgproto3.Describe{ObjectType: 'P'}, &pgproto3.Execute{MaxRows: 3}, &pgproto3.Sync{}))
 	f.Add([]byte{0, 0, 0, 8, 4, 210, 22, 47})
+	known := &pgproto3.StartupMessage{ProtocolVersion: 3 << 16, Parameters: map[string]string{"user": "known"}}
+	f.Add(encoded(known, &pgproto3.SASLInitialResponse{AuthMechanism: "SCRAM-SHA-256", Data: []byte("n,,n=,r=abc")},
+		&pgproto3.SASLResponse{Data: []byte("c=biws,r=abc,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")}))
+	verifier, err := scram.New("secret")
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		engine := &sessiontest.Engine{}
 		s := &Server{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), MaxMessage: 1 << 16}
+		s.Auth = func(_ context.Context, l Login) (Proof, error) {
+			switch l.User {
+			case "known":
+				return Proof{Verifier: &verifier}, nil
+			case "unknown":
+				return Proof{}, nil
+			}
+			return Proof{Trusted: true}, nil
+		}
+		backends := &session.Backends{}
 		s.Open = func(ctx context.Context, l Login) (*session.Session, error) {
-			return session.New(ctx, session.Config{Engine: engine, Project: 1, Database: "d", Start: l.Settings, Logger: s.Logger, Limit: 20 * time.Millisecond})
+			if l.User == "known" || l.User == "unknown" {
+				t.Error("a client was let in that did not know the password")
+			}
+			return session.New(ctx, session.Config{Engine: engine, Project: 1, Database: "d", Start: l.Settings, Logger: s.Logger, Limit: 20 * time.Millisecond,
+				Backends: backends, Backend: l.Backend})
 		}
 		s.Serve(t.Context(), &script{in: bytes.NewReader(in)})
 		if engine.Pins.Load() != 0 || engine.Running.Load() != 0 {
