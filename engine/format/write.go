@@ -49,6 +49,7 @@ type rowWriter struct {
 	ctx    *expr.Context
 	keys   [][]byte // of lines of JSON
 	row    func(dst []byte, b *vec.Batch, row int) []byte
+	lead   []byte // what goes out with the first row: PostgreSQL does not send it alone
 	buf    []byte
 	value  []byte
 }
@@ -58,7 +59,7 @@ func (w *rowWriter) begin() error {
 	dst := w.buf[:0]
 	switch {
 	case w.o.Kind == Binary:
-		dst = append(append(dst, signature...), 0, 0, 0, 0, 0, 0, 0, 0)
+		w.lead = append([]byte(signature), 0, 0, 0, 0, 0, 0, 0, 0)
 	case w.o.Header && w.o.Kind <= CSV:
 		for i, f := range w.schema {
 			if i > 0 {
@@ -86,7 +87,8 @@ func (w *rowWriter) Rows(b *vec.Batch, lo, hi int) error {
 		if b.Sel != nil {
 			row = int(b.Sel[lo])
 		}
-		w.buf = w.row(w.buf[:0], b, row)
+		w.buf = w.row(append(w.buf[:0], w.lead...), b, row)
+		w.lead = nil
 		if _, err := w.out.Write(w.buf); err != nil {
 			return err
 		}
@@ -99,7 +101,7 @@ func (w *rowWriter) Close() error {
 	if w.o.Kind != Binary {
 		return nil
 	}
-	_, err := w.out.Write([]byte{0xff, 0xff})
+	_, err := w.out.Write(append(w.lead, 0xff, 0xff))
 	return err
 }
 

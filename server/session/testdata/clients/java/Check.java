@@ -21,6 +21,7 @@ public class Check {
             metadata(c, m);
             fetching(c);
             transactions(c);
+            copying(c);
             cancelled(c);
             try (Statement s = c.createStatement()) {
                 s.execute("DROP TABLE jd");
@@ -154,6 +155,14 @@ public class Check {
         c.setAutoCommit(true);
         c.setSchema("public");
         is(c.getSchema(), "public");
+    }
+
+    static void copying(Connection c) throws Exception {
+        org.postgresql.copy.CopyManager m = c.unwrap(org.postgresql.PGConnection.class).getCopyAPI();
+        is(m.copyIn("COPY jd (id, name) FROM STDIN", new java.io.StringReader("900\tcopied\n")), 1L);
+        java.io.StringWriter out = new java.io.StringWriter();
+        is(m.copyOut("COPY (SELECT id, name, price FROM jd WHERE id = 900) TO STDOUT WITH CSV HEADER", out), 1L);
+        is(out.toString(), "id,name,price\n900,copied,\n");
     }
 
     static void cancelled(Connection c) throws SQLException {

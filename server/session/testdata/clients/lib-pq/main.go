@@ -83,6 +83,21 @@ func main() {
 		must(db.QueryRow("SELECT count(*) FROM lp").Scan(&id))
 		is(id, int64(1))
 
+		tx, err = db.Begin()
+		must(err)
+		in, err := tx.Prepare(pq.CopyIn("lp", "id", "name"))
+		must(err)
+		for i := range 10 {
+			_, err = in.Exec(i+100, fmt.Sprint("n", i))
+			must(err)
+		}
+		_, err = in.Exec()
+		must(err)
+		must(in.Close())
+		must(tx.Commit())
+		must(db.QueryRow("SELECT count(*) FROM lp WHERE id >= 100").Scan(&id))
+		is(id, int64(10))
+
 		_, err = db.Exec("SELECT nothing FROM lp")
 		is(code(err), "42703")
 		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)

@@ -1,6 +1,7 @@
 """psycopg2 against a server that PGHOST and its like name. An assertion that fails ends it."""
 import datetime
 import decimal
+import io
 import select
 import threading
 import time
@@ -65,6 +66,18 @@ try:
     raise AssertionError("no error")
 except psycopg2.errors.NotNullViolation as e:
     assert e.diag.column_name == "id" and e.diag.table_name == "ps", (e.diag.column_name, e.diag.table_name)
+c.rollback()
+
+# Rows in and out in bulk.
+cur.copy_expert("COPY ps FROM STDIN WITH (FORMAT csv)", io.StringIO('1000,"a, b"\n1001,\n'))
+out = io.StringIO()
+cur.copy_expert("COPY (SELECT * FROM ps WHERE id >= 1000 ORDER BY id) TO STDOUT", out)
+assert out.getvalue() == "1000\ta, b\n1001\t\\N\n", out.getvalue()
+try:
+    cur.copy_expert("COPY ps FROM STDIN", io.StringIO("x\ty\n"))
+    raise AssertionError("no error")
+except psycopg2.errors.InvalidTextRepresentation as e:
+    assert "line 1" in e.diag.context, e.diag.context
 c.rollback()
 
 # Modes, settings and what is reported of them.

@@ -43,6 +43,19 @@ with psycopg.connect(autocommit=True) as c:
         pass
     assert c.execute("SELECT count(*) FROM p3 WHERE id >= 1000").fetchone() == (0,)
 
+    # Rows in bulk, as text and in binary.
+    for form in ("TEXT", "BINARY"):
+        with c.cursor() as cur:
+            with cur.copy("COPY p3 FROM STDIN (FORMAT %s)" % form) as copy:
+                copy.set_types(["int4", "text"])
+                for i in range(2000, 2100):
+                    copy.write_row((i, None if i % 2 else "é"))
+            with cur.copy("COPY (SELECT id, name FROM p3 WHERE id >= 2000 ORDER BY id) TO STDOUT (FORMAT %s)" % form) as copy:
+                copy.set_types(["int4", "text"])
+                rows = list(copy.rows())
+            assert len(rows) == 100 and rows[:2] == [(2000, "é"), (2001, None)], rows[:2]
+            cur.execute("DELETE FROM p3 WHERE id >= 2000")
+
     # Row by row.
     with c.cursor() as cur:
         assert sum(r[0] for r in cur.stream("SELECT g FROM generate_series(1, 1000) g")) == 500500
