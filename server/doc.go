@@ -1,5 +1,6 @@
 // Package server is bytes in, bytes out: one port on which both the PostgreSQL protocol
-// and HTTP are spoken. The first byte of a connection decides which.
+// and HTTP are spoken, in the clear or inside TLS. The first byte of a connection decides which,
+// and inside TLS what the client named in its handshake. login.go says who is let in.
 //
 // A Server is made with New and serves listeners with Serve until its context ends; then
 // it refuses what is new, lets end what runs, and closes within ten seconds. Its

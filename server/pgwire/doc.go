@@ -6,6 +6,13 @@
 // answer. Answers are collected and sent when the input is drained, at Flush and at
 // Sync, so that a pipeline of a hundred statements costs two packets.
 //
+// Before a session is opened, the client may ask for TLS (tls.go) and has to show what
+// Server.Auth wants of it (auth.go): nothing, a proof of SCRAM-SHA-256 that may be bound to the
+// TLS connection, or inside TLS a token.
+//
+// The statements before one Sync are one transaction, unless they say otherwise. One alone, with
+// its Sync right behind it, commits by itself, and is tried again on a conflict.
+//
 // The frame of every message is read here, and its length checked before memory is
 // taken for it; the fields inside are decoded by pgproto3. Values are read and written in
 // the text and the binary format, both by engine/expr.

@@ -13,6 +13,9 @@
 // called from elsewhere. A Portal is a statement on its way: a paused stream of batches
 // that is read as far as the client wants.
 //
+// Backends lists the sessions that have a connection each: they see each other in
+// pg_stat_activity and can cancel and end each other.
+//
 // What a query reads is one snapshot, taken after it waited for what its settings ask for
 // (read.go) or kept from an earlier answer (Cuts). Queries lists what runs, and ends what
 // reads too much.
