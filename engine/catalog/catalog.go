@@ -113,7 +113,7 @@ func With(builtin []*Table, tables *table.Tables) []*Table {
 		for _, c := range v.Schema.Columns {
 			t.Columns = append(t.Columns, Column{Name: c.Name, Type: c.Type})
 		}
-		if at := slices.IndexFunc(out, func(b *Table) bool { return b.Name == t.Name }); at >= 0 {
+		if at := slices.IndexFunc(out, func(b *Table) bool { return b.Name == t.Name && b.Schema == nil }); at >= 0 {
 			hidden := *out[at]
 			hidden.Hidden = true
 			out[at] = &hidden
