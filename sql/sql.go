@@ -38,8 +38,8 @@ type CompileContext struct {
 // Statement is a compiled statement. It is immutable.
 type Statement struct {
 	Kind    Kind
-	Plan    plan.Node  // of a query, also of an explained one; nil otherwise
-	Schema  vec.Schema // of the rows that the client gets; nil if it gets none
+	Plan    plan.Node     // of a query, also of an explained one; nil otherwise
+	Schema  vec.Schema    // of the rows that the client gets; nil if it gets none
 	Sources []bind.Source // where the columns of Schema come from; nil: nowhere
 	Params  []vec.Type
 	Tag     string       // command tag; SELECT gets a row count behind it
