@@ -78,6 +78,8 @@ func (m *model) expression(text string, e *event) any {
 		return e.name
 	case "distinct_id":
 		return e.distinctID
+	case "person_id":
+		return e.person.name()
 	}
 	unsupported("the expression %q", text)
 	return nil

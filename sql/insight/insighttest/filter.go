@@ -352,6 +352,19 @@ func semver(operator, text, w string) bool {
 }
 
 func (m *model) elementFilter(key, operator string, w any, e *event) bool {
+	if w == nil {
+		return true
+	}
+	if list, ok := w.([]any); ok {
+		found := 0
+		for _, one := range list {
+			if m.elementFilter(key, operator, one, e) {
+				found++
+			}
+		}
+		negative := operator == "is_not" || strings.HasPrefix(operator, "not_")
+		return found == len(list) || found > 0 && !negative
+	}
 	var values []any
 	for _, el := range e.elements {
 		if v, ok := el[key]; ok && v != nil {
@@ -370,6 +383,9 @@ func (m *model) elementFilter(key, operator string, w any, e *event) bool {
 			first = values[0]
 		}
 		return m.compare(operator, first, w, typeString)
+	case "selector":
+		s, _ := asText(w)
+		return selects(s, e.elements) == (operator != "is_not")
 	}
 	unsupported("elements by %s", key)
 	return false

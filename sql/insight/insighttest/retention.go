@@ -117,7 +117,7 @@ func (m *model) histories(r *retentionQuestion) []retained {
 		byActor[actor][value] = append(byActor[actor][value], e)
 	}
 	split := !r.windows && r.kind != "retention_first_ever_occurrence"
-	for _, e := range m.events {
+	for _, e := range m.read {
 		if !m.passes(r.query, e) {
 			continue
 		}
@@ -449,7 +449,7 @@ func (m *model) retention(query object) []object {
 		for i, start := range r.rows {
 			values := []object{}
 			for c := range columns {
-				cell := object{"label": r.cellLabel(c), "count": g.counts[i][c]}
+				cell := object{"label": r.cellLabel(c), "count": m.scaled(g.counts[i][c])}
 				if r.measure != "" {
 					cell["aggregation_value"] = g.values[i][c]
 				}
