@@ -541,13 +541,14 @@ func (c *compiler) trendsActors(q *query, cell *actorsQuery) (*actorSource, erro
 		from = p.from
 	}
 	cond := and(e.full(), t.where)
+	var value ast.Expr
 	if t.by != nil {
-		value, err := t.cellCondition(e, p, cell.Breakdown)
-		if err != nil {
+		if value, err = t.cellCondition(e, p, cell.Breakdown); err != nil {
 			return nil, err
 		}
-		cond = and(cond, value)
 	}
+	ofAny := cond
+	cond = and(cond, value)
 	first, last := from, to
 	if !t.total {
 		bucket, err := c.cellDay(cell.Day, p.u)
@@ -607,12 +608,18 @@ func (c *compiler) trendsActors(q *query, cell *actorsQuery) (*actorSource, erro
 		if m.measure.First != nil {
 			ever = m.measure.First
 		}
+		if m.measure.Valued != nil { // only the first event must have the value
+			inRange, ever = and(ofAny, bounds(from, to)), ofAny
+		}
 		firstOf := func(cond ast.Expr) ast.Expr {
 			return &ast.Call{Name: []ast.Ident{id("min")}, Args: []ast.Arg{{Value: c.row("timestamp")}}, Filter: cond}
 		}
 		sel.Where = binary("<=", c.row("timestamp"), instant(to))
 		sel.Items = sel.Items[:1]
 		sel.Having = and(equal(firstOf(inRange), firstOf(always(ever))), &ast.Between{X: firstOf(inRange), Low: instant(first), High: instant(last)})
+		if v := m.measure.Valued; v != nil && value != nil {
+			sel.Having = and(sel.Having, equal(firstOf(v), firstOf(and(v, value))))
+		}
 	default:
 		sel.Where = and(cond, bounds(first, last))
 	}

@@ -478,7 +478,11 @@ func (t *trendsQuery) measure(e *entity, p *span) (measured, error) {
 	case "first_time_for_user":
 		return measured{measure: ast.Measure{Kind: ast.MeasureNewActors, First: always(e.cond)}, history: true}, nil
 	case "first_matching_event_for_user":
-		return measured{measure: ast.Measure{Kind: ast.MeasureNewActors}, history: true}, nil
+		m := measured{measure: ast.Measure{Kind: ast.MeasureNewActors}, history: true}
+		if t.by != nil { // that of the first event, whether it matches or not
+			m.measure.Valued = always(e.cond)
+		}
+		return m, nil
 	case "hogql":
 		if n.MathHogQL == nil || *n.MathHogQL == "" {
 			return count, refuse(attr+".math_hogql", "maths by an expression need math_hogql")
