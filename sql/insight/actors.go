@@ -585,20 +585,20 @@ func (c *compiler) trendsActors(q *query, cell *actorsQuery) (*actorSource, erro
 		if e.node.Math == "monthly_active" {
 			days = 30
 		}
-		a := p.start(last, day).AddDate(0, 0, -days+1)
+		a := p.addDays(p.start(last, day), -days+1)
 		if t.total {
-			a = to.AddDate(0, 0, -days)
+			a = p.addDays(to, -days)
 		} else if p.u <= hour {
-			a = p.start(last, p.u).AddDate(0, 0, -days).Add(time.Hour)
+			a = p.addDays(p.start(last, p.u), -days).Add(time.Hour)
 			if p.u == minute {
 				a = a.Add(time.Minute - time.Hour)
 			}
 		} else if p.u == week {
 			first := p.start(last, week)
 			last = c.endOfDay(first)
-			a = first.AddDate(0, 0, -days+1)
+			a = p.addDays(first, -days+1)
 		}
-		if earliest := from.AddDate(0, 0, -days); a.Before(earliest) {
+		if earliest := p.addDays(from, -days); a.Before(earliest) {
 			a = earliest
 		}
 		sel.Where = and(cond, bounds(a, last))

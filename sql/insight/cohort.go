@@ -284,13 +284,13 @@ func (c *compiler) back(n flexInt, u, attr string) (time.Time, error) {
 	case 'h':
 		return c.now.Add(-time.Duration(n) * time.Hour), nil
 	case 'd':
-		return c.now.AddDate(0, 0, -int(n)), nil
+		return c.addDays(c.now, -int(n)), nil
 	case 'w':
-		return c.now.AddDate(0, 0, -7*int(n)), nil
+		return c.addDays(c.now, -7*int(n)), nil
 	case 'm':
-		return addMonths(c.now, -int(n)), nil
+		return c.addMonths(c.now, -int(n)), nil
 	case 'y':
-		return addMonths(c.now, -12*int(n)), nil
+		return c.addMonths(c.now, -12*int(n)), nil
 	}
 	return c.now, refuse(attr, "unknown unit of time %q", u)
 }
@@ -302,10 +302,6 @@ func (c *compiler) backDay(n flexInt, u, attr string) (time.Time, error) {
 		t = c.start(t, day)
 	}
 	return t, err
-}
-
-func (c *compiler) endOfDay(t time.Time) time.Time {
-	return c.start(t, day).AddDate(0, 0, 1).Add(-time.Microsecond)
 }
 
 // doers are the persons with an event of a kind, with perhaps a condition on all of them.
@@ -429,7 +425,7 @@ func (c *compiler) performedRegularly(f *filter, cond ast.Expr, attr string) (as
 	if err != nil {
 		return nil, err
 	}
-	to := c.endOfDay(c.now.AddDate(0, 0, -1))
+	to := c.endOfDay(c.addDays(c.now, -1))
 	st := &ast.Stickiness{Common: ast.Common{Compatible: true, During: during(from, to)}, Output: ast.OutputActors,
 		Series: []ast.StickinessSeries{{Name: id("a"), Cond: always(cond)}}, Every: interval(int64(n), u.String())}
 	if f.Count > 0 {
