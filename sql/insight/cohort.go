@@ -162,13 +162,18 @@ func (c *compiler) oldCohort(raw json.RawMessage, attr string) (ast.CohortSet, e
 	}
 	var out ast.CohortSet
 	for _, g := range groups {
-		inner := *c
-		inner.onPersons = true
-		cond, err := inner.filters(g.Properties, attr)
+		tree := g.Properties
+		if list := []json.RawMessage(nil); isNone(tree) || json.Unmarshal(tree, &list) == nil {
+			tree, _ = json.Marshal(map[string]any{"type": "AND", "values": list}) // it came from JSON
+		}
+		set, _, err := c.cohortTree(tree, attr, 0)
 		if err != nil {
 			return nil, err
 		}
-		out = combine(ast.Union, out, persons(cond))
+		if set == nil { // it asks for nothing
+			set = persons(nil)
+		}
+		out = combine(ast.Union, out, set)
 	}
 	if out == nil {
 		out = nobody()
