@@ -218,8 +218,8 @@ func (c *compiler) dialectCall(f *ast.Call, walk func(ast.Expr) ast.Expr, list f
 			joined = binary("||", joined, &ast.Cast{X: a, Type: ast.TypeName{Name: "text"}})
 		}
 		return joined
-	case (name == "sum" || name == "avg") && len(args) == 1 && !f.Distinct:
-		out.Args = []ast.Arg{{Value: asFloat(args[0])}}
+	case (name == "sum" || name == "avg" || name == "min" || name == "max") && len(args) == 1 && !f.Distinct:
+		out.Args = []ast.Arg{{Value: asFloat(args[0])}} // a property that no event has yet is text
 	}
 	return &out
 }
