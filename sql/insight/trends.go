@@ -40,6 +40,7 @@ type lineSeries struct {
 	other  bool
 	cohort *cohortChoice
 	data   []float64 // one number if the query wants totals
+	whole  float64   // the sum of the data before they are scaled
 }
 
 func (s *lineSeries) sum() float64 {
@@ -279,7 +280,9 @@ func (t *trendsQuery) ask(e *entity, order int, p *span, cohort *cohortChoice) (
 			n++
 		}
 		s := out[n-1]
-		s.data = append(s.data, t.scaled(e, rows.Float(i, valueAt)))
+		v := rows.Float(i, valueAt)
+		s.data = append(s.data, t.scaled(e, v))
+		s.whole += v
 	}
 	if t.by == nil && len(out) == 0 { // a range that ends before it begins
 		out = append(out, &lineSeries{entity: e, order: order, span: p, previous: p == t.previous, data: make([]float64, max(1, len(p.buckets())))})
@@ -378,7 +381,7 @@ func (t *trendsQuery) result(s *lineSeries) map[string]any {
 		out["aggregated_value"] = s.data[0]
 		return out
 	}
-	out["count"] = s.sum()
+	out["count"] = t.scaled(s.entity, s.whole)
 	if t.cumulative && len(s.data) > 0 {
 		out["count"] = s.data[len(s.data)-1]
 	}
