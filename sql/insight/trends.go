@@ -478,14 +478,16 @@ func (t *trendsQuery) measure(e *entity, p *span) (measured, error) {
 		m.measure = ast.Measure{Kind: ast.MeasureRollingActors, Window: interval(days, "day")}
 		m.exactStart = true
 		return m, err
-	case "first_time_for_user":
-		return measured{measure: ast.Measure{Kind: ast.MeasureNewActors, First: always(e.cond)}, history: true}, nil
-	case "first_matching_event_for_user":
+	case "first_time_for_user", "first_matching_event_for_user":
+		sample, err := t.sample(t.q.Sampling)
 		m := measured{measure: ast.Measure{Kind: ast.MeasureNewActors}, history: true}
-		if t.by != nil { // that of the first event, whether it matches or not
-			m.measure.Valued = always(e.cond)
+		switch first := always(and(e.cond, sample)); {
+		case n.Math == "first_time_for_user":
+			m.measure.First = first
+		case t.by != nil: // the value is that of the first event, whether it matches or not
+			m.measure.Valued = first
 		}
-		return m, nil
+		return m, err
 	case "hogql":
 		if n.MathHogQL == nil || *n.MathHogQL == "" {
 			return count, refuse(attr+".math_hogql", "maths by an expression need math_hogql")
