@@ -286,8 +286,17 @@ type rangeRules struct {
 	full  bool // bounds keep their fractions of a second
 }
 
-// span resolves a range. first is the earliest event for "all".
+// span resolves a range that has not too many buckets. first is the earliest event for "all".
 func (c clock) span(d dateRange, u unit, now time.Time, rules rangeRules, first func() (time.Time, error)) (*span, error) {
+	s, err := c.resolve(d, u, now, rules, first)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.check()
+}
+
+// resolve is span for what has no buckets.
+func (c clock) resolve(d dateRange, u unit, now time.Time, rules rangeRules, first func() (time.Time, error)) (*span, error) {
 	s := &span{clock: c, u: u, explicit: d.Explicit, exact: rules.exact}
 	now = now.In(c.zone)
 	switch {
@@ -327,7 +336,7 @@ func (c clock) span(d dateRange, u unit, now time.Time, rules rangeRules, first 
 	if !rules.full {
 		s.from, s.to = s.from.Truncate(time.Second), s.to.Truncate(time.Second)
 	}
-	return s, s.check()
+	return s, nil
 }
 
 // roundUp moves the end of a range to the end of its day, hour or minute.
