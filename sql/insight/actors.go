@@ -458,7 +458,9 @@ func (c *compiler) funnelActors(cell *actorsQuery) (*funnelQuery, *actorSource, 
 		}
 	}
 	where = and(where, f.valueCondition(op, value))
-	return f, &actorSource{q: actorsSorted(op, where), plain: q.Funnels.Actor == nil}, nil
+	sel := actorsSorted(op, where)
+	sel.Distinct = f.by != nil // who has several values is one of the rest, or of all of them, once
+	return f, &actorSource{q: sel, plain: q.Funnels.Actor == nil}, nil
 }
 
 // cellValue reads the breakdown value of a cell: a condition on events for a cohort, or
