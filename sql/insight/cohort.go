@@ -447,8 +447,9 @@ func (c *compiler) performedRegularly(f *filter, cond ast.Expr, attr string) (as
 	if err != nil {
 		return nil, err
 	}
-	st := &ast.Stickiness{Common: ast.Common{Compatible: true, During: during(s.scanFrom(), s.to)}, Output: ast.OutputActors,
-		Series: []ast.StickinessSeries{{Name: id("a"), Cond: always(cond)}}, Every: interval(int64(n), u.String())}
+	st := &ast.Stickiness{Common: ast.Common{Compatible: true, During: during(s.scanFrom(), s.to), Zone: text(c.zone.String())}, Output: ast.OutputActors,
+		Series: []ast.StickinessSeries{{Name: id("a"), Cond: always(cond)}}, Every: interval(int64(n), u.String()),
+		AlignTo: instant(s.to.Add(time.Microsecond))} // periods count back from the end
 	if f.Count > 0 {
 		op := "gte"
 		if f.Operator != nil && *f.Operator != "" {
