@@ -2,6 +2,7 @@ package insighttest
 
 import (
 	"cmp"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -254,32 +255,46 @@ func (m *model) stickinessActors(source, query object) map[string]bool {
 	return out
 }
 
-// NamesOf are the names of actors, in order.
-func NamesOf(actors []Actor) []string {
-	var out []string
-	for _, a := range actors {
-		out = append(out, a.Name)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// Names are the names of the actors of a list, whose first column they are, in order.
-func Names(d *Data, rows []any) []string {
-	var out []string
+// ListDifferences says where a list of actors, with their appearances behind them if they are of a
+// retention, is not the actors of the model.
+func ListDifferences(d *Data, want []Actor, rows []any) string {
+	var got []Actor
 	for _, row := range rows {
-		actor := row.([]any)[0]
-		name := textOf(actor, "id")
-		if ids := listOf(actor, "distinct_ids"); len(ids) > 0 {
-			name, _ = ids[0].(string)
-			for _, p := range d.Persons {
-				if slices.Contains(p.DistinctIDs, name) {
-					name = p.DistinctIDs[0]
-				}
+		a := Actor{Name: d.nameOf(row.([]any)[0])}
+		if cells := row.([]any); len(cells) > 1 {
+			list, _ := cells[1].([]any)
+			for _, k := range list {
+				n, _ := asNumber(k)
+				a.Appearances = append(a.Appearances, int(n))
 			}
 		}
-		out = append(out, name)
+		if n := len(got); n > 0 && len(a.Appearances) > len(got[n-1].Appearances) {
+			return fmt.Sprintf("%s appears more often than the one before", a.Name)
+		}
+		got = append(got, a)
 	}
-	slices.Sort(out)
-	return out
+	byName := func(a, b Actor) int { return strings.Compare(a.Name, b.Name) }
+	slices.SortFunc(got, byName)
+	want = slices.Clone(want)
+	slices.SortFunc(want, byName)
+	same := func(a, b Actor) bool { return a.Name == b.Name && slices.Equal(a.Appearances, b.Appearances) }
+	if !slices.EqualFunc(want, got, same) {
+		return fmt.Sprintf("got %v, want %v", got, want)
+	}
+	return ""
+}
+
+// nameOf is the model's name of a listed actor.
+func (d *Data) nameOf(actor any) string {
+	ids := listOf(actor, "distinct_ids")
+	if len(ids) == 0 {
+		return textOf(actor, "id")
+	}
+	name, _ := ids[0].(string)
+	for _, p := range d.Persons {
+		if slices.Contains(p.DistinctIDs, name) {
+			return p.DistinctIDs[0]
+		}
+	}
+	return name
 }

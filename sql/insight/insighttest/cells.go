@@ -206,8 +206,11 @@ func (r *random) funnelCell(query object, results []any) *Cell {
 	}
 	count := func(k int) float64 { n, _ := asNumber(get(steps[k-1], "count")); return n }
 	k := 1 + r.IntN(len(steps))
-	if k > 1 && r.chance(2) && !slices.ContainsFunc(listOf(query, "series"), func(n any) bool { return isTrue(n, "optionalInFunnel") }) {
+	if k > 1 && r.chance(2) {
 		c.Actors["funnelStep"], c.Number = -k, count(k-1)-count(k)
+		if slices.ContainsFunc(listOf(query, "series"), func(n any) bool { return isTrue(n, "optionalInFunnel") }) {
+			c.count = nil // who left out an optional step did not drop off before it
+		}
 	} else {
 		c.Actors["funnelStep"], c.Number = k, count(k)
 	}
@@ -258,6 +261,11 @@ func (r *random) correlationCell(query object, line any) *Cell {
 		key = "success_count"
 	}
 	c.Number, _ = asNumber(get(line, key))
+	if r.chance(5) { // of both sides
+		delete(c.Actors, "funnelCorrelationPersonConverted")
+		other, _ := asNumber(get(line, map[bool]string{true: "failure_count", false: "success_count"}[success]))
+		c.Number += other
+	}
 	return c
 }
 
@@ -300,10 +308,19 @@ func (r *random) pathsCell(query object, edge any) *Cell {
 	for k, v := range query["pathsFilter"].(object) {
 		filter[k] = v
 	}
-	filter["pathStartKey"], filter["pathEndKey"] = textOf(edge, "source"), textOf(edge, "target")
 	source["pathsFilter"] = filter
 	c := insightActors(source)
 	c.Select, c.count = []string{"actor", "event_count"}, eventsListed
 	c.Number, _ = asNumber(get(edge, "value"))
+	switch r.IntN(6) { // some lists are of no number that is answered
+	case 0:
+		filter["pathDropoffKey"], c.count = textOf(edge, "target"), nil
+	case 1:
+		filter["pathEndKey"], c.count = textOf(edge, "target"), nil
+	case 2:
+		filter["pathStartKey"], c.count = textOf(edge, "source"), nil
+	default:
+		filter["pathStartKey"], filter["pathEndKey"] = textOf(edge, "source"), textOf(edge, "target")
+	}
 	return c
 }

@@ -118,6 +118,7 @@ func (m *model) wholeDays(f any, number, unit string) (from, to time.Time) {
 	named := textOf(f, "explicit_datetime")
 	switch _, absolutely := absolute(named, m.zone); {
 	case number == "time_value" && absolutely:
+		from = m.startOf("day", from)
 	case number == "time_value" && named != "" && m.readDate(named).unit == "h":
 		from = sharp(from)
 	case (named == "" || number != "time_value") && unitOf(f, unit) == "h":

@@ -273,9 +273,12 @@ func search(pattern, text string) bool {
 }
 
 // like says whether text contains the LIKE pattern, ignoring case.
-func like(text, pattern string) bool {
+func like(text, pattern string) bool { return search("(?i)"+likePattern(pattern), text) }
+
+// likePattern is the LIKE pattern as a regular expression.
+func likePattern(pattern string) string {
 	var expr strings.Builder
-	expr.WriteString("(?is)")
+	expr.WriteString("(?s)")
 	for i := 0; i < len(pattern); i++ {
 		switch c := pattern[i]; {
 		case c == '%':
@@ -291,7 +294,7 @@ func like(text, pattern string) bool {
 			expr.WriteByte(c)
 		}
 	}
-	return search(expr.String(), text)
+	return expr.String()
 }
 
 // version is the numeric parts of a dotted version, without what follows a hyphen or a plus.

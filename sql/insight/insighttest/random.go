@@ -309,12 +309,12 @@ func (r *random) behaviour() object {
 	switch value {
 	case "performed_event", "performed_event_first_time":
 		if r.chance(4) {
-			f["explicit_datetime"] = pick(r, "-10d", "-2w", r.now.AddDate(0, 0, -5).Format("2006-01-02"))
-			if value == "performed_event" && r.chance(2) {
-				f["explicit_datetime_to"] = pick(r, "-1d", r.now.AddDate(0, 0, -2).Format("2006-01-02"))
-			}
+			r.explicitly(f)
 		}
 	case "performed_event_multiple":
+		if r.chance(5) {
+			r.explicitly(f)
+		}
 		f["operator"], f["operator_value"] = pick(r, "gte", "lte", "gt", "lt", "exact"), 1+r.IntN(4)
 	case "stopped_performing_event", "restarted_performing_event":
 		f["time_value"], f["time_interval"] = 3+r.IntN(12), pick(r, "day", "day", "week")
@@ -329,6 +329,15 @@ func (r *random) behaviour() object {
 		f["operator"], f["operator_value"] = pick(r, "gte", "lte", "exact"), 1+r.IntN(2)
 	}
 	return plainJSON(f)
+}
+
+// explicitly gives a behaviour dates in place of a time before now.
+func (r *random) explicitly(f object) {
+	from := time.Duration(1+r.IntN(10)) * r.scale
+	f["explicit_datetime"] = pick(r, "-10d", "-2w", "-30h", r.now.Add(-from).Format("2006-01-02"), r.now.Add(-from).Format("2006-01-02 15:04:05"))
+	if r.chance(2) {
+		f["explicit_datetime_to"] = pick(r, "-1d", "-3h", r.now.Add(-r.scale).Format("2006-01-02"), r.now.Add(-r.scale).Format("2006-01-02 15:04:05"))
+	}
 }
 
 // plain is o as JSON makes it, so that numbers are float64 everywhere.

@@ -262,7 +262,10 @@ func (r *random) filter() object {
 	case 7:
 		return object{"type": "event", "key": "flag", "operator": pick(r, "exact", "is_not"), "value": pick[any](r, true, "true", []any{"true"}, false)}
 	case 8:
-		return object{"type": "hogql", "key": pick(r, "properties.amount > 4", "event = 'a'", "properties.color != 'red'", "person.properties.age >= 20")}
+		return object{"type": "hogql", "key": pick(r, "properties.amount > 4", "event = 'a'", "properties.color != 'red'", "person.properties.age >= 20",
+			"event in ('a', 'b', 'nothing')", "properties.color in ('red', 'green')", "properties.color like 'r%'", "properties.color ilike 'r_d'", "event = 'a' or event = 'c' and properties.amount > 2",
+			"properties.amount * 2 - 1 >= 3", "properties.amount / (properties.amount - 2) > 1", "not (event = 'a')", "toFloat(properties.n) >= 2", "ifNull(properties.color, 'none') = 'none'",
+			"if(event = 'a', properties.amount, 0 - 1) > 0", "lower(properties.color) == 'red'", "group_0.properties.kind = 'big'", "concat(event, '/', properties.color) = 'a/red'", "session.$pageview_count > 1")}
 	default:
 		return text("person", "email", "a@x.com", "b@y.org")
 	}
@@ -326,7 +329,8 @@ func (r *random) breakdown(limit bool) object {
 	case 9:
 		b["breakdown"], b["breakdown_type"] = pick(r, "event", "distinct_id", "$group_0"), "event_metadata"
 	case 10:
-		b["breakdown"], b["breakdown_type"] = pick(r, "properties.color", "upper(properties.color)", "concat(event, ' ', properties.color)", "person.properties.plan"), "hogql"
+		b["breakdown"], b["breakdown_type"] = pick(r, "properties.color", "upper(properties.color)", "concat(event, ' ', properties.color)", "person.properties.plan",
+			"if(properties.amount > 2, 'much', 'little')", "ifNull(properties.color, event)", "toString(properties.amount * 2)", "properties.amount > 2", "toFloat(properties.n) AS number"), "hogql"
 	case 11:
 		b["breakdown"], b["breakdown_type"], b["breakdown_group_type_index"] = pick(r, "kind", "seats"), "group", 1
 	case 6:
@@ -498,7 +502,7 @@ func (r *random) stickiness(q object) {
 		filter["stickinessCriteria"] = object{"operator": pick(r, "gte", "lte", "exact"), "value": 1 + r.IntN(2)}
 	}
 	if r.chance(3) {
-		q["intervalCount"] = 2 + r.IntN(2)
+		q["intervalCount"] = 1 + r.IntN(3)
 	}
 	if r.chance(4) {
 		q["compareFilter"] = object{"compare": true}
@@ -645,6 +649,9 @@ func (r *random) retention(q object) {
 			f["retentionCustomBrackets"] = []any{1, 2}
 		}
 		f["aggregationType"], f["aggregationProperty"] = pick(r, "sum", "avg"), pick(r, "amount", "n")
+		if r.chance(4) {
+			f["aggregationProperty"], f["aggregationPropertyType"] = "age", "person"
+		}
 		if target, again := f["targetEntity"].(object), f["returningEntity"].(object); target["id"] == again["id"] {
 			f["returningEntity"] = target // one event under two filters cannot be told from two events
 		}
