@@ -381,7 +381,19 @@ func boundaries(m *model, unit string, a, b time.Time) int {
 		a, b = naive(a).Truncate(24*time.Hour), naive(b).Truncate(24*time.Hour)
 		return int(b.Sub(a) / (24 * time.Hour))
 	}
-	return int(b.Sub(a) / time.Hour)
+	_, before := a.Zone()
+	_, after := b.Zone()
+	if (after-before)%3600 != 0 {
+		unsupported("what a clock strikes that is set by half an hour")
+	}
+	n := int(b.Sub(a) / time.Hour)
+	if b.Sub(a)%time.Hour != 0 { // of a day whose hours begin at half past, the last is short
+		n = 0
+		for ; a.Before(b); a = m.step("hour", a, 1) {
+			n++
+		}
+	}
+	return n
 }
 
 func floorDiv(a, b int) int {
