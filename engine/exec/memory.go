@@ -16,6 +16,7 @@ import (
 // back first. What a failed call asked for counts as held, as after any other.
 func (env *Env) hold(ctx context.Context, bytes int64) error {
 	held := env.held.Add(bytes)
+	env.Progress.hold(held)
 	if bytes <= 0 {
 		env.Account.shrink(held)
 		return nil
@@ -25,6 +26,15 @@ func (env *Env) hold(ctx context.Context, bytes int64) error {
 			WithHint("Narrow the time range, group by fewer values, or raise work_mem.")
 	}
 	return env.Account.grow(ctx, held)
+}
+
+// hold notes that the statement holds so many bytes.
+func (p *Progress) hold(held int64) {
+	if p == nil {
+		return
+	}
+	for most := p.Memory.Load(); held > most && !p.Memory.CompareAndSwap(most, held); most = p.Memory.Load() {
+	}
 }
 
 // release gives back bytes that hold accounted for.
@@ -236,7 +246,7 @@ func (acc *Account) grow(ctx context.Context, held int64) error {
 	if acc == nil || held <= acc.reserved.Load() {
 		return nil
 	}
-	acc.mu.Lock()
+	lock(ctx, &acc.mu)
 	defer acc.mu.Unlock()
 	passOver := false
 	for {
@@ -258,12 +268,16 @@ func (acc *Account) grow(ctx context.Context, held int64) error {
 		default:
 			most.end()
 		}
+		back := away(ctx)
 		select {
 		case <-changed:
 			passOver = false
 		case <-time.After(endTimeout):
 			passOver = true
 		case <-ctx.Done():
+		}
+		back()
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}

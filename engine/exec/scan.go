@@ -388,7 +388,7 @@ type rowBlock struct {
 
 func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
 	for {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return nil, err
 		}
 		block, err := s.next(ctx)
