@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -59,25 +58,6 @@ func (p *pipeline) close() error {
 		}
 	}
 	return first
-}
-
-// readsTime says whether e is the time of the events at the leaf.
-func (p *pipeline) readsTime(e expr.Expr) bool {
-	for n := p.node; p.source != nil; n = n.Inputs()[0] {
-		c, ok := e.(*expr.Column)
-		if !ok {
-			return false
-		}
-		switch n := n.(type) {
-		case *plan.Project:
-			e = n.Exprs[c.Index]
-		case *plan.Join:
-			return false
-		case *plan.Scan:
-			return n.Table.Name == "events" && n.Columns[c.Index].Column == n.Table.Time
-		}
-	}
-	return false
 }
 
 // drain runs copies of the pipeline side by side. Each gives its batches to what begin

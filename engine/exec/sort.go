@@ -52,7 +52,7 @@ func newTopN(n *plan.TopN, env *Env) (Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	if first := n.Keys[0]; pipe.readsTime(first.Expr) {
+	if first := n.Keys[0]; readsTime(n.Input, first.Expr) {
 		pipe.source.orderByTime(first.Desc)
 	}
 	return &sorter{pipe: pipe, keys: n.Keys, env: env, keep: keep, skip: skip, spills: spills{env: env, node: n}}, nil
