@@ -27,11 +27,20 @@ type Account = exec.Account
 // Scheduler shares the processors among queries.
 type Scheduler = exec.Scheduler
 
+// Share is what one query has of the processors.
+type Share = exec.Share
+
 // Payer is on whose account a query runs.
 type Payer = exec.Payer
 
 // NewScheduler shares so many processors.
 func NewScheduler(slots int) *Scheduler { return exec.NewScheduler(slots) }
+
+// Cost is what a plan is going to read at least.
+type Cost = exec.Cost
+
+// EstimateCost is what a plan is going to read, as far as the snapshot knows it.
+func EstimateCost(n plan.Node, env *Env) Cost { return exec.EstimateCost(n, env) }
 
 // SpillDir is where queries put what they cannot hold in memory.
 type SpillDir = exec.SpillDir

@@ -52,6 +52,8 @@ type Config struct {
 	// ProjectQueries is how many queries of a project run at once, unless the project's
 	// limits say otherwise; 0 means half the processors, and at least 2.
 	ProjectQueries int
+	// UserQueries is how many of them may be those of one user, likewise; 0 means all.
+	UserQueries int
 	// MaxRows and MaxBytes end queries that read more; 0 means no limit.
 	MaxRows, MaxBytes int64
 	// SlowQuery is from which time on a query has a line in the log.

@@ -100,6 +100,7 @@ type Admission struct {
 	queued  atomic.Int64
 	running atomic.Int64 // open accounts
 	tense   int          // calls of Relieve in a row that found memory used up
+	onWait  func()
 
 	mu   sync.Mutex
 	open map[*Account]struct{}
@@ -108,6 +109,13 @@ type Admission struct {
 // NewAdmission shares a budget's pool for queries.
 func NewAdmission(b *memory.Budget) *Admission {
 	return &Admission{budget: b, pool: b.Pool(memory.Queries), open: map[*Account]struct{}{}}
+}
+
+// OnWait has f called for each query that has to wait. It is set before there are queries.
+func (a *Admission) OnWait(f func()) {
+	if a != nil {
+		a.onWait = f
+	}
 }
 
 // Account is what one query holds of the memory of all. Its goroutines may use it at the
@@ -137,6 +145,9 @@ func (a *Admission) Admit(ctx context.Context) (context.Context, *Account, error
 	if a.queued.Add(1) > maxQueued {
 		return nil, nil, pgerr.New(pgerr.OutOfMemory, "out of memory: %d queries wait for memory already", maxQueued).
 			WithHint("Try again when fewer queries run.")
+	}
+	if a.onWait != nil {
+		a.onWait()
 	}
 	late := time.NewTimer(queueTimeout)
 	defer late.Stop()

@@ -51,7 +51,7 @@ type Env struct {
 // Progress is how far a statement has come. It may be read while the statement runs.
 type Progress struct {
 	Rows      atomic.Int64 // rows read
-	TotalRows atomic.Int64 // rows that will be read, as far as known
+	TotalRows atomic.Int64 // rows that will be read, as far as known: it is for the caller to say
 	Bytes     atomic.Int64 // bytes of columns read, decoded
 	Skipped   atomic.Int64 // rows from outside that were left out, since something was wrong with them
 	CPU       atomic.Int64 // ns that its goroutines ran, to the last slice; 0 without a Share
