@@ -101,6 +101,8 @@ func (s *Server) register() {
 		gauge("prickle_memory_budget_bytes", "memory that there is for everything", func() float64 { return float64(s.config.Memory.Total()) }),
 		gauge("prickle_memory_pressure", "0 calm, 1 caches shrink, 2 queries wait, 3 queries end, 4 events are refused",
 			func() float64 { return float64(s.config.Memory.Level()) }),
+		gauge("prickle_query_processors", "goroutines of queries that may run at once", func() float64 { return float64(s.scheduler.Slots()) }),
+		gauge("prickle_query_turns_waiting", "goroutines of queries that wait for their turn", func() float64 { return float64(s.scheduler.Waiting()) }),
 		gauge("prickle_queries_waiting_for_memory", "queries that wait to start", func() float64 { return float64(s.config.Admission.Queued()) }),
 		gauge("prickle_goroutines", "goroutines", func() float64 { return float64(runtime.NumGoroutine()) }),
 	)

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -87,7 +86,7 @@ func New(config Config, node *cluster.Node) *Server {
 
 func newServer(config Config) *Server {
 	config = config.withDefaults()
-	s := &Server{config: config, started: time.Now(), scheduler: engine.NewScheduler(runtime.GOMAXPROCS(0))}
+	s := &Server{config: config, started: time.Now(), scheduler: engine.NewScheduler(config.Processors)}
 	s.pg = &pgwire.Server{Open: s.login, Logger: config.Logger, MaxMessage: config.MaxMessage, MaxConns: config.MaxConns}
 	s.limits = limit.Limiter{Queries: config.ProjectQueries, UserQueries: config.UserQueries,
 		Waited: func(why limit.Reason) { s.metrics.queued.Add(1, string(why)) },
@@ -183,18 +182,46 @@ func (s *Server) accept(accepting, hard context.Context, l net.Listener, running
 	}
 }
 
-// watchQueries ends queries that read too much.
+// watchQueries ends queries that read too much, and has them make room for writes.
 func (s *Server) watchQueries(ctx context.Context) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
+	room := room{processors: s.config.Processors}
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case now := <-tick.C:
 			s.queries.Check()
+			if s.handler.Load() != nil && s.node != nil {
+				s.scheduler.SetSlots(room.slots(s.node.Lag(), now))
+			}
 		}
 	}
+}
+
+const (
+	// lagging is how long writes may wait for processors before queries make room for them,
+	// and lagHold how long they do: a dozen goroutines hand on a write, so it waits for a
+	// dozen slices of others where it has to wait for any.
+	lagging = 50 * time.Millisecond
+	lagHold = time.Second
+)
+
+// room is how many processors are for queries: all, or three quarters while writes wait.
+type room struct {
+	processors int
+	lagged     time.Time // when writes waited last
+}
+
+func (r *room) slots(lag time.Duration, now time.Time) int {
+	if lag >= lagging {
+		r.lagged = now
+	}
+	if now.Sub(r.lagged) < lagHold {
+		return max(1, r.processors*3/4)
+	}
+	return r.processors
 }
 
 // housekeeping lets go of states that nobody needs, and learns what projects have.

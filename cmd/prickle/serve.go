@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -103,7 +104,8 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	// The port answers while the directory is opened: that it is starting.
 	replay := &cluster.Replay{}
 	admission := engine.NewAdmission(budget)
-	s := server.New(server.Config{Version: version, Logger: logger, Threads: threads, QueryTimeout: timeout,
+	processors := spareProcessor()
+	s := server.New(server.Config{Version: version, Logger: logger, Processors: processors, Threads: threads, QueryTimeout: timeout,
 		QueryMemory: budget.Pool(memory.Queries).Size(), Memory: budget, Admission: admission,
 		MaxRows: maxRows, Replay: replay, LogDropped: lines.Dropped,
 		OpenBlob: func(target string) (blob.Store, error) { return openBlob(conf, target) }}, nil)
@@ -174,6 +176,18 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	}
 	return err
 }
+
+// spareProcessor gives how many processors there are, and has Go use one more. The server
+// keeps as many goroutines of queries running as there are processors. Go looks for what has
+// come over the network when a processor of its own has nothing to do, or else every 10 ms, and
+// lets goroutines wait for others for as long: with one to spare, whatever is not a query
+// begins at once, and the operating system shares out the time. A short query beside four long
+// ones is answered in a millisecond rather than in fifty, and a write does not wait for any.
+var spareProcessor = sync.OnceValue(func() int {
+	n := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(n + 1)
+	return n
+})
 
 // nodeConfig is what every node of this process is told.
 func nodeConfig(logger *slog.Logger, budget *memory.Budget) cluster.Config {
