@@ -84,6 +84,7 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	timeout, _ := parseDuration(conf.get("query_timeout"))
 	spillLimit, _ := parseSize(conf.get("spill_limit"))
 	maxRows, _ := parseCount(conf.get("query_max_rows"))
+	maxBytes, _ := parseSize(conf.get("query_max_bytes"))
 	ballast, _ := parseBallast(conf.get("ballast"))
 	budget := newBudget(conf)
 	lines := server.NewLogWriter(c.err)
@@ -107,7 +108,7 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	processors := spareProcessor()
 	s := server.New(server.Config{Version: version, Logger: logger, Processors: processors, Threads: threads, QueryTimeout: timeout,
 		QueryMemory: budget.Pool(memory.Queries).Size(), Memory: budget, Admission: admission,
-		MaxRows: maxRows, Replay: replay, LogDropped: lines.Dropped,
+		MaxRows: maxRows, MaxBytes: maxBytes, Replay: replay, LogDropped: lines.Dropped,
 		OpenBlob: func(target string) (blob.Store, error) { return openBlob(conf, target) }}, nil)
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
