@@ -32,7 +32,8 @@ const (
 // Time is shared by project, then by user, then by query. A nil Scheduler lets everything run.
 // It may be used by many goroutines.
 type Scheduler struct {
-	now func() time.Duration
+	now   func() time.Duration
+	slice time.Duration // turnSlice; tests ask more often
 
 	mu       sync.Mutex
 	slots    int
@@ -74,7 +75,7 @@ const DefaultWeight = 100
 // NewScheduler shares so many processors.
 func NewScheduler(slots int) *Scheduler {
 	start := time.Now()
-	return &Scheduler{slots: max(1, slots), now: func() time.Duration { return time.Since(start) }, projects: map[uint32]*payingProject{}}
+	return &Scheduler{slots: max(1, slots), slice: turnSlice, now: func() time.Duration { return time.Since(start) }, projects: map[uint32]*payingProject{}}
 }
 
 // SetSlots changes how many goroutines of queries run at once. Those beyond it stop at the
@@ -208,7 +209,7 @@ func (sh *Share) Begin() *Turn {
 	if sh == nil {
 		return nil
 	}
-	return &Turn{share: sh, left: turnSlice}
+	return &Turn{share: sh, left: sh.of.slice}
 }
 
 // Resume gives the context to run in until Pause is called.
@@ -233,7 +234,7 @@ func begin(ctx context.Context) (context.Context, *Turn) {
 	}
 	t := parent.share.Begin()
 	ctx = t.Resume(ctx)
-	if time.Duration(t.share.used.Load()) >= turnSlice {
+	if time.Duration(t.share.used.Load()) >= t.share.of.slice {
 		t.left = 0
 		_ = t.yield() // whoever does something in the context is told that it has ended
 	}
@@ -261,7 +262,7 @@ func (t *Turn) yield() error {
 	}
 	s.mu.Lock()
 	t.charge(now)
-	t.left = turnSlice
+	t.left = s.slice
 	if s.rank(t, now) < s.slots {
 		s.mu.Unlock()
 		return nil

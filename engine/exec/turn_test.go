@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand"
 	"runtime"
 	"slices"
 	"strings"
@@ -11,6 +12,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
 )
 
 // machine is a scheduler with a clock that moves only when a query works.
@@ -343,5 +349,94 @@ func TestParallelTurns(t *testing.T) {
 	slices.Sort(log)
 	if len(slices.Compact(log)) != 18 || len(s.turns) != 0 || s.running != 0 {
 		t.Errorf("%s: %d turns are left, %d run", strings.Join(log, ","), len(s.turns), s.running)
+	}
+}
+
+// pulled is an operator whose caller takes turns.
+type pulled struct {
+	Operator
+	turn *Turn
+}
+
+func (p pulled) Next(ctx context.Context) (*vec.Batch, error) {
+	ctx = p.turn.Resume(ctx)
+	defer p.turn.Pause()
+	return p.Operator.Next(ctx)
+}
+
+// Plans of every kind that run at once on one slot, and give it up between any two morsels, come
+// to their ends with the rows that each has alone. Some spill all they hold.
+func TestTurnsChangeNothing(t *testing.T) {
+	stores := 5
+	if testing.Short() {
+		stores = 2
+	}
+	for seed := range int64(stores) {
+		r := rand.New(rand.NewSource(seed))
+		st := randomStore(t, r)
+		spill, err := OpenSpillDir(vfs.NewMem(), "spill", 1<<30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		join := &plan.Join{Left: eventsScan(), Right: &plan.Filter{Input: eventsScan(), Cond: &expr.Const{Value: &vec.Vector{Type: vec.T(vec.Bool), Form: vec.Const, Bools: []bool{true}}}},
+			LeftKeys: []expr.Expr{scanColumn(0)}, RightKeys: []expr.Expr{scanColumn(0)}}
+		count := plan.AggCall{Name: "count", Args: []expr.Expr{scanColumn(2)}, T: vec.T(vec.Int8)}
+		plans := []plan.Node{
+			join, &plan.Sort{Input: join, Keys: []plan.SortKey{{Expr: scanColumn(1)}}},
+			&plan.Aggregate{Input: join, Keys: []expr.Expr{scanColumn(3), scanColumn(4)}, Aggs: []plan.AggCall{count}, Names: []string{"event", "plan", "n"}},
+			&plan.Sort{Input: eventsScan(), Keys: []plan.SortKey{{Expr: scanColumn(2)}}},
+			&plan.Distinct{Input: &plan.Project{Input: eventsScan(), Exprs: []expr.Expr{scanColumn(4)}, Names: []string{"plan"}}},
+			&plan.Union{Of: []plan.Node{eventsScan(), &plan.Filter{Input: eventsScan(), Cond: &expr.Const{Value: vec.NullConst(vec.T(vec.Bool))}}}},
+			&plan.TopN{Input: eventsScan(), Keys: []plan.SortKey{{Expr: scanColumn(1), Desc: true}, {Expr: scanColumn(2)}}, Limit: &expr.Const{Value: &vec.Vector{Type: vec.T(vec.Int8), Form: vec.Const, I64: []int64{7}}}},
+		}
+		for range 8 {
+			n, _ := randomNode(t, r)
+			plans = append(plans, n, n.WithInputs([]plan.Node{&plan.Limit{Input: n.Inputs()[0]}}))
+		}
+		run := func(i int, s *Scheduler) []string {
+			sn, err := st.Snapshot(1)
+			if err != nil {
+				t.Error(err)
+				return nil
+			}
+			defer sn.Release()
+			env := testEnv(time.Date(2026, 3, 12, 5, 0, 0, 0, time.UTC).UnixMicro())
+			env.Threads, env.Snapshot = 1, sn
+			if s != nil {
+				env.Threads = 3
+				env.Share = s.Open(Payer{User: fmt.Sprint(i % 3)}, &env.Progress.CPU)
+				defer env.Share.Close()
+				if i%2 == 0 {
+					env.Spill, env.SpillAt = spill, 1
+				}
+			}
+			op, err := Build(plans[i], env)
+			if err != nil {
+				t.Errorf("plan %d: %v", i, err)
+				return nil
+			}
+			rows := rowsOf(t, pulled{op, env.Share.Begin()})
+			slices.Sort(rows)
+			return rows
+		}
+		s := NewScheduler(1)
+		s.slice = 0
+		got := make([][]string, len(plans))
+		var wait sync.WaitGroup
+		for i := range plans {
+			wait.Go(func() { got[i] = run(i, s) })
+		}
+		wait.Wait()
+		for i := range plans {
+			if want := run(i, nil); !slices.Equal(got[i], want) {
+				t.Errorf("seed %d, plan %d: %T by turns gives %d rows, want %d", seed, i, plans[i], len(got[i]), len(want))
+			}
+		}
+		if len(s.turns) != 0 || s.running != 0 || len(s.projects) != 0 {
+			t.Errorf("seed %d: %d turns are left, %d run, %d projects", seed, len(s.turns), s.running, len(s.projects))
+		}
+		if err := st.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
