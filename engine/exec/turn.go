@@ -356,6 +356,9 @@ func (t *Turn) back() {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if t.present {
+		return
+	}
 	s.last++
 	t.number, t.present = s.last, true
 	if t.share.turns++; t.share.turns == 1 {

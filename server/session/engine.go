@@ -58,5 +58,5 @@ type Scope struct {
 	Memory   int64 // bytes, likewise
 	Progress *engine.Progress
 	Input    func() (io.ReadCloser, error) // what the client sends; nil: nothing
-	Payer    engine.Payer // of the processors
+	Payer    engine.Payer                  // of the processors
 }

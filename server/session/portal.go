@@ -232,6 +232,9 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	p.Schema, p.word = st.Schema, st.Tag
 	p.progress = &engine.Progress{}
 	p.query = s.config.Queries.begin(s, p.text, st.Plan, p.progress, p.cancel)
+	if st.Explain != nil && !st.Explain.Analyze {
+		p.query.reads = false
+	}
 	scope := &Scope{Expr: ctx, Threads: s.Settings.Int("max_parallel_workers_per_gather"),
 		Memory: s.Settings.Bytes("work_mem"), Progress: p.progress}
 	if st.Copy != nil {

@@ -65,6 +65,9 @@ func TestReadsTooMuch(t *testing.T) {
 		if _, err := f.run("select 1"); err != nil {
 			t.Errorf("what reads no table: %v", err)
 		}
+		if _, err := f.run("explain select n from one"); err != nil {
+			t.Errorf("the explanation of what is refused: %v", err)
+		}
 	}
 	if places != 0 {
 		t.Errorf("%d places were taken by queries that were refused", places)
