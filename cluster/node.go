@@ -880,7 +880,9 @@ func (n *Node) propose() {
 func (n *Node) complete() {
 	for f := range n.flights {
 		p := f.proposal
+		n.numbers.awaited.Store(p.began.UnixNano())
 		err := f.future.Error()
+		n.numbers.awaited.Store(0)
 		if p.batch != nil {
 			n.fsm.local.take(p.id) // still there if it was not applied
 		}
@@ -902,7 +904,7 @@ func (n *Node) complete() {
 func (n *Node) finish(p *proposal) {
 	n.budget.release(p.cost())
 	if p.err == nil {
-		n.numbers.ack.Since(p.began)
+		n.numbers.answered(p.began)
 	}
 	close(p.done)
 	n.active.Done()

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/prickledb/prickle/cluster/metric"
 	"github.com/prickledb/prickle/cluster/raftlog"
@@ -13,6 +14,37 @@ type numbers struct {
 	ack, flush, merge *metric.Histogram
 	mergeBytes        *metric.Histogram
 	failovers         atomic.Int64 // times that this node became leader, after the first
+
+	// For Lag: the longest that a write took since the last call, and since when the one has
+	// waited that is to be answered next, in ns since 1970; 0 for none.
+	slowest, awaited atomic.Int64
+	syncs            raftlog.Stats // at the last call
+}
+
+// answered notes how long a write took.
+func (m *numbers) answered(began time.Time) {
+	took := int64(time.Since(began))
+	m.ack.Observe(time.Duration(took).Seconds(), "")
+	for most := m.slowest.Load(); took > most && !m.slowest.CompareAndSwap(most, took); most = m.slowest.Load() {
+	}
+}
+
+// Lag is how long a write has waited for processors rather than for the disk: the slowest that
+// was answered since the last call, or the one that waits now. It is for one caller.
+func (n *Node) Lag() time.Duration {
+	m := n.numbers
+	lag := time.Duration(m.slowest.Swap(0))
+	if began := m.awaited.Load(); began != 0 {
+		lag = max(lag, time.Since(time.Unix(0, began)))
+	}
+	now, last := n.wal.Stats(), m.syncs
+	m.syncs = now
+	disk := now.Stalled
+	if syncs := now.Syncs - last.Syncs; syncs > 0 {
+		// An entry waits for the sync that is under way, and then for its own.
+		disk = max(disk, 2*(now.Took-last.Took)/time.Duration(syncs))
+	}
+	return max(0, lag-disk)
 }
 
 func newNumbers() *numbers {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/prickledb/prickle/cluster"
@@ -36,7 +37,9 @@ type Config struct {
 	QueryTimeout time.Duration
 	// MaxConns is how many PostgreSQL clients there may be at once.
 	MaxConns int
-	// Threads is how many goroutines one query uses; 0 means all processors.
+	// Processors is how many goroutines of all queries run at once; 0 means GOMAXPROCS.
+	Processors int
+	// Threads is how many goroutines one query uses; 0 means Processors.
 	Threads int
 	// QueryMemory is how many bytes one query may hold; 0 means no limit.
 	QueryMemory int64
@@ -50,8 +53,10 @@ type Config struct {
 	// ask.DefaultCacheBytes.
 	AnswerBytes int64
 	// ProjectQueries is how many queries of a project run at once, unless the project's
-	// limits say otherwise; 0 means half the processors, and at least 2.
+	// limits say otherwise; 0 means half of Processors, and at least 2.
 	ProjectQueries int
+	// UserQueries is how many of them may be those of one user, likewise; 0 means all.
+	UserQueries int
 	// MaxRows and MaxBytes end queries that read more; 0 means no limit.
 	MaxRows, MaxBytes int64
 	// SlowQuery is from which time on a query has a line in the log.
@@ -72,6 +77,15 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.QueryTimeout == 0 {
 		c.QueryTimeout = DefaultQueryTimeout
+	}
+	if c.Processors == 0 {
+		c.Processors = runtime.GOMAXPROCS(0)
+	}
+	if c.Threads == 0 {
+		c.Threads = c.Processors
+	}
+	if c.ProjectQueries == 0 {
+		c.ProjectQueries = max(2, c.Processors/2)
 	}
 	if c.MaxConns == 0 {
 		c.MaxConns = DefaultMaxConns

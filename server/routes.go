@@ -100,7 +100,7 @@ func (s *Server) api() *api.Server {
 		Usage:   s.backend.Usage,
 		Applied: s.backend.AppliedIndex,
 		Open: func(ctx context.Context, p storage.Project, settings map[string]string, now *time.Time) (*session.Session, error) {
-			return s.open(ctx, p, "prickle", settings, now, true)
+			return s.open(ctx, opening{project: p, user: "prickle", settings: settings, now: now, keep: true})
 		},
 		Answers:     s.answers,
 		Queries:     &s.queries,

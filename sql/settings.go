@@ -659,6 +659,8 @@ var settingTable = []setting{
 	{name: "prickle.consistency", value: "session", description: "What a query sees at least: what its token names, what there is here, or all that was acknowledged.",
 		check: oneOf("session", "local", "linearizable")},
 	{name: "prickle.token", value: "", description: "Token of a write or an answer that queries must include."},
+	{name: "prickle.user_weight", value: "100", description: "Part of the processors that the user's queries get beside those of other users of the project, who have 100: less for what can wait.",
+		check: intBetween(1, 100)},
 	{name: "standard_conforming_strings", value: "on", description: "Whether a backslash is an ordinary character; always on.", reported: true,
 		check: only("on", `Write strings with escapes as E'…'.`)},
 	{name: "statement_timeout", value: "0", description: "Time after which a statement is cancelled.", check: withUnits(timeUnits, 0, math.MaxInt32)},

@@ -40,6 +40,7 @@ var allSettings = []setting{
 	{name: "cpus", value: "all", usage: "`processors` that one query uses", check: func(v string) error { _, err := parseCPUs(v); return err }},
 	{name: "query_timeout", value: "60s", usage: "`time` after which a query is ended", check: func(v string) error { _, err := parseDuration(v); return err }},
 	{name: "query_max_rows", value: "10 G", usage: "`rows` that one query may read", check: func(v string) error { _, err := parseCount(v); return err }},
+	{name: "query_max_bytes", value: "1TB", usage: "`size` of what one query may read, decoded", check: func(v string) error { _, err := parseSize(v); return err }},
 	{name: "ballast", value: "auto", usage: "`size` of a file that is deleted when the disk is full; auto: 1 % of the disk, off: none", check: func(v string) error { _, err := parseBallast(v); return err }},
 	{name: "backup_url", usage: "`target` of the log and of backups while the server runs: a path or s3://bucket/prefix"},
 	{name: "backup_every", value: "24h", usage: "`time` between two backups to backup_url", check: func(v string) error { _, err := parseDuration(v); return err }},

@@ -52,7 +52,7 @@ type block struct {
 type actors interface {
 	// blocks calls f with every interval of actors, on several goroutines; worker says
 	// which. A block may be used until f returns.
-	blocks(ctx context.Context, f func(worker int, b *block) error) error
+	blocks(ctx context.Context, f func(ctx context.Context, worker int, b *block) error) error
 	// disjoint says whether no row can be in the lists of two conditions.
 	disjoint() bool
 	// before orders two rows of equal time: -1, 0 for the same row, or 1.
@@ -158,7 +158,7 @@ func location(src *plan.Source, env *Env) (*time.Location, error) {
 }
 
 // intervals runs f over [0, total) in steps of size, on the statement's goroutines.
-func intervals(ctx context.Context, env *Env, total, size int, f func(worker, lo, hi int) error) error {
+func intervals(ctx context.Context, env *Env, total, size int, f func(ctx context.Context, worker, lo, hi int) error) error {
 	var next atomic.Int64
 	n := min(env.Threads, (total+size-1)/size)
 	return parallel(ctx, n, func(ctx context.Context, w int) error {
@@ -167,10 +167,10 @@ func intervals(ctx context.Context, env *Env, total, size int, f func(worker, lo
 			if lo >= total {
 				return nil
 			}
-			if err := ctx.Err(); err != nil {
+			if err := yield(ctx); err != nil {
 				return err
 			}
-			if err := f(w, lo, min(lo+size, total)); err != nil {
+			if err := f(ctx, w, lo, min(lo+size, total)); err != nil {
 				return err
 			}
 		}

@@ -167,15 +167,17 @@ func (f *compatFunnel) open(ctx context.Context) (actors, error) {
 func (f *compatFunnel) count(ctx context.Context) ([]*compatTally, error) {
 	values := f.actors.breakdown().count()
 	walkers := make([]*compatWalker, f.env.Threads)
-	err := f.actors.blocks(ctx, func(w int, b *block) error {
+	err := f.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		k := walkers[w]
 		if k == nil {
 			k = newCompatWalker(f, values)
 			walkers[w] = k
 		}
 		for i := range b.count {
-			if i&0xfff == 0 && ctx.Err() != nil {
-				return ctx.Err()
+			if i&0xfff == 0 {
+				if err := yield(ctx); err != nil {
+					return err
+				}
 			}
 			if err := k.actor(b, i); err != nil {
 				return err

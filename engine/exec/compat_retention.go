@@ -100,7 +100,7 @@ func (r *compatRetention) count(ctx context.Context) ([]*grid, error) {
 	values := r.actors.breakdown().count()
 	parts := make([][]*grid, r.env.Threads)
 	workers := make([]*compatReturner, r.env.Threads)
-	err := r.actors.blocks(ctx, func(w int, b *block) error {
+	err := r.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		if parts[w] == nil {
 			parts[w] = make([]*grid, values)
 			workers[w] = &compatReturner{r: r, out: parts[w], sums: make([]float64, r.columns)}

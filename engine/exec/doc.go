@@ -9,6 +9,15 @@
 // pipeline share the morsels of one scan, and actors.go, where the native operators
 // take one interval of person ordinals at a time. No other code takes a lock.
 //
+// # Processors
+//
+// The goroutines of all queries run by turns, which a [Scheduler] gives. A loop that may take
+// long calls yield between two morsels, where it would ask whether its context has ended:
+// after 10 ms of running, it waits there if queries come first that have used less. Whoever
+// is about to wait for something else, a channel or a lock that is held for long, says so with
+// away, so that a slot is never held by who cannot use it. A goroutine waits for its turn only
+// in yield, which is called under no lock but those that are taken with lock.
+//
 // # Memory
 //
 // An operator that keeps rows accounts for them with Env.hold once a batch. The sum is

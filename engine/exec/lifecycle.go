@@ -75,7 +75,7 @@ func (l *lifecycle) run(ctx context.Context) error {
 func (l *lifecycle) count(ctx context.Context) ([]*lives, error) {
 	values := l.actors.breakdown().count()
 	parts := make([][]*lives, l.env.Threads)
-	err := l.actors.blocks(ctx, func(w int, b *block) error {
+	err := l.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		if parts[w] == nil {
 			parts[w] = make([]*lives, values)
 		}

@@ -75,16 +75,23 @@ func (x *read) start(ctx context.Context) error {
 		defer close(x.order)
 		defer close(jobs)
 		defer stop()
-		x.cut(ctx, jobs)
+		x.cut(aside(ctx), jobs)
 	}()
 	for range workers {
 		go func() {
 			defer x.wait.Done()
+			ctx, turn := begin(ctx)
+			defer turn.Pause()
 			d := x.source.Decoder()
-			for j := range jobs {
+			for {
+				j, ok := receive(ctx, jobs)
+				if !ok {
+					return
+				}
 				out := decoded{held: j.piece.Bytes()}
 				out.batches, out.err = d.Decode(j.piece)
 				j.done <- out
+				_ = yield(ctx) // of what is cut already, all is decoded
 			}
 		}()
 	}
@@ -132,13 +139,13 @@ func (x *read) Next(ctx context.Context) (*vec.Batch, error) {
 	for len(x.at.batches) == 0 {
 		x.env.release(x.at.held)
 		x.at = decoded{}
-		done, ok := <-x.order
+		done, ok := receive(ctx, x.order)
 		if !ok {
 			x.env.Progress.Skipped.Add(x.source.Skipped() - x.skipped)
 			x.skipped = x.source.Skipped()
 			return nil, ctx.Err()
 		}
-		if x.at = <-done; x.at.err != nil {
+		if x.at, _ = receive(ctx, done); x.at.err != nil {
 			return nil, x.at.err
 		}
 	}

@@ -242,9 +242,9 @@ func (ra *rowActors) before(a, b rowRef) (int, error) {
 	return int(a.row) - int(b.row), nil
 }
 
-func (ra *rowActors) blocks(_ context.Context, f func(int, *block) error) error {
+func (ra *rowActors) blocks(ctx context.Context, f func(context.Context, int, *block) error) error {
 	if ra.block.count == 0 {
 		return nil
 	}
-	return f(0, &ra.block)
+	return f(ctx, 0, &ra.block)
 }

@@ -147,6 +147,9 @@ func (f *spillFile) write(b *vec.Batch) error {
 		return spillError(f.name, err)
 	}
 	f.size += size
+	if p := f.of.env.Progress; p != nil {
+		p.Spilled.Add(size)
+	}
 	if st := f.of.env.Stats.Node(f.of.node); st != nil {
 		st.Spilled.Add(size)
 	}

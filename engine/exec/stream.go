@@ -181,7 +181,7 @@ func runJobs(ctx context.Context, env *Env, jobs []func() error) error {
 			if i >= len(jobs) {
 				return nil
 			}
-			if err := ctx.Err(); err != nil {
+			if err := yield(ctx); err != nil {
 				return err
 			}
 			if err := jobs[i](); err != nil {
@@ -471,9 +471,9 @@ func compareUUID(a, b vec.UUIDValue) int {
 	return 0
 }
 
-func (ix *indexed) blocks(ctx context.Context, f func(int, *block) error) error {
+func (ix *indexed) blocks(ctx context.Context, f func(context.Context, int, *block) error) error {
 	fillers := make([]filler, ix.env.Threads)
-	return intervals(ctx, ix.env, ix.total, ix.size, func(w, lo, hi int) error {
+	return intervals(ctx, ix.env, ix.total, ix.size, func(ctx context.Context, w, lo, hi int) error {
 		fl := &fillers[w]
 		fl.block.base, fl.block.count = uint32(lo), hi-lo
 		fl.sorter.before = ix.before
@@ -485,7 +485,7 @@ func (ix *indexed) blocks(ctx context.Context, f func(int, *block) error) error 
 				return err
 			}
 		}
-		return f(w, &fl.block)
+		return f(ctx, w, &fl.block)
 	})
 }
 

@@ -33,7 +33,6 @@ func (s *scanSource) openTable() error {
 			continue
 		}
 		s.pieces = append(s.pieces, p)
-		s.env.Progress.TotalRows.Add(int64(p.Rows()))
 		if seg := p.Segment(); seg != nil {
 			used[seg] = true
 		}

@@ -222,7 +222,7 @@ func (f *funnel) count(ctx context.Context, other []uint32) ([]*funnelTally, err
 		values++
 	}
 	walkers := make([]*walker, f.env.Threads)
-	err := f.actors.blocks(ctx, func(w int, b *block) error {
+	err := f.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		k := walkers[w]
 		if k == nil {
 			k = newWalker(f, values, other)
@@ -269,8 +269,10 @@ func newWalker(f *funnel, values int, other []uint32) *walker {
 func (k *walker) block(ctx context.Context, b *block) error {
 	k.b = b
 	for i := range b.count {
-		if i&0xfff == 0 && ctx.Err() != nil {
-			return ctx.Err()
+		if i&0xfff == 0 {
+			if err := yield(ctx); err != nil {
+				return err
+			}
 		}
 		if k.f.node.Mode != plan.Unordered && b.conds[0].countOf(i) == 0 {
 			continue

@@ -188,12 +188,14 @@ func (p *paths) readLabels(ctx context.Context) error {
 // count walks all actors.
 func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 	walkers := make([]pathWalker, p.env.Threads)
-	err := p.actors.blocks(ctx, func(w int, b *block) error {
+	err := p.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		k := &walkers[w]
 		k.p = p
 		for i := range b.count {
-			if i&1023 == 0 && ctx.Err() != nil {
-				return ctx.Err()
+			if i&1023 == 0 {
+				if err := yield(ctx); err != nil {
+					return err
+				}
 			}
 			if b.conds[0].countOf(i) > 0 {
 				k.actor(b.base+uint32(i), b.conds[0].of(i), b.conds[0].valsOf(i))

@@ -28,6 +28,10 @@ type Context struct {
 	Params    []*vec.Vector  // values of $1, $2, …: constants
 	Database  string
 	User      string
+	PID       int64 // the session's number
+	// End ends what the session with a number runs, or the session itself, and then waits for
+	// its end; false if there is none, or it is still there. Nil knows none.
+	End func(pid int64, session bool, wait time.Duration) bool
 	// Slots are the answers of subqueries that ran before: what a Slot gives.
 	Slots []SlotValue
 	// Objects finds the objects of the database; nil knows none.

@@ -317,7 +317,8 @@ func readLimits(raw []byte, limits storage.Limits) (storage.Limits, error) {
 	if err := d.Decode(&limits); err != nil {
 		return limits, invalid("invalid_input", "limits", "limits: "+err.Error())
 	}
-	for _, n := range []int64{limits.EventsPerSecond, limits.EventsPerMonth, limits.StoredBytes, limits.QuerySecondsPerHour, limits.Queries, limits.Properties} {
+	for _, n := range []int64{limits.EventsPerSecond, limits.EventsPerMonth, limits.StoredBytes, limits.QuerySecondsPerHour, limits.Queries,
+		limits.UserQueries, limits.QueryWeight, limits.Properties} {
 		if n < 0 {
 			return limits, invalid("invalid_input", "limits", "a limit is 0 for none, or more")
 		}

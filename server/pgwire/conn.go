@@ -3,6 +3,7 @@ package pgwire
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -46,8 +47,9 @@ type conn struct {
 	session atomic.Pointer[session.Session]
 	s       *session.Session // the same, for the connection's own goroutine
 
-	pid, key uint32
-	drained  atomic.Bool
+	key     [4]byte // for a cancel request
+	drained atomic.Bool
+	ended   atomic.Bool // somebody has ended the session
 
 	copying  *copyIn           // while the client sends rows
 	unwatch  func()            // gives the input back to who runs a statement
@@ -56,12 +58,25 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	return &conn{server: s, nc: nc, in: bufio.NewReaderSize(nc, inBytes)}
+	c := &conn{server: s, nc: nc, in: bufio.NewReaderSize(nc, inBytes)}
+	rand.Read(c.key[:]) //nolint:errcheck // it never fails
+	return c
 }
 
-// drain wakes the connection if it waits for its client.
+// drain wakes the connection if it waits for its client, to be closed as soon as nothing
+// runs.
 func (c *conn) drain() {
 	c.drained.Store(true)
+	c.wake()
+}
+
+// end wakes it to be closed at once.
+func (c *conn) end() {
+	c.ended.Store(true)
+	c.wake()
+}
+
+func (c *conn) wake() {
 	c.nc.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // a closed connection needs no waking
 }
 
@@ -86,6 +101,7 @@ func (c *conn) serve(ctx context.Context) {
 		return
 	}
 	defer s.Close()
+	defer s.AfterEnd(c.end)()
 	c.nc.SetDeadline(time.Time{}) //nolint:errcheck // the reads that follow will tell
 	if err := c.loop(); err != nil {
 		var client *pgerr.Error
@@ -100,7 +116,7 @@ func (c *conn) serve(ctx context.Context) {
 // throw away the last words to it.
 func (c *conn) linger() {
 	t, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || c.drained.Load() || t.CloseWrite() != nil {
+	if !ok || c.drained.Load() || c.ended.Load() || t.CloseWrite() != nil {
 		return
 	}
 	c.nc.SetReadDeadline(time.Now().Add(lingerTime)) //nolint:errcheck // the read tells
@@ -128,7 +144,7 @@ func (c *conn) start(ctx context.Context) (*session.Session, error) {
 	c.send(&pgproto3.AuthenticationOk{})
 	c.reported = map[string]string{}
 	c.report()
-	c.send(&pgproto3.BackendKeyData{ProcessID: c.pid, SecretKey: []byte{byte(c.key >> 24), byte(c.key >> 16), byte(c.key >> 8), byte(c.key)}})
+	c.send(&pgproto3.BackendKeyData{ProcessID: s.PID(), SecretKey: c.key[:]})
 	c.notices()
 	c.ready()
 	return s, c.flush()
@@ -151,7 +167,7 @@ func (c *conn) loop() error {
 		if timeout > 0 {
 			c.nc.SetReadDeadline(time.Now().Add(timeout)) //nolint:errcheck // the read tells
 		}
-		if c.drained.Load() && c.s.State() == session.Idle {
+		if c.over() {
 			return session.ErrShutdown
 		}
 		if c.body == nil || cap(c.body) > keepBytes {
@@ -160,7 +176,7 @@ func (c *conn) loop() error {
 		kind, body, err := readMessage(c.in, c.body, limit)
 		c.body = body
 		if err != nil {
-			if c.drained.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+			if (c.drained.Load() || c.ended.Load()) && errors.Is(err, os.ErrDeadlineExceeded) {
 				return session.ErrShutdown
 			}
 			if timeout > 0 && errors.Is(err, os.ErrDeadlineExceeded) {
@@ -182,6 +198,11 @@ func (c *conn) loop() error {
 			return c.outErr
 		}
 	}
+}
+
+// over says whether the client is to be sent away now.
+func (c *conn) over() bool {
+	return c.ended.Load() || c.drained.Load() && c.s.State() == session.Idle
 }
 
 // idleTimeout is how long a client may be silent now; 0 means for ever.

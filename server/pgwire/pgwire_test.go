@@ -36,7 +36,7 @@ type testServer struct {
 
 func serve(t testing.TB) *testServer {
 	t.Helper()
-	engine := &sessiontest.Engine{}
+	engine, sessions := &sessiontest.Engine{}, &session.Sessions{}
 	s := &Server{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), MaxMessage: 1 << 20}
 	s.Open = func(ctx context.Context, l Login) (*session.Session, error) {
 		if l.Database != "prickle" {
@@ -49,7 +49,8 @@ func serve(t testing.TB) *testServer {
 			}
 			start[k] = v
 		}
-		sess, err := session.New(ctx, session.Config{Engine: engine, Project: 1, Database: l.Database, User: l.User, Start: start, Logger: s.Logger})
+		sess, err := session.New(ctx, session.Config{Engine: engine, Project: 1, Database: l.Database, User: l.User, Start: start, Logger: s.Logger,
+			Sessions: sessions, Remote: l.Remote})
 		if err != nil {
 			e := *pgerr.From(err)
 			e.Severity = "FATAL"

@@ -2,9 +2,7 @@ package pgwire
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/subtle"
-	"encoding/binary"
 	"log/slog"
 	"net"
 	"sync"
@@ -39,8 +37,7 @@ type Server struct {
 	Accepted    atomic.Int64 // ever
 
 	mu       sync.Mutex
-	conns    map[uint32]*conn
-	lastPID  uint32
+	conns    map[*conn]struct{}
 	draining bool
 }
 
@@ -70,7 +67,7 @@ func (s *Server) Drain() {
 	s.mu.Lock()
 	s.draining = true
 	conns := make([]*conn, 0, len(s.conns))
-	for _, c := range s.conns {
+	for c := range s.conns {
 		conns = append(conns, c)
 	}
 	s.mu.Unlock()
@@ -83,7 +80,7 @@ func (s *Server) Drain() {
 func (s *Server) CancelAll(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range s.conns {
+	for c := range s.conns {
 		if sess := c.session.Load(); sess != nil {
 			sess.Cancel(cause)
 		}
@@ -91,31 +88,21 @@ func (s *Server) CancelAll(cause error) {
 }
 
 func (s *Server) add(c *conn) bool {
-	var key [4]byte
-	rand.Read(key[:]) //nolint:errcheck // it never fails
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
 		return false
 	}
 	if s.conns == nil {
-		s.conns = map[uint32]*conn{}
+		s.conns = map[*conn]struct{}{}
 	}
-	for {
-		// JDBC and others read the pid as a signed number.
-		s.lastPID = s.lastPID%(1<<31-1) + 1
-		if s.conns[s.lastPID] == nil {
-			break
-		}
-	}
-	c.pid, c.key = s.lastPID, binary.BigEndian.Uint32(key[:])
-	s.conns[c.pid] = c
+	s.conns[c] = struct{}{}
 	return true
 }
 
 func (s *Server) remove(c *conn) {
 	s.mu.Lock()
-	delete(s.conns, c.pid)
+	delete(s.conns, c)
 	s.mu.Unlock()
 }
 
@@ -126,16 +113,11 @@ func (s *Server) full() bool {
 // cancel ends what the connection with this pid and key runs.
 func (s *Server) cancel(pid uint32, key []byte) {
 	s.mu.Lock()
-	c := s.conns[pid]
-	s.mu.Unlock()
-	if c == nil {
-		return
-	}
-	want := binary.BigEndian.AppendUint32(nil, c.key)
-	if subtle.ConstantTimeCompare(key, want) != 1 {
-		return
-	}
-	if sess := c.session.Load(); sess != nil {
-		sess.Cancel(session.ErrCancel)
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		sess := c.session.Load()
+		if sess != nil && sess.PID() == pid && subtle.ConstantTimeCompare(key, c.key[:]) == 1 {
+			sess.Cancel(session.ErrCancel)
+		}
 	}
 }

@@ -14,6 +14,7 @@
 // that is read as far as the client wants.
 //
 // What a query reads is one snapshot, taken after it waited for what its settings ask for
-// (read.go) or kept from an earlier answer (Cuts). Queries lists what runs, and ends what
-// reads too much.
+// (read.go) or kept from an earlier answer (Cuts). Queries lists what runs and what ran last,
+// refuses what is going to read too much, and ends what has. Sessions lists the sessions
+// themselves, and ends one for another.
 package session

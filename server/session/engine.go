@@ -20,6 +20,8 @@ type Engine interface {
 	Catalog(project uint32, database string, pin Pin) *catalog.Catalog
 	// Pin takes the read point of a statement or a transaction.
 	Pin(project uint32) (Pin, error)
+	// Cost is what a query is going to read, as far as that is known without reading.
+	Cost(scope *Scope, st *sql.Statement, pin Pin) engine.Cost
 	// Run starts a query, or the explanation of one. The pin outlives the rows; ctx ends
 	// them.
 	Run(ctx context.Context, scope *Scope, st *sql.Statement, pin Pin) (Rows, error)
@@ -56,4 +58,5 @@ type Scope struct {
 	Memory   int64 // bytes, likewise
 	Progress *engine.Progress
 	Input    func() (io.ReadCloser, error) // what the client sends; nil: nothing
+	Payer    engine.Payer                  // of the processors
 }

@@ -62,6 +62,7 @@ type Limits struct {
 	Threads   int               // goroutines of one statement; 0 means all processors
 	Memory    int64             // bytes that one statement may hold; 0 means no limit
 	Admission *engine.Admission // shares the memory among all; nil: nobody does
+	Scheduler *engine.Scheduler // shares the processors, likewise
 	Spill     *engine.SpillDir  // for what does not fit into memory; nil: such statements fail
 }
 
@@ -148,6 +149,8 @@ func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, 
 		return nil, err
 	}
 	env.Account = account
+	share := e.limits.Scheduler.Open(scope.Payer, &scope.Progress.CPU)
+	env.Share = share
 	var rows Rows
 	arranged := engine.Arrange(st.Plan, env)
 	if st.Explain != nil {
@@ -157,17 +160,27 @@ func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, 
 	}
 	if err != nil {
 		err = because(ctx, err)
+		share.Close()
 		account.Close()
 		return nil, err
 	}
-	return &admittedRows{rows: rows, ctx: ctx, account: account}, nil
+	return &admittedRows{rows: rows, ctx: ctx, account: account, share: share}, nil
 }
 
-// admittedRows is an answer whose statement has an account of memory.
+// Cost implements Engine.
+func (e *storeEngine) Cost(scope *Scope, st *sql.Statement, pin Pin) engine.Cost {
+	env := &engine.Env{Expr: scope.Expr}
+	env.Snapshot, _ = pin.(*storage.Snapshot)
+	return engine.EstimateCost(st.Plan, env)
+}
+
+// admittedRows is an answer whose statement has an account of memory, and a share of the
+// processors.
 type admittedRows struct {
 	rows    Rows
 	ctx     context.Context // of the statement: it ends if the statement has to make room for others
 	account *engine.Account
+	share   *engine.Share
 }
 
 // Next implements Rows.
@@ -179,6 +192,7 @@ func (r *admittedRows) Next(context.Context) (*vec.Batch, error) {
 // Close implements Rows.
 func (r *admittedRows) Close() error {
 	defer r.account.Close()
+	defer r.share.Close()
 	return r.rows.Close()
 }
 

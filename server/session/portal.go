@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -115,7 +116,7 @@ func (p *Portal) Empty() bool { return p.stmt == nil }
 // body does can be cancelled and runs under the timeout. Errors come out in the words
 // that the client is to see.
 func (p *Portal) Run(body func() error) (err error) {
-	leave := p.session.enter(p.cancel)
+	leave := p.session.enter(p.text, p.cancel)
 	defer leave()
 	defer func() {
 		// A mistake of ours in one statement must not end the others.
@@ -145,7 +146,7 @@ func (p *Portal) Run(body func() error) (err error) {
 			return err
 		}
 	} else if p.query != nil && !p.done {
-		if err := p.query.enter(p.ctx); err != nil {
+		if _, err := p.query.enter(p.ctx); err != nil {
 			return err
 		}
 	}
@@ -196,6 +197,9 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	s := p.session
 	ctx := s.context()
 	ctx.Params = params
+	ctx.End = func(pid int64, session bool, wait time.Duration) bool {
+		return s.config.Sessions.end(p.ctx, s.config.Project, pid, session, wait)
+	}
 	var v *view
 	if seesRows(prepared.Stmt) {
 		var err error
@@ -228,14 +232,25 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	p.Schema, p.word = st.Schema, st.Tag
 	p.progress = &engine.Progress{}
 	p.query = s.config.Queries.begin(s, p.text, st.Plan, p.progress, p.cancel)
-	if err := p.query.enter(p.ctx); err != nil {
-		return err
+	if st.Explain != nil && !st.Explain.Analyze {
+		p.query.reads = false
 	}
 	scope := &Scope{Expr: ctx, Threads: s.Settings.Int("max_parallel_workers_per_gather"),
 		Memory: s.Settings.Bytes("work_mem"), Progress: p.progress}
 	if st.Copy != nil {
 		p.copying(scope, st.Copy)
 	}
+	if p.query.reads {
+		if err := p.query.allow(s.config.Engine.Cost(scope, st, v.shown)); err != nil {
+			return err
+		}
+	}
+	weight, err := p.query.enter(p.ctx)
+	if err != nil {
+		return err
+	}
+	scope.Payer = engine.Payer{Project: s.config.Project, ProjectWeight: weight,
+		User: s.config.User, UserWeight: int64(s.Settings.Int(userWeightSetting))}
 	switch st.Kind {
 	case sql.Modify:
 		return p.modify(scope, st, v)
@@ -245,10 +260,8 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 		return p.changeCohort(scope, st, v)
 	}
 	p.pin, v.own = v.own, nil
-	if p.rows, err = s.config.Engine.Run(p.ctx, scope, st, v.shown); err != nil {
-		return err
-	}
-	return p.query.begun()
+	p.rows, err = s.config.Engine.Run(p.ctx, scope, st, v.shown)
+	return err
 }
 
 // Take gives the next rows, at most limit of them if limit is not 0: the live rows lo to

@@ -81,7 +81,8 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 			return rows, err
 		}
 	}
-	s.objects = pgcatalog.NewReader(tables, pgcatalog.Session{User: s.config.User, Settings: s.listSettings})
+	s.objects = pgcatalog.NewReader(tables, pgcatalog.Session{User: s.config.User, Settings: s.listSettings,
+		Backends: s.listBackends, Queries: s.listQueries})
 	ctx.Objects = s.objects
 	return sql.CompileContext{Catalog: tables, Expr: ctx, Settings: s.Settings, ParamTypes: types}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,9 @@ var ErrCancel = pgerr.New(pgerr.QueryCanceled, "canceling statement due to user 
 // ErrGone is what a statement ends with when its client has vanished.
 var ErrGone = pgerr.New(pgerr.ConnectionFailure, "connection to client lost")
 
+// userWeightSetting is how much a user's queries count beside those of others.
+const userWeightSetting = "prickle.user_weight"
+
 var errTimeout = pgerr.New(pgerr.QueryCanceled, "canceling statement due to statement timeout").
 	WithHint("Narrow the time range, or raise statement_timeout.")
 
@@ -82,6 +86,9 @@ type Config struct {
 	Keep bool
 	// Queries lists what runs; nil: a list of its own.
 	Queries *Queries
+	// Sessions lists the session; nil: a list of its own.
+	Sessions *Sessions
+	Remote   net.Addr // of the client; nil if that is not known
 	// Cohorts are the project's; nil: there are none.
 	Cohorts Cohorts
 }
@@ -91,6 +98,9 @@ type Session struct {
 	config   Config
 	ctx      context.Context // of the connection: paused portals live as long as it
 	close    context.CancelCauseFunc
+	closed   chan struct{} // closed at the end of Close
+	pid      uint32
+	began    time.Time
 	Settings *sql.Settings
 	notices  []*pgerr.Error
 	zone     string // that location was found for
@@ -117,6 +127,7 @@ type Session struct {
 	running   context.CancelCauseFunc // ends the statement that runs now; nil when none does
 	attending bool                    // between Attend and Rest
 	cancelled error                   // for the next statement to end with, while attending
+	activity  activity
 }
 
 // ServerVersion is what clients choose their catalog queries by, and who we are.
@@ -141,8 +152,15 @@ func New(ctx context.Context, config Config) (*Session, error) {
 	if config.Queries == nil {
 		config.Queries = &Queries{}
 	}
-	s := &Session{config: config, Settings: settings, statements: map[string]*Prepared{}, portals: map[string]*Portal{}}
+	if config.Sessions == nil {
+		config.Sessions = &Sessions{}
+	}
+	s := &Session{config: config, Settings: settings, statements: map[string]*Prepared{}, portals: map[string]*Portal{},
+		closed: make(chan struct{}), began: time.Now()}
 	s.ctx, s.close = context.WithCancelCause(ctx)
+	s.activity = activity{application: s.value("application_name")}
+	s.pause(s.began)
+	config.Sessions.add(s)
 	config.Counters.Sessions.Add(1)
 	return s, nil
 }
@@ -151,7 +169,9 @@ func New(ctx context.Context, config Config) (*Session, error) {
 func (s *Session) Close() {
 	s.close(ErrGone)
 	s.endTransaction(false)
+	s.config.Sessions.remove(s)
 	s.config.Counters.Sessions.Add(-1)
+	close(s.closed)
 }
 
 // State is Idle, InBlock or Failed.
@@ -192,7 +212,11 @@ func (s *Session) Attend() {
 // Rest says that the client has its answer, or that nothing of it is left to read: a cancel
 // that met no statement comes too late.
 func (s *Session) Rest() {
+	now := time.Now()
 	s.mu.Lock()
+	if s.activity.state == "active" {
+		s.pause(now)
+	}
 	s.attending, s.cancelled = false, nil
 	s.mu.Unlock()
 }
@@ -319,7 +343,7 @@ func (s *Session) context() *expr.Context {
 	}
 	ctx := &expr.Context{
 		Now: now.UnixMicro(), Statement: s.config.Now().UnixMicro(), Location: s.Location(),
-		Database: s.config.Database, User: s.config.User, Setting: s.Settings.Get,
+		Database: s.config.Database, User: s.config.User, PID: int64(s.pid), Setting: s.Settings.Get,
 	}
 	if s.objects != nil {
 		ctx.Objects = s.objects
@@ -416,7 +440,7 @@ func (s *Session) Hold(ctx context.Context) (Pin, error) {
 
 // enter registers the cancel function of a statement that begins to run, and arms its
 // timeout. The caller calls what it returns when the statement pauses or ends.
-func (s *Session) enter(cancel context.CancelCauseFunc) (leave func()) {
+func (s *Session) enter(text string, cancel context.CancelCauseFunc) (leave func()) {
 	limit := s.Settings.Duration("statement_timeout")
 	if s.config.Limit > 0 && (limit == 0 || limit > s.config.Limit) {
 		limit = s.config.Limit
@@ -425,15 +449,16 @@ func (s *Session) enter(cancel context.CancelCauseFunc) (leave func()) {
 	if limit > 0 {
 		timer = time.AfterFunc(limit, func() { cancel(errTimeout) })
 	}
+	began := time.Now()
 	s.mu.Lock()
 	s.running = cancel
 	early := s.cancelled
 	s.cancelled = nil
+	s.act(text, began)
 	s.mu.Unlock()
 	if early != nil {
 		cancel(early)
 	}
-	began := time.Now()
 	s.config.Counters.Running.Add(1)
 	return func() {
 		s.mu.Lock()

@@ -303,9 +303,6 @@ func (w *writing) rows(st *sql.Statement) (n int, err error) {
 			err = closing
 		}
 	}()
-	if err := p.query.begun(); err != nil {
-		return 0, err
-	}
 	for {
 		b, err := rows.Next(p.ctx)
 		if b == nil || err != nil {

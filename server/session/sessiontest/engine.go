@@ -28,6 +28,8 @@ import (
 type Engine struct {
 	Pins    atomic.Int64 // snapshots taken and not yet released
 	Running atomic.Int64 // answers begun and not yet closed
+	// Reads is what every query from a table says that it is going to read.
+	Reads engine.Cost
 }
 
 type rows struct {
@@ -95,6 +97,9 @@ func (e *Engine) Run(ctx context.Context, scope *session.Scope, st *sql.Statemen
 	e.Running.Add(1)
 	return &rows{engine: e, table: table, params: scope.Expr.Params}, nil
 }
+
+// Cost implements session.Engine.
+func (e *Engine) Cost(*session.Scope, *sql.Statement, session.Pin) engine.Cost { return e.Reads }
 
 // Change implements session.Engine: there is nothing to change.
 func (e *Engine) Change(context.Context, *session.Scope, *sql.Statement, uint32) (int, uint64, error) {
