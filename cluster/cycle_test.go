@@ -176,7 +176,7 @@ func (r *rig) start(limit int) bool {
 }
 
 func (r *rig) open() error {
-	node, err := openState(r.config())
+	node, err := openState(r.config(), nil)
 	if err != nil {
 		return err
 	}

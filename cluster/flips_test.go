@@ -103,7 +103,7 @@ func (r *rig) sorts() map[string][]string {
 func contents(disk *vfs.Mem, logger *slog.Logger, limit uint64) (lines []string, index, hash uint64, err error) {
 	var fatal error
 	n, err := openState(Config{FS: disk, Dir: "d", Store: storage.Options{SealRows: 60, FlushRetry: time.Millisecond}, LogFileBytes: 32 << 10,
-		Logger: logger, Exit: func(err error) { fatal = err }})
+		Logger: logger, Exit: func(err error) { fatal = err }}, nil)
 	if err != nil {
 		return nil, 0, 0, err
 	}

@@ -105,9 +105,9 @@ type Node struct {
 	snapshots *snapshotStore
 	fsm       *fsm
 	raft      *raft.Raft
-	lock      io.Closer
 	opened    []io.Closer // by openState, in this order
 	identity  Identity
+	damage    *hurt // nil unless it is read-only
 
 	backing    chan struct{} // holds one token: who has it makes a backup
 	lastBackup atomic.Pointer[LastBackup]
@@ -134,8 +134,11 @@ type Node struct {
 
 // Open starts a node on its directory and returns when everything that was ever
 // acknowledged is applied.
-func Open(ctx context.Context, cfg Config) (*Node, error) {
-	n, err := openState(cfg)
+func Open(ctx context.Context, cfg Config) (*Node, error) { return open(ctx, cfg, nil) }
+
+// open is Open, of a directory that is damaged if damage is not nil.
+func open(ctx context.Context, cfg Config, damage *hurt) (*Node, error) {
+	n, err := openState(cfg, damage)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +217,7 @@ func (cfg Config) withDefaults() Config {
 // openState opens what is on disk, the log, the Raft snapshots and the store, and applies
 // the tail of the newest Raft snapshot. Raft applies the rest of the log; after that the
 // caller ends the store's replay.
-func openState(cfg Config) (_ *Node, err error) {
+func openState(cfg Config, damage *hurt) (_ *Node, err error) {
 	cfg = cfg.withDefaults()
 	numbers := newNumbers()
 	if cfg.Store.Flushed == nil {
@@ -235,6 +238,7 @@ func openState(cfg Config) (_ *Node, err error) {
 		flights:   make(chan flight, 1024),
 		merging:   make(chan struct{}, 1),
 		backing:   make(chan struct{}, 1),
+		damage:    damage,
 	}
 	defer func() {
 		if err != nil {
@@ -250,10 +254,13 @@ func openState(cfg Config) (_ *Node, err error) {
 			return nil, err
 		}
 	}
-	if n.lock, err = cfg.FS.Lock(path.Join(cfg.Dir, "lock")); err != nil {
+	if damage != nil {
+		n.opened = append(n.opened, damage.held)
+	} else if lock, err := cfg.FS.Lock(path.Join(cfg.Dir, "lock")); err != nil {
 		return nil, err
+	} else {
+		n.opened = append(n.opened, lock)
 	}
-	n.opened = append(n.opened, n.lock)
 	if n.identity, err = identify(cfg.FS, cfg.Dir, cfg.Version, cfg.Clock()); err != nil {
 		return nil, err
 	}
@@ -320,7 +327,7 @@ func (n *Node) begun(ctx context.Context) error {
 	if err := n.store.RemoveUnused(); err != nil {
 		return err
 	}
-	if len(n.store.Projects()) == 0 {
+	if len(n.store.Projects()) == 0 && n.damage == nil {
 		if _, err := n.CreateProject(ctx, ProjectSpec{Name: "prickle", WeekStart: 1}); err != nil {
 			return fmt.Errorf("first project: %w", err)
 		}
@@ -728,7 +735,7 @@ func (n *Node) Close(ctx context.Context) error {
 	n.stop()
 	n.keepers.Wait()
 	var errs []error
-	sealing := n.fsm.err() == nil && ctx.Err() == nil
+	sealing := n.fsm.err() == nil && ctx.Err() == nil && n.damage == nil
 	if sealing {
 		p := &proposal{id: newProposalID(), began: time.Now(), done: make(chan struct{})}
 		p.raw = encodeEntry(kindSeal, header{proposal: p.id}, []byte("{}"))
@@ -832,7 +839,7 @@ func (n *Node) submit(ctx context.Context, p *proposal) (applyResult, error) {
 
 // begin gives an entry its place in the log.
 func (n *Node) begin(ctx context.Context, p *proposal) error {
-	if err := n.fsm.err(); err != nil {
+	if err := errors.Join(n.fsm.err(), n.damage.refuses(kind(p.raw[1]))); err != nil {
 		return err
 	}
 	if err := n.budget.acquire(ctx, p.project, p.cost()); err != nil {

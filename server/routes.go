@@ -280,13 +280,17 @@ func (w writer) ImportMembers(ctx context.Context, project uint32, edit storage.
 	return found.Unknown, out, err
 }
 
-// diskRetry is when a client may try again that met a full disk.
+// diskRetry is when a client may try again that met a full disk, or a server that is
+// read-only.
 const diskRetry = 30 * time.Second
 
 // receipt is what became of a write, and its error in the words of capture.
 func receipt(r cluster.Receipt, err error) (capture.Receipt, error) {
-	if errors.Is(err, cluster.ErrDiskFull) {
+	switch {
+	case errors.Is(err, cluster.ErrDiskFull):
 		err = &capture.Refused{Status: http.StatusServiceUnavailable, Code: "disk_full", Detail: err.Error(), RetryAfter: diskRetry}
+	case errors.Is(err, cluster.ErrReadOnly):
+		err = &capture.Refused{Status: http.StatusServiceUnavailable, Code: "read_only", Detail: err.Error(), RetryAfter: diskRetry}
 	}
 	if errors.Is(err, cluster.ErrOverloaded) || errors.Is(err, errMemory) {
 		// Not all at once again.

@@ -65,6 +65,7 @@ type backend interface {
 	Disk() cluster.DiskStats
 	FreeBallast() (int64, error)
 	Leads() bool
+	Loss() *cluster.Loss
 	Err() error
 }
 

@@ -29,6 +29,7 @@ type fakeNode struct {
 	projects []storage.Project
 	disk     cluster.DiskStats
 	lost     bool // leadership
+	loss     *cluster.Loss
 	err      error
 }
 
@@ -86,6 +87,12 @@ func (n *fakeNode) Leads() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return !n.lost
+}
+
+func (n *fakeNode) Loss() *cluster.Loss {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.loss
 }
 
 func (n *fakeNode) Err() error {

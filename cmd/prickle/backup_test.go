@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -253,7 +255,7 @@ func TestVerifyDetachRecover(t *testing.T) {
 		t.Errorf("verify after detach: exit %d\n%s%s", a.code, a.out, a.err)
 	}
 
-	// The log goes: serve says what to do, and recover does it.
+	// The log goes: serve shows what is left and says what to do, and recover does it.
 	logs, err := filepath.Glob(filepath.Join(p.dir, "raft", "log", "*"))
 	if err != nil || len(logs) == 0 {
 		t.Fatal(logs, err)
@@ -263,9 +265,7 @@ func TestVerifyDetachRecover(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if a := p.run("serve", "--listen", "127.0.0.1:0"); a.code != exitDamaged || !strings.Contains(a.err, "prickle recover --accept-loss --data "+p.dir) || !strings.Contains(a.err, "prickle restore <backup>") {
-		t.Errorf("serve of a damaged directory: exit %d\n%s", a.code, a.err)
-	}
+	left := readOnlyServer(t, p)
 	if a := p.run("recover"); a.code != exitDamaged || !strings.Contains(a.err, "\nLost:  ") {
 		t.Errorf("recover: exit %d\n%s", a.code, a.err)
 	}
@@ -276,8 +276,8 @@ func TestVerifyDetachRecover(t *testing.T) {
 		t.Errorf("recover: exit %d\n%s%s", a.code, a.out, a.err)
 	}
 	p.serve()
-	if n := p.count("select count(*) from events"); n == "0" || n == "2000" {
-		t.Errorf("%s events", n)
+	if n := p.count("select count(*) from events"); n == "0" || n == "2000" || n != left {
+		t.Errorf("%s events, %s before", n, left)
 	}
 
 	objects, err := filepath.Glob(filepath.Join(target, "*", "objects", "*"))
@@ -289,6 +289,54 @@ func TestVerifyDetachRecover(t *testing.T) {
 	if a.code != exitDamaged || !strings.Contains(a.out, "/objects/"+filepath.Base(objects[0])+"   ") || !strings.Contains(a.out, "problem") {
 		t.Errorf("verify of a damaged backup: exit %d\n%s%s", a.code, a.out, a.err)
 	}
+}
+
+// readOnlyServer serves a damaged directory, and gives how many events are left.
+func readOnlyServer(t *testing.T, p *place) (events string) {
+	t.Helper()
+	recovery := "prickle recover --accept-loss --data " + p.dir
+	screen, stop := p.serve()
+	if !strings.Contains(screen.String(), "READ-ONLY, because acknowledged data is damaged.  Lost: ") || !strings.Contains(screen.String(), recovery) {
+		t.Errorf("screen:\n%s", screen)
+	}
+	events = p.count("select count(*) from events")
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"sql", "insert into events (distinct_id, event) values ('ann', 'x')"}, 1, recovery},
+		{[]string{"sql", "create table t (a int)"}, 1, recovery},
+		{[]string{"import", p.events("more.ndjson", 10)}, 1, recovery},
+		{[]string{"backup", filepath.Join(p.work, "other")}, 1, recovery},
+		{[]string{"doctor"}, 1, recovery},
+		{[]string{"status", "--json"}, 1, `"recovering"`},
+		{[]string{"recover"}, 1, "is in use by"},
+	} {
+		if a := p.run(c.args...); a.code != c.code || !strings.Contains(a.out+a.err, c.want) {
+			t.Errorf("%v: exit %d\n%s%s\nwant %d and %q", c.args, a.code, a.out, a.err, c.code, c.want)
+		}
+	}
+	if a := p.runTTY("status"); a.code != 1 || !strings.Contains(a.out, "  Not ready  recovering: read-only, because acknowledged data is damaged\n  Lost       ") || !strings.Contains(a.out, recovery) {
+		t.Errorf("status: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	to := regexp.MustCompile(`Events to +(\S+) +key +(\S+)`).FindStringSubmatch(screen.String())
+	resp, err := http.Post(to[1], "application/json", strings.NewReader(`{"api_key":"`+to[2]+`","event":"x","distinct_id":"ann"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "30" || !strings.Contains(string(body), `"read_only"`) || !strings.Contains(string(body), recovery) {
+		t.Errorf("capture = %d, %v, %s, %v", resp.StatusCode, resp.Header, body, err)
+	}
+	if got := p.count("select count(*) from events"); got != events {
+		t.Errorf("%s events after writes were refused, %s before", got, events)
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("serve ended with %d", code)
+	}
+	return events
 }
 
 // TestDoctor looks at what is checked, with a server and without.
@@ -315,6 +363,7 @@ func TestDoctor(t *testing.T) {
 	found, a := checks()
 	for check, want := range map[string]string{
 		"data directory": `^ok ` + regexp.QuoteMeta(p.dir) + ` is writable, same file system as its temporary files$`,
+		"log":            `^ok what was acknowledged is there$`,
 		"checksums":      `^ok (\d+) of \d+ segments?, [\d.]+ m?s sample \(full check: prickle verify\)$`,
 		"clock":          `^ok [\d.]+ m?s from what the file system says$`,
 		"open files":     `^(ok|warn) limit [\d,]+$`,

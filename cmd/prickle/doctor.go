@@ -109,7 +109,7 @@ func doctor(ctx context.Context, cmd *cobra.Command, c *console, o doctorOptions
 		return x.freeBallast()
 	}
 	var all []finding
-	for _, check := range []func() (finding, bool){x.directory, x.checksums, x.clock, x.openFiles, x.disk, x.listening, x.events, x.backup, x.network} {
+	for _, check := range []func() (finding, bool){x.directory, x.log, x.checksums, x.clock, x.openFiles, x.disk, x.listening, x.events, x.backup, x.network} {
 		if f, ok := check(); ok {
 			all = append(all, f)
 		}
@@ -231,6 +231,36 @@ func (x *examination) stale() []string {
 func (x *examination) manifest() (*manifest.Manifest, error) {
 	m, _, err := manifest.Read(vfs.OS(), filepath.Join(x.dir, "data"))
 	return m, err
+}
+
+// log says what of the log and the manifest is lost: as the server says that reads what is
+// left of them, or as they are if none runs.
+func (x *examination) log() (finding, bool) {
+	const check = "log"
+	lost := ""
+	if x.server != nil {
+		ready, err := x.server.ready(x.ctx)
+		if err != nil {
+			return bad(check, err.Error())
+		}
+		lost = ready.Lost
+	} else {
+		if _, err := os.Stat(filepath.Join(x.dir, "data")); err != nil {
+			return finding{}, false // nothing was stored yet
+		}
+		loss, err := cluster.Diagnose(x.ctx, vfs.OS(), x.dir)
+		if err != nil {
+			return bad(check, err.Error())
+		}
+		if len(loss.Problems) > 0 {
+			p := loss.Problems[0]
+			lost = fmt.Sprintf("%v (%s: %s)", loss, p.File, p.What)
+		}
+	}
+	if lost != "" {
+		return bad(check, "acknowledged data is damaged, so the server is read-only; lost: "+lost, lossTries(x.dir)...)
+	}
+	return ok(check, "what was acknowledged is there")
 }
 
 // checksums opens all segments, which checks their footers, and reads some of them whole.

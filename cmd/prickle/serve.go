@@ -128,6 +128,9 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 		os.Exit(exitFailStop)
 	}
 	node, err := openNode(serving, dir, cfg)
+	if errors.Is(err, cluster.ErrDamaged) {
+		node, err = openReadOnly(serving, dir, cfg, err)
+	}
 	var spill *engine.SpillDir
 	if err == nil {
 		if spill, err = engine.OpenSpillDir(vfs.OS(), filepath.Join(dir, "tmp"), spillLimit); err != nil {
@@ -211,6 +214,18 @@ func openNode(ctx context.Context, dir string, cfg cluster.Config) (*cluster.Nod
 	return node, nil
 }
 
+// openReadOnly opens a damaged data directory for reading; refused is why it cannot be written
+// to, and what is wrong if it cannot be read either.
+func openReadOnly(ctx context.Context, dir string, cfg cluster.Config, refused error) (*cluster.Node, error) {
+	cfg.FS, cfg.Dir, cfg.Version = vfs.OS(), dir, version
+	node, err := cluster.OpenReadOnly(ctx, cfg)
+	if err != nil {
+		cfg.Logger.Error("what is left of the data directory cannot be read", "error", err)
+		return nil, refused
+	}
+	return node, nil
+}
+
 // probe finds out whether files can be made in a directory.
 func probe(dir string) error {
 	f, err := os.CreateTemp(dir, ".probe")
@@ -238,8 +253,7 @@ func dirProblem(dir string, err error) error {
 			Try: []string{"run the same prickle restore again: it goes on where it was", "rm -r " + dir}}
 	case errors.Is(err, cluster.ErrDamaged):
 		return &problem{Code: "data_damaged", What: err.Error(), Exit: exitDamaged, Err: err,
-			Try: []string{fmt.Sprintf("%-45s (nothing is lost, if there is a backup)", "prickle restore <backup> --data ./restored"),
-				fmt.Sprintf("%-45s (says what is lost, and asks first)", "prickle recover --accept-loss --data "+dir)}}
+			Try: lossTries(dir)}
 	case strings.Contains(err.Error(), "held by "):
 		_, holder, _ := strings.Cut(err.Error(), "held by ")
 		p := &problem{Code: codeLocked, What: fmt.Sprintf("the data directory %s is in use by %s", dir, holder), Exit: exitFailed, Err: err,
@@ -364,6 +378,13 @@ func greet(ctx context.Context, c *console, node *cluster.Node, o serveOptions, 
 		state = fmt.Sprintf("%s, %s", plural(stats.Events, "event", "events"), size(float64(dirSize(filepath.Join(s.dir, "data")))))
 	}
 	fmt.Fprintf(out, "prickle %s  data %s (%s)\n\n", version, s.dir, state)
+	if loss := node.Loss(); loss != nil {
+		fmt.Fprintf(out, "READ-ONLY, because acknowledged data is damaged.  Lost: %v\n", loss)
+		for _, try := range lossTries(s.dir) {
+			fmt.Fprintf(out, "Try:   %s\n", try)
+		}
+		fmt.Fprintln(out)
+	}
 	fmt.Fprintf(out, "  Page        http://%s\n", r.host)
 	fmt.Fprintf(out, "  Events to   http://%s/capture   key  %s\n", r.host, project.Token)
 	pg := r.host
@@ -374,7 +395,7 @@ func greet(ctx context.Context, c *console, node *cluster.Node, o serveOptions, 
 		pg = r.address
 	}
 	fmt.Fprintf(out, "  PostgreSQL  postgres://%s/%s\n", pg, project.Database)
-	if o.demo {
+	if o.demo && node.Loss() == nil {
 		if err := loadDemo(ctx, c, node, project, s.dir, o.demoEvents, out); err != nil {
 			return err
 		}

@@ -53,6 +53,8 @@ func clusterError(err error) error {
 	switch {
 	case errors.Is(err, cluster.ErrDiskFull):
 		return &cause{pgerr.New(pgerr.DiskFull, "%v", err), err}
+	case errors.Is(err, cluster.ErrReadOnly):
+		return Caused(pgerr.New(pgerr.ReadOnlyTransaction, "%v", err), err)
 	case errors.Is(err, cluster.ErrOverloaded):
 		return Caused(pgerr.New(pgerr.InsufficientResources, "%v", err).WithHint("Send it again in a moment."), err)
 	case errors.Is(err, cluster.ErrBadToken):
