@@ -76,11 +76,15 @@ func AppendRowDelete(dst []byte, rows map[SegmentID]*roaring.Bitmap) []byte {
 }
 
 func appendMask(dst []byte, id uint64, rows *roaring.Bitmap) []byte {
+	return appendBitmap(binary.AppendUvarint(dst, id), rows)
+}
+
+// appendBitmap adds the size and the bytes of a bitmap to dst.
+func appendBitmap(dst []byte, rows *roaring.Bitmap) []byte {
 	raw, err := rows.ToBytes()
 	if err != nil {
 		panic(err) // writing to memory
 	}
-	dst = binary.AppendUvarint(dst, id)
 	dst = binary.AppendUvarint(dst, uint64(len(raw)))
 	return append(dst, raw...)
 }

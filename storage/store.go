@@ -235,6 +235,7 @@ func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
 	s.log = log
 	if err := s.load(); err != nil {
 		log.Close() // the first error is the one that matters
+		s.closeMerges()
 		s.closeSegments()
 		if s.dedup != nil {
 			s.dedup.Close()
@@ -280,6 +281,9 @@ func (s *Store) load() (err error) {
 		f.mask = s.masks[f.ID]
 	}
 	s.masks = nil
+	for _, m := range s.merges {
+		s.reopen(m)
+	}
 	for _, p := range s.projects {
 		if err := s.attachSegments(p, 0); err != nil {
 			return err
