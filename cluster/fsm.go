@@ -198,6 +198,7 @@ func (f *fsm) apply(w *work) applyResult {
 			result.receipt = Receipt{Index: first, Duplicates: w.batch.Rows}
 			break
 		}
+		w.batch.AsWritten = e.asWritten || e.level < lateLevel
 		var counts storage.EventsResult
 		counts, result.err = f.store.ApplyEvents(w.index, e.time, e.project, w.batch)
 		result.receipt.Stored, result.receipt.Duplicates = counts.Stored, counts.Duplicates

@@ -456,10 +456,15 @@ func (s *Store) ApplyMergeDone(index uint64, at int64, done MergeDone) error {
 	s.cancelMerges(func(other *pendingMerge) bool { return other == m })
 	p := s.projects[m.plan.Project]
 	p.events += done.Rows
+	rows := -done.Rows - done.Dead
 	for _, f := range inputs {
+		rows += f.Rows
 		delete(s.segments, f.ID)
 		delete(s.masked, f.ID)
 		p.events -= f.Rows
+	}
+	if rows > 0 {
+		p.touched = index // repeats went, so answers change
 	}
 	if out != nil {
 		s.segments[out.ID] = out

@@ -458,6 +458,9 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 		return EventsResult{}, err
 	}
 	s.dedup.Add(known.events)
+	if late := markLate(b, known.events.Seen, at); late > 0 {
+		s.effect(uint64(late))
+	}
 	mb, stored := p.apply(b, known)
 	if stored > 0 {
 		s.active.add(id, mb)
