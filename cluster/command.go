@@ -58,6 +58,7 @@ const (
 	kindPlan    kind = 4  // storage.MergePlan, JSON
 	kindMerged  kind = 5  // storage.MergeDone, JSON
 	kindSeal    kind = 6  // storage.Seal, JSON
+	kindTick    kind = 7  // nothing: only the time counts
 	kindTable   kind = 10 // table.AppendWriteSet
 
 	kindErase  kind = 20 // storage.PersonDelete, JSON
@@ -88,7 +89,7 @@ const lateLevel = 3
 // kinds are the known ones, with their names.
 var kinds = map[kind]string{
 	kindEvents: "events", kindPersons: "persons", kindMeta: "meta",
-	kindPlan: "merge plan", kindMerged: "merge done", kindSeal: "seal", kindTable: "table",
+	kindPlan: "merge plan", kindMerged: "merge done", kindSeal: "seal", kindTick: "tick", kindTable: "table",
 	kindErase: "erase", kindDelete: "delete", kindExpire: "expire", kindSplit: "split", kindUpdate: "update", kindErased: "erased",
 	kindObjects: "objects", kindGroups: "groups", kindMembers: "members",
 }

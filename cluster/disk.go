@@ -211,7 +211,7 @@ var refusedFrom = map[kind]DiskState{
 	kindSplit: DiskReadOnly, kindUpdate: DiskReadOnly,
 	kindMeta: diskNever, kindTable: diskNever, kindObjects: diskNever, kindMembers: diskNever, // submitEdit asks
 	kindErase: diskNever, kindDelete: diskNever, kindExpire: diskNever, kindErased: diskNever,
-	kindSeal: diskNever, kindPlan: diskNever, kindMerged: diskNever, // mergeOnce asks fits
+	kindTick: diskNever, kindSeal: diskNever, kindPlan: diskNever, kindMerged: diskNever, // mergeOnce asks fits
 }
 
 const diskNever = DiskReadOnly + 1

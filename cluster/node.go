@@ -117,6 +117,7 @@ type Node struct {
 	disk      *disk      // nil without Config.WatchDisk
 	calls     *diskCalls // likewise
 	reads     readRounds
+	ticks     ticks
 	budget    *budget
 	proposals chan *proposal
 	flights   chan flight
@@ -149,12 +150,14 @@ func open(ctx context.Context, cfg Config, damage *hurt) (*Node, error) {
 	n.store.EndReplay()
 	n.lastTime = n.fsm.lastTime
 	n.fsm.applied.raise(n.raft.CommitIndex()) // the barrier of startRaft has passed
+	n.fsm.fresh.raise(uint64(n.fsm.lastTime))
 	loops, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.loops.Go(n.propose)
 	n.loops.Go(n.complete)
 	n.keepers.Go(func() { n.keep(loops) })
 	n.keepers.Go(func() { n.followLeader(loops) })
+	n.keepers.Go(func() { n.tick(loops) })
 	if cfg.WatchDisk {
 		n.disk = &disk{fs: n.cfg.FS, dir: cfg.Dir, logger: n.cfg.Logger, ballast: cfg.Ballast}
 		n.disk.check()
@@ -236,6 +239,7 @@ func openState(cfg Config, damage *hurt) (_ *Node, err error) {
 		budget:    newBudget(cfg.InFlightBytes),
 		proposals: make(chan *proposal, 64),
 		flights:   make(chan flight, 1024),
+		ticks:     ticks{wanted: make(chan struct{}, 1)},
 		merging:   make(chan struct{}, 1),
 		backing:   make(chan struct{}, 1),
 		damage:    damage,

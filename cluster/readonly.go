@@ -102,7 +102,7 @@ func (n *Node) Loss() *Loss {
 // refuses says why an entry of a kind is refused: what is not of the node itself is, if
 // there is damage.
 func (h *hurt) refuses(k kind) error {
-	if h == nil || k == kindSeal || k == kindMerged {
+	if h == nil || k == kindSeal || k == kindMerged || k == kindTick {
 		return nil
 	}
 	return h.refusal()

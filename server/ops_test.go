@@ -297,6 +297,13 @@ func TestTokens(t *testing.T) {
 	expect("body", a, body, "2")
 	a, body = ask("?consistency=linearizable", nil)
 	expect("linearizable", a, body, "2")
+	a, body = ask("?consistency=bounded", nil)
+	expect("bounded", a, body, "2")
+	a, body = ask("?max_age=1ms", map[string]any{"consistency": "bounded"})
+	expect("bounded by a tick", a, body, "2")
+	if a, body = ask("?consistency=bounded&max_age=soon", nil); a.StatusCode != 400 || !strings.Contains(body, "prickle.max_age") {
+		t.Errorf("max_age=soon = %d %s", a.StatusCode, body)
+	}
 	a, body = ask("?consistency=local", nil)
 	expect("local", a, body, "2")
 	a, body = ask("?at="+read, nil)

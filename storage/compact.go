@@ -89,7 +89,6 @@ func (x *exchange) into(e *manifest.Edit) {
 	}
 }
 
-
 // sameTogether is how many segments of the same days are merged without being asked.
 const sameTogether = 4
 

@@ -544,6 +544,14 @@ func (p *project) changeGroup(op *event.GroupOp, at int64) {
 	}
 }
 
+// ApplyTick lets time pass: a memtable that is old ends.
+func (s *Store) ApplyTick(index uint64, at int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.begin(index, at)
+	return err
+}
+
 // ApplyProject makes, deletes or changes a project.
 func (s *Store) ApplyProject(index uint64, at int64, edit ProjectEdit) (Project, error) {
 	s.mu.Lock()

@@ -39,10 +39,11 @@ type queryRequest struct {
 	// Refresh says whether an answer may come from the cache: with true, force_blocking and
 	// force_async it may not.
 	Refresh json.RawMessage `json:"refresh"`
-	// Which state is read: a token whose state it must include, the level, and the token of
-	// the very state. The session settings prickle.* are the same.
+	// Which state is read: a token whose state it must include, the level, how old it may be,
+	// and the token of the very state. The session settings prickle.* are the same.
 	Token       string `json:"token"`
 	Consistency string `json:"consistency"`
+	MaxAge      string `json:"max_age"` // of the level bounded, such as 5s
 	At          string `json:"at"`
 
 	sql *sqlQuery // nil: an insight query
@@ -136,6 +137,7 @@ func (q *queryRequest) from(r *http.Request) {
 	url := r.URL.Query()
 	q.Token = cmp.Or(q.Token, url.Get("token"), r.Header.Get(capture.TokenHeader))
 	q.Consistency = cmp.Or(q.Consistency, url.Get("consistency"))
+	q.MaxAge = cmp.Or(q.MaxAge, url.Get("max_age"))
 	q.At = cmp.Or(q.At, url.Get("at"))
 }
 
@@ -151,7 +153,8 @@ func (q *queryRequest) fresh() bool {
 // settings are what a session reads by.
 func (q *queryRequest) settings() map[string]string {
 	out := map[string]string{}
-	for name, value := range map[string]string{session.TokenSetting: q.Token, session.ConsistencySetting: q.Consistency, session.AtSetting: q.At} {
+	for name, value := range map[string]string{session.TokenSetting: q.Token, session.ConsistencySetting: q.Consistency,
+		session.MaxAgeSetting: q.MaxAge, session.AtSetting: q.At} {
 		if value != "" {
 			out[name] = value
 		}
