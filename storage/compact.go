@@ -109,12 +109,10 @@ func (s *Store) PlanMerge() (MergePlan, bool) {
 	return s.planDead(func(dead, rows int64) bool { return dead*deadShare >= rows })
 }
 
-// PlanMergeAll is the next merge on the way to one segment a month without dead rows: first
-// equal days, then whole months, then single segments.
+// PlanMergeAll is the next merge on the way to one segment a month without dead rows: whole
+// months, then single segments. Equal days are not merged before: each row would be written
+// twice.
 func (s *Store) PlanMergeAll() (MergePlan, bool) {
-	if p, ok := s.planMerge(itsDays, 2); ok {
-		return p, true
-	}
 	if p, ok := s.planMerge(itsMonth, 2); ok {
 		return p, true
 	}
