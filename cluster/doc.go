@@ -22,7 +22,8 @@
 // what is lost. Not there yet: more than one voter, more than one group.
 //
 // A Cut is the state at one entry as files; Backup stores one outside, the archiver ships
-// the log behind it, and Restore makes a data directory of both. Package backup has the form.
+// the log behind it, and Restore makes a data directory of both, or one whose segments a node
+// fetches later. Package backup has the form.
 //
 // DESIGN.md tells what each failure costs.
 package cluster

@@ -76,6 +76,9 @@ type Config struct {
 	// 16 MB, and a backup every BackupEvery (24 h).
 	Archive                   blob.Store
 	ArchiveEvery, BackupEvery time.Duration
+	// OpenBlob reaches the store that a lazy restore was made from; without, a directory of
+	// which segments are still there does not open.
+	OpenBlob func(source string) (blob.Store, error)
 }
 
 // Receipt is the outcome of a write: the index of its entry, and what became of its rows.
@@ -107,7 +110,8 @@ type Node struct {
 	raft      *raft.Raft
 	opened    []io.Closer // by openState, in this order
 	identity  Identity
-	damage    *hurt // nil unless it is read-only
+	damage    *hurt      // nil unless it is read-only
+	rest      *remainder // nil unless it was restored lazily
 
 	backing    chan struct{} // holds one token: who has it makes a backup
 	lastBackup atomic.Pointer[LastBackup]
@@ -163,6 +167,9 @@ func open(ctx context.Context, cfg Config, damage *hurt) (*Node, error) {
 		n.disk.check()
 		n.keepers.Go(func() { n.disk.watch(loops) })
 		n.keepers.Go(func() { n.calls.watch(loops) })
+	}
+	if n.rest != nil {
+		n.keepers.Go(func() { n.rest.run(loops) })
 	}
 	if !cfg.NoMerger {
 		n.keepers.Go(func() { n.merge(loops) })
@@ -265,6 +272,13 @@ func openState(cfg Config, damage *hurt) (_ *Node, err error) {
 	} else {
 		n.opened = append(n.opened, lock)
 	}
+	if n.rest, err = openRemainder(&cfg); err != nil {
+		return nil, err
+	}
+	if n.rest != nil {
+		cfg.FS = lazyFS{cfg.FS, n.rest}
+		n.cfg.FS = cfg.FS
+	}
 	if n.identity, err = identify(cfg.FS, cfg.Dir, cfg.Version, cfg.Clock()); err != nil {
 		return nil, err
 	}
@@ -312,6 +326,9 @@ func openState(cfg Config, damage *hurt) (_ *Node, err error) {
 
 // closeState closes what openState opened, in reverse.
 func (n *Node) closeState() error {
+	if n.rest != nil {
+		n.rest.stop()
+	}
 	var errs []error
 	for i := len(n.opened) - 1; i >= 0; i-- {
 		errs = append(errs, n.opened[i].Close())
@@ -726,6 +743,9 @@ func (n *Node) Close(ctx context.Context) error {
 	}
 	n.closed = true
 	n.mu.Unlock()
+	if n.rest != nil {
+		n.rest.stop() // nobody waits for what is elsewhere
+	}
 
 	done := make(chan struct{})
 	go func() { n.active.Wait(); close(done) }()

@@ -112,7 +112,7 @@ func (r *recovery) view(dir string) (damage *raftlog.DamageError, err error) {
 
 // examine reads manifest, Raft snapshots and log.
 func examine(ctx context.Context, fsys vfs.FS, dir string) (*recovery, error) {
-	if err := whole(fsys, dir); err != nil {
+	if err := errors.Join(whole(fsys, dir), allHere(fsys, dir)); err != nil {
 		return nil, err
 	}
 	r := &recovery{fs: fsys, dir: dir}
@@ -556,6 +556,9 @@ func Detach(fsys vfs.FS, dir string, id uint64, confirm func(manifest.Segment) e
 		return manifest.Segment{}, "", dirError(dir, err)
 	}
 	defer lock.Close() // nobody else had it
+	if err := allHere(fsys, dir); err != nil {
+		return manifest.Segment{}, "", dirError(dir, err)
+	}
 	aside := path.Join(dir, quarantineDir)
 	s, err := storage.Detach(fsys, path.Join(dir, storeDir), aside, id, confirm)
 	if err != nil {

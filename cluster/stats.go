@@ -81,6 +81,12 @@ func (n *Node) Metrics(r *metric.Registry) {
 		metric.NewValue("prickle_write_bytes_in_flight", "gauge", "bytes proposed and not yet applied", func() float64 { return float64(n.InFlight()) }),
 	)
 	n.logMetrics(r)
+	if n.rest != nil {
+		r.Add(
+			metric.NewValue("prickle_restore_missing_segments", "gauge", "segments that are still in the backup of the restore", func() float64 { s, _ := n.Missing(); return float64(s) }),
+			metric.NewValue("prickle_restore_missing_bytes", "gauge", "their bytes", func() float64 { _, b := n.Missing(); return float64(b) }),
+		)
+	}
 	if n.disk == nil {
 		return
 	}

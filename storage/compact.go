@@ -443,6 +443,13 @@ func (s *Store) ApplyMergeDone(index uint64, at int64, done MergeDone) error {
 	if done.Rows > 0 {
 		out, err = s.output(m, done)
 	}
+	if errors.Is(err, vfs.ErrNotHere) {
+		// Going on without the output would make another state of the same log.
+		s.mu.Unlock()
+		s.fail(err)
+		s.mu.Lock()
+		return err
+	}
 	if err != nil {
 		// The rows are in the inputs, which stay: answers are the same, files are not.
 		s.opt.Logger.Error("the output of a merge is not what was agreed on; its inputs stay", "merge", done.Plan, "error", err)

@@ -333,6 +333,9 @@ const (
 	mergeIDs = 1 << 62
 )
 
+// SegmentFile is the name of a segment's file, without its directory.
+func SegmentFile(id SegmentID) string { return segmentName(uint64(id)) }
+
 // segmentName is the file of a segment.
 func segmentName(id uint64) string { return fmt.Sprintf("%020d.seg", id) }
 

@@ -95,6 +95,56 @@ func TestBackupRestore(t *testing.T) {
 	}
 }
 
+// A lazy restore says what it left, and a server fetches it.
+func TestRestoreLazy(t *testing.T) {
+	p := newPlace(t)
+	if a := p.run("import", p.events("a.ndjson", 20_000)); a.code != 0 {
+		t.Fatalf("import: exit %d\n%s", a.code, a.err)
+	}
+	target := filepath.Join(p.work, "backups")
+	if a := p.run("backup", target); a.code != 0 {
+		t.Fatalf("backup: exit %d\n%s", a.code, a.err)
+	}
+	to, a := restored(t, target, "--lazy")
+	if a.code != 0 || !regexp.MustCompile(`^restored \S+Z   \d segments, \d of them with [\d.]+ [kM]B still in `+target+`   \d+ entr(y|ies) of the log   in [\d.]+ m?s\nStart with:  prickle serve --data \S+   \(it fetches them, those that are asked for first\)\n$`).MatchString(a.out) {
+		t.Fatalf("restore: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"doctor"}, 0, " warn  log              data directory "},
+		{[]string{"verify"}, 1, "segments are still in the backup at " + target + "; a server on this directory fetches them\nTry:   prickle serve --data " + to.dir},
+		{[]string{"recover"}, 1, "a server on this directory fetches them"},
+	} {
+		if a := to.run(c.args...); a.code != c.code || !strings.Contains(a.out+a.err, c.want) {
+			t.Errorf("%v: exit %d\n%s%s\nwant %d and %q", c.args, a.code, a.out, a.err, c.code, c.want)
+		}
+	}
+	_, stop := to.serve()
+	if got := to.count("select count(distinct uuid) from events"); got != "20000" {
+		t.Errorf("%s events, want 20000", got)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		var status struct {
+			Missing *int64 `json:"restore_missing_bytes"`
+		}
+		if a := to.run("status", "--json"); json.Unmarshal([]byte(a.out), &status) == nil && status.Missing == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("not all segments come")
+		}
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("serve ended with %d", code)
+	}
+	if a := to.run("verify"); a.code != 0 {
+		t.Errorf("verify: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+}
+
 // What can go wrong with backups, in words.
 func TestBackupProblems(t *testing.T) {
 	p := newPlace(t)

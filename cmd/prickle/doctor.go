@@ -249,6 +249,9 @@ func (x *examination) log() (finding, bool) {
 			return finding{}, false // nothing was stored yet
 		}
 		loss, err := cluster.Diagnose(x.ctx, vfs.OS(), x.dir)
+		if errors.Is(err, cluster.ErrNotAllHere) {
+			return warn(check, err.Error(), "prickle serve --data "+x.dir)
+		}
 		if err != nil {
 			return bad(check, err.Error())
 		}
@@ -288,8 +291,8 @@ func (x *examination) checksums() (finding, bool) {
 	damaged := uint64(0)
 	for _, id := range ids {
 		err := storage.CheckSegment(vfs.OS(), filepath.Join(x.dir, "data"), m.Segments[id], sampled[id])
-		if errors.Is(err, fs.ErrNotExist) && x.server != nil {
-			err = nil // it was merged away meanwhile
+		if errors.Is(err, fs.ErrNotExist) && (x.server != nil || x.elsewhere(id)) {
+			err = nil // it was merged away meanwhile, or is still in the backup
 		}
 		if err != nil {
 			if first == nil {
@@ -304,6 +307,12 @@ func (x *examination) checksums() (finding, bool) {
 			"prickle restore <backup> --data ./restored", fmt.Sprintf("prickle doctor --detach %d   (gives up its rows, after a question)", damaged))
 	}
 	return ok(check, "%s of %s, %s sample (full check: prickle verify)", grouped(int64(good)), plural(int64(len(ids)), "segment", "segments"), took(time.Since(start)))
+}
+
+// elsewhere says whether a segment is still in the backup that was restored lazily.
+func (x *examination) elsewhere(id uint64) bool {
+	_, err := os.Stat(filepath.Join(x.dir, "missing", storage.SegmentFile(storage.SegmentID(id))))
+	return err == nil
 }
 
 // clock compares this machine's with that of the file system, which may be another's.

@@ -192,7 +192,9 @@ func importTarget(ctx context.Context, cmd *cobra.Command, c *console, project s
 		return nil, err
 	}
 	r, node, err := serverOrNode(ctx, cmd, c, func() (*cluster.Node, error) {
-		return openNode(ctx, conf.get("data"), nodeConfig(quietLogger(c), newBudget(conf)))
+		cfg := nodeConfig(quietLogger(c), newBudget(conf))
+		cfg.OpenBlob = blobOpener(conf)
+		return openNode(ctx, conf.get("data"), cfg)
 	})
 	if err != nil {
 		return nil, err

@@ -109,7 +109,7 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	s := server.New(server.Config{Version: version, Logger: logger, Processors: processors, Threads: threads, QueryTimeout: timeout,
 		QueryMemory: budget.Pool(memory.Queries).Size(), Memory: budget, Admission: admission,
 		MaxRows: maxRows, MaxBytes: maxBytes, Replay: replay, LogDropped: lines.Dropped,
-		OpenBlob: func(target string) (blob.Store, error) { return openBlob(conf, target) }}, nil)
+		OpenBlob: blobOpener(conf)}, nil)
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	served := make(chan error, 1)
@@ -119,6 +119,7 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 		served <- err
 	}()
 	cfg := nodeConfig(logger, budget)
+	cfg.OpenBlob = blobOpener(conf)
 	cfg.Replay, cfg.WatchDisk, cfg.Ballast = replay, true, ballast
 	cfg.Archive = archive
 	cfg.BackupEvery, _ = parseDuration(conf.get("backup_every")) // it was checked
@@ -251,6 +252,8 @@ func dirProblem(dir string, err error) error {
 	case errors.Is(err, cluster.ErrHalfRestored):
 		return &problem{Code: "half_restored", What: fmt.Sprintf("the data directory %s is not whole: a restore into it did not end", dir), Exit: exitFailed, Err: err,
 			Try: []string{"run the same prickle restore again: it goes on where it was", "rm -r " + dir}}
+	case errors.Is(err, cluster.ErrNotAllHere):
+		return &problem{Code: "not_all_here", What: err.Error(), Exit: exitFailed, Err: err, Try: []string{"prickle serve --data " + dir}}
 	case errors.Is(err, cluster.ErrDamaged):
 		return &problem{Code: "data_damaged", What: err.Error(), Exit: exitDamaged, Err: err,
 			Try: lossTries(dir)}

@@ -54,6 +54,8 @@ type statusReport struct {
 	Log          int64    `json:"log_bytes,omitempty"`
 	// BackupAge is -1 before the first backup.
 	BackupAge float64 `json:"backup_age_s"`
+	// Missing are the bytes of segments that a lazy restore has still to fetch.
+	Missing int64 `json:"restore_missing_bytes,omitempty"`
 
 	data string // directory, of a server of this machine
 }
@@ -85,7 +87,7 @@ func status(ctx context.Context, cmd *cobra.Command, c *console) error {
 		Running: int64(m["prickle_statements_running"]), DiskState: []string{"ok", "low", "full", "read-only"}[min(max(int(m["prickle_disk_state"]), 0), 3)],
 		Memory: int64(m[`prickle_memory_bytes{use="heap"}`]), Queries: int64(m["prickle_statements_total"]), QueryErrors: int64(m["prickle_statement_errors_total"]),
 		Segments: int64(m["prickle_segments"]), MemtableRows: int64(m["prickle_memtable_rows"])}
-	s.BackupAge = -1
+	s.BackupAge, s.Missing = -1, int64(m["prickle_restore_missing_bytes"])
 	if age, ok := m["prickle_backup_age_seconds"]; ok {
 		s.BackupAge = age
 	}
@@ -165,6 +167,9 @@ func (s *statusReport) print(c *console) {
 		segments += fmt.Sprintf("       Write-ahead log %s", size(float64(s.Log)))
 	}
 	line("%s", segments)
+	if s.Missing > 0 {
+		line("  Restore    %s are still to be fetched from the backup", size(float64(s.Missing)))
+	}
 	if s.BackupAge < 0 {
 		line("  Backup     never  ← prickle backup /path/or/s3://…")
 	} else {

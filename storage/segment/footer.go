@@ -190,6 +190,26 @@ func (r *dirReader) section(what string) section {
 
 // readDirectory finds the directory of a file and checks that it is of one piece: counts
 // that size memory are bounded by the uuids, of which each row has one.
+// FooterSize says how many bytes at the end of a segment file a reader must have to open it,
+// beside the first HeadSize ones. end is the last bytes of the file, MinEnd at least, and size
+// is that of the file.
+func FooterSize(end []byte, size int64) (int64, error) {
+	if len(end) < MinEnd || string(end[len(end)-4:]) != footMagic {
+		return 0, fmt.Errorf("ends with %q: not a segment, or cut off", end[max(0, len(end)-4):])
+	}
+	start := binary.LittleEndian.Uint64(end[len(end)-footerTail:])
+	if start > uint64(size) {
+		return 0, fmt.Errorf("directory at byte %d of %d", start, size)
+	}
+	return size - int64(start), nil
+}
+
+const (
+	// HeadSize and MinEnd are the bytes at both ends that say that a file is a segment.
+	HeadSize = len(headMagic)
+	MinEnd   = footerTail
+)
+
 func readDirectory(file []byte) (*directory, error) {
 	if len(file) < len(headMagic)+footerTail {
 		return nil, fmt.Errorf("a segment takes more than the %d bytes that there are", len(file))

@@ -13,7 +13,10 @@ import (
 
 // Verify reads everything and checks every checksum, also of what has been read before.
 func (r *Reader) Verify() error {
-	fresh := &Reader{name: r.name, file: r.file, data: r.data} // it is not closed: the file is r's
+	if err := r.fill(); err != nil {
+		return err
+	}
+	fresh := &Reader{name: r.name, file: r.file, data: r.data, size: r.size} // it is not closed: the file is r's
 	if err := fresh.touch(fresh.open); err != nil {
 		return err
 	}
