@@ -59,6 +59,7 @@ const (
 	kindMerged  kind = 5  // storage.MergeDone, JSON
 	kindSeal    kind = 6  // storage.Seal, JSON
 	kindTick    kind = 7  // nothing: only the time counts
+	kindAdopt   kind = 8  // storage.Adoption, JSON
 	kindTable   kind = 10 // table.AppendWriteSet
 
 	kindErase  kind = 20 // storage.PersonDelete, JSON
@@ -80,7 +81,7 @@ const (
 //   - 1: the first release.
 //   - 2: objects, groups and static cohorts; batches of events say what becomes of groups;
 //     projects have filters.
-//   - 3: events that may be repeats of ones that are forgotten are marked as late; ticks.
+//   - 3: events that may be repeats of ones that are forgotten are marked as late; ticks; projects from backups.
 const featureLevel = 3
 
 // lateLevel is the feature level from which on late events are marked.
@@ -89,7 +90,7 @@ const lateLevel = 3
 // kinds are the known ones, with their names.
 var kinds = map[kind]string{
 	kindEvents: "events", kindPersons: "persons", kindMeta: "meta",
-	kindPlan: "merge plan", kindMerged: "merge done", kindSeal: "seal", kindTick: "tick", kindTable: "table",
+	kindPlan: "merge plan", kindMerged: "merge done", kindSeal: "seal", kindTick: "tick", kindAdopt: "adoption", kindTable: "table",
 	kindErase: "erase", kindDelete: "delete", kindExpire: "expire", kindSplit: "split", kindUpdate: "update", kindErased: "erased",
 	kindObjects: "objects", kindGroups: "groups", kindMembers: "members",
 }

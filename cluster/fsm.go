@@ -247,6 +247,13 @@ func (f *fsm) apply(w *work) applyResult {
 			return f.apply(w)
 		}
 		result.err = f.store.ApplySeal(w.index, e.time, seal, func() { f.note(e, result) }) // the state is kept with it
+	case kindAdopt:
+		a := &storage.Adoption{}
+		if err := json.Unmarshal(e.payload, a); err != nil {
+			w.err = fmt.Errorf("adoption: %w", err)
+			return f.apply(w)
+		}
+		result.project, result.err = f.store.ApplyAdopt(w.index, e.time, a)
 	case kindTick:
 		result.err = f.store.ApplyTick(w.index, e.time)
 	case kindTable:

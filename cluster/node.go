@@ -131,6 +131,8 @@ type Node struct {
 	closed bool
 	active sync.WaitGroup // proposals begun
 
+	adopting chan struct{} // holds one token: who has it restores a project into the node
+
 	merging chan struct{} // holds one token: who has it plans and proposes merges
 	stop    context.CancelFunc
 	loops   sync.WaitGroup // proposer, completer
@@ -248,6 +250,7 @@ func openState(cfg Config, damage *hurt) (_ *Node, err error) {
 		flights:   make(chan flight, 1024),
 		ticks:     ticks{wanted: make(chan struct{}, 1)},
 		merging:   make(chan struct{}, 1),
+		adopting:  make(chan struct{}, 1),
 		backing:   make(chan struct{}, 1),
 		damage:    damage,
 	}
@@ -345,7 +348,7 @@ func (n *Node) begun(ctx context.Context) error {
 			return fmt.Errorf("end of merge %d, which the last run began: %w", id, err)
 		}
 	}
-	if err := n.store.RemoveUnused(); err != nil {
+	if err := errors.Join(n.store.RemoveUnused(), removeTree(n.cfg.FS, path.Join(n.cfg.Dir, incomingDir))); err != nil {
 		return err
 	}
 	if len(n.store.Projects()) == 0 && n.damage == nil {

@@ -75,6 +75,7 @@ func (s *Server) routes() http.Handler {
 	local.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	local.HandleFunc("POST /api/projects/{id}/batches/", s.streamBatches)
 	local.HandleFunc("POST /api/instance/backup/", s.backupInstance)
+	local.HandleFunc("POST /api/instance/restore/", s.restoreInstance)
 	local.HandleFunc("POST /api/instance/verify/", s.verifyInstance)
 	a := s.api()
 	mux.Handle("GET /shared/{token}", a.Shared())

@@ -194,7 +194,7 @@ func (s *Store) ApplyPersonDelete(index uint64, at int64, id uint32, d PersonDel
 	for i, ids := range p.persons.Erase(roots) {
 		e := Erasure{Project: id, Person: uuid.UUID(p.persons.UUID(roots[i])).String(), DistinctIDs: []string{}, Index: index, At: at}
 		for _, d := range ids {
-			h := person.HashID(id, []byte(d))
+			h := person.HashID(p.seed(), []byte(d))
 			e.DistinctIDs = append(e.DistinctIDs, hex.EncodeToString(h[:]))
 		}
 		s.freshErasures = append(s.freshErasures, len(s.erasures.list))

@@ -98,7 +98,7 @@ func (s *Store) encodeState(full bool) []byte {
 	}
 	var ids []uint32
 	for _, id := range slices.Sorted(maps.Keys(s.projects)) {
-		if full || s.projects[id].persons.Changed() {
+		if p := s.projects[id]; full || p.adopted || p.persons.Changed() {
 			ids = append(ids, id)
 		}
 	}
@@ -109,6 +109,11 @@ func (s *Store) encodeState(full bool) []byte {
 		}
 	}
 	sections := s.encodeSections(full)
+	defer func() {
+		for _, p := range s.projects {
+			p.adopted = false
+		}
+	}()
 	shared := marshal(s.shared())
 	var aside []byte
 	if s.opt.Aside != nil {
@@ -124,7 +129,7 @@ func (s *Store) encodeState(full bool) []byte {
 	out = append(out, list...)
 	out = binary.AppendUvarint(out, uint64(len(ids)))
 	for _, id := range ids {
-		delta := s.projects[id].persons.Delta(nil, full)
+		delta := s.projects[id].persons.Delta(nil, full || s.projects[id].adopted)
 		out = binary.AppendUvarint(out, uint64(id))
 		out = binary.AppendUvarint(out, uint64(len(delta)))
 		out = append(out, delta...)
@@ -155,13 +160,14 @@ func (s *Store) encodeSections(full bool) (out []byte) {
 	for i := range sectionNames {
 		var changed []uint32
 		for _, id := range ids {
-			if part := s.projects[id].sections()[i]; full && !part.Empty() || !full && part.Changed() {
+			p := s.projects[id]
+			if part := p.sections()[i]; (full || p.adopted) && !part.Empty() || !full && part.Changed() {
 				changed = append(changed, id)
 			}
 		}
 		out = binary.AppendUvarint(out, uint64(len(changed)))
 		for _, id := range changed {
-			delta := s.projects[id].sections()[i].Delta(nil, full)
+			delta := s.projects[id].sections()[i].Delta(nil, full || s.projects[id].adopted)
 			out = binary.AppendUvarint(out, uint64(id))
 			out = binary.AppendUvarint(out, uint64(len(delta)))
 			out = append(out, delta...)

@@ -126,6 +126,8 @@ type project struct {
 	cohorts  cohort.State
 	tables   *table.Tables
 	sessions *sessionList
+	// adopted says that no state file has anything of the project yet.
+	adopted bool
 	// tablesChanged says that tables are not what the last sealed memtable has.
 	tablesChanged bool
 	used          usage
@@ -156,6 +158,9 @@ type Project struct {
 	// people from others; nil is none.
 	TestAccountFilters json.RawMessage `json:"test_account_filters,omitempty"`
 	PathCleaning       []PathCleaning  `json:"path_cleaning_filters,omitempty"`
+	// Origin is the number of the project where it was made, if it was adopted under another;
+	// else 0.
+	Origin uint32 `json:"origin,omitempty"`
 }
 
 // PathCleaning says what is put in place of the part of a path that a pattern finds.
@@ -586,7 +591,7 @@ func (s *Store) createProject(spec *ProjectSpec, at int64) (Project, error) {
 }
 
 func (s *Store) addProject(rec Project) *project {
-	p := &project{Project: rec, persons: person.NewState(rec.ID, s.cache), groups: group.NewState(), warnings: map[person.Warning]int64{}, tables: &table.Tables{}, sessions: &sessionList{}}
+	p := &project{Project: rec, persons: person.NewState(rec.seed(), s.cache), groups: group.NewState(), warnings: map[person.Warning]int64{}, tables: &table.Tables{}, sessions: &sessionList{}}
 	s.projects[rec.ID] = p
 	s.lastID = max(s.lastID, rec.ID)
 	return p

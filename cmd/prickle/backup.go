@@ -212,21 +212,33 @@ func (r *remote) longTask(ctx context.Context, path string, body any, m *meter, 
 
 func restoreCommand(c *console) *cobra.Command {
 	var at, id string
-	lazy := false
+	lazy, into := false, false
+	var project, name string
 	cmd := &cobra.Command{
 		Use: "restore <target>", Short: "A data directory from a backup", Args: someArgs(1, 1, "one target: a path or s3://bucket/prefix"),
 		Long: "Make a data directory of the newest backup and the log after it, or of the state at a time or an entry.\n" +
 			"The directory must be new or empty. A restore that was interrupted goes on when it is done again.\n" +
 			"With --lazy, segments stay in the target: prickle serve is usable in seconds, and fetches what is\n" +
-			"asked for, and all else beside it.",
+			"asked for, and all else beside it. With --into, a project of the backup becomes a new one of the\n" +
+			"server that runs.",
 		Example: "  prickle restore s3://acme-backups/prickle --data ./restored\n" +
 			"  prickle restore /mnt/backups/prickle --at 2026-11-22T12:08:31Z --data ./restored\n" +
-			"  prickle restore s3://acme-backups/prickle --lazy --data ./restored",
+			"  prickle restore s3://acme-backups/prickle --lazy --data ./restored\n" +
+			"  prickle restore /mnt/backups/prickle --into --name \"before the accident\"",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case lazy && into:
+				return usage("--lazy and --into exclude each other: a running server takes all of a project at once")
+			case into:
+				return restoreInto(cmd.Context(), cmd, c, args[0], at, id, project, name)
+			}
 			return restore(cmd.Context(), cmd, c, args[0], at, id, lazy)
 		},
 	}
 	cmd.Flags().StringVar(&at, "at", "", "`time` (2026-11-22T12:08:31Z) or entry of the log (912344)")
+	cmd.Flags().BoolVar(&into, "into", false, "make a project of the backup a new one of the running server")
+	cmd.Flags().StringVar(&project, "project", "", "with --into: `name` of the project's database in the backup, where it has several")
+	cmd.Flags().StringVar(&name, "name", "", "with --into: `name` of the new project")
 	cmd.Flags().BoolVar(&lazy, "lazy", false, "leave segments in the target, for the server to fetch")
 	cmd.Flags().StringVar(&id, "cluster", "", "`id` of the cluster, where the target has several")
 	addFlags(cmd.Flags(), s3Settings...)
@@ -287,6 +299,42 @@ func restore(ctx context.Context, cmd *cobra.Command, c *console, target, at, id
 	fmt.Fprintf(c.out, "restored %s   %s   %s   %s of the log   in %s   verified\n", made.Time.UTC().Format(time.RFC3339),
 		plural(int64(made.Segments), "segment", "segments"), size(float64(made.Bytes)), plural(int64(made.Entries), "entry", "entries"), took(elapsed))
 	fmt.Fprintf(c.out, "Start with:  prickle serve --data %s\n", o.Dir)
+	return nil
+}
+
+// restoreInto has the running server make a project of one in a backup.
+func restoreInto(ctx context.Context, cmd *cobra.Command, c *console, target, at, id, project, name string) error {
+	index, when, err := parseAt(at)
+	if err != nil {
+		return err
+	}
+	r, err := needServer(ctx, cmd, c)
+	if err != nil {
+		return err
+	}
+	ask := map[string]any{"url": wholeTarget(target), "cluster": id, "project": project, "name": name, "index": index}
+	if !when.IsZero() {
+		ask["time"] = when
+	}
+	var m meter
+	var made cluster.Adopted
+	line := watch(c, "restore", "restore", m.state)
+	err = r.longTask(ctx, "/api/instance/restore/", ask, &m, &made)
+	elapsed := line.finish()
+	if err != nil {
+		return err
+	}
+	p := &made.Project
+	if c.json {
+		return printJSON(c.out, map[string]any{"url": target, "index": made.Index, "time": made.Time, "events": made.Events,
+			"project": map[string]any{"id": p.ID, "name": p.Name, "database": p.Database, "token": p.Token}, "elapsed_ms": milliseconds(elapsed)})
+	}
+	if c.quiet {
+		return nil
+	}
+	fmt.Fprintf(c.out, "restored %s   %s   as project %q, key %s   in %s\n", made.Time.UTC().Format(time.RFC3339), plural(made.Events, "event", "events"),
+		p.Name, p.Token, took(elapsed))
+	fmt.Fprintf(c.out, "See it:  psql postgres://%s/%s\n", r.host, p.Database)
 	return nil
 }
 

@@ -145,6 +145,50 @@ func TestRestoreLazy(t *testing.T) {
 	}
 }
 
+// A project of a backup becomes a new one of a running server.
+func TestRestoreInto(t *testing.T) {
+	p := newPlace(t)
+	if a := p.run("import", p.events("a.ndjson", 2000)); a.code != 0 {
+		t.Fatalf("import: exit %d\n%s", a.code, a.err)
+	}
+	target := filepath.Join(p.work, "backups")
+	if a := p.run("backup", target); a.code != 0 {
+		t.Fatalf("backup: exit %d\n%s", a.code, a.err)
+	}
+	if a := p.run("restore", target, "--into"); a.code != exitUnreachable {
+		t.Errorf("restore --into without a server: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	other := newPlace(t)
+	other.serve()
+	a := other.run("restore", target, "--into", "--name", "Old days")
+	m := regexp.MustCompile(`^restored \S+Z   2,000 events   as project "Old days", key phc_\w+   in [\d.]+ m?s\nSee it:  psql postgres://[\w.:]+/(old_days)\n$`).FindStringSubmatch(a.out)
+	if a.code != 0 || m == nil {
+		t.Fatalf("restore --into: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	const ask = "select count(*) || ' ' || count(distinct person_id) || ' ' || count(distinct event) from events"
+	p.serve()
+	want := p.count(ask)
+	if a := other.run("sql", "--format", "csv", "--project", m[1], ask); a.code != 0 || !strings.Contains(a.out, want) {
+		t.Errorf("sql: exit %d\n%s%s\nwant %s", a.code, a.out, a.err, want)
+	}
+	if got := other.count("select count(*) from events"); got != "0" {
+		t.Errorf("%s events in the project that was there", got)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"restore", target, "--into", "--project", "nobody"}, 1, `the backup has no project "nobody"; it has ["prickle"]`},
+		{[]string{"restore", target, "--into", "--lazy"}, exitUsage, "lazy"},
+		{[]string{"restore", target, "--into", "--at", "999999"}, 1, "entry 999999 cannot be restored"},
+	} {
+		if a := other.run(c.args...); a.code != c.code || !strings.Contains(a.err, c.want) {
+			t.Errorf("%v: exit %d\n%s%s\nwant %d and %q", c.args, a.code, a.out, a.err, c.code, c.want)
+		}
+	}
+}
+
 // What can go wrong with backups, in words.
 func TestBackupProblems(t *testing.T) {
 	p := newPlace(t)

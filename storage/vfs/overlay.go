@@ -123,7 +123,7 @@ func (o *Overlay) ReuseForWrite(old, new string) (File, error) {
 	if !o.owned(at) {
 		from := at
 		at = o.own()
-		if err := copyFile(o.below, from, at); err != nil {
+		if err := CopyFile(o.below, from, o.below, at); err != nil {
 			return nil, err
 		}
 	}
@@ -231,9 +231,10 @@ func (o *Overlay) Free(string) (uint64, error) { return o.below.Free(o.scratch) 
 // Lock implements FS.
 func (o *Overlay) Lock(name string) (io.Closer, error) { return o.below.Lock(name) }
 
-// copyFile copies a file.
-func copyFile(fsys FS, from, to string) error {
-	in, err := fsys.Open(from)
+// CopyFile copies a file to another file system, or within one. Its bytes are durable when it
+// returns, its name is not.
+func CopyFile(from FS, name string, to FS, as string) error {
+	in, err := from.Open(name)
 	if err != nil {
 		return err
 	}
@@ -242,7 +243,7 @@ func copyFile(fsys FS, from, to string) error {
 	if err != nil {
 		return err
 	}
-	out, err := fsys.Create(to)
+	out, err := to.Create(as)
 	if err != nil {
 		return err
 	}
@@ -253,8 +254,11 @@ func copyFile(fsys FS, from, to string) error {
 		if n, err = in.ReadAt(buf, at); n == len(buf) {
 			_, err = out.WriteAt(buf, at)
 		} else if err == nil {
-			err = fmt.Errorf("%s: %d bytes at %d, want %d", from, n, at, len(buf))
+			err = fmt.Errorf("%s: %d bytes at %d, want %d", name, n, at, len(buf))
 		}
+	}
+	if err == nil {
+		err = out.SyncData()
 	}
 	if closing := out.Close(); err == nil {
 		err = closing
