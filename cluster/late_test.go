@@ -11,28 +11,27 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// marked counts the rows of project 1 that are marked as late.
-func marked(t *testing.T, n *Node) (rows int) {
-	t.Helper()
-	sn, err := n.Store().Snapshot(1)
+// lateRows counts the rows of a project that are marked as late.
+func lateRows(store *storage.Store, project uint32) (rows int, err error) {
+	sn, err := store.Snapshot(project)
 	if err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
 	defer sn.Release()
 	for _, s := range sn.Segments() {
 		for _, g := range s.Ranges() {
 			v, err := g.Property(storage.LateProperty, vec.T(vec.Bool), g.Lo, g.Hi)
 			if err != nil {
-				t.Fatal(err)
+				return 0, err
 			}
 			for i := range g.Hi - g.Lo {
-				if !v.Nulls.Get(i) {
+				if !v.IsNull(i) {
 					rows++
 				}
 			}
 		}
 	}
-	return rows
+	return rows, nil
 }
 
 // Whether an event is late is decided by its entry: by the time in it, whether the rows are
@@ -62,8 +61,8 @@ func TestLateIsDecidedByTheEntry(t *testing.T) {
 	}
 	want := func(when string, rows int) {
 		t.Helper()
-		if got := marked(t, n); got != rows {
-			t.Errorf("%s: %d rows are marked, want %d", when, got, rows)
+		if got, err := lateRows(n.Store(), 1); got != rows || err != nil {
+			t.Errorf("%s: %d rows are marked, %v, want %d", when, got, err, rows)
 		}
 	}
 	if _, err := n.Ingest(t.Context(), 1, batch(1)); err != nil {

@@ -65,7 +65,7 @@ func see(ctx context.Context, cfg *Config) (_ *hurt, err error) {
 			held.Close() // err says what matters
 		}
 	}()
-	if err := errors.Join(vfs.RemoveAll(cfg.FS, held.dir), cfg.FS.MkdirAll(held.dir)); err != nil {
+	if err := errors.Join(removeTree(cfg.FS, held.dir), cfg.FS.MkdirAll(held.dir)); err != nil {
 		return nil, err
 	}
 	cfg.FS = vfs.NewOverlay(cfg.FS, held.dir)
@@ -88,7 +88,7 @@ type scratch struct {
 	dir  string
 }
 
-func (s *scratch) Close() error { return errors.Join(vfs.RemoveAll(s.fs, s.dir), s.lock.Close()) }
+func (s *scratch) Close() error { return errors.Join(removeTree(s.fs, s.dir), s.lock.Close()) }
 
 // Loss is what the directory of a node that is read-only has lost, and nil for any other
 // node.

@@ -390,7 +390,7 @@ func Recover(ctx context.Context, fsys vfs.FS, dir, version string, now time.Tim
 			err = stillDamaged(ctx, fsys, dir)
 		}
 	}()
-	if err := vfs.RemoveAll(fsys, path.Join(dir, scratchDir)); err != nil { // of a server that was read-only
+	if err := removeTree(fsys, path.Join(dir, scratchDir)); err != nil { // of a server that was read-only
 		return nil, "", dirError(dir, err)
 	}
 	r, err := examine(ctx, fsys, dir)

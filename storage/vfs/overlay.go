@@ -265,18 +265,3 @@ func CopyFile(from FS, name string, to FS, as string) error {
 	}
 	return err
 }
-
-// RemoveAll removes the files of a directory that holds no other one. The directory itself
-// stays; one that is not there has none.
-func RemoveAll(fsys FS, dir string) error {
-	names, err := fsys.List(dir)
-	if err != nil {
-		return nil //nolint:nilerr // there is nothing to remove
-	}
-	for _, name := range names {
-		if err := fsys.Remove(path.Join(dir, name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
