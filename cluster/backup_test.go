@@ -700,8 +700,15 @@ func TestRestoreInterrupted(t *testing.T) {
 	if _, err := n.Backup(t.Context(), store, nil); err != nil {
 		t.Fatal(err)
 	}
+	for _, lazy := range []bool{false, true} {
+		restoreInterrupted(t, n, store, lazy)
+	}
+}
+
+func restoreInterrupted(t *testing.T, n *Node, store *blob.Mem, lazy bool) {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "restored")
-	o := RestoreOptions{FS: vfs.OS(), Dir: dir}
+	o := RestoreOptions{FS: vfs.OS(), Dir: dir, Lazy: lazy, Source: "mem://", LazyEnd: 64}
 	var calls, limit atomic.Int64
 	store.Hook = func(op, name string) error {
 		if calls.Add(1) > limit.Load() {
@@ -724,7 +731,7 @@ func TestRestoreInterrupted(t *testing.T) {
 		}
 	}
 	store.Hook = nil
-	again := openNode(t, Config{Dir: dir})
+	again := openNode(t, Config{Dir: dir, OpenBlob: func(string) (blob.Store, error) { return store, nil }})
 	if got, want := fingerprint(t, again), fingerprint(t, n); got != want {
 		t.Errorf("restored\n%s\nwant\n%s", got, want)
 	}

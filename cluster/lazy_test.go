@@ -3,14 +3,18 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/prickledb/prickle/cluster/backup"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/blob"
 	"github.com/prickledb/prickle/storage/vec"
@@ -228,5 +232,73 @@ func TestLazyMergeAndBackup(t *testing.T) {
 	}
 	if err := again.DeleteProject(t.Context(), 1); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Power may be lost at any operation of a fetch: what is in its place then is whole, and the rest
+// is still known to be missing.
+func TestLazyCrash(t *testing.T) {
+	n := openNode(t, Config{})
+	for i := range 3 {
+		ingest(t, n, 1, i*100, 100, Receipt{Stored: 100})
+		if err := n.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store := blob.NewMem()
+	if _, err := n.Backup(t.Context(), store, nil); err != nil {
+		t.Fatal(err)
+	}
+	restored := vfs.NewMem()
+	if _, err := Restore(t.Context(), store, RestoreOptions{FS: restored, Dir: "d", LogFileBytes: 32 << 10, Lazy: true, Source: "mem://", LazyEnd: 64}); err != nil {
+		t.Fatal(err)
+	}
+	open := func(disk *vfs.Mem) *remainder {
+		cfg := Config{FS: disk, Dir: "d", OpenBlob: func(string) (blob.Store, error) { return store, nil }}.withDefaults()
+		r, err := openRemainder(&cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	files := maps.Clone(open(restored).files)
+	for k := 1; ; k++ {
+		disk := restored.Crash(nil)
+		ops := 0
+		lost := errors.New("power is lost")
+		disk.Hook = func(string, string) error {
+			if ops++; ops >= k {
+				return lost
+			}
+			return nil
+		}
+		r := open(disk.Crash(nil)) // reading the list is no part of it
+		r.fs = disk
+		var err error
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			if err = r.fetch(r.find(name)); err != nil {
+				break
+			}
+		}
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, lost) {
+			t.Fatalf("operation %d: %v", k, err)
+		}
+		disk.Hook = nil
+		after := disk.Crash(rand.New(rand.NewPCG(uint64(k), 0)))
+		rest := open(after)
+		for name, f := range files {
+			if rest != nil && rest.find(name) != nil {
+				if err := rest.fetch(rest.find(name)); err != nil {
+					t.Fatalf("operation %d: %s: %v", k, name, err)
+				}
+			}
+			raw, err := vfs.ReadFile(after, name, 1<<20)
+			if err != nil || backup.HashOf(raw) != f.Hash {
+				t.Fatalf("operation %d: %s in its place is not what it was: %v", k, name, err)
+			}
+		}
 	}
 }

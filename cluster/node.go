@@ -110,8 +110,8 @@ type Node struct {
 	raft      *raft.Raft
 	opened    []io.Closer // by openState, in this order
 	identity  Identity
-	damage    *hurt      // nil unless it is read-only
-	rest      *remainder // nil unless it was restored lazily
+	damage    *damagedDir // nil unless it is read-only
+	rest      *remainder  // nil unless it was restored lazily
 
 	backing    chan struct{} // holds one token: who has it makes a backup
 	lastBackup atomic.Pointer[LastBackup]
@@ -144,7 +144,7 @@ type Node struct {
 func Open(ctx context.Context, cfg Config) (*Node, error) { return open(ctx, cfg, nil) }
 
 // open is Open, of a directory that is damaged if damage is not nil.
-func open(ctx context.Context, cfg Config, damage *hurt) (*Node, error) {
+func open(ctx context.Context, cfg Config, damage *damagedDir) (*Node, error) {
 	n, err := openState(cfg, damage)
 	if err != nil {
 		return nil, err
@@ -229,7 +229,7 @@ func (cfg Config) withDefaults() Config {
 // openState opens what is on disk, the log, the Raft snapshots and the store, and applies
 // the tail of the newest Raft snapshot. Raft applies the rest of the log; after that the
 // caller ends the store's replay.
-func openState(cfg Config, damage *hurt) (_ *Node, err error) {
+func openState(cfg Config, damage *damagedDir) (_ *Node, err error) {
 	cfg = cfg.withDefaults()
 	numbers := newNumbers()
 	if cfg.Store.Flushed == nil {
@@ -275,15 +275,15 @@ func openState(cfg Config, damage *hurt) (_ *Node, err error) {
 	} else {
 		n.opened = append(n.opened, lock)
 	}
+	if n.identity, err = identify(cfg.FS, cfg.Dir, cfg.Version, cfg.Clock()); err != nil {
+		return nil, err
+	}
 	if n.rest, err = openRemainder(&cfg); err != nil {
 		return nil, err
 	}
 	if n.rest != nil {
 		cfg.FS = lazyFS{cfg.FS, n.rest}
 		n.cfg.FS = cfg.FS
-	}
-	if n.identity, err = identify(cfg.FS, cfg.Dir, cfg.Version, cfg.Clock()); err != nil {
-		return nil, err
 	}
 	if last, err := ReadLastBackup(cfg.FS, cfg.Dir); err != nil {
 		cfg.Logger.Warn("the last backup is not known", "error", err)

@@ -45,8 +45,8 @@ func OpenReadOnly(ctx context.Context, cfg Config) (*Node, error) {
 	return n, nil
 }
 
-// hurt is why a node is read-only.
-type hurt struct {
+// damagedDir is why a node is read-only.
+type damagedDir struct {
 	loss Loss
 	dir  string
 	held io.Closer // lock and scratch directory, for the node to close
@@ -54,7 +54,7 @@ type hurt struct {
 
 // see locks a directory, puts an overlay over it, which the configuration has from here on,
 // and repairs what is seen through it.
-func see(ctx context.Context, cfg *Config) (_ *hurt, err error) {
+func see(ctx context.Context, cfg *Config) (_ *damagedDir, err error) {
 	lock, err := cfg.FS.Lock(path.Join(cfg.Dir, "lock"))
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func see(ctx context.Context, cfg *Config) (_ *hurt, err error) {
 	if err := errors.Join(r.repair(ctx, r.asideDir(now), cfg.Version, now), r.close()); err != nil {
 		return nil, err
 	}
-	return &hurt{loss: r.loss, dir: cfg.Dir, held: held}, nil
+	return &damagedDir{loss: r.loss, dir: cfg.Dir, held: held}, nil
 }
 
 // scratch is a directory whose files go when it is closed, before its lock.
@@ -101,14 +101,14 @@ func (n *Node) Loss() *Loss {
 
 // refuses says why an entry of a kind is refused: what is not of the node itself is, if
 // there is damage.
-func (h *hurt) refuses(k kind) error {
+func (h *damagedDir) refuses(k kind) error {
 	if h == nil || k == kindSeal || k == kindMerged || k == kindTick {
 		return nil
 	}
 	return h.refusal()
 }
 
-func (h *hurt) refusal() error {
+func (h *damagedDir) refusal() error {
 	if h == nil {
 		return nil
 	}
