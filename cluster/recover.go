@@ -343,22 +343,28 @@ func (l *Loss) until(at int64) {
 	}
 }
 
+// OfLog says what is lost of the log in one line, which is empty if that is nothing.
+func (l *Loss) OfLog() string {
+	if l.Last == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("entries %d to %d of the log", l.First, l.Last)
+	if !l.FirstTime.IsZero() {
+		text += ", after " + l.FirstTime.Format(time.RFC3339)
+	}
+	if !l.LastTime.IsZero() {
+		text += ", until " + l.LastTime.Format(time.RFC3339)
+	}
+	if l.Estimate == 0 {
+		return text + ", an unknown number of events"
+	}
+	return text + fmt.Sprintf(", about %d events", l.Estimate)
+}
+
 // String says what is lost in one line.
 func (l *Loss) String() string {
 	var parts []string
-	if l.Last > 0 {
-		text := fmt.Sprintf("entries %d to %d of the log", l.First, l.Last)
-		if !l.FirstTime.IsZero() {
-			text += ", after " + l.FirstTime.Format(time.RFC3339)
-		}
-		if !l.LastTime.IsZero() {
-			text += ", until " + l.LastTime.Format(time.RFC3339)
-		}
-		if l.Estimate > 0 {
-			text += fmt.Sprintf(", about %d events", l.Estimate)
-		} else {
-			text += ", an unknown number of events"
-		}
+	if text := l.OfLog(); text != "" {
 		parts = append(parts, text)
 	}
 	if len(l.Segments) > 0 {

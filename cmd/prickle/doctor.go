@@ -640,19 +640,8 @@ func printLoss(c *console, loss *cluster.Loss) {
 		}
 		fmt.Fprintf(c.err, "%s   %s\n", p.File, p.What)
 	}
-	if loss.Last > 0 {
-		text := fmt.Sprintf("Lost:  entries %d to %d of the log", loss.First, loss.Last)
-		if !loss.FirstTime.IsZero() {
-			text += ", after " + loss.FirstTime.Format(time.RFC3339)
-		}
-		if !loss.LastTime.IsZero() {
-			text += ", until " + loss.LastTime.Format(time.RFC3339)
-		}
-		rows := "an unknown number of events"
-		if loss.Rows > 0 {
-			rows = plural(loss.Rows, "event", "events") + " at least"
-		}
-		fmt.Fprintf(c.err, "%s: %s\n", text, rows)
+	if text := loss.OfLog(); text != "" {
+		fmt.Fprintf(c.err, "Lost:  %s\n", text)
 	}
 	for _, s := range loss.Segments {
 		fmt.Fprintf(c.err, "Lost:  %s of %s, in %s\n", plural(s.Rows, "event", "events"), days(int32(s.FirstDay.Unix()/86400), s.Days), s.File)
