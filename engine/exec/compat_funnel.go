@@ -123,7 +123,9 @@ func (f *compatFunnel) open(ctx context.Context) (actors, error) {
 	for i := range n.Exclude {
 		conds = append(conds, n.Exclude[i].Cond)
 	}
+	need := need{refs: true}
 	if f.rules.strict {
+		need.whole = len(conds)
 		conds = append(conds, nil)
 	}
 	f.lists = len(conds)
@@ -132,7 +134,7 @@ func (f *compatFunnel) open(ctx context.Context) (actors, error) {
 		f.first[i] = -1
 	}
 	if !n.FirstEver() {
-		return openActors(ctx, n, &n.Source, conds, true, f.env)
+		return openActors(ctx, n, &n.Source, conds, need, f.env)
 	}
 	// The search for first rows ignores WHERE, so it becomes one with the other conditions.
 	src := n.Source
@@ -152,7 +154,7 @@ func (f *compatFunnel) open(ctx context.Context) (actors, error) {
 				conds = append(conds, n.Steps[i].First)
 			}
 		}
-		return openActors(ctx, n, &src, conds, true, f.env)
+		return openActors(ctx, n, &src, conds, need, f.env)
 	}
 	var debuts []*debut
 	for i := range n.Steps {

@@ -72,12 +72,11 @@ func (r *compatRetention) run(ctx context.Context) error {
 	if r.bare() {
 		conds = append(conds, n.FirstOf)
 	}
-	var number expr.Expr
+	need := need{refs: n.Rule == plan.FirstEver && n.Breakdown != nil} // which row is first gives the value
 	if n.Measure != nil {
-		number = n.Measure.Args[0]
+		need.number = n.Measure.Args[0]
 	}
-	refs := n.Rule == plan.FirstEver && n.Breakdown != nil // which row is first gives the value
-	if r.actors, err = openNumbered(ctx, n, &n.Source, conds, number, refs, r.env); err != nil {
+	if r.actors, err = openActors(ctx, n, &n.Source, conds, need, r.env); err != nil {
 		return err
 	}
 	grids, err := r.count(ctx)

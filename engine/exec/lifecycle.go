@@ -60,7 +60,7 @@ func (l *lifecycle) run(ctx context.Context) error {
 	if l.line, err = newTimeline(first-1, to, n.Every, loc, n.Sunday); err != nil {
 		return err
 	}
-	if l.actors, err = openNumbered(ctx, n, &n.Source, []expr.Expr{nil}, n.Created, false, l.env); err != nil {
+	if l.actors, err = openActors(ctx, n, &n.Source, []expr.Expr{nil}, need{number: n.Created}, l.env); err != nil {
 		return err
 	}
 	values, err := l.count(ctx)

@@ -224,6 +224,10 @@ func (ra *rowActors) lists(rows []inputRow, conds int, numbered bool) {
 	}
 }
 
+func (ra *rowActors) marked(dst []actorRow, _ *block, _ int, _, _ int64) ([]actorRow, bool) {
+	return dst, false
+}
+
 func (ra *rowActors) disjoint() bool         { return false }
 func (ra *rowActors) bounds() (int64, int64) { return ra.lo, ra.hi }
 func (ra *rowActors) breakdown() *values32   { return ra.values }

@@ -49,7 +49,7 @@ func (s *stickiness) run(ctx context.Context) error {
 	for i := range n.Series {
 		conds = append(conds, n.Series[i].Cond)
 	}
-	if s.actors, err = openActors(ctx, n, &n.Source, conds, false, s.env); err != nil {
+	if s.actors, err = openActors(ctx, n, &n.Source, conds, need{}, s.env); err != nil {
 		return err
 	}
 	lo, hi := s.actors.bounds()

@@ -92,7 +92,7 @@ func (r *retention) open(ctx context.Context, conds []expr.Expr, refs bool) erro
 	n := r.node
 	if n.Measure == nil {
 		var err error
-		r.actors, err = openActors(ctx, n, &n.Source, conds, refs, r.env)
+		r.actors, err = openActors(ctx, n, &n.Source, conds, need{refs: refs}, r.env)
 		return err
 	}
 	returns := 1

@@ -41,6 +41,10 @@ type rowMerge struct {
 // rows appends the rows of actor i of a block with from <= time < to that are in any of the
 // first so many lists.
 func (m *rowMerge) rows(dst []actorRow, b *block, i, lists int, from, to int64) ([]actorRow, error) {
+	dst, ok := m.actors.marked(dst, b, i, from, to)
+	if ok {
+		return dst, nil
+	}
 	conds := b.conds[:lists]
 	for l := range conds {
 		m.at[l] = skipTo(conds[l].of(i), 0, from)

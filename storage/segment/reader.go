@@ -45,6 +45,7 @@ type Reader struct {
 	ids                                 lazy[vec.Vector]
 	sessions                            lazy[vec.Vector]
 	created, firstTimes                 lazy[[]int64]
+	order                               lazy[Order]
 	sessionViews                        views
 	idFirst, sessionFirst, createdFirst lazy[[]uint32]
 }
@@ -192,6 +193,8 @@ func (r *Reader) fixedCount(sec int) int {
 	switch sec {
 	case secPersons, secMasks, secIDFirst, secSessionFirst:
 		return d.persons
+	case secOrderFirst:
+		return d.persons + 1
 	case secCreatedFirst:
 		return d.days * quartersOfDay
 	case secCreated:
