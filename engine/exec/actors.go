@@ -58,8 +58,10 @@ type actors interface {
 	// before orders two rows of equal time: -1, 0 for the same row, or 1.
 	before(a, b rowRef) (int, error)
 	// marked appends the rows of actor i of a block with from <= time < to, with the lists
-	// they are in. It says false if it cannot: need.whole was not asked for.
-	marked(dst []actorRow, b *block, i int, from, to int64) ([]actorRow, bool)
+	// they are in besides need.whole. If they may be sparse it leaves out those that are in
+	// none, where the rows before and after are in none either and have the same value and
+	// other times. It says false if it cannot: need.whole was not asked for.
+	marked(dst []actorRow, b *block, i int, from, to int64, sparse bool) ([]actorRow, bool)
 	// bounds is the time of the first and the last row that may be in a list.
 	bounds() (int64, int64)
 	// vector is a column of the given actors.

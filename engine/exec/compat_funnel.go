@@ -242,7 +242,7 @@ type compatWalker struct {
 }
 
 func newCompatWalker(f *compatFunnel, values int) *compatWalker {
-	k := &compatWalker{f: f, merge: rowMerge{actors: f.actors}, out: make([]*compatTally, values)}
+	k := &compatWalker{f: f, merge: rowMerge{actors: f.actors, sparse: f.node.Output != plan.OutputTrend}, out: make([]*compatTally, values)}
 	unordered := f.node.Mode == plan.Unordered
 	switch {
 	case f.node.Output == plan.OutputTrend && unordered:

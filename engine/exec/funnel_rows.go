@@ -81,7 +81,7 @@ type rowWalker struct {
 }
 
 func newRowWalker(k *walker) *rowWalker {
-	return &rowWalker{walker: k, merge: rowMerge{actors: k.f.actors}, chains: newChains(k.f), holds: map[uint32]int{},
+	return &rowWalker{walker: k, merge: rowMerge{actors: k.f.actors, sparse: true}, chains: newChains(k.f), holds: map[uint32]int{},
 		bars: make([][]int64, len(k.f.node.Exclude))}
 }
 

@@ -224,7 +224,7 @@ func (ra *rowActors) lists(rows []inputRow, conds int, numbered bool) {
 	}
 }
 
-func (ra *rowActors) marked(dst []actorRow, _ *block, _ int, _, _ int64) ([]actorRow, bool) {
+func (ra *rowActors) marked(dst []actorRow, _ *block, _ int, _, _ int64, _ bool) ([]actorRow, bool) {
 	return dst, false
 }
 

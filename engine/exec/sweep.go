@@ -218,10 +218,11 @@ func (fl *filler) copySweep(c *csr, w *sweep, wanted []bool, lo, hi uint32) erro
 	return nil
 }
 
-// listMarks is in which lists the rows of a range are.
+// listMarks is in which lists besides need.whole the rows of a range are.
 type listMarks struct {
 	always condSet
 	some   []markedStream
+	any    bool // in some list, perhaps
 }
 
 // markedStream is a condition that holds for some rows.
@@ -234,8 +235,13 @@ type markedStream struct {
 func (ix *indexed) findMarks() {
 	ix.marks = make([]listMarks, len(ix.lists))
 	for cond, list := range ix.streams {
+		if cond == ix.need.whole {
+			continue
+		}
 		for _, s := range list {
-			if m := &ix.marks[s.list]; s.match == nil {
+			m := &ix.marks[s.list]
+			m.any = true
+			if s.match == nil {
 				m.always.set(cond)
 			} else {
 				m.some = append(m.some, markedStream{cond, s})
@@ -244,25 +250,46 @@ func (ix *indexed) findMarks() {
 	}
 }
 
-func (ix *indexed) marked(dst []actorRow, b *block, i int, from, to int64) ([]actorRow, bool) {
+func (ix *indexed) marked(dst []actorRow, b *block, i int, from, to int64, sparse bool) ([]actorRow, bool) {
 	if ix.need.whole == 0 {
 		return dst, false
 	}
 	c := &b.conds[ix.need.whole]
 	times, refs := c.of(i), c.refsOf(i)
-	for at := skipTo(times, 0, from); at < len(times) && times[at] < to; at++ {
+	var vals []uint32
+	if c.vals != nil {
+		vals = c.valsOf(i)
+	}
+	first, end := skipTo(times, 0, from), skipTo(times, 0, to)
+	gap := 0 // rows just before that are in no list
+	for at := first; at < end; at++ {
 		ref := refs[at]
 		m := &ix.marks[ref.list]
-		row := actorRow{time: times[at], ref: ref, in: m.always}
-		for _, s := range m.some {
-			if s.match.Get(int(ref.row) - s.rng.Lo) {
-				row.in.set(s.cond)
+		if !m.any {
+			// Dst has the last two rows of a gap, of which one may turn out to be between others.
+			if gap++; gap > 2 && sparse && between(times, vals, at-1) {
+				dst = dst[:len(dst)-1]
 			}
+			dst = append(dst, actorRow{time: times[at], ref: ref})
+		} else {
+			gap = 0
+			row := actorRow{time: times[at], ref: ref, in: m.always}
+			for _, s := range m.some {
+				if s.match.Get(int(ref.row) - s.rng.Lo) {
+					row.in.set(s.cond)
+				}
+			}
+			dst = append(dst, row)
 		}
-		if c.vals != nil {
-			row.value = c.valsOf(i)[at]
+		if vals != nil {
+			dst[len(dst)-1].value = vals[at]
 		}
-		dst = append(dst, row)
 	}
 	return dst, true
+}
+
+// between says whether a row has the value of the rows before and after it and another time.
+func between(times []int64, vals []uint32, at int) bool {
+	return times[at-1] < times[at] && times[at] < times[at+1] &&
+		(vals == nil || vals[at-1] == vals[at] && vals[at] == vals[at+1])
 }
