@@ -167,8 +167,11 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 		st.Rows.Store(ix.rows)
 	}
 	what := "run index"
+	if slices.ContainsFunc(ix.sweeps, func(list []*sweep) bool { return len(list) > 0 }) {
+		what = "run index and order of rows"
+	}
 	if ix.filters > 0 {
-		what = "run index, with conditions on rows"
+		what += ", with conditions on rows"
 	}
 	env.usedIndex(n, what)
 	if src.Breakdown != nil {

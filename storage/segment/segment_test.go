@@ -850,3 +850,51 @@ func TestReadersShareACache(t *testing.T) {
 		}
 	}
 }
+
+// More rows than are sorted at a time, some persons with more than that, and so few times
+// that many are the same.
+func TestOrderOfManyRows(t *testing.T) {
+	rng := newRand(t, 1)
+	rows := make([]row, 5*orderRows)
+	for i := range rows {
+		r := &rows[i]
+		for j := range r.uuid {
+			r.uuid[j] = byte(rng.Uint32())
+		}
+		r.ordinal = min(rng.Uint32N(500), rng.Uint32N(500))
+		if i%3 == 0 {
+			r.ordinal = 77
+		}
+		r.time = testDay*dayMicros + rng.Int64N(20_000)*1_000_000
+		r.name = strconv.Itoa(min(rng.IntN(70), rng.IntN(70)))
+	}
+	in := input(rows)
+	slices.SortFunc(rows, func(a, b row) int { return compareRows(&a, &b) })
+	for _, opt := range []Options{{}, {Image: true}} {
+		r := mustOpen(t, mustBuild(t, []Input{in}, opt))
+		if stored := r.dir.fixed[secOrder].size > 0; stored == opt.Image {
+			t.Fatalf("the order of %+v is stored: %v", opt, stored)
+		}
+		checkOrder(t, r, rows)
+		if err := r.Verify(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A file whose checksums are right, but whose order is that of other rows.
+func TestVerifyComparesTheOrder(t *testing.T) {
+	rng := newRand(t, 1)
+	raw := mustBuild(t, inputs(rng, randomRows(rng, 300, 1000)), Options{})
+	d := mustOpen(t, raw).dir
+	for _, sec := range []int{secOrderFirst, secOrder} {
+		forged := bytes.Clone(raw)
+		s := d.fixed[sec]
+		forged[s.off+s.size-3] ^= 1
+		resign(forged)
+		var damage *CorruptError
+		if err := mustOpen(t, forged).Verify(); !errors.As(err, &damage) || !strings.HasPrefix(damage.Section, fixedNames[sec]) {
+			t.Fatalf("%s: %v", fixedNames[sec], err)
+		}
+	}
+}
