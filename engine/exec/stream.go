@@ -113,10 +113,6 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 			return nil, err != nil, err
 		}
 		any := false
-		before := make([]int, len(conds)) // streams of other segments
-		for i := range conds {
-			before[i] = len(ix.streams[i])
-		}
 		for _, rng := range seg.Ranges() {
 			hit := dead != nil && dead.IntersectsWithInterval(uint64(rng.Lo), uint64(rng.Hi))
 			uses := 0
@@ -146,19 +142,13 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 			ix.apart = ix.apart && uses <= 1
 			any = any || uses > 0
 		}
-		for i := range conds {
-			if !need.times {
-				break
-			}
-			if w := newSweep(seg, ix.streams[i][before[i]:]); w != nil {
-				ix.sweeps[i] = append(ix.sweeps[i], w)
-				jobs = append(jobs, func() error { return w.prepare(env) })
-			}
-		}
 		if any {
 			used++
 			ix.lo, ix.hi = min(ix.lo, seg.MinTime()), max(ix.hi, seg.MaxTime())
 		}
+	}
+	if need.times {
+		jobs = append(jobs, ix.findSweeps()...)
 	}
 	if st := env.Stats.Node(sc); st != nil {
 		st.Segments.Store(int64(used))

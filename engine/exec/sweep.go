@@ -27,10 +27,29 @@ type sweep struct {
 // than what it takes to sort it.
 const sweepShare = 8
 
+// findSweeps makes sweeps where they are the better way to read streams, and gives what is to
+// be done before they are.
+func (ix *indexed) findSweeps() (jobs []func() error) {
+	for i, list := range ix.streams {
+		for len(list) > 0 {
+			n := 1
+			for n < len(list) && list[n].seg == list[0].seg {
+				n++
+			}
+			if w := newSweep(list[:n]); w != nil {
+				ix.sweeps[i] = append(ix.sweeps[i], w)
+				jobs = append(jobs, func() error { return w.prepare(ix.env) })
+			}
+			list = list[n:]
+		}
+	}
+	return jobs
+}
+
 // newSweep is how to read the streams of a condition in a segment, nil if their runs are
 // the better way.
-func newSweep(seg *storage.Segment, streams []*stream) *sweep {
-	rows := 0
+func newSweep(streams []*stream) *sweep {
+	seg, rows := streams[0].seg, 0
 	for _, s := range streams {
 		rows += s.rng.Hi - s.rng.Lo
 	}
