@@ -279,29 +279,38 @@ func (ix *indexed) marked(dst []actorRow, b *block, i int, from, to int64, spars
 	if c.vals != nil {
 		vals = c.valsOf(i)
 	}
-	first, end := skipTo(times, 0, from), skipTo(times, 0, to)
-	gap := 0 // rows just before that are in no list
-	for at := first; at < end; at++ {
-		ref := refs[at]
-		m := &ix.marks[ref.list]
-		if !m.any {
-			// Dst has the last two rows of a gap, of which one may turn out to be between others.
-			if gap++; gap > 2 && sparse && between(times, vals, at-1) {
-				dst = dst[:len(dst)-1]
-			}
-			dst = append(dst, actorRow{time: times[at], ref: ref})
-		} else {
-			gap = 0
-			row := actorRow{time: times[at], ref: ref, in: m.always}
+	add := func(at int) *actorRow {
+		dst = append(dst, actorRow{time: times[at], ref: refs[at]})
+		row := &dst[len(dst)-1]
+		if vals != nil {
+			row.value = vals[at]
+		}
+		return row
+	}
+	at, end := skipTo(times, 0, from), skipTo(times, 0, to)
+	for at < end {
+		if m := &ix.marks[refs[at].list]; m.any {
+			row := add(at)
+			row.in = m.always
 			for _, s := range m.some {
-				if s.match.Get(int(ref.row) - s.rng.Lo) {
+				if s.match.Get(int(row.ref.row) - s.rng.Lo) {
 					row.in.set(s.cond)
 				}
 			}
-			dst = append(dst, row)
+			at++
+			continue
 		}
-		if vals != nil {
-			dst[len(dst)-1].value = vals[at]
+		gap := at
+		for at++; at < end && !ix.marks[refs[at].list].any; at++ {
+		}
+		add(gap)
+		for k := gap + 1; k < at-1; k++ {
+			if !sparse || !between(times, vals, k) {
+				add(k)
+			}
+		}
+		if at-1 > gap {
+			add(at - 1)
 		}
 	}
 	return dst, true
