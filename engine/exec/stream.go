@@ -504,15 +504,16 @@ func (ix *indexed) blocks(ctx context.Context, f func(context.Context, int, *blo
 		if fl.block.conds == nil {
 			fl.block.conds = make([]csr, len(ix.streams))
 		}
+		whole := ix.need.whole
 		for i := range ix.streams {
-			if i > 0 && i == ix.need.whole {
+			if whole > 0 && i == whole {
 				continue
 			}
 			if err := fl.fill(ctx, ix, i, nil, uint32(lo), uint32(hi)); err != nil {
 				return err
 			}
 		}
-		if whole := ix.need.whole; whole > 0 {
+		if whole > 0 {
 			if err := fl.fill(ctx, ix, whole, fl.inOthers(whole), uint32(lo), uint32(hi)); err != nil {
 				return err
 			}

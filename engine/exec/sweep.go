@@ -203,7 +203,7 @@ func (fl *filler) copySweep(c *csr, w *sweep, wanted []bool, lo, hi uint32) erro
 			}
 			continue
 		}
-		at := fl.at[actor]
+		at, limit := fl.at[actor], c.off[actor+1]
 		begin := at
 		for _, e := range events {
 			r := &ranges[e]
@@ -212,12 +212,12 @@ func (fl *filler) copySweep(c *csr, w *sweep, wanted []bool, lo, hi uint32) erro
 			if r.stream == nil {
 				continue
 			}
-			if i >= len(r.times) {
-				return fmt.Errorf("segment: the order has more events %q of persons %d to %d than their runs; run prickle verify", r.rng.Event, lo, hi)
-			}
 			row := r.first + i
 			if r.match != nil && !r.match.Get(row-r.rng.Lo) {
 				continue
+			}
+			if i >= len(r.times) || at == limit {
+				return fmt.Errorf("segment %d: the order of its rows has more events %q of persons %d to %d than their runs; run prickle verify", w.seg.ID(), r.rng.Event, lo, hi)
 			}
 			c.times[at] = r.times[i]
 			if c.refs != nil {
@@ -269,6 +269,7 @@ func (ix *indexed) findMarks() {
 	}
 }
 
+// marked is as actors says.
 func (ix *indexed) marked(dst []actorRow, b *block, i int, from, to int64, sparse bool) ([]actorRow, bool) {
 	if ix.need.whole == 0 {
 		return dst, false
