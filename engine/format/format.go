@@ -112,10 +112,11 @@ type Piece struct {
 	group int   // of a Parquet file
 	lo    int64 // rows of the group, half open
 	hi    int64
+	more  int64 // bytes that its rows take, if raw is not they
 }
 
 // Bytes is about how much memory a piece and its rows take.
-func (p *Piece) Bytes() int64 { return 3*int64(len(p.raw)) + 16*(p.hi-p.lo) + 4096 }
+func (p *Piece) Bytes() int64 { return 3*int64(len(p.raw)) + p.more + 4096 }
 
 // NewReader reads a stream. Title is what the stream is called in errors, "COPY t". Parquet
 // is not a stream: see OpenParquet.

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -17,6 +19,10 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/prickledb/prickle/server/session"
+	"github.com/prickledb/prickle/storage/blob"
+	"github.com/prickledb/prickle/storage/outside"
 )
 
 func connectTo(t *testing.T, addr string) *pgx.Conn {
@@ -48,17 +54,42 @@ func told(err error) string {
 	return out + "\n"
 }
 
-// TestCopy runs the cases of testdata/copy: "exec" is statements, and shows their rows; "from"
+// TestCopy runs the cases of testdata/copy: "file" makes a file in the directory that is allowed,
+// or with link a symbolic link; "exec" is statements, and shows their rows; "from"
 // is a COPY and behind it the rows that are sent, as quoted Go strings with quoted; "to" is a
 // COPY and shows what comes.
 func TestCopy(t *testing.T) {
 	datadriven.Walk(t, "testdata/copy", func(t *testing.T, path string) {
-		c := connectTo(t, serveStore(t)).PgConn()
+		dir := t.TempDir()
+		files, err := outside.Open([]string{dir}, blob.S3Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer files.Close()
+		limits := session.Limits{Threads: 2, Files: files}
+		if filepath.Base(path) == "nowhere" {
+			limits.Files = nil
+		}
+		c := connectTo(t, serveLimited(t, limits)).PgConn()
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			var out strings.Builder
 			switch d.Cmd {
+			case "file":
+				var name string
+				d.ScanArgs(t, "name", &name)
+				name = filepath.Join(dir, name)
+				if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+					d.Fatalf(t, "%v", err)
+				}
+				if target := d.Input; d.HasArg("link") {
+					if err := os.Symlink(target, name); err != nil {
+						d.Fatalf(t, "%v", err)
+					}
+				} else if err := os.WriteFile(name, []byte(d.Input+"\n"), 0o644); err != nil {
+					d.Fatalf(t, "%v", err)
+				}
 			case "exec":
 				results, err := c.Exec(ctx, d.Input).ReadAll()
 				for _, r := range results {
@@ -118,7 +149,7 @@ func TestCopy(t *testing.T) {
 			default:
 				d.Fatalf(t, "unknown command %s", d.Cmd)
 			}
-			return out.String()
+			return strings.ReplaceAll(out.String(), dir, "DIR")
 		})
 	})
 }
@@ -176,7 +207,7 @@ const allColumns = "k, b, i2, i4, i8, f4, f8, n, n2, t, v, c, y, d, tm, ts, tz, 
 // textColumns are all columns as text, so that 1.50 differs from 1.5.
 var textColumns = strings.ReplaceAll(allColumns, ",", "::text,") + "::text"
 
-var roundTrips = []string{"", "(DELIMITER '|', NULL 'nothing')", "(FORMAT csv)", "(FORMAT csv, HEADER, DELIMITER ';', QUOTE '''', ESCAPE '\\')", "(FORMAT binary)", "(FORMAT jsonl)"}
+var roundTrips = []string{"", "(DELIMITER '|', NULL 'nothing')", "(FORMAT csv)", "(FORMAT csv, HEADER, DELIMITER ';', QUOTE '''', ESCAPE '\\')", "(FORMAT binary)", "(FORMAT jsonl)", "(FORMAT parquet)"}
 
 // A driver's own ways of loading work.
 func TestDriversCopy(t *testing.T) {
