@@ -2,13 +2,16 @@ package format
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -157,4 +160,95 @@ func TestParquetIsReadByOthers(t *testing.T) {
 			t.Errorf("column %d is called %s", i, columns[i])
 		}
 	}
+}
+
+// parquetOf is a file of two row groups, with numbers that ascend.
+func parquetOf(t testing.TB) []byte {
+	var out bytes.Buffer
+	schema := vec.Schema{{Name: "i", Type: vec.T(vec.Int8)}, {Name: "s", Type: vec.T(vec.Text)}, {Name: "l", Type: vec.ArrayOf(vec.Int4)}}
+	w, err := NewWriter(&out, Defaults(Parquet), schema, testContext())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for group := range 2 {
+		b := &vec.Batch{Rows: 50, Cols: []*vec.Vector{{Type: schema[0].Type}, {Type: schema[1].Type}, {Type: schema[2].Type}}}
+		for i := range b.Rows {
+			b.Cols[0].I64 = append(b.Cols[0].I64, int64(100*group+i))
+			b.Cols[1].Str.AppendString(fmt.Sprint("text ", i%7))
+			list := &vec.Vector{Type: schema[2].Type, Elem: &vec.Vector{Type: vec.T(vec.Int4), I64: make([]int64, i%3)}, Offs: []uint32{0, uint32(i % 3)}}
+			(&vec.Builder{V: b.Cols[2]}).AppendFrom(list, 0)
+		}
+		if err := w.Rows(b, 0, b.Rows); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.(*parquetWriter).w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// readParquet gives the numbers of all rows of a file.
+func readParquet(raw []byte, ranges []Range) (numbers []int64, err error) {
+	p, err := OpenParquet(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		return nil, err
+	}
+	r, err := p.Reader(p.Columns(), ranges, "file", testContext())
+	if err != nil {
+		return nil, err
+	}
+	d := r.Decoder()
+	for {
+		piece, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return numbers, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		batches, err := d.Decode(piece)
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range batches {
+			if b.Cols[0].Type.Payload() == vec.PayloadI64 {
+				numbers = append(numbers, b.Cols[0].I64...)
+			}
+		}
+	}
+}
+
+// Row groups that a range excludes are not read, and all others are.
+func TestParquetRanges(t *testing.T) {
+	raw := parquetOf(t)
+	number := func(n int64) *vec.Vector { return &vec.Vector{Type: vec.T(vec.Int8), I64: []int64{n}} }
+	for _, c := range []struct {
+		low, high *vec.Vector
+		want      int
+	}{{nil, nil, 100}, {number(50), nil, 50}, {nil, number(99), 50}, {number(49), number(100), 100}, {number(60), number(90), 0}, {number(200), nil, 0}} {
+		got, err := readParquet(raw, []Range{{"i", c.low, c.high}})
+		if err != nil || len(got) != c.want {
+			t.Errorf("%v to %v reads %d rows, %v, want %d", c.low, c.high, len(got), err, c.want)
+		}
+	}
+}
+
+// A damaged file is an error for the client, and no panic.
+func FuzzParquet(f *testing.F) {
+	raw := parquetOf(f)
+	f.Add(0, byte(1))
+	for at := 4; at < len(raw); at += 97 {
+		f.Add(at, byte(0x55))
+	}
+	f.Fuzz(func(t *testing.T, at int, x byte) {
+		damaged := bytes.Clone(raw)
+		damaged[uint(at)%uint(len(raw))] ^= x
+		if _, err := readParquet(damaged, nil); err != nil && pgerr.Code(err) == pgerr.Internal {
+			t.Errorf("byte %d: %v is not an error for a client", at, err)
+		}
+	})
 }

@@ -312,6 +312,14 @@ func (p *Portal) Tag(n int) string {
 	return p.word
 }
 
+// QueryID is the statement's number in the list of what runs; 0 for a command.
+func (p *Portal) QueryID() uint64 {
+	if p.query == nil {
+		return 0
+	}
+	return p.query.about.ID
+}
+
 // Progress is what the portal has read so far, nil for a command.
 func (p *Portal) Progress() *engine.Progress { return p.progress }
 
