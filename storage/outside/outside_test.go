@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/prickledb/prickle/storage/blob"
+	"github.com/prickledb/prickle/storage/blob/blobtest"
 )
 
 func write(t *testing.T, name, text string) {
@@ -153,5 +154,49 @@ func TestCreate(t *testing.T) {
 	}
 	if _, err := p.Create(t.Context(), "none/x"); err == nil {
 		t.Error("a file in no directory was made")
+	}
+}
+
+// A bucket is a place like a directory.
+func TestBucket(t *testing.T) {
+	s3 := blob.S3Options{Endpoint: blobtest.S3(t), Region: "eu-1", AccessKey: "key", SecretKey: "secret"}
+	p, err := Open([]string{"s3://bucket/in"}, s3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	long := strings.Repeat("0123456789abcdef", 20<<20/16) // more than one part
+	for name, text := range map[string]string{"s3://bucket/in/a.csv": "a", "s3://bucket/in/sub/b.csv": "b", "s3://bucket/in/long": long} {
+		w, err := p.Create(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := read(p, name); got != text || err != nil {
+			t.Errorf("%s has %d bytes, %v, want %d", name, len(got), err, len(text))
+		}
+	}
+	w, err := p.Create(t.Context(), "s3://bucket/in/half")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(w, "half")
+	w.Abort()
+	if _, err := read(p, "s3://bucket/in/half"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("an object that was given up = %v", err)
+	}
+	names, err := p.Match(t.Context(), "s3://bucket/in/**/*.csv")
+	if err != nil || strings.Join(names, " ") != "s3://bucket/in/a.csv s3://bucket/in/sub/b.csv" {
+		t.Errorf("Match = %q, %v", names, err)
+	}
+	for _, name := range []string{"s3://bucket/out/a.csv", "s3://bucket/in/../out/a.csv", "s3://other/in/a.csv", "s3://bucket/inside", "/etc/passwd", "a.csv"} {
+		if _, err := p.Open(t.Context(), name); !errors.Is(err, ErrRefused) {
+			t.Errorf("Open(%s) = %v, want ErrRefused", name, err)
+		}
 	}
 }
