@@ -83,6 +83,7 @@ type Column struct {
 	Type    vec.Type
 	NotNull bool
 	Table   string // that it is a column of, for errors
+	Unread  bool   // its fields are there and not looked at; batches are without it
 }
 
 // Limits of what is read. A row is held as a whole, and so is a block of a file.
@@ -248,7 +249,9 @@ func (d *Decoder) flush() {
 	}
 	b := &vec.Batch{Rows: d.rows}
 	for i := range d.cols {
-		b.Cols = append(b.Cols, d.cols[i].V)
+		if !d.r.columns[i].Unread {
+			b.Cols = append(b.Cols, d.cols[i].V)
+		}
 	}
 	d.out = append(d.out, b)
 	d.begin()

@@ -19,7 +19,8 @@ func hintScans(n Node) Node {
 				return &Filter{hinted(in, n.Cond), n.Cond}
 			case *Read:
 				c := *in
-				c.Ranges = rangesOf(n.Cond, func(i int) string { return in.Columns[i].Name })
+				schema := in.Schema()
+				c.Ranges = rangesOf(n.Cond, func(i int) string { return schema[i].Name })
 				return &Filter{&c, n.Cond}
 			}
 		case Native:
