@@ -13,9 +13,11 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// groupRows is how many rows a row group has that we write: as many as are held until it is
-// whole.
-const groupRows = 122_880
+// A row group that we write ends after so many rows, or bytes: until then it is held in memory.
+const (
+	groupRows  = 122_880
+	groupBytes = 32 << 20
+)
 
 // parquetWriter writes a Parquet file.
 type parquetWriter struct {
@@ -23,6 +25,8 @@ type parquetWriter struct {
 	columns []parquetOut
 	ctx     *expr.Context
 	rows    []parquet.Row
+	group   int64  // bytes of the row group, about
+	limit   int64  // that end it
 	arena   []byte // the bytes of values, until they are written
 }
 
@@ -68,7 +72,7 @@ func uniqueNames(schema vec.Schema) []string {
 }
 
 func newParquetWriter(out io.Writer, schema vec.Schema, ctx *expr.Context) (Writer, error) {
-	w := &parquetWriter{ctx: ctx}
+	w := &parquetWriter{ctx: ctx, limit: groupBytes}
 	root := ordered{}
 	names := uniqueNames(schema)
 	for i, f := range schema {
@@ -199,8 +203,15 @@ func (w *parquetWriter) Rows(b *vec.Batch, lo, hi int) error {
 			}
 		}
 	}
-	_, err := w.w.WriteRows(rows)
-	return err
+	if _, err := w.w.WriteRows(rows); err != nil {
+		return err
+	}
+	w.group += int64(len(w.arena)) + 8*int64(len(rows)*len(w.columns))
+	if w.group < w.limit {
+		return nil
+	}
+	w.group = 0
+	return w.w.Flush()
 }
 
 // column adds the values of a column to a row.
