@@ -8,7 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -45,7 +48,7 @@ var shown = []struct {
 
 // shownBatches is two batches of those columns: one flat, with a null in front, and one of the
 // same rows as dictionaries and through a selection.
-func shownBatches(t *testing.T) (vec.Schema, []*vec.Batch) {
+func shownBatches(t testing.TB) (vec.Schema, []*vec.Batch) {
 	t.Helper()
 	var columns []Column
 	first, second := &vec.Batch{Rows: 3}, &vec.Batch{Rows: 4, Sel: []uint32{1, 3}}
@@ -252,4 +255,77 @@ func FuzzParquet(f *testing.F) {
 			t.Errorf("byte %d: %v is not an error for a client", at, err)
 		}
 	})
+}
+
+// A stream that is damaged anywhere is an error for the client, and no panic; an untouched one
+// gives all its rows.
+func FuzzArrow(f *testing.F) {
+	schema, batches := shownBatches(f)
+	raw := writeRows(f, batches, Defaults(Arrow), schema)
+	var columns []Column
+	for _, x := range schema {
+		columns = append(columns, Column{Name: x.Name, Type: x.Type})
+	}
+	rows, _, _, err := readRows(raw, Defaults(Arrow), columns, pieceBytes)
+	if err != nil || len(rows) != 5 || !strings.Contains(rows[1], `"-9223372036854775808"`) {
+		f.Fatalf("%d rows come back, %v", len(rows), err)
+	}
+	f.Add(0, byte(1), []byte{})
+	for at := 0; at < len(raw); at += 41 {
+		f.Add(at, byte(0x7f), []byte{})
+	}
+	f.Add(0, byte(0), raw[:len(raw)/2])
+	f.Fuzz(func(t *testing.T, at int, x byte, all []byte) {
+		in := all
+		if len(in) == 0 {
+			in = bytes.Clone(raw)
+			in[uint(at)%uint(len(in))] ^= x
+		}
+		if _, _, _, err := readRows(in, Defaults(Arrow), columns, pieceBytes); err != nil && strings.HasPrefix(err.Error(), pgerr.Internal) {
+			t.Errorf("byte %d: %v is not an error for a client", at, err)
+		}
+	})
+}
+
+// Streams that another library writes are read: types that we do not write, columns that are
+// not asked for, and what is not read has a name.
+func TestArrowOfOthers(t *testing.T) {
+	pool := memory.DefaultAllocator
+	stamp := &arrow.TimestampType{Unit: arrow.Millisecond, TimeZone: "Europe/Berlin"}
+	schema := arrow.NewSchema([]arrow.Field{{Name: "u", Type: arrow.PrimitiveTypes.Uint64}, {Name: "skip", Type: arrow.PrimitiveTypes.Int8}, {Name: "s", Type: arrow.BinaryTypes.LargeString, Nullable: true},
+		{Name: "t", Type: stamp}, {Name: "l", Type: arrow.ListOf(arrow.PrimitiveTypes.Int64)}, {Name: "h", Type: arrow.FixedWidthTypes.Float16}}, nil)
+	b := array.NewRecordBuilder(pool, schema)
+	b.Field(0).(*array.Uint64Builder).AppendValues([]uint64{1<<64 - 1, 0}, nil)
+	b.Field(1).(*array.Int8Builder).AppendValues([]int8{1, 2}, nil)
+	b.Field(2).(*array.LargeStringBuilder).AppendValues([]string{"é", ""}, []bool{true, false})
+	b.Field(3).(*array.TimestampBuilder).AppendValues([]arrow.Timestamp{1500, -1}, nil)
+	list := b.Field(4).(*array.ListBuilder)
+	list.Append(true)
+	list.ValueBuilder().(*array.Int64Builder).AppendValues([]int64{7, 8}, nil)
+	list.Append(true)
+	b.Field(5).(*array.Float16Builder).AppendNull()
+	b.Field(5).(*array.Float16Builder).AppendNull()
+	var out bytes.Buffer
+	w := ipc.NewWriter(&out, ipc.WithSchema(schema))
+	if err := w.Write(b.NewRecordBatch()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	columns := []Column{{Name: "t", Type: vec.T(vec.TimestampTZ)}, {Name: "u", Type: vec.T(vec.Numeric)}, {Name: "s", Type: vec.T(vec.Text)}, {Name: "l", Type: vec.ArrayOf(vec.Int4)}}
+	rows, _, _, err := readRows(out.Bytes(), Defaults(Arrow), columns, pieceBytes)
+	want := `["\"1970-01-01 00:00:01.5+00\" \"18446744073709551615\" \"é\" \"{7,8}\"" "\"1969-12-31 23:59:59.999+00\" \"0\" ∅ \"{}\""]`
+	if got := fmt.Sprintf("%q", rows); got != want || err != nil {
+		t.Errorf("rows %s, %v, want %s", got, err, want)
+	}
+	for name, want := range map[string]string{"h": `0A000 the column "h", which is of a type that is not read, is not supported`, "none": `22P04 the file has no column "none"`} {
+		if _, _, _, err := readRows(out.Bytes(), Defaults(Arrow), []Column{{Name: name, Type: vec.T(vec.Text)}}, pieceBytes); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("column %s: %v, want %s", name, err, want)
+		}
+	}
+	narrow := []Column{{Name: "u", Type: vec.T(vec.Int4), NotNull: true}}
+	if _, _, _, err := readRows(out.Bytes(), Defaults(Arrow), narrow, pieceBytes); err == nil || err.Error() != `22003 integer out of range [COPY t, line 1, column u: "18446744073709551615"]` {
+		t.Errorf("a number that is too large: %v", err)
+	}
 }

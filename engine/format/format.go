@@ -142,6 +142,9 @@ func NewReader(in io.Reader, o Options, columns []Column, title string, ctx *exp
 	case Binary:
 		c := &tupleCutter{r: r, in: in, row: 1}
 		r.next, r.decode = c.next, (*Decoder).tuples
+	case Arrow:
+		x := &arrowReading{converter: converter{r: r}, in: in}
+		r.next, r.decode = x.next, x.decode
 	default:
 		return nil, fmt.Errorf("%s is not read as a stream", o.Kind)
 	}
@@ -261,7 +264,7 @@ func (d *Decoder) flush() {
 func (d *Decoder) null(col int) error {
 	c := &d.r.columns[col]
 	if c.NotNull {
-		return pgerr.New(pgerr.NotNullViolation, `null value in column "%s" of relation "%s" violates not-null constraint`, c.Name, c.Table)
+		return c.noNull()
 	}
 	d.cols[col].AppendNull()
 	return nil

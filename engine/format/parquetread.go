@@ -2,7 +2,6 @@ package format
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"math/big"
 	"strings"
@@ -46,6 +45,14 @@ func OpenParquet(in io.ReaderAt, size int64) (p *ParquetFile, err error) {
 	f, err := parquet.OpenFile(in, size, parquet.SkipBloomFilters(true), parquet.ReadBufferSize(1<<20))
 	if err != nil {
 		return nil, badFormat("this is not a whole Parquet file: %v", err)
+	}
+	for _, g := range f.Metadata().RowGroups {
+		for i := range g.Columns {
+			// The library takes memory without end for a damaged block of it.
+			if c := g.Columns[i].MetaData.Codec; c == pf.Lz4Raw || c.String() == "LZ4" {
+				return nil, pgerr.Unsupported("a Parquet file that is compressed with " + c.String()).WithHint("Write it with zstd or snappy.")
+			}
+		}
 	}
 	p = &ParquetFile{file: f}
 	paths := f.Schema().Columns()
@@ -106,17 +113,9 @@ func parquetTypeIn(t parquet.Type) (vec.Type, func(v *vec.Vector, x parquet.Valu
 				kind = vec.TimestampTZ
 			}
 			return vec.T(kind), func(v *vec.Vector, x parquet.Value) error {
-				n := x.Int64()
-				switch {
-				case n == vec.InfinityTime || n == vec.NegInfinityTime:
-				case unit >= 1000:
-					if m := n * (unit / 1000); m/(unit/1000) == n {
-						n = m
-					} else {
-						return pgerr.New(pgerr.DatetimeOverflow, "timestamp out of range")
-					}
-				default:
-					n = floorDiv(n, 1000/unit)
+				n, ok := microsOf(x.Int64(), unit)
+				if !ok {
+					return pgerr.New(pgerr.DatetimeOverflow, "timestamp out of range")
 				}
 				v.I64 = append(v.I64, n)
 				return nil
@@ -260,28 +259,19 @@ const parquetStep = 1024
 // the ranges are left out.
 func (p *ParquetFile) Reader(columns []Column, ranges []Range, title string, ctx *expr.Context) (*Reader, error) {
 	r := &Reader{columns: columns, title: title, ctx: ctx, options: Defaults(Parquet), free: make(chan []byte, 1)}
-	x := &parquetReading{of: p, r: r}
+	x := &parquetReading{of: p, converter: converter{r: r}}
 	for _, c := range columns {
 		in := p.column(c.Name)
-		switch {
-		case in == nil:
-			return nil, badFormat(`the file has no column "%s"`, c.Name)
-		case in.why != "":
-			return nil, pgerr.Unsupported(fmt.Sprintf(`the column "%s", which is %s,`, c.Name, in.why))
+		if in == nil {
+			return nil, missingColumn(c.Name, "")
+		}
+		if in.why != "" {
+			return nil, missingColumn(c.Name, in.why)
 		}
 		x.in = append(x.in, in)
-		cast := expr.Expr(nil)
-		if in.Type != c.Type {
-			var err error
-			from := &expr.Column{T: in.Type, Name: c.Name}
-			if cast, err = expr.NewAssignment(from, c.Type); err != nil {
-				cast, err = expr.NewCast(from, c.Type, true, false)
-			}
-			if err != nil {
-				return nil, pgerr.New(pgerr.DatatypeMismatch, `column "%s" is of type %s but the file has %s`, c.Name, c.Type, in.Type)
-			}
+		if err := x.add(in.Type); err != nil {
+			return nil, err
 		}
-		x.casts = append(x.casts, cast)
 	}
 	group, at, first := -1, int64(0), int64(1)
 	rows := int64(0)
@@ -352,10 +342,9 @@ func (p *ParquetFile) mayHold(group int, ranges []Range) (may bool) {
 
 // parquetReading is a file of which some columns are read.
 type parquetReading struct {
-	of    *ParquetFile
-	r     *Reader
-	in    []*parquetIn
-	casts []expr.Expr // to the types that are wanted; nil for none
+	converter
+	of *ParquetFile
+	in []*parquetIn
 }
 
 // parquetCursor walks the values of a column chunk.
@@ -428,39 +417,15 @@ func (x *parquetReading) decode(d *Decoder, p *Piece) (err error) {
 					return x.r.at(x.failed(err, p, i), line+int64(row), in.Name, nil)
 				}
 			}
-			column := v.V
-			if cast := x.casts[i]; cast != nil {
-				one := &vec.Batch{Rows: rows, Cols: []*vec.Vector{column}}
-				out, err := cast.Eval(x.r.ctx, one)
-				if err != nil {
-					return x.castFailed(err, cast, one, line, i)
-				}
-				column = out.Flatten(rows)
-			}
-			if c := &x.r.columns[i]; c.NotNull && column.HasNulls() {
-				for row := range rows {
-					if column.IsNull(row) {
-						d.cols = make([]vec.Builder, i+1)
-						return x.r.at(d.null(i), line+int64(row), "", nil)
-					}
-				}
+			column, err := x.convert(i, v.V, rows, line)
+			if err != nil {
+				return err
 			}
 			b.Cols = append(b.Cols, column)
 		}
 		d.out = append(d.out, b)
 	}
 	return nil
-}
-
-// castFailed finds the row whose value cannot be converted.
-func (x *parquetReading) castFailed(err error, cast expr.Expr, b *vec.Batch, line int64, column int) error {
-	for row := range b.Rows {
-		one := &vec.Batch{Rows: b.Rows, Cols: b.Cols, Sel: []uint32{uint32(row)}}
-		if _, err := cast.Eval(x.r.ctx, one); err != nil {
-			return x.r.at(err, line+int64(row), x.in[column].Name, expr.AppendText(nil, b.Cols[0], row, x.r.ctx))
-		}
-	}
-	return err
 }
 
 // failed words what the library says of damage.

@@ -207,7 +207,7 @@ const allColumns = "k, b, i2, i4, i8, f4, f8, n, n2, t, v, c, y, d, tm, ts, tz, 
 // textColumns are all columns as text, so that 1.50 differs from 1.5.
 var textColumns = strings.ReplaceAll(allColumns, ",", "::text,") + "::text"
 
-var roundTrips = []string{"", "(DELIMITER '|', NULL 'nothing')", "(FORMAT csv)", "(FORMAT csv, HEADER, DELIMITER ';', QUOTE '''', ESCAPE '\\')", "(FORMAT binary)", "(FORMAT jsonl)", "(FORMAT parquet)"}
+var roundTrips = []string{"", "(DELIMITER '|', NULL 'nothing')", "(FORMAT csv)", "(FORMAT csv, HEADER, DELIMITER ';', QUOTE '''', ESCAPE '\\')", "(FORMAT binary)", "(FORMAT jsonl)", "(FORMAT parquet)", "(FORMAT arrow)"}
 
 // A driver's own ways of loading work.
 func TestDriversCopy(t *testing.T) {

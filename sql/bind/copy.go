@@ -68,9 +68,6 @@ func (b *binder) copyFrom(c *Copy, s *ast.Copy) {
 		read.Columns = append(read.Columns, format.Column{Name: g.Name, Type: g.Type, NotNull: g.NotNull, Table: rel.table.Name})
 		c.Schema = append(c.Schema, vec.Field{Name: g.Name, Type: g.Type})
 	}
-	if c.Options.Kind == format.Arrow {
-		b.unsupported("COPY FROM in the form arrow", s.Pos())
-	}
 	b.copyOptions(c, s)
 	read.Options = c.Options
 	w := b.inserting(rel, schema, given, read, s.Pos())
