@@ -45,6 +45,12 @@ func EstimateCost(n plan.Node, env *Env) Cost { return exec.EstimateCost(n, env)
 // SpillDir is where queries put what they cannot hold in memory.
 type SpillDir = exec.SpillDir
 
+// FileColumns finds the columns of files.
+var FileColumns = exec.FileColumns
+
+// FileError is what a client is told of a file outside that cannot be reached.
+func FileError(err error) error { return exec.FileError(err) }
+
 // NewAdmission shares a budget's pool for queries.
 func NewAdmission(b *memory.Budget) *Admission { return exec.NewAdmission(b) }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/storage/blob"
 	"github.com/prickledb/prickle/storage/memory"
+	"github.com/prickledb/prickle/storage/outside"
 )
 
 // The bounds of a connection before it has said what it is, and of the server's end.
@@ -49,6 +50,8 @@ type Config struct {
 	Admission *engine.Admission
 	// Spill takes what queries cannot hold in memory; nil: they fail instead.
 	Spill *engine.SpillDir
+	// Files is where files of statements may lie; nil: nowhere.
+	Files *outside.Places
 	// AnswerBytes is how much the cache of insight answers holds; 0 means
 	// ask.DefaultCacheBytes.
 	AnswerBytes int64

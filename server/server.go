@@ -106,7 +106,8 @@ func (s *Server) Attach(node *cluster.Node, spill *engine.SpillDir) {
 	s.registerBackups()
 	node.Metrics(&s.metrics.registry)
 	s.attach(nodeBackend{node, node.Store()}, session.NewEngine(node.Store(), statements{node, s},
-		session.Limits{Threads: s.config.Threads, Memory: s.config.QueryMemory, Admission: s.config.Admission, Scheduler: s.scheduler, Spill: s.config.Spill}))
+		session.Limits{Threads: s.config.Threads, Memory: s.config.QueryMemory, Admission: s.config.Admission, Scheduler: s.scheduler,
+			Spill: s.config.Spill, Files: s.config.Files}))
 }
 
 func (s *Server) attach(b backend, engine session.Engine) {

@@ -26,8 +26,7 @@ import (
 
 // openBlob opens a backup target with the settings of S3.
 func openBlob(conf *config, target string) (blob.Store, error) {
-	store, err := blob.Open(target, vfs.OS(), blob.S3Options{Endpoint: conf.get("s3_endpoint"), Region: conf.get("s3_region"),
-		AccessKey: conf.get("s3_access_key"), SecretKey: conf.get("s3_secret_key")})
+	store, err := blob.Open(target, vfs.OS(), s3Options(conf))
 	if err != nil {
 		return nil, &problem{Code: "backup_target", What: err.Error(), Exit: exitUsage, Err: err, Try: []string{"prickle backup /path/or/s3://bucket/prefix"}}
 	}
@@ -45,6 +44,11 @@ func wholeTarget(target string) string {
 		return target
 	}
 	return absolute(target)
+}
+
+func s3Options(conf *config) blob.S3Options {
+	return blob.S3Options{Endpoint: conf.get("s3_endpoint"), Region: conf.get("s3_region"),
+		AccessKey: conf.get("s3_access_key"), SecretKey: conf.get("s3_secret_key")}
 }
 
 // s3Settings are the settings that commands with a backup target know.

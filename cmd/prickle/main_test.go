@@ -235,7 +235,7 @@ func TestHelp(t *testing.T) {
 // TestSettings finds every setting in each place it can come from.
 func TestSettings(t *testing.T) {
 	value := map[string]string{"listen": "127.0.0.1:1", "pg_listen": ":2", "data": "/d", "memory": "1GB", "spill_limit": "1GB", "cpus": "1", "query_timeout": "5s",
-		"query_max_rows": "500 M", "query_max_bytes": "1GB", "ballast": "1GB",
+		"query_max_rows": "500 M", "query_max_bytes": "1GB", "ballast": "1GB", "copy_directory": "/in",
 		"backup_url": "s3://b/p", "backup_every": "6h", "s3_endpoint": "localhost:9000", "s3_region": "eu-1", "s3_access_key": "k", "s3_secret_key": "s",
 		"log_level": "warn", "log_format": "json"}
 	load := func(env map[string]string, args ...string) (*config, error) {

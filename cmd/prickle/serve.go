@@ -26,6 +26,7 @@ import (
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/blob"
 	"github.com/prickledb/prickle/storage/memory"
+	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -102,13 +103,18 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 			return err
 		}
 	}
+	files, err := outside.Open(conf.values["copy_directory"], s3Options(conf))
+	if err != nil {
+		return usage("copy_directory: %v", err)
+	}
+	defer files.Close() //nolint:errcheck // directories that were only looked up in
 	// The port answers while the directory is opened: that it is starting.
 	replay := &cluster.Replay{}
 	admission := engine.NewAdmission(budget)
 	processors := spareProcessor()
 	s := server.New(server.Config{Version: version, Logger: logger, Processors: processors, Threads: threads, QueryTimeout: timeout,
 		QueryMemory: budget.Pool(memory.Queries).Size(), Memory: budget, Admission: admission,
-		MaxRows: maxRows, MaxBytes: maxBytes, Replay: replay, LogDropped: lines.Dropped,
+		MaxRows: maxRows, MaxBytes: maxBytes, Files: files, Replay: replay, LogDropped: lines.Dropped,
 		OpenBlob: blobOpener(conf)}, nil)
 	serving, stop := context.WithCancel(ctx)
 	defer stop()

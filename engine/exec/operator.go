@@ -10,6 +10,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -37,6 +38,7 @@ type Env struct {
 	// Input begins to read what the client sends; nil: it sends nothing. Close of what it
 	// gives wakes a read that waits, and may be called at the same time.
 	Input func() (io.ReadCloser, error)
+	Files *outside.Places // where files of statements may lie; nil: nowhere
 	// Stats, if not nil, collects what EXPLAIN ANALYZE shows.
 	Stats *Stats
 

@@ -78,6 +78,8 @@ func (s *Server) Handler() http.Handler {
 	both("POST", "/api/projects/{id}/import", s.importTo)
 	s.savedRoutes(both)
 	s.definitionRoutes(both)
+	mux.HandleFunc("POST /query", s.statement)
+	mux.HandleFunc("DELETE /query/{query}", s.cancelQuery)
 	mux.HandleFunc("GET /insights/", s.link)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, notFound("there is nothing at "+r.Method+" "+r.URL.Path))

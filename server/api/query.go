@@ -12,12 +12,12 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/engine"
+	"github.com/prickledb/prickle/engine/format"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql/insight"
 	"github.com/prickledb/prickle/storage"
-	"github.com/prickledb/prickle/storage/vec"
 )
 
 // Limits of a question: its body in bytes, and how many rows it answers with unless it
@@ -66,6 +66,10 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	q, err := readQuery(w, r)
 	if err != nil {
 		WriteError(w, err)
+		return
+	}
+	if as, err := formOf("", r.Header.Get("Accept")); err == nil && q.sql != nil && !as.json && as.options.Kind != format.JSONL {
+		s.rows(w, r, project, q.sql.Query, q.settings(), nil, as)
 		return
 	}
 	if strings.Contains(r.Header.Get("Accept"), "application/x-ndjson") {
@@ -270,10 +274,7 @@ func (s *Server) answer(ctx context.Context, project storage.Project, q *queryRe
 	env := s.envelope(q, cut, began)
 	env.Columns, env.Types = make([]string, len(p.Schema)), make([]string, len(p.Schema))
 	for i, f := range p.Schema {
-		env.Columns[i], env.Types[i] = f.Name, f.Type.String()
-		if f.Type.Kind == vec.Unknown {
-			env.Types[i] = "text"
-		}
+		env.Columns[i], env.Types[i] = f.Name, typeName(f.Type)
 	}
 	if pr := p.Progress(); pr != nil {
 		env.RowsRead, env.BytesRead = pr.Rows.Load(), pr.Bytes.Load()
@@ -331,18 +332,7 @@ func appendRows(out *bytes.Buffer, sess *session.Session, p *session.Portal, lim
 			if b.Sel != nil {
 				row = int(b.Sel[lo])
 			}
-			line = line[:0]
-			if n > 0 {
-				line = append(line, ',')
-			}
-			line = append(line, '[')
-			for i, col := range b.Cols {
-				if i > 0 {
-					line = append(line, ',')
-				}
-				line = appendValue(line, col, row, ctx)
-			}
-			line = append(line, ']')
+			line = appendRow(line[:0], b, row, n > 0, ctx)
 			out.Write(line)
 			n++
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -25,6 +26,8 @@ type Engine interface {
 	// Run starts a query, or the explanation of one. The pin outlives the rows; ctx ends
 	// them.
 	Run(ctx context.Context, scope *Scope, st *sql.Statement, pin Pin) (Rows, error)
+	// Files is where files of statements may lie; nil: nowhere.
+	Files() *outside.Places
 	// Tables is the tables that users made, at a read point.
 	Tables(pin Pin) *table.Tables
 	// Overlay is a read point that also has what a write set changes. It lives as long as

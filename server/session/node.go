@@ -16,6 +16,7 @@ import (
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
@@ -64,6 +65,7 @@ type Limits struct {
 	Admission *engine.Admission // shares the memory among all; nil: nobody does
 	Scheduler *engine.Scheduler // shares the processors, likewise
 	Spill     *engine.SpillDir  // for what does not fit into memory; nil: such statements fail
+	Files     *outside.Places   // where files of statements may lie; nil: nowhere
 }
 
 // NewEngine runs statements over a store and gives what they write to writer.
@@ -117,6 +119,9 @@ func PropertyNames(store *storage.Store, project uint32) []string {
 	return slices.Sorted(maps.Keys(known))
 }
 
+// Files implements Engine.
+func (e *storeEngine) Files() *outside.Places { return e.limits.Files }
+
 func (e *storeEngine) Pin(project uint32) (Pin, error) { return e.store.Snapshot(project) }
 
 func (e *storeEngine) Tables(pin Pin) *table.Tables { return pin.(*storage.Snapshot).Tables() }
@@ -136,7 +141,7 @@ func (e *storeEngine) Ingest(ctx context.Context, project uint32, b *event.Batch
 
 func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, pin Pin) (Rows, error) {
 	env := &engine.Env{Expr: scope.Expr, Threads: e.limits.Threads, Memory: e.limits.Memory, Spill: e.limits.Spill, Progress: scope.Progress,
-		Input: scope.Input, Disabled: st.Disabled}
+		Input: scope.Input, Files: e.limits.Files, Disabled: st.Disabled}
 	env.Snapshot, _ = pin.(*storage.Snapshot)
 	if n := scope.Threads; n > 0 && n < env.Threads {
 		env.Threads = n

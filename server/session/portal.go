@@ -260,8 +260,13 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 		return p.changeCohort(scope, st, v)
 	}
 	p.pin, v.own = v.own, nil
-	p.rows, err = s.config.Engine.Run(p.ctx, scope, st, v.shown)
-	return err
+	if p.rows, err = s.config.Engine.Run(p.ctx, scope, st, v.shown); err != nil {
+		return err
+	}
+	if c := st.Copy; c != nil && c.File != "" {
+		return p.copyToFile(c)
+	}
+	return nil
 }
 
 // Take gives the next rows, at most limit of them if limit is not 0: the live rows lo to
@@ -305,6 +310,14 @@ func (p *Portal) Tag(n int) string {
 		return p.word + " " + strconv.Itoa(n)
 	}
 	return p.word
+}
+
+// QueryID is the statement's number in the list of what runs; 0 for a command.
+func (p *Portal) QueryID() uint64 {
+	if p.query == nil {
+		return 0
+	}
+	return p.query.about.ID
 }
 
 // Progress is what the portal has read so far, nil for a command.

@@ -47,10 +47,12 @@ func TestPsql(t *testing.T) {
 }
 
 // serveStore serves a store in memory, and gives the address.
-func serveStore(t *testing.T) string {
+func serveStore(t *testing.T) string { return serveLimited(t, session.Limits{Threads: 2}) }
+
+func serveLimited(t *testing.T, limits session.Limits) string {
 	t.Helper()
 	store := openStore(t)
-	engine := session.NewEngine(store, &applier{store: store, index: 1}, session.Limits{Threads: 2})
+	engine := session.NewEngine(store, &applier{store: store, index: 1}, limits)
 	s := &pgwire.Server{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	s.Open = func(ctx context.Context, l pgwire.Login) (*session.Session, error) {
 		return session.New(ctx, session.Config{Engine: engine, Project: 1, Database: l.Database, User: l.User, Start: l.Settings, Logger: s.Logger})

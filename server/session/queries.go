@@ -140,7 +140,7 @@ func shown(text string) string {
 	return strings.Clone(text[:end])
 }
 
-// kindOf is the kind of a plan, and whether it reads a table that is not of the catalog.
+// kindOf is the kind of a plan, and whether it reads files, or a table that is not of the catalog.
 func kindOf(n plan.Node) (kind string, reads bool) {
 	kind = "sql"
 	var walk func(plan.Node)
@@ -150,6 +150,8 @@ func kindOf(n plan.Node) (kind string, reads bool) {
 			kind, reads = n.Kind(), true
 		case *plan.Scan:
 			reads = reads || n.Table.System == ""
+		case *plan.Read:
+			reads = reads || n.File != ""
 		}
 		for _, in := range n.Inputs() {
 			walk(in)

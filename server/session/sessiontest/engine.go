@@ -12,6 +12,7 @@ import (
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -56,6 +57,9 @@ func (e *Engine) Catalog(project uint32, database string, _ session.Pin) *catalo
 
 // Tables implements session.Engine: there are none.
 func (e *Engine) Tables(session.Pin) *table.Tables { return &table.Tables{} }
+
+// Files implements session.Engine: there are none.
+func (e *Engine) Files() *outside.Places { return nil }
 
 // Overlay implements session.Engine.
 func (e *Engine) Overlay(pin session.Pin, _ *table.WriteSet) (session.Pin, error) { return pin, nil }
