@@ -200,7 +200,7 @@ func (x *arrowReading) begin() error {
 		x.cols = append(x.cols, arrowFieldIn(f, 0))
 	}
 	for _, c := range x.r.columns {
-		i := slices.IndexFunc(x.cols, func(in arrowIn) bool { return in.name == c.Name })
+		i := findColumn(len(x.cols), func(i int) string { return x.cols[i].name }, c.Name)
 		if i < 0 {
 			return missingColumn(c.Name, "")
 		}

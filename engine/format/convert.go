@@ -2,6 +2,7 @@ package format
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -62,6 +63,25 @@ func (c *converter) convert(i int, v *vec.Vector, rows int, line int64) (*vec.Ve
 
 func (c *Column) noNull() error {
 	return pgerr.New(pgerr.NotNullViolation, `null value in column "%s" of relation "%s" violates not-null constraint`, c.Name, c.Table)
+}
+
+// findColumn is the place of a name among others, or -1. Letters of the other case do where no
+// name is the same and one alone differs in that: SQL folds names that have no quotes.
+func findColumn(n int, nameOf func(int) string, name string) int {
+	found, several := -1, false
+	for i := range n {
+		switch other := nameOf(i); {
+		case other == name:
+			return i
+		case strings.EqualFold(other, name):
+			several = found >= 0
+			found = i
+		}
+	}
+	if several {
+		return -1
+	}
+	return found
 }
 
 // missingColumn is the error for a column that the rows do not bring; why says that they do,

@@ -299,12 +299,11 @@ func (p *ParquetFile) Reader(columns []Column, ranges []Range, title string, ctx
 }
 
 func (p *ParquetFile) column(name string) *parquetIn {
-	for i := range p.columns {
-		if p.columns[i].Name == name {
-			return &p.columns[i]
-		}
+	i := findColumn(len(p.columns), func(i int) string { return p.columns[i].Name }, name)
+	if i < 0 {
+		return nil
 	}
-	return nil
+	return &p.columns[i]
 }
 
 // mayHold says whether a row group may have rows within all ranges, by what the file says of
