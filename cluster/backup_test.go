@@ -48,38 +48,45 @@ func fingerprint(t *testing.T, n *Node) string {
 	t.Helper()
 	var b strings.Builder
 	for _, p := range n.Store().Projects() {
-		fmt.Fprintf(&b, "project %+v\n", p)
-		sn, err := n.Store().Snapshot(p.ID)
-		if err != nil {
+		fmt.Fprintf(&b, "project %+v\n%s", p, projectFingerprint(t, n, p.ID))
+	}
+	return b.String()
+}
+
+// projectFingerprint is the same of one project.
+func projectFingerprint(t *testing.T, n *Node, project uint32) string {
+	t.Helper()
+	var b strings.Builder
+	sn, err := n.Store().Snapshot(project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sn.Release()
+	var uuids []vec.UUIDValue
+	for _, r := range sn.Segments() {
+		all := make([]vec.UUIDValue, r.Rows())
+		dead, err := r.Dead()
+		if err = errors.Join(err, r.UUIDs(all, 0, r.Rows())); err != nil {
 			t.Fatal(err)
 		}
-		var uuids []vec.UUIDValue
-		for _, r := range sn.Segments() {
-			all := make([]vec.UUIDValue, r.Rows())
-			dead, err := r.Dead()
-			if err = errors.Join(err, r.UUIDs(all, 0, r.Rows())); err != nil {
-				t.Fatal(err)
-			}
-			for i, u := range all {
-				if dead == nil || !dead.Contains(uint32(i)) {
-					uuids = append(uuids, u)
-				}
+		for i, u := range all {
+			if dead == nil || !dead.Contains(uint32(i)) {
+				uuids = append(uuids, u)
 			}
 		}
-		slices.SortFunc(uuids, func(a, b vec.UUIDValue) int { return slices.Compare(a[:], b[:]) })
-		fmt.Fprintf(&b, "%d events %x\n", len(uuids), uuids)
-		for _, v := range sn.Tables().All() {
-			fmt.Fprintf(&b, "table %q of %d rows, %d written\n", v.Schema.Name, v.Live(), v.Next)
-		}
-		var persons []string
-		for id, ord := range sn.Persons().DistinctIDs() {
-			root := sn.Identity().Root(ord)
-			persons = append(persons, fmt.Sprintf("%s %d %x %d %s", id, root, sn.Persons().UUID(root), sn.Persons().CreatedAt(root), sn.Persons().Properties(root)))
-		}
-		sn.Release()
-		slices.Sort(persons)
-		fmt.Fprintln(&b, strings.Join(persons, "\n"))
 	}
+	slices.SortFunc(uuids, func(a, b vec.UUIDValue) int { return slices.Compare(a[:], b[:]) })
+	fmt.Fprintf(&b, "%d events %x\n", len(uuids), uuids)
+	for _, v := range sn.Tables().All() {
+		fmt.Fprintf(&b, "table %q of %d rows, %d written\n", v.Schema.Name, v.Live(), v.Next)
+	}
+	var persons []string
+	for id, ord := range sn.Persons().DistinctIDs() {
+		root := sn.Identity().Root(ord)
+		persons = append(persons, fmt.Sprintf("%s %d %x %d %s", id, root, sn.Persons().UUID(root), sn.Persons().CreatedAt(root), sn.Persons().Properties(root)))
+	}
+	slices.Sort(persons)
+	fmt.Fprintln(&b, strings.Join(persons, "\n"))
 	return b.String()
 }
 
@@ -693,8 +700,15 @@ func TestRestoreInterrupted(t *testing.T) {
 	if _, err := n.Backup(t.Context(), store, nil); err != nil {
 		t.Fatal(err)
 	}
+	for _, lazy := range []bool{false, true} {
+		restoreInterrupted(t, n, store, lazy)
+	}
+}
+
+func restoreInterrupted(t *testing.T, n *Node, store *blob.Mem, lazy bool) {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "restored")
-	o := RestoreOptions{FS: vfs.OS(), Dir: dir}
+	o := RestoreOptions{FS: vfs.OS(), Dir: dir, Lazy: lazy, Source: "mem://", LazyEnd: 64}
 	var calls, limit atomic.Int64
 	store.Hook = func(op, name string) error {
 		if calls.Add(1) > limit.Load() {
@@ -717,7 +731,7 @@ func TestRestoreInterrupted(t *testing.T) {
 		}
 	}
 	store.Hook = nil
-	again := openNode(t, Config{Dir: dir})
+	again := openNode(t, Config{Dir: dir, OpenBlob: func(string) (blob.Store, error) { return store, nil }})
 	if got, want := fingerprint(t, again), fingerprint(t, n); got != want {
 		t.Errorf("restored\n%s\nwant\n%s", got, want)
 	}

@@ -34,7 +34,8 @@ const (
 	headerSize    = 52
 	entryMinSize  = entryPrefix + headerSize + 4
 	flagS2        = 1 << 0 // the payload is one S2 block
-	knownFlags    = flagS2
+	flagAsWritten = 1 << 1 // none of the events is to be marked as late
+	knownFlags    = flagS2 | flagAsWritten
 	compressAbove = 256 // bytes; below, S2 gains nothing
 )
 
@@ -57,6 +58,8 @@ const (
 	kindPlan    kind = 4  // storage.MergePlan, JSON
 	kindMerged  kind = 5  // storage.MergeDone, JSON
 	kindSeal    kind = 6  // storage.Seal, JSON
+	kindTick    kind = 7  // nothing: only the time counts
+	kindAdopt   kind = 8  // storage.Adoption, JSON
 	kindTable   kind = 10 // table.AppendWriteSet
 
 	kindErase  kind = 20 // storage.PersonDelete, JSON
@@ -78,12 +81,16 @@ const (
 //   - 1: the first release.
 //   - 2: objects, groups and static cohorts; batches of events say what becomes of groups;
 //     projects have filters.
-const featureLevel = 2
+//   - 3: events that may be repeats of ones that are forgotten are marked as late; ticks; projects from backups.
+const featureLevel = 3
+
+// lateLevel is the feature level from which on late events are marked.
+const lateLevel = 3
 
 // kinds are the known ones, with their names.
 var kinds = map[kind]string{
 	kindEvents: "events", kindPersons: "persons", kindMeta: "meta",
-	kindPlan: "merge plan", kindMerged: "merge done", kindSeal: "seal", kindTable: "table",
+	kindPlan: "merge plan", kindMerged: "merge done", kindSeal: "seal", kindTick: "tick", kindAdopt: "adoption", kindTable: "table",
 	kindErase: "erase", kindDelete: "delete", kindExpire: "expire", kindSplit: "split", kindUpdate: "update", kindErased: "erased",
 	kindObjects: "objects", kindGroups: "groups", kindMembers: "members",
 }
@@ -101,7 +108,10 @@ type header struct {
 	time     int64 // µs since 1970 UTC; grows from entry to entry
 	project  uint32
 	rows     uint32
+	level    uint32 // feature level of who wrote it
 	request  dedup.RequestKey
+	// asWritten is flagAsWritten.
+	asWritten bool
 }
 
 // entry is a decoded command. The payload is unpacked, and shares memory with the log's
@@ -126,12 +136,18 @@ var errNeedsUpgrade = errors.New("needs upgrade")
 func encodeEntry(k kind, h header, payload []byte) []byte {
 	compress := len(payload) > compressAbove
 	size := entryPrefix + headerSize + len(payload) + 4
+	var flags uint16
+	if h.asWritten {
+		flags |= flagAsWritten
+	}
 	if compress {
+		flags |= flagS2
 		size = entryPrefix + headerSize + s2.MaxEncodedLen(len(payload)) + 4
 	}
 	out := make([]byte, entryPrefix+headerSize, size)
 	out[0] = entryVersion
 	out[1] = byte(k)
+	binary.LittleEndian.PutUint16(out[2:], flags)
 	binary.LittleEndian.PutUint32(out[4:], headerSize)
 	head := out[entryPrefix:]
 	copy(head, h.proposal[:])
@@ -142,7 +158,6 @@ func encodeEntry(k kind, h header, payload []byte) []byte {
 	if !compress {
 		out = append(out, payload...)
 	} else {
-		binary.LittleEndian.PutUint16(out[2:], flagS2)
 		packed := s2.Encode(out[len(out):cap(out)], payload)
 		out = append(out, packed...)
 	}
@@ -185,9 +200,10 @@ func decodeHeader(raw []byte) (e entry, packed []byte, flags uint16, err error) 
 	e.time = int64(binary.LittleEndian.Uint64(head[16:]))
 	e.project = binary.LittleEndian.Uint32(head[24:])
 	e.rows = binary.LittleEndian.Uint32(head[28:])
-	if level := binary.LittleEndian.Uint32(head[32:]); level > featureLevel {
-		return e, nil, 0, fmt.Errorf("entry of feature level %d, this release knows %d: %w", level, featureLevel, errNeedsUpgrade)
+	if e.level = binary.LittleEndian.Uint32(head[32:]); e.level > featureLevel {
+		return e, nil, 0, fmt.Errorf("entry of feature level %d, this release knows %d: %w", e.level, featureLevel, errNeedsUpgrade)
 	}
+	e.asWritten = flags&flagAsWritten != 0
 	copy(e.request[:], head[36:])
 	return e, body[entryPrefix+headerSize:], flags, nil
 }
@@ -227,7 +243,7 @@ func encodeEvents(id uuid.UUID, project uint32, b *event.Batch, scratch []byte) 
 	if len(wire) > maxPayloadBytes {
 		return nil, wire, fmt.Errorf("batch of %d events is %d MB: at most %d MB fit in one; send smaller batches", b.Rows, len(wire)>>20, maxPayloadBytes>>20)
 	}
-	raw = encodeEntry(kindEvents, header{proposal: id, project: project, rows: uint32(b.Rows), request: b.Request}, wire)
+	raw = encodeEntry(kindEvents, header{proposal: id, project: project, rows: uint32(b.Rows), request: b.Request, asWritten: b.AsWritten}, wire)
 	if len(raw) > maxEntryBytes {
 		return nil, wire, fmt.Errorf("batch of %d events is %d MB compressed: at most %d MB fit in one; send smaller batches", b.Rows, len(raw)>>20, maxEntryBytes>>20)
 	}

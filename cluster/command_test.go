@@ -38,6 +38,7 @@ func TestEntryRoundTrip(t *testing.T) {
 	for _, count := range []int{1, 3000} { // one payload below the bound of compression
 		id := newProposalID()
 		b := testBatch(7, 0, count)
+		b.AsWritten = count == 1
 		raw, _, err := encodeEvents(id, 3, b, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -47,7 +48,7 @@ func TestEntryRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := header{proposal: id, time: 42, project: 3, rows: uint32(count)}
+		want := header{proposal: id, time: 42, project: 3, rows: uint32(count), level: featureLevel, asWritten: b.AsWritten}
 		if e.kind != kindEvents || e.header != want {
 			t.Errorf("decodeEntry = %v %+v, want %v %+v", e.kind, e.header, kindEvents, want)
 		}

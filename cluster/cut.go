@@ -221,6 +221,9 @@ type LastBackup struct {
 // read back. Writes and queries go on meanwhile; another backup waits. report may be nil; it
 // is called from several goroutines.
 func (n *Node) Backup(ctx context.Context, store blob.Store, report func(backup.Progress)) (LastBackup, error) {
+	if err := n.damage.refusal(); err != nil {
+		return LastBackup{}, fmt.Errorf("backup: %w", err)
+	}
 	select {
 	case n.backing <- struct{}{}:
 		defer func() { <-n.backing }()

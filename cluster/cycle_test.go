@@ -176,7 +176,7 @@ func (r *rig) start(limit int) bool {
 }
 
 func (r *rig) open() error {
-	node, err := openState(r.config())
+	node, err := openState(r.config(), nil)
 	if err != nil {
 		return err
 	}
@@ -238,7 +238,7 @@ func (r *rig) replay() error {
 		r.noteHash()
 	}
 	n.store.EndReplay()
-	r.time = n.fsm.lastTime
+	r.time = max(n.fsm.lastTime, 1_700_000_000_000_000)
 	if last < r.acked && r.lies {
 		r.acked = last
 	}
@@ -343,9 +343,16 @@ func (r *rig) batch(first, count int) *event.Batch {
 	return b.Finish()
 }
 
+// sequenceID is the uuid of an event; every third says that it was made in 1970.
 func sequenceID(seq int) vec.UUIDValue {
-	return vec.UUIDValue{0: 7, 12: byte(seq >> 24), 13: byte(seq >> 16), 14: byte(seq >> 8), 15: byte(seq)}
+	id := vec.UUIDValue{0: 7, 12: byte(seq >> 24), 13: byte(seq >> 16), 14: byte(seq >> 8), 15: byte(seq)}
+	if isLate(seq) {
+		id[0], id[6], id[8] = 0, 0x70, 0x80
+	}
+	return id
 }
+
+func isLate(seq int) bool { return seq%3 == 0 }
 
 // step does one thing at random.
 func (r *rig) step() bool {
@@ -363,6 +370,10 @@ func (r *rig) step() bool {
 	case n < 17:
 		return r.merge()
 	case n < 18:
+		if r.rng.IntN(4) == 0 {
+			_, ok := r.submit(encodeEntry(kindTick, header{proposal: newProposalID()}, nil))
+			return ok
+		}
 		return r.snapshot()
 	case n < 19:
 		return r.table()
@@ -590,8 +601,20 @@ func (r *rig) read() error {
 		if err != nil {
 			return fmt.Errorf("project %d: %w", p.ID, err)
 		}
+		late := 0
 		for _, id := range ids {
-			note(int(id[12])<<24|int(id[13])<<16|int(id[14])<<8|int(id[15]), p.ID)
+			seq := int(id[12])<<24 | int(id[13])<<16 | int(id[14])<<8 | int(id[15])
+			note(seq, p.ID)
+			if isLate(seq) {
+				late++
+			}
+		}
+		marked, err := lateRows(r.node.store, p.ID)
+		if err != nil {
+			return fmt.Errorf("project %d: %w", p.ID, err)
+		}
+		if marked != late {
+			r.fatal("%d events of project %d are marked as late, %d are", marked, p.ID, late)
 		}
 		if p.ID == 1 {
 			rows, err := rowsOf(r.node.store)

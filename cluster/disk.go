@@ -207,11 +207,11 @@ func (d *disk) state() DiskStats {
 // kinds. What frees room never is, nor what a node proposes for itself. Entries about
 // projects and tables do either, so who proposes them looks closer (frees).
 var refusedFrom = map[kind]DiskState{
-	kindEvents: DiskFull, kindPersons: DiskFull, kindGroups: DiskFull,
+	kindEvents: DiskFull, kindPersons: DiskFull, kindGroups: DiskFull, kindAdopt: DiskFull,
 	kindSplit: DiskReadOnly, kindUpdate: DiskReadOnly,
 	kindMeta: diskNever, kindTable: diskNever, kindObjects: diskNever, kindMembers: diskNever, // submitEdit asks
 	kindErase: diskNever, kindDelete: diskNever, kindExpire: diskNever, kindErased: diskNever,
-	kindSeal: diskNever, kindPlan: diskNever, kindMerged: diskNever, // mergeOnce asks fits
+	kindTick: diskNever, kindSeal: diskNever, kindPlan: diskNever, kindMerged: diskNever, // mergeOnce asks fits
 }
 
 const diskNever = DiskReadOnly + 1

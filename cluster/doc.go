@@ -18,11 +18,12 @@
 //
 // A start compares log, Raft snapshots and manifest before anything is changed, and
 // refuses with ErrDamaged if one of them is older than another needs, or cannot be read.
-// Diagnose says what is lost then, and Recover goes on without it. Not there yet: more than
-// one voter, more than one group.
+// Diagnose says what is lost then, OpenReadOnly shows the rest, and Recover goes on without
+// what is lost. Not there yet: more than one voter, more than one group.
 //
 // A Cut is the state at one entry as files; Backup stores one outside, the archiver ships
-// the log behind it, and Restore makes a data directory of both. Package backup has the form.
+// the log behind it, and Restore makes a data directory of both, or one whose segments a node
+// fetches later. Package backup has the form.
 //
 // DESIGN.md tells what each failure costs.
 package cluster

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,9 +36,10 @@ type fsm struct {
 	// this process's clock, for the housekeeping that waits for a quiet moment.
 	bytes     atomic.Int64
 	lastApply atomic.Int64
-	// applied is up to where reads see everything.
-	applied watermark
-	replay  *Replay // or nil
+	// applied is up to where reads see everything, and fresh the time of the newest entry
+	// there, in µs.
+	applied, fresh watermark
+	replay         *Replay // or nil
 
 	lastTime  int64
 	proposals proposalWindow
@@ -133,9 +135,12 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	if f.committed != nil {
 		f.committed(last)
 	}
-	f.lastApply.Store(time.Now().UnixNano())
+	if slices.ContainsFunc(works, func(w work) bool { return w.entry.kind != kindTick }) {
+		f.lastApply.Store(time.Now().UnixNano())
+	}
 	if f.err() == nil {
 		f.applied.raise(last)
+		f.fresh.raise(uint64(f.lastTime))
 		f.replay.reach(last)
 	}
 	return results
@@ -198,6 +203,7 @@ func (f *fsm) apply(w *work) applyResult {
 			result.receipt = Receipt{Index: first, Duplicates: w.batch.Rows}
 			break
 		}
+		w.batch.AsWritten = e.asWritten || e.level < lateLevel
 		var counts storage.EventsResult
 		counts, result.err = f.store.ApplyEvents(w.index, e.time, e.project, w.batch)
 		result.receipt.Stored, result.receipt.Duplicates = counts.Stored, counts.Duplicates
@@ -241,6 +247,15 @@ func (f *fsm) apply(w *work) applyResult {
 			return f.apply(w)
 		}
 		result.err = f.store.ApplySeal(w.index, e.time, seal, func() { f.note(e, result) }) // the state is kept with it
+	case kindAdopt:
+		a := &storage.Adoption{}
+		if err := json.Unmarshal(e.payload, a); err != nil {
+			w.err = fmt.Errorf("adoption: %w", err)
+			return f.apply(w)
+		}
+		result.project, result.err = f.store.ApplyAdopt(w.index, e.time, a)
+	case kindTick:
+		result.err = f.store.ApplyTick(w.index, e.time)
 	case kindTable:
 		var change table.Change
 		change, result.err = f.store.ApplyTables(w.index, e.time, e.project, w.table)

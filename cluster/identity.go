@@ -25,7 +25,10 @@ const (
 )
 
 // dirFormat is the version of a data directory as a whole. A release reads all older ones.
-const dirFormat = 1
+//
+//   - 1: the first release.
+//   - 2: segments have the order of their rows.
+const dirFormat = 2
 
 // Identity says which cluster a data directory belongs to, and who wrote it. It is made
 // once, when the directory is; a restore makes a new one.

@@ -76,6 +76,9 @@ type Config struct {
 	// 16 MB, and a backup every BackupEvery (24 h).
 	Archive                   blob.Store
 	ArchiveEvery, BackupEvery time.Duration
+	// OpenBlob reaches the store that a lazy restore was made from; without, a directory of
+	// which segments are still there does not open.
+	OpenBlob func(source string) (blob.Store, error)
 }
 
 // Receipt is the outcome of a write: the index of its entry, and what became of its rows.
@@ -105,9 +108,10 @@ type Node struct {
 	snapshots *snapshotStore
 	fsm       *fsm
 	raft      *raft.Raft
-	lock      io.Closer
 	opened    []io.Closer // by openState, in this order
 	identity  Identity
+	damage    *damagedDir // nil unless it is read-only
+	rest      *remainder  // nil unless it was restored lazily
 
 	backing    chan struct{} // holds one token: who has it makes a backup
 	lastBackup atomic.Pointer[LastBackup]
@@ -117,6 +121,7 @@ type Node struct {
 	disk      *disk      // nil without Config.WatchDisk
 	calls     *diskCalls // likewise
 	reads     readRounds
+	ticks     ticks
 	budget    *budget
 	proposals chan *proposal
 	flights   chan flight
@@ -126,6 +131,8 @@ type Node struct {
 	closed bool
 	active sync.WaitGroup // proposals begun
 
+	adopting chan struct{} // holds one token: who has it restores a project into the node
+
 	merging chan struct{} // holds one token: who has it plans and proposes merges
 	stop    context.CancelFunc
 	loops   sync.WaitGroup // proposer, completer
@@ -134,8 +141,11 @@ type Node struct {
 
 // Open starts a node on its directory and returns when everything that was ever
 // acknowledged is applied.
-func Open(ctx context.Context, cfg Config) (*Node, error) {
-	n, err := openState(cfg)
+func Open(ctx context.Context, cfg Config) (*Node, error) { return open(ctx, cfg, nil) }
+
+// open is Open, of a directory that is damaged if damage is not nil.
+func open(ctx context.Context, cfg Config, damage *damagedDir) (*Node, error) {
+	n, err := openState(cfg, damage)
 	if err != nil {
 		return nil, err
 	}
@@ -146,17 +156,22 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	n.store.EndReplay()
 	n.lastTime = n.fsm.lastTime
 	n.fsm.applied.raise(n.raft.CommitIndex()) // the barrier of startRaft has passed
+	n.fsm.fresh.raise(uint64(n.fsm.lastTime))
 	loops, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.loops.Go(n.propose)
 	n.loops.Go(n.complete)
 	n.keepers.Go(func() { n.keep(loops) })
 	n.keepers.Go(func() { n.followLeader(loops) })
+	n.keepers.Go(func() { n.tick(loops) })
 	if cfg.WatchDisk {
 		n.disk = &disk{fs: n.cfg.FS, dir: cfg.Dir, logger: n.cfg.Logger, ballast: cfg.Ballast}
 		n.disk.check()
 		n.keepers.Go(func() { n.disk.watch(loops) })
 		n.keepers.Go(func() { n.calls.watch(loops) })
+	}
+	if n.rest != nil {
+		n.keepers.Go(func() { n.rest.run(loops) })
 	}
 	if !cfg.NoMerger {
 		n.keepers.Go(func() { n.merge(loops) })
@@ -214,7 +229,7 @@ func (cfg Config) withDefaults() Config {
 // openState opens what is on disk, the log, the Raft snapshots and the store, and applies
 // the tail of the newest Raft snapshot. Raft applies the rest of the log; after that the
 // caller ends the store's replay.
-func openState(cfg Config) (_ *Node, err error) {
+func openState(cfg Config, damage *damagedDir) (_ *Node, err error) {
 	cfg = cfg.withDefaults()
 	numbers := newNumbers()
 	if cfg.Store.Flushed == nil {
@@ -233,8 +248,11 @@ func openState(cfg Config) (_ *Node, err error) {
 		budget:    newBudget(cfg.InFlightBytes),
 		proposals: make(chan *proposal, 64),
 		flights:   make(chan flight, 1024),
+		ticks:     ticks{wanted: make(chan struct{}, 1)},
 		merging:   make(chan struct{}, 1),
+		adopting:  make(chan struct{}, 1),
 		backing:   make(chan struct{}, 1),
+		damage:    damage,
 	}
 	defer func() {
 		if err != nil {
@@ -250,12 +268,22 @@ func openState(cfg Config) (_ *Node, err error) {
 			return nil, err
 		}
 	}
-	if n.lock, err = cfg.FS.Lock(path.Join(cfg.Dir, "lock")); err != nil {
+	if damage != nil {
+		n.opened = append(n.opened, damage.held)
+	} else if lock, err := cfg.FS.Lock(path.Join(cfg.Dir, "lock")); err != nil {
 		return nil, err
+	} else {
+		n.opened = append(n.opened, lock)
 	}
-	n.opened = append(n.opened, n.lock)
 	if n.identity, err = identify(cfg.FS, cfg.Dir, cfg.Version, cfg.Clock()); err != nil {
 		return nil, err
+	}
+	if n.rest, err = openRemainder(&cfg); err != nil {
+		return nil, err
+	}
+	if n.rest != nil {
+		cfg.FS = lazyFS{cfg.FS, n.rest}
+		n.cfg.FS = cfg.FS
 	}
 	if last, err := ReadLastBackup(cfg.FS, cfg.Dir); err != nil {
 		cfg.Logger.Warn("the last backup is not known", "error", err)
@@ -301,6 +329,9 @@ func openState(cfg Config) (_ *Node, err error) {
 
 // closeState closes what openState opened, in reverse.
 func (n *Node) closeState() error {
+	if n.rest != nil {
+		n.rest.stop()
+	}
 	var errs []error
 	for i := len(n.opened) - 1; i >= 0; i-- {
 		errs = append(errs, n.opened[i].Close())
@@ -317,10 +348,10 @@ func (n *Node) begun(ctx context.Context) error {
 			return fmt.Errorf("end of merge %d, which the last run began: %w", id, err)
 		}
 	}
-	if err := n.store.RemoveUnused(); err != nil {
+	if err := errors.Join(n.store.RemoveUnused(), removeTree(n.cfg.FS, path.Join(n.cfg.Dir, incomingDir))); err != nil {
 		return err
 	}
-	if len(n.store.Projects()) == 0 {
+	if len(n.store.Projects()) == 0 && n.damage == nil {
 		if _, err := n.CreateProject(ctx, ProjectSpec{Name: "prickle", WeekStart: 1}); err != nil {
 			return fmt.Errorf("first project: %w", err)
 		}
@@ -715,6 +746,9 @@ func (n *Node) Close(ctx context.Context) error {
 	}
 	n.closed = true
 	n.mu.Unlock()
+	if n.rest != nil {
+		n.rest.stop() // nobody waits for what is elsewhere
+	}
 
 	done := make(chan struct{})
 	go func() { n.active.Wait(); close(done) }()
@@ -728,7 +762,7 @@ func (n *Node) Close(ctx context.Context) error {
 	n.stop()
 	n.keepers.Wait()
 	var errs []error
-	sealing := n.fsm.err() == nil && ctx.Err() == nil
+	sealing := n.fsm.err() == nil && ctx.Err() == nil && n.damage == nil
 	if sealing {
 		p := &proposal{id: newProposalID(), began: time.Now(), done: make(chan struct{})}
 		p.raw = encodeEntry(kindSeal, header{proposal: p.id}, []byte("{}"))
@@ -832,7 +866,7 @@ func (n *Node) submit(ctx context.Context, p *proposal) (applyResult, error) {
 
 // begin gives an entry its place in the log.
 func (n *Node) begin(ctx context.Context, p *proposal) error {
-	if err := n.fsm.err(); err != nil {
+	if err := errors.Join(n.fsm.err(), n.damage.refuses(kind(p.raw[1]))); err != nil {
 		return err
 	}
 	if err := n.budget.acquire(ctx, p.project, p.cost()); err != nil {
@@ -880,7 +914,9 @@ func (n *Node) propose() {
 func (n *Node) complete() {
 	for f := range n.flights {
 		p := f.proposal
+		n.numbers.awaited.Store(p.began.UnixNano())
 		err := f.future.Error()
+		n.numbers.awaited.Store(0)
 		if p.batch != nil {
 			n.fsm.local.take(p.id) // still there if it was not applied
 		}
@@ -902,7 +938,7 @@ func (n *Node) complete() {
 func (n *Node) finish(p *proposal) {
 	n.budget.release(p.cost())
 	if p.err == nil {
-		n.numbers.ack.Since(p.began)
+		n.numbers.answered(p.began)
 	}
 	close(p.done)
 	n.active.Done()

@@ -63,6 +63,81 @@ func (n *Node) Await(ctx context.Context, t Token) error {
 	return nil
 }
 
+const (
+	// clockSkew is how far clocks of nodes may be apart without a bounded read noticing.
+	clockSkew = 250 * time.Millisecond
+	// tickEvery is between two ticks, and ticksAfter how long they go on after a bounded read.
+	tickEvery  = time.Second
+	ticksAfter = 10 * time.Second
+)
+
+// ReadBounded returns when the state is at most so old: when an entry is applied that is not
+// older than now - maxAge. Where nothing is written, ticks tell that the state is the newest:
+// entries of the node's own, one a second as long as somebody reads like this. It fails with
+// ErrBehind after two seconds.
+func (n *Node) ReadBounded(ctx context.Context, maxAge time.Duration) error {
+	least := n.cfg.Clock().Add(-maxAge - clockSkew).UnixMicro()
+	n.ticks.ask(n.cfg.Clock())
+	if least <= 0 || n.fsm.fresh.load() >= uint64(least) {
+		return nil
+	}
+	wait, cancel := context.WithTimeout(ctx, sessionWait)
+	defer cancel()
+	if err := n.fsm.fresh.wait(wait, uint64(least)); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("%w: the newest entry that is applied is of %s, wanted is one of the last %s", ErrBehind,
+			time.UnixMicro(int64(n.fsm.fresh.load())).UTC().Format(time.RFC3339), maxAge)
+	}
+	return n.fsm.err()
+}
+
+// ticks is who wants to know that time passes.
+type ticks struct {
+	asked  atomic.Int64  // when a bounded read last began, ns since 1970
+	wanted chan struct{} // holds one token: there was one since tick last looked
+}
+
+func (t *ticks) ask(now time.Time) {
+	t.asked.Store(now.UnixNano())
+	select {
+	case t.wanted <- struct{}{}:
+	default:
+	}
+}
+
+// tick proposes ticks until ctx ends: while there are bounded reads, and no other entry came
+// in the last second.
+func (n *Node) tick(ctx context.Context) {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-n.ticks.wanted:
+		case <-ctx.Done():
+			return
+		}
+		for {
+			now := n.cfg.Clock()
+			if now.Sub(time.Unix(0, n.ticks.asked.Load())) > ticksAfter {
+				break
+			}
+			if now.Sub(time.UnixMicro(int64(n.fsm.fresh.load()))) >= tickEvery {
+				if _, err := n.submitPayload(ctx, kindTick, header{}, nil); err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
+					n.cfg.Logger.Error("tick", "error", err)
+				}
+			}
+			pause.Reset(tickEvery)
+			select {
+			case <-pause.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
 // ReadIndex returns when everything is applied that was acknowledged, by whatever leader,
 // before it was called, and gives the index up to which that is. A read that begins
 // afterwards is linearizable.

@@ -3,9 +3,13 @@ package cluster
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
 )
 
 // Whoever asks after a write was answered, from whatever goroutine, sees it.
@@ -113,6 +117,66 @@ func TestAwait(t *testing.T) {
 	if err := n.Await(t.Context(), Token{r.Index + 1000}); !errors.Is(err, ErrBadToken) {
 		t.Errorf("Await of an entry beyond the log = %v, want ErrBadToken", err)
 	}
+}
+
+// A bounded read of a node where nothing is written makes it say so; other reads do not, nor
+// does a node with newer entries.
+func TestReadBounded(t *testing.T) {
+	var now atomic.Int64 // ns since 1970
+	now.Store(time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC).UnixNano())
+	n := openNode(t, Config{Clock: func() time.Time { return time.Unix(0, now.Load()) }})
+	ingest(t, n, 1, 0, 10, Receipt{Stored: 10})
+	read := func(what string, maxAge time.Duration, ticks uint64) {
+		t.Helper()
+		before := n.raft.LastIndex()
+		if err := n.ReadBounded(t.Context(), maxAge); err != nil {
+			t.Errorf("%s: ReadBounded = %v", what, err)
+		}
+		if got := n.raft.LastIndex() - before; got != ticks {
+			t.Errorf("%s: %d ticks, want %d", what, got, ticks)
+		}
+		if fresh := int64(n.fsm.fresh.load()); fresh < now.Load()/1000-(maxAge+clockSkew).Microseconds() {
+			t.Errorf("%s: the newest entry is %d µs old", what, now.Load()/1000-fresh)
+		}
+	}
+	read("just written", 0, 0)
+	now.Add(int64(time.Minute))
+	applied := n.fsm.lastApply.Load()
+	if err := n.Await(t.Context(), Token{1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.ReadIndex(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	read("old, and that is enough", 2*time.Minute, 0)
+	// The next tick comes a second after the node looked last.
+	read("old", 5*time.Second, 1)
+	if n.fsm.lastApply.Load() != applied {
+		t.Error("a tick keeps merges from beginning")
+	}
+	if e := lastEntry(t, n); e.kind != kindTick || e.time != now.Load()/1000 {
+		t.Errorf("the last entry is a %v at %d, want a tick at %d", e.kind, e.time, now.Load()/1000)
+	}
+	n.fsm.stopped.Store(new(error(errNeedsUpgrade)))
+	now.Add(int64(time.Hour))
+	if err := n.ReadBounded(t.Context(), time.Second); !errors.Is(err, ErrBehind) || !strings.Contains(err.Error(), "wanted is one of the last 1s") {
+		t.Errorf("ReadBounded of a node that stopped = %v, want ErrBehind", err)
+	}
+	n.fsm.stopped.Store(nil)
+}
+
+// lastEntry is the newest entry of a node's log.
+func lastEntry(t *testing.T, n *Node) entry {
+	t.Helper()
+	var l raft.Log
+	if err := n.log.GetLog(n.raft.LastIndex(), &l); err != nil {
+		t.Fatal(err)
+	}
+	e, err := decodeEntry(l.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 func TestToken(t *testing.T) {

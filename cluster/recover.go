@@ -22,8 +22,8 @@ import (
 )
 
 // ErrDamaged is wrapped by Open's error for a directory whose log, Raft snapshots or
-// manifest have lost what was acknowledged. Nothing was changed then. Recover makes such a
-// directory usable without what is lost.
+// manifest have lost what was acknowledged. Nothing was changed then. OpenReadOnly shows what
+// is left, and Recover makes such a directory usable without what is lost.
 var ErrDamaged = errors.New("acknowledged data is damaged")
 
 // damagedError is an error that is ErrDamaged too.
@@ -45,10 +45,12 @@ const quarantineDir = "quarantine"
 type Loss struct {
 	Problems []Problem
 	// First to Last are the entries of the log that cannot be applied any more; both 0 if
-	// there are none. Rows is how many events those that can be read still had.
+	// there are none. Rows is how many events those that can be read still had; Estimate
+	// is that for all of them, as if the others had as many as entries have elsewhere in
+	// the log; 0 if it is not known.
 	First, Last         uint64
 	FirstTime, LastTime time.Time // zero if not known
-	Rows                int64
+	Rows, Estimate      int64
 	// Segments are missing or have no record; their rows and days are those that the
 	// manifest, or the file itself, says.
 	Segments    []LostSegment
@@ -110,7 +112,7 @@ func (r *recovery) view(dir string) (damage *raftlog.DamageError, err error) {
 
 // examine reads manifest, Raft snapshots and log.
 func examine(ctx context.Context, fsys vfs.FS, dir string) (*recovery, error) {
-	if err := whole(fsys, dir); err != nil {
+	if err := errors.Join(whole(fsys, dir), allHere(fsys, dir)); err != nil {
 		return nil, err
 	}
 	r := &recovery{fs: fsys, dir: dir}
@@ -250,10 +252,22 @@ func (r *recovery) readLog(ctx context.Context) error {
 		r.first = r.last + 1 // all of it was let go
 	}
 	known := max(r.last, applied)
+	seenRows := entryCount{}
+	lost := entryCount{}
 	if damage != nil {
 		r.problem(logDir, damage)
-		if damage.From > known {
-			known = damage.From // it was there, and perhaps more
+		known = max(known, damage.From) // it was there, and perhaps more
+		err := raftlog.Beyond(r.fs, path.Join(r.dir, logDir), damage, func(e *raftlog.Record) {
+			if e.Type != raftlog.TypeEntry || e.Group != 0 || e.Index <= max(r.last, applied) {
+				return
+			}
+			known = max(known, e.Index)
+			l := raft.Log{Type: e.Kind, Data: e.Data}
+			lost.add(&l)
+			r.loss.until(entryTime(&l))
+		})
+		if err != nil {
+			return err
 		}
 	}
 	if r.snapshot != nil {
@@ -268,6 +282,7 @@ func (r *recovery) readLog(ctx context.Context) error {
 		at := entryTime(&l)
 		if err == nil && index <= applied || err == nil && follows && r.good == index-1 {
 			r.good = max(r.good, index)
+			seenRows.add(&l)
 			if at != 0 {
 				r.loss.FirstTime = time.UnixMicro(at).UTC() // nothing before it is lost
 			}
@@ -279,12 +294,8 @@ func (r *recovery) readLog(ctx context.Context) error {
 		if index <= applied {
 			continue // segments have it
 		}
-		if at != 0 {
-			r.loss.LastTime = time.UnixMicro(at).UTC()
-		}
-		if e, _, _, err := decodeHeader(l.Data); err == nil && e.kind == kindEvents {
-			r.loss.Rows += int64(e.rows)
-		}
+		r.loss.until(at)
+		lost.add(&l)
 	}
 	if known > r.good {
 		r.loss.First, r.loss.Last = r.good+1, known
@@ -297,9 +308,77 @@ func (r *recovery) readLog(ctx context.Context) error {
 		r.problem(storeDir, fmt.Errorf("the manifest covers entry %d, and covered entry %d before: what is missing is in the log", applied, r.durable))
 	}
 	if r.loss.First == 0 {
-		r.loss.FirstTime, r.loss.LastTime, r.loss.Rows = time.Time{}, time.Time{}, 0
+		r.loss.FirstTime, r.loss.LastTime = time.Time{}, time.Time{}
+		return nil
+	}
+	r.loss.Rows, r.loss.Estimate = lost.rows, lost.rows
+	if unread, all := int64(known-r.good)-lost.entries, seenRows.plus(lost); unread > 0 && all.entries > 0 {
+		r.loss.Estimate += unread * all.rows / all.entries
 	}
 	return nil
+}
+
+// entryCount is how many entries could be read, and the events in them.
+type entryCount struct{ entries, rows int64 }
+
+func (c *entryCount) add(l *raft.Log) {
+	e, _, _, err := decodeHeader(l.Data)
+	if l.Type == raft.LogCommand && err != nil {
+		return // it cannot be read
+	}
+	c.entries++
+	if err == nil && e.kind == kindEvents {
+		c.rows += int64(e.rows)
+	}
+}
+
+func (c entryCount) plus(d entryCount) entryCount {
+	return entryCount{c.entries + d.entries, c.rows + d.rows}
+}
+
+// until notes that an entry of this time, in µs, is lost; 0 is not known.
+func (l *Loss) until(at int64) {
+	if t := time.UnixMicro(at).UTC(); at != 0 && t.After(l.LastTime) {
+		l.LastTime = t
+	}
+}
+
+// OfLog says what is lost of the log in one line, which is empty if that is nothing.
+func (l *Loss) OfLog() string {
+	if l.Last == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("entries %d to %d of the log", l.First, l.Last)
+	if !l.FirstTime.IsZero() {
+		text += ", after " + l.FirstTime.Format(time.RFC3339)
+	}
+	if !l.LastTime.IsZero() {
+		text += ", until " + l.LastTime.Format(time.RFC3339)
+	}
+	if l.Estimate == 0 {
+		return text + ", an unknown number of events"
+	}
+	return text + fmt.Sprintf(", about %d events", l.Estimate)
+}
+
+// String says what is lost in one line.
+func (l *Loss) String() string {
+	var parts []string
+	if text := l.OfLog(); text != "" {
+		parts = append(parts, text)
+	}
+	if len(l.Segments) > 0 {
+		parts = append(parts, fmt.Sprintf("%d segments with %d events", len(l.Segments), l.SegmentRows))
+	}
+	if len(parts) == 0 {
+		return "no event that is known of"
+	}
+	return strings.Join(parts, "; ")
+}
+
+// asideDir is the folder of quarantine for what is replaced now.
+func (r *recovery) asideDir(now time.Time) string {
+	return path.Join(r.dir, quarantineDir, now.UTC().Format("20060102T150405Z"))
 }
 
 // Recover makes a damaged data directory usable without what it has lost, and reads all of
@@ -317,6 +396,9 @@ func Recover(ctx context.Context, fsys vfs.FS, dir, version string, now time.Tim
 			err = stillDamaged(ctx, fsys, dir)
 		}
 	}()
+	if err := removeTree(fsys, path.Join(dir, scratchDir)); err != nil { // of a server that was read-only
+		return nil, "", dirError(dir, err)
+	}
 	r, err := examine(ctx, fsys, dir)
 	if err != nil {
 		return nil, "", dirError(dir, err)
@@ -325,7 +407,7 @@ func Recover(ctx context.Context, fsys vfs.FS, dir, version string, now time.Tim
 	if len(r.loss.Problems) == 0 {
 		return &r.loss, "", r.close()
 	}
-	aside = path.Join(dir, quarantineDir, now.UTC().Format("20060102T150405Z"))
+	aside = r.asideDir(now)
 	if err := errors.Join(r.repair(ctx, aside, version, now), r.close()); err != nil {
 		return nil, aside, dirError(dir, err)
 	}
@@ -480,6 +562,9 @@ func Detach(fsys vfs.FS, dir string, id uint64, confirm func(manifest.Segment) e
 		return manifest.Segment{}, "", dirError(dir, err)
 	}
 	defer lock.Close() // nobody else had it
+	if err := allHere(fsys, dir); err != nil {
+		return manifest.Segment{}, "", dirError(dir, err)
+	}
 	aside := path.Join(dir, quarantineDir)
 	s, err := storage.Detach(fsys, path.Join(dir, storeDir), aside, id, confirm)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/prickledb/prickle/cluster/raftlog"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/blob"
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/vfs"
 )
@@ -186,6 +188,7 @@ func TestRecover(t *testing.T) {
 			if v, err := VerifyDir(t.Context(), vfs.OS(), dir, nil); err != nil || (len(v.Problems) > 0) != (c.problem != "") {
 				t.Errorf("VerifyDir = %+v, %v", v, err)
 			}
+			shown := -1
 			if !c.opens {
 				n, err := Open(t.Context(), Config{FS: vfs.OS(), Dir: dir, NoMerger: true, LogFileBytes: smallLogBytes})
 				if err == nil {
@@ -193,6 +196,9 @@ func TestRecover(t *testing.T) {
 				}
 				if err == nil || !errors.Is(err, ErrDamaged) && !strings.Contains(err.Error(), "restore") {
 					t.Errorf("Open = %v, want ErrDamaged", err)
+				}
+				if errors.Is(err, ErrDamaged) {
+					shown = readOnly(t, dir)
 				}
 			}
 			before := countFiles(t, dir)
@@ -206,6 +212,8 @@ func TestRecover(t *testing.T) {
 			n := openNode(t, Config{Dir: dir, LogFileBytes: smallLogBytes})
 			if got := len(storedUUIDs(t, n, 1)); got < c.least || got > 300 {
 				t.Errorf("%d events are left, want %d at least", got, c.least)
+			} else if shown >= 0 && shown != got {
+				t.Errorf("%d events could be read before, %d after", shown, got)
 			}
 			ingest(t, n, 7, 0, 10, Receipt{Stored: 10})
 			if err := n.Close(t.Context()); err != nil {
@@ -216,6 +224,90 @@ func TestRecover(t *testing.T) {
 			}
 			openNode(t, Config{Dir: dir, LogFileBytes: smallLogBytes})
 		})
+	}
+}
+
+// readOnly opens a damaged directory for reading and gives how many events are seen. Writes
+// are refused, and nothing changes.
+func readOnly(t *testing.T, dir string) (events int) {
+	t.Helper()
+	loss, err := Diagnose(t.Context(), vfs.OS(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := filesOf(t, dir)
+	n, err := OpenReadOnly(t.Context(), Config{FS: vfs.OS(), Dir: dir, Version: "0.1.0", LogFileBytes: smallLogBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	events = len(storedUUIDs(t, n, 1))
+	if n.Loss() == nil || n.Loss().String() != loss.String() {
+		t.Errorf("Loss = %v, want %v", n.Loss(), loss)
+	}
+	_, err = n.Ingest(t.Context(), 1, testBatch(7, 0, 10))
+	if want := "lost: " + loss.String() + "; to go on without it, stop the server and run: prickle recover --accept-loss --data " + dir; !errors.Is(err, ErrReadOnly) || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("Ingest = %v, want ErrReadOnly: %s", err, want)
+	}
+	for what, err := range map[string]error{
+		"CreateProject": func() error { _, err := n.CreateProject(t.Context(), ProjectSpec{Name: "x"}); return err }(),
+		"DeleteProject": n.DeleteProject(t.Context(), 1),
+		"Backup":        func() error { _, err := n.Backup(t.Context(), blob.NewMem(), nil); return err }(),
+	} {
+		if !errors.Is(err, ErrReadOnly) {
+			t.Errorf("%s = %v, want ErrReadOnly", what, err)
+		}
+	}
+	if got := len(storedUUIDs(t, n, 1)); got != events {
+		t.Errorf("%d events after writes were refused, %d before", got, events)
+	}
+	if err := n.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := filesOf(t, dir); !maps.Equal(before, after) {
+		t.Errorf("files changed: before %v, after %v", slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
+	}
+	return events
+}
+
+// filesOf gives the files of a directory, but for its lock.
+func filesOf(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && d.Name() != "lock" {
+			var raw []byte
+			raw, err = os.ReadFile(name)
+			out[name] = string(raw)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Of entries that cannot be read it is estimated what was in them.
+func TestLossIsEstimated(t *testing.T) {
+	dir := damageable(t)
+	var entries []raftlog.Item
+	err := raftlog.Scan(vfs.OS(), filepath.Join(dir, logDir), func(i raftlog.Item) error {
+		if i.Type == raftlog.TypeEntry {
+			entries = append(entries, i)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad, last := entries[len(entries)-8], entries[len(entries)-1].Index
+	change(t, bad.File, func(raw []byte) []byte { raw[bad.Offset+100] ^= 1; return raw })
+	loss, err := Diagnose(t.Context(), vfs.OS(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if loss.First != bad.Index || loss.Last != last || loss.Rows != 70 || loss.Estimate < 75 || loss.Estimate > 80 || loss.LastTime.Before(loss.FirstTime) || loss.FirstTime.IsZero() {
+		t.Errorf("Diagnose = %+v, want entries %d to %d, 70 rows that can be counted and about 80 in all", loss, bad.Index, last)
 	}
 }
 

@@ -16,7 +16,9 @@ import (
 
 	"github.com/prickledb/prickle/cluster/backup"
 	"github.com/prickledb/prickle/cluster/raftlog"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/blob"
+	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -35,6 +37,12 @@ type RestoreOptions struct {
 	Clock  func() time.Time // nil: time.Now
 	// LogFileBytes is as in Config.
 	LogFileBytes int64
+	// Lazy leaves the bodies of segments in the store, which is Source for Config.OpenBlob:
+	// a node on the directory fetches those that it reads, and the others beside it. Those
+	// of LazyEnd bytes come at once; 0 means 64 KB.
+	Lazy    bool
+	Source  string
+	LazyEnd int64
 }
 
 // Restored is what a restore made.
@@ -45,6 +53,10 @@ type Restored struct {
 	Segments int       `json:"segments"`
 	Bytes    int64     `json:"bytes"`
 	Entries  int       `json:"entries"` // replayed from the archive of the log
+	// LeftSegments and Left are the segments that a lazy restore left in the store, and their
+	// bytes.
+	LeftSegments int   `json:"left_segments,omitempty"`
+	Left         int64 `json:"left_bytes,omitempty"`
 }
 
 // RangeError is returned by Restore for a point that a store cannot give.
@@ -248,7 +260,7 @@ func (r *restore) begin() error {
 		err = r.FS.SyncDir(path.Dir(path.Clean(r.Dir)))
 	}
 	// A log that was begun is begun again; files that are whole are kept.
-	for _, dir := range []string{logDir, snapshotDir} {
+	for _, dir := range []string{logDir, snapshotDir, missingDir} {
 		old, listing := r.FS.List(path.Join(r.Dir, dir))
 		if listing != nil {
 			continue // it is not there
@@ -276,8 +288,15 @@ func (r *restore) files(ctx context.Context) error {
 			return dirError(r.Dir, err)
 		}
 	}
-	err := r.target.Download(ctx, r.manifest.Files, r.create, r.Report)
-	if err != nil {
+	files := r.manifest.Files
+	if r.Lazy {
+		var err error
+		if files, err = r.few(ctx); err != nil {
+			return err
+		}
+		dirs[path.Join(r.Dir, missingDir)] = true
+	}
+	if err := r.target.Download(ctx, files, r.create, r.Report); err != nil {
 		return err
 	}
 	for dir := range dirs {
@@ -289,6 +308,41 @@ func (r *restore) files(ctx context.Context) error {
 	}
 	r.made.Segments, r.made.Bytes = r.manifest.Segments, r.manifest.Bytes()
 	return nil
+}
+
+// few fetches all but segments, and gives those of them that come at once. Segments of user tables
+// are small, and do.
+func (r *restore) few(ctx context.Context) (now []backup.File, err error) {
+	segments := path.Join(storeDir, "segments")
+	var first, later []backup.File
+	for _, f := range r.manifest.Files {
+		if path.Dir(f.Name) == segments {
+			later = append(later, f)
+		} else {
+			first = append(first, f)
+		}
+	}
+	if err := r.target.Download(ctx, first, r.create, nil); err != nil {
+		return nil, err
+	}
+	m, _, err := manifest.Read(r.FS, path.Join(r.Dir, storeDir))
+	if err != nil {
+		return nil, err
+	}
+	tables := map[string]bool{}
+	for _, s := range m.Segments {
+		tables[storage.SegmentFile(storage.SegmentID(s.ID))] = s.Table != 0
+	}
+	var bodies []backup.File
+	for _, f := range later {
+		if tables[path.Base(f.Name)] {
+			now = append(now, f)
+		} else {
+			bodies = append(bodies, f)
+		}
+	}
+	short, err := r.leave(ctx, bodies)
+	return append(now, short...), err
 }
 
 // create gives the place for a file, or nil if it is there already.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/prickledb/prickle/cluster/metric"
 	"github.com/prickledb/prickle/cluster/raftlog"
@@ -13,6 +14,37 @@ type numbers struct {
 	ack, flush, merge *metric.Histogram
 	mergeBytes        *metric.Histogram
 	failovers         atomic.Int64 // times that this node became leader, after the first
+
+	// For Lag: the longest that a write took since the last call, and since when the one has
+	// waited that is to be answered next, in ns since 1970; 0 for none.
+	slowest, awaited atomic.Int64
+	syncs            raftlog.Stats // at the last call
+}
+
+// answered notes how long a write took.
+func (m *numbers) answered(began time.Time) {
+	took := int64(time.Since(began))
+	m.ack.Observe(time.Duration(took).Seconds(), "")
+	for most := m.slowest.Load(); took > most && !m.slowest.CompareAndSwap(most, took); most = m.slowest.Load() {
+	}
+}
+
+// Lag is how long a write has waited for processors rather than for the disk: the slowest that
+// was answered since the last call, or the one that waits now. It is for one caller.
+func (n *Node) Lag() time.Duration {
+	m := n.numbers
+	lag := time.Duration(m.slowest.Swap(0))
+	if began := m.awaited.Load(); began != 0 {
+		lag = max(lag, time.Since(time.Unix(0, began)))
+	}
+	now, last := n.wal.Stats(), m.syncs
+	m.syncs = now
+	disk := now.Stalled
+	if syncs := now.Syncs - last.Syncs; syncs > 0 {
+		// An entry waits for the sync that is under way, and then for its own.
+		disk = max(disk, 2*(now.Took-last.Took)/time.Duration(syncs))
+	}
+	return max(0, lag-disk)
 }
 
 func newNumbers() *numbers {
@@ -49,6 +81,12 @@ func (n *Node) Metrics(r *metric.Registry) {
 		metric.NewValue("prickle_write_bytes_in_flight", "gauge", "bytes proposed and not yet applied", func() float64 { return float64(n.InFlight()) }),
 	)
 	n.logMetrics(r)
+	if n.rest != nil {
+		r.Add(
+			metric.NewValue("prickle_restore_missing_segments", "gauge", "segments that are still in the backup of the restore", func() float64 { s, _ := n.Missing(); return float64(s) }),
+			metric.NewValue("prickle_restore_missing_bytes", "gauge", "their bytes", func() float64 { _, b := n.Missing(); return float64(b) }),
+		)
+	}
 	if n.disk == nil {
 		return
 	}

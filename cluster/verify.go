@@ -135,7 +135,7 @@ func VerifyDir(ctx context.Context, fsys vfs.FS, dir string, report func(backup.
 		return nil, dirError(dir, err)
 	}
 	defer lock.Close() // nothing was written
-	if err := whole(fsys, dir); err != nil {
+	if err := errors.Join(whole(fsys, dir), allHere(fsys, dir)); err != nil {
 		return nil, dirError(dir, err)
 	}
 	v := &verifier{report: report}

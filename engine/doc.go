@@ -6,5 +6,6 @@
 // engine/agg, and errors that a client sees engine/pgerr.
 //
 // The goroutines of a query: the caller's, which pulls; and up to Env.Threads that an
-// exchange or a native operator starts and waits for before it ends.
+// exchange or a native operator starts and waits for before it ends. How many of all queries
+// run at once, and which, is decided by the [Scheduler].
 package engine

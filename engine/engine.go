@@ -24,8 +24,32 @@ type Admission = exec.Admission
 // Account is what one query holds of the memory of all.
 type Account = exec.Account
 
+// Scheduler shares the processors among queries.
+type Scheduler = exec.Scheduler
+
+// Share is what one query has of the processors.
+type Share = exec.Share
+
+// Payer is on whose account a query runs.
+type Payer = exec.Payer
+
+// NewScheduler shares so many processors.
+func NewScheduler(slots int) *Scheduler { return exec.NewScheduler(slots) }
+
+// Cost is what a plan is going to read at least.
+type Cost = exec.Cost
+
+// EstimateCost is what a plan is going to read, as far as the snapshot knows it.
+func EstimateCost(n plan.Node, env *Env) Cost { return exec.EstimateCost(n, env) }
+
 // SpillDir is where queries put what they cannot hold in memory.
 type SpillDir = exec.SpillDir
+
+// FileColumns finds the columns of files.
+var FileColumns = exec.FileColumns
+
+// FileError is what a client is told of a file outside that cannot be reached.
+func FileError(err error) error { return exec.FileError(err) }
 
 // NewAdmission shares a budget's pool for queries.
 func NewAdmission(b *memory.Budget) *Admission { return exec.NewAdmission(b) }
@@ -40,6 +64,7 @@ func OpenSpillDir(fs vfs.FS, dir string, limit int64) (*SpillDir, error) {
 type Rows struct {
 	Schema vec.Schema
 	op     exec.Operator
+	turn   *exec.Turn // of who pulls
 }
 
 // Arrange puts the joins of a plan in an order that suits what env reads, unless env has the
@@ -57,15 +82,22 @@ func Run(ctx context.Context, n plan.Node, env *Env) (*Rows, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	turn := env.Share.Begin()
+	turn.Resume(ctx)
+	defer turn.Pause()
 	op, err := exec.Build(n, env)
 	if err != nil {
 		return nil, err
 	}
-	return &Rows{Schema: n.Schema(), op: op}, nil
+	return &Rows{Schema: n.Schema(), op: op, turn: turn}, nil
 }
 
 // Next is the next batch, or nil at the end.
-func (r *Rows) Next(ctx context.Context) (*vec.Batch, error) { return r.op.Next(ctx) }
+func (r *Rows) Next(ctx context.Context) (*vec.Batch, error) {
+	ctx = r.turn.Resume(ctx)
+	defer r.turn.Pause()
+	return r.op.Next(ctx)
+}
 
 // Close ends the plan, finished or not.
 func (r *Rows) Close() error { return r.op.Close() }

@@ -47,7 +47,7 @@ func (s *Server) refreshCohorts(ctx context.Context, now time.Time) {
 }
 
 func (s *Server) refreshCohort(ctx context.Context, p storage.Project, name string) error {
-	sess, err := s.open(ctx, p, opening{user: "prickle"})
+	sess, err := s.open(ctx, opening{project: p, user: "prickle"})
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,14 @@ package server
 import (
 	"crypto/tls"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/storage/blob"
 	"github.com/prickledb/prickle/storage/memory"
+	"github.com/prickledb/prickle/storage/outside"
 )
 
 // The bounds of a connection before it has said what it is, and of the server's end.
@@ -43,7 +45,9 @@ type Config struct {
 	Roles Roles
 	// MaxConns is how many PostgreSQL clients there may be at once.
 	MaxConns int
-	// Threads is how many goroutines one query uses; 0 means all processors.
+	// Processors is how many goroutines of all queries run at once; 0 means GOMAXPROCS.
+	Processors int
+	// Threads is how many goroutines one query uses; 0 means Processors.
 	Threads int
 	// QueryMemory is how many bytes one query may hold; 0 means no limit.
 	QueryMemory int64
@@ -53,12 +57,16 @@ type Config struct {
 	Admission *engine.Admission
 	// Spill takes what queries cannot hold in memory; nil: they fail instead.
 	Spill *engine.SpillDir
+	// Files is where files of statements may lie; nil: nowhere.
+	Files *outside.Places
 	// AnswerBytes is how much the cache of insight answers holds; 0 means
 	// ask.DefaultCacheBytes.
 	AnswerBytes int64
 	// ProjectQueries is how many queries of a project run at once, unless the project's
-	// limits say otherwise; 0 means half the processors, and at least 2.
+	// limits say otherwise; 0 means half of Processors, and at least 2.
 	ProjectQueries int
+	// UserQueries is how many of them may be those of one user, likewise; 0 means all.
+	UserQueries int
 	// MaxRows and MaxBytes end queries that read more; 0 means no limit.
 	MaxRows, MaxBytes int64
 	// SlowQuery is from which time on a query has a line in the log.
@@ -79,6 +87,15 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.QueryTimeout == 0 {
 		c.QueryTimeout = DefaultQueryTimeout
+	}
+	if c.Processors == 0 {
+		c.Processors = runtime.GOMAXPROCS(0)
+	}
+	if c.Threads == 0 {
+		c.Threads = c.Processors
+	}
+	if c.ProjectQueries == 0 {
+		c.ProjectQueries = max(2, c.Processors/2)
 	}
 	if c.MaxConns == 0 {
 		c.MaxConns = DefaultMaxConns

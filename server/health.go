@@ -21,8 +21,14 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		Status  string   `json:"status"`
 		Reasons []string `json:"reasons,omitempty"`
 		Detail  string   `json:"detail,omitempty"`
+		Lost    string   `json:"lost,omitempty"` // of a damaged directory, which is read-only
 	}{Status: "ready"}
 	answer.Reasons, answer.Detail = s.reasons(r.URL.Query().Get("for") == "read")
+	if s.handler.Load() != nil {
+		if loss := s.backend.Loss(); loss != nil {
+			answer.Lost = loss.String()
+		}
+	}
 	w.Header().Set("Content-Type", "application/json")
 	if len(answer.Reasons) > 0 {
 		answer.Status = "not_ready"
@@ -50,6 +56,9 @@ func (s *Server) reasons(onlyRead bool) (reasons []string, detail string) {
 	}
 	if onlyRead {
 		return reasons, ""
+	}
+	if s.backend.Loss() != nil {
+		return append(reasons, "recovering"), "read-only, because acknowledged data is damaged"
 	}
 	if !s.backend.Leads() {
 		reasons = append(reasons, "no_leader")

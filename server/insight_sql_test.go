@@ -56,7 +56,7 @@ func (c *insightCase) askSQL(t *testing.T, r *running, id uint32, want any) {
 			project = p
 		}
 	}
-	sess, err := r.open(t.Context(), project, opening{user: "prickle", now: &now})
+	sess, err := r.open(t.Context(), opening{project: project, user: "prickle", now: &now})
 	if err != nil {
 		t.Fatal(err)
 	}

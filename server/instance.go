@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/cluster/backup"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/api"
@@ -39,6 +40,34 @@ func (s *Server) backupInstance(w http.ResponseWriter, r *http.Request) {
 	}
 	longTask(w, r, func(ctx context.Context, report func(backup.Progress)) (any, error) {
 		return s.node.Backup(ctx, store, report)
+	})
+}
+
+// restoreInstance answers POST /api/instance/restore/ in the same way: it makes a new project of
+// one in a backup. "index" or "time" names the state, "cluster" and "project" what of the target
+// it is, where it has several, and "name" what the project is called here.
+func (s *Server) restoreInstance(w http.ResponseWriter, r *http.Request) {
+	var ask struct {
+		URL, Cluster, Project, Name string
+		Index                       uint64
+		Time                        time.Time
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxInstanceBody)).Decode(&ask); err != nil {
+		api.WriteError(w, pgerr.New(pgerr.ProtocolViolation, "the body is %v; send {\"url\": …}", err))
+		return
+	}
+	if s.node == nil || s.config.OpenBlob == nil {
+		api.WriteError(w, pgerr.New(pgerr.FeatureNotSupported, "this server restores nothing"))
+		return
+	}
+	store, err := s.config.OpenBlob(ask.URL)
+	if err != nil {
+		api.WriteError(w, pgerr.New(pgerr.InvalidParameterValue, "%v", err))
+		return
+	}
+	longTask(w, r, func(ctx context.Context, report func(backup.Progress)) (any, error) {
+		return s.node.RestoreInto(ctx, store, cluster.IntoOptions{Project: ask.Project, Name: ask.Name,
+			RestoreOptions: cluster.RestoreOptions{Cluster: ask.Cluster, Index: ask.Index, Time: ask.Time, Report: report}})
 	})
 }
 
@@ -74,6 +103,9 @@ func longTask(w http.ResponseWriter, r *http.Request, run func(context.Context, 
 		code := "failed"
 		if errors.As(err, new(*backup.TargetError)) {
 			code = "backup_target"
+		}
+		if errors.Is(err, cluster.ErrWhichProject) {
+			code = "unknown_project"
 		}
 		_ = out.Encode(map[string]any{"error": map[string]string{"code": code, "detail": err.Error()}}) // as above
 		return

@@ -27,16 +27,16 @@ func (s *Server) auth(_ context.Context, l pgwire.Login) (pgwire.Proof, error) {
 	if s.handler.Load() == nil {
 		return pgwire.Proof{}, fatal(pgerr.New(pgerr.CannotConnectNow, "the database system is starting up"))
 	}
-	here := api.Loopback(l.Backend.Remote.String())
-	if s.config.RequireTLS && !l.Backend.TLS && !here {
-		return pgwire.Proof{}, fatal(pgerr.New(pgerr.InvalidAuthorization, "no entry for host %q, user %q, database %q, no encryption", l.Backend.Remote, l.User, l.Database).
+	here := api.Loopback(l.Remote.String())
+	if s.config.RequireTLS && !l.TLS && !here {
+		return pgwire.Proof{}, fatal(pgerr.New(pgerr.InvalidAuthorization, "no entry for host %q, user %q, database %q, no encryption", l.Remote, l.User, l.Database).
 			WithHint("This server wants TLS: connect with sslmode=require."))
 	}
 	p, known := s.backend.ProjectByDatabase(l.Database)
 	roles := s.config.Roles
 	if roles == nil || known && !roles.Any(p) {
 		if !here {
-			return pgwire.Proof{}, fatal(pgerr.New(pgerr.InvalidAuthorization, "no entry for host %q, user %q, database %q", l.Backend.Remote, l.User, l.Database).
+			return pgwire.Proof{}, fatal(pgerr.New(pgerr.InvalidAuthorization, "no entry for host %q, user %q, database %q", l.Remote, l.User, l.Database).
 				WithHint("This server has no accounts yet, so it answers only its own machine."))
 		}
 		return pgwire.Proof{Trusted: true}, nil
@@ -62,7 +62,7 @@ func (s *Server) auth(_ context.Context, l pgwire.Login) (pgwire.Proof, error) {
 // login makes the session of a PostgreSQL client.
 func (s *Server) login(ctx context.Context, l pgwire.Login) (*session.Session, error) {
 	if p, ok := s.backend.ProjectByDatabase(l.Database); ok {
-		return s.open(ctx, p, opening{user: l.User, settings: l.Settings, backend: l.Backend})
+		return s.open(ctx, opening{project: p, user: l.User, settings: l.Settings, remote: l.Remote, tls: l.TLS})
 	}
 	return nil, fatal(pgerr.New(pgerr.UndefinedDatabase, "database %q does not exist", l.Database))
 }

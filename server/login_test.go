@@ -21,7 +21,6 @@ import (
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/pgwire"
 	"github.com/prickledb/prickle/server/scram"
-	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/storage"
 )
 
@@ -188,7 +187,7 @@ func TestAuth(t *testing.T) {
 		{name: "TLS is not wanted here", roles: passwords{"app": v.String()}, requireTLS: true, from: here, user: "app", db: "prickle", ok: true},
 	} {
 		s.config.Roles, s.config.RequireTLS = c.roles, c.requireTLS
-		p, err := s.auth(t.Context(), pgwire.Login{User: c.user, Database: c.db, Certified: c.certified, Backend: session.Backend{Remote: c.from, TLS: c.tls}})
+		p, err := s.auth(t.Context(), pgwire.Login{User: c.user, Database: c.db, Certified: c.certified, Remote: c.from, TLS: c.tls})
 		state := ""
 		if err != nil {
 			state = pgerr.Code(err)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"runtime"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/cluster/metric"
+	"github.com/prickledb/prickle/server/limit"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/storage/memory"
 )
@@ -70,7 +72,7 @@ func (s *Server) register() {
 	m.duplicates = metric.NewProjects("prickle_events_duplicate_total", "events that were stored already", "")
 	m.warnings = metric.NewProjects("prickle_capture_warnings_total", "captured events that were changed or refused", "")
 	m.queries = metric.NewHistogram("prickle_query_seconds", "time that queries ran", "kind", metric.Seconds)
-	m.killed = metric.NewCounter("prickle_query_killed_total", "queries ended before their time", "reason")
+	m.killed = metric.NewCounter("prickle_query_killed_total", "queries ended before their time, or refused", "reason")
 	m.queued = metric.NewCounter("prickle_query_queued_total", "queries that waited for a place", "reason")
 	m.checksums = metric.NewCounter("prickle_checksum_errors_total", "damaged pieces that were met", "where")
 	m.checksums.Add(0, "segment")
@@ -99,6 +101,8 @@ func (s *Server) register() {
 		gauge("prickle_memory_budget_bytes", "memory that there is for everything", func() float64 { return float64(s.config.Memory.Total()) }),
 		gauge("prickle_memory_pressure", "0 calm, 1 caches shrink, 2 queries wait, 3 queries end, 4 events are refused",
 			func() float64 { return float64(s.config.Memory.Level()) }),
+		gauge("prickle_query_processors", "goroutines of queries that may run at once", func() float64 { return float64(s.scheduler.Slots()) }),
+		gauge("prickle_query_turns_waiting", "goroutines of queries that wait for their turn", func() float64 { return float64(s.scheduler.Waiting()) }),
 		gauge("prickle_queries_waiting_for_memory", "queries that wait to start", func() float64 { return float64(s.config.Admission.Queued()) }),
 		gauge("prickle_goroutines", "goroutines", func() float64 { return float64(runtime.NumGoroutine()) }),
 	)
@@ -175,8 +179,12 @@ func (s *Server) registerBackups() {
 // queryDone counts a query that ended.
 func (m *metrics) queryDone(kind string, took time.Duration, killed string, err error) {
 	m.queries.Observe(took.Seconds(), kind)
-	if killed != "" {
+	var exceeded *limit.Exceeded
+	switch {
+	case killed != "":
 		m.killed.Add(1, killed)
+	case errors.As(err, &exceeded):
+		m.killed.Add(1, string(exceeded.Reason))
 	}
 	if session.Damaged(err) {
 		m.checksums.Add(1, "segment")

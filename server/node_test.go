@@ -28,7 +28,7 @@ func startNodeWith(t *testing.T, config Config) *running {
 	return startNodeOn(t, config, cluster.Config{FS: vfs.NewMem(), WatchDisk: true, Ballast: -1})
 }
 
-func startNodeOn(t *testing.T, config Config, on cluster.Config) *running {
+func startNodeOn(t testing.TB, config Config, on cluster.Config) *running {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	on.Dir, on.Logger = "data", logger

@@ -69,9 +69,10 @@ func TestReady(t *testing.T) {
 		{"low", func(n *fakeNode) { n.disk.State = cluster.DiskLow }, "", ""},
 		{"both", func(n *fakeNode) { n.lost, n.disk.State = true, cluster.DiskReadOnly }, `"no_leader","disk_full"`, ""},
 		{"broken", func(n *fakeNode) { n.err = errors.New("needs upgrade") }, `"recovering"`, `"recovering"`},
+		{"damaged", func(n *fakeNode) { n.loss = &cluster.Loss{First: 5, Last: 9, Estimate: 40} }, `"recovering"`, ""},
 	} {
 		s.fake.mu.Lock()
-		s.fake.lost, s.fake.disk, s.fake.err = false, cluster.DiskStats{}, nil
+		s.fake.lost, s.fake.disk, s.fake.loss, s.fake.err = false, cluster.DiskStats{}, nil, nil
 		c.change(s.fake)
 		s.fake.mu.Unlock()
 		for path, reasons := range map[string]string{"/readyz": c.write, "/readyz?for=read": c.read} {
@@ -80,6 +81,11 @@ func TestReady(t *testing.T) {
 				t.Errorf("%s: %s = %d %s, want the reasons [%s]", c.name, path, status, body, reasons)
 			}
 		}
+	}
+	// The last one says what is missing.
+	want := `"detail":"read-only, because acknowledged data is damaged","lost":"entries 5 to 9 of the log, about 40 events"}`
+	if _, body := s.do(t, "GET", "/readyz", ""); !strings.Contains(body, want) {
+		t.Errorf("/readyz of a damaged directory = %s, want %s", body, want)
 	}
 }
 
@@ -291,6 +297,13 @@ func TestTokens(t *testing.T) {
 	expect("body", a, body, "2")
 	a, body = ask("?consistency=linearizable", nil)
 	expect("linearizable", a, body, "2")
+	a, body = ask("?consistency=bounded", nil)
+	expect("bounded", a, body, "2")
+	a, body = ask("?max_age=1ms", map[string]any{"consistency": "bounded"})
+	expect("bounded by a tick", a, body, "2")
+	if a, body = ask("?consistency=bounded&max_age=soon", nil); a.StatusCode != 400 || !strings.Contains(body, "prickle.max_age") {
+		t.Errorf("max_age=soon = %d %s", a.StatusCode, body)
+	}
 	a, body = ask("?consistency=local", nil)
 	expect("local", a, body, "2")
 	a, body = ask("?at="+read, nil)

@@ -75,6 +75,7 @@ func (s *Server) routes() http.Handler {
 	local.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	local.HandleFunc("POST /api/projects/{id}/batches/", s.streamBatches)
 	local.HandleFunc("POST /api/instance/backup/", s.backupInstance)
+	local.HandleFunc("POST /api/instance/restore/", s.restoreInstance)
 	local.HandleFunc("POST /api/instance/verify/", s.verifyInstance)
 	a := s.api()
 	mux.Handle("GET /shared/{token}", a.Shared())
@@ -100,7 +101,7 @@ func (s *Server) api() *api.Server {
 		Usage:   s.backend.Usage,
 		Applied: s.backend.AppliedIndex,
 		Open: func(ctx context.Context, p storage.Project, settings map[string]string, now *time.Time) (*session.Session, error) {
-			return s.open(ctx, p, opening{user: "prickle", settings: settings, now: now, keep: true})
+			return s.open(ctx, opening{project: p, user: "prickle", settings: settings, now: now, keep: true})
 		},
 		Answers:     s.answers,
 		Queries:     &s.queries,
@@ -280,13 +281,17 @@ func (w writer) ImportMembers(ctx context.Context, project uint32, edit storage.
 	return found.Unknown, out, err
 }
 
-// diskRetry is when a client may try again that met a full disk.
+// diskRetry is when a client may try again that met a full disk, or a server that is
+// read-only.
 const diskRetry = 30 * time.Second
 
 // receipt is what became of a write, and its error in the words of capture.
 func receipt(r cluster.Receipt, err error) (capture.Receipt, error) {
-	if errors.Is(err, cluster.ErrDiskFull) {
+	switch {
+	case errors.Is(err, cluster.ErrDiskFull):
 		err = &capture.Refused{Status: http.StatusServiceUnavailable, Code: "disk_full", Detail: err.Error(), RetryAfter: diskRetry}
+	case errors.Is(err, cluster.ErrReadOnly):
+		err = &capture.Refused{Status: http.StatusServiceUnavailable, Code: "read_only", Detail: err.Error(), RetryAfter: diskRetry}
 	}
 	if errors.Is(err, cluster.ErrOverloaded) || errors.Is(err, errMemory) {
 		// Not all at once again.

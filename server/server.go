@@ -30,15 +30,17 @@ type Server struct {
 	counters session.Counters
 	metrics  metrics
 	queries  session.Queries
+	sessions session.Sessions
 	cuts     session.Cuts
-	backends session.Backends
 	limits   limit.Limiter
-	pg       *pgwire.Server
-	web      *handOver
-	http     *http.Server
-	started  time.Time
-	draining atomic.Bool
-	saving   sync.Mutex // held while actions or cohorts change
+	// scheduler shares the processors among queries.
+	scheduler *engine.Scheduler
+	pg        *pgwire.Server
+	web       *handOver
+	http      *http.Server
+	started   time.Time
+	draining  atomic.Bool
+	saving    sync.Mutex // held while actions or cohorts change
 
 	// handler answers what needs the node; nil until there is one. The fields below it are
 	// set before.
@@ -62,6 +64,7 @@ type backend interface {
 	Disk() cluster.DiskStats
 	FreeBallast() (int64, error)
 	Leads() bool
+	Loss() *cluster.Loss
 	Err() error
 }
 
@@ -83,12 +86,14 @@ func New(config Config, node *cluster.Node) *Server {
 
 func newServer(config Config) *Server {
 	config = config.withDefaults()
-	s := &Server{config: config, started: time.Now()}
+	s := &Server{config: config, started: time.Now(), scheduler: engine.NewScheduler(config.Processors)}
 	s.pg = &pgwire.Server{Auth: s.auth, Open: s.login, TLS: config.TLS, Logger: config.Logger, MaxMessage: config.MaxMessage, MaxConns: config.MaxConns}
-	s.limits = limit.Limiter{Queries: config.ProjectQueries,
-		Usage: func(project uint32, at time.Time) storage.Usage { return s.backend.Usage(project, at) }}
+	s.limits = limit.Limiter{Queries: config.ProjectQueries, UserQueries: config.UserQueries,
+		Waited: func(why limit.Reason) { s.metrics.queued.Add(1, string(why)) },
+		Usage:  func(project uint32, at time.Time) storage.Usage { return s.backend.Usage(project, at) }}
 	s.queries = session.Queries{Admit: s.admitQuery, MaxRows: config.MaxRows, MaxBytes: config.MaxBytes, Slow: config.SlowQuery,
-		Logger: config.Logger, Done: s.metrics.queryDone, Waited: func() { s.metrics.queued.Add(1, string(limit.QueryQueue)) }}
+		Logger: config.Logger, Done: s.metrics.queryDone}
+	config.Admission.OnWait(func() { s.metrics.queued.Add(1, "memory") })
 	s.register()
 	return s
 }
@@ -100,7 +105,8 @@ func (s *Server) Attach(node *cluster.Node, spill *engine.SpillDir) {
 	s.registerBackups()
 	node.Metrics(&s.metrics.registry)
 	s.attach(nodeBackend{node, node.Store()}, session.NewEngine(node.Store(), statements{node, s},
-		session.Limits{Threads: s.config.Threads, Memory: s.config.QueryMemory, Admission: s.config.Admission, Spill: s.config.Spill}))
+		session.Limits{Threads: s.config.Threads, Memory: s.config.QueryMemory, Admission: s.config.Admission, Scheduler: s.scheduler,
+			Spill: s.config.Spill, Files: s.config.Files}))
 }
 
 func (s *Server) attach(b backend, engine session.Engine) {
@@ -177,18 +183,46 @@ func (s *Server) accept(accepting, hard context.Context, l net.Listener, running
 	}
 }
 
-// watchQueries ends queries that read too much.
+// watchQueries ends queries that read too much, and has them make room for writes.
 func (s *Server) watchQueries(ctx context.Context) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
+	room := room{processors: s.config.Processors}
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case now := <-tick.C:
 			s.queries.Check()
+			if s.handler.Load() != nil && s.node != nil {
+				s.scheduler.SetSlots(room.slots(s.node.Lag(), now))
+			}
 		}
 	}
+}
+
+const (
+	// lagging is how long writes may wait for processors before queries make room for them,
+	// and lagHold how long they do: a dozen goroutines hand on a write, so it waits for a
+	// dozen slices of others where it has to wait for any.
+	lagging = 50 * time.Millisecond
+	lagHold = time.Second
+)
+
+// room is how many processors are for queries: all, or three quarters while writes wait.
+type room struct {
+	processors int
+	lagged     time.Time // when writes waited last
+}
+
+func (r *room) slots(lag time.Duration, now time.Time) int {
+	if lag >= lagging {
+		r.lagged = now
+	}
+	if now.Sub(r.lagged) < lagHold {
+		return max(1, r.processors*3/4)
+	}
+	return r.processors
 }
 
 // housekeeping lets go of states that nobody needs, and learns what projects have.
@@ -252,15 +286,18 @@ func (s *Server) shutdown(running *sync.WaitGroup, closeListeners func(), end co
 
 // opening is what a session is opened with.
 type opening struct {
+	project  storage.Project
 	user     string
 	settings map[string]string // as the client wants them
-	now      *time.Time        // nil: the clock
-	keep     bool              // what it reads is kept for a while: its client gets tokens
-	backend  session.Backend   // of a client with a connection of its own
+	now      *time.Time        // what now is; nil: the clock says
+	keep     bool              // what is read is kept for a while: the client gets tokens
+	remote   net.Addr          // of the client; nil if it is not known
+	tls      bool
 }
 
 // open makes a session in a project.
-func (s *Server) open(ctx context.Context, p storage.Project, o opening) (*session.Session, error) {
+func (s *Server) open(ctx context.Context, o opening) (*session.Session, error) {
+	p := o.project
 	start := map[string]string{"TimeZone": p.Timezone}
 	if p.Timezone == "" {
 		start["TimeZone"] = "UTC"
@@ -287,7 +324,7 @@ func (s *Server) open(ctx context.Context, p storage.Project, o opening) (*sessi
 	}
 	c := session.Config{Engine: s.engine, Counters: &s.counters, Logger: s.config.Logger, Project: p.ID, Database: p.Database,
 		User: o.user, Start: start, Limit: s.config.QueryTimeout, Cuts: &s.cuts, Keep: o.keep, Queries: &s.queries,
-		Backends: &s.backends, Backend: o.backend}
+		Sessions: &s.sessions, Remote: o.remote, TLS: o.tls}
 	cohorts := &ask.Cohorts{Saving: &s.saving}
 	c.Cohorts = cohorts
 	if s.node != nil {
@@ -311,18 +348,18 @@ func fatal(err error) error {
 	return &e
 }
 
-// admitQuery takes a place for a query of a project.
-func (s *Server) admitQuery(ctx context.Context, id uint32) (release func(time.Duration), err error) {
+// admitQuery takes a place for a query of a user of a project.
+func (s *Server) admitQuery(ctx context.Context, id uint32, user string) (session.Place, error) {
 	p := storage.Project{ID: id}
 	for _, known := range s.backend.Projects() {
 		if known.ID == id {
 			p = known
 		}
 	}
-	release, err = s.limits.Query(ctx, p)
+	release, err := s.limits.Query(ctx, p, user)
 	var exceeded *limit.Exceeded
 	if errors.As(err, &exceeded) {
 		err = session.Caused(pgerr.New(pgerr.InsufficientResources, "%s", exceeded.Detail).WithHint("Ask again in a moment."), err)
 	}
-	return release, err
+	return session.Place{Weight: p.Limits.QueryWeight, Release: release}, err
 }

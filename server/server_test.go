@@ -29,6 +29,7 @@ type fakeNode struct {
 	projects []storage.Project
 	disk     cluster.DiskStats
 	lost     bool // leadership
+	loss     *cluster.Loss
 	err      error
 }
 
@@ -86,6 +87,12 @@ func (n *fakeNode) Leads() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return !n.lost
+}
+
+func (n *fakeNode) Loss() *cluster.Loss {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.loss
 }
 
 func (n *fakeNode) Err() error {
@@ -276,7 +283,7 @@ func TestQueryErrors(t *testing.T) {
 		{queryPath, question("select 1; select 2"), 400, []string{"one statement"}},
 		{queryPath, question(""), 400, []string{"one statement"}},
 		{queryPath, question("select $1::int"), 400, []string{"42P02"}},
-		{queryPath, question("copy events from stdin"), 400, []string{`"sqlstate":"0A000"`}},
+		{queryPath, question("merge into x using y on true when matched then do nothing"), 400, []string{`"sqlstate":"0A000"`}},
 		{queryPath, question("select n from panics"), 500, []string{`"type":"server_error"`}},
 		{queryPath, question("set statement_timeout = 1"), 200, nil},
 		{queryPath, `{"query":{"kind":"NewQuery"}}`, 400, []string{`"attr":"query.kind"`, "NewQuery"}},

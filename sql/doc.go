@@ -7,7 +7,8 @@
 // if it is a command (SET, BEGIN, SHOW, …), the session carries it out. INSERT, UPDATE,
 // DELETE and CREATE TABLE AS have a plan, too, and a [bind.Write] that says what its rows
 // are for; CREATE TABLE and its like are a [bind.Change]. DELETE and UPDATE of events and
-// persons have a plan of what they change, and a [ChangeKind]. A plan only reads.
+// persons have a plan of what they change, and a [ChangeKind]. COPY FROM is an INSERT whose plan
+// reads rows that are outside; COPY TO is a query whose rows go another way. A plan only reads.
 //
 // Compile is a pure function: it changes neither settings nor catalog, so a statement may
 // be compiled again at any time, e.g. when it was prepared and the catalog has changed.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/prickledb/prickle/storage/manifest"
 	"github.com/prickledb/prickle/storage/memory"
-	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vfs"
 )
@@ -50,8 +49,7 @@ type MergeDone struct {
 // between. It is no fault.
 var ErrMergeVoid = errors.New("merge is void")
 
-// pendingMerge is a merge between its two entries. What was planned before a restart has
-// no files: it can only be ended.
+// pendingMerge is a merge between its two entries.
 type pendingMerge struct {
 	plan   MergePlan
 	inputs mergeInputs
@@ -91,28 +89,6 @@ func (x *exchange) into(e *manifest.Edit) {
 	}
 }
 
-// mergeInputs is the inputs of a merge, held, with the state that its output is written with.
-type mergeInputs struct {
-	files    []*segmentFile
-	views    []*Segment
-	identity *person.Map
-}
-
-// dead is how many rows of the inputs are dead, of how many.
-func (in *mergeInputs) dead() (dead, rows int64, err error) {
-	for i, v := range in.views {
-		set, err := v.Dead()
-		if err != nil {
-			return 0, 0, err
-		}
-		if set != nil {
-			dead += int64(set.GetCardinality())
-		}
-		rows += in.files[i].Rows
-	}
-	return dead, rows, nil
-}
-
 // sameTogether is how many segments of the same days are merged without being asked.
 const sameTogether = 4
 
@@ -133,12 +109,10 @@ func (s *Store) PlanMerge() (MergePlan, bool) {
 	return s.planDead(func(dead, rows int64) bool { return dead*deadShare >= rows })
 }
 
-// PlanMergeAll is the next merge on the way to one segment a month without dead rows: first
-// equal days, then whole months, then single segments.
+// PlanMergeAll is the next merge on the way to one segment a month without dead rows: whole
+// months, then single segments. Equal days are not merged before: each row would be written
+// twice.
 func (s *Store) PlanMergeAll() (MergePlan, bool) {
-	if p, ok := s.planMerge(itsDays, 2); ok {
-		return p, true
-	}
 	if p, ok := s.planMerge(itsMonth, 2); ok {
 		return p, true
 	}
@@ -318,7 +292,8 @@ func (s *Store) ApplyMergePlan(index uint64, at int64, plan MergePlan) error {
 	if ok, err := s.begin(index, at); !ok || err != nil {
 		return err
 	}
-	var files []*segmentFile
+	m := &pendingMerge{plan: plan}
+	in := &m.inputs
 	for _, id := range plan.Inputs {
 		if err := s.awaitSegment(id); err != nil {
 			return err
@@ -327,21 +302,31 @@ func (s *Store) ApplyMergePlan(index uint64, at int64, plan MergePlan) error {
 		if f == nil || f.table != nil || f.Project != plan.Project || s.merging(uint64(id)) {
 			return fmt.Errorf("merge of segment %d: %w", id, ErrMergeVoid)
 		}
-		files = append(files, f)
+		in.files = append(in.files, f)
 	}
 	p := s.projects[plan.Project]
-	if p == nil || len(files) == 0 {
+	if p == nil || len(in.files) == 0 {
 		return fmt.Errorf("merge in project %d: %w", plan.Project, ErrMergeVoid)
 	}
-	m := &pendingMerge{plan: plan, inputs: mergeInputs{files: files}}
 	rules := p.rules()
-	for _, f := range files {
+	views := make([]*Segment, len(in.files))
+	for i, f := range in.files {
 		f.hold()
-		m.inputs.views = append(m.inputs.views, f.under(rules, s.cache))
+		views[i] = f.under(rules, s.cache)
 	}
-	m.inputs.identity, _ = p.persons.Publish()
+	in.identity, _ = p.persons.Publish()
 	s.merges[index] = m
-	s.effect(uint64(len(files)))
+	s.effect(uint64(len(in.files)))
+	// Files are read without mu. No other entry is applied meanwhile, so nobody asks.
+	for _, f := range in.files {
+		f.hold() // the store may close
+	}
+	s.mu.Unlock()
+	in.look(views)
+	s.mu.Lock()
+	for _, f := range in.files {
+		f.release(s)
+	}
 	return nil
 }
 
@@ -373,10 +358,10 @@ func (s *Store) BuildMerge(ctx context.Context, id uint64) (MergeDone, error) {
 			f.release(s)
 		}
 	}()
-	dead, rows, err := in.dead()
-	if err = errors.Join(err, ctx.Err()); err != nil {
+	if err := errors.Join(in.err, ctx.Err()); err != nil {
 		return MergeDone{}, err
 	}
+	dead, rows := in.dead()
 	if dead == rows {
 		return MergeDone{Plan: id, Dead: dead}, nil
 	}
@@ -425,12 +410,7 @@ func (s *Store) mergeFiles(in *mergeInputs, firstDay int32, days int) ([]byte, e
 		if p.Reader, err = segment.Open(s.fs, f.name(s)); err != nil {
 			return nil, err
 		}
-		if p.Dead, err = in.views[i].Dead(); err != nil {
-			return nil, err
-		}
-		if p.Moved, err = in.views[i].Moved(); err != nil {
-			return nil, err
-		}
+		p.Dead, p.Moved = in.live[i].dead, in.live[i].moved
 	}
 	return segment.Merge(parts, in.identity.Root, firstDay, days)
 }
@@ -463,6 +443,13 @@ func (s *Store) ApplyMergeDone(index uint64, at int64, done MergeDone) error {
 	if done.Rows > 0 {
 		out, err = s.output(m, done)
 	}
+	if errors.Is(err, vfs.ErrNotHere) {
+		// Going on without the output would make another state of the same log.
+		s.mu.Unlock()
+		s.fail(err)
+		s.mu.Lock()
+		return err
+	}
 	if err != nil {
 		// The rows are in the inputs, which stay: answers are the same, files are not.
 		s.opt.Logger.Error("the output of a merge is not what was agreed on; its inputs stay", "merge", done.Plan, "error", err)
@@ -473,10 +460,15 @@ func (s *Store) ApplyMergeDone(index uint64, at int64, done MergeDone) error {
 	s.cancelMerges(func(other *pendingMerge) bool { return other == m })
 	p := s.projects[m.plan.Project]
 	p.events += done.Rows
+	rows := -done.Rows - done.Dead
 	for _, f := range inputs {
+		rows += f.Rows
 		delete(s.segments, f.ID)
 		delete(s.masked, f.ID)
 		p.events -= f.Rows
+	}
+	if rows > 0 {
+		p.touched = index // repeats went, so answers change
 	}
 	if out != nil {
 		s.segments[out.ID] = out
@@ -512,8 +504,8 @@ func (s *Store) output(m *pendingMerge, done MergeDone) (*segmentFile, error) {
 		return m.output, nil
 	}
 	f, err := s.stored(meta)
-	if err == nil || m.inputs.files == nil {
-		return f, err
+	if err == nil || m.inputs.files == nil || m.inputs.err != nil {
+		return f, errors.Join(err, m.inputs.err)
 	}
 	// The inputs are there until the manifest has the output. Apply waits meanwhile, which
 	// nobody else can do for it: what follows may name the output.

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"path"
 	"strings"
@@ -53,6 +54,29 @@ func (s *Store) findKnown(index uint64, at int64, id uint32, b *event.Batch) (*k
 		return nil, err
 	}
 	return k, nil
+}
+
+// LateProperty is the property that marks a late event, with the value true: its uuid says
+// that it was made before the time for which uuids are remembered, so it may have been
+// stored before. The merge of segments that hold both removes one of them.
+const LateProperty = "$late"
+
+// markLate marks the rows of a batch that are new and late by the time of its entry, and says
+// how many these are. Only uuids of version 7 tell when they were made.
+func markLate(b *event.Batch, seen []bool, at int64) int {
+	if b.AsWritten {
+		return 0
+	}
+	var late []uint32
+	before := (at - dedup.Horizon.Microseconds()) / 1000 // ms
+	for i := range b.Rows {
+		u := &b.UUID[i]
+		if u[6]>>4 == 7 && u[8]>>6 == 2 && !seen[i] && int64(binary.BigEndian.Uint64(u[:])>>16) < before {
+			late = append(late, uint32(i))
+		}
+	}
+	b.Set(LateProperty, event.Bool, "true", late)
+	return len(late)
 }
 
 // runNumber gives the next number of a dedup run.

@@ -76,11 +76,15 @@ func AppendRowDelete(dst []byte, rows map[SegmentID]*roaring.Bitmap) []byte {
 }
 
 func appendMask(dst []byte, id uint64, rows *roaring.Bitmap) []byte {
+	return appendBitmap(binary.AppendUvarint(dst, id), rows)
+}
+
+// appendBitmap adds the size and the bytes of a bitmap to dst.
+func appendBitmap(dst []byte, rows *roaring.Bitmap) []byte {
 	raw, err := rows.ToBytes()
 	if err != nil {
 		panic(err) // writing to memory
 	}
-	dst = binary.AppendUvarint(dst, id)
 	dst = binary.AppendUvarint(dst, uint64(len(raw)))
 	return append(dst, raw...)
 }
@@ -190,7 +194,7 @@ func (s *Store) ApplyPersonDelete(index uint64, at int64, id uint32, d PersonDel
 	for i, ids := range p.persons.Erase(roots) {
 		e := Erasure{Project: id, Person: uuid.UUID(p.persons.UUID(roots[i])).String(), DistinctIDs: []string{}, Index: index, At: at}
 		for _, d := range ids {
-			h := person.HashID(id, []byte(d))
+			h := person.HashID(p.seed(), []byte(d))
 			e.DistinctIDs = append(e.DistinctIDs, hex.EncodeToString(h[:]))
 		}
 		s.freshErasures = append(s.freshErasures, len(s.erasures.list))

@@ -164,8 +164,8 @@ func TestErasureIsProved(t *testing.T) {
 	plan, _ := s.PlanErasure()
 	must(t, s.ApplyMergePlan(index+3, 1, plan))
 	in := &s.merges[index+3].inputs
-	for _, v := range in.views {
-		v.rules.erased = roaring.New()
+	for i := range in.live {
+		in.live[i] = &liveness{}
 	}
 	raw, err := s.mergeFiles(in, plan.FirstDay, plan.Days)
 	must(t, err)

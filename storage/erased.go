@@ -71,7 +71,7 @@ type erasedProject struct {
 func (v *erasedCheck) project(id uint32) *erasedProject {
 	p := v.projects[id]
 	if p == nil {
-		p = &erasedProject{rules{project: id, erased: roaring.New(), before: noBefore}, map[string]bool{}}
+		p = &erasedProject{rules{project: id, seed: id, erased: roaring.New(), before: noBefore}, map[string]bool{}}
 		v.projects[id] = p
 	}
 	return p
@@ -99,8 +99,12 @@ func (v *erasedCheck) state(name string, check bool) error {
 		return err
 	}
 	return decodeState(src, &stateVisitor{
-		project: func(projectRecord) {},
-		mask:    func(uint64, *roaring.Bitmap) {},
+		project: func(r projectRecord) {
+			if !r.Deleted {
+				v.project(r.Project.ID).seed = r.Project.seed()
+			}
+		},
+		mask: func(uint64, *roaring.Bitmap) {},
 		persons: func(id uint32, delta []byte) error {
 			p := v.project(id)
 			if !check {
@@ -227,7 +231,7 @@ func (v *erasedCheck) segment(file string, p *erasedProject, r *segment.Reader) 
 	}
 	known := 0
 	for c, ok := range used {
-		h := person.HashID(p.rules.project, dict.Dict.Str.At(c))
+		h := person.HashID(p.rules.seed, dict.Dict.Str.At(c))
 		if !ok && p.ids[hex.EncodeToString(h[:])] {
 			known++
 		}

@@ -293,28 +293,15 @@ func (s *Store) writeSegments(m *memtable) ([]*segmentFile, error) {
 	}
 	files := make([]*segmentFile, len(jobs))
 	errs := make([]error, len(jobs))
-	next := make(chan int)
-	var wait sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(jobs)) {
-		wait.Add(1)
-		go func() {
-			defer wait.Done()
-			for i := range next {
-				j := jobs[i]
-				raw, err := segment.Build(j.part.inputs, j.part.firstDay, j.part.days, segment.Options{})
-				if err != nil {
-					errs[i] = &impossible{err}
-					continue
-				}
-				files[i], errs[i] = s.writeSegment(j.project, j.id, raw)
-			}
-		}()
-	}
-	for i := range jobs {
-		next <- i
-	}
-	close(next)
-	wait.Wait()
+	onAllCores(len(jobs), func(i int) {
+		j := jobs[i]
+		raw, err := segment.Build(j.part.inputs, j.part.firstDay, j.part.days, segment.Options{})
+		if err != nil {
+			errs[i] = &impossible{err}
+			return
+		}
+		files[i], errs[i] = s.writeSegment(j.project, j.id, raw)
+	})
 	written := slices.DeleteFunc(files, func(f *segmentFile) bool { return f == nil })
 	for _, err := range errs {
 		if err != nil { // one stands for all: a full disk gives the same to each
@@ -324,6 +311,20 @@ func (s *Store) writeSegments(m *memtable) ([]*segmentFile, error) {
 	return written, nil
 }
 
+// onAllCores calls work for 0 to n-1, and returns when all calls have.
+func onAllCores(n int, work func(i int)) {
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n) {
+		wait.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				work(i)
+			}
+		})
+	}
+	wait.Wait()
+}
+
 // The number of a segment says where it is from, so that it is the same on every replica:
 // the last entry that a flush covers and the position among its segments, or the entry
 // that planned a merge.
@@ -331,6 +332,9 @@ const (
 	partBits = 20
 	mergeIDs = 1 << 62
 )
+
+// SegmentFile is the name of a segment's file, without its directory.
+func SegmentFile(id SegmentID) string { return segmentName(uint64(id)) }
 
 // segmentName is the file of a segment.
 func segmentName(id uint64) string { return fmt.Sprintf("%020d.seg", id) }

@@ -16,6 +16,7 @@ import (
 // of segments. It is immutable, and two are the same only if they are equal.
 type rules struct {
 	project uint32
+	seed    uint32 // of hashes of distinct ids
 	erased  *roaring.Bitmap
 	moves   []person.Move
 	before  int64 // rows before this time are dead, µs
@@ -26,7 +27,7 @@ const noBefore = math.MinInt64
 
 func (p *project) rules() rules {
 	identity, _ := p.persons.Publish()
-	r := rules{project: p.ID, erased: identity.Erased(), moves: identity.Moves(), before: noBefore}
+	r := rules{project: p.ID, seed: p.seed(), erased: identity.Erased(), moves: identity.Moves(), before: noBefore}
 	if p.Expired != 0 {
 		r.before = p.Expired
 	}
@@ -237,7 +238,7 @@ func (s *Segment) findMoved(l *liveness) error {
 	}
 	codes := map[person.IDHash]uint32{}
 	for c := range ids.Dict.Str.Len() {
-		codes[person.HashID(s.rules.project, ids.Dict.Str.At(c))] = uint32(c)
+		codes[person.HashID(s.rules.seed, ids.Dict.Str.At(c))] = uint32(c)
 	}
 	moved := map[uint32]uint32{}
 	idOf := map[uint32]uint32{} // code of the distinct id of a row that was moved

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
 )
@@ -229,8 +233,9 @@ func TestMergeIsReplayed(t *testing.T) {
 	}
 }
 
-// A merge that was planned before a restart and not ended can only fail; then its inputs
-// are free for another.
+// A merge that was planned before a restart goes on where it was: what its output is made of
+// is kept. If it is not, as in state files of before, it can only fail; then its inputs are
+// free for another.
 func TestPlanOutlivesRestart(t *testing.T) {
 	fs := vfs.NewMem()
 	s := openAt(t, fs)
@@ -252,6 +257,10 @@ func TestPlanOutlivesRestart(t *testing.T) {
 	if got := s.PendingMerges(); len(got) != 1 || got[0] != 4 {
 		t.Fatalf("PendingMerges() = %v, want [4]", got)
 	}
+	if done, err := s.BuildMerge(context.Background(), 4); err != nil || done.Rows != 6 {
+		t.Errorf("BuildMerge = %+v, %v, want 6 rows", done, err)
+	}
+	s.merges[4].inputs.files = nil
 	if _, err := s.BuildMerge(context.Background(), 4); !errors.Is(err, ErrMergeVoid) {
 		t.Errorf("BuildMerge: %v", err)
 	}
@@ -286,5 +295,86 @@ func TestRemoveUnusedIsNotAlone(t *testing.T) {
 	}
 	if err := s.RemoveUnused(); err != nil {
 		t.Errorf("RemoveUnused: %v", err)
+	}
+}
+
+// The output of a merge that is damaged after a flush came between its plan and its end is
+// built again, of what the plan found, though persons have changed since: the files, and all
+// that follows, are the same as without damage.
+func TestMergeIsBuiltAgainAfterFlush(t *testing.T) {
+	person := func(id string) vec.UUIDValue { return person.UUIDOf(1, id) }
+	into := func(other string) event.PersonOp {
+		return event.PersonOp{Kind: event.OpMergeDangerously, Other: other}
+	}
+	// before and after are what happens around the flush; plan and end are the merge's entries.
+	before := func(t *testing.T, s *Store) MergeDone {
+		createAs(t, s, 1, "a")
+		for i := range 3 {
+			_, err := s.ApplyEvents(uint64(2+i), 1, 1, smallBatch(i*20, 20))
+			must(t, err)
+			must(t, s.Flush(t.Context()))
+		}
+		_, err := s.ApplyEvents(5, 1, 1, smallBatch(60, 5, into("u1"))) // u0 is row 0
+		must(t, err)
+		must(t, s.ApplySplit(6, 1, 1, PersonSplit{Person: person("u0"), DistinctIDs: []string{"u1"}}))
+		if n, err := s.ApplyPersonDelete(7, 1, 1, PersonDelete{Persons: []vec.UUIDValue{person("u2")}, Events: true}); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		_, err = s.ApplyEvents(8, 1, 1, smallBatch(65, 5, into("u4")))
+		must(t, err)
+		must(t, s.Flush(t.Context()))
+		plan, ok := s.PlanMergeAll()
+		if !ok || len(plan.Inputs) != 4 {
+			t.Fatalf("PlanMergeAll() = %v", plan)
+		}
+		must(t, s.ApplyMergePlan(9, 1, plan))
+		done, err := s.BuildMerge(t.Context(), 9)
+		must(t, err)
+		_, err = s.ApplyEvents(10, 1, 1, smallBatch(70, 5, into("u3")))
+		must(t, err)
+		if n, err := s.ApplyPersonDelete(11, 1, 1, PersonDelete{Persons: []vec.UUIDValue{person("u1")}, Events: true}); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		must(t, s.Flush(t.Context()))
+		return done
+	}
+	after := func(t *testing.T, s *Store, done MergeDone) (hash uint64, bytes []byte) {
+		must(t, s.ApplyMergeDone(12, 1, done))
+		rows := map[SegmentID]*roaring.Bitmap{SegmentID(mergeIDs + 9): roaring.BitmapOf(1, 2, 3)}
+		if n, err := s.ApplyDelete(13, 1, 1, rows); n != 3 || err != nil {
+			t.Errorf("ApplyDelete of rows of the output = %d, %v", n, err)
+		}
+		must(t, s.Flush(t.Context()))
+		if next := mergeAll(t, s, 14, s.PlanMergeAll); next == 14 {
+			t.Errorf("nothing is merged")
+		}
+		_, hash = s.StateHash()
+		sn, err := s.Snapshot(1)
+		must(t, err)
+		defer sn.Release()
+		raw, err := vfs.ReadFile(s.fs, sn.files[len(sn.files)-1].name(s), 1<<20)
+		must(t, err)
+		return hash, raw
+	}
+	whole := openAt(t, vfs.NewMem())
+	defer whole.Close()
+	done := before(t, whole)
+	if done.Dead != 13 {
+		t.Errorf("%d rows are left out, want 13", done.Dead)
+	}
+	hash, raw := after(t, whole, done)
+
+	disk := vfs.NewMem()
+	s := openAt(t, disk)
+	if again := before(t, s); again != done {
+		t.Fatalf("two merges: %+v and %+v", done, again)
+	}
+	must(t, s.Close())
+	must(t, vfs.WriteFile(disk, "d/segments/"+segmentName(mergeIDs+9), []byte("damaged")))
+	s = openAt(t, disk)
+	defer s.Close()
+	hash2, raw2 := after(t, s, done)
+	if hash2 != hash || !bytes.Equal(raw, raw2) {
+		t.Errorf("state hash %x, without damage %x; segments are equal: %v", hash2, hash, bytes.Equal(raw, raw2))
 	}
 }

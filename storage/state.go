@@ -56,16 +56,23 @@ type sharedState struct {
 	Merges []mergeRecord `json:"merges,omitempty"` // ascending by ID
 }
 
-// mergeRecord is a merge that is planned.
+// mergeRecord is a merge that is planned. State is what mergeInputs.append gives; none in files
+// of before, and if an input could not be read.
 type mergeRecord struct {
-	ID   uint64    `json:"id"`
-	Plan MergePlan `json:"plan"`
+	ID    uint64    `json:"id"`
+	Plan  MergePlan `json:"plan"`
+	State []byte    `json:"state,omitempty"`
 }
 
 func (s *Store) shared() sharedState {
 	var out sharedState
 	for _, id := range slices.Sorted(maps.Keys(s.merges)) {
-		out.Merges = append(out.Merges, mergeRecord{id, s.merges[id].plan})
+		m := s.merges[id]
+		r := mergeRecord{ID: id, Plan: m.plan}
+		if m.inputs.live != nil && m.inputs.err == nil {
+			r.State = m.inputs.append(nil)
+		}
+		out.Merges = append(out.Merges, r)
 	}
 	return out
 }
@@ -91,7 +98,7 @@ func (s *Store) encodeState(full bool) []byte {
 	}
 	var ids []uint32
 	for _, id := range slices.Sorted(maps.Keys(s.projects)) {
-		if full || s.projects[id].persons.Changed() {
+		if p := s.projects[id]; full || p.adopted || p.persons.Changed() {
 			ids = append(ids, id)
 		}
 	}
@@ -102,6 +109,11 @@ func (s *Store) encodeState(full bool) []byte {
 		}
 	}
 	sections := s.encodeSections(full)
+	defer func() {
+		for _, p := range s.projects {
+			p.adopted = false
+		}
+	}()
 	shared := marshal(s.shared())
 	var aside []byte
 	if s.opt.Aside != nil {
@@ -117,7 +129,7 @@ func (s *Store) encodeState(full bool) []byte {
 	out = append(out, list...)
 	out = binary.AppendUvarint(out, uint64(len(ids)))
 	for _, id := range ids {
-		delta := s.projects[id].persons.Delta(nil, full)
+		delta := s.projects[id].persons.Delta(nil, full || s.projects[id].adopted)
 		out = binary.AppendUvarint(out, uint64(id))
 		out = binary.AppendUvarint(out, uint64(len(delta)))
 		out = append(out, delta...)
@@ -148,13 +160,14 @@ func (s *Store) encodeSections(full bool) (out []byte) {
 	for i := range sectionNames {
 		var changed []uint32
 		for _, id := range ids {
-			if part := s.projects[id].sections()[i]; full && !part.Empty() || !full && part.Changed() {
+			p := s.projects[id]
+			if part := p.sections()[i]; (full || p.adopted) && !part.Empty() || !full && part.Changed() {
 				changed = append(changed, id)
 			}
 		}
 		out = binary.AppendUvarint(out, uint64(len(changed)))
 		for _, id := range changed {
-			delta := s.projects[id].sections()[i].Delta(nil, full)
+			delta := s.projects[id].sections()[i].Delta(nil, full || s.projects[id].adopted)
 			out = binary.AppendUvarint(out, uint64(id))
 			out = binary.AppendUvarint(out, uint64(len(delta)))
 			out = append(out, delta...)
@@ -271,12 +284,19 @@ func (s *Store) readState(name string) error {
 		},
 		mask:    func(id uint64, rows *roaring.Bitmap) { s.masks[id] = rows },
 		erasure: s.erasures.add,
-		shared: func(shared sharedState) {
+		shared: func(shared sharedState) error {
 			clear(s.merges)
-			for _, m := range shared.Merges {
-				s.merges[m.ID] = &pendingMerge{plan: m.Plan}
+			for _, r := range shared.Merges {
+				m := &pendingMerge{plan: r.Plan}
+				if r.State != nil {
+					if err := m.inputs.read(r.State, len(r.Plan.Inputs)); err != nil {
+						return fmt.Errorf("merge %d: %w", r.ID, err)
+					}
+				}
+				s.merges[r.ID] = m
 			}
 			s.lastShared = marshal(shared)
+			return nil
 		},
 		aside: func(aside []byte) { s.aside = bytes.Clone(aside) },
 		section: func(i int, id uint32, delta []byte) error {
@@ -325,10 +345,11 @@ func DumpState(w io.Writer, raw []byte) error {
 			fmt.Fprintf(out, "segment %010d: %d rows are deleted\n", id, rows.GetCardinality())
 		},
 		erasure: func(e Erasure) { line("erasure", e) },
-		shared: func(shared sharedState) {
+		shared: func(shared sharedState) error {
 			for _, m := range shared.Merges {
-				line("merge", m)
+				fmt.Fprintf(out, "merge %d %s, state of %d bytes\n", m.ID, marshal(m.Plan), len(m.State))
 			}
+			return nil
 		},
 		aside: func(aside []byte) { fmt.Fprintf(out, "state of the log, %d bytes\n", len(aside)) },
 		section: func(i int, id uint32, delta []byte) error {
@@ -384,7 +405,7 @@ type stateVisitor struct {
 	mask    func(segment uint64, rows *roaring.Bitmap)
 	erasure func(Erasure)
 	tables  func(project uint32, raw []byte) error
-	shared  func(sharedState)
+	shared  func(sharedState) error
 	aside   func([]byte)
 	section func(i int, project uint32, delta []byte) error // of sectionNames
 }
@@ -435,7 +456,9 @@ func decodeState(src []byte, v *stateVisitor) error {
 	byProject(v.tables)
 	var shared sharedState
 	if list(&shared); r.Err == nil && v.shared != nil {
-		v.shared(shared)
+		if err := v.shared(shared); err != nil {
+			r.Fail("%w", err)
+		}
 	}
 	if aside := sized(); r.Err == nil && v.aside != nil {
 		v.aside(aside)

@@ -126,6 +126,8 @@ type project struct {
 	cohorts  cohort.State
 	tables   *table.Tables
 	sessions *sessionList
+	// adopted says that no state file has anything of the project yet.
+	adopted bool
 	// tablesChanged says that tables are not what the last sealed memtable has.
 	tablesChanged bool
 	used          usage
@@ -156,6 +158,9 @@ type Project struct {
 	// people from others; nil is none.
 	TestAccountFilters json.RawMessage `json:"test_account_filters,omitempty"`
 	PathCleaning       []PathCleaning  `json:"path_cleaning_filters,omitempty"`
+	// Origin is the number of the project where it was made, if it was adopted under another;
+	// else 0.
+	Origin uint32 `json:"origin,omitempty"`
 }
 
 // PathCleaning says what is put in place of the part of a path that a pattern finds.
@@ -235,6 +240,7 @@ func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
 	s.log = log
 	if err := s.load(); err != nil {
 		log.Close() // the first error is the one that matters
+		s.closeMerges()
 		s.closeSegments()
 		if s.dedup != nil {
 			s.dedup.Close()
@@ -280,6 +286,9 @@ func (s *Store) load() (err error) {
 		f.mask = s.masks[f.ID]
 	}
 	s.masks = nil
+	for _, m := range s.merges {
+		s.reopen(m)
+	}
 	for _, p := range s.projects {
 		if err := s.attachSegments(p, 0); err != nil {
 			return err
@@ -454,6 +463,9 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 		return EventsResult{}, err
 	}
 	s.dedup.Add(known.events)
+	if late := markLate(b, known.events.Seen, at); late > 0 {
+		s.effect(uint64(late))
+	}
 	mb, stored := p.apply(b, known)
 	if stored > 0 {
 		s.active.add(id, mb)
@@ -537,6 +549,14 @@ func (p *project) changeGroup(op *event.GroupOp, at int64) {
 	}
 }
 
+// ApplyTick lets time pass: a memtable that is old ends.
+func (s *Store) ApplyTick(index uint64, at int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.begin(index, at)
+	return err
+}
+
 // ApplyProject makes, deletes or changes a project.
 func (s *Store) ApplyProject(index uint64, at int64, edit ProjectEdit) (Project, error) {
 	s.mu.Lock()
@@ -571,7 +591,7 @@ func (s *Store) createProject(spec *ProjectSpec, at int64) (Project, error) {
 }
 
 func (s *Store) addProject(rec Project) *project {
-	p := &project{Project: rec, persons: person.NewState(rec.ID, s.cache), groups: group.NewState(), warnings: map[person.Warning]int64{}, tables: &table.Tables{}, sessions: &sessionList{}}
+	p := &project{Project: rec, persons: person.NewState(rec.seed(), s.cache), groups: group.NewState(), warnings: map[person.Warning]int64{}, tables: &table.Tables{}, sessions: &sessionList{}}
 	s.projects[rec.ID] = p
 	s.lastID = max(s.lastID, rec.ID)
 	return p

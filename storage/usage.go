@@ -7,12 +7,14 @@ import (
 
 // Limits are what a project may use. Zero is no limit, or the server's own.
 type Limits struct {
-	EventsPerSecond     int64 `json:"events_per_second,omitempty"` // for long; ten times as many at once
-	EventsPerMonth      int64 `json:"events_per_month,omitempty"`  // of the calendar, in UTC
-	StoredBytes         int64 `json:"stored_bytes,omitempty"`      // of segments
-	QuerySecondsPerHour int64 `json:"query_seconds_per_hour,omitempty"`
-	Queries             int64 `json:"queries,omitempty"`    // at once
-	Properties          int64 `json:"properties,omitempty"` // different names of event properties
+	EventsPerSecond     int64 `json:"events_per_second,omitempty"`      // for long; ten times as many at once
+	EventsPerMonth      int64 `json:"events_per_month,omitempty"`       // of the calendar, in UTC
+	StoredBytes         int64 `json:"stored_bytes,omitempty"`           // of segments
+	QuerySecondsPerHour int64 `json:"query_seconds_per_hour,omitempty"` // of processors
+	Queries             int64 `json:"queries,omitempty"`                // at once
+	UserQueries         int64 `json:"user_queries,omitempty"`           // of one user at once
+	QueryWeight         int64 `json:"query_weight,omitempty"`           // beside other projects; 0 is 100
+	Properties          int64 `json:"properties,omitempty"`             // different names of event properties
 }
 
 // ProjectUpdate changes some settings of a project; nil leaves one as it is.

@@ -204,6 +204,31 @@ func (t *Target) checkObject(ctx context.Context, f File, w io.Writer, moved fun
 	return nil
 }
 
+// Fetch copies the content of a file to w, and says at the end whether it was what it should be.
+func (t *Target) Fetch(ctx context.Context, f File, w io.Writer) error {
+	return t.checkObject(ctx, f, w, func(int) {})
+}
+
+// Part gives some bytes of a file, unchecked.
+func (t *Target) Part(ctx context.Context, f File, off, size int64) ([]byte, error) {
+	name := path.Join(objectDir, f.Hash)
+	r, err := t.store.Get(ctx, name, off, size)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	defer r.Close() // only read
+	raw := make([]byte, size)
+	if _, err := io.ReadFull(r, raw); err != nil {
+		return nil, t.named(name, fmt.Errorf("%s: %d bytes at %d: %w", f.Name, size, off, err))
+	}
+	return raw, nil
+}
+
+// Each does something with every file, several at once. It ends with the first error.
+func (t *Target) Each(ctx context.Context, files []File, do func(context.Context, File) error) error {
+	return t.each(ctx, files, nil, func(ctx context.Context, f File, _ func(int)) error { return do(ctx, f) })
+}
+
 // sum reads to the end, and gives size and hash.
 func sum(ctx context.Context, r io.Reader, moved func(int)) (int64, string, error) {
 	h := xxh3.New()

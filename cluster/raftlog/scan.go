@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"path"
 	"sync"
 	"time"
 
@@ -56,6 +57,54 @@ func View(fs vfs.FS, dir string) (*Log, *DamageError, error) {
 		l.files[f.number] = f
 	}
 	return l, found.damage, nil
+}
+
+// Beyond shows visit the records behind a damage that still sum, in the order of the files: what
+// they were can be told, and they cannot be used, since what is before them is missing. A
+// record's bytes are valid during the call. Files that cannot be read are passed over.
+func Beyond(fs vfs.FS, dir string, damage *DamageError, visit func(*Record)) error {
+	names, err := fs.List(dir)
+	if err != nil {
+		return err
+	}
+	first := fileNumber(path.Base(damage.File))
+	var raw []byte
+	for _, name := range names {
+		number := fileNumber(name)
+		if number == 0 || number < first {
+			continue
+		}
+		if raw, err = readAll(fs, path.Join(dir, name), raw); err != nil {
+			continue // it is one more damage
+		}
+		at := int64(sectorBytes)
+		if number == first {
+			at = max(at, align(damage.Offset+1, sectorBytes))
+		}
+		for at < int64(len(raw)) {
+			at = beyondRound(raw, at, number, visit)
+		}
+	}
+	return nil
+}
+
+// beyondRound shows visit the records of the round at a place, if one of the file begins
+// there, and gives the next place where one may begin.
+func beyondRound(raw []byte, at int64, number uint64, visit func(*Record)) int64 {
+	var mark Record
+	if mark.parse(raw[at:]) != nil || mark.Type != TypeMark || !mine(mark.Epoch, number) {
+		return at + sectorBytes
+	}
+	end := at + min(int64(mark.CommitHint), int64(len(raw))-at)
+	for at += recordBytes; at < end; {
+		var r Record
+		if r.parse(raw[at:end]) != nil || r.Epoch != mark.Epoch {
+			break
+		}
+		visit(&r)
+		at += r.bytes()
+	}
+	return align(max(at, 1), sectorBytes)
 }
 
 // DumpFile prints one file as text: its header, its rounds, and why the last one is the last.

@@ -26,12 +26,29 @@ import (
 
 // openBlob opens a backup target with the settings of S3.
 func openBlob(conf *config, target string) (blob.Store, error) {
-	store, err := blob.Open(target, vfs.OS(), blob.S3Options{Endpoint: conf.get("s3_endpoint"), Region: conf.get("s3_region"),
-		AccessKey: conf.get("s3_access_key"), SecretKey: conf.get("s3_secret_key")})
+	store, err := blob.Open(target, vfs.OS(), s3Options(conf))
 	if err != nil {
 		return nil, &problem{Code: "backup_target", What: err.Error(), Exit: exitUsage, Err: err, Try: []string{"prickle backup /path/or/s3://bucket/prefix"}}
 	}
 	return store, nil
+}
+
+// blobOpener is openBlob for whoever finds a target later.
+func blobOpener(conf *config) func(string) (blob.Store, error) {
+	return func(target string) (blob.Store, error) { return openBlob(conf, target) }
+}
+
+// wholeTarget is a target as a process in another directory names it.
+func wholeTarget(target string) string {
+	if strings.Contains(target, "://") {
+		return target
+	}
+	return absolute(target)
+}
+
+func s3Options(conf *config) blob.S3Options {
+	return blob.S3Options{Endpoint: conf.get("s3_endpoint"), Region: conf.get("s3_region"),
+		AccessKey: conf.get("s3_access_key"), SecretKey: conf.get("s3_secret_key")}
 }
 
 // s3Settings are the settings that commands with a backup target know.
@@ -69,7 +86,7 @@ func backUp(ctx context.Context, cmd *cobra.Command, c *console, target string) 
 	if err != nil {
 		return err
 	}
-	r, node, err := serverOrNode(ctx, cmd, c, func() (*cluster.Node, error) { return openOffline(ctx, c, conf.get("data")) })
+	r, node, err := serverOrNode(ctx, cmd, c, func() (*cluster.Node, error) { return openOffline(ctx, c, conf) })
 	if err != nil {
 		return err
 	}
@@ -77,11 +94,7 @@ func backUp(ctx context.Context, cmd *cobra.Command, c *console, target string) 
 	var last cluster.LastBackup
 	line := watch(c, "backup", "backup", m.state)
 	if r != nil {
-		full := target
-		if !strings.Contains(target, "://") {
-			full = absolute(target)
-		}
-		err = r.longTask(ctx, "/api/instance/backup/", map[string]string{"url": full}, &m, &last)
+		err = r.longTask(ctx, "/api/instance/backup/", map[string]string{"url": wholeTarget(target)}, &m, &last)
 	} else {
 		last, err = backUpOffline(ctx, node, store, &m)
 	}
@@ -104,11 +117,12 @@ func backUp(ctx context.Context, cmd *cobra.Command, c *console, target string) 
 }
 
 // openOffline opens a data directory that must be there, for as long as a backup takes.
-func openOffline(ctx context.Context, c *console, dir string) (*cluster.Node, error) {
+func openOffline(ctx context.Context, c *console, conf *config) (*cluster.Node, error) {
+	dir := conf.get("data")
 	if _, err := os.Stat(filepath.Join(dir, "data")); err != nil {
 		return nil, noData(dir)
 	}
-	return openNode(ctx, dir, cluster.Config{Logger: quietLogger(c), NoMerger: true})
+	return openNode(ctx, dir, cluster.Config{Logger: quietLogger(c), NoMerger: true, OpenBlob: blobOpener(conf)})
 }
 
 // backUpOffline makes a backup of a node of this process, and closes it.
@@ -202,15 +216,34 @@ func (r *remote) longTask(ctx context.Context, path string, body any, m *meter, 
 
 func restoreCommand(c *console) *cobra.Command {
 	var at, id string
+	lazy, into := false, false
+	var project, name string
 	cmd := &cobra.Command{
 		Use: "restore <target>", Short: "A data directory from a backup", Args: someArgs(1, 1, "one target: a path or s3://bucket/prefix"),
 		Long: "Make a data directory of the newest backup and the log after it, or of the state at a time or an entry.\n" +
-			"The directory must be new or empty. A restore that was interrupted goes on when it is done again.",
+			"The directory must be new or empty. A restore that was interrupted goes on when it is done again.\n" +
+			"With --lazy, segments stay in the target: prickle serve is usable in seconds, and fetches what is\n" +
+			"asked for, and all else beside it. With --into, a project of the backup becomes a new one of the\n" +
+			"server that runs.",
 		Example: "  prickle restore s3://acme-backups/prickle --data ./restored\n" +
-			"  prickle restore /mnt/backups/prickle --at 2026-11-22T12:08:31Z --data ./restored",
-		RunE: func(cmd *cobra.Command, args []string) error { return restore(cmd.Context(), cmd, c, args[0], at, id) },
+			"  prickle restore /mnt/backups/prickle --at 2026-11-22T12:08:31Z --data ./restored\n" +
+			"  prickle restore s3://acme-backups/prickle --lazy --data ./restored\n" +
+			"  prickle restore /mnt/backups/prickle --into --name \"before the accident\"",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case lazy && into:
+				return usage("--lazy and --into exclude each other: a running server takes all of a project at once")
+			case into:
+				return restoreInto(cmd.Context(), cmd, c, args[0], at, id, project, name)
+			}
+			return restore(cmd.Context(), cmd, c, args[0], at, id, lazy)
+		},
 	}
 	cmd.Flags().StringVar(&at, "at", "", "`time` (2026-11-22T12:08:31Z) or entry of the log (912344)")
+	cmd.Flags().BoolVar(&into, "into", false, "make a project of the backup a new one of the running server")
+	cmd.Flags().StringVar(&project, "project", "", "with --into: `name` of the project's database in the backup, where it has several")
+	cmd.Flags().StringVar(&name, "name", "", "with --into: `name` of the new project")
+	cmd.Flags().BoolVar(&lazy, "lazy", false, "leave segments in the target, for the server to fetch")
 	cmd.Flags().StringVar(&id, "cluster", "", "`id` of the cluster, where the target has several")
 	addFlags(cmd.Flags(), s3Settings...)
 	return cmd
@@ -232,12 +265,12 @@ func parseAt(text string) (index uint64, at time.Time, err error) {
 	return 0, at, usage("--at: %q is neither a time nor an entry; write 2026-11-22T12:08:31Z or 912344", text)
 }
 
-func restore(ctx context.Context, cmd *cobra.Command, c *console, target, at, id string) error {
+func restore(ctx context.Context, cmd *cobra.Command, c *console, target, at, id string, lazy bool) error {
 	conf, err := loadConfig(cmd, c.env)
 	if err != nil {
 		return err
 	}
-	o := cluster.RestoreOptions{FS: vfs.OS(), Dir: conf.get("data"), Version: version, Cluster: id}
+	o := cluster.RestoreOptions{FS: vfs.OS(), Dir: conf.get("data"), Version: version, Cluster: id, Lazy: lazy, Source: wholeTarget(target)}
 	if o.Index, o.Time, err = parseAt(at); err != nil {
 		return err
 	}
@@ -255,14 +288,57 @@ func restore(ctx context.Context, cmd *cobra.Command, c *console, target, at, id
 	}
 	if c.json {
 		return printJSON(c.out, map[string]any{"url": target, "data": o.Dir, "cluster": made.Cluster, "index": made.Index, "time": made.Time,
-			"segments": made.Segments, "bytes": made.Bytes, "log_entries": made.Entries, "elapsed_ms": milliseconds(elapsed), "verified": true})
+			"segments": made.Segments, "bytes": made.Bytes, "log_entries": made.Entries,
+			"left_segments": made.LeftSegments, "left_bytes": made.Left, "elapsed_ms": milliseconds(elapsed), "verified": made.LeftSegments == 0})
 	}
 	if c.quiet {
+		return nil
+	}
+	if made.LeftSegments > 0 {
+		fmt.Fprintf(c.out, "restored %s   %s, %s of them with %s still in %s   %s of the log   in %s\n", made.Time.UTC().Format(time.RFC3339),
+			plural(int64(made.Segments), "segment", "segments"), grouped(int64(made.LeftSegments)), size(float64(made.Left)), target, plural(int64(made.Entries), "entry", "entries"), took(elapsed))
+		fmt.Fprintf(c.out, "Start with:  prickle serve --data %s   (it fetches them, those that are asked for first)\n", o.Dir)
 		return nil
 	}
 	fmt.Fprintf(c.out, "restored %s   %s   %s   %s of the log   in %s   verified\n", made.Time.UTC().Format(time.RFC3339),
 		plural(int64(made.Segments), "segment", "segments"), size(float64(made.Bytes)), plural(int64(made.Entries), "entry", "entries"), took(elapsed))
 	fmt.Fprintf(c.out, "Start with:  prickle serve --data %s\n", o.Dir)
+	return nil
+}
+
+// restoreInto has the running server make a project of one in a backup.
+func restoreInto(ctx context.Context, cmd *cobra.Command, c *console, target, at, id, project, name string) error {
+	index, when, err := parseAt(at)
+	if err != nil {
+		return err
+	}
+	r, err := needServer(ctx, cmd, c)
+	if err != nil {
+		return err
+	}
+	ask := map[string]any{"url": wholeTarget(target), "cluster": id, "project": project, "name": name, "index": index}
+	if !when.IsZero() {
+		ask["time"] = when
+	}
+	var m meter
+	var made cluster.Adopted
+	line := watch(c, "restore", "restore", m.state)
+	err = r.longTask(ctx, "/api/instance/restore/", ask, &m, &made)
+	elapsed := line.finish()
+	if err != nil {
+		return err
+	}
+	p := &made.Project
+	if c.json {
+		return printJSON(c.out, map[string]any{"url": target, "index": made.Index, "time": made.Time, "events": made.Events,
+			"project": map[string]any{"id": p.ID, "name": p.Name, "database": p.Database, "token": p.Token}, "elapsed_ms": milliseconds(elapsed)})
+	}
+	if c.quiet {
+		return nil
+	}
+	fmt.Fprintf(c.out, "restored %s   %s   as project %q, key %s   in %s\n", made.Time.UTC().Format(time.RFC3339), plural(made.Events, "event", "events"),
+		p.Name, p.Token, took(elapsed))
+	fmt.Fprintf(c.out, "See it:  psql postgres://%s/%s\n", r.host, p.Database)
 	return nil
 }
 

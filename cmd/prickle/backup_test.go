@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -89,6 +91,100 @@ func TestBackupRestore(t *testing.T) {
 		to.serve()
 		if got := to.count(ask); got != c.want {
 			t.Errorf("%s: %s, want %s", what, got, c.want)
+		}
+	}
+}
+
+// A lazy restore says what it left, and a server fetches it.
+func TestRestoreLazy(t *testing.T) {
+	p := newPlace(t)
+	if a := p.run("import", p.events("a.ndjson", 20_000)); a.code != 0 {
+		t.Fatalf("import: exit %d\n%s", a.code, a.err)
+	}
+	target := filepath.Join(p.work, "backups")
+	if a := p.run("backup", target); a.code != 0 {
+		t.Fatalf("backup: exit %d\n%s", a.code, a.err)
+	}
+	to, a := restored(t, target, "--lazy")
+	if a.code != 0 || !regexp.MustCompile(`^restored \S+Z   \d segments, \d of them with [\d.]+ [kM]B still in `+target+`   \d+ entr(y|ies) of the log   in [\d.]+ m?s\nStart with:  prickle serve --data \S+   \(it fetches them, those that are asked for first\)\n$`).MatchString(a.out) {
+		t.Fatalf("restore: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"doctor"}, 0, " warn  log              data directory "},
+		{[]string{"verify"}, 1, "segments are still in the backup at " + target + "; a server on this directory fetches them\nTry:   prickle serve --data " + to.dir},
+		{[]string{"recover"}, 1, "a server on this directory fetches them"},
+	} {
+		if a := to.run(c.args...); a.code != c.code || !strings.Contains(a.out+a.err, c.want) {
+			t.Errorf("%v: exit %d\n%s%s\nwant %d and %q", c.args, a.code, a.out, a.err, c.code, c.want)
+		}
+	}
+	_, stop := to.serve()
+	if got := to.count("select count(distinct uuid) from events"); got != "20000" {
+		t.Errorf("%s events, want 20000", got)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		var status struct {
+			Missing *int64 `json:"restore_missing_bytes"`
+		}
+		if a := to.run("status", "--json"); json.Unmarshal([]byte(a.out), &status) == nil && status.Missing == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("not all segments come")
+		}
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("serve ended with %d", code)
+	}
+	if a := to.run("verify"); a.code != 0 {
+		t.Errorf("verify: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+}
+
+// A project of a backup becomes a new one of a running server.
+func TestRestoreInto(t *testing.T) {
+	p := newPlace(t)
+	if a := p.run("import", p.events("a.ndjson", 2000)); a.code != 0 {
+		t.Fatalf("import: exit %d\n%s", a.code, a.err)
+	}
+	target := filepath.Join(p.work, "backups")
+	if a := p.run("backup", target); a.code != 0 {
+		t.Fatalf("backup: exit %d\n%s", a.code, a.err)
+	}
+	if a := p.run("restore", target, "--into"); a.code != exitUnreachable {
+		t.Errorf("restore --into without a server: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	other := newPlace(t)
+	other.serve()
+	a := other.run("restore", target, "--into", "--name", "Old days")
+	m := regexp.MustCompile(`^restored \S+Z   2,000 events   as project "Old days", key phc_\w+   in [\d.]+ m?s\nSee it:  psql postgres://[\w.:]+/(old_days)\n$`).FindStringSubmatch(a.out)
+	if a.code != 0 || m == nil {
+		t.Fatalf("restore --into: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	const ask = "select count(*) || ' ' || count(distinct person_id) || ' ' || count(distinct event) from events"
+	p.serve()
+	want := p.count(ask)
+	if a := other.run("sql", "--format", "csv", "--project", m[1], ask); a.code != 0 || !strings.Contains(a.out, want) {
+		t.Errorf("sql: exit %d\n%s%s\nwant %s", a.code, a.out, a.err, want)
+	}
+	if got := other.count("select count(*) from events"); got != "0" {
+		t.Errorf("%s events in the project that was there", got)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"restore", target, "--into", "--project", "nobody"}, 1, `the backup has no project "nobody"; it has ["prickle"]`},
+		{[]string{"restore", target, "--into", "--lazy"}, exitUsage, "lazy"},
+		{[]string{"restore", target, "--into", "--at", "999999"}, 1, "entry 999999 cannot be restored"},
+	} {
+		if a := other.run(c.args...); a.code != c.code || !strings.Contains(a.err, c.want) {
+			t.Errorf("%v: exit %d\n%s%s\nwant %d and %q", c.args, a.code, a.out, a.err, c.code, c.want)
 		}
 	}
 }
@@ -253,7 +349,7 @@ func TestVerifyDetachRecover(t *testing.T) {
 		t.Errorf("verify after detach: exit %d\n%s%s", a.code, a.out, a.err)
 	}
 
-	// The log goes: serve says what to do, and recover does it.
+	// The log goes: serve shows what is left and says what to do, and recover does it.
 	logs, err := filepath.Glob(filepath.Join(p.dir, "raft", "log", "*"))
 	if err != nil || len(logs) == 0 {
 		t.Fatal(logs, err)
@@ -263,9 +359,7 @@ func TestVerifyDetachRecover(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if a := p.run("serve", "--listen", "127.0.0.1:0"); a.code != exitDamaged || !strings.Contains(a.err, "prickle recover --accept-loss --data "+p.dir) || !strings.Contains(a.err, "prickle restore <backup>") {
-		t.Errorf("serve of a damaged directory: exit %d\n%s", a.code, a.err)
-	}
+	left := readOnlyServer(t, p)
 	if a := p.run("recover"); a.code != exitDamaged || !strings.Contains(a.err, "\nLost:  ") {
 		t.Errorf("recover: exit %d\n%s", a.code, a.err)
 	}
@@ -276,8 +370,8 @@ func TestVerifyDetachRecover(t *testing.T) {
 		t.Errorf("recover: exit %d\n%s%s", a.code, a.out, a.err)
 	}
 	p.serve()
-	if n := p.count("select count(*) from events"); n == "0" || n == "2000" {
-		t.Errorf("%s events", n)
+	if n := p.count("select count(*) from events"); n == "0" || n == "2000" || n != left {
+		t.Errorf("%s events, %s before", n, left)
 	}
 
 	objects, err := filepath.Glob(filepath.Join(target, "*", "objects", "*"))
@@ -289,6 +383,54 @@ func TestVerifyDetachRecover(t *testing.T) {
 	if a.code != exitDamaged || !strings.Contains(a.out, "/objects/"+filepath.Base(objects[0])+"   ") || !strings.Contains(a.out, "problem") {
 		t.Errorf("verify of a damaged backup: exit %d\n%s%s", a.code, a.out, a.err)
 	}
+}
+
+// readOnlyServer serves a damaged directory, and gives how many events are left.
+func readOnlyServer(t *testing.T, p *place) (events string) {
+	t.Helper()
+	recovery := "prickle recover --accept-loss --data " + p.dir
+	screen, stop := p.serve()
+	if !strings.Contains(screen.String(), "READ-ONLY, because acknowledged data is damaged.  Lost: ") || !strings.Contains(screen.String(), recovery) {
+		t.Errorf("screen:\n%s", screen)
+	}
+	events = p.count("select count(*) from events")
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"sql", "insert into events (distinct_id, event) values ('ann', 'x')"}, 1, recovery},
+		{[]string{"sql", "create table t (a int)"}, 1, recovery},
+		{[]string{"import", p.events("more.ndjson", 10)}, 1, recovery},
+		{[]string{"backup", filepath.Join(p.work, "other")}, 1, recovery},
+		{[]string{"doctor"}, 1, recovery},
+		{[]string{"status", "--json"}, 1, `"recovering"`},
+		{[]string{"recover"}, 1, "is in use by"},
+	} {
+		if a := p.run(c.args...); a.code != c.code || !strings.Contains(a.out+a.err, c.want) {
+			t.Errorf("%v: exit %d\n%s%s\nwant %d and %q", c.args, a.code, a.out, a.err, c.code, c.want)
+		}
+	}
+	if a := p.runTTY("status"); a.code != 1 || !strings.Contains(a.out, "  Not ready  recovering: read-only, because acknowledged data is damaged\n  Lost       ") || !strings.Contains(a.out, recovery) {
+		t.Errorf("status: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	to := regexp.MustCompile(`Events to +(\S+) +key +(\S+)`).FindStringSubmatch(screen.String())
+	resp, err := http.Post(to[1], "application/json", strings.NewReader(`{"api_key":"`+to[2]+`","event":"x","distinct_id":"ann"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || resp.StatusCode != 503 || resp.Header.Get("Retry-After") != "30" || !strings.Contains(string(body), `"read_only"`) || !strings.Contains(string(body), recovery) {
+		t.Errorf("capture = %d, %v, %s, %v", resp.StatusCode, resp.Header, body, err)
+	}
+	if got := p.count("select count(*) from events"); got != events {
+		t.Errorf("%s events after writes were refused, %s before", got, events)
+	}
+	if code := stop(); code != 0 {
+		t.Errorf("serve ended with %d", code)
+	}
+	return events
 }
 
 // TestDoctor looks at what is checked, with a server and without.
@@ -315,6 +457,7 @@ func TestDoctor(t *testing.T) {
 	found, a := checks()
 	for check, want := range map[string]string{
 		"data directory": `^ok ` + regexp.QuoteMeta(p.dir) + ` is writable, same file system as its temporary files$`,
+		"log":            `^ok what was acknowledged is there$`,
 		"checksums":      `^ok (\d+) of \d+ segments?, [\d.]+ m?s sample \(full check: prickle verify\)$`,
 		"clock":          `^ok [\d.]+ m?s from what the file system says$`,
 		"open files":     `^(ok|warn) limit [\d,]+$`,

@@ -192,8 +192,15 @@ func (r *remote) alive(ctx context.Context) bool {
 	return err == nil
 }
 
+// readiness is an answer of /readyz: nothing if the server is ready.
+type readiness struct {
+	Reasons []string
+	Detail  string
+	Lost    string // of a data directory that is damaged
+}
+
 // ready asks whether the server is ready, and why not.
-func (r *remote) ready(ctx context.Context) (reasons []string, err error) {
+func (r *remote) ready(ctx context.Context) (*readiness, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.host+"/readyz", nil)
 	if err != nil {
 		return nil, err
@@ -203,11 +210,11 @@ func (r *remote) ready(ctx context.Context) (reasons []string, err error) {
 		return nil, err
 	}
 	defer resp.Body.Close() // it was read
-	var answer struct{ Reasons []string }
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&answer); err != nil {
+	answer := &readiness{}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(answer); err != nil {
 		return nil, fmt.Errorf("the server's answer to /readyz: %w", err)
 	}
-	return answer.Reasons, nil
+	return answer, nil
 }
 
 // maxAnswer bounds what is read of an answer of the server.

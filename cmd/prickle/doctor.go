@@ -109,7 +109,7 @@ func doctor(ctx context.Context, cmd *cobra.Command, c *console, o doctorOptions
 		return x.freeBallast()
 	}
 	var all []finding
-	for _, check := range []func() (finding, bool){x.directory, x.checksums, x.clock, x.openFiles, x.disk, x.listening, x.events, x.backup, x.network} {
+	for _, check := range []func() (finding, bool){x.directory, x.log, x.checksums, x.clock, x.openFiles, x.disk, x.listening, x.events, x.backup, x.network} {
 		if f, ok := check(); ok {
 			all = append(all, f)
 		}
@@ -233,6 +233,39 @@ func (x *examination) manifest() (*manifest.Manifest, error) {
 	return m, err
 }
 
+// log says what of the log and the manifest is lost: as the server says that reads what is
+// left of them, or as they are if none runs.
+func (x *examination) log() (finding, bool) {
+	const check = "log"
+	lost := ""
+	if x.server != nil {
+		ready, err := x.server.ready(x.ctx)
+		if err != nil {
+			return bad(check, err.Error())
+		}
+		lost = ready.Lost
+	} else {
+		if _, err := os.Stat(filepath.Join(x.dir, "data")); err != nil {
+			return finding{}, false // nothing was stored yet
+		}
+		loss, err := cluster.Diagnose(x.ctx, vfs.OS(), x.dir)
+		if errors.Is(err, cluster.ErrNotAllHere) {
+			return warn(check, err.Error(), "prickle serve --data "+x.dir)
+		}
+		if err != nil {
+			return bad(check, err.Error())
+		}
+		if len(loss.Problems) > 0 {
+			p := loss.Problems[0]
+			lost = fmt.Sprintf("%v (%s: %s)", loss, p.File, p.What)
+		}
+	}
+	if lost != "" {
+		return bad(check, "acknowledged data is damaged, so the server is read-only; lost: "+lost, lossTries(x.dir)...)
+	}
+	return ok(check, "what was acknowledged is there")
+}
+
 // checksums opens all segments, which checks their footers, and reads some of them whole.
 func (x *examination) checksums() (finding, bool) {
 	const check = "checksums"
@@ -258,8 +291,8 @@ func (x *examination) checksums() (finding, bool) {
 	damaged := uint64(0)
 	for _, id := range ids {
 		err := storage.CheckSegment(vfs.OS(), filepath.Join(x.dir, "data"), m.Segments[id], sampled[id])
-		if errors.Is(err, fs.ErrNotExist) && x.server != nil {
-			err = nil // it was merged away meanwhile
+		if errors.Is(err, fs.ErrNotExist) && (x.server != nil || x.elsewhere(id)) {
+			err = nil // it was merged away meanwhile, or is still in the backup
 		}
 		if err != nil {
 			if first == nil {
@@ -274,6 +307,12 @@ func (x *examination) checksums() (finding, bool) {
 			"prickle restore <backup> --data ./restored", fmt.Sprintf("prickle doctor --detach %d   (gives up its rows, after a question)", damaged))
 	}
 	return ok(check, "%s of %s, %s sample (full check: prickle verify)", grouped(int64(good)), plural(int64(len(ids)), "segment", "segments"), took(time.Since(start)))
+}
+
+// elsewhere says whether a segment is still in the backup that was restored lazily.
+func (x *examination) elsewhere(id uint64) bool {
+	_, err := os.Stat(filepath.Join(x.dir, "missing", storage.SegmentFile(storage.SegmentID(id))))
+	return err == nil
 }
 
 // clock compares this machine's with that of the file system, which may be another's.
@@ -604,19 +643,8 @@ func printLoss(c *console, loss *cluster.Loss) {
 		}
 		fmt.Fprintf(c.err, "%s   %s\n", p.File, p.What)
 	}
-	if loss.Last > 0 {
-		text := fmt.Sprintf("Lost:  entries %d to %d of the log", loss.First, loss.Last)
-		if !loss.FirstTime.IsZero() {
-			text += ", after " + loss.FirstTime.Format(time.RFC3339)
-		}
-		if !loss.LastTime.IsZero() {
-			text += ", until " + loss.LastTime.Format(time.RFC3339)
-		}
-		rows := "an unknown number of events"
-		if loss.Rows > 0 {
-			rows = plural(loss.Rows, "event", "events") + " at least"
-		}
-		fmt.Fprintf(c.err, "%s: %s\n", text, rows)
+	if text := loss.OfLog(); text != "" {
+		fmt.Fprintf(c.err, "Lost:  %s\n", text)
 	}
 	for _, s := range loss.Segments {
 		fmt.Fprintf(c.err, "Lost:  %s of %s, in %s\n", plural(s.Rows, "event", "events"), days(int32(s.FirstDay.Unix()/86400), s.Days), s.File)

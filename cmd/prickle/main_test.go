@@ -235,7 +235,7 @@ func TestHelp(t *testing.T) {
 // TestSettings finds every setting in each place it can come from.
 func TestSettings(t *testing.T) {
 	value := map[string]string{"listen": "127.0.0.1:1", "pg_listen": ":2", "data": "/d", "tls_cert": "c.pem", "tls_key": "k.pem", "tls_client_ca": "ca.pem", "ssl": "require", "memory": "1GB", "spill_limit": "1GB", "cpus": "1", "query_timeout": "5s",
-		"query_max_rows": "500 M", "ballast": "1GB",
+		"query_max_rows": "500 M", "query_max_bytes": "1GB", "ballast": "1GB", "copy_directory": "/in",
 		"backup_url": "s3://b/p", "backup_every": "6h", "s3_endpoint": "localhost:9000", "s3_region": "eu-1", "s3_access_key": "k", "s3_secret_key": "s",
 		"log_level": "warn", "log_format": "json"}
 	load := func(env map[string]string, args ...string) (*config, error) {
@@ -412,11 +412,56 @@ func TestTop(t *testing.T) {
 	if a := p.run("top", "--cancel", "17"); a.code != exitFailed {
 		t.Errorf("top --cancel of no query: exit %d\n%s", a.code, a.err)
 	}
+	if a := p.run("sql", "select count(*) from events"); a.code != 0 {
+		t.Fatal(a.err)
+	}
+	if a := p.run("top", "--slow"); a.code != 0 || !strings.Contains(a.out, "\tsql\tdone\t") || !strings.HasSuffix(a.out, "\tselect count(*) from events\n") {
+		t.Errorf("top --slow: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	at := time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
+	list := &queryList{
+		Running: []session.Query{
+			{ID: 7, Project: 1, User: "ann", Kind: "funnel", State: "running", RunMS: 1500, CPUMS: 2900, Rows: 50, TotalRows: 200, Memory: 3 << 20, Text: "FUNNEL\n 'a' -> 'b'"},
+			{ID: 8, Project: 1, User: "somebody with a name", Kind: "sql", State: "waiting", WaitedMS: 20, Text: "select 1"}},
+		Ended: []session.Query{
+			{ID: 5, Project: 2, User: "bob", Kind: "sql", State: "done", Ended: &at, RunMS: 2, TotalRows: 9, Text: "select 2"},
+			{ID: 6, Project: 2, User: "bob", Kind: "sql", State: "killed", Killed: "timeout", Ended: &at, RunMS: 60_000, Text: "select 3"}},
+	}
 	var out bytes.Buffer
-	printQueries(&out, []session.Query{{ID: 7, Project: 1, Kind: "funnel", State: "running", ElapsedMS: 1500, Rows: 50, TotalRows: 200, Text: "FUNNEL\n 'a' -> 'b'"}}, 120)
-	want(t, "top on a terminal", out.String(), "1 query runs\n\n"+
-		"number  project  kind       state          for       rows read        query\n"+
-		"     7        1  funnel     running      1.5 s              50  25 %  FUNNEL 'a' -> 'b'\n")
+	list.print(&out, 140, false)
+	want(t, "top on a terminal", out.String(), `1 query runs, 1 waits for its place
+
+number  project  user        kind       state       waited       ran       cpu       rows read          memory  query
+     7        1  ann         funnel     running                1.5 s     2.9 s              50  25 %    3.1 MB  FUNNEL 'a' -> 'b'
+     8        1  somebody …  sql        waiting      20 ms                                   0             0 B  select 1
+
+The slowest of those that ended last
+number  project  user        kind       state       waited       ran       cpu       rows read          memory  query
+     6        2  bob         sql        timeout                1m 0s                         0             0 B  select 3
+     5        2  bob         sql        done                    2 ms                         0             0 B  select 2
+`)
+}
+
+// TestTopOrders cancels queries from the view.
+func TestTopOrders(t *testing.T) {
+	p := newPlace(t)
+	p.serve()
+	info, _ := readInfo(p.dir)
+	r := newRemote(info.Address)
+	for order, wanted := range map[string]string{"": "", "help": "\"help\" means nothing here\n", "k": "\"k\" means nothing here\n", "k 17": "no running query"} {
+		if got := r.obey(t.Context(), order); !strings.Contains(got, wanted) || (wanted == "") != (got == "") {
+			t.Errorf("order %q: %q, want %q", order, got, wanted)
+		}
+	}
+	ended := make(chan answer)
+	go func() { ended <- p.run("sql", "select count(*) from generate_series(1, 1000000000000)") }()
+	waitFor(t, func() bool {
+		list, err := r.queries(t.Context())
+		return err == nil && len(list.Running) == 1 && r.obey(t.Context(), fmt.Sprintf("k %d", list.Running[0].ID)) == fmt.Sprintf("query %d was cancelled\n", list.Running[0].ID)
+	})
+	if a := <-ended; !strings.Contains(a.err, "canceling statement due to user request") {
+		t.Errorf("the cancelled query: exit %d\n%s", a.code, a.err)
+	}
 }
 
 // TestParseCounts reads counts, sizes of a ballast, and what a server publishes.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/blob"
 	"github.com/prickledb/prickle/storage/memory"
+	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -83,6 +85,7 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	timeout, _ := parseDuration(conf.get("query_timeout"))
 	spillLimit, _ := parseSize(conf.get("spill_limit"))
 	maxRows, _ := parseCount(conf.get("query_max_rows"))
+	maxBytes, _ := parseSize(conf.get("query_max_bytes"))
 	ballast, _ := parseBallast(conf.get("ballast"))
 	budget := newBudget(conf)
 	lines := server.NewLogWriter(c.err)
@@ -100,6 +103,11 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 			return err
 		}
 	}
+	files, err := outside.Open(conf.values["copy_directory"], s3Options(conf))
+	if err != nil {
+		return usage("copy_directory: %v", err)
+	}
+	defer files.Close() //nolint:errcheck // directories that were only looked up in
 	secure, err := tlsConfig(conf, logger)
 	if err != nil {
 		return err
@@ -107,11 +115,12 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	// The port answers while the directory is opened: that it is starting.
 	replay := &cluster.Replay{}
 	admission := engine.NewAdmission(budget)
-	s := server.New(server.Config{Version: version, Logger: logger, Threads: threads, QueryTimeout: timeout,
+	processors := spareProcessor()
+	s := server.New(server.Config{Version: version, Logger: logger, Processors: processors, Threads: threads, QueryTimeout: timeout,
 		TLS: secure, RequireTLS: conf.get("ssl") == "require",
 		QueryMemory: budget.Pool(memory.Queries).Size(), Memory: budget, Admission: admission,
-		MaxRows: maxRows, Replay: replay, LogDropped: lines.Dropped,
-		OpenBlob: func(target string) (blob.Store, error) { return openBlob(conf, target) }}, nil)
+		MaxRows: maxRows, MaxBytes: maxBytes, Files: files, Replay: replay, LogDropped: lines.Dropped,
+		OpenBlob: blobOpener(conf)}, nil)
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	served := make(chan error, 1)
@@ -121,6 +130,7 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 		served <- err
 	}()
 	cfg := nodeConfig(logger, budget)
+	cfg.OpenBlob = blobOpener(conf)
 	cfg.Replay, cfg.WatchDisk, cfg.Ballast = replay, true, ballast
 	cfg.Archive = archive
 	cfg.BackupEvery, _ = parseDuration(conf.get("backup_every")) // it was checked
@@ -130,6 +140,9 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 		os.Exit(exitFailStop)
 	}
 	node, err := openNode(serving, dir, cfg)
+	if errors.Is(err, cluster.ErrDamaged) {
+		node, err = openReadOnly(serving, dir, cfg, err)
+	}
 	var spill *engine.SpillDir
 	if err == nil {
 		if spill, err = engine.OpenSpillDir(vfs.OS(), filepath.Join(dir, "tmp"), spillLimit); err != nil {
@@ -180,6 +193,18 @@ func serve(ctx context.Context, c *console, conf *config, o serveOptions) error 
 	return err
 }
 
+// spareProcessor gives how many processors there are, and has Go use one more. The server
+// keeps as many goroutines of queries running as there are processors. Go looks for what has
+// come over the network when a processor of its own has nothing to do, or else every 10 ms, and
+// lets goroutines wait for others for as long: with one to spare, whatever is not a query
+// begins at once, and the operating system shares out the time. A short query beside four long
+// ones is answered in a millisecond rather than in fifty, and a write does not wait for any.
+var spareProcessor = sync.OnceValue(func() int {
+	n := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(n + 1)
+	return n
+})
+
 // nodeConfig is what every node of this process is told.
 func nodeConfig(logger *slog.Logger, budget *memory.Budget) cluster.Config {
 	return cluster.Config{Logger: logger, InFlightBytes: inFlightBytes(budget), Store: storage.Options{Memory: budget}}
@@ -197,6 +222,18 @@ func openNode(ctx context.Context, dir string, cfg cluster.Config) (*cluster.Nod
 	node, err := cluster.Open(ctx, cfg)
 	if err != nil {
 		return nil, dirProblem(dir, err)
+	}
+	return node, nil
+}
+
+// openReadOnly opens a damaged data directory for reading; refused is why it cannot be written
+// to, and what is wrong if it cannot be read either.
+func openReadOnly(ctx context.Context, dir string, cfg cluster.Config, refused error) (*cluster.Node, error) {
+	cfg.FS, cfg.Dir, cfg.Version = vfs.OS(), dir, version
+	node, err := cluster.OpenReadOnly(ctx, cfg)
+	if err != nil {
+		cfg.Logger.Error("what is left of the data directory cannot be read", "error", err)
+		return nil, refused
 	}
 	return node, nil
 }
@@ -226,10 +263,11 @@ func dirProblem(dir string, err error) error {
 	case errors.Is(err, cluster.ErrHalfRestored):
 		return &problem{Code: "half_restored", What: fmt.Sprintf("the data directory %s is not whole: a restore into it did not end", dir), Exit: exitFailed, Err: err,
 			Try: []string{"run the same prickle restore again: it goes on where it was", "rm -r " + dir}}
+	case errors.Is(err, cluster.ErrNotAllHere):
+		return &problem{Code: "not_all_here", What: err.Error(), Exit: exitFailed, Err: err, Try: []string{"prickle serve --data " + dir}}
 	case errors.Is(err, cluster.ErrDamaged):
 		return &problem{Code: "data_damaged", What: err.Error(), Exit: exitDamaged, Err: err,
-			Try: []string{fmt.Sprintf("%-45s (nothing is lost, if there is a backup)", "prickle restore <backup> --data ./restored"),
-				fmt.Sprintf("%-45s (says what is lost, and asks first)", "prickle recover --accept-loss --data "+dir)}}
+			Try: lossTries(dir)}
 	case strings.Contains(err.Error(), "held by "):
 		_, holder, _ := strings.Cut(err.Error(), "held by ")
 		p := &problem{Code: codeLocked, What: fmt.Sprintf("the data directory %s is in use by %s", dir, holder), Exit: exitFailed, Err: err,
@@ -354,6 +392,13 @@ func greet(ctx context.Context, c *console, node *cluster.Node, o serveOptions, 
 		state = fmt.Sprintf("%s, %s", plural(stats.Events, "event", "events"), size(float64(dirSize(filepath.Join(s.dir, "data")))))
 	}
 	fmt.Fprintf(out, "prickle %s  data %s (%s)\n\n", version, s.dir, state)
+	if loss := node.Loss(); loss != nil {
+		fmt.Fprintf(out, "READ-ONLY, because acknowledged data is damaged.  Lost: %v\n", loss)
+		for _, try := range lossTries(s.dir) {
+			fmt.Fprintf(out, "Try:   %s\n", try)
+		}
+		fmt.Fprintln(out)
+	}
 	fmt.Fprintf(out, "  Page        http://%s\n", r.host)
 	fmt.Fprintf(out, "  Events to   http://%s/capture   key  %s\n", r.host, project.Token)
 	pg := r.host
@@ -364,7 +409,7 @@ func greet(ctx context.Context, c *console, node *cluster.Node, o serveOptions, 
 		pg = r.address
 	}
 	fmt.Fprintf(out, "  PostgreSQL  postgres://%s/%s\n", pg, project.Database)
-	if o.demo {
+	if o.demo && node.Loss() == nil {
 		if err := loadDemo(ctx, c, node, project, s.dir, o.demoEvents, out); err != nil {
 			return err
 		}

@@ -44,9 +44,11 @@ var allSettings = []setting{
 	{name: "cpus", value: "all", usage: "`processors` that one query uses", check: func(v string) error { _, err := parseCPUs(v); return err }},
 	{name: "query_timeout", value: "60s", usage: "`time` after which a query is ended", check: func(v string) error { _, err := parseDuration(v); return err }},
 	{name: "query_max_rows", value: "10 G", usage: "`rows` that one query may read", check: func(v string) error { _, err := parseCount(v); return err }},
+	{name: "query_max_bytes", value: "1TB", usage: "`size` of what one query may read, decoded", check: func(v string) error { _, err := parseSize(v); return err }},
 	{name: "ballast", value: "auto", usage: "`size` of a file that is deleted when the disk is full; auto: 1 % of the disk, off: none", check: func(v string) error { _, err := parseBallast(v); return err }},
 	{name: "backup_url", usage: "`target` of the log and of backups while the server runs: a path or s3://bucket/prefix"},
 	{name: "backup_every", value: "24h", usage: "`time` between two backups to backup_url", check: func(v string) error { _, err := parseDuration(v); return err }},
+	{name: "copy_directory", usage: "a `directory`, or s3://bucket/prefix, with files that statements may read and write; may be given several times", many: true},
 	{name: "s3_endpoint", value: "s3.amazonaws.com", usage: "`host` of an S3-compatible service, with http:// before it for one without TLS"},
 	{name: "s3_region", usage: "`region` of the buckets"},
 	{name: "s3_access_key", usage: "`key` for S3; without it AWS_ACCESS_KEY_ID, ~/.aws/credentials and the machine's role count"},
@@ -446,6 +448,10 @@ func (c *config) show(name string) string {
 	case name == "pg_listen":
 		if value = strings.Join(c.values[name], ", "); value == "" {
 			value = "(same port)"
+		}
+	case name == "copy_directory":
+		if value = strings.Join(c.values[name], ", "); value == "" {
+			value = "(none)"
 		}
 	}
 	return fmt.Sprintf("%s = %s   (%s)", name, value, from)

@@ -31,6 +31,8 @@ type statusReport struct {
 	URL          string   `json:"url"`
 	State        string   `json:"state"`
 	Reasons      []string `json:"reasons,omitempty"` // why it is not ready
+	Detail       string   `json:"detail,omitempty"`
+	Lost         string   `json:"lost,omitempty"` // of a damaged data directory
 	Uptime       float64  `json:"uptime_ms"`
 	Events       int64    `json:"events"`
 	Bytes        int64    `json:"segment_bytes"`
@@ -52,6 +54,10 @@ type statusReport struct {
 	Log          int64    `json:"log_bytes,omitempty"`
 	// BackupAge is -1 before the first backup.
 	BackupAge float64 `json:"backup_age_s"`
+	// Missing are the bytes of segments that a lazy restore has still to fetch.
+	Missing int64 `json:"restore_missing_bytes,omitempty"`
+
+	data string // directory, of a server of this machine
 }
 
 func status(ctx context.Context, cmd *cobra.Command, c *console) error {
@@ -81,7 +87,7 @@ func status(ctx context.Context, cmd *cobra.Command, c *console) error {
 		Running: int64(m["prickle_statements_running"]), DiskState: []string{"ok", "low", "full", "read-only"}[min(max(int(m["prickle_disk_state"]), 0), 3)],
 		Memory: int64(m[`prickle_memory_bytes{use="heap"}`]), Queries: int64(m["prickle_statements_total"]), QueryErrors: int64(m["prickle_statement_errors_total"]),
 		Segments: int64(m["prickle_segments"]), MemtableRows: int64(m["prickle_memtable_rows"])}
-	s.BackupAge = -1
+	s.BackupAge, s.Missing = -1, int64(m["prickle_restore_missing_bytes"])
 	if age, ok := m["prickle_backup_age_seconds"]; ok {
 		s.BackupAge = age
 	}
@@ -93,12 +99,15 @@ func status(ctx context.Context, cmd *cobra.Command, c *console) error {
 		s.Version = health.Version
 	}
 	var notReady error
-	if s.Reasons, err = r.ready(ctx); err != nil {
+	ready, err := r.ready(ctx)
+	if err != nil {
 		return err
 	}
+	s.Reasons, s.Detail, s.Lost = ready.Reasons, ready.Detail, ready.Lost
 	if len(s.Reasons) > 0 {
 		s.State, notReady = "not ready", errors.New("not ready")
 	}
+	s.data = r.info.Data
 	if dir := r.info.Data; dir != "" {
 		var fs syscall.Statfs_t
 		if syscall.Statfs(dir, &fs) == nil {
@@ -127,7 +136,13 @@ func (s *statusReport) print(c *console) {
 	fmt.Fprintf(c.out, "%-57s %s\n", head, s.URL)
 	line := func(format string, args ...any) { fmt.Fprintln(c.out, fit(fmt.Sprintf(format, args...), c.width)) }
 	for _, reason := range s.Reasons {
-		line("  Not ready  %s", inWords(reason))
+		line("  Not ready  %s", s.inWords(reason))
+	}
+	if s.Lost != "" {
+		fmt.Fprintf(c.out, "  Lost       %s\n", s.Lost)
+		for _, try := range lossTries(s.data) {
+			fmt.Fprintf(c.out, "  Try:       %s\n", try)
+		}
 	}
 	events := fmt.Sprintf("  Events     %s stored (%s)    %s/s now", grouped(s.Events), size(float64(s.Bytes)), amount(s.Rate))
 	if s.Ack > 0 {
@@ -152,6 +167,9 @@ func (s *statusReport) print(c *console) {
 		segments += fmt.Sprintf("       Write-ahead log %s", size(float64(s.Log)))
 	}
 	line("%s", segments)
+	if s.Missing > 0 {
+		line("  Restore    %s are still to be fetched from the backup", size(float64(s.Missing)))
+	}
 	if s.BackupAge < 0 {
 		line("  Backup     never  ← prickle backup /path/or/s3://…")
 	} else {
@@ -159,8 +177,17 @@ func (s *statusReport) print(c *console) {
 	}
 }
 
+// lossTries are the ways on from a damaged data directory.
+func lossTries(dir string) []string {
+	return []string{fmt.Sprintf("%-45s (nothing is lost, if there is a backup)", "prickle restore <backup> --data ./restored"),
+		fmt.Sprintf("%-45s (says what is lost, and asks first)", "prickle recover --accept-loss --data "+dir)}
+}
+
 // inWords says a reason of /readyz with one next step.
-func inWords(reason string) string {
+func (s *statusReport) inWords(reason string) string {
+	if s.Lost != "" && reason == "recovering" {
+		return reason + ": " + s.Detail
+	}
 	steps := map[string]string{
 		"starting":   "the data directory is being opened; ask again in a moment",
 		"no_leader":  "writes are not taken; the server's log says why",
@@ -177,7 +204,7 @@ func inWords(reason string) string {
 
 // tabs is the form for programs that cut columns.
 func (s *statusReport) tabs(c *console) {
-	for _, row := range [][2]any{{"version", s.Version}, {"url", s.URL}, {"state", s.State}, {"reasons", strings.Join(s.Reasons, ",")}, {"uptime_ms", int64(s.Uptime)}, {"events", s.Events},
+	for _, row := range [][2]any{{"version", s.Version}, {"url", s.URL}, {"state", s.State}, {"reasons", strings.Join(s.Reasons, ",")}, {"lost", s.Lost}, {"uptime_ms", int64(s.Uptime)}, {"events", s.Events},
 		{"segment_bytes", s.Bytes}, {"events_per_second", int64(s.Rate)}, {"memory_bytes", s.Memory}, {"disk_free_bytes", s.DiskFree}, {"disk_state", s.DiskState},
 		{"queries", s.Queries}, {"query_errors", s.QueryErrors}, {"segments", s.Segments}, {"memtable_rows", s.MemtableRows}, {"log_bytes", s.Log}, {"backup_age_s", int64(s.BackupAge)}} {
 		fmt.Fprintf(c.out, "%v\t%v\n", row[0], row[1])

@@ -3,6 +3,7 @@ package catalog
 import (
 	"slices"
 
+	"github.com/prickledb/prickle/engine/format"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -71,6 +72,9 @@ type Catalog struct {
 	// SQL that may stand in parentheses behind IN COHORT. It says false if there is none.
 	// Nil knows no cohort.
 	Cohort func(name string, id int64) (definition string, ok bool, err error)
+	// Files finds the columns of files by what is in the first of them, and what the options
+	// leave open; headerGiven says that a header was asked for or forbidden.
+	Files func(pattern string, o format.Options, headerGiven bool) (format.Options, []format.Column, error)
 	// Cohorts is the rows of prickle.cohorts, whose columns are CohortColumns. Nil is none.
 	Cohorts func() (*vec.Batch, error)
 }

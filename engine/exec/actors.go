@@ -52,11 +52,16 @@ type block struct {
 type actors interface {
 	// blocks calls f with every interval of actors, on several goroutines; worker says
 	// which. A block may be used until f returns.
-	blocks(ctx context.Context, f func(worker int, b *block) error) error
+	blocks(ctx context.Context, f func(ctx context.Context, worker int, b *block) error) error
 	// disjoint says whether no row can be in the lists of two conditions.
 	disjoint() bool
 	// before orders two rows of equal time: -1, 0 for the same row, or 1.
 	before(a, b rowRef) (int, error)
+	// marked appends the rows of actor i of a block with from <= time < to, with the lists
+	// they are in besides need.whole. If they may be sparse it leaves out those that are in
+	// none, where the rows before and after are in none either and have the same value and
+	// other times. It says false if it cannot: need.whole was not asked for.
+	marked(dst []actorRow, b *block, i int, from, to int64, sparse bool) ([]actorRow, bool)
 	// bounds is the time of the first and the last row that may be in a list.
 	bounds() (int64, int64)
 	// vector is a column of the given actors.
@@ -107,6 +112,9 @@ type need struct {
 	refs   bool      // csr.refs, even if no row is in two lists
 	times  bool      // csr.times
 	number expr.Expr // csr.nums: of type timestamptz or double precision; or nil
+	// whole is the list that has every row of all others, 0 if there is none such or if it is
+	// read for itself. Otherwise only its actors who have rows in others too are asked for.
+	whole int
 }
 
 // noNumber stands for NULL among a csr's numbers.
@@ -125,16 +133,12 @@ func numberOf(v *vec.Vector, row int) int64 {
 }
 
 // openActors makes the rows of a native operator ready, one list per condition.
-func openActors(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, refs bool, env *Env) (actors, error) {
-	return openNumbered(ctx, n, src, conds, nil, refs, env)
-}
-
-// openNumbered is openActors with a number for each row.
-func openNumbered(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, number expr.Expr, refs bool, env *Env) (actors, error) {
-	if ix, ok, err := openIndexed(ctx, n, src, conds, need{refs: refs, times: true, number: number}, env); ok || err != nil {
+func openActors(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, need need, env *Env) (actors, error) {
+	need.times = true
+	if ix, ok, err := openIndexed(ctx, n, src, conds, need, env); ok || err != nil {
 		return ix, err
 	}
-	return openRowsWith(ctx, n, src, conds, alongside{number: number}, env)
+	return openRowsWith(ctx, n, src, conds, alongside{number: need.number}, env)
 }
 
 // during evaluates DURING; missing bounds are open.
@@ -158,7 +162,7 @@ func location(src *plan.Source, env *Env) (*time.Location, error) {
 }
 
 // intervals runs f over [0, total) in steps of size, on the statement's goroutines.
-func intervals(ctx context.Context, env *Env, total, size int, f func(worker, lo, hi int) error) error {
+func intervals(ctx context.Context, env *Env, total, size int, f func(ctx context.Context, worker, lo, hi int) error) error {
 	var next atomic.Int64
 	n := min(env.Threads, (total+size-1)/size)
 	return parallel(ctx, n, func(ctx context.Context, w int) error {
@@ -167,10 +171,10 @@ func intervals(ctx context.Context, env *Env, total, size int, f func(worker, lo
 			if lo >= total {
 				return nil
 			}
-			if err := ctx.Err(); err != nil {
+			if err := yield(ctx); err != nil {
 				return err
 			}
-			if err := f(w, lo, min(lo+size, total)); err != nil {
+			if err := f(ctx, w, lo, min(lo+size, total)); err != nil {
 				return err
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prickledb/prickle/engine/exec"
@@ -118,6 +119,8 @@ func TestAQueryAloneFailsWhenMemoryIsUsedUp(t *testing.T) {
 func TestNewQueriesWaitUnderPressure(t *testing.T) {
 	budget := memory.NewBudget(100 << 20)
 	admission := exec.NewAdmission(budget)
+	var waits atomic.Int64
+	admission.OnWait(func() { waits.Add(1) })
 	budget.Observe(99 << 20)
 	_, first, err := admission.Admit(t.Context())
 	if err != nil {
@@ -152,6 +155,9 @@ func TestNewQueriesWaitUnderPressure(t *testing.T) {
 	}
 	budget.Observe(0)
 	second := <-admitted
+	if n := waits.Load(); n != 2 {
+		t.Errorf("%d queries have waited, want 2", n)
+	}
 	first.Close()
 	second.Close()
 	if used := budget.Pool(memory.Queries).Used(); used != 0 {

@@ -198,7 +198,7 @@ func firstRows(scratch *[]uint32, n int) []uint32 {
 func (a *aggregate) run(ctx context.Context) error {
 	groupings := make([]*grouping, a.pipe.copies())
 	parts := &partitions{spills: &a.spills}
-	err := a.pipe.drain(ctx, func(w int) (func(*vec.Batch) error, error) {
+	err := a.pipe.drain(ctx, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
 		g, err := newGrouping(a.node, a.env)
 		if err != nil {
 			return nil, err
@@ -210,7 +210,7 @@ func (a *aggregate) run(ctx context.Context) error {
 			}
 			return parts.relieve(ctx, g)
 		}, nil
-	}, func(int) error { return nil })
+	}, func(context.Context, int) error { return nil })
 	if err != nil {
 		return err
 	}

@@ -220,7 +220,7 @@ func (a *aggregate) mergePartition(ctx context.Context) error {
 	parts := &partitions{spills: &a.spills, level: p.level + 1}
 	var to, scratch []uint32 // groups of the chunk's keys
 	for {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return err
 		}
 		b, _, err := p.file.read()

@@ -78,7 +78,7 @@ func (s *setup) gather(ctx context.Context, n plan.Node, hold func(int64) error)
 		}
 	}()
 	t := n.Schema()[0].Type
-	err = pipe.drain(ctx, func(w int) (func(*vec.Batch) error, error) {
+	err = pipe.drain(ctx, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
 		set := expr.NewSet(t, s.env.personUUIDs())
 		sets[w] = set
 		return func(b *vec.Batch) error {
@@ -87,7 +87,7 @@ func (s *setup) gather(ctx context.Context, n plan.Node, hold func(int64) error)
 			held[w] += grown
 			return s.env.hold(ctx, grown)
 		}, nil
-	}, func(int) error { return nil })
+	}, func(context.Context, int) error { return nil })
 	if err != nil {
 		return nil, err
 	}

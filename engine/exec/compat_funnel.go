@@ -123,7 +123,9 @@ func (f *compatFunnel) open(ctx context.Context) (actors, error) {
 	for i := range n.Exclude {
 		conds = append(conds, n.Exclude[i].Cond)
 	}
+	need := need{refs: true}
 	if f.rules.strict {
+		need.whole = len(conds)
 		conds = append(conds, nil)
 	}
 	f.lists = len(conds)
@@ -132,7 +134,7 @@ func (f *compatFunnel) open(ctx context.Context) (actors, error) {
 		f.first[i] = -1
 	}
 	if !n.FirstEver() {
-		return openActors(ctx, n, &n.Source, conds, true, f.env)
+		return openActors(ctx, n, &n.Source, conds, need, f.env)
 	}
 	// The search for first rows ignores WHERE, so it becomes one with the other conditions.
 	src := n.Source
@@ -152,7 +154,7 @@ func (f *compatFunnel) open(ctx context.Context) (actors, error) {
 				conds = append(conds, n.Steps[i].First)
 			}
 		}
-		return openActors(ctx, n, &src, conds, true, f.env)
+		return openActors(ctx, n, &src, conds, need, f.env)
 	}
 	var debuts []*debut
 	for i := range n.Steps {
@@ -167,15 +169,17 @@ func (f *compatFunnel) open(ctx context.Context) (actors, error) {
 func (f *compatFunnel) count(ctx context.Context) ([]*compatTally, error) {
 	values := f.actors.breakdown().count()
 	walkers := make([]*compatWalker, f.env.Threads)
-	err := f.actors.blocks(ctx, func(w int, b *block) error {
+	err := f.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		k := walkers[w]
 		if k == nil {
 			k = newCompatWalker(f, values)
 			walkers[w] = k
 		}
 		for i := range b.count {
-			if i&0xfff == 0 && ctx.Err() != nil {
-				return ctx.Err()
+			if i&0xfff == 0 {
+				if err := yield(ctx); err != nil {
+					return err
+				}
 			}
 			if err := k.actor(b, i); err != nil {
 				return err
@@ -238,7 +242,7 @@ type compatWalker struct {
 }
 
 func newCompatWalker(f *compatFunnel, values int) *compatWalker {
-	k := &compatWalker{f: f, merge: rowMerge{actors: f.actors}, out: make([]*compatTally, values)}
+	k := &compatWalker{f: f, merge: rowMerge{actors: f.actors, sparse: f.node.Output != plan.OutputTrend}, out: make([]*compatTally, values)}
 	unordered := f.node.Mode == plan.Unordered
 	switch {
 	case f.node.Output == plan.OutputTrend && unordered:

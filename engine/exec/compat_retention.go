@@ -72,12 +72,11 @@ func (r *compatRetention) run(ctx context.Context) error {
 	if r.bare() {
 		conds = append(conds, n.FirstOf)
 	}
-	var number expr.Expr
+	need := need{refs: n.Rule == plan.FirstEver && n.Breakdown != nil} // which row is first gives the value
 	if n.Measure != nil {
-		number = n.Measure.Args[0]
+		need.number = n.Measure.Args[0]
 	}
-	refs := n.Rule == plan.FirstEver && n.Breakdown != nil // which row is first gives the value
-	if r.actors, err = openNumbered(ctx, n, &n.Source, conds, number, refs, r.env); err != nil {
+	if r.actors, err = openActors(ctx, n, &n.Source, conds, need, r.env); err != nil {
 		return err
 	}
 	grids, err := r.count(ctx)
@@ -100,7 +99,7 @@ func (r *compatRetention) count(ctx context.Context) ([]*grid, error) {
 	values := r.actors.breakdown().count()
 	parts := make([][]*grid, r.env.Threads)
 	workers := make([]*compatReturner, r.env.Threads)
-	err := r.actors.blocks(ctx, func(w int, b *block) error {
+	err := r.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		if parts[w] == nil {
 			parts[w] = make([]*grid, values)
 			workers[w] = &compatReturner{r: r, out: parts[w], sums: make([]float64, r.columns)}

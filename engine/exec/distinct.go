@@ -140,7 +140,7 @@ func (d *distinct) pull(ctx context.Context) (b *vec.Batch, seen bool, err error
 			err = d.input.Close()
 			d.input = nil
 		} else if d.now != nil {
-			if err := ctx.Err(); err != nil {
+			if err := yield(ctx); err != nil {
 				return nil, false, err
 			}
 			if b, _, err = d.now.read(); b != nil || err != nil {

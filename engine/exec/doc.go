@@ -9,12 +9,22 @@
 // pipeline share the morsels of one scan, and actors.go, where the native operators
 // take one interval of person ordinals at a time. No other code takes a lock.
 //
+// # Processors
+//
+// The goroutines of all queries run by turns, which a [Scheduler] gives. A loop that may take
+// long calls yield between two morsels, where it would ask whether its context has ended:
+// after 10 ms of running, it waits there if queries come first that have used less. Whoever
+// is about to wait for something else, a channel or a lock that is held for long, says so with
+// away, so that a slot is never held by who cannot use it. A goroutine waits for its turn only
+// in yield, which is called under no lock but those that are taken with lock.
+//
 // # Memory
 //
 // An operator that keeps rows accounts for them with Env.hold once a batch. The sum is
 // bounded by Env.Memory, and the query's [Account] reserves it from the pool that
 // [Admission] shares among all queries: when that is used up, the query that holds most
-// ends. Work on one batch, and what is decoded of segments, is not the query's.
+// ends. Work on one batch, and what is decoded of segments, is not the query's; the lists of
+// an interval of actors are.
 //
 // Beyond half of the query's share, what is held goes to files of a [SpillDir]. A sort
 // writes sorted runs and merges them; an aggregate writes groups, with the partial rows of
@@ -46,7 +56,10 @@
 // sorted list of times for each condition (a [csr] of a [block]). Over the events table
 // the lists come straight from the run indexes of the event ranges that a condition can be
 // true in (stream.go): the actors of a range are sorted, so an interval of ordinals is one
-// stretch of rows in each range. Any other input is read as rows, grouped and sorted by actor and time (rows.go),
+// stretch of rows in each range. A list that holds rows of many events is a sweep (sweep.go)
+// of each segment in the order that it has of its rows, since the runs would have to be
+// sorted; what is left to do is to put the segments one after the other, and where their
+// times overlap, an actor's rows are sorted. Any other input is read as rows, grouped and sorted by actor and time (rows.go),
 // and looks the same to the kernels. Merged persons are handled where lists are made:
 // the runs of an ordinal that is not its own root are moved to the root's list. What needs
 // more of a row than its time, its breakdown value and one number, as the MEASURE of
@@ -72,7 +85,9 @@
 //     of steps to rows (greedyChains).
 //   - Ordered steps of which some are OPTIONAL or have a WITHIN of their own: forwards to find
 //     how far, backwards to find from where, and then the chain (searchChains).
-//   - MODE STRICT: rows that are neighbours in order of time and uuid (strictChains).
+//   - MODE STRICT: rows that are neighbours in order of time and uuid (strictChains). They
+//     come from a sweep of all rows of those actors who have a step, with marks that say
+//     which steps a row is; of rows in a line that are none, the first and the last will do.
 //   - MODE UNORDERED: as many steps as can be given different rows in the window, the earliest
 //     such rows, and of the steps first those that are not OPTIONAL (unorderedChains).
 //

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -61,30 +60,11 @@ func (p *pipeline) close() error {
 	return first
 }
 
-// readsTime says whether e is the time of the events at the leaf.
-func (p *pipeline) readsTime(e expr.Expr) bool {
-	for n := p.node; p.source != nil; n = n.Inputs()[0] {
-		c, ok := e.(*expr.Column)
-		if !ok {
-			return false
-		}
-		switch n := n.(type) {
-		case *plan.Project:
-			e = n.Exprs[c.Index]
-		case *plan.Join:
-			return false
-		case *plan.Scan:
-			return n.Table.IsEvents() && n.Columns[c.Index].Column == n.Table.Time
-		}
-	}
-	return false
-}
-
 // drain runs copies of the pipeline side by side. Each gives its batches to what begin
 // makes for it, and then calls end.
-func (p *pipeline) drain(ctx context.Context, begin func(worker int) (func(*vec.Batch) error, error), end func(worker int) error) error {
+func (p *pipeline) drain(ctx context.Context, begin func(ctx context.Context, worker int) (func(*vec.Batch) error, error), end func(ctx context.Context, worker int) error) error {
 	return parallel(ctx, p.copies(), func(ctx context.Context, w int) error {
-		add, err := begin(w)
+		add, err := begin(ctx, w)
 		if err != nil {
 			return err
 		}
@@ -99,7 +79,7 @@ func (p *pipeline) drain(ctx context.Context, begin func(worker int) (func(*vec.
 		if err := op.Close(); err != nil {
 			return err
 		}
-		return end(w)
+		return end(ctx, w)
 	})
 }
 
@@ -215,6 +195,8 @@ func (x *exchange) start(ctx context.Context) {
 		x.wait.Add(1)
 		go func() {
 			defer x.wait.Done()
+			ctx, turn := begin(ctx)
+			defer turn.Pause()
 			if err := x.copy(ctx); err != nil {
 				x.once.Do(func() { x.err = err })
 				x.cancel()
@@ -240,11 +222,24 @@ func (x *exchange) copy(ctx context.Context) error {
 			}
 			return err
 		}
-		select {
-		case x.batches <- b:
-		case <-ctx.Done():
+		if !x.send(ctx, b) {
 			return op.Close() // the reader has gone, or another copy failed
 		}
+	}
+}
+
+func (x *exchange) send(ctx context.Context, b *vec.Batch) bool {
+	select {
+	case x.batches <- b:
+		return true
+	default:
+	}
+	defer away(ctx)()
+	select {
+	case x.batches <- b:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -252,8 +247,7 @@ func (x *exchange) Next(ctx context.Context) (*vec.Batch, error) {
 	if x.batches == nil {
 		x.start(ctx)
 	}
-	b, ok := <-x.batches
-	if ok {
+	if b, ok := receive(ctx, x.batches); ok {
 		return b, nil
 	}
 	if x.err != nil {
@@ -271,27 +265,33 @@ func (x *exchange) Close() error {
 	return x.pipe.close()
 }
 
-// parallel runs f(worker) on n goroutines and waits for all of them. The first error
-// cancels the context that the others see.
+// parallel runs f(worker) n times side by side, once in the caller's goroutine, and waits for
+// all. The first error cancels the context that the others see.
 func parallel(ctx context.Context, n int, f func(ctx context.Context, worker int) error) error {
 	if n <= 1 {
 		return f(ctx, 0)
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wait sync.WaitGroup
 	var once sync.Once
 	var first error
-	for w := range n {
-		wait.Add(1)
-		go func() {
-			defer wait.Done()
-			if err := f(ctx, w); err != nil {
-				once.Do(func() { first = err })
-				cancel()
-			}
-		}()
+	run := func(ctx context.Context, w int) {
+		if err := f(ctx, w); err != nil {
+			once.Do(func() { first = err })
+			cancel()
+		}
 	}
+	for w := 1; w < n; w++ {
+		wait.Go(func() {
+			ctx, turn := begin(inner)
+			defer turn.Pause()
+			run(ctx, w)
+		})
+	}
+	run(inner, 0)
+	back := away(ctx)
 	wait.Wait()
+	back()
 	return first
 }

@@ -31,7 +31,7 @@ func newExpand(n *plan.Expand, env *Env) (Operator, error) {
 
 func (x *expand) Next(ctx context.Context) (*vec.Batch, error) {
 	for {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return nil, err
 		}
 		if x.batch == nil {

@@ -86,7 +86,7 @@ func (f *fetch) Next(ctx context.Context) (*vec.Batch, error) {
 		more[i] = vec.NewBuilder(c.Type)
 	}
 	for len(stored) > 0 {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return nil, err
 		}
 		n, err := f.read(more, stored)

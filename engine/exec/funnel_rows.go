@@ -81,7 +81,7 @@ type rowWalker struct {
 }
 
 func newRowWalker(k *walker) *rowWalker {
-	return &rowWalker{walker: k, merge: rowMerge{actors: k.f.actors}, chains: newChains(k.f), holds: map[uint32]int{},
+	return &rowWalker{walker: k, merge: rowMerge{actors: k.f.actors, sparse: true}, chains: newChains(k.f), holds: map[uint32]int{},
 		bars: make([][]int64, len(k.f.node.Exclude))}
 }
 
@@ -212,8 +212,10 @@ func (k *rowWalker) evaluate(ctx context.Context, rows []funnelRow, v uint32) er
 	alike := n.Breakdown == nil || n.Breakdown.Attribute == plan.AttributeEach
 	best, free, busy := 0, int64(0), false
 	for i, e := range k.entries {
-		if i&0xff == 0xff && ctx.Err() != nil {
-			return ctx.Err()
+		if i&0xff == 0xff {
+			if err := yield(ctx); err != nil {
+				return err
+			}
 		}
 		t := &k.tracks[e.track]
 		time := t.rows[e.row].time

@@ -74,7 +74,7 @@ func (s *joining) fillsProbe() bool {
 
 // read reads the build side, unless another copy has done so.
 func (s *joining) read(ctx context.Context) error {
-	s.mu.Lock()
+	lock(ctx, &s.mu)
 	defer s.mu.Unlock()
 	if !s.begun {
 		s.begun = true
@@ -259,7 +259,7 @@ func (j *join) endLookup() error {
 // look is the next rows that come out of looking up rows in the table.
 func (j *join) look(ctx context.Context) (*vec.Batch, error) {
 	for {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return nil, err
 		}
 		if j.now.batch == nil {

@@ -141,7 +141,7 @@ func (j *join) nextPart(ctx context.Context) (bool, error) {
 		var parts *joinParts
 		if p.build != nil {
 			for {
-				if err := ctx.Err(); err != nil {
+				if err := yield(ctx); err != nil {
 					return false, err
 				}
 				b, keys, err := readPart(p.build, len(j.keys))
@@ -186,7 +186,7 @@ func (j *join) divideAgain(ctx context.Context, f *spillFile, to *joinParts) err
 		return j.addWork(to)
 	}
 	for {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return err
 		}
 		b, _, err := f.read()

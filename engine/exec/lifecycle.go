@@ -60,7 +60,7 @@ func (l *lifecycle) run(ctx context.Context) error {
 	if l.line, err = newTimeline(first-1, to, n.Every, loc, n.Sunday); err != nil {
 		return err
 	}
-	if l.actors, err = openNumbered(ctx, n, &n.Source, []expr.Expr{nil}, n.Created, false, l.env); err != nil {
+	if l.actors, err = openActors(ctx, n, &n.Source, []expr.Expr{nil}, need{number: n.Created}, l.env); err != nil {
 		return err
 	}
 	values, err := l.count(ctx)
@@ -75,7 +75,7 @@ func (l *lifecycle) run(ctx context.Context) error {
 func (l *lifecycle) count(ctx context.Context) ([]*lives, error) {
 	values := l.actors.breakdown().count()
 	parts := make([][]*lives, l.env.Threads)
-	err := l.actors.blocks(ctx, func(w int, b *block) error {
+	err := l.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		if parts[w] == nil {
 			parts[w] = make([]*lives, values)
 		}

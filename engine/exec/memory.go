@@ -16,6 +16,7 @@ import (
 // back first. What a failed call asked for counts as held, as after any other.
 func (env *Env) hold(ctx context.Context, bytes int64) error {
 	held := env.held.Add(bytes)
+	env.Progress.hold(held)
 	if bytes <= 0 {
 		env.Account.shrink(held)
 		return nil
@@ -25,6 +26,15 @@ func (env *Env) hold(ctx context.Context, bytes int64) error {
 			WithHint("Narrow the time range, group by fewer values, or raise work_mem.")
 	}
 	return env.Account.grow(ctx, held)
+}
+
+// hold notes that the statement holds so many bytes.
+func (p *Progress) hold(held int64) {
+	if p == nil {
+		return
+	}
+	for most := p.Memory.Load(); held > most && !p.Memory.CompareAndSwap(most, held); most = p.Memory.Load() {
+	}
 }
 
 // release gives back bytes that hold accounted for.
@@ -90,6 +100,7 @@ type Admission struct {
 	queued  atomic.Int64
 	running atomic.Int64 // open accounts
 	tense   int          // calls of Relieve in a row that found memory used up
+	onWait  func()
 
 	mu   sync.Mutex
 	open map[*Account]struct{}
@@ -98,6 +109,13 @@ type Admission struct {
 // NewAdmission shares a budget's pool for queries.
 func NewAdmission(b *memory.Budget) *Admission {
 	return &Admission{budget: b, pool: b.Pool(memory.Queries), open: map[*Account]struct{}{}}
+}
+
+// OnWait has f called for each query that has to wait. It is set before there are queries.
+func (a *Admission) OnWait(f func()) {
+	if a != nil {
+		a.onWait = f
+	}
 }
 
 // Account is what one query holds of the memory of all. Its goroutines may use it at the
@@ -127,6 +145,9 @@ func (a *Admission) Admit(ctx context.Context) (context.Context, *Account, error
 	if a.queued.Add(1) > maxQueued {
 		return nil, nil, pgerr.New(pgerr.OutOfMemory, "out of memory: %d queries wait for memory already", maxQueued).
 			WithHint("Try again when fewer queries run.")
+	}
+	if a.onWait != nil {
+		a.onWait()
 	}
 	late := time.NewTimer(queueTimeout)
 	defer late.Stop()
@@ -236,7 +257,7 @@ func (acc *Account) grow(ctx context.Context, held int64) error {
 	if acc == nil || held <= acc.reserved.Load() {
 		return nil
 	}
-	acc.mu.Lock()
+	lock(ctx, &acc.mu)
 	defer acc.mu.Unlock()
 	passOver := false
 	for {
@@ -258,12 +279,16 @@ func (acc *Account) grow(ctx context.Context, held int64) error {
 		default:
 			most.end()
 		}
+		back := away(ctx)
 		select {
 		case <-changed:
 			passOver = false
 		case <-time.After(endTimeout):
 			passOver = true
 		case <-ctx.Done():
+		}
+		back()
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}

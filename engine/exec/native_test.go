@@ -254,7 +254,7 @@ func funnelActors(t *testing.T, n *plan.Funnel, apart bool) []string {
 	}
 	if apart {
 		f := op.(*funnel)
-		f.open = func(ctx context.Context, src *plan.Source, conds []expr.Expr, _ bool) (actors, error) {
+		f.open = func(ctx context.Context, src *plan.Source, conds []expr.Expr, _ need) (actors, error) {
 			ra, err := openRows(ctx, n, src, conds, env)
 			return apartActors{ra}, err
 		}

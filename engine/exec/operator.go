@@ -10,6 +10,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -27,6 +28,7 @@ type Env struct {
 	Threads  int       // goroutines a query may use; at least 1
 	Memory   int64     // bytes a query may hold; 0 means no limit
 	Account  *Account  // its part of the memory of all queries; nil: it is not counted
+	Share    *Share    // its part of the processors; nil: it need not wait for others
 	Spill    *SpillDir // for what it cannot hold; nil: it fails instead
 	// SpillAt is how many bytes the query holds when operators begin to spill; 0 means
 	// half of its share. Tests set 1, so that everything is spilled.
@@ -36,6 +38,7 @@ type Env struct {
 	// Input begins to read what the client sends; nil: it sends nothing. Close of what it
 	// gives wakes a read that waits, and may be called at the same time.
 	Input func() (io.ReadCloser, error)
+	Files *outside.Places // where files of statements may lie; nil: nowhere
 	// Stats, if not nil, collects what EXPLAIN ANALYZE shows.
 	Stats *Stats
 
@@ -50,9 +53,12 @@ type Env struct {
 // Progress is how far a statement has come. It may be read while the statement runs.
 type Progress struct {
 	Rows      atomic.Int64 // rows read
-	TotalRows atomic.Int64 // rows that will be read, as far as known
+	TotalRows atomic.Int64 // rows that will be read, as far as known: it is for the caller to say
 	Bytes     atomic.Int64 // bytes of columns read, decoded
 	Skipped   atomic.Int64 // rows from outside that were left out, since something was wrong with them
+	CPU       atomic.Int64 // ns that its goroutines ran, to the last slice; 0 without a Share
+	Memory    atomic.Int64 // bytes that it held at most
+	Spilled   atomic.Int64 // bytes written to spill files
 }
 
 // NodeStats is what one node did.

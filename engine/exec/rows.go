@@ -224,6 +224,10 @@ func (ra *rowActors) lists(rows []inputRow, conds int, numbered bool) {
 	}
 }
 
+func (ra *rowActors) marked(dst []actorRow, _ *block, _ int, _, _ int64, _ bool) ([]actorRow, bool) {
+	return dst, false
+}
+
 func (ra *rowActors) disjoint() bool         { return false }
 func (ra *rowActors) bounds() (int64, int64) { return ra.lo, ra.hi }
 func (ra *rowActors) breakdown() *values32   { return ra.values }
@@ -242,9 +246,9 @@ func (ra *rowActors) before(a, b rowRef) (int, error) {
 	return int(a.row) - int(b.row), nil
 }
 
-func (ra *rowActors) blocks(_ context.Context, f func(int, *block) error) error {
+func (ra *rowActors) blocks(ctx context.Context, f func(context.Context, int, *block) error) error {
 	if ra.block.count == 0 {
 		return nil
 	}
-	return f(0, &ra.block)
+	return f(ctx, 0, &ra.block)
 }

@@ -100,7 +100,6 @@ func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 			for lo := rng.Lo; lo < rng.Hi; lo += morselRows {
 				s.morsels = append(s.morsels, morsel{seg, rng, lo, min(rng.Hi, lo+morselRows), dead})
 			}
-			env.Progress.TotalRows.Add(int64(rng.Hi - rng.Lo))
 		}
 	}
 	if s.stats != nil {
@@ -388,7 +387,7 @@ type rowBlock struct {
 
 func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
 	for {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return nil, err
 		}
 		block, err := s.next(ctx)

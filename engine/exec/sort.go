@@ -52,7 +52,7 @@ func newTopN(n *plan.TopN, env *Env) (Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	if first := n.Keys[0]; pipe.readsTime(first.Expr) {
+	if first := n.Keys[0]; readsTime(n.Input, first.Expr) {
 		pipe.source.orderByTime(first.Desc)
 	}
 	return &sorter{pipe: pipe, keys: n.Keys, env: env, keep: keep, skip: skip, spills: spills{env: env, node: n}}, nil
@@ -60,10 +60,10 @@ func newTopN(n *plan.TopN, env *Env) (Operator, error) {
 
 func (s *sorter) run(ctx context.Context) error {
 	parts := make([]*sorted, s.pipe.copies())
-	err := s.pipe.drain(ctx, func(w int) (func(*vec.Batch) error, error) {
+	err := s.pipe.drain(ctx, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
 		parts[w] = &sorted{keys: s.keys, env: s.env, keep: s.keep, source: s.pipe.source, spills: &s.spills}
 		return func(b *vec.Batch) error { return parts[w].add(ctx, b) }, nil
-	}, func(w int) error { return parts[w].cut(ctx) })
+	}, func(ctx context.Context, w int) error { return parts[w].cut(ctx) })
 	s.out = parts[0]
 	if err != nil {
 		return err
@@ -332,7 +332,7 @@ func (s *sorted) cut(ctx context.Context) error {
 		return err
 	}
 	for _, r := range s.rows {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return err
 		}
 		r.V = r.V.Take(order)
@@ -424,7 +424,7 @@ func sortRows(ctx context.Context, n int, parts []int, compare func(a, b uint32)
 	}
 	ends := slices.Clone(parts)
 	for lo := append([]int{0}, parts...)[len(parts)]; lo < n; lo += sortRun {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return nil, err
 		}
 		hi := min(lo+sortRun, n)
@@ -455,7 +455,7 @@ func sortRows(ctx context.Context, n int, parts []int, compare func(a, b uint32)
 func mergeRuns(ctx context.Context, dst, a, b []uint32, compare func(a, b uint32) int) error {
 	for i := range dst {
 		if i%sortRun == 0 {
-			if err := ctx.Err(); err != nil {
+			if err := yield(ctx); err != nil {
 				return err
 			}
 		}

@@ -24,7 +24,7 @@ func (s *sorted) spill(ctx context.Context) error {
 	cols := s.columns()
 	step := s.env.blockRows(s.held, s.count)
 	for lo := 0; lo < len(order); lo += step {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return err
 		}
 		if err := run.write(take(cols, order[lo:min(lo+step, len(order))])); err != nil {
@@ -126,7 +126,7 @@ func (s *sorted) mergeOf(ctx context.Context, runs []*spillFile) (*runMerge, err
 
 // load reads a run's next batch. A run that is through is removed.
 func (m *runMerge) load(ctx context.Context, c *runCursor) error {
-	if err := ctx.Err(); err != nil {
+	if err := yield(ctx); err != nil {
 		return err
 	}
 	b, size, err := c.run.read()

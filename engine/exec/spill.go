@@ -135,6 +135,11 @@ func (f *spillFile) write(b *vec.Batch) error {
 	binary.LittleEndian.PutUint32(frame, uint32(len(block)))
 	binary.LittleEndian.PutUint32(frame[4:], uint32(len(f.wire)))
 	binary.LittleEndian.PutUint32(frame[8:], f.sum(frame[4:8], block))
+	return f.append(frame)
+}
+
+// append adds bytes.
+func (f *spillFile) append(frame []byte) error {
 	size := int64(len(frame))
 	d := f.of.env.Spill
 	if used := d.used.Add(size); used > d.limit {
@@ -147,6 +152,9 @@ func (f *spillFile) write(b *vec.Batch) error {
 		return spillError(f.name, err)
 	}
 	f.size += size
+	if p := f.of.env.Progress; p != nil {
+		p.Spilled.Add(size)
+	}
 	if st := f.of.env.Stats.Node(f.of.node); st != nil {
 		st.Spilled.Add(size)
 	}

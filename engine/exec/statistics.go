@@ -7,6 +7,7 @@ import (
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -209,20 +210,7 @@ func (s *statistics) scanned(n *plan.Scan) float64 {
 		if err != nil {
 			return 0 // likewise
 		}
-		wanted := map[string]bool{}
-		for _, e := range n.Events {
-			wanted[e] = true
-		}
-		for _, seg := range s.env.Snapshot.Segments() {
-			if seg.MaxTime() < from || seg.MinTime() >= to {
-				continue
-			}
-			for _, rng := range seg.Ranges() {
-				if n.Events == nil || wanted[rng.Event] {
-					rows += rng.Hi - rng.Lo
-				}
-			}
-		}
+		eventRanges(n, s.env, from, to, func(_ *storage.Segment, count int) { rows += count })
 	case n.Table.Name == "sessions":
 		rows = s.env.Snapshot.SessionCount()
 	default:

@@ -49,7 +49,7 @@ func (s *stickiness) run(ctx context.Context) error {
 	for i := range n.Series {
 		conds = append(conds, n.Series[i].Cond)
 	}
-	if s.actors, err = openActors(ctx, n, &n.Source, conds, false, s.env); err != nil {
+	if s.actors, err = openActors(ctx, n, &n.Source, conds, need{}, s.env); err != nil {
 		return err
 	}
 	lo, hi := s.actors.bounds()
@@ -134,7 +134,7 @@ func (s *stickiness) count(ctx context.Context) (sticks, error) {
 	for i := range parts {
 		parts[i] = sticks{counts: make([][]int64, len(s.node.Series)), lo: vec.InfinityTime, hi: vec.NegInfinityTime}
 	}
-	err := s.actors.blocks(ctx, func(w int, b *block) error {
+	err := s.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		p := &parts[w]
 		before := len(p.actors)
 		for i := range b.count {

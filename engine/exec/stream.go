@@ -1,7 +1,9 @@
 package exec
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sort"
 	"sync/atomic"
 
@@ -31,6 +33,8 @@ type stream struct {
 	// times are all times, if the range is small enough to decode once.
 	times []int64
 	list  uint32 // for rowRef: the range's number, the same in every condition
+	// swept says that a sweep reads the stream, but for moved runs.
+	swept bool
 }
 
 // movedRun is a run that belongs to another person than its ordinal says.
@@ -44,12 +48,14 @@ const smallRange = 1 << 15
 type indexed struct {
 	env     *Env
 	streams [][]*stream // per condition, by segment and then by event
+	sweeps  [][]*sweep  // per condition, by segment
 	lists   []*stream   // by rowRef.list: any stream over that range
 	apart   bool        // conditions share no range
 	values  *values32
 	total   int // ordinals there are
 	size    int // ordinals in an interval
 	need    need
+	marks   []listMarks // by rowRef.list, with need.whole
 	lo, hi  int64
 	filters int // streams with a condition on rows, or with dead ones
 	rows    int64
@@ -63,7 +69,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	if !ok || !sc.Table.IsEvents() || !isColumn(src.Actor, sc, "person_id") || !isColumn(src.Time, sc, "timestamp") {
 		return nil, false, nil
 	}
-	ix := &indexed{env: env, need: need, total: env.Snapshot.Persons().Len(), streams: make([][]*stream, len(conds)), apart: true,
+	ix := &indexed{env: env, need: need, total: env.Snapshot.Persons().Len(), streams: make([][]*stream, len(conds)), sweeps: make([][]*sweep, len(conds)), apart: true,
 		lo: vec.InfinityTime, hi: vec.NegInfinityTime}
 	readers := make([]columnReader, len(sc.Columns))
 	for i, c := range sc.Columns {
@@ -89,7 +95,8 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 		return nil, true, err
 	}
 	var jobs []func() error
-	segments := env.Snapshot.Segments()
+	segments := slices.Clone(env.Snapshot.Segments())
+	slices.SortStableFunc(segments, func(a, b *storage.Segment) int { return cmp.Compare(a.MinTime(), b.MinTime()) })
 	used := 0
 	for _, seg := range segments {
 		if seg.MaxTime() < from || seg.MinTime() >= to {
@@ -140,6 +147,9 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 			ix.lo, ix.hi = min(ix.lo, seg.MinTime()), max(ix.hi, seg.MaxTime())
 		}
 	}
+	if need.times {
+		jobs = append(jobs, ix.findSweeps()...)
+	}
 	if st := env.Stats.Node(sc); st != nil {
 		st.Segments.Store(int64(used))
 		st.SegmentsTotal.Store(int64(len(segments)))
@@ -147,8 +157,11 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 		st.Rows.Store(ix.rows)
 	}
 	what := "run index"
+	if slices.ContainsFunc(ix.sweeps, func(list []*sweep) bool { return len(list) > 0 }) {
+		what = "run index and order of rows"
+	}
 	if ix.filters > 0 {
-		what = "run index, with conditions on rows"
+		what += ", with conditions on rows"
 	}
 	env.usedIndex(n, what)
 	if src.Breakdown != nil {
@@ -160,6 +173,14 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	env.Progress.Bytes.Add(ix.rows * 8)
 	if err := runJobs(ctx, env, jobs); err != nil {
 		return nil, true, err
+	}
+	for _, list := range ix.sweeps {
+		for _, w := range list {
+			w.ready()
+		}
+	}
+	if need.whole > 0 {
+		ix.findMarks()
 	}
 	ix.need.refs = ix.need.refs || !ix.apart
 	ix.size = ix.intervalSize()
@@ -181,7 +202,7 @@ func runJobs(ctx context.Context, env *Env, jobs []func() error) error {
 			if i >= len(jobs) {
 				return nil
 			}
-			if err := ctx.Err(); err != nil {
+			if err := yield(ctx); err != nil {
 				return err
 			}
 			if err := jobs[i](); err != nil {
@@ -318,40 +339,38 @@ func (s *stream) prepare(ix *indexed, rest []expr.Expr, by *plan.Breakdown, read
 
 // findMoved lists the runs of persons that were merged into another one.
 func (s *stream) findMoved(env *Env) error {
-	identity := env.Snapshot.Identity()
-	if identity.Len() == 0 {
-		return nil
-	}
-	present, err := s.seg.PersonBitmap()
-	if err != nil {
+	merged, err := mergedIn(s.seg, env)
+	if merged == nil || err != nil {
 		return err
 	}
-	if !present.Intersects(identity.Merged()) {
-		return nil
-	}
-	return s.markMoved(roaring.And(present, identity.Merged()), identity.Root)
+	s.markMoved(merged, env.Snapshot.Identity().Root)
+	return nil
 }
 
-func (s *stream) markMoved(merged *roaring.Bitmap, root func(uint32) uint32) error {
-	ordinals := s.runs.Ordinals
-	at := 0
-	for it := merged.Iterator(); it.HasNext(); {
-		o := it.Next()
-		at += sort.Search(len(ordinals)-at, func(i int) bool { return ordinals[at+i] >= o })
-		if at == len(ordinals) {
-			break
-		}
-		if ordinals[at] != o {
-			continue
-		}
+func (s *stream) markMoved(merged *roaring.Bitmap, root func(uint32) uint32) {
+	eachPosition(s.runs.Ordinals, merged, func(at int, o uint32) {
 		if s.skip == nil {
-			s.skip = vec.NewBitmap(len(ordinals))
+			s.skip = vec.NewBitmap(len(s.runs.Ordinals))
 		}
 		s.skip.Set(at)
 		s.moved = append(s.moved, movedRun{root(o), uint32(at)})
-	}
+	})
 	sort.Slice(s.moved, func(i, j int) bool { return s.moved[i].root < s.moved[j].root })
-	return nil
+}
+
+// eachPosition visits the ordinals, which ascend, that are in a set.
+func eachPosition(ordinals []uint32, set *roaring.Bitmap, visit func(at int, ordinal uint32)) {
+	at := 0
+	for it := set.Iterator(); it.HasNext(); {
+		o := it.Next()
+		at += lowerBound(ordinals[at:], o)
+		if at == len(ordinals) {
+			return
+		}
+		if ordinals[at] == o {
+			visit(at, o)
+		}
+	}
 }
 
 // evaluate computes matches and breakdown values of all rows of the range.
@@ -471,21 +490,35 @@ func compareUUID(a, b vec.UUIDValue) int {
 	return 0
 }
 
-func (ix *indexed) blocks(ctx context.Context, f func(int, *block) error) error {
+func (ix *indexed) blocks(ctx context.Context, f func(context.Context, int, *block) error) error {
 	fillers := make([]filler, ix.env.Threads)
-	return intervals(ctx, ix.env, ix.total, ix.size, func(w, lo, hi int) error {
+	defer func() {
+		for i := range fillers {
+			ix.env.release(fillers[i].held)
+		}
+	}()
+	return intervals(ctx, ix.env, ix.total, ix.size, func(ctx context.Context, w, lo, hi int) error {
 		fl := &fillers[w]
 		fl.block.base, fl.block.count = uint32(lo), hi-lo
 		fl.sorter.before = ix.before
 		if fl.block.conds == nil {
 			fl.block.conds = make([]csr, len(ix.streams))
 		}
+		whole := ix.need.whole
 		for i := range ix.streams {
-			if err := fl.fill(ix, i, uint32(lo), uint32(hi)); err != nil {
+			if whole > 0 && i == whole {
+				continue
+			}
+			if err := fl.fill(ctx, ix, i, nil, uint32(lo), uint32(hi)); err != nil {
 				return err
 			}
 		}
-		return f(w, &fl.block)
+		if whole > 0 {
+			if err := fl.fill(ctx, ix, whole, fl.inOthers(whole), uint32(lo), uint32(hi)); err != nil {
+				return err
+			}
+		}
+		return f(ctx, w, &fl.block)
 	})
 }
 
@@ -497,6 +530,22 @@ type filler struct {
 	spans  []span
 	mixed  []uint32 // actors whose rows did not arrive in order
 	sorter actorSorter
+	sweeper
+	wanted []bool
+	held   int64 // bytes that are accounted for
+}
+
+// inOthers says which actors have rows in any list but one.
+func (fl *filler) inOthers(but int) []bool {
+	fl.wanted = grow(fl.wanted, fl.block.count)
+	clear(fl.wanted)
+	for i := range fl.block.conds {
+		c := &fl.block.conds[i]
+		for a := range fl.wanted {
+			fl.wanted[a] = fl.wanted[a] || i != but && c.countOf(a) > 0
+		}
+	}
+	return fl.wanted
 }
 
 // span is the runs of a stream that fall into an interval.
@@ -506,14 +555,18 @@ type span struct {
 	moved  []movedRun
 }
 
-// fill gathers the rows of one condition for the actors [lo, hi).
-func (fl *filler) fill(ix *indexed, cond int, lo, hi uint32) error {
+// fill gathers the rows of one condition for the actors [lo, hi), or only for those of them
+// who are wanted.
+func (fl *filler) fill(ctx context.Context, ix *indexed, cond int, wanted []bool, lo, hi uint32) error {
 	c := &fl.block.conds[cond]
 	n := int(hi - lo)
 	c.reset(n, 0)
 	fl.spans = fl.spans[:0]
 	for _, s := range ix.streams[cond] {
-		sp := span{s: s, lo: lowerBound(s.runs.Ordinals, lo), hi: lowerBound(s.runs.Ordinals, hi)}
+		sp := span{s: s}
+		if !s.swept {
+			sp.lo, sp.hi = lowerBound(s.runs.Ordinals, lo), lowerBound(s.runs.Ordinals, hi)
+		}
 		if s.moved != nil {
 			a := sort.Search(len(s.moved), func(i int) bool { return s.moved[i].root >= lo })
 			b := sort.Search(len(s.moved), func(i int) bool { return s.moved[i].root >= hi })
@@ -527,8 +580,13 @@ func (fl *filler) fill(ix *indexed, cond int, lo, hi uint32) error {
 	count := c.off[1:]
 	for i := range fl.spans {
 		fl.spans[i].each(func(actor uint32, from, to int) {
-			count[actor-lo] += uint32(fl.spans[i].s.countRows(from, to))
+			if wanted == nil || wanted[actor-lo] {
+				count[actor-lo] += uint32(fl.spans[i].s.countRows(from, to))
+			}
 		})
+	}
+	for _, w := range ix.sweeps[cond] {
+		w.count(count, wanted, lo, hi)
 	}
 	total := uint32(0)
 	for i, k := range count {
@@ -545,11 +603,19 @@ func (fl *filler) fill(ix *indexed, cond int, lo, hi uint32) error {
 	if ix.need.refs {
 		c.refs = grow(c.refs, int(total))
 	}
+	if err := fl.hold(ctx, ix.env); err != nil {
+		return err
+	}
 	fl.at = grow(fl.at, n)
 	copy(fl.at, c.off[:n])
 	fl.mixed = fl.mixed[:0]
 	for i := range fl.spans {
-		if err := fl.copySpan(c, &fl.spans[i], lo); err != nil {
+		if err := fl.copySpan(c, &fl.spans[i], wanted, lo); err != nil {
+			return err
+		}
+	}
+	for _, w := range ix.sweeps[cond] {
+		if err := fl.copySweep(c, w, wanted, lo, hi); err != nil {
 			return err
 		}
 	}
@@ -579,6 +645,18 @@ func (fl *filler) fill(ix *indexed, cond int, lo, hi uint32) error {
 	return nil
 }
 
+// hold accounts for the lists.
+func (fl *filler) hold(ctx context.Context, env *Env) error {
+	bytes := int64(0)
+	for i := range fl.block.conds {
+		c := &fl.block.conds[i]
+		bytes += 4*int64(cap(c.off)+cap(c.vals)) + 8*int64(cap(c.times)+cap(c.nums)+cap(c.refs))
+	}
+	more := bytes - fl.held
+	fl.held = bytes
+	return env.hold(ctx, more)
+}
+
 // each visits the runs of a span: the actor, and the segment rows of the run.
 func (sp *span) each(f func(actor uint32, from, to int)) {
 	ordinals, starts := sp.s.runs.Ordinals, sp.s.runs.Starts
@@ -602,7 +680,7 @@ func (s *stream) countRows(from, to int) int {
 }
 
 // copySpan appends the rows of a span to their actors' lists.
-func (fl *filler) copySpan(c *csr, sp *span, base uint32) error {
+func (fl *filler) copySpan(c *csr, sp *span, wanted []bool, base uint32) error {
 	s := sp.s
 	times, first := s.times, s.rng.Lo
 	if times == nil && sp.lo < sp.hi {
@@ -618,10 +696,16 @@ func (fl *filler) copySpan(c *csr, sp *span, base uint32) error {
 		if s.skip != nil && s.skip.Get(r) {
 			continue
 		}
+		if wanted != nil && !wanted[ordinals[r]-base] {
+			continue
+		}
 		from, to := int(starts[r]), int(starts[r+1])
 		fl.copyRun(c, s, ordinals[r]-base, times[from-first:to-first], from)
 	}
 	for _, m := range sp.moved {
+		if wanted != nil && !wanted[m.root-base] {
+			continue
+		}
 		from, to := int(starts[m.run]), int(starts[m.run+1])
 		moved := make([]int64, to-from)
 		if err := s.seg.Times(moved, from, to); err != nil {
@@ -659,9 +743,13 @@ func (fl *filler) copyRun(c *csr, s *stream, actor uint32, times []int64, from i
 		}
 	}
 	fl.at[actor] = at
-	// A run is in order; only where it meets the one before may order break. Equal times
-	// at the seam are put in order too where the tie-break is kept.
-	if begin > c.off[actor] && at > begin {
+	fl.seam(c, actor, begin)
+}
+
+// seam notes whether an actor's list is in order where rows, which are in order themselves,
+// were appended. Equal times are put in order too where the tie-break is kept.
+func (fl *filler) seam(c *csr, actor, begin uint32) {
+	if begin > c.off[actor] && fl.at[actor] > begin {
 		if a, b := c.times[begin-1], c.times[begin]; a > b || a == b && c.refs != nil {
 			fl.mixed = append(fl.mixed, actor)
 		}

@@ -4,6 +4,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -111,30 +112,7 @@ func advance(at time.Time, every vec.IntervalValue) time.Time {
 // startOfDay is the first instant of a day, which is midnight unless clocks are changed
 // then.
 func startOfDay(y int, m time.Month, d int, loc *time.Location) time.Time {
-	return atClock(y, m, d, 0, loc)
-}
-
-// atClock is when clocks show a time of a day: the instant of the change if they leave that
-// time out, the first if they show it twice.
-func atClock(y int, m time.Month, d int, clock time.Duration, loc *time.Location) time.Time {
-	t := time.Date(y, m, d, 0, 0, 0, int(clock), loc)
-	want := time.Date(y, m, d, 0, 0, 0, int(clock), time.UTC)
-	start, end := t.ZoneBounds()
-	_, offset := t.Zone()
-	switch off := t.Unix() + int64(offset) - want.Unix(); { // on either side of a gap, which may be a whole day
-	case off < 0:
-		return end
-	case off > 0:
-		return start
-	}
-	if start.IsZero() {
-		return t
-	}
-	_, before := start.Add(-1).Zone()
-	if first := t.Add(time.Duration(offset-before) * time.Second); before > offset && first.Before(start) {
-		return first
-	}
-	return t
+	return expr.AtClock(y, m, d, 0, loc)
 }
 
 // dayNumber is the day of a time by its own calendar, in days since 1970.

@@ -77,7 +77,7 @@ func (t *trends) column(ctx context.Context, r *seriesResult, as vec.Type, fill 
 	for i, row := range rows {
 		if i%width == 0 {
 			sum = running{}
-			if err := ctx.Err(); err != nil {
+			if err := yield(ctx); err != nil {
 				return nil, err
 			}
 		}
@@ -155,7 +155,7 @@ func (t *trends) means(ctx context.Context, v *vec.Vector, width int) (*vec.Vect
 	out := vec.NewBuilder(vec.T(vec.Float8))
 	for i := range v.Len() {
 		if i%vec.BatchRows == 0 {
-			if err := ctx.Err(); err != nil {
+			if err := yield(ctx); err != nil {
 				return nil, err
 			}
 		}
@@ -180,7 +180,7 @@ func (t *trends) formula(ctx context.Context, e expr.Expr, cols []*vec.Vector, r
 	out := vec.NewBuilder(e.Type())
 	at := 0
 	for b := slice(cols, rows, &at); b != nil; b = slice(cols, rows, &at) {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return nil, err
 		}
 		v, err := e.Eval(t.env.Expr, b)

@@ -3,6 +3,7 @@ package exec
 import (
 	"time"
 
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -89,7 +90,7 @@ func back(us int64, by vec.IntervalValue, loc *time.Location) int64 {
 			m, d, clock = m+1, 1, 0
 		}
 	}
-	return atClock(y, m, d-int(by.Days), clock, loc).UnixMicro() - by.Micros
+	return expr.AtClock(y, m, d-int(by.Days), clock, loc).UnixMicro() - by.Micros
 }
 
 // clockOf is the time of day that clocks show.

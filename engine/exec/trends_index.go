@@ -28,7 +28,7 @@ func (t *trends) countRows(ctx context.Context, ix *indexed) ([]int64, error) {
 	}
 	byCode := t.codesSuffice(ix)
 	parts := make([][]int64, t.env.Threads)
-	err := intervals(ctx, t.env, len(jobs), 1, func(w, i, _ int) error {
+	err := intervals(ctx, t.env, len(jobs), 1, func(_ context.Context, w, i, _ int) error {
 		if parts[w] == nil {
 			parts[w] = make([]int64, t.line.count()+1)
 		}
@@ -124,7 +124,7 @@ func (t *trends) countActors(ctx context.Context, who actors, sp *spans) ([]int6
 	if err := t.env.hold(ctx, held); err != nil {
 		return nil, err
 	}
-	err := who.blocks(ctx, func(w int, b *block) error {
+	err := who.blocks(ctx, func(_ context.Context, w int, b *block) error {
 		p := &parts[w]
 		if p.counts == nil {
 			p.counts = make([]int64, cells)
@@ -212,7 +212,7 @@ func (t *trends) countMasks(ctx context.Context, ix *indexed, sp *spans, lo int6
 	const size = 4096 // ordinals at a time: their masks stay in the first-level cache
 	parts := make([][]int64, t.env.Threads)
 	scratch := make([][]uint64, t.env.Threads)
-	err := intervals(ctx, t.env, ix.total, size, func(w, lo, hi int) error {
+	err := intervals(ctx, t.env, ix.total, size, func(_ context.Context, w, lo, hi int) error {
 		if parts[w] == nil {
 			parts[w] = make([]int64, t.line.count())
 			scratch[w] = make([]uint64, size*words)

@@ -244,8 +244,18 @@ func (m *trendModel) byBucket() map[string][]float64 {
 			if m.n.Series[0].First != nil && !slices.ContainsFunc(m.rows, func(o trendRow) bool { return o.actor == actor && o.was && o.us == r.us }) {
 				isFirst = false
 			}
+			valued := r
+			if m.n.Series[0].Valued != nil { // of equal times, too, the first in order
+				valued = trendRow{value: "-", noNum: true}
+				found := false
+				for _, o := range m.rows {
+					if o.actor == actor && o.was && o.us < m.to && (!found || o.us < valued.us) {
+						valued, found = o, true
+					}
+				}
+			}
 			if isFirst {
-				at(m.tuple(r))[bucket(r.us)]++
+				at(m.tuple(valued))[bucket(r.us)]++
 			}
 		}
 	case m.measure == "rolling" && !m.short():
@@ -553,6 +563,8 @@ func randomTrend(t *testing.T, r *rand.Rand) *trendModel {
 	case "new":
 		if s.Measure = plan.MeasureNew; r.Intn(2) == 0 {
 			s.First = trendColumn(6)
+		} else if r.Intn(2) == 0 {
+			s.Valued = trendColumn(6)
 		}
 	}
 	m.n.Series = []plan.Series{s}

@@ -212,6 +212,12 @@ func (t *trends) newActors(s *plan.Series) (plan.Node, error) {
 			rows = &expr.Or{Args: []expr.Expr{ever, counts}}
 		}
 	}
+	valued := counts
+	if s.Valued != nil {
+		if valued = s.Valued; rows != nil {
+			rows = &expr.Or{Args: []expr.Expr{rows, valued}}
+		}
+	}
 	in := filtered(n.Input, append(untilEnd, rows, &expr.IsNull{E: n.Actor, Not: true})...)
 	first := func(filter expr.Expr) plan.AggCall {
 		return plan.AggCall{Name: "min", Args: []expr.Expr{n.Time}, Filter: filter, T: vec.T(vec.TimestampTZ)}
@@ -222,7 +228,7 @@ func (t *trends) newActors(s *plan.Series) (plan.Node, error) {
 		order = append(order, plan.SortKey{Expr: n.Tie})
 	}
 	for _, e := range t.by() {
-		aggs = append(aggs, plan.AggCall{Name: "first", Args: []expr.Expr{e}, Filter: counts, OrderBy: order, T: e.Type()})
+		aggs = append(aggs, plan.AggCall{Name: "first", Args: []expr.Expr{e}, Filter: valued, OrderBy: order, T: e.Type()})
 	}
 	each := groupBy(in, []expr.Expr{n.Actor}, aggs)
 	cols := columnsOf(each, 1+len(aggs))

@@ -71,7 +71,7 @@ func newRepeat(n *plan.Repeat, env *Env) (Operator, error) {
 
 func (r *repeat) Next(ctx context.Context) (*vec.Batch, error) {
 	for {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return nil, err
 		}
 		if r.batch == nil {

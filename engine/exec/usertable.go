@@ -33,7 +33,6 @@ func (s *scanSource) openTable() error {
 			continue
 		}
 		s.pieces = append(s.pieces, p)
-		s.env.Progress.TotalRows.Add(int64(p.Rows()))
 		if seg := p.Segment(); seg != nil {
 			used[seg] = true
 		}
@@ -62,20 +61,26 @@ func tableRanges(list []plan.Range, schema *table.Schema, env *Env) tableRangeLi
 		if t.column == nil {
 			continue
 		}
-		for _, end := range []struct {
-			e   expr.Expr
-			dst **vec.Vector
-		}{{r.Low, &t.low}, {r.High, &t.high}} {
-			if end.e == nil {
-				continue
-			}
-			if v, err := end.e.Eval(env.Expr, &vec.Batch{Rows: 1}); err == nil && !v.IsNull(0) {
-				*end.dst = v.Flatten(1)
-			}
-		}
+		t.low, t.high = rangeValues(r, env)
 		out = append(out, t)
 	}
 	return out
+}
+
+// rangeValues evaluates the ends of a range; nil is no end.
+func rangeValues(r plan.Range, env *Env) (low, high *vec.Vector) {
+	for _, end := range []struct {
+		e   expr.Expr
+		dst **vec.Vector
+	}{{r.Low, &low}, {r.High, &high}} {
+		if end.e == nil {
+			continue
+		}
+		if v, err := end.e.Eval(env.Expr, &vec.Batch{Rows: 1}); err == nil && !v.IsNull(0) {
+			*end.dst = v.Flatten(1)
+		}
+	}
+	return low, high
 }
 
 // mayHold says whether a row of a piece can be in all ranges.

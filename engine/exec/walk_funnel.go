@@ -52,7 +52,7 @@ type funnel struct {
 	windows  []window // per step, from the one before; a step without has no location
 	required uint64   // bit s: step s is not optional
 	lists    int      // conditions that are read
-	open     func(context.Context, *plan.Source, []expr.Expr, bool) (actors, error)
+	open     func(context.Context, *plan.Source, []expr.Expr, need) (actors, error)
 	actors   actors
 	values   *values32 // breakdown values
 	joint    []joint   // with HOLDING: what the values that actors number consist of
@@ -67,8 +67,8 @@ func newFunnel(n *plan.Funnel, env *Env) (Operator, error) {
 		return newCompatFunnel(n, env), nil
 	}
 	f := &funnel{answered: answered{env: env}, node: n, required: n.Required()}
-	f.open = func(ctx context.Context, src *plan.Source, conds []expr.Expr, refs bool) (actors, error) {
-		return openActors(ctx, n, src, conds, refs, env)
+	f.open = func(ctx context.Context, src *plan.Source, conds []expr.Expr, need need) (actors, error) {
+		return openActors(ctx, n, src, conds, need, env)
 	}
 	return f, nil
 }
@@ -153,7 +153,9 @@ func (f *funnel) read(ctx context.Context) error {
 	for i := range n.Exclude {
 		conds = append(conds, n.Exclude[i].Cond)
 	}
+	need := need{}
 	if n.Mode == plan.Strict {
+		need.whole = len(conds)
 		conds = append(conds, nil)
 	}
 	f.lists = len(conds)
@@ -168,7 +170,8 @@ func (f *funnel) read(ctx context.Context) error {
 		src.Breakdown = by
 	}
 	var err error
-	if f.actors, err = f.open(ctx, &src, conds, src.Breakdown != nil || !f.indexOnly()); err != nil {
+	need.refs = src.Breakdown != nil || !f.indexOnly()
+	if f.actors, err = f.open(ctx, &src, conds, need); err != nil {
 		return err
 	}
 	f.values = f.actors.breakdown()
@@ -222,7 +225,7 @@ func (f *funnel) count(ctx context.Context, other []uint32) ([]*funnelTally, err
 		values++
 	}
 	walkers := make([]*walker, f.env.Threads)
-	err := f.actors.blocks(ctx, func(w int, b *block) error {
+	err := f.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		k := walkers[w]
 		if k == nil {
 			k = newWalker(f, values, other)
@@ -269,8 +272,10 @@ func newWalker(f *funnel, values int, other []uint32) *walker {
 func (k *walker) block(ctx context.Context, b *block) error {
 	k.b = b
 	for i := range b.count {
-		if i&0xfff == 0 && ctx.Err() != nil {
-			return ctx.Err()
+		if i&0xfff == 0 {
+			if err := yield(ctx); err != nil {
+				return err
+			}
 		}
 		if k.f.node.Mode != plan.Unordered && b.conds[0].countOf(i) == 0 {
 			continue

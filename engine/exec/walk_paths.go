@@ -58,27 +58,58 @@ func (c *pathCount) add(o *pathCount) {
 	c.hi += o.hi + carry
 }
 
-// pathCounts gathers counts. A count takes about so many bytes with its part of the map.
+// pathCounts gathers counts. A count takes about so many bytes with its part of the table.
 type pathCounts struct {
-	index map[pathKey]uint32
+	table []uint32 // by hash: one more than the position in list; 0 for none
 	list  []pathCount
 }
 
 const pathCountBytes = 120
 
+// hash mixes the key as xxHash does the last bytes of a text.
+func (k *pathKey) hash() uint64 {
+	last := uint64(0)
+	if k.last {
+		last = 1
+	}
+	h := (uint64(k.source)<<32 | uint64(k.target)) * 0x9E3779B185EBCA87
+	h = bits.RotateLeft64(h, 31) ^ (uint64(k.step)<<32 | uint64(k.actor))
+	h = bits.RotateLeft64(h*0xC2B2AE3D27D4EB4F, 29) ^ (uint64(k.value)<<1 | last)
+	h *= 0x165667B19E3779F9
+	return h ^ h>>32
+}
+
 // add counts c and says whether its key is new.
 func (t *pathCounts) add(c *pathCount) bool {
-	at, ok := t.index[c.pathKey]
-	if ok {
-		t.list[at].add(c)
-		return false
+	if 4*len(t.list) >= 3*len(t.table) {
+		t.widen()
 	}
-	if t.index == nil {
-		t.index = map[pathKey]uint32{}
+	mask := uint64(len(t.table) - 1)
+	for h := c.hash(); ; h++ {
+		at := &t.table[h&mask]
+		if *at == 0 {
+			t.list = append(t.list, *c)
+			*at = uint32(len(t.list))
+			return true
+		}
+		if known := &t.list[*at-1]; known.pathKey == c.pathKey {
+			known.add(c)
+			return false
+		}
 	}
-	t.index[c.pathKey] = uint32(len(t.list))
-	t.list = append(t.list, *c)
-	return true
+}
+
+// widen doubles the table.
+func (t *pathCounts) widen() {
+	t.table = make([]uint32, max(64, 2*len(t.table)))
+	mask := uint64(len(t.table) - 1)
+	for i := range t.list {
+		h := t.list[i].hash()
+		for t.table[h&mask] != 0 {
+			h++
+		}
+		t.table[h&mask] = uint32(i + 1)
+	}
 }
 
 func newPaths(n *plan.Paths, env *Env) (Operator, error) {
@@ -104,7 +135,7 @@ func (p *paths) run(ctx context.Context) error {
 	}
 	src := n.Source
 	src.Breakdown = &plan.Breakdown{Exprs: p.labelled()}
-	if p.actors, err = openActors(ctx, n, &src, []expr.Expr{nil}, true, p.env); err != nil {
+	if p.actors, err = openActors(ctx, n, &src, []expr.Expr{nil}, need{refs: true}, p.env); err != nil {
 		return err
 	}
 	if err := p.readLabels(ctx); err != nil {
@@ -188,12 +219,14 @@ func (p *paths) readLabels(ctx context.Context) error {
 // count walks all actors.
 func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 	walkers := make([]pathWalker, p.env.Threads)
-	err := p.actors.blocks(ctx, func(w int, b *block) error {
+	err := p.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		k := &walkers[w]
 		k.p = p
 		for i := range b.count {
-			if i&1023 == 0 && ctx.Err() != nil {
-				return ctx.Err()
+			if i&1023 == 0 {
+				if err := yield(ctx); err != nil {
+					return err
+				}
 			}
 			if b.conds[0].countOf(i) > 0 {
 				k.actor(b.base+uint32(i), b.conds[0].of(i), b.conds[0].valsOf(i))
@@ -216,7 +249,7 @@ func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 		for j := range part.list {
 			all.add(&part.list[j])
 		}
-		part.list, part.index = nil, nil
+		part.list, part.table = nil, nil
 	}
 	return all.list, nil
 }

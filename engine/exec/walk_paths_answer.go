@@ -15,10 +15,13 @@ import (
 // answer makes the rows of the answer: one breakdown value after the other.
 func (p *paths) answer(counts []pathCount) {
 	ids, counts := p.chooseValues(counts)
-	byValue := make(map[uint32][]pathCount, len(ids))
-	for i := range counts {
-		v := counts[i].value
-		byValue[v] = append(byValue[v], counts[i])
+	byValue := map[uint32][]pathCount{0: counts}
+	if p.node.Breakdown != nil {
+		byValue = make(map[uint32][]pathCount, len(ids))
+		for i := range counts {
+			v := counts[i].value
+			byValue[v] = append(byValue[v], counts[i])
+		}
 	}
 	var rows []pathCount
 	for _, v := range ids {

@@ -92,7 +92,7 @@ func (r *retention) open(ctx context.Context, conds []expr.Expr, refs bool) erro
 	n := r.node
 	if n.Measure == nil {
 		var err error
-		r.actors, err = openActors(ctx, n, &n.Source, conds, refs, r.env)
+		r.actors, err = openActors(ctx, n, &n.Source, conds, need{refs: refs}, r.env)
 		return err
 	}
 	returns := 1
@@ -113,7 +113,7 @@ func (r *retention) open(ctx context.Context, conds []expr.Expr, refs bool) erro
 func (r *retention) count(ctx context.Context) ([]*matrix, error) {
 	values := r.actors.breakdown().count()
 	parts := make([][]*matrix, r.env.Threads)
-	err := r.actors.blocks(ctx, func(w int, b *block) error {
+	err := r.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		if parts[w] == nil {
 			parts[w] = make([]*matrix, values)
 		}

@@ -35,12 +35,17 @@ type actorRow struct {
 // in order. It may be used by one goroutine.
 type rowMerge struct {
 	actors actors
+	sparse bool // rows that are in no list but need.whole may be left out as actors.marked says
 	at     [maxConds]int
 }
 
 // rows appends the rows of actor i of a block with from <= time < to that are in any of the
 // first so many lists.
 func (m *rowMerge) rows(dst []actorRow, b *block, i, lists int, from, to int64) ([]actorRow, error) {
+	dst, ok := m.actors.marked(dst, b, i, from, to, m.sparse)
+	if ok {
+		return dst, nil
+	}
 	conds := b.conds[:lists]
 	for l := range conds {
 		m.at[l] = skipTo(conds[l].of(i), 0, from)

@@ -80,7 +80,7 @@ func (w *windowing) gather(ctx context.Context) (bool, error) {
 	w.now, w.row = r, 0
 	var scratch []uint32
 	for {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return false, err
 		}
 		if w.batch == nil || w.at == w.batch.Rows {
@@ -168,7 +168,7 @@ func (w *windowing) compute(ctx context.Context) error {
 	r.findPeers(w.node.Order)
 	var calls []*vec.Vector
 	for i := range w.node.Calls {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return err
 		}
 		c := &windowCall{env: w.env, call: &w.node.Calls[i], rows: r}

@@ -361,7 +361,7 @@ func (c *windowCall) newTree(ctx context.Context, args []*vec.Vector, counted []
 		return nil, err
 	}
 	for {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return nil, err
 		}
 		l := newTreeLevel(st, n)
@@ -422,7 +422,7 @@ func (t *windowTree) answer(ctx context.Context, frames []extent, lo, hi int) (*
 	rows := make([][]uint32, len(t.levels))
 	groups := make([][]uint32, len(t.levels))
 	for open := true; open; {
-		if err := ctx.Err(); err != nil {
+		if err := yield(ctx); err != nil {
 			return nil, err
 		}
 		open = false

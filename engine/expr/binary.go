@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"net/netip"
 	"strconv"
 	"unicode/utf8"
 
@@ -97,11 +98,29 @@ func AppendBinary(dst []byte, col *vec.Vector, row int, ctx *Context) []byte {
 		return AppendRecord(dst, v.Str.At(i))
 	case vec.Void:
 		return dst
+	case vec.Inet:
+		return appendBinaryInet(dst, v.Str.At(i))
 	case vec.Bpchar: // padded to its length
 		return AppendText(dst, col, row, ctx)
 	default:
 		return append(dst, v.Str.At(i)...)
 	}
+}
+
+// appendBinaryInet adds an address: its family, the bits of its mask, that it is no network, and
+// its bytes with their number before them.
+func appendBinaryInet(dst, text []byte) []byte {
+	a, err := netip.ParseAddr(string(text))
+	if err != nil { // an address of the server's own has no other form
+		return append(dst, text...)
+	}
+	a = a.Unmap().WithZone("")
+	family := byte(2)
+	if a.Is6() {
+		family = 3
+	}
+	dst = append(dst, family, byte(a.BitLen()), 0, byte(a.BitLen()/8))
+	return append(dst, a.AsSlice()...)
 }
 
 func wireDate(days int64) int32 {

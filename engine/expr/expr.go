@@ -28,14 +28,20 @@ type Context struct {
 	Params    []*vec.Vector  // values of $1, $2, …: constants
 	Database  string
 	User      string
+	PID       int64 // the session's number
+	// End ends what the session with a number runs, or the session itself, and then waits for
+	// its end; false if there is none, or it is still there. Nil knows none.
+	End func(pid int64, session bool, wait time.Duration) bool
+	// Sleep waits, or fails when the statement is cancelled; nil outside of a session.
+	Sleep func(time.Duration) error
+	// SetConfig changes a setting, and gives the value that it has now; nil outside of a session.
+	SetConfig func(name, value string, local bool) (string, error)
 	// Slots are the answers of subqueries that ran before: what a Slot gives.
 	Slots []SlotValue
 	// Objects finds the objects of the database; nil knows none.
 	Objects Objects
 	// Setting answers current_setting(); nil knows none.
 	Setting func(name string) (string, bool)
-	// Process is the session; nil outside of one.
-	Process Process
 }
 
 // Column reads one column of the batch.

@@ -2,7 +2,6 @@ package expr
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
 
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -11,7 +10,7 @@ import (
 
 // cleaning is one rule of clean_path.
 type cleaning struct {
-	re *regexp.Regexp
+	re *textPattern
 	to []byte // for Expand
 }
 
@@ -39,6 +38,9 @@ func parseCleanings(text string) ([]cleaning, error) {
 // clean applies rules one after the other, each to all places that it matches.
 func clean(s string, rules []cleaning) string {
 	for _, r := range rules {
+		if !r.re.mayMatch(s) {
+			continue
+		}
 		found := r.re.FindAllStringSubmatchIndex(s, -1)
 		if found == nil {
 			continue

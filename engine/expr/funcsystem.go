@@ -3,6 +3,7 @@ package expr
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"math"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -25,6 +26,16 @@ func init() {
 	for _, name := range []string{"current_user", "session_user", "user", "current_role"} {
 		define(name, tName, nil, constText(func(c *Context) string { return c.User }))
 	}
+	defineSession("pg_backend_pid", tInt4, nil, map0(func(c *Context) (int64, error) { return c.PID, nil }))
+	end := func(c *Context, pid int64, session bool, ms int64) (bool, error) {
+		if ms < 0 {
+			return false, pgerr.New(pgerr.NumericOutOfRange, "\"timeout\" must not be negative")
+		}
+		return c.End != nil && c.End(pid, session, time.Duration(min(ms, math.MaxInt32))*time.Millisecond), nil
+	}
+	define("pg_cancel_backend", tBool, types(tInt4), map1(func(c *Context, pid int64) (bool, error) { return end(c, pid, false, 0) })).Volatile = true
+	define("pg_terminate_backend", tBool, types(tInt4), map1(func(c *Context, pid int64) (bool, error) { return end(c, pid, true, 0) })).Volatile = true
+	define("pg_terminate_backend", tBool, types(tInt4, tInt8), map2(func(c *Context, pid, ms int64) (bool, error) { return end(c, pid, true, ms) })).Volatile = true
 	define("txid_current", tInt8, nil, map0(func(c *Context) (int64, error) { return c.Now, nil }))
 	define("pg_postmaster_start_time", tTz, nil, map0(func(*Context) (int64, error) { return started, nil }))
 	define("pg_is_in_recovery", tBool, nil, map0(func(*Context) (bool, error) { return false, nil }))

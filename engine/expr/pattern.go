@@ -3,6 +3,7 @@ package expr
 import (
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"unicode/utf8"
@@ -195,8 +196,32 @@ func (m *memo[T]) get(a, b string, build func(a, b string) (T, error)) (T, error
 	return value, err
 }
 
+// textPattern is a regular expression, ready to match.
+type textPattern struct {
+	*regexp.Regexp
+	tail string // what a text must end with, or else nothing in it matches
+}
+
+// mayMatch is false only if nothing in s matches. It is much faster than matching.
+func (p *textPattern) mayMatch(s string) bool { return strings.HasSuffix(s, p.tail) }
+
+// tailOf is the literal that an expression ends with before the end of the text; empty if
+// there is none.
+func tailOf(re string) string {
+	tree, err := syntax.Parse(re, syntax.Perl)
+	if err != nil || tree.Op != syntax.OpConcat {
+		return ""
+	}
+	last := len(tree.Sub) - 1
+	end, tail := tree.Sub[last], tree.Sub[last-1]
+	if end.Op != syntax.OpEndText || tail.Op != syntax.OpLiteral || tail.Flags&syntax.FoldCase != 0 || slices.Contains(tail.Rune, utf8.RuneError) {
+		return ""
+	}
+	return string(tail.Rune)
+}
+
 // compileRegexp compiles a pattern in PostgreSQL's flavour with flags.
-func compileRegexp(pattern, flags string) (*regexp.Regexp, error) {
+func compileRegexp(pattern, flags string) (*textPattern, error) {
 	mode := "s" // a dot matches a newline, as in PostgreSQL
 	for _, c := range flags {
 		switch c {
@@ -235,7 +260,7 @@ func compileRegexp(pattern, flags string) (*regexp.Regexp, error) {
 		}
 		return nil, pgerr.New(pgerr.InvalidRegexp, "invalid regular expression: %s", text)
 	}
-	return out, nil
+	return &textPattern{out, tailOf(re)}, nil
 }
 
 // wordBoundaries rewrites \m, \M and \y.
@@ -375,18 +400,18 @@ func init() {
 		flags string
 		not   bool
 	}{"~": {"", false}, "~*": {"i", false}, "!~": {"", true}, "!~*": {"i", true}} {
-		var cache memo[*regexp.Regexp]
+		var cache memo[*textPattern]
 		define(name, tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) {
 			re, err := cache.get(p, op.flags, compileRegexp)
 			if err != nil {
 				return false, err
 			}
-			return re.MatchString(s) != op.not, nil
+			return (re.mayMatch(s) && re.MatchString(s)) != op.not, nil
 		}))
 	}
-	var similar memo[*regexp.Regexp]
+	var similar memo[*textPattern]
 	matchSimilar := func(s, p, e string) (bool, error) {
-		re, err := similar.get(p, e, func(p, e string) (*regexp.Regexp, error) { return compileRegexp(similarPattern(p, e), "") })
+		re, err := similar.get(p, e, func(p, e string) (*textPattern, error) { return compileRegexp(similarPattern(p, e), "") })
 		if err != nil {
 			return false, err
 		}
@@ -423,12 +448,15 @@ func similarPattern(p, escape string) string {
 }
 
 func regexpFunctions() {
-	var cache memo[*regexp.Regexp]
-	compile := func(p, flags string) (*regexp.Regexp, error) { return cache.get(p, flags, compileRegexp) }
+	var cache memo[*textPattern]
+	compile := func(p, flags string) (*textPattern, error) { return cache.get(p, flags, compileRegexp) }
 	replace := func(dst []byte, s, p, to, flags string) ([]byte, error) {
 		re, err := compile(p, flags)
 		if err != nil {
 			return dst, err
+		}
+		if !re.mayMatch(s) {
+			return append(dst, s...), nil
 		}
 		template := []byte(expandReplacement(to))
 		limit := 1
@@ -456,7 +484,7 @@ func regexpFunctions() {
 		if err != nil {
 			return false, err
 		}
-		return re.MatchString(s), nil
+		return re.mayMatch(s) && re.MatchString(s), nil
 	}
 	define("regexp_like", tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return like(s, p, "") }))
 	define("regexp_like", tBool, types(tText, tText, tText), map3(func(_ *Context, s, p, flags string) (bool, error) { return like(s, p, flags) }))

@@ -152,6 +152,29 @@ func (z *zone) utc(local int64) int64 {
 	return a
 }
 
+// AtClock is when clocks of a zone show a time of a day: the instant of the change if they
+// leave that time out, the first if they show it twice.
+func AtClock(y int, m time.Month, d int, clock time.Duration, loc *time.Location) time.Time {
+	t := time.Date(y, m, d, 0, 0, 0, int(clock), loc)
+	want := time.Date(y, m, d, 0, 0, 0, int(clock), time.UTC)
+	start, end := t.ZoneBounds()
+	_, offset := t.Zone()
+	switch off := t.Unix() + int64(offset) - want.Unix(); { // on either side of a gap, which may be a whole day
+	case off < 0:
+		return end
+	case off > 0:
+		return start
+	}
+	if start.IsZero() {
+		return t
+	}
+	_, before := start.Add(-1).Zone()
+	if first := t.Add(time.Duration(offset-before) * time.Second); before > offset && first.Before(start) {
+		return first
+	}
+	return t
+}
+
 // LoadZone finds a zone by name, abbreviation or offset as PostgreSQL takes them.
 func LoadZone(name string) (*time.Location, error) {
 	if off, ok := zoneAbbreviations[lower(name)]; ok {

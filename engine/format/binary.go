@@ -95,7 +95,11 @@ func (c *tupleCutter) next() (*Piece, error) {
 // tuple adds one row.
 func (c *tupleCutter) tuple(dst []byte) ([]byte, error) {
 	var word [4]byte
-	if _, err := io.ReadFull(c.buf, word[:2]); err != nil {
+	switch _, err := io.ReadFull(c.buf, word[:2]); {
+	case errors.Is(err, io.EOF): // some clients do not send the end
+		c.done = true
+		return dst, nil
+	case err != nil:
 		return dst, short(err)
 	}
 	fields := int16(binary.BigEndian.Uint16(word[:2]))

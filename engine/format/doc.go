@@ -5,6 +5,9 @@
 // [Decoder] makes batches of a piece, and there may be one for each processor. So a file is
 // parsed in parallel and never held as a whole. A [Writer] takes batches and writes bytes.
 //
+// Infer looks at the first rows of a file and finds its columns. A Parquet file is read in row
+// groups, without those that cannot hold what is looked for; it has no stream.
+//
 // Whatever is wrong with the input is a *pgerr.Error whose Where names the line and the
 // column. No input makes a panic, and no length in it sizes an allocation before it was held
 // against what there is.

@@ -83,6 +83,7 @@ type Column struct {
 	Type    vec.Type
 	NotNull bool
 	Table   string // that it is a column of, for errors
+	Unread  bool   // its fields are there and not looked at; batches are without it
 }
 
 // Limits of what is read. A row is held as a whole, and so is a block of a file.
@@ -112,10 +113,11 @@ type Piece struct {
 	group int   // of a Parquet file
 	lo    int64 // rows of the group, half open
 	hi    int64
+	more  int64 // bytes that its rows take, if raw is not they
 }
 
 // Bytes is about how much memory a piece and its rows take.
-func (p *Piece) Bytes() int64 { return 3*int64(len(p.raw)) + 16*(p.hi-p.lo) + 4096 }
+func (p *Piece) Bytes() int64 { return 3*int64(len(p.raw)) + p.more + 4096 }
 
 // NewReader reads a stream. Title is what the stream is called in errors, "COPY t". Parquet
 // is not a stream: see OpenParquet.
@@ -140,6 +142,9 @@ func NewReader(in io.Reader, o Options, columns []Column, title string, ctx *exp
 	case Binary:
 		c := &tupleCutter{r: r, in: in, row: 1}
 		r.next, r.decode = c.next, (*Decoder).tuples
+	case Arrow:
+		x := &arrowReading{converter: converter{r: r}, in: in}
+		r.next, r.decode = x.next, x.decode
 	default:
 		return nil, fmt.Errorf("%s is not read as a stream", o.Kind)
 	}
@@ -247,7 +252,9 @@ func (d *Decoder) flush() {
 	}
 	b := &vec.Batch{Rows: d.rows}
 	for i := range d.cols {
-		b.Cols = append(b.Cols, d.cols[i].V)
+		if !d.r.columns[i].Unread {
+			b.Cols = append(b.Cols, d.cols[i].V)
+		}
 	}
 	d.out = append(d.out, b)
 	d.begin()
@@ -257,7 +264,7 @@ func (d *Decoder) flush() {
 func (d *Decoder) null(col int) error {
 	c := &d.r.columns[col]
 	if c.NotNull {
-		return pgerr.New(pgerr.NotNullViolation, `null value in column "%s" of relation "%s" violates not-null constraint`, c.Name, c.Table)
+		return c.noNull()
 	}
 	d.cols[col].AppendNull()
 	return nil

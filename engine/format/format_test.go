@@ -149,3 +149,16 @@ func TestKinds(t *testing.T) {
 		t.Error("xml is a form")
 	}
 }
+
+func TestFindColumn(t *testing.T) {
+	for _, c := range []struct {
+		names string
+		name  string
+		want  int
+	}{{"A b", "b", 1}, {"UserID b", "userid", 0}, {"a A", "A", 1}, {"Aa aA", "aa", -1}, {"a b", "c", -1}} {
+		names := strings.Fields(c.names)
+		if got := findColumn(len(names), func(i int) string { return names[i] }, c.name); got != c.want {
+			t.Errorf("findColumn(%s, %s) = %d, want %d", c.names, c.name, got, c.want)
+		}
+	}
+}

@@ -228,6 +228,9 @@ func (d *Decoder) block(p *Piece) error {
 		limit := rows
 		var failed error
 		for c := range n {
+			if d.r.columns[c].Unread {
+				continue
+			}
 			in, v := d.inputs[c], d.cols[c].V
 			for r, k := 0, c; r < limit; r, k = r+1, k+n {
 				x := d.cells[k]

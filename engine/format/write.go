@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"github.com/prickledb/prickle/engine/expr"
-	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -35,8 +34,10 @@ func NewWriter(out io.Writer, o Options, schema vec.Schema, ctx *expr.Context) (
 		w.row = w.object
 	case Binary:
 		w.row = w.tuple
+	case Parquet:
+		return newParquetWriter(out, schema, ctx)
 	default:
-		return nil, pgerr.Unsupported("COPY in the form " + o.Kind.String())
+		return newArrowWriter(out, schema, ctx)
 	}
 	return w, w.begin()
 }

@@ -13,6 +13,7 @@ import (
 // schemaNames are the schemas.
 var schemaNames = map[uint32]string{
 	schemaCatalog: "pg_catalog", schemaPublic: "public", schemaInformation: "information_schema", schemaPrickle: "prickle",
+	schemaSystem: "system",
 }
 
 func schemaOf(system string) uint32 {
@@ -21,6 +22,8 @@ func schemaOf(system string) uint32 {
 		return schemaCatalog
 	case "information_schema":
 		return schemaInformation
+	case "system":
+		return schemaSystem
 	}
 	return schemaPublic
 }
@@ -143,7 +146,7 @@ func columnsOf(t *catalog.Table) []column {
 // classes fills pg_class and what hangs on it.
 func classes() {
 	statics["pg_catalog.pg_namespace"] = func(t *table) {
-		for _, oid := range []uint32{schemaCatalog, schemaPublic, schemaInformation, schemaPrickle} {
+		for _, oid := range []uint32{schemaCatalog, schemaPublic, schemaInformation, schemaPrickle, schemaSystem} {
 			t.add("oid", oid, "nspname", schemaNames[oid], "nspowner", owner)
 		}
 	}

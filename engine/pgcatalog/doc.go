@@ -8,6 +8,8 @@
 // join that clients make between the tables meets. Types, functions, system tables and the
 // schemas pg_catalog and public have the numbers that PostgreSQL gives them.
 //
+// The table system.queries is beside them, with the rows of session.Queries.
+//
 // What each table has of itself, whatever the database holds, is made once (static); what
 // follows from the objects of the users is made for each scan (dynamic). A table of which
 // neither is known exists and is empty.

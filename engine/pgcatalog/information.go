@@ -12,7 +12,7 @@ func information() {
 		t.add("catalog_name", r.catalog.Database)
 	}
 	dynamics["information_schema.schemata"] = func(r *Reader, t *table) {
-		for _, oid := range []uint32{schemaPublic, schemaInformation, schemaCatalog, schemaPrickle} {
+		for _, oid := range []uint32{schemaPublic, schemaInformation, schemaCatalog, schemaPrickle, schemaSystem} {
 			t.add("catalog_name", r.catalog.Database, "schema_name", schemaNames[oid], "schema_owner", r.session.User)
 		}
 	}

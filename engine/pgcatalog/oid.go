@@ -9,6 +9,7 @@ const (
 	schemaPublic      = 2200
 	schemaInformation = 13000
 	schemaPrickle     = 13001
+	schemaSystem      = 13002
 
 	// owner is the role that owns everything: whoever looks is shown it under its own name.
 	owner = 10

@@ -19,6 +19,8 @@ type Session struct {
 	Settings func() []Setting
 	// Backends lists the sessions there are; nil is none.
 	Backends func() []Backend
+	// Queries lists the questions that run and those that ended last; nil is none.
+	Queries func() []Query
 }
 
 // Setting is one row of pg_settings.
@@ -29,16 +31,31 @@ type Setting struct {
 
 // Backend is one row of pg_stat_activity.
 type Backend struct {
-	PID          uint32
+	PID          int
 	User         string
 	Application  string
-	State, Query string
-	Address      string // of the client; empty for a Unix socket
-	Port         int    // of the client; -1 for a Unix socket
+	Address      string // of the client; empty if that is not known
+	Port         int
 	TLS          bool
-	// When the session, the transaction, the statement and the state began, in µs since 1970
-	// UTC; 0 is none.
-	Opened, Transaction, Began, Changed int64
+	State, Query string
+	// µs since 1970 UTC; 0 is none
+	Began, Transaction, Statement, Changed int64
+}
+
+// Query is one row of system.queries.
+type Query struct {
+	ID           int64
+	PID, Project int
+	User         string
+	Kind, State  string
+	Text         string
+	Killed       string // why; empty if it was not
+	Error        string
+	Began, Ended int64 // µs since 1970 UTC; 0 is none
+
+	Waited, Ran, CPU       float64 // ms
+	Rows, TotalRows, Bytes int64
+	Memory, Spilled        int64 // bytes
 }
 
 // Reader reads the catalog of one project at one read point. It is immutable, and implements
@@ -79,7 +96,7 @@ var statics map[string]func(*table)
 func init() {
 	dynamics = map[string]func(*Reader, *table){}
 	statics = map[string]func(*table){}
-	for _, add := range []func(){classes, constraints, typeTables, functions, servers, backends, keywords, fixed, views, information} {
+	for _, add := range []func(){classes, constraints, typeTables, functions, servers, keywords, fixed, views, information} {
 		add()
 	}
 }
@@ -186,7 +203,7 @@ func (r *Reader) findClass(schema, name string) (uint32, bool) {
 			}
 		}
 	}
-	if schema == "information_schema" {
+	if qualified(schema) {
 		if t := Find(schema, name); t != nil {
 			return t.OID, true
 		}
@@ -202,7 +219,7 @@ func (r *Reader) Name(kind vec.Kind, oid uint32) (string, bool) {
 		if !ok {
 			return "", false
 		}
-		if schema == "information_schema" {
+		if qualified(schema) {
 			return schema + "." + quoteName(name), true
 		}
 		return quoteName(name), true
@@ -223,6 +240,9 @@ func (r *Reader) Name(kind vec.Kind, oid uint32) (string, bool) {
 	}
 	return "", false
 }
+
+// qualified says whether relations of a schema are found only with its name before theirs.
+func qualified(schema string) bool { return schema == "information_schema" || schema == "system" }
 
 // className is the schema and the name of a relation.
 func (r *Reader) className(oid uint32) (schema, name string, ok bool) {
@@ -249,7 +269,7 @@ func (r *Reader) Visible(kind vec.Kind, oid uint32) (visible, ok bool) {
 			return false, false
 		}
 		found, _ := r.findClass("", name)
-		return schema != "information_schema" && found == oid, true
+		return !qualified(schema) && found == oid, true
 	case vec.RegType:
 		if t := r.typeRow(oid); t != nil {
 			return t.schema != schemaInformation, true

@@ -6,6 +6,30 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
+// countBackends is how many sessions there are.
+func (r *Reader) countBackends() int {
+	if r.session.Backends == nil {
+		return 1
+	}
+	return len(r.session.Backends())
+}
+
+// instant is a time in µs, or null.
+func instant(us int64) any {
+	if us == 0 {
+		return nil
+	}
+	return us
+}
+
+// orNull is a text, or null for none.
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
 // servers fills the tables about what surrounds the objects: databases, roles, settings,
 // sessions.
 func servers() {
@@ -47,8 +71,57 @@ func servers() {
 				"source", source, "boot_val", s.Default, "reset_val", s.Default, "pending_restart", false)
 		}
 	}
+	dynamics["pg_catalog.pg_stat_activity"] = func(r *Reader, t *table) {
+		if r.session.Backends == nil {
+			return
+		}
+		for _, b := range r.session.Backends() {
+			pairs := []any{"datid", databaseOID(r.catalog.Project), "datname", r.catalog.Database, "pid", b.PID, "usesysid", owner, "usename", b.User,
+				"application_name", b.Application, "state", b.State, "query", b.Query, "backend_type", "client backend",
+				"backend_start", instant(b.Began), "query_start", instant(b.Statement), "xact_start", instant(b.Transaction), "state_change", instant(b.Changed)}
+			if b.Address != "" {
+				pairs = append(pairs, "client_addr", b.Address, "client_port", b.Port)
+			}
+			if b.State != "active" {
+				pairs = append(pairs, "wait_event_type", "Client", "wait_event", "ClientRead")
+			}
+			t.add(pairs...)
+		}
+	}
+	dynamics["system.queries"] = func(r *Reader, t *table) {
+		if r.session.Queries == nil {
+			return
+		}
+		for _, q := range r.session.Queries() {
+			t.add("id", q.ID, "pid", q.PID, "project", q.Project, "username", q.User, "kind", q.Kind, "state", q.State,
+				"started", instant(q.Began), "ended", instant(q.Ended), "waited_ms", q.Waited, "run_ms", q.Ran, "cpu_ms", q.CPU,
+				"rows_read", q.Rows, "total_rows", q.TotalRows, "bytes_read", q.Bytes, "memory_bytes", q.Memory, "spilled_bytes", q.Spilled,
+				"killed", orNull(q.Killed), "error", orNull(q.Error), "query", q.Text)
+		}
+	}
+	for _, name := range []string{"pg_stat_ssl", "pg_stat_gssapi"} {
+		dynamics["pg_catalog."+name] = func(r *Reader, t *table) {
+			if r.session.Backends == nil {
+				return
+			}
+			for _, b := range r.session.Backends() {
+				if t.rel.Name == "pg_stat_ssl" {
+					t.add("pid", b.PID, "ssl", b.TLS)
+				} else {
+					t.add("pid", b.PID, "gss_authenticated", false, "encrypted", false)
+				}
+			}
+		}
+	}
+	// Nothing here waits for a lock. Whoever looks holds the one of looking, as in PostgreSQL.
+	dynamics["pg_catalog.pg_locks"] = func(r *Reader, t *table) {
+		if r.session.PID != 0 {
+			t.add("locktype", "relation", "database", databaseOID(r.catalog.Project), "relation", Find("pg_catalog", "pg_locks").OID,
+				"virtualtransaction", "1/1", "pid", r.session.PID, "mode", "AccessShareLock", "granted", true, "fastpath", true)
+		}
+	}
 	dynamics["pg_catalog.pg_stat_database"] = func(r *Reader, t *table) {
-		t.add("datid", databaseOID(r.catalog.Project), "datname", r.catalog.Database, "numbackends", 1)
+		t.add("datid", databaseOID(r.catalog.Project), "datname", r.catalog.Database, "numbackends", r.countBackends())
 	}
 	dynamics["pg_catalog.pg_timezone_names"] = func(_ *Reader, t *table) {
 		now := time.Now()

@@ -86,6 +86,7 @@ const (
 	QueryCanceled         = "57014"
 	AdminShutdown         = "57P01"
 	CannotConnectNow      = "57P03"
+	UndefinedFile         = "58P01"
 	IOError               = "58030"
 	Internal              = "XX000"
 	UnknownCohort         = "PK001"

@@ -1,26 +1,62 @@
 package plan
 
 import (
+	"strings"
+
 	"github.com/prickledb/prickle/engine/format"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
 // Read reads rows that are outside of the database: those that the client sends, or those of
-// files. Its schema is Columns, in order.
+// files. Its schema is those of Columns that are read, in order.
 type Read struct {
 	File    string // empty: the client
 	Title   string // in errors: COPY t
 	Options format.Options
 	Columns []format.Column
+	// Named says that columns are found by their names, not by their places.
+	Named bool
+	// Ranges are hints that a rewrite found in a filter above; the filter stays. Rows outside
+	// one of them cannot pass.
+	Ranges []Range
 }
 
 // Schema implements Node.
 func (n *Read) Schema() vec.Schema {
 	var s vec.Schema
 	for _, c := range n.Columns {
-		s = append(s, vec.Field{Name: c.Name, Type: c.Type})
+		if !c.Unread {
+			s = append(s, vec.Field{Name: c.Name, Type: c.Type})
+		}
 	}
 	return s
+}
+
+// prune removes columns that need not be decoded. Where columns are found by their places, they
+// stay in the list.
+func (n *Read) prune(need []bool) (Node, []int) {
+	c := *n
+	c.Columns = nil
+	at := make([]int, 0, len(need))
+	left := 0
+	for _, col := range n.Columns {
+		switch {
+		case col.Unread:
+		case need[len(at)]:
+			at = append(at, left)
+			left++
+		case n.Options.Kind == format.Binary: // which is read as it comes
+			at = append(at, left)
+			left++
+		default:
+			at = append(at, -1)
+			col.Unread = true
+		}
+		if !col.Unread || !n.Named {
+			c.Columns = append(c.Columns, col)
+		}
+	}
+	return &c, at
 }
 
 // Inputs implements Node.
@@ -37,4 +73,9 @@ func (n *Read) Describe(p *Printer) {
 	}
 	p.Line("Read %s", n.Options.Kind)
 	p.Detail("File", "%s", n.File)
+	var names []string
+	for _, f := range n.Schema() {
+		names = append(names, f.Name)
+	}
+	p.Detail("Columns", "%s", strings.Join(names, ", "))
 }

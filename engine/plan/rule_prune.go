@@ -28,6 +28,8 @@ func prune(n Node, need []bool) (Node, []int) {
 			}
 		}
 		return &c, at
+	case *Read:
+		return n.prune(need)
 	case *Filter, *Sort, *TopN, *Limit:
 		return pruneThrough(n, need)
 	case *Distinct:

@@ -14,8 +14,14 @@ func hintScans(n Node) Node {
 	return everywhere(n, func(n Node) Node {
 		switch n := n.(type) {
 		case *Filter:
-			if s, ok := n.Input.(*Scan); ok {
-				return &Filter{hinted(s, n.Cond), n.Cond}
+			switch in := n.Input.(type) {
+			case *Scan:
+				return &Filter{hinted(in, n.Cond), n.Cond}
+			case *Read:
+				c := *in
+				schema := in.Schema()
+				c.Ranges = rangesOf(n.Cond, func(i int) string { return schema[i].Name })
+				return &Filter{&c, n.Cond}
 			}
 		case Native:
 			return n.hints().under(n, n.time())
@@ -79,18 +85,27 @@ func hinted(s *Scan, cond expr.Expr) *Scan {
 	from, to := timesOf(s, cond)
 	out.From, out.To = later(out.From, from), earlier(out.To, to)
 	if s.Table.Schema != nil {
-		out.Ranges = append(out.Ranges[:len(out.Ranges):len(out.Ranges)], rangesOf(s, cond)...)
+		out.Ranges = append(out.Ranges[:len(out.Ranges):len(out.Ranges)], rangesOf(cond, s.plainName)...)
 	}
 	return &out
 }
 
-// rangesOf is what a condition says of columns of a user table.
-func rangesOf(s *Scan, cond expr.Expr) []Range {
+// plainName is the name of a column of the table; empty if the scan's column is none of them.
+func (s *Scan) plainName(i int) string {
+	if c := s.Columns[i]; len(c.Path) == 0 && c.Column != RowNumber {
+		return c.Column
+	}
+	return ""
+}
+
+// rangesOf is what a condition says of columns. name is that of a column, empty for one that
+// does not matter.
+func rangesOf(cond expr.Expr, name func(i int) string) []Range {
 	switch e := cond.(type) {
 	case *expr.And:
 		var out []Range
 		for _, a := range e.Args {
-			out = append(out, rangesOf(s, a)...)
+			out = append(out, rangesOf(a, name)...)
 		}
 		return out
 	case *expr.Call:
@@ -106,17 +121,17 @@ func rangesOf(s *Scan, cond expr.Expr) []Range {
 		if !ok || !expr.IsConstant(r) || r.Type().Kind != c.T.Kind || r.Type().Array || c.T.Array || c.T.Kind == vec.JSONB {
 			return nil
 		}
-		column := s.Columns[c.Index]
-		if len(column.Path) > 0 || column.Column == RowNumber {
+		column := name(c.Index)
+		if column == "" {
 			return nil
 		}
 		switch op {
 		case "=":
-			return []Range{{column.Column, r, r}}
+			return []Range{{column, r, r}}
 		case "<", "<=":
-			return []Range{{column.Column, nil, r}}
+			return []Range{{column, nil, r}}
 		case ">", ">=":
-			return []Range{{column.Column, r, nil}}
+			return []Range{{column, r, nil}}
 		}
 	}
 	return nil

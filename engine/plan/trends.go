@@ -39,7 +39,10 @@ type Series struct {
 	// First, of MeasureNew, is what the first row ever satisfies, whatever the source's WHERE
 	// says. Nil: what the rows of the series do.
 	First expr.Expr
-	Where expr.Expr // or nil
+	// Valued, of MeasureNew, is what the row satisfies, the first ever, whose breakdown value is
+	// the actor's, whatever the source's WHERE says. Nil: the row that counts.
+	Valued expr.Expr
+	Where  expr.Expr // or nil
 }
 
 // Type is the type of the series' values before anything is made of them.
@@ -164,7 +167,7 @@ func (n *Trends) mapExprs(m mapper) Node {
 		for _, a := range calls {
 			s.Of.Aggs = append(s.Of.Aggs, m.call(a))
 		}
-		s.First, s.Where = m.one(s.First), m.one(s.Where)
+		s.First, s.Valued, s.Where = m.one(s.First), m.one(s.Valued), m.one(s.Where)
 		c.Series = append(c.Series, s)
 	}
 	if n.Fill != nil {
@@ -179,10 +182,13 @@ func (n *Trends) hints() hints {
 	for i := range n.Series {
 		s := &n.Series[i]
 		cond := s.Where
-		if s.Measure == MeasureNew && s.First != nil {
+		for _, e := range []expr.Expr{s.First, s.Valued} {
+			if e == nil {
+				continue
+			}
 			h.conds = nil
 			if cond != nil {
-				cond = oneOf([]expr.Expr{cond, s.First})
+				cond = oneOf([]expr.Expr{cond, e})
 			}
 		}
 		if cond != nil {
@@ -268,6 +274,12 @@ func (n *Trends) Describe(p *Printer) {
 			text += "NEW_ACTORS("
 			if s.First != nil {
 				text += exprText(s.First)
+			}
+			if s.First != nil && s.Valued != nil {
+				text += " "
+			}
+			if s.Valued != nil {
+				text += "BREAKDOWN OF " + exprText(s.Valued)
 			}
 			text += ")"
 		case MeasurePerActor:

@@ -78,6 +78,8 @@ func (s *Server) Handler() http.Handler {
 	both("POST", "/api/projects/{id}/import", s.importTo)
 	s.savedRoutes(both)
 	s.definitionRoutes(both)
+	mux.HandleFunc("POST /query", s.statement)
+	mux.HandleFunc("DELETE /query/{query}", s.cancelQuery)
 	mux.HandleFunc("GET /insights/", s.link)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, notFound("there is nothing at "+r.Method+" "+r.URL.Path))
@@ -317,7 +319,8 @@ func readLimits(raw []byte, limits storage.Limits) (storage.Limits, error) {
 	if err := d.Decode(&limits); err != nil {
 		return limits, invalid("invalid_input", "limits", "limits: "+err.Error())
 	}
-	for _, n := range []int64{limits.EventsPerSecond, limits.EventsPerMonth, limits.StoredBytes, limits.QuerySecondsPerHour, limits.Queries, limits.Properties} {
+	for _, n := range []int64{limits.EventsPerSecond, limits.EventsPerMonth, limits.StoredBytes, limits.QuerySecondsPerHour, limits.Queries,
+		limits.UserQueries, limits.QueryWeight, limits.Properties} {
 		if n < 0 {
 			return limits, invalid("invalid_input", "limits", "a limit is 0 for none, or more")
 		}

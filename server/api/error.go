@@ -110,6 +110,8 @@ func known(err error) *Error {
 		return &Error{Status: http.StatusBadRequest, Type: "validation_error", Code: "too_large", Detail: large.Detail}
 	case errors.Is(err, cluster.ErrDiskFull):
 		return unavailable("disk_full", 30*time.Second)
+	case errors.Is(err, cluster.ErrReadOnly):
+		return unavailable("read_only", 30*time.Second)
 	case errors.Is(err, cluster.ErrBehind):
 		return unavailable("behind", time.Second)
 	case errors.Is(err, cluster.ErrBadToken):

@@ -5,9 +5,9 @@ import (
 	"strconv"
 )
 
-// listQueries is GET /api/instance/queries/.
+// listQueries is GET /api/instance/queries/: those that run, and the last that ended.
 func (s *Server) listQueries(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, map[string]any{"results": s.Queries.List()})
+	writeJSON(w, http.StatusOK, map[string]any{"results": s.Queries.List(), "ended": s.Queries.Ended()})
 }
 
 // cancelQuery is DELETE /api/instance/queries/:id/.

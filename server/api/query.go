@@ -12,12 +12,12 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/engine"
+	"github.com/prickledb/prickle/engine/format"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql/insight"
 	"github.com/prickledb/prickle/storage"
-	"github.com/prickledb/prickle/storage/vec"
 )
 
 // Limits of a question: its body in bytes, and how many rows it answers with unless it
@@ -39,10 +39,11 @@ type queryRequest struct {
 	// Refresh says whether an answer may come from the cache: with true, force_blocking and
 	// force_async it may not.
 	Refresh json.RawMessage `json:"refresh"`
-	// Which state is read: a token whose state it must include, the level, and the token of
-	// the very state. The session settings prickle.* are the same.
+	// Which state is read: a token whose state it must include, the level, how old it may be,
+	// and the token of the very state. The session settings prickle.* are the same.
 	Token       string `json:"token"`
 	Consistency string `json:"consistency"`
+	MaxAge      string `json:"max_age"` // of the level bounded, such as 5s
 	At          string `json:"at"`
 
 	sql *sqlQuery // nil: an insight query
@@ -65,6 +66,10 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	q, err := readQuery(w, r)
 	if err != nil {
 		WriteError(w, err)
+		return
+	}
+	if as, err := formOf("", r.Header.Get("Accept")); err == nil && q.sql != nil && !as.json && as.options.Kind != format.JSONL {
+		s.rows(w, r, project, q.sql.Query, q.settings(), nil, as)
 		return
 	}
 	if strings.Contains(r.Header.Get("Accept"), "application/x-ndjson") {
@@ -136,6 +141,7 @@ func (q *queryRequest) from(r *http.Request) {
 	url := r.URL.Query()
 	q.Token = cmp.Or(q.Token, url.Get("token"), r.Header.Get(capture.TokenHeader))
 	q.Consistency = cmp.Or(q.Consistency, url.Get("consistency"))
+	q.MaxAge = cmp.Or(q.MaxAge, url.Get("max_age"))
 	q.At = cmp.Or(q.At, url.Get("at"))
 }
 
@@ -151,7 +157,8 @@ func (q *queryRequest) fresh() bool {
 // settings are what a session reads by.
 func (q *queryRequest) settings() map[string]string {
 	out := map[string]string{}
-	for name, value := range map[string]string{session.TokenSetting: q.Token, session.ConsistencySetting: q.Consistency, session.AtSetting: q.At} {
+	for name, value := range map[string]string{session.TokenSetting: q.Token, session.ConsistencySetting: q.Consistency,
+		session.MaxAgeSetting: q.MaxAge, session.AtSetting: q.At} {
 		if value != "" {
 			out[name] = value
 		}
@@ -267,10 +274,7 @@ func (s *Server) answer(ctx context.Context, project storage.Project, q *queryRe
 	env := s.envelope(q, cut, began)
 	env.Columns, env.Types = make([]string, len(p.Schema)), make([]string, len(p.Schema))
 	for i, f := range p.Schema {
-		env.Columns[i], env.Types[i] = f.Name, f.Type.String()
-		if f.Type.Kind == vec.Unknown {
-			env.Types[i] = "text"
-		}
+		env.Columns[i], env.Types[i] = f.Name, typeName(f.Type)
 	}
 	if pr := p.Progress(); pr != nil {
 		env.RowsRead, env.BytesRead = pr.Rows.Load(), pr.Bytes.Load()
@@ -328,18 +332,7 @@ func appendRows(out *bytes.Buffer, sess *session.Session, p *session.Portal, lim
 			if b.Sel != nil {
 				row = int(b.Sel[lo])
 			}
-			line = line[:0]
-			if n > 0 {
-				line = append(line, ',')
-			}
-			line = append(line, '[')
-			for i, col := range b.Cols {
-				if i > 0 {
-					line = append(line, ',')
-				}
-				line = appendValue(line, col, row, ctx)
-			}
-			line = append(line, ']')
+			line = appendRow(line[:0], b, row, n > 0, ctx)
 			out.Write(line)
 			n++
 		}

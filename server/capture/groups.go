@@ -3,7 +3,6 @@ package capture
 import (
 	"bytes"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/prickledb/prickle/storage/event"
@@ -59,7 +58,7 @@ func nameGroups(b *event.Batch, name func(types []string) ([]string, error)) (ig
 	for i := range b.Groups {
 		types = append(types, b.Groups[i].Type)
 	}
-	at, found := findProp(b, groupsKey)
+	at, found := b.Find(groupsKey)
 	var members [][]namedGroup
 	if found {
 		p := &b.Props[at]
@@ -146,14 +145,10 @@ func groupMembers(object []byte) (out []namedGroup) {
 	return out
 }
 
-func findProp(b *event.Batch, key string) (int, bool) {
-	return slices.BinarySearchFunc(b.Props, key, func(p event.Prop, key string) int { return strings.Compare(p.Key, key) })
-}
-
 // setTexts sets a property of the rows of a batch to a text for each code of another: that
 // of code c is texts[c-1]. Where it is empty, or the code is 0, the row stays as it is.
 func setTexts(b *event.Batch, key string, codes []uint32, texts []string) {
-	at, found := findProp(b, key)
+	at, found := b.Find(key)
 	if !found {
 		b.Props = slices.Insert(b.Props, at, event.Prop{Key: key, Codes: make([]uint32, b.Rows)})
 	}

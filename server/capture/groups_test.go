@@ -19,7 +19,7 @@ func groupsOf(b *event.Batch) string {
 		var keys []string
 		for _, key := range groupKeys {
 			text := ""
-			if at, found := findProp(b, key); found {
+			if at, found := b.Find(key); found {
 				if c := b.Props[at].Codes[row]; c != 0 {
 					text = b.Props[at].Values.Str(int(c - 1))
 				}

@@ -283,7 +283,7 @@ func (h *ImportHandler) typed(r *http.Request, project uint32, now int64) (answe
 		return answer, err
 	}
 	for _, b := range t.batches {
-		b.CreatedAt = now
+		b.CreatedAt, b.AsWritten = now, true
 		answer.Events += b.Rows
 		if err := h.ingest(r.Context(), project, b, &answer); err != nil {
 			return answer, err

@@ -35,7 +35,7 @@ func (r *TypedLines) Finish(now int64) []*event.Batch {
 	batches := r.t.batches
 	r.t.batches = nil
 	for _, b := range batches {
-		b.CreatedAt = now
+		b.CreatedAt, b.AsWritten = now, true
 	}
 	return batches
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ const (
 	StoredBytes  Reason = "stored_bytes"
 	QuerySeconds Reason = "query_seconds_per_hour"
 	QueryQueue   Reason = "queries"
+	UserQueue    Reason = "user_queries"
 )
 
 // Exceeded is the error of what a limit refuses.
@@ -53,10 +55,13 @@ type Limiter struct {
 	Usage func(project uint32, at time.Time) storage.Usage
 	Now   func() time.Time // nil: time.Now
 	// Queries is how many questions of a project run at once unless its limits say
-	// otherwise; 0 is half the processors, and at least 2. Queue and QueueWait are for
+	// otherwise; 0 is half the processors, and at least 2. UserQueries is how many of them
+	// may be those of one user, likewise; 0 is all of them. Queue and QueueWait are for
 	// those that come meanwhile; 0 is the default.
-	Queries, Queue int
-	QueueWait      time.Duration
+	Queries, UserQueries, Queue int
+	QueueWait                   time.Duration
+	// Waited is told of each question that has to wait, and why; it may be nil.
+	Waited func(Reason)
 
 	mu       sync.Mutex
 	projects map[uint32]*project
@@ -71,7 +76,8 @@ type project struct {
 	asked time.Time
 
 	running int
-	waiting []chan struct{} // first come, first served
+	users   map[string]int // of running, those of each user
+	waiting []*waiting     // first come, first served, but for users who have their number
 
 	names  map[string]struct{} // of event properties; nil until some were sent
 	learnt bool                // names holds what was stored before
@@ -159,9 +165,16 @@ func (l *Limiter) used(of storage.Project, now time.Time) storage.Usage {
 	return usage
 }
 
-// Query takes a place for a question, waiting for one if need be. The caller calls
-// release, once, with the time that the question ran.
-func (l *Limiter) Query(ctx context.Context, of storage.Project) (release func(took time.Duration), err error) {
+// waiting is a question in the queue.
+type waiting struct {
+	user     string
+	mostUser int           // places that the user may have
+	ready    chan struct{} // closed when it has its place
+}
+
+// Query takes a place for a question of a user, waiting for one if need be. The caller calls
+// release, once, with the time of processors that the question used.
+func (l *Limiter) Query(ctx context.Context, of storage.Project, user string) (release func(used time.Duration), err error) {
 	l.mu.Lock()
 	p := l.of(of.ID)
 	if hour := l.now().Truncate(time.Hour); !hour.Equal(p.hour) {
@@ -171,14 +184,18 @@ func (l *Limiter) Query(ctx context.Context, of storage.Project) (release func(t
 		wait := p.hour.Add(time.Hour).Sub(l.now())
 		l.mu.Unlock()
 		return nil, &Exceeded{Reason: QuerySeconds, RetryAfter: seconds(wait.Seconds()),
-			Detail: fmt.Sprintf("the project's queries have run for %d seconds in this hour", of.Limits.QuerySecondsPerHour)}
+			Detail: fmt.Sprintf("the project's queries have used %d seconds of processors in this hour", of.Limits.QuerySecondsPerHour)}
 	}
-	release = func(took time.Duration) { l.release(p, took) }
-	most := l.most(of)
-	if p.running < most && len(p.waiting) == 0 {
-		p.running++
+	release = func(used time.Duration) { l.release(p, user, used) }
+	most, mostUser := l.most(of)
+	if p.running < most && p.users[user] < mostUser {
+		p.enter(user)
 		l.mu.Unlock()
 		return release, nil
+	}
+	reason, busy := QueryQueue, fmt.Sprintf("%d queries of the project", most)
+	if p.running < most {
+		reason, busy = UserQueue, fmt.Sprintf("%d queries of the user", mostUser)
 	}
 	queue := l.Queue
 	if queue == 0 {
@@ -186,12 +203,14 @@ func (l *Limiter) Query(ctx context.Context, of storage.Project) (release func(t
 	}
 	if len(p.waiting) >= queue {
 		l.mu.Unlock()
-		return nil, &Exceeded{Reason: QueryQueue, RetryAfter: time.Second,
-			Detail: fmt.Sprintf("%d queries of the project are running and %d are waiting", most, queue)}
+		return nil, &Exceeded{Reason: reason, RetryAfter: time.Second, Detail: fmt.Sprintf("%s are running, and %d of the project are waiting", busy, queue)}
 	}
-	ready := make(chan struct{})
-	p.waiting = append(p.waiting, ready)
+	me := &waiting{user, mostUser, make(chan struct{})}
+	p.waiting = append(p.waiting, me)
 	l.mu.Unlock()
+	if l.Waited != nil {
+		l.Waited(reason)
+	}
 
 	wait := l.QueueWait
 	if wait == 0 {
@@ -200,51 +219,70 @@ func (l *Limiter) Query(ctx context.Context, of storage.Project) (release func(t
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-ready:
+	case <-me.ready:
 		return release, nil
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	case <-timer.C:
-		err = &Exceeded{Reason: QueryQueue, RetryAfter: time.Second,
-			Detail: fmt.Sprintf("the query waited for %v while %d others of the project were running", wait, most)}
+		err = &Exceeded{Reason: reason, RetryAfter: time.Second, Detail: fmt.Sprintf("the query waited for %v while %s were running", wait, busy)}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := range p.waiting {
-		if p.waiting[i] == ready {
-			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
-			return nil, err
-		}
+	if i := slices.Index(p.waiting, me); i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+		return nil, err
 	}
-	l.leave(p) // the place came in the same moment
+	p.leave(user) // the place came in the same moment
 	return nil, err
 }
 
-func (l *Limiter) most(of storage.Project) int {
+// most is how many questions of a project run at once, and of one of its users.
+func (l *Limiter) most(of storage.Project) (project, user int) {
+	project = max(2, runtime.GOMAXPROCS(0)/2)
 	if n := of.Limits.Queries; n > 0 {
-		return int(min(n, math.MaxInt32))
+		project = int(min(n, math.MaxInt32))
+	} else if l.Queries > 0 {
+		project = l.Queries
 	}
-	if l.Queries > 0 {
-		return l.Queries
+	user = project
+	if n := of.Limits.UserQueries; n > 0 {
+		user = int(min(n, math.MaxInt32))
+	} else if l.UserQueries > 0 {
+		user = l.UserQueries
 	}
-	return max(2, runtime.GOMAXPROCS(0)/2)
+	return project, user
 }
 
-func (l *Limiter) release(p *project, took time.Duration) {
+func (l *Limiter) release(p *project, user string, used time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p.spent += took
-	l.leave(p)
+	p.spent += used
+	p.leave(user)
 }
 
-// leave gives a place to whoever waits longest. The caller holds mu.
-func (l *Limiter) leave(p *project) {
-	if len(p.waiting) > 0 {
-		close(p.waiting[0])
-		p.waiting = p.waiting[1:]
-		return
+// enter takes a place. The caller holds mu, as for leave.
+func (p *project) enter(user string) {
+	if p.users == nil {
+		p.users = map[string]int{}
 	}
+	p.running++
+	p.users[user]++
+}
+
+// leave gives the place of a user to whoever waits longest and may have it.
+func (p *project) leave(user string) {
 	p.running--
+	if p.users[user]--; p.users[user] == 0 {
+		delete(p.users, user)
+	}
+	for i, w := range p.waiting {
+		if p.users[w.user] < w.mostUser {
+			p.waiting = slices.Delete(p.waiting, i, i+1)
+			p.enter(w.user)
+			close(w.ready)
+			return
+		}
+	}
 }
 
 // Forget drops the counters of a project that is gone.

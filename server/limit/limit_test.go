@@ -89,7 +89,7 @@ func TestQueries(t *testing.T) {
 	p := project1(storage.Limits{})
 	var releases []func(time.Duration)
 	for range 2 {
-		r, err := l.Query(t.Context(), p)
+		r, err := l.Query(t.Context(), p, "a")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestQueries(t *testing.T) {
 	}
 	for i, name := range []string{"first", "second"} {
 		go func() {
-			r, err := l.Query(t.Context(), p)
+			r, err := l.Query(t.Context(), p, "a")
 			if err != nil {
 				t.Error(err)
 			}
@@ -121,10 +121,10 @@ func TestQueries(t *testing.T) {
 		}()
 		waitFor(i + 1)
 	}
-	if e := exceeded(func() error { _, err := l.Query(t.Context(), p); return err }()); e == nil || e.Reason != QueryQueue {
+	if e := exceeded(func() error { _, err := l.Query(t.Context(), p, "a"); return err }()); e == nil || e.Reason != QueryQueue {
 		t.Errorf("with a full queue: %+v", e)
 	}
-	if r, err := l.Query(t.Context(), storage.Project{ID: 2}); err != nil {
+	if r, err := l.Query(t.Context(), storage.Project{ID: 2}, "a"); err != nil {
 		t.Errorf("another project: %v", err)
 	} else {
 		r(0)
@@ -140,24 +140,66 @@ func TestQueries(t *testing.T) {
 	}
 }
 
+// Questions of a user beyond the number wait, and others overtake them.
+func TestUserQueries(t *testing.T) {
+	var waits []Reason
+	l := &Limiter{Queries: 3, Queue: 1, QueueWait: time.Hour, Waited: func(r Reason) { waits = append(waits, r) }}
+	p := project1(storage.Limits{UserQueries: 2})
+	ask := func(user string) func(time.Duration) {
+		t.Helper()
+		r, err := l.Query(t.Context(), p, user)
+		if err != nil {
+			t.Fatalf("%s: %v", user, err)
+		}
+		return r
+	}
+	first := ask("a")
+	ask("a")
+	got := make(chan func(time.Duration))
+	go func() { got <- ask("a") }()
+	for waiting := 0; waiting == 0; runtime.Gosched() {
+		l.mu.Lock()
+		waiting = len(l.projects[1].waiting)
+		l.mu.Unlock()
+	}
+	if _, err := l.Query(t.Context(), p, "a"); exceeded(err) == nil || exceeded(err).Reason != UserQueue || exceeded(err).Detail != "2 queries of the user are running, and 1 of the project are waiting" {
+		t.Errorf("with a full queue: %v", err)
+	}
+	other := ask("b")
+	if _, err := l.Query(t.Context(), p, "b"); exceeded(err) == nil || exceeded(err).Reason != QueryQueue {
+		t.Errorf("of a project with all its places taken: %v", err)
+	}
+	other(0) // of no use to those of the first user
+	select {
+	case <-got:
+		t.Error("a user has three places of two")
+	default:
+	}
+	first(0)
+	(<-got)(0)
+	if len(waits) != 1 || waits[0] != UserQueue {
+		t.Errorf("waited for %q", waits)
+	}
+}
+
 func TestQueueGivesUp(t *testing.T) {
 	l := &Limiter{Queue: 5, QueueWait: time.Millisecond}
 	p := project1(storage.Limits{Queries: 1})
-	release, err := l.Query(t.Context(), p)
+	release, err := l.Query(t.Context(), p, "a")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Query(t.Context(), p); exceeded(err) == nil {
+	if _, err := l.Query(t.Context(), p, "a"); exceeded(err) == nil {
 		t.Errorf("after the time in the queue: %v", err)
 	}
 	gone := errors.New("the client has gone")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(gone)
-	if _, err := l.Query(ctx, p); !errors.Is(err, gone) && exceeded(err) == nil {
+	if _, err := l.Query(ctx, p, "a"); !errors.Is(err, gone) && exceeded(err) == nil {
 		t.Errorf("of a client that has gone: %v", err)
 	}
 	release(0)
-	if release, err = l.Query(t.Context(), p); err != nil {
+	if release, err = l.Query(t.Context(), p, "a"); err != nil {
 		t.Errorf("a place that nobody has any more: %v", err)
 	}
 	release(0)
@@ -168,17 +210,17 @@ func TestQuerySeconds(t *testing.T) {
 	l := &Limiter{Now: c.now}
 	p := project1(storage.Limits{QuerySecondsPerHour: 10})
 	for range 2 {
-		release, err := l.Query(t.Context(), p)
+		release, err := l.Query(t.Context(), p, "a")
 		if err != nil {
 			t.Fatal(err)
 		}
 		release(5 * time.Second)
 	}
-	if _, err := l.Query(t.Context(), p); exceeded(err) == nil || exceeded(err).RetryAfter != 30*time.Minute {
+	if _, err := l.Query(t.Context(), p, "a"); exceeded(err) == nil || exceeded(err).RetryAfter != 30*time.Minute {
 		t.Errorf("after 10 s: %+v, want to wait 30 min", exceeded(err))
 	}
 	c.advance(30 * time.Minute)
-	if _, err := l.Query(t.Context(), p); err != nil {
+	if _, err := l.Query(t.Context(), p, "a"); err != nil {
 		t.Errorf("in the next hour: %v", err)
 	}
 }

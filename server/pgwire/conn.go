@@ -3,6 +3,7 @@ package pgwire
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -46,10 +47,10 @@ type conn struct {
 	session atomic.Pointer[session.Session]
 	s       *session.Session // the same, for the connection's own goroutine
 
-	pid, key uint32
-	drained  atomic.Bool // the server ends
-	ended    atomic.Bool // this connection is to end, whatever it does
-	wake     sync.Mutex  // held while nc is replaced, which others wake the connection through
+	key     [4]byte // for a cancel request
+	drained atomic.Bool
+	ended   atomic.Bool // somebody has ended the session
+	waking  sync.Mutex  // held while nc is replaced, which others wake the connection through
 
 	copying  *copyIn           // while the client sends rows
 	unwatch  func()            // gives the input back to who runs a statement
@@ -58,38 +59,36 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	return &conn{server: s, nc: nc, in: bufio.NewReaderSize(nc, inBytes)}
+	c := &conn{server: s, nc: nc, in: bufio.NewReaderSize(nc, inBytes)}
+	rand.Read(c.key[:]) //nolint:errcheck // it never fails
+	return c
 }
 
 // attach goes on over another connection: the same one, encrypted.
 func (c *conn) attach(nc net.Conn) {
-	c.wake.Lock()
+	c.waking.Lock()
 	c.nc = nc
-	c.wake.Unlock()
+	c.waking.Unlock()
 	c.in.Reset(nc)
 }
 
-// drain wakes the connection if it waits for its client, to be sent away when it is idle.
+// drain wakes the connection if it waits for its client, to be closed as soon as nothing
+// runs.
 func (c *conn) drain() {
 	c.drained.Store(true)
-	c.awake()
+	c.wake()
 }
 
-// end wakes the connection to end it.
+// end wakes it to be closed at once.
 func (c *conn) end() {
 	c.ended.Store(true)
-	c.awake()
+	c.wake()
 }
 
-func (c *conn) awake() {
-	c.wake.Lock()
-	defer c.wake.Unlock()
+func (c *conn) wake() {
+	c.waking.Lock()
+	defer c.waking.Unlock()
 	c.nc.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // a closed connection needs no waking
-}
-
-// sentAway says whether the connection is to end now.
-func (c *conn) sentAway() bool {
-	return c.ended.Load() || c.drained.Load() && c.s.State() == session.Idle
 }
 
 func (c *conn) refuse(err error) {
@@ -113,6 +112,7 @@ func (c *conn) serve(ctx context.Context) {
 		return
 	}
 	defer s.Close()
+	defer s.AfterEnd(c.end)()
 	c.nc.SetDeadline(time.Time{}) //nolint:errcheck // the reads that follow will tell
 	if err := c.loop(); err != nil {
 		var client *pgerr.Error
@@ -127,7 +127,7 @@ func (c *conn) serve(ctx context.Context) {
 // throw away the last words to it.
 func (c *conn) linger() {
 	t, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || c.drained.Load() || t.CloseWrite() != nil {
+	if !ok || c.drained.Load() || c.ended.Load() || t.CloseWrite() != nil {
 		return
 	}
 	c.nc.SetReadDeadline(time.Now().Add(lingerTime)) //nolint:errcheck // the read tells
@@ -146,9 +146,9 @@ func (c *conn) start(ctx context.Context) (*session.Session, error) {
 	if r.minor > 0 || len(r.unknown) > 0 {
 		c.send(&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: 3 << 16, UnrecognizedOptions: r.unknown})
 	}
-	l := Login{User: r.user, Database: r.database, Settings: r.settings, Backend: session.Backend{PID: c.pid, Remote: c.nc.RemoteAddr(), End: c.end}}
+	l := Login{User: r.user, Database: r.database, Settings: r.settings, Remote: c.nc.RemoteAddr()}
 	if tls := c.secure(); tls != nil {
-		l.Backend.TLS, l.Certified = true, tls.User()
+		l.TLS, l.Certified = true, tls.User()
 	}
 	proof := Proof{Trusted: true}
 	if c.server.Auth != nil {
@@ -167,7 +167,7 @@ func (c *conn) start(ctx context.Context) (*session.Session, error) {
 	c.session.Store(s)
 	c.reported = map[string]string{}
 	c.report()
-	c.send(&pgproto3.BackendKeyData{ProcessID: c.pid, SecretKey: []byte{byte(c.key >> 24), byte(c.key >> 16), byte(c.key >> 8), byte(c.key)}})
+	c.send(&pgproto3.BackendKeyData{ProcessID: s.PID(), SecretKey: c.key[:]})
 	c.notices()
 	c.ready()
 	return s, c.flush()
@@ -190,7 +190,7 @@ func (c *conn) loop() error {
 		if timeout > 0 {
 			c.nc.SetReadDeadline(time.Now().Add(timeout)) //nolint:errcheck // the read tells
 		}
-		if c.sentAway() {
+		if c.over() {
 			return session.ErrShutdown
 		}
 		if c.body == nil || cap(c.body) > keepBytes {
@@ -221,6 +221,11 @@ func (c *conn) loop() error {
 			return c.outErr
 		}
 	}
+}
+
+// over says whether the client is to be sent away now.
+func (c *conn) over() bool {
+	return c.ended.Load() || c.drained.Load() && c.s.State() == session.Idle
 }
 
 // idleTimeout is how long a client may be silent now; 0 means for ever.

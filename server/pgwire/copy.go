@@ -158,21 +158,8 @@ func (c *conn) copyOut(p *session.Portal) error {
 	if err != nil {
 		return err
 	}
-	n := 0
-	for {
-		b, lo, hi, err := p.Take(0)
-		if err != nil {
-			return err
-		}
-		if b == nil {
-			break
-		}
-		if err := w.Rows(b, lo, hi); err != nil {
-			return err
-		}
-		n += hi - lo
-	}
-	if err := w.Close(); err != nil {
+	n, err := p.WriteTo(w)
+	if err != nil {
 		return err
 	}
 	c.send(&pgproto3.CopyDone{})

@@ -13,6 +13,10 @@
 // The statements before one Sync are one transaction, unless they say otherwise. One alone, with
 // its Sync right behind it, commits by itself, and is tried again on a conflict.
 //
+// During a COPY FROM STDIN the statement owns the input: copyIn reads CopyData as a stream, until
+// CopyDone, and nobody else reads meanwhile. After an error, what is left of the rows is ignored
+// as messages.
+//
 // The frame of every message is read here, and its length checked before memory is
 // taken for it; the fields inside are decoded by pgproto3. Values are read and written in
 // the text and the binary format, both by engine/expr.

@@ -70,13 +70,13 @@ func FuzzConnection(f *testing.F) {
 			}
 			return Proof{Trusted: true}, nil
 		}
-		backends := &session.Backends{}
+		sessions := &session.Sessions{}
 		s.Open = func(ctx context.Context, l Login) (*session.Session, error) {
 			if l.User == "known" || l.User == "unknown" {
 				t.Error("a client was let in that did not know the password")
 			}
 			return session.New(ctx, session.Config{Engine: engine, Project: 1, Database: "d", Start: l.Settings, Logger: s.Logger, Limit: 20 * time.Millisecond,
-				Backends: backends, Backend: l.Backend})
+				Sessions: sessions, Remote: l.Remote, TLS: l.TLS})
 		}
 		s.Serve(t.Context(), &script{in: bytes.NewReader(in)})
 		if engine.Pins.Load() != 0 || engine.Running.Load() != 0 {

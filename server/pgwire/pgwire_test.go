@@ -39,9 +39,8 @@ func serve(t testing.TB) *testServer { return serveWith(t, nil) }
 // serveWith is serve, with more set up before the first connection.
 func serveWith(t testing.TB, setup func(*Server)) *testServer {
 	t.Helper()
-	engine := &sessiontest.Engine{}
+	engine, sessions := &sessiontest.Engine{}, &session.Sessions{}
 	s := &Server{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), MaxMessage: 1 << 20}
-	backends := &session.Backends{}
 	if setup != nil {
 		setup(s)
 	}
@@ -56,7 +55,8 @@ func serveWith(t testing.TB, setup func(*Server)) *testServer {
 			}
 			start[k] = v
 		}
-		sess, err := session.New(ctx, session.Config{Engine: engine, Project: 1, Database: l.Database, User: l.User, Start: start, Logger: s.Logger, Backends: backends, Backend: l.Backend})
+		sess, err := session.New(ctx, session.Config{Engine: engine, Project: 1, Database: l.Database, User: l.User, Start: start, Logger: s.Logger,
+			Sessions: sessions, Remote: l.Remote, TLS: l.TLS})
 		if err != nil {
 			e := *pgerr.From(err)
 			e.Severity = "FATAL"

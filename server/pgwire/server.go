@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"crypto/tls"
-	"encoding/binary"
 	"log/slog"
 	"net"
 	"sync"
@@ -25,9 +24,10 @@ const startupTimeout = 60 * time.Second
 type Login struct {
 	User, Database string
 	Settings       map[string]string
+	Remote         net.Addr
+	TLS            bool
 	// Certified is the user that a verified certificate of the client names; empty for none.
 	Certified string
-	Backend   session.Backend
 }
 
 // Server serves PostgreSQL clients. Its fields are set before the first connection.
@@ -51,8 +51,7 @@ type Server struct {
 	unseen [32]byte // what the salts of unknown users follow from
 
 	mu       sync.Mutex
-	conns    map[uint32]*conn
-	lastPID  uint32
+	conns    map[*conn]struct{}
 	draining bool
 }
 
@@ -82,7 +81,7 @@ func (s *Server) Drain() {
 	s.mu.Lock()
 	s.draining = true
 	conns := make([]*conn, 0, len(s.conns))
-	for _, c := range s.conns {
+	for c := range s.conns {
 		conns = append(conns, c)
 	}
 	s.mu.Unlock()
@@ -95,7 +94,7 @@ func (s *Server) Drain() {
 func (s *Server) CancelAll(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range s.conns {
+	for c := range s.conns {
 		if sess := c.session.Load(); sess != nil {
 			sess.Cancel(cause)
 		}
@@ -103,25 +102,15 @@ func (s *Server) CancelAll(cause error) {
 }
 
 func (s *Server) add(c *conn) bool {
-	var key [4]byte
-	rand.Read(key[:]) //nolint:errcheck // it never fails
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
 		return false
 	}
 	if s.conns == nil {
-		s.conns = map[uint32]*conn{}
+		s.conns = map[*conn]struct{}{}
 	}
-	for {
-		// JDBC and others read the pid as a signed number.
-		s.lastPID = s.lastPID%(1<<31-1) + 1
-		if s.conns[s.lastPID] == nil {
-			break
-		}
-	}
-	c.pid, c.key = s.lastPID, binary.BigEndian.Uint32(key[:])
-	s.conns[c.pid] = c
+	s.conns[c] = struct{}{}
 	return true
 }
 
@@ -133,7 +122,7 @@ func (s *Server) saltKey() []byte {
 
 func (s *Server) remove(c *conn) {
 	s.mu.Lock()
-	delete(s.conns, c.pid)
+	delete(s.conns, c)
 	s.mu.Unlock()
 }
 
@@ -144,16 +133,11 @@ func (s *Server) full() bool {
 // cancel ends what the connection with this pid and key runs.
 func (s *Server) cancel(pid uint32, key []byte) {
 	s.mu.Lock()
-	c := s.conns[pid]
-	s.mu.Unlock()
-	if c == nil {
-		return
-	}
-	want := binary.BigEndian.AppendUint32(nil, c.key)
-	if subtle.ConstantTimeCompare(key, want) != 1 {
-		return
-	}
-	if sess := c.session.Load(); sess != nil {
-		sess.Cancel(session.ErrCancel)
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		sess := c.session.Load()
+		if sess != nil && sess.PID() == pid && subtle.ConstantTimeCompare(key, c.key[:]) == 1 {
+			sess.Cancel(session.ErrCancel)
+		}
 	}
 }

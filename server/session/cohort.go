@@ -69,9 +69,6 @@ func (p *Portal) findMembers(scope *Scope, st *sql.Statement, v *view, c *Cohort
 		return err
 	}
 	defer rows.Close() // Next says what there is to say
-	if err := p.query.begun(); err != nil {
-		return err
-	}
 	for {
 		b, err := rows.Next(p.ctx)
 		if b == nil || err != nil {

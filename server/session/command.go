@@ -203,3 +203,13 @@ func (p *Portal) execute(c *sql.CommandSpec) error {
 	}
 	return p.run(prepared, params)
 }
+
+// setConfig is set_config.
+func (s *Session) setConfig(name, value string, local bool) (string, error) {
+	if local && !s.block { // it would be undone at once
+		return value, nil
+	}
+	err := s.set(&sql.CommandSpec{Name: name, Value: value, Local: local})
+	now, _ := s.Settings.Get(name) // it is there, or err says why not
+	return now, err
+}

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -16,6 +19,10 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/prickledb/prickle/server/session"
+	"github.com/prickledb/prickle/storage/blob"
+	"github.com/prickledb/prickle/storage/outside"
 )
 
 func connectTo(t *testing.T, addr string) *pgx.Conn {
@@ -47,17 +54,42 @@ func told(err error) string {
 	return out + "\n"
 }
 
-// TestCopy runs the cases of testdata/copy: "exec" is statements, and shows their rows; "from"
+// TestCopy runs the cases of testdata/copy: "file" makes a file in the directory that is allowed,
+// or with link a symbolic link; "exec" is statements, and shows their rows; "from"
 // is a COPY and behind it the rows that are sent, as quoted Go strings with quoted; "to" is a
 // COPY and shows what comes.
 func TestCopy(t *testing.T) {
 	datadriven.Walk(t, "testdata/copy", func(t *testing.T, path string) {
-		c := connectTo(t, serveStore(t)).PgConn()
+		dir := t.TempDir()
+		files, err := outside.Open([]string{dir}, blob.S3Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer files.Close()
+		limits := session.Limits{Threads: 2, Files: files}
+		if filepath.Base(path) == "nowhere" {
+			limits.Files = nil
+		}
+		c := connectTo(t, serveLimited(t, limits, nil)).PgConn()
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			var out strings.Builder
 			switch d.Cmd {
+			case "file":
+				var name string
+				d.ScanArgs(t, "name", &name)
+				name = filepath.Join(dir, name)
+				if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+					d.Fatalf(t, "%v", err)
+				}
+				if target := d.Input; d.HasArg("link") {
+					if err := os.Symlink(target, name); err != nil {
+						d.Fatalf(t, "%v", err)
+					}
+				} else if err := os.WriteFile(name, []byte(d.Input+"\n"), 0o644); err != nil {
+					d.Fatalf(t, "%v", err)
+				}
 			case "exec":
 				results, err := c.Exec(ctx, d.Input).ReadAll()
 				for _, r := range results {
@@ -117,7 +149,7 @@ func TestCopy(t *testing.T) {
 			default:
 				d.Fatalf(t, "unknown command %s", d.Cmd)
 			}
-			return out.String()
+			return strings.ReplaceAll(out.String(), dir, "DIR")
 		})
 	})
 }
@@ -131,7 +163,7 @@ var allTypes = []string{
 		(1, true, -32768, 2147483647, -9223372036854775808, 1.5, 1e-300, 12345678901234567890.123, 1.5, E'tab\tnew\nline "q" \\N \\. , é', 'ab', 'x', '\x00ff', '0001-01-01', '23:59:59.999999',
 			'2026-01-02 03:04:05.000001', '1969-12-31 23:59:59+00', '1 year -2 days 00:00:00.5', 'f47ac10b-58cc-4372-a567-0e02b2c3d479', '{"a": [1, "x\ty", null]}', 26, '{1,NULL,-3}', '{"a b",NULL,"","NULL","\"\\"}', '{1.50,2}'),
 		(2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
-		(3, false, 0, 0, 0, '-Infinity', 'NaN', 0, 0, '', '', '', '', '9999-12-31', '00:00', '9999-12-31 00:00', '9999-12-31 00:00+00', '0', '00000000-0000-0000-0000-000000000000', 'null', 0, '{}', '{}', '{}'),
+		(3, false, 0, 0, 0, '-Infinity', 'NaN', 0, 0, '', '', '', '', '9999-12-31', '00:00', '9999-12-31 00:00', '9999-12-31 00:00+00', '0', '00000000-0000-0000-0000-000000000000', '[null]', 0, '{}', '{}', '{}'),
 		(4, true, 1, 1, 1, 0.1, 0.1, -0.001, -999999999.999, '\.', 'äöüßé', 'äöü', 'text', '2026-11-29', '12:00', '2026-11-29', '2026-11-29', '-1 mon', 'f47ac10b-58cc-4372-a567-0e02b2c3d479', '"\\\""', 4294967295, '{2147483647}', '{\\.}', '{NULL}')`,
 }
 
@@ -175,7 +207,7 @@ const allColumns = "k, b, i2, i4, i8, f4, f8, n, n2, t, v, c, y, d, tm, ts, tz, 
 // textColumns are all columns as text, so that 1.50 differs from 1.5.
 var textColumns = strings.ReplaceAll(allColumns, ",", "::text,") + "::text"
 
-var roundTrips = []string{"", "(DELIMITER '|', NULL 'nothing')", "(FORMAT csv)", "(FORMAT csv, HEADER, DELIMITER ';', QUOTE '''', ESCAPE '\\')", "(FORMAT csv, FORCE_QUOTE *)", "(FORMAT binary)", "(FORMAT jsonl)"}
+var roundTrips = []string{"", "(DELIMITER '|', NULL 'nothing')", "(FORMAT csv)", "(FORMAT csv, HEADER, DELIMITER ';', QUOTE '''', ESCAPE '\\')", "(FORMAT binary)", "(FORMAT jsonl)", "(FORMAT parquet)", "(FORMAT arrow)"}
 
 // A driver's own ways of loading work.
 func TestDriversCopy(t *testing.T) {
@@ -241,6 +273,24 @@ print(k.fetchone()[0])
 	})
 }
 
+// endless is rows without an end, a few every millisecond.
+type endless struct {
+	begun chan bool // closed after some
+	n     int
+	over  atomic.Bool
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.n++; e.n == 20 {
+		close(e.begun)
+	}
+	if e.over.Load() {
+		return 0, errors.New("over")
+	}
+	time.Sleep(time.Millisecond)
+	return copy(p, "1\n2\n3\n"), nil
+}
+
 // A client that goes, a cancel and a timeout end a COPY that waits for rows, and nothing of it
 // stays.
 func TestCopyEnds(t *testing.T) {
@@ -249,22 +299,23 @@ func TestCopyEnds(t *testing.T) {
 	if _, err := c.Exec(t.Context(), "CREATE TABLE t (a int)"); err != nil {
 		t.Fatal(err)
 	}
-	begin := func(t *testing.T, settings string) (*pgx.Conn, *io.PipeWriter, chan error) {
+	begin := func(t *testing.T, settings string) (*pgx.Conn, *endless, chan error) {
 		other := connectTo(t, addr)
 		if _, err := other.Exec(t.Context(), settings, pgx.QueryExecModeSimpleProtocol); err != nil {
 			t.Fatal(err)
 		}
-		r, w := io.Pipe()
+		rows := &endless{begun: make(chan bool)}
 		done := make(chan error, 1)
 		go func() {
-			_, err := other.PgConn().CopyFrom(context.Background(), r, "COPY t FROM STDIN")
+			_, err := other.PgConn().CopyFrom(context.Background(), rows, "COPY t FROM STDIN")
 			done <- err
-			r.Close()
 		}()
-		if _, err := io.WriteString(w, strings.Repeat("1\n", 100_000)); err != nil {
-			t.Fatal(err)
+		select {
+		case <-rows.begun:
+		case err := <-done: // it was faster
+			done <- err
 		}
-		return other, w, done
+		return other, rows, done
 	}
 	code := func(err error) string {
 		var e *pgconn.PgError
@@ -274,15 +325,13 @@ func TestCopyEnds(t *testing.T) {
 		return fmt.Sprint(err)
 	}
 	t.Run("timeout", func(t *testing.T) {
-		_, w, done := begin(t, "SET statement_timeout = '50ms'")
-		defer w.Close()
+		_, _, done := begin(t, "SET statement_timeout = '50ms'")
 		if err := <-done; code(err) != "57014" {
 			t.Errorf("COPY ended with %v", err)
 		}
 	})
 	t.Run("cancel", func(t *testing.T) {
-		other, w, done := begin(t, "")
-		defer w.Close()
+		other, _, done := begin(t, "")
 		if err := other.PgConn().CancelRequest(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -290,15 +339,14 @@ func TestCopyEnds(t *testing.T) {
 			t.Errorf("COPY ended with %v", err)
 		}
 		var one int
-		w.Close()
 		if err := other.QueryRow(t.Context(), "SELECT 1").Scan(&one); err != nil {
 			t.Errorf("the connection after it: %v", err)
 		}
 	})
 	t.Run("gone", func(t *testing.T) {
-		other, w, done := begin(t, "")
+		other, rows, done := begin(t, "")
+		rows.over.Store(true)
 		other.PgConn().Conn().Close()
-		w.Close()
 		if err := <-done; err == nil {
 			t.Error("COPY on a closed connection succeeded")
 		}

@@ -9,14 +9,16 @@
 // off where the savepoint was. A conflict at COMMIT is 40001. Changes of events and persons
 // (change.go) cannot be in a block: they are carried out at once.
 //
+// COPY FROM is a statement that writes like the others: its plan reads what the client sends, by
+// the function that Portal.Input is, or files. The rows of a COPY TO go to a file here (copy.go),
+// or to the client by whoever runs the portal, which sees Portal.Copy.
+//
 // A Session serves one client and is used by one goroutine at a time; only Cancel may be
 // called from elsewhere. A Portal is a statement on its way: a paused stream of batches
 // that is read as far as the client wants.
 //
-// Backends lists the sessions that have a connection each: they see each other in
-// pg_stat_activity and can cancel and end each other.
-//
 // What a query reads is one snapshot, taken after it waited for what its settings ask for
-// (read.go) or kept from an earlier answer (Cuts). Queries lists what runs, and ends what
-// reads too much.
+// (read.go) or kept from an earlier answer (Cuts). Queries lists what runs and what ran last,
+// refuses what is going to read too much, and ends what has. Sessions lists the sessions
+// themselves: they see each other in pg_stat_activity, and can cancel and end each other.
 package session

@@ -10,6 +10,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -20,9 +21,13 @@ type Engine interface {
 	Catalog(project uint32, database string, pin Pin) *catalog.Catalog
 	// Pin takes the read point of a statement or a transaction.
 	Pin(project uint32) (Pin, error)
+	// Cost is what a query is going to read, as far as that is known without reading.
+	Cost(scope *Scope, st *sql.Statement, pin Pin) engine.Cost
 	// Run starts a query, or the explanation of one. The pin outlives the rows; ctx ends
 	// them.
 	Run(ctx context.Context, scope *Scope, st *sql.Statement, pin Pin) (Rows, error)
+	// Files is where files of statements may lie; nil: nowhere.
+	Files() *outside.Places
 	// Tables is the tables that users made, at a read point.
 	Tables(pin Pin) *table.Tables
 	// Overlay is a read point that also has what a write set changes. It lives as long as
@@ -56,4 +61,5 @@ type Scope struct {
 	Memory   int64 // bytes, likewise
 	Progress *engine.Progress
 	Input    func() (io.ReadCloser, error) // what the client sends; nil: nothing
+	Payer    engine.Payer                  // of the processors
 }

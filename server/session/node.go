@@ -16,6 +16,7 @@ import (
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
@@ -62,7 +63,9 @@ type Limits struct {
 	Threads   int               // goroutines of one statement; 0 means all processors
 	Memory    int64             // bytes that one statement may hold; 0 means no limit
 	Admission *engine.Admission // shares the memory among all; nil: nobody does
+	Scheduler *engine.Scheduler // shares the processors, likewise
 	Spill     *engine.SpillDir  // for what does not fit into memory; nil: such statements fail
+	Files     *outside.Places   // where files of statements may lie; nil: nowhere
 }
 
 // NewEngine runs statements over a store and gives what they write to writer.
@@ -116,6 +119,9 @@ func PropertyNames(store *storage.Store, project uint32) []string {
 	return slices.Sorted(maps.Keys(known))
 }
 
+// Files implements Engine.
+func (e *storeEngine) Files() *outside.Places { return e.limits.Files }
+
 func (e *storeEngine) Pin(project uint32) (Pin, error) { return e.store.Snapshot(project) }
 
 func (e *storeEngine) Tables(pin Pin) *table.Tables { return pin.(*storage.Snapshot).Tables() }
@@ -135,7 +141,7 @@ func (e *storeEngine) Ingest(ctx context.Context, project uint32, b *event.Batch
 
 func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, pin Pin) (Rows, error) {
 	env := &engine.Env{Expr: scope.Expr, Threads: e.limits.Threads, Memory: e.limits.Memory, Spill: e.limits.Spill, Progress: scope.Progress,
-		Input: scope.Input, Disabled: st.Disabled}
+		Input: scope.Input, Files: e.limits.Files, Disabled: st.Disabled}
 	env.Snapshot, _ = pin.(*storage.Snapshot)
 	if n := scope.Threads; n > 0 && n < env.Threads {
 		env.Threads = n
@@ -148,6 +154,8 @@ func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, 
 		return nil, err
 	}
 	env.Account = account
+	share := e.limits.Scheduler.Open(scope.Payer, &scope.Progress.CPU)
+	env.Share = share
 	var rows Rows
 	arranged := engine.Arrange(st.Plan, env)
 	if st.Explain != nil {
@@ -157,17 +165,27 @@ func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, 
 	}
 	if err != nil {
 		err = because(ctx, err)
+		share.Close()
 		account.Close()
 		return nil, err
 	}
-	return &admittedRows{rows: rows, ctx: ctx, account: account}, nil
+	return &admittedRows{rows: rows, ctx: ctx, account: account, share: share}, nil
 }
 
-// admittedRows is an answer whose statement has an account of memory.
+// Cost implements Engine.
+func (e *storeEngine) Cost(scope *Scope, st *sql.Statement, pin Pin) engine.Cost {
+	env := &engine.Env{Expr: scope.Expr}
+	env.Snapshot, _ = pin.(*storage.Snapshot)
+	return engine.EstimateCost(st.Plan, env)
+}
+
+// admittedRows is an answer whose statement has an account of memory, and a share of the
+// processors.
 type admittedRows struct {
 	rows    Rows
 	ctx     context.Context // of the statement: it ends if the statement has to make room for others
 	account *engine.Account
+	share   *engine.Share
 }
 
 // Next implements Rows.
@@ -179,6 +197,7 @@ func (r *admittedRows) Next(context.Context) (*vec.Batch, error) {
 // Close implements Rows.
 func (r *admittedRows) Close() error {
 	defer r.account.Close()
+	defer r.share.Close()
 	return r.rows.Close()
 }
 

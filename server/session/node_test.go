@@ -45,7 +45,7 @@ func stored(t *testing.T) *fixture {
 		binary.BigEndian.PutUint64(uuid[8:], uint64(i+1))
 		b.Begin(uuid, time.Date(2026, 1, 1+i/10, 0, 0, 0, 0, time.UTC).UnixMicro())
 		b.SetDistinctID([]byte{'a' + byte(i%7)})
-		b.SetName([]byte("open"))
+		b.SetName([]byte([]string{"open", "paid"}[i%10/9]))
 		b.Property([]byte("plan"), event.Text, []byte("pro"))
 		b.End()
 	}
@@ -98,7 +98,8 @@ func TestExplainShowsWhatWasMeasured(t *testing.T) {
 			[]string{"Fetch from events (actual rows=3 loops=1)", "(actual rows=100 loops=1)"}, []string{"cost=", "time=", "Execution Time"}},
 		{"EXPLAIN (ANALYZE, FORMAT JSON) SELECT count(*) FROM events",
 			[]string{`"Actual Rows": 100`, `"Relation Name": "events"`, `"Execution Time": `, `"Total Cost": `}, nil},
-		{"EXPLAIN ANALYZE SELECT * FROM RETENTION(START event = 'open' RETURN event = 'open' EVERY INTERVAL '1 day')", []string{"Index: run index"}, nil},
+		{"EXPLAIN ANALYZE SELECT * FROM RETENTION(START event = 'open' RETURN event = 'open' EVERY INTERVAL '1 day')", []string{"Index: run index"}, []string{"order of rows"}},
+		{"EXPLAIN ANALYZE SELECT * FROM FUNNEL(STEPS (a: event = 'open', b: event = 'paid') MODE STRICT)", []string{"Index: run index and order of rows"}, nil},
 	} {
 		got, err := f.text(c.sql)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime/debug"
 	"strconv"
+	"time"
 
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -153,7 +154,7 @@ func (p *Portal) Run(body func() error) (err error) {
 			return err
 		}
 	} else if p.query != nil && !p.done {
-		if err := p.query.enter(p.ctx); err != nil {
+		if _, err := p.query.enter(p.ctx); err != nil {
 			return err
 		}
 	}
@@ -204,7 +205,10 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	s := p.session
 	ctx := s.context()
 	ctx.Params = params
-	ctx.Process = process{s, p.ctx}
+	ctx.Sleep, ctx.SetConfig = p.sleep, s.setConfig
+	ctx.End = func(pid int64, session bool, wait time.Duration) bool {
+		return s.config.Sessions.end(p.ctx, s.config.Project, pid, session, wait)
+	}
 	var v *view
 	if seesRows(prepared.Stmt) {
 		var err error
@@ -237,14 +241,25 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	p.Schema, p.Sources, p.word = st.Schema, st.Sources, st.Tag
 	p.progress = &engine.Progress{}
 	p.query = s.config.Queries.begin(s, p.text, st.Plan, p.progress, p.cancel)
-	if err := p.query.enter(p.ctx); err != nil {
-		return err
+	if st.Explain != nil && !st.Explain.Analyze {
+		p.query.reads = false
 	}
 	scope := &Scope{Expr: ctx, Threads: s.Settings.Int("max_parallel_workers_per_gather"),
 		Memory: s.Settings.Bytes("work_mem"), Progress: p.progress}
 	if st.Copy != nil {
 		p.copying(scope, st.Copy)
 	}
+	if p.query.reads {
+		if err := p.query.allow(s.config.Engine.Cost(scope, st, v.shown)); err != nil {
+			return err
+		}
+	}
+	weight, err := p.query.enter(p.ctx)
+	if err != nil {
+		return err
+	}
+	scope.Payer = engine.Payer{Project: s.config.Project, ProjectWeight: weight,
+		User: s.config.User, UserWeight: int64(s.Settings.Int(userWeightSetting))}
 	switch st.Kind {
 	case sql.Modify:
 		return p.modify(scope, st, v)
@@ -257,7 +272,22 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	if p.rows, err = s.config.Engine.Run(p.ctx, scope, st, v.shown); err != nil {
 		return err
 	}
-	return p.query.begun()
+	if c := st.Copy; c != nil && c.File != "" {
+		return p.copyToFile(c)
+	}
+	return nil
+}
+
+// sleep waits for so long, or until the statement is cancelled.
+func (p *Portal) sleep(d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-p.ctx.Done():
+		return context.Cause(p.ctx)
+	}
 }
 
 // Take gives the next rows, at most limit of them if limit is not 0: the live rows lo to
@@ -301,6 +331,14 @@ func (p *Portal) Tag(n int) string {
 		return p.word + " " + strconv.Itoa(n)
 	}
 	return p.word
+}
+
+// QueryID is the statement's number in the list of what runs; 0 for a command.
+func (p *Portal) QueryID() uint64 {
+	if p.query == nil {
+		return 0
+	}
+	return p.query.about.ID
 }
 
 // Progress is what the portal has read so far, nil for a command.

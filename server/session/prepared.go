@@ -3,7 +3,9 @@ package session
 import (
 	"strings"
 
+	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/format"
 	"github.com/prickledb/prickle/engine/pgcatalog"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql"
@@ -68,6 +70,9 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 		pin = v.shown
 	}
 	tables := s.config.Engine.Catalog(s.config.Project, s.config.Database, pin)
+	tables.Files = func(pattern string, o format.Options, headerGiven bool) (format.Options, []format.Column, error) {
+		return engine.FileColumns(s.ctx, s.config.Engine.Files(), pattern, o, headerGiven, ctx)
+	}
 	if all := s.config.Cohorts; all != nil {
 		tables.Cohort = func(name string, id int64) (definition string, ok bool, err error) {
 			err = s.at(pin, func(pin Pin) error {
@@ -84,8 +89,8 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 			return rows, err
 		}
 	}
-	s.objects = pgcatalog.NewReader(tables, pgcatalog.Session{User: s.config.User, PID: s.config.Backend.PID, Settings: s.listSettings,
-		Backends: func() []pgcatalog.Backend { return s.config.Backends.list(s.config.Project) }})
+	s.objects = pgcatalog.NewReader(tables, pgcatalog.Session{User: s.config.User, PID: s.pid, Settings: s.listSettings,
+		Backends: s.listBackends, Queries: s.listQueries})
 	ctx.Objects = s.objects
 	return sql.CompileContext{Catalog: tables, Expr: ctx, Settings: s.Settings, ParamTypes: types}
 }

@@ -48,23 +48,29 @@ func TestPsql(t *testing.T) {
 }
 
 // serveStore serves a store in memory, and gives the address.
-func serveStore(t *testing.T) string { return serveStoreWith(t, func(*pgwire.Server) {}) }
+func serveStore(t *testing.T) string { return serveStoreWith(t, nil) }
 
 // serveStoreWith is serveStore, with more set up before the first client.
 func serveStoreWith(t *testing.T, setup func(*pgwire.Server)) string {
+	return serveLimited(t, session.Limits{Threads: 2}, setup)
+}
+
+func serveLimited(t *testing.T, limits session.Limits, setup func(*pgwire.Server)) string {
 	t.Helper()
 	store := openStore(t)
-	engine := session.NewEngine(store, &applier{store: store, index: 1}, session.Limits{Threads: 2})
+	engine := session.NewEngine(store, &applier{store: store, index: 1}, limits)
 	s := &pgwire.Server{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	setup(s)
-	backends := &session.Backends{}
+	if setup != nil {
+		setup(s)
+	}
+	sessions := &session.Sessions{}
 	s.Open = func(ctx context.Context, l pgwire.Login) (*session.Session, error) {
 		if l.Database == "nowhere" {
 			return nil, &pgerr.Error{Severity: "FATAL", Code: pgerr.UndefinedDatabase, Message: `database "nowhere" does not exist`}
 		}
 		l.Settings["session_authorization"] = l.User
 		return session.New(ctx, session.Config{Engine: engine, Project: 1, Database: l.Database, User: l.User, Start: l.Settings, Logger: s.Logger,
-			Backends: backends, Backend: l.Backend})
+			Sessions: sessions, Remote: l.Remote, TLS: l.TLS})
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -4,31 +4,33 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/server/session/sessiontest"
 	"github.com/prickledb/prickle/sql"
 )
 
-// reader is an engine whose statements say that they read a hundred rows and will read a
-// thousand.
+// reader is an engine whose statements say that they will read a thousand rows, and have read
+// a hundred.
 type reader struct{ sessiontest.Engine }
 
 func (r *reader) Run(ctx context.Context, scope *session.Scope, st *sql.Statement, pin session.Pin) (session.Rows, error) {
 	scope.Progress.Rows.Add(100)
 	scope.Progress.Bytes.Add(800)
-	scope.Progress.TotalRows.Add(1000)
 	return r.Engine.Run(ctx, scope, st, pin)
 }
 
 func openReader(t *testing.T, q *session.Queries) *fixture {
 	t.Helper()
 	r := &reader{}
+	r.Reads = engine.Cost{Segments: 3, Columns: 2, Rows: 1000, Bytes: 16_000}
 	s, err := session.New(t.Context(), session.Config{Engine: r, Project: 1, Queries: q})
 	if err != nil {
 		t.Fatal(err)
@@ -39,12 +41,40 @@ func openReader(t *testing.T, q *session.Queries) *fixture {
 
 // A query that would read too much does not begin; one that has read too much ends.
 func TestReadsTooMuch(t *testing.T) {
-	f := openReader(t, &session.Queries{MaxRows: 999})
-	if _, err := f.run("select n from one"); pgerr.Code(err) != pgerr.ProgramLimitExceeded || pgerr.From(err).Hint == "" {
-		t.Errorf("a query of 1,000 rows of 999: %v", err)
+	places := 0
+	admit := func(context.Context, uint32, string) (session.Place, error) {
+		places++
+		return session.Place{Release: func(time.Duration) {}}, nil
+	}
+	for _, c := range []struct {
+		q    *session.Queries
+		want string
+	}{
+		{&session.Queries{MaxRows: 999}, "1000 rows of 3 segments would be read; the limit is 999 (hint: Narrow the time range, name fewer events or properties, or raise the setting query_max_rows.)"},
+		{&session.Queries{MaxBytes: 15_999}, "16000 bytes would be read, in 2 columns of 1000 rows; the limit is 15999 (hint: Narrow the time range, name fewer events or properties, or raise the setting query_max_bytes.)"},
+	} {
+		c.q.Admit = admit
+		f := openReader(t, c.q)
+		_, err := f.run("select n from one")
+		if e := pgerr.From(err); e.Code != pgerr.ProgramLimitExceeded || "query reads too much: "+c.want != fmt.Sprintf("%s (hint: %s)", e.Message, e.Hint) {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+		if ended := c.q.Ended(); len(ended) != 1 || ended[0].Killed != "cost" || ended[0].State != session.StateKilled || ended[0].TotalRows != 1000 {
+			t.Errorf("the list of those that ended: %+v", ended)
+		}
+		if _, err := f.run("select 1"); err != nil {
+			t.Errorf("what reads no table: %v", err)
+		}
+		if _, err := f.run("explain select n from one"); err != nil {
+			t.Errorf("the explanation of what is refused: %v", err)
+		}
+	}
+	if places != 0 {
+		t.Errorf("%d places were taken by queries that were refused", places)
 	}
 	q := &session.Queries{MaxRows: 1000, MaxBytes: 799}
-	f = openReader(t, q)
+	f := openReader(t, q)
+	f.engine.Reads = engine.Cost{}
 	ended := make(chan error)
 	go func() {
 		_, err := f.run("select n from slow")
@@ -91,9 +121,9 @@ func TestQueryLog(t *testing.T) {
 // closed.
 func TestIdlePortal(t *testing.T) {
 	held := 0
-	q := &session.Queries{Admit: func(context.Context, uint32) (func(time.Duration), error) {
+	q := &session.Queries{Admit: func(context.Context, uint32, string) (session.Place, error) {
 		held++
-		return func(time.Duration) { held-- }, nil
+		return session.Place{Release: func(time.Duration) { held-- }}, nil
 	}}
 	f := openReader(t, q)
 	stmt, err := f.Prepare("", "select n from numbers", nil)
@@ -124,7 +154,7 @@ func TestIdlePortal(t *testing.T) {
 		t.Errorf("after its end: %+v", list)
 	}
 	refused := errors.New("no place")
-	q.Admit = func(context.Context, uint32) (func(time.Duration), error) { return nil, refused }
+	q.Admit = func(context.Context, uint32, string) (session.Place, error) { return session.Place{}, refused }
 	if _, err := f.run("select n from one"); !errors.Is(err, refused) || len(q.List()) != 0 {
 		t.Errorf("without a place: %v, list %+v", err, q.List())
 	}

@@ -11,8 +11,10 @@ import (
 
 // The settings that say which state a statement reads.
 const (
-	// ConsistencySetting is session, local or linearizable.
+	// ConsistencySetting is session, local, bounded or linearizable.
 	ConsistencySetting = "prickle.consistency"
+	// MaxAgeSetting is how old the state of a bounded read may be.
+	MaxAgeSetting = "prickle.max_age"
 	// TokenSetting is a token whose state the answer must include.
 	TokenSetting = "prickle.token"
 	// AtSetting is the token of an earlier answer, whose very state is read again.
@@ -23,6 +25,7 @@ const (
 type Log interface {
 	Await(context.Context, cluster.Token) error
 	ReadIndex(context.Context) (uint64, error)
+	ReadBounded(ctx context.Context, maxAge time.Duration) error
 }
 
 // Cut is the state that a statement read.
@@ -53,6 +56,8 @@ func clusterError(err error) error {
 	switch {
 	case errors.Is(err, cluster.ErrDiskFull):
 		return &cause{pgerr.New(pgerr.DiskFull, "%v", err), err}
+	case errors.Is(err, cluster.ErrReadOnly):
+		return Caused(pgerr.New(pgerr.ReadOnlyTransaction, "%v", err), err)
 	case errors.Is(err, cluster.ErrOverloaded):
 		return Caused(pgerr.New(pgerr.InsufficientResources, "%v", err).WithHint("Send it again in a moment."), err)
 	case errors.Is(err, cluster.ErrBadToken):
@@ -80,7 +85,10 @@ func (s *Session) await(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.value(ConsistencySetting) == "linearizable" {
+	switch s.value(ConsistencySetting) {
+	case "bounded":
+		return s.config.Log.ReadBounded(ctx, s.Settings.Duration(MaxAgeSetting))
+	case "linearizable":
 		_, err := s.config.Log.ReadIndex(ctx)
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,7 +18,8 @@ import (
 type history struct {
 	sessiontest.Engine
 	index   uint64
-	rounds  int // of ReadIndex
+	rounds  int             // of ReadIndex
+	bounds  []time.Duration // of ReadBounded
 	err     error
 	release map[uint64]int // releases by index
 }
@@ -48,6 +50,11 @@ func (h *history) Await(_ context.Context, t cluster.Token) error {
 func (h *history) ReadIndex(context.Context) (uint64, error) {
 	h.rounds++
 	return h.index, h.err
+}
+
+func (h *history) ReadBounded(_ context.Context, maxAge time.Duration) error {
+	h.bounds = append(h.bounds, maxAge)
+	return h.err
 }
 
 func openHistory(t *testing.T) (*history, *fixture, *session.Cuts) {
@@ -91,6 +98,17 @@ func TestConsistency(t *testing.T) {
 	if f.index("set prickle.consistency = linearizable; " + ask); h.rounds != 1 {
 		t.Errorf("level linearizable asked for %d rounds", h.rounds)
 	}
+	f.index("set prickle.consistency = bounded; " + ask)
+	f.index("set prickle.max_age = '1min'; " + ask)
+	f.index("set prickle.max_age = 1500; " + ask)
+	if want := []time.Duration{5 * time.Second, time.Minute, 1500 * time.Millisecond}; !slices.Equal(h.bounds, want) || h.rounds != 1 {
+		t.Errorf("level bounded asked for states of %v, want %v; %d rounds", h.bounds, want, h.rounds)
+	}
+	h.err = cluster.ErrBehind
+	if _, err := f.run(ask); pgerr.Code(err) != pgerr.CannotConnectNow || !errors.Is(err, cluster.ErrBehind) {
+		t.Errorf("a bounded read that is behind: %v", err)
+	}
+	h.err = nil
 	for _, c := range []struct {
 		set, code string
 		err       error

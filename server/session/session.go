@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,9 @@ var ErrCancel = pgerr.New(pgerr.QueryCanceled, "canceling statement due to user 
 // ErrGone is what a statement ends with when its client has vanished.
 var ErrGone = pgerr.New(pgerr.ConnectionFailure, "connection to client lost")
 
+// userWeightSetting is how much a user's queries count beside those of others.
+const userWeightSetting = "prickle.user_weight"
+
 var errTimeout = pgerr.New(pgerr.QueryCanceled, "canceling statement due to statement timeout").
 	WithHint("Narrow the time range, or raise statement_timeout.")
 
@@ -82,11 +86,12 @@ type Config struct {
 	Keep bool
 	// Queries lists what runs; nil: a list of its own.
 	Queries *Queries
+	// Sessions lists the session; nil: a list of its own.
+	Sessions *Sessions
+	Remote   net.Addr // of the client; nil if that is not known
+	TLS      bool
 	// Cohorts are the project's; nil: there are none.
 	Cohorts Cohorts
-	// Backends lists the session, as Backend says; nil: nobody sees it.
-	Backends *Backends
-	Backend  Backend
 }
 
 // Session is one client's state.
@@ -94,6 +99,9 @@ type Session struct {
 	config   Config
 	ctx      context.Context // of the connection: paused portals live as long as it
 	close    context.CancelCauseFunc
+	closed   chan struct{} // closed at the end of Close
+	pid      uint32
+	began    time.Time
 	Settings *sql.Settings
 	notices  []*pgerr.Error
 	zone     string // that location was found for
@@ -115,13 +123,12 @@ type Session struct {
 	cut Cut // that the last query read
 
 	objects *pgcatalog.Reader // what the last statement saw; nil before the first
-	opened  time.Time
 
 	mu        sync.Mutex
 	running   context.CancelCauseFunc // ends the statement that runs now; nil when none does
 	attending bool                    // between Attend and Rest
 	cancelled error                   // for the next statement to end with, while attending
-	doing     activity
+	activity  activity
 }
 
 // ServerVersion is what clients choose their catalog queries by, and who we are.
@@ -146,21 +153,25 @@ func New(ctx context.Context, config Config) (*Session, error) {
 	if config.Queries == nil {
 		config.Queries = &Queries{}
 	}
-	s := &Session{config: config, Settings: settings, statements: map[string]*Prepared{}, portals: map[string]*Portal{}}
+	if config.Sessions == nil {
+		config.Sessions = &Sessions{}
+	}
+	s := &Session{config: config, Settings: settings, statements: map[string]*Prepared{}, portals: map[string]*Portal{},
+		closed: make(chan struct{}), began: time.Now()}
 	s.ctx, s.close = context.WithCancelCause(ctx)
-	s.opened = time.Now()
-	s.rests()
-	config.Backends.add(s)
+	s.pause(s.began)
+	config.Sessions.add(s)
 	config.Counters.Sessions.Add(1)
 	return s, nil
 }
 
 // Close ends the session and everything that it still reads.
 func (s *Session) Close() {
-	s.config.Backends.remove(s)
 	s.close(ErrGone)
 	s.endTransaction(false)
+	s.config.Sessions.remove(s)
 	s.config.Counters.Sessions.Add(-1)
+	close(s.closed)
 }
 
 // State is Idle, InBlock or Failed.
@@ -201,10 +212,13 @@ func (s *Session) Attend() {
 // Rest says that the client has its answer, or that nothing of it is left to read: a cancel
 // that met no statement comes too late.
 func (s *Session) Rest() {
+	now := time.Now()
 	s.mu.Lock()
+	if s.activity.state == "active" {
+		s.pause(now)
+	}
 	s.attending, s.cancelled = false, nil
 	s.mu.Unlock()
-	s.rests()
 }
 
 // Notices gives the notices since the last call.
@@ -337,7 +351,7 @@ func (s *Session) context() *expr.Context {
 	}
 	ctx := &expr.Context{
 		Now: now.UnixMicro(), Statement: s.config.Now().UnixMicro(), Location: s.Location(),
-		Database: s.config.Database, User: s.config.User, Setting: s.Settings.Get,
+		Database: s.config.Database, User: s.config.User, PID: int64(s.pid), Setting: s.Settings.Get,
 	}
 	if s.objects != nil {
 		ctx.Objects = s.objects
@@ -443,16 +457,16 @@ func (s *Session) enter(text string, cancel context.CancelCauseFunc) (leave func
 	if limit > 0 {
 		timer = time.AfterFunc(limit, func() { cancel(errTimeout) })
 	}
-	s.works(text)
+	began := time.Now()
 	s.mu.Lock()
 	s.running = cancel
 	early := s.cancelled
 	s.cancelled = nil
+	s.act(text, began)
 	s.mu.Unlock()
 	if early != nil {
 		cancel(early)
 	}
-	began := time.Now()
 	s.config.Counters.Running.Add(1)
 	return func() {
 		s.mu.Lock()

@@ -39,6 +39,10 @@ type mark struct {
 	made  uint32
 }
 
+// joinedBytes is how large a batch is that is not put together with another one: copying it
+// would cost more than having one batch less gains.
+const joinedBytes = 64 << 10
+
 // add adds an operation. Insertions into the same table that follow each other are put
 // together, so that a thousand statements of one row do not make a thousand batches; but
 // not across a savepoint.
@@ -46,7 +50,12 @@ func (w *writes) add(o table.Op) {
 	if o.Kind == table.OpCreate {
 		w.made++
 	}
-	w.bytes += o.Bytes()
+	size := o.Bytes()
+	w.bytes += size
+	if size > joinedBytes {
+		w.ops = append(w.ops, o)
+		return
+	}
 	floor := 0
 	if n := len(w.marks); n > 0 {
 		floor = w.marks[n-1].ops
@@ -303,9 +312,6 @@ func (w *writing) rows(st *sql.Statement) (n int, err error) {
 			err = closing
 		}
 	}()
-	if err := p.query.begun(); err != nil {
-		return 0, err
-	}
 	for {
 		b, err := rows.Next(p.ctx)
 		if b == nil || err != nil {
@@ -315,7 +321,7 @@ func (w *writing) rows(st *sql.Statement) (n int, err error) {
 			continue
 		}
 		n += b.Rows
-		for _, part := range slices.Collect(pieces(b)) {
+		for _, part := range slices.Collect(pieces(b, st.Copy != nil)) {
 			if err := w.batch(part); err != nil {
 				return n, err
 			}
@@ -323,14 +329,19 @@ func (w *writing) rows(st *sql.Statement) (n int, err error) {
 	}
 }
 
-// pieces cuts a batch so that each piece has few enough rows and bytes for one operation.
-func pieces(b *vec.Batch) func(func(*vec.Batch) bool) {
+// pieces cuts a batch so that each piece has few enough rows and bytes for one operation. own
+// says that nobody else has vectors of the batch.
+func pieces(b *vec.Batch, own bool) func(func(*vec.Batch) bool) {
 	return func(yield func(*vec.Batch) bool) {
 		size := int64(1)
 		for _, c := range b.Cols {
 			size += c.Bytes()
 		}
 		step := max(1, min(vec.BatchRows, int(int64(b.Rows)*(table.EntryBytes/4)/size)))
+		if own && step >= b.Rows && !slices.ContainsFunc(b.Cols, func(c *vec.Vector) bool { return c.Form == vec.Dict }) {
+			yield(b)
+			return
+		}
 		for lo := 0; lo < b.Rows; lo += step {
 			n := min(step, b.Rows-lo)
 			of := make([]uint32, n)

@@ -403,6 +403,13 @@ func (p *printer) measure(m *Measure) {
 		if m.First != nil {
 			p.expr(m.First, 0)
 		}
+		if m.Valued != nil {
+			if m.First != nil {
+				p.s(" ")
+			}
+			p.s("BREAKDOWN OF ")
+			p.expr(m.Valued, 0)
+		}
 		p.s(")")
 	case MeasureRollingActors:
 		p.s("ROLLING_ACTORS(")

@@ -7,7 +7,7 @@ type MeasureKind uint8
 const (
 	MeasureAggregate     MeasureKind = iota // Agg
 	MeasureActors                           // ACTORS()
-	MeasureNewActors                        // NEW_ACTORS([First])
+	MeasureNewActors                        // NEW_ACTORS([First] [BREAKDOWN OF Valued])
 	MeasureRollingActors                    // ROLLING_ACTORS(Window)
 	MeasurePerActor                         // PER_ACTOR(Agg, Inner); Agg's argument is the name _
 )
@@ -20,6 +20,7 @@ type Measure struct {
 	Inner  Expr
 	Window Expr
 	First  Expr
+	Valued Expr
 }
 
 // Series is one named measure of TRENDS.

@@ -320,6 +320,7 @@ func (w walker) table(t TableExpr) {
 			w.expr(t.Series[i].Measure.Inner)
 			w.expr(t.Series[i].Measure.Window)
 			w.expr(t.Series[i].Measure.First)
+			w.expr(t.Series[i].Measure.Valued)
 			w.expr(t.Series[i].Where)
 		}
 		for i := range t.Formulas {

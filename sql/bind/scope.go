@@ -199,6 +199,11 @@ func (b *binder) nameHere(n *ast.Name, sc *scope) expr.Expr {
 			if len(parts) == 2 {
 				return b.column(named, i, n.Pos())
 			}
+			if !isJSON(named.fields[i].Type) { // group_0 is a column, and what lies beside it
+				if e := b.beside(named, parts[1:], n); e != nil {
+					return e
+				}
+			}
 			return b.pathInto(named, i, parts[2:], n)
 		} else if i == -2 {
 			return b.ambiguous(parts[1].Name, n.Pos())

@@ -198,6 +198,13 @@ func (b *binder) functions(t *ast.FuncTable) *relation {
 			return empty
 		}
 		call, ok := f.Call.(*ast.Call)
+		if ok && isFileFunction(call.Func()) {
+			if len(t.Calls) > 1 || t.Ordinality {
+				b.unsupported(call.Func()+" in ROWS FROM or WITH ORDINALITY", call.Pos())
+				return empty
+			}
+			return b.fileTable(call, t.Alias)
+		}
 		if i == 0 {
 			name = columnName(f.Call)
 		}

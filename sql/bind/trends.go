@@ -259,6 +259,9 @@ func (b *binder) series(s *ast.Series, sc *scope) plan.Series {
 		if m.First != nil {
 			out.First = b.condition(b.expr(m.First, sc.in("NEW_ACTORS", nil)), "NEW_ACTORS", m.First.Pos())
 		}
+		if m.Valued != nil {
+			out.Valued = b.condition(b.expr(m.Valued, sc.in("NEW_ACTORS", nil)), "NEW_ACTORS", m.Valued.Pos())
+		}
 	case ast.MeasurePerActor:
 		out.Measure = plan.MeasurePerActor
 		out.Of = b.computed(m.Inner, sc, "PER_ACTOR")

@@ -66,7 +66,11 @@ func (c *compiler) actionStep(s *actionStep, attr string) (ast.Expr, error) {
 			conds = append(conds, orElse(call("elements_match", c.row("elements_chain"), text(part.what), text(op), text(*part.value)), boolean(false)))
 		}
 		if given(s.Selector) {
-			conds = append(conds, orElse(call("elements_selector", c.row("elements_chain"), text(*s.Selector)), boolean(false)))
+			cond, err := c.selected(*s.Selector, attr)
+			if err != nil {
+				return nil, err
+			}
+			conds = append(conds, cond)
 		}
 	}
 	if given(s.URL) {

@@ -458,7 +458,9 @@ func (c *compiler) funnelActors(cell *actorsQuery) (*funnelQuery, *actorSource, 
 		}
 	}
 	where = and(where, f.valueCondition(op, value))
-	return f, &actorSource{q: actorsSorted(op, where), plain: q.Funnels.Actor == nil}, nil
+	sel := actorsSorted(op, where)
+	sel.Distinct = f.by != nil // who has several values is one of the rest, or of all of them, once
+	return f, &actorSource{q: sel, plain: q.Funnels.Actor == nil}, nil
 }
 
 // cellValue reads the breakdown value of a cell: a condition on events for a cohort, or
@@ -541,13 +543,14 @@ func (c *compiler) trendsActors(q *query, cell *actorsQuery) (*actorSource, erro
 		from = p.from
 	}
 	cond := and(e.full(), t.where)
+	var value ast.Expr
 	if t.by != nil {
-		value, err := t.cellCondition(e, p, cell.Breakdown)
-		if err != nil {
+		if value, err = t.cellCondition(e, p, cell.Breakdown); err != nil {
 			return nil, err
 		}
-		cond = and(cond, value)
 	}
+	ofAny := cond
+	cond = and(cond, value)
 	first, last := from, to
 	if !t.total {
 		bucket, err := c.cellDay(cell.Day, p.u)
@@ -584,20 +587,20 @@ func (c *compiler) trendsActors(q *query, cell *actorsQuery) (*actorSource, erro
 		if e.node.Math == "monthly_active" {
 			days = 30
 		}
-		a := p.start(last, day).AddDate(0, 0, -days+1)
+		a := p.addDays(p.start(last, day), -days+1)
 		if t.total {
-			a = to.AddDate(0, 0, -days)
+			a = p.addDays(to, -days)
 		} else if p.u <= hour {
-			a = p.start(last, p.u).AddDate(0, 0, -days).Add(time.Hour)
+			a = p.addDays(p.start(last, p.u), -days).Add(time.Hour)
 			if p.u == minute {
 				a = a.Add(time.Minute - time.Hour)
 			}
 		} else if p.u == week {
 			first := p.start(last, week)
 			last = c.endOfDay(first)
-			a = first.AddDate(0, 0, -days+1)
+			a = p.addDays(first, -days+1)
 		}
-		if earliest := from.AddDate(0, 0, -days); a.Before(earliest) {
+		if earliest := p.addDays(from, -days); a.Before(earliest) {
 			a = earliest
 		}
 		sel.Where = and(cond, bounds(a, last))
@@ -607,12 +610,18 @@ func (c *compiler) trendsActors(q *query, cell *actorsQuery) (*actorSource, erro
 		if m.measure.First != nil {
 			ever = m.measure.First
 		}
+		if m.measure.Valued != nil { // only the first event must have the value
+			inRange, ever = and(ofAny, bounds(from, to)), ofAny
+		}
 		firstOf := func(cond ast.Expr) ast.Expr {
 			return &ast.Call{Name: []ast.Ident{id("min")}, Args: []ast.Arg{{Value: c.row("timestamp")}}, Filter: cond}
 		}
 		sel.Where = binary("<=", c.row("timestamp"), instant(to))
 		sel.Items = sel.Items[:1]
 		sel.Having = and(equal(firstOf(inRange), firstOf(always(ever))), &ast.Between{X: firstOf(inRange), Low: instant(first), High: instant(last)})
+		if v := m.measure.Valued; v != nil && value != nil {
+			sel.Having = and(sel.Having, equal(firstOf(v), firstOf(and(v, value))))
+		}
 	default:
 		sel.Where = and(cond, bounds(first, last))
 	}

@@ -45,7 +45,7 @@ func Known(kind string) error {
 	case slices.Contains(kinds, kind):
 		return nil
 	case kind == "InsightActorsQuery" || kind == "FunnelsActorsQuery" || kind == "FunnelCorrelationActorsQuery" || kind == "StickinessActorsQuery":
-		return refuse("query.kind", "a %s is the source of an ActorsQuery", kind)
+		return refuse("query.kind", "%s is the source of an ActorsQuery", kind)
 	}
 	return refuse("query.kind", "unknown kind of query %q; there are SQLQuery, HogQLQuery, %s, and InsightVizNode or DataTableNode around one", kind, strings.Join(kinds, ", "))
 }

@@ -162,13 +162,18 @@ func (c *compiler) oldCohort(raw json.RawMessage, attr string) (ast.CohortSet, e
 	}
 	var out ast.CohortSet
 	for _, g := range groups {
-		inner := *c
-		inner.onPersons = true
-		cond, err := inner.filters(g.Properties, attr)
+		tree := g.Properties
+		if list := []json.RawMessage(nil); isNone(tree) || json.Unmarshal(tree, &list) == nil {
+			tree, _ = json.Marshal(map[string]any{"type": "AND", "values": list}) // it came from JSON
+		}
+		set, _, err := c.cohortTree(tree, attr, 0)
 		if err != nil {
 			return nil, err
 		}
-		out = combine(ast.Union, out, persons(cond))
+		if set == nil { // it asks for nothing
+			set = persons(nil)
+		}
+		out = combine(ast.Union, out, set)
 	}
 	if out == nil {
 		out = nobody()
@@ -284,13 +289,13 @@ func (c *compiler) back(n flexInt, u, attr string) (time.Time, error) {
 	case 'h':
 		return c.now.Add(-time.Duration(n) * time.Hour), nil
 	case 'd':
-		return c.now.AddDate(0, 0, -int(n)), nil
+		return c.addDays(c.now, -int(n)), nil
 	case 'w':
-		return c.now.AddDate(0, 0, -7*int(n)), nil
+		return c.addDays(c.now, -7*int(n)), nil
 	case 'm':
-		return addMonths(c.now, -int(n)), nil
+		return c.addMonths(c.now, -int(n)), nil
 	case 'y':
-		return addMonths(c.now, -12*int(n)), nil
+		return c.addMonths(c.now, -12*int(n)), nil
 	}
 	return c.now, refuse(attr, "unknown unit of time %q", u)
 }
@@ -302,10 +307,6 @@ func (c *compiler) backDay(n flexInt, u, attr string) (time.Time, error) {
 		t = c.start(t, day)
 	}
 	return t, err
-}
-
-func (c *compiler) endOfDay(t time.Time) time.Time {
-	return c.start(t, day).AddDate(0, 0, 1).Add(-time.Microsecond)
 }
 
 // doers are the persons with an event of a kind, with perhaps a condition on all of them.
@@ -331,16 +332,9 @@ func (c *compiler) behavior(f *filter, attr string) (ast.CohortSet, error) {
 	if err := json.Unmarshal(f.Value, &kind); err != nil {
 		return nil, refuse(attr, "a behavioural condition needs a value such as performed_event")
 	}
-	from, err := c.backDay(f.TimeValue, f.TimeUnit, attr)
+	from, to, err := c.wholeDays(f, attr)
 	if err != nil {
 		return nil, err
-	}
-	to := c.endOfDay(c.now)
-	if given(f.Explicit) {
-		from = c.readDate(*f.Explicit, c.now).t
-		if given(f.ExplicitTo) {
-			to = c.readDate(*f.ExplicitTo, c.now).t
-		}
 	}
 	switch kind {
 	case "performed_event":
@@ -349,7 +343,7 @@ func (c *compiler) behavior(f *filter, attr string) (ast.CohortSet, error) {
 		first := call("min", column("timestamp"))
 		return doers(cond, nil, nil, &ast.Between{X: first, Low: instant(from), High: instant(to)}), nil
 	case "performed_event_multiple":
-		return c.performedMultiple(f, cond, from, to, attr)
+		return c.performedMultiple(f, cond, attr)
 	case "stopped_performing_event":
 		seq, err := c.backDay(f.SeqValue, f.SeqUnit, attr)
 		if err != nil {
@@ -386,18 +380,40 @@ func counted(e ast.Expr, f *filter, attr string) (ast.Expr, error) {
 	return binary(sign, e, integer(int(f.Count))), nil
 }
 
-func (c *compiler) performedMultiple(f *filter, cond ast.Expr, from, to time.Time, attr string) (ast.CohortSet, error) {
+// wholeDays is the time in which a behaviour counts: whole days up to today, or those of its
+// dates, as in the range of a query by days.
+func (c *compiler) wholeDays(f *filter, attr string) (from, to time.Time, err error) {
+	if !given(f.Explicit) {
+		from, err = c.backDay(f.TimeValue, f.TimeUnit, attr)
+		return from, c.endOfDay(c.now), err
+	}
+	s, err := c.clock.resolve(dateRange{From: f.Explicit, To: f.ExplicitTo}, day, c.now, rangeRules{full: true}, func() (time.Time, error) {
+		return c.now, refuse(attr, "a behaviour has no time without a start")
+	})
+	if err != nil {
+		return from, to, err
+	}
+	return s.scanFrom(), s.to, nil
+}
+
+// performedMultiple counts between exact instants, which are not among them.
+func (c *compiler) performedMultiple(f *filter, cond ast.Expr, attr string) (ast.CohortSet, error) {
 	having, err := counted(countAll(), f, attr)
 	if err != nil {
 		return nil, err
 	}
-	if !given(f.Explicit) {
-		if from, err = c.back(f.TimeValue, f.TimeUnit, attr); err != nil {
-			return nil, err
-		}
-		from, to = from.Add(time.Microsecond), c.now.Add(-time.Microsecond)
+	to := c.now
+	from, err := c.back(f.TimeValue, f.TimeUnit, attr)
+	if err != nil {
+		return nil, err
 	}
-	return doers(cond, instant(from), instant(to), having), nil
+	if given(f.Explicit) {
+		from = c.readDate(*f.Explicit, c.now).t
+		if given(f.ExplicitTo) {
+			to = c.readDate(*f.ExplicitTo, c.now).t
+		}
+	}
+	return doers(cond, instant(from.Add(time.Microsecond)), instant(to.Add(-time.Microsecond)), having), nil
 }
 
 func (c *compiler) performedSequence(f *filter, cond ast.Expr, from, to time.Time, attr string) (ast.CohortSet, error) {
@@ -425,13 +441,15 @@ func (c *compiler) performedRegularly(f *filter, cond ast.Expr, attr string) (as
 	if n > maxPeriod || total > maxPeriod || n*total > maxPeriod {
 		return nil, refuse(attr, "a time of a cohort lies between 0 and %d", maxPeriod)
 	}
-	from, err := c.backDay(flexInt(n*total), f.TimeUnit, attr)
+	// The range is that of a question about stickiness: up to the last whole second of yesterday.
+	from, to := fmt.Sprintf("-%d%c", n*total, (f.TimeUnit + "d")[0]), "-1d"
+	s, err := c.clock.resolve(dateRange{From: &from, To: &to}, u, c.now, rangeRules{}, nil)
 	if err != nil {
 		return nil, err
 	}
-	to := c.endOfDay(c.now.AddDate(0, 0, -1))
-	st := &ast.Stickiness{Common: ast.Common{Compatible: true, During: during(from, to)}, Output: ast.OutputActors,
-		Series: []ast.StickinessSeries{{Name: id("a"), Cond: always(cond)}}, Every: interval(int64(n), u.String())}
+	st := &ast.Stickiness{Common: ast.Common{Compatible: true, During: during(s.scanFrom(), s.to), Zone: text(c.zone.String())}, Output: ast.OutputActors,
+		Series: []ast.StickinessSeries{{Name: id("a"), Cond: always(cond)}}, Every: interval(int64(n), u.String()),
+		AlignTo: instant(s.to.Add(time.Microsecond))} // periods count back from the end
 	if f.Count > 0 {
 		op := "gte"
 		if f.Operator != nil && *f.Operator != "" {

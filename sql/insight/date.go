@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/prickledb/prickle/engine/expr"
 )
 
 // maxBuckets is how many buckets an answer may have.
@@ -55,18 +57,35 @@ func (c clock) start(t time.Time, u unit) time.Time {
 		return t.Truncate(time.Second)
 	case minute:
 		return c.within(t, time.Minute)
-	case hour:
-		return c.within(t, time.Hour)
+	case hour: // from midnight in elapsed time, also where clocks are changed by half an hour
+		midnight := c.midnight(y, m, d)
+		return midnight.Add(t.Sub(midnight).Truncate(time.Hour))
 	case day:
-		return time.Date(y, m, d, 0, 0, 0, 0, c.zone)
+		return c.midnight(y, m, d)
 	case week:
 		back := int(t.Weekday())
 		if c.monday {
 			back = (back + 6) % 7
 		}
-		return time.Date(y, m, d-back, 0, 0, 0, 0, c.zone)
+		return c.midnight(y, m, d-back)
 	}
-	return time.Date(y, m, 1, 0, 0, 0, 0, c.zone)
+	return c.midnight(y, m, 1)
+}
+
+// midnight is the first instant of a day.
+func (c clock) midnight(y int, m time.Month, d int) time.Time {
+	return expr.AtClock(y, m, d, 0, c.zone)
+}
+
+// endOfDay is the last microsecond of the day of t.
+func (c clock) endOfDay(t time.Time) time.Time {
+	y, m, d := t.In(c.zone).Date()
+	return c.midnight(y, m, d+1).Add(-time.Microsecond)
+}
+
+// at is when clocks show a time of a day.
+func (c clock) at(y int, m time.Month, d, hours, minutes, seconds, nanos int) time.Time {
+	return expr.AtClock(y, m, d, time.Duration(hours*3600+minutes*60+seconds)*time.Second+time.Duration(nanos), c.zone)
 }
 
 // within cuts the wall clock to whole minutes or hours, in elapsed time, so that the two
@@ -90,19 +109,24 @@ func (c clock) add(t time.Time, u unit, n int) time.Time {
 	case hour:
 		return t.Add(time.Duration(n) * time.Hour)
 	case day:
-		return t.AddDate(0, 0, n)
+		return c.addDays(t, n)
 	case week:
-		return t.AddDate(0, 0, 7*n)
+		return c.addDays(t, 7*n)
 	}
-	return addMonths(t, n)
+	return c.addMonths(t, n)
+}
+
+// addDays moves by days of the calendar and keeps the time of day.
+func (c clock) addDays(t time.Time, n int) time.Time {
+	return c.asWall(c.asUTC(t).AddDate(0, 0, n))
 }
 
 // addMonths moves by months; a day that the month does not have becomes its last one.
-func addMonths(t time.Time, n int) time.Time {
-	y, m, d := t.Date()
-	last := time.Date(y, m+time.Month(n)+1, 0, 0, 0, 0, 0, t.Location()).Day()
-	h, mi, s := t.Clock()
-	return time.Date(y, m+time.Month(n), min(d, last), h, mi, s, t.Nanosecond(), t.Location())
+func (c clock) addMonths(t time.Time, n int) time.Time {
+	bare := c.asUTC(t)
+	first := bare.AddDate(0, n, 1-bare.Day())
+	last := first.AddDate(0, 1, -1).Day()
+	return c.asWall(first.AddDate(0, 0, min(bare.Day(), last)-1))
 }
 
 // moment is what a date text says.
@@ -142,16 +166,16 @@ func (c clock) readDate(text string, now time.Time) moment {
 		t = c.wall(t, -time.Duration(n)*time.Hour)
 		out.hours = n > 0
 	case "d":
-		t = t.AddDate(0, 0, -n)
+		t = c.addDays(t, -n)
 		out.days = n
 	case "w":
-		t = t.AddDate(0, 0, -7*n)
+		t = c.addDays(t, -7*n)
 	case "q":
-		t = t.AddDate(0, 0, -91*n)
+		t = c.addDays(t, -91*n)
 	case "m":
-		t = addMonths(t, -n)
+		t = c.addMonths(t, -n)
 	case "y":
-		t = addMonths(t, -12*n)
+		t = c.addMonths(t, -12*n)
 	}
 	out.t = c.edge(t, m[2], m[3])
 	return out
@@ -159,17 +183,14 @@ func (c clock) readDate(text string, now time.Time) moment {
 
 // wall moves the wall clock.
 func (c clock) wall(t time.Time, d time.Duration) time.Time {
-	y, mo, da := t.Date()
-	h, mi, s := t.Clock()
-	bare := time.Date(y, mo, da, h, mi, s, t.Nanosecond(), time.UTC).Add(d)
-	return c.asWall(bare)
+	return c.asWall(c.asUTC(t).Add(d))
 }
 
 // asWall is the instant at which the zone's clock shows what a UTC time shows.
 func (c clock) asWall(u time.Time) time.Time {
 	y, mo, d := u.Date()
 	h, mi, s := u.Clock()
-	return time.Date(y, mo, d, h, mi, s, u.Nanosecond(), c.zone)
+	return c.at(y, mo, d, h, mi, s, u.Nanosecond())
 }
 
 // asUTC is the reverse: the wall clock as a UTC time, for arithmetic on it.
@@ -188,30 +209,28 @@ func (c clock) edge(t time.Time, u, suffix string) time.Time {
 	y, m, d := t.Date()
 	h, mi, s := t.Clock()
 	ns := t.Nanosecond()
-	const lastMicro = 999_999_000
 	starts := suffix == "Start"
 	switch u {
 	case "h":
 		if starts {
-			return time.Date(y, m, d, h, 0, 0, 0, c.zone)
+			return c.within(t, time.Hour)
 		}
-		return time.Date(y, m, d, h, 59, 59, lastMicro, c.zone)
+		return c.within(t, time.Hour).Add(time.Hour - time.Microsecond)
 	case "d":
 		if starts {
-			return time.Date(y, m, d, 0, 0, 0, 0, c.zone)
+			return c.midnight(y, m, d)
 		}
-		return time.Date(y, m, d, 23, 59, 59, lastMicro, c.zone)
+		return c.endOfDay(t)
 	case "m":
 		if starts {
-			return time.Date(y, m, 1, h, mi, s, ns, c.zone)
+			return c.at(y, m, 1, h, mi, s, ns)
 		}
-		return time.Date(y, m+1, 0, h, mi, s, ns, c.zone)
+		return c.at(y, m+1, 0, h, mi, s, ns)
 	case "y":
 		if starts {
-			return time.Date(y, 1, 1, h, mi, s, ns, c.zone)
+			return c.at(y, 1, 1, h, mi, s, ns)
 		}
-		last := time.Date(y, m+1, 0, 0, 0, 0, 0, c.zone).Day()
-		return time.Date(y, m, min(31, last), h, mi, s, ns, c.zone)
+		return c.at(y, m+1, 0, h, mi, s, ns)
 	}
 	return t
 }
@@ -239,7 +258,7 @@ func (c clock) absolute(s string) (time.Time, bool) {
 			zone = time.FixedZone("", offset)
 		}
 	}
-	t := time.Date(num(1), time.Month(num(2)), num(3), num(4), num(5), num(6), ns, zone)
+	t := clock{zone: zone}.at(num(1), time.Month(num(2)), num(3), num(4), num(5), num(6), ns)
 	if t.Month() != time.Month(num(2)) && num(4) < 24 || num(2) < 1 || num(2) > 12 || num(3) < 1 || num(4) > 24 || num(5) > 59 || num(6) > 60 {
 		return time.Time{}, false
 	}
@@ -267,16 +286,25 @@ type rangeRules struct {
 	full  bool // bounds keep their fractions of a second
 }
 
-// span resolves a range. first is the earliest event for "all".
+// span resolves a range that has not too many buckets. first is the earliest event for "all".
 func (c clock) span(d dateRange, u unit, now time.Time, rules rangeRules, first func() (time.Time, error)) (*span, error) {
+	s, err := c.resolve(d, u, now, rules, first)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.check()
+}
+
+// resolve is span for what has no buckets.
+func (c clock) resolve(d dateRange, u unit, now time.Time, rules rangeRules, first func() (time.Time, error)) (*span, error) {
 	s := &span{clock: c, u: u, explicit: d.Explicit, exact: rules.exact}
 	now = now.In(c.zone)
 	switch {
 	case d.From == nil || *d.From == "":
 		s.missing, s.relative, s.days = true, true, 7
-		s.from = c.start(now, day).AddDate(0, 0, -7)
+		s.from = c.addDays(c.start(now, day), -7)
 		if rules.exact || d.Explicit {
-			s.from = now.AddDate(0, 0, -7)
+			s.from = c.addDays(now, -7)
 		}
 	case *d.From == "all":
 		s.missing = true
@@ -290,7 +318,7 @@ func (c clock) span(d dateRange, u unit, now time.Time, rules rangeRules, first 
 		s.from, s.relative, s.hours, s.days = m.t, m.relative, m.hours, m.days
 		if m.relative && u > minute && !rules.exact {
 			if m.hours {
-				s.from = c.start(m.t, hour)
+				s.from = c.within(m.t, time.Hour)
 			} else {
 				s.from = c.start(m.t, day)
 			}
@@ -308,17 +336,16 @@ func (c clock) span(d dateRange, u unit, now time.Time, rules rangeRules, first 
 	if !rules.full {
 		s.from, s.to = s.from.Truncate(time.Second), s.to.Truncate(time.Second)
 	}
-	return s, s.check()
+	return s, nil
 }
 
 // roundUp moves the end of a range to the end of its day, hour or minute.
 func (c clock) roundUp(t time.Time, u unit, isRelative bool) time.Time {
-	y, m, d := t.Date()
 	switch {
 	case u >= day:
-		return time.Date(y, m, d, 23, 59, 59, 999_999_000, c.zone)
+		return c.endOfDay(t)
 	case u == hour && isRelative:
-		return c.start(t, hour).Add(time.Hour - time.Microsecond)
+		return c.within(t, time.Hour).Add(time.Hour - time.Microsecond)
 	case u == minute && isRelative:
 		return c.start(t, minute).Add(time.Minute - time.Microsecond)
 	}
@@ -416,7 +443,7 @@ func (s *span) label(t time.Time) string {
 	case month:
 		return t.Format("Jan 2006")
 	}
-	a, b := t, t.AddDate(0, 0, 6)
+	a, b := t, s.addDays(t, 6)
 	if from := s.start(s.from, day); a.Before(from) {
 		a = from
 	}

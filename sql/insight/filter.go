@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/elements"
 )
 
 // filter is one property filter, or a group of them.
@@ -470,6 +471,14 @@ func versionParts(s string, wild bool) ([]int, error) {
 	return out, nil
 }
 
+// selected is whether some element of an autocaptured event is one that a selector means.
+func (c *compiler) selected(selector, attr string) (ast.Expr, error) {
+	if _, err := elements.ParseSelector(selector); err != nil {
+		return nil, refuse(attr, "%q is an %v", selector, err)
+	}
+	return orElse(call("elements_selector", c.row("elements_chain"), text(selector)), boolean(false)), nil
+}
+
 // elementFilter is a filter by the elements of an autocaptured event.
 func (c *compiler) elementFilter(f *filter, op, attr string) (ast.Expr, error) {
 	list, _, err := values(f.Value)
@@ -498,7 +507,9 @@ func (c *compiler) elementFilter(f *filter, op, attr string) (ast.Expr, error) {
 		var cond ast.Expr
 		switch key {
 		case "selector":
-			cond = orElse(call("elements_selector", c.row("elements_chain"), text(s)), boolean(false))
+			if cond, err = c.selected(s, attr); err != nil {
+				return nil, err
+			}
 			if negative {
 				cond = &ast.Not{X: cond}
 			}

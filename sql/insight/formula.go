@@ -337,7 +337,7 @@ func (t *trendsQuery) formulaInputs(list []*lineSeries) []*formulaInput {
 	return out
 }
 
-// valueKey tells breakdown values apart, and orders them.
+// valueKey tells breakdown values apart, and orders them, lists one element after the other.
 func (t *trendsQuery) valueKey(s *lineSeries) string {
 	if s.cohort != nil {
 		if s.cohort.all {
@@ -345,7 +345,7 @@ func (t *trendsQuery) valueKey(s *lineSeries) string {
 		}
 		return strconv.FormatInt(s.cohort.id, 10)
 	}
-	return strings.Join(t.shown(s), "::")
+	return strings.Join(t.shown(s), "\x00")
 }
 
 // valueRank puts no value behind values, and the rest behind both. Lists of values all

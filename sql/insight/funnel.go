@@ -245,13 +245,19 @@ func (f *funnelQuery) operator(more ast.Expr) (*ast.Funnel, error) {
 	case "unordered":
 		op.Mode = ast.ModeUnordered
 	}
+	sample, err := f.sample(f.q.Sampling)
+	if err != nil {
+		return nil, err
+	}
 	for i, e := range f.list {
 		s := ast.Step{Name: stepName(i), Cond: always(e.full()), Optional: e.node.Optional}
 		switch e.node.Math {
 		case "first_time_for_user":
-			s.First, s.FirstOf = true, always(e.cond)
+			s.First, s.FirstOf = true, always(and(e.cond, sample))
 		case "first_time_for_user_with_filters":
-			s.First = true
+			if s.First = true; sample != nil {
+				s.FirstOf = and(e.full(), sample)
+			}
 		}
 		op.Steps = append(op.Steps, s)
 	}
@@ -271,7 +277,6 @@ func (f *funnelQuery) operator(more ast.Expr) (*ast.Funnel, error) {
 		after, before := stepName(orZero(x.FromStep)), stepName(to)
 		op.Exclude = append(op.Exclude, ast.Exclusion{Cond: always(e.full()), After: &after, Before: &before})
 	}
-	var err error
 	switch {
 	case f.q.Group != nil:
 		op.Actor, err = f.actor(f.q)

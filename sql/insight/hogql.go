@@ -13,12 +13,17 @@ func (c *compiler) condition(src, attr string) (ast.Expr, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f, ok := e.(*ast.Call); ok && f.Func() == "coalesce" && len(f.Args) > 0 {
+		if _, ok := f.Args[len(f.Args)-1].Value.(*ast.Bool); ok { // a comparison, which is never NULL
+			return e, nil
+		}
+	}
 	return orElse(e, boolean(false)), nil
 }
 
 // expression compiles an expression that a client wrote, in the dialect of the product
 // whose insights these are: == for equality, count() for count(*), if() and its like, and
-// NULL unequal to everything.
+// comparisons that are false of NULL, or true where they are negated.
 func (c *compiler) expression(src, attr string) (ast.Expr, error) {
 	plain := withoutAlias(singleEquals(src))
 	e, err := parse.Expr(plain)
@@ -89,8 +94,11 @@ func (c *compiler) dialect(e ast.Expr, attr string) (ast.Expr, error) {
 		case *ast.Binary:
 			out := *e
 			out.Left, out.Right = walk(e.Left), walk(e.Right)
-			if e.Op == "<>" {
+			switch e.Op {
+			case "<>":
 				return keepsNull(&out)
+			case "=", "<", "<=", ">", ">=":
+				return orElse(&out, boolean(false))
 			}
 			if e.Op == "/" || e.Op == "%" { // by zero: NULL
 				out.Left, out.Right = asFloat(out.Left), call("nullif", asFloat(out.Right), integer(0))
@@ -113,7 +121,10 @@ func (c *compiler) dialect(e ast.Expr, attr string) (ast.Expr, error) {
 		case *ast.Between:
 			out := *e
 			out.X, out.Low, out.High = walk(e.X), walk(e.Low), walk(e.High)
-			return &out
+			if out.Not {
+				return keepsNull(&out)
+			}
+			return orElse(&out, boolean(false))
 		case *ast.In:
 			if e.Query != nil {
 				failed = refuse(attr, "an expression of an insight cannot hold a query")
@@ -124,14 +135,14 @@ func (c *compiler) dialect(e ast.Expr, attr string) (ast.Expr, error) {
 			if e.Not {
 				return keepsNull(&out)
 			}
-			return &out
+			return orElse(&out, boolean(false))
 		case *ast.Like:
 			out := *e
 			out.X, out.Pattern = walk(e.X), walk(e.Pattern)
 			if e.Not {
 				return keepsNull(&out)
 			}
-			return &out
+			return orElse(&out, boolean(false))
 		case *ast.Case:
 			out := *e
 			out.Operand, out.Else = walk(e.Operand), walk(e.Else)
@@ -218,8 +229,8 @@ func (c *compiler) dialectCall(f *ast.Call, walk func(ast.Expr) ast.Expr, list f
 			joined = binary("||", joined, &ast.Cast{X: a, Type: ast.TypeName{Name: "text"}})
 		}
 		return joined
-	case (name == "sum" || name == "avg") && len(args) == 1 && !f.Distinct:
-		out.Args = []ast.Arg{{Value: asFloat(args[0])}}
+	case (name == "sum" || name == "avg" || name == "min" || name == "max") && len(args) == 1 && !f.Distinct:
+		out.Args = []ast.Arg{{Value: asFloat(args[0])}} // a property that no event has yet is text
 	}
 	return &out
 }

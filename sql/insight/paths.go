@@ -45,6 +45,14 @@ func (c *compiler) readPaths(q *query) (*pathsQuery, error) {
 		return nil, err
 	}
 	p.where = and(p.where, p.kinds())
+	if p.from != nil { // persons, groups and sessions stand beside events, not beside a source
+		items := []ast.SelectItem{item(p.node, "node")}
+		for _, name := range []string{"person_id", "timestamp", "uuid"} {
+			items = append(items, item(p.row(name), name))
+		}
+		p.from = derived(&ast.Select{Items: items, From: []ast.TableExpr{p.from}, Where: p.where}, "e")
+		p.node, p.where = column("node"), nil
+	}
 	return p, nil
 }
 

@@ -40,6 +40,7 @@ type lineSeries struct {
 	other  bool
 	cohort *cohortChoice
 	data   []float64 // one number if the query wants totals
+	whole  float64   // the sum of the data before they are scaled
 }
 
 func (s *lineSeries) sum() float64 {
@@ -279,7 +280,9 @@ func (t *trendsQuery) ask(e *entity, order int, p *span, cohort *cohortChoice) (
 			n++
 		}
 		s := out[n-1]
-		s.data = append(s.data, t.scaled(e, rows.Float(i, valueAt)))
+		v := rows.Float(i, valueAt)
+		s.data = append(s.data, t.scaled(e, v))
+		s.whole += v
 	}
 	if t.by == nil && len(out) == 0 { // a range that ends before it begins
 		out = append(out, &lineSeries{entity: e, order: order, span: p, previous: p == t.previous, data: make([]float64, max(1, len(p.buckets())))})
@@ -378,7 +381,7 @@ func (t *trendsQuery) result(s *lineSeries) map[string]any {
 		out["aggregated_value"] = s.data[0]
 		return out
 	}
-	out["count"] = s.sum()
+	out["count"] = t.scaled(s.entity, s.whole)
 	if t.cumulative && len(s.data) > 0 {
 		out["count"] = s.data[len(s.data)-1]
 	}
@@ -475,10 +478,16 @@ func (t *trendsQuery) measure(e *entity, p *span) (measured, error) {
 		m.measure = ast.Measure{Kind: ast.MeasureRollingActors, Window: interval(days, "day")}
 		m.exactStart = true
 		return m, err
-	case "first_time_for_user":
-		return measured{measure: ast.Measure{Kind: ast.MeasureNewActors, First: always(e.cond)}, history: true}, nil
-	case "first_matching_event_for_user":
-		return measured{measure: ast.Measure{Kind: ast.MeasureNewActors}, history: true}, nil
+	case "first_time_for_user", "first_matching_event_for_user":
+		sample, err := t.sample(t.q.Sampling)
+		m := measured{measure: ast.Measure{Kind: ast.MeasureNewActors}, history: true}
+		switch first := always(and(e.cond, sample)); {
+		case n.Math == "first_time_for_user":
+			m.measure.First = first
+		case t.by != nil: // the value is that of the first event, whether it matches or not
+			m.measure.Valued = first
+		}
+		return m, err
 	case "hogql":
 		if n.MathHogQL == nil || *n.MathHogQL == "" {
 			return count, refuse(attr+".math_hogql", "maths by an expression need math_hogql")

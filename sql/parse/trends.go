@@ -72,8 +72,13 @@ func (p *parser) measure() ast.Measure {
 	case "new_actors":
 		p.i += 2
 		m.Kind = ast.MeasureNewActors
-		if !p.tok().is(")") {
+		valued := p.acceptKw("breakdown", "of")
+		if !valued && !p.tok().is(")") {
 			m.First = p.expr()
+			valued = p.acceptKw("breakdown", "of")
+		}
+		if valued {
+			m.Valued = p.expr()
 		}
 	case "rolling_actors":
 		p.i += 2

@@ -9,12 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prickledb/prickle/storage/blob/blobtest"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
 // stores are all implementations, empty.
 func stores(t *testing.T) map[string]Store {
-	s3, err := NewS3("bucket", "some/prefix", S3Options{Endpoint: fakeS3(t), Region: "eu-1", AccessKey: "key", SecretKey: "secret"})
+	s3, err := NewS3("bucket", "some/prefix", S3Options{Endpoint: blobtest.S3(t), Region: "eu-1", AccessKey: "key", SecretKey: "secret"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,10 @@ type S3 struct {
 	bucket, prefix string
 }
 
+// unknownPart is the size of the parts of an object of a size that is not known: one is held in
+// memory. 10,000 of them are allowed.
+const unknownPart = 16 << 20
+
 const amazon = "s3.amazonaws.com"
 
 // NewS3 makes a store of a bucket. It contacts nobody.
@@ -94,6 +98,16 @@ func (s *S3) Put(ctx context.Context, name string, r io.Reader, size int64, ifAb
 		o.SetMatchETagExcept("*")
 	}
 	if _, err := s.core.Client.PutObject(ctx, s.bucket, s.key(name), r, size, o); err != nil {
+		return s.fail(name, err)
+	}
+	return nil
+}
+
+// PutStream stores all bytes of r, however many they are, in place of an object that exists.
+// After an error the object is as it was before.
+func (s *S3) PutStream(ctx context.Context, name string, r io.Reader) error {
+	o := minio.PutObjectOptions{SendContentMd5: true, DisableContentSha256: true, ContentType: "application/octet-stream", PartSize: unknownPart}
+	if _, err := s.core.Client.PutObject(ctx, s.bucket, s.key(name), r, -1, o); err != nil {
 		return s.fail(name, err)
 	}
 	return nil

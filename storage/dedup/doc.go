@@ -12,6 +12,9 @@
 // flushes and merges lie, and whether a merge has happened, changes no answer. A
 // duplicate does not renew its key.
 //
+// A repeat that comes later than that is stored. The store marks an event whose uuid says that it
+// may be one, and a merge of segments that hold both drops it.
+//
 // What fails: a run that cannot be read, or whose bytes are not what was written, is a
 // [CorruptError] when it is opened or first looked into. Its keys are unknown then, and the
 // caller must stop rather than store an event that may be there.

@@ -1,6 +1,11 @@
 package event
 
-import "github.com/prickledb/prickle/storage/vec"
+import (
+	"slices"
+	"strings"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
 
 // Kind is the JSON type of a property value, with numbers split by how they are kept.
 type Kind uint8
@@ -46,10 +51,41 @@ type Batch struct {
 	// Request names the request that the batch came in, if it is all of it: the whole batch
 	// is known if the request is. Zero names none. It is not part of the wire form.
 	Request [16]byte
+	// AsWritten says that no row is to be marked as late: what is stored is what was given. It
+	// is not part of the wire form.
+	AsWritten bool
 	// Personless marks rows that give their distinct id no profile.
 	Personless vec.Bitmap
 	Ops        []PersonOp
 	Groups     []GroupOp
+}
+
+// Find gives the position of a property in Props, or where it belongs.
+func (b *Batch) Find(key string) (int, bool) {
+	return slices.BinarySearchFunc(b.Props, key, func(p Prop, key string) int { return strings.Compare(p.Key, key) })
+}
+
+// Set sets a property of some rows to one value.
+func (b *Batch) Set(key string, kind Kind, value string, rows []uint32) {
+	if len(rows) == 0 {
+		return
+	}
+	at, found := b.Find(key)
+	if !found {
+		b.Props = slices.Insert(b.Props, at, Prop{Key: key, Codes: make([]uint32, b.Rows)})
+	}
+	p := &b.Props[at]
+	code := 0
+	for code < len(p.Kinds) && (p.Kinds[code] != kind || p.Values.Str(code) != value) {
+		code++
+	}
+	if code == len(p.Kinds) {
+		p.Kinds = append(p.Kinds, kind)
+		p.Values.AppendString(value)
+	}
+	for _, row := range rows {
+		p.Codes[row] = uint32(code) + 1
+	}
 }
 
 // OpKind is what an event does to persons beyond being theirs.

@@ -16,6 +16,18 @@ type Map struct {
 	moves  []Move
 }
 
+// NewMap makes a map of the roots of those ordinals that are not their own. It knows of nobody
+// erased or split off.
+func NewMap(roots map[uint32]uint32) *Map {
+	m := newIdentity()
+	for o, root := range roots {
+		m.set(o, root)
+		m.merged.Add(o)
+		m.count++
+	}
+	return m.publish()
+}
+
 // Root is the ordinal of the person that ord belongs to.
 func (m *Map) Root(ord uint32) uint32 {
 	if c := int(ord / mapChunk); c < len(m.chunks) && m.chunks[c] != nil {

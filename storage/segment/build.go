@@ -226,6 +226,7 @@ type builder struct {
 	sources []source
 	base    []int    // number of a source's first row among all rows of all sources
 	place   []uint32 // row of the segment by that number; dropped if it has none
+	origin  []uint32 // that number, a row
 	opt     Options
 
 	dir      directory
@@ -387,7 +388,7 @@ func (b *builder) sort() error {
 		}
 	}
 	b.time, b.ordinals = make([]int64, d.rows), make([]uint32, d.rows)
-	b.place = eventOf
+	b.place, b.origin = eventOf, make([]uint32, d.rows)
 	err = parallel(len(d.ranges), func(g int) error {
 		lo, hi := b.lo[g], b.lo[g+1]
 		part := entries[lo:hi]
@@ -408,6 +409,7 @@ func (b *builder) sort() error {
 	}
 	for i := range entries {
 		b.place[entries[i].row] = uint32(i)
+		b.origin[i] = entries[i].row
 	}
 	for i := range b.sources {
 		s := &b.sources[i]
@@ -638,6 +640,12 @@ func (b *builder) fixed(session []owned) error {
 		return fmt.Errorf("creation times: %w", err)
 	}
 	b.sessions(save, session)
+	if !b.opt.Image && d.rows > 0 {
+		if err := b.appendOrder(save); err != nil {
+			return fmt.Errorf("order: %w", err)
+		}
+	}
+	b.origin = nil
 	for sec := secSessionCount; sec < fixedCount; sec++ {
 		if d.fixed[sec].off == 0 {
 			d.fixed[sec].off = len(b.out)

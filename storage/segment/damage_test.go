@@ -32,7 +32,7 @@ func resign(raw []byte) {
 	at := func(s section) []byte { return raw[s.off : s.off+s.size] }
 	for sec := range d.fixed {
 		switch sec {
-		case secPersonBitmap, secProjection:
+		case secPersonBitmap:
 			resignBlob(at(d.fixed[sec]))
 		case secIDs, secSessions:
 			resignStrings(at(d.fixed[sec]))

@@ -43,7 +43,32 @@ func (r *Reader) touch(work func() error) error {
 	if r.file == nil {
 		return work()
 	}
+	if err := r.fill(); err != nil {
+		return err
+	}
 	return r.located(guard(work))
+}
+
+// fill has the file become whole. Only then anything but its directory is read.
+func (r *Reader) fill() error {
+	if r.partial == nil || r.filled.Load() {
+		return nil
+	}
+	r.filling.Lock()
+	defer r.filling.Unlock()
+	if r.filled.Load() {
+		return nil
+	}
+	data, err := r.partial.Fill()
+	if err == nil && int64(len(data)) != r.size {
+		err = fmt.Errorf("%d bytes, want %d", len(data), r.size)
+	}
+	if err != nil {
+		return fmt.Errorf("segment %s: %w", r.name, err)
+	}
+	r.data = data
+	r.filled.Store(true)
+	return nil
 }
 
 // located says in which file a fault was, if it was in r's.

@@ -20,9 +20,10 @@ import (
 //
 // The checksum covers the directory and its offset. Each section has its own.
 const (
-	headMagic  = "prickseg"
-	footMagic  = "pseg"
-	version    = 1
+	headMagic = "prickseg"
+	footMagic = "pseg"
+	// version 1 has no order of the rows.
+	version    = 2
 	footerTail = 16
 	// MaxDays is how many days a segment may span: a month, so that a day mask fits 32 bits.
 	MaxDays = 31
@@ -50,7 +51,8 @@ const (
 	secSessionStart // time units since the first day
 	secSessionEnd   // time units since the start
 	secSessionCount // events
-	secProjection   // reserved: rows in order of (person, time)
+	secOrderFirst   // first position of each person in order of (person, time, uuid), and the end
+	secOrder        // event of each position
 	fixedCount
 )
 
@@ -58,7 +60,7 @@ var fixedNames = [fixedCount]string{
 	"persons", "day masks", "person bitmap", "time codes", "time offsets", "distinct ids",
 	"first distinct ids", "distinct id rows", "creation times", "first creation times",
 	"creation time rows", "sessions", "first sessions", "session rows", "session ordinals",
-	"session starts", "session ends", "session counts", "projection",
+	"session starts", "session ends", "session counts", "first positions", "order",
 }
 
 // section is where bytes lie in the file.
@@ -66,6 +68,8 @@ type section struct{ off, size int }
 
 // directory is what the footer says.
 type directory struct {
+	version byte
+
 	rows, persons, ids, created, sessions int
 
 	firstDay         int32
@@ -190,6 +194,26 @@ func (r *dirReader) section(what string) section {
 
 // readDirectory finds the directory of a file and checks that it is of one piece: counts
 // that size memory are bounded by the uuids, of which each row has one.
+// FooterSize says how many bytes at the end of a segment file a reader must have to open it,
+// beside the first HeadSize ones. end is the last bytes of the file, MinEnd at least, and size
+// is that of the file.
+func FooterSize(end []byte, size int64) (int64, error) {
+	if len(end) < MinEnd || string(end[len(end)-4:]) != footMagic {
+		return 0, fmt.Errorf("ends with %q: not a segment, or cut off", end[max(0, len(end)-4):])
+	}
+	start := binary.LittleEndian.Uint64(end[len(end)-footerTail:])
+	if start > uint64(size) {
+		return 0, fmt.Errorf("directory at byte %d of %d", start, size)
+	}
+	return size - int64(start), nil
+}
+
+const (
+	// HeadSize and MinEnd are the bytes at both ends that say that a file is a segment.
+	HeadSize = len(headMagic)
+	MinEnd   = footerTail
+)
+
 func readDirectory(file []byte) (*directory, error) {
 	if len(file) < len(headMagic)+footerTail {
 		return nil, fmt.Errorf("a segment takes more than the %d bytes that there are", len(file))
@@ -221,10 +245,10 @@ func readDirectory(file []byte) (*directory, error) {
 }
 
 func (r *dirReader) directory() *directory {
-	if v := r.Byte(); r.Err == nil && v != version {
-		r.Fail("version %d, want %d", v, version)
+	d := &directory{version: r.Byte()}
+	if r.Err == nil && (d.version < 1 || d.version > version) {
+		r.Fail("version %d, want at most %d", d.version, version)
 	}
-	d := &directory{}
 	d.rows = r.Count("rows", r.end/16)
 	for _, n := range []*int{&d.persons, &d.ids, &d.created, &d.sessions} {
 		*n = r.Count("values", d.rows)
@@ -236,7 +260,14 @@ func (r *dirReader) directory() *directory {
 		r.Fail("time unit of %d µs", d.unit)
 	}
 	for i := range d.fixed {
+		if d.version == 1 && i == secOrder {
+			d.fixed[i].off = r.next
+			break
+		}
 		d.fixed[i] = r.section(fixedNames[i])
+	}
+	if d.version == 1 && d.fixed[secOrderFirst].size > 0 {
+		r.Fail("%d reserved bytes", d.fixed[secOrderFirst].size)
 	}
 	groups := r.Count("groups", min(d.rows, len(r.Src)))
 	ranges := r.Count("events", min(d.rows, len(r.Src)))

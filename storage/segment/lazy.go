@@ -61,6 +61,8 @@ func sizeOf(v any) int64 {
 		return 8 * int64(len(*v))
 	case *Runs:
 		return 4 * int64(len(v.Ordinals)+len(v.Starts))
+	case *Order:
+		return int64(4*len(v.Starts) + v.owned)
 	case *vec.Vector:
 		return v.Bytes()
 	case *view:

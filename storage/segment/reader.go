@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -23,8 +24,13 @@ import (
 type Reader struct {
 	name string
 	file vfs.File // nil for an image
-	data []byte
+	data []byte   // once the file is whole
+	size int64
 	dir  *directory
+
+	partial vfs.Partial // nil for a file that was whole when it was opened
+	filled  atomic.Bool
+	filling sync.Mutex
 
 	cached atomic.Int64
 	cache  *memory.Cache // bounds what is decoded; nil: nothing does
@@ -39,11 +45,14 @@ type Reader struct {
 	ids                                 lazy[vec.Vector]
 	sessions                            lazy[vec.Vector]
 	created, firstTimes                 lazy[[]int64]
+	order                               lazy[Order]
 	sessionViews                        views
 	idFirst, sessionFirst, createdFirst lazy[[]uint32]
 }
 
-// Open opens a segment file. It reads the footer; the rest is read when asked for.
+// Open opens a segment file. It reads the footer; the rest is read when asked for. Of a file
+// that is a vfs.Partial the footer must be here, and the rest comes when something of it is
+// asked for.
 func Open(fs vfs.FS, name string) (*Reader, error) {
 	f, err := fs.Open(name)
 	if err != nil {
@@ -51,8 +60,9 @@ func Open(fs vfs.FS, name string) (*Reader, error) {
 	}
 	data, err := f.Map()
 	if err == nil {
-		r := &Reader{name: name, file: f, data: data}
-		if err = r.touch(r.open); err == nil {
+		r := &Reader{name: name, file: f, data: data, size: int64(len(data))}
+		r.partial, _ = f.(vfs.Partial)
+		if err = r.located(guard(r.open)); err == nil {
 			return r, nil
 		}
 	}
@@ -66,7 +76,7 @@ func Open(fs vfs.FS, name string) (*Reader, error) {
 
 // OpenBytes opens a segment in memory. The image must not be written to again.
 func OpenBytes(image []byte) (*Reader, error) {
-	r := &Reader{data: image}
+	r := &Reader{data: image, size: int64(len(image))}
 	if err := r.open(); err != nil {
 		return nil, err
 	}
@@ -120,7 +130,7 @@ func (r *Reader) MinTime() int64 { return r.dir.minTime }
 func (r *Reader) MaxTime() int64 { return r.dir.maxTime }
 
 // Size is the bytes of the file or image.
-func (r *Reader) Size() int64 { return int64(len(r.data)) }
+func (r *Reader) Size() int64 { return r.size }
 
 // Share makes the reader keep what it decodes in a cache, beside other readers. It comes
 // before any other call.
@@ -183,6 +193,8 @@ func (r *Reader) fixedCount(sec int) int {
 	switch sec {
 	case secPersons, secMasks, secIDFirst, secSessionFirst:
 		return d.persons
+	case secOrderFirst:
+		return d.persons + 1
 	case secCreatedFirst:
 		return d.days * quartersOfDay
 	case secCreated:

@@ -269,6 +269,7 @@ func check(t testing.TB, r *Reader, rows []row) {
 		}
 	}
 	checkSessions(t, r, rows)
+	checkOrder(t, r, rows)
 	row := 0
 	for _, g := range r.Ranges() {
 		if g.Lo != row || r.Range(g.Event) != g {
@@ -284,6 +285,48 @@ func check(t testing.TB, r *Reader, rows []row) {
 	}
 	if row != n || r.Range("no such event") != nil {
 		t.Fatalf("ranges end at %d, want %d", row, n)
+	}
+}
+
+// checkOrder takes rows in the order of the segment.
+func checkOrder(t testing.TB, r *Reader, rows []row) {
+	t.Helper()
+	order, err := r.Order()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := len(rows)
+	want := make([]int, n)
+	for i := range want {
+		want[i] = i
+	}
+	slices.SortFunc(want, func(a, b int) int {
+		x, y := &rows[a], &rows[b]
+		return cmp.Or(cmp.Compare(x.ordinal, y.ordinal), cmp.Compare(x.time, y.time), bytes.Compare(x.uuid[:], y.uuid[:]))
+	})
+	events := make([]uint32, n)
+	if err := order.Events(events, 0); err != nil {
+		t.Fatal(err)
+	}
+	var next []int
+	for _, g := range r.Ranges() {
+		next = append(next, g.Lo)
+	}
+	person := 0
+	for p, e := range events {
+		if next[e] != want[p] {
+			t.Fatalf("position %d is row %d, want %d", p, next[e], want[p])
+		}
+		next[e]++
+		if p == 0 || rows[want[p]].ordinal != rows[want[p-1]].ordinal {
+			if order.Starts[person] != uint32(p) {
+				t.Fatalf("person %d starts at position %d, want %d", person, order.Starts[person], p)
+			}
+			person++
+		}
+	}
+	if len(order.Starts) != person+1 || int(order.Starts[person]) != n {
+		t.Fatalf("positions %v of %d persons with %d rows", order.Starts, person, n)
 	}
 }
 
@@ -619,6 +662,13 @@ func readAll(r *Reader) error {
 	if _, err := r.DistinctIDs(0, n); err != nil {
 		return err
 	}
+	order, err := r.Order()
+	if err != nil {
+		return err
+	}
+	if err := order.Events(make([]uint32, n), 0); err != nil {
+		return err
+	}
 	for _, g := range r.Ranges() {
 		if _, err := g.DayBitmap(0); err != nil {
 			return err
@@ -690,40 +740,51 @@ func TestOpenFile(t *testing.T) {
 	}
 }
 
-// A file of this version is kept and must open for good. What it says must not change.
+// A file of each version is kept and must open for good. What it says must not change, and
+// once merged it is a file of the last version.
 func TestGoldenFile(t *testing.T) {
-	const file, dump = "testdata/v1.seg", "testdata/v1.txt"
 	rng := rand.New(rand.NewPCG(42, 42))
 	rows := randomRows(rng, 40, 1000)
-	if *golden {
-		if err := os.WriteFile(file, mustBuild(t, inputs(rng, rows), Options{}), 0o644); err != nil {
+	now := mustBuild(t, inputs(rng, rows), Options{})
+	for v := 1; v <= version; v++ {
+		file, dump := fmt.Sprintf("testdata/v%d.seg", v), fmt.Sprintf("testdata/v%d.txt", v)
+		if *golden && v == version {
+			if err := os.WriteFile(file, now, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		raw, err := os.ReadFile(file)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := mustOpen(t, raw)
-	if err := r.Verify(); err != nil {
-		t.Fatal(err)
-	}
-	check(t, r, rows)
-	var out bytes.Buffer
-	if err := Dump(&out, r); err != nil {
-		t.Fatal(err)
-	}
-	if *golden {
-		if err := os.WriteFile(dump, out.Bytes(), 0o644); err != nil {
+		r := mustOpen(t, raw)
+		if err := r.Verify(); err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(dump)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(out.Bytes(), want) {
-		t.Fatalf("dump differs from %s:\n%s", dump, out.Bytes())
+		check(t, r, rows)
+		merged, err := Merge(partsOf(r), nil, testDay, 31)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(merged, now) {
+			t.Fatalf("%s, merged, is not what would be written today", file)
+		}
+		var out bytes.Buffer
+		if err := Dump(&out, r); err != nil {
+			t.Fatal(err)
+		}
+		if *golden {
+			if err := os.WriteFile(dump, out.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(dump)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(out.Bytes(), want) {
+			t.Fatalf("dump differs from %s:\n%s", dump, out.Bytes())
+		}
 	}
 }
 
@@ -786,6 +847,54 @@ func TestReadersShareACache(t *testing.T) {
 		}
 		if used := pool.Used(); used != 0 {
 			t.Errorf("%d bytes of closed readers are cached", used)
+		}
+	}
+}
+
+// More rows than are sorted at a time, some persons with more than that, and so few times
+// that many are the same.
+func TestOrderOfManyRows(t *testing.T) {
+	rng := newRand(t, 1)
+	rows := make([]row, 5*orderRows)
+	for i := range rows {
+		r := &rows[i]
+		for j := range r.uuid {
+			r.uuid[j] = byte(rng.Uint32())
+		}
+		r.ordinal = min(rng.Uint32N(500), rng.Uint32N(500))
+		if i%3 == 0 {
+			r.ordinal = 77
+		}
+		r.time = testDay*dayMicros + rng.Int64N(20_000)*1_000_000
+		r.name = strconv.Itoa(min(rng.IntN(70), rng.IntN(70)))
+	}
+	in := input(rows)
+	slices.SortFunc(rows, func(a, b row) int { return compareRows(&a, &b) })
+	for _, opt := range []Options{{}, {Image: true}} {
+		r := mustOpen(t, mustBuild(t, []Input{in}, opt))
+		if stored := r.dir.fixed[secOrder].size > 0; stored == opt.Image {
+			t.Fatalf("the order of %+v is stored: %v", opt, stored)
+		}
+		checkOrder(t, r, rows)
+		if err := r.Verify(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A file whose checksums are right, but whose order is that of other rows.
+func TestVerifyComparesTheOrder(t *testing.T) {
+	rng := newRand(t, 1)
+	raw := mustBuild(t, inputs(rng, randomRows(rng, 300, 1000)), Options{})
+	d := mustOpen(t, raw).dir
+	for _, sec := range []int{secOrderFirst, secOrder} {
+		forged := bytes.Clone(raw)
+		s := d.fixed[sec]
+		forged[s.off+s.size-3] ^= 1
+		resign(forged)
+		var damage *CorruptError
+		if err := mustOpen(t, forged).Verify(); !errors.As(err, &damage) || !strings.HasPrefix(damage.Section, fixedNames[sec]) {
+			t.Fatalf("%s: %v", fixedNames[sec], err)
 		}
 	}
 }

@@ -13,7 +13,10 @@ import (
 
 // Verify reads everything and checks every checksum, also of what has been read before.
 func (r *Reader) Verify() error {
-	fresh := &Reader{name: r.name, file: r.file, data: r.data} // it is not closed: the file is r's
+	if err := r.fill(); err != nil {
+		return err
+	}
+	fresh := &Reader{name: r.name, file: r.file, data: r.data, size: r.size} // it is not closed: the file is r's
 	if err := fresh.touch(fresh.open); err != nil {
 		return err
 	}
@@ -24,10 +27,10 @@ func (r *Reader) verify() error {
 	n := r.dir.rows
 	for sec := range fixedCount {
 		switch sec {
-		case secPersonBitmap, secIDs, secCreated, secSessions, secSessionStart, secSessionEnd, secProjection:
+		case secPersonBitmap, secIDs, secCreated, secSessions, secSessionStart, secSessionEnd:
 			continue // not columns
 		}
-		if sec >= secSessions && !r.HasSessions() {
+		if r.dir.fixed[sec].size == 0 && (sec >= secSessions && sec <= secSessionCount && !r.HasSessions() || sec >= secOrderFirst) {
 			continue
 		}
 		c, err := r.fixed(sec)
@@ -44,15 +47,6 @@ func (r *Reader) verify() error {
 	if _, err := r.createdValues(); err != nil {
 		return err
 	}
-	if s := r.dir.fixed[secProjection]; s.size > 0 {
-		err := r.touch(func() error {
-			_, err := openBlob(r.bytes(s))
-			return err
-		})
-		if err != nil {
-			return r.corrupt(fixedNames[secProjection], s, err)
-		}
-	}
 	if _, err := r.PersonBitmap(); err != nil {
 		return err
 	}
@@ -65,6 +59,9 @@ func (r *Reader) verify() error {
 		}
 	}
 	if _, err := r.Sessions(); err != nil {
+		return err
+	}
+	if err := r.verifyOrder(); err != nil {
 		return err
 	}
 	var codes [encoding.BlockRows]uint32
@@ -121,7 +118,7 @@ func Dump(w io.Writer, r *Reader) error {
 	rows := max(d.rows, 1)
 	p := bufio.NewWriter(w)
 	day := time.Unix(int64(d.firstDay)*86400, 0).UTC()
-	fmt.Fprintf(p, "segment, version %d: %d bytes, %d rows, %.2f bytes a row\n", version, len(r.data), d.rows, float64(len(r.data))/float64(rows))
+	fmt.Fprintf(p, "segment, version %d: %d bytes, %d rows, %.2f bytes a row\n", d.version, len(r.data), d.rows, float64(len(r.data))/float64(rows))
 	fmt.Fprintf(p, "days: %d from %s, times %s to %s, unit %d µs\n", d.days, day.Format(time.DateOnly),
 		time.UnixMicro(d.minTime).UTC().Format(time.RFC3339Nano), time.UnixMicro(d.maxTime).UTC().Format(time.RFC3339Nano), d.unit)
 	fmt.Fprintf(p, "persons %d, distinct ids %d, sessions %d, creation times %d\n\n", d.persons, d.ids, d.sessions, d.created)

@@ -283,7 +283,6 @@ func ReadDistinct(ctx context.Context, s *Rows, property string) (*Distinct, err
 	d := &Distinct{}
 	in := newInterner(&d.texts)
 	var pairs []uint64 // session, code
-	sorted := 0        // how many were left when they were sorted
 	for _, g := range s.Ranges() {
 		err := s.each(ctx, g, func(lo, hi int, numbers []uint32) error {
 			texts, err := in.read(g, property, lo, hi)
@@ -303,29 +302,33 @@ func ReadDistinct(ctx context.Context, s *Rows, property string) (*Distinct, err
 					pairs = append(pairs, pair)
 				}
 			}
-			if len(pairs) > 2*sorted+64*batchRows {
-				slices.Sort(pairs)
-				pairs = slices.Compact(pairs)
-				sorted = len(pairs)
-			}
 			return nil
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	slices.Sort(pairs)
-	pairs = slices.Compact(pairs)
-	if len(pairs) > math.MaxUint32 {
-		return nil, fmt.Errorf("%d values of %q in the sessions of a segment, at most %d are possible", len(pairs), property, uint32(math.MaxUint32))
+	// Each session's together, and then each once.
+	next := make([]uint32, s.IDs.Len()+1)
+	for _, p := range pairs {
+		next[p>>32+1]++
 	}
-	d.starts, d.codes = make([]uint32, s.IDs.Len()+1), make([]uint32, len(pairs))
-	for i, p := range pairs {
-		d.starts[p>>32+1]++
-		d.codes[i] = uint32(p)
+	for n := range s.IDs.Len() {
+		next[n+1] += next[n]
 	}
-	for i := range s.IDs.Len() {
-		d.starts[i+1] += d.starts[i]
+	codes := make([]uint32, len(pairs))
+	for _, p := range pairs {
+		codes[next[p>>32]] = uint32(p)
+		next[p>>32]++
+	}
+	d.starts = make([]uint32, s.IDs.Len()+1)
+	at := uint32(0)
+	for n := range s.IDs.Len() {
+		own := codes[at:next[n]]
+		at = next[n]
+		slices.Sort(own)
+		d.codes = append(d.codes, slices.Compact(own)...)
+		d.starts[n+1] = uint32(len(d.codes))
 	}
 	return d, nil
 }

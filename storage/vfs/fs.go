@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -58,6 +59,17 @@ type File interface {
 	// said. Bytes that are cut off or lost underneath fault when they are read.
 	Map() ([]byte, error)
 }
+
+// Partial is a file of which only a part is here yet: its Map shows that part, and zeros.
+type Partial interface {
+	File
+	// Fill has the rest come, and gives the whole file as memory, as Map does. Its error
+	// wraps ErrNotHere.
+	Fill() ([]byte, error)
+}
+
+// ErrNotHere is wrapped by the error of reading a file that is elsewhere and does not come.
+var ErrNotHere = errors.New("the file is not here yet")
 
 // ReadFile reads a whole file of at most limit bytes.
 func ReadFile(fs FS, name string, limit int64) ([]byte, error) {

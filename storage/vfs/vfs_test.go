@@ -266,3 +266,53 @@ func wantNames(t *testing.T, fs FS, dir string, want ...string) {
 		t.Errorf("List = %q, %v, want %q", names, err, want)
 	}
 }
+
+// The files of an overlay are like any others.
+func TestOverlayFiles(t *testing.T) {
+	for name, below := range map[string]FS{"os": OS(), "mem": NewMem()} {
+		scratch := path.Join(t.TempDir(), "scratch")
+		must(t, below.MkdirAll(scratch))
+		o := NewOverlay(below, scratch)
+		for sub, test := range map[string]func(*testing.T, FS, string){"content": testContent, "pieces": testPieces, "maps": testMaps, "handles": testHandles} {
+			t.Run(name+"/"+sub, func(t *testing.T) {
+				own := path.Join(t.TempDir(), sub)
+				must(t, o.MkdirAll(own))
+				test(t, o, own)
+			})
+		}
+	}
+}
+
+// What is done to an overlay is seen through it alone.
+func TestOverlayLeavesWhatIsBelow(t *testing.T) {
+	below := NewMem()
+	must(t, below.MkdirAll("d/sub"))
+	must(t, below.MkdirAll("d/scratch"))
+	for _, name := range []string{"a", "b", "c", "e", "sub/x"} {
+		must(t, WriteFile(below, "d/"+name, []byte("old "+name)))
+	}
+	o := NewOverlay(below, "d/scratch")
+	wantNames(t, o, "d", "a", "b", "c", "e", "sub")
+	f, err := o.ReuseForWrite("d/a", "d/a")
+	must(t, err)
+	_, err = f.WriteAt([]byte("NEW"), 0)
+	must(t, err)
+	must(t, f.Close())
+	must(t, o.Rename("d/b", "d/sub/b"))
+	must(t, o.Remove("d/c"))
+	must(t, WriteFile(o, "d/c", []byte("again")))
+	must(t, WriteFile(o, "d/e", []byte("other")))
+	must(t, o.Remove("d/e"))
+	must(t, o.MkdirAll("d/new"))
+	must(t, WriteFile(o, "d/new/n", []byte("n")))
+
+	wantNames(t, o, "d", "a", "c", "new", "sub")
+	wantNames(t, o, "d/sub", "b", "x")
+	wantFile(t, o, "d/a", "NEW a")
+	wantFile(t, o, "d/sub/b", "old b")
+	wantFile(t, o, "d/c", "again")
+	wantNames(t, below, "d", "a", "b", "c", "e", "scratch", "sub")
+	for _, name := range []string{"a", "b", "c", "e", "sub/x"} {
+		wantFile(t, below, "d/"+name, "old "+name)
+	}
+}

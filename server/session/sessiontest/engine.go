@@ -12,6 +12,7 @@ import (
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -28,6 +29,8 @@ import (
 type Engine struct {
 	Pins    atomic.Int64 // snapshots taken and not yet released
 	Running atomic.Int64 // answers begun and not yet closed
+	// Reads is what every query from a table says that it is going to read.
+	Reads engine.Cost
 }
 
 type rows struct {
@@ -54,6 +57,9 @@ func (e *Engine) Catalog(project uint32, database string, _ session.Pin) *catalo
 
 // Tables implements session.Engine: there are none.
 func (e *Engine) Tables(session.Pin) *table.Tables { return &table.Tables{} }
+
+// Files implements session.Engine: there are none.
+func (e *Engine) Files() *outside.Places { return nil }
 
 // Overlay implements session.Engine.
 func (e *Engine) Overlay(pin session.Pin, _ *table.WriteSet) (session.Pin, error) { return pin, nil }
@@ -95,6 +101,9 @@ func (e *Engine) Run(ctx context.Context, scope *session.Scope, st *sql.Statemen
 	e.Running.Add(1)
 	return &rows{engine: e, table: table, params: scope.Expr.Params}, nil
 }
+
+// Cost implements session.Engine.
+func (e *Engine) Cost(*session.Scope, *sql.Statement, session.Pin) engine.Cost { return e.Reads }
 
 // Change implements session.Engine: there is nothing to change.
 func (e *Engine) Change(context.Context, *session.Scope, *sql.Statement, uint32) (int, uint64, error) {

@@ -46,7 +46,15 @@ func columnKey(s string) string {
 
 // column is the text of a breakdown column for an event, the null label if it has none.
 func (m *model) column(b breakdown, e *event) string {
-	s, ok := m.plain(m.valueOf(b.source, e))
+	v := m.valueOf(b.source, e)
+	if b.bins > 0 { // bins are of numbers
+		f, ok := asNumber(v)
+		if !ok {
+			return nullLabel
+		}
+		v = f
+	}
+	s, ok := m.plain(v)
 	if ok && b.normalize && s != "" {
 		s = trimURL(s, "/?#")
 	}

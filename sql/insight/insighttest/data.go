@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +26,10 @@ type Data struct {
 	Definitions []object `json:"property_definitions,omitempty"`
 	TestFilters []any    `json:"test_account_filters,omitempty"`
 	Cleaning    []object `json:"path_cleaning_filters,omitempty"`
+
+	// Sampled says whether the events of a distinct id are read with a samplingFactor. The
+	// hash that decides is the engine's choice, so it is the engine that tells.
+	Sampled func(factor float64, id string) bool `json:"-"`
 }
 
 // Person is a set of distinct ids. CreatedAt may be empty: the time of its first event.
@@ -71,6 +76,7 @@ func unsupported(format string, args ...any) { panic(Unsupported{fmt.Sprintf(for
 func Answer(d *Data, query map[string]any) (answer map[string]any, err error) {
 	defer recoverRefusal(&err)
 	m := newModel(d)
+	m.sample(query)
 	out, err := json.Marshal(m.answer(query))
 	if err != nil {
 		return nil, err
@@ -105,6 +111,8 @@ func (m *model) answer(query object) object {
 		return object{"results": m.retention(query)}
 	case "PathsQuery":
 		return object{"results": m.paths(query)}
+	case "FunnelCorrelationQuery":
+		return object{"results": m.correlation(query)}
 	default:
 		unsupported("the kind %q", kind)
 		return nil
@@ -117,6 +125,7 @@ type person struct {
 	props   object
 	created time.Time
 	events  []*event // in order of time
+	bare    bool     // without a profile
 }
 
 func (p *person) name() string { return p.ids[0] }
@@ -133,6 +142,7 @@ type event struct {
 	props                  object
 	elements               []object
 	person                 *person
+	unread                 bool // not of the sample
 }
 
 // group is the key of the event's group of a type, "" if it has none.
@@ -154,14 +164,17 @@ type model struct {
 	zone      *time.Location
 	weekStart int
 	events    []*event // in order of time
+	read      []*event // those that queries read: all, or a sample
 	persons   []*person
 	byID      map[string]*person
 	groups    map[groupOf]*group
 	days      map[time.Time]time.Time // starts of days, as they are slow to find
+	types     map[source]string       // of properties, likewise
+	factor    float64                 // of a sample, 1 without
 }
 
 func newModel(d *Data) *model {
-	m := &model{data: d, weekStart: d.WeekStart, byID: map[string]*person{}, groups: map[groupOf]*group{}, days: map[time.Time]time.Time{}}
+	m := &model{data: d, weekStart: d.WeekStart, byID: map[string]*person{}, groups: map[groupOf]*group{}, days: map[time.Time]time.Time{}, types: map[source]string{}, factor: 1}
 	var err error
 	if m.zone, err = time.LoadLocation(d.Timezone); err != nil {
 		panic(err)
@@ -187,15 +200,16 @@ func newModel(d *Data) *model {
 	for _, e := range d.Events {
 		owner := m.byID[e.DistinctID]
 		if owner == nil {
-			owner = &person{ids: []string{e.DistinctID}}
+			owner = &person{ids: []string{e.DistinctID}, bare: true}
 			m.byID[e.DistinctID] = owner
 			m.persons = append(m.persons, owner)
 		}
-		m.events = append(m.events, &event{e.Event, e.DistinctID, e.UUID, utc(e.Timestamp), e.Properties, e.Elements, owner})
+		m.events = append(m.events, &event{e.Event, e.DistinctID, e.UUID, utc(e.Timestamp), e.Properties, e.Elements, owner, false})
 	}
 	slices.SortStableFunc(m.events, func(a, b *event) int {
 		return cmp.Or(a.time.Compare(b.time), strings.Compare(a.uuid, b.uuid))
 	})
+	m.read = m.events
 	for _, e := range m.events {
 		e.person.events = append(e.person.events, e)
 		if e.person.created.IsZero() {
@@ -203,6 +217,31 @@ func newModel(d *Data) *model {
 		}
 	}
 	return m
+}
+
+// sample marks the events that a query with a samplingFactor does not read. Sessions, cohorts
+// and the types of properties are those of all events.
+func (m *model) sample(query object) {
+	f, ok := get(query, "samplingFactor").(float64)
+	if !ok || f == 1 {
+		return
+	}
+	if m.data.Sampled == nil {
+		unsupported("a sample")
+	}
+	m.factor = f
+	for _, e := range m.events {
+		e.unread = !m.data.Sampled(f, e.distinctID)
+	}
+	m.read = slices.DeleteFunc(slices.Clone(m.events), func(e *event) bool { return e.unread })
+}
+
+// scaled is a count of a sample as one of everything.
+func (m *model) scaled(n float64) float64 {
+	if m.factor == 1 {
+		return n
+	}
+	return math.RoundToEven(n / m.factor)
 }
 
 // utc reads the instant of a datum, which is in UTC if it does not say.

@@ -32,7 +32,7 @@ func absolute(s string, zone *time.Location) (time.Time, bool) {
 		}
 		in = time.FixedZone("", offset)
 	}
-	return time.Date(n(1), time.Month(n(2)), n(3), n(4), n(5), n(6), nanos, in).In(zone), true
+	return aware(time.Date(n(1), time.Month(n(2)), n(3), n(4), n(5), n(6), nanos, time.UTC), in).In(zone), true
 }
 
 var relativeText = regexp.MustCompile(`-?(\d*)([sMhdwmqy])(Start|End)?`)
@@ -66,13 +66,13 @@ func (m *model) relative(from time.Time, p []string) read {
 	t := r.at
 	switch p[3] + p[2] {
 	case "Starth":
-		r.at = m.clock(t, t.Hour(), 0, 0, 0)
+		r.at = sharp(t)
 	case "Endh":
-		r.at = m.clock(t, t.Hour(), 59, 59, 999999000)
+		r.at = sharp(t).Add(time.Hour - time.Microsecond)
 	case "Startd":
-		r.at = m.clock(t, 0, 0, 0, 0)
+		r.at = m.startOf("day", t)
 	case "Endd":
-		r.at = m.clock(t, 23, 59, 59, 999999000)
+		r.at = m.endOfDay(t)
 	case "Startm":
 		r.at = m.wall(t.Year(), t.Month(), 1, t)
 	case "Endm":
@@ -124,19 +124,31 @@ func naive(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }
 
-func (m *model) aware(w time.Time) time.Time {
-	if w.Hour() == 0 && w.Minute() == 0 && w.Second() == 0 && w.Nanosecond() == 0 {
-		return m.midnight(w)
+// aware is the first instant whose wall clock reads w, or if clocks leave w out, when they do.
+func aware(w time.Time, zone *time.Location) time.Time {
+	var changed time.Time
+	for _, about := range []time.Duration{-26 * time.Hour, 26 * time.Hour} { // what clocks show before a change and after
+		_, offset := w.Add(about).In(zone).Zone()
+		t := w.Add(-time.Duration(offset) * time.Second).In(zone)
+		if naive(t).Equal(w) {
+			return t
+		}
+		if about < 0 {
+			changed, _ = t.ZoneBounds()
+		}
 	}
-	return time.Date(w.Year(), w.Month(), w.Day(), w.Hour(), w.Minute(), w.Second(), w.Nanosecond(), m.zone)
+	return changed
 }
+
+func (m *model) aware(w time.Time) time.Time { return aware(w, m.zone) }
 
 func (m *model) wall(year int, month time.Month, day int, clock time.Time) time.Time {
 	return m.aware(time.Date(year, month, day, clock.Hour(), clock.Minute(), clock.Second(), clock.Nanosecond(), time.UTC))
 }
 
-func (m *model) clock(t time.Time, hour, minute, second, nanos int) time.Time {
-	return m.aware(time.Date(t.Year(), t.Month(), t.Day(), hour, minute, second, nanos, time.UTC))
+// endOfDay is the last microsecond of the day of t.
+func (m *model) endOfDay(t time.Time) time.Time {
+	return m.midnight(naive(t).AddDate(0, 0, 1)).Add(-time.Microsecond)
 }
 
 // midnight is the first instant of the wall clock's day, which need not read 00:00.
@@ -164,8 +176,12 @@ func (m *model) startOf(interval string, t time.Time) time.Time {
 		return t.Add(-time.Duration(t.Nanosecond()))
 	case "minute":
 		return t.Add(-time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
-	case "hour":
-		return t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
+	case "hour": // the hours of a day are counted from its midnight, as they elapse
+		start := m.midnight(naive(t))
+		for !start.Add(time.Hour).After(t) {
+			start = start.Add(time.Hour)
+		}
+		return start
 	case "week":
 		back := (int(t.Weekday()) - m.weekStart + 7) % 7
 		return m.midnight(naive(t).AddDate(0, 0, -back))
@@ -176,6 +192,11 @@ func (m *model) startOf(interval string, t time.Time) time.Time {
 	}
 }
 
+// sharp is when the wall clock last read a whole hour. That need not be the start of one.
+func sharp(t time.Time) time.Time {
+	return t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
+}
+
 // step goes n intervals on from the start of one.
 func (m *model) step(interval string, t time.Time, n int) time.Time {
 	switch interval {
@@ -184,7 +205,10 @@ func (m *model) step(interval string, t time.Time, n int) time.Time {
 	case "minute":
 		return t.Add(time.Duration(n) * time.Minute)
 	case "hour":
-		return t.Add(time.Duration(n) * time.Hour)
+		if n < 0 {
+			return m.startOf("hour", t.Add(-time.Microsecond))
+		}
+		return m.startOf("hour", t.Add(time.Duration(n)*time.Hour))
 	case "week":
 		return m.midnight(naive(t).AddDate(0, 0, 7*n))
 	case "month":

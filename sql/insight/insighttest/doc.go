@@ -4,8 +4,8 @@
 // Tests ask both and compare.
 //
 // Data is a whole project in memory, Answer its answer to a query, Actors the persons behind
-// one number of it. Random makes data, RandomQuery a question about it, and Differences says
-// where two answers part.
+// one number of it. Random makes data, RandomQuery a question about it, RandomCell takes a number
+// of an answer, and Differences and ListDifferences say where two answers and two lists part.
 //
 // Inside, a question that must be refused ends in a panic with a refusal, and one the model
 // does not know in a panic with an Unsupported; Answer and Actors turn them into errors. That

@@ -273,9 +273,12 @@ func search(pattern, text string) bool {
 }
 
 // like says whether text contains the LIKE pattern, ignoring case.
-func like(text, pattern string) bool {
+func like(text, pattern string) bool { return search("(?i)"+likePattern(pattern), text) }
+
+// likePattern is the LIKE pattern as a regular expression.
+func likePattern(pattern string) string {
 	var expr strings.Builder
-	expr.WriteString("(?is)")
+	expr.WriteString("(?s)")
 	for i := 0; i < len(pattern); i++ {
 		switch c := pattern[i]; {
 		case c == '%':
@@ -291,7 +294,7 @@ func like(text, pattern string) bool {
 			expr.WriteByte(c)
 		}
 	}
-	return search(expr.String(), text)
+	return expr.String()
 }
 
 // version is the numeric parts of a dotted version, without what follows a hyphen or a plus.
@@ -352,6 +355,19 @@ func semver(operator, text, w string) bool {
 }
 
 func (m *model) elementFilter(key, operator string, w any, e *event) bool {
+	if w == nil {
+		return true
+	}
+	if list, ok := w.([]any); ok {
+		found := 0
+		for _, one := range list {
+			if m.elementFilter(key, operator, one, e) {
+				found++
+			}
+		}
+		negative := operator == "is_not" || strings.HasPrefix(operator, "not_")
+		return found == len(list) || found > 0 && !negative
+	}
 	var values []any
 	for _, el := range e.elements {
 		if v, ok := el[key]; ok && v != nil {
@@ -370,6 +386,9 @@ func (m *model) elementFilter(key, operator string, w any, e *event) bool {
 			first = values[0]
 		}
 		return m.compare(operator, first, w, typeString)
+	case "selector":
+		s, _ := asText(w)
+		return selects(s, e.elements) == (operator != "is_not")
 	}
 	unsupported("elements by %s", key)
 	return false

@@ -170,18 +170,22 @@ func subset(a, b []any) bool {
 func (m *model) firstMatches(f *funnelQuestion, node any) map[*event]bool {
 	out := map[*event]bool{}
 	for _, p := range m.persons {
+		var first *event
 		for _, e := range p.events {
-			if e.time.After(f.span.to) || !m.entity(node, e) {
-				continue
-			}
 			passes := m.filters(get(node, "properties"), e)
-			if textOf(node, "math") == "first_time_for_user_with_filters" && !passes {
+			filtered := textOf(node, "math") == "first_time_for_user_with_filters"
+			if e.unread || e.time.After(f.span.to) || !m.entity(node, e) || filtered && !passes {
 				continue
 			}
-			if passes && !e.time.Before(f.span.from) {
+			if first != nil {
+				if e.time.Equal(first.time) {
+					unsupported("two first events of the same time")
+				}
+				break
+			}
+			if first = e; passes && !e.time.Before(f.span.from) {
 				out[e] = true
 			}
-			break
 		}
 	}
 	return out
@@ -578,25 +582,34 @@ func (m *model) funnel(query object) any {
 		if f.to < 1 || f.to > f.steps-1 {
 			refuse("Filter parameter funnel_to_step can only be one of 1 to %d for time to convert!", f.steps-1)
 		}
-		return f.timeToConvert(m.passages(f))
+		return m.timeToConvert(f)
 	}
-	all := m.passages(f)
-	byValue := map[string][]passage{}
-	for _, p := range all {
-		byValue[p.value] = append(byValue[p.value], p)
-	}
-	if len(all) == 0 {
+	values, byValue := m.ranked(f)
+	if len(values) == 0 {
 		return []any{}
 	}
 	if f.kind == "" {
-		return m.funnelSteps(f, all, "")
+		return m.funnelSteps(f, byValue[""], "")
+	}
+	out := []any{}
+	for _, v := range values {
+		out = append(out, m.funnelSteps(f, byValue[v], v))
+	}
+	return out
+}
+
+// ranked are the breakdown values in the order of the answer and the passages of each.
+func (m *model) ranked(f *funnelQuestion) ([]string, map[string][]passage) {
+	byValue := map[string][]passage{}
+	for _, p := range m.passages(f) {
+		byValue[p.value] = append(byValue[p.value], p)
 	}
 	values := keys(byValue)
 	rank := func() {
 		slices.SortStableFunc(values, func(a, b string) int { return f.bySteps(byValue[a], byValue[b]) })
 	}
 	rank()
-	limit := intOf(query, 25, "breakdownFilter", "breakdown_limit")
+	limit := intOf(f.query, 25, "breakdownFilter", "breakdown_limit")
 	if slices.Contains([]string{"event", "person", "group"}, f.kind) && len(values) > limit {
 		if f.bySteps(byValue[values[limit-1]], byValue[values[limit]]) == 0 {
 			unsupported("a tie at the limit of a breakdown")
@@ -607,11 +620,7 @@ func (m *model) funnel(query object) any {
 		values = append(values[:limit:limit], "Other")
 		rank()
 	}
-	out := []any{}
-	for _, v := range values {
-		out = append(out, m.funnelSteps(f, byValue[v], v))
-	}
-	return out
+	return values, byValue
 }
 
 // bySteps orders two breakdown values by their last steps.
@@ -647,7 +656,7 @@ func (m *model) funnelSteps(f *funnelQuestion, all []passage, value string) []an
 		if len(above) > 0 {
 			average, median = statistic("avg", above), statistic("median", above)
 		}
-		o := object{"order": i, "people": []any{}, "count": counted(all, i+1), "type": "events", "custom_name": get(node, "custom_name"),
+		o := object{"order": i, "people": []any{}, "count": m.scaled(float64(counted(all, i+1))), "type": "events", "custom_name": get(node, "custom_name"),
 			"action_id": get(node, "event"), "name": get(node, "event"), "average_conversion_time": average, "median_conversion_time": median}
 		if isAction(node) {
 			o["type"], o["action_id"], o["name"] = "actions", get(node, "id"), m.nodeName(node)
@@ -686,9 +695,12 @@ func (f *funnelQuestion) answered(value string) any {
 	return strings.Split(value, between)
 }
 
-func (f *funnelQuestion) timeToConvert(all []passage) object {
+func (m *model) timeToConvert(f *funnelQuestion) object {
+	if m.factor != 1 {
+		unsupported("a sample of times to convert")
+	}
 	var samples []float64
-	for _, p := range all {
+	for _, p := range m.passages(f) {
 		if p.reached >= f.to {
 			samples = append(samples, p.times[f.to].Sub(p.times[f.from]).Seconds())
 		}

@@ -188,6 +188,9 @@ func (m *model) funnelTrends(f *funnelQuestion) []any {
 			converted[e.value][i]++
 		}
 	}
+	if len(entered) > intOf(f.query, 25, "breakdownFilter", "breakdown_limit") {
+		unsupported("a trend of a funnel with more values than the limit")
+	}
 	out := []any{}
 	for _, v := range keys(entered) {
 		data := make([]float64, len(axis))

@@ -29,7 +29,7 @@ func (m *model) lives(query object) []lived {
 	index := intOf(query, -1, "aggregation_group_type_index")
 	active := map[string][]time.Time{}
 	created := map[string]time.Time{}
-	for _, e := range m.events {
+	for _, e := range m.read {
 		if e.time.Before(from) || !e.time.Before(until) {
 			continue
 		}
@@ -86,6 +86,14 @@ func (m *model) lifecycleAxis(query object) []time.Time {
 	return axis
 }
 
+// lifecycleDay is how an interval is written among days: only hours carry a clock time.
+func (m *model) lifecycleDay(query object, t time.Time) string {
+	if interval := intervalOf(query); interval == "hour" {
+		return day(interval, t)
+	}
+	return day("day", t)
+}
+
 func (m *model) lifecycle(query object) []object {
 	nodes := nodesOf(query)
 	for _, n := range nodes {
@@ -96,6 +104,10 @@ func (m *model) lifecycle(query object) []object {
 	s := m.lifecycleSpan(query)
 	axis := m.lifecycleAxis(query)
 	lives := m.lives(query)
+	written := []string{}
+	for _, t := range axis {
+		written = append(written, m.lifecycleDay(query, t))
+	}
 	name := m.nodeName(nodes[0])
 	action := object{"id": name, "name": name, "type": "events", "order": 0, "math": "total", "custom_name": get(nodes[0], "custom_name")}
 	if name == "" {
@@ -120,12 +132,11 @@ func (m *model) lifecycle(query object) []object {
 				data[i]++
 			}
 		}
-		interval := s.interval
-		if interval == "minute" {
-			interval = "day" // only hours carry a clock time
+		for i, n := range data {
+			data[i] = m.scaled(n)
 		}
 		out = append(out, object{"status": status, "label": name + " - " + status, "data": data, "count": sum(data),
-			"days": days(interval, axis), "labels": m.labels(s.interval, axis, s), "action": action})
+			"days": written, "labels": m.labels(s.interval, axis, s), "action": action})
 	}
 	return out
 }

@@ -99,6 +99,16 @@ func (m *model) measure(node any, rows []row) float64 {
 	return statistic(maths, values)
 }
 
+// scales says whether the number of a sample is made one of everything.
+func scales(node any) bool {
+	switch maths := textOf(node, "math"); maths {
+	case "avg", "min", "max", "median", "p75", "p90", "p95", "p99":
+		return textOf(node, "math_property") == "" // it counts events
+	default:
+		return !countsPerActor(maths)
+	}
+}
+
 // statistic is one number of many, 0 of none.
 func statistic(name string, values []float64) float64 {
 	if len(values) == 0 {
@@ -141,17 +151,26 @@ func statistic(name string, values []float64) float64 {
 	return 0
 }
 
-// aggregate is an aggregate expression: count() or one of sum, avg, min, max over a property,
-// perhaps plus a number.
+// aggregate is an aggregate expression: count(), the distinct values of a property, or one of
+// sum, avg, min, max over it, perhaps plus a number.
 func (m *model) aggregate(text string, rows []row) float64 {
 	text, add, _ := strings.Cut(text, " + ")
 	plus, _ := asNumber(add)
 	name, arg, _ := strings.Cut(strings.TrimSuffix(text, ")"), "(")
-	switch name {
-	case "count", "uniq":
-		if arg == "" {
-			return float64(len(rows)) + plus
+	distinct, isDistinct := strings.CutPrefix(arg, "distinct ")
+	switch {
+	case name == "count" && arg == "":
+		return float64(len(rows)) + plus
+	case name == "uniq" || name == "count" && isDistinct:
+		seen := map[string]bool{}
+		for _, r := range rows {
+			if s, ok := m.plain(m.expression(distinct, r.event)); ok {
+				seen[s] = true
+			}
 		}
+		return float64(len(seen)) + plus
+	}
+	switch name {
 	case "sum", "avg", "min", "max":
 		var values []float64
 		for _, r := range rows {

@@ -292,7 +292,7 @@ func (m *model) paths(query object) []object {
 	out := []object{}
 	for _, e := range all {
 		if strings.HasPrefix(e.source, "1_") || reached[e.source] {
-			out = append(out, object{"source": e.source, "target": e.target, "value": e.value,
+			out = append(out, object{"source": e.source, "target": e.target, "value": m.scaled(float64(e.value)),
 				"average_conversion_time": float64(e.sum) / float64(time.Millisecond) / float64(e.value)})
 		}
 	}

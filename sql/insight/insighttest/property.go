@@ -17,6 +17,14 @@ const (
 
 // propertyType is the defined type of a property, or the one its stored values suggest.
 func (m *model) propertyType(scope string, index int, name string) string {
+	of := source{scope, name, index}
+	if m.types[of] == "" {
+		m.types[of] = m.findType(scope, index, name)
+	}
+	return m.types[of]
+}
+
+func (m *model) findType(scope string, index int, name string) string {
 	for _, d := range m.data.Definitions {
 		kind, _ := d["type"].(string)
 		if kind == "" {
@@ -191,11 +199,12 @@ func (m *model) session(key string, e *event) any {
 	case "$screen_count":
 		return named("$screen")
 	}
-	var urls []string
+	var urls, paths []string
 	seen := map[string]bool{}
 	for _, o := range all {
 		if url, _ := asText(o.props["$current_url"]); url != "" {
-			urls = append(urls, url)
+			path, _ := asText(o.props["$pathname"])
+			urls, paths = append(urls, url), append(paths, path)
 			seen[url] = true
 		}
 	}
@@ -208,6 +217,10 @@ func (m *model) session(key string, e *event) any {
 		return urls[0]
 	case key == "$end_current_url":
 		return urls[len(urls)-1]
+	case key == "$entry_pathname":
+		return paths[0]
+	case key == "$end_pathname":
+		return paths[len(paths)-1]
 	}
 	unsupported("the session property %s", key)
 	return nil

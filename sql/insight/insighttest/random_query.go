@@ -24,7 +24,7 @@ func RandomQuery(rng *rand.Rand, d *Data) map[string]any {
 	}
 	r.scale = r.now.Sub(first)
 	q := object{"dateRange": object{}}
-	switch r.IntN(10) {
+	switch r.IntN(11) {
 	case 0, 1, 2:
 		r.trends(q)
 	case 3:
@@ -37,15 +37,37 @@ func RandomQuery(rng *rand.Rand, d *Data) map[string]any {
 		r.retention(q)
 	case 9:
 		r.paths(q)
+	case 10:
+		return plainJSON(r.correlation())
 	}
+	r.narrow(q)
+	if r.chance(10) {
+		r.sampled(q)
+	}
+	return plainJSON(q)
+}
+
+// narrow gives a query filters now and then.
+func (r *random) narrow(q object) {
 	if r.chance(4) {
 		q["properties"] = r.filters()
 	}
 	if r.chance(8) {
 		q["filterTestAccounts"] = true
 	}
-	return plainJSON(q)
 }
+
+// sampled makes a query read a sample, where the rules say what becomes of its numbers.
+func (r *random) sampled(q object) {
+	if get(q, "dateRange", "date_from") == "all" || textOf(q, "funnelsFilter", "funnelVizType") == "time_to_convert" ||
+		get(q, "trendsFilter", "smoothingIntervals") != nil || get(q, "retentionFilter", "aggregationType") != nil || q["funnelPathsFilter"] != nil {
+		return
+	}
+	q["samplingFactor"] = pick(r, SampleFactors...)
+}
+
+// SampleFactors are the samplingFactors of random queries.
+var SampleFactors = []float64{0.5, 0.8, 0.3, 1}
 
 // span picks an interval and a date range that has not too many of them.
 func (r *random) span(q object, intervals ...string) string {
@@ -119,7 +141,7 @@ func (r *random) node() object {
 	case 0:
 		n["event"] = nil
 	case 1:
-		n = object{"kind": "ActionsNode", "id": 1 + r.IntN(2)}
+		n = object{"kind": "ActionsNode", "id": 1 + r.IntN(3)}
 	}
 	if r.chance(5) {
 		n["properties"] = r.filterList(1)
@@ -133,6 +155,9 @@ func (r *random) node() object {
 func (r *random) filters() any {
 	if r.chance(2) {
 		return r.filterList(1 + r.IntN(2))
+	}
+	if r.chance(3) { // a group inside of a list
+		return append(r.filterList(1), object{"type": pick(r, "AND", "OR"), "values": r.filterList(r.IntN(3))})
 	}
 	return object{"type": pick(r, "AND", "OR"), "values": []any{
 		object{"type": pick(r, "AND", "OR"), "values": r.filterList(1 + r.IntN(2))},
@@ -158,33 +183,62 @@ func (r *random) filter() object {
 		return pick(r, values...)
 	}
 	text := func(kind, key string, values ...any) object {
-		f := object{"type": kind, "key": key, "operator": pick(r, "exact", "exact", "is_not", "icontains", "not_icontains", "regex", "not_regex", "is_set", "is_not_set")}
+		f := object{"type": kind, "key": key, "operator": pick(r, "exact", "exact", "is_not", "in", "not_in", "icontains", "not_icontains", "icontains_multi", "not_icontains_multi", "regex", "not_regex", "is_set", "is_not_set")}
 		switch f["operator"] {
 		case "is_set", "is_not_set":
 			f["value"] = f["operator"]
 		case "regex", "not_regex":
 			f["value"] = pick(r, "^[rg]", "e", "^$", "o+")
+		case "in", "not_in":
+			f["value"] = []any{pick(r, values...), pick(r, values...)}
+		case "icontains_multi", "not_icontains_multi":
+			f["value"] = []any{pick(r, "R", "x.c", "o"), pick(r, "ee", "big", "%")}
 		case "icontains", "not_icontains":
-			f["value"] = some("R", "e", "ee", "o")
+			f["value"] = some("R", "e", "ee", "o", "r_d", "%e%d")
 		default:
 			f["value"] = some(values...)
 		}
 		return f
 	}
 	number := func(kind, key string) object {
-		f := object{"type": kind, "key": key, "operator": pick(r, "gt", "gte", "lt", "lte", "exact", "is_not", "between", "not_between", "is_set", "is_not_set")}
+		f := object{"type": kind, "key": key, "operator": pick(r, "gt", "gte", "lt", "lte", "min", "max", "exact", "is_not", "between", "not_between", "is_set", "is_not_set")}
 		switch f["operator"] {
 		case "between", "not_between":
 			f["value"] = []any{float64(r.IntN(3)), float64(9 + r.IntN(12))}
 		case "is_set", "is_not_set":
 		default:
-			f["value"] = pick(r, 2.0, 9.0, 10.0, 18.0, 20.0)
+			f["value"] = pick[any](r, 2.0, 9.0, 10.0, 18.0, 20.0, "9", []any{2.0, 20.0})
 		}
 		return f
 	}
-	switch r.IntN(11) {
+	switch r.IntN(18) {
 	case 10:
-		return object{"type": "session", "key": pick(r, "$session_duration", "$pageview_count"), "operator": pick(r, "gt", "lte"), "value": pick(r, 0.0, 1.0, 2.0, 1800.0)}
+		return object{"type": "session", "key": pick(r, "$session_duration", "$pageview_count", "$autocapture_count", "$screen_count", "$num_uniq_urls"), "operator": pick(r, "gt", "lte"), "value": pick(r, 0.0, 1.0, 2.0, 1800.0)}
+	case 11:
+		return text("session", pick(r, "$entry_current_url", "$end_current_url", "$entry_pathname", "$end_pathname"), "/", "/home", "/item/1")
+	case 12:
+		return r.dateFilter()
+	case 13:
+		operator := pick(r, "eq", "neq", "gt", "gte", "lt", "lte", "tilde", "caret", "wildcard")
+		f := object{"type": "event", "key": "version", "operator": "semver_" + operator, "value": pick(r, "1.2.3", "1.2", "1", "0.2.3", "0.0.3", "2.0.0")}
+		if operator == "wildcard" {
+			f["value"] = pick(r, "1.2.*", "1.*", "0.2.*", "0.0.*")
+		}
+		return f
+	case 14:
+		return r.elementFilter()
+	case 15:
+		key := pick(r, "event", "distinct_id", "$group_0", "$group_1")
+		return object{"type": "event_metadata", "key": key, "operator": pick(r, "exact", "is_not", "icontains"), "value": pick(r, "a", "p0.0", "g0", "g1", "$pageview")}
+	case 16:
+		return pick(r, object{"type": "person", "key": "distinct_id", "operator": pick(r, "exact", "icontains"), "value": pick[any](r, "p0.0", "p1.1", []any{"p0.1", "p2.0"})},
+			object{"type": "event", "key": "$current_url", "operator": "is_cleaned_path_exact", "value": pick(r, "/item/7", "/home")},
+			object{"type": "flag", "key": "x", "value": true}, object{"type": "event", "key": "color", "operator": "exact"}, object{"type": "feature", "key": "color", "value": "red"},
+			object{"type": "event", "key": "color", "value": []any{}})
+	case 17:
+		f := number("group", "seats")
+		f["group_type_index"] = r.IntN(2)
+		return f
 	case 0, 1:
 		return text("event", "color", "red", "green", "Red", "blue")
 	case 2:
@@ -194,27 +248,91 @@ func (r *random) filter() object {
 	case 4:
 		return number("person", "age")
 	case 5:
-		f := object{"type": "cohort", "key": "id", "value": 1 + r.IntN(4)}
+		f := object{"type": "cohort", "key": "id", "value": 1 + r.IntN(7)}
 		if r.chance(3) {
 			f["operator"] = "not_in"
+		} else if r.chance(5) {
+			f["negation"] = true
 		}
 		return f
 	case 6:
 		f := text("group", "kind", "small", "big")
-		f["group_type_index"] = 0
+		f["group_type_index"] = r.IntN(2)
 		return f
 	case 7:
 		return object{"type": "event", "key": "flag", "operator": pick(r, "exact", "is_not"), "value": pick[any](r, true, "true", []any{"true"}, false)}
 	case 8:
-		return object{"type": "hogql", "key": pick(r, "properties.amount > 4", "event = 'a'", "properties.color != 'red'", "person.properties.age >= 20")}
+		return object{"type": "hogql", "key": pick(r, "properties.amount > 4", "event = 'a'", "properties.color != 'red'", "person.properties.age >= 20",
+			"event in ('a', 'b', 'nothing')", "properties.color in ('red', 'green')", "properties.color like 'r%'", "properties.color ilike 'r_d'", "event = 'a' or event = 'c' and properties.amount > 2",
+			"properties.amount * 2 - 1 >= 3", "properties.amount / (properties.amount - 2) > 1", "not (event = 'a')", "toFloat(properties.n) >= 2", "ifNull(properties.color, 'none') = 'none'",
+			"if(event = 'a', properties.amount, 0 - 1) > 0", "lower(properties.color) == 'red'", "group_0.properties.kind = 'big'", "concat(event, '/', properties.color) = 'a/red'", "session.$pageview_count > 1")}
 	default:
 		return text("person", "email", "a@x.com", "b@y.org")
 	}
 }
 
+// dateFilter compares a date with one that is relative or absolute, at a midnight or a time.
+func (r *random) dateFilter() object {
+	f := object{"type": "event", "key": "when", "operator": pick(r, "is_date_exact", "is_date_before", "is_date_after", "is_date_before", "is_date_after", "is_set")}
+	switch r.IntN(4) {
+	case 0:
+		f["type"], f["key"] = "person", "joined"
+	case 1:
+		f["type"], f["key"] = "event_metadata", "timestamp"
+	case 2:
+		f["type"], f["key"] = "session", pick(r, "$start_timestamp", "$end_timestamp")
+	}
+	value := func() any {
+		at := r.now.Add(-time.Duration(r.Int64N(int64(max(r.scale, time.Hour)))))
+		return pick(r, "-3d", "-12h", "-1w", "-1m", "-1dStart", at.Format("2006-01-02"), at.Format("2006-01-02 15:04:05"), at.UTC().Format("2006-01-02T15:04:05Z"))
+	}
+	if f["value"] = value(); r.chance(6) {
+		f["value"] = []any{value(), value()}
+	}
+	if f["operator"] == "is_date_exact" && r.chance(2) {
+		for _, e := range r.d.Events {
+			if s, ok := e.Properties["when"].(string); ok && s != "soon" {
+				f["value"] = s
+			}
+		}
+	}
+	return f
+}
+
+func (r *random) elementFilter() object {
+	f := object{"type": "element", "key": pick(r, "tag_name", "text", "href", "selector"), "operator": pick(r, "exact", "is_not")}
+	some := func(values ...any) {
+		if f["value"] = pick(r, values...); r.chance(4) {
+			f["value"] = []any{pick(r, values...), pick(r, values...)}
+		}
+	}
+	switch f["key"] {
+	case "tag_name":
+		some("a", "button", "div")
+	case "text":
+		f["operator"] = pick(r, "exact", "is_not", "icontains", "not_icontains", "regex", "not_regex")
+		some("Docs", "docs", "Sign up", "a")
+	case "href":
+		f["operator"] = pick(r, "exact", "is_not", "icontains", "not_icontains", "regex", "not_regex")
+		some("/docs", "/pricing", "/")
+	default:
+		some(selectors...)
+	}
+	return f
+}
+
 func (r *random) breakdown(limit bool) object {
 	b := object{}
-	switch r.IntN(8) {
+	switch r.IntN(12) {
+	case 8:
+		b["breakdown"], b["breakdown_type"] = pick(r, "$session_duration", "$pageview_count", "$end_pathname", "$num_uniq_urls"), "session"
+	case 9:
+		b["breakdown"], b["breakdown_type"] = pick(r, "event", "distinct_id", "$group_0"), "event_metadata"
+	case 10:
+		b["breakdown"], b["breakdown_type"] = pick(r, "properties.color", "upper(properties.color)", "concat(event, ' ', properties.color)", "person.properties.plan",
+			"if(properties.amount > 2, 'much', 'little')", "ifNull(properties.color, event)", "toString(properties.amount * 2)", "properties.amount > 2", "toFloat(properties.n) AS number"), "hogql"
+	case 11:
+		b["breakdown"], b["breakdown_type"], b["breakdown_group_type_index"] = pick(r, "kind", "seats"), "group", 1
 	case 6:
 		b["breakdown"], b["breakdown_type"] = "$entry_current_url", "session"
 	case 0:
@@ -224,7 +342,10 @@ func (r *random) breakdown(limit bool) object {
 	case 2:
 		b["breakdown"], b["breakdown_type"], b["breakdown_normalize_url"] = "$current_url", "event", r.chance(2)
 	case 3:
-		b["breakdown"], b["breakdown_type"] = "n", "event"
+		b["breakdown"], b["breakdown_type"] = pick(r, "n", "amount"), "event"
+		if limit && r.chance(2) { // read by trends only
+			b["breakdown_histogram_bin_count"] = 1 + r.IntN(4)
+		}
 	default:
 		b["breakdown"], b["breakdown_type"] = "color", "event"
 	}
@@ -253,7 +374,7 @@ func (r *random) trends(q object) {
 	nodes := []any{}
 	for range 1 + r.IntN(3) {
 		n := r.node()
-		r.maths(n, broken)
+		r.maths(n)
 		nodes = append(nodes, n)
 	}
 	q["series"] = nodes
@@ -264,65 +385,110 @@ func (r *random) trends(q object) {
 		b := r.breakdown(true)
 		switch r.IntN(6) {
 		case 0:
-			b = object{"breakdown_type": "cohort", "breakdown": pick[any](r, 2, []any{1, 2}, []any{3, "all"}, []any{1, 2, 4}, "all")}
-		case 1:
-			b = object{"breakdowns": []any{object{"property": "color", "type": "event"}, object{"property": pick(r, "plan", "age"), "type": "person"}}}
-		case 2:
-			b = object{"breakdowns": []any{object{"property": "amount", "type": "event", "histogram_bin_count": 2 + r.IntN(3)}}}
+			b = object{"breakdown_type": "cohort", "breakdown": pick[any](r, 2, []any{1, 2}, []any{3, "all"}, []any{1, 2, 4}, "all", []any{5, 6, 7}, []any{2, "all", 5})}
+		case 1, 2:
+			b = r.breakdowns()
 		}
 		if r.chance(4) {
 			b["breakdown_hide_other_aggregation"] = true
 		}
 		q["breakdownFilter"] = b
 	}
-	if r.chance(5) {
-		filter["formula"] = "A"
+	if r.chance(4) {
+		formulas := []string{"A", "A * 2 - 1", "-A ** 2", "a % 3"}
 		if len(nodes) > 1 {
-			filter["formula"] = pick(r, "A+B", "A / B", "A - 2*B", "(A+1)/B", "A % 3", "-A ** 2")
+			formulas = []string{"A+B", "A / B", "A - 2*B", "(A+1)/B", "A % B", "(a + b) ** 2 / (A - B)", "B"}
+		}
+		if len(nodes) > 2 {
+			formulas = append(formulas, "A + B / C", "(A-C)*B", "C", "A % (B - C)")
+		}
+		switch r.IntN(3) {
+		case 0:
+			filter["formula"] = pick(r, formulas...)
+		case 1:
+			filter["formulas"] = []any{pick(r, formulas...), pick(r, formulas...)}
+		default:
+			filter["formulaNodes"] = []any{object{"formula": pick(r, formulas...), "custom_name": "Mine"}, object{"formula": pick(r, formulas...)}}
 		}
 	}
 	if r.chance(5) {
 		c := object{"compare": true}
 		if r.chance(2) {
-			c["compare_to"] = pick(r, "-1w", "-3d", "-1m")
+			c["compare_to"] = pick(r, "-1w", "-3d", "-1m", "-2w", "-1y", "-1q", "-36h")
 		}
 		q["compareFilter"] = c
 	}
 	q["trendsFilter"] = filter
 }
 
-func (r *random) maths(n object, broken bool) {
-	switch r.IntN(9) {
+// breakdowns is a breakdown by several columns, some of them binned.
+func (r *random) breakdowns() object {
+	list := []any{}
+	for range 1 + r.IntN(3) {
+		c := object{"property": "color", "type": "event"}
+		switch r.IntN(7) {
+		case 0:
+			c = object{"property": pick(r, "plan", "age"), "type": "person"}
+		case 1, 2:
+			c = object{"property": pick(r, "amount", "n"), "type": "event", "histogram_bin_count": 1 + r.IntN(4)}
+		case 3:
+			c = object{"property": "kind", "type": "group", "group_type_index": r.IntN(2)}
+		case 4:
+			c = object{"property": "$current_url", "type": "event", "normalize_url": true}
+		case 5:
+			c = object{"property": pick(r, "$session_duration", "$entry_pathname"), "type": "session"}
+		}
+		list = append(list, c)
+	}
+	b := object{"breakdowns": list}
+	if r.chance(2) {
+		b["breakdown_limit"] = 1 + r.IntN(4)
+	}
+	return b
+}
+
+func (r *random) maths(n object) {
+	switch r.IntN(11) {
+	case 8:
+		n["math"], n["math_hogql"] = "hogql", pick(r, "count()", "sum(properties.amount)", "avg(properties.amount) + 1", "count(distinct properties.color)", "uniq(properties.color)", "min(properties.amount)", "max(person.properties.age)")
+	case 9:
+		n["math"] = pick(r, "total", "unheard_of", "sum")
 	case 0, 1:
 		n["math"] = "dau"
+		if r.chance(4) {
+			n["math_group_type_index"] = r.IntN(2)
+		}
 	case 2:
 		n["math"] = "unique_session"
 	case 3:
-		n["math"], n["math_group_type_index"] = "unique_group", 0
+		n["math"], n["math_group_type_index"] = "unique_group", r.IntN(2)
 	case 4:
 		n["math"], n["math_property"] = pick(r, "sum", "avg", "min", "max", "median", "p75", "p90", "p95", "p99"), pick(r, "amount", "n")
 		if r.chance(3) {
 			n["math_property"], n["math_property_type"] = "age", "person_properties"
 		} else if r.chance(5) {
-			n["math_property"], n["math_property_type"] = "$session_duration", "session_properties"
+			n["math_property"], n["math_property_type"] = pick(r, "$session_duration", "$session_duration", "$pageview_count", "$num_uniq_urls"), "session_properties"
+		}
+		if r.chance(5) {
+			n["math_multiplier"] = pick(r, 0.5, 100.0)
 		}
 	case 5:
 		n["math"] = pick(r, "avg", "min", "max", "median", "p90") + "_count_per_actor"
 	case 6:
 		n["math"] = pick(r, "weekly_active", "monthly_active")
 	case 7:
-		if !broken { // ties make the value of the first event a matter of chance
-			n["math"] = pick(r, "first_time_for_user", "first_matching_event_for_user")
-		}
+		n["math"] = pick(r, "first_time_for_user", "first_matching_event_for_user")
 	}
 }
 
 func (r *random) stickiness(q object) {
 	q["kind"] = "StickinessQuery"
-	r.span(q, "hour", "day", "day", "week", "month")
+	r.span(q, "minute", "hour", "day", "day", "week", "month")
 	n := r.node()
 	if r.chance(3) {
-		n["math"], n["math_group_type_index"] = "unique_group", 0
+		n["math"], n["math_group_type_index"] = "unique_group", r.IntN(2)
+	} else if r.chance(5) {
+		n["math"], n["math_hogql"] = "hogql", pick(r, "properties.color", "properties.$session_id", "concat(event, properties.color)")
 	}
 	q["series"] = []any{n}
 	if r.chance(3) {
@@ -336,31 +502,42 @@ func (r *random) stickiness(q object) {
 		filter["stickinessCriteria"] = object{"operator": pick(r, "gte", "lte", "exact"), "value": 1 + r.IntN(2)}
 	}
 	if r.chance(3) {
-		q["intervalCount"] = 2 + r.IntN(2)
+		q["intervalCount"] = 1 + r.IntN(3)
 	}
 	if r.chance(4) {
 		q["compareFilter"] = object{"compare": true}
+		if r.chance(3) {
+			q["compareFilter"] = object{"compare": true, "compare_to": pick(r, "-1w", "-3d", "-1m")}
+		}
 	}
 	q["stickinessFilter"] = filter
 }
 
 func (r *random) lifecycle(q object) {
 	q["kind"] = "LifecycleQuery"
-	r.span(q, "hour", "day", "day", "week", "month")
+	r.span(q, "minute", "hour", "day", "day", "week", "month")
 	q["series"] = []any{r.node()}
+	if r.chance(5) { // an event must match all of them
+		n := r.node()
+		n["event"] = nil
+		q["series"] = []any{r.node(), n}
+	}
 	if r.chance(4) {
-		q["aggregation_group_type_index"] = 0
+		q["aggregation_group_type_index"] = r.IntN(2)
 	}
 }
 
 func (r *random) funnel(q object) {
 	q["kind"] = "FunnelsQuery"
-	r.span(q, "hour", "day", "day", "week")
+	r.span(q, "minute", "hour", "day", "day", "week", "month")
 	steps := 2 + r.IntN(3)
 	nodes := []any{}
 	for range steps {
 		n := r.node()
 		delete(n, "custom_name")
+		if r.chance(8) {
+			n["math"] = pick(r, "first_time_for_user", "first_time_for_user_with_filters", "total")
+		}
 		nodes = append(nodes, n)
 	}
 	f := object{}
@@ -403,7 +580,7 @@ func (r *random) funnel(q object) {
 		if r.chance(4) {
 			b = object{"breakdown_type": "cohort", "breakdown": pick[any](r, []any{1, 2}, []any{3, "all"}, []any{1, 2, 4})}
 		} else if r.chance(4) {
-			b = object{"breakdown_type": "event", "breakdown": []any{"color", "flag"}}
+			b = object{"breakdown_type": "event", "breakdown": pick[any](r, []any{"color", "flag"}, []any{"color"}, []any{"n", "version", "flag"})}
 		} else if viz == "steps" && r.chance(4) {
 			b["breakdown_limit"] = 1 + r.IntN(2)
 		}
@@ -420,9 +597,9 @@ func (r *random) funnel(q object) {
 	}
 	switch {
 	case r.chance(6):
-		q["aggregation_group_type_index"] = 0
+		q["aggregation_group_type_index"] = r.IntN(2)
 	case r.chance(8):
-		f["funnelAggregateByHogQL"] = "properties.$session_id"
+		f["funnelAggregateByHogQL"] = pick(r, "properties.$session_id", "properties.$session_id", "person_id", "distinct_id", "upper(properties.color)")
 	}
 	q["funnelsFilter"] = f
 }
@@ -433,7 +610,7 @@ func (r *random) entity() object {
 	case 0:
 		e["id"] = nil
 	case 1:
-		e = object{"id": 1 + r.IntN(2), "type": "actions"}
+		e = object{"id": 1 + r.IntN(3), "type": "actions"}
 	}
 	if r.chance(5) {
 		e["properties"] = r.filterList(1)
@@ -472,6 +649,9 @@ func (r *random) retention(q object) {
 			f["retentionCustomBrackets"] = []any{1, 2}
 		}
 		f["aggregationType"], f["aggregationProperty"] = pick(r, "sum", "avg"), pick(r, "amount", "n")
+		if r.chance(4) {
+			f["aggregationProperty"], f["aggregationPropertyType"] = "age", "person"
+		}
 		if target, again := f["targetEntity"].(object), f["returningEntity"].(object); target["id"] == again["id"] {
 			f["returningEntity"] = target // one event under two filters cannot be told from two events
 		}
@@ -480,7 +660,9 @@ func (r *random) retention(q object) {
 		b := r.breakdown(true)
 		delete(b, "breakdown_normalize_url")
 		if r.chance(4) {
-			b = object{"breakdown_type": "cohort", "breakdown": []any{1, 2, "all"}}
+			b = object{"breakdown_type": "cohort", "breakdown": pick(r, []any{1, 2, "all"}, []any{5, 6, 7}, []any{0, 3})}
+		} else if r.chance(4) { // of a list, only the first is used
+			b = object{"breakdowns": []any{object{"property": pick(r, "color", "version"), "type": "event"}, object{"property": "plan", "type": "person"}}}
 		}
 		q["breakdownFilter"] = b
 		if f["timeWindowMode"] != nil && f["retentionType"] == "retention_first_ever_occurrence" {
@@ -488,7 +670,7 @@ func (r *random) retention(q object) {
 		}
 	}
 	if r.chance(5) {
-		q["aggregation_group_type_index"] = 0
+		q["aggregation_group_type_index"] = r.IntN(2)
 	}
 	q["retentionFilter"] = f
 }
@@ -501,7 +683,7 @@ func (r *random) paths(q object) {
 		q["dateRange"] = object{}
 	}
 	f := object{}
-	if r.chance(2) {
+	if r.chance(3) {
 		f["includeEventTypes"] = pick(r, []any{"$pageview"}, []any{"custom_event"}, []any{"$pageview", "custom_event"}, []any{"$screen", "$pageview"})
 	}
 	if r.chance(4) {
@@ -535,7 +717,92 @@ func (r *random) paths(q object) {
 	if r.chance(6) {
 		f["localPathCleaningFilters"] = []any{object{"regex": `\?.*$`, "alias": ""}}
 	}
+	if r.chance(6) {
+		f["pathsHogQLExpression"] = pick(r, "properties.color", "concat(event, ' ', properties.color)", "upper(event)")
+		if r.chance(2) {
+			f["includeEventTypes"] = pick(r, []any{"hogql"}, []any{"$pageview", "hogql"}, []any{"custom_event", "hogql"})
+		}
+	}
 	q["pathsFilter"] = f
+	if r.chance(2) {
+		q["dateRange"] = object{"date_from": r.now.Add(-2 * r.scale).Format("2006-01-02")}
+	}
+	if r.chance(5) {
+		source, steps := r.plainFunnel()
+		step := 1 + r.IntN(steps)
+		if r.chance(3) {
+			step = -(2 + r.IntN(steps-1))
+		}
+		kind := pick(r, "funnel_path_before_step", "funnel_path_between_steps", "funnel_path_after_step")
+		if step == 1 || step == -2 {
+			kind = pick(r, "funnel_path_before_step", "funnel_path_after_step")
+		}
+		q["funnelPathsFilter"] = object{"funnelPathType": kind, "funnelStep": step, "funnelSource": source}
+	}
+}
+
+// plainFunnel is a funnel of persons or groups without a breakdown, whose steps are charted.
+func (r *random) plainFunnel() (object, int) {
+	q := object{}
+	for {
+		r.funnel(q)
+		f := q["funnelsFilter"].(object)
+		optional := slices.ContainsFunc(listOf(q, "series"), func(n any) bool { return isTrue(n, "optionalInFunnel") })
+		if f["funnelVizType"] == nil && f["funnelAggregateByHogQL"] == nil && !optional {
+			break
+		}
+		q = object{}
+	}
+	delete(q, "breakdownFilter")
+	delete(q, "aggregation_group_type_index")
+	if !r.chance(4) { // wide enough that something happens
+		q["dateRange"] = object{"date_from": r.now.Add(-2 * r.scale).Format("2006-01-02")}
+		q["funnelsFilter"].(object)["funnelWindowInterval"] = 1 + r.IntN(3)
+		q["funnelsFilter"].(object)["funnelWindowIntervalUnit"] = pick(r, "day", "week", "month")
+	}
+	delete(q["funnelsFilter"].(object), "breakdownAttributionType")
+	r.narrow(q)
+	return q, len(listOf(q, "series"))
+}
+
+func (r *random) correlation() object {
+	source, _ := r.plainFunnel()
+	if !r.chance(5) { // of two common events, so that some succeed and some fail
+		names := pick(r, []string{"a", "b"}, []string{"b", "a"}, []string{"$pageview", "a"}, []string{"a", "$pageview"}, []string{"b", "c"})
+		source["series"] = []any{object{"kind": "EventsNode", "event": names[0]}, object{"kind": "EventsNode", "event": names[1]}}
+		delete(source["funnelsFilter"].(object), "exclusions")
+		delete(source["funnelsFilter"].(object), "funnelOrderType")
+		delete(source, "properties")
+		source["dateRange"] = object{"date_from": r.now.Add(-2 * r.scale).Format("2006-01-02")}
+	}
+	if r.chance(4) {
+		source["aggregation_group_type_index"] = r.IntN(2)
+	}
+	q := object{"kind": "FunnelCorrelationQuery", "source": object{"kind": "FunnelsActorsQuery", "source": source, "funnelStep": 1}}
+	switch r.IntN(3) {
+	case 0:
+		q["funnelCorrelationType"] = "events"
+		if r.chance(3) {
+			q["funnelCorrelationExcludeEventNames"] = []any{pick(r, eventNames...)}
+		}
+	case 1:
+		if r.chance(2) {
+			q["funnelCorrelationType"] = "events"
+			break
+		}
+		q["funnelCorrelationType"] = "event_with_properties"
+		q["funnelCorrelationEventNames"] = pick(r, []any{"a", "b", "$pageview"}, []any{"$pageview"}, []any{"c", "$screen"}, []any{"a", "b", "c", "$pageview", "$screen"})
+		if r.chance(2) {
+			q["funnelCorrelationEventExcludePropertyNames"] = []any{"$current_url", "$session_id"}
+		}
+	default:
+		q["funnelCorrelationType"] = "properties"
+		q["funnelCorrelationNames"] = pick(r, []any{"$all"}, []any{"plan"}, []any{"plan", "age", "kind"})
+		if r.chance(3) {
+			q["funnelCorrelationExcludeNames"] = []any{pick(r, "email", "plan")}
+		}
+	}
+	return q
 }
 
 // Describe is a question and its data, for a failed test to print.

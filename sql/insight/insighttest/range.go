@@ -39,7 +39,7 @@ func (m *model) resolve(query object, interval string, exact bool, first func() 
 		s.from, s.fromRelative, s.fromUnit, s.fromNumber = r.at, r.relative, r.unit, r.number
 		if r.relative && interval != "minute" && interval != "second" && !exact {
 			if r.unit == "h" {
-				s.from = m.startOf("hour", s.from)
+				s.from = sharp(s.from)
 			} else {
 				s.from = m.startOf("day", s.from)
 			}
@@ -56,11 +56,11 @@ func (m *model) resolve(query object, interval string, exact bool, first func() 
 	if !s.explicit && !(exact && s.toMissing) {
 		switch floating := s.toMissing || s.toRelative; {
 		case interval == "hour" && floating:
-			s.to = m.clock(s.to, s.to.Hour(), 59, 59, 999999000)
+			s.to = sharp(s.to).Add(time.Hour - time.Microsecond)
 		case interval == "minute" && floating:
-			s.to = m.clock(s.to, s.to.Hour(), s.to.Minute(), 59, 999999000)
+			s.to = m.startOf("minute", s.to).Add(time.Minute - time.Microsecond)
 		case interval == "day", interval == "week", interval == "month":
-			s.to = m.clock(s.to, 23, 59, 59, 999999000)
+			s.to = m.endOfDay(s.to)
 		}
 	}
 	return s

@@ -117,7 +117,7 @@ func (m *model) histories(r *retentionQuestion) []retained {
 		byActor[actor][value] = append(byActor[actor][value], e)
 	}
 	split := !r.windows && r.kind != "retention_first_ever_occurrence"
-	for _, e := range m.events {
+	for _, e := range m.read {
 		if !m.passes(r.query, e) {
 			continue
 		}
@@ -381,7 +381,19 @@ func boundaries(m *model, unit string, a, b time.Time) int {
 		a, b = naive(a).Truncate(24*time.Hour), naive(b).Truncate(24*time.Hour)
 		return int(b.Sub(a) / (24 * time.Hour))
 	}
-	return int(b.Sub(a) / time.Hour)
+	_, before := a.Zone()
+	_, after := b.Zone()
+	if (after-before)%3600 != 0 {
+		unsupported("what a clock strikes that is set by half an hour")
+	}
+	n := int(b.Sub(a) / time.Hour)
+	if b.Sub(a)%time.Hour != 0 { // of a day whose hours begin at half past, the last is short
+		n = 0
+		for ; a.Before(b); a = m.step("hour", a, 1) {
+			n++
+		}
+	}
+	return n
 }
 
 func floorDiv(a, b int) int {
@@ -449,7 +461,7 @@ func (m *model) retention(query object) []object {
 		for i, start := range r.rows {
 			values := []object{}
 			for c := range columns {
-				cell := object{"label": r.cellLabel(c), "count": g.counts[i][c]}
+				cell := object{"label": r.cellLabel(c), "count": m.scaled(g.counts[i][c])}
 				if r.measure != "" {
 					cell["aggregation_value"] = g.values[i][c]
 				}

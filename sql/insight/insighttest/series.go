@@ -61,12 +61,8 @@ func (m *model) actionStep(s any, e *event) bool {
 	if name, ok := get(s, "event").(string); ok && name != e.name {
 		return false
 	}
-	if textOf(s, "event") == "$autocapture" {
-		for _, key := range []string{"tag_name", "text", "href", "selector"} {
-			if textOf(s, key) != "" {
-				unsupported("actions by elements")
-			}
-		}
+	if textOf(s, "event") == "$autocapture" && !m.actionElements(s, e) {
+		return false
 	}
 	if want := textOf(s, "url"); want != "" {
 		url, ok := asText(e.props["$current_url"])
@@ -86,6 +82,38 @@ func (m *model) actionStep(s any, e *event) bool {
 		}
 	}
 	return m.filters(get(s, "properties"), e)
+}
+
+// actionElements says whether the elements of an event are those that an action's step asks for.
+func (m *model) actionElements(s any, e *event) bool {
+	matching := func(how, want, text string) bool {
+		switch how {
+		case "contains":
+			return strings.Contains(strings.ToLower(text), strings.ToLower(want))
+		case "regex":
+			return search(want, text)
+		}
+		return text == want
+	}
+	for _, key := range []string{"tag_name", "text", "href", "selector"} {
+		want := textOf(s, key)
+		if want == "" {
+			continue
+		}
+		found := key == "selector" && selects(want, e.elements)
+		for _, el := range e.elements {
+			if v, ok := el[key].(string); ok && key != "selector" {
+				found = found || matching(textOf(s, key+"_matching"), want, v)
+				if key == "href" {
+					break // the first one is where the link leads
+				}
+			}
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
 }
 
 // passes says whether an event passes the query's filters and those of test accounts.
@@ -135,10 +163,10 @@ func intervalOf(query object) string {
 	return "day"
 }
 
-// within are the events from a to b, both inclusive.
+// within are the events that are read from a to b, both inclusive.
 func (m *model) within(a, b time.Time) []*event {
 	var out []*event
-	for _, e := range m.events {
+	for _, e := range m.read {
 		if !e.time.Before(a) && !e.time.After(b) {
 			out = append(out, e)
 		}

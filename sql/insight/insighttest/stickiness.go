@@ -53,6 +53,7 @@ func (m *model) sticky(query object, node any, s span, currentTo time.Time) map[
 			ok = target != ""
 		case "hogql":
 			target, ok = m.plain(m.expression(textOf(node, "math_hogql"), e))
+			ok = ok && target != "" // an empty text is no actor, in no kind
 		}
 		if !ok {
 			continue

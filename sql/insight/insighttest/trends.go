@@ -12,6 +12,7 @@ import (
 type curve struct {
 	tuple  string
 	points []float64
+	of     []string // the values that are added up in it
 }
 
 func (c curve) total() float64 {
@@ -109,7 +110,7 @@ func (m *model) rows(t *question, s *expanded, a, b time.Time) []row {
 		if !m.matches(t.query, s.node, e) || !m.ofCohort(s.cohort, e) {
 			continue
 		}
-		if textOf(s.node, "math") == "unique_group" && e.group(intOf(s.node, 0, "math_group_type_index")) == "" {
+		if _, ok := countedActor(s.node, e); !ok {
 			continue
 		}
 		for _, tuple := range m.tuples(t, e) {
@@ -203,15 +204,16 @@ func (m *model) cells(t *question, s *expanded) map[string][][]row {
 func (m *model) firsts(t *question, s *expanded, maths string, from time.Time) []row {
 	var out []row
 	for _, p := range m.persons {
-		var all, passing *event // the earliest of E, of F, and of R
-		var inRange *event
+		var all, passing, inRange *event // the earliest of E, of F, and of R
+		alike := true                    // whether all that are earliest in E have the same value
 		for _, e := range p.events {
-			if e.time.After(s.span.to) || !m.entity(s.node, e) {
+			if e.unread || e.time.After(s.span.to) || !m.entity(s.node, e) {
 				continue
 			}
 			if all == nil {
 				all = e
 			}
+			alike = alike && (!e.time.Equal(all.time) || slices.Equal(m.tuples(t, e), m.tuples(t, all)))
 			if !m.matches(t.query, s.node, e) || !m.ofCohort(s.cohort, e) {
 				continue
 			}
@@ -228,6 +230,9 @@ func (m *model) firsts(t *question, s *expanded, maths string, from time.Time) [
 		}
 		if inRange == nil || !inRange.time.Equal(first.time) {
 			continue
+		}
+		if !alike {
+			unsupported("the breakdown value of first events of the same time")
 		}
 		for _, tuple := range m.tuples(t, all) {
 			out = append(out, row{inRange, tuple})
@@ -270,7 +275,7 @@ func (m *model) evaluate(t *question, s *expanded) []curve {
 			}
 			points = make([]float64, buckets)
 		}
-		return []curve{{"", shape(t, points)}}
+		return []curve{{"", shape(t, points), []string{""}}}
 	}
 	labels := map[string]string{}
 	for v := range raw {
@@ -279,13 +284,14 @@ func (m *model) evaluate(t *question, s *expanded) []curve {
 	if slices.ContainsFunc(t.columns, func(b breakdown) bool { return b.bins > 0 }) {
 		labels = binned(t.columns, keys(raw))
 	}
-	merged := map[string][]float64{}
+	merged := map[string]curve{}
 	for _, v := range keys(raw) {
-		merged[labels[v]] = plus(merged[labels[v]], raw[v])
+		c := merged[labels[v]]
+		merged[labels[v]] = curve{labels[v], plus(c.points, raw[v]), append(c.of, v)}
 	}
 	var curves []curve
-	for v, points := range merged {
-		curves = append(curves, curve{v, points})
+	for _, c := range merged {
+		curves = append(curves, c)
 	}
 	slices.SortFunc(curves, func(a, b curve) int {
 		byNull := 0
@@ -297,7 +303,7 @@ func (m *model) evaluate(t *question, s *expanded) []curve {
 	if len(curves) > t.limit && t.cohorts == nil {
 		other := curve{tuple: otherOf(curves[0].tuple)}
 		for _, c := range curves[t.limit:] {
-			other.points = plus(other.points, c.points)
+			other.points, other.of = plus(other.points, c.points), append(other.of, c.of...)
 		}
 		curves = append(curves[:t.limit:t.limit], other)
 	}
@@ -429,7 +435,7 @@ func (m *model) result(t *question, s *expanded, c curve, perPeriod int) *result
 		label, id = "All events", nil
 	}
 	action := object{"id": id, "name": label, "type": "events", "order": s.order, "math": get(s.node, "math"), "custom_name": get(s.node, "custom_name")}
-	r := &result{data: c.points, tuple: c.tuple, series: s}
+	r := &result{tuple: c.tuple, series: s}
 	o := object{"order": s.order, "action": action}
 	if t.columns != nil || t.cohorts != nil || s.cohort != nil {
 		r.breakdown = true
@@ -460,15 +466,24 @@ func (m *model) result(t *question, s *expanded, c curve, perPeriod int) *result
 			o["compare_label"] = "previous"
 		}
 	}
+	c.points = slices.Clone(c.points)
+	count := c.total()
+	if n := len(c.points); t.cumulative && n > 0 {
+		count = c.points[n-1]
+	}
+	if scales(s.node) {
+		count = m.scaled(count)
+		for i, n := range c.points {
+			c.points[i] = m.scaled(n)
+		}
+	}
+	r.data = c.points
 	if t.totals {
 		o["data"], o["days"], o["count"], o["aggregated_value"] = []float64{}, []string{}, 0, c.points[0]
 	} else {
 		axis := m.axis(s.span)
-		o["data"], o["days"], o["count"] = c.points, days(s.span.interval, axis), c.total()
+		o["data"], o["days"], o["count"] = c.points, days(s.span.interval, axis), count
 		o["labels"] = m.labels(s.span.interval, axis, t.current)
-		if n := len(c.points); t.cumulative && n > 0 {
-			o["count"] = c.points[n-1]
-		}
 	}
 	r.object = o
 	return r

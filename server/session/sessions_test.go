@@ -22,7 +22,7 @@ func stateOf(err error) string {
 }
 
 // Sessions see each other, and can cancel and end each other.
-func TestBackends(t *testing.T) {
+func TestSessions(t *testing.T) {
 	addr := serveStore(t)
 	a, b := connectTo(t, addr), connectTo(t, addr)
 	pid := b.PgConn().PID()

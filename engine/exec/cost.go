@@ -1,0 +1,179 @@
+package exec
+
+import (
+	"slices"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage"
+)
+
+// Cost is about what a plan is going to read, as far as the snapshot knows it without
+// reading. It counts as Progress does. Of a scan under a filter it has the columns that the
+// condition looks at: the others are read where it holds.
+type Cost struct {
+	Segments, Columns int
+	Rows, Bytes       int64
+}
+
+// EstimateCost adds up what the scans of a plan read. A scan that may end early, since only
+// its first rows are wanted, or whose bounds are yet to be computed, counts nothing.
+func EstimateCost(n plan.Node, env *Env) Cost {
+	var c Cost
+	segments := map[*storage.Segment]bool{}
+	c.add(n, env, segments)
+	c.Segments = len(segments)
+	return c
+}
+
+func (c *Cost) add(n plan.Node, env *Env, segments map[*storage.Segment]bool) {
+	switch n := n.(type) {
+	case *plan.Scan:
+		c.scan(n, env, len(n.Columns), segments)
+		return
+	case *plan.Filter:
+		if sc, ok := n.Input.(*plan.Scan); ok {
+			c.scan(sc, env, countColumns(n.Cond), segments)
+			return
+		}
+	case *plan.Limit:
+		if endsEarly(n.Input) {
+			return
+		}
+	case *plan.TopN:
+		if readsTime(n.Input, n.Keys[0].Expr) {
+			return
+		}
+	case plan.Native:
+		if sc, ok := n.Inputs()[0].(*plan.Scan); ok && sc.Table.Name == "events" {
+			// Persons and events are known from the run index.
+			c.scan(sc, env, 1+countOthers(sc), segments)
+			return
+		}
+	}
+	for _, in := range n.Inputs() {
+		c.add(in, env, segments)
+	}
+}
+
+// countColumns is how many columns a condition looks at.
+func countColumns(cond expr.Expr) int {
+	seen := map[int]bool{}
+	expr.Walk(cond, func(e expr.Expr) bool {
+		if c, ok := e.(*expr.Column); ok {
+			seen[c.Index] = true
+		}
+		return true
+	})
+	return len(seen)
+}
+
+// countOthers is how many columns a scan of events reads besides those that a run index has,
+// and the time.
+func countOthers(sc *plan.Scan) int {
+	n := 0
+	for _, col := range sc.Columns {
+		if !slices.Contains([]string{"event", "person_id", "timestamp"}, col.Column) {
+			n++
+		}
+	}
+	return n
+}
+
+// endsEarly says whether a plan gives its first rows before it has read everything.
+func endsEarly(n plan.Node) bool {
+	for {
+		switch x := n.(type) {
+		case *plan.Filter:
+			n = x.Input
+		case *plan.Project:
+			n = x.Input
+		case *plan.Scan:
+			return true
+		default:
+			return false
+		}
+	}
+}
+
+func (c *Cost) scan(n *plan.Scan, env *Env, columns int, segments map[*storage.Segment]bool) {
+	if n.Table.System != "" {
+		return
+	}
+	rows := 0
+	switch {
+	case n.Table.Schema != nil:
+		version := env.Snapshot.Tables().Table(n.Table.Schema.Table)
+		if version == nil {
+			return // opening it says what is wrong
+		}
+		ranges := tableRanges(n.Ranges, version.Schema, env)
+		for _, p := range version.Pieces() {
+			if ranges.mayHold(&p) {
+				rows += p.Rows()
+			}
+		}
+	case n.Table.Name == "events":
+		from, to, err := timeBounds(n.From, n.To, env)
+		if err != nil {
+			return
+		}
+		eventRanges(n, env, from, to, func(seg *storage.Segment, count int) {
+			rows += count
+			segments[seg] = true
+		})
+	case n.Table.Name == "sessions":
+		rows = env.Snapshot.SessionCount()
+	default:
+		rows = env.Snapshot.Persons().Len()
+	}
+	c.Rows += int64(rows)
+	c.Columns += columns
+	c.Bytes += int64(rows) * int64(columns) * 8
+}
+
+// eventRanges visits the segments that a scan of events reads rows of, and how many.
+func eventRanges(n *plan.Scan, env *Env, from, to int64, visit func(seg *storage.Segment, rows int)) {
+	var wanted map[string]bool
+	if n.Events != nil {
+		wanted = make(map[string]bool, len(n.Events))
+		for _, e := range n.Events {
+			wanted[e] = true
+		}
+	}
+	for _, seg := range env.Snapshot.Segments() {
+		if seg.MaxTime() < from || seg.MinTime() >= to {
+			continue
+		}
+		rows := 0
+		for _, rng := range seg.Ranges() {
+			if wanted == nil || wanted[rng.Event] {
+				rows += rng.Hi - rng.Lo
+			}
+		}
+		if rows > 0 {
+			visit(seg, rows)
+		}
+	}
+}
+
+// readsTime says whether e is the time of the events at the leaf of a chain of filters and
+// projections that ends in n.
+func readsTime(n plan.Node, e expr.Expr) bool {
+	for {
+		c, ok := e.(*expr.Column)
+		if !ok {
+			return false
+		}
+		switch x := n.(type) {
+		case *plan.Project:
+			n, e = x.Input, x.Exprs[c.Index]
+		case *plan.Filter:
+			n = x.Input
+		case *plan.Scan:
+			return x.Table.Name == "events" && x.Columns[c.Index].Column == x.Table.Time
+		default:
+			return false
+		}
+	}
+}
