@@ -237,9 +237,17 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 		return st, err
 	case *ast.CreateTable:
 		return c.ddl(s, text, "CREATE TABLE")
+	case *ast.CreateView:
+		return c.ddl(s, text, "CREATE VIEW")
 	case *ast.AlterTable:
+		if s.View {
+			return c.ddl(s, text, "ALTER VIEW")
+		}
 		return c.ddl(s, text, "ALTER TABLE")
 	case *ast.DropTable:
+		if s.View {
+			return c.ddl(s, text, "DROP VIEW")
+		}
 		return c.ddl(s, text, "DROP TABLE")
 	case *ast.Truncate:
 		return c.ddl(s, text, "TRUNCATE TABLE")

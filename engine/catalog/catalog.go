@@ -38,6 +38,14 @@ func (t *Table) InSchema(name string) bool {
 	return name == t.System
 }
 
+// View is the query, as SQL, of a view that a user made; empty for all others.
+func (t *Table) View() string {
+	if t.Schema == nil {
+		return ""
+	}
+	return t.Schema.View
+}
+
 // Column finds a column by name, or answers nil.
 func (t *Table) Column(name string) *Column {
 	for i := range t.Columns {

@@ -168,9 +168,13 @@ func classes() {
 			if u.Schema != nil {
 				rows = float64(u.Rows)
 			}
-			t.add("oid", u.OID, "relname", u.Name, "relnamespace", schemaPublic, "reltype", rowTypeOID(u.OID), "relowner", owner, "relam", amHeap,
-				"relfilenode", u.OID, "reltuples", rows, "relpersistence", "p", "relkind", "r", "relnatts", len(u.Columns), "relispopulated", true,
-				"relhasindex", slices.ContainsFunc(keys, func(x index) bool { return x.table == u }), "relreplident", "d")
+			kind, am, file, identity := "r", amHeap, u.OID, "d"
+			if u.View() != "" {
+				kind, am, file, rows, identity = "v", 0, 0, -1, "n"
+			}
+			t.add("oid", u.OID, "relname", u.Name, "relnamespace", schemaPublic, "reltype", rowTypeOID(u.OID), "relowner", owner, "relam", am,
+				"relfilenode", file, "reltuples", rows, "relpersistence", "p", "relkind", kind, "relnatts", len(u.Columns), "relispopulated", true,
+				"relhasindex", slices.ContainsFunc(keys, func(x index) bool { return x.table == u }), "relhasrules", kind == "v", "relreplident", identity)
 		}
 		for _, x := range keys {
 			t.add("oid", x.oid, "relname", x.name, "relnamespace", schemaPublic, "relowner", owner, "relam", amBtree, "relfilenode", x.oid,
@@ -221,6 +225,13 @@ func classes() {
 	statics["pg_catalog.pg_am"] = func(t *table) {
 		t.add("oid", amHeap, "amname", "heap", "amhandler", 3, "amtype", "t")
 		t.add("oid", amBtree, "amname", "btree", "amhandler", 330, "amtype", "i")
+	}
+	dynamics["pg_catalog.pg_rewrite"] = func(r *Reader, t *table) {
+		for _, u := range r.tables() {
+			if u.View() != "" {
+				t.add("oid", ruleOID(u.OID), "rulename", "_RETURN", "ev_class", u.OID, "ev_type", "1", "ev_enabled", "O", "is_instead", true)
+			}
+		}
 	}
 	statics["pg_catalog.pg_rewrite"] = func(t *table) {
 		for _, r := range relations() {

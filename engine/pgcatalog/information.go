@@ -36,7 +36,11 @@ func information() {
 	dynamics["information_schema.views"] = func(r *Reader, t *table) {
 		r.eachTable(func(schema, name, kind string, _ []column) {
 			if kind == "v" {
-				t.add("table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "check_option", "NONE", "is_updatable", "NO",
+				var definition any
+				if v := r.catalog.Table(name); schema == "public" && v != nil {
+					definition = viewDefinition(v)
+				}
+				t.add("view_definition", definition, "table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "check_option", "NONE", "is_updatable", "NO",
 					"is_insertable_into", "NO", "is_trigger_updatable", "NO", "is_trigger_deletable", "NO", "is_trigger_insertable_into", "NO")
 			}
 		})
@@ -141,7 +145,11 @@ func informationKeys() {
 // eachTable shows all tables and views with their columns.
 func (r *Reader) eachTable(do func(schema, name, kind string, columns []column)) {
 	for _, u := range r.tables() {
-		do("public", u.Name, "r", columnsOf(u))
+		kind := "r"
+		if u.View() != "" {
+			kind = "v"
+		}
+		do("public", u.Name, kind, columnsOf(u))
 	}
 	for _, s := range relations() {
 		columns := make([]column, len(s.Columns))

@@ -286,6 +286,16 @@ func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) 
 				return x.definition(part), true
 			}
 		}
+	case "pg_get_viewdef":
+		if t := r.userTable(oid); t != nil && t.View() != "" {
+			return viewDefinition(t), true
+		}
+	case "pg_get_ruledef":
+		for _, t := range r.tables() {
+			if t.View() != "" && ruleOID(t.OID) == oid {
+				return `CREATE RULE "_RETURN" AS ON SELECT TO public.` + quoteName(t.Name) + " DO INSTEAD" + viewDefinition(t), true
+			}
+		}
 	case "pg_get_constraintdef":
 		for _, x := range r.indexes() {
 			if x.constraint == oid {

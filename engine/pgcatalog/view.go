@@ -1,5 +1,7 @@
 package pgcatalog
 
+import "github.com/prickledb/prickle/engine/catalog"
+
 // views fills the views that PostgreSQL lays over its tables.
 func views() {
 	dynamics["pg_catalog.pg_tables"] = func(r *Reader, t *table) {
@@ -10,6 +12,9 @@ func views() {
 			}
 		}
 		for _, u := range r.tables() {
+			if u.View() != "" {
+				continue
+			}
 			t.add("schemaname", "public", "tablename", u.Name, "tableowner", r.session.User, "hasindexes", u.Schema != nil && len(u.Schema.Keys) > 0,
 				"hasrules", false, "hastriggers", false, "rowsecurity", false)
 		}
@@ -20,10 +25,18 @@ func views() {
 				t.add("schemaname", s.System, "viewname", s.Name, "viewowner", r.session.User, "definition", "")
 			}
 		}
+		for _, u := range r.tables() {
+			if u.View() != "" {
+				t.add("schemaname", "public", "viewname", u.Name, "viewowner", r.session.User, "definition", viewDefinition(u))
+			}
+		}
 	}
 	for _, name := range []string{"pg_stat_user_tables", "pg_stat_all_tables", "pg_stat_xact_user_tables", "pg_stat_xact_all_tables"} {
 		dynamics["pg_catalog."+name] = func(r *Reader, t *table) {
 			for _, u := range r.tables() {
+				if u.View() != "" {
+					continue
+				}
 				pairs := []any{"relid", u.OID, "schemaname", "public", "relname", u.Name}
 				if u.Schema != nil && t.rel.at["n_live_tup"] != 0 {
 					pairs = append(pairs, "n_live_tup", u.Rows, "n_dead_tup", 0)
@@ -35,8 +48,13 @@ func views() {
 	for _, name := range []string{"pg_statio_user_tables", "pg_statio_all_tables"} {
 		dynamics["pg_catalog."+name] = func(r *Reader, t *table) {
 			for _, u := range r.tables() {
-				t.add("relid", u.OID, "schemaname", "public", "relname", u.Name)
+				if u.View() == "" {
+					t.add("relid", u.OID, "schemaname", "public", "relname", u.Name)
+				}
 			}
 		}
 	}
 }
+
+// viewDefinition is the query of a view, as pg_get_viewdef shows it.
+func viewDefinition(v *catalog.Table) string { return " " + v.View() + ";" }

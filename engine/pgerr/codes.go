@@ -67,6 +67,7 @@ const (
 	DuplicateTable         = "42P07"
 	AmbiguousParameter     = "42P08"
 	InvalidColumnReference = "42P10"
+	InvalidTableDefinition = "42P16"
 	IndeterminateType      = "42P18"
 	InvalidRecursion       = "42P19"
 	InvalidFrameOffset     = "22013"

@@ -37,6 +37,15 @@ type CreateTableAs struct {
 	NoData      bool // WITH NO DATA
 }
 
+// CreateView is CREATE VIEW name AS query.
+type CreateView struct {
+	Place
+	Replace bool
+	Name    []Ident
+	Columns []Ident // names for the query's columns, perhaps fewer
+	Query   Query
+}
+
 // AlterKind is what an AlterTable does.
 type AlterKind uint8
 
@@ -48,9 +57,11 @@ const (
 	RenameTable                   // To
 )
 
-// AlterTable is ALTER TABLE name with its actions; the renaming ones stand alone.
+// AlterTable is ALTER TABLE or ALTER VIEW name with its actions; the renaming ones stand
+// alone, and a view has no others.
 type AlterTable struct {
 	Place
+	View     bool
 	IfExists bool
 	Name     []Ident
 	Actions  []AlterAction
@@ -59,16 +70,18 @@ type AlterTable struct {
 // AlterAction is one action of ALTER TABLE.
 type AlterAction struct {
 	Place
-	Kind   AlterKind
-	Exists bool
-	Column *ColumnSpec
-	Name   Ident
-	To     Ident
+	Kind    AlterKind
+	Exists  bool
+	Cascade bool // of DropColumn
+	Column  *ColumnSpec
+	Name    Ident
+	To      Ident
 }
 
-// DropTable is DROP TABLE names.
+// DropTable is DROP TABLE or DROP VIEW names.
 type DropTable struct {
 	Place
+	View     bool
 	IfExists bool
 	Names    [][]Ident
 	Cascade  bool
@@ -140,6 +153,7 @@ type CopyOption struct {
 func (*Copy) stmt()          {}
 func (*CreateTable) stmt()   {}
 func (*CreateTableAs) stmt() {}
+func (*CreateView) stmt()    {}
 func (*AlterTable) stmt()    {}
 func (*DropTable) stmt()     {}
 func (*Truncate) stmt()      {}

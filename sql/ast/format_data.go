@@ -37,14 +37,28 @@ func (p *printer) dataStmt(s Stmt) {
 		p.s(" AS ")
 		p.query(s.Query)
 		p.flag(s.NoData, " WITH NO DATA")
+	case *CreateView:
+		p.s("CREATE ")
+		p.flag(s.Replace, "OR REPLACE ")
+		p.s("VIEW ")
+		p.name(s.Name)
+		if len(s.Columns) > 0 {
+			p.s(" (")
+			p.idents(s.Columns)
+			p.s(")")
+		}
+		p.s(" AS ")
+		p.query(s.Query)
 	case *AlterTable:
-		p.s("ALTER TABLE ")
+		p.s("ALTER ")
+		p.s(tableOrView(s.View))
 		p.flag(s.IfExists, "IF EXISTS ")
 		p.name(s.Name)
 		p.s(" ")
 		p.list(len(s.Actions), func(i int) { p.alterAction(&s.Actions[i]) })
 	case *DropTable:
-		p.s("DROP TABLE ")
+		p.s("DROP ")
+		p.s(tableOrView(s.View))
 		p.flag(s.IfExists, "IF EXISTS ")
 		p.list(len(s.Names), func(i int) { p.name(s.Names[i]) })
 		p.flag(s.Cascade, " CASCADE")
@@ -89,6 +103,13 @@ func (p *printer) dataStmt(s Stmt) {
 	}
 }
 
+func tableOrView(view bool) string {
+	if view {
+		return "VIEW "
+	}
+	return "TABLE "
+}
+
 func (p *printer) columnSpec(c *ColumnSpec) {
 	p.ident(c.Name)
 	p.s(" ")
@@ -112,6 +133,7 @@ func (p *printer) alterAction(a *AlterAction) {
 		p.s("DROP COLUMN ")
 		p.flag(a.Exists, "IF EXISTS ")
 		p.ident(a.Name)
+		p.flag(a.Cascade, " CASCADE")
 	case RenameColumn:
 		p.s("RENAME COLUMN ")
 		p.ident(a.Name)

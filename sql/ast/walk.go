@@ -54,6 +54,8 @@ func (w walker) stmt(s Stmt) {
 		}
 	case *CreateTableAs:
 		w.query(s.Query)
+	case *CreateView:
+		w.query(s.Query)
 	case *AlterTable:
 		for _, a := range s.Actions {
 			if a.Column != nil {

@@ -89,10 +89,14 @@ type binder struct {
 	// leaves counts the inputs of joins, by which their columns are numbered.
 	leaves int
 	ctes   *cteScope
-	// cohorts are the sets that were asked for, and defining the cohorts whose definitions
-	// are being bound, from the outermost on.
+	// cohorts are the sets that were asked for, and defining the cohorts and views whose
+	// definitions are being bound, from the outermost on.
 	cohorts  map[cohortKey]cohortSlot
 	defining []definition
+	// reads collects what names of FROM mean, and stars what stars in select lists do; nil if
+	// nobody asks.
+	reads *[]read
+	stars map[ast.Expr][]ast.SelectItem
 	// outer is what is around the query that is being bound; nil for a statement.
 	outer *scope
 	// before is the elements of FROM before the one that is being bound.

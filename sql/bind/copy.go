@@ -83,8 +83,13 @@ func (b *binder) copyTo(c *Copy, s *ast.Copy) {
 	}
 	q := s.Query
 	if q == nil {
-		rel := b.target(s.Table)
+		rel := b.tableName(s.Table)
 		if rel == nil {
+			return
+		}
+		if rel.table != nil && rel.table.View() != "" {
+			b.fail(pgerr.New(pgerr.WrongObjectType, `cannot copy from view "%s"`, rel.table.Name).
+				WithHint("Try the COPY (SELECT ...) TO variant."), s.Table.Pos())
 			return
 		}
 		sel := &ast.Select{Place: s.Place, From: []ast.TableExpr{s.Table}}

@@ -70,10 +70,15 @@ func (b *binder) finishWrite(w *Write) (*Write, error) {
 	return w, nil
 }
 
-// target finds the table that a statement changes.
-func (b *binder) target(t *ast.TableName) *relation {
+// target finds the table that a statement changes; what is said to be done to it.
+func (b *binder) target(t *ast.TableName, what string) *relation {
 	rel := b.tableName(t)
 	if rel == nil {
+		return nil
+	}
+	if rel.table != nil && rel.table.View() != "" {
+		b.fail(pgerr.New(pgerr.ObjectNotInState, `cannot %s view "%s"`, what, rel.table.Name).
+			WithDetail("Views are not automatically updatable.").WithHint("Change the tables that the view reads."), t.Pos())
 		return nil
 	}
 	b.rename(rel, t.Alias)
@@ -114,7 +119,7 @@ func (b *binder) insert(s *ast.Insert) *Write {
 
 // insertTarget finds the table that rows go into, and what it looks like for them.
 func (b *binder) insertTarget(t *ast.TableName, columns []ast.Ident) (*relation, *table.Schema) {
-	rel := b.target(t)
+	rel := b.target(t, "insert into")
 	switch {
 	case rel == nil:
 		return nil, nil
@@ -393,7 +398,7 @@ func (b *binder) chosen(rel *relation, where ast.Expr) plan.Node {
 }
 
 func (b *binder) update(s *ast.Update) *Write {
-	rel := b.target(s.Table)
+	rel := b.target(s.Table, "update")
 	switch {
 	case rel == nil:
 		return nil
@@ -434,7 +439,7 @@ func (b *binder) update(s *ast.Update) *Write {
 }
 
 func (b *binder) delete(s *ast.Delete) *Write {
-	rel := b.target(s.Table)
+	rel := b.target(s.Table, "delete from")
 	switch {
 	case rel == nil:
 		return nil

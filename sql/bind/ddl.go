@@ -23,7 +23,7 @@ type Change struct {
 // maxTableColumns is how many columns a table may have, as in PostgreSQL.
 const maxTableColumns = 1600
 
-// DDL binds CREATE TABLE, ALTER TABLE, DROP TABLE and TRUNCATE.
+// DDL binds CREATE, ALTER and DROP of tables and views, and TRUNCATE.
 func DDL(env Env, s ast.Stmt) (*Change, error) {
 	b := newBinder(env)
 	c := &Change{}
@@ -32,15 +32,13 @@ func DDL(env Env, s ast.Stmt) (*Change, error) {
 		b.createTable(c, s)
 	case *ast.AlterTable:
 		b.alterTable(c, s)
+	case *ast.CreateView:
+		b.createView(c, s)
 	case *ast.DropTable:
-		for _, name := range s.Names {
-			if t := b.userTable(name, "table", s.IfExists, c); t != nil && !c.touches(t) {
-				c.Ops = append(c.Ops, table.Op{Kind: table.OpDrop, Table: t.Schema.Table, Version: t.Schema.Version})
-			}
-		}
+		b.dropTables(c, s)
 	case *ast.Truncate:
 		for _, name := range s.Names {
-			if t := b.userTable(name, "relation", false, c); t != nil {
+			if t := b.userTable(name, "relation", false, c); t != nil && b.isTable(t, name[0].Pos()) {
 				c.Ops = append(c.Ops, table.Op{Kind: table.OpTruncate, Table: t.Schema.Table, Version: t.Schema.Version})
 			}
 		}
@@ -54,9 +52,12 @@ func DDL(env Env, s ast.Stmt) (*Change, error) {
 	return c, nil
 }
 
-// touches says whether an operation on a table is there already.
-func (c *Change) touches(t *catalog.Table) bool {
-	return slices.ContainsFunc(c.Ops, func(o table.Op) bool { return o.Table == t.Schema.Table })
+// isTable says whether something is a table, and fails if it is a view.
+func (b *binder) isTable(t *catalog.Table, pos ast.Pos) bool {
+	if t.View() != "" {
+		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" is not a table`, t.Name), pos)
+	}
+	return t.View() == ""
 }
 
 // CreateAs binds CREATE TABLE AS; nil means that the table is there, and notice says so.
@@ -194,7 +195,7 @@ func (c *Change) keyWarning(keys []table.Key) {
 
 func (b *binder) addKey(schema *table.Schema, primary bool, columns []uint32, pos ast.Pos) {
 	if primary && slices.ContainsFunc(schema.Keys, func(k table.Key) bool { return k.Primary }) {
-		b.fail(pgerr.New("42P16", `multiple primary keys for table "%s" are not allowed`, schema.Name), pos)
+		b.fail(pgerr.New(pgerr.InvalidTableDefinition, `multiple primary keys for table "%s" are not allowed`, schema.Name), pos)
 		return
 	}
 	schema.Keys = append(schema.Keys, table.Key{Primary: primary, Columns: columns})
@@ -209,7 +210,7 @@ func (b *binder) addColumn(schema *table.Schema, id ast.Ident, t vec.Type) *tabl
 	case schema.Column(id.Name) != nil:
 		b.fail(pgerr.New(pgerr.DuplicateColumn, `column "%s" specified more than once`, id.Name), id.Pos())
 	case !table.Storable(t):
-		b.fail(pgerr.New("42P16", `column "%s" has pseudo-type %s`, id.Name, t), id.Pos())
+		b.fail(pgerr.New(pgerr.InvalidTableDefinition, `column "%s" has pseudo-type %s`, id.Name, t), id.Pos())
 	case len(schema.Columns) >= maxTableColumns:
 		b.fail(pgerr.New(pgerr.TooManyColumns, "tables can have at most %d columns", maxTableColumns), id.Pos())
 	default:
@@ -249,12 +250,20 @@ func (b *binder) alterTable(c *Change, s *ast.AlterTable) {
 	if t == nil {
 		return
 	}
+	renames := s.Actions[0].Kind == ast.RenameTable || s.Actions[0].Kind == ast.RenameColumn
+	switch {
+	case s.View && t.View() == "":
+		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" is not a view`, t.Name), s.Name[0].Pos())
+		return
+	case !renames && !b.isTable(t, s.Name[0].Pos()):
+		return
+	}
 	schema := t.Schema.Clone()
 	op := table.Op{Kind: table.OpAlter, Table: schema.Table, Version: schema.Version, Schema: schema}
 	keys := len(schema.Keys)
 	for i := range s.Actions {
 		if a := &s.Actions[i]; b.err == nil {
-			b.alter(c, &op, a, t.Rows)
+			b.alter(c, &op, a, t)
 		}
 	}
 	if len(schema.Keys) > keys {
@@ -263,7 +272,7 @@ func (b *binder) alterTable(c *Change, s *ast.AlterTable) {
 	c.Ops = append(c.Ops, op)
 }
 
-func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, rows int64) {
+func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, t *catalog.Table) {
 	schema := op.Schema
 	switch a.Kind {
 	case ast.AddColumn:
@@ -275,14 +284,14 @@ func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, rows int64) 
 			b.fail(pgerr.New(pgerr.DuplicateColumn, `column "%s" of relation "%s" already exists`, a.Column.Name.Name, schema.Name), a.Column.Pos())
 			return
 		}
-		b.columnSpec(schema, a.Column, func(col *table.Column, value expr.Expr) { b.olderRows(op, col, value, a.Column, rows) })
+		b.columnSpec(schema, a.Column, func(col *table.Column, value expr.Expr) { b.olderRows(op, col, value, a.Column, t.Rows) })
 	case ast.DropColumn:
 		if a.Exists && schema.Column(a.Name.Name) == nil {
 			c.Notices = append(c.Notices, notice("00000", `column "%s" of relation "%s" does not exist, skipping`, a.Name.Name, schema.Name))
 			return
 		}
 		if col := b.columnOf(schema, a.Name); col != nil {
-			schema.Drop(col.ID)
+			b.dropColumn(c, t, schema, col, a.Cascade, a.Name.Pos())
 		}
 	case ast.RenameColumn:
 		col := b.columnOf(schema, a.Name)
@@ -294,10 +303,12 @@ func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, rows int64) 
 			b.fail(pgerr.New(pgerr.DuplicateColumn, `column name "%s" conflicts with a system column name`, a.To.Name), a.To.Pos())
 		default:
 			col.Name = a.To.Name
+			b.renamed(c, t, t.Name, t.Columns)
 		}
 	case ast.RenameTable:
 		if name, _ := b.newTable([]ast.Ident{a.To}, false); name != "" {
 			schema.Name = name
+			b.renamed(c, t, name, nil)
 		}
 	}
 }

@@ -101,6 +101,12 @@ func (b *binder) tableName(t *ast.TableName) *relation {
 		b.fail(e, t.Pos())
 		return nil
 	}
+	if b.reads != nil {
+		*b.reads = append(*b.reads, read{t, table})
+	}
+	if table.View() != "" {
+		return b.viewTable(t, table)
+	}
 	scan := &plan.Scan{Table: table}
 	rel := &relation{alias: table.Name, node: scan, scan: scan, table: table}
 	for _, c := range table.Columns {

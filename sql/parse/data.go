@@ -2,17 +2,22 @@ package parse
 
 import "github.com/prickledb/prickle/sql/ast"
 
-// tableStatement reads CREATE, ALTER and DROP TABLE, nil when it is another statement.
+// tableStatement reads CREATE, ALTER and DROP of tables and views, nil when it is another
+// statement.
 func (p *parser) tableStatement() ast.Stmt {
 	switch {
 	case p.kw("create", "table"):
 		return p.createTable()
-	case p.kw("alter", "table"):
+	case p.kw("create", "view"), p.kw("create", "or", "replace", "view"):
+		return p.createView()
+	case p.kw("alter", "table"), p.kw("alter", "view"):
 		return p.alterTable()
-	case p.kw("drop", "table"):
+	case p.kw("drop", "table"), p.kw("drop", "view"):
 		t := p.tok()
+		d := &ast.DropTable{Place: t.at(), View: p.ahead(1).kw("view")}
 		p.i += 2
-		d := &ast.DropTable{Place: t.at(), IfExists: p.acceptKw("if", "exists"), Names: p.names()}
+		d.IfExists = p.acceptKw("if", "exists")
+		d.Names = p.names()
 		if d.Cascade = p.acceptKw("cascade"); !d.Cascade {
 			p.acceptKw("restrict")
 		}
@@ -85,6 +90,26 @@ func (p *parser) createTable() ast.Stmt {
 		return p.refuse(start, upper(p.tok().text)+" of CREATE TABLE")
 	}
 	return c
+}
+
+func (p *parser) createView() ast.Stmt {
+	start := p.i
+	v := &ast.CreateView{Place: p.next().at()}
+	v.Replace = p.acceptKw("or", "replace")
+	p.expectKw("view")
+	v.Name = p.name()
+	if p.tok().is("(") {
+		v.Columns = p.identList()
+	}
+	if p.kw("with") {
+		return p.refuse(start, "WITH of CREATE VIEW")
+	}
+	p.expectKw("as")
+	v.Query = p.bodyQuery()
+	if p.kw("with") {
+		return p.refuse(start, "WITH CHECK OPTION")
+	}
+	return v
 }
 
 // onlyNames says whether the parentheses ahead hold names alone: those of CREATE TABLE AS.
@@ -164,7 +189,7 @@ func (p *parser) columnSpec() (c ast.ColumnSpec, what string) {
 
 func (p *parser) alterTable() ast.Stmt {
 	start := p.i
-	a := &ast.AlterTable{Place: p.tok().at()}
+	a := &ast.AlterTable{Place: p.tok().at(), View: p.ahead(1).kw("view")}
 	p.i += 2
 	a.IfExists = p.acceptKw("if", "exists")
 	p.acceptKw("only")
@@ -176,6 +201,8 @@ func (p *parser) alterTable() ast.Stmt {
 		}
 		x := ast.AlterAction{Place: p.tok().at()}
 		switch {
+		case a.View && !p.kw("rename"):
+			refused = "ALTER VIEW … " + upper(p.tok().text)
 		case p.kw("add") && !p.kw("add", "constraint") && !p.kw("add", "primary") && !p.kw("add", "unique") && !p.kw("add", "check") && !p.kw("add", "foreign"):
 			p.i++
 			p.acceptKw("column")
@@ -188,7 +215,7 @@ func (p *parser) alterTable() ast.Stmt {
 			p.acceptKw("column")
 			x.Kind, x.Exists = ast.DropColumn, p.acceptKw("if", "exists")
 			x.Name = p.ident()
-			if !p.acceptKw("cascade") {
+			if x.Cascade = p.acceptKw("cascade"); !x.Cascade {
 				p.acceptKw("restrict")
 			}
 		case len(a.Actions) == 0 && p.acceptKw("rename", "to"):

@@ -20,7 +20,7 @@ type Column struct {
 	Missing []byte `json:"missing,omitempty"`
 }
 
-// Schema is what a table looks like. It is immutable.
+// Schema is what a table or a view looks like. It is immutable.
 type Schema struct {
 	Table   uint32   `json:"table"`
 	Version uint32   `json:"version"` // from 1 on, one more with each change
@@ -28,6 +28,9 @@ type Schema struct {
 	Columns []Column `json:"columns"`
 	// NextColumn is the number of the next column to be added.
 	NextColumn uint32 `json:"next_column"`
+	// View is the query, as SQL, that gives the rows of a view; empty for a table. A view has
+	// no rows of its own.
+	View string `json:"view,omitempty"`
 	// Keys are the columns of PRIMARY KEY and of each UNIQUE, by number. They are kept for
 	// catalogs; nothing enforces them.
 	Keys []Key `json:"keys,omitempty"`

@@ -322,6 +322,9 @@ func (w *writing) op(o *Op) error {
 	if w.stage == Part && o.Kind != OpInsert {
 		return &ConflictError{v.Schema.Name, fmt.Sprintf("operation %d in a part of a transaction", o.Kind)}
 	}
+	if v.Schema.View != "" && o.Kind != OpAlter && o.Kind != OpDrop {
+		return fmt.Errorf("table %s: operation %d on a view", v.Schema.Name, o.Kind)
+	}
 	c := *v
 	var err error
 	switch o.Kind {
@@ -370,6 +373,9 @@ func (w *writing) alter(v *Version, o *Op) error {
 	}
 	if o.IfEmpty && (v.Live() > 0 || !v.Hidden.IsEmpty()) {
 		return &ConflictError{v.Schema.Name, "another transaction inserted rows"}
+	}
+	if (o.Schema.View != "") != (v.Schema.View != "") {
+		return fmt.Errorf("table %s: a view does not become a table, nor a table a view", v.Schema.Name)
 	}
 	s := o.Schema.Clone()
 	s.Table, s.Version = v.Schema.Table, v.Schema.Version+1
