@@ -89,6 +89,10 @@ type binder struct {
 	// leaves counts the inputs of joins, by which their columns are numbered.
 	leaves int
 	ctes   *cteScope
+	// slots counts the recursive queries, downwards: they are the numbers of their rows.
+	slots int
+	// recursing are the queries of WITH RECURSIVE that are being bound, the innermost last.
+	recursing []*cte
 	// cohorts are the sets that were asked for, and defining the cohorts and views whose
 	// definitions are being bound, from the outermost on.
 	cohorts  map[cohortKey]cohortSlot

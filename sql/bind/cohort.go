@@ -44,8 +44,8 @@ func (b *binder) inside(what string, pos ast.Pos, bind func()) {
 	b.defining, b.ctes, b.outer, b.before, b.reads = defining, ctes, outer, before, reads
 }
 
-// recursive says whether a definition is being bound already, and fails if it is.
-func (b *binder) recursive(what string, pos ast.Pos) bool {
+// circular says whether a definition is being bound already, and fails if it is.
+func (b *binder) circular(what string, pos ast.Pos) bool {
 	if !slices.ContainsFunc(b.defining, func(d definition) bool { return d.what == what }) {
 		return false
 	}
@@ -278,7 +278,7 @@ func (b *binder) namedCohort(n *ast.CohortName) cohortSlot {
 // define finds and parses the definition of a cohort.
 func (b *binder) define(n *ast.CohortName) ast.CohortSet {
 	name := cohortName(n)
-	if b.recursive("cohort "+name, n.Pos()) {
+	if b.circular("cohort "+name, n.Pos()) {
 		return nil
 	}
 	hook := b.env.Catalog.Cohort

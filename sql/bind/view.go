@@ -29,7 +29,7 @@ func (b *binder) viewTable(t *ast.TableName, v *catalog.Table) *relation {
 		rel.fields = append(rel.fields, vec.Field{Name: c.Name, Type: c.Type})
 	}
 	what := `view "` + v.Name + `"`
-	if b.recursive(what, t.Pos()) {
+	if b.circular(what, t.Pos()) {
 		return rel
 	}
 	b.inside(what, t.Pos(), func() {
