@@ -107,6 +107,9 @@ const (
 	PrepareCommand                // Name, Types, Stmt
 	ExecuteCommand                // Name, Args
 	DeallocateCommand             // Name, or all if All
+	DeclareCommand                // Name, Cursor
+	FetchCommand                  // Fetch; Schema is the cursor's
+	CloseCommand                  // Name, or all if All
 )
 
 // CommandSpec is a command and its arguments; which ones are set depends on Kind.
@@ -123,6 +126,8 @@ type CommandSpec struct {
 	Types   []vec.Type // PREPARE: Unknown where not given
 	Stmt    ast.Stmt
 	Args    []ast.Expr // EXECUTE: evaluate with Argument
+	Cursor  *ast.DeclareCursor
+	Fetch   *ast.FetchCursor
 }
 
 // IsTransaction says whether the command belongs to the control of transactions, which
@@ -228,6 +233,25 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 			return command("DEALLOCATE ALL", CommandSpec{Kind: DeallocateCommand, All: true})
 		}
 		return command("DEALLOCATE", CommandSpec{Kind: DeallocateCommand, Name: s.Name.Name})
+	case *ast.DeclareCursor:
+		inner, err := Compile(c, s.Query, text)
+		if err != nil {
+			return nil, err
+		}
+		st, err := command("DECLARE CURSOR", CommandSpec{Kind: DeclareCommand, Name: s.Name.Name, Cursor: s})
+		st.Params = inner.Params
+		return st, err
+	case *ast.FetchCursor:
+		tag := "FETCH"
+		if s.Move {
+			tag = "MOVE"
+		}
+		return command(tag, CommandSpec{Kind: FetchCommand, Name: s.Name.Name, Fetch: s})
+	case *ast.CloseCursor:
+		if s.All {
+			return command("CLOSE CURSOR ALL", CommandSpec{Kind: CloseCommand, All: true})
+		}
+		return command("CLOSE CURSOR", CommandSpec{Kind: CloseCommand, Name: s.Name.Name})
 	case *ast.NoEffect:
 		st, err := command(s.Tag, CommandSpec{Kind: NoOp})
 		if s.Warn {

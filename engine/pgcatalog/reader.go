@@ -16,6 +16,9 @@ type Session struct {
 	User string
 	// Settings lists what SHOW ALL shows; nil is none.
 	Settings func() []Setting
+	// Cursors lists the cursors of the session, and Statements what it has prepared; nil is none.
+	Cursors    func() []Cursor
+	Statements func() []PreparedStatement
 	// Backends lists the sessions there are; nil is none.
 	Backends func() []Backend
 	// Queries lists the questions that run and those that ended last; nil is none.
@@ -26,6 +29,22 @@ type Session struct {
 type Setting struct {
 	Name, Value, Description string
 	Default                  string
+}
+
+// Cursor is one row of pg_cursors.
+type Cursor struct {
+	Name, Statement              string
+	Holdable, Binary, Scrollable bool
+	Created                      int64 // µs since 1970 UTC
+}
+
+// PreparedStatement is one row of pg_prepared_statements.
+type PreparedStatement struct {
+	Name, Statement string
+	Prepared        int64    // µs since 1970 UTC
+	Params          []uint32 // object ids of types
+	SQL             bool     // it was made by PREPARE
+	Runs            int64
 }
 
 // Backend is one row of pg_stat_activity.

@@ -71,6 +71,24 @@ func servers() {
 				"source", source, "boot_val", s.Default, "reset_val", s.Default, "pending_restart", false)
 		}
 	}
+	dynamics["pg_catalog.pg_cursors"] = func(r *Reader, t *table) {
+		if r.session.Cursors == nil {
+			return
+		}
+		for _, c := range r.session.Cursors() {
+			t.add("name", c.Name, "statement", c.Statement, "is_holdable", c.Holdable, "is_binary", c.Binary, "is_scrollable", c.Scrollable,
+				"creation_time", c.Created)
+		}
+	}
+	dynamics["pg_catalog.pg_prepared_statements"] = func(r *Reader, t *table) {
+		if r.session.Statements == nil {
+			return
+		}
+		for _, p := range r.session.Statements() {
+			t.add("name", p.Name, "statement", p.Statement, "prepare_time", p.Prepared, "parameter_types", p.Params, "from_sql", p.SQL,
+				"generic_plans", 0, "custom_plans", p.Runs)
+		}
+	}
 	dynamics["pg_catalog.pg_stat_activity"] = func(r *Reader, t *table) {
 		if r.session.Backends == nil {
 			return

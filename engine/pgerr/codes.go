@@ -63,6 +63,8 @@ const (
 	UndefinedFunction      = "42883"
 	UndefinedTable         = "42P01"
 	UndefinedParameter     = "42P02"
+	DuplicateCursor        = "42P03"
+	DuplicateStatement     = "42P05"
 	DuplicateSchema        = "42P06"
 	DuplicateTable         = "42P07"
 	AmbiguousParameter     = "42P08"

@@ -55,6 +55,8 @@ func (s *Session) command(ctx context.Context, st *sql.Statement, text string) (
 		err = s.setModes(c)
 	case sql.PrepareCommand:
 		err = s.prepare(c, text)
+	case sql.CloseCommand:
+		err = s.closeCursor(c)
 	case sql.DeallocateCommand:
 		if c.All {
 			clear(s.statements)
@@ -126,6 +128,12 @@ func (s *Session) endBlock(ctx context.Context, commit, chain bool) (tag string,
 	chain = chain && s.block
 	readOnly := s.Settings.On("transaction_read_only")
 	modes := ast.TransactionModes{Isolation: s.value("transaction_isolation"), ReadOnly: &readOnly}
+	if tag == "COMMIT" {
+		if err := s.holdCursors(ctx); err != nil {
+			s.endTransaction(false)
+			return "", err
+		}
+	}
 	if tag == "COMMIT" && s.writes != nil {
 		if err := s.send(ctx, s.writes.ops); err != nil {
 			s.endTransaction(false)
@@ -159,7 +167,9 @@ func (s *Session) discard(what string) error {
 	}
 	s.Settings.ResetAll()
 	clear(s.statements)
-	s.closePortals()
+	for name := range s.portals {
+		s.ClosePortal(name)
+	}
 	return nil
 }
 
@@ -172,7 +182,8 @@ func (s *Session) prepare(c *sql.CommandSpec, text string) error {
 	if err != nil {
 		return err
 	}
-	p.Name = c.Name
+	p.Name, p.made, p.sql = c.Name, s.now, true
+	p.source = "PREPARE " + ast.QuoteIdent(c.Name) + " AS " + ast.Format(c.Stmt)
 	s.statements[p.Name] = p
 	return nil
 }
@@ -201,5 +212,6 @@ func (p *Portal) execute(c *sql.CommandSpec) error {
 			return err
 		}
 	}
+	prepared.runs++
 	return p.run(prepared, params)
 }

@@ -17,6 +17,9 @@
 // called from elsewhere. A Portal is a statement on its way: a paused stream of batches
 // that is read as far as the client wants.
 //
+// A cursor (cursor.go) is a portal with a place among its rows. It is a stream as any portal
+// is, unless it was declared SCROLL or WITH HOLD: then it keeps what it has read.
+//
 // What a query reads is one snapshot, taken after it waited for what its settings ask for
 // (read.go) or kept from an earlier answer (Cuts). Queries lists what runs and what ran last,
 // refuses what is going to read too much, and ends what has. Sessions lists the sessions

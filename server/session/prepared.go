@@ -1,7 +1,9 @@
 package session
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/expr"
@@ -22,6 +24,11 @@ type Prepared struct {
 	Stmt   ast.Stmt // nil for an empty text
 	Params []vec.Type
 	Schema vec.Schema // nil when the statement gives no rows
+
+	made   time.Time
+	sql    bool   // PREPARE has made it
+	source string // as it was sent, or as PREPARE says it
+	runs   int64  // how often it was executed
 }
 
 // Prepare makes a prepared statement of a text with exactly one statement, or none.
@@ -43,6 +50,7 @@ func (s *Session) Prepare(name, text string, types []vec.Type) (*Prepared, error
 		}
 		p.Name = name
 	}
+	p.made, p.source = s.now, text
 	s.statements[name] = p
 	return p, nil
 }
@@ -50,7 +58,7 @@ func (s *Session) Prepare(name, text string, types []vec.Type) (*Prepared, error
 // mayPrepare says whether there may be another statement of this name.
 func (s *Session) mayPrepare(name string) error {
 	if name != "" && s.statements[name] != nil {
-		return pgerr.New("42P05", "prepared statement %q already exists", name)
+		return pgerr.New(pgerr.DuplicateStatement, "prepared statement %q already exists", name)
 	}
 	if len(s.statements) >= maxStatements {
 		return pgerr.New(pgerr.ConfigurationLimit, "more than %d prepared statements", maxStatements).
@@ -86,8 +94,8 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 			return rows, err
 		}
 	}
-	s.objects = pgcatalog.NewReader(tables, pgcatalog.Session{User: s.config.User, Settings: s.listSettings,
-		Backends: s.listBackends, Queries: s.listQueries})
+	s.objects = pgcatalog.NewReader(tables, pgcatalog.Session{User: s.config.User, Settings: s.listSettings, Cursors: s.listCursors,
+		Statements: s.listStatements, Backends: s.listBackends, Queries: s.listQueries})
 	ctx.Objects = s.objects
 	return sql.CompileContext{Catalog: tables, Expr: ctx, Settings: s.Settings, ParamTypes: types}
 }
@@ -111,6 +119,23 @@ func (s *Session) listSettings() []pgcatalog.Setting {
 	for _, v := range s.Settings.All() {
 		out = append(out, pgcatalog.Setting(v))
 	}
+	return out
+}
+
+// listStatements is the rows of pg_prepared_statements.
+func (s *Session) listStatements() []pgcatalog.PreparedStatement {
+	var out []pgcatalog.PreparedStatement
+	for name, p := range s.statements {
+		if name == "" {
+			continue
+		}
+		one := pgcatalog.PreparedStatement{Name: name, Statement: p.source, Prepared: p.made.UnixMicro(), SQL: p.sql, Runs: p.runs}
+		for _, t := range p.Params {
+			one.Params = append(one.Params, t.OID())
+		}
+		out = append(out, one)
+	}
+	slices.SortFunc(out, func(a, b pgcatalog.PreparedStatement) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
@@ -138,6 +163,13 @@ func (s *Session) describe(stmt ast.Stmt, text string, types []vec.Type) (*Prepa
 			return nil, err
 		}
 		p.Schema = other.Schema
+	}
+	if f, ok := stmt.(*ast.FetchCursor); ok && !f.Move {
+		c, err := s.cursor(f.Name.Name)
+		if err != nil {
+			return nil, err
+		}
+		p.Schema = c.portal.Schema
 	}
 	p.Params = make([]vec.Type, max(len(st.Params), len(types)))
 	if len(p.Params) > maxParams {

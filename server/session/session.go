@@ -108,6 +108,9 @@ type Session struct {
 
 	statements map[string]*Prepared
 	portals    map[string]*Portal
+	opened     int // portals so far that have a name
+	// cursorBytes is what the rows take that cursors keep, and cursorLimit what they may.
+	cursorBytes, cursorLimit int64
 
 	// The transaction. block is set between BEGIN and its end; started as soon as a
 	// statement runs, so also for the implicit transaction of a statement, of a Query
@@ -155,7 +158,7 @@ func New(ctx context.Context, config Config) (*Session, error) {
 	if config.Sessions == nil {
 		config.Sessions = &Sessions{}
 	}
-	s := &Session{config: config, Settings: settings, statements: map[string]*Prepared{}, portals: map[string]*Portal{},
+	s := &Session{config: config, Settings: settings, statements: map[string]*Prepared{}, portals: map[string]*Portal{}, cursorLimit: maxWriteBytes,
 		closed: make(chan struct{}), began: time.Now()}
 	s.ctx, s.close = context.WithCancelCause(ctx)
 	s.activity = activity{application: s.value("application_name")}
@@ -169,6 +172,9 @@ func New(ctx context.Context, config Config) (*Session, error) {
 func (s *Session) Close() {
 	s.close(ErrGone)
 	s.endTransaction(false)
+	for name := range s.portals { // those that transactions have left behind
+		s.ClosePortal(name)
+	}
 	s.config.Sessions.remove(s)
 	s.config.Counters.Sessions.Add(-1)
 	close(s.closed)
@@ -283,7 +289,7 @@ func (s *Session) Fail(err error) {
 	}
 	if s.block {
 		s.failed = true
-		s.closePortals()
+		s.closePortals(s.writes.openedBefore())
 		return
 	}
 	s.endTransaction(false)
@@ -303,8 +309,8 @@ func (s *Session) Sync() error {
 		s.together = false
 		return nil
 	}
-	var err error
-	if s.writes != nil {
+	err := s.syncCursors()
+	if err == nil && s.writes != nil {
 		err = conflict(s.send(s.ctx, s.writes.ops))
 	}
 	s.endTransaction(err == nil)
@@ -314,7 +320,7 @@ func (s *Session) Sync() error {
 // endTransaction closes what lives as long as the transaction, and keeps its settings or
 // undoes them.
 func (s *Session) endTransaction(commit bool) {
-	s.closePortals()
+	s.closePortals(0)
 	if s.pin != nil {
 		s.pin.Release()
 		s.pin = nil
@@ -329,11 +335,27 @@ func (s *Session) endTransaction(commit bool) {
 	s.block, s.failed, s.started, s.queried, s.together, s.writes = false, false, false, false, false, nil
 }
 
-func (s *Session) closePortals() {
-	for _, p := range s.portals {
-		p.Close()
+// closePortals closes those that were opened after so many, and that no transaction has left
+// behind.
+func (s *Session) closePortals(after int) {
+	for name, p := range s.portals {
+		if p.number > after && (p.cursor == nil || !p.cursor.held) {
+			s.ClosePortal(name)
+		}
 	}
-	clear(s.portals)
+}
+
+// syncCursors is holdCursors outside a statement.
+func (s *Session) syncCursors() error {
+	for _, p := range s.portals {
+		if p.cursor != nil {
+			ctx, cancel := context.WithCancelCause(s.ctx)
+			defer cancel(nil)
+			defer s.enter("COMMIT", cancel)()
+			return s.holdCursors(ctx)
+		}
+	}
+	return nil
 }
 
 func (s *Session) context() *expr.Context {

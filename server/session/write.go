@@ -31,12 +31,21 @@ type writes struct {
 	marks []mark
 }
 
-// mark is a savepoint: what had been written when it was set.
+// mark is a savepoint: what had been written when it was set, and how many portals opened.
 type mark struct {
-	name  string
-	ops   int
-	bytes int64
-	made  uint32
+	name   string
+	ops    int
+	bytes  int64
+	made   uint32
+	opened int
+}
+
+// openedBefore is how many portals had been opened at the last savepoint, 0 if there is none.
+func (w *writes) openedBefore() int {
+	if w == nil || len(w.marks) == 0 {
+		return 0
+	}
+	return w.marks[len(w.marks)-1].opened
 }
 
 // joinedBytes is how large a batch is that is not put together with another one: copying it
@@ -92,7 +101,7 @@ func (s *Session) savepoint(name string) {
 		s.writes = &writes{}
 	}
 	w := s.writes
-	w.marks = append(w.marks, mark{name, len(w.ops), w.bytes, w.made})
+	w.marks = append(w.marks, mark{name, len(w.ops), w.bytes, w.made, s.opened})
 }
 
 // markOf finds the newest savepoint of a name, -1 for none: Settings has told of the error.
@@ -115,6 +124,7 @@ func (s *Session) rollbackTo(name string) {
 	w := s.writes
 	if i := w.markOf(name); i >= 0 {
 		m := w.marks[i]
+		s.closePortals(m.opened)
 		// The list may be read by a statement that is not at its end.
 		w.ops, w.bytes, w.made, w.marks = slices.Clone(w.ops[:m.ops]), m.bytes, m.made, w.marks[:i+1]
 	}

@@ -293,6 +293,8 @@ func (p *printer) stmt(s Stmt) {
 		p.s(s.Text)
 	case *Shorthand:
 		p.shorthand(s)
+	case *DeclareCursor, *FetchCursor, *CloseCursor:
+		p.cursorStmt(s)
 	default:
 		p.dataStmt(s)
 	}

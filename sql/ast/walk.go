@@ -35,6 +35,8 @@ func (w walker) stmt(s Stmt) {
 		w.stmt(s.Stmt)
 	case *Prepare:
 		w.stmt(s.Stmt)
+	case *DeclareCursor:
+		w.stmt(s.Query)
 	case *Execute:
 		w.exprs(s.Args)
 	case *Set:

@@ -77,6 +77,8 @@ func (p *parser) statement() ast.Stmt {
 		}
 	case "copy":
 		return p.copy()
+	case "declare", "fetch", "move", "close":
+		return p.cursorStatement()
 	case "truncate":
 		return p.truncate()
 	case "insert":
@@ -306,7 +308,7 @@ func (p *parser) refused() ast.Stmt {
 	t := p.tok()
 	switch t.text {
 	case "merge", "grant", "revoke", "comment",
-		"declare", "fetch", "move", "close", "call", "do", "load", "import", "reassign":
+		"call", "do", "load", "import", "reassign":
 		return p.skip(t, upper(t.text))
 	case "refresh":
 		return p.skip(t, "REFRESH MATERIALIZED VIEW")
