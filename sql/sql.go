@@ -174,10 +174,10 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 	}
 	switch s := stmt.(type) {
 	case ast.Query:
-		if sel, ok := s.(*ast.Select); ok && sel.Into != nil && !sel.Into.Temp {
+		if sel, ok := s.(*ast.Select); ok && sel.Into != nil {
 			q := *sel
 			q.Into = nil
-			return c.createAs(&ast.CreateTableAs{Place: sel.Place, Name: sel.Into.Name, Query: &q}, text)
+			return c.createAs(&ast.CreateTableAs{Place: sel.Place, Temp: sel.Into.Temp, Name: sel.Into.Name, Query: &q}, text)
 		}
 		return c.query(s, text)
 	case *ast.Shorthand:

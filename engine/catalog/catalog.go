@@ -30,13 +30,27 @@ type Table struct {
 	System string
 }
 
+// TempSchema is the schema of a session's temporary tables. Statements may call it pg_temp.
+const TempSchema = "pg_temp_1"
+
+// Namespace is the schema that the table is in.
+func (t *Table) Namespace() string {
+	switch {
+	case t.System != "":
+		return t.System
+	case t.Temp():
+		return TempSchema
+	}
+	return "public"
+}
+
 // InSchema says whether the table is in the schema of that name.
 func (t *Table) InSchema(name string) bool {
-	if t.System == "" {
-		return name == "public"
-	}
-	return name == t.System
+	return name == t.Namespace() || name == "pg_temp" && t.Temp()
 }
+
+// Temp says whether the table is a session's own.
+func (t *Table) Temp() bool { return t.Schema != nil && t.Schema.Temp }
 
 // View is the query, as SQL, of a view that a user made; empty for all others.
 func (t *Table) View() string {
@@ -85,24 +99,42 @@ func CohortColumns() vec.Schema {
 		{Name: "refreshed_at", Type: tz}, {Name: "next_refresh", Type: tz}, {Name: "is_static", Type: vec.T(vec.Bool)}}
 }
 
-// Table finds a table by name, or answers nil.
+// Table finds a table by name, or answers nil. Temporary tables hide others.
 func (c *Catalog) Table(name string) *Table {
+	if t := c.In("pg_temp", name); t != nil {
+		return t
+	}
+	return c.In("public", name)
+}
+
+// In finds a table of a schema by name, or answers nil.
+func (c *Catalog) In(schema, name string) *Table {
 	for _, t := range c.Tables {
-		if t.Name == name {
+		if t.Name == name && t.InSchema(schema) {
 			return t
 		}
 	}
 	return nil
 }
 
-// firstOID is the number that clients know the first user table by.
-const firstOID = 20000
+// The numbers that clients know the first table of users and the first temporary one by.
+const (
+	firstOID  = 20000
+	firstTemp = 1 << 18
+)
+
+func oidOf(id uint32) uint32 {
+	if table.IsTemp(id) {
+		return firstTemp + id - table.TempBase
+	}
+	return firstOID + id
+}
 
 // With is the built-in tables and those that users made.
 func With(builtin []*Table, tables *table.Tables) []*Table {
 	out := slices.Clone(builtin)
 	for _, v := range tables.List() {
-		t := &Table{OID: firstOID + v.Schema.Table, Name: v.Schema.Name, Schema: v.Schema, Rows: v.Live()}
+		t := &Table{OID: oidOf(v.Schema.Table), Name: v.Schema.Name, Schema: v.Schema, Rows: v.Live()}
 		for _, c := range v.Schema.Columns {
 			t.Columns = append(t.Columns, Column{Name: c.Name, Type: c.Type})
 		}

@@ -13,7 +13,21 @@ import (
 // schemaNames are the schemas.
 var schemaNames = map[uint32]string{
 	schemaCatalog: "pg_catalog", schemaPublic: "public", schemaInformation: "information_schema", schemaPrickle: "prickle",
-	schemaSystem: "system",
+	schemaSystem: "system", schemaTemp: catalog.TempSchema,
+}
+
+func namespaceOf(t *catalog.Table) uint32 {
+	if t.Temp() {
+		return schemaTemp
+	}
+	return schemaOf(t.System)
+}
+
+func persistence(t *catalog.Table) string {
+	if t.Temp() {
+		return "t"
+	}
+	return "p"
 }
 
 func schemaOf(system string) uint32 {
@@ -108,7 +122,7 @@ func (x *index) definition(part int) string {
 		}
 		return names[part-1]
 	}
-	return "CREATE UNIQUE INDEX " + quoteName(x.name) + " ON public." + quoteName(x.table.Name) + " USING btree (" + strings.Join(names, ", ") + ")"
+	return "CREATE UNIQUE INDEX " + quoteName(x.name) + " ON " + x.table.Namespace() + "." + quoteName(x.table.Name) + " USING btree (" + strings.Join(names, ", ") + ")"
 }
 
 func (x *index) constraintDefinition() string {
@@ -146,7 +160,7 @@ func columnsOf(t *catalog.Table) []column {
 // classes fills pg_class and what hangs on it.
 func classes() {
 	statics["pg_catalog.pg_namespace"] = func(t *table) {
-		for _, oid := range []uint32{schemaCatalog, schemaPublic, schemaInformation, schemaPrickle, schemaSystem} {
+		for _, oid := range []uint32{schemaCatalog, schemaPublic, schemaInformation, schemaPrickle, schemaSystem, schemaTemp} {
 			t.add("oid", oid, "nspname", schemaNames[oid], "nspowner", owner)
 		}
 	}
@@ -172,12 +186,12 @@ func classes() {
 			if u.View() != "" {
 				kind, am, file, rows, identity = "v", 0, 0, -1, "n"
 			}
-			t.add("oid", u.OID, "relname", u.Name, "relnamespace", schemaPublic, "reltype", rowTypeOID(u.OID), "relowner", owner, "relam", am,
-				"relfilenode", file, "reltuples", rows, "relpersistence", "p", "relkind", kind, "relnatts", len(u.Columns), "relispopulated", true,
+			t.add("oid", u.OID, "relname", u.Name, "relnamespace", namespaceOf(u), "reltype", rowTypeOID(u.OID), "relowner", owner, "relam", am,
+				"relfilenode", file, "reltuples", rows, "relpersistence", persistence(u), "relkind", kind, "relnatts", len(u.Columns), "relispopulated", true,
 				"relhasindex", slices.ContainsFunc(keys, func(x index) bool { return x.table == u }), "relhasrules", kind == "v", "relreplident", identity)
 		}
 		for _, x := range keys {
-			t.add("oid", x.oid, "relname", x.name, "relnamespace", schemaPublic, "relowner", owner, "relam", amBtree, "relfilenode", x.oid,
+			t.add("oid", x.oid, "relname", x.name, "relnamespace", namespaceOf(x.table), "relowner", owner, "relam", amBtree, "relfilenode", x.oid,
 				"reltuples", -1, "relpersistence", "p", "relkind", "i", "relnatts", len(x.columns), "relispopulated", true, "relreplident", "n")
 		}
 	}
@@ -215,7 +229,7 @@ func classes() {
 	}
 	dynamics["pg_catalog.pg_depend"] = func(r *Reader, t *table) {
 		for _, u := range r.tables() {
-			t.add("classid", classClass, "objid", u.OID, "refclassid", classNamespace, "refobjid", schemaPublic, "deptype", "n")
+			t.add("classid", classClass, "objid", u.OID, "refclassid", classNamespace, "refobjid", namespaceOf(u), "deptype", "n")
 		}
 		for _, x := range r.indexes() {
 			t.add("classid", classConstraint, "objid", x.constraint, "refclassid", classClass, "refobjid", x.table.OID, "refobjsubid", x.columns[0], "deptype", "a")
@@ -273,13 +287,13 @@ func constraints() {
 			if x.primary {
 				word = "p"
 			}
-			t.add("oid", x.constraint, "conname", x.name, "connamespace", schemaPublic, "contype", word, "convalidated", true, "conrelid", x.table.OID,
+			t.add("oid", x.constraint, "conname", x.name, "connamespace", namespaceOf(x.table), "contype", word, "convalidated", true, "conrelid", x.table.OID,
 				"conindid", x.oid, "confupdtype", " ", "confdeltype", " ", "confmatchtype", " ", "conislocal", true, "connoinherit", true, "conkey", x.columns)
 		}
 	}
 	dynamics["pg_catalog.pg_indexes"] = func(r *Reader, t *table) {
 		for _, x := range r.indexes() {
-			t.add("schemaname", "public", "tablename", x.table.Name, "indexname", x.name, "indexdef", x.definition(0))
+			t.add("schemaname", x.table.Namespace(), "tablename", x.table.Name, "indexname", x.name, "indexdef", x.definition(0))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package pgcatalog
 import (
 	"strconv"
 
+	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -19,11 +20,14 @@ func information() {
 	dynamics["information_schema.tables"] = func(r *Reader, t *table) {
 		r.eachTable(func(schema, name, kind string, _ []column) {
 			word := "BASE TABLE"
-			if kind == "v" {
+			switch {
+			case kind == "v":
 				word = "VIEW"
+			case schema == catalog.TempSchema:
+				word = "LOCAL TEMPORARY"
 			}
 			t.add("table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "table_type", word,
-				"is_insertable_into", yesNo(kind == "r" && schema == "public"), "is_typed", "NO")
+				"is_insertable_into", yesNo(kind == "r" && byName()[schema+"."+name] == nil), "is_typed", "NO")
 		})
 	}
 	dynamics["information_schema.columns"] = func(r *Reader, t *table) {
@@ -37,7 +41,7 @@ func information() {
 		r.eachTable(func(schema, name, kind string, _ []column) {
 			if kind == "v" {
 				var definition any
-				if v := r.catalog.Table(name); schema == "public" && v != nil {
+				if v := r.catalog.In(schema, name); v != nil {
 					definition = viewDefinition(v)
 				}
 				t.add("view_definition", definition, "table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "check_option", "NONE", "is_updatable", "NO",
@@ -113,8 +117,8 @@ func informationKeys() {
 			if x.primary {
 				word = "PRIMARY KEY"
 			}
-			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", "public", "constraint_name", x.name, "table_catalog", r.catalog.Database,
-				"table_schema", "public", "table_name", x.table.Name, "constraint_type", word, "is_deferrable", "NO", "initially_deferred", "NO", "enforced", "NO")
+			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", x.table.Namespace(), "constraint_name", x.name, "table_catalog", r.catalog.Database,
+				"table_schema", x.table.Namespace(), "table_name", x.table.Name, "constraint_type", word, "is_deferrable", "NO", "initially_deferred", "NO", "enforced", "NO")
 		}
 	}
 	each := func(r *Reader, do func(x index, position int, column string)) {
@@ -130,14 +134,14 @@ func informationKeys() {
 	}
 	dynamics["information_schema.key_column_usage"] = func(r *Reader, t *table) {
 		each(r, func(x index, position int, column string) {
-			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", "public", "constraint_name", x.name, "table_catalog", r.catalog.Database,
-				"table_schema", "public", "table_name", x.table.Name, "column_name", column, "ordinal_position", position)
+			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", x.table.Namespace(), "constraint_name", x.name, "table_catalog", r.catalog.Database,
+				"table_schema", x.table.Namespace(), "table_name", x.table.Name, "column_name", column, "ordinal_position", position)
 		})
 	}
 	dynamics["information_schema.constraint_column_usage"] = func(r *Reader, t *table) {
 		each(r, func(x index, _ int, column string) {
-			t.add("table_catalog", r.catalog.Database, "table_schema", "public", "table_name", x.table.Name, "column_name", column,
-				"constraint_catalog", r.catalog.Database, "constraint_schema", "public", "constraint_name", x.name)
+			t.add("table_catalog", r.catalog.Database, "table_schema", x.table.Namespace(), "table_name", x.table.Name, "column_name", column,
+				"constraint_catalog", r.catalog.Database, "constraint_schema", x.table.Namespace(), "constraint_name", x.name)
 		})
 	}
 }
@@ -149,7 +153,7 @@ func (r *Reader) eachTable(do func(schema, name, kind string, columns []column))
 		if u.View() != "" {
 			kind = "v"
 		}
-		do("public", u.Name, kind, columnsOf(u))
+		do(u.Namespace(), u.Name, kind, columnsOf(u))
 	}
 	for _, s := range relations() {
 		columns := make([]column, len(s.Columns))
@@ -184,7 +188,7 @@ func (r *Reader) informationColumn(t *table, schema, name, kind string, c column
 	pairs := []any{"table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "column_name", c.name, "ordinal_position", c.number,
 		"is_nullable", yesNo(!c.notNull), "data_type", dataType(x.shown, x), "udt_catalog", r.catalog.Database, "udt_schema", "pg_catalog", "udt_name", x.name,
 		"dtd_identifier", strconv.Itoa(c.number), "is_self_referencing", "NO", "is_identity", "NO", "identity_cycle", "NO", "is_generated", "NEVER",
-		"is_updatable", yesNo(kind == "r" && schema == "public")}
+		"is_updatable", yesNo(kind == "r" && byName()[schema+"."+name] == nil)}
 	if c.def != "" {
 		pairs = append(pairs, "column_default", c.def)
 	}

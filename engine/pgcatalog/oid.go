@@ -10,6 +10,7 @@ const (
 	schemaInformation = 13000
 	schemaPrickle     = 13001
 	schemaSystem      = 13002
+	schemaTemp        = 13003
 
 	// owner is the role that owns everything: whoever looks is shown it under its own name.
 	owner = 10

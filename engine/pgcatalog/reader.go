@@ -196,19 +196,24 @@ func (r *Reader) Find(kind vec.Kind, name string) (uint32, error) {
 
 // findClass finds a relation; without a schema, along search_path.
 func (r *Reader) findClass(schema, name string) (uint32, bool) {
+	if t := r.catalog.In("pg_temp", name); t != nil && schema == "" {
+		return t.OID, true
+	}
 	if schema == "" || schema == "pg_catalog" {
 		if t := Find("pg_catalog", name); t != nil {
 			return t.OID, true
 		}
 	}
-	if schema == "" || schema == "public" {
+	if schema == "" {
 		if t := r.catalog.Table(name); t != nil {
 			return t.OID, true
 		}
-		for _, x := range r.indexes() {
-			if x.name == name {
-				return x.oid, true
-			}
+	} else if t := r.catalog.In(schema, name); t != nil {
+		return t.OID, true
+	}
+	for _, x := range r.indexes() {
+		if x.name == name && (schema == "" || x.table.InSchema(schema)) {
+			return x.oid, true
 		}
 	}
 	if qualified(schema) {
@@ -227,8 +232,8 @@ func (r *Reader) Name(kind vec.Kind, oid uint32) (string, bool) {
 		if !ok {
 			return "", false
 		}
-		if qualified(schema) {
-			return schema + "." + quoteName(name), true
+		if visible, _ := r.Visible(kind, oid); !visible {
+			return quoteName(schema) + "." + quoteName(name), true
 		}
 		return quoteName(name), true
 	case vec.RegType:
@@ -255,14 +260,14 @@ func qualified(schema string) bool { return schema == "information_schema" || sc
 // className is the schema and the name of a relation.
 func (r *Reader) className(oid uint32) (schema, name string, ok bool) {
 	if t := r.userTable(oid); t != nil {
-		return "public", t.Name, true
+		return t.Namespace(), t.Name, true
 	}
 	if rel := systemByOID()[oid]; rel != nil {
 		return rel.System, rel.Name, true
 	}
 	for _, x := range r.indexes() {
 		if x.oid == oid {
-			return "public", x.name, true
+			return x.table.Namespace(), x.name, true
 		}
 	}
 	return "", "", false
@@ -312,7 +317,7 @@ func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) 
 	case "pg_get_ruledef":
 		for _, t := range r.tables() {
 			if t.View() != "" && ruleOID(t.OID) == oid {
-				return `CREATE RULE "_RETURN" AS ON SELECT TO public.` + quoteName(t.Name) + " DO INSTEAD" + viewDefinition(t), true
+				return `CREATE RULE "_RETURN" AS ON SELECT TO ` + t.Namespace() + "." + quoteName(t.Name) + " DO INSTEAD" + viewDefinition(t), true
 			}
 		}
 	case "pg_get_constraintdef":

@@ -15,7 +15,7 @@ func views() {
 			if u.View() != "" {
 				continue
 			}
-			t.add("schemaname", "public", "tablename", u.Name, "tableowner", r.session.User, "hasindexes", u.Schema != nil && len(u.Schema.Keys) > 0,
+			t.add("schemaname", u.Namespace(), "tablename", u.Name, "tableowner", r.session.User, "hasindexes", u.Schema != nil && len(u.Schema.Keys) > 0,
 				"hasrules", false, "hastriggers", false, "rowsecurity", false)
 		}
 	}
@@ -27,7 +27,7 @@ func views() {
 		}
 		for _, u := range r.tables() {
 			if u.View() != "" {
-				t.add("schemaname", "public", "viewname", u.Name, "viewowner", r.session.User, "definition", viewDefinition(u))
+				t.add("schemaname", u.Namespace(), "viewname", u.Name, "viewowner", r.session.User, "definition", viewDefinition(u))
 			}
 		}
 	}
@@ -37,7 +37,7 @@ func views() {
 				if u.View() != "" {
 					continue
 				}
-				pairs := []any{"relid", u.OID, "schemaname", "public", "relname", u.Name}
+				pairs := []any{"relid", u.OID, "schemaname", u.Namespace(), "relname", u.Name}
 				if u.Schema != nil && t.rel.at["n_live_tup"] != 0 {
 					pairs = append(pairs, "n_live_tup", u.Rows, "n_dead_tup", 0)
 				}
@@ -49,7 +49,7 @@ func views() {
 		dynamics["pg_catalog."+name] = func(r *Reader, t *table) {
 			for _, u := range r.tables() {
 				if u.View() == "" {
-					t.add("relid", u.OID, "schemaname", "public", "relname", u.Name)
+					t.add("relid", u.OID, "schemaname", u.Namespace(), "relname", u.Name)
 				}
 			}
 		}

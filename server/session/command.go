@@ -159,13 +159,17 @@ func (s *Session) needBlock(what string) error {
 }
 
 func (s *Session) discard(what string) error {
+	if what == "temp" {
+		s.temp = nil
+	}
 	if what != "all" {
-		return nil // no plans are kept, and there are no temporary tables or sequences
+		return nil // no plans are kept, and there are no sequences
 	}
 	if s.block {
 		return pgerr.New(pgerr.ActiveTransaction, "DISCARD ALL cannot run inside a transaction block")
 	}
 	s.Settings.ResetAll()
+	s.temp = nil
 	clear(s.statements)
 	for name := range s.portals {
 		s.ClosePortal(name)

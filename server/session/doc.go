@@ -13,6 +13,10 @@
 // the function that Portal.Input is, or files. The rows of a COPY TO go to a file here (copy.go),
 // or to the client by whoever runs the portal, which sees Portal.Copy.
 //
+// Temporary tables are the session's own tables (table.NewTemp): an immutable value that each
+// statement replaces, and a rollback puts back. Nothing of them is in the log. A statement sees
+// them beside the others, and they hide those of the same name.
+//
 // A Session serves one client and is used by one goroutine at a time; only Cancel may be
 // called from elsewhere. A Portal is a statement on its way: a paused stream of batches
 // that is read as far as the client wants.

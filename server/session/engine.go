@@ -30,9 +30,9 @@ type Engine interface {
 	Files() *outside.Places
 	// Tables is the tables that users made, at a read point.
 	Tables(pin Pin) *table.Tables
-	// Overlay is a read point that also has what a write set changes. It lives as long as
-	// pin, and is not released.
-	Overlay(pin Pin, ws *table.WriteSet) (Pin, error)
+	// Overlay is a read point that also has what a write set changes, and temporary tables if
+	// temp is not nil. It lives as long as pin, and is not released.
+	Overlay(pin Pin, ws *table.WriteSet, temp *table.Tables) (Pin, error)
 	// Write carries out a write set: it is durable and visible when Write returns, in the
 	// state whose index it gives. A *table.ConflictError says that it was computed on what
 	// is not there any more.

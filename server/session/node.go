@@ -126,8 +126,8 @@ func (e *storeEngine) Pin(project uint32) (Pin, error) { return e.store.Snapshot
 
 func (e *storeEngine) Tables(pin Pin) *table.Tables { return pin.(*storage.Snapshot).Tables() }
 
-func (e *storeEngine) Overlay(pin Pin, ws *table.WriteSet) (Pin, error) {
-	return pin.(*storage.Snapshot).Overlay(ws)
+func (e *storeEngine) Overlay(pin Pin, ws *table.WriteSet, temp *table.Tables) (Pin, error) {
+	return pin.(*storage.Snapshot).Overlay(ws, temp)
 }
 
 func (e *storeEngine) Write(ctx context.Context, project uint32, ws *table.WriteSet) (uint64, error) {

@@ -145,7 +145,7 @@ func (s *Session) describe(stmt ast.Stmt, text string, types []vec.Type) (*Prepa
 		return nil, err
 	}
 	var v *view
-	if s.writes != nil { // it may name a table that the transaction has made
+	if s.writes != nil || s.temp != nil { // it may name a table that the transaction or the session has made
 		var err error
 		if v, err = s.view(s.ctx); err != nil {
 			return nil, err

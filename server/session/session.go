@@ -122,6 +122,9 @@ type Session struct {
 	pin                    Pin       // REPEATABLE READ: the snapshot of all its statements
 	writes                 *writes   // what the block has written; nil for nothing
 
+	temp   *table.Tables // the session's own tables; nil before the first
+	before *table.Tables // those when the transaction began
+
 	cut Cut // that the last query read
 
 	objects *pgcatalog.Reader // what the last statement saw; nil before the first
@@ -274,7 +277,7 @@ func (s *Session) begin() {
 	if s.started {
 		return
 	}
-	s.started = true
+	s.started, s.before = true, s.temp
 	s.now = s.config.Now()
 	readOnly := s.Settings.On("default_transaction_read_only")
 	s.Settings.Begin(ast.TransactionModes{Isolation: s.value("default_transaction_isolation"), ReadOnly: &readOnly})
@@ -328,8 +331,12 @@ func (s *Session) endTransaction(commit bool) {
 	if s.started {
 		if commit {
 			s.Settings.Commit()
+			if s.temp != nil {
+				s.temp = s.temp.Committed()
+			}
 		} else {
 			s.Settings.Rollback()
+			s.temp = s.before
 		}
 	}
 	s.block, s.failed, s.started, s.queried, s.together, s.writes = false, false, false, false, false, nil
@@ -415,8 +422,12 @@ func (s *Session) view(ctx context.Context) (*view, error) {
 	if own {
 		v.own = pin
 	}
-	if s.writes != nil && len(s.writes.ops) > 0 {
-		if v.shown, err = s.config.Engine.Overlay(v.pin, &table.WriteSet{Ops: s.writes.ops}); err != nil {
+	ws := &table.WriteSet{}
+	if s.writes != nil {
+		ws.Ops = s.writes.ops
+	}
+	if len(ws.Ops) > 0 || s.temp != nil {
+		if v.shown, err = s.config.Engine.Overlay(v.pin, ws, s.temp); err != nil {
 			v.release()
 			return nil, conflict(err)
 		}

@@ -21,6 +21,8 @@ type TableKey struct {
 // CreateTable is CREATE TABLE name (columns and keys).
 type CreateTable struct {
 	Place
+	Temp        bool
+	OnCommit    OnCommit
 	IfNotExists bool
 	Name        []Ident
 	Columns     []ColumnSpec
@@ -30,6 +32,8 @@ type CreateTable struct {
 // CreateTableAs is CREATE TABLE name AS query.
 type CreateTableAs struct {
 	Place
+	Temp        bool
+	OnCommit    OnCommit
 	IfNotExists bool
 	Name        []Ident
 	Columns     []Ident // names for the query's columns, perhaps fewer
@@ -40,11 +44,22 @@ type CreateTableAs struct {
 // CreateView is CREATE VIEW name AS query.
 type CreateView struct {
 	Place
+	Temp    bool
 	Replace bool
 	Name    []Ident
 	Columns []Ident // names for the query's columns, perhaps fewer
 	Query   Query
 }
+
+// OnCommit is what becomes of a temporary table at the end of a transaction.
+type OnCommit uint8
+
+// What ON COMMIT says.
+const (
+	PreserveRows OnCommit = iota // also if nothing is said
+	DeleteRows
+	DropAll
+)
 
 // AlterKind is what an AlterTable does.
 type AlterKind uint8

@@ -6,7 +6,9 @@ import "strings"
 func (p *printer) dataStmt(s Stmt) {
 	switch s := s.(type) {
 	case *CreateTable:
-		p.s("CREATE TABLE ")
+		p.s("CREATE ")
+		p.flag(s.Temp, "TEMP ")
+		p.s("TABLE ")
 		p.flag(s.IfNotExists, "IF NOT EXISTS ")
 		p.name(s.Name)
 		p.s(" (")
@@ -25,8 +27,11 @@ func (p *printer) dataStmt(s Stmt) {
 			p.s(")")
 		})
 		p.s(")")
+		p.onCommit(s.OnCommit)
 	case *CreateTableAs:
-		p.s("CREATE TABLE ")
+		p.s("CREATE ")
+		p.flag(s.Temp, "TEMP ")
+		p.s("TABLE ")
 		p.flag(s.IfNotExists, "IF NOT EXISTS ")
 		p.name(s.Name)
 		if len(s.Columns) > 0 {
@@ -34,12 +39,14 @@ func (p *printer) dataStmt(s Stmt) {
 			p.idents(s.Columns)
 			p.s(")")
 		}
+		p.onCommit(s.OnCommit)
 		p.s(" AS ")
 		p.query(s.Query)
 		p.flag(s.NoData, " WITH NO DATA")
 	case *CreateView:
 		p.s("CREATE ")
 		p.flag(s.Replace, "OR REPLACE ")
+		p.flag(s.Temp, "TEMP ")
 		p.s("VIEW ")
 		p.name(s.Name)
 		if len(s.Columns) > 0 {
@@ -101,6 +108,10 @@ func (p *printer) dataStmt(s Stmt) {
 		p.where(s.Where)
 		p.returning(s.Returning)
 	}
+}
+
+func (p *printer) onCommit(o OnCommit) {
+	p.s([...]string{"", " ON COMMIT DELETE ROWS", " ON COMMIT DROP"}[o])
 }
 
 func tableOrView(view bool) string {

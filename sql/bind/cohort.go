@@ -36,12 +36,13 @@ type definition struct {
 	pos  ast.Pos
 }
 
-// inside binds a definition, in which names mean nothing of what is around it.
-func (b *binder) inside(what string, pos ast.Pos, bind func()) {
-	defining, ctes, outer, before, reads := b.defining, b.ctes, b.outer, b.before, b.reads
-	b.defining, b.ctes, b.outer, b.before, b.reads = append(defining[:len(defining):len(defining)], definition{what, pos}), nil, nil, nil, nil
+// inside binds a definition, in which names mean nothing of what is around it, nor, unless it
+// is temporary itself, a temporary table.
+func (b *binder) inside(what string, pos ast.Pos, temp bool, bind func()) {
+	defining, ctes, outer, before, reads, lasting := b.defining, b.ctes, b.outer, b.before, b.reads, b.lasting
+	b.defining, b.ctes, b.outer, b.before, b.reads, b.lasting = append(defining[:len(defining):len(defining)], definition{what, pos}), nil, nil, nil, nil, !temp
 	bind()
-	b.defining, b.ctes, b.outer, b.before, b.reads = defining, ctes, outer, before, reads
+	b.defining, b.ctes, b.outer, b.before, b.reads, b.lasting = defining, ctes, outer, before, reads, lasting
 }
 
 // circular says whether a definition is being bound already, and fails if it is.
@@ -268,7 +269,7 @@ func (b *binder) namedCohort(n *ast.CohortName) cohortSlot {
 		return none
 	}
 	var kept cohortSlot
-	b.inside("cohort "+cohortName(n), n.Pos(), func() { kept = b.keepSet(key, b.members(set)) })
+	b.inside("cohort "+cohortName(n), n.Pos(), false, func() { kept = b.keepSet(key, b.members(set)) })
 	if b.err == nil && b.cohorts != nil {
 		b.cohorts[key] = kept
 	}

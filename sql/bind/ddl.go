@@ -63,7 +63,7 @@ func (b *binder) isTable(t *catalog.Table, pos ast.Pos) bool {
 // CreateAs binds CREATE TABLE AS; nil means that the table is there, and notice says so.
 func CreateAs(env Env, s *ast.CreateTableAs) (w *Write, notice *pgerr.Error, err error) {
 	b := newBinder(env)
-	name, notice := b.newTable(s.Name, s.IfNotExists)
+	name, temp, notice := b.newTable(s.Name, s.IfNotExists, s.Temp)
 	if name == "" {
 		if b.err != nil {
 			return nil, nil, b.err
@@ -71,7 +71,7 @@ func CreateAs(env Env, s *ast.CreateTableAs) (w *Write, notice *pgerr.Error, err
 		return nil, notice, nil
 	}
 	node := b.query(s.Query)
-	schema := &table.Schema{Name: name, Version: 1}
+	schema := &table.Schema{Name: name, Version: 1, Temp: temp, OnCommit: table.OnCommit(s.OnCommit)}
 	fields := node.Schema()
 	if b.err == nil && len(s.Columns) > len(fields) {
 		b.fail(pgerr.New(pgerr.SyntaxError, "too many column names were specified"), s.Columns[len(fields)].Pos())
@@ -87,23 +87,53 @@ func CreateAs(env Env, s *ast.CreateTableAs) (w *Write, notice *pgerr.Error, err
 	return w, nil, err
 }
 
-// newTable is the name of a table that is to be made. It is empty after an error, and if
-// the table is there and may be.
-func (b *binder) newTable(parts []ast.Ident, ifNot bool) (string, *pgerr.Error) {
-	name := b.plainName(parts)
+// newTable is the name of a table that is to be made, and whether it is a temporary one. The
+// name is empty after an error, and if the table is there and may be.
+func (b *binder) newTable(parts []ast.Ident, ifNot, temp bool) (string, bool, *pgerr.Error) {
+	schema, name := b.schemaName(parts)
 	switch {
+	case schema == "pg_temp":
+		temp = true
+	case temp && schema != "":
+		b.fail(pgerr.New(pgerr.InvalidTableDefinition, "cannot create temporary relation in non-temporary schema"), parts[0].Pos())
+		return "", false, nil
+	case temp:
+		schema = "pg_temp"
+	default:
+		schema = "public"
+	}
+	switch old := b.env.Catalog.In(schema, name); {
 	case name == "":
+	case b.builtinName(name, parts):
+		return "", false, nil
 	case strings.HasPrefix(name, "pg_"):
 		b.fail(pgerr.New("42939", `unacceptable table name "%s"`, name).WithDetail(`The prefix "pg_" is reserved for system tables.`), parts[0].Pos())
-		return "", nil
-	case b.env.Catalog.Table(name) != nil:
+		return "", false, nil
+	case old != nil:
 		if ifNot {
-			return "", notice(pgerr.DuplicateTable, `relation "%s" already exists, skipping`, name)
+			return "", false, notice(pgerr.DuplicateTable, `relation "%s" already exists, skipping`, name)
 		}
 		b.fail(pgerr.New(pgerr.DuplicateTable, `relation "%s" already exists`, name), parts[0].Pos())
-		return "", nil
+		return "", false, nil
 	}
-	return name, nil
+	return name, temp, nil
+}
+
+// builtinName refuses the name of a table that every project has, also for a temporary table:
+// insights and operators mean that table by it.
+func (b *binder) builtinName(name string, parts []ast.Ident) bool {
+	if t := b.env.Catalog.In("public", name); t == nil || t.Schema != nil {
+		return false
+	}
+	var names []string
+	for _, t := range b.env.Catalog.Tables {
+		if t.Schema == nil {
+			names = append(names, t.Name)
+		}
+	}
+	b.fail(pgerr.New(pgerr.DuplicateTable, `relation "%s" already exists`, name).
+		WithDetail("Every project has the tables %s.", strings.Join(names, ", ")).WithHint("Choose another name."), parts[0].Pos())
+	return true
 }
 
 func notice(code, format string, args ...any) *pgerr.Error {
@@ -112,27 +142,38 @@ func notice(code, format string, args ...any) *pgerr.Error {
 	return n
 }
 
-// plainName is the name of a table without the schema, which must be public.
-func (b *binder) plainName(parts []ast.Ident) string {
-	if n := len(parts); n > 1 && parts[n-2].Name != "public" {
-		b.fail(pgerr.New(pgerr.UndefinedSchema, `schema "%s" does not exist`, parts[n-2].Name), parts[n-2].Pos())
-		return ""
-	}
-	if len(parts) > 2 && parts[0].Name != b.env.Catalog.Database {
+// schemaName is the name of a table, and its schema: public, pg_temp, or empty if none is given.
+// The name is empty after an error.
+func (b *binder) schemaName(parts []ast.Ident) (schema, name string) {
+	n := len(parts)
+	if n > 2 && parts[0].Name != b.env.Catalog.Database {
 		b.fail(pgerr.New(pgerr.FeatureNotSupported, `cross-database references are not implemented: "%s"`, ast.FormatName(parts)), parts[0].Pos())
-		return ""
+		return "", ""
 	}
-	return parts[len(parts)-1].Name
+	if n > 1 {
+		switch schema = parts[n-2].Name; schema {
+		case "public", "pg_temp":
+		case catalog.TempSchema:
+			schema = "pg_temp"
+		default:
+			b.fail(pgerr.New(pgerr.UndefinedSchema, `schema "%s" does not exist`, schema), parts[n-2].Pos())
+			return "", ""
+		}
+	}
+	return schema, parts[n-1].Name
 }
 
 // userTable finds a table that may be changed. It is nil after an error, and if the table is not
 // there and need not be.
 func (b *binder) userTable(parts []ast.Ident, what string, ifExists bool, c *Change) *catalog.Table {
-	name := b.plainName(parts)
+	schema, name := b.schemaName(parts)
 	if name == "" {
 		return nil
 	}
 	t := b.env.Catalog.Table(name)
+	if schema != "" {
+		t = b.env.Catalog.In(schema, name)
+	}
 	switch {
 	case t == nil && ifExists:
 		c.Notices = append(c.Notices, notice("00000", `%s "%s" does not exist, skipping`, what, name))
@@ -156,14 +197,14 @@ func (b *binder) userTable(parts []ast.Ident, what string, ifExists bool, c *Cha
 }
 
 func (b *binder) createTable(c *Change, s *ast.CreateTable) {
-	name, skip := b.newTable(s.Name, s.IfNotExists)
+	name, temp, skip := b.newTable(s.Name, s.IfNotExists, s.Temp)
 	if skip != nil {
 		c.Notices = append(c.Notices, skip)
 	}
 	if name == "" {
 		return
 	}
-	schema := &table.Schema{Name: name, Version: 1}
+	schema := &table.Schema{Name: name, Version: 1, Temp: temp, OnCommit: table.OnCommit(s.OnCommit)}
 	for i := range s.Columns {
 		b.columnSpec(schema, &s.Columns[i], nil)
 	}
@@ -306,7 +347,7 @@ func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, t *catalog.T
 			b.renamed(c, t, t.Name, t.Columns)
 		}
 	case ast.RenameTable:
-		if name, _ := b.newTable([]ast.Ident{a.To}, false); name != "" {
+		if name, _, _ := b.newTable([]ast.Ident{a.To}, false, schema.Temp); name != "" {
 			schema.Name = name
 			b.renamed(c, t, name, nil)
 		}

@@ -117,15 +117,19 @@ func (b *binder) tableName(t *ast.TableName) *relation {
 
 // lookUp finds a table; without a schema, along search_path.
 func (b *binder) lookUp(schema, name string) *catalog.Table {
-	if schema == "" {
-		if t := pgcatalog.Find("pg_catalog", name); t != nil {
+	if schema != "" {
+		if t := b.env.Catalog.In(schema, name); t != nil {
 			return t
 		}
+		return pgcatalog.Find(schema, name)
 	}
-	if schema == "" || schema == "public" {
-		return b.env.Catalog.Table(name)
+	if t := b.env.Catalog.In("pg_temp", name); t != nil && !b.lasting {
+		return t
 	}
-	return pgcatalog.Find(schema, name)
+	if t := pgcatalog.Find("pg_catalog", name); t != nil {
+		return t
+	}
+	return b.env.Catalog.In("public", name)
 }
 
 // derived is a relation over a plan with columns of its own.

@@ -32,7 +32,7 @@ func (b *binder) viewTable(t *ast.TableName, v *catalog.Table) *relation {
 	if b.circular(what, t.Pos()) {
 		return rel
 	}
-	b.inside(what, t.Pos(), func() {
+	b.inside(what, t.Pos(), v.Temp(), func() {
 		q, err := parse.Query(v.View())
 		if err != nil {
 			b.failErr(err, t.Pos())
@@ -103,19 +103,6 @@ func viewText(env Env, q ast.Query, schema vec.Schema) string {
 
 // createView binds CREATE VIEW.
 func (b *binder) createView(c *Change, s *ast.CreateView) {
-	name := b.plainName(s.Name)
-	old := b.env.Catalog.Table(name)
-	switch {
-	case b.err != nil:
-		return
-	case old == nil || !s.Replace:
-		if name, _ = b.newTable(s.Name, false); name == "" {
-			return
-		}
-	case old.View() == "":
-		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" is not a view`, name), s.Name[0].Pos())
-		return
-	}
 	var reads []read
 	b.reads = &reads
 	node := b.query(s.Query)
@@ -124,11 +111,27 @@ func (b *binder) createView(c *Change, s *ast.CreateView) {
 	if b.err != nil || len(b.params) > 0 {
 		return // DDL says that there are no parameters
 	}
+	name, temp := s.Name[len(s.Name)-1].Name, s.Temp
+	if !temp && slices.ContainsFunc(reads, func(r read) bool { return r.table.Temp() }) {
+		temp = true
+		c.Notices = append(c.Notices, notice("00000", `view "%s" will be a temporary view`, name))
+	}
+	old := b.env.Catalog.In(map[bool]string{true: "pg_temp", false: "public"}[temp], name)
+	switch {
+	case old == nil || !s.Replace:
+		if name, temp, _ = b.newTable(s.Name, false, temp); name == "" {
+			return
+		}
+		old = nil
+	case old.View() == "":
+		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" is not a view`, name), s.Name[0].Pos())
+		return
+	}
 	if old != nil && b.readsView(reads, old) {
 		b.fail(pgerr.New(pgerr.InvalidRecursion, `view "%s" cannot read itself`, name), s.Query.Pos())
 		return
 	}
-	schema := &table.Schema{Name: name, Version: 1}
+	schema := &table.Schema{Name: name, Version: 1, Temp: temp}
 	fields := node.Schema()
 	if len(s.Columns) > len(fields) {
 		b.fail(pgerr.New(pgerr.SyntaxError, "CREATE VIEW specifies more column names than columns"), s.Columns[len(fields)].Pos())
@@ -190,7 +193,7 @@ func boundView(env Env, v *catalog.Table) (q ast.Query, reads []read, err error)
 		return nil, nil, err
 	}
 	b := newBinder(env)
-	b.reads = &reads
+	b.reads, b.lasting = &reads, !v.Temp()
 	b.query(q)
 	if b.err != nil {
 		err = b.err

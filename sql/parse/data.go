@@ -1,15 +1,27 @@
 package parse
 
-import "github.com/prickledb/prickle/sql/ast"
+import (
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/sql/ast"
+)
 
 // tableStatement reads CREATE, ALTER and DROP of tables and views, nil when it is another
 // statement.
 func (p *parser) tableStatement() ast.Stmt {
+	if p.kw("create") {
+		n := 1
+		if p.ahead(n).kw("or") && p.ahead(n+1).kw("replace") {
+			n += 2
+		}
+		n += p.tempAhead(n)
+		switch {
+		case p.ahead(n).kw("table"):
+			return p.createTable()
+		case p.ahead(n).kw("view"):
+			return p.createView()
+		}
+	}
 	switch {
-	case p.kw("create", "table"):
-		return p.createTable()
-	case p.kw("create", "view"), p.kw("create", "or", "replace", "view"):
-		return p.createView()
 	case p.kw("alter", "table"), p.kw("alter", "view"):
 		return p.alterTable()
 	case p.kw("drop", "table"), p.kw("drop", "view"):
@@ -24,6 +36,45 @@ func (p *parser) tableStatement() ast.Stmt {
 		return d
 	}
 	return nil
+}
+
+// tempAhead is how many words say that something is temporary, from the n-th one ahead on.
+func (p *parser) tempAhead(n int) int {
+	words := 0
+	if p.ahead(n).kw("local") || p.ahead(n).kw("global") {
+		words++
+	}
+	if t := p.ahead(n + words); t.kw("temp") || t.kw("temporary") {
+		return words + 1
+	}
+	return 0
+}
+
+// temp takes the words that say that something is temporary.
+func (p *parser) temp() bool {
+	words := p.tempAhead(0)
+	p.i += words
+	return words > 0
+}
+
+// onCommit reads ON COMMIT of a temporary table.
+func (p *parser) onCommit(temp bool) ast.OnCommit {
+	t := p.tok()
+	if !p.acceptKw("on", "commit") {
+		return ast.PreserveRows
+	}
+	if !temp {
+		p.fail(t, pgerr.InvalidTableDefinition, "ON COMMIT can only be used on temporary tables")
+	}
+	switch p.oneOf("preserve", "delete", "drop") {
+	case "delete":
+		p.expectKw("rows")
+		return ast.DeleteRows
+	case "drop":
+		return ast.DropAll
+	}
+	p.expectKw("rows")
+	return ast.PreserveRows
 }
 
 // names reads dotted names separated by commas.
@@ -47,15 +98,17 @@ func (p *parser) refuse(start int, what string) ast.Stmt {
 
 func (p *parser) createTable() ast.Stmt {
 	start := p.i
-	place := p.tok().at()
-	p.i += 2
+	place := p.next().at()
+	temp := p.temp()
+	p.expectKw("table")
 	ifNot := p.acceptKw("if", "not", "exists")
 	name := p.name()
-	if p.kw("as") || p.tok().is("(") && p.onlyNames() {
-		c := &ast.CreateTableAs{Place: place, IfNotExists: ifNot, Name: name}
+	if p.kw("as") || p.kw("on", "commit") || p.tok().is("(") && p.onlyNames() {
+		c := &ast.CreateTableAs{Place: place, Temp: temp, IfNotExists: ifNot, Name: name}
 		if p.tok().is("(") {
 			c.Columns = p.identList()
 		}
+		c.OnCommit = p.onCommit(temp)
 		p.expectKw("as")
 		c.Query = p.bodyQuery()
 		if c.NoData = p.acceptKw("with", "no", "data"); !c.NoData {
@@ -63,7 +116,7 @@ func (p *parser) createTable() ast.Stmt {
 		}
 		return c
 	}
-	c := &ast.CreateTable{Place: place, IfNotExists: ifNot, Name: name}
+	c := &ast.CreateTable{Place: place, Temp: temp, IfNotExists: ifNot, Name: name}
 	p.expect("(")
 	refused := ""
 	if !p.tok().is(")") {
@@ -86,9 +139,10 @@ func (p *parser) createTable() ast.Stmt {
 		return p.refuse(start, refused)
 	}
 	p.expect(")")
-	if p.kw("with") || p.kw("inherits") || p.kw("partition") || p.kw("on", "commit") || p.kw("tablespace") {
+	if p.kw("with") || p.kw("inherits") || p.kw("partition") || p.kw("tablespace") {
 		return p.refuse(start, upper(p.tok().text)+" of CREATE TABLE")
 	}
+	c.OnCommit = p.onCommit(temp)
 	return c
 }
 
@@ -96,6 +150,7 @@ func (p *parser) createView() ast.Stmt {
 	start := p.i
 	v := &ast.CreateView{Place: p.next().at()}
 	v.Replace = p.acceptKw("or", "replace")
+	v.Temp = p.temp()
 	p.expectKw("view")
 	v.Name = p.name()
 	if p.tok().is("(") {

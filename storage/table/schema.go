@@ -31,10 +31,24 @@ type Schema struct {
 	// View is the query, as SQL, that gives the rows of a view; empty for a table. A view has
 	// no rows of its own.
 	View string `json:"view,omitempty"`
+	// Temp says that the table is one session's, which keeps it itself: it is in no state file
+	// and in no log. OnCommit is what becomes of it when a transaction commits.
+	Temp     bool     `json:"temp,omitempty"`
+	OnCommit OnCommit `json:"on_commit,omitempty"`
 	// Keys are the columns of PRIMARY KEY and of each UNIQUE, by number. They are kept for
 	// catalogs; nothing enforces them.
 	Keys []Key `json:"keys,omitempty"`
 }
+
+// OnCommit is what becomes of a temporary table when a transaction commits.
+type OnCommit uint8
+
+// What there is.
+const (
+	PreserveRows OnCommit = iota
+	DeleteRows
+	DropTable
+)
 
 // Key is a PRIMARY KEY or UNIQUE constraint.
 type Key struct {

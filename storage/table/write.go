@@ -360,6 +360,9 @@ func (w *writing) create(o *Op) error {
 		}
 	}
 	w.next.lastID++
+	if o.Schema.Temp != IsTemp(w.next.lastID) {
+		return fmt.Errorf("table %q: a temporary table is no other's", o.Schema.Name)
+	}
 	s := o.Schema.Clone()
 	s.Table, s.Version = w.next.lastID, 1
 	w.next.byID[s.Table] = &Version{Schema: s, Dead: roaring.New(), Hidden: roaring.New(), Pending: w.stage == Part}

@@ -62,7 +62,9 @@ func (e *Engine) Tables(session.Pin) *table.Tables { return &table.Tables{} }
 func (e *Engine) Files() *outside.Places { return nil }
 
 // Overlay implements session.Engine.
-func (e *Engine) Overlay(pin session.Pin, _ *table.WriteSet) (session.Pin, error) { return pin, nil }
+func (e *Engine) Overlay(pin session.Pin, _ *table.WriteSet, _ *table.Tables) (session.Pin, error) {
+	return pin, nil
+}
 
 // Write implements session.Engine: nothing is kept.
 func (e *Engine) Write(context.Context, uint32, *table.WriteSet) (uint64, error) { return 0, nil }
