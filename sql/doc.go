@@ -10,6 +10,9 @@
 // persons have a plan of what they change, and a [ChangeKind]. COPY FROM is an INSERT whose plan
 // reads rows that are outside; COPY TO is a query whose rows go another way. A plan only reads.
 //
+// Who may do what (engine/role) is looked at when names are bound: reading a table takes SELECT
+// on it, a view reads with the rights of its owner.
+//
 // Compile is a pure function: it changes neither settings nor catalog, so a statement may
 // be compiled again at any time, e.g. when it was prepared and the catalog has changed.
 package sql

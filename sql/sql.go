@@ -23,6 +23,7 @@ const (
 	Modify                   // carry out DDL, or what Write says with the rows of Plan
 	Change                   // run Plan, and do Change to the events or persons that it finds
 	ChangeCohort             // run Plan, if there is one, and do what Cohort says with the persons that it finds
+	ChangeRole               // do what Role says
 )
 
 // CompileContext is what a statement's meaning depends on. When a statement is only
@@ -48,6 +49,7 @@ type Statement struct {
 	Copy    *bind.Copy   // of COPY; nil for others
 	Change  ChangeKind   // of DELETE and UPDATE of events or persons
 	Cohort  *CohortSpec  // of CREATE COHORT and its like; nil for others
+	Role    *RoleSpec    // of CREATE ROLE, GRANT and their like; nil for others
 	Explain *Explain     // of EXPLAIN; nil otherwise
 	// Disabled is the rules of the optimiser that the session switches off, of plan.Rules.
 	Disabled []string
@@ -284,18 +286,26 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 		return c.copy(s, text)
 	case *ast.Update:
 		if changed(s.Table) {
+			if err := bind.MayChange(c.env(text), "UPDATE", s.Table); err != nil {
+				return nil, err
+			}
 			return c.updates(s, text)
 		}
 		w, err := bind.Update(c.env(text), s)
 		return c.modify(w, err, "UPDATE")
 	case *ast.Delete:
 		if changed(s.Table) {
+			if err := bind.MayChange(c.env(text), "DELETE", s.Table); err != nil {
+				return nil, err
+			}
 			return c.deletes(s, text)
 		}
 		w, err := bind.Delete(c.env(text), s)
 		return c.modify(w, err, "DELETE")
 	case *ast.Unsupported:
 		return nil, at(pgerr.Unsupported(s.What), s)
+	case *ast.RoleStmt, *ast.DropRole, *ast.Grant, *ast.GrantRole:
+		return c.changeRole(s, text)
 	case *ast.CreateCohort:
 		return c.createCohort(s, text)
 	case *ast.RefreshCohort:

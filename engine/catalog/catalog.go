@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/prickledb/prickle/engine/format"
+	"github.com/prickledb/prickle/engine/role"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -60,6 +61,14 @@ func (t *Table) View() string {
 	return t.Schema.View
 }
 
+// Owner is the role that the table belongs to, empty for nobody.
+func (t *Table) Owner() string {
+	if t.Schema == nil {
+		return ""
+	}
+	return t.Schema.Owner
+}
+
 // Column finds a column by name, or answers nil.
 func (t *Table) Column(name string) *Column {
 	for i := range t.Columns {
@@ -81,6 +90,11 @@ type Catalog struct {
 	// and not before: collecting names costs more than binding a statement. It may list
 	// only some of them; nil is none.
 	Properties func() []string
+	// Roles are the roles of the project, nil for none, and Role the one whose rights count.
+	// RolesErr is why the roles could not be read: then nobody may do anything.
+	Roles    *role.Set
+	RolesErr error
+	Role     string
 	// Cohort is the definition of a cohort, by its name or by its number, which is from 1:
 	// SQL that may stand in parentheses behind IN COHORT. It says false if there is none.
 	// Nil knows no cohort.
@@ -91,6 +105,9 @@ type Catalog struct {
 	// Cohorts is the rows of prickle.cohorts, whose columns are CohortColumns. Nil is none.
 	Cohorts func() (*vec.Batch, error)
 }
+
+// OID is the number that clients know the project's database by.
+func (c *Catalog) OID() uint32 { return 1<<24 + c.Project }
 
 // CohortColumns are the columns of prickle.cohorts.
 func CohortColumns() vec.Schema {

@@ -27,8 +27,10 @@ type Context struct {
 	Location  *time.Location // the session's zone
 	Params    []*vec.Vector  // values of $1, $2, …: constants
 	Database  string
-	User      string
-	PID       int64 // the session's number
+	User      string // whose rights count
+	// SessionUser is who has logged in.
+	SessionUser string
+	PID         int64 // the session's number
 	// End ends what the session with a number runs, or the session itself, and then waits for
 	// its end; false if there is none, or it is still there. Nil knows none.
 	End func(pid int64, session bool, wait time.Duration) bool

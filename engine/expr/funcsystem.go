@@ -23,7 +23,13 @@ func init() {
 	define("version", tText, nil, constText(func(*Context) string { return Version }))
 	define("current_database", tName, nil, constText(func(c *Context) string { return c.Database }))
 	define("current_catalog", tName, nil, constText(func(c *Context) string { return c.Database }))
-	for _, name := range []string{"current_user", "session_user", "user", "current_role"} {
+	define("session_user", tName, nil, constText(func(c *Context) string {
+		if c.SessionUser == "" {
+			return c.User
+		}
+		return c.SessionUser
+	}))
+	for _, name := range []string{"current_user", "user", "current_role"} {
 		define(name, tName, nil, constText(func(c *Context) string { return c.User }))
 	}
 	define("pg_backend_pid", tInt4, nil, map0(func(c *Context) (int64, error) { return c.PID, nil }))

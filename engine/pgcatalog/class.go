@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/role"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -159,9 +160,9 @@ func columnsOf(t *catalog.Table) []column {
 
 // classes fills pg_class and what hangs on it.
 func classes() {
-	statics["pg_catalog.pg_namespace"] = func(t *table) {
+	dynamics["pg_catalog.pg_namespace"] = func(r *Reader, t *table) {
 		for _, oid := range []uint32{schemaCatalog, schemaPublic, schemaInformation, schemaPrickle, schemaSystem, schemaTemp} {
-			t.add("oid", oid, "nspname", schemaNames[oid], "nspowner", owner)
+			t.add("oid", oid, "nspname", schemaNames[oid], "nspowner", owner, "nspacl", r.acl(role.Schema, oid, r.bootstrap()))
 		}
 	}
 	statics["pg_catalog.pg_class"] = func(t *table) {
@@ -186,12 +187,12 @@ func classes() {
 			if u.View() != "" {
 				kind, am, file, rows, identity = "v", 0, 0, -1, "n"
 			}
-			t.add("oid", u.OID, "relname", u.Name, "relnamespace", namespaceOf(u), "reltype", rowTypeOID(u.OID), "relowner", owner, "relam", am,
+			t.add("oid", u.OID, "relname", u.Name, "relnamespace", namespaceOf(u), "reltype", rowTypeOID(u.OID), "relowner", r.ownerOID(u), "relacl", r.acl(role.Table, u.OID, r.ownerName(u)), "relam", am,
 				"relfilenode", file, "reltuples", rows, "relpersistence", persistence(u), "relkind", kind, "relnatts", len(u.Columns), "relispopulated", true,
 				"relhasindex", slices.ContainsFunc(keys, func(x index) bool { return x.table == u }), "relhasrules", kind == "v", "relreplident", identity)
 		}
 		for _, x := range keys {
-			t.add("oid", x.oid, "relname", x.name, "relnamespace", namespaceOf(x.table), "relowner", owner, "relam", amBtree, "relfilenode", x.oid,
+			t.add("oid", x.oid, "relname", x.name, "relnamespace", namespaceOf(x.table), "relowner", r.ownerOID(x.table), "relam", amBtree, "relfilenode", x.oid,
 				"reltuples", -1, "relpersistence", "p", "relkind", "i", "relnatts", len(x.columns), "relispopulated", true, "relreplident", "n")
 		}
 	}

@@ -14,7 +14,7 @@ func information() {
 	}
 	dynamics["information_schema.schemata"] = func(r *Reader, t *table) {
 		for _, oid := range []uint32{schemaPublic, schemaInformation, schemaCatalog, schemaPrickle, schemaSystem} {
-			t.add("catalog_name", r.catalog.Database, "schema_name", schemaNames[oid], "schema_owner", r.session.User)
+			t.add("catalog_name", r.catalog.Database, "schema_name", schemaNames[oid], "schema_owner", r.bootstrap())
 		}
 	}
 	dynamics["information_schema.tables"] = func(r *Reader, t *table) {
@@ -53,25 +53,23 @@ func information() {
 		t.add("character_set_name", "UTF8", "character_repertoire", "UCS", "form_of_use", "UTF8", "default_collate_catalog", r.catalog.Database,
 			"default_collate_schema", "pg_catalog", "default_collate_name", "C")
 	}
-	dynamics["information_schema.enabled_roles"] = func(r *Reader, t *table) { t.add("role_name", r.session.User) }
 	informationKeys()
 	for _, name := range []string{"table_privileges", "role_table_grants"} {
 		dynamics["information_schema."+name] = func(r *Reader, t *table) {
-			r.eachTable(func(schema, table, _ string, _ []column) {
-				for _, word := range []string{"INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"} {
-					t.add("grantor", r.session.User, "grantee", r.session.User, "table_catalog", r.catalog.Database, "table_schema", schema,
-						"table_name", table, "privilege_type", word, "is_grantable", "YES", "with_hierarchy", yesNo(word == "SELECT"))
-				}
+			r.eachRight(func(schema string, u *catalog.Table, table, _, grantee, right string, option bool, _ []column) {
+				t.add("grantor", r.grantor(u), "grantee", grantee, "table_catalog", r.catalog.Database, "table_schema", schema,
+					"table_name", table, "privilege_type", right, "is_grantable", yesNo(option), "with_hierarchy", yesNo(right == "SELECT"))
 			})
 		}
 	}
 	dynamics["information_schema.column_privileges"] = func(r *Reader, t *table) {
-		r.eachTable(func(schema, table, _ string, columns []column) {
+		r.eachRight(func(schema string, u *catalog.Table, table, _, grantee, right string, option bool, columns []column) {
+			if right == "DELETE" || right == "TRUNCATE" || right == "TRIGGER" {
+				return
+			}
 			for _, c := range columns {
-				for _, word := range []string{"INSERT", "SELECT", "UPDATE", "REFERENCES"} {
-					t.add("grantor", r.session.User, "grantee", r.session.User, "table_catalog", r.catalog.Database, "table_schema", schema,
-						"table_name", table, "column_name", c.name, "privilege_type", word, "is_grantable", "YES")
-				}
+				t.add("grantor", r.grantor(u), "grantee", grantee, "table_catalog", r.catalog.Database, "table_schema", schema,
+					"table_name", table, "column_name", c.name, "privilege_type", right, "is_grantable", yesNo(option))
 			}
 		})
 	}

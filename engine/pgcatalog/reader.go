@@ -14,6 +14,7 @@ import (
 // Session is who reads the catalog.
 type Session struct {
 	User string
+	Role string // whose rights count; empty: those of User
 	// Settings lists what SHOW ALL shows; nil is none.
 	Settings func() []Setting
 	// Cursors lists the cursors of the session, and Statements what it has prepared; nil is none.
@@ -107,7 +108,7 @@ var statics map[string]func(*table)
 func init() {
 	dynamics = map[string]func(*Reader, *table){}
 	statics = map[string]func(*table){}
-	for _, add := range []func(){classes, constraints, typeTables, functions, servers, views, information} {
+	for _, add := range []func(){classes, constraints, typeTables, functions, servers, roles, views, information} {
 		add()
 	}
 }
@@ -178,8 +179,8 @@ func (r *Reader) Find(kind vec.Kind, name string) (uint32, error) {
 		}
 		return 0, pgerr.New(pgerr.UndefinedSchema, `schema "%s" does not exist`, last)
 	case vec.RegRole:
-		if last == r.session.User {
-			return owner, nil
+		if oid, ok := r.findRole(last); ok {
+			return oid, nil
 		}
 		return 0, pgerr.New(pgerr.UndefinedObject, `role "%s" does not exist`, last)
 	case vec.RegProc:
@@ -247,8 +248,8 @@ func (r *Reader) Name(kind vec.Kind, oid uint32) (string, bool) {
 			return quoteName(n), true
 		}
 	case vec.RegRole:
-		if oid == owner {
-			return r.session.User, true
+		if name, ok := r.roleName(oid); ok {
+			return quoteName(name), true
 		}
 	}
 	return "", false

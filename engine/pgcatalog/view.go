@@ -7,7 +7,7 @@ func views() {
 	dynamics["pg_catalog.pg_tables"] = func(r *Reader, t *table) {
 		for _, s := range relations() {
 			if s.kind == "r" {
-				t.add("schemaname", s.System, "tablename", s.Name, "tableowner", r.session.User, "hasindexes", false, "hasrules", false,
+				t.add("schemaname", s.System, "tablename", s.Name, "tableowner", r.bootstrap(), "hasindexes", false, "hasrules", false,
 					"hastriggers", false, "rowsecurity", false)
 			}
 		}
@@ -15,19 +15,19 @@ func views() {
 			if u.View() != "" {
 				continue
 			}
-			t.add("schemaname", u.Namespace(), "tablename", u.Name, "tableowner", r.session.User, "hasindexes", u.Schema != nil && len(u.Schema.Keys) > 0,
+			t.add("schemaname", u.Namespace(), "tablename", u.Name, "tableowner", r.ownerName(u), "hasindexes", u.Schema != nil && len(u.Schema.Keys) > 0,
 				"hasrules", false, "hastriggers", false, "rowsecurity", false)
 		}
 	}
 	dynamics["pg_catalog.pg_views"] = func(r *Reader, t *table) {
 		for _, s := range relations() {
 			if s.kind == "v" {
-				t.add("schemaname", s.System, "viewname", s.Name, "viewowner", r.session.User, "definition", "")
+				t.add("schemaname", s.System, "viewname", s.Name, "viewowner", r.bootstrap(), "definition", "")
 			}
 		}
 		for _, u := range r.tables() {
 			if u.View() != "" {
-				t.add("schemaname", u.Namespace(), "viewname", u.Name, "viewowner", r.session.User, "definition", viewDefinition(u))
+				t.add("schemaname", u.Namespace(), "viewname", u.Name, "viewowner", r.ownerName(u), "definition", viewDefinition(u))
 			}
 		}
 	}

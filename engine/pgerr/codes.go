@@ -39,6 +39,7 @@ const (
 
 	UndefinedStatement     = "26000"
 	DependentObjects       = "2BP01"
+	InvalidGrant           = "0LP01"
 	InvalidAuthorization   = "28000"
 	InvalidPassword        = "28P01"
 	UndefinedCursor        = "34000"

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"strings"
 
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql"
@@ -84,6 +85,11 @@ func (s *Session) set(c *sql.CommandSpec) error {
 	}
 	if c.Default {
 		return s.Settings.Reset(c.Name)
+	}
+	if strings.EqualFold(c.Name, "role") {
+		if err := s.setRole(c.Value); err != nil {
+			return err
+		}
 	}
 	warning, err := s.Settings.Set(c.Name, c.Value, c.Local)
 	if warning != nil {

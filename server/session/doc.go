@@ -17,6 +17,10 @@
 // statement replaces, and a rollback puts back. Nothing of them is in the log. A statement sees
 // them beside the others, and they hide those of the same name.
 //
+// Roles (role.go) are objects of the project. A user that is none of them may do everything:
+// whom to let in is the business of who opens the session. CREATE ROLE, GRANT and their like
+// cannot be in a block.
+//
 // A Session serves one client and is used by one goroutine at a time; only Cancel may be
 // called from elsewhere. A Portal is a statement on its way: a paused stream of batches
 // that is read as far as the client wants.

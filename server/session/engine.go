@@ -10,6 +10,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
@@ -39,6 +40,9 @@ type Engine interface {
 	Write(ctx context.Context, project uint32, ws *table.WriteSet) (index uint64, err error)
 	// Ingest stores a batch of events that are not stored yet, which it takes.
 	Ingest(ctx context.Context, project uint32, b *event.Batch) (cluster.Receipt, error)
+	// EditObjects makes, changes and deletes objects, all or none of them, and gives the state
+	// in which they are so. An *object.ConflictError says that they were not as expected.
+	EditObjects(ctx context.Context, project uint32, edits []object.Edit) (index uint64, err error)
 	// Change carries out a change of events or persons, and says how many there were. It is
 	// durable and visible when Change returns, in the state whose index it gives.
 	Change(ctx context.Context, scope *Scope, st *sql.Statement, project uint32) (n int, index uint64, err error)

@@ -208,7 +208,7 @@ func seesRows(stmt ast.Stmt) bool {
 	switch stmt.(type) {
 	case ast.Query, *ast.Shorthand, *ast.Explain, *ast.Insert, *ast.Update, *ast.Delete, *ast.CreateTable, *ast.CreateTableAs,
 		*ast.CreateView, *ast.AlterTable, *ast.DropTable, *ast.Truncate, *ast.Copy, *ast.CreateCohort, *ast.RefreshCohort, *ast.RenameCohort, *ast.DropCohort,
-		*ast.DeclareCursor:
+		*ast.DeclareCursor, *ast.RoleStmt, *ast.DropRole, *ast.Grant, *ast.GrantRole:
 		return true
 	}
 	return false
@@ -229,12 +229,21 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 		}
 		defer func() { v.release() }()
 	}
-	st, err := sql.Compile(s.compileContext(ctx, prepared.Params, v), prepared.Stmt, prepared.Text)
+	within := s.compileContext(ctx, prepared.Params, v)
+	if v != nil {
+		if err := s.checkRole(within.Catalog); err != nil {
+			return err
+		}
+	}
+	st, err := sql.Compile(within, prepared.Stmt, prepared.Text)
 	if err != nil {
 		return err
 	}
 	if st.Warning != nil {
 		s.notice(st.Warning)
+	}
+	if st.Kind == sql.ChangeRole { // not in the list of what runs: it may hold a password
+		return p.changeRole(st, within.Catalog, ctx)
 	}
 	if st.Kind == sql.Command {
 		switch st.Command.Kind {

@@ -78,6 +78,7 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 	tables.Files = func(pattern string, o format.Options, headerGiven bool) (format.Options, []format.Column, error) {
 		return engine.FileColumns(s.ctx, s.config.Engine.Files(), pattern, o, headerGiven, ctx)
 	}
+	tables.Role = s.role()
 	if all := s.config.Cohorts; all != nil {
 		tables.Cohort = func(name string, id int64) (definition string, ok bool, err error) {
 			err = s.at(pin, func(pin Pin) error {
@@ -94,7 +95,7 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 			return rows, err
 		}
 	}
-	s.objects = pgcatalog.NewReader(tables, pgcatalog.Session{User: s.config.User, Settings: s.listSettings, Cursors: s.listCursors,
+	s.objects = pgcatalog.NewReader(tables, pgcatalog.Session{User: s.config.User, Role: s.role(), Settings: s.listSettings, Cursors: s.listCursors,
 		Statements: s.listStatements, Backends: s.listBackends, Queries: s.listQueries})
 	ctx.Objects = s.objects
 	return sql.CompileContext{Catalog: tables, Expr: ctx, Settings: s.Settings, ParamTypes: types}

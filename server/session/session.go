@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -102,6 +103,7 @@ type Session struct {
 	pid      uint32
 	began    time.Time
 	Settings *sql.Settings
+	known    bool // the user is a role with a record
 	notices  []*pgerr.Error
 	zone     string // that location was found for
 	location *time.Location
@@ -142,6 +144,14 @@ const ServerVersion = "15.0 (prickle 0.1.0)"
 // New makes a session. ctx is the connection: when it ends, so does what the session
 // runs. It fails if a setting in config.Start is unknown or has a wrong value.
 func New(ctx context.Context, config Config) (*Session, error) {
+	known := config.Engine.Catalog(config.Project, config.Database, nil).Roles.Find(config.User)
+	if known != nil && !known.Superuser {
+		config.Start = maps.Clone(config.Start)
+		if config.Start == nil {
+			config.Start = map[string]string{}
+		}
+		config.Start["is_superuser"] = "off"
+	}
 	settings, err := sql.NewSettings(config.Start)
 	if err != nil {
 		return nil, err
@@ -162,7 +172,10 @@ func New(ctx context.Context, config Config) (*Session, error) {
 		config.Sessions = &Sessions{}
 	}
 	s := &Session{config: config, Settings: settings, statements: map[string]*Prepared{}, portals: map[string]*Portal{}, cursorLimit: maxWriteBytes,
-		closed: make(chan struct{}), began: time.Now()}
+		known: known != nil, closed: make(chan struct{}), began: time.Now()}
+	if err := s.setRole(s.value("role")); err != nil {
+		return nil, err
+	}
 	s.ctx, s.close = context.WithCancelCause(ctx)
 	s.activity = activity{application: s.value("application_name")}
 	s.pause(s.began)
@@ -372,7 +385,7 @@ func (s *Session) context() *expr.Context {
 	}
 	ctx := &expr.Context{
 		Now: now.UnixMicro(), Statement: s.config.Now().UnixMicro(), Location: s.Location(),
-		Database: s.config.Database, User: s.config.User, PID: int64(s.pid), Setting: s.Settings.Get,
+		Database: s.config.Database, User: s.role(), SessionUser: s.config.User, PID: int64(s.pid), Setting: s.Settings.Get,
 	}
 	if s.objects != nil {
 		ctx.Objects = s.objects

@@ -97,6 +97,8 @@ type binder struct {
 	// definitions are being bound, from the outermost on.
 	cohorts  map[cohortKey]cohortSlot
 	defining []definition
+	// as is whose rights count inside a view; nil: those of the statement's role.
+	as *string
 	// lasting says that names mean no temporary tables.
 	lasting bool
 	// reads collects what names of FROM mean, and stars what stars in select lists do; nil if

@@ -9,6 +9,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/engine/role"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/sql/parse"
 	"github.com/prickledb/prickle/storage/vec"
@@ -36,13 +37,18 @@ type definition struct {
 	pos  ast.Pos
 }
 
-// inside binds a definition, in which names mean nothing of what is around it, nor, unless it
-// is temporary itself, a temporary table.
-func (b *binder) inside(what string, pos ast.Pos, temp bool, bind func()) {
-	defining, ctes, outer, before, reads, lasting := b.defining, b.ctes, b.outer, b.before, b.reads, b.lasting
-	b.defining, b.ctes, b.outer, b.before, b.reads, b.lasting = append(defining[:len(defining):len(defining)], definition{what, pos}), nil, nil, nil, nil, !temp
+// inside binds a definition with the rights of its owner. Names in it mean nothing of what is
+// around it, nor, unless it is temporary itself, a temporary table.
+func (b *binder) inside(what string, pos ast.Pos, owner string, temp bool, bind func()) {
+	outside := *b
+	if owner != "" && b.env.Catalog.Roles.Find(owner) == nil {
+		owner = role.Public // a role that is gone has no rights left
+	}
+	b.defining = append(b.defining[:len(b.defining):len(b.defining)], definition{what, pos})
+	b.ctes, b.outer, b.before, b.reads, b.as, b.lasting = nil, nil, nil, nil, &owner, !temp
 	bind()
-	b.defining, b.ctes, b.outer, b.before, b.reads, b.lasting = defining, ctes, outer, before, reads, lasting
+	b.defining, b.ctes, b.outer, b.before, b.reads, b.as, b.lasting =
+		outside.defining, outside.ctes, outside.outer, outside.before, outside.reads, outside.as, outside.lasting
 }
 
 // circular says whether a definition is being bound already, and fails if it is.
@@ -269,7 +275,7 @@ func (b *binder) namedCohort(n *ast.CohortName) cohortSlot {
 		return none
 	}
 	var kept cohortSlot
-	b.inside("cohort "+cohortName(n), n.Pos(), false, func() { kept = b.keepSet(key, b.members(set)) })
+	b.inside("cohort "+cohortName(n), n.Pos(), "", false, func() { kept = b.keepSet(key, b.members(set)) })
 	if b.err == nil && b.cohorts != nil {
 		b.cohorts[key] = kept
 	}
@@ -279,7 +285,7 @@ func (b *binder) namedCohort(n *ast.CohortName) cohortSlot {
 // define finds and parses the definition of a cohort.
 func (b *binder) define(n *ast.CohortName) ast.CohortSet {
 	name := cohortName(n)
-	if b.circular("cohort "+name, n.Pos()) {
+	if b.circular("cohort "+name, n.Pos()) || !b.may("SELECT", b.env.Catalog.In("public", "persons"), n.Pos()) {
 		return nil
 	}
 	hook := b.env.Catalog.Cohort

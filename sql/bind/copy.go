@@ -33,6 +33,9 @@ func NewCopy(env Env, s *ast.Copy) (*Copy, error) {
 			b.fail(pgerr.New(pgerr.InvalidParameterValue, "the name of the file is empty"), s.File.Pos())
 		}
 	}
+	if c.File != "" {
+		b.mayReadFiles(s.File.Pos())
+	}
 	if s.From {
 		b.copyFrom(c, s)
 	} else {
@@ -83,7 +86,7 @@ func (b *binder) copyTo(c *Copy, s *ast.Copy) {
 	}
 	q := s.Query
 	if q == nil {
-		rel := b.tableName(s.Table)
+		rel := b.tableName(s.Table, "SELECT")
 		if rel == nil {
 			return
 		}

@@ -70,9 +70,10 @@ func (b *binder) finishWrite(w *Write) (*Write, error) {
 	return w, nil
 }
 
-// target finds the table that a statement changes; what is said to be done to it.
-func (b *binder) target(t *ast.TableName, what string) *relation {
-	rel := b.tableName(t)
+// target finds the table that a statement changes; what is said to be done to it, and right is
+// what it takes.
+func (b *binder) target(t *ast.TableName, what, right string) *relation {
+	rel := b.tableName(t, right)
 	if rel == nil {
 		return nil
 	}
@@ -119,7 +120,7 @@ func (b *binder) insert(s *ast.Insert) *Write {
 
 // insertTarget finds the table that rows go into, and what it looks like for them.
 func (b *binder) insertTarget(t *ast.TableName, columns []ast.Ident) (*relation, *table.Schema) {
-	rel := b.target(t, "insert into")
+	rel := b.target(t, "insert into", "INSERT")
 	switch {
 	case rel == nil:
 		return nil, nil
@@ -363,7 +364,7 @@ func (b *binder) defaultOf(c *table.Column, pos ast.Pos) expr.Expr {
 
 // returning binds RETURNING over the columns of the target.
 func (b *binder) returning(w *Write, items []ast.SelectItem, target *relation) {
-	if len(items) == 0 || b.err != nil {
+	if len(items) == 0 || b.err != nil || !b.may("SELECT", target.table, items[0].Pos()) {
 		return
 	}
 	rel := *target
@@ -393,12 +394,13 @@ func (b *binder) chosen(rel *relation, where ast.Expr) plan.Node {
 	if where == nil {
 		return rel.scan
 	}
+	b.may("SELECT", rel.table, where.Pos())
 	cond := b.condition(b.expr(where, &scope{rel: rel, clause: "WHERE"}), "WHERE", where.Pos())
 	return &plan.Filter{Input: rel.scan, Cond: cond}
 }
 
 func (b *binder) update(s *ast.Update) *Write {
-	rel := b.target(s.Table, "update")
+	rel := b.target(s.Table, "update", "UPDATE")
 	switch {
 	case rel == nil:
 		return nil
@@ -439,7 +441,7 @@ func (b *binder) update(s *ast.Update) *Write {
 }
 
 func (b *binder) delete(s *ast.Delete) *Write {
-	rel := b.target(s.Table, "delete from")
+	rel := b.target(s.Table, "delete from", "DELETE")
 	switch {
 	case rel == nil:
 		return nil

@@ -38,7 +38,7 @@ func DDL(env Env, s ast.Stmt) (*Change, error) {
 		b.dropTables(c, s)
 	case *ast.Truncate:
 		for _, name := range s.Names {
-			if t := b.userTable(name, "relation", false, c); t != nil && b.isTable(t, name[0].Pos()) {
+			if t := b.userTable(name, "relation", "TRUNCATE", false, c); t != nil && b.isTable(t, name[0].Pos()) {
 				c.Ops = append(c.Ops, table.Op{Kind: table.OpTruncate, Table: t.Schema.Table, Version: t.Schema.Version})
 			}
 		}
@@ -71,7 +71,7 @@ func CreateAs(env Env, s *ast.CreateTableAs) (w *Write, notice *pgerr.Error, err
 		return nil, notice, nil
 	}
 	node := b.query(s.Query)
-	schema := &table.Schema{Name: name, Version: 1, Temp: temp, OnCommit: table.OnCommit(s.OnCommit)}
+	schema := &table.Schema{Name: name, Version: 1, Owner: b.owner(), Temp: temp, OnCommit: table.OnCommit(s.OnCommit)}
 	fields := node.Schema()
 	if b.err == nil && len(s.Columns) > len(fields) {
 		b.fail(pgerr.New(pgerr.SyntaxError, "too many column names were specified"), s.Columns[len(fields)].Pos())
@@ -114,6 +114,8 @@ func (b *binder) newTable(parts []ast.Ident, ifNot, temp bool) (string, bool, *p
 			return "", false, notice(pgerr.DuplicateTable, `relation "%s" already exists, skipping`, name)
 		}
 		b.fail(pgerr.New(pgerr.DuplicateTable, `relation "%s" already exists`, name), parts[0].Pos())
+		return "", false, nil
+	case !temp && !b.mayCreate(parts[0].Pos()):
 		return "", false, nil
 	}
 	return name, temp, nil
@@ -163,9 +165,9 @@ func (b *binder) schemaName(parts []ast.Ident) (schema, name string) {
 	return schema, parts[n-1].Name
 }
 
-// userTable finds a table that may be changed. It is nil after an error, and if the table is not
-// there and need not be.
-func (b *binder) userTable(parts []ast.Ident, what string, ifExists bool, c *Change) *catalog.Table {
+// userTable finds a table that may be changed, with the right to do so, or as its owner if that
+// is empty. It is nil after an error, and if the table is not there and need not be.
+func (b *binder) userTable(parts []ast.Ident, what, right string, ifExists bool, c *Change) *catalog.Table {
 	schema, name := b.schemaName(parts)
 	if name == "" {
 		return nil
@@ -192,6 +194,8 @@ func (b *binder) userTable(parts []ast.Ident, what string, ifExists bool, c *Cha
 	case t.Schema == nil:
 		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" belongs to every project and cannot be changed so`, name), parts[0].Pos())
 		return nil
+	case right == "" && !b.owns(t, parts[0].Pos()), right != "" && !b.may(right, t, parts[0].Pos()):
+		return nil
 	}
 	return t
 }
@@ -204,7 +208,7 @@ func (b *binder) createTable(c *Change, s *ast.CreateTable) {
 	if name == "" {
 		return
 	}
-	schema := &table.Schema{Name: name, Version: 1, Temp: temp, OnCommit: table.OnCommit(s.OnCommit)}
+	schema := &table.Schema{Name: name, Version: 1, Owner: b.owner(), Temp: temp, OnCommit: table.OnCommit(s.OnCommit)}
 	for i := range s.Columns {
 		b.columnSpec(schema, &s.Columns[i], nil)
 	}
@@ -287,7 +291,7 @@ func (b *binder) columnSpec(schema *table.Schema, s *ast.ColumnSpec, rows func(c
 }
 
 func (b *binder) alterTable(c *Change, s *ast.AlterTable) {
-	t := b.userTable(s.Name, "relation", s.IfExists, c)
+	t := b.userTable(s.Name, "relation", "", s.IfExists, c)
 	if t == nil {
 		return
 	}

@@ -24,7 +24,7 @@ func (b *binder) table(t ast.TableExpr) *relation {
 			b.unsupported("TABLESAMPLE", t.Sample.Pos())
 			return empty
 		}
-		rel := b.tableName(t)
+		rel := b.tableName(t, "SELECT")
 		if rel == nil {
 			return empty
 		}
@@ -66,7 +66,8 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	return empty
 }
 
-func (b *binder) tableName(t *ast.TableName) *relation {
+// tableName finds a table to which the statement may do what a right says.
+func (b *binder) tableName(t *ast.TableName, right string) *relation {
 	var words []string
 	for _, p := range t.Name {
 		words = append(words, p.Name)
@@ -99,6 +100,9 @@ func (b *binder) tableName(t *ast.TableName) *relation {
 			e.WithHint(`Perhaps you meant the table "%s".`, near)
 		}
 		b.fail(e, t.Pos())
+		return nil
+	}
+	if !b.may(right, table, t.Pos()) {
 		return nil
 	}
 	if b.reads != nil {

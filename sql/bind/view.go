@@ -32,7 +32,7 @@ func (b *binder) viewTable(t *ast.TableName, v *catalog.Table) *relation {
 	if b.circular(what, t.Pos()) {
 		return rel
 	}
-	b.inside(what, t.Pos(), v.Temp(), func() {
+	b.inside(what, t.Pos(), v.Owner(), v.Temp(), func() {
 		q, err := parse.Query(v.View())
 		if err != nil {
 			b.failErr(err, t.Pos())
@@ -126,12 +126,14 @@ func (b *binder) createView(c *Change, s *ast.CreateView) {
 	case old.View() == "":
 		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" is not a view`, name), s.Name[0].Pos())
 		return
+	case !b.owns(old, s.Name[0].Pos()):
+		return
 	}
 	if old != nil && b.readsView(reads, old) {
 		b.fail(pgerr.New(pgerr.InvalidRecursion, `view "%s" cannot read itself`, name), s.Query.Pos())
 		return
 	}
-	schema := &table.Schema{Name: name, Version: 1, Temp: temp}
+	schema := &table.Schema{Name: name, Version: 1, Owner: b.owner(), Temp: temp}
 	fields := node.Schema()
 	if len(s.Columns) > len(fields) {
 		b.fail(pgerr.New(pgerr.SyntaxError, "CREATE VIEW specifies more column names than columns"), s.Columns[len(fields)].Pos())
@@ -167,6 +169,7 @@ func (b *binder) createView(c *Change, s *ast.CreateView) {
 			b.fail(pgerr.New(pgerr.InvalidTableDefinition, `cannot change data type of view column "%s" from %s to %s`, o.Name, o.Type, n.Type), s.Pos())
 		}
 	}
+	schema.Owner = old.Owner()
 	c.Ops = append(c.Ops, table.Op{Kind: table.OpAlter, Table: old.Schema.Table, Version: old.Schema.Version, Schema: schema})
 }
 
@@ -193,7 +196,8 @@ func boundView(env Env, v *catalog.Table) (q ast.Query, reads []read, err error)
 		return nil, nil, err
 	}
 	b := newBinder(env)
-	b.reads, b.lasting = &reads, !v.Temp()
+	owner := v.Owner()
+	b.reads, b.as, b.lasting = &reads, &owner, !v.Temp()
 	b.query(q)
 	if b.err != nil {
 		err = b.err
@@ -243,7 +247,7 @@ func (b *binder) dropTables(c *Change, s *ast.DropTable) {
 	}
 	var gone []*catalog.Table
 	for _, name := range s.Names {
-		t := b.userTable(name, what, s.IfExists, c)
+		t := b.userTable(name, what, "", s.IfExists, c)
 		if t == nil || slices.Contains(gone, t) {
 			continue
 		}

@@ -75,6 +75,11 @@ func (p *parser) statement() ast.Stmt {
 		if s := p.tableStatement(); s != nil {
 			return s
 		}
+		if s := p.roleStatement(); s != nil {
+			return s
+		}
+	case "grant", "revoke":
+		return p.grant()
 	case "copy":
 		return p.copy()
 	case "declare", "fetch", "move", "close":
@@ -307,7 +312,7 @@ func (p *parser) noEffect() ast.Stmt {
 func (p *parser) refused() ast.Stmt {
 	t := p.tok()
 	switch t.text {
-	case "merge", "grant", "revoke", "comment",
+	case "merge", "comment",
 		"call", "do", "load", "import", "reassign":
 		return p.skip(t, upper(t.text))
 	case "refresh":

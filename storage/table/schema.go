@@ -28,6 +28,8 @@ type Schema struct {
 	Columns []Column `json:"columns"`
 	// NextColumn is the number of the next column to be added.
 	NextColumn uint32 `json:"next_column"`
+	// Owner is the role that has made the table; empty for nobody's.
+	Owner string `json:"owner,omitempty"`
 	// View is the query, as SQL, that gives the rows of a view; empty for a table. A view has
 	// no rows of its own.
 	View string `json:"view,omitempty"`

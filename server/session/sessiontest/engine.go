@@ -12,6 +12,7 @@ import (
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
@@ -68,6 +69,9 @@ func (e *Engine) Overlay(pin session.Pin, _ *table.WriteSet, _ *table.Tables) (s
 
 // Write implements session.Engine: nothing is kept.
 func (e *Engine) Write(context.Context, uint32, *table.WriteSet) (uint64, error) { return 0, nil }
+
+// EditObjects implements session.Engine: nothing is kept.
+func (e *Engine) EditObjects(context.Context, uint32, []object.Edit) (uint64, error) { return 0, nil }
 
 // Ingest implements session.Engine: nothing is kept.
 func (e *Engine) Ingest(context.Context, uint32, *event.Batch) (cluster.Receipt, error) {
