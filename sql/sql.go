@@ -84,6 +84,10 @@ func (x *Explain) Lines(n plan.Node, o plan.TextOptions) ([]string, error) {
 	case "json":
 		text, err := plan.ExplainJSON(plan.Describe(n), o)
 		return []string{string(text)}, err
+	case "yaml":
+		return []string{plan.ExplainYAML(plan.Describe(n), o)}, nil
+	case "xml":
+		return []string{plan.ExplainXML(plan.Describe(n), o)}, nil
 	}
 	return nil, pgerr.Unsupported("EXPLAIN (FORMAT " + strings.ToUpper(x.Format) + ")")
 }
@@ -390,9 +394,17 @@ func (c *CompileContext) createAs(s *ast.CreateTableAs, text string) (*Statement
 }
 
 func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error) {
-	inner, err := Compile(*c, s.Stmt, text)
+	stmt := s.Stmt
+	if d, ok := stmt.(*ast.DeclareCursor); ok {
+		stmt = d.Query
+	}
+	inner, err := Compile(*c, stmt, text)
 	if err != nil {
 		return nil, err
+	}
+	if _, ok := stmt.(*ast.Execute); ok { // the session knows what is executed
+		inner.Schema = vec.Schema{{Name: "QUERY PLAN", Type: vec.T(vec.Text)}}
+		return inner, nil
 	}
 	if inner.Write != nil && inner.Explain == nil && inner.Copy == nil {
 		if s.Analyze {
@@ -403,9 +415,6 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 	}
 	if inner.Kind != Query || inner.Explain != nil || inner.Copy != nil {
 		return nil, pgerr.Unsupported("EXPLAIN of this statement").At(ast.CharPosition(text, s.Stmt.Pos()))
-	}
-	if f := s.Format; f != "" && f != "text" && f != "json" {
-		return nil, pgerr.Unsupported("EXPLAIN (FORMAT " + strings.ToUpper(f) + ")").At(ast.CharPosition(text, s.Pos()))
 	}
 	x := &Explain{Analyze: s.Analyze, Verbose: s.Verbose, Costs: true, Timing: true, Format: s.Format}
 	summary := false // said; if not, it comes with ANALYZE

@@ -28,6 +28,10 @@ type Context struct {
 	Params    []*vec.Vector  // values of $1, $2, …: constants
 	Database  string
 	User      string // whose rights count
+	// SetConfig is set_config: it gives the value that the setting has when the statement is at
+	// its end, or what is wrong with it. It may be called by several goroutines; nil knows no
+	// setting.
+	SetConfig func(name, value string, local bool) (string, error)
 	// SessionUser is who has logged in.
 	SessionUser string
 	PID         int64 // the session's number

@@ -58,9 +58,22 @@ func init() {
 	}
 	define("current_setting", tText, types(tText), text1(func(c *Context, dst []byte, name string) ([]byte, error) { return setting(c, dst, name, false) }))
 	define("current_setting", tText, types(tText, tBool), text2(setting))
+	define("set_config", tText, types(tText, tText, tBool), setConfig).Volatile = true
 
 	define("hash_fraction", vec.T(vec.Float8), types(tText), map1(hashFraction))
 	uuids()
+}
+
+// setConfig is the kernel of set_config(name, value, is_local).
+func setConfig(f *frame) error {
+	name, value, local := viewOf[string](f, 0), viewOf[string](f, 1), viewOf[bool](f, 2)
+	return eachText(f, func(i int, dst []byte) ([]byte, error) {
+		if f.ctx.SetConfig == nil {
+			return dst, pgerr.New(pgerr.UndefinedObject, "unrecognized configuration parameter \"%s\"", name.at(i))
+		}
+		v, err := f.ctx.SetConfig(name.at(i), value.at(i), local.at(i))
+		return append(dst, v...), err
+	})
 }
 
 // hashFraction is a number in [0, 1) that depends on the text alone, for samples.

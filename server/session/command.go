@@ -98,6 +98,39 @@ func (s *Session) set(c *sql.CommandSpec) error {
 	return err
 }
 
+// configured is a setting that set_config is to change.
+type configured struct {
+	name, value string
+	local       bool
+}
+
+// setConfig is set_config while a statement runs: others may be reading the settings, so they
+// change when it is at its end.
+func (s *Session) setConfig(name, value string, local bool) (string, error) {
+	value, err := sql.CheckSetting(name, value)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.configured = append(s.configured, configured{name, value, local})
+	return value, nil
+}
+
+// configure makes the changes of set_config.
+func (s *Session) configure() error {
+	s.mu.Lock()
+	list := s.configured
+	s.configured = nil
+	s.mu.Unlock()
+	for _, c := range list {
+		if err := s.set(&sql.CommandSpec{Name: c.name, Value: c.value, Local: c.local}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *Session) setModes(c *sql.CommandSpec) error {
 	if !c.Session {
 		if !s.block {
@@ -200,8 +233,7 @@ func (s *Session) prepare(c *sql.CommandSpec, text string) error {
 
 // execute is EXECUTE name (args).
 func (p *Portal) execute(c *sql.CommandSpec) error {
-	s := p.session
-	prepared, err := s.Statement(c.Name)
+	prepared, params, err := p.executed(c)
 	if err != nil {
 		return err
 	}
@@ -209,19 +241,43 @@ func (p *Portal) execute(c *sql.CommandSpec) error {
 		p.done, p.tag = true, "EXECUTE"
 		return nil
 	}
+	prepared.runs++
+	return p.run(prepared, params)
+}
+
+// explainExecute is EXPLAIN EXECUTE name (args).
+func (p *Portal) explainExecute(x *ast.Explain, c *sql.CommandSpec) error {
+	prepared, params, err := p.executed(c)
+	if err != nil {
+		return err
+	}
+	if prepared.Stmt == nil {
+		return pgerr.Unsupported("EXPLAIN of an empty statement")
+	}
+	inner := *x
+	inner.Stmt = prepared.Stmt
+	return p.run(&Prepared{Text: prepared.Text, Stmt: &inner, Params: prepared.Params}, params)
+}
+
+// executed is the statement that EXECUTE names, and its arguments.
+func (p *Portal) executed(c *sql.CommandSpec) (*Prepared, []*vec.Vector, error) {
+	s := p.session
+	prepared, err := s.Statement(c.Name)
+	if err != nil {
+		return nil, nil, err
+	}
 	if _, ok := prepared.Stmt.(*ast.Execute); ok {
-		return pgerr.Unsupported("EXECUTE of EXECUTE")
+		return nil, nil, pgerr.Unsupported("EXECUTE of EXECUTE")
 	}
 	if len(c.Args) != len(prepared.Params) {
-		return pgerr.New(pgerr.SyntaxError, "wrong number of parameters for prepared statement %q", prepared.Name).
+		return nil, nil, pgerr.New(pgerr.SyntaxError, "wrong number of parameters for prepared statement %q", prepared.Name).
 			WithDetail("Expected %d parameters but got %d.", len(prepared.Params), len(c.Args))
 	}
 	params := make([]*vec.Vector, len(c.Args))
 	for i, a := range c.Args {
 		if params[i], err = sql.Argument(s.compileContext(s.context(), nil, nil), a, prepared.Params[i], p.text); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
-	prepared.runs++
-	return p.run(prepared, params)
+	return prepared, params, nil
 }

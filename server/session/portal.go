@@ -242,6 +242,9 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	if st.Warning != nil {
 		s.notice(st.Warning)
 	}
+	if x, ok := prepared.Stmt.(*ast.Explain); ok && st.Kind == sql.Command && st.Command.Kind == sql.ExecuteCommand {
+		return p.explainExecute(x, st.Command)
+	}
 	if st.Kind == sql.ChangeRole { // not in the list of what runs: it may hold a password
 		return p.changeRole(st, within.Catalog, ctx)
 	}
@@ -349,7 +352,7 @@ func (p *Portal) take(limit int) (b *vec.Batch, lo, hi int, err error) {
 		p.pos = 0
 		if p.batch == nil {
 			p.finish()
-			return nil, 0, 0, nil
+			return nil, 0, 0, p.session.configure()
 		}
 	}
 	lo, hi = p.pos, p.batch.Live()

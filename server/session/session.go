@@ -131,7 +131,9 @@ type Session struct {
 
 	objects *pgcatalog.Reader // what the last statement saw; nil before the first
 
-	mu        sync.Mutex
+	configured []configured // by set_config, until the statement is at its end
+
+	mu        sync.Mutex              // of what follows, and of configured
 	running   context.CancelCauseFunc // ends the statement that runs now; nil when none does
 	attending bool                    // between Attend and Rest
 	cancelled error                   // for the next statement to end with, while attending
@@ -300,6 +302,9 @@ func (s *Session) begin() {
 // transaction undone.
 func (s *Session) Fail(err error) {
 	s.config.Counters.Errors.Add(1)
+	s.mu.Lock()
+	s.configured = nil
+	s.mu.Unlock()
 	if pgerr.Code(err) == pgerr.QueryCanceled {
 		s.config.Counters.Canceled.Add(1)
 	}
@@ -386,6 +391,7 @@ func (s *Session) context() *expr.Context {
 	ctx := &expr.Context{
 		Now: now.UnixMicro(), Statement: s.config.Now().UnixMicro(), Location: s.Location(),
 		Database: s.config.Database, User: s.role(), SessionUser: s.config.User, PID: int64(s.pid), Setting: s.Settings.Get,
+		SetConfig: s.setConfig,
 	}
 	if s.objects != nil {
 		ctx.Objects = s.objects

@@ -148,12 +148,26 @@ func (s *selection) expanded(node plan.Node, move func(expr.Expr, ast.Pos) expr.
 	return x
 }
 
-// function binds functions in FROM. They may name what stands before them.
+// catalogFunctions are the functions that give the rows of a view of the catalog.
+var catalogFunctions = map[string]string{"pg_show_all_settings": "pg_settings", "pg_cursor": "pg_cursors",
+	"pg_prepared_statement": "pg_prepared_statements", "pg_timezone_names": "pg_timezone_names"}
+
+// functions binds functions in FROM. They may name what stands before them.
 func (b *binder) functions(t *ast.FuncTable) *relation {
 	empty := &relation{node: &plan.Values{}}
 	outer := b.before
 	if outer == nil {
 		outer = b.outer
+	}
+	if call, ok := t.Calls[0].Call.(*ast.Call); ok && len(t.Calls) == 1 && len(call.Args) == 0 && catalogFunctions[call.Func()] != "" && !t.Ordinality {
+		name := []ast.Ident{ast.ID("pg_catalog"), ast.ID(catalogFunctions[call.Func()])}
+		rel := b.tableName(&ast.TableName{Place: t.Place, Name: name}, "SELECT")
+		if rel == nil {
+			return empty
+		}
+		rel.alias = call.Func()
+		b.rename(rel, t.Alias)
+		return rel
 	}
 	sc := &scope{clause: "FROM", outer: outer}
 	var node plan.Node = &plan.Values{Rows: [][]expr.Expr{{}}}
