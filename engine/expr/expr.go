@@ -32,6 +32,11 @@ type Context struct {
 	// its end, or what is wrong with it. It may be called by several goroutines; nil knows no
 	// setting.
 	SetConfig func(name, value string, local bool) (string, error)
+	// NextValue takes the next number of a sequence, and CurrentValue is the one that the session
+	// took last, of any if the name is empty; false if it took none. They may be called by several
+	// goroutines; nil knows no sequence.
+	NextValue    func(sequence string) (int64, error)
+	CurrentValue func(sequence string) (int64, bool)
 	// SessionUser is who has logged in.
 	SessionUser string
 	PID         int64 // the session's number

@@ -255,7 +255,19 @@ func descriptions() {
 	defineSession("obj_description", tText, types(tOID, tName), comment)
 	defineSession("shobj_description", tText, types(tOID, tName), comment)
 	defineSession("col_description", tText, types(tOID, tInt4), describe1("obj_description pg_class"))
-	defineSession("pg_get_serial_sequence", tText, types(tText, tText), text2(func(_ *Context, dst []byte, _, _ string) ([]byte, error) { return dst, errNull }))
+	defineSession("pg_get_serial_sequence", tText, types(tText, tText), text2(func(c *Context, dst []byte, table, column string) ([]byte, error) {
+		if c.Objects == nil {
+			return dst, errNull
+		}
+		oid, err := c.Objects.Find(vec.RegClass, table)
+		if err != nil {
+			return dst, err
+		}
+		if name, ok := c.Objects.Describe("pg_get_serial_sequence "+column, oid, 0); ok {
+			return append(dst, name...), nil
+		}
+		return dst, errNull
+	}))
 	defineSession("pg_partition_ancestors", vec.ArrayOf(vec.RegClass), types(tReg), func(f *frame) error {
 		oid := viewOf[int64](f, 0)
 		return eachList(f, func(i int, out *vec.Builder) error {

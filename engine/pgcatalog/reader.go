@@ -304,6 +304,14 @@ func (r *Reader) Size(oid uint32) (int64, bool) {
 
 // Describe implements expr.Objects.
 func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) {
+	if name, ok := strings.CutPrefix(function, "pg_get_serial_sequence "); ok {
+		if t := r.userTable(oid); t != nil && t.Schema != nil {
+			if c := t.Schema.Column(name); c != nil && c.Sequence != "" {
+				return quoteName(t.Namespace()) + "." + quoteName(c.Sequence), true
+			}
+		}
+		return "", false
+	}
 	switch function {
 	case "pg_get_indexdef":
 		for _, x := range r.indexes() {

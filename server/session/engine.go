@@ -37,7 +37,7 @@ type Engine interface {
 	// Write carries out a write set: it is durable and visible when Write returns, in the
 	// state whose index it gives. A *table.ConflictError says that it was computed on what
 	// is not there any more.
-	Write(ctx context.Context, project uint32, ws *table.WriteSet) (index uint64, err error)
+	Write(ctx context.Context, project uint32, ws *table.WriteSet) (cluster.Receipt, error)
 	// Ingest stores a batch of events that are not stored yet, which it takes.
 	Ingest(ctx context.Context, project uint32, b *event.Batch) (cluster.Receipt, error)
 	// EditObjects makes, changes and deletes objects, all or none of them, and gives the state

@@ -142,9 +142,8 @@ func (e *storeEngine) Overlay(pin Pin, ws *table.WriteSet, temp *table.Tables) (
 	return pin.(*storage.Snapshot).Overlay(ws, temp)
 }
 
-func (e *storeEngine) Write(ctx context.Context, project uint32, ws *table.WriteSet) (uint64, error) {
-	receipt, err := e.writer.WriteTables(ctx, project, ws)
-	return receipt.Index, err
+func (e *storeEngine) Write(ctx context.Context, project uint32, ws *table.WriteSet) (cluster.Receipt, error) {
+	return e.writer.WriteTables(ctx, project, ws)
 }
 
 func (e *storeEngine) EditObjects(ctx context.Context, project uint32, edits []object.Edit) (uint64, error) {

@@ -58,8 +58,10 @@ type Portal struct {
 	cursor *cursor // of DECLARE; nil for other portals
 	// again runs the query of a cursor anew, in the state that it reads; nil if it cannot be.
 	again  func() (Rows, error)
-	behind bool   // the cursor is behind its last row
-	query  *query // in the list of what runs; nil for a command
+	behind bool // the cursor is behind its last row
+
+	sequences *sequences // nil for a command
+	query     *query     // in the list of what runs; nil for a command
 }
 
 // Bind makes a portal of a prepared statement and its parameter values. The portal ""
@@ -231,6 +233,10 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	}
 	within := s.compileContext(ctx, prepared.Params, v)
 	if v != nil {
+		p.sequences = &sequences{session: s, ctx: p.ctx, catalog: within.Catalog, base: s.config.Engine.Tables(v.pin)}
+		ctx.NextValue, ctx.CurrentValue = p.sequences.next, s.lastValue
+	}
+	if v != nil {
 		if err := s.checkRole(within.Catalog); err != nil {
 			return err
 		}
@@ -352,6 +358,9 @@ func (p *Portal) take(limit int) (b *vec.Batch, lo, hi int, err error) {
 		p.pos = 0
 		if p.batch == nil {
 			p.finish()
+			if err := p.sequences.end(); err != nil {
+				return nil, 0, 0, err
+			}
 			return nil, 0, 0, p.session.configure()
 		}
 	}

@@ -131,7 +131,9 @@ type Session struct {
 
 	objects *pgcatalog.Reader // what the last statement saw; nil before the first
 
-	configured []configured // by set_config, until the statement is at its end
+	left       map[sequenceKey]numbers // of sequences, guarded by mu
+	last       map[string]int64        // likewise: what was taken last, by name
+	configured []configured            // by set_config, until the statement is at its end
 
 	mu        sync.Mutex              // of what follows, and of configured
 	running   context.CancelCauseFunc // ends the statement that runs now; nil when none does
@@ -174,7 +176,7 @@ func New(ctx context.Context, config Config) (*Session, error) {
 		config.Sessions = &Sessions{}
 	}
 	s := &Session{config: config, Settings: settings, statements: map[string]*Prepared{}, portals: map[string]*Portal{}, cursorLimit: maxWriteBytes,
-		known: known != nil, closed: make(chan struct{}), began: time.Now()}
+		known: known != nil, closed: make(chan struct{}), began: time.Now(), left: map[sequenceKey]numbers{}, last: map[string]int64{}}
 	if err := s.setRole(s.value("role")); err != nil {
 		return nil, err
 	}

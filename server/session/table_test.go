@@ -52,8 +52,8 @@ func (a *applier) WriteTables(_ context.Context, project uint32, ws *table.Write
 	}
 	a.index++
 	a.sets++
-	_, err = a.store.ApplyTables(a.index, int64(a.index), project, decoded)
-	return cluster.Receipt{Index: a.index}, err
+	change, err := a.store.ApplyTables(a.index, int64(a.index), project, decoded)
+	return cluster.Receipt{Index: a.index, First: change.First}, err
 }
 
 // EditObjects implements session.Writer.

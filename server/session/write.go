@@ -166,9 +166,9 @@ func (s *Session) send(ctx context.Context, ops []table.Op) error {
 
 // write sends a write set.
 func (s *Session) write(ctx context.Context, ws *table.WriteSet) error {
-	index, err := s.config.Engine.Write(ctx, s.config.Project, ws)
+	receipt, err := s.config.Engine.Write(ctx, s.config.Project, ws)
 	if err == nil {
-		s.wrote(index)
+		s.wrote(receipt.Index)
 	}
 	return clusterError(err)
 }
@@ -542,6 +542,7 @@ func (w *writing) returning(b *vec.Batch) error {
 // finish keeps what the statement wrote until its block commits, or commits it.
 func (w *writing) finish() (err error) {
 	s := w.portal.session
+	w.portal.sequences.finish(w.into, &w.temp)
 	if len(w.temp.ops) > 0 {
 		temp, _, err := s.temporaries().Apply(&table.WriteSet{Ops: w.temp.ops}, 0, 0)
 		if err != nil {

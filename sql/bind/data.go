@@ -370,7 +370,11 @@ func (b *binder) returning(w *Write, items []ast.SelectItem, target *relation) {
 	rel := *target
 	rel.scan = nil // columns are those of the rows at hand
 	s := &selection{b: b, q: &ast.Select{Items: items}, sc: &scope{rel: &rel, aliases: map[string]ast.Expr{}}}
+	subs := len(b.subs)
 	s.bindItems()
+	if len(b.subs) > subs {
+		b.unsupported("a subquery in RETURNING", items[0].Pos())
+	}
 	if len(s.aggs.calls) > 0 {
 		b.fail(pgerr.New(pgerr.GroupingError, "aggregate functions are not allowed in RETURNING"), items[0].Pos())
 	}

@@ -2,6 +2,7 @@ package bind
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/prickledb/prickle/engine/catalog"
@@ -268,12 +269,20 @@ func (b *binder) addColumn(schema *table.Schema, id ast.Ident, t vec.Type) *tabl
 // columnSpec adds a column as it was written. Of a table that has rows, rows is called with
 // the value that they get for it.
 func (b *binder) columnSpec(schema *table.Schema, s *ast.ColumnSpec, rows func(c *table.Column, value expr.Expr)) {
-	t := b.typeOf(&s.Type)
+	spec := *s
+	if kind, ok := serialTypes[strings.ToLower(s.Type.Name)]; ok && !s.Type.Quoted && s.Type.Schema == "" {
+		spec.Type.Name, spec.Identity = kind, true
+	}
+	t := b.typeOf(&spec.Type)
 	c := b.addColumn(schema, s.Name, t)
 	if c == nil {
 		return
 	}
-	c.NotNull = s.NotNull || s.Primary
+	c.NotNull = s.NotNull || s.Primary || spec.Identity
+	if spec.Identity {
+		b.identity(schema, c, &spec)
+	}
+	s = &spec
 	var value expr.Expr
 	if s.Default != nil {
 		value = b.assign(b.expr(s.Default, &scope{clause: "DEFAULT"}), c, s.Default.Pos())
@@ -288,6 +297,46 @@ func (b *binder) columnSpec(schema *table.Schema, s *ast.ColumnSpec, rows func(c
 	if s.Unique {
 		b.addKey(schema, false, []uint32{c.ID}, s.Pos())
 	}
+}
+
+// serialTypes are types of columns that number rows by themselves, and what they stand for.
+var serialTypes = map[string]string{"smallserial": "smallint", "serial2": "smallint", "serial": "integer", "serial4": "integer",
+	"bigserial": "bigint", "serial8": "bigint"}
+
+// identity gives a column a sequence, which its default takes numbers of.
+func (b *binder) identity(schema *table.Schema, c *table.Column, s *ast.ColumnSpec) {
+	switch {
+	case !c.Type.IsInt() || c.Type.Array:
+		b.fail(pgerr.New(pgerr.InvalidParameterValue, "identity column type must be smallint, integer, or bigint"), s.Type.Pos())
+		return
+	case s.Default != nil:
+		b.fail(pgerr.New(pgerr.SyntaxError, `multiple default values specified for column "%s" of table "%s"`, c.Name, schema.Name), s.Default.Pos())
+		return
+	}
+	base := schema.Name + "_" + c.Name + "_seq"
+	c.Sequence, c.Next = base, 1
+	for n := 1; b.sequenceTaken(schema, c); n++ {
+		c.Sequence = base + strconv.Itoa(n)
+	}
+	name := &ast.String{Place: s.Place, Value: ast.QuoteIdent(c.Sequence)}
+	s.Default = &ast.Call{Place: s.Place, Name: []ast.Ident{ast.ID("nextval")}, Args: []ast.Arg{{Value: name}}}
+}
+
+// sequenceTaken says whether another column has a sequence of the same name.
+func (b *binder) sequenceTaken(schema *table.Schema, c *table.Column) bool {
+	taken := false
+	look := func(columns []table.Column) {
+		for i := range columns {
+			taken = taken || &columns[i] != c && columns[i].Sequence == c.Sequence
+		}
+	}
+	look(schema.Columns)
+	for _, t := range b.env.Catalog.Tables {
+		if t.Schema != nil && t.Temp() == schema.Temp && t.Schema.Table != schema.Table {
+			look(t.Schema.Columns)
+		}
+	}
+	return taken
 }
 
 func (b *binder) alterTable(c *Change, s *ast.AlterTable) {
@@ -368,8 +417,12 @@ func (b *binder) olderRows(op *table.Op, c *table.Column, value expr.Expr, s *as
 			}
 			return !volatile
 		})
-		if volatile {
-			b.unsupported("a volatile DEFAULT of a column that is added", s.Default.Pos())
+		switch {
+		case volatile && rows > 0:
+			b.unsupported("a volatile DEFAULT of a column that is added to rows", s.Pos())
+			return
+		case volatile:
+			op.IfEmpty = true
 			return
 		}
 		v, err := value.Eval(b.env.Expr, &vec.Batch{Rows: 1})

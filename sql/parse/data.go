@@ -230,6 +230,8 @@ func (p *parser) columnSpec() (c ast.ColumnSpec, what string) {
 		case p.acceptKw("null"):
 		case p.acceptKw("default"):
 			c.Default = p.binary(precIs + 1)
+		case p.acceptKw("generated", "by", "default", "as", "identity"):
+			c.Identity = true
 		case p.acceptKw("primary", "key"):
 			c.Primary = true
 		case p.acceptKw("unique"):

@@ -18,6 +18,11 @@ type Column struct {
 	// Missing is the value of rows that are older than the column, as AppendValue writes
 	// it; nil is null.
 	Missing []byte `json:"missing,omitempty"`
+	// Sequence is the name of the numbers that the column gives by itself, empty for none, and
+	// Next the one that comes next, from 1 on. An OpAdvance takes numbers and is no change of the
+	// schema: the version stays.
+	Sequence string `json:"sequence,omitempty"`
+	Next     int64  `json:"next,omitempty"`
 }
 
 // Schema is what a table or a view looks like. It is immutable.

@@ -68,7 +68,9 @@ func (e *Engine) Overlay(pin session.Pin, _ *table.WriteSet, _ *table.Tables) (s
 }
 
 // Write implements session.Engine: nothing is kept.
-func (e *Engine) Write(context.Context, uint32, *table.WriteSet) (uint64, error) { return 0, nil }
+func (e *Engine) Write(context.Context, uint32, *table.WriteSet) (cluster.Receipt, error) {
+	return cluster.Receipt{}, nil
+}
 
 // EditObjects implements session.Engine: nothing is kept.
 func (e *Engine) EditObjects(context.Context, uint32, []object.Edit) (uint64, error) { return 0, nil }
