@@ -259,7 +259,7 @@ func (f *fsm) apply(w *work) applyResult {
 	case kindTable:
 		var change table.Change
 		change, result.err = f.store.ApplyTables(w.index, e.time, e.project, w.table)
-		result.receipt.Stored = change.Inserted
+		result.receipt.Stored, result.receipt.First = change.Inserted, change.First
 	case kindObjects, kindGroups, kindMembers:
 		if err := applyObjects(f.store, w.index, e, &result); err != nil {
 			w.err = fmt.Errorf("%v: %w", e.kind, err)

@@ -85,6 +85,9 @@ type Config struct {
 type Receipt struct {
 	Index              uint64
 	Stored, Duplicates int
+	// First is the first of the numbers that a write set took of a sequence, from 1 on; 0 if it
+	// took none, or if it was answered before a restart.
+	First int64
 }
 
 // ErrOverloaded is returned by a write that found no room in the log in time. Nothing of it

@@ -352,7 +352,7 @@ func TestRequestTwice(t *testing.T) {
 }
 
 func TestFSMState(t *testing.T) {
-	in := fsmState{LastTime: -3, Requests: &dedup.Window{}, Proposals: []proposalResult{{newProposalID(), 5, Receipt{9, 10, 11}}}}
+	in := fsmState{LastTime: -3, Requests: &dedup.Window{}, Proposals: []proposalResult{{newProposalID(), 5, Receipt{9, 10, 11, 0}}}}
 	in.Requests.Add(7, 5, dedup.RequestKey{1}, 9)
 	raw := in.encode()
 	out, err := decodeFSMState(raw)

@@ -41,7 +41,7 @@ type Config struct {
 	// RequireTLS, PostgreSQL clients that come over a network must ask for it.
 	TLS        *tls.Config
 	RequireTLS bool
-	// Roles are the users that have passwords; nil: there are none.
+	// Roles are the users that have passwords; nil: those that CREATE ROLE makes.
 	Roles Roles
 	// MaxConns is how many PostgreSQL clients there may be at once.
 	MaxConns int

@@ -19,8 +19,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/role/scram"
 	"github.com/prickledb/prickle/server/pgwire"
-	"github.com/prickledb/prickle/server/scram"
 	"github.com/prickledb/prickle/storage"
 )
 
@@ -33,6 +33,8 @@ func (p passwords) Verifier(_ storage.Project, user string) (string, bool) {
 	v, ok := p[user]
 	return v, ok
 }
+
+func (p passwords) MayLogIn(storage.Project, string) bool { return true }
 
 // signed writes a self-signed certificate, and gives its configuration and its pool.
 func signed(t *testing.T) (*tls.Config, *x509.CertPool, string) {
@@ -187,6 +189,9 @@ func TestAuth(t *testing.T) {
 		{name: "TLS is not wanted here", roles: passwords{"app": v.String()}, requireTLS: true, from: here, user: "app", db: "prickle", ok: true},
 	} {
 		s.config.Roles, s.config.RequireTLS = c.roles, c.requireTLS
+		if c.roles == nil {
+			s.config.Roles = projectRoles{s}
+		}
 		p, err := s.auth(t.Context(), pgwire.Login{User: c.user, Database: c.db, Certified: c.certified, Remote: c.from, TLS: c.tls})
 		state := ""
 		if err != nil {
@@ -196,6 +201,60 @@ func TestAuth(t *testing.T) {
 			t.Errorf("%s: %+v, %v", c.name, p, err)
 		}
 	}
+}
+
+// What CREATE ROLE says is what clients log in with, from then on.
+func TestRolesLogIn(t *testing.T) {
+	n := startNode(t)
+	admin := n.connect(t, "ann")
+	state := func(user, password string) string {
+		c, err := pgx.Connect(t.Context(), "postgres://"+user+":"+password+"@"+n.addr+"/prickle?sslmode=disable")
+		if err == nil {
+			defer c.Close(t.Context())
+			var who string
+			if err = c.QueryRow(t.Context(), "SELECT current_user").Scan(&who); err == nil && who != user {
+				t.Errorf("%s is %s", user, who)
+			}
+		}
+		var e *pgconn.PgError
+		switch {
+		case errors.As(err, &e):
+			return e.Code
+		case err != nil:
+			return err.Error()
+		}
+		return ""
+	}
+	check := func(user, password, want string) {
+		t.Helper()
+		if got := state(user, password); got != want {
+			t.Errorf("%s with %q: %q, want %q", user, password, got, want)
+		}
+	}
+	exec := func(text string) {
+		t.Helper()
+		if _, err := admin.Exec(t.Context(), text); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+	}
+	exec("CREATE ROLE group1")
+	check("group1", "any", "28000") // nobody has to prove anything, but this is no user
+	check("bob", "any", "")
+	exec("CREATE ROLE app LOGIN PASSWORD 'x'")
+	exec("CREATE ROLE idle NOLOGIN PASSWORD 'y'")
+	check("app", "x", "")
+	check("app", "z", "28P01")
+	check("idle", "y", "28000")
+	check("idle", "z", "28P01")
+	check("group1", "any", "28P01")
+	check("bob", "any", "28P01")
+	exec("ALTER ROLE app PASSWORD 'new'")
+	check("app", "x", "28P01")
+	check("app", "new", "")
+	exec("ALTER ROLE app VALID UNTIL '2001-01-01'")
+	check("app", "new", "28P01")
+	exec("DROP ROLE app")
+	check("bob", "any", "")
 }
 
 // TestPassword goes the whole way.

@@ -88,6 +88,9 @@ func newServer(config Config) *Server {
 	config = config.withDefaults()
 	s := &Server{config: config, started: time.Now(), scheduler: engine.NewScheduler(config.Processors)}
 	s.pg = &pgwire.Server{Auth: s.auth, Open: s.login, TLS: config.TLS, Logger: config.Logger, MaxMessage: config.MaxMessage, MaxConns: config.MaxConns}
+	if s.config.Roles == nil {
+		s.config.Roles = projectRoles{s}
+	}
 	s.limits = limit.Limiter{Queries: config.ProjectQueries, UserQueries: config.UserQueries,
 		Waited: func(why limit.Reason) { s.metrics.queued.Add(1, string(why)) },
 		Usage:  func(project uint32, at time.Time) storage.Usage { return s.backend.Usage(project, at) }}

@@ -87,6 +87,18 @@ func (d *setting) checked(value string) (string, error) {
 	return d.check(d, value)
 }
 
+// CheckSetting is the value that a setting would have after SET, or what is wrong with it.
+func CheckSetting(name, value string) (string, error) {
+	d, err := lookUp(name)
+	switch {
+	case err != nil || d == nil:
+		return value, err
+	case d.fixed:
+		return "", pgerr.New("55P02", `parameter "%s" cannot be changed`, d.name)
+	}
+	return d.checked(value)
+}
+
 // Get is the value that SHOW shows; false if there is no such setting.
 func (s *Settings) Get(name string) (string, bool) {
 	k := key(name)
@@ -145,21 +157,12 @@ func (s *Settings) Reported() []SettingValue {
 // Set changes a setting, until the end of the transaction if local. The warning, if not
 // nil, is for the client; the setting has then been treated as it says.
 func (s *Settings) Set(name, value string, local bool) (warning *pgerr.Error, err error) {
-	d, err := lookUp(name)
-	if err != nil {
-		return nil, err
+	if key(name) == "client_encoding" && otherEncoding(value) {
+		warning = pgerr.New(pgerr.Warning, "text is always UTF8, whatever client_encoding says")
+		warning.Severity = "WARNING"
 	}
-	if d != nil {
-		if d.fixed {
-			return nil, pgerr.New("55P02", `parameter "%s" cannot be changed`, d.name)
-		}
-		if key(name) == "client_encoding" && otherEncoding(value) {
-			warning = pgerr.New(pgerr.Warning, "text is always UTF8, whatever client_encoding says")
-			warning.Severity = "WARNING"
-		}
-		if value, err = d.checked(value); err != nil {
-			return nil, err
-		}
+	if value, err = CheckSetting(name, value); err != nil {
+		return nil, err
 	}
 	if local && !s.InTransaction() {
 		w := pgerr.New(pgerr.NoActiveTransaction, "SET LOCAL can only be used in transaction blocks")

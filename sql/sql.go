@@ -23,6 +23,7 @@ const (
 	Modify                   // carry out DDL, or what Write says with the rows of Plan
 	Change                   // run Plan, and do Change to the events or persons that it finds
 	ChangeCohort             // run Plan, if there is one, and do what Cohort says with the persons that it finds
+	ChangeRole               // do what Role says
 )
 
 // CompileContext is what a statement's meaning depends on. When a statement is only
@@ -49,6 +50,7 @@ type Statement struct {
 	Copy    *bind.Copy   // of COPY; nil for others
 	Change  ChangeKind   // of DELETE and UPDATE of events or persons
 	Cohort  *CohortSpec  // of CREATE COHORT and its like; nil for others
+	Role    *RoleSpec    // of CREATE ROLE, GRANT and their like; nil for others
 	Explain *Explain     // of EXPLAIN; nil otherwise
 	// Disabled is the rules of the optimiser that the session switches off, of plan.Rules.
 	Disabled []string
@@ -83,6 +85,8 @@ func (x *Explain) Lines(n plan.Node, o plan.TextOptions) ([]string, error) {
 	case "json":
 		text, err := plan.ExplainJSON(plan.Describe(n), o)
 		return []string{string(text)}, err
+	case "yaml":
+		return []string{plan.ExplainYAML(plan.Describe(n), o)}, nil
 	case "xml":
 		return []string{plan.ExplainXML(plan.Describe(n), o)}, nil
 	}
@@ -110,6 +114,9 @@ const (
 	PrepareCommand                // Name, Types, Stmt
 	ExecuteCommand                // Name, Args
 	DeallocateCommand             // Name, or all if All
+	DeclareCommand                // Name, Cursor
+	FetchCommand                  // Fetch; Schema is the cursor's
+	CloseCommand                  // Name, or all if All
 )
 
 // CommandSpec is a command and its arguments; which ones are set depends on Kind.
@@ -126,6 +133,8 @@ type CommandSpec struct {
 	Types   []vec.Type // PREPARE: Unknown where not given
 	Stmt    ast.Stmt
 	Args    []ast.Expr // EXECUTE: evaluate with Argument
+	Cursor  *ast.DeclareCursor
+	Fetch   *ast.FetchCursor
 }
 
 // IsTransaction says whether the command belongs to the control of transactions, which
@@ -172,10 +181,10 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 	}
 	switch s := stmt.(type) {
 	case ast.Query:
-		if sel, ok := s.(*ast.Select); ok && sel.Into != nil && !sel.Into.Temp {
+		if sel, ok := s.(*ast.Select); ok && sel.Into != nil {
 			q := *sel
 			q.Into = nil
-			return c.createAs(&ast.CreateTableAs{Place: sel.Place, Name: sel.Into.Name, Query: &q}, text)
+			return c.createAs(&ast.CreateTableAs{Place: sel.Place, Temp: sel.Into.Temp, Name: sel.Into.Name, Query: &q}, text)
 		}
 		return c.query(s, text)
 	case *ast.Shorthand:
@@ -231,6 +240,25 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 			return command("DEALLOCATE ALL", CommandSpec{Kind: DeallocateCommand, All: true})
 		}
 		return command("DEALLOCATE", CommandSpec{Kind: DeallocateCommand, Name: s.Name.Name})
+	case *ast.DeclareCursor:
+		inner, err := Compile(c, s.Query, text)
+		if err != nil {
+			return nil, err
+		}
+		st, err := command("DECLARE CURSOR", CommandSpec{Kind: DeclareCommand, Name: s.Name.Name, Cursor: s})
+		st.Params = inner.Params
+		return st, err
+	case *ast.FetchCursor:
+		tag := "FETCH"
+		if s.Move {
+			tag = "MOVE"
+		}
+		return command(tag, CommandSpec{Kind: FetchCommand, Name: s.Name.Name, Fetch: s})
+	case *ast.CloseCursor:
+		if s.All {
+			return command("CLOSE CURSOR ALL", CommandSpec{Kind: CloseCommand, All: true})
+		}
+		return command("CLOSE CURSOR", CommandSpec{Kind: CloseCommand, Name: s.Name.Name})
 	case *ast.NoEffect:
 		st, err := command(s.Tag, CommandSpec{Kind: NoOp})
 		if s.Warn {
@@ -240,9 +268,17 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 		return st, err
 	case *ast.CreateTable:
 		return c.ddl(s, text, "CREATE TABLE")
+	case *ast.CreateView:
+		return c.ddl(s, text, "CREATE VIEW")
 	case *ast.AlterTable:
+		if s.View {
+			return c.ddl(s, text, "ALTER VIEW")
+		}
 		return c.ddl(s, text, "ALTER TABLE")
 	case *ast.DropTable:
+		if s.View {
+			return c.ddl(s, text, "DROP VIEW")
+		}
 		return c.ddl(s, text, "DROP TABLE")
 	case *ast.Truncate:
 		return c.ddl(s, text, "TRUNCATE TABLE")
@@ -255,18 +291,26 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 		return c.copy(s, text)
 	case *ast.Update:
 		if c.changed(s.Table) {
+			if err := bind.MayChange(c.env(text), "UPDATE", s.Table); err != nil {
+				return nil, err
+			}
 			return c.updates(s, text)
 		}
 		w, err := bind.Update(c.env(text), s)
 		return c.modify(w, err, "UPDATE")
 	case *ast.Delete:
 		if c.changed(s.Table) {
+			if err := bind.MayChange(c.env(text), "DELETE", s.Table); err != nil {
+				return nil, err
+			}
 			return c.deletes(s, text)
 		}
 		w, err := bind.Delete(c.env(text), s)
 		return c.modify(w, err, "DELETE")
 	case *ast.Unsupported:
 		return nil, at(pgerr.Unsupported(s.What), s)
+	case *ast.RoleStmt, *ast.DropRole, *ast.Grant, *ast.GrantRole:
+		return c.changeRole(s, text)
 	case *ast.CreateCohort:
 		return c.createCohort(s, text)
 	case *ast.RefreshCohort:
@@ -351,9 +395,17 @@ func (c *CompileContext) createAs(s *ast.CreateTableAs, text string) (*Statement
 }
 
 func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error) {
-	inner, err := Compile(*c, s.Stmt, text)
+	stmt := s.Stmt
+	if d, ok := stmt.(*ast.DeclareCursor); ok {
+		stmt = d.Query
+	}
+	inner, err := Compile(*c, stmt, text)
 	if err != nil {
 		return nil, err
+	}
+	if _, ok := stmt.(*ast.Execute); ok { // the session knows what is executed
+		inner.Schema = vec.Schema{{Name: "QUERY PLAN", Type: vec.T(vec.Text)}}
+		return inner, nil
 	}
 	if inner.Write != nil && inner.Explain == nil && inner.Copy == nil {
 		if s.Analyze {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/prickledb/prickle/engine/format"
+	"github.com/prickledb/prickle/engine/role"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -33,15 +34,44 @@ type Table struct {
 	Hidden bool
 }
 
-// InSchema says whether the table is in the schema of that name.
-func (t *Table) InSchema(name string) bool {
+// TempSchema is the schema of a session's temporary tables. Statements may call it pg_temp.
+const TempSchema = "pg_temp_1"
+
+// Namespace is the schema that the table is in.
+func (t *Table) Namespace() string {
 	switch {
 	case t.Hidden:
-		return name == "prickle"
-	case t.System == "":
-		return name == "public"
+		return "prickle"
+	case t.System != "":
+		return t.System
+	case t.Temp():
+		return TempSchema
 	}
-	return name == t.System
+	return "public"
+}
+
+// InSchema says whether the table is in the schema of that name.
+func (t *Table) InSchema(name string) bool {
+	return name == t.Namespace() || name == "pg_temp" && t.Temp()
+}
+
+// Temp says whether the table is a session's own.
+func (t *Table) Temp() bool { return t.Schema != nil && t.Schema.Temp }
+
+// View is the query, as SQL, of a view that a user made; empty for all others.
+func (t *Table) View() string {
+	if t.Schema == nil {
+		return ""
+	}
+	return t.Schema.View
+}
+
+// Owner is the role that the table belongs to, empty for nobody.
+func (t *Table) Owner() string {
+	if t.Schema == nil {
+		return ""
+	}
+	return t.Schema.Owner
 }
 
 // IsEvents says whether the table is that of the events, and not one of a user that is called so.
@@ -68,6 +98,11 @@ type Catalog struct {
 	// and not before: collecting names costs more than binding a statement. It may list
 	// only some of them; nil is none.
 	Properties func() []string
+	// Roles are the roles of the project, nil for none, and Role the one whose rights count.
+	// RolesErr is why the roles could not be read: then nobody may do anything.
+	Roles    *role.Set
+	RolesErr error
+	Role     string
 	// Cohort is the definition of a cohort, by its name or by its number, which is from 1:
 	// SQL that may stand in parentheses behind IN COHORT. It says false if there is none.
 	// Nil knows no cohort.
@@ -79,6 +114,10 @@ type Catalog struct {
 	Cohorts func() (*vec.Batch, error)
 }
 
+// OID is the number that clients know the project's database by. Databases are numbered among
+// themselves, beside the tables.
+func (c *Catalog) OID() uint32 { return 16387 + c.Project }
+
 // CohortColumns are the columns of prickle.cohorts.
 func CohortColumns() vec.Schema {
 	text, tz, int8 := vec.T(vec.Text), vec.T(vec.TimestampTZ), vec.T(vec.Int8)
@@ -86,10 +125,18 @@ func CohortColumns() vec.Schema {
 		{Name: "refreshed_at", Type: tz}, {Name: "next_refresh", Type: tz}, {Name: "is_static", Type: vec.T(vec.Bool)}}
 }
 
-// Table finds a table by name, or answers nil.
+// Table finds a table by name, or answers nil. Temporary tables hide others.
 func (c *Catalog) Table(name string) *Table {
+	if t := c.In("pg_temp", name); t != nil {
+		return t
+	}
+	return c.In("public", name)
+}
+
+// In finds a table of a schema by name, or answers nil.
+func (c *Catalog) In(schema, name string) *Table {
 	for _, t := range c.Tables {
-		if t.Name == name && !t.Hidden {
+		if t.Name == name && t.InSchema(schema) {
 			return t
 		}
 	}
@@ -106,18 +153,28 @@ func (c *Catalog) Builtin(name string) *Table {
 	return nil
 }
 
-// firstOID is the number that clients know the first user table by.
-const firstOID = 20000
+// The numbers that clients know the first table of users and the first temporary one by.
+const (
+	firstOID  = 20000
+	firstTemp = 1 << 18
+)
+
+func oidOf(id uint32) uint32 {
+	if table.IsTemp(id) {
+		return firstTemp + id - table.TempBase
+	}
+	return firstOID + id
+}
 
 // With is the built-in tables and those that users made.
 func With(builtin []*Table, tables *table.Tables) []*Table {
 	out := slices.Clone(builtin)
 	for _, v := range tables.List() {
-		t := &Table{OID: firstOID + v.Schema.Table, Name: v.Schema.Name, Schema: v.Schema, Rows: v.Live()}
+		t := &Table{OID: oidOf(v.Schema.Table), Name: v.Schema.Name, Schema: v.Schema, Rows: v.Live()}
 		for _, c := range v.Schema.Columns {
 			t.Columns = append(t.Columns, Column{Name: c.Name, Type: c.Type})
 		}
-		if at := slices.IndexFunc(out, func(b *Table) bool { return b.Name == t.Name && b.Schema == nil }); at >= 0 {
+		if at := slices.IndexFunc(out, func(b *Table) bool { return b.Name == t.Name && b.Schema == nil && !t.Temp() }); at >= 0 {
 			hidden := *out[at]
 			hidden.Hidden = true
 			out[at] = &hidden

@@ -39,6 +39,8 @@ func build(n plan.Node, env *Env) (Operator, error) {
 		return newRepeat(n, env)
 	case *plan.Setup:
 		return &setup{node: n, env: env}, nil
+	case *plan.Recursive:
+		return newRecursive(n, env), nil
 	case *plan.Spool:
 		return newSpool(n, env)
 	case *plan.Cohort:

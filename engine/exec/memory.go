@@ -15,7 +15,7 @@ import (
 // statement would hold more than it may, and waits while another one has to give memory
 // back first. What a failed call asked for counts as held, as after any other.
 func (env *Env) hold(ctx context.Context, bytes int64) error {
-	held := env.held.Add(bytes)
+	held := env.statement().held.Add(bytes)
 	env.Progress.hold(held)
 	if bytes <= 0 {
 		env.Account.shrink(held)
@@ -38,7 +38,7 @@ func (p *Progress) hold(held int64) {
 }
 
 // release gives back bytes that hold accounted for.
-func (env *Env) release(bytes int64) { env.Account.shrink(env.held.Add(-bytes)) }
+func (env *Env) release(bytes int64) { env.Account.shrink(env.statement().held.Add(-bytes)) }
 
 // share is how many bytes the query has to itself while others run; 0 means no limit.
 func (env *Env) share() int64 {
@@ -69,7 +69,7 @@ func (env *Env) crowded(own int64) bool {
 			limit /= 2 // to spill earlier is better than to end
 		}
 	}
-	return limit > 0 && env.held.Load() > limit && own > limit/spillLeast
+	return limit > 0 && env.statement().held.Load() > limit && own > limit/spillLeast
 }
 
 const (

@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"io"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,12 +43,29 @@ type Env struct {
 	// Stats, if not nil, collects what EXPLAIN ANALYZE shows.
 	Stats *Stats
 
+	// outer is the Env that this one is within: what is held, it holds. Nil for the statement's.
+	outer    *Env
 	held     atomic.Int64
 	guessing sync.Once
 	guesses  *statistics
 	// spooled is the rows of subqueries by slot: a Setup writes them before anything else
 	// runs.
 	spooled map[int]*spooled
+}
+
+// within is an Env for a part of the statement, which may have spooled rows of its own.
+func (env *Env) within() *Env {
+	return &Env{Snapshot: env.Snapshot, Expr: env.Expr, Threads: env.Threads, Memory: env.Memory, Account: env.Account, Share: env.Share, Spill: env.Spill,
+		SpillAt: env.SpillAt, Progress: env.Progress, Disabled: env.Disabled, Input: env.Input, Stats: env.Stats, outer: env,
+		spooled: maps.Clone(env.spooled)}
+}
+
+// statement is the Env of the whole statement.
+func (env *Env) statement() *Env {
+	for env.outer != nil {
+		env = env.outer
+	}
+	return env
 }
 
 // Progress is how far a statement has come. It may be read while the statement runs.

@@ -201,7 +201,7 @@ func (s *sorted) better(b *vec.Batch, keys []*vec.Vector) (*vec.Batch, error) {
 	}
 	last := int(s.keep) - 1
 	equal := b
-	var kept []uint32
+	kept := []uint32{} // not nil, which would be all rows
 	for i, k := range s.keys {
 		v, err := k.Expr.Eval(s.env.Expr, equal)
 		if err != nil {

@@ -27,15 +27,24 @@ type Context struct {
 	Location  *time.Location // the session's zone
 	Params    []*vec.Vector  // values of $1, $2, …: constants
 	Database  string
-	User      string
-	PID       int64 // the session's number
+	User      string // whose rights count
+	// SetConfig is set_config: it gives the value that the setting has when the statement is at
+	// its end, or what is wrong with it. It may be called by several goroutines; nil knows no
+	// setting.
+	SetConfig func(name, value string, local bool) (string, error)
+	// NextValue takes the next number of a sequence, and CurrentValue is the one that the session
+	// took last, of any if the name is empty; false if it took none. They may be called by several
+	// goroutines; nil knows no sequence.
+	NextValue    func(sequence string) (int64, error)
+	CurrentValue func(sequence string) (int64, bool)
+	// SessionUser is who has logged in.
+	SessionUser string
+	PID         int64 // the session's number
 	// End ends what the session with a number runs, or the session itself, and then waits for
 	// its end; false if there is none, or it is still there. Nil knows none.
 	End func(pid int64, session bool, wait time.Duration) bool
 	// Sleep waits, or fails when the statement is cancelled; nil outside of a session.
 	Sleep func(time.Duration) error
-	// SetConfig changes a setting, and gives the value that it has now; nil outside of a session.
-	SetConfig func(name, value string, local bool) (string, error)
 	// Slots are the answers of subqueries that ran before: what a Slot gives.
 	Slots []SlotValue
 	// Objects finds the objects of the database; nil knows none.

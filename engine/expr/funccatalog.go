@@ -78,36 +78,107 @@ func visibility() {
 	}
 }
 
-// privileges is the functions that say what a role may do: whoever is let in may read and
-// write everything.
+// privileges is the functions that say what a role may do.
 func privileges() {
-	yes := func(f *frame) error {
-		for i := range f.out.Bools {
-			f.out.Bools[i] = true
-		}
-		return nil
+	kinds := map[string]vec.Kind{
+		"has_table_privilege": vec.RegClass, "has_any_column_privilege": vec.RegClass, "has_schema_privilege": vec.RegNamespace,
+		"has_database_privilege": vec.Name, "has_function_privilege": vec.RegProc, "pg_has_role": vec.RegRole,
+		// There are none of these, or everybody may use them.
+		"has_sequence_privilege": vec.Void, "has_type_privilege": vec.Void, "has_language_privilege": vec.Void,
+		"has_tablespace_privilege": vec.Void, "has_foreign_data_wrapper_privilege": vec.Void, "has_server_privilege": vec.Void,
 	}
-	for _, name := range []string{
-		"has_table_privilege", "has_any_column_privilege", "has_schema_privilege", "has_database_privilege",
-		"has_function_privilege", "has_sequence_privilege", "has_type_privilege", "has_language_privilege",
-		"has_tablespace_privilege", "has_foreign_data_wrapper_privilege", "has_server_privilege", "pg_has_role",
-	} {
+	for name, kind := range kinds {
 		for _, object := range []vec.Type{tText, tOID} {
-			defineSession(name, tBool, types(object, tText), yes)
+			defineSession(name, tBool, types(object, tText), privilege(name, kind, 0))
 			for _, role := range []vec.Type{tText, tOID} {
-				defineSession(name, tBool, types(role, object, tText), yes)
+				defineSession(name, tBool, types(role, object, tText), privilege(name, kind, 0))
 			}
 		}
 	}
 	for _, object := range []vec.Type{tText, tOID} {
 		for _, column := range []vec.Type{tText, tInt2} {
-			defineSession("has_column_privilege", tBool, types(object, column, tText), yes)
+			defineSession("has_column_privilege", tBool, types(object, column, tText), privilege("has_column_privilege", vec.RegClass, 1))
 			for _, role := range []vec.Type{tText, tOID} {
-				defineSession("has_column_privilege", tBool, types(role, object, column, tText), yes)
+				defineSession("has_column_privilege", tBool, types(role, object, column, tText), privilege("has_column_privilege", vec.RegClass, 1))
 			}
 		}
 	}
 	defineSession("row_security_active", tBool, types(tOID), map1(func(*Context, int64) (bool, error) { return false, nil }))
+}
+
+// privilege is a kernel of has_table_privilege and its like: a role, unless it is left out, an
+// object, so many arguments that make no difference, and rights.
+func privilege(name string, kind vec.Kind, more int) func(*frame) error {
+	return func(f *frame) error {
+		at := len(f.args) - 2 - more
+		rights, object, out := viewOf[string](f, len(f.args)-1), objectOf(f, at, kind), f.out.Bools
+		who := func(int) (string, error) { return "", nil }
+		if at > 0 {
+			who = roleOf(f)
+		}
+		return tryEach(f, func(i int) error {
+			if f.ctx.Objects == nil || kind == vec.Void {
+				out[i] = true
+				return nil
+			}
+			role, err := who(i)
+			if err != nil {
+				return err
+			}
+			oid, err := object(i)
+			if err != nil {
+				return err
+			}
+			may, ok, err := f.ctx.Objects.May(name, role, oid, rights.at(i))
+			if err == nil && !ok {
+				return errNull
+			}
+			out[i] = may
+			return err
+		})
+	}
+}
+
+// objectOf reads an argument that is a name or an object id. Databases have no names here: there
+// is one.
+func objectOf(f *frame, arg int, kind vec.Kind) func(i int) (uint32, error) {
+	if f.args[arg].Type.Kind == vec.OID {
+		v := viewOf[int64](f, arg)
+		return func(i int) (uint32, error) { return uint32(v.at(i)), nil }
+	}
+	v := viewOf[string](f, arg)
+	return func(i int) (uint32, error) {
+		if kind == vec.Name {
+			return 0, nil
+		}
+		return f.ctx.Objects.Find(kind, v.at(i))
+	}
+}
+
+// roleOf reads the first argument, which is a role by name or by object id.
+func roleOf(f *frame) func(i int) (string, error) {
+	if f.args[0].Type.Kind == vec.OID {
+		v := viewOf[int64](f, 0)
+		return func(i int) (string, error) {
+			name, ok := f.ctx.Objects.Name(vec.RegRole, uint32(v.at(i)))
+			if !ok {
+				return "", errNull
+			}
+			if parts, ok := ParseIdent(name); ok {
+				name = parts[0]
+			}
+			return name, nil
+		}
+	}
+	v := viewOf[string](f, 0)
+	return func(i int) (string, error) {
+		name := v.at(i)
+		if name == "public" {
+			return name, nil
+		}
+		_, err := f.ctx.Objects.Find(vec.RegRole, `"`+strings.ReplaceAll(name, `"`, `""`)+`"`)
+		return name, err
+	}
 }
 
 // describe1 is a kernel of the functions that put an object into words. Further arguments
@@ -184,7 +255,19 @@ func descriptions() {
 	defineSession("obj_description", tText, types(tOID, tName), comment)
 	defineSession("shobj_description", tText, types(tOID, tName), comment)
 	defineSession("col_description", tText, types(tOID, tInt4), describe1("obj_description pg_class"))
-	defineSession("pg_get_serial_sequence", tText, types(tText, tText), text2(func(_ *Context, dst []byte, _, _ string) ([]byte, error) { return dst, errNull }))
+	defineSession("pg_get_serial_sequence", tText, types(tText, tText), text2(func(c *Context, dst []byte, table, column string) ([]byte, error) {
+		if c.Objects == nil {
+			return dst, errNull
+		}
+		oid, err := c.Objects.Find(vec.RegClass, table)
+		if err != nil {
+			return dst, err
+		}
+		if name, ok := c.Objects.Describe("pg_get_serial_sequence "+column, oid, 0); ok {
+			return append(dst, name...), nil
+		}
+		return dst, errNull
+	}))
 	defineSession("pg_relation_is_publishable", tBool, types(tReg), map1(func(*Context, int64) (bool, error) { return false, nil }))
 	defineSession("pg_encoding_to_char", tName, types(tInt4), text1(func(_ *Context, dst []byte, n int64) ([]byte, error) {
 		switch n {

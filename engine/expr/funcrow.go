@@ -162,6 +162,11 @@ var catalogRows = map[string]struct {
 		{Name: "context", Type: tText}, {Name: "vartype", Type: tText}, {Name: "source", Type: tText}, {Name: "min_val", Type: tText},
 		{Name: "max_val", Type: tText}, {Name: "enumvals", Type: tTexts}, {Name: "boot_val", Type: tText}, {Name: "reset_val", Type: tText},
 		{Name: "sourcefile", Type: tText}, {Name: "sourceline", Type: tInt4}, {Name: "pending_restart", Type: tBool}}},
+	"pg_cursor": {"pg_catalog.pg_cursors", vec.Schema{{Name: "name", Type: tText}, {Name: "statement", Type: tText}, {Name: "is_holdable", Type: tBool},
+		{Name: "is_binary", Type: tBool}, {Name: "is_scrollable", Type: tBool}, {Name: "creation_time", Type: tTz}}},
+	"pg_prepared_statement": {"pg_catalog.pg_prepared_statements", vec.Schema{{Name: "name", Type: tText}, {Name: "statement", Type: tText},
+		{Name: "prepare_time", Type: tTz}, {Name: "parameter_types", Type: vec.ArrayOf(vec.RegType)},
+		{Name: "from_sql", Type: tBool}, {Name: "generic_plans", Type: tInt8}, {Name: "custom_plans", Type: tInt8}}},
 	"pg_available_extensions": {"pg_catalog.pg_available_extensions", vec.Schema{{Name: "name", Type: tName}, {Name: "default_version", Type: tText},
 		{Name: "comment", Type: tText}}},
 }

@@ -23,7 +23,13 @@ func init() {
 	define("version", tText, nil, constText(func(*Context) string { return Version }))
 	define("current_database", tName, nil, constText(func(c *Context) string { return c.Database }))
 	define("current_catalog", tName, nil, constText(func(c *Context) string { return c.Database }))
-	for _, name := range []string{"current_user", "session_user", "user", "current_role"} {
+	define("session_user", tName, nil, constText(func(c *Context) string {
+		if c.SessionUser == "" {
+			return c.User
+		}
+		return c.SessionUser
+	}))
+	for _, name := range []string{"current_user", "user", "current_role"} {
 		define(name, tName, nil, constText(func(c *Context) string { return c.User }))
 	}
 	defineSession("pg_backend_pid", tInt4, nil, map0(func(c *Context) (int64, error) { return c.PID, nil }))
@@ -52,9 +58,44 @@ func init() {
 	}
 	define("current_setting", tText, types(tText), text1(func(c *Context, dst []byte, name string) ([]byte, error) { return setting(c, dst, name, false) }))
 	define("current_setting", tText, types(tText, tBool), text2(setting))
+	define("nextval", tInt8, types(tText), map1(nextval)).Volatile = true
+	define("currval", tInt8, types(tText), map1(currval)).Volatile = true
+	define("lastval", tInt8, nil, map0(func(c *Context) (int64, error) { return currval(c, "") })).Volatile = true
+	define("set_config", tText, types(tText, tText, tBool), setConfig).Volatile = true
 
 	define("hash_fraction", vec.T(vec.Float8), types(tText), map1(hashFraction))
 	uuids()
+}
+
+// setConfig is the kernel of set_config(name, value, is_local).
+func setConfig(f *frame) error {
+	name, value, local := viewOf[string](f, 0), viewOf[string](f, 1), viewOf[bool](f, 2)
+	return eachText(f, func(i int, dst []byte) ([]byte, error) {
+		if f.ctx.SetConfig == nil {
+			return dst, pgerr.New(pgerr.UndefinedObject, "unrecognized configuration parameter \"%s\"", name.at(i))
+		}
+		v, err := f.ctx.SetConfig(name.at(i), value.at(i), local.at(i))
+		return append(dst, v...), err
+	})
+}
+
+func nextval(c *Context, name string) (int64, error) {
+	if c.NextValue == nil {
+		return 0, pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, name)
+	}
+	return c.NextValue(name)
+}
+
+func currval(c *Context, name string) (int64, error) {
+	if c.CurrentValue != nil {
+		if n, ok := c.CurrentValue(name); ok {
+			return n, nil
+		}
+	}
+	if name == "" {
+		return 0, pgerr.New(pgerr.ObjectNotInState, "lastval is not yet defined in this session")
+	}
+	return 0, pgerr.New(pgerr.ObjectNotInState, `currval of sequence "%s" is not yet defined in this session`, name)
 }
 
 // hashFraction is a number in [0, 1) that depends on the text alone, for samples.

@@ -18,13 +18,6 @@ func init() {
 		days := float64(v.Months)*30 + float64(v.Days)
 		return time.Duration(min(max(days*86_400+float64(v.Micros)/1e6, 0), maxSleep) * float64(time.Second)), nil
 	})).Volatile = true
-	define("set_config", tText, types(tText, tText, tBool), text3(func(c *Context, dst []byte, name, value string, local bool) ([]byte, error) {
-		if c.SetConfig == nil {
-			return dst, pgerr.Unsupported("set_config outside of a session")
-		}
-		now, err := c.SetConfig(name, value, local)
-		return append(dst, now...), err
-	})).Volatile = true
 }
 
 // maxSleep bounds a sleep, in seconds: statement_timeout ends it long before.

@@ -37,7 +37,7 @@ func (s *TableFunction) Open(ctx *Context, args []*vec.Vector, row int) (Series,
 // tableFunctions are the functions that give rows.
 var tableFunctions = []string{"generate_series", "unnest", "jsonb_array_elements", "jsonb_array_elements_text", "jsonb_object_keys",
 	"jsonb_each", "jsonb_each_text", "json_array_elements", "json_array_elements_text", "json_object_keys", "json_each", "json_each_text",
-	"pg_get_keywords", "pg_timezone_names", "pg_show_all_settings", "pg_available_extensions", "pg_partition_ancestors", "_pg_expandarray"}
+	"pg_get_keywords", "pg_timezone_names", "pg_show_all_settings", "pg_cursor", "pg_prepared_statement", "pg_available_extensions", "pg_partition_ancestors", "_pg_expandarray"}
 
 // IsTableFunction says whether a function of that name gives rows.
 func IsTableFunction(name string) bool { return slices.Contains(tableFunctions, name) }

@@ -7,13 +7,28 @@ import (
 	"sync"
 
 	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/role"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
 // schemaNames are the schemas.
 var schemaNames = map[uint32]string{
 	schemaCatalog: "pg_catalog", schemaPublic: "public", schemaInformation: "information_schema", schemaPrickle: "prickle",
-	schemaSystem: "system",
+	schemaSystem: "system", schemaTemp: catalog.TempSchema,
+}
+
+func namespaceOf(t *catalog.Table) uint32 {
+	if t.Temp() {
+		return schemaTemp
+	}
+	return schemaOf(t.System)
+}
+
+func persistence(t *catalog.Table) string {
+	if t.Temp() {
+		return "t"
+	}
+	return "p"
 }
 
 func schemaOf(system string) uint32 {
@@ -108,7 +123,7 @@ func (x *index) definition(part int) string {
 		}
 		return names[part-1]
 	}
-	return "CREATE UNIQUE INDEX " + quoteName(x.name) + " ON public." + quoteName(x.table.Name) + " USING btree (" + strings.Join(names, ", ") + ")"
+	return "CREATE UNIQUE INDEX " + quoteName(x.name) + " ON " + x.table.Namespace() + "." + quoteName(x.table.Name) + " USING btree (" + strings.Join(names, ", ") + ")"
 }
 
 func (x *index) constraintDefinition() string {
@@ -145,9 +160,9 @@ func columnsOf(t *catalog.Table) []column {
 
 // classes fills pg_class and what hangs on it.
 func classes() {
-	statics["pg_catalog.pg_namespace"] = func(t *table) {
-		for _, oid := range []uint32{schemaCatalog, schemaPublic, schemaInformation, schemaPrickle, schemaSystem} {
-			t.add("oid", oid, "nspname", schemaNames[oid], "nspowner", owner)
+	dynamics["pg_catalog.pg_namespace"] = func(r *Reader, t *table) {
+		for _, oid := range []uint32{schemaCatalog, schemaPublic, schemaInformation, schemaPrickle, schemaSystem, schemaTemp} {
+			t.add("oid", oid, "nspname", schemaNames[oid], "nspowner", owner, "nspacl", r.acl(role.Schema, oid, r.bootstrap()))
 		}
 	}
 	statics["pg_catalog.pg_class"] = func(t *table) {
@@ -168,12 +183,16 @@ func classes() {
 			if u.Schema != nil {
 				rows = float64(u.Rows)
 			}
-			t.add("oid", u.OID, "relname", u.Name, "relnamespace", schemaPublic, "reltype", rowTypeOID(u.OID), "relowner", owner, "relam", amHeap,
-				"relfilenode", u.OID, "reltuples", rows, "relpersistence", "p", "relkind", "r", "relnatts", len(u.Columns), "relispopulated", true,
-				"relhasindex", slices.ContainsFunc(keys, func(x index) bool { return x.table == u }), "relreplident", "d")
+			kind, am, file, identity := "r", amHeap, u.OID, "d"
+			if u.View() != "" {
+				kind, am, file, rows, identity = "v", 0, 0, -1, "n"
+			}
+			t.add("oid", u.OID, "relname", u.Name, "relnamespace", namespaceOf(u), "reltype", rowTypeOID(u.OID), "relowner", r.ownerOID(u), "relacl", r.acl(role.Table, u.OID, r.ownerName(u)), "relam", am,
+				"relfilenode", file, "reltuples", rows, "relpersistence", persistence(u), "relkind", kind, "relnatts", len(u.Columns), "relispopulated", true,
+				"relhasindex", slices.ContainsFunc(keys, func(x index) bool { return x.table == u }), "relhasrules", kind == "v", "relreplident", identity)
 		}
 		for _, x := range keys {
-			t.add("oid", x.oid, "relname", x.name, "relnamespace", schemaPublic, "relowner", owner, "relam", amBtree, "relfilenode", x.oid,
+			t.add("oid", x.oid, "relname", x.name, "relnamespace", namespaceOf(x.table), "relowner", r.ownerOID(x.table), "relam", amBtree, "relfilenode", x.oid,
 				"reltuples", -1, "relpersistence", "p", "relkind", "i", "relnatts", len(x.columns), "relispopulated", true, "relreplident", "n")
 		}
 	}
@@ -211,7 +230,7 @@ func classes() {
 	}
 	dynamics["pg_catalog.pg_depend"] = func(r *Reader, t *table) {
 		for _, u := range r.tables() {
-			t.add("classid", classClass, "objid", u.OID, "refclassid", classNamespace, "refobjid", schemaPublic, "deptype", "n")
+			t.add("classid", classClass, "objid", u.OID, "refclassid", classNamespace, "refobjid", namespaceOf(u), "deptype", "n")
 		}
 		for _, x := range r.indexes() {
 			t.add("classid", classConstraint, "objid", x.constraint, "refclassid", classClass, "refobjid", x.table.OID, "refobjsubid", x.columns[0], "deptype", "a")
@@ -221,6 +240,13 @@ func classes() {
 	statics["pg_catalog.pg_am"] = func(t *table) {
 		t.add("oid", amHeap, "amname", "heap", "amhandler", 3, "amtype", "t")
 		t.add("oid", amBtree, "amname", "btree", "amhandler", 330, "amtype", "i")
+	}
+	dynamics["pg_catalog.pg_rewrite"] = func(r *Reader, t *table) {
+		for _, u := range r.tables() {
+			if u.View() != "" {
+				t.add("oid", ruleOID(u.OID), "rulename", "_RETURN", "ev_class", u.OID, "ev_type", "1", "ev_enabled", "O", "is_instead", true)
+			}
+		}
 	}
 	statics["pg_catalog.pg_rewrite"] = func(t *table) {
 		for _, r := range relations() {
@@ -262,13 +288,13 @@ func constraints() {
 			if x.primary {
 				word = "p"
 			}
-			t.add("oid", x.constraint, "conname", x.name, "connamespace", schemaPublic, "contype", word, "convalidated", true, "conrelid", x.table.OID,
+			t.add("oid", x.constraint, "conname", x.name, "connamespace", namespaceOf(x.table), "contype", word, "convalidated", true, "conrelid", x.table.OID,
 				"conindid", x.oid, "confupdtype", " ", "confdeltype", " ", "confmatchtype", " ", "conislocal", true, "connoinherit", true, "conkey", x.columns)
 		}
 	}
 	dynamics["pg_catalog.pg_indexes"] = func(r *Reader, t *table) {
 		for _, x := range r.indexes() {
-			t.add("schemaname", "public", "tablename", x.table.Name, "indexname", x.name, "indexdef", x.definition(0))
+			t.add("schemaname", x.table.Namespace(), "tablename", x.table.Name, "indexname", x.name, "indexdef", x.definition(0))
 		}
 	}
 }

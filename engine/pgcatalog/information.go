@@ -3,6 +3,7 @@ package pgcatalog
 import (
 	"strconv"
 
+	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -13,17 +14,20 @@ func information() {
 	}
 	dynamics["information_schema.schemata"] = func(r *Reader, t *table) {
 		for _, oid := range []uint32{schemaPublic, schemaInformation, schemaCatalog, schemaPrickle, schemaSystem} {
-			t.add("catalog_name", r.catalog.Database, "schema_name", schemaNames[oid], "schema_owner", r.session.User)
+			t.add("catalog_name", r.catalog.Database, "schema_name", schemaNames[oid], "schema_owner", r.bootstrap())
 		}
 	}
 	dynamics["information_schema.tables"] = func(r *Reader, t *table) {
 		r.eachTable(func(schema, name, kind string, _ []column) {
 			word := "BASE TABLE"
-			if kind == "v" {
+			switch {
+			case kind == "v":
 				word = "VIEW"
+			case schema == catalog.TempSchema:
+				word = "LOCAL TEMPORARY"
 			}
 			t.add("table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "table_type", word,
-				"is_insertable_into", yesNo(kind == "r" && schema == "public"), "is_typed", "NO")
+				"is_insertable_into", yesNo(kind == "r" && byName()[schema+"."+name] == nil), "is_typed", "NO")
 		})
 	}
 	dynamics["information_schema.columns"] = func(r *Reader, t *table) {
@@ -36,7 +40,11 @@ func information() {
 	dynamics["information_schema.views"] = func(r *Reader, t *table) {
 		r.eachTable(func(schema, name, kind string, _ []column) {
 			if kind == "v" {
-				t.add("table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "check_option", "NONE", "is_updatable", "NO",
+				var definition any
+				if v := r.catalog.In(schema, name); v != nil {
+					definition = viewDefinition(v)
+				}
+				t.add("view_definition", definition, "table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "check_option", "NONE", "is_updatable", "NO",
 					"is_insertable_into", "NO", "is_trigger_updatable", "NO", "is_trigger_deletable", "NO", "is_trigger_insertable_into", "NO")
 			}
 		})
@@ -45,25 +53,23 @@ func information() {
 		t.add("character_set_name", "UTF8", "character_repertoire", "UCS", "form_of_use", "UTF8", "default_collate_catalog", r.catalog.Database,
 			"default_collate_schema", "pg_catalog", "default_collate_name", "C")
 	}
-	dynamics["information_schema.enabled_roles"] = func(r *Reader, t *table) { t.add("role_name", r.session.User) }
 	informationKeys()
 	for _, name := range []string{"table_privileges", "role_table_grants"} {
 		dynamics["information_schema."+name] = func(r *Reader, t *table) {
-			r.eachTable(func(schema, table, _ string, _ []column) {
-				for _, word := range []string{"INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"} {
-					t.add("grantor", r.session.User, "grantee", r.session.User, "table_catalog", r.catalog.Database, "table_schema", schema,
-						"table_name", table, "privilege_type", word, "is_grantable", "YES", "with_hierarchy", yesNo(word == "SELECT"))
-				}
+			r.eachRight(func(schema string, u *catalog.Table, table, _, grantee, right string, option bool, _ []column) {
+				t.add("grantor", r.grantor(u), "grantee", grantee, "table_catalog", r.catalog.Database, "table_schema", schema,
+					"table_name", table, "privilege_type", right, "is_grantable", yesNo(option), "with_hierarchy", yesNo(right == "SELECT"))
 			})
 		}
 	}
 	dynamics["information_schema.column_privileges"] = func(r *Reader, t *table) {
-		r.eachTable(func(schema, table, _ string, columns []column) {
+		r.eachRight(func(schema string, u *catalog.Table, table, _, grantee, right string, option bool, columns []column) {
+			if right == "DELETE" || right == "TRUNCATE" || right == "TRIGGER" {
+				return
+			}
 			for _, c := range columns {
-				for _, word := range []string{"INSERT", "SELECT", "UPDATE", "REFERENCES"} {
-					t.add("grantor", r.session.User, "grantee", r.session.User, "table_catalog", r.catalog.Database, "table_schema", schema,
-						"table_name", table, "column_name", c.name, "privilege_type", word, "is_grantable", "YES")
-				}
+				t.add("grantor", r.grantor(u), "grantee", grantee, "table_catalog", r.catalog.Database, "table_schema", schema,
+					"table_name", table, "column_name", c.name, "privilege_type", right, "is_grantable", yesNo(option))
 			}
 		})
 	}
@@ -109,8 +115,8 @@ func informationKeys() {
 			if x.primary {
 				word = "PRIMARY KEY"
 			}
-			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", "public", "constraint_name", x.name, "table_catalog", r.catalog.Database,
-				"table_schema", "public", "table_name", x.table.Name, "constraint_type", word, "is_deferrable", "NO", "initially_deferred", "NO", "enforced", "NO")
+			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", x.table.Namespace(), "constraint_name", x.name, "table_catalog", r.catalog.Database,
+				"table_schema", x.table.Namespace(), "table_name", x.table.Name, "constraint_type", word, "is_deferrable", "NO", "initially_deferred", "NO", "enforced", "NO")
 		}
 	}
 	each := func(r *Reader, do func(x index, position int, column string)) {
@@ -126,14 +132,14 @@ func informationKeys() {
 	}
 	dynamics["information_schema.key_column_usage"] = func(r *Reader, t *table) {
 		each(r, func(x index, position int, column string) {
-			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", "public", "constraint_name", x.name, "table_catalog", r.catalog.Database,
-				"table_schema", "public", "table_name", x.table.Name, "column_name", column, "ordinal_position", position)
+			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", x.table.Namespace(), "constraint_name", x.name, "table_catalog", r.catalog.Database,
+				"table_schema", x.table.Namespace(), "table_name", x.table.Name, "column_name", column, "ordinal_position", position)
 		})
 	}
 	dynamics["information_schema.constraint_column_usage"] = func(r *Reader, t *table) {
 		each(r, func(x index, _ int, column string) {
-			t.add("table_catalog", r.catalog.Database, "table_schema", "public", "table_name", x.table.Name, "column_name", column,
-				"constraint_catalog", r.catalog.Database, "constraint_schema", "public", "constraint_name", x.name)
+			t.add("table_catalog", r.catalog.Database, "table_schema", x.table.Namespace(), "table_name", x.table.Name, "column_name", column,
+				"constraint_catalog", r.catalog.Database, "constraint_schema", x.table.Namespace(), "constraint_name", x.name)
 		})
 	}
 }
@@ -141,7 +147,11 @@ func informationKeys() {
 // eachTable shows all tables and views with their columns.
 func (r *Reader) eachTable(do func(schema, name, kind string, columns []column)) {
 	for _, u := range r.tables() {
-		do("public", u.Name, "r", columnsOf(u))
+		kind := "r"
+		if u.View() != "" {
+			kind = "v"
+		}
+		do(u.Namespace(), u.Name, kind, columnsOf(u))
 	}
 	for _, s := range relations() {
 		columns := make([]column, len(s.Columns))
@@ -176,7 +186,7 @@ func (r *Reader) informationColumn(t *table, schema, name, kind string, c column
 	pairs := []any{"table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "column_name", c.name, "ordinal_position", c.number,
 		"is_nullable", yesNo(!c.notNull), "data_type", dataType(x.shown, x), "udt_catalog", r.catalog.Database, "udt_schema", "pg_catalog", "udt_name", x.name,
 		"dtd_identifier", strconv.Itoa(c.number), "is_self_referencing", "NO", "is_identity", "NO", "identity_cycle", "NO", "is_generated", "NEVER",
-		"is_updatable", yesNo(kind == "r" && schema == "public")}
+		"is_updatable", yesNo(kind == "r" && byName()[schema+"."+name] == nil)}
 	if c.def != "" {
 		pairs = append(pairs, "column_default", c.def)
 	}

@@ -10,8 +10,9 @@ const (
 	schemaInformation = 13000
 	schemaPrickle     = 13001
 	schemaSystem      = 13002
+	schemaTemp        = 13003
 
-	// owner is the role that owns everything: whoever looks is shown it under its own name.
+	// owner is the role that owns what belongs to no other: see Reader.bootstrap.
 	owner = 10
 
 	tablespaceDefault = 1663
@@ -44,11 +45,8 @@ func constraintOID(table uint32, key int) uint32 { return 1<<27 + table<<6 + uin
 func rowTypeOID(table uint32) uint32             { return 1<<28 + table<<1 }
 func rowArrayOID(table uint32) uint32            { return 1<<28 + table<<1 + 1 }
 func defaultOID(table uint32, column int) uint32 { return 1<<29 + table<<10 + uint32(column) }
+func roleOID(id int64) uint32                    { return 1<<21 + uint32(id) }
 func ruleOID(table uint32) uint32                { return 1<<30 + table }
-
-// databaseOID is that of a project's database. Databases are numbered among themselves, beside
-// the tables.
-func databaseOID(project uint32) uint32 { return 16387 + project }
 
 // functionOID is that of a function which PostgreSQL does not have: its signature says it, so
 // it does not depend on what other functions there are.

@@ -15,8 +15,12 @@ import (
 type Session struct {
 	User string
 	PID  uint32 // as pg_stat_activity has it; 0 is none
+	Role string // whose rights count; empty: those of User
 	// Settings lists what SHOW ALL shows; nil is none.
 	Settings func() []Setting
+	// Cursors lists the cursors of the session, and Statements what it has prepared; nil is none.
+	Cursors    func() []Cursor
+	Statements func() []PreparedStatement
 	// Backends lists the sessions there are; nil is none.
 	Backends func() []Backend
 	// Queries lists the questions that run and those that ended last; nil is none.
@@ -27,6 +31,22 @@ type Session struct {
 type Setting struct {
 	Name, Value, Description string
 	Default                  string
+}
+
+// Cursor is one row of pg_cursors.
+type Cursor struct {
+	Name, Statement              string
+	Holdable, Binary, Scrollable bool
+	Created                      int64 // µs since 1970 UTC
+}
+
+// PreparedStatement is one row of pg_prepared_statements.
+type PreparedStatement struct {
+	Name, Statement string
+	Prepared        int64    // µs since 1970 UTC
+	Params          []uint32 // object ids of types
+	SQL             bool     // it was made by PREPARE
+	Runs            int64
 }
 
 // Backend is one row of pg_stat_activity.
@@ -96,7 +116,7 @@ var statics map[string]func(*table)
 func init() {
 	dynamics = map[string]func(*Reader, *table){}
 	statics = map[string]func(*table){}
-	for _, add := range []func(){classes, constraints, typeTables, functions, servers, keywords, fixed, views, information} {
+	for _, add := range []func(){classes, constraints, typeTables, functions, servers, roles, keywords, fixed, views, information} {
 		add()
 	}
 }
@@ -170,8 +190,8 @@ func (r *Reader) Find(kind vec.Kind, name string) (uint32, error) {
 		}
 		return 0, pgerr.New(pgerr.UndefinedSchema, `schema "%s" does not exist`, last)
 	case vec.RegRole:
-		if last == r.session.User {
-			return owner, nil
+		if oid, ok := r.findRole(last); ok {
+			return oid, nil
 		}
 		return 0, pgerr.New(pgerr.UndefinedObject, `role "%s" does not exist`, last)
 	case vec.RegProc:
@@ -188,19 +208,24 @@ func (r *Reader) Find(kind vec.Kind, name string) (uint32, error) {
 
 // findClass finds a relation; without a schema, along search_path.
 func (r *Reader) findClass(schema, name string) (uint32, bool) {
+	if t := r.catalog.In("pg_temp", name); t != nil && schema == "" {
+		return t.OID, true
+	}
 	if schema == "" || schema == "pg_catalog" {
 		if t := Find("pg_catalog", name); t != nil {
 			return t.OID, true
 		}
 	}
-	if schema == "" || schema == "public" {
+	if schema == "" {
 		if t := r.catalog.Table(name); t != nil {
 			return t.OID, true
 		}
-		for _, x := range r.indexes() {
-			if x.name == name {
-				return x.oid, true
-			}
+	} else if t := r.catalog.In(schema, name); t != nil {
+		return t.OID, true
+	}
+	for _, x := range r.indexes() {
+		if x.name == name && (schema == "" || x.table.InSchema(schema)) {
+			return x.oid, true
 		}
 	}
 	if qualified(schema) {
@@ -219,8 +244,8 @@ func (r *Reader) Name(kind vec.Kind, oid uint32) (string, bool) {
 		if !ok {
 			return "", false
 		}
-		if qualified(schema) {
-			return schema + "." + quoteName(name), true
+		if visible, _ := r.Visible(kind, oid); !visible {
+			return quoteName(schema) + "." + quoteName(name), true
 		}
 		return quoteName(name), true
 	case vec.RegType:
@@ -234,8 +259,8 @@ func (r *Reader) Name(kind vec.Kind, oid uint32) (string, bool) {
 			return quoteName(n), true
 		}
 	case vec.RegRole:
-		if oid == owner {
-			return r.session.User, true
+		if name, ok := r.roleName(oid); ok {
+			return quoteName(name), true
 		}
 	}
 	return "", false
@@ -247,14 +272,14 @@ func qualified(schema string) bool { return schema == "information_schema" || sc
 // className is the schema and the name of a relation.
 func (r *Reader) className(oid uint32) (schema, name string, ok bool) {
 	if t := r.userTable(oid); t != nil {
-		return "public", t.Name, true
+		return t.Namespace(), t.Name, true
 	}
 	if rel := systemByOID()[oid]; rel != nil {
 		return rel.System, rel.Name, true
 	}
 	for _, x := range r.indexes() {
 		if x.oid == oid {
-			return "public", x.name, true
+			return x.table.Namespace(), x.name, true
 		}
 	}
 	return "", "", false
@@ -290,11 +315,29 @@ func (r *Reader) Size(oid uint32) (int64, bool) {
 
 // Describe implements expr.Objects.
 func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) {
+	if name, ok := strings.CutPrefix(function, "pg_get_serial_sequence "); ok {
+		if t := r.userTable(oid); t != nil && t.Schema != nil {
+			if c := t.Schema.Column(name); c != nil && c.Sequence != "" {
+				return quoteName(t.Namespace()) + "." + quoteName(c.Sequence), true
+			}
+		}
+		return "", false
+	}
 	switch function {
 	case "pg_get_indexdef":
 		for _, x := range r.indexes() {
 			if x.oid == oid {
 				return x.definition(part), true
+			}
+		}
+	case "pg_get_viewdef":
+		if t := r.userTable(oid); t != nil && t.View() != "" {
+			return viewDefinition(t), true
+		}
+	case "pg_get_ruledef":
+		for _, t := range r.tables() {
+			if t.View() != "" && ruleOID(t.OID) == oid {
+				return `CREATE RULE "_RETURN" AS ON SELECT TO ` + t.Namespace() + "." + quoteName(t.Name) + " DO INSTEAD" + viewDefinition(t), true
 			}
 		}
 	case "pg_get_constraintdef":

@@ -34,22 +34,8 @@ func orNull(s string) any {
 // sessions.
 func servers() {
 	dynamics["pg_catalog.pg_database"] = func(r *Reader, t *table) {
-		t.add("oid", databaseOID(r.catalog.Project), "datname", r.catalog.Database, "datdba", owner, "encoding", 6, "datlocprovider", "c",
+		t.add("oid", r.catalog.OID(), "datname", r.catalog.Database, "datdba", owner, "encoding", 6, "datlocprovider", "c",
 			"datallowconn", true, "datconnlimit", -1, "dattablespace", tablespaceDefault, "datcollate", "C", "datctype", "C")
-	}
-	dynamics["pg_catalog.pg_roles"] = func(r *Reader, t *table) {
-		t.add("oid", owner, "rolname", r.session.User, "rolsuper", true, "rolinherit", true, "rolcreaterole", true, "rolcreatedb", true,
-			"rolcanlogin", true, "rolreplication", false, "rolbypassrls", true, "rolconnlimit", -1, "rolpassword", "********")
-	}
-	dynamics["pg_catalog.pg_authid"] = func(r *Reader, t *table) {
-		t.add("oid", owner, "rolname", r.session.User, "rolsuper", true, "rolinherit", true, "rolcreaterole", true, "rolcreatedb", true,
-			"rolcanlogin", true, "rolbypassrls", true, "rolconnlimit", -1)
-	}
-	dynamics["pg_catalog.pg_user"] = func(r *Reader, t *table) {
-		t.add("usename", r.session.User, "usesysid", owner, "usecreatedb", true, "usesuper", true, "userepl", false, "usebypassrls", true, "passwd", "********")
-	}
-	dynamics["pg_catalog.pg_shadow"] = func(r *Reader, t *table) {
-		t.add("usename", r.session.User, "usesysid", owner, "usecreatedb", true, "usesuper", true, "userepl", false, "usebypassrls", true)
 	}
 	statics["pg_catalog.pg_tablespace"] = func(t *table) {
 		t.add("oid", tablespaceDefault, "spcname", "pg_default", "spcowner", owner)
@@ -71,12 +57,30 @@ func servers() {
 				"source", source, "boot_val", s.Default, "reset_val", s.Default, "pending_restart", false)
 		}
 	}
+	dynamics["pg_catalog.pg_cursors"] = func(r *Reader, t *table) {
+		if r.session.Cursors == nil {
+			return
+		}
+		for _, c := range r.session.Cursors() {
+			t.add("name", c.Name, "statement", c.Statement, "is_holdable", c.Holdable, "is_binary", c.Binary, "is_scrollable", c.Scrollable,
+				"creation_time", c.Created)
+		}
+	}
+	dynamics["pg_catalog.pg_prepared_statements"] = func(r *Reader, t *table) {
+		if r.session.Statements == nil {
+			return
+		}
+		for _, p := range r.session.Statements() {
+			t.add("name", p.Name, "statement", p.Statement, "prepare_time", p.Prepared, "parameter_types", p.Params, "from_sql", p.SQL,
+				"generic_plans", 0, "custom_plans", p.Runs)
+		}
+	}
 	dynamics["pg_catalog.pg_stat_activity"] = func(r *Reader, t *table) {
 		if r.session.Backends == nil {
 			return
 		}
 		for _, b := range r.session.Backends() {
-			pairs := []any{"datid", databaseOID(r.catalog.Project), "datname", r.catalog.Database, "pid", b.PID, "usesysid", owner, "usename", b.User,
+			pairs := []any{"datid", r.catalog.OID(), "datname", r.catalog.Database, "pid", b.PID, "usesysid", r.roleNumber(b.User), "usename", b.User,
 				"application_name", b.Application, "state", b.State, "query", b.Query, "backend_type", "client backend",
 				"backend_start", instant(b.Began), "query_start", instant(b.Statement), "xact_start", instant(b.Transaction), "state_change", instant(b.Changed)}
 			if b.Address != "" {
@@ -116,12 +120,12 @@ func servers() {
 	// Nothing here waits for a lock. Whoever looks holds the one of looking, as in PostgreSQL.
 	dynamics["pg_catalog.pg_locks"] = func(r *Reader, t *table) {
 		if r.session.PID != 0 {
-			t.add("locktype", "relation", "database", databaseOID(r.catalog.Project), "relation", Find("pg_catalog", "pg_locks").OID,
+			t.add("locktype", "relation", "database", r.catalog.OID(), "relation", Find("pg_catalog", "pg_locks").OID,
 				"virtualtransaction", "1/1", "pid", r.session.PID, "mode", "AccessShareLock", "granted", true, "fastpath", true)
 		}
 	}
 	dynamics["pg_catalog.pg_stat_database"] = func(r *Reader, t *table) {
-		t.add("datid", databaseOID(r.catalog.Project), "datname", r.catalog.Database, "numbackends", r.countBackends())
+		t.add("datid", r.catalog.OID(), "datname", r.catalog.Database, "numbackends", r.countBackends())
 	}
 	dynamics["pg_catalog.pg_timezone_names"] = func(_ *Reader, t *table) {
 		now := time.Now()

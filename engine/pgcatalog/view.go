@@ -1,30 +1,43 @@
 package pgcatalog
 
+import "github.com/prickledb/prickle/engine/catalog"
+
 // views fills the views that PostgreSQL lays over its tables.
 func views() {
 	dynamics["pg_catalog.pg_tables"] = func(r *Reader, t *table) {
 		for _, s := range relations() {
 			if s.kind == "r" {
-				t.add("schemaname", s.System, "tablename", s.Name, "tableowner", r.session.User, "hasindexes", false, "hasrules", false,
+				t.add("schemaname", s.System, "tablename", s.Name, "tableowner", r.bootstrap(), "hasindexes", false, "hasrules", false,
 					"hastriggers", false, "rowsecurity", false)
 			}
 		}
 		for _, u := range r.tables() {
-			t.add("schemaname", "public", "tablename", u.Name, "tableowner", r.session.User, "hasindexes", u.Schema != nil && len(u.Schema.Keys) > 0,
+			if u.View() != "" {
+				continue
+			}
+			t.add("schemaname", u.Namespace(), "tablename", u.Name, "tableowner", r.ownerName(u), "hasindexes", u.Schema != nil && len(u.Schema.Keys) > 0,
 				"hasrules", false, "hastriggers", false, "rowsecurity", false)
 		}
 	}
 	dynamics["pg_catalog.pg_views"] = func(r *Reader, t *table) {
 		for _, s := range relations() {
 			if s.kind == "v" {
-				t.add("schemaname", s.System, "viewname", s.Name, "viewowner", r.session.User, "definition", "")
+				t.add("schemaname", s.System, "viewname", s.Name, "viewowner", r.bootstrap(), "definition", "")
+			}
+		}
+		for _, u := range r.tables() {
+			if u.View() != "" {
+				t.add("schemaname", u.Namespace(), "viewname", u.Name, "viewowner", r.ownerName(u), "definition", viewDefinition(u))
 			}
 		}
 	}
 	for _, name := range []string{"pg_stat_user_tables", "pg_stat_all_tables", "pg_stat_xact_user_tables", "pg_stat_xact_all_tables"} {
 		dynamics["pg_catalog."+name] = func(r *Reader, t *table) {
 			for _, u := range r.tables() {
-				pairs := []any{"relid", u.OID, "schemaname", "public", "relname", u.Name}
+				if u.View() != "" {
+					continue
+				}
+				pairs := []any{"relid", u.OID, "schemaname", u.Namespace(), "relname", u.Name}
 				if u.Schema != nil && t.rel.at["n_live_tup"] != 0 {
 					pairs = append(pairs, "n_live_tup", u.Rows, "n_dead_tup", 0)
 				}
@@ -35,8 +48,13 @@ func views() {
 	for _, name := range []string{"pg_statio_user_tables", "pg_statio_all_tables"} {
 		dynamics["pg_catalog."+name] = func(r *Reader, t *table) {
 			for _, u := range r.tables() {
-				t.add("relid", u.OID, "schemaname", "public", "relname", u.Name)
+				if u.View() == "" {
+					t.add("relid", u.OID, "schemaname", u.Namespace(), "relname", u.Name)
+				}
 			}
 		}
 	}
 }
+
+// viewDefinition is the query of a view, as pg_get_viewdef shows it.
+func viewDefinition(v *catalog.Table) string { return " " + v.View() + ";" }

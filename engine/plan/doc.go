@@ -8,6 +8,9 @@
 // expr.InSet, wherever it stands: the Setup keeps the values of the query as a set, and a
 // [Combine] puts such sets together.
 //
+// WITH RECURSIVE is a [Recursive], whose step reads what was just given by a [Spool]. It is
+// one for each place that names it, and gives rows as they are asked for.
+//
 // Joins are bound with their condition as it is written. The rewrites take out of an OR what
 // all its branches demand, move what concerns one side to that side, find the keys in the
 // rest, and change the order of inner joins only where all rows would be paired with all rows.

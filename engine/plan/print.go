@@ -1,9 +1,7 @@
 package plan
 
 import (
-	"encoding/json"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -176,43 +174,6 @@ func (o *TextOptions) actual(n Node) *Actual {
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// ExplainJSON is a description as PostgreSQL's EXPLAIN (FORMAT JSON) writes it: an array
-// of one object with the member Plan.
-func ExplainJSON(d *Description, o TextOptions) ([]byte, error) {
-	return json.MarshalIndent([]any{explained(d, o)}, "", "  ")
-}
-
-func jsonNode(d *Description, o TextOptions) map[string]any {
-	m := map[string]any{"Node Type": d.Title}
-	if s, ok := d.Node.(*Scan); ok {
-		m["Node Type"], m["Relation Name"] = "Seq Scan", s.Table.Name
-	}
-	if !o.NoCosts {
-		m["Startup Cost"], m["Total Cost"] = 0.0, math.Round(d.Cost*100)/100
-		m["Plan Rows"], m["Plan Width"] = math.Round(d.Rows), d.Width
-	}
-	for _, x := range d.Details {
-		m[x.Label] = x.Value
-	}
-	if a := o.actual(d.Node); a != nil {
-		for _, x := range a.Details {
-			m[x.Label] = x.Value
-		}
-		if !o.NoTiming {
-			m["Actual Startup Time"], m["Actual Total Time"] = 0.0, milliseconds(a.Elapsed)
-		}
-		m["Actual Rows"], m["Actual Loops"] = a.Rows, 1
-	}
-	if len(d.Inputs) > 0 {
-		plans := make([]map[string]any, len(d.Inputs))
-		for i, in := range d.Inputs {
-			plans[i] = jsonNode(in, o)
-		}
-		m["Plans"] = plans
-	}
-	return m
-}
 
 // Explain is the plan as EXPLAIN prints it, one line an element.
 func Explain(n Node) []string { return ExplainText(Describe(n), TextOptions{}) }

@@ -60,6 +60,10 @@ func prune(n Node, need []bool) (Node, []int) {
 		return c, at
 	case *Combine:
 		return &Combine{n.Op, pruneColumns(n.Left), pruneColumns(n.Right)}, same(1)
+	case *Recursive:
+		c := *n
+		c.Base, c.Step = pruneColumns(n.Base), pruneColumns(n.Step)
+		return &c, same(len(n.Columns))
 	case *PersonsOf:
 		return &PersonsOf{pruneColumns(n.Input)}, same(1)
 	case *Project:

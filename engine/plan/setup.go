@@ -27,7 +27,8 @@ const (
 	SetSub                   // the distinct values of the one column, which an expr.InSet or a Cohort looks at
 )
 
-// Spool reads the rows that a Sub of the Setup above has kept.
+// Spool reads the rows that a Sub of the Setup above has kept, or those that a Recursive above
+// has just given, if Slot is below zero.
 type Spool struct {
 	Slot    int
 	Name    string // of the WITH query, for EXPLAIN
@@ -68,4 +69,10 @@ func (n *Spool) WithInputs([]Node) Node { return n }
 func (n *Setup) Describe(p *Printer) { p.Line("Subqueries") }
 
 // Describe implements Node.
-func (n *Spool) Describe(p *Printer) { p.Line("CTE Scan on %s", n.Name) }
+func (n *Spool) Describe(p *Printer) {
+	if n.Slot < 0 {
+		p.Line("WorkTable Scan on %s", n.Name)
+		return
+	}
+	p.Line("CTE Scan on %s", n.Name)
+}

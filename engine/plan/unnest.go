@@ -216,7 +216,9 @@ type unnesting struct {
 	left func() Node // the distinct values of cols
 	// sparse is an aggregate that need not have rows of no rows.
 	sparse Node
-	err    error
+	// slots are those of recursive queries whose rows have the columns from outside.
+	slots map[int]bool
+	err   error
 }
 
 func (u *unnesting) fail(what string) {
@@ -243,13 +245,18 @@ func (u *unnesting) read(e expr.Expr) bool {
 	return found
 }
 
+// readBy says whether a plan reads columns from outside, or rows that have them.
 func (u *unnesting) readBy(n Node) bool {
-	found := false
-	OutsideColumns(n, func(c *expr.Column) {
-		if _, ok := u.at[c.Index]; ok {
-			found = true
+	if s, ok := n.(*Spool); ok && u.slots[s.Slot] {
+		return true
+	}
+	for _, in := range n.Inputs() {
+		if u.readBy(in) {
+			return true
 		}
-	})
+	}
+	found := false
+	eachExpr(n, func(e expr.Expr) { found = found || u.read(e) })
 	return found
 }
 
@@ -316,6 +323,18 @@ func (u *unnesting) push(n Node) Node {
 		out := n.mapExprs(u.over(w))
 		out.Input = u.push(n.Input)
 		return u.moved(n, out, w)
+	case *Recursive:
+		if u.slots == nil {
+			u.slots = map[int]bool{}
+		}
+		c := *n
+		c.Base = u.push(n.Base)
+		u.slots[n.Slot] = true
+		c.Step = u.push(n.Step)
+		c.Columns = u.appended(n.Columns)
+		return &c
+	case *Spool:
+		return &Spool{Slot: n.Slot, Name: n.Name, Columns: u.appended(n.Columns)}
 	case *Values:
 		out := &Union{}
 		for _, row := range n.Rows {
@@ -332,6 +351,15 @@ func (u *unnesting) push(n Node) Node {
 	}
 	u.fail("this correlated subquery")
 	return n
+}
+
+// appended is a schema with the columns from outside behind it.
+func (u *unnesting) appended(s vec.Schema) vec.Schema {
+	out := s[:len(s):len(s)]
+	for _, c := range u.cols {
+		out = append(out, vec.Field{Name: c.Name, Type: c.T})
+	}
+	return out
 }
 
 // append adds the columns from outside to a projection, over whose input they begin at w.

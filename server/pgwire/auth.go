@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/prickledb/prickle/engine/pgerr"
-	"github.com/prickledb/prickle/server/scram"
+	"github.com/prickledb/prickle/engine/role/scram"
 )
 
 // maxSecret is the length limit of what a client sends before it is known, in bytes.

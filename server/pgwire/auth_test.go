@@ -22,7 +22,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/prickledb/prickle/server/scram"
+	"github.com/prickledb/prickle/engine/role/scram"
 )
 
 // authority signs certificates.

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/prickledb/prickle/engine/expr"
-	"github.com/prickledb/prickle/server/scram"
+	"github.com/prickledb/prickle/engine/role/scram"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/server/session/sessiontest"
 	"github.com/prickledb/prickle/storage/vec"

@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prickledb/prickle/engine/role/scram"
 	"github.com/prickledb/prickle/server"
 	"github.com/prickledb/prickle/server/pgwire"
-	"github.com/prickledb/prickle/server/scram"
 )
 
 // clientTest is one client of PostgreSQL that runs a script of ours.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"strings"
 
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql"
@@ -55,6 +56,8 @@ func (s *Session) command(ctx context.Context, st *sql.Statement, text string) (
 		err = s.setModes(c)
 	case sql.PrepareCommand:
 		err = s.prepare(c, text)
+	case sql.CloseCommand:
+		err = s.closeCursor(c)
 	case sql.DeallocateCommand:
 		if c.All {
 			clear(s.statements)
@@ -83,11 +86,49 @@ func (s *Session) set(c *sql.CommandSpec) error {
 	if c.Default {
 		return s.Settings.Reset(c.Name)
 	}
+	if strings.EqualFold(c.Name, "role") {
+		if err := s.setRole(c.Value); err != nil {
+			return err
+		}
+	}
 	warning, err := s.Settings.Set(c.Name, c.Value, c.Local)
 	if warning != nil {
 		s.notice(warning)
 	}
 	return err
+}
+
+// configured is a setting that set_config is to change.
+type configured struct {
+	name, value string
+	local       bool
+}
+
+// setConfig is set_config while a statement runs: others may be reading the settings, so they
+// change when it is at its end.
+func (s *Session) setConfig(name, value string, local bool) (string, error) {
+	value, err := sql.CheckSetting(name, value)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.configured = append(s.configured, configured{name, value, local})
+	return value, nil
+}
+
+// configure makes the changes of set_config.
+func (s *Session) configure() error {
+	s.mu.Lock()
+	list := s.configured
+	s.configured = nil
+	s.mu.Unlock()
+	for _, c := range list {
+		if err := s.set(&sql.CommandSpec{Name: c.name, Value: c.value, Local: c.local}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Session) setModes(c *sql.CommandSpec) error {
@@ -126,6 +167,12 @@ func (s *Session) endBlock(ctx context.Context, commit, chain bool) (tag string,
 	chain = chain && s.block
 	readOnly := s.Settings.On("transaction_read_only")
 	modes := ast.TransactionModes{Isolation: s.value("transaction_isolation"), ReadOnly: &readOnly}
+	if tag == "COMMIT" {
+		if err := s.holdCursors(ctx); err != nil {
+			s.endTransaction(false)
+			return "", err
+		}
+	}
 	if tag == "COMMIT" && s.writes != nil {
 		if err := s.send(ctx, s.writes.ops); err != nil {
 			s.endTransaction(false)
@@ -151,15 +198,21 @@ func (s *Session) needBlock(what string) error {
 }
 
 func (s *Session) discard(what string) error {
+	if what == "temp" {
+		s.temp = nil
+	}
 	if what != "all" {
-		return nil // no plans are kept, and there are no temporary tables or sequences
+		return nil // no plans are kept, and there are no sequences
 	}
 	if s.block {
 		return pgerr.New(pgerr.ActiveTransaction, "DISCARD ALL cannot run inside a transaction block")
 	}
 	s.Settings.ResetAll()
+	s.temp = nil
 	clear(s.statements)
-	s.closePortals()
+	for name := range s.portals {
+		s.ClosePortal(name)
+	}
 	return nil
 }
 
@@ -172,15 +225,15 @@ func (s *Session) prepare(c *sql.CommandSpec, text string) error {
 	if err != nil {
 		return err
 	}
-	p.Name = c.Name
+	p.Name, p.made, p.sql = c.Name, s.now, true
+	p.source = "PREPARE " + ast.QuoteIdent(c.Name) + " AS " + ast.Format(c.Stmt)
 	s.statements[p.Name] = p
 	return nil
 }
 
 // execute is EXECUTE name (args).
 func (p *Portal) execute(c *sql.CommandSpec) error {
-	s := p.session
-	prepared, err := s.Statement(c.Name)
+	prepared, params, err := p.executed(c)
 	if err != nil {
 		return err
 	}
@@ -188,28 +241,43 @@ func (p *Portal) execute(c *sql.CommandSpec) error {
 		p.done, p.tag = true, "EXECUTE"
 		return nil
 	}
+	prepared.runs++
+	return p.run(prepared, params)
+}
+
+// explainExecute is EXPLAIN EXECUTE name (args).
+func (p *Portal) explainExecute(x *ast.Explain, c *sql.CommandSpec) error {
+	prepared, params, err := p.executed(c)
+	if err != nil {
+		return err
+	}
+	if prepared.Stmt == nil {
+		return pgerr.Unsupported("EXPLAIN of an empty statement")
+	}
+	inner := *x
+	inner.Stmt = prepared.Stmt
+	return p.run(&Prepared{Text: prepared.Text, Stmt: &inner, Params: prepared.Params}, params)
+}
+
+// executed is the statement that EXECUTE names, and its arguments.
+func (p *Portal) executed(c *sql.CommandSpec) (*Prepared, []*vec.Vector, error) {
+	s := p.session
+	prepared, err := s.Statement(c.Name)
+	if err != nil {
+		return nil, nil, err
+	}
 	if _, ok := prepared.Stmt.(*ast.Execute); ok {
-		return pgerr.Unsupported("EXECUTE of EXECUTE")
+		return nil, nil, pgerr.Unsupported("EXECUTE of EXECUTE")
 	}
 	if len(c.Args) != len(prepared.Params) {
-		return pgerr.New(pgerr.SyntaxError, "wrong number of parameters for prepared statement %q", prepared.Name).
+		return nil, nil, pgerr.New(pgerr.SyntaxError, "wrong number of parameters for prepared statement %q", prepared.Name).
 			WithDetail("Expected %d parameters but got %d.", len(prepared.Params), len(c.Args))
 	}
 	params := make([]*vec.Vector, len(c.Args))
 	for i, a := range c.Args {
 		if params[i], err = sql.Argument(s.compileContext(s.context(), nil, nil), a, prepared.Params[i], p.text); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
-	return p.run(prepared, params)
-}
-
-// setConfig is set_config.
-func (s *Session) setConfig(name, value string, local bool) (string, error) {
-	if local && !s.block { // it would be undone at once
-		return value, nil
-	}
-	err := s.set(&sql.CommandSpec{Name: name, Value: value, Local: local})
-	now, _ := s.Settings.Get(name) // it is there, or err says why not
-	return now, err
+	return prepared, params, nil
 }

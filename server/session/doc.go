@@ -13,9 +13,20 @@
 // the function that Portal.Input is, or files. The rows of a COPY TO go to a file here (copy.go),
 // or to the client by whoever runs the portal, which sees Portal.Copy.
 //
+// Temporary tables are the session's own tables (table.NewTemp): an immutable value that each
+// statement replaces, and a rollback puts back. Nothing of them is in the log. A statement sees
+// them beside the others, and they hide those of the same name.
+//
+// Roles (role.go) are objects of the project. A user that is none of them may do everything:
+// whom to let in is the business of who opens the session. CREATE ROLE, GRANT and their like
+// cannot be in a block.
+//
 // A Session serves one client and is used by one goroutine at a time; only Cancel may be
 // called from elsewhere. A Portal is a statement on its way: a paused stream of batches
 // that is read as far as the client wants.
+//
+// A cursor (cursor.go) is a portal with a place among its rows. It is a stream as any portal
+// is, unless it was declared SCROLL or WITH HOLD: then it keeps what it has read.
 //
 // What a query reads is one snapshot, taken after it waited for what its settings ask for
 // (read.go) or kept from an earlier answer (Cuts). Queries lists what runs and what ran last,

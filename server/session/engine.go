@@ -10,6 +10,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
@@ -30,15 +31,18 @@ type Engine interface {
 	Files() *outside.Places
 	// Tables is the tables that users made, at a read point.
 	Tables(pin Pin) *table.Tables
-	// Overlay is a read point that also has what a write set changes. It lives as long as
-	// pin, and is not released.
-	Overlay(pin Pin, ws *table.WriteSet) (Pin, error)
+	// Overlay is a read point that also has what a write set changes, and temporary tables if
+	// temp is not nil. It lives as long as pin, and is not released.
+	Overlay(pin Pin, ws *table.WriteSet, temp *table.Tables) (Pin, error)
 	// Write carries out a write set: it is durable and visible when Write returns, in the
 	// state whose index it gives. A *table.ConflictError says that it was computed on what
 	// is not there any more.
-	Write(ctx context.Context, project uint32, ws *table.WriteSet) (index uint64, err error)
+	Write(ctx context.Context, project uint32, ws *table.WriteSet) (cluster.Receipt, error)
 	// Ingest stores a batch of events that are not stored yet, which it takes.
 	Ingest(ctx context.Context, project uint32, b *event.Batch) (cluster.Receipt, error)
+	// EditObjects makes, changes and deletes objects, all or none of them, and gives the state
+	// in which they are so. An *object.ConflictError says that they were not as expected.
+	EditObjects(ctx context.Context, project uint32, edits []object.Edit) (index uint64, err error)
 	// Change carries out a change of events or persons, and says how many there were. It is
 	// durable and visible when Change returns, in the state whose index it gives.
 	Change(ctx context.Context, scope *Scope, st *sql.Statement, project uint32) (n int, index uint64, err error)

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"runtime"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/table"
@@ -31,6 +33,8 @@ type storeEngine struct {
 	// lists holds, by project, the *tableList that was made last: there is one for each change
 	// of a table, and many statements between two.
 	lists sync.Map
+	// roleSets holds, by project, the *roleSet that was read last.
+	roleSets sync.Map
 }
 
 // tableList is the tables that a statement sees, made of tables.
@@ -56,6 +60,7 @@ type Writer interface {
 	DeleteRows(ctx context.Context, project uint32, find func(*storage.Snapshot) (map[storage.SegmentID]*roaring.Bitmap, error)) (int, error)
 	DeletePersons(ctx context.Context, project uint32, persons []vec.UUIDValue, events bool) (int, error)
 	UpdatePersons(ctx context.Context, project uint32, updates []person.Update) (int, error)
+	EditObjects(ctx context.Context, project uint32, edits []object.Edit) ([]*object.Object, cluster.Receipt, error)
 }
 
 // Limits is what statements may use. The zero value is all processors and no bounds.
@@ -82,6 +87,13 @@ func (e *storeEngine) Catalog(project uint32, database string, pin Pin) *catalog
 		tables = e.Tables(pin)
 	}
 	c := &catalog.Catalog{Project: project, Database: database, Tables: e.list(project, tables)}
+	objects := e.store.Objects(project)
+	if sn, ok := pin.(*storage.Snapshot); ok {
+		objects = sn.Objects()
+	}
+	if c.Roles, c.RolesErr = e.roles(project, objects); c.RolesErr != nil {
+		c.RolesErr = fmt.Errorf("project %d: %w", project, c.RolesErr)
+	}
 	if p, ok := e.store.Project(project); ok {
 		c.Sunday = p.WeekStart == 0
 	}
@@ -126,12 +138,16 @@ func (e *storeEngine) Pin(project uint32) (Pin, error) { return e.store.Snapshot
 
 func (e *storeEngine) Tables(pin Pin) *table.Tables { return pin.(*storage.Snapshot).Tables() }
 
-func (e *storeEngine) Overlay(pin Pin, ws *table.WriteSet) (Pin, error) {
-	return pin.(*storage.Snapshot).Overlay(ws)
+func (e *storeEngine) Overlay(pin Pin, ws *table.WriteSet, temp *table.Tables) (Pin, error) {
+	return pin.(*storage.Snapshot).Overlay(ws, temp)
 }
 
-func (e *storeEngine) Write(ctx context.Context, project uint32, ws *table.WriteSet) (uint64, error) {
-	receipt, err := e.writer.WriteTables(ctx, project, ws)
+func (e *storeEngine) Write(ctx context.Context, project uint32, ws *table.WriteSet) (cluster.Receipt, error) {
+	return e.writer.WriteTables(ctx, project, ws)
+}
+
+func (e *storeEngine) EditObjects(ctx context.Context, project uint32, edits []object.Edit) (uint64, error) {
+	_, receipt, err := e.writer.EditObjects(ctx, project, edits)
 	return receipt.Index, err
 }
 

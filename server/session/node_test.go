@@ -141,9 +141,10 @@ func TestExplainFormats(t *testing.T) {
       <Output>x</Output>
       <Plans>
         <Plan>
+          <Node-Type>Filter</Node-Type>
           <Filter>x &lt; 2</Filter>
 `,
-		"YAML": "- Plan: \n    Node Type: \"Project\"\n    Output: \"x\"\n    Plans: \n      - Filter: \"x \\u003c 2\"\n        Node Type: \"Filter\"\n",
+		"YAML": "- Plan:\n    Node Type: \"Project\"\n    Output: \"x\"\n    Plans:\n      - Node Type: \"Filter\"\n        Filter: \"x < 2\"\n",
 		"JSON": "[\n  {\n    \"Plan\": {\n      \"Node Type\": \"Project\",\n",
 	} {
 		got, err := f.text("EXPLAIN (COSTS OFF, FORMAT " + format + ") SELECT * FROM generate_series(1, 3) x WHERE x < 2")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -51,9 +52,18 @@ type Portal struct {
 	tag      string // of a command
 	word     string // of a query: SELECT or EXPLAIN
 	progress *engine.Progress
-	consumed bool   // what the client sent is read, and cannot be read again
-	counted  bool   // progress is in the counters
-	query    *query // in the list of what runs; nil for a command
+	consumed bool  // what the client sent is read, and cannot be read again
+	counted  bool  // progress is in the counters
+	number   int   // the n-th portal of the session, from 1 on; 0 if it has no name
+	moved    int64 // rows, of MOVE
+
+	cursor *cursor // of DECLARE; nil for other portals
+	// again runs the query of a cursor anew, in the state that it reads; nil if it cannot be.
+	again  func() (Rows, error)
+	behind bool // the cursor is behind its last row
+
+	sequences *sequences // nil for a command
+	query     *query     // in the list of what runs; nil for a command
 }
 
 // Bind makes a portal of a prepared statement and its parameter values. The portal ""
@@ -70,17 +80,28 @@ func (s *Session) Bind(name string, p *Prepared, params []*vec.Vector) (*Portal,
 	}
 	if old := s.portals[name]; old != nil {
 		if name != "" {
-			return nil, pgerr.New("42P03", "cursor %q already exists", name)
+			return nil, pgerr.New(pgerr.DuplicateCursor, "cursor %q already exists", name)
 		}
 		old.Close()
 	}
 	if len(s.portals) >= maxPortals {
-		return nil, pgerr.New(pgerr.ConfigurationLimit, "more than %d open portals", maxPortals)
+		return nil, tooManyPortals()
 	}
 	portal := s.portal(p, params)
 	portal.Name = name
-	s.portals[name] = portal
+	s.add(portal)
 	return portal, nil
+}
+
+func tooManyPortals() error {
+	return pgerr.New(pgerr.ConfigurationLimit, "more than %d open portals", maxPortals).WithHint("Close the ones that are no longer needed.")
+}
+
+// add makes a portal known by its name.
+func (s *Session) add(p *Portal) {
+	s.opened++
+	p.number = s.opened
+	s.portals[p.Name] = p
 }
 
 func (s *Session) portal(p *Prepared, params []*vec.Vector) *Portal {
@@ -164,6 +185,7 @@ func (p *Portal) Run(body func() error) (err error) {
 // start carries out a command, or begins to run a query.
 func (p *Portal) start() error {
 	p.started = true
+	p.prepared.runs++
 	p.session.config.Counters.Statements.Add(1)
 	return p.run(p.prepared, p.params)
 }
@@ -195,7 +217,8 @@ const maxTries = 8
 func seesRows(stmt ast.Stmt) bool {
 	switch stmt.(type) {
 	case ast.Query, *ast.Shorthand, *ast.Explain, *ast.Insert, *ast.Update, *ast.Delete, *ast.CreateTable, *ast.CreateTableAs,
-		*ast.AlterTable, *ast.DropTable, *ast.Truncate, *ast.Copy, *ast.CreateCohort, *ast.RefreshCohort, *ast.RenameCohort, *ast.DropCohort:
+		*ast.CreateView, *ast.AlterTable, *ast.DropTable, *ast.Truncate, *ast.Copy, *ast.CreateCohort, *ast.RefreshCohort, *ast.RenameCohort, *ast.DropCohort,
+		*ast.DeclareCursor, *ast.RoleStmt, *ast.DropRole, *ast.Grant, *ast.GrantRole:
 		return true
 	}
 	return false
@@ -205,7 +228,7 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	s := p.session
 	ctx := s.context()
 	ctx.Params = params
-	ctx.Sleep, ctx.SetConfig = p.sleep, s.setConfig
+	ctx.Sleep = p.sleep
 	ctx.End = func(pid int64, session bool, wait time.Duration) bool {
 		return s.config.Sessions.end(p.ctx, s.config.Project, pid, session, wait)
 	}
@@ -217,16 +240,40 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 		}
 		defer func() { v.release() }()
 	}
-	st, err := sql.Compile(s.compileContext(ctx, prepared.Params, v), prepared.Stmt, prepared.Text)
+	within := s.compileContext(ctx, prepared.Params, v)
+	if v != nil {
+		p.sequences = &sequences{session: s, ctx: p.ctx, catalog: within.Catalog, base: s.config.Engine.Tables(v.pin)}
+		ctx.NextValue, ctx.CurrentValue = p.sequences.next, s.lastValue
+	}
+	if v != nil {
+		if err := s.checkRole(within.Catalog); err != nil {
+			return err
+		}
+	}
+	st, err := sql.Compile(within, prepared.Stmt, prepared.Text)
 	if err != nil {
 		return err
 	}
 	if st.Warning != nil {
 		s.notice(st.Warning)
 	}
+	if x, ok := prepared.Stmt.(*ast.Explain); ok && st.Kind == sql.Command && st.Command.Kind == sql.ExecuteCommand {
+		return p.explainExecute(x, st.Command)
+	}
+	if st.Kind == sql.ChangeRole { // not in the list of what runs: it may hold a password
+		return p.changeRole(st, within.Catalog, ctx)
+	}
 	if st.Kind == sql.Command {
-		if st.Command.Kind == sql.ExecuteCommand {
+		switch st.Command.Kind {
+		case sql.ExecuteCommand:
 			return p.execute(st.Command)
+		case sql.DeclareCommand:
+			if len(st.Params) > len(params) {
+				return pgerr.New(pgerr.UndefinedParameter, "there is no parameter $%d", len(params)+1)
+			}
+			return p.declare(st, params, prepared.Params)
+		case sql.FetchCommand:
+			return p.fetch(st)
 		}
 		p.batch, p.tag, err = s.command(p.ctx, st, prepared.Text)
 		p.Schema, p.done = st.Schema, p.batch == nil
@@ -269,8 +316,13 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 		return p.changeCohort(scope, st, v)
 	}
 	p.pin, v.own = v.own, nil
-	if p.rows, err = s.config.Engine.Run(p.ctx, scope, st, v.shown); err != nil {
+	shown := v.shown
+	run := func() (Rows, error) { return s.config.Engine.Run(p.ctx, scope, st, shown) }
+	if p.rows, err = run(); err != nil {
 		return err
+	}
+	if c := p.cursor; c != nil && !c.keeps && c.decl.Scroll != ast.ScrollNo {
+		p.again = run
 	}
 	if c := st.Copy; c != nil && c.File != "" {
 		return p.copyToFile(c)
@@ -294,6 +346,23 @@ func (p *Portal) sleep(d time.Duration) error {
 // hi of a batch, which is valid until the next call. A nil batch is the end. It is called
 // inside Run.
 func (p *Portal) Take(limit int) (b *vec.Batch, lo, hi int, err error) {
+	if p.cursor != nil { // a client that executes the portal of a cursor
+		next := &fetchRows{cursor: p.cursor, left: math.MaxInt64}
+		if limit > 0 {
+			next.left = int64(limit)
+		}
+		if b, err = next.Next(p.ctx); b != nil {
+			hi = b.Live()
+		}
+	} else {
+		b, lo, hi, err = p.take(limit)
+	}
+	p.session.config.Counters.Rows.Add(int64(hi - lo))
+	return b, lo, hi, err
+}
+
+// take is Take of the rows as they come.
+func (p *Portal) take(limit int) (b *vec.Batch, lo, hi int, err error) {
 	for p.batch == nil || p.pos >= p.batch.Live() {
 		if p.done || p.rows == nil {
 			p.done = true
@@ -310,7 +379,10 @@ func (p *Portal) Take(limit int) (b *vec.Batch, lo, hi int, err error) {
 		p.pos = 0
 		if p.batch == nil {
 			p.finish()
-			return nil, 0, 0, nil
+			if err := p.sequences.end(); err != nil {
+				return nil, 0, 0, err
+			}
+			return nil, 0, 0, p.session.configure()
 		}
 	}
 	lo, hi = p.pos, p.batch.Live()
@@ -318,7 +390,6 @@ func (p *Portal) Take(limit int) (b *vec.Batch, lo, hi int, err error) {
 		hi = lo + limit
 	}
 	p.pos = hi
-	p.session.config.Counters.Rows.Add(int64(hi - lo))
 	return p.batch, lo, hi, nil
 }
 
@@ -327,8 +398,11 @@ func (p *Portal) Tag(n int) string {
 	if p.tag != "" {
 		return p.tag
 	}
-	if p.word == "SELECT" || p.word == "COPY" {
+	switch p.word {
+	case "SELECT", "COPY", "FETCH":
 		return p.word + " " + strconv.Itoa(n)
+	case "MOVE":
+		return "MOVE " + strconv.FormatInt(p.moved, 10)
 	}
 	return p.word
 }
@@ -352,7 +426,7 @@ func (p *Portal) finish() {
 		_ = p.rows.Close() // the rows that were wanted have arrived, or an error is on its way
 		p.rows = nil
 	}
-	if p.pin != nil {
+	if p.pin != nil && p.again == nil {
 		p.pin.Release()
 		p.pin = nil
 	}
@@ -363,6 +437,20 @@ func (p *Portal) finish() {
 	}
 }
 
+// rewind runs the query of a cursor again.
+func (p *Portal) rewind() (err error) {
+	if p.rows != nil {
+		err = p.rows.Close()
+		p.rows = nil
+	}
+	if err != nil {
+		return err
+	}
+	p.batch, p.pos, p.done, p.behind = nil, 0, false, false
+	p.rows, err = p.again()
+	return err
+}
+
 // Close ends the portal, wherever it stands. It may be called again.
 func (p *Portal) Close() {
 	if p.closed {
@@ -370,7 +458,11 @@ func (p *Portal) Close() {
 	}
 	p.closed = true
 	p.cancel(context.Canceled)
+	p.again = nil
 	p.finish()
+	if p.cursor != nil {
+		p.cursor.forget()
+	}
 	if p.query != nil {
 		p.query.end(nil)
 	}

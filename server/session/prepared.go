@@ -1,7 +1,9 @@
 package session
 
 import (
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/expr"
@@ -25,6 +27,11 @@ type Prepared struct {
 	Schema vec.Schema // nil when the statement gives no rows
 	// Sources are the columns of tables that those of Schema show; nil for none.
 	Sources []bind.Source
+
+	made   time.Time
+	sql    bool   // PREPARE has made it
+	source string // as it was sent, or as PREPARE says it
+	runs   int64  // how often it was executed
 }
 
 // Prepare makes a prepared statement of a text with exactly one statement, or none.
@@ -46,6 +53,7 @@ func (s *Session) Prepare(name, text string, types []vec.Type) (*Prepared, error
 		}
 		p.Name = name
 	}
+	p.made, p.source = s.now, text
 	s.statements[name] = p
 	return p, nil
 }
@@ -53,7 +61,7 @@ func (s *Session) Prepare(name, text string, types []vec.Type) (*Prepared, error
 // mayPrepare says whether there may be another statement of this name.
 func (s *Session) mayPrepare(name string) error {
 	if name != "" && s.statements[name] != nil {
-		return pgerr.New("42P05", "prepared statement %q already exists", name)
+		return pgerr.New(pgerr.DuplicateStatement, "prepared statement %q already exists", name)
 	}
 	if len(s.statements) >= maxStatements {
 		return pgerr.New(pgerr.ConfigurationLimit, "more than %d prepared statements", maxStatements).
@@ -73,6 +81,7 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 	tables.Files = func(pattern string, o format.Options, headerGiven bool) (format.Options, []format.Column, error) {
 		return engine.FileColumns(s.ctx, s.config.Engine.Files(), pattern, o, headerGiven, ctx)
 	}
+	tables.Role = s.role()
 	if all := s.config.Cohorts; all != nil {
 		tables.Cohort = func(name string, id int64) (definition string, ok bool, err error) {
 			err = s.at(pin, func(pin Pin) error {
@@ -89,8 +98,8 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 			return rows, err
 		}
 	}
-	s.objects = pgcatalog.NewReader(tables, pgcatalog.Session{User: s.config.User, PID: s.pid, Settings: s.listSettings,
-		Backends: s.listBackends, Queries: s.listQueries})
+	s.objects = pgcatalog.NewReader(tables, pgcatalog.Session{User: s.config.User, PID: s.pid, Role: s.role(), Settings: s.listSettings,
+		Cursors: s.listCursors, Statements: s.listStatements, Backends: s.listBackends, Queries: s.listQueries})
 	ctx.Objects = s.objects
 	return sql.CompileContext{Catalog: tables, Expr: ctx, Settings: s.Settings, ParamTypes: types}
 }
@@ -117,13 +126,30 @@ func (s *Session) listSettings() []pgcatalog.Setting {
 	return out
 }
 
+// listStatements is the rows of pg_prepared_statements.
+func (s *Session) listStatements() []pgcatalog.PreparedStatement {
+	var out []pgcatalog.PreparedStatement
+	for name, p := range s.statements {
+		if name == "" {
+			continue
+		}
+		one := pgcatalog.PreparedStatement{Name: name, Statement: p.source, Prepared: p.made.UnixMicro(), SQL: p.sql, Runs: p.runs}
+		for _, t := range p.Params {
+			one.Params = append(one.Params, t.OID())
+		}
+		out = append(out, one)
+	}
+	slices.SortFunc(out, func(a, b pgcatalog.PreparedStatement) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
 // describe finds the parameter types and the columns of a statement.
 func (s *Session) describe(stmt ast.Stmt, text string, types []vec.Type) (*Prepared, error) {
 	if err := s.admit(stmt); err != nil {
 		return nil, err
 	}
 	var v *view
-	if s.writes != nil { // it may name a table that the transaction has made
+	if s.writes != nil || s.temp != nil { // it may name a table that the transaction or the session has made
 		var err error
 		if v, err = s.view(s.ctx); err != nil {
 			return nil, err
@@ -141,6 +167,13 @@ func (s *Session) describe(stmt ast.Stmt, text string, types []vec.Type) (*Prepa
 			return nil, err
 		}
 		p.Schema, p.Sources = other.Schema, other.Sources
+	}
+	if f, ok := stmt.(*ast.FetchCursor); ok && !f.Move {
+		c, err := s.cursor(f.Name.Name)
+		if err != nil {
+			return nil, err
+		}
+		p.Schema = c.portal.Schema
 	}
 	p.Params = make([]vec.Type, max(len(st.Params), len(types)))
 	if len(p.Params) > maxParams {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -103,12 +104,16 @@ type Session struct {
 	pid      uint32
 	began    time.Time
 	Settings *sql.Settings
+	known    bool // the user is a role with a record
 	notices  []*pgerr.Error
 	zone     string // that location was found for
 	location *time.Location
 
 	statements map[string]*Prepared
 	portals    map[string]*Portal
+	opened     int // portals so far that have a name
+	// cursorBytes is what the rows take that cursors keep, and cursorLimit what they may.
+	cursorBytes, cursorLimit int64
 
 	// The transaction. block is set between BEGIN and its end; started as soon as a
 	// statement runs, so also for the implicit transaction of a statement, of a Query
@@ -120,11 +125,18 @@ type Session struct {
 	pin                    Pin       // REPEATABLE READ: the snapshot of all its statements
 	writes                 *writes   // what the block has written; nil for nothing
 
+	temp   *table.Tables // the session's own tables; nil before the first
+	before *table.Tables // those when the transaction began
+
 	cut Cut // that the last query read
 
 	objects *pgcatalog.Reader // what the last statement saw; nil before the first
 
-	mu        sync.Mutex
+	left       map[sequenceKey]numbers // of sequences, guarded by mu
+	last       map[string]int64        // likewise: what was taken last, by name
+	configured []configured            // by set_config, until the statement is at its end
+
+	mu        sync.Mutex              // of what follows, and of configured
 	running   context.CancelCauseFunc // ends the statement that runs now; nil when none does
 	attending bool                    // between Attend and Rest
 	cancelled error                   // for the next statement to end with, while attending
@@ -137,6 +149,14 @@ const ServerVersion = "15.0 (prickle 0.1.0)"
 // New makes a session. ctx is the connection: when it ends, so does what the session
 // runs. It fails if a setting in config.Start is unknown or has a wrong value.
 func New(ctx context.Context, config Config) (*Session, error) {
+	known := config.Engine.Catalog(config.Project, config.Database, nil).Roles.Find(config.User)
+	if known != nil && !known.Superuser {
+		config.Start = maps.Clone(config.Start)
+		if config.Start == nil {
+			config.Start = map[string]string{}
+		}
+		config.Start["is_superuser"] = "off"
+	}
 	settings, err := sql.NewSettings(config.Start)
 	if err != nil {
 		return nil, err
@@ -156,8 +176,11 @@ func New(ctx context.Context, config Config) (*Session, error) {
 	if config.Sessions == nil {
 		config.Sessions = &Sessions{}
 	}
-	s := &Session{config: config, Settings: settings, statements: map[string]*Prepared{}, portals: map[string]*Portal{},
-		closed: make(chan struct{}), began: time.Now()}
+	s := &Session{config: config, Settings: settings, statements: map[string]*Prepared{}, portals: map[string]*Portal{}, cursorLimit: maxWriteBytes,
+		known: known != nil, closed: make(chan struct{}), began: time.Now(), left: map[sequenceKey]numbers{}, last: map[string]int64{}}
+	if err := s.setRole(s.value("role")); err != nil {
+		return nil, err
+	}
 	s.ctx, s.close = context.WithCancelCause(ctx)
 	s.pause(s.began)
 	config.Sessions.add(s)
@@ -169,6 +192,9 @@ func New(ctx context.Context, config Config) (*Session, error) {
 func (s *Session) Close() {
 	s.close(ErrGone)
 	s.endTransaction(false)
+	for name := range s.portals { // those that transactions have left behind
+		s.ClosePortal(name)
+	}
 	s.config.Sessions.remove(s)
 	s.config.Counters.Sessions.Add(-1)
 	close(s.closed)
@@ -268,7 +294,7 @@ func (s *Session) begin() {
 	if s.started {
 		return
 	}
-	s.started = true
+	s.started, s.before = true, s.temp
 	s.now = s.config.Now()
 	readOnly := s.Settings.On("default_transaction_read_only")
 	s.Settings.Begin(ast.TransactionModes{Isolation: s.value("default_transaction_isolation"), ReadOnly: &readOnly})
@@ -278,12 +304,15 @@ func (s *Session) begin() {
 // transaction undone.
 func (s *Session) Fail(err error) {
 	s.config.Counters.Errors.Add(1)
+	s.mu.Lock()
+	s.configured = nil
+	s.mu.Unlock()
 	if pgerr.Code(err) == pgerr.QueryCanceled {
 		s.config.Counters.Canceled.Add(1)
 	}
 	if s.block {
 		s.failed = true
-		s.closePortals()
+		s.closePortals(s.writes.openedBefore())
 		return
 	}
 	s.endTransaction(false)
@@ -311,8 +340,8 @@ func (s *Session) Sync() error {
 		s.together, s.pipeline = false, false
 		return nil
 	}
-	var err error
-	if s.writes != nil {
+	err := s.syncCursors()
+	if err == nil && s.writes != nil {
 		err = conflict(s.send(s.ctx, s.writes.ops))
 	}
 	s.endTransaction(err == nil)
@@ -322,7 +351,7 @@ func (s *Session) Sync() error {
 // endTransaction closes what lives as long as the transaction, and keeps its settings or
 // undoes them.
 func (s *Session) endTransaction(commit bool) {
-	s.closePortals()
+	s.closePortals(0)
 	if s.pin != nil {
 		s.pin.Release()
 		s.pin = nil
@@ -330,18 +359,38 @@ func (s *Session) endTransaction(commit bool) {
 	if s.started {
 		if commit {
 			s.Settings.Commit()
+			if s.temp != nil {
+				s.temp = s.temp.Committed()
+			}
 		} else {
 			s.Settings.Rollback()
+			s.temp = s.before
 		}
 	}
 	s.block, s.failed, s.started, s.queried, s.together, s.pipeline, s.writes = false, false, false, false, false, false, nil
 }
 
-func (s *Session) closePortals() {
-	for _, p := range s.portals {
-		p.Close()
+// closePortals closes those that were opened after so many, and that no transaction has left
+// behind.
+func (s *Session) closePortals(after int) {
+	for name, p := range s.portals {
+		if p.number > after && (p.cursor == nil || !p.cursor.held) {
+			s.ClosePortal(name)
+		}
 	}
-	clear(s.portals)
+}
+
+// syncCursors is holdCursors outside a statement.
+func (s *Session) syncCursors() error {
+	for _, p := range s.portals {
+		if p.cursor != nil {
+			ctx, cancel := context.WithCancelCause(s.ctx)
+			defer cancel(nil)
+			defer s.enter("COMMIT", cancel)()
+			return s.holdCursors(ctx)
+		}
+	}
+	return nil
 }
 
 func (s *Session) context() *expr.Context {
@@ -351,7 +400,8 @@ func (s *Session) context() *expr.Context {
 	}
 	ctx := &expr.Context{
 		Now: now.UnixMicro(), Statement: s.config.Now().UnixMicro(), Location: s.Location(),
-		Database: s.config.Database, User: s.config.User, PID: int64(s.pid), Setting: s.Settings.Get,
+		Database: s.config.Database, User: s.role(), SessionUser: s.config.User, PID: int64(s.pid), Setting: s.Settings.Get,
+		SetConfig: s.setConfig,
 	}
 	if s.objects != nil {
 		ctx.Objects = s.objects
@@ -401,8 +451,12 @@ func (s *Session) view(ctx context.Context) (*view, error) {
 	if own {
 		v.own = pin
 	}
-	if s.writes != nil && len(s.writes.ops) > 0 {
-		if v.shown, err = s.config.Engine.Overlay(v.pin, &table.WriteSet{Ops: s.writes.ops}); err != nil {
+	ws := &table.WriteSet{}
+	if s.writes != nil {
+		ws.Ops = s.writes.ops
+	}
+	if len(ws.Ops) > 0 || s.temp != nil {
+		if v.shown, err = s.config.Engine.Overlay(v.pin, ws, s.temp); err != nil {
 			v.release()
 			return nil, conflict(err)
 		}

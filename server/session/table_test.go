@@ -18,6 +18,7 @@ import (
 	"github.com/prickledb/prickle/sql/logictest"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -51,8 +52,17 @@ func (a *applier) WriteTables(_ context.Context, project uint32, ws *table.Write
 	}
 	a.index++
 	a.sets++
-	_, err = a.store.ApplyTables(a.index, int64(a.index), project, decoded)
-	return cluster.Receipt{Index: a.index}, err
+	change, err := a.store.ApplyTables(a.index, int64(a.index), project, decoded)
+	return cluster.Receipt{Index: a.index, First: change.First}, err
+}
+
+// EditObjects implements session.Writer.
+func (a *applier) EditObjects(_ context.Context, project uint32, edits []object.Edit) ([]*object.Object, cluster.Receipt, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.index++
+	out, err := a.store.ApplyObjects(a.index, int64(a.index), project, edits)
+	return out, cluster.Receipt{Index: a.index}, err
 }
 
 // Ingest implements session.Writer.
@@ -86,7 +96,11 @@ func (tb *tables) client(name string) *client {
 		return c
 	}
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	s, err := session.New(tb.t.Context(), session.Config{Engine: tb.engine, Project: 1, Database: "prickle", User: "app",
+	user := "app"
+	if _, role, ok := strings.Cut(name, "/"); ok { // session/role
+		user = role
+	}
+	s, err := session.New(tb.t.Context(), session.Config{Engine: tb.engine, Project: 1, Database: "prickle", User: user,
 		Now: func() time.Time { return at }})
 	if err != nil {
 		tb.t.Fatal(err)

@@ -31,12 +31,22 @@ type writes struct {
 	marks []mark
 }
 
-// mark is a savepoint: what had been written when it was set.
+// mark is a savepoint: what had been written when it was set, and how many portals opened.
 type mark struct {
-	name  string
-	ops   int
-	bytes int64
-	made  uint32
+	name   string
+	ops    int
+	bytes  int64
+	made   uint32
+	opened int
+	temp   *table.Tables
+}
+
+// openedBefore is how many portals had been opened at the last savepoint, 0 if there is none.
+func (w *writes) openedBefore() int {
+	if w == nil || len(w.marks) == 0 {
+		return 0
+	}
+	return w.marks[len(w.marks)-1].opened
 }
 
 // joinedBytes is how large a batch is that is not put together with another one: copying it
@@ -92,7 +102,7 @@ func (s *Session) savepoint(name string) {
 		s.writes = &writes{}
 	}
 	w := s.writes
-	w.marks = append(w.marks, mark{name, len(w.ops), w.bytes, w.made})
+	w.marks = append(w.marks, mark{name, len(w.ops), w.bytes, w.made, s.opened, s.temp})
 }
 
 // markOf finds the newest savepoint of a name, -1 for none: Settings has told of the error.
@@ -115,6 +125,8 @@ func (s *Session) rollbackTo(name string) {
 	w := s.writes
 	if i := w.markOf(name); i >= 0 {
 		m := w.marks[i]
+		s.closePortals(m.opened)
+		s.temp = m.temp
 		// The list may be read by a statement that is not at its end.
 		w.ops, w.bytes, w.made, w.marks = slices.Clone(w.ops[:m.ops]), m.bytes, m.made, w.marks[:i+1]
 	}
@@ -154,9 +166,9 @@ func (s *Session) send(ctx context.Context, ops []table.Op) error {
 
 // write sends a write set.
 func (s *Session) write(ctx context.Context, ws *table.WriteSet) error {
-	index, err := s.config.Engine.Write(ctx, s.config.Project, ws)
+	receipt, err := s.config.Engine.Write(ctx, s.config.Project, ws)
 	if err == nil {
-		s.wrote(index)
+		s.wrote(receipt.Index)
 	}
 	return clusterError(err)
 }
@@ -178,10 +190,10 @@ func (s *Session) abandon(txn table.Txn) {
 // modify carries out a statement that writes.
 func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 	s := p.session
-	if s.Settings.On("transaction_read_only") {
+	if s.Settings.On("transaction_read_only") && !temporary(st) {
 		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute %s in a read-only transaction", strings.TrimSuffix(st.Tag, " 0"))
 	}
-	if s.value(AtSetting) != "" {
+	if s.value(AtSetting) != "" && !temporary(st) {
 		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute %s at a state that was read before", strings.TrimSuffix(st.Tag, " 0")).
 			WithHint("RESET %s first.", AtSetting)
 	}
@@ -224,6 +236,27 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 	return nil
 }
 
+// temporaries is the temporary tables of the session.
+func (s *Session) temporaries() *table.Tables {
+	if s.temp == nil {
+		return table.NewTemp()
+	}
+	return s.temp
+}
+
+// temporary says whether a statement writes into temporary tables alone.
+func temporary(st *sql.Statement) bool {
+	if w := st.Write; w != nil {
+		return w.Target.Schema != nil && w.Target.Schema.Temp
+	}
+	return !slices.ContainsFunc(st.DDL.Ops, func(o table.Op) bool { return !isTemp(&o) })
+}
+
+// isTemp says whether an operation is one on a temporary table.
+func isTemp(o *table.Op) bool {
+	return table.IsTemp(o.Table) || o.Kind == table.OpCreate && o.Schema.Temp
+}
+
 // writing is a statement that writes, being carried out.
 type writing struct {
 	portal *Portal
@@ -234,6 +267,7 @@ type writing struct {
 	write  *bind.Write
 	table  uint32 // in the write set
 	ids    []uint32
+	temp   writes // what changes temporary tables
 
 	// Outside a block, rows that are only inserted are sent as they come.
 	txn  table.Txn
@@ -248,6 +282,9 @@ type writing struct {
 // number is what a table of the catalog is called in the write set: one that the
 // transaction has made has no number of its own yet.
 func (w *writing) number(id uint32) uint32 {
+	if table.IsTemp(id) {
+		return id
+	}
 	if last := w.base.LastID(); id > last {
 		return table.Fresh + id - last - 1
 	}
@@ -256,6 +293,9 @@ func (w *writing) number(id uint32) uint32 {
 
 // next is the number from which on rows of a table are the transaction's own.
 func (w *writing) next(id uint32) uint32 {
+	if table.IsTemp(id) {
+		return w.portal.session.temp.Table(id).Next
+	}
 	if v := w.base.Table(id); v != nil {
 		return v.Next
 	}
@@ -264,6 +304,10 @@ func (w *writing) next(id uint32) uint32 {
 
 func (w *writing) change(c *bind.Change) {
 	for _, o := range c.Ops {
+		if isTemp(&o) {
+			w.changeTemp(o)
+			continue
+		}
 		switch o.Kind {
 		case table.OpCreate:
 			o.Table = table.Fresh + w.into.made
@@ -278,6 +322,25 @@ func (w *writing) change(c *bind.Change) {
 		}
 		w.into.add(o)
 	}
+}
+
+// changeTemp is change of a temporary table.
+func (w *writing) changeTemp(o table.Op) {
+	switch o.Kind {
+	case table.OpCreate:
+		o.Table = table.Fresh + w.temp.made
+	case table.OpTruncate:
+		o.Until = w.next(o.Table)
+	}
+	w.temp.add(o)
+}
+
+// target is what takes in the rows of the statement.
+func (w *writing) target() *writes {
+	if w.write.Target.Schema.Temp {
+		return &w.temp
+	}
+	return w.into
 }
 
 // own is how many rows the transaction has inserted into a table of the catalog.
@@ -295,8 +358,8 @@ func (w *writing) rows(st *sql.Statement) (n int, err error) {
 		}
 		w.events = &ingest{rows: capture.NewTypedLines(), now: w.scope.Expr.Now}
 	} else if create := w.write.Create; create != nil {
-		w.table = table.Fresh + w.into.made
-		w.into.add(table.Op{Kind: table.OpCreate, Table: w.table, Schema: create})
+		w.table = table.Fresh + w.target().made
+		w.target().add(table.Op{Kind: table.OpCreate, Table: w.table, Schema: create})
 	} else {
 		w.table = w.number(w.write.Target.Schema.Table)
 	}
@@ -385,6 +448,9 @@ func (w *writing) batch(b *vec.Batch) error {
 	if w.into.bytes > maxWriteBytes {
 		return tooMuch("a transaction")
 	}
+	if s := w.portal.session; w.temp.bytes > 0 && w.temp.bytes+s.temporaries().Bytes() > maxWriteBytes {
+		return tooMuch("temporary tables")
+	}
 	return nil
 }
 
@@ -416,7 +482,7 @@ func (w *writing) delete(rows []int64) {
 			o.Own.Add(uint32(row - first))
 		}
 	}
-	w.into.add(o)
+	w.target().add(o)
 }
 
 func (w *writing) insert(b *vec.Batch) error {
@@ -439,7 +505,7 @@ func (w *writing) insert(b *vec.Batch) error {
 	if w.events != nil {
 		return w.events.add(w.write.Plan.Schema(), b)
 	}
-	w.into.add(table.Op{Kind: table.OpInsert, Table: w.table, Version: w.write.Target.Schema.Version, Columns: w.ids, Batch: b})
+	w.target().add(table.Op{Kind: table.OpInsert, Table: w.table, Version: w.write.Target.Schema.Version, Columns: w.ids, Batch: b})
 	return nil
 }
 
@@ -475,8 +541,20 @@ func (w *writing) returning(b *vec.Batch) error {
 }
 
 // finish keeps what the statement wrote until its block commits, or commits it.
-func (w *writing) finish() error {
+func (w *writing) finish() (err error) {
 	s := w.portal.session
+	w.portal.sequences.finish(w.into, &w.temp)
+	if len(w.temp.ops) > 0 {
+		temp, _, err := s.temporaries().Apply(&table.WriteSet{Ops: w.temp.ops}, 0, 0)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if err == nil {
+				s.temp = temp.Trimmed()
+			}
+		}()
+	}
 	switch {
 	case w.events != nil:
 		return nil

@@ -293,6 +293,10 @@ func (p *printer) stmt(s Stmt) {
 		p.s(s.Text)
 	case *Shorthand:
 		p.shorthand(s)
+	case *RoleStmt, *DropRole, *Grant, *GrantRole:
+		p.roleStmt(s)
+	case *DeclareCursor, *FetchCursor, *CloseCursor:
+		p.cursorStmt(s)
 	default:
 		p.dataStmt(s)
 	}

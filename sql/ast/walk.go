@@ -35,6 +35,8 @@ func (w walker) stmt(s Stmt) {
 		w.stmt(s.Stmt)
 	case *Prepare:
 		w.stmt(s.Stmt)
+	case *DeclareCursor:
+		w.stmt(s.Query)
 	case *Execute:
 		w.exprs(s.Args)
 	case *Set:
@@ -53,6 +55,8 @@ func (w walker) stmt(s Stmt) {
 			w.expr(s.Columns[i].Default)
 		}
 	case *CreateTableAs:
+		w.query(s.Query)
+	case *CreateView:
 		w.query(s.Query)
 	case *AlterTable:
 		for _, a := range s.Actions {

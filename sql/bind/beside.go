@@ -44,6 +44,8 @@ func (b *binder) beside(rel *relation, parts []ast.Ident, n *ast.Name) expr.Expr
 		return b.unknownBeside(parts, n)
 	case several:
 		return b.ambiguous(column, n.Pos())
+	case !b.mayBeside(parts[0].Name, n.Pos()):
+		return null(t)
 	}
 	if isJSON(t) && len(parts) > 2 {
 		p := &pathRef{rel: rel, column: column, pos: n.Pos()}
@@ -102,7 +104,7 @@ func (rel *relation) onlyEvents() (events *relation, several bool) {
 
 // besideProperties is the path without keys to the properties of a person, say, for an arrow
 // to follow; nil if the name is anything else.
-func besideProperties(rel *relation, n *ast.Name) *pathRef {
+func (b *binder) besideProperties(rel *relation, n *ast.Name) *pathRef {
 	parts := n.Parts
 	if named := rel.named(parts[0].Name); named != nil {
 		rel, parts = named, parts[1:]
@@ -111,5 +113,6 @@ func besideProperties(rel *relation, n *ast.Name) *pathRef {
 	if rel == nil || several || len(parts) != 2 || !isJSON(besideTypes[parts[0].Name+"."+parts[1].Name]) {
 		return nil
 	}
+	b.mayBeside(parts[0].Name, n.Pos())
 	return &pathRef{rel: rel, column: parts[0].Name + "." + parts[1].Name, pos: n.Pos()}
 }

@@ -98,10 +98,22 @@ type binder struct {
 	// leaves counts the inputs of joins, by which their columns are numbered.
 	leaves int
 	ctes   *cteScope
-	// cohorts are the sets that were asked for, and defining the cohorts whose definitions
-	// are being bound, from the outermost on.
+	// slots counts the recursive queries, downwards: they are the numbers of their rows.
+	slots int
+	// recursing are the queries of WITH RECURSIVE that are being bound, the innermost last.
+	recursing []*cte
+	// cohorts are the sets that were asked for, and defining the cohorts and views whose
+	// definitions are being bound, from the outermost on.
 	cohorts  map[cohortKey]cohortSlot
 	defining []definition
+	// as is whose rights count inside a view; nil: those of the statement's role.
+	as *string
+	// lasting says that names mean no temporary tables.
+	lasting bool
+	// reads collects what names of FROM mean, and stars what stars in select lists do; nil if
+	// nobody asks.
+	reads *[]read
+	stars map[ast.Expr][]ast.SelectItem
 	// outer is what is around the query that is being bound; nil for a statement.
 	outer *scope
 	// before is the elements of FROM before the one that is being bound.

@@ -9,6 +9,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/engine/role"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/sql/parse"
 	"github.com/prickledb/prickle/storage/vec"
@@ -29,11 +30,34 @@ type cohortSlot struct {
 	t    vec.Type
 }
 
-// definition is a named cohort whose definition is being bound. Errors in it stand where
+// definition is a cohort or a view whose definition is being bound. Errors in it stand where
 // the statement names the first of them.
 type definition struct {
-	name *ast.CohortName
+	what string // with its name, as messages call it
 	pos  ast.Pos
+}
+
+// inside binds a definition with the rights of its owner. Names in it mean nothing of what is
+// around it, nor, unless it is temporary itself, a temporary table.
+func (b *binder) inside(what string, pos ast.Pos, owner string, temp bool, bind func()) {
+	outside := *b
+	if owner != "" && b.env.Catalog.Roles.Find(owner) == nil {
+		owner = role.Public // a role that is gone has no rights left
+	}
+	b.defining = append(b.defining[:len(b.defining):len(b.defining)], definition{what, pos})
+	b.ctes, b.outer, b.before, b.reads, b.as, b.lasting = nil, nil, nil, nil, &owner, !temp
+	bind()
+	b.defining, b.ctes, b.outer, b.before, b.reads, b.as, b.lasting =
+		outside.defining, outside.ctes, outside.outer, outside.before, outside.reads, outside.as, outside.lasting
+}
+
+// circular says whether a definition is being bound already, and fails if it is.
+func (b *binder) circular(what string, pos ast.Pos) bool {
+	if !slices.ContainsFunc(b.defining, func(d definition) bool { return d.what == what }) {
+		return false
+	}
+	b.fail(pgerr.New(pgerr.InvalidRecursion, "%s is defined by itself", what), pos)
+	return true
 }
 
 // inCohort is x [NOT] IN COHORT set. The set is computed once, before the statement.
@@ -250,10 +274,8 @@ func (b *binder) namedCohort(n *ast.CohortName) cohortSlot {
 	if b.err != nil {
 		return none
 	}
-	inside, ctes := b.defining, b.ctes
-	b.defining, b.ctes = append(inside[:len(inside):len(inside)], definition{n, n.Pos()}), nil
-	defer func() { b.defining, b.ctes = inside, ctes }()
-	kept := b.keepSet(key, b.members(set))
+	var kept cohortSlot
+	b.inside("cohort "+cohortName(n), n.Pos(), "", false, func() { kept = b.keepSet(key, b.members(set)) })
 	if b.err == nil && b.cohorts != nil {
 		b.cohorts[key] = kept
 	}
@@ -263,8 +285,7 @@ func (b *binder) namedCohort(n *ast.CohortName) cohortSlot {
 // define finds and parses the definition of a cohort.
 func (b *binder) define(n *ast.CohortName) ast.CohortSet {
 	name := cohortName(n)
-	if at := slices.IndexFunc(b.defining, func(d definition) bool { return cohortName(d.name) == name }); at >= 0 {
-		b.fail(pgerr.New(pgerr.InvalidRecursion, "cohort %s is defined by itself", name), n.Pos())
+	if b.circular("cohort "+name, n.Pos()) || !b.may("SELECT", b.env.Catalog.In("public", "persons"), n.Pos()) {
 		return nil
 	}
 	hook := b.env.Catalog.Cohort
@@ -329,10 +350,9 @@ func (b *binder) cohortList(pos ast.Pos) plan.Node {
 	return n
 }
 
-// inDefinition is an error in the definition of a cohort, as one of the statement that
-// names it.
+// inDefinition is an error in a definition, as one of the statement that names it.
 func (b *binder) inDefinition(e *pgerr.Error) {
 	outer, inner := b.defining[0], b.defining[len(b.defining)-1]
-	e.Message = fmt.Sprintf("cohort %s: %s", cohortName(inner.name), e.Message)
+	e.Message = fmt.Sprintf("%s: %s", inner.what, e.Message)
 	e.Position = ast.CharPosition(b.env.Text, outer.pos)
 }

@@ -33,6 +33,9 @@ func NewCopy(env Env, s *ast.Copy) (*Copy, error) {
 			b.fail(pgerr.New(pgerr.InvalidParameterValue, "the name of the file is empty"), s.File.Pos())
 		}
 	}
+	if c.File != "" {
+		b.mayReadFiles(s.File.Pos())
+	}
 	if s.From {
 		b.copyFrom(c, s)
 	} else {
@@ -83,8 +86,13 @@ func (b *binder) copyTo(c *Copy, s *ast.Copy) {
 	}
 	q := s.Query
 	if q == nil {
-		rel := b.target(s.Table)
+		rel := b.tableName(s.Table, "SELECT")
 		if rel == nil {
+			return
+		}
+		if rel.table != nil && rel.table.View() != "" {
+			b.fail(pgerr.New(pgerr.WrongObjectType, `cannot copy from view "%s"`, rel.table.Name).
+				WithHint("Try the COPY (SELECT ...) TO variant."), s.Table.Pos())
 			return
 		}
 		sel := &ast.Select{Place: s.Place, From: []ast.TableExpr{s.Table}}

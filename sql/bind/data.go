@@ -70,10 +70,16 @@ func (b *binder) finishWrite(w *Write) (*Write, error) {
 	return w, nil
 }
 
-// target finds the table that a statement changes.
-func (b *binder) target(t *ast.TableName) *relation {
-	rel := b.tableName(t)
+// target finds the table that a statement changes; what is said to be done to it, and right is
+// what it takes.
+func (b *binder) target(t *ast.TableName, what, right string) *relation {
+	rel := b.tableName(t, right)
 	if rel == nil {
+		return nil
+	}
+	if rel.table != nil && rel.table.View() != "" {
+		b.fail(pgerr.New(pgerr.ObjectNotInState, `cannot %s view "%s"`, what, rel.table.Name).
+			WithDetail("Views are not automatically updatable.").WithHint("Change the tables that the view reads."), t.Pos())
 		return nil
 	}
 	b.rename(rel, t.Alias)
@@ -114,7 +120,7 @@ func (b *binder) insert(s *ast.Insert) *Write {
 
 // insertTarget finds the table that rows go into, and what it looks like for them.
 func (b *binder) insertTarget(t *ast.TableName, columns []ast.Ident) (*relation, *table.Schema) {
-	rel := b.target(t)
+	rel := b.target(t, "insert into", "INSERT")
 	switch {
 	case rel == nil:
 		return nil, nil
@@ -358,13 +364,17 @@ func (b *binder) defaultOf(c *table.Column, pos ast.Pos) expr.Expr {
 
 // returning binds RETURNING over the columns of the target.
 func (b *binder) returning(w *Write, items []ast.SelectItem, target *relation) {
-	if len(items) == 0 || b.err != nil {
+	if len(items) == 0 || b.err != nil || !b.may("SELECT", target.table, items[0].Pos()) {
 		return
 	}
 	rel := *target
 	rel.scan = nil // columns are those of the rows at hand
 	s := &selection{b: b, q: &ast.Select{Items: items}, sc: &scope{rel: &rel, aliases: map[string]ast.Expr{}}}
+	subs := len(b.subs)
 	s.bindItems()
+	if len(b.subs) > subs {
+		b.unsupported("a subquery in RETURNING", items[0].Pos())
+	}
 	if len(s.aggs.calls) > 0 {
 		b.fail(pgerr.New(pgerr.GroupingError, "aggregate functions are not allowed in RETURNING"), items[0].Pos())
 	}
@@ -388,12 +398,13 @@ func (b *binder) chosen(rel *relation, where ast.Expr) plan.Node {
 	if where == nil {
 		return rel.scan
 	}
+	b.may("SELECT", rel.table, where.Pos())
 	cond := b.condition(b.expr(where, &scope{rel: rel, clause: "WHERE"}), "WHERE", where.Pos())
 	return &plan.Filter{Input: rel.scan, Cond: cond}
 }
 
 func (b *binder) update(s *ast.Update) *Write {
-	rel := b.target(s.Table)
+	rel := b.target(s.Table, "update", "UPDATE")
 	switch {
 	case rel == nil:
 		return nil
@@ -434,7 +445,7 @@ func (b *binder) update(s *ast.Update) *Write {
 }
 
 func (b *binder) delete(s *ast.Delete) *Write {
-	rel := b.target(s.Table)
+	rel := b.target(s.Table, "delete from", "DELETE")
 	switch {
 	case rel == nil:
 		return nil

@@ -1,7 +1,9 @@
 package bind
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/prickledb/prickle/engine/catalog"
@@ -23,7 +25,7 @@ type Change struct {
 // maxTableColumns is how many columns a table may have, as in PostgreSQL.
 const maxTableColumns = 1600
 
-// DDL binds CREATE TABLE, ALTER TABLE, DROP TABLE and TRUNCATE.
+// DDL binds CREATE, ALTER and DROP of tables and views, and TRUNCATE.
 func DDL(env Env, s ast.Stmt) (*Change, error) {
 	b := newBinder(env)
 	c := &Change{}
@@ -32,15 +34,13 @@ func DDL(env Env, s ast.Stmt) (*Change, error) {
 		b.createTable(c, s)
 	case *ast.AlterTable:
 		b.alterTable(c, s)
+	case *ast.CreateView:
+		b.createView(c, s)
 	case *ast.DropTable:
-		for _, name := range s.Names {
-			if t := b.userTable(name, "table", s.IfExists, c); t != nil && !c.touches(t) {
-				c.Ops = append(c.Ops, table.Op{Kind: table.OpDrop, Table: t.Schema.Table, Version: t.Schema.Version})
-			}
-		}
+		b.dropTables(c, s)
 	case *ast.Truncate:
 		for _, name := range s.Names {
-			if t := b.userTable(name, "relation", false, c); t != nil {
+			if t := b.userTable(name, "relation", "TRUNCATE", false, c); t != nil && b.isTable(t, name[0].Pos()) {
 				c.Ops = append(c.Ops, table.Op{Kind: table.OpTruncate, Table: t.Schema.Table, Version: t.Schema.Version})
 			}
 		}
@@ -54,15 +54,18 @@ func DDL(env Env, s ast.Stmt) (*Change, error) {
 	return c, nil
 }
 
-// touches says whether an operation on a table is there already.
-func (c *Change) touches(t *catalog.Table) bool {
-	return slices.ContainsFunc(c.Ops, func(o table.Op) bool { return o.Table == t.Schema.Table })
+// isTable says whether something is a table, and fails if it is a view.
+func (b *binder) isTable(t *catalog.Table, pos ast.Pos) bool {
+	if t.View() != "" {
+		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" is not a table`, t.Name), pos)
+	}
+	return t.View() == ""
 }
 
 // CreateAs binds CREATE TABLE AS; nil means that the table is there, and notice says so.
 func CreateAs(env Env, s *ast.CreateTableAs) (w *Write, notice *pgerr.Error, err error) {
 	b := newBinder(env)
-	name, notice := b.newTable(s.Name, s.IfNotExists)
+	name, temp, notice := b.newTable(s.Name, s.IfNotExists, s.Temp)
 	if name == "" {
 		if b.err != nil {
 			return nil, nil, b.err
@@ -70,7 +73,7 @@ func CreateAs(env Env, s *ast.CreateTableAs) (w *Write, notice *pgerr.Error, err
 		return nil, notice, nil
 	}
 	node := b.query(s.Query)
-	schema := &table.Schema{Name: name, Version: 1}
+	schema := &table.Schema{Name: name, Version: 1, Owner: b.owner(), Temp: temp, OnCommit: table.OnCommit(s.OnCommit)}
 	fields := node.Schema()
 	if b.err == nil && len(s.Columns) > len(fields) {
 		b.fail(pgerr.New(pgerr.SyntaxError, "too many column names were specified"), s.Columns[len(fields)].Pos())
@@ -86,30 +89,59 @@ func CreateAs(env Env, s *ast.CreateTableAs) (w *Write, notice *pgerr.Error, err
 	return w, nil, err
 }
 
-// newTable is the name of a table that is to be made. It is empty after an error, and if
-// the table is there and may be.
-func (b *binder) newTable(parts []ast.Ident, ifNot bool) (string, *pgerr.Error) {
-	name := b.plainName(parts)
+// newTable is the name of a table that is to be made, and whether it is a temporary one. The
+// name is empty after an error, and if the table is there and may be.
+func (b *binder) newTable(parts []ast.Ident, ifNot, temp bool) (string, bool, *pgerr.Error) {
+	schema, name := b.schemaName(parts)
 	switch {
+	case schema == "pg_temp":
+		temp = true
+	case temp && schema != "":
+		b.fail(pgerr.New(pgerr.InvalidTableDefinition, "cannot create temporary relation in non-temporary schema"), parts[0].Pos())
+		return "", false, nil
+	case temp:
+		schema = "pg_temp"
+	default:
+		schema = "public"
+	}
+	switch old := b.env.Catalog.In(schema, name); {
 	case name == "":
+	case b.builtinName(name, parts, temp):
+		return "", false, nil
 	case strings.HasPrefix(name, "pg_"):
 		b.fail(pgerr.New("42939", `unacceptable table name "%s"`, name).WithDetail(`The prefix "pg_" is reserved for system tables.`), parts[0].Pos())
-		return "", nil
-	case b.env.Catalog.Table(name) != nil:
+		return "", false, nil
+	case old != nil && (old.Schema != nil || ifNot):
 		if ifNot {
-			return "", notice(pgerr.DuplicateTable, `relation "%s" already exists, skipping`, name)
+			return "", false, notice(pgerr.DuplicateTable, `relation "%s" already exists, skipping`, name)
 		}
-		e := pgerr.New(pgerr.DuplicateTable, `relation "%s" already exists`, name)
-		if b.env.Catalog.Table(name).Schema == nil {
-			if len(parts) > 1 {
-				break // whoever names the schema means a table that hides the project's
-			}
-			e.WithHint(`A table of your own of that name is made as public.%s; this one is then prickle.%s.`, name, name)
-		}
-		b.fail(e, parts[0].Pos())
-		return "", nil
+		b.fail(pgerr.New(pgerr.DuplicateTable, `relation "%s" already exists`, name), parts[0].Pos())
+		return "", false, nil
+	case !temp && !b.mayCreate(parts[0].Pos()):
+		return "", false, nil
 	}
-	return name, nil
+	return name, temp, nil
+}
+
+// builtinName refuses the name of a table that every project has, also for a temporary table,
+// unless the schema is named: who does so means a table that hides the project's.
+func (b *binder) builtinName(name string, parts []ast.Ident, temp bool) bool {
+	if t := b.env.Catalog.In("public", name); t == nil || t.Schema != nil || len(parts) > 1 && !temp {
+		return false
+	}
+	var names []string
+	for _, t := range b.env.Catalog.Tables {
+		if t.Schema == nil {
+			names = append(names, t.Name)
+		}
+	}
+	hint := "Choose another name."
+	if !temp {
+		hint = fmt.Sprintf("A table of your own of that name is made as public.%s; this one is then prickle.%s.", name, name)
+	}
+	b.fail(pgerr.New(pgerr.DuplicateTable, `relation "%s" already exists`, name).
+		WithDetail("Every project has the tables %s.", strings.Join(names, ", ")).WithHint("%s", hint), parts[0].Pos())
+	return true
 }
 
 func notice(code, format string, args ...any) *pgerr.Error {
@@ -118,27 +150,38 @@ func notice(code, format string, args ...any) *pgerr.Error {
 	return n
 }
 
-// plainName is the name of a table without the schema, which must be public.
-func (b *binder) plainName(parts []ast.Ident) string {
-	if n := len(parts); n > 1 && parts[n-2].Name != "public" {
-		b.fail(pgerr.New(pgerr.UndefinedSchema, `schema "%s" does not exist`, parts[n-2].Name), parts[n-2].Pos())
-		return ""
-	}
-	if len(parts) > 2 && parts[0].Name != b.env.Catalog.Database {
+// schemaName is the name of a table, and its schema: public, pg_temp, or empty if none is given.
+// The name is empty after an error.
+func (b *binder) schemaName(parts []ast.Ident) (schema, name string) {
+	n := len(parts)
+	if n > 2 && parts[0].Name != b.env.Catalog.Database {
 		b.fail(pgerr.New(pgerr.FeatureNotSupported, `cross-database references are not implemented: "%s"`, ast.FormatName(parts)), parts[0].Pos())
-		return ""
+		return "", ""
 	}
-	return parts[len(parts)-1].Name
+	if n > 1 {
+		switch schema = parts[n-2].Name; schema {
+		case "public", "pg_temp":
+		case catalog.TempSchema:
+			schema = "pg_temp"
+		default:
+			b.fail(pgerr.New(pgerr.UndefinedSchema, `schema "%s" does not exist`, schema), parts[n-2].Pos())
+			return "", ""
+		}
+	}
+	return schema, parts[n-1].Name
 }
 
-// userTable finds a table that may be changed. It is nil after an error, and if the table is not
-// there and need not be.
-func (b *binder) userTable(parts []ast.Ident, what string, ifExists bool, c *Change) *catalog.Table {
-	name := b.plainName(parts)
+// userTable finds a table that may be changed, with the right to do so, or as its owner if that
+// is empty. It is nil after an error, and if the table is not there and need not be.
+func (b *binder) userTable(parts []ast.Ident, what, right string, ifExists bool, c *Change) *catalog.Table {
+	schema, name := b.schemaName(parts)
 	if name == "" {
 		return nil
 	}
 	t := b.env.Catalog.Table(name)
+	if schema != "" {
+		t = b.env.Catalog.In(schema, name)
+	}
 	switch {
 	case t == nil && ifExists:
 		c.Notices = append(c.Notices, notice("00000", `%s "%s" does not exist, skipping`, what, name))
@@ -157,19 +200,21 @@ func (b *binder) userTable(parts []ast.Ident, what string, ifExists bool, c *Cha
 	case t.Schema == nil:
 		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" belongs to every project and cannot be changed so`, name), parts[0].Pos())
 		return nil
+	case right == "" && !b.owns(t, parts[0].Pos()), right != "" && !b.may(right, t, parts[0].Pos()):
+		return nil
 	}
 	return t
 }
 
 func (b *binder) createTable(c *Change, s *ast.CreateTable) {
-	name, skip := b.newTable(s.Name, s.IfNotExists)
+	name, temp, skip := b.newTable(s.Name, s.IfNotExists, s.Temp)
 	if skip != nil {
 		c.Notices = append(c.Notices, skip)
 	}
 	if name == "" {
 		return
 	}
-	schema := &table.Schema{Name: name, Version: 1}
+	schema := &table.Schema{Name: name, Version: 1, Owner: b.owner(), Temp: temp, OnCommit: table.OnCommit(s.OnCommit)}
 	for i := range s.Columns {
 		b.columnSpec(schema, &s.Columns[i], nil)
 	}
@@ -201,7 +246,7 @@ func (c *Change) keyWarning(keys []table.Key) {
 
 func (b *binder) addKey(schema *table.Schema, primary bool, columns []uint32, pos ast.Pos) {
 	if primary && slices.ContainsFunc(schema.Keys, func(k table.Key) bool { return k.Primary }) {
-		b.fail(pgerr.New("42P16", `multiple primary keys for table "%s" are not allowed`, schema.Name), pos)
+		b.fail(pgerr.New(pgerr.InvalidTableDefinition, `multiple primary keys for table "%s" are not allowed`, schema.Name), pos)
 		return
 	}
 	schema.Keys = append(schema.Keys, table.Key{Primary: primary, Columns: columns})
@@ -216,7 +261,7 @@ func (b *binder) addColumn(schema *table.Schema, id ast.Ident, t vec.Type) *tabl
 	case schema.Column(id.Name) != nil:
 		b.fail(pgerr.New(pgerr.DuplicateColumn, `column "%s" specified more than once`, id.Name), id.Pos())
 	case !table.Storable(t):
-		b.fail(pgerr.New("42P16", `column "%s" has pseudo-type %s`, id.Name, t), id.Pos())
+		b.fail(pgerr.New(pgerr.InvalidTableDefinition, `column "%s" has pseudo-type %s`, id.Name, t), id.Pos())
 	case len(schema.Columns) >= maxTableColumns:
 		b.fail(pgerr.New(pgerr.TooManyColumns, "tables can have at most %d columns", maxTableColumns), id.Pos())
 	default:
@@ -229,12 +274,20 @@ func (b *binder) addColumn(schema *table.Schema, id ast.Ident, t vec.Type) *tabl
 // columnSpec adds a column as it was written. Of a table that has rows, rows is called with
 // the value that they get for it.
 func (b *binder) columnSpec(schema *table.Schema, s *ast.ColumnSpec, rows func(c *table.Column, value expr.Expr)) {
-	t := b.typeOf(&s.Type)
+	spec := *s
+	if kind, ok := serialTypes[strings.ToLower(s.Type.Name)]; ok && !s.Type.Quoted && s.Type.Schema == "" {
+		spec.Type.Name, spec.Identity = kind, true
+	}
+	t := b.typeOf(&spec.Type)
 	c := b.addColumn(schema, s.Name, t)
 	if c == nil {
 		return
 	}
-	c.NotNull = s.NotNull || s.Primary
+	c.NotNull = s.NotNull || s.Primary || spec.Identity
+	if spec.Identity {
+		b.identity(schema, c, &spec)
+	}
+	s = &spec
 	var value expr.Expr
 	if s.Default != nil {
 		value = b.assign(b.expr(s.Default, &scope{clause: "DEFAULT"}), c, s.Default.Pos())
@@ -251,9 +304,57 @@ func (b *binder) columnSpec(schema *table.Schema, s *ast.ColumnSpec, rows func(c
 	}
 }
 
+// serialTypes are types of columns that number rows by themselves, and what they stand for.
+var serialTypes = map[string]string{"smallserial": "smallint", "serial2": "smallint", "serial": "integer", "serial4": "integer",
+	"bigserial": "bigint", "serial8": "bigint"}
+
+// identity gives a column a sequence, which its default takes numbers of.
+func (b *binder) identity(schema *table.Schema, c *table.Column, s *ast.ColumnSpec) {
+	switch {
+	case !c.Type.IsInt() || c.Type.Array:
+		b.fail(pgerr.New(pgerr.InvalidParameterValue, "identity column type must be smallint, integer, or bigint"), s.Type.Pos())
+		return
+	case s.Default != nil:
+		b.fail(pgerr.New(pgerr.SyntaxError, `multiple default values specified for column "%s" of table "%s"`, c.Name, schema.Name), s.Default.Pos())
+		return
+	}
+	base := schema.Name + "_" + c.Name + "_seq"
+	c.Sequence, c.Next = base, 1
+	for n := 1; b.sequenceTaken(schema, c); n++ {
+		c.Sequence = base + strconv.Itoa(n)
+	}
+	name := &ast.String{Place: s.Place, Value: ast.QuoteIdent(c.Sequence)}
+	s.Default = &ast.Call{Place: s.Place, Name: []ast.Ident{ast.ID("nextval")}, Args: []ast.Arg{{Value: name}}}
+}
+
+// sequenceTaken says whether another column has a sequence of the same name.
+func (b *binder) sequenceTaken(schema *table.Schema, c *table.Column) bool {
+	taken := false
+	look := func(columns []table.Column) {
+		for i := range columns {
+			taken = taken || &columns[i] != c && columns[i].Sequence == c.Sequence
+		}
+	}
+	look(schema.Columns)
+	for _, t := range b.env.Catalog.Tables {
+		if t.Schema != nil && t.Temp() == schema.Temp && t.Schema.Table != schema.Table {
+			look(t.Schema.Columns)
+		}
+	}
+	return taken
+}
+
 func (b *binder) alterTable(c *Change, s *ast.AlterTable) {
-	t := b.userTable(s.Name, "relation", s.IfExists, c)
+	t := b.userTable(s.Name, "relation", "", s.IfExists, c)
 	if t == nil {
+		return
+	}
+	renames := s.Actions[0].Kind == ast.RenameTable || s.Actions[0].Kind == ast.RenameColumn
+	switch {
+	case s.View && t.View() == "":
+		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" is not a view`, t.Name), s.Name[0].Pos())
+		return
+	case !renames && !b.isTable(t, s.Name[0].Pos()):
 		return
 	}
 	schema := t.Schema.Clone()
@@ -261,7 +362,7 @@ func (b *binder) alterTable(c *Change, s *ast.AlterTable) {
 	keys := len(schema.Keys)
 	for i := range s.Actions {
 		if a := &s.Actions[i]; b.err == nil {
-			b.alter(c, &op, a, t.Rows)
+			b.alter(c, &op, a, t)
 		}
 	}
 	if len(schema.Keys) > keys {
@@ -270,7 +371,7 @@ func (b *binder) alterTable(c *Change, s *ast.AlterTable) {
 	c.Ops = append(c.Ops, op)
 }
 
-func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, rows int64) {
+func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, t *catalog.Table) {
 	schema := op.Schema
 	switch a.Kind {
 	case ast.AddColumn:
@@ -282,14 +383,14 @@ func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, rows int64) 
 			b.fail(pgerr.New(pgerr.DuplicateColumn, `column "%s" of relation "%s" already exists`, a.Column.Name.Name, schema.Name), a.Column.Pos())
 			return
 		}
-		b.columnSpec(schema, a.Column, func(col *table.Column, value expr.Expr) { b.olderRows(op, col, value, a.Column, rows) })
+		b.columnSpec(schema, a.Column, func(col *table.Column, value expr.Expr) { b.olderRows(op, col, value, a.Column, t.Rows) })
 	case ast.DropColumn:
 		if a.Exists && schema.Column(a.Name.Name) == nil {
 			c.Notices = append(c.Notices, notice("00000", `column "%s" of relation "%s" does not exist, skipping`, a.Name.Name, schema.Name))
 			return
 		}
 		if col := b.columnOf(schema, a.Name); col != nil {
-			schema.Drop(col.ID)
+			b.dropColumn(c, t, schema, col, a.Cascade, a.Name.Pos())
 		}
 	case ast.RenameColumn:
 		col := b.columnOf(schema, a.Name)
@@ -301,10 +402,12 @@ func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, rows int64) 
 			b.fail(pgerr.New(pgerr.DuplicateColumn, `column name "%s" conflicts with a system column name`, a.To.Name), a.To.Pos())
 		default:
 			col.Name = a.To.Name
+			b.renamed(c, t, t.Name, t.Columns)
 		}
 	case ast.RenameTable:
-		if name, _ := b.newTable([]ast.Ident{a.To}, false); name != "" {
+		if name, _, _ := b.newTable([]ast.Ident{a.To}, false, schema.Temp); name != "" {
 			schema.Name = name
+			b.renamed(c, t, name, nil)
 		}
 	}
 }
@@ -319,8 +422,12 @@ func (b *binder) olderRows(op *table.Op, c *table.Column, value expr.Expr, s *as
 			}
 			return !volatile
 		})
-		if volatile {
-			b.unsupported("a volatile DEFAULT of a column that is added", s.Default.Pos())
+		switch {
+		case volatile && rows > 0:
+			b.unsupported("a volatile DEFAULT of a column that is added to rows", s.Pos())
+			return
+		case volatile:
+			op.IfEmpty = true
 			return
 		}
 		v, err := value.Eval(b.env.Expr, &vec.Batch{Rows: 1})

@@ -222,7 +222,7 @@ func (b *binder) jsonPath(e ast.Expr, sc *scope) *pathRef {
 	switch e := e.(type) {
 	case *ast.Name:
 		rel, last := sc.rel, e.Parts[len(e.Parts)-1].Name
-		if p := besideProperties(rel, e); p != nil {
+		if p := b.besideProperties(rel, e); p != nil {
 			return p
 		}
 		switch len(e.Parts) {

@@ -97,6 +97,9 @@ func (b *binder) fileTable(call *ast.Call, alias *ast.Alias) *relation {
 		b.unsupported(name, call.Pos())
 		return empty
 	}
+	if !b.mayReadFiles(call.Pos()) {
+		return empty
+	}
 	o, columns, err := b.env.Catalog.Files(file, o, headerGiven)
 	if err != nil {
 		b.failErr(err, call.Pos())

@@ -16,7 +16,7 @@ func (b *binder) source(c *ast.Common, operator string, pos ast.Pos, tie bool) (
 	if c.Source != nil {
 		rel = b.whole(b.table(c.Source))
 	} else {
-		rel = b.tableName(&ast.TableName{Place: ast.At(pos), Name: []ast.Ident{ast.ID("prickle"), ast.ID("events")}})
+		rel = b.tableName(&ast.TableName{Place: ast.At(pos), Name: []ast.Ident{ast.ID("prickle"), ast.ID("events")}}, "SELECT")
 	}
 	if rel == nil || b.err != nil {
 		return plan.Source{Input: &plan.Values{}}, &scope{}

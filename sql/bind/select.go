@@ -371,9 +371,11 @@ func (s *selection) addStar(e *ast.Star) {
 		if x, ok := replace[f.Name]; ok {
 			v := b.value(x, s.result("SELECT"))
 			s.items = append(s.items, item{b.coerce(v, firstKnown(v.Type()), x.Pos()), f.Name, x, x.Pos()})
+			b.noteStar(e, x, &ast.Ident{Name: f.Name})
 			continue
 		}
 		s.items = append(s.items, item{b.column(rel, i, e.Pos()), f.Name, nil, e.Pos()})
+		b.noteStar(e, rel.written(i), nil)
 	}
 }
 
@@ -387,6 +389,7 @@ func (s *selection) addMatching(e *ast.Columns) {
 	for i, name := range s.sc.rel.names() {
 		if re.MatchString(name) {
 			s.items = append(s.items, item{s.b.column(s.sc.rel, i, e.Pos()), name, nil, e.Pos()})
+			s.b.noteStar(e, s.sc.rel.written(i), nil)
 		}
 	}
 	if len(s.items) == n {

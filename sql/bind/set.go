@@ -180,7 +180,7 @@ func (b *binder) rowOfValue(e expr.Expr, name string, pos ast.Pos) (plan.SetCall
 	return plan.SetCall{Function: set, Args: []expr.Expr{list}}, true
 }
 
-// function binds functions in FROM. They may name what stands before them.
+// functions binds functions in FROM. They may name what stands before them.
 func (b *binder) functions(t *ast.FuncTable) *relation {
 	empty := &relation{node: &plan.Values{}}
 	outer := b.before

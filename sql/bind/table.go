@@ -24,7 +24,7 @@ func (b *binder) table(t ast.TableExpr) *relation {
 			b.unsupported("TABLESAMPLE", t.Sample.Pos())
 			return empty
 		}
-		rel := b.tableName(t)
+		rel := b.tableName(t, "SELECT")
 		if rel == nil {
 			return empty
 		}
@@ -66,7 +66,8 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	return empty
 }
 
-func (b *binder) tableName(t *ast.TableName) *relation {
+// tableName finds a table to which the statement may do what a right says.
+func (b *binder) tableName(t *ast.TableName, right string) *relation {
 	var words []string
 	for _, p := range t.Name {
 		words = append(words, p.Name)
@@ -101,6 +102,15 @@ func (b *binder) tableName(t *ast.TableName) *relation {
 		b.fail(e, t.Pos())
 		return nil
 	}
+	if !b.may(right, table, t.Pos()) {
+		return nil
+	}
+	if b.reads != nil {
+		*b.reads = append(*b.reads, read{t, table})
+	}
+	if table.View() != "" {
+		return b.viewTable(t, table)
+	}
 	scan := &plan.Scan{Table: table}
 	rel := &relation{alias: table.Name, node: scan, scan: scan, table: table}
 	for _, c := range table.Columns {
@@ -111,18 +121,22 @@ func (b *binder) tableName(t *ast.TableName) *relation {
 
 // lookUp finds a table; without a schema, along search_path.
 func (b *binder) lookUp(schema, name string) *catalog.Table {
-	if schema == "" {
-		if t := pgcatalog.Find("pg_catalog", name); t != nil {
-			return t
-		}
-	}
-	if schema == "" || schema == "public" {
-		return b.env.Catalog.Table(name)
-	}
 	if schema == "prickle" {
 		return b.env.Catalog.Builtin(name)
 	}
-	return pgcatalog.Find(schema, name)
+	if schema != "" {
+		if t := b.env.Catalog.In(schema, name); t != nil {
+			return t
+		}
+		return pgcatalog.Find(schema, name)
+	}
+	if t := b.env.Catalog.In("pg_temp", name); t != nil && !b.lasting {
+		return t
+	}
+	if t := pgcatalog.Find("pg_catalog", name); t != nil {
+		return t
+	}
+	return b.env.Catalog.In("public", name)
 }
 
 // derived is a relation over a plan with columns of its own.

@@ -23,14 +23,15 @@ type cte struct {
 	kept   bool
 	slot   int
 	schema vec.Schema
+	// phase is what of a query of WITH RECURSIVE is being bound, step what its second part
+	// reads of it.
+	phase ctePhase
+	step  *recursion
 }
 
 // with makes the queries of WITH known, until the function that it gives is called.
 func (b *binder) with(w *ast.With) func() {
 	outer := b.ctes
-	if w.Recursive {
-		b.unsupported("WITH RECURSIVE", w.Pos())
-	}
 	seen := map[string]bool{}
 	var list []*cte
 	for i := range w.CTEs {
@@ -40,8 +41,16 @@ func (b *binder) with(w *ast.With) func() {
 		}
 		seen[c.Name.Name] = true
 		x := &cte{ast: c, scope: b.ctes, outer: b.outer, kept: c.Materialized == ast.MaterializedAlways}
+		if x.ast.SearchCycle != nil {
+			b.unsupported(x.ast.SearchCycle.What, x.ast.SearchCycle.Pos())
+		}
 		list = append(list, x)
 		b.ctes = &cteScope{x, b.ctes}
+	}
+	if w.Recursive { // each sees all
+		for _, x := range list {
+			x.scope, x.phase = b.ctes, recursiveWith
+		}
 	}
 	return func() {
 		for _, c := range list {
@@ -70,6 +79,9 @@ func (b *binder) cteNamed(name string) *relation {
 // stood there, unless it has to run once: because WITH says so, or because it would not
 // give the same rows again.
 func (b *binder) useCTE(c *cte) *relation {
+	if c.phase > recursiveWith {
+		return b.useItself(c)
+	}
 	c.uses++
 	name := c.ast.Name.Name
 	if c.schema == nil {
@@ -77,7 +89,10 @@ func (b *binder) useCTE(c *cte) *relation {
 		if b.err != nil {
 			return &relation{node: &plan.Values{}}
 		}
-		if !c.kept && c.ast.Materialized != ast.MaterializedNever && plan.Volatile(node) {
+		switch volatile := plan.Volatile(node); {
+		case c.kept && !volatile && correlated(node):
+			c.kept = false // it gives the same rows each time, and MATERIALIZED is a matter of speed
+		case volatile && c.ast.Materialized != ast.MaterializedNever:
 			c.kept = true
 		}
 		if !c.kept {
@@ -96,6 +111,9 @@ func (b *binder) bindCTE(c *cte) plan.Node {
 	inside := b.ctes
 	b.ctes = c.scope
 	defer func() { b.ctes = inside }()
+	if c.phase == recursiveWith {
+		return b.recursive(c)
+	}
 	return b.queryIn(c.ast.Query, c.outer)
 }
 

@@ -1,24 +1,80 @@
 package parse
 
-import "github.com/prickledb/prickle/sql/ast"
+import (
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/sql/ast"
+)
 
-// tableStatement reads CREATE, ALTER and DROP TABLE, nil when it is another statement.
+// tableStatement reads CREATE, ALTER and DROP of tables and views, nil when it is another
+// statement.
 func (p *parser) tableStatement() ast.Stmt {
+	if p.kw("create") {
+		n := 1
+		if p.ahead(n).kw("or") && p.ahead(n+1).kw("replace") {
+			n += 2
+		}
+		n += p.tempAhead(n)
+		switch {
+		case p.ahead(n).kw("table"):
+			return p.createTable()
+		case p.ahead(n).kw("view"):
+			return p.createView()
+		}
+	}
 	switch {
-	case p.kw("create", "table"):
-		return p.createTable()
-	case p.kw("alter", "table"):
+	case p.kw("alter", "table"), p.kw("alter", "view"):
 		return p.alterTable()
-	case p.kw("drop", "table"):
+	case p.kw("drop", "table"), p.kw("drop", "view"):
 		t := p.tok()
+		d := &ast.DropTable{Place: t.at(), View: p.ahead(1).kw("view")}
 		p.i += 2
-		d := &ast.DropTable{Place: t.at(), IfExists: p.acceptKw("if", "exists"), Names: p.names()}
+		d.IfExists = p.acceptKw("if", "exists")
+		d.Names = p.names()
 		if d.Cascade = p.acceptKw("cascade"); !d.Cascade {
 			p.acceptKw("restrict")
 		}
 		return d
 	}
 	return nil
+}
+
+// tempAhead is how many words say that something is temporary, from the n-th one ahead on.
+func (p *parser) tempAhead(n int) int {
+	words := 0
+	if p.ahead(n).kw("local") || p.ahead(n).kw("global") {
+		words++
+	}
+	if t := p.ahead(n + words); t.kw("temp") || t.kw("temporary") {
+		return words + 1
+	}
+	return 0
+}
+
+// temp takes the words that say that something is temporary.
+func (p *parser) temp() bool {
+	words := p.tempAhead(0)
+	p.i += words
+	return words > 0
+}
+
+// onCommit reads ON COMMIT of a temporary table.
+func (p *parser) onCommit(temp bool) ast.OnCommit {
+	t := p.tok()
+	if !p.acceptKw("on", "commit") {
+		return ast.PreserveRows
+	}
+	if !temp {
+		p.fail(t, pgerr.InvalidTableDefinition, "ON COMMIT can only be used on temporary tables")
+	}
+	switch p.oneOf("preserve", "delete", "drop") {
+	case "delete":
+		p.expectKw("rows")
+		return ast.DeleteRows
+	case "drop":
+		return ast.DropAll
+	}
+	p.expectKw("rows")
+	return ast.PreserveRows
 }
 
 // names reads dotted names separated by commas.
@@ -42,15 +98,17 @@ func (p *parser) refuse(start int, what string) ast.Stmt {
 
 func (p *parser) createTable() ast.Stmt {
 	start := p.i
-	place := p.tok().at()
-	p.i += 2
+	place := p.next().at()
+	temp := p.temp()
+	p.expectKw("table")
 	ifNot := p.acceptKw("if", "not", "exists")
 	name := p.name()
-	if p.kw("as") || p.tok().is("(") && p.onlyNames() {
-		c := &ast.CreateTableAs{Place: place, IfNotExists: ifNot, Name: name}
+	if p.kw("as") || p.kw("on", "commit") || p.tok().is("(") && p.onlyNames() {
+		c := &ast.CreateTableAs{Place: place, Temp: temp, IfNotExists: ifNot, Name: name}
 		if p.tok().is("(") {
 			c.Columns = p.identList()
 		}
+		c.OnCommit = p.onCommit(temp)
 		p.expectKw("as")
 		c.Query = p.bodyQuery()
 		if c.NoData = p.acceptKw("with", "no", "data"); !c.NoData {
@@ -58,7 +116,7 @@ func (p *parser) createTable() ast.Stmt {
 		}
 		return c
 	}
-	c := &ast.CreateTable{Place: place, IfNotExists: ifNot, Name: name}
+	c := &ast.CreateTable{Place: place, Temp: temp, IfNotExists: ifNot, Name: name}
 	p.expect("(")
 	refused := ""
 	if !p.tok().is(")") {
@@ -81,10 +139,32 @@ func (p *parser) createTable() ast.Stmt {
 		return p.refuse(start, refused)
 	}
 	p.expect(")")
-	if p.kw("with") || p.kw("inherits") || p.kw("partition") || p.kw("on", "commit") || p.kw("tablespace") {
+	if p.kw("with") || p.kw("inherits") || p.kw("partition") || p.kw("tablespace") {
 		return p.refuse(start, upper(p.tok().text)+" of CREATE TABLE")
 	}
+	c.OnCommit = p.onCommit(temp)
 	return c
+}
+
+func (p *parser) createView() ast.Stmt {
+	start := p.i
+	v := &ast.CreateView{Place: p.next().at()}
+	v.Replace = p.acceptKw("or", "replace")
+	v.Temp = p.temp()
+	p.expectKw("view")
+	v.Name = p.name()
+	if p.tok().is("(") {
+		v.Columns = p.identList()
+	}
+	if p.kw("with") {
+		return p.refuse(start, "WITH of CREATE VIEW")
+	}
+	p.expectKw("as")
+	v.Query = p.bodyQuery()
+	if p.kw("with") {
+		return p.refuse(start, "WITH CHECK OPTION")
+	}
+	return v
 }
 
 // onlyNames says whether the parentheses ahead hold names alone: those of CREATE TABLE AS.
@@ -150,6 +230,8 @@ func (p *parser) columnSpec() (c ast.ColumnSpec, what string) {
 		case p.acceptKw("null"):
 		case p.acceptKw("default"):
 			c.Default = p.binary(precIs + 1)
+		case p.acceptKw("generated", "by", "default", "as", "identity"):
+			c.Identity = true
 		case p.acceptKw("primary", "key"):
 			c.Primary = true
 		case p.acceptKw("unique"):
@@ -164,7 +246,7 @@ func (p *parser) columnSpec() (c ast.ColumnSpec, what string) {
 
 func (p *parser) alterTable() ast.Stmt {
 	start := p.i
-	a := &ast.AlterTable{Place: p.tok().at()}
+	a := &ast.AlterTable{Place: p.tok().at(), View: p.ahead(1).kw("view")}
 	p.i += 2
 	a.IfExists = p.acceptKw("if", "exists")
 	p.acceptKw("only")
@@ -176,6 +258,8 @@ func (p *parser) alterTable() ast.Stmt {
 		}
 		x := ast.AlterAction{Place: p.tok().at()}
 		switch {
+		case a.View && !p.kw("rename"):
+			refused = "ALTER VIEW … " + upper(p.tok().text)
 		case p.kw("add") && !p.kw("add", "constraint") && !p.kw("add", "primary") && !p.kw("add", "unique") && !p.kw("add", "check") && !p.kw("add", "foreign"):
 			p.i++
 			p.acceptKw("column")
@@ -188,7 +272,7 @@ func (p *parser) alterTable() ast.Stmt {
 			p.acceptKw("column")
 			x.Kind, x.Exists = ast.DropColumn, p.acceptKw("if", "exists")
 			x.Name = p.ident()
-			if !p.acceptKw("cascade") {
+			if x.Cascade = p.acceptKw("cascade"); !x.Cascade {
 				p.acceptKw("restrict")
 			}
 		case len(a.Actions) == 0 && p.acceptKw("rename", "to"):

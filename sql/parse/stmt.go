@@ -75,8 +75,15 @@ func (p *parser) statement() ast.Stmt {
 		if s := p.tableStatement(); s != nil {
 			return s
 		}
+		if s := p.roleStatement(); s != nil {
+			return s
+		}
+	case "grant", "revoke":
+		return p.grant()
 	case "copy":
 		return p.copy()
+	case "declare", "fetch", "move", "close":
+		return p.cursorStatement()
 	case "truncate":
 		return p.truncate()
 	case "insert":
@@ -305,8 +312,8 @@ func (p *parser) noEffect() ast.Stmt {
 func (p *parser) refused() ast.Stmt {
 	t := p.tok()
 	switch t.text {
-	case "merge", "grant", "revoke", "comment",
-		"declare", "fetch", "move", "close", "call", "do", "load", "import", "reassign":
+	case "merge", "comment",
+		"call", "do", "load", "import", "reassign":
 		return p.skip(t, upper(t.text))
 	case "refresh":
 		return p.skip(t, "REFRESH MATERIALIZED VIEW")

@@ -21,6 +21,8 @@ const (
 	Dashboard = "dashboard"
 	// Annotation is a note at an instant: "date_marker" and "content".
 	Annotation = "annotation"
+	// Role is a role of SQL: its body is that of engine/role. Its key is its name.
+	Role = "role"
 	// Sharing opens one insight or dashboard to whoever knows its key, a secret: "kind", "id"
 	// and "enabled".
 	Sharing = "sharing"

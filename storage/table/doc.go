@@ -6,6 +6,12 @@
 // after it, or an error and no change. The store applies write sets in the order of the log; a session
 // applies its own to the tables it has pinned, and so sees what it has written.
 //
+// A view is a table of which Schema.View is set: it has columns and a name among those of
+// tables, and never rows. What its query says is not read here.
+//
+// A temporary table is one of a session, which keeps its own Tables, in memory. Its number says
+// that it is; in a state or a log there is none.
+//
 // A row has a number, given out in apply, ascending and never used again. An update is a
 // deletion and an insertion. A deleted row is a member of Version.Dead from then on, also
 // when no file holds it any more: whether a row is there is a question to one bitmap. A

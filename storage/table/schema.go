@@ -18,9 +18,14 @@ type Column struct {
 	// Missing is the value of rows that are older than the column, as AppendValue writes
 	// it; nil is null.
 	Missing []byte `json:"missing,omitempty"`
+	// Sequence is the name of the numbers that the column gives by itself, empty for none, and
+	// Next the one that comes next, from 1 on. An OpAdvance takes numbers and is no change of the
+	// schema: the version stays.
+	Sequence string `json:"sequence,omitempty"`
+	Next     int64  `json:"next,omitempty"`
 }
 
-// Schema is what a table looks like. It is immutable.
+// Schema is what a table or a view looks like. It is immutable.
 type Schema struct {
 	Table   uint32   `json:"table"`
 	Version uint32   `json:"version"` // from 1 on, one more with each change
@@ -28,10 +33,29 @@ type Schema struct {
 	Columns []Column `json:"columns"`
 	// NextColumn is the number of the next column to be added.
 	NextColumn uint32 `json:"next_column"`
+	// Owner is the role that has made the table; empty for nobody's.
+	Owner string `json:"owner,omitempty"`
+	// View is the query, as SQL, that gives the rows of a view; empty for a table. A view has
+	// no rows of its own.
+	View string `json:"view,omitempty"`
+	// Temp says that the table is one session's, which keeps it itself: it is in no state file
+	// and in no log. OnCommit is what becomes of it when a transaction commits.
+	Temp     bool     `json:"temp,omitempty"`
+	OnCommit OnCommit `json:"on_commit,omitempty"`
 	// Keys are the columns of PRIMARY KEY and of each UNIQUE, by number. They are kept for
 	// catalogs; nothing enforces them.
 	Keys []Key `json:"keys,omitempty"`
 }
+
+// OnCommit is what becomes of a temporary table when a transaction commits.
+type OnCommit uint8
+
+// What there is.
+const (
+	PreserveRows OnCommit = iota
+	DeleteRows
+	DropTable
+)
 
 // Key is a PRIMARY KEY or UNIQUE constraint.
 type Key struct {

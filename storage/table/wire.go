@@ -23,6 +23,7 @@ import (
 //	  truncate:      first own row that stays | first other row that stays | set of rows before it that stay
 //	  insert:        columns | number of each | length | batch, see vec.AppendBatch
 //	  delete:        set of rows | set of own rows
+//	  advance:       column | count
 //
 // A set is how many runs | of each: numbers left out since the last | numbers in the run less 1.
 const wireVersion = 1
@@ -67,6 +68,9 @@ func AppendWriteSet(dst []byte, ws *WriteSet) []byte {
 			dst = append(dst, batch...)
 		case OpDelete:
 			dst = appendSet(appendSet(dst, o.Rows), o.Own)
+		case OpAdvance:
+			dst = binary.AppendUvarint(dst, uint64(o.Column))
+			dst = binary.AppendUvarint(dst, uint64(o.Count))
 		}
 	}
 	return dst
@@ -217,6 +221,8 @@ func (d *varints) op() Op {
 		}
 	case OpDelete:
 		o.Rows, o.Own = d.set(), d.set()
+	case OpAdvance:
+		o.Column, o.Count = uint32(d.next(math.MaxUint32)), uint32(d.next(math.MaxUint32))
 	default:
 		d.Fail("operation %d", o.Kind)
 	}

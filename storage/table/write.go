@@ -3,6 +3,7 @@ package table
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -21,6 +22,7 @@ const (
 	OpTruncate OpKind = 4 // delete the rows there were: those before Until that are not in Rows, and own ones before OwnFrom
 	OpInsert   OpKind = 5 // add Batch
 	OpDelete   OpKind = 6 // delete Rows and Own
+	OpAdvance  OpKind = 7 // take Count numbers of the sequence of the column Column
 )
 
 // Fresh is added to the number by which a write set calls a table that it makes itself:
@@ -41,6 +43,8 @@ type Op struct {
 	OwnFrom uint32
 	Until   uint32
 	IfEmpty bool // alter the table only if it has no rows
+	Column  uint32
+	Count   uint32
 }
 
 // Txn names a transaction that takes several write sets.
@@ -155,6 +159,7 @@ func (t *Tables) With(versions ...*Version) *Tables {
 type Change struct {
 	Inserted, Deleted int
 	Bytes             int64 // of memory that the inserted rows take, about
+	First             int64 // the first of the numbers that the last OpAdvance took
 }
 
 // Apply gives the tables after a write set of the given time. Epoch names the memtable that
@@ -322,6 +327,9 @@ func (w *writing) op(o *Op) error {
 	if w.stage == Part && o.Kind != OpInsert {
 		return &ConflictError{v.Schema.Name, fmt.Sprintf("operation %d in a part of a transaction", o.Kind)}
 	}
+	if v.Schema.View != "" && o.Kind != OpAlter && o.Kind != OpDrop {
+		return fmt.Errorf("table %s: operation %d on a view", v.Schema.Name, o.Kind)
+	}
 	c := *v
 	var err error
 	switch o.Kind {
@@ -337,6 +345,8 @@ func (w *writing) op(o *Op) error {
 		err = w.insert(&c, o)
 	case OpDelete:
 		err = w.delete(&c, o)
+	case OpAdvance:
+		err = w.advance(&c, o)
 	default:
 		err = fmt.Errorf("table %s: operation %d", v.Schema.Name, o.Kind)
 	}
@@ -357,6 +367,9 @@ func (w *writing) create(o *Op) error {
 		}
 	}
 	w.next.lastID++
+	if o.Schema.Temp != IsTemp(w.next.lastID) {
+		return fmt.Errorf("table %q: a temporary table is no other's", o.Schema.Name)
+	}
 	s := o.Schema.Clone()
 	s.Table, s.Version = w.next.lastID, 1
 	w.next.byID[s.Table] = &Version{Schema: s, Dead: roaring.New(), Hidden: roaring.New(), Pending: w.stage == Part}
@@ -371,8 +384,33 @@ func (w *writing) alter(v *Version, o *Op) error {
 	if o.IfEmpty && (v.Live() > 0 || !v.Hidden.IsEmpty()) {
 		return &ConflictError{v.Schema.Name, "another transaction inserted rows"}
 	}
+	if (o.Schema.View != "") != (v.Schema.View != "") {
+		return fmt.Errorf("table %s: a view does not become a table, nor a table a view", v.Schema.Name)
+	}
 	s := o.Schema.Clone()
 	s.Table, s.Version = v.Schema.Table, v.Schema.Version+1
+	for i := range s.Columns { // numbers that were taken meanwhile stay taken
+		c := &s.Columns[i]
+		if old := v.Schema.byID(c.ID); old != nil && c.Sequence != "" {
+			c.Next = max(c.Next, old.Next)
+		}
+	}
+	v.Schema = s
+	return nil
+}
+
+// advance takes numbers of a sequence.
+func (w *writing) advance(v *Version, o *Op) error {
+	s := v.Schema.Clone()
+	c := s.byID(o.Column)
+	if c == nil || c.Sequence == "" {
+		return fmt.Errorf("table %s: column %d has no sequence", s.Name, o.Column)
+	}
+	if c.Next > math.MaxInt64-int64(o.Count) {
+		return fmt.Errorf("table %s: the sequence %s has no number left", s.Name, c.Sequence)
+	}
+	w.change.First = c.Next
+	c.Next += int64(o.Count)
 	v.Schema = s
 	return nil
 }

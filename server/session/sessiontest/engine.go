@@ -12,6 +12,7 @@ import (
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
@@ -62,10 +63,17 @@ func (e *Engine) Tables(session.Pin) *table.Tables { return &table.Tables{} }
 func (e *Engine) Files() *outside.Places { return nil }
 
 // Overlay implements session.Engine.
-func (e *Engine) Overlay(pin session.Pin, _ *table.WriteSet) (session.Pin, error) { return pin, nil }
+func (e *Engine) Overlay(pin session.Pin, _ *table.WriteSet, _ *table.Tables) (session.Pin, error) {
+	return pin, nil
+}
 
 // Write implements session.Engine: nothing is kept.
-func (e *Engine) Write(context.Context, uint32, *table.WriteSet) (uint64, error) { return 0, nil }
+func (e *Engine) Write(context.Context, uint32, *table.WriteSet) (cluster.Receipt, error) {
+	return cluster.Receipt{}, nil
+}
+
+// EditObjects implements session.Engine: nothing is kept.
+func (e *Engine) EditObjects(context.Context, uint32, []object.Edit) (uint64, error) { return 0, nil }
 
 // Ingest implements session.Engine: nothing is kept.
 func (e *Engine) Ingest(context.Context, uint32, *event.Batch) (cluster.Receipt, error) {

@@ -1,0 +1,333 @@
+package session
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/role"
+	"github.com/prickledb/prickle/sql"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/storage/object"
+	"github.com/prickledb/prickle/storage/table"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// roleSet is the roles of a project, read from objects.
+type roleSet struct {
+	objects *object.Table
+	set     *role.Set
+	err     error
+}
+
+// roles reads the roles of a project; those read last are kept.
+func (e *storeEngine) roles(project uint32, objects *object.Table) (*role.Set, error) {
+	if r, ok := e.roleSets.Load(project); ok && r.(*roleSet).objects == objects {
+		return r.(*roleSet).set, r.(*roleSet).err
+	}
+	r := &roleSet{objects: objects}
+	r.set, r.err = role.Read(objects)
+	e.roleSets.Store(project, r)
+	return r.set, r.err
+}
+
+// role is whose rights count: that of SET ROLE, or the user.
+func (s *Session) role() string {
+	if r := s.value("role"); r != "none" && r != "" {
+		return r
+	}
+	return s.config.User
+}
+
+// checkRole says what is wrong with the roles of a statement. One that is gone must not be taken
+// for a name that the server does not know, which may do everything.
+func (s *Session) checkRole(c *catalog.Catalog) error {
+	if c.RolesErr != nil {
+		return c.RolesErr
+	}
+	name := s.role()
+	if name == s.config.User && !s.known || c.Roles.Find(name) != nil {
+		return nil
+	}
+	return pgerr.New(pgerr.InvalidAuthorization, `role "%s" does not exist any more`, name)
+}
+
+// setRole checks that SET ROLE may take a value.
+func (s *Session) setRole(name string) error {
+	if name == "none" || name == s.config.User { // one may always be oneself
+		return nil
+	}
+	roles := s.config.Engine.Catalog(s.config.Project, s.config.Database, nil).Roles
+	switch {
+	case roles.Find(name) == nil || name == role.Public:
+		return pgerr.New(pgerr.InvalidParameterValue, `role "%s" does not exist`, name)
+	case !roles.Super(s.config.User) && !roles.Member(s.config.User, name, false):
+		return pgerr.New(pgerr.InsufficientPrivilege, `permission denied to set role "%s"`, name)
+	}
+	return nil
+}
+
+// changeRole carries out a statement about roles. Like changes of persons, it is no part of a
+// transaction.
+func (p *Portal) changeRole(st *sql.Statement, tables *catalog.Catalog, ctx *expr.Context) error {
+	s := p.session
+	if err := p.alone(st.Tag, st.Tag); err != nil {
+		return err
+	}
+	c := &roleChange{session: s, catalog: tables, draft: tables.Roles.Change(), spec: st.Role, ctx: ctx}
+	if err := c.run(); err != nil {
+		return err
+	}
+	edits := c.draft.Edits(func(on role.Class, oid uint32) bool {
+		return on != role.Table || slices.ContainsFunc(tables.Tables, func(t *catalog.Table) bool { return t.OID == oid })
+	})
+	if len(edits) > 0 {
+		index, err := s.config.Engine.EditObjects(p.ctx, s.config.Project, edits)
+		var conflict *object.ConflictError
+		if errors.As(err, &conflict) { // it is tried again
+			return &table.ConflictError{Table: "of roles", What: conflict.Error()}
+		}
+		if err != nil {
+			return clusterError(err)
+		}
+		s.wrote(index)
+	}
+	p.tag, p.done = st.Tag, true
+	return nil
+}
+
+// roleChange is a statement about roles being carried out.
+type roleChange struct {
+	session *Session
+	catalog *catalog.Catalog
+	draft   *role.Draft
+	spec    *sql.RoleSpec
+	ctx     *expr.Context
+}
+
+func (c *roleChange) fail(e *pgerr.Error, n ast.Node) error {
+	return e.At(ast.CharPosition(c.spec.Text, n.Pos()))
+}
+
+// name is the role that a statement names; Public only where it may.
+func (c *roleChange) name(id ast.Ident, public bool) (string, error) {
+	name := id.Name
+	switch {
+	case id.Quoted:
+	case name == "current_user", name == "current_role":
+		name = c.session.role()
+	case name == "session_user":
+		name = c.session.config.User
+	}
+	if name == role.Public && public {
+		return name, nil
+	}
+	if name == role.Public || c.catalog.Roles.Find(name) == nil {
+		return "", c.fail(pgerr.New(pgerr.UndefinedObject, `role "%s" does not exist`, name), id)
+	}
+	return name, nil
+}
+
+// administers says whether the statement may make, change and drop roles.
+func (c *roleChange) administers() bool {
+	roles, who := c.catalog.Roles, c.session.role()
+	return roles.Super(who) || roles.Find(who).CreateRole
+}
+
+func (c *roleChange) run() error {
+	switch s := c.spec.Stmt.(type) {
+	case *ast.RoleStmt:
+		if s.Alter {
+			return c.alter(s)
+		}
+		return c.create(s)
+	case *ast.DropRole:
+		return c.drop(s)
+	case *ast.Grant:
+		for _, id := range s.Roles {
+			name, err := c.name(id, true)
+			if err != nil {
+				return err
+			}
+			if name == role.Public && s.Option && !s.Revoke {
+				return c.fail(pgerr.New(pgerr.InvalidGrant, "grant options can only be granted to roles"), id)
+			}
+			for _, t := range c.spec.Targets {
+				if s.Revoke {
+					c.draft.Role(name).Revoke(t.On, t.OID, c.spec.Rights, s.Option)
+				} else {
+					c.draft.Role(name).Grant(t.On, t.OID, c.spec.Rights, s.Option)
+				}
+			}
+		}
+	case *ast.GrantRole:
+		return c.memberships(s)
+	}
+	return nil
+}
+
+func (c *roleChange) create(s *ast.RoleStmt) error {
+	name := s.Name.Name
+	switch {
+	case !c.administers():
+		return c.fail(pgerr.New(pgerr.InsufficientPrivilege, "permission denied to create role"), s)
+	case name == role.Public || name == "none" || len(name) > 3 && name[:3] == "pg_":
+		return c.fail(pgerr.New("42939", `role name "%s" is reserved`, name), s.Name)
+	case c.catalog.Roles.Find(name) != nil:
+		return c.fail(pgerr.New(pgerr.DuplicateObject, `role "%s" already exists`, name), s.Name)
+	}
+	r := c.draft.Add(name)
+	r.Login = s.User
+	return c.options(r, s)
+}
+
+func (c *roleChange) alter(s *ast.RoleStmt) error {
+	name, err := c.name(s.Name, false)
+	if err != nil {
+		return err
+	}
+	own := name == c.session.role() && !slices.ContainsFunc(s.Options, func(o ast.RoleOption) bool { return o.Name != "password" })
+	if s.To.Name != "" {
+		return pgerr.Unsupported("ALTER ROLE … RENAME")
+	}
+	if !own && !c.administers() || c.catalog.Roles.Find(name).Superuser && !c.catalog.Roles.Super(c.session.role()) && !own {
+		return c.fail(pgerr.New(pgerr.InsufficientPrivilege, "permission denied"), s)
+	}
+	return c.options(c.draft.Role(name), s)
+}
+
+// options sets what CREATE ROLE and ALTER ROLE say.
+func (c *roleChange) options(r *role.Role, s *ast.RoleStmt) error {
+	seen := map[string]bool{}
+	for i := range s.Options {
+		o := &s.Options[i]
+		if seen[o.Name] {
+			return c.fail(pgerr.New(pgerr.SyntaxError, "conflicting or redundant options"), o)
+		}
+		seen[o.Name] = true
+		if (o.Name == "superuser" || o.Name == "replication" || o.Name == "bypassrls") && !c.catalog.Roles.Super(c.session.role()) {
+			return c.fail(pgerr.New(pgerr.InsufficientPrivilege, "must be superuser to change %s attribute", o.Name), o)
+		}
+		switch o.Name {
+		case "superuser":
+			r.Superuser = o.On
+		case "createdb":
+			r.CreateDB = o.On
+		case "createrole":
+			r.CreateRole = o.On
+		case "inherit":
+			r.NoInherit = !o.On
+		case "login":
+			r.Login = o.On
+		case "replication":
+			r.Replication = o.On
+		case "bypassrls":
+			r.BypassRLS = o.On
+		case "connections":
+			if o.Number < role.Unlimited {
+				return c.fail(pgerr.New(pgerr.InvalidParameterValue, "invalid connection limit: %d", o.Number), o)
+			}
+			r.Connections = o.Number
+		case "password":
+			if r.Verifier = ""; o.On && o.Text != "" {
+				var err error
+				if r.Verifier, err = role.Verifier(o.Text); err != nil {
+					return err
+				}
+			} else if o.On {
+				c.session.notice(pgerr.New("00000", "empty string is not a valid password, clearing password"))
+			}
+		case "valid":
+			v, err := expr.ParseValue(c.ctx, vec.T(vec.TimestampTZ), []byte(o.Text))
+			if err != nil {
+				return c.fail(pgerr.From(err), o)
+			}
+			r.ValidUntil = nil
+			if at := v.I64[0]; at != vec.InfinityTime {
+				r.ValidUntil = &at
+			}
+		case "in", "role", "admin":
+			if s.Alter {
+				return c.fail(pgerr.New(pgerr.SyntaxError, "ALTER ROLE changes no memberships").WithHint("Use GRANT and REVOKE."), o)
+			}
+			for _, id := range o.Names {
+				name, err := c.name(id, false)
+				switch {
+				case err != nil:
+					return err
+				case o.Name == "in":
+					r.Join(name, false)
+				default:
+					c.draft.Role(name).Join(r.Name, o.Name == "admin")
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (c *roleChange) drop(s *ast.DropRole) error {
+	for _, id := range s.Names {
+		name, err := c.name(id, false)
+		if err != nil {
+			if s.IfExists {
+				c.session.notice(pgerr.New("00000", `role "%s" does not exist, skipping`, id.Name))
+				continue
+			}
+			return err
+		}
+		r := c.catalog.Roles.Find(name)
+		switch {
+		case !c.administers() || r.Superuser && !c.catalog.Roles.Super(c.session.role()):
+			return c.fail(pgerr.New(pgerr.InsufficientPrivilege, "permission denied to drop role"), id)
+		case name == c.session.role(), name == c.session.config.User:
+			return c.fail(pgerr.New("55006", "current user cannot be dropped"), id)
+		}
+		for _, t := range c.catalog.Tables {
+			if t.Owner() == name && !t.Temp() {
+				return c.fail(pgerr.New(pgerr.DependentObjects, `role "%s" cannot be dropped because some objects depend on it`, name).
+					WithDetail("owner of %s", t.Name), id)
+			}
+		}
+		c.draft.Drop(name)
+	}
+	return nil
+}
+
+func (c *roleChange) memberships(s *ast.GrantRole) error {
+	roles, who := c.catalog.Roles, c.session.role()
+	for _, of := range s.Of {
+		group, err := c.name(of, false)
+		if err != nil {
+			return err
+		}
+		admin := c.administers() && (!roles.Find(group).Superuser || roles.Super(who))
+		roles.Each(who, func(r *role.Role) {
+			admin = admin || slices.Contains(r.Member, role.Membership{Role: group, Admin: true})
+		})
+		if !admin {
+			return c.fail(pgerr.New(pgerr.InsufficientPrivilege, `must have admin option on role "%s"`, group), of)
+		}
+		for _, id := range s.Roles {
+			name, err := c.name(id, false)
+			switch {
+			case err != nil:
+				return err
+			case s.Revoke && s.Admin:
+				if r := c.draft.Role(name); slices.ContainsFunc(r.Member, func(m role.Membership) bool { return m.Role == group }) {
+					r.Leave(group)
+					r.Join(group, false)
+				}
+			case s.Revoke:
+				c.draft.Role(name).Leave(group)
+			case roles.Member(group, name, false):
+				return c.fail(pgerr.New(pgerr.InvalidGrant, `role "%s" is a member of role "%s"`, group, name), id)
+			default:
+				c.draft.Role(name).Join(group, s.Admin)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package session
+
+import (
+	"context"
+
+	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/table"
+)
+
+// A sequence belongs to a column of a table. Numbers of it are taken by an entry of the log of
+// their own, at once, whatever becomes of the transaction: so nobody waits for others, and none
+// is given out twice. A statement that takes many takes more and more at a time; what it leaves
+// over is for the session's next statement. Tables that only the session knows, temporary ones
+// and those that its transaction has made, are counted without the log, in what it writes.
+
+// sequences gives the numbers of sequences to one statement.
+type sequences struct {
+	session *Session
+	ctx     context.Context
+	catalog *catalog.Catalog
+	base    *table.Tables // what others see
+	found   map[string]*sequence
+}
+
+// sequence is a sequence that a statement takes numbers of. The session's mutex guards it.
+type sequence struct {
+	name   string
+	table  *table.Schema
+	column *table.Column
+	local  bool          // only the session knows the table
+	used   uint32        // of a local one, in this statement
+	step   uint32        // how many to take next
+	busy   chan struct{} // closed when the numbers are there that somebody is taking; nil if nobody is
+}
+
+// sequenceKey is a sequence, wherever its name leads.
+type sequenceKey struct{ table, column uint32 }
+
+// numbers is what a session has left of a sequence: from next on, before end.
+type numbers struct{ next, end int64 }
+
+// maxStep bounds how many numbers are taken at a time.
+const maxStep = 4096
+
+// find finds a sequence by its name. The caller holds the mutex.
+func (q *sequences) find(name string) (*sequence, error) {
+	if f := q.found[name]; f != nil {
+		return f, nil
+	}
+	parts, ok := expr.ParseIdent(name)
+	if ok {
+		last := parts[len(parts)-1]
+		for _, temp := range []bool{true, false} {
+			for _, t := range q.catalog.Tables {
+				if t.Schema == nil || t.Temp() != temp {
+					continue
+				}
+				for i := range t.Schema.Columns {
+					if c := &t.Schema.Columns[i]; c.Sequence == last {
+						f := &sequence{name: last, table: t.Schema, column: c, local: temp || t.Schema.Table > q.base.LastID(), step: 1}
+						if q.found == nil {
+							q.found = map[string]*sequence{}
+						}
+						q.found[name] = f
+						return f, nil
+					}
+				}
+			}
+		}
+	}
+	return nil, pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, name)
+}
+
+// next takes the next number of a sequence.
+func (q *sequences) next(name string) (int64, error) {
+	s := q.session
+	for {
+		s.mu.Lock()
+		f, err := q.find(name)
+		if err != nil {
+			s.mu.Unlock()
+			return 0, err
+		}
+		if n, ok := q.have(f); ok {
+			s.took(f.name, n)
+			s.mu.Unlock()
+			return n, nil
+		}
+		if busy := f.busy; busy != nil {
+			s.mu.Unlock()
+			select {
+			case <-busy:
+				continue
+			case <-q.ctx.Done():
+				return 0, context.Cause(q.ctx)
+			}
+		}
+		f.busy = make(chan struct{})
+		step := f.step
+		s.mu.Unlock()
+		receipt, err := s.config.Engine.Write(q.ctx, s.config.Project, &table.WriteSet{Ops: []table.Op{
+			{Kind: table.OpAdvance, Table: f.table.Table, Version: f.table.Version, Column: f.column.ID, Count: step}}})
+		s.mu.Lock()
+		if err == nil && receipt.First > 0 { // otherwise the numbers are lost: there are others
+			s.left[f.key()] = numbers{receipt.First, receipt.First + int64(step)}
+			f.step = min(2*step, maxStep)
+		}
+		close(f.busy)
+		f.busy = nil
+		s.mu.Unlock()
+		if err != nil {
+			return 0, clusterError(err)
+		}
+	}
+}
+
+func (f *sequence) key() sequenceKey { return sequenceKey{f.table.Table, f.column.ID} }
+
+// have gives a number that needs no log. The caller holds the mutex.
+func (q *sequences) have(f *sequence) (int64, bool) {
+	if f.local {
+		f.used++
+		return f.column.Next + int64(f.used) - 1, true
+	}
+	left := q.session.left[f.key()]
+	if left.next >= left.end {
+		return 0, false
+	}
+	left.next++
+	q.session.left[f.key()] = left
+	return left.next - 1, true
+}
+
+// took notes the last number of a sequence, and of all. The caller holds the mutex.
+func (s *Session) took(name string, n int64) { s.last[name], s.last[""] = n, n }
+
+// lastValue is currval, and lastval for the empty name.
+func (s *Session) lastValue(name string) (int64, bool) {
+	if parts, ok := expr.ParseIdent(name); ok {
+		name = parts[len(parts)-1]
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, ok := s.last[name]
+	return n, ok
+}
+
+// finish writes down how many numbers of local sequences were taken: into what the transaction
+// writes, or what changes temporary tables.
+func (q *sequences) finish(into, temp *writes) {
+	if q == nil {
+		return
+	}
+	q.session.mu.Lock()
+	defer q.session.mu.Unlock()
+	for _, f := range q.found {
+		if f.used == 0 {
+			continue
+		}
+		o := table.Op{Kind: table.OpAdvance, Table: f.table.Table, Version: f.table.Version, Column: f.column.ID, Count: f.used}
+		f.used = 0
+		if f.table.Temp {
+			temp.add(o)
+			continue
+		}
+		o.Table = table.Fresh + o.Table - q.base.LastID() - 1
+		into.add(o)
+	}
+}
+
+// end is finish for a statement that writes nothing else.
+func (q *sequences) end() error {
+	var into, temp writes
+	q.finish(&into, &temp)
+	if len(into.ops) == 0 && len(temp.ops) == 0 {
+		return nil
+	}
+	s := q.session
+	for _, o := range into.ops { // it has made the table, so it has written
+		s.writes.add(o)
+	}
+	next, _, err := s.temporaries().Apply(&table.WriteSet{Ops: temp.ops}, 0, 0)
+	if err == nil && len(temp.ops) > 0 {
+		s.temp = next
+	}
+	return err
+}

@@ -1,0 +1,345 @@
+package bind
+
+import (
+	"slices"
+
+	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/sql/parse"
+	"github.com/prickledb/prickle/storage/table"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// A view is kept as the text of its query, in which stars are written out, so that a column
+// that a table gets later is none of the view's. What it reads is found by binding it. Names
+// in the text follow what is renamed: the statement that renames writes them anew.
+
+// read is a name of FROM and the table that it means.
+type read struct {
+	name  *ast.TableName
+	table *catalog.Table
+}
+
+// viewTable is a view in FROM: its query, as if it stood there.
+func (b *binder) viewTable(t *ast.TableName, v *catalog.Table) *relation {
+	rel := &relation{alias: v.Name, node: &plan.Values{}, table: v}
+	for _, c := range v.Columns {
+		rel.fields = append(rel.fields, vec.Field{Name: c.Name, Type: c.Type})
+	}
+	what := `view "` + v.Name + `"`
+	if b.circular(what, t.Pos()) {
+		return rel
+	}
+	b.inside(what, t.Pos(), v.Owner(), v.Temp(), func() {
+		q, err := parse.Query(v.View())
+		if err != nil {
+			b.failErr(err, t.Pos())
+			return
+		}
+		rel.node = b.query(q)
+	})
+	if b.err == nil && len(rel.node.Schema()) != len(rel.fields) {
+		b.fail(pgerr.New(pgerr.ObjectNotInState, `view "%s" has %d columns, and its query gives %d`, v.Name, len(rel.fields), len(rel.node.Schema())).
+			WithHint("Make it anew with CREATE OR REPLACE VIEW."), t.Pos())
+	}
+	return rel
+}
+
+// written is how a column of FROM is named unmistakably.
+func (rel *relation) written(i int) ast.Expr {
+	name := ast.ID(rel.fields[i].Name)
+	if rel.alias != "" {
+		return &ast.Name{Parts: []ast.Ident{ast.ID(rel.alias), name}}
+	}
+	if rel.join != nil && rel.origins[i].merge == nil {
+		return rel.origins[i].rel.written(rel.origins[i].index)
+	}
+	return &ast.Name{Parts: []ast.Ident{name}}
+}
+
+// noteStar notes a column that a star stands for.
+func (b *binder) noteStar(star, x ast.Expr, alias *ast.Ident) {
+	if b.stars != nil {
+		b.stars[star] = append(b.stars[star], ast.SelectItem{Expr: x, Alias: alias})
+	}
+}
+
+// viewText is the text of a view's query, which gives a result of a schema: with stars written
+// out where that gives the same.
+func viewText(env Env, q ast.Query, schema vec.Schema) string {
+	text := ast.Format(q)
+	own, err := parse.Query(text)
+	if err != nil {
+		return text
+	}
+	b := newBinder(env)
+	b.stars = map[ast.Expr][]ast.SelectItem{}
+	b.query(own)
+	ast.Walk(own, func(n ast.Node) bool {
+		s, ok := n.(*ast.Select)
+		if !ok {
+			return true
+		}
+		for i := 0; i < len(s.Items); i++ {
+			if items := b.stars[s.Items[i].Expr]; items != nil {
+				s.Items = slices.Concat(s.Items[:i:i], items, s.Items[i+1:])
+				i += len(items) - 1
+			}
+		}
+		return true
+	})
+	full := ast.Format(own)
+	if own, err = parse.Query(full); err != nil {
+		return text
+	}
+	b = newBinder(env)
+	if got := b.query(own).Schema(); b.err != nil || !slices.Equal(got, schema) {
+		return text
+	}
+	return full
+}
+
+// createView binds CREATE VIEW.
+func (b *binder) createView(c *Change, s *ast.CreateView) {
+	var reads []read
+	b.reads = &reads
+	node := b.query(s.Query)
+	b.reads = nil
+	b.finishParams()
+	if b.err != nil || len(b.params) > 0 {
+		return // DDL says that there are no parameters
+	}
+	name, temp := s.Name[len(s.Name)-1].Name, s.Temp
+	if !temp && slices.ContainsFunc(reads, func(r read) bool { return r.table.Temp() }) {
+		temp = true
+		c.Notices = append(c.Notices, notice("00000", `view "%s" will be a temporary view`, name))
+	}
+	old := b.env.Catalog.In(map[bool]string{true: "pg_temp", false: "public"}[temp], name)
+	switch {
+	case old == nil || !s.Replace:
+		if name, temp, _ = b.newTable(s.Name, false, temp); name == "" {
+			return
+		}
+		old = nil
+	case old.View() == "":
+		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" is not a view`, name), s.Name[0].Pos())
+		return
+	case !b.owns(old, s.Name[0].Pos()):
+		return
+	}
+	if old != nil && b.readsView(reads, old) {
+		b.fail(pgerr.New(pgerr.InvalidRecursion, `view "%s" cannot read itself`, name), s.Query.Pos())
+		return
+	}
+	schema := &table.Schema{Name: name, Version: 1, Owner: b.owner(), Temp: temp}
+	fields := node.Schema()
+	if len(s.Columns) > len(fields) {
+		b.fail(pgerr.New(pgerr.SyntaxError, "CREATE VIEW specifies more column names than columns"), s.Columns[len(fields)].Pos())
+		return
+	}
+	for i, f := range fields {
+		id := ast.Ident{Place: s.Place, Name: f.Name}
+		if i < len(s.Columns) {
+			id = s.Columns[i]
+		}
+		b.addColumn(schema, id, f.Type)
+	}
+	if schema.View = viewText(b.env, s.Query, fields); len(schema.View) > maxViewBytes {
+		b.fail(pgerr.New(pgerr.ProgramLimitExceeded, "the query of a view has at most %d bytes", maxViewBytes), s.Query.Pos())
+	}
+	if b.err != nil {
+		return
+	}
+	if old == nil {
+		c.Ops = append(c.Ops, table.Op{Kind: table.OpCreate, Schema: schema})
+		return
+	}
+	for i, o := range old.Schema.Columns {
+		if i >= len(schema.Columns) {
+			b.fail(pgerr.New(pgerr.InvalidTableDefinition, "cannot drop columns from view"), s.Pos())
+			return
+		}
+		switch n := &schema.Columns[i]; {
+		case n.Name != o.Name:
+			b.fail(pgerr.New(pgerr.InvalidTableDefinition, `cannot change name of view column "%s" to "%s"`, o.Name, n.Name).
+				WithHint("Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead."), s.Pos())
+		case n.Type != o.Type:
+			b.fail(pgerr.New(pgerr.InvalidTableDefinition, `cannot change data type of view column "%s" from %s to %s`, o.Name, o.Type, n.Type), s.Pos())
+		}
+	}
+	schema.Owner = old.Owner()
+	c.Ops = append(c.Ops, table.Op{Kind: table.OpAlter, Table: old.Schema.Table, Version: old.Schema.Version, Schema: schema})
+}
+
+// maxViewBytes bounds the query of a view, stars written out.
+const maxViewBytes = 1 << 20
+
+// readsView says whether what is read is a view, or reads it.
+func (b *binder) readsView(reads []read, v *catalog.Table) bool {
+	return slices.ContainsFunc(reads, func(r read) bool {
+		return r.table == v || r.table.View() != "" && b.readsView(viewReads(b.env, r.table), v)
+	})
+}
+
+// viewReads is what a view reads itself, as far as its query can be bound.
+func viewReads(env Env, v *catalog.Table) []read {
+	_, reads, _ := boundView(env, v)
+	return reads
+}
+
+// boundView binds the query of a view. Reads are names in the tree.
+func boundView(env Env, v *catalog.Table) (q ast.Query, reads []read, err error) {
+	q, err = parse.Query(v.View())
+	if err != nil {
+		return nil, nil, err
+	}
+	b := newBinder(env)
+	owner := v.Owner()
+	b.reads, b.as, b.lasting = &reads, &owner, !v.Temp()
+	b.query(q)
+	if b.err != nil {
+		err = b.err
+	}
+	return q, reads, err
+}
+
+// readers lists the views that read a table, in the order of the catalog.
+func (b *binder) readers(t *catalog.Table) []*catalog.Table {
+	var out []*catalog.Table
+	for _, v := range b.env.Catalog.Tables {
+		if v.View() != "" && v != t && slices.ContainsFunc(viewReads(b.env, v), func(r read) bool { return r.table == t }) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// allReaders lists the views that read any of some tables, those that read such views
+// included.
+func (b *binder) allReaders(tables []*catalog.Table) []*catalog.Table {
+	var out []*catalog.Table
+	for todo := tables; len(todo) > 0; todo = todo[1:] {
+		for _, v := range b.readers(todo[0]) {
+			if !slices.Contains(out, v) && !slices.Contains(tables, v) {
+				out = append(out, v)
+				todo = append(todo[:len(todo):len(todo)], v)
+			}
+		}
+	}
+	return out
+}
+
+// kindOf is what messages call a table or view.
+func kindOf(t *catalog.Table) string {
+	if t.View() != "" {
+		return "view"
+	}
+	return "table"
+}
+
+// dropTables binds DROP TABLE and DROP VIEW.
+func (b *binder) dropTables(c *Change, s *ast.DropTable) {
+	what := "table"
+	if s.View {
+		what = "view"
+	}
+	var gone []*catalog.Table
+	for _, name := range s.Names {
+		t := b.userTable(name, what, "", s.IfExists, c)
+		if t == nil || slices.Contains(gone, t) {
+			continue
+		}
+		if kindOf(t) != what {
+			b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" is not a %s`, t.Name, what).
+				WithHint("Use DROP %s to remove a %s.", map[bool]string{true: "TABLE", false: "VIEW"}[s.View], kindOf(t)), name[0].Pos())
+			return
+		}
+		gone = append(gone, t)
+	}
+	if b.err != nil {
+		return
+	}
+	rest := b.allReaders(gone)
+	b.dependents(c, rest, s.Cascade, what+` "`+ast.FormatName(s.Names[0])+`"`, s.Pos())
+	for _, t := range append(gone, rest...) {
+		c.Ops = append(c.Ops, table.Op{Kind: table.OpDrop, Table: t.Schema.Table, Version: t.Schema.Version})
+	}
+}
+
+// dependents says that views go with what they read, or that because of them it cannot go.
+func (b *binder) dependents(c *Change, views []*catalog.Table, cascade bool, of string, pos ast.Pos) {
+	if len(views) == 0 {
+		return
+	}
+	if cascade {
+		for _, v := range views {
+			c.Notices = append(c.Notices, notice("00000", `drop cascades to view %s`, ast.QuoteIdent(v.Name)))
+		}
+		return
+	}
+	e := pgerr.New(pgerr.DependentObjects, "cannot drop %s because other objects depend on it", of)
+	detail := ""
+	for i, v := range views {
+		if i > 0 {
+			detail += "\n"
+		}
+		detail += "view " + ast.QuoteIdent(v.Name) + " depends on " + of
+	}
+	b.fail(e.WithDetail("%s", detail).WithHint("Use DROP ... CASCADE to drop the dependent objects too."), pos)
+}
+
+// dropColumn takes a column out of a schema, and with cascade the views that need it.
+func (b *binder) dropColumn(c *Change, t *catalog.Table, schema *table.Schema, col *table.Column, cascade bool, pos ast.Pos) {
+	without := *b.env.Catalog
+	without.Tables = slices.Clone(without.Tables)
+	changed := *t
+	changed.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(x catalog.Column) bool { return x.Name == col.Name })
+	without.Tables[slices.Index(without.Tables, t)] = &changed
+	env := b.env
+	env.Catalog = &without
+	var views []*catalog.Table
+	for _, v := range b.readers(t) {
+		if _, _, err := boundView(env, v); err != nil {
+			views = append(views, v)
+		}
+	}
+	for _, v := range b.allReaders(views) {
+		views = append(views, v)
+	}
+	b.dependents(c, views, cascade, "column "+ast.QuoteIdent(col.Name)+" of table "+ast.QuoteIdent(t.Name), pos)
+	for _, v := range views {
+		c.Ops = append(c.Ops, table.Op{Kind: table.OpDrop, Table: v.Schema.Table, Version: v.Schema.Version})
+	}
+	schema.Drop(col.ID)
+}
+
+// renamed writes the views anew that read a table of which something has another name: each
+// such name in FROM gets an alias that keeps the old names. Columns are the old ones, if one
+// of them was renamed.
+func (b *binder) renamed(c *Change, t *catalog.Table, name string, columns []catalog.Column) {
+	for _, v := range b.readers(t) {
+		q, reads, err := boundView(b.env, v)
+		if err != nil {
+			b.failErr(err, ast.NoPos)
+			return
+		}
+		for _, r := range reads {
+			if r.table != t {
+				continue
+			}
+			n := r.name
+			n.Name = append(n.Name[:len(n.Name)-1:len(n.Name)-1], ast.ID(name))
+			if n.Alias == nil {
+				n.Alias = &ast.Alias{Name: ast.ID(t.Name)}
+			}
+			for i := len(n.Alias.Columns); i < len(columns); i++ {
+				n.Alias.Columns = append(n.Alias.Columns, ast.ColumnDef{Name: ast.ID(columns[i].Name)})
+			}
+		}
+		schema := v.Schema.Clone()
+		schema.View = ast.Format(q)
+		c.Ops = append(c.Ops, table.Op{Kind: table.OpAlter, Table: schema.Table, Version: schema.Version, Schema: schema})
+	}
+}
