@@ -19,6 +19,7 @@ require (
 	github.com/zeebo/xxh3 v1.1.0 // hashes of files and values
 	golang.org/x/sys v0.49.0 // file locks, fdatasync, free space
 	golang.org/x/term v0.47.0 // the shell's line editor, widths of terminals
+	golang.org/x/text v0.42.0 // Unicode normal forms, for normalize()
 )
 
 require (
@@ -55,7 +56,6 @@ require (
 	golang.org/x/crypto v0.57.0 // indirect
 	golang.org/x/exp v0.0.0-20260112195511-716be5621a96 // indirect
 	golang.org/x/net v0.60.0 // indirect
-	golang.org/x/text v0.42.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	gopkg.in/ini.v1 v1.67.3 // indirect
 )

@@ -86,7 +86,7 @@ func TestDiffer(t *testing.T) {
 				different++
 				differences[v.Different]++
 				if different <= 200 {
-					t.Errorf("seed %d: %s\n\t%s\n\t%s", seed, v.Different, strings.Join(setup, ";\n\t"), q.SQL)
+					t.Errorf("seed %d: %s\n\t%s\n\t%s", seed, v.Different, q.SQL, strings.Join(setup, ";\n\t"))
 				}
 			}
 		}

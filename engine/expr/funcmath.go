@@ -75,6 +75,41 @@ func gcd(a, b int64) int64 {
 	return a
 }
 
+// gcdDecimal has the larger scale of the two.
+func gcdDecimal(a, b vec.Decimal) (vec.Decimal, error) {
+	if a.IsNaN() || b.IsNaN() {
+		return vec.DecimalNaN, nil
+	}
+	scale := int(max(a.Scale, b.Scale))
+	for !b.IsZero() {
+		r, err := a.Rem(b)
+		if err != nil {
+			return a, err
+		}
+		a, b = b, r
+	}
+	return a.Abs().Round(scale)
+}
+
+func lcmDecimal(a, b vec.Decimal) (vec.Decimal, error) {
+	if a.IsZero() || b.IsZero() {
+		return vec.Decimal{Scale: max(a.Scale, b.Scale)}, nil
+	}
+	g, err := gcdDecimal(a, b)
+	if err != nil || g.IsNaN() {
+		return g, err
+	}
+	q, err := a.QuoInt(g)
+	if err != nil {
+		return q, err
+	}
+	r, err := q.Mul(b)
+	if err != nil {
+		return r, err
+	}
+	return r.Abs().Round(int(max(a.Scale, b.Scale)))
+}
+
 // numbers1 defines a function that keeps its argument's type, for the three families.
 func numbers1(name string, i func(int64) (int64, error), f func(float64) float64, d func(vec.Decimal) (vec.Decimal, error)) {
 	if f != nil {
@@ -226,6 +261,14 @@ func init() {
 	alias("^", "power")
 	define("div", tNum, types(tNum, tNum), map2(func(_ *Context, a, b vec.Decimal) (vec.Decimal, error) {
 		r, err := a.QuoInt(b)
+		return r, decimalError(err)
+	}))
+	define("gcd", tNum, types(tNum, tNum), map2(func(_ *Context, a, b vec.Decimal) (vec.Decimal, error) {
+		r, err := gcdDecimal(a, b)
+		return r, decimalError(err)
+	}))
+	define("lcm", tNum, types(tNum, tNum), map2(func(_ *Context, a, b vec.Decimal) (vec.Decimal, error) {
+		r, err := lcmDecimal(a, b)
 		return r, decimalError(err)
 	}))
 	for _, t := range []vec.Type{tInt4, tInt8} {

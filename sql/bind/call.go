@@ -50,9 +50,6 @@ var withinGroup = map[string]bool{
 	"rank": true, "dense_rank": true, "percent_rank": true, "cume_dist": true,
 }
 
-// tableFunctions are functions that give rows, and are not there yet.
-var tableFunctions = map[string]bool{"regexp_matches": true}
-
 func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	name := e.Func()
 	if len(e.Name) > 1 && e.Name[len(e.Name)-2].Name != "pg_catalog" {
@@ -85,8 +82,6 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 		return b.grouping(e, sc)
 	case withinGroup[name]:
 		return b.unsupported("the aggregate "+name, e.Pos())
-	case tableFunctions[name] && !expr.IsFunction(name):
-		return b.unsupported("the function "+name+" here", e.Pos())
 	}
 	word := ""
 	switch {
@@ -106,10 +101,21 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	}
 	args := make([]expr.Expr, len(e.Args))
 	for i, a := range e.Args {
+		if n, ok := a.Value.(*ast.Name); ok && name == "normalize" && i == 1 && len(n.Parts) == 1 {
+			args[i] = textConst(n.Parts[0].Name, vec.T(vec.Text)) // NFC and its like are words, not columns
+			continue
+		}
 		args[i] = b.expr(a.Value, sc)
 	}
 	if b.err != nil {
 		return null(vec.T(vec.Unknown))
+	}
+	if name == "overlaps" && len(args) == 4 { // a period may be a time and how long
+		for i := 0; i < 4; i += 2 {
+			if args[i+1].Type() == vec.T(vec.Interval) {
+				args[i+1] = b.operator("+", args[i], args[i+1], e.Pos())
+			}
+		}
 	}
 	switch name {
 	case "coalesce", "ifnull", "nvl", "greatest", "least", "nullif", "if":

@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -13,6 +15,8 @@ type joined struct {
 	kind        plan.JoinKind
 	left, right *relation
 	on          expr.Expr // nil is true
+	// attached are subqueries in the condition that read a side of the join, or both.
+	attached []*attached
 }
 
 // origin is where a field of a join stands: in another relation, or, if USING has merged
@@ -230,7 +234,9 @@ func (b *binder) joinOf(t *ast.Join) *relation {
 	case t.Using != nil:
 		b.using(rel, t.Using, t.UsingAlias)
 	case t.On != nil:
-		rel.join.on = b.condition(b.expr(t.On, &scope{rel: rel, clause: "JOIN/ON", outer: b.outer}), "JOIN/ON", t.On.Pos())
+		s := &selection{b: b, sc: &scope{rel: rel, clause: "JOIN/ON", outer: b.outer}}
+		s.sc.host = s
+		rel.join.on, rel.join.attached = b.condition(b.expr(t.On, s.sc), "JOIN/ON", t.On.Pos()), s.attached
 	}
 	if kind.LeftOnly() {
 		rel.fields, rel.origins = rel.fields[:len(left.fields)], rel.origins[:len(left.fields)]
@@ -360,10 +366,52 @@ func (b *binder) place(p placement, rel *relation, at int) plan.Node {
 		return rel.node
 	}
 	left := b.place(p, j.left, at)
+	left = b.joinSide(p, left, j.left, j, at)
 	width := len(left.Schema())
 	here := p.from(at)
 	right := b.place(p, j.right, at+width)
-	return b.dependent(&plan.Dependent{Kind: j.kind, Left: left, Right: right, On: p.from(at).one(j.on)}, here)
+	right = b.joinSide(p, right, j.right, j, at+width)
+	d := &plan.Dependent{Kind: j.kind, Left: left, Right: right}
+	if len(j.attached) == 0 {
+		d.On = p.from(at).one(j.on)
+		return b.dependent(d, here)
+	}
+	// What is left reads both sides.
+	if j.kind != plan.InnerJoin {
+		b.unsupported("a subquery in the condition of an outer join that reads both sides", j.attached[0].pos)
+		return left
+	}
+	node := b.dependent(d, here)
+	for _, a := range j.attached {
+		node = b.joinSub(p, node, a, at)
+	}
+	return &plan.Filter{Input: node, Cond: p.from(at).one(j.on)}
+}
+
+// joinSide joins a side of a join with those subqueries of the condition that read nothing of
+// the other side.
+func (b *binder) joinSide(p placement, node plan.Node, side *relation, j *joined, at int) plan.Node {
+	var rest []*attached
+	for _, a := range j.attached {
+		other := j.left
+		if side == j.left {
+			other = j.right
+		}
+		if slices.ContainsFunc(a.reads, other.owns) {
+			rest = append(rest, a)
+			continue
+		}
+		node = b.joinSub(p, node, a, at)
+	}
+	j.attached = rest
+	return node
+}
+
+// joinSub joins a subquery with a plan whose columns begin at a place.
+func (b *binder) joinSub(p placement, node plan.Node, a *attached, at int) plan.Node {
+	here := p.from(at)
+	p[a.base] = at + len(node.Schema())
+	return b.dependent(&plan.Dependent{Kind: a.kind, Left: node, Right: a.node, On: p.from(at).one(a.on), Sparse: a.sparse}, here)
 }
 
 // dependent joins two inputs, of which the right one may read columns of the left one, whose

@@ -261,6 +261,7 @@ func (b *binder) windowFunction(e *ast.Call, sc *scope) plan.WindowCall {
 		if len(out.Args) == 3 {
 			both, t := b.common(name, []expr.Expr{out.Args[0], out.Args[2]}, []ast.Pos{e.Args[0].Value.Pos(), e.Args[2].Value.Pos()})
 			out.Args[0], out.Args[2], out.T = both[0], both[1], t
+			out.T.Mod = 0
 			break
 		}
 		fallthrough
@@ -270,6 +271,7 @@ func (b *binder) windowFunction(e *ast.Call, sc *scope) plan.WindowCall {
 		}
 		out.Args[0] = b.coerce(out.Args[0], firstKnown(out.Args[0].Type()), e.Args[0].Value.Pos())
 		out.T = out.Args[0].Type()
+		out.T.Mod = 0
 	}
 	return out
 }

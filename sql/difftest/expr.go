@@ -3,6 +3,7 @@ package difftest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -91,11 +92,18 @@ func (g *Generator) subquery(f form) bool {
 
 func (g *Generator) form(s *scope, f form, depth int) string {
 	var b strings.Builder
+	var texts []string
 	for i, w := range f.words {
 		b.WriteString(w)
-		if i < len(f.names) {
-			b.WriteString(g.hole(s, f.names[i], depth))
+		if i == len(f.names) {
+			break
 		}
+		if n, err := strconv.Atoi(f.names[i]); err == nil {
+			texts = append(texts, texts[n-1])
+		} else {
+			texts = append(texts, g.hole(s, f.names[i], depth))
+		}
+		b.WriteString(texts[i])
 	}
 	return b.String()
 }

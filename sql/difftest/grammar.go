@@ -90,7 +90,7 @@ func isName(s string) bool {
 		}
 		return false
 	}
-	if types[s] != "" || holes[s] {
+	if types[s] != "" || holes[s] || s == "1" || s == "2" {
 		return true
 	}
 	return strings.Contains(grammarText, fmt.Sprintf("\n== %s\n", s))

@@ -250,6 +250,10 @@ func (g *Generator) condition(s *scope, at int, full bool, depth int) string {
 		return cond
 	}
 	both := &scope{cols: s.cols, flat: true}
+	if g.chance(30) { // a subquery may read one side, of any join
+		one := pick(g, []*scope{left, right})
+		return cond + " AND " + g.expr(one, "bool", 1)
+	}
 	switch g.rng.IntN(4) {
 	case 0:
 		cond += " AND " + g.expr(both, "bool", 1)
