@@ -79,6 +79,9 @@ func TestDiffer(t *testing.T) {
 				}
 			}
 			v := difftest.Compare(q, want, got)
+			if v.Different != "" && want.Err != nil && got.Err == nil && ask(theirs, "EXPLAIN "+q.SQL).Err != nil {
+				v = difftest.Verdict{Excuse: "an error of a constant that no row needs"}
+			}
 			if v.Excuse != "" {
 				excuses[v.Excuse]++
 			}

@@ -84,8 +84,9 @@ func CommonType(types []vec.Type) (vec.Type, error) {
 			}
 		case category(t) != category(out):
 			return out, pgerr.New(pgerr.DatatypeMismatch, "types %s and %s cannot be matched", out, t)
-		case !preferred(out) && CanImplicit(out, t) && (!CanImplicit(t, out) || preferred(t) && out.Kind != vec.Name):
+		case !preferred(out) && CanImplicit(out, t) && !CanImplicit(t, out):
 			out = t
+			out.Mod = 0
 		default:
 			if !CanImplicit(t, out) {
 				return out, pgerr.New(pgerr.DatatypeMismatch, "types %s and %s cannot be matched", out, t)

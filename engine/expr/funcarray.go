@@ -240,7 +240,16 @@ func init() {
 		})
 	}
 	defineArray("array_append", types(elemType), sameList, true, cat)
-	defineArray("array_cat", types(listType), sameList, true, cat)
+	defineArray("array_cat", types(listType), sameList, true, func(f *frame) error {
+		return eachList(f, func(i int, out *vec.Builder) error {
+			if f.args[0].IsNull(i) && f.args[1].IsNull(i) {
+				return errNull
+			}
+			appendElements(out, f.args[0], i)
+			appendElements(out, f.args[1], i)
+			return nil
+		})
+	})
 	choose("array_prepend", func(args []vec.Type) *Overload {
 		if list, ok := arrayArg(args, 1); ok && len(args) == 2 && CanImplicit(args[0], list.Elem()) {
 			return &Overload{Fn: &Function{Name: "array_prepend", lax: true, eval: cat}, Args: types(list.Elem(), list), Result: list}

@@ -414,6 +414,9 @@ func init() {
 			if !utf8.ValidString(s) {
 				return dst, pgerr.New(pgerr.BadEncoding, "invalid byte sequence for encoding \"UTF8\"")
 			}
+			if strings.IndexByte(s, 0) >= 0 {
+				return dst, pgerr.New(pgerr.BadEncoding, "invalid byte sequence for encoding \"UTF8\": 0x00")
+			}
 			return append(dst, s...), nil
 		}
 		return dst, pgerr.Unsupported("the encoding " + name)

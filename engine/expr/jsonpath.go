@@ -249,7 +249,7 @@ func (p *pathParser) comparison() *pathNode {
 			p.err = err
 			return p.fail()
 		}
-		return &pathNode{kind: pathCompare, op: "regex", left: left, re: re}
+		return &pathNode{kind: pathCompare, op: "regex", left: left, re: re.Regexp}
 	case p.is("is"):
 		if !p.is("unknown") {
 			return p.fail()

@@ -53,6 +53,9 @@ func (e *jsonEdit) apply(dst, j []byte, path []string, level int) ([]byte, error
 		}
 		return appendMembers(dst, members), nil
 	case "array":
+		if e.remove && jsonLength(j) == 0 {
+			return append(dst, j...), nil
+		}
 		at, err := strconv.ParseInt(path[level], 10, 32)
 		if err != nil {
 			return dst, pgerr.New(pgerr.InvalidText, "path element at position %d is not an integer: \"%s\"", level+1, path[level])

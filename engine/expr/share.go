@@ -83,9 +83,16 @@ func SqrtDecimal(d vec.Decimal) (vec.Decimal, error) {
 	}
 	// PostgreSQL counts in groups of four digits; weight is the place of the first one.
 	digits := len(d.Abs().Big().String()) - int(d.Scale)
+	if d.IsZero() {
+		digits = 1
+	}
 	weight := (digits - 1) >> 2
 	scale := max(16-((weight+1)*2-1), int(d.Scale), 0)
-	scale = min(scale, vec.MaxDecimalDigits-max(digits+1, 0)/2-2)
+	return SqrtScaled(d, min(scale, vec.MaxDecimalDigits-max(digits+1, 0)/2-2))
+}
+
+// SqrtScaled is the square root with so many digits behind the point, rounded.
+func SqrtScaled(d vec.Decimal, scale int) (vec.Decimal, error) {
 	// One digit more is computed and rounded away.
 	x := d.Big()
 	up := 2*(scale+1) - int(d.Scale)

@@ -373,7 +373,7 @@ func (s *TableFunction) matches(args []vec.Type) bool {
 		if strings.Contains(flags, "g") {
 			n = -1
 		}
-		return &matchSeries{text(0), re.FindAllStringSubmatchIndex(text(0), n)}, nil
+		return &matchSeries{text(0), matchesOf(re, text(0), 0, n)}, nil
 	}
 	return true
 }
@@ -388,16 +388,7 @@ func (m *matchSeries) Next(out []*vec.Builder, n int) (int, error) {
 	n = min(n, len(m.list))
 	for _, at := range m.list[:n] {
 		groups := vec.NewBuilder(tText)
-		if len(at) > 2 {
-			at = at[2:] // with groups, the whole does not count
-		}
-		for k := 0; k < len(at); k += 2 {
-			if at[k] < 0 {
-				groups.AppendNull()
-			} else {
-				groups.V.Str.AppendString(m.s[at[k]:at[k+1]])
-			}
-		}
+		appendGroups(groups, m.s, at)
 		count := groups.V.Len()
 		out[0].AppendFrom(&vec.Vector{Type: tTexts, Elem: groups.V, Offs: []uint32{0, uint32(count)}}, 0)
 	}

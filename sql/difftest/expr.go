@@ -81,6 +81,9 @@ func (g *Generator) expr(s *scope, typ string, depth int) string {
 
 // subquery says whether a form has a query in it.
 func (g *Generator) subquery(f form) bool {
+	if strings.Contains(f.words[0], "SELECT") {
+		return true
+	}
 	for _, n := range f.names {
 		word, _, _ := strings.Cut(n, " ")
 		if word == "sub" || word == "rows" || word == "rows1" || word == "list" || word == "exists" {
@@ -200,7 +203,8 @@ func (g *Generator) window(s *scope, kind string) string {
 		case 2: // RANGE with an offset
 			e := g.expr(s, pick(g, []string{"int4", "num", "float", "int8"}), 0)
 			if !s.reads(e) {
-				e = s.keys[0]
+				parts = append(parts, order(false), "RANGE CURRENT ROW"+exclude())
+				break
 			}
 			parts = append(parts, "ORDER BY "+direction(e), "RANGE "+between()+exclude())
 		case 3:

@@ -222,13 +222,13 @@ func (g *Generator) from(outer *scope, depth int) (with, text string, s *scope) 
 			}
 			continue
 		}
-		text += " " + kind + " " + right + " ON " + g.condition(s, len(before.cols), kind == "FULL JOIN", depth)
+		text += " " + kind + " " + right + " ON " + g.condition(s, len(before.cols), kind, depth)
 	}
 	return with, text, s
 }
 
 // condition joins what is before at with what is after it.
-func (g *Generator) condition(s *scope, at int, full bool, depth int) string {
+func (g *Generator) condition(s *scope, at int, kind string, depth int) string {
 	left := &scope{cols: s.cols[:at]}
 	right := &scope{cols: s.cols[at:]}
 	var keys []string
@@ -243,7 +243,7 @@ func (g *Generator) condition(s *scope, at int, full bool, depth int) string {
 	if len(keys) > 0 {
 		cond = pick(g, keys)
 	}
-	if full { // PostgreSQL joins fully by hash or merge only
+	if kind == "FULL JOIN" { // PostgreSQL joins fully by hash or merge only
 		if len(keys) > 1 && g.chance(30) {
 			cond += " AND " + pick(g, keys)
 		}
@@ -260,7 +260,7 @@ func (g *Generator) condition(s *scope, at int, full bool, depth int) string {
 	case 1:
 		cond = g.expr(both, "bool", 2)
 	case 2:
-		both.flat = depth <= 0
+		both.flat = depth <= 0 || kind != "JOIN" // a subquery that reads both sides
 		cond = g.expr(both, "bool", 1)
 	}
 	return cond
@@ -388,7 +388,7 @@ func (g *Generator) grouped() Query {
 		}
 		keys = append(keys, k)
 	}
-	above := &scope{flat: g.chance(70)}
+	above := &scope{flat: true} // an aggregate in a subquery would be one of the query around it
 	above.cols = append(above.cols, keys...)
 	group := ""
 	if len(keys) > 0 {
@@ -406,7 +406,8 @@ func (g *Generator) grouped() Query {
 		case 2:
 			sets = "GROUPING SETS ((" + all + "), (" + words[0] + "), ())"
 		}
-		if sets != "" {
+		if sets != "" && !slices.ContainsFunc(keys, func(k column) bool { return strings.ContainsAny(k.text, "( ") }) {
+			// PostgreSQL 15 folds constants in keys, and forgets that a set leaves them out.
 			above.cols = append(above.cols, column{"grouping(" + all + ")", "int4"})
 			all = sets
 		}
