@@ -155,8 +155,10 @@ func init() {
 			return 1
 		case x < 0:
 			return -1
+		case x != x:
+			return x
 		}
-		return x
+		return 0 // also of -0
 	}, func(d vec.Decimal) (vec.Decimal, error) {
 		if d.IsNaN() {
 			return d, nil

@@ -78,7 +78,7 @@ func QuoBig(num *big.Int, scale int, den *big.Int) (vec.Decimal, error) {
 // SqrtDecimal is the square root of a decimal that is not negative, with at least 16
 // significant digits.
 func SqrtDecimal(d vec.Decimal) (vec.Decimal, error) {
-	if d.IsNaN() || d.IsZero() && d.Scale == 0 {
+	if d.IsNaN() {
 		return d, nil
 	}
 	// PostgreSQL counts in groups of four digits; weight is the place of the first one.

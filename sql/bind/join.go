@@ -215,8 +215,7 @@ var joinKinds = map[ast.JoinKind]plan.JoinKind{
 func (b *binder) joinOf(t *ast.Join) *relation {
 	kind, ok := joinKinds[t.Kind]
 	if !ok {
-		b.unsupported("ASOF JOIN", t.Pos())
-		return &relation{node: &plan.Values{}}
+		return b.asof(t)
 	}
 	left := b.table(t.Left)
 	beside := left

@@ -21,8 +21,7 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	switch t := t.(type) {
 	case *ast.TableName:
 		if t.Sample != nil {
-			b.unsupported("TABLESAMPLE", t.Sample.Pos())
-			return empty
+			return b.sampled(t)
 		}
 		rel := b.tableName(t)
 		if rel == nil {
@@ -55,9 +54,9 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	case *ast.FuncTable:
 		return b.functions(t)
 	case *ast.Pivot:
-		b.unsupported("PIVOT", t.Pos())
+		return b.pivot(t)
 	case *ast.Unpivot:
-		b.unsupported("UNPIVOT", t.Pos())
+		return b.unpivot(t)
 	case *ast.CohortTable:
 		return b.cohortTable(t)
 	default:
