@@ -28,6 +28,7 @@ type numberFormat struct {
 	signAt           int  // digits before S
 	roman, small     bool
 	scientific       bool
+	multiplied       bool // V
 }
 
 // numberPart is a pattern, or a text that is copied.
@@ -77,7 +78,7 @@ func parseNumberFormat(format, _ string) (*numberFormat, error) {
 				f.zero, f.zeroAt = true, f.pre
 			}
 			switch {
-			case f.has("V") && word == "9":
+			case f.multiplied && word == "9":
 				f.shift++
 			case f.point:
 				f.post++
@@ -91,7 +92,7 @@ func parseNumberFormat(format, _ string) (*numberFormat, error) {
 			switch {
 			case f.point:
 				return nil, wrong("multiple decimal points")
-			case f.has("V"):
+			case f.multiplied:
 				return nil, wrong("cannot use \"V\" and decimal point together")
 			}
 			f.point = true
@@ -99,6 +100,7 @@ func parseNumberFormat(format, _ string) (*numberFormat, error) {
 			if f.point {
 				return nil, wrong("cannot use \"V\" and decimal point together")
 			}
+			f.multiplied = true
 		case "FM":
 			f.fill = true
 		case "S":
@@ -122,7 +124,7 @@ func parseNumberFormat(format, _ string) (*numberFormat, error) {
 		case "RN":
 			f.roman, f.small = true, lower
 		case "EEEE":
-			if f.fill || f.sign || f.bracket || f.minus || f.plus || f.roman || f.has("V") {
+			if f.fill || f.sign || f.bracket || f.minus || f.plus || f.roman || f.multiplied {
 				return nil, pgerr.New(pgerr.SyntaxError, "\"EEEE\" is incompatible with other formats").
 					WithDetail("\"EEEE\" may only be used together with digit and decimal point patterns.")
 			}
@@ -134,16 +136,6 @@ func parseNumberFormat(format, _ string) (*numberFormat, error) {
 		f.signBehind = true
 	}
 	return f, nil
-}
-
-// has says whether a pattern is in the format so far.
-func (f *numberFormat) has(word string) bool {
-	for _, p := range f.parts {
-		if p.word == word {
-			return true
-		}
-	}
-	return false
 }
 
 var numberFormats memo[*numberFormat]

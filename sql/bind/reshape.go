@@ -35,6 +35,10 @@ func (b *binder) pivot(t *ast.Pivot) *relation {
 	for _, g := range t.GroupBy {
 		s.Items = append(s.Items, ast.SelectItem{Place: ast.At(g.Pos()), Expr: g})
 	}
+	if len(t.In)*len(t.Aggs) > maxColumns {
+		b.fail(pgerr.New(pgerr.TooManyColumns, "target lists can have at most %d entries", maxColumns), t.Pos())
+		return &relation{node: &plan.Values{}}
+	}
 	for _, in := range t.In {
 		values := []ast.Expr{in.Expr}
 		if row, ok := in.Expr.(*ast.Row); ok {
