@@ -166,7 +166,10 @@ func init() {
 		return vec.DecimalFromInt(int64(d.Sign())), nil
 	})
 	define("round", tNum, types(tNum, tInt4), map2(func(_ *Context, d vec.Decimal, n int64) (vec.Decimal, error) {
-		r, err := d.Round(int(max(min(n, 38), -38)))
+		if n < -vec.MaxDecimalDigits && !d.IsNaN() {
+			return vec.Decimal{}, nil // less than half of the unit
+		}
+		r, err := d.Round(int(min(n, vec.MaxDecimalDigits)))
 		if err != nil && n > int64(d.Scale) {
 			return d, nil // more zeroes than fit
 		}
@@ -274,10 +277,10 @@ func init() {
 		return r, decimalError(err)
 	}))
 	for _, t := range []vec.Type{tInt4, tInt8} {
-		lo, hi := intRange(t.Kind)
+		_, hi := intRange(t.Kind)
 		define("gcd", t, types(t, t), map2(func(_ *Context, a, b int64) (int64, error) {
 			r := gcd(a, b)
-			if r < lo || r > hi {
+			if r < 0 || r > hi { // of the least numbers
 				return 0, outOfRange(t)
 			}
 			return r, nil
@@ -313,15 +316,25 @@ func init() {
 	float1("degrees", func(x float64) float64 { return x / (math.Pi / 180) }, nil)
 	float1("radians", func(x float64) float64 { return x * (math.Pi / 180) }, nil)
 	for name, fn := range map[string]func(float64) float64{
-		"sin": math.Sin, "cos": math.Cos, "tan": math.Tan, "atan": math.Atan, "sinh": math.Sinh, "cosh": math.Cosh,
+		"sin": math.Sin, "cos": math.Cos, "tan": math.Tan, "atan": math.Atan,
 		"tanh": math.Tanh, "asinh": math.Asinh,
 	} {
 		float1(name, fn, nil)
 	}
-	float1("cot", func(x float64) float64 { return 1 / math.Tan(x) }, nil)
+	// These may be infinite.
+	define("sinh", tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) { return math.Sinh(x), nil }))
+	define("cosh", tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) { return math.Cosh(x), nil }))
+	define("cot", tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) { return 1 / math.Tan(x), nil }))
+	define("atanh", tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) {
+		if x == x {
+			if err := checkUnit(x); err != nil {
+				return 0, err
+			}
+		}
+		return math.Atanh(x), nil
+	}))
 	float1("asin", math.Asin, checkUnit)
 	float1("acos", math.Acos, checkUnit)
-	float1("atanh", math.Atanh, checkUnit)
 	float1("acosh", math.Acosh, func(x float64) error {
 		if x < 1 {
 			return errInput

@@ -350,7 +350,7 @@ func bin(stride vec.IntervalValue, t, origin int64, name string) (int64, error) 
 			return 0, pgerr.New(pgerr.FeatureNotSupported, "%s does not take months together with days or time", name)
 		}
 		if stride.Months < 0 {
-			return 0, pgerr.New(pgerr.InvalidParameterValue, "stride must be greater than zero")
+			return 0, pgerr.New(pgerr.DatetimeOverflow, "stride must be greater than zero")
 		}
 		ty, tm, _ := civil(floorDiv(t, microsDay))
 		oy, om, _ := civil(floorDiv(origin, microsDay))
@@ -367,7 +367,7 @@ func bin(stride vec.IntervalValue, t, origin int64, name string) (int64, error) 
 	}
 	size := int64(stride.Days)*microsDay + stride.Micros
 	if size <= 0 {
-		return 0, pgerr.New(pgerr.InvalidParameterValue, "stride must be greater than zero")
+		return 0, pgerr.New(pgerr.DatetimeOverflow, "stride must be greater than zero")
 	}
 	return origin + floorDiv(t-origin, size)*size, nil
 }
@@ -885,7 +885,11 @@ func makers() {
 		if h < 0 || h > 24 || m < 0 || m > 59 || !(s >= 0 && s <= 60) {
 			return 0, fieldError
 		}
-		return h*microsHour + m*microsMinute + int64(math.RoundToEven(s*1e6)), nil
+		t := h*microsHour + m*microsMinute + int64(math.RoundToEven(s*1e6))
+		if t > microsDay {
+			return 0, fieldError
+		}
+		return t, nil
 	}
 	define("make_date", tDate, types(tInt4, tInt4, tInt4), map3(func(_ *Context, y, m, d int64) (int64, error) { return date(y, m, d) }))
 	define("make_time", tTime, types(tInt4, tInt4, tFloat8), map3(func(_ *Context, h, m int64, s float64) (int64, error) { return clock(h, m, s) }))

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -359,16 +360,15 @@ func fraction(s string, i int) (int64, int) {
 	if i >= len(s) || s[i] != '.' && s[i] != ',' || i+1 >= len(s) || s[i+1] < '0' || s[i+1] > '9' {
 		return 0, i
 	}
-	i++
-	frac, scale, digits := int64(0), int64(100000), 0
-	for ; i < len(s) && s[i] >= '0' && s[i] <= '9'; i++ {
-		digits++
-		if digits <= 6 {
-			frac += int64(s[i]-'0') * scale
-			scale /= 10
-		} else if digits == 7 && s[i] >= '5' {
-			frac++
-		}
+	start := i + 1
+	frac, scale := int64(0), int64(100000)
+	for i = start; i < len(s) && s[i] >= '0' && s[i] <= '9'; i++ {
+		frac += int64(s[i]-'0') * scale
+		scale /= 10
+	}
+	if i > start+6 {
+		x, _ := strconv.ParseFloat("0."+s[start:i], 64)
+		frac = int64(math.RoundToEven(x * 1e6))
 	}
 	return frac, i
 }

@@ -143,7 +143,7 @@ func (r *conformanceRecord) check(c *client) string {
 		}
 		return ""
 	case r.Lines != nil:
-		var lines []string
+		var lines, want []string
 		for _, row := range got.Rows {
 			words := make([]string, len(row))
 			for i, v := range row {
@@ -153,7 +153,12 @@ func (r *conformanceRecord) check(c *client) string {
 			}
 			lines = append(lines, strings.Join(words, " "))
 		}
-		want := slices.Clone(r.Lines)
+		for _, line := range r.Lines {
+			if strings.Contains(line, "{") { // values with blanks in them cannot be told apart
+				line = strings.ReplaceAll(line, `"`, "")
+			}
+			want = append(want, line)
+		}
 		if r.Sort != "nosort" {
 			slices.Sort(lines)
 			slices.Sort(want)

@@ -306,10 +306,12 @@ func (b *binder) ordered(op string, left, right []expr.Expr, pos ast.Pos) expr.E
 	}
 	out := b.operator(op, left[last], right[last], pos)
 	for i := last - 1; i >= 0; i-- {
-		b.copied(left[i], 1, pos)
-		b.copied(right[i], 1, pos)
-		out = &expr.Or{Args: []expr.Expr{b.operator(op[:1], left[i], right[i], pos),
-			&expr.And{Args: []expr.Expr{b.operator("=", left[i], right[i], pos), out}}}}
+		// What follows a pair that decides, or has a NULL, is not looked at.
+		b.copied(left[i], 2, pos)
+		b.copied(right[i], 2, pos)
+		before := b.operator(op[:1], left[i], right[i], pos)
+		out = &expr.Case{Whens: []expr.When{{Cond: before, Result: boolConst(true)},
+			{Cond: b.operator("=", left[i], right[i], pos), Result: out}}, Else: before, T: vec.T(vec.Bool)}
 	}
 	return out
 }

@@ -165,14 +165,17 @@ func (b *binder) base() int {
 }
 
 // owns says whether a column is one of the relation.
-func (rel *relation) owns(c *expr.Column) bool {
+func (rel *relation) owns(c *expr.Column) bool { return rel.ownsBase(baseOf(c.Index)) }
+
+// ownsBase says whether the columns of a base are ones of the relation.
+func (rel *relation) ownsBase(base int) bool {
 	switch {
 	case rel == nil:
 		return false
 	case rel.join != nil:
-		return rel.join.left.owns(c) || rel.join.right.owns(c)
+		return rel.join.left.ownsBase(base) || rel.join.right.ownsBase(base)
 	}
-	return rel.base == baseOf(c.Index)
+	return rel.base == base
 }
 
 // pair is the join of two relations, without a condition yet.
@@ -375,16 +378,53 @@ func (b *binder) place(p placement, rel *relation, at int) plan.Node {
 		d.On = p.from(at).one(j.on)
 		return b.dependent(d, here)
 	}
-	// What is left reads both sides.
-	if j.kind != plan.InnerJoin {
-		b.unsupported("a subquery in the condition of an outer join that reads both sides", j.attached[0].pos)
-		return left
+	// What is left reads both sides. The condition belongs to one of them, then, and reads the
+	// other from there.
+	switch j.kind {
+	case plan.InnerJoin, plan.LeftJoin, plan.SemiJoin, plan.AntiJoin:
+		d.Right = b.sideWhere(p, right, j, at+width, j.right)
+		return b.dependent(d, here)
+	case plan.RightJoin:
+		n := len(right.Schema())
+		there := p.from(at + width)
+		d := &plan.Dependent{Kind: plan.LeftJoin, Left: right, Right: b.sideWhere(p, left, j, at, j.left)}
+		node := b.dependent(d, there)
+		back := &plan.Project{Input: node}
+		schema := node.Schema()
+		for i := range schema {
+			k := (i + n) % len(schema)
+			if i >= len(schema)-n {
+				k = i - (len(schema) - n)
+			}
+			back.Exprs, back.Names = append(back.Exprs, &expr.Column{Index: k, T: schema[k].Type, Name: schema[k].Name}), append(back.Names, schema[k].Name)
+		}
+		if grown := len(schema) - n - width; grown > 0 {
+			for base, place := range p {
+				if j.right.ownsBase(base) {
+					p[base] = place + grown
+				}
+			}
+		}
+		return back
 	}
-	node := b.dependent(d, here)
+	b.unsupported("a subquery in the condition of a full join that reads both sides", j.attached[0].pos)
+	return left
+}
+
+// sideWhere filters a side of a join by the condition, with the subqueries in it. What it
+// reads of the other side are columns outside.
+func (b *binder) sideWhere(p placement, node plan.Node, j *joined, at int, side *relation) plan.Node {
+	own := placement{}
+	for base, place := range p {
+		if side.ownsBase(base) {
+			own[base] = place - at
+		}
+	}
 	for _, a := range j.attached {
-		node = b.joinSub(p, node, a, at)
+		node = b.joinSub(own, node, a, 0)
+		p[a.base] = at + own[a.base]
 	}
-	return &plan.Filter{Input: node, Cond: p.from(at).one(j.on)}
+	return &plan.Filter{Input: node, Cond: own.one(j.on)}
 }
 
 // joinSide joins a side of a join with those subqueries of the condition that read nothing of

@@ -341,14 +341,15 @@ func (s *selection) bindItems() {
 			s.addMatching(e)
 			continue
 		}
-		inner := sc
-		if it.Alias != nil {
-			// An item does not see its own alias, so x + 1 AS x is an error or a column.
-			c := *sc
-			c.busy = map[string]bool{it.Alias.Name: true}
-			inner = &c
+		// An item sees the aliases of those before it: x + 1 AS x is an error or a column.
+		inner := *sc
+		inner.busy = map[string]bool{}
+		for _, later := range s.q.Items[i:] {
+			if later.Alias != nil && s.sc.aliases[later.Alias.Name] == later.Expr {
+				inner.busy[later.Alias.Name] = true
+			}
 		}
-		e := b.settle(b.expr(it.Expr, inner))
+		e := b.settle(b.expr(it.Expr, &inner))
 		e = b.coerce(e, firstKnown(e.Type()), it.Expr.Pos())
 		name := columnName(it.Expr)
 		if it.Alias != nil {

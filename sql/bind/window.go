@@ -325,6 +325,11 @@ func (b *binder) frame(spec *ast.WindowSpec, w *windowCall, sc *scope) plan.Fram
 func (b *binder) frameOffset(e ast.Expr, to *plan.FrameBound, f *plan.Frame, w *windowCall, sc *scope) {
 	x := b.expr(e, &scope{clause: "window frame", outer: sc.outer})
 	if b.err != nil {
+		if n, ok := e.(*ast.Name); ok && b.err.Code == pgerr.UndefinedColumn && len(n.Parts) == 1 && sc.rel.find(n.Parts[0].Name) >= 0 {
+			b.err = nil
+			word := map[plan.FrameUnit]string{plan.RangeFrame: "RANGE", plan.RowsFrame: "ROWS", plan.GroupsFrame: "GROUPS"}[f.Unit]
+			b.fail(pgerr.New(pgerr.InvalidColumnReference, "argument of %s must not contain variables", word), e.Pos())
+		}
 		return
 	}
 	if f.Unit != plan.RangeFrame {
@@ -345,6 +350,10 @@ func (b *binder) frameOffset(e ast.Expr, to *plan.FrameBound, f *plan.Frame, w *
 		key = b.cast(key, t, e.Pos(), true, false)
 		x = b.coerceTo(x, t, e.Pos(), true)
 	} else {
+		if !key.Type().IsTime() {
+			b.fail(pgerr.New(pgerr.FeatureNotSupported, "RANGE with offset PRECEDING/FOLLOWING is not supported for column type %s", key.Type()), e.Pos())
+			return
+		}
 		x = b.coerce(x, vec.T(vec.Interval), e.Pos())
 	}
 	if b.err != nil {
