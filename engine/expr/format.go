@@ -16,6 +16,7 @@ type stamp struct {
 	month, dom      int
 	day, clock, off int64
 	zone            string
+	span            bool // an interval: a number of each, and none of a calendar
 }
 
 func stampOf(local, off int64, zone string) stamp {
@@ -124,7 +125,58 @@ func ordinal(digits []byte, style string) string {
 	return th
 }
 
+// appendSpan writes a pattern that is another for intervals. Others are empty if they need a
+// calendar.
+func (s *stamp) appendSpan(dst []byte, p string, fill bool) ([]byte, bool) {
+	// Signs stand before so many digits, but for days, where they are one of them.
+	number := func(x int64, width int) ([]byte, bool) {
+		if !fill {
+			width = 0
+		}
+		if x < 0 {
+			return appendPadded(append(dst, '-'), -x, width), true
+		}
+		return appendPadded(dst, x, width), true
+	}
+	short := func(x int64, width int) ([]byte, bool) {
+		if x < 0 {
+			width--
+		}
+		return number(x, width)
+	}
+	switch strings.ToUpper(p) {
+	case "YYYY":
+		return number(s.year, 4)
+	case "YYY":
+		return number(s.year%1000, 3)
+	case "YY":
+		return number(s.year%100, 2)
+	case "Y":
+		return number(s.year%10, 1)
+	case "MM":
+		return number(int64(s.month), 2)
+	case "DDD":
+		return short((s.year*12+int64(s.month))*30+int64(s.dom), 3)
+	case "DD":
+		return short(int64(s.dom), 2)
+	case "HH12", "HH":
+		hour := s.clock / microsHour % 12
+		if hour == 0 {
+			hour = 12
+		}
+		return number(hour, 2)
+	case "MONTH", "MON", "DAY", "DY", "D", "ID", "IDDD", "WW", "IW", "IYYY", "IYY", "IY", "I", "J", "TZ", "OF", "TZH", "TZM", "BC", "AD", "B.C.", "A.D.", "RM", "Q", "CC", "W", "Y,YYY":
+		return dst, true
+	}
+	return dst, false
+}
+
 func (s *stamp) append(dst []byte, p string, fill bool) []byte {
+	if s.span {
+		if out, ok := s.appendSpan(dst, p, fill); ok {
+			return out
+		}
+	}
 	number := func(x int64, width int) []byte {
 		if !fill {
 			width = 0
@@ -429,10 +481,7 @@ func formats() {
 		define("strftime", tText, types(t, tText), timeFormat(t, strftime))
 	}
 	define("to_char", tText, types(tIvl, tText), text2(func(_ *Context, dst []byte, v vec.IntervalValue, format string) ([]byte, error) {
-		s := stamp{year: int64(v.Months / 12), month: int(v.Months%12) + 0, dom: int(v.Days), clock: v.Micros}
-		if s.month < 1 {
-			s.month = 12
-		}
+		s := stamp{year: int64(v.Months / 12), month: int(v.Months % 12), dom: int(v.Days), clock: v.Micros, span: true}
 		return appendTimeFormat(dst, &s, format), nil
 	}))
 	define("to_char", tText, types(tNum, tText), text2(func(_ *Context, dst []byte, d vec.Decimal, format string) ([]byte, error) {

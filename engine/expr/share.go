@@ -119,3 +119,6 @@ func EachElement(s []byte, do func(value []byte) bool) { eachElement(s, do) }
 // AppendJSONText adds a valid JSON value as ->> gives it: strings without quotes, the rest as
 // it is.
 func AppendJSONText(dst, v []byte) []byte { return jsonText(dst, v) }
+
+// AddInterval moves a time, which is not in a zone; false if it is out of range then.
+func AddInterval(t int64, by vec.IntervalValue) (int64, bool) { return addInterval(t, by) }

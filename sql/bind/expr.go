@@ -487,8 +487,8 @@ func negate(e expr.Expr, not bool) expr.Expr {
 
 func (b *binder) like(e *ast.Like, sc *scope) expr.Expr {
 	op := [...]string{"like", "ilike", "similar"}[e.Kind]
-	if _, ok := e.Pattern.(*ast.Subquery); ok {
-		return b.unsupported("a query as a pattern", e.Pattern.Pos())
+	if _, ok := e.Pattern.(*ast.Subquery); ok && e.Quantifier != ast.NoQuantifier {
+		return b.unsupported("a query of patterns", e.Pattern.Pos())
 	}
 	x, pattern := b.expr(e.X, sc), b.value(e.Pattern, sc)
 	if p, ok := x.(*pathRef); ok {
