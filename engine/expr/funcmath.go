@@ -75,6 +75,27 @@ func gcd(a, b int64) int64 {
 	return a
 }
 
+// bucketOf is width_bucket among thresholds, which ascend: how many are not greater.
+func bucketOf(f *frame) error {
+	return tryEach(f, func(i int) error {
+		elem, lo, hi := elements(f.args[1], i)
+		first := lo
+		for lo < hi {
+			mid := lo + (hi-lo)/2
+			if elem.IsNull(mid) {
+				return pgerr.New(pgerr.NullNotAllowed, "thresholds array must not contain NULLs")
+			}
+			if vec.Compare(f.args[0], i, elem, mid) < 0 {
+				hi = mid
+			} else {
+				lo = mid + 1
+			}
+		}
+		f.out.I64[i] = int64(lo - first)
+		return nil
+	})
+}
+
 // gcdDecimal has the larger scale of the two.
 func gcdDecimal(a, b vec.Decimal) (vec.Decimal, error) {
 	if a.IsNaN() || b.IsNaN() {
@@ -366,6 +387,16 @@ func init() {
 			out[i], err = widthBucket(x.at(i), lo.at(i), hi.at(i), n.at(i))
 			return err
 		})
+	})
+	choose("width_bucket", func(args []vec.Type) *Overload {
+		if len(args) != 2 || !args[1].Array {
+			return nil
+		}
+		t, err := CommonType([]vec.Type{args[1].Elem(), args[0]})
+		if err != nil || t.Array || !CanImplicit(args[1], vec.ArrayOf(t.Kind)) && args[1].Kind != t.Kind {
+			return nil
+		}
+		return &Overload{Args: types(vec.T(t.Kind), vec.ArrayOf(t.Kind)), Result: tInt4, Fn: &Function{Name: "width_bucket", eval: bucketOf}}
 	})
 	bitOperators()
 	define("bit_count", tInt8, types(tBytea), map1(func(_ *Context, s string) (int64, error) {

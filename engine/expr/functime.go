@@ -386,6 +386,15 @@ func bucketOrigin(stride vec.IntervalValue) int64 {
 	return mondayOrigin
 }
 
+// lastDay is the last day of the month of a local time.
+func lastDay(t int64) (int64, error) {
+	if isInfinite(t) {
+		return t, nil
+	}
+	y, m, _ := civil(floorDiv(t, microsDay))
+	return dayOf(y, m, monthDays(y, m)), nil
+}
+
 // crossed counts the boundaries of a unit between two local times.
 func crossed(unit string, a, b int64) (int64, bool) {
 	unit = unitWords[lower(unit)]
@@ -800,6 +809,21 @@ func timeArithmetic() {
 		}
 		return v, nil
 	}))
+	define("last_day", tDate, types(tTs), map1(func(_ *Context, t int64) (int64, error) { return lastDay(t) }))
+	define("last_day", tDate, types(tTz), zoned(func(f *frame, z *zone) func(int) error {
+		t := viewOf[int64](f, 0)
+		return func(i int) (err error) {
+			x := t.at(i)
+			if !isInfinite(x) {
+				x += z.offset(x)
+			}
+			f.out.I64[i], err = lastDay(x)
+			return err
+		}
+	}))
+	define("timeofday", tText, nil, text0(func(c *Context, dst []byte) ([]byte, error) {
+		return time.Now().In(c.Location).AppendFormat(dst, "Mon Jan 02 15:04:05.000000 2006 MST"), nil
+	})).Volatile = true
 	define("last_day", tDate, types(tDate), map1(func(_ *Context, d int64) (int64, error) {
 		if isInfinite(d) {
 			return d, nil

@@ -356,3 +356,47 @@ func byName(left, right plan.Node) (plan.Node, plan.Node) {
 	}
 	return lp, rp
 }
+
+// recordset is jsonb_to_recordset(x) AS t(a int, b text), which is
+//
+//	LATERAL (SELECT (e.value ->> 'a')::int AS a, (e.value ->> 'b')::text AS b FROM jsonb_array_elements(x) AS e(value)) AS t
+//
+// and jsonb_to_record the same of one object; nil for any other function.
+func (b *binder) recordset(t *ast.FuncTable) *ast.Derived {
+	if len(t.Calls) != 1 || t.Alias == nil || t.Ordinality {
+		return nil
+	}
+	call, ok := t.Calls[0].Call.(*ast.Call)
+	if !ok || len(call.Args) != 1 || call.Args[0].Name != nil {
+		return nil
+	}
+	name := call.Func()
+	set := name == "jsonb_to_recordset" || name == "json_to_recordset"
+	if !set && name != "jsonb_to_record" && name != "json_to_record" {
+		return nil
+	}
+	place := t.Place
+	ident := func(s string) ast.Ident { return ast.Ident{Place: place, Name: s} }
+	value := &ast.Name{Place: place, Parts: []ast.Ident{ident("json value"), ident("value")}}
+	from := &ast.Alias{Place: place, Name: ident("json value"), Columns: []ast.ColumnDef{{Place: place, Name: ident("value")}}}
+	q := &ast.Select{Place: place}
+	if set {
+		elements := &ast.Call{Place: place, Name: []ast.Ident{ident("jsonb_array_elements")}, Args: call.Args}
+		q.From = []ast.TableExpr{&ast.FuncTable{Place: place, Calls: []ast.FuncCall{{Call: elements}}, Alias: from}}
+	} else {
+		document := &ast.Cast{Place: place, X: call.Args[0].Value, Type: ast.TypeName{Place: place, Name: "jsonb"}}
+		q.From = []ast.TableExpr{&ast.Derived{Place: place, Query: &ast.Values{Place: place, Rows: [][]ast.Expr{{document}}}, Alias: from}}
+	}
+	for _, c := range t.Alias.Columns {
+		if c.Type == nil {
+			return nil
+		}
+		op := "->>"
+		if c.Type.Name == "jsonb" || c.Type.Name == "json" {
+			op = "->"
+		}
+		member := &ast.Binary{Place: c.Place, Op: op, Left: value, Right: &ast.String{Place: c.Place, Value: c.Name.Name}}
+		q.Items = append(q.Items, ast.SelectItem{Place: c.Place, Expr: &ast.Cast{Place: c.Place, X: member, Type: *c.Type}, Alias: &c.Name})
+	}
+	return &ast.Derived{Place: place, Lateral: true, Query: q, Alias: &ast.Alias{Place: t.Alias.Place, Name: t.Alias.Name}}
+}

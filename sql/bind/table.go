@@ -52,6 +52,9 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	case *ast.Join:
 		return b.joinOf(t)
 	case *ast.FuncTable:
+		if d := b.recordset(t); d != nil {
+			return b.table(d)
+		}
 		return b.functions(t)
 	case *ast.Pivot:
 		return b.pivot(t)

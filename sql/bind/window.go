@@ -50,6 +50,7 @@ func (w *windowRef) Reference() int { return -(1 << 40) - w.index }
 var windowArgs = map[string][2]int{
 	"row_number": {}, "rank": {}, "dense_rank": {}, "percent_rank": {}, "cume_dist": {},
 	"ntile": {1, 1}, "lag": {1, 3}, "lead": {1, 3}, "first_value": {1, 1}, "last_value": {1, 1}, "nth_value": {2, 2},
+	"session_start": {2, 2},
 }
 
 // skipsNulls are the functions that IGNORE NULLS can be said of.
@@ -256,6 +257,12 @@ func (b *binder) windowFunction(e *ast.Call, sc *scope) plan.WindowCall {
 	case "ntile":
 		out.T = vec.T(vec.Int4)
 		number(0)
+	case "session_start":
+		if t := out.Args[0].Type(); t.Array || t.Kind != vec.Timestamp {
+			out.Args[0] = b.coerce(out.Args[0], vec.T(vec.TimestampTZ), e.Args[0].Value.Pos())
+		}
+		out.Args[1] = b.coerce(out.Args[1], vec.T(vec.Interval), e.Args[1].Value.Pos())
+		out.T = vec.T(out.Args[0].Type().Kind)
 	case "lag", "lead":
 		number(1)
 		if len(out.Args) == 3 {
