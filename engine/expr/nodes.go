@@ -384,12 +384,6 @@ func Fold(ctx *Context, e Expr) (Expr, error) {
 			return foldLogic(e, e.Args, false)
 		case *Or:
 			return foldLogic(e, e.Args, true)
-		case *Call:
-			for _, a := range e.Args { // a NULL decides, and nothing else is looked at
-				if c, ok := a.(*Const); ok && !e.Overload.Fn.lax && c.Value.Nulls.Get(0) {
-					return &Const{Value: vec.NullConst(e.Type())}
-				}
-			}
 		}
 		p, ok := e.(Parent)
 		if !ok || !IsConstant(e) {

@@ -160,6 +160,12 @@ func (a *Answer) sorted() [][]*string {
 			}
 			key.WriteByte(0)
 		}
+		key.WriteByte(0) // rows that are equal so far go by their digits
+		for _, v := range *row {
+			if v != nil {
+				key.WriteString(*v)
+			}
+		}
 		keys[row], rows[i] = key.String(), row
 	}
 	slices.SortStableFunc(rows, func(x, y *[]*string) int { return strings.Compare(keys[x], keys[y]) })
