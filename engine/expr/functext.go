@@ -165,7 +165,7 @@ func quoteIdent(dst []byte, s string) []byte {
 	for i := 0; i < len(s) && plain; i++ {
 		plain = s[i] == '_' || s[i] >= 'a' && s[i] <= 'z' || s[i] >= '0' && s[i] <= '9'
 	}
-	if plain && !reservedWords[s] {
+	if plain && !keywords[s] {
 		return append(dst, s...)
 	}
 	dst = append(dst, '"')
@@ -173,13 +173,19 @@ func quoteIdent(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// reservedWords cannot be column names without quotes.
-var reservedWords = func() map[string]bool {
+// keywords are words of the grammar that quote_ident puts in quotes: all but those that may name
+// anything.
+var keywords = func() map[string]bool {
 	out := map[string]bool{}
 	for _, w := range strings.Fields(`all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
 		current_catalog current_date current_role current_time current_timestamp current_user default deferrable desc distinct do else end except false
 		fetch for foreign from grant group having in initially intersect into lateral leading limit localtime localtimestamp not null offset on only or
-		order placing primary references returning select session_user some symmetric table then to trailing true union unique user using variadic when where window with`) {
+		order placing primary references returning select session_user some symmetric table then to trailing true union unique user using variadic when where window with
+		authorization binary collation concurrently cross current_schema freeze full ilike inner is isnull join left like natural notnull outer overlaps
+		right similar tablesample verbose between bigint bit boolean char character coalesce dec decimal exists extract float greatest grouping inout
+		int integer interval least national nchar none normalize nullif numeric out overlay position precision real row setof smallint substring time
+		timestamp treat trim values varchar xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize
+		xmltable`) {
 		out[w] = true
 	}
 	return out
