@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Tests of protocols and dialects that come from public suites are found through this.
 export PRICKLE_CONFORMANCE ?=
 
-.PHONY: help build run test test-simd race lint fuzz bench golden crash sabotage sim faults flips insights meta soak clients
+.PHONY: help build run test test-simd race lint fuzz bench golden crash sabotage sim faults flips insights differ meta soak clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ faults: ## fail every operation of the file system in two fixed workloads (FAULT
 INSIGHTS ?= 10000
 insights: ## ask INSIGHTS random questions (default 10000) about random events, and a slow model the same
 	PRICKLE_INSIGHTS=$(INSIGHTS) $(GO) test -count=1 -v -timeout 0 -run '^TestRandom(Insights|Cells)$$' ./server
+
+DIFFER ?= 10000
+differ: ## ask DIFFER random queries (default 10000), and the PostgreSQL 15 at PRICKLE_POSTGRES the same
+	PRICKLE_DIFFER=$(DIFFER) $(GO) test -count=1 -v -timeout 0 -run '^TestDiffer$$' ./server
 
 FLIPS ?= 50000
 flips: ## damage a file of a directory FLIPS times (default 50000) and read everything

@@ -19,7 +19,7 @@ require (
 	github.com/zeebo/xxh3 v1.1.0 // hashes of files and values
 	golang.org/x/sys v0.49.0 // file locks, fdatasync, free space
 	golang.org/x/term v0.47.0 // the shell's line editor, widths of terminals
-	golang.org/x/text v0.42.0 // passwords in SCRAM: Unicode normal forms and directions
+	golang.org/x/text v0.42.0 // Unicode: passwords in SCRAM, and normalize()
 )
 
 require (

@@ -137,10 +137,11 @@ func init() {
 	}
 }
 
-// known is the types with text in place of unknown.
+// known is the types without modifiers, with text in place of unknown.
 func known(args []vec.Type) []vec.Type {
 	out := append([]vec.Type{}, args...)
 	for i, t := range out {
+		out[i].Mod = 0
 		if t.Kind == vec.Unknown {
 			out[i].Kind = vec.Text
 		}

@@ -79,13 +79,17 @@ type collect struct {
 	sortBy int
 	result vec.Type
 	// finish appends one group's value; rows are positions in cols.
-	finish func(out *vec.Builder, cols []*vec.Vector, rows []uint32, desc bool) error
+	finish finisher
+	ctx    *expr.Context // of the session, nil until there are rows
 }
 
 func (s *collect) Grow(groups int) { s.groups = groups }
 func (s *collect) Bytes() int64    { return s.rows.bytes() }
 
-func (s *collect) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
+func (s *collect) Update(ctx *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
+	if s.ctx == nil {
+		s.ctx = ctx
+	}
 	if s.skip >= 0 {
 		groups, rows = valid(args[s.skip], groups, rows)
 	}
@@ -111,6 +115,9 @@ func (s *collect) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, r
 
 func (s *collect) Merge(from State, to []uint32) error {
 	o := from.(*collect)
+	if s.ctx == nil {
+		s.ctx = o.ctx
+	}
 	for _, g := range o.rows.groups {
 		s.rows.groups = append(s.rows.groups, to[g])
 	}
@@ -152,7 +159,7 @@ func (s *collect) Finish() (*vec.Vector, error) {
 		} else if len(s.order) > 0 {
 			s.sort(own, cols)
 		}
-		if err := s.finish(out, cols[:s.args], own, desc); err != nil {
+		if err := s.finish(s.ctx, out, cols[:s.args], own, desc); err != nil {
 			return nil, err
 		}
 	}
@@ -197,7 +204,7 @@ func (s *collect) sort(rows []uint32, cols []*vec.Vector) {
 	})
 }
 
-type finisher func(out *vec.Builder, cols []*vec.Vector, rows []uint32, desc bool) error
+type finisher func(ctx *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, desc bool) error
 
 func collector(args []vec.Type, result vec.Type, skip, sortBy int, finish finisher) *Spec {
 	return &Spec{Args: args, Result: result, create: func(order []OrderKey) State {
@@ -245,7 +252,7 @@ func init() {
 				return nil
 			}
 			t := known(args)
-			return collector(t, t[0], -1, -1, func(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+			return collector(t, t[0], -1, -1, func(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
 				r := rows[0]
 				if name == "last" {
 					r = rows[len(rows)-1]
@@ -288,7 +295,7 @@ func init() {
 		t := known(args)
 		t[0] = vec.Type{Kind: vec.Float8, Array: args[0].Array}
 		result := vec.Type{Kind: t[1].Kind, Array: args[0].Array}
-		return collector(t, result, 1, 1, func(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+		return collector(t, result, 1, 1, func(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
 			return eachFraction(out, cols[0], int(rows[0]), func(to *vec.Builder, p float64) {
 				at := int(math.Ceil(p * float64(len(rows))))
 				to.AppendFrom(cols[1], int(rows[max(at-1, 0)]))
@@ -320,7 +327,7 @@ func resolveContinuous(args []vec.Type, x, p int) *Spec {
 		t[p] = vec.Type{Kind: vec.Float8, Array: args[p].Array}
 		result.Array = args[p].Array
 	}
-	return collector(t, result, x, x, func(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+	return collector(t, result, x, x, func(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
 		one := func(to *vec.Builder, p float64) {
 			pos := p * float64(len(rows)-1)
 			lo := int(math.Floor(pos))
@@ -397,7 +404,7 @@ func eachFraction(out *vec.Builder, v *vec.Vector, row int, do func(*vec.Builder
 	return nil
 }
 
-func finishArray(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+func finishArray(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
 	v := out.V
 	if v.Elem == nil {
 		v.Elem = &vec.Vector{Type: v.Type.Elem()}
@@ -413,7 +420,7 @@ func finishArray(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) er
 	return nil
 }
 
-func finishString(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+func finishString(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
 	var text []byte
 	for i, r := range rows {
 		if i > 0 && !cols[1].IsNull(int(r)) {
@@ -425,27 +432,27 @@ func finishString(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) e
 	return nil
 }
 
-func finishJSON(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+func finishJSON(ctx *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
 	text := []byte{'['}
 	for i, r := range rows {
 		if i > 0 {
 			text = append(text, ", "...)
 		}
-		text = expr.AppendJSON(text, cols[0], int(r), nil)
+		text = expr.AppendJSON(text, cols[0], int(r), ctx)
 	}
 	out.V.Str.Append(append(text, ']'))
 	return nil
 }
 
-func finishObject(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+func finishObject(ctx *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
 	text := []byte{'{'}
 	for i, r := range rows {
 		if i > 0 {
 			text = append(text, ',')
 		}
-		text = expr.AppendJSONString(text, expr.AppendText(nil, cols[0], int(r), nil))
+		text = expr.AppendJSONString(text, expr.AppendText(nil, cols[0], int(r), ctx))
 		text = append(text, ':')
-		text = expr.AppendJSON(text, cols[1], int(r), nil)
+		text = expr.AppendJSON(text, cols[1], int(r), ctx)
 	}
 	text, err := expr.CanonicalJSON(nil, append(text, '}'))
 	if err != nil {
@@ -456,7 +463,7 @@ func finishObject(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) e
 }
 
 // finishMode takes the first of the longest runs of equal values.
-func finishMode(out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+func finishMode(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
 	best, most := 0, 0
 	for i := 0; i < len(rows); {
 		j := i + 1

@@ -2,6 +2,7 @@ package agg
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/storage/vec"
@@ -421,11 +422,37 @@ func (s *distinct) Merge(from State, to []uint32) error {
 	return s.Update(s.ctx, groups, o.rows.vectors(), o.rows.all())
 }
 
+// sorted is the rows and their groups in the order of their arguments, which is the order of
+// DISTINCT where ORDER BY says nothing else.
+func (s *distinct) sorted() ([]uint32, []*vec.Vector) {
+	rows, cols := s.rows.all(), s.rows.vectors()
+	slices.SortStableFunc(rows, func(a, b uint32) int {
+		for _, v := range cols[:len(s.spec.Args)] {
+			if c := vec.Compare(v, int(a), v, int(b)); c != 0 {
+				return c
+			}
+		}
+		return 0
+	})
+	groups := make([]uint32, len(rows))
+	for i, r := range rows {
+		groups[i] = s.rows.groups[r]
+	}
+	for i, v := range cols {
+		cols[i] = v.Take(rows)
+	}
+	return groups, cols
+}
+
 func (s *distinct) Finish() (*vec.Vector, error) {
 	inner := s.spec.create(s.order)
 	inner.Grow(s.groups)
 	if len(s.rows.groups) > 0 {
-		if err := inner.Update(s.ctx, s.rows.groups, s.rows.vectors(), s.rows.all()); err != nil {
+		groups, cols := s.rows.groups, s.rows.vectors()
+		if _, ok := inner.(*collect); ok { // it shows the order of its rows
+			groups, cols = s.sorted()
+		}
+		if err := inner.Update(s.ctx, groups, cols, s.rows.all()); err != nil {
 			return nil, err
 		}
 	}

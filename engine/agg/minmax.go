@@ -31,6 +31,9 @@ func resolveMinMax(args []vec.Type, greatest bool) *Spec {
 		return nil
 	}
 	t := known(args)
+	if t[0] == vec.T(vec.Varchar) {
+		t[0] = vec.T(vec.Text)
+	}
 	s := &Spec{Args: t, Result: t[0], repeats: true}
 	s.create = func([]OrderKey) State {
 		if t[0].Payload() == vec.PayloadI64 {

@@ -180,9 +180,12 @@ func (s *exactMoments) Finish() (*vec.Vector, error) {
 		// (n·Σx² - (Σx)²) / (n·d)
 		num := new(big.Int).Mul(big.NewInt(n), s.sqrs[g])
 		num.Sub(num, new(big.Int).Mul(s.sum[g], s.sum[g]))
+		if num.Sign() == 0 {
+			continue // 0, without digits behind the point
+		}
 		v, err := expr.QuoBig(num, 2*s.scale[g], new(big.Int).Mul(big.NewInt(n), big.NewInt(d)))
 		if err == nil && s.root {
-			v, err = expr.SqrtDecimal(v)
+			v, err = expr.SqrtScaled(v, int(v.Scale))
 		}
 		if err != nil {
 			return nil, errNumeric

@@ -301,12 +301,13 @@ func (s *sumInterval) Finish() (*vec.Vector, error) {
 	for g, n := range s.n {
 		seen[g] = n > 0
 		m, d, us := float64(s.m[g]), float64(s.d[g]), s.us[g]
-		if s.avg && n > 0 { // what a field cannot hold whole goes to the next smaller one
-			var frac float64
-			m, frac = math.Modf(m / float64(n))
-			d = d/float64(n) + frac*30
-			d, frac = math.Modf(d)
-			us = math.Round(us/float64(n) + frac*86400e6)
+		if s.avg && n > 0 {
+			v, err := expr.SpreadInterval(m/float64(n), d/float64(n), us/float64(n))
+			if err != nil {
+				return nil, err
+			}
+			out.Ivl[g] = v
+			continue
 		}
 		if math.Abs(m) > math.MaxInt32 || math.Abs(d) > math.MaxInt32 || math.Abs(us) > 9.2e18 {
 			return nil, pgerr.New(pgerr.DatetimeOverflow, "interval out of range")

@@ -45,7 +45,7 @@ func (c *Cost) add(n plan.Node, env *Env, segments map[*storage.Segment]bool) {
 			return
 		}
 	case plan.Native:
-		if sc, ok := n.Inputs()[0].(*plan.Scan); ok && sc.Table.Name == "events" {
+		if sc, ok := n.Inputs()[0].(*plan.Scan); ok && sc.Table.IsEvents() {
 			// Persons and events are known from the run index.
 			c.scan(sc, env, 1+countOthers(sc), segments)
 			return
@@ -113,7 +113,7 @@ func (c *Cost) scan(n *plan.Scan, env *Env, columns int, segments map[*storage.S
 				rows += p.Rows()
 			}
 		}
-	case n.Table.Name == "events":
+	case n.Table.IsEvents():
 		from, to, err := timeBounds(n.From, n.To, env)
 		if err != nil {
 			return
@@ -171,7 +171,7 @@ func readsTime(n plan.Node, e expr.Expr) bool {
 		case *plan.Filter:
 			n = x.Input
 		case *plan.Scan:
-			return x.Table.Name == "events" && x.Columns[c.Index].Column == x.Table.Time
+			return x.Table.IsEvents() && x.Columns[c.Index].Column == x.Table.Time
 		default:
 			return false
 		}

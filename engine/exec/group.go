@@ -194,7 +194,9 @@ func (in *interner) number1(v *vec.Vector, row int) uint32 {
 	case vec.PayloadF64:
 		return in.numberInt(floatKey(v.F64[row]), v, row)
 	case vec.PayloadStr:
-		return in.numberText(v.Str.At(row), v, row)
+		if v.Type.EqualBytes() {
+			return in.numberText(v.Str.At(row), v, row)
+		}
 	}
 	in.key = vec.AppendKey(in.key[:0], v, row)
 	return in.numberText(in.key, v, row)

@@ -307,7 +307,9 @@ func (f *finder) one(in *interner, v *vec.Vector, row int) uint32 {
 	case vec.PayloadF64:
 		return in.findInt(floatKey(v.F64[row]))
 	case vec.PayloadStr:
-		return in.findText(v.Str.At(row))
+		if v.Type.EqualBytes() {
+			return in.findText(v.Str.At(row))
+		}
 	}
 	f.key = vec.AppendKey(f.key[:0], v, row)
 	return in.findText(f.key)

@@ -5,6 +5,7 @@ import (
 	"sort"
 
 	"github.com/prickledb/prickle/engine/agg"
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
@@ -31,6 +32,8 @@ func (c *windowCall) values(ctx context.Context) (*vec.Vector, error) {
 		return c.shifted()
 	case "first_value", "last_value", "nth_value":
 		return c.nth()
+	case "session_start":
+		return c.sessionStart(), nil
 	}
 	return c.aggregate(ctx)
 }
@@ -96,6 +99,37 @@ func (c *windowCall) ntile() (*vec.Vector, error) {
 		}
 	}
 	return v, nil
+}
+
+// sessionStart is the time of the first row of the session that a row is in: one begins where the
+// time since the row before is longer than the gap. Rows without a time are in none.
+func (c *windowCall) sessionStart() *vec.Vector {
+	r, at, gap := c.rows, c.column(c.call.Args[0]), c.column(c.call.Args[1])
+	v := &vec.Vector{Type: c.call.T, I64: make([]int64, r.count), Nulls: vec.NewBitmap(r.count)}
+	part, begun := int32(-1), false
+	var start, last int64
+	for i := range v.I64 {
+		if r.part[i] != part {
+			part, begun = r.part[i], false
+		}
+		if at.IsNull(i) {
+			v.Nulls.Set(i)
+			continue
+		}
+		x, k := at.At(i)
+		now := x.I64[k]
+		over := false
+		if begun && !gap.IsNull(i) {
+			g, k := gap.At(i)
+			end, ok := expr.AddInterval(last, g.Ivl[k])
+			over = ok && now > end
+		}
+		if !begun || over {
+			start, begun = now, true
+		}
+		v.I64[i], last = start, now
+	}
+	return v
 }
 
 // shifted is lag and lead.

@@ -19,6 +19,9 @@ type Function struct {
 	eval     func(*frame) error
 }
 
+// Strict says whether the function is NULL where an argument is.
+func (fn *Function) Strict() bool { return !fn.lax }
+
 // frame is one evaluation of a function: what it is given and where it writes.
 type frame struct {
 	ctx  *Context

@@ -86,6 +86,7 @@ func CommonType(types []vec.Type) (vec.Type, error) {
 			return out, pgerr.New(pgerr.DatatypeMismatch, "types %s and %s cannot be matched", out, t)
 		case !preferred(out) && CanImplicit(out, t) && !CanImplicit(t, out):
 			out = t
+			out.Mod = 0
 		default:
 			if !CanImplicit(t, out) {
 				return out, pgerr.New(pgerr.DatatypeMismatch, "types %s and %s cannot be matched", out, t)

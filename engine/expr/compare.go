@@ -203,7 +203,7 @@ func compareFloats(f *frame, op comparison) {
 
 func compareText(f *frame, op comparison) {
 	a, b := f.args[0], f.args[1]
-	if a.Type.Kind == vec.Bpchar {
+	if !a.Type.EqualBytes() {
 		compareAny(f, op)
 		return
 	}

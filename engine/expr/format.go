@@ -16,6 +16,7 @@ type stamp struct {
 	month, dom      int
 	day, clock, off int64
 	zone            string
+	span            bool // an interval: a number of each, and none of a calendar
 }
 
 func stampOf(local, off int64, zone string) stamp {
@@ -27,8 +28,8 @@ func stampOf(local, off int64, zone string) stamp {
 
 // timeWords are the patterns of to_char for times, longest first where one begins another.
 var timeWords = []string{
-	"HH24", "HH12", "HH", "MI", "MS", "US", "SSSS", "SS", "FF6", "FF3", "FF1", "AM", "PM", "am", "pm", "A.M.", "P.M.",
-	"Y,YYY", "YYYY", "YYY", "YY", "Y", "IYYY", "IYY", "IY", "BC", "AD",
+	"HH24", "HH12", "HH", "MI", "MS", "US", "SSSSS", "SSSS", "SS", "FF6", "FF5", "FF4", "FF3", "FF2", "FF1", "AM", "PM", "am", "pm", "A.M.", "P.M.",
+	"B.C.", "A.D.", "RM", "Y,YYY", "YYYY", "YYY", "YY", "Y", "IYYY", "IYY", "IY", "I", "BC", "AD",
 	"MONTH", "Month", "month", "MON", "Mon", "mon", "MM", "DAY", "Day", "day", "DY", "Dy", "dy",
 	"DDD", "IDDD", "DD", "ID", "D", "WW", "IW", "W", "CC", "J", "Q", "TZH", "TZM", "TZ", "tz", "OF",
 }
@@ -66,12 +67,22 @@ func appendTimeFormat(dst []byte, s *stamp, format string) []byte {
 			i += 2
 			continue
 		case rest[0] == '"':
-			end := strings.IndexByte(rest[1:], '"')
-			if end < 0 {
-				return append(dst, rest[1:]...)
+			for i++; i < len(format) && format[i] != '"'; i++ {
+				if format[i] == '\\' && i+1 < len(format) {
+					i++
+				}
+				dst = append(dst, format[i])
 			}
-			dst = append(dst, rest[1:1+end]...)
-			i += end + 2
+			i++
+			continue
+		case strings.HasPrefix(rest, `\"`):
+			i++
+			dst = append(dst, '"')
+			i++
+			continue
+		case strings.HasPrefix(rest, "TM") || strings.HasPrefix(rest, "tm"):
+			fill = false // and names are English in any case
+			i += 2
 			continue
 		}
 		p := timePattern(rest)
@@ -114,7 +125,58 @@ func ordinal(digits []byte, style string) string {
 	return th
 }
 
+// appendSpan writes a pattern that is another for intervals. Others are empty if they need a
+// calendar.
+func (s *stamp) appendSpan(dst []byte, p string, fill bool) ([]byte, bool) {
+	// Signs stand before so many digits, but for days, where they are one of them.
+	number := func(x int64, width int) ([]byte, bool) {
+		if !fill {
+			width = 0
+		}
+		if x < 0 {
+			return appendPadded(append(dst, '-'), -x, width), true
+		}
+		return appendPadded(dst, x, width), true
+	}
+	short := func(x int64, width int) ([]byte, bool) {
+		if x < 0 {
+			width--
+		}
+		return number(x, width)
+	}
+	switch strings.ToUpper(p) {
+	case "YYYY":
+		return number(s.year, 4)
+	case "YYY":
+		return number(s.year%1000, 3)
+	case "YY":
+		return number(s.year%100, 2)
+	case "Y":
+		return number(s.year%10, 1)
+	case "MM":
+		return number(int64(s.month), 2)
+	case "DDD":
+		return short((s.year*12+int64(s.month))*30+int64(s.dom), 3)
+	case "DD":
+		return short(int64(s.dom), 2)
+	case "HH12", "HH":
+		hour := s.clock / microsHour % 12
+		if hour == 0 {
+			hour = 12
+		}
+		return number(hour, 2)
+	case "MONTH", "MON", "DAY", "DY", "D", "ID", "IDDD", "WW", "IW", "IYYY", "IYY", "IY", "I", "J", "TZ", "OF", "TZH", "TZM", "BC", "AD", "B.C.", "A.D.", "RM", "Q", "CC", "W", "Y,YYY":
+		return dst, true
+	}
+	return dst, false
+}
+
 func (s *stamp) append(dst []byte, p string, fill bool) []byte {
+	if s.span {
+		if out, ok := s.appendSpan(dst, p, fill); ok {
+			return out
+		}
+	}
 	number := func(x int64, width int) []byte {
 		if !fill {
 			width = 0
@@ -136,6 +198,9 @@ func (s *stamp) append(dst []byte, p string, fill bool) []byte {
 		year = 1 - year
 	}
 	isoYear, isoWeekNumber := isoWeek(s.day)
+	if isoYear <= 0 {
+		isoYear = 1 - isoYear
+	}
 	hour := s.clock / microsHour
 	hour12 := (hour+11)%12 + 1
 	switch strings.ToUpper(p) {
@@ -147,14 +212,15 @@ func (s *stamp) append(dst []byte, p string, fill bool) []byte {
 		return number(s.clock/microsMinute%60, 2)
 	case "SS":
 		return number(s.clock/microsSecond%60, 2)
-	case "SSSS":
+	case "SSSS", "SSSSS":
 		return number(s.clock/microsSecond, 0)
-	case "MS", "FF3":
+	case "MS":
 		return appendPadded(dst, s.clock%microsSecond/1000, 3)
-	case "US", "FF6":
+	case "US":
 		return appendPadded(dst, s.clock%microsSecond, 6)
-	case "FF1":
-		return appendPadded(dst, s.clock%microsSecond/100000, 1)
+	case "FF1", "FF2", "FF3", "FF4", "FF5", "FF6":
+		digits := int(p[2] - '0')
+		return appendPadded(dst, s.clock%microsSecond/int64(math.Pow10(6-digits)), digits)
 	case "AM", "PM":
 		return append(dst, capitalsOf(map[bool]string{true: "am", false: "pm"}[hour < 12], p)...)
 	case "A.M.", "P.M.":
@@ -175,8 +241,22 @@ func (s *stamp) append(dst []byte, p string, fill bool) []byte {
 		return number(isoYear%1000, 3)
 	case "IY":
 		return number(isoYear%100, 2)
+	case "I":
+		return number(isoYear%10, 1)
 	case "BC", "AD":
 		return append(dst, capitalsOf(map[bool]string{true: "ad", false: "bc"}[s.year > 0], p)...)
+	case "B.C.", "A.D.":
+		return append(dst, capitalsOf(map[bool]string{true: "a.d.", false: "b.c."}[s.year > 0], p)...)
+	case "RM":
+		text := roman(int64(s.month))
+		if p == "rm" {
+			text = strings.ToLower(text)
+		}
+		dst = append(dst, text...)
+		for n := len(text); fill && n < 4; n++ {
+			dst = append(dst, ' ')
+		}
+		return dst
 	case "MONTH":
 		return name(monthNames[s.month-1], 9)
 	case "MON":
@@ -204,6 +284,9 @@ func (s *stamp) append(dst []byte, p string, fill bool) []byte {
 	case "IW":
 		return number(int64(isoWeekNumber), 2)
 	case "CC":
+		if s.year <= 0 {
+			return number(s.year/100-1, 2)
+		}
 		return number((s.year+99)/100, 2)
 	case "J":
 		return number(s.day+2440588, 0)
@@ -233,159 +316,6 @@ func capitalsOf(word, p string) string {
 		return strings.ToUpper(word)
 	}
 	return word
-}
-
-// appendNumberFormat is to_char of a number: 9 0 . , D G S MI PR FM and literals.
-func appendNumberFormat(dst []byte, d vec.Decimal, format string) ([]byte, error) {
-	fillMode := strings.Contains(strings.ToUpper(format), "FM")
-	f := strings.ReplaceAll(strings.ReplaceAll(format, "FM", ""), "fm", "")
-	upper := strings.ToUpper(f)
-	if strings.ContainsAny(upper, "V") || strings.Contains(upper, "EEEE") || strings.Contains(upper, "RN") {
-		return dst, pgerr.Unsupported("the number format \"" + format + "\"")
-	}
-	whole, frac, point := 0, 0, false
-	for _, c := range upper {
-		switch c {
-		case '9', '0':
-			if point {
-				frac++
-			} else {
-				whole++
-			}
-		case '.', 'D':
-			point = true
-		}
-	}
-	r, err := d.Round(frac)
-	if err != nil {
-		return dst, decimalError(err)
-	}
-	digits := r.Abs().String()
-	intPart, fracPart, _ := strings.Cut(digits, ".")
-	if intPart == "0" && whole > 0 {
-		intPart = ""
-	}
-	tooLong := len(intPart) > whole
-	neg := r.Sign() < 0
-	hasSign := strings.Contains(upper, "S") || strings.Contains(upper, "MI") || strings.Contains(upper, "PR")
-	var out []byte
-	// Digits are printed from the first 0 of the format, or the first digit of the number.
-	lead := whole - len(intPart)
-	seen, zeroes, after := 0, false, false
-	fracAt := 0
-	lastFrac := len(fracPart)
-	if fillMode { // trailing nines print no zeroes
-		lastZero := 0
-		k := 0
-		past := false
-		for _, c := range upper {
-			switch {
-			case c == '.' || c == 'D':
-				past = true
-			case past && (c == '9' || c == '0'):
-				k++
-				if c == '0' {
-					lastZero = k
-				}
-			}
-		}
-		for lastFrac > lastZero && fracPart[lastFrac-1] == '0' {
-			lastFrac--
-		}
-	}
-	signed := false
-	sign := func() {
-		if hasSign || signed {
-			return
-		}
-		signed = true
-		if neg {
-			out = append(out, '-')
-		} else if !fillMode {
-			out = append(out, ' ')
-		}
-	}
-	blank := func() {
-		if !fillMode {
-			out = append(out, ' ')
-		}
-	}
-	for i := 0; i < len(f); i++ {
-		c := upper[i]
-		switch {
-		case (c == '9' || c == '0') && !after:
-			if c == '0' {
-				zeroes = true
-			}
-			switch {
-			case tooLong:
-				sign()
-				out = append(out, '#')
-			case seen >= lead:
-				sign()
-				out = append(out, intPart[seen-lead])
-			case zeroes:
-				sign()
-				out = append(out, '0')
-			default:
-				blank()
-			}
-			seen++
-		case c == '9' || c == '0':
-			switch {
-			case tooLong:
-				out = append(out, '#')
-			case fracAt < lastFrac:
-				out = append(out, fracPart[fracAt])
-			}
-			fracAt++
-		case c == '.' || c == 'D':
-			after = true
-			sign()
-			out = append(out, '.')
-		case c == ',' || c == 'G':
-			if seen > lead || zeroes {
-				out = append(out, ',')
-			} else {
-				blank()
-			}
-		case c == 'S':
-			if neg {
-				out = append(out, '-')
-			} else {
-				out = append(out, '+')
-			}
-		case strings.HasPrefix(upper[i:], "MI"):
-			if neg {
-				out = append(out, '-')
-			} else {
-				blank()
-			}
-			i++
-		case strings.HasPrefix(upper[i:], "PR"):
-			if neg {
-				out = append(append([]byte{'<'}, out...), '>')
-			} else if !fillMode {
-				out = append(append([]byte{' '}, out...), ' ')
-			}
-			i++
-		case c == 'L' || c == '$':
-			out = append(out, '$')
-		case c == '"':
-			end := strings.IndexByte(f[i+1:], '"')
-			if end < 0 {
-				end = len(f) - i - 2
-			}
-			out = append(out, f[i+1:i+1+max(end, 0)]...)
-			i += end + 1
-		default:
-			out = append(out, f[i])
-		}
-	}
-	if !signed && !hasSign && !after { // no digit was printed
-		sign()
-	}
-	return append(dst, out...), nil
 }
 
 // parseTimeFormat is to_timestamp and to_date of a text.
@@ -551,10 +481,7 @@ func formats() {
 		define("strftime", tText, types(t, tText), timeFormat(t, strftime))
 	}
 	define("to_char", tText, types(tIvl, tText), text2(func(_ *Context, dst []byte, v vec.IntervalValue, format string) ([]byte, error) {
-		s := stamp{year: int64(v.Months / 12), month: int(v.Months%12) + 0, dom: int(v.Days), clock: v.Micros}
-		if s.month < 1 {
-			s.month = 12
-		}
+		s := stamp{year: int64(v.Months / 12), month: int(v.Months % 12), dom: int(v.Days), clock: v.Micros, span: true}
 		return appendTimeFormat(dst, &s, format), nil
 	}))
 	define("to_char", tText, types(tNum, tText), text2(func(_ *Context, dst []byte, d vec.Decimal, format string) ([]byte, error) {

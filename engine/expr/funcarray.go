@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"slices"
+
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -102,6 +104,50 @@ func sameList(t vec.Type) vec.Type { return t }
 
 func always(t vec.Type) func(vec.Type) vec.Type { return func(vec.Type) vec.Type { return t } }
 
+// fillArray is array_fill: one value, so many times.
+func fillArray(f *frame) error {
+	one := func(v *vec.Vector, i int) (int64, error) {
+		if v.IsNull(i) {
+			return 0, pgerr.New(pgerr.NullNotAllowed, "dimension array or low bound array cannot be null")
+		}
+		elem, lo, hi := elements(v, i)
+		switch {
+		case lo == hi:
+			return 0, errNull
+		case hi-lo > 1:
+			return 0, pgerr.Unsupported("an array of more than one dimension")
+		case elem.IsNull(lo):
+			return 0, pgerr.New(pgerr.NullNotAllowed, "dimension values cannot be null")
+		}
+		return elem.I64[lo], nil
+	}
+	return eachList(f, func(i int, out *vec.Builder) error {
+		n, err := one(f.args[1], i)
+		if err == errNull {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if len(f.args) == 3 {
+			first, err := one(f.args[2], i)
+			if err != nil {
+				return err
+			}
+			if first != 1 {
+				return pgerr.Unsupported("an array whose first position is not 1")
+			}
+		}
+		if n < 0 || n > maxTextBytes/16 {
+			return pgerr.New(pgerr.ProgramLimitExceeded, "array size exceeds the maximum allowed (%d)", maxTextBytes/16)
+		}
+		for range n {
+			out.AppendFrom(f.args[0], i)
+		}
+		return nil
+	})
+}
+
 func init() {
 	defineArray("[]", types(tInt4), vec.Type.Elem, false, func(f *frame) error {
 		list, at := f.args[0], viewOf[int64](f, 1)
@@ -194,7 +240,16 @@ func init() {
 		})
 	}
 	defineArray("array_append", types(elemType), sameList, true, cat)
-	defineArray("array_cat", types(listType), sameList, true, cat)
+	defineArray("array_cat", types(listType), sameList, true, func(f *frame) error {
+		return eachList(f, func(i int, out *vec.Builder) error {
+			if f.args[0].IsNull(i) && f.args[1].IsNull(i) {
+				return errNull
+			}
+			appendElements(out, f.args[0], i)
+			appendElements(out, f.args[1], i)
+			return nil
+		})
+	})
 	choose("array_prepend", func(args []vec.Type) *Overload {
 		if list, ok := arrayArg(args, 1); ok && len(args) == 2 && CanImplicit(args[0], list.Elem()) {
 			return &Overload{Fn: &Function{Name: "array_prepend", lax: true, eval: cat}, Args: types(list.Elem(), list), Result: list}
@@ -229,6 +284,69 @@ func init() {
 			}
 			return errNull
 		})
+	})
+	defineArray("array_positions", types(elemType), always(vec.ArrayOf(vec.Int4)), true, func(f *frame) error {
+		return eachList(f, func(i int, out *vec.Builder) error {
+			if f.args[0].IsNull(i) {
+				return errNull
+			}
+			elem, lo, hi := elements(f.args[0], i)
+			for k := lo; k < hi; k++ {
+				if vec.Equal(elem, k, f.args[1], i) {
+					out.V.I64 = append(out.V.I64, int64(k-lo)+1)
+				}
+			}
+			return nil
+		})
+	})
+	defineArray("array_replace", types(elemType, elemType), sameList, true, func(f *frame) error {
+		return eachList(f, func(i int, out *vec.Builder) error {
+			if f.args[0].IsNull(i) {
+				return errNull
+			}
+			elem, lo, hi := elements(f.args[0], i)
+			for ; lo < hi; lo++ {
+				if vec.Equal(elem, lo, f.args[1], i) {
+					out.AppendFrom(f.args[2], i)
+				} else {
+					out.AppendFrom(elem, lo)
+				}
+			}
+			return nil
+		})
+	})
+	defineArray("array_sort", nil, sameList, false, func(f *frame) error {
+		return eachList(f, func(i int, out *vec.Builder) error {
+			elem, lo, hi := elements(f.args[0], i)
+			order := make([]int, 0, hi-lo)
+			for ; lo < hi; lo++ {
+				order = append(order, lo)
+			}
+			slices.SortStableFunc(order, func(a, b int) int {
+				switch an, bn := elem.IsNull(a), elem.IsNull(b); {
+				case an && bn:
+					return 0
+				case an:
+					return 1
+				case bn:
+					return -1
+				}
+				return vec.Compare(elem, a, elem, b)
+			})
+			for _, k := range order {
+				out.AppendFrom(elem, k)
+			}
+			return nil
+		})
+	})
+	choose("array_fill", func(args []vec.Type) *Overload {
+		ints := vec.ArrayOf(vec.Int4)
+		if len(args) < 2 || len(args) > 3 || args[0].Array || args[0].Kind == vec.Unknown || !CanImplicit(args[1], ints) ||
+			len(args) == 3 && !CanImplicit(args[2], ints) {
+			return nil
+		}
+		want := types(args[0], ints, ints)[:len(args)]
+		return &Overload{Fn: &Function{Name: "array_fill", lax: true, eval: fillArray}, Args: want, Result: vec.ArrayOf(args[0].Kind)}
 	})
 	defineArray("array_distinct", nil, sameList, false, func(f *frame) error {
 		return eachList(f, func(i int, out *vec.Builder) error {

@@ -132,7 +132,11 @@ func init() {
 			return appendJSONValue(dst, jsonField([]byte(j), key), op.text)
 		}))
 		define(op.name, op.result, types(tJSON, tInt4), text2(func(_ *Context, dst []byte, j string, at int64) ([]byte, error) {
-			return appendJSONValue(dst, jsonElement([]byte(j), at), op.text)
+			doc := []byte(j)
+			if t := jsonType(doc); t != "array" && t != "object" && (at == 0 || at == -1) {
+				return appendJSONValue(dst, doc, op.text) // a scalar is kept as an array of one
+			}
+			return appendJSONValue(dst, jsonElement(doc, at), op.text)
 		}))
 		define(op.path, op.result, types(tJSON, tTexts), func(f *frame) error {
 			j := viewOf[string](f, 0)

@@ -75,6 +75,62 @@ func gcd(a, b int64) int64 {
 	return a
 }
 
+// bucketOf is width_bucket among thresholds, which ascend: how many are not greater.
+func bucketOf(f *frame) error {
+	return tryEach(f, func(i int) error {
+		elem, lo, hi := elements(f.args[1], i)
+		first := lo
+		for lo < hi {
+			mid := lo + (hi-lo)/2
+			if elem.IsNull(mid) {
+				return pgerr.New(pgerr.NullNotAllowed, "thresholds array must not contain NULLs")
+			}
+			if vec.Compare(f.args[0], i, elem, mid) < 0 {
+				hi = mid
+			} else {
+				lo = mid + 1
+			}
+		}
+		f.out.I64[i] = int64(lo - first)
+		return nil
+	})
+}
+
+// gcdDecimal has the larger scale of the two.
+func gcdDecimal(a, b vec.Decimal) (vec.Decimal, error) {
+	if a.IsNaN() || b.IsNaN() {
+		return vec.DecimalNaN, nil
+	}
+	scale := int(max(a.Scale, b.Scale))
+	for !b.IsZero() {
+		r, err := a.Rem(b)
+		if err != nil {
+			return a, err
+		}
+		a, b = b, r
+	}
+	return a.Abs().Round(scale)
+}
+
+func lcmDecimal(a, b vec.Decimal) (vec.Decimal, error) {
+	if a.IsZero() || b.IsZero() {
+		return vec.Decimal{Scale: max(a.Scale, b.Scale)}, nil
+	}
+	g, err := gcdDecimal(a, b)
+	if err != nil || g.IsNaN() {
+		return g, err
+	}
+	q, err := a.QuoInt(g)
+	if err != nil {
+		return q, err
+	}
+	r, err := q.Mul(b)
+	if err != nil {
+		return r, err
+	}
+	return r.Abs().Round(int(max(a.Scale, b.Scale)))
+}
+
 // numbers1 defines a function that keeps its argument's type, for the three families.
 func numbers1(name string, i func(int64) (int64, error), f func(float64) float64, d func(vec.Decimal) (vec.Decimal, error)) {
 	if f != nil {
@@ -120,8 +176,10 @@ func init() {
 			return 1
 		case x < 0:
 			return -1
+		case x != x:
+			return x
 		}
-		return x
+		return 0 // also of -0
 	}, func(d vec.Decimal) (vec.Decimal, error) {
 		if d.IsNaN() {
 			return d, nil
@@ -129,7 +187,10 @@ func init() {
 		return vec.DecimalFromInt(int64(d.Sign())), nil
 	})
 	define("round", tNum, types(tNum, tInt4), map2(func(_ *Context, d vec.Decimal, n int64) (vec.Decimal, error) {
-		r, err := d.Round(int(max(min(n, 38), -38)))
+		if n < -vec.MaxDecimalDigits && !d.IsNaN() {
+			return vec.Decimal{}, nil // less than half of the unit
+		}
+		r, err := d.Round(int(min(n, vec.MaxDecimalDigits)))
 		if err != nil && n > int64(d.Scale) {
 			return d, nil // more zeroes than fit
 		}
@@ -228,11 +289,19 @@ func init() {
 		r, err := a.QuoInt(b)
 		return r, decimalError(err)
 	}))
+	define("gcd", tNum, types(tNum, tNum), map2(func(_ *Context, a, b vec.Decimal) (vec.Decimal, error) {
+		r, err := gcdDecimal(a, b)
+		return r, decimalError(err)
+	}))
+	define("lcm", tNum, types(tNum, tNum), map2(func(_ *Context, a, b vec.Decimal) (vec.Decimal, error) {
+		r, err := lcmDecimal(a, b)
+		return r, decimalError(err)
+	}))
 	for _, t := range []vec.Type{tInt4, tInt8} {
-		lo, hi := intRange(t.Kind)
+		_, hi := intRange(t.Kind)
 		define("gcd", t, types(t, t), map2(func(_ *Context, a, b int64) (int64, error) {
 			r := gcd(a, b)
-			if r < lo || r > hi {
+			if r < 0 || r > hi { // of the least numbers
 				return 0, outOfRange(t)
 			}
 			return r, nil
@@ -268,15 +337,25 @@ func init() {
 	float1("degrees", func(x float64) float64 { return x / (math.Pi / 180) }, nil)
 	float1("radians", func(x float64) float64 { return x * (math.Pi / 180) }, nil)
 	for name, fn := range map[string]func(float64) float64{
-		"sin": math.Sin, "cos": math.Cos, "tan": math.Tan, "atan": math.Atan, "sinh": math.Sinh, "cosh": math.Cosh,
+		"sin": math.Sin, "cos": math.Cos, "tan": math.Tan, "atan": math.Atan,
 		"tanh": math.Tanh, "asinh": math.Asinh,
 	} {
 		float1(name, fn, nil)
 	}
-	float1("cot", func(x float64) float64 { return 1 / math.Tan(x) }, nil)
+	// These may be infinite.
+	define("sinh", tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) { return math.Sinh(x), nil }))
+	define("cosh", tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) { return math.Cosh(x), nil }))
+	define("cot", tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) { return 1 / math.Tan(x), nil }))
+	define("atanh", tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) {
+		if x == x {
+			if err := checkUnit(x); err != nil {
+				return 0, err
+			}
+		}
+		return math.Atanh(x), nil
+	}))
 	float1("asin", math.Asin, checkUnit)
 	float1("acos", math.Acos, checkUnit)
-	float1("atanh", math.Atanh, checkUnit)
 	float1("acosh", math.Acosh, func(x float64) error {
 		if x < 1 {
 			return errInput
@@ -308,6 +387,16 @@ func init() {
 			out[i], err = widthBucket(x.at(i), lo.at(i), hi.at(i), n.at(i))
 			return err
 		})
+	})
+	choose("width_bucket", func(args []vec.Type) *Overload {
+		if len(args) != 2 || !args[1].Array {
+			return nil
+		}
+		t, err := CommonType([]vec.Type{args[1].Elem(), args[0]})
+		if err != nil || t.Array || !CanImplicit(args[1], vec.ArrayOf(t.Kind)) && args[1].Kind != t.Kind {
+			return nil
+		}
+		return &Overload{Args: types(vec.T(t.Kind), vec.ArrayOf(t.Kind)), Result: tInt4, Fn: &Function{Name: "width_bucket", eval: bucketOf}}
 	})
 	bitOperators()
 	define("bit_count", tInt8, types(tBytea), map1(func(_ *Context, s string) (int64, error) {

@@ -11,7 +11,10 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
@@ -162,7 +165,7 @@ func quoteIdent(dst []byte, s string) []byte {
 	for i := 0; i < len(s) && plain; i++ {
 		plain = s[i] == '_' || s[i] >= 'a' && s[i] <= 'z' || s[i] >= '0' && s[i] <= '9'
 	}
-	if plain && !reservedWords[s] {
+	if plain && !keywords[s] {
 		return append(dst, s...)
 	}
 	dst = append(dst, '"')
@@ -170,13 +173,19 @@ func quoteIdent(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// reservedWords cannot be column names without quotes.
-var reservedWords = func() map[string]bool {
+// keywords are words of the grammar that quote_ident puts in quotes: all but those that may name
+// anything.
+var keywords = func() map[string]bool {
 	out := map[string]bool{}
 	for _, w := range strings.Fields(`all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
 		current_catalog current_date current_role current_time current_timestamp current_user default deferrable desc distinct do else end except false
 		fetch for foreign from grant group having in initially intersect into lateral leading limit localtime localtimestamp not null offset on only or
-		order placing primary references returning select session_user some symmetric table then to trailing true union unique user using variadic when where window with`) {
+		order placing primary references returning select session_user some symmetric table then to trailing true union unique user using variadic when where window with
+		authorization binary collation concurrently cross current_schema freeze full ilike inner is isnull join left like natural notnull outer overlaps
+		right similar tablesample verbose between bigint bit boolean char character coalesce dec decimal exists extract float greatest grouping inout
+		int integer interval least national nchar none normalize nullif numeric out overlay position precision real row setof smallint substring time
+		timestamp treat trim values varchar xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize
+		xmltable`) {
 		out[w] = true
 	}
 	return out
@@ -184,7 +193,7 @@ var reservedWords = func() map[string]bool {
 
 func quoteLiteral(dst []byte, s string) []byte {
 	if strings.Contains(s, `\`) {
-		dst = append(dst, " E"...)
+		dst = append(dst, 'E')
 		s = strings.ReplaceAll(s, `\`, `\\`)
 	}
 	dst = append(dst, '\'')
@@ -411,16 +420,89 @@ func init() {
 			if !utf8.ValidString(s) {
 				return dst, pgerr.New(pgerr.BadEncoding, "invalid byte sequence for encoding \"UTF8\"")
 			}
+			if strings.IndexByte(s, 0) >= 0 {
+				return dst, pgerr.New(pgerr.BadEncoding, "invalid byte sequence for encoding \"UTF8\": 0x00")
+			}
 			return append(dst, s...), nil
 		}
 		return dst, pgerr.Unsupported("the encoding " + name)
 	})
 	define("convert_from", tText, types(tBytea, tName), same)
 	define("convert_to", tBytea, types(tText, tName), same)
+	define("unistr", tText, types(tText), text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return unescapeUnicode(dst, s) }))
+	define("normalize", tText, types(tText), textFn(func(dst []byte, s string) []byte { return norm.NFC.Append(dst, []byte(s)...) }))
+	define("normalize", tText, types(tText, tText), text2(func(_ *Context, dst []byte, s, form string) ([]byte, error) {
+		f, ok := map[string]norm.Form{"nfc": norm.NFC, "nfd": norm.NFD, "nfkc": norm.NFKC, "nfkd": norm.NFKD}[lower(form)]
+		if !ok {
+			return dst, pgerr.New(pgerr.InvalidParameterValue, "invalid normalization form: %s", form)
+		}
+		return append(dst, f.String(s)...), nil
+	}))
 	define("levenshtein", tInt4, types(tText, tText), map2(func(_ *Context, a, b string) (int64, error) { return levenshtein(a, b) }))
 	concatenation()
 	urls()
 }
+
+// unescapeUnicode is unistr: \XXXX, \+XXXXXX, \uXXXX and \UXXXXXXXX are characters, \\ is \.
+func unescapeUnicode(dst []byte, s string) ([]byte, error) {
+	var high rune
+	for len(s) > 0 {
+		if s[0] != '\\' {
+			if high != 0 {
+				break
+			}
+			dst, s = append(dst, s[0]), s[1:]
+			continue
+		}
+		digits, skip := 0, 1
+		switch {
+		case len(s) > 1 && s[1] == '\\' && high == 0:
+			dst, s = append(dst, '\\'), s[2:]
+			continue
+		case len(s) > 1 && s[1] == '+':
+			digits, skip = 6, 2
+		case len(s) > 1 && s[1] == 'u':
+			digits, skip = 4, 2
+		case len(s) > 1 && s[1] == 'U':
+			digits, skip = 8, 2
+		default:
+			digits = 4
+		}
+		if len(s) < skip+digits {
+			return dst, errUnicodeEscape
+		}
+		x, err := strconv.ParseUint(s[skip:skip+digits], 16, 32)
+		if err != nil {
+			return dst, errUnicodeEscape
+		}
+		s = s[skip+digits:]
+		r := rune(x)
+		switch {
+		case high != 0:
+			if r = utf16.DecodeRune(high, r); r == utf8.RuneError {
+				return dst, errUnicodePair
+			}
+			high = 0
+		case x >= 0xD800 && x < 0xDC00:
+			high = r
+			continue
+		case x == 0 || x > utf8.MaxRune:
+			return dst, pgerr.New(pgerr.SyntaxError, "invalid Unicode code point: %04X", x)
+		case !utf8.ValidRune(r):
+			return dst, errUnicodePair
+		}
+		dst = utf8.AppendRune(dst, r)
+	}
+	if high != 0 {
+		return dst, errUnicodePair
+	}
+	return dst, nil
+}
+
+var (
+	errUnicodeEscape = pgerr.New(pgerr.SyntaxError, "invalid Unicode escape").WithHint("Unicode escapes must be \\XXXX, \\+XXXXXX, \\uXXXX, or \\UXXXXXXXX.")
+	errUnicodePair   = pgerr.New(pgerr.SyntaxError, "invalid Unicode surrogate pair")
+)
 
 func encode(_ *Context, dst []byte, s, format string) ([]byte, error) {
 	switch lower(format) {
@@ -616,12 +698,21 @@ var catAny = &Function{Name: "||", eval: func(f *frame) error {
 	})
 }}
 
-// formatText is format(): %s, %I, %L and %% with n$ positions.
+// formatText is format(): %[position$][-][width]type, of types s, I and L, and %%. A width of
+// * or *n$ is an argument.
 func formatText(f *frame, i int, dst []byte) ([]byte, error) {
 	src, j := f.args[0].At(i)
 	s := src.Str.Str(j)
 	z := zoneOf(f.ctx)
+	unterminated := pgerr.New(pgerr.InvalidParameterValue, "unterminated format() type specifier").WithHint("For a single \"%%\" use \"%%%%\".")
 	next := 1
+	arg := func(at int) (*vec.Vector, error) {
+		if at < 1 || at >= len(f.args) {
+			return nil, pgerr.New(pgerr.InvalidParameterValue, "too few arguments for format()")
+		}
+		next = at + 1
+		return f.args[at], nil
+	}
 	for k := 0; k < len(s); k++ {
 		if s[k] != '%' {
 			dst = append(dst, s[k])
@@ -632,40 +723,85 @@ func formatText(f *frame, i int, dst []byte) ([]byte, error) {
 			dst = append(dst, '%')
 			continue
 		}
-		n, end := digitsAt(s, k, 4)
-		at := next
-		if end > k && end < len(s) && s[end] == '$' {
-			at, k = int(n), end+1
+		// A number before $ is a position, any other a width.
+		position := func() (int, bool) {
+			n, end := digitsAt(s, k, 9)
+			if end > k && end < len(s) && s[end] == '$' {
+				k = end + 1
+				return int(n), true
+			}
+			return 0, false
+		}
+		at, given := position()
+		if given && at == 0 {
+			return dst, pgerr.New(pgerr.InvalidParameterValue, "format specifies argument 0, but arguments are numbered from 1")
+		}
+		left, width := false, int64(0)
+		for k < len(s) && s[k] == '-' {
+			left = true
+			k++
+		}
+		if k < len(s) && s[k] == '*' {
+			k++
+			n, ok := position()
+			if !ok {
+				n = next
+			}
+			v, err := arg(n)
+			if err != nil {
+				return dst, err
+			}
+			if !v.IsNull(i) {
+				n, err := strconv.ParseInt(string(appendText(nil, v, i, &z)), 10, 32)
+				if err != nil {
+					return dst, pgerr.New(pgerr.InvalidText, "invalid input syntax for type integer: \"%s\"", appendText(nil, v, i, &z))
+				}
+				if width = n; width < 0 {
+					width, left = -width, true
+				}
+			}
+		} else {
+			n, end := digitsAt(s, k, 9)
+			width, k = n, end
 		}
 		if k >= len(s) {
-			return dst, pgerr.New(pgerr.InvalidParameterValue, "unterminated format() type specifier").WithHint("For a single \"%%\" use \"%%%%\".")
+			return dst, unterminated
 		}
-		if at < 1 || at >= len(f.args) {
-			return dst, pgerr.New(pgerr.InvalidParameterValue, "too few arguments for format()")
+		if !given {
+			at = next
 		}
-		next = at + 1
-		v := f.args[at]
+		if s[k] != 's' && s[k] != 'I' && s[k] != 'L' {
+			return dst, pgerr.New(pgerr.InvalidParameterValue, "unrecognized format() type specifier \"%c\"", s[k]).
+				WithHint("For a single \"%%\" use \"%%%%\".")
+		}
+		v, err := arg(at)
+		if err != nil {
+			return dst, err
+		}
 		null := v.IsNull(i)
 		var text []byte
 		if !null {
 			text = appendText(nil, v, i, &z)
 		}
-		switch s[k] {
-		case 's':
-			dst = append(dst, text...)
-		case 'I':
-			if null {
-				return dst, pgerr.New(pgerr.NullNotAllowed, "null values cannot be formatted as an SQL identifier")
-			}
-			dst = quoteIdent(dst, string(text))
-		case 'L':
-			if null {
-				dst = append(dst, "NULL"...)
-			} else {
-				dst = append(dst, bytes.TrimPrefix(quoteLiteral(nil, string(text)), []byte(" "))...)
-			}
-		default:
-			return dst, pgerr.New(pgerr.InvalidParameterValue, "unrecognized format() type specifier \"%c\"", s[k])
+		switch {
+		case s[k] == 'I' && null:
+			return dst, pgerr.New(pgerr.NullNotAllowed, "null values cannot be formatted as an SQL identifier")
+		case s[k] == 'I':
+			text = quoteIdent(nil, string(text))
+		case s[k] == 'L' && null:
+			text = append(text, "NULL"...)
+		case s[k] == 'L':
+			text = quoteLiteral(nil, string(text))
+		}
+		blank := max(width-runes(string(text)), 0)
+		if blank > maxTextBytes {
+			return dst, errTooLong
+		}
+		fill := bytes.Repeat([]byte(" "), int(blank))
+		if left {
+			dst = append(append(dst, text...), fill...)
+		} else {
+			dst = append(append(dst, fill...), text...)
 		}
 	}
 	return dst, nil

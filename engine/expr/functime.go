@@ -310,13 +310,31 @@ func addIntervals(a, b vec.IntervalValue) (vec.IntervalValue, error) {
 
 // scaleInterval multiplies; what a field cannot hold whole goes to the next smaller one.
 func scaleInterval(v vec.IntervalValue, x float64) (vec.IntervalValue, error) {
-	m, frac := math.Modf(float64(v.Months) * x)
-	restDays := math.Round(frac*30*1e6) / 1e6
-	d, frac := math.Modf(float64(v.Days) * x)
+	return SpreadInterval(float64(v.Months)*x, float64(v.Days)*x, float64(v.Micros)*x)
+}
+
+// divideInterval divides. It is no multiplication by 1/x, which is another number.
+func divideInterval(v vec.IntervalValue, x float64) (vec.IntervalValue, error) {
+	return SpreadInterval(float64(v.Months)/x, float64(v.Days)/x, float64(v.Micros)/x)
+}
+
+// SpreadInterval is an interval of fields that are no whole numbers. What is less than a month
+// are days of thirty, and what is less than a day time, both rounded to microseconds.
+func SpreadInterval(months, days, micros float64) (vec.IntervalValue, error) {
+	var v vec.IntervalValue
+	toMicros := func(x float64) float64 { return math.RoundToEven(x*1e6) / 1e6 }
+	m, frac := math.Modf(months)
+	restDays := toMicros(frac * 30)
+	d, frac := math.Modf(days)
 	wholeRest, fracRest := math.Modf(restDays)
+	seconds := toMicros((frac + fracRest) * 86400)
+	if math.Abs(seconds) >= 86400 {
+		whole := math.Trunc(seconds / 86400)
+		d, seconds = d+whole, seconds-whole*86400
+	}
 	d += wholeRest
-	us := math.RoundToEven(float64(v.Micros)*x + (math.Round((frac+fracRest)*86400e6*1e3) / 1e3))
-	if x != x || math.Abs(m) > math.MaxInt32 || math.Abs(d) > math.MaxInt32 || math.Abs(us) > 9.2e18 {
+	us := math.RoundToEven(micros + seconds*1e6)
+	if us != us || math.Abs(m) > math.MaxInt32 || math.Abs(d) > math.MaxInt32 || math.Abs(us) > 9.2e18 {
 		return v, outOfRange(tIvl)
 	}
 	return vec.IntervalValue{Months: int32(m), Days: int32(d), Micros: int64(us)}, nil
@@ -332,7 +350,7 @@ func bin(stride vec.IntervalValue, t, origin int64, name string) (int64, error) 
 			return 0, pgerr.New(pgerr.FeatureNotSupported, "%s does not take months together with days or time", name)
 		}
 		if stride.Months < 0 {
-			return 0, pgerr.New(pgerr.InvalidParameterValue, "stride must be greater than zero")
+			return 0, pgerr.New(pgerr.DatetimeOverflow, "stride must be greater than zero")
 		}
 		ty, tm, _ := civil(floorDiv(t, microsDay))
 		oy, om, _ := civil(floorDiv(origin, microsDay))
@@ -349,7 +367,7 @@ func bin(stride vec.IntervalValue, t, origin int64, name string) (int64, error) 
 	}
 	size := int64(stride.Days)*microsDay + stride.Micros
 	if size <= 0 {
-		return 0, pgerr.New(pgerr.InvalidParameterValue, "stride must be greater than zero")
+		return 0, pgerr.New(pgerr.DatetimeOverflow, "stride must be greater than zero")
 	}
 	return origin + floorDiv(t-origin, size)*size, nil
 }
@@ -366,6 +384,15 @@ func bucketOrigin(stride vec.IntervalValue) int64 {
 		return monthOrigin
 	}
 	return mondayOrigin
+}
+
+// lastDay is the last day of the month of a local time.
+func lastDay(t int64) (int64, error) {
+	if isInfinite(t) {
+		return t, nil
+	}
+	y, m, _ := civil(floorDiv(t, microsDay))
+	return dayOf(y, m, monthDays(y, m)), nil
 }
 
 // crossed counts the boundaries of a unit between two local times.
@@ -701,7 +728,7 @@ func timeArithmetic() {
 		if x == 0 {
 			return v, errDivision
 		}
-		return scaleInterval(v, 1/x)
+		return divideInterval(v, x)
 	}))
 	for _, t := range []vec.Type{tTz, tTs} {
 		define("age", tIvl, types(t, t), zoned(func(f *frame, z *zone) func(int) error {
@@ -782,6 +809,21 @@ func timeArithmetic() {
 		}
 		return v, nil
 	}))
+	define("last_day", tDate, types(tTs), map1(func(_ *Context, t int64) (int64, error) { return lastDay(t) }))
+	define("last_day", tDate, types(tTz), zoned(func(f *frame, z *zone) func(int) error {
+		t := viewOf[int64](f, 0)
+		return func(i int) (err error) {
+			x := t.at(i)
+			if !isInfinite(x) {
+				x += z.offset(x)
+			}
+			f.out.I64[i], err = lastDay(x)
+			return err
+		}
+	}))
+	define("timeofday", tText, nil, text0(func(c *Context, dst []byte) ([]byte, error) {
+		return time.Now().In(c.Location).AppendFormat(dst, "Mon Jan 02 15:04:05.000000 2006 MST"), nil
+	})).Volatile = true
 	define("last_day", tDate, types(tDate), map1(func(_ *Context, d int64) (int64, error) {
 		if isInfinite(d) {
 			return d, nil
@@ -867,7 +909,11 @@ func makers() {
 		if h < 0 || h > 24 || m < 0 || m > 59 || !(s >= 0 && s <= 60) {
 			return 0, fieldError
 		}
-		return h*microsHour + m*microsMinute + int64(math.RoundToEven(s*1e6)), nil
+		t := h*microsHour + m*microsMinute + int64(math.RoundToEven(s*1e6))
+		if t > microsDay {
+			return 0, fieldError
+		}
+		return t, nil
 	}
 	define("make_date", tDate, types(tInt4, tInt4, tInt4), map3(func(_ *Context, y, m, d int64) (int64, error) { return date(y, m, d) }))
 	define("make_time", tTime, types(tInt4, tInt4, tFloat8), map3(func(_ *Context, h, m int64, s float64) (int64, error) { return clock(h, m, s) }))
@@ -958,4 +1004,63 @@ func makers() {
 		}
 		return int64(math.RoundToEven(x * 1e6)), nil
 	}))
+}
+
+// overlaps defines OVERLAPS of two periods, each between two times in either order. A period
+// with one end that is NULL is taken to begin at the other; NULL is the answer where its end
+// would decide.
+func overlaps(t vec.Type) {
+	fn := define("overlaps", tBool, types(t, t, t, t), func(f *frame) error {
+		type period struct {
+			from, to int64
+			open     bool
+		}
+		read := func(k, i int) (p period, ok bool) {
+			a, b := f.args[k], f.args[k+1]
+			an, bn := a.IsNull(i), b.IsNull(i)
+			if an && bn {
+				return p, false
+			}
+			if !an {
+				v, at := a.At(i)
+				p.from, p.to = v.I64[at], v.I64[at]
+			}
+			if !bn {
+				v, at := b.At(i)
+				if p.to = v.I64[at]; an {
+					p.from = p.to
+				}
+			}
+			p.open = an || bn
+			p.from, p.to = min(p.from, p.to), max(p.from, p.to)
+			return p, true
+		}
+		return tryEach(f, func(i int) error {
+			a, ok := read(0, i)
+			b, also := read(2, i)
+			if !ok || !also {
+				return errNull
+			}
+			if a.from > b.from {
+				a, b = b, a
+			}
+			// The first period decides unless its end is not known.
+			switch {
+			case a.from == b.from && (a.open || b.open), a.from < b.from && a.open:
+				return errNull
+			case a.from == b.from || b.from < a.to:
+				f.out.Bools[i] = true
+			case b.open:
+				return errNull
+			}
+			return nil
+		})
+	})
+	fn.lax = true
+}
+
+func init() {
+	for _, t := range []vec.Type{tTs, tTz, tTime} {
+		overlaps(t)
+	}
 }

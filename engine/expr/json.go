@@ -124,14 +124,26 @@ func (r *jsonReader) object(dst []byte) ([]byte, bool) {
 	return appendMembers(dst, members), true
 }
 
+// plainKey is a key without its quotes.
+func plainKey(k []byte) []byte {
+	if bytes.IndexByte(k, '\\') >= 0 {
+		return jsonText(nil, k)
+	}
+	return k[1 : len(k)-1]
+}
+
+// compareKeys is the order of quoted keys: by length, then by bytes.
+func compareKeys(a, b []byte) int {
+	a, b = plainKey(a), plainKey(b)
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return bytes.Compare(a, b)
+}
+
 // appendMembers writes an object; of equal keys the last counts.
 func appendMembers(dst []byte, members []jsonMember) []byte {
-	slices.SortStableFunc(members, func(a, b jsonMember) int {
-		if len(a.key) != len(b.key) {
-			return len(a.key) - len(b.key)
-		}
-		return bytes.Compare(a.key, b.key)
-	})
+	slices.SortStableFunc(members, func(a, b jsonMember) int { return compareKeys(a.key, b.key) })
 	dst = append(dst, '{')
 	first := true
 	for i, m := range members {

@@ -200,6 +200,8 @@ func (m *memo[T]) get(a, b string, build func(a, b string) (T, error)) (T, error
 type textPattern struct {
 	*regexp.Regexp
 	tail string // what a text must end with, or else nothing in it matches
+	// detached: a match does not depend on what stands before it.
+	detached bool
 }
 
 // mayMatch is false only if nothing in s matches. It is much faster than matching.
@@ -260,7 +262,7 @@ func compileRegexp(pattern, flags string) (*textPattern, error) {
 		}
 		return nil, pgerr.New(pgerr.InvalidRegexp, "invalid regular expression: %s", text)
 	}
-	return &textPattern{out, tailOf(re)}, nil
+	return &textPattern{out, tailOf(re), isDetached(re)}, nil
 }
 
 // wordBoundaries rewrites \m, \M and \y.
@@ -419,7 +421,6 @@ func init() {
 	}
 	define("similar", tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return matchSimilar(s, p, `\`) }))
 	define("similar", tBool, types(tText, tText, tText), map3(func(_ *Context, s, p, e string) (bool, error) { return matchSimilar(s, p, e) }))
-	regexpFunctions()
 }
 
 // similarPattern writes a SIMILAR TO pattern as a regular expression.
@@ -445,134 +446,4 @@ func similarPattern(p, escape string) string {
 	}
 	sb.WriteString(")$")
 	return sb.String()
-}
-
-func regexpFunctions() {
-	var cache memo[*textPattern]
-	compile := func(p, flags string) (*textPattern, error) { return cache.get(p, flags, compileRegexp) }
-	replace := func(dst []byte, s, p, to, flags string) ([]byte, error) {
-		re, err := compile(p, flags)
-		if err != nil {
-			return dst, err
-		}
-		if !re.mayMatch(s) {
-			return append(dst, s...), nil
-		}
-		template := []byte(expandReplacement(to))
-		limit := 1
-		if strings.Contains(flags, "g") {
-			limit = -1
-		}
-		at := 0
-		src := []byte(s)
-		for _, m := range re.FindAllSubmatchIndex(src, limit) {
-			dst = append(dst, s[at:m[0]]...)
-			dst = re.Expand(dst, template, src, m)
-			at = m[1]
-		}
-		return append(dst, s[at:]...), nil
-	}
-	define("regexp_replace", tText, types(tText, tText, tText), text3(func(_ *Context, dst []byte, s, p, to string) ([]byte, error) {
-		return replace(dst, s, p, to, "")
-	}))
-	define("regexp_replace", tText, types(tText, tText, tText, tText), func(f *frame) error {
-		s, p, to, flags := viewOf[string](f, 0), viewOf[string](f, 1), viewOf[string](f, 2), viewOf[string](f, 3)
-		return eachText(f, func(i int, dst []byte) ([]byte, error) { return replace(dst, s.at(i), p.at(i), to.at(i), flags.at(i)) })
-	})
-	like := func(s, p, flags string) (bool, error) {
-		re, err := compile(p, flags)
-		if err != nil {
-			return false, err
-		}
-		return re.mayMatch(s) && re.MatchString(s), nil
-	}
-	define("regexp_like", tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return like(s, p, "") }))
-	define("regexp_like", tBool, types(tText, tText, tText), map3(func(_ *Context, s, p, flags string) (bool, error) { return like(s, p, flags) }))
-	define("regexp_count", tInt4, types(tText, tText), map2(func(_ *Context, s, p string) (int64, error) {
-		re, err := compile(p, "")
-		if err != nil {
-			return 0, err
-		}
-		return int64(len(re.FindAllStringIndex(s, -1))), nil
-	}))
-	define("regexp_instr", tInt4, types(tText, tText), map2(func(_ *Context, s, p string) (int64, error) {
-		re, err := compile(p, "")
-		if err != nil {
-			return 0, err
-		}
-		m := re.FindStringIndex(s)
-		if m == nil {
-			return 0, nil
-		}
-		return runes(s[:m[0]]) + 1, nil
-	}))
-	extract := func(dst []byte, s, p string, group int64) ([]byte, error) {
-		re, err := compile(p, "")
-		if err != nil {
-			return dst, err
-		}
-		if group < 0 || group > int64(re.NumSubexp()) {
-			return dst, pgerr.New(pgerr.InvalidParameterValue, "regular expression has no group %d", group)
-		}
-		m := re.FindStringSubmatchIndex(s)
-		if m == nil || m[2*group] < 0 {
-			return dst, errNull
-		}
-		return append(dst, s[m[2*group]:m[2*group+1]]...), nil
-	}
-	whole := text2(func(_ *Context, dst []byte, s, p string) ([]byte, error) { return extract(dst, s, p, 0) })
-	define("regexp_substr", tText, types(tText, tText), whole)
-	define("regexp_extract", tText, types(tText, tText), whole)
-	define("regexp_extract", tText, types(tText, tText, tInt4), text3(func(_ *Context, dst []byte, s, p string, g int64) ([]byte, error) {
-		return extract(dst, s, p, g)
-	}))
-	// substring(s, pattern) is the first group if there is one, else the match.
-	define("substring", tText, types(tText, tText), text2(func(_ *Context, dst []byte, s, p string) ([]byte, error) {
-		re, err := compile(p, "")
-		if err != nil {
-			return dst, err
-		}
-		return extract(dst, s, p, int64(min(re.NumSubexp(), 1)))
-	}))
-	match := func(f *frame) error {
-		s, p := viewOf[string](f, 0), viewOf[string](f, 1)
-		return eachList(f, func(i int, out *vec.Builder) error {
-			flags := ""
-			if len(f.args) > 2 {
-				v, j := f.args[2].At(i)
-				flags = v.Str.Str(j)
-			}
-			re, err := compile(p.at(i), flags)
-			if err != nil {
-				return err
-			}
-			m := re.FindStringSubmatchIndex(s.at(i))
-			if m == nil {
-				return errNull
-			}
-			for g := min(re.NumSubexp(), 1); g <= re.NumSubexp(); g++ {
-				if m[2*g] < 0 {
-					out.AppendNull()
-					continue
-				}
-				out.V.Str.AppendString(s.at(i)[m[2*g]:m[2*g+1]])
-			}
-			return nil
-		})
-	}
-	define("regexp_match", tTexts, types(tText, tText), match)
-	define("regexp_match", tTexts, types(tText, tText, tText), match)
-	define("regexp_split_to_array", tTexts, types(tText, tText), func(f *frame) error {
-		s, p := viewOf[string](f, 0), viewOf[string](f, 1)
-		return eachList(f, func(i int, out *vec.Builder) error {
-			re, err := compile(p.at(i), "")
-			if err != nil {
-				return err
-			}
-			for _, part := range re.Split(s.at(i), -1) {
-				out.V.Str.AppendString(part)
-			}
-			return nil
-		})
-	})
 }

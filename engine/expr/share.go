@@ -78,14 +78,21 @@ func QuoBig(num *big.Int, scale int, den *big.Int) (vec.Decimal, error) {
 // SqrtDecimal is the square root of a decimal that is not negative, with at least 16
 // significant digits.
 func SqrtDecimal(d vec.Decimal) (vec.Decimal, error) {
-	if d.IsNaN() || d.IsZero() && d.Scale == 0 {
+	if d.IsNaN() {
 		return d, nil
 	}
 	// PostgreSQL counts in groups of four digits; weight is the place of the first one.
 	digits := len(d.Abs().Big().String()) - int(d.Scale)
+	if d.IsZero() {
+		digits = 1
+	}
 	weight := (digits - 1) >> 2
 	scale := max(16-((weight+1)*2-1), int(d.Scale), 0)
-	scale = min(scale, vec.MaxDecimalDigits-max(digits+1, 0)/2-2)
+	return SqrtScaled(d, min(scale, vec.MaxDecimalDigits-max(digits+1, 0)/2-2))
+}
+
+// SqrtScaled is the square root with so many digits behind the point, rounded.
+func SqrtScaled(d vec.Decimal, scale int) (vec.Decimal, error) {
 	// One digit more is computed and rounded away.
 	x := d.Big()
 	up := 2*(scale+1) - int(d.Scale)
@@ -112,3 +119,6 @@ func EachElement(s []byte, do func(value []byte) bool) { eachElement(s, do) }
 // AppendJSONText adds a valid JSON value as ->> gives it: strings without quotes, the rest as
 // it is.
 func AppendJSONText(dst, v []byte) []byte { return jsonText(dst, v) }
+
+// AddInterval moves a time, which is not in a zone; false if it is out of range then.
+func AddInterval(t int64, by vec.IntervalValue) (int64, bool) { return addInterval(t, by) }

@@ -15,6 +15,7 @@ type TableFunction struct {
 	Out  vec.Schema
 	// Named says that a column keeps its name when the function has an alias.
 	Named bool
+	lax   bool // sees nulls
 	open  func(ctx *Context, args []*vec.Vector, row int) (Series, error)
 }
 
@@ -24,10 +25,11 @@ type Series interface {
 	Next(out []*vec.Builder, n int) (int, error)
 }
 
-// Open begins the rows for one row of arguments. They are nil if an argument is NULL.
+// Open begins the rows for one row of arguments. They are nil if an argument is NULL that may
+// not be.
 func (s *TableFunction) Open(ctx *Context, args []*vec.Vector, row int) (Series, error) {
 	for _, a := range args {
-		if a.IsNull(row) {
+		if a.IsNull(row) && !s.lax {
 			return nil, nil
 		}
 	}
@@ -37,6 +39,7 @@ func (s *TableFunction) Open(ctx *Context, args []*vec.Vector, row int) (Series,
 // tableFunctions are the functions that give rows.
 var tableFunctions = []string{"generate_series", "unnest", "jsonb_array_elements", "jsonb_array_elements_text", "jsonb_object_keys",
 	"jsonb_each", "jsonb_each_text", "json_array_elements", "json_array_elements_text", "json_object_keys", "json_each", "json_each_text",
+	"jsonb_path_query", "generate_subscripts", "regexp_matches", "regexp_split_to_table", "string_to_table",
 	"pg_get_keywords", "pg_timezone_names", "pg_show_all_settings", "pg_cursor", "pg_prepared_statement", "pg_available_extensions", "pg_partition_ancestors", "_pg_expandarray"}
 
 // IsTableFunction says whether a function of that name gives rows.
@@ -54,6 +57,10 @@ func ResolveTable(name string, args []vec.Type) (*TableFunction, error) {
 		}
 	case "generate_series":
 		if s.series(args) {
+			return s, nil
+		}
+	case "jsonb_path_query", "generate_subscripts", "regexp_matches", "regexp_split_to_table", "string_to_table":
+		if s.parts(args) {
 			return s, nil
 		}
 	default:
@@ -267,6 +274,129 @@ func (s *elementSeries) Next(out []*vec.Builder, n int) (int, error) {
 		out[0].AppendFrom(s.elem, s.lo)
 		s.lo++
 	}
+	return n, nil
+}
+
+// parts chooses a function whose rows are the elements of what another one gives: of
+// regexp_split_to_array(s, p) for regexp_split_to_table(s, p).
+func (s *TableFunction) parts(args []vec.Type) bool {
+	whole, elem := "", tText
+	switch s.Name {
+	case "regexp_split_to_table":
+		whole = "regexp_split_to_array"
+	case "string_to_table":
+		whole = "string_to_array"
+	case "jsonb_path_query":
+		whole, elem = "jsonb_path_query_array", tJSON
+	case "regexp_matches":
+		return s.matches(args)
+	case "generate_subscripts":
+		return s.subscripts(args)
+	}
+	o, err := Resolve(whole, args)
+	if err != nil {
+		return false
+	}
+	s.Args, s.Out, s.lax = o.Args, vec.Schema{{Name: s.Name, Type: elem}}, o.Fn.lax
+	s.open = func(ctx *Context, args []*vec.Vector, row int) (Series, error) {
+		few := make([]*vec.Vector, len(args))
+		for i, a := range args {
+			v, at := a.At(row)
+			few[i] = constOf(v, s.Args[i], at)
+		}
+		v, err := apply(ctx, o.Fn, few, o.Result, &vec.Batch{Rows: 1}, nil)
+		if err != nil || v.IsNull(0) {
+			return nil, err
+		}
+		if elem == tJSON {
+			m := &memberSeries{values: true}
+			v, at := v.At(0)
+			eachElement(v.Str.At(at), func(value []byte) bool {
+				m.list = append(m.list, [2][]byte{nil, value})
+				return true
+			})
+			return m, nil
+		}
+		e, lo, hi := elements(v, 0)
+		return &elementSeries{e, lo, hi}, nil
+	}
+	return true
+}
+
+// subscripts chooses generate_subscripts.
+func (s *TableFunction) subscripts(args []vec.Type) bool {
+	if len(args) < 2 || len(args) > 3 || !args[0].Array || !CanImplicit(args[1], tInt4) || len(args) == 3 && !CanImplicit(args[2], tBool) {
+		return false
+	}
+	s.Args, s.Out = types(args[0], tInt4, tBool)[:len(args)], vec.Schema{{Name: s.Name, Type: tInt4}}
+	s.open = func(_ *Context, args []*vec.Vector, row int) (Series, error) {
+		_, lo, hi := elements(args[0], row)
+		if d, at := tableArg(args, 1, row); d.I64[at] != 1 {
+			return nil, nil
+		}
+		first := int64(1)
+		if args[0].Type.IsVector() {
+			first = 0
+		}
+		series := &intSeries{next: first, last: first + int64(hi-lo) - 1, step: 1, done: lo == hi}
+		if len(args) == 3 {
+			if v, at := tableArg(args, 2, row); v.Bools[at] {
+				series.next, series.last, series.step = series.last, series.next, -1
+			}
+		}
+		return series, nil
+	}
+	return true
+}
+
+// matches chooses regexp_matches: an array of groups for each match.
+func (s *TableFunction) matches(args []vec.Type) bool {
+	if len(args) < 2 || len(args) > 3 {
+		return false
+	}
+	for _, a := range args {
+		if !CanImplicit(a, tText) && a.Kind != vec.Unknown {
+			return false
+		}
+	}
+	s.Args, s.Out = types(tText, tText, tText)[:len(args)], vec.Schema{{Name: s.Name, Type: tTexts}}
+	s.open = func(_ *Context, args []*vec.Vector, row int) (Series, error) {
+		text := func(k int) string {
+			v, at := tableArg(args, k, row)
+			return v.Str.Str(at)
+		}
+		flags := ""
+		if len(args) == 3 {
+			flags = text(2)
+		}
+		re, err := compileRegexp(text(1), flags)
+		if err != nil {
+			return nil, err
+		}
+		n := 1
+		if strings.Contains(flags, "g") {
+			n = -1
+		}
+		return &matchSeries{text(0), matchesOf(re, text(0), 0, n)}, nil
+	}
+	return true
+}
+
+// matchSeries is regexp_matches.
+type matchSeries struct {
+	s    string
+	list [][]int
+}
+
+func (m *matchSeries) Next(out []*vec.Builder, n int) (int, error) {
+	n = min(n, len(m.list))
+	for _, at := range m.list[:n] {
+		groups := vec.NewBuilder(tText)
+		appendGroups(groups, m.s, at)
+		count := groups.V.Len()
+		out[0].AppendFrom(&vec.Vector{Type: tTexts, Elem: groups.V, Offs: []uint32{0, uint32(count)}}, 0)
+	}
+	m.list = m.list[n:]
 	return n, nil
 }
 

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -359,16 +360,15 @@ func fraction(s string, i int) (int64, int) {
 	if i >= len(s) || s[i] != '.' && s[i] != ',' || i+1 >= len(s) || s[i+1] < '0' || s[i+1] > '9' {
 		return 0, i
 	}
-	i++
-	frac, scale, digits := int64(0), int64(100000), 0
-	for ; i < len(s) && s[i] >= '0' && s[i] <= '9'; i++ {
-		digits++
-		if digits <= 6 {
-			frac += int64(s[i]-'0') * scale
-			scale /= 10
-		} else if digits == 7 && s[i] >= '5' {
-			frac++
-		}
+	start := i + 1
+	frac, scale := int64(0), int64(100000)
+	for i = start; i < len(s) && s[i] >= '0' && s[i] <= '9'; i++ {
+		frac += int64(s[i]-'0') * scale
+		scale /= 10
+	}
+	if i > start+6 {
+		x, _ := strconv.ParseFloat("0."+s[start:i], 64)
+		frac = int64(math.RoundToEven(x * 1e6))
 	}
 	return frac, i
 }
@@ -539,7 +539,21 @@ var unitWords = map[string]string{
 type span struct {
 	months, days float64
 	micros       float64
+	// clock is what is known in whole microseconds, which a float does not hold.
+	clock int64
+	over  bool // clock is out of range
 }
+
+// whole puts n times so many microseconds in.
+func (p *span) whole(n, micros int64) {
+	x, ok := mulInt(n, micros)
+	sum := p.clock + x
+	p.over = p.over || !ok || (p.clock^sum)&(x^sum) < 0
+	p.clock = sum
+}
+
+// wholeMicros is how long the units of a clock are.
+var wholeMicros = map[string]int64{"hour": microsHour, "minute": microsMinute, "second": microsSecond, "millisecond": 1000, "microsecond": 1}
 
 // add puts an amount of a unit in. Fractions go to the next smaller field.
 func (p *span) add(x float64, unit string) bool {
@@ -574,10 +588,13 @@ func (p *span) addDays(x float64) bool {
 }
 
 func (p *span) value() (v vec.IntervalValue, ok bool) {
-	if math.Abs(p.months) > math.MaxInt32 || math.Abs(p.days) > math.MaxInt32 || math.Abs(p.micros) > 9.2e18 {
+	if math.Abs(p.micros) > 9.2e18 {
 		return v, false
 	}
-	return vec.IntervalValue{Months: int32(p.months), Days: int32(p.days), Micros: int64(p.micros)}, true
+	if p.whole(int64(p.micros), 1); p.over || math.Abs(p.months) > math.MaxInt32 || math.Abs(p.days) > math.MaxInt32 {
+		return v, false
+	}
+	return vec.IntervalValue{Months: int32(p.months), Days: int32(p.days), Micros: p.clock}, true
 }
 
 func parseInterval(text string) (vec.IntervalValue, error) {
@@ -617,21 +634,22 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 		neg := false
 		if c == '+' || c == '-' {
 			neg = c == '-'
-			i++
+			for i++; i < len(s) && s[i] == ' '; i++ {
+			}
 		}
 		start := i
 		for i < len(s) && (s[i] >= '0' && s[i] <= '9') {
 			i++
 		}
 		if i < len(s) && s[i] == ':' {
-			clock, end, ok := parseSpanClock(s, start)
-			if !ok {
-				return v, timeSyntax
-			}
+			sign := int64(1)
 			if neg {
-				clock = -clock
+				sign = -1
 			}
-			p.micros += clock
+			end, ok := p.spanClock(s, start, sign)
+			if !ok {
+				return v, timeField
+			}
 			i, seen = end, true
 			continue
 		}
@@ -662,6 +680,7 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 		if neg {
 			x = -x
 		}
+		number := i
 		for i < len(s) && s[i] == ' ' {
 			i++
 		}
@@ -677,6 +696,15 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 				unit = "second"
 			}
 		}
+		n, err := strconv.ParseInt(s[start:number], 10, 64)
+		if k := wholeMicros[unit]; k != 0 && err == nil {
+			if neg {
+				n = -n
+			}
+			p.whole(n, k)
+			seen = true
+			continue
+		}
 		if unit == "" || !p.add(x, unit) {
 			return v, timeSyntax
 		}
@@ -686,7 +714,7 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 		return v, timeSyntax
 	}
 	if ago {
-		p.months, p.days, p.micros = -p.months, -p.days, -p.micros
+		p.months, p.days, p.micros, p.clock = -p.months, -p.days, -p.micros, -p.clock
 	}
 	return p.finish()
 }
@@ -699,22 +727,26 @@ func (p *span) finish() (vec.IntervalValue, timeError) {
 	return v, timeOK
 }
 
-func parseSpanClock(s string, i int) (micros float64, end int, ok bool) {
-	h, i := digitsAt(s, i, 10)
+// spanClock puts h:m[:s[.f]] in, and answers where it ends.
+func (p *span) spanClock(s string, i int, sign int64) (end int, ok bool) {
+	h, i := digitsAt(s, i, 18)
 	start := i + 1
 	m, i := digitsAt(s, start, 2)
-	if i == start || m > 59 || h > 2562047788 { // what int64 microseconds hold
-		return 0, i, false
+	if m > 59 {
+		return i, false
 	}
 	var sec, frac int64
 	if i < len(s) && s[i] == ':' {
-		start = i + 1
-		if sec, i = digitsAt(s, start, 2); i == start || sec > 60 {
-			return 0, i, false
+		if sec, i = digitsAt(s, i+1, 2); sec > 60 {
+			return i, false
 		}
 		frac, i = fraction(s, i)
 	}
-	return float64(h*microsHour + m*microsMinute + sec*microsSecond + frac), i, true
+	p.whole(sign*h, microsHour)
+	p.whole(sign*m, microsMinute)
+	p.whole(sign*sec, microsSecond)
+	p.whole(sign*frac, 1)
+	return i, true
 }
 
 // iso reads P1Y2M3DT4H5M6S.

@@ -24,13 +24,6 @@ var sessionFunctions = map[string]bool{
 	"repeat": true, "lpad": true, "rpad": true, "array_fill": true, "factorial": true,
 }
 
-// strictOperators are NULL when one side is, whatever the other side is and even if that
-// would fail.
-var strictOperators = map[string]bool{
-	"=": true, "<>": true, "<": true, "<=": true, ">": true, ">=": true,
-	"+": true, "-": true, "*": true, "/": true, "%": true, "^": true, "like": true, "ilike": true,
-}
-
 func foldOne(e expr.Expr) expr.Expr {
 	switch e := e.(type) {
 	case *expr.And:
@@ -41,7 +34,8 @@ func foldOne(e expr.Expr) expr.Expr {
 		if sessionFunctions[e.Overload.Fn.Name] || e.Overload.Fn.Volatile || e.Overload.Fn.Session {
 			return e
 		}
-		if strictOperators[e.Overload.Fn.Name] {
+		// It is NULL when an argument is, whatever the others are and even if they would fail.
+		if e.Overload.Fn.Strict() {
 			for _, a := range e.Args {
 				if c, ok := a.(*expr.Const); ok && c.Value.IsNull(0) {
 					return &expr.Const{Value: vec.NullConst(e.Type())}

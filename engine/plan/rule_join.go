@@ -157,7 +157,7 @@ func nullWhen(e expr.Expr, of func(int) bool) bool {
 	case *expr.Not:
 		return nullWhen(e.E, of)
 	case *expr.Call:
-		return strictOperators[e.Overload.Fn.Name] && slices.ContainsFunc(e.Args, func(a expr.Expr) bool { return nullWhen(a, of) })
+		return e.Overload.Fn.Strict() && slices.ContainsFunc(e.Args, func(a expr.Expr) bool { return nullWhen(a, of) })
 	}
 	return false
 }

@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/prickledb/prickle/engine/agg"
@@ -50,9 +51,6 @@ var withinGroup = map[string]bool{
 	"rank": true, "dense_rank": true, "percent_rank": true, "cume_dist": true,
 }
 
-// tableFunctions are functions that give rows, and are not there yet.
-var tableFunctions = map[string]bool{"regexp_matches": true}
-
 func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	name := e.Func()
 	if len(e.Name) > 1 && e.Name[len(e.Name)-2].Name != "pg_catalog" && name != "_pg_expandarray" {
@@ -66,10 +64,10 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	case e.IgnoreNulls:
 		return b.fail(pgerr.New(pgerr.WindowingError, "IGNORE NULLS requires an OVER clause"), e.Pos())
 	}
+	if e = b.positional(e); b.err != nil {
+		return null(vec.T(vec.Unknown))
+	}
 	for _, a := range e.Args {
-		if a.Name != nil {
-			return b.unsupported("a named argument", a.Pos())
-		}
 		if a.Variadic {
 			return b.unsupported("VARIADIC", a.Pos())
 		}
@@ -85,10 +83,6 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	switch {
 	case name == "grouping":
 		return b.grouping(e, sc)
-	case withinGroup[name]:
-		return b.unsupported("the aggregate "+name, e.Pos())
-	case tableFunctions[name] && !expr.IsFunction(name):
-		return b.unsupported("the function "+name+" here", e.Pos())
 	}
 	word := ""
 	switch {
@@ -108,16 +102,91 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	}
 	args := make([]expr.Expr, len(e.Args))
 	for i, a := range e.Args {
+		if n, ok := a.Value.(*ast.Name); ok && name == "normalize" && i == 1 && len(n.Parts) == 1 {
+			args[i] = textConst(n.Parts[0].Name, vec.T(vec.Text)) // NFC and its like are words, not columns
+			continue
+		}
 		args[i] = b.expr(a.Value, sc)
 	}
 	if b.err != nil {
 		return null(vec.T(vec.Unknown))
+	}
+	if name == "overlaps" && len(args) == 4 { // a period may be a time and how long
+		for i := 0; i < 4; i += 2 {
+			if args[i+1].Type() == vec.T(vec.Interval) {
+				args[i+1] = b.operator("+", args[i], args[i+1], e.Pos())
+			}
+		}
 	}
 	switch name {
 	case "coalesce", "ifnull", "nvl", "greatest", "least", "nullif", "if":
 		return b.conditional(name, args, e)
 	}
 	return b.function(name, args, e)
+}
+
+// parameters are the names of arguments, of functions that have some, and what an argument is
+// that is left out; nothing if it must be there.
+var parameters = map[string][][2]string{
+	"make_interval":          {{"years", "0"}, {"months", "0"}, {"weeks", "0"}, {"days", "0"}, {"hours", "0"}, {"mins", "0"}, {"secs", "0"}},
+	"make_date":              {{"year"}, {"month"}, {"day"}},
+	"make_time":              {{"hour"}, {"min"}, {"sec"}},
+	"make_timestamp":         {{"year"}, {"month"}, {"mday"}, {"hour"}, {"min"}, {"sec"}},
+	"make_timestamptz":       {{"year"}, {"month"}, {"mday"}, {"hour"}, {"min"}, {"sec"}, {"timezone"}},
+	"jsonb_set":              {{"jsonb_in"}, {"path"}, {"replacement"}, {"create_if_missing", "true"}},
+	"jsonb_insert":           {{"jsonb_in"}, {"path"}, {"replacement"}, {"insert_after", "false"}},
+	"jsonb_path_exists":      {{"target"}, {"path"}, {"vars", "{}"}, {"silent", "false"}},
+	"jsonb_path_match":       {{"target"}, {"path"}, {"vars", "{}"}, {"silent", "false"}},
+	"jsonb_path_query":       {{"target"}, {"path"}, {"vars", "{}"}, {"silent", "false"}},
+	"jsonb_path_query_array": {{"target"}, {"path"}, {"vars", "{}"}, {"silent", "false"}},
+	"jsonb_path_query_first": {{"target"}, {"path"}, {"vars", "{}"}, {"silent", "false"}},
+}
+
+// positional is a call whose named arguments stand in their places.
+func (b *binder) positional(e *ast.Call) *ast.Call {
+	first := slices.IndexFunc(e.Args, func(a ast.Arg) bool { return a.Name != nil })
+	if first < 0 {
+		return e
+	}
+	names := parameters[e.Func()]
+	out := *e
+	out.Args = slices.Clone(e.Args[:first])
+	given := map[string]ast.Arg{}
+	for _, a := range e.Args[first:] {
+		at := -1
+		if a.Name == nil {
+			b.fail(pgerr.New(pgerr.SyntaxError, "positional argument cannot follow named argument"), a.Value.Pos())
+			return e
+		}
+		at = slices.IndexFunc(names, func(n [2]string) bool { return n[0] == a.Name.Name })
+		if _, twice := given[a.Name.Name]; twice {
+			b.fail(pgerr.New(pgerr.SyntaxError, "argument name \"%s\" used more than once", a.Name.Name), a.Pos())
+			return e
+		}
+		if at < first {
+			b.fail(pgerr.New(pgerr.UndefinedFunction, "function %s has no argument with the name %s", e.Func(), a.Name.Name).
+				WithHint("No function matches the given name and argument types. You might need to add explicit type casts."), a.Pos())
+			return e
+		}
+		given[a.Name.Name] = a
+	}
+	for _, n := range names[min(first, len(names)):] {
+		a, ok := given[n[0]]
+		switch {
+		case ok:
+			a.Name = nil
+			delete(given, n[0])
+		case len(given) == 0:
+			return &out
+		case n[1] == "":
+			b.fail(pgerr.New(pgerr.UndefinedFunction, "function %s needs the argument %s", e.Func(), n[0]), e.Pos())
+			return e
+		default:
+			a = ast.Arg{Value: &ast.String{Place: e.Place, Value: n[1]}}
+		}
+		out.Args = append(out.Args, a)
+	}
+	return &out
 }
 
 // conditional makes the calls that evaluate arguments by need.
@@ -135,7 +204,11 @@ func (b *binder) conditional(name string, args []expr.Expr, e *ast.Call) expr.Ex
 			return b.failErr(err, e.Pos())
 		}
 		eq := b.apply(o, args, e.Pos())
-		return &expr.NullIf{Left: b.coerce(args[0], firstKnown(args[0].Type()), places[0]), Equal: eq}
+		t := firstKnown(args[0].Type())
+		if t.Kind == vec.Varchar && !t.Array {
+			t = vec.T(vec.Text) // = compares varchar as text, and so it comes out
+		}
+		return &expr.NullIf{Left: b.coerce(args[0], t, places[0]), Equal: eq}
 	case name == "if" && len(args) == 3:
 		args[0] = b.condition(args[0], "IF", places[0])
 		results, t := b.common("IF", args[1:], places[1:])
@@ -267,6 +340,10 @@ func (b *binder) aggCall(e *ast.Call, sc *scope) (plan.AggCall, bool) {
 			args, places = append(args, b.expr(o.Expr, sc)), append(places, o.Expr.Pos())
 		}
 	} else if withinGroup[name] && !e.Star {
+		if _, ok := windowArgs[name]; ok && len(e.Args) == 0 {
+			b.fail(pgerr.New(pgerr.WindowingError, "window function %s requires an OVER clause", name), e.Pos())
+			return call, false
+		}
 		b.fail(pgerr.New(pgerr.WrongObjectType, "WITHIN GROUP is required for ordered-set aggregate %s", name), e.Pos())
 		return call, false
 	}

@@ -55,6 +55,9 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 	case *ast.Is:
 		return b.is(e, sc)
 	case *ast.IsDistinct:
+		if l, r, ok := rowPair(e.Left, e.Right); ok {
+			return b.rowsDistinct(e, l, r, sc)
+		}
 		l, r := b.settlePair("=", b.expr(e.Left, sc), b.expr(e.Right, sc))
 		both, _ := b.comparable(l, r, e.Pos())
 		return &expr.IsDistinct{Left: both[0], Right: both[1], Not: e.Not}
@@ -207,10 +210,8 @@ func (b *binder) binary(e *ast.Binary, sc *scope) expr.Expr {
 			return b.resolve(p, vec.T(vec.Text))
 		}
 	}
-	lr, lok := e.Left.(*ast.Row)
-	rr, rok := e.Right.(*ast.Row)
-	if lok && rok {
-		return b.rows(e.Op, lr, rr, sc, e.Pos())
+	if l, r, ok := rowPair(e.Left, e.Right); ok {
+		return b.rows(e.Op, l, r, sc, e.Pos())
 	}
 	l := b.expr(e.Left, sc)
 	return b.operator(e.Op, l, b.expr(e.Right, sc), e.Pos())
@@ -253,24 +254,74 @@ func (b *binder) jsonPath(e ast.Expr, sc *scope) *pathRef {
 	return nil
 }
 
+// rowPair is two rows that are compared.
+func rowPair(left, right ast.Expr) (l, r *ast.Row, ok bool) {
+	l, lok := left.(*ast.Row)
+	r, rok := right.(*ast.Row)
+	return l, r, lok && rok
+}
+
+// rowsDistinct is ROW(…) IS [NOT] DISTINCT FROM ROW(…).
+func (b *binder) rowsDistinct(e *ast.IsDistinct, l, r *ast.Row, sc *scope) expr.Expr {
+	if len(l.Elems) != len(r.Elems) {
+		return b.fail(pgerr.New(pgerr.SyntaxError, "unequal number of entries in row expressions"), e.Pos())
+	}
+	var parts []expr.Expr
+	for i := range l.Elems {
+		parts = append(parts, b.expr(&ast.IsDistinct{Place: e.Place, Left: l.Elems[i], Right: r.Elems[i], Not: e.Not}, sc))
+	}
+	switch {
+	case len(parts) == 0:
+		return boolConst(e.Not)
+	case e.Not:
+		return allOf(parts)
+	}
+	return anyOf(parts)
+}
+
 func (b *binder) rows(op string, l, r *ast.Row, sc *scope, pos ast.Pos) expr.Expr {
 	if len(l.Elems) != len(r.Elems) {
 		return b.fail(pgerr.New(pgerr.SyntaxError, "unequal number of entries in row expressions"), pos)
 	}
-	var parts []expr.Expr
-	for i := range l.Elems {
-		if op != "=" && op != "<>" {
-			return b.unsupported("comparing rows with "+op, pos)
+	n := len(l.Elems)
+	switch op {
+	case "=", "<>", "<", "<=", ">", ">=":
+		if n == 0 {
+			return b.fail(pgerr.New(pgerr.FeatureNotSupported, "cannot compare rows of zero length"), pos)
 		}
-		parts = append(parts, b.operator(op, b.expr(l.Elems[i], sc), b.expr(r.Elems[i], sc), pos))
+	default:
+		return b.fail(pgerr.New(pgerr.FeatureNotSupported, "could not determine interpretation of row comparison operator %s", op), pos)
 	}
-	if len(parts) == 1 {
-		return parts[0]
+	left, right := make([]expr.Expr, n), make([]expr.Expr, n)
+	for i := range n {
+		left[i], right[i] = b.expr(l.Elems[i], sc), b.expr(r.Elems[i], sc)
 	}
-	if op == "<>" {
-		return &expr.Or{Args: parts}
+	return b.ordered(op, left, right, pos)
+}
+
+// ordered compares rows by their first pair that is not equal.
+func (b *binder) ordered(op string, left, right []expr.Expr, pos ast.Pos) expr.Expr {
+	last := len(left) - 1
+	if op == "=" || op == "<>" {
+		parts := make([]expr.Expr, len(left))
+		for i := range left {
+			parts[i] = b.operator(op, left[i], right[i], pos)
+		}
+		if op == "=" {
+			return allOf(parts)
+		}
+		return anyOf(parts)
 	}
-	return &expr.And{Args: parts}
+	out := b.operator(op, left[last], right[last], pos)
+	for i := last - 1; i >= 0; i-- {
+		// What follows a pair that decides, or has a NULL, is not looked at.
+		b.copied(left[i], 2, pos)
+		b.copied(right[i], 2, pos)
+		before := b.operator(op[:1], left[i], right[i], pos)
+		out = &expr.Case{Whens: []expr.When{{Cond: before, Result: boolConst(true)},
+			{Cond: b.operator("=", left[i], right[i], pos), Result: out}}, Else: before, T: vec.T(vec.Bool)}
+	}
+	return out
 }
 
 func (b *binder) logic(e *ast.Logic, sc *scope) expr.Expr {
@@ -289,6 +340,17 @@ func (b *binder) logic(e *ast.Logic, sc *scope) expr.Expr {
 }
 
 func (b *binder) is(e *ast.Is, sc *scope) expr.Expr {
+	if row, ok := e.X.(*ast.Row); ok && e.Kind == ast.IsNull {
+		// All of a row are NULL, or all are not: one is no negation of the other.
+		parts := make([]expr.Expr, len(row.Elems))
+		for i, x := range row.Elems {
+			parts[i] = &expr.IsNull{E: b.value(x, sc), Not: e.Not}
+		}
+		if len(parts) == 0 {
+			return boolConst(true)
+		}
+		return allOf(parts)
+	}
 	x := b.expr(e.X, sc)
 	if e.Kind == ast.IsNull {
 		return &expr.IsNull{E: b.settle(x), Not: e.Not}
@@ -433,8 +495,8 @@ func negate(e expr.Expr, not bool) expr.Expr {
 
 func (b *binder) like(e *ast.Like, sc *scope) expr.Expr {
 	op := [...]string{"like", "ilike", "similar"}[e.Kind]
-	if _, ok := e.Pattern.(*ast.Subquery); ok {
-		return b.unsupported("a query as a pattern", e.Pattern.Pos())
+	if _, ok := e.Pattern.(*ast.Subquery); ok && e.Quantifier != ast.NoQuantifier {
+		return b.unsupported("a query of patterns", e.Pattern.Pos())
 	}
 	x, pattern := b.expr(e.X, sc), b.value(e.Pattern, sc)
 	if p, ok := x.(*pathRef); ok {

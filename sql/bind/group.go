@@ -147,11 +147,12 @@ func (g *grouping) subquery(a *attached, e *expr.Column, pos ast.Pos) expr.Expr 
 	return &expr.Column{Index: len(g.s.keys) + len(g.s.aggs.calls) - 1, T: e.T, Name: e.Name}
 }
 
-// sameProperty is a property that is grouped by as text and used as another type.
+// sameProperty is a property that is grouped by as text and used as another type, or a part of a
+// jsonb value that is grouped by.
 func (g *grouping) sameProperty(e *expr.Column) expr.Expr {
 	rel := g.s.sc.rel
 	c := rel.scanned(e)
-	if c == nil || len(c.Path) == 0 || c.Type.Kind == vec.JSONB {
+	if c == nil || len(c.Path) == 0 {
 		return nil
 	}
 	for i, k := range g.s.keys {
@@ -160,10 +161,32 @@ func (g *grouping) sameProperty(e *expr.Column) expr.Expr {
 			continue
 		}
 		kc := rel.scanned(key)
-		if kc != nil && baseOf(key.Index) == baseOf(e.Index) && kc.Column == c.Column && samePath(kc.Path, c.Path) && kc.Type.Kind == vec.Text {
-			over := &expr.Column{Index: i, T: kc.Type, Name: kc.Name}
+		if kc == nil || baseOf(key.Index) != baseOf(e.Index) || kc.Column != c.Column {
+			continue
+		}
+		over := &expr.Column{Index: i, T: kc.Type, Name: kc.Name}
+		switch {
+		case kc.Type.Kind == vec.Text && c.Type.Kind != vec.JSONB && samePath(kc.Path, c.Path):
 			return g.s.b.cast(over, c.Type, g.s.b.places[e].pos, true, true)
+		case kc.Type.Kind == vec.JSONB && len(kc.Path) < len(c.Path) && samePath(kc.Path, c.Path[:len(kc.Path)]):
+			return g.within(over, c, c.Path[len(kc.Path):], g.s.b.places[e].pos)
 		}
 	}
 	return nil
+}
+
+// within is what stands at a path of a jsonb value, as a column of a scan would give it.
+func (g *grouping) within(value expr.Expr, c *plan.ScanColumn, path []string, pos ast.Pos) expr.Expr {
+	b := g.s.b
+	for i, key := range path {
+		op := "->"
+		if i == len(path)-1 && c.Type.Kind != vec.JSONB {
+			op = "->>"
+		}
+		value = b.call(op, []expr.Expr{value, textConst(key, vec.T(vec.Text))}, pos)
+	}
+	if c.Type.Kind == vec.JSONB {
+		return value
+	}
+	return b.cast(value, c.Type, pos, true, true)
 }

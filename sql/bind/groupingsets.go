@@ -177,6 +177,9 @@ func (b *binder) grouping(e *ast.Call, sc *scope) expr.Expr {
 	if sc.aggs == nil || sc.host == nil {
 		return b.fail(pgerr.New(pgerr.GroupingError, "grouping operations are not allowed in %s", sc.clause), e.Pos())
 	}
+	if sc.aggs.inner {
+		return b.fail(pgerr.New(pgerr.GroupingError, "aggregate function calls cannot be nested"), e.Pos())
+	}
 	c := groupingCall{pos: e.Pos()}
 	if len(e.Args) == 0 || len(e.Args) > 31 {
 		return b.fail(pgerr.New(pgerr.SyntaxError, "GROUPING must have from 1 to 31 arguments"), e.Pos())

@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -13,6 +15,8 @@ type joined struct {
 	kind        plan.JoinKind
 	left, right *relation
 	on          expr.Expr // nil is true
+	// attached are subqueries in the condition that read a side of the join, or both.
+	attached []*attached
 }
 
 // origin is where a field of a join stands: in another relation, or, if USING has merged
@@ -161,14 +165,17 @@ func (b *binder) base() int {
 }
 
 // owns says whether a column is one of the relation.
-func (rel *relation) owns(c *expr.Column) bool {
+func (rel *relation) owns(c *expr.Column) bool { return rel.ownsBase(baseOf(c.Index)) }
+
+// ownsBase says whether the columns of a base are ones of the relation.
+func (rel *relation) ownsBase(base int) bool {
 	switch {
 	case rel == nil:
 		return false
 	case rel.join != nil:
-		return rel.join.left.owns(c) || rel.join.right.owns(c)
+		return rel.join.left.ownsBase(base) || rel.join.right.ownsBase(base)
 	}
-	return rel.base == baseOf(c.Index)
+	return rel.base == base
 }
 
 // pair is the join of two relations, without a condition yet.
@@ -211,8 +218,7 @@ var joinKinds = map[ast.JoinKind]plan.JoinKind{
 func (b *binder) joinOf(t *ast.Join) *relation {
 	kind, ok := joinKinds[t.Kind]
 	if !ok {
-		b.unsupported("ASOF JOIN", t.Pos())
-		return &relation{node: &plan.Values{}}
+		return b.asof(t)
 	}
 	left := b.table(t.Left)
 	beside := left
@@ -230,7 +236,9 @@ func (b *binder) joinOf(t *ast.Join) *relation {
 	case t.Using != nil:
 		b.using(rel, t.Using, t.UsingAlias)
 	case t.On != nil:
-		rel.join.on = b.condition(b.expr(t.On, &scope{rel: rel, clause: "JOIN/ON", outer: b.outer}), "JOIN/ON", t.On.Pos())
+		s := &selection{b: b, sc: &scope{rel: rel, clause: "JOIN/ON", outer: b.outer}}
+		s.sc.host = s
+		rel.join.on, rel.join.attached = b.condition(b.expr(t.On, s.sc), "JOIN/ON", t.On.Pos()), s.attached
 	}
 	if kind.LeftOnly() {
 		rel.fields, rel.origins = rel.fields[:len(left.fields)], rel.origins[:len(left.fields)]
@@ -360,10 +368,89 @@ func (b *binder) place(p placement, rel *relation, at int) plan.Node {
 		return rel.node
 	}
 	left := b.place(p, j.left, at)
+	left = b.joinSide(p, left, j.left, j, at)
 	width := len(left.Schema())
 	here := p.from(at)
 	right := b.place(p, j.right, at+width)
-	return b.dependent(&plan.Dependent{Kind: j.kind, Left: left, Right: right, On: p.from(at).one(j.on)}, here)
+	right = b.joinSide(p, right, j.right, j, at+width)
+	d := &plan.Dependent{Kind: j.kind, Left: left, Right: right}
+	if len(j.attached) == 0 {
+		d.On = p.from(at).one(j.on)
+		return b.dependent(d, here)
+	}
+	// What is left reads both sides. The condition belongs to one of them, then, and reads the
+	// other from there.
+	switch j.kind {
+	case plan.InnerJoin, plan.LeftJoin, plan.SemiJoin, plan.AntiJoin:
+		d.Right = b.sideWhere(p, right, j, at+width, j.right)
+		return b.dependent(d, here)
+	case plan.RightJoin:
+		n := len(right.Schema())
+		there := p.from(at + width)
+		d := &plan.Dependent{Kind: plan.LeftJoin, Left: right, Right: b.sideWhere(p, left, j, at, j.left)}
+		node := b.dependent(d, there)
+		back := &plan.Project{Input: node}
+		schema := node.Schema()
+		for i := range schema {
+			k := (i + n) % len(schema)
+			if i >= len(schema)-n {
+				k = i - (len(schema) - n)
+			}
+			back.Exprs, back.Names = append(back.Exprs, &expr.Column{Index: k, T: schema[k].Type, Name: schema[k].Name}), append(back.Names, schema[k].Name)
+		}
+		if grown := len(schema) - n - width; grown > 0 {
+			for base, place := range p {
+				if j.right.ownsBase(base) {
+					p[base] = place + grown
+				}
+			}
+		}
+		return back
+	}
+	b.unsupported("a subquery in the condition of a full join that reads both sides", j.attached[0].pos)
+	return left
+}
+
+// sideWhere filters a side of a join by the condition, with the subqueries in it. What it
+// reads of the other side are columns outside.
+func (b *binder) sideWhere(p placement, node plan.Node, j *joined, at int, side *relation) plan.Node {
+	own := placement{}
+	for base, place := range p {
+		if side.ownsBase(base) {
+			own[base] = place - at
+		}
+	}
+	for _, a := range j.attached {
+		node = b.joinSub(own, node, a, 0)
+		p[a.base] = at + own[a.base]
+	}
+	return &plan.Filter{Input: node, Cond: own.one(j.on)}
+}
+
+// joinSide joins a side of a join with those subqueries of the condition that read nothing of
+// the other side.
+func (b *binder) joinSide(p placement, node plan.Node, side *relation, j *joined, at int) plan.Node {
+	var rest []*attached
+	for _, a := range j.attached {
+		other := j.left
+		if side == j.left {
+			other = j.right
+		}
+		if slices.ContainsFunc(a.reads, other.owns) {
+			rest = append(rest, a)
+			continue
+		}
+		node = b.joinSub(p, node, a, at)
+	}
+	j.attached = rest
+	return node
+}
+
+// joinSub joins a subquery with a plan whose columns begin at a place.
+func (b *binder) joinSub(p placement, node plan.Node, a *attached, at int) plan.Node {
+	here := p.from(at)
+	p[a.base] = at + len(node.Schema())
+	return b.dependent(&plan.Dependent{Kind: a.kind, Left: node, Right: a.node, On: p.from(at).one(a.on), Sparse: a.sparse}, here)
 }
 
 // dependent joins two inputs, of which the right one may read columns of the left one, whose

@@ -231,7 +231,7 @@ func (b *binder) nameHere(n *ast.Name, sc *scope) expr.Expr {
 	} else if e := b.beside(rel, parts, n); e != nil {
 		return e
 	}
-	if a, ok := sc.aliases[first]; ok && !sc.busy[first] {
+	if a, ok := sc.aliases[first]; ok && !sc.busy[first] && !sc.around(first) {
 		e := b.alias(first, a, sc)
 		if p, ok := e.(*pathRef); ok {
 			e = b.resolve(p, vec.T(vec.JSONB))
@@ -269,7 +269,7 @@ func (b *binder) single(n *ast.Name, sc *scope) expr.Expr {
 	case i == -2:
 		return b.ambiguous(name, n.Pos())
 	}
-	if a, ok := sc.aliases[name]; ok && !sc.busy[name] {
+	if a, ok := sc.aliases[name]; ok && !sc.busy[name] && !sc.around(name) {
 		return b.alias(name, a, sc)
 	}
 	if e := b.tableOID(sc.rel, name, n.Pos()); e != nil {
@@ -281,6 +281,17 @@ func (b *binder) single(n *ast.Name, sc *scope) expr.Expr {
 	e := pgerr.New(pgerr.UndefinedColumn, `column "%s" does not exist`, name)
 	b.hintColumn(e, name, sc)
 	return b.fail(e, n.Pos())
+}
+
+// around says whether a name means a column or a table of what is around the query. An alias of
+// the select list, which PostgreSQL would not look at, does not hide those.
+func (sc *scope) around(name string) bool {
+	for o := sc.outer; o != nil; o = o.outer {
+		if o.rel.find(name) != -1 || o.rel.named(name) != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // alias binds what an alias of the select list stands for, once more.

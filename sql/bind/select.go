@@ -25,11 +25,8 @@ func (b *binder) query(q ast.Query) plan.Node {
 	if tail.With != nil {
 		defer b.with(tail.With)()
 	}
-	switch {
-	case tail.Locking != nil:
+	if tail.Locking != nil {
 		b.unsupported("FOR "+tail.Locking.Strength, tail.Locking.Pos())
-	case tail.WithTies:
-		b.unsupported("WITH TIES", tail.Limit.Pos())
 	}
 	if b.err != nil {
 		return empty
@@ -242,19 +239,52 @@ func (s *selection) finish() plan.Node {
 	if s.q.Distinct && len(s.on) == 0 {
 		node = &plan.Distinct{Input: node}
 	}
-	if len(s.order) > 0 {
+	if len(s.order) > 0 { // the window of WITH TIES sorts, too, but may be gone when the limit is NULL
 		node = &plan.Sort{Input: node, Keys: s.order}
 	}
 	if len(s.on) > 0 {
 		node = s.distinctOn(node)
 	}
-	if limit != nil || offset != nil {
+	switch {
+	case s.q.WithTies && limit != nil:
+		node = s.withTies(node, limit, offset)
+	case limit != nil || offset != nil:
 		node = &plan.Limit{Input: node, Limit: limit, Offset: offset}
 	}
 	if len(s.items) > s.shown {
 		node = firstColumns(node, s.shown)
 	}
 	return node
+}
+
+// withTies is FETCH FIRST n ROWS WITH TIES: the rows up to the n-th, and those that ORDER BY
+// does not tell from it.
+func (s *selection) withTies(node plan.Node, limit, offset expr.Expr) plan.Node {
+	b, pos := s.b, s.q.Limit.Pos()
+	width := len(node.Schema())
+	for i := range s.order {
+		if s.at[i] >= width {
+			b.unsupported("WITH TIES of DISTINCT ON by a column that is not shown", pos)
+			return node
+		}
+	}
+	if len(s.order) == 0 {
+		b.fail(pgerr.New(pgerr.SyntaxError, "WITH TIES cannot be specified without ORDER BY clause"), pos)
+		return node
+	}
+	bigint := vec.T(vec.Int8)
+	last := limit
+	if offset != nil {
+		last = b.call("+", []expr.Expr{limit, offset}, pos)
+	}
+	n := &plan.Window{Input: node, Order: s.order, Calls: []plan.WindowCall{{Name: "rank", T: bigint}, {Name: "row_number", T: bigint}},
+		Names: []string{"rank", "row_number"}}
+	cond := b.call("<=", []expr.Expr{&expr.Column{Index: width, T: bigint, Name: "rank"}, last}, pos)
+	if offset != nil {
+		row := &expr.Column{Index: width + 1, T: bigint, Name: "row_number"}
+		cond = &expr.And{Args: []expr.Expr{cond, b.call(">", []expr.Expr{row, offset}, pos)}}
+	}
+	return firstColumns(&plan.Filter{Input: n, Cond: cond}, width)
 }
 
 // project computes the items. Sorting by a column that is not shown needs it, too.
@@ -317,14 +347,15 @@ func (s *selection) bindItems() {
 			s.addMatching(e)
 			continue
 		}
-		inner := sc
-		if it.Alias != nil {
-			// An item does not see its own alias, so x + 1 AS x is an error or a column.
-			c := *sc
-			c.busy = map[string]bool{it.Alias.Name: true}
-			inner = &c
+		// An item sees the aliases of those before it: x + 1 AS x is an error or a column.
+		inner := *sc
+		inner.busy = map[string]bool{}
+		for _, later := range s.q.Items[i:] {
+			if later.Alias != nil && s.sc.aliases[later.Alias.Name] == later.Expr {
+				inner.busy[later.Alias.Name] = true
+			}
 		}
-		e := b.settle(b.expr(it.Expr, inner))
+		e := b.settle(b.expr(it.Expr, &inner))
 		e = b.coerce(e, firstKnown(e.Type()), it.Expr.Pos())
 		name := columnName(it.Expr)
 		if it.Alias != nil {

@@ -48,10 +48,13 @@ func isSet(name string) bool {
 // setCall binds a call of a function that gives rows.
 func (b *binder) setCall(e *ast.Call, sc *scope) (plan.SetCall, bool) {
 	name := e.Func()
+	if e = b.positional(e); b.err != nil {
+		return plan.SetCall{}, false
+	}
 	args := make([]expr.Expr, len(e.Args))
 	for i, a := range e.Args {
-		if a.Name != nil || a.Variadic {
-			b.unsupported("a named or VARIADIC argument", a.Pos())
+		if a.Variadic {
+			b.unsupported("a VARIADIC argument", a.Pos())
 			return plan.SetCall{}, false
 		}
 		args[i] = b.expr(a.Value, sc)

@@ -11,13 +11,13 @@ import (
 // setOp binds UNION, INTERSECT and EXCEPT.
 func (b *binder) setOp(q *ast.SetOp) plan.Node {
 	word := [...]string{"UNION", "INTERSECT", "EXCEPT"}[q.Op]
-	if q.ByName {
-		b.unsupported(word+" BY NAME", q.Pos())
-	}
 	left := b.query(q.Left)
 	right := b.query(q.Right)
 	if b.err != nil {
 		return left
+	}
+	if q.ByName {
+		left, right = byName(left, right)
 	}
 	if len(left.Schema()) != len(right.Schema()) {
 		b.fail(pgerr.New(pgerr.SyntaxError, "each %s query must have the same number of columns", word), q.Right.Pos())
@@ -48,7 +48,10 @@ func (b *binder) setOp(q *ast.SetOp) plan.Node {
 func (b *binder) alike(word string, q *ast.SetOp, left, right plan.Node) (plan.Node, plan.Node) {
 	ls, rs := left.Schema(), right.Schema()
 	lp, rp := &plan.Project{Input: left}, &plan.Project{Input: right}
-	ll, rl := untyped(q.Left, left), untyped(q.Right, right)
+	var ll, rl map[int]expr.Expr
+	if !q.ByName {
+		ll, rl = untyped(q.Left, left), untyped(q.Right, right)
+	}
 	for i := range ls {
 		var l, r expr.Expr = &expr.Column{Index: i, T: ls[i].Type, Name: ls[i].Name}, &expr.Column{Index: i, T: rs[i].Type, Name: rs[i].Name}
 		if x := ll[i]; x != nil {

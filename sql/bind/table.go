@@ -21,8 +21,7 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	switch t := t.(type) {
 	case *ast.TableName:
 		if t.Sample != nil {
-			b.unsupported("TABLESAMPLE", t.Sample.Pos())
-			return empty
+			return b.sampled(t)
 		}
 		rel := b.tableName(t, "SELECT")
 		if rel == nil {
@@ -53,11 +52,14 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	case *ast.Join:
 		return b.joinOf(t)
 	case *ast.FuncTable:
+		if d := b.recordset(t); d != nil {
+			return b.table(d)
+		}
 		return b.functions(t)
 	case *ast.Pivot:
-		b.unsupported("PIVOT", t.Pos())
+		return b.pivot(t)
 	case *ast.Unpivot:
-		b.unsupported("UNPIVOT", t.Pos())
+		return b.unpivot(t)
 	case *ast.CohortTable:
 		return b.cohortTable(t)
 	default:

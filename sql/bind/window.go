@@ -50,6 +50,7 @@ func (w *windowRef) Reference() int { return -(1 << 40) - w.index }
 var windowArgs = map[string][2]int{
 	"row_number": {}, "rank": {}, "dense_rank": {}, "percent_rank": {}, "cume_dist": {},
 	"ntile": {1, 1}, "lag": {1, 3}, "lead": {1, 3}, "first_value": {1, 1}, "last_value": {1, 1}, "nth_value": {2, 2},
+	"session_start": {2, 2},
 }
 
 // skipsNulls are the functions that IGNORE NULLS can be said of.
@@ -256,11 +257,18 @@ func (b *binder) windowFunction(e *ast.Call, sc *scope) plan.WindowCall {
 	case "ntile":
 		out.T = vec.T(vec.Int4)
 		number(0)
+	case "session_start":
+		if t := out.Args[0].Type(); t.Array || t.Kind != vec.Timestamp {
+			out.Args[0] = b.coerce(out.Args[0], vec.T(vec.TimestampTZ), e.Args[0].Value.Pos())
+		}
+		out.Args[1] = b.coerce(out.Args[1], vec.T(vec.Interval), e.Args[1].Value.Pos())
+		out.T = vec.T(out.Args[0].Type().Kind)
 	case "lag", "lead":
 		number(1)
 		if len(out.Args) == 3 {
 			both, t := b.common(name, []expr.Expr{out.Args[0], out.Args[2]}, []ast.Pos{e.Args[0].Value.Pos(), e.Args[2].Value.Pos()})
 			out.Args[0], out.Args[2], out.T = both[0], both[1], t
+			out.T.Mod = 0
 			break
 		}
 		fallthrough
@@ -270,6 +278,7 @@ func (b *binder) windowFunction(e *ast.Call, sc *scope) plan.WindowCall {
 		}
 		out.Args[0] = b.coerce(out.Args[0], firstKnown(out.Args[0].Type()), e.Args[0].Value.Pos())
 		out.T = out.Args[0].Type()
+		out.T.Mod = 0
 	}
 	return out
 }
@@ -323,6 +332,11 @@ func (b *binder) frame(spec *ast.WindowSpec, w *windowCall, sc *scope) plan.Fram
 func (b *binder) frameOffset(e ast.Expr, to *plan.FrameBound, f *plan.Frame, w *windowCall, sc *scope) {
 	x := b.expr(e, &scope{clause: "window frame", outer: sc.outer})
 	if b.err != nil {
+		if n, ok := e.(*ast.Name); ok && b.err.Code == pgerr.UndefinedColumn && len(n.Parts) == 1 && sc.rel.find(n.Parts[0].Name) >= 0 {
+			b.err = nil
+			word := map[plan.FrameUnit]string{plan.RangeFrame: "RANGE", plan.RowsFrame: "ROWS", plan.GroupsFrame: "GROUPS"}[f.Unit]
+			b.fail(pgerr.New(pgerr.InvalidColumnReference, "argument of %s must not contain variables", word), e.Pos())
+		}
 		return
 	}
 	if f.Unit != plan.RangeFrame {
@@ -343,6 +357,10 @@ func (b *binder) frameOffset(e ast.Expr, to *plan.FrameBound, f *plan.Frame, w *
 		key = b.cast(key, t, e.Pos(), true, false)
 		x = b.coerceTo(x, t, e.Pos(), true)
 	} else {
+		if !key.Type().IsTime() {
+			b.fail(pgerr.New(pgerr.FeatureNotSupported, "RANGE with offset PRECEDING/FOLLOWING is not supported for column type %s", key.Type()), e.Pos())
+			return
+		}
 		x = b.coerce(x, vec.T(vec.Interval), e.Pos())
 	}
 	if b.err != nil {

@@ -187,7 +187,7 @@ func appendZone(dst []byte, v *vec.Vector) []byte {
 			most = i
 		}
 	}
-	if least < 0 || v.Type.Array {
+	if least < 0 || v.Type.Array || v.Type.Kind == vec.JSONB {
 		return dst
 	}
 	if v.Type.Payload() == vec.PayloadStr && max(len(v.Str.At(least)), len(v.Str.At(most))) > maxZoneValue {

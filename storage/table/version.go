@@ -172,7 +172,7 @@ func (p *Piece) MayHold(c *Column, low, high *vec.Vector) bool {
 		return true
 	}
 	zone := p.segment.zone(p.block, c)
-	if zone == nil {
+	if zone == nil || zone.Type.Kind == vec.JSONB { // older segments have zones of jsonb, by bytes
 		return true
 	}
 	return (low == nil || vec.Compare(zone, 1, low, 0) >= 0) && (high == nil || vec.Compare(zone, 0, high, 0) <= 0)

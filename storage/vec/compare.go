@@ -35,6 +35,9 @@ func Compare(a *Vector, i int, b *Vector, j int) int {
 		if a.Type.Kind == Bpchar {
 			return bytes.Compare(bytes.TrimRight(a.Str.At(i), " "), bytes.TrimRight(b.Str.At(j), " "))
 		}
+		if a.Type.Kind == JSONB {
+			return compareJSON(a.Str.At(i), b.Str.At(j))
+		}
 		return bytes.Compare(a.Str.At(i), b.Str.At(j))
 	case PayloadIvl:
 		return CompareInterval(a.Ivl[i], b.Ivl[j])
@@ -128,8 +131,11 @@ func AppendKey(dst []byte, v *Vector, row int) []byte {
 		return append(appendUint64(dst, d.Lo), d.Scale)
 	case PayloadStr:
 		s := v.Str.At(row)
-		if v.Type.Kind == Bpchar {
+		switch v.Type.Kind {
+		case Bpchar:
 			s = bytes.TrimRight(s, " ")
+		case JSONB:
+			s = appendJSONKey(nil, s)
 		}
 		n := uint32(len(s))
 		dst = append(dst, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))

@@ -42,8 +42,11 @@ func HashRow(v *Vector, row int) uint64 {
 		return combine(combine(Mix(d.Lo), uint64(d.Hi)), uint64(d.Scale))
 	case PayloadStr:
 		s := v.Str.At(row)
-		if v.Type.Kind == Bpchar {
+		switch v.Type.Kind {
+		case Bpchar:
 			s = bytes.TrimRight(s, " ")
+		case JSONB:
+			s = appendJSONKey(nil, s)
 		}
 		return xxh3.Hash(s)
 	case PayloadIvl:

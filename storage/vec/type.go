@@ -120,6 +120,10 @@ func (t Type) Payload() Payload {
 	}
 }
 
+// EqualBytes says whether values whose payload is text are equal only if their bytes are. The
+// blanks at the end of a character(n) do not count, nor do zeroes at the end of jsonb numbers.
+func (t Type) EqualBytes() bool { return t.Array || t.Kind != Bpchar && t.Kind != JSONB }
+
 type typeInfo struct {
 	name      string
 	oid, aoid uint32
