@@ -23,8 +23,8 @@ import (
 // replayLeast is how many statements of each client are known to be answered as it needs
 // them. It may only grow. One more of dbeaver's has the number of a database in it.
 var replayLeast = map[string]int{
-	"adbc": 7, "asyncpg": 12, "dbeaver": 72, "dbt-postgres": 15, "grafana": 13, "lib-pq": 14, "metabase": 26, "node-pg": 16, "npgsql": 10, "odbc": 33,
-	"pgadmin": 8, "pgcli": 39, "pgx": 40, "postgres-js": 10, "powerbi": 10, "psql": 137, "psycopg2": 32, "psycopg3": 34, "superset": 11, "tableau": 11,
+	"adbc": 7, "asyncpg": 14, "dbeaver": 72, "dbt-postgres": 15, "grafana": 13, "lib-pq": 14, "metabase": 26, "node-pg": 16, "npgsql": 11, "odbc": 45,
+	"pgadmin": 9, "pgcli": 40, "pgx": 41, "postgres-js": 10, "powerbi": 10, "psql": 166, "psycopg2": 50, "psycopg3": 38, "superset": 11, "tableau": 17,
 }
 
 // recorded is a statement that a client sent to PostgreSQL, and what it needs for an answer.
