@@ -10,6 +10,7 @@ import (
 
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -24,16 +25,24 @@ type fetch struct {
 	env      *Env
 	segments []*storage.Segment
 	columns  []columnReader
+	table    *tableFetch // nil for events
 }
 
 func newFetch(n *plan.Fetch, env *Env) (Operator, error) {
 	f := &fetch{node: n, env: env, segments: env.Snapshot.Segments()}
-	for _, c := range n.Columns {
-		r, err := eventColumn(c, env)
-		if err != nil {
+	if n.Table.Schema != nil {
+		var err error
+		if f.table, err = newTableFetch(n, env); err != nil {
 			return nil, err
 		}
-		f.columns = append(f.columns, r)
+	} else {
+		for _, c := range n.Columns {
+			r, err := eventColumn(c, env)
+			if err != nil {
+				return nil, err
+			}
+			f.columns = append(f.columns, r)
+		}
 	}
 	input, err := Build(n.Input, env)
 	if err != nil {
@@ -81,7 +90,7 @@ func (f *fetch) Next(ctx context.Context) (*vec.Batch, error) {
 	for i, o := range order {
 		stored[i], back[o] = places[o], uint32(i)
 	}
-	more := make([]*vec.Builder, len(f.columns))
+	more := make([]*vec.Builder, len(f.node.Columns))
 	for i, c := range f.node.Columns {
 		more[i] = vec.NewBuilder(c.Type)
 	}
@@ -89,7 +98,11 @@ func (f *fetch) Next(ctx context.Context) (*vec.Batch, error) {
 		if err := yield(ctx); err != nil {
 			return nil, err
 		}
-		n, err := f.read(more, stored)
+		read := f.read
+		if f.table != nil {
+			read = f.table.read
+		}
+		n, err := read(more, stored)
 		if err != nil {
 			return nil, err
 		}
@@ -131,6 +144,70 @@ func (f *fetch) read(dst []*vec.Builder, places []int64) (int, error) {
 		}
 	}
 	f.env.Progress.Bytes.Add(int64(n) * int64(len(f.columns)) * 8)
+	return n, nil
+}
+
+// tableFetch reads more columns of rows of a user's table, whose places are their numbers.
+type tableFetch struct {
+	env     *Env
+	pieces  []table.Piece // ascending
+	columns []pieceColumn
+}
+
+func newTableFetch(n *plan.Fetch, env *Env) (*tableFetch, error) {
+	version, err := tableVersion(n.Table, env)
+	if err != nil {
+		return nil, err
+	}
+	t := &tableFetch{env: env, pieces: version.Pieces()}
+	for _, c := range n.Columns {
+		r, err := tableColumn(c, version.Schema, env)
+		if err != nil {
+			return nil, err
+		}
+		t.columns = append(t.columns, r)
+	}
+	return t, nil
+}
+
+// read appends the columns of the first rows of places, which ascend, as far as they are in one
+// piece, and says how many those are.
+func (t *tableFetch) read(dst []*vec.Builder, places []int64) (int, error) {
+	at := sort.Search(len(t.pieces), func(i int) bool {
+		_, last := t.pieces[i].Span()
+		return int64(last) >= places[0]
+	})
+	if at == len(t.pieces) {
+		return 0, fmt.Errorf("fetch: the table has no row %d", places[0])
+	}
+	p := &t.pieces[at]
+	_, last := p.Span()
+	n := 1
+	for n < len(places) && places[n] <= int64(last) {
+		n++
+	}
+	ids, err := p.IDs()
+	if err != nil {
+		return 0, err
+	}
+	rows := make([]int, n)
+	for i, place := range places[:n] {
+		row, found := slices.BinarySearch(ids, uint32(place))
+		if !found {
+			return 0, fmt.Errorf("fetch: the table has no row %d", place)
+		}
+		rows[i] = row
+	}
+	for i, read := range t.columns {
+		v, err := read(p)
+		if err != nil {
+			return 0, err
+		}
+		for _, r := range rows {
+			dst[i].AppendFrom(v, r)
+		}
+	}
+	t.env.Progress.Bytes.Add(int64(n) * int64(len(t.columns)) * 8)
 	return n, nil
 }
 

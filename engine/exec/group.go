@@ -97,20 +97,20 @@ type interner struct {
 	null   int64 // number of NULL, or -1
 	ints   pairTable
 	number []uint32 // of ints: position in ints.list → number of the value
-	texts  map[string]uint32
+	texts  textKeys
 	dicts  map[*vec.Vector][]uint32 // per dictionary: code → number+1, 0 if not seen
 	key    []byte
 
-	held int64 // bytes of texts and dicts
+	held int64 // bytes of dicts
 }
 
 func newInterner(t vec.Type) *interner {
-	return &interner{values: vec.NewBuilder(t), null: -1, texts: map[string]uint32{}, dicts: map[*vec.Vector][]uint32{}}
+	return &interner{values: vec.NewBuilder(t), null: -1, dicts: map[*vec.Vector][]uint32{}}
 }
 
 // bytes is how much memory the interner holds.
 func (in *interner) bytes() int64 {
-	return in.values.V.Bytes() + in.ints.bytes() + int64(4*cap(in.number)) + in.held
+	return in.values.V.Bytes() + in.ints.bytes() + int64(4*cap(in.number)) + in.texts.bytes() + in.held
 }
 
 func (in *interner) count() int { return in.values.V.Len() }
@@ -199,6 +199,7 @@ func (in *interner) number1(v *vec.Vector, row int) uint32 {
 		}
 	}
 	in.key = vec.AppendKey(in.key[:0], v, row)
+	in.texts.apart = true
 	return in.numberText(in.key, v, row)
 }
 
@@ -220,21 +221,6 @@ func (in *interner) numberInt(x uint64, v *vec.Vector, row int) uint32 {
 		in.values.AppendFrom(v, row)
 	}
 	return in.number[at]
-}
-
-// textBytes is what an entry of a map from text takes beside the text: header, number,
-// and the part of the map that is free.
-const textBytes = 56
-
-func (in *interner) numberText(key []byte, v *vec.Vector, row int) uint32 {
-	if n, ok := in.texts[string(key)]; ok {
-		return n
-	}
-	n := uint32(in.count())
-	in.texts[string(key)] = n
-	in.held += textBytes + int64(len(key))
-	in.values.AppendFrom(v, row)
-	return n
 }
 
 // pairTable numbers distinct 64-bit keys in order of first appearance: open addressing

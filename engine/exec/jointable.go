@@ -331,13 +331,6 @@ func (in *interner) findInt(x uint64) uint32 {
 	return in.number[at]
 }
 
-func (in *interner) findText(key []byte) uint32 {
-	if n, ok := in.texts[string(key)]; ok {
-		return n
-	}
-	return noGroup
-}
-
 // columnStore keeps the values of one column. What comes in one dictionary stays there.
 type columnStore struct {
 	typ vec.Type

@@ -236,14 +236,23 @@ func before(v, have *vec.Vector, last int, k plan.SortKey, b *vec.Batch, kept []
 		}
 		return kept, same
 	}
-	if v.Form == vec.Flat && v.Type.Payload() == vec.PayloadI64 && b.Sel == nil && len(v.Nulls) == 0 && !have.Nulls.Get(last) {
+	if v.Form == vec.Flat && v.Type.Payload() == vec.PayloadI64 && len(v.Nulls) == 0 && !have.Nulls.Get(last) {
 		bound := have.I64[last]
-		for i, x := range v.I64[:b.Rows] {
+		place := func(r uint32, x int64) {
 			if x == bound {
-				same = append(same, uint32(i))
+				same = append(same, r)
 			} else if x > bound == k.Desc {
-				kept = append(kept, uint32(i))
+				kept = append(kept, r)
 			}
+		}
+		if b.Sel != nil {
+			for _, r := range b.Sel {
+				place(r, v.I64[r])
+			}
+			return kept, same
+		}
+		for i, x := range v.I64[:b.Rows] {
+			place(uint32(i), x)
 		}
 		return kept, same
 	}

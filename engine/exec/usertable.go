@@ -3,6 +3,7 @@ package exec
 import (
 	"fmt"
 
+	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/table"
@@ -12,11 +13,20 @@ import (
 // pieceColumn reads one column of a piece of a user table.
 type pieceColumn func(p *table.Piece) (*vec.Vector, error)
 
+// tableVersion is a user's table as a statement was bound to it.
+func tableVersion(t *catalog.Table, env *Env) (*table.Version, error) {
+	version := env.Snapshot.Tables().Table(t.Schema.Table)
+	if version == nil || version.Schema.Version != t.Schema.Version {
+		return nil, fmt.Errorf("table %q is not in the snapshot as it was when the statement was bound", t.Name)
+	}
+	return version, nil
+}
+
 // openTable chooses what to read of a user table.
 func (s *scanSource) openTable() error {
-	version := s.env.Snapshot.Tables().Table(s.node.Table.Schema.Table)
-	if version == nil || version.Schema.Version != s.node.Table.Schema.Version {
-		return fmt.Errorf("table %q is not in the snapshot as it was when the statement was bound", s.node.Table.Name)
+	version, err := tableVersion(s.node.Table, s.env)
+	if err != nil {
+		return err
 	}
 	s.pieceColumns = []pieceColumn{}
 	for _, c := range s.node.Columns {
@@ -95,7 +105,7 @@ func (l tableRangeList) mayHold(p *table.Piece) bool {
 
 // tableColumn is how to read one column of a user table.
 func tableColumn(c plan.ScanColumn, schema *table.Schema, env *Env) (pieceColumn, error) {
-	if c.Column == plan.RowNumber {
+	if c.Column == plan.RowNumber || c.Column == plan.RowPlace {
 		return func(p *table.Piece) (*vec.Vector, error) {
 			ids, err := p.IDs()
 			v := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, len(ids))}

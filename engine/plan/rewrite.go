@@ -20,6 +20,8 @@ var rules = []struct {
 	{"order_joins", orderJoins},
 	{"merge_projects", mergeProjects},
 	{"drop_filters", dropFilters},
+	{"dependent_keys", dependentKeys},
+	{"sums_of_shifts", sumsOfShifts},
 	{"read_properties", readProperties},
 	{"top_n", topN},
 	{"hint_scans", hintScans},

@@ -5,7 +5,7 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// readLate has a Limit or TopN over the events read the columns that only its result
+// readLate has a Limit or TopN over the events, or a table of a user, read the columns that only its result
 // shows after it has chosen the rows. What comes below
 //
 //	Project (what is shown)
@@ -34,7 +34,7 @@ func readLate(n Node) Node {
 			below = filter.Input
 		}
 		scan, ok := below.(*Scan)
-		if !ok || !scan.Table.IsEvents() || anyVolatile(shown.Exprs) {
+		if !ok || scan.Table.Schema == nil && !scan.Table.IsEvents() || anyVolatile(shown.Exprs) {
 			return n
 		}
 		sorted := make([]SortKey, len(keys))
@@ -89,7 +89,7 @@ func readLate(n Node) Node {
 }
 
 // rowPlace is the column of a Scan that says where in the snapshot a row is: the number
-// of its segment, and below that, in 32 bits, its row there.
+// of its segment, and below that, in 32 bits, its row there; of a user's table, its number.
 var rowPlace = ScanColumn{Column: RowPlace, Type: vec.T(vec.Int8), Name: RowPlace}
 
 // shownOver is the Project at n and what lies below it; if there is none, one that shows

@@ -152,6 +152,14 @@ func (p *Piece) Column(c *Column) (*vec.Vector, error) {
 	return p.segment.column(p.block, c)
 }
 
+// Span is the least and the greatest number of a row of the piece.
+func (p *Piece) Span() (first, last uint32) {
+	if p.segment != nil {
+		return p.segment.blockRange(p.block)
+	}
+	return p.rows.First, p.rows.First + uint32(p.rows.Batch.Rows) - 1
+}
+
 // Bounds is the least and the greatest value of a column, for types whose values are
 // integers inside; ok is false if the piece does not know them.
 func (p *Piece) Bounds(c *Column) (low, high int64, ok bool) {
