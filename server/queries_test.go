@@ -140,6 +140,7 @@ ann %[1]d sql running 0 <nil> true <nil> <nil> %[2]s`, pid, endless)
 		ended <- err
 	}()
 	d := s.connect(t, "dan")
+	eventually(t, d, "select state from system.queries where username = 'bob' and query like '%endless'", "running")
 	eventually(t, d, "select count(*), bool_and(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'bob' and state = 'active'", "1 true")
 	if err := <-ended; !errors.As(err, &client) || client.Code != "57P01" {
 		t.Errorf("the query of a session that was ended: %v", err)
