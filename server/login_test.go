@@ -2,9 +2,11 @@ package server
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -248,6 +250,27 @@ func TestRolesLogIn(t *testing.T) {
 	check("idle", "z", "28P01")
 	check("group1", "any", "28P01")
 	check("bob", "any", "28P01")
+
+	// It does not see what others do, and cannot end it.
+	c, err := pgx.Connect(t.Context(), "postgres://app:x@"+n.addr+"/prickle?sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(context.Background()) })
+	if got := rows(t, c, "SELECT usename, state, query = '<insufficient privilege>' FROM pg_stat_activity ORDER BY 1"); got != "ann <nil> true\napp active false" {
+		t.Errorf("app sees %s", got)
+	}
+	rows(t, admin, "SELECT count(*) FROM events")
+	if got := rows(t, c, "SELECT count(*) FROM system.queries WHERE username <> 'app'"); got != "0" {
+		t.Errorf("app sees %s questions of others", got)
+	}
+	for _, f := range []string{"pg_cancel_backend", "pg_terminate_backend"} {
+		var e *pgconn.PgError
+		if _, err := c.Exec(t.Context(), fmt.Sprintf("SELECT %s(%d)", f, admin.PgConn().PID())); !errors.As(err, &e) || e.Code != "42501" {
+			t.Errorf("%s: %v", f, err)
+		}
+	}
+
 	exec("ALTER ROLE app PASSWORD 'new'")
 	check("app", "x", "28P01")
 	check("app", "new", "")

@@ -41,8 +41,9 @@ type Context struct {
 	SessionUser string
 	PID         int64 // the session's number
 	// End ends what the session with a number runs, or the session itself, and then waits for
-	// its end; false if there is none, or it is still there. Nil knows none.
-	End func(pid int64, session bool, wait time.Duration) bool
+	// its end; false if there is none, or it is still there. It is an error if the role may not.
+	// Nil knows none.
+	End func(pid int64, session bool, wait time.Duration) (bool, error)
 	// Sleep waits, or fails when the statement is cancelled; nil outside of a session.
 	Sleep func(time.Duration) error
 	// Slots are the answers of subqueries that ran before: what a Slot gives.

@@ -37,7 +37,10 @@ func init() {
 		if ms < 0 {
 			return false, pgerr.New(pgerr.NumericOutOfRange, "\"timeout\" must not be negative")
 		}
-		return c.End != nil && c.End(pid, session, time.Duration(min(ms, math.MaxInt32))*time.Millisecond), nil
+		if c.End == nil {
+			return false, nil
+		}
+		return c.End(pid, session, time.Duration(min(ms, math.MaxInt32))*time.Millisecond)
 	}
 	define("pg_cancel_backend", tBool, types(tInt4), map1(func(c *Context, pid int64) (bool, error) { return end(c, pid, false, 0) })).Volatile = true
 	define("pg_terminate_backend", tBool, types(tInt4), map1(func(c *Context, pid int64) (bool, error) { return end(c, pid, true, 0) })).Volatile = true

@@ -57,6 +57,7 @@ type Backend struct {
 	Address      string // of the client; empty if that is not known
 	Port         int
 	TLS          bool
+	Hidden       bool // whoever looks may not see what it does
 	State, Query string
 	// µs since 1970 UTC; 0 is none
 	Began, Transaction, Statement, Changed int64

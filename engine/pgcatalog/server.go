@@ -81,8 +81,13 @@ func servers() {
 		}
 		for _, b := range r.session.Backends() {
 			pairs := []any{"datid", r.catalog.OID(), "datname", r.catalog.Database, "pid", b.PID, "usesysid", r.roleNumber(b.User), "usename", b.User,
-				"application_name", b.Application, "state", b.State, "query", b.Query, "backend_type", "client backend",
-				"backend_start", instant(b.Began), "query_start", instant(b.Statement), "xact_start", instant(b.Transaction), "state_change", instant(b.Changed)}
+				"application_name", b.Application}
+			if b.Hidden {
+				t.add(append(pairs, "query", "<insufficient privilege>")...)
+				continue
+			}
+			pairs = append(pairs, "state", b.State, "query", b.Query, "backend_type", "client backend",
+				"backend_start", instant(b.Began), "query_start", instant(b.Statement), "xact_start", instant(b.Transaction), "state_change", instant(b.Changed))
 			if b.Address != "" {
 				pairs = append(pairs, "client_addr", b.Address, "client_port", b.Port)
 			}

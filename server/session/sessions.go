@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/engine/pgcatalog"
+	"github.com/prickledb/prickle/engine/pgerr"
 )
 
 // Sessions are all that are open, of both protocols. The zero value is usable.
@@ -55,33 +56,53 @@ func (l *Sessions) of(project uint32) []*Session {
 	return out
 }
 
-// end ends what a session of a project runs, or the session itself; then it waits for so long
-// until the session is closed. It says false if there is no such session, or it is still
-// there.
-func (l *Sessions) end(ctx context.Context, project uint32, pid int64, whole bool, wait time.Duration) bool {
+// find is a session of a project by its number, or nil.
+func (l *Sessions) find(project uint32, pid int64) *Session {
 	l.mu.Lock()
-	s := l.open[uint32(pid)]
-	l.mu.Unlock()
-	if s == nil || int64(s.pid) != pid || s.config.Project != project {
-		return false
+	defer l.mu.Unlock()
+	if s := l.open[uint32(pid)]; s != nil && int64(s.pid) == pid && s.config.Project == project {
+		return s
+	}
+	return nil
+}
+
+// end ends what another session of the project runs, or that session itself; then it waits for
+// so long until the session is closed. It says false if there is no such session, or it is still
+// there.
+func (s *Session) end(ctx context.Context, pid int64, whole bool, wait time.Duration) (bool, error) {
+	other := s.config.Sessions.find(s.config.Project, pid)
+	if other == nil {
+		return false, nil
+	}
+	if !s.oversees()(other.config.User) {
+		return false, pgerr.New(pgerr.InsufficientPrivilege, "permission denied to cancel or end what %q does", other.config.User).
+			WithHint("A superuser may, or a member of that role; of a superuser's session, superusers alone.")
 	}
 	if !whole {
-		s.Cancel(ErrCancel)
-		return true
+		other.Cancel(ErrCancel)
+		return true, nil
 	}
-	s.close(ErrShutdown)
+	other.close(ErrShutdown)
 	if wait <= 0 {
-		return true
+		return true, nil
 	}
 	late := time.NewTimer(wait)
 	defer late.Stop()
 	select {
-	case <-s.closed:
-		return true
+	case <-other.closed:
+		return true, nil
 	case <-late.C:
 	case <-ctx.Done():
 	}
-	return false
+	return false, nil
+}
+
+// oversees gives whether the session may see and end what a user does.
+func (s *Session) oversees() func(user string) bool {
+	roles, me := s.config.Engine.Catalog(s.config.Project, s.config.Database, nil).Roles, s.role()
+	return func(user string) bool {
+		return user == me || roles.Super(me) || !roles.Super(user) && roles.Member(me, user, true)
+	}
 }
 
 // activity is what a session does, for those who look at it.
@@ -148,18 +169,22 @@ func micros(t time.Time) int64 {
 // listBackends is the rows of pg_stat_activity: the sessions of the project.
 func (s *Session) listBackends() []pgcatalog.Backend {
 	var out []pgcatalog.Backend
+	may := s.oversees()
 	for _, other := range s.config.Sessions.of(s.config.Project) {
-		out = append(out, other.backend())
+		b := other.backend()
+		b.Hidden = !may(b.User)
+		out = append(out, b)
 	}
 	return out
 }
 
-// listQueries is the rows of system.queries: the questions of the project, first those that
-// ended.
+// listQueries is the rows of system.queries: the questions of the project that the session may
+// see, first those that ended.
 func (s *Session) listQueries() []pgcatalog.Query {
 	var out []pgcatalog.Query
+	may := s.oversees()
 	for _, q := range slices.Concat(s.config.Queries.Ended(), s.config.Queries.List()) {
-		if q.Project != s.config.Project {
+		if q.Project != s.config.Project || !may(q.User) {
 			continue
 		}
 		line := pgcatalog.Query{ID: int64(q.ID), PID: int(q.PID), Project: int(q.Project), User: q.User, Kind: q.Kind, State: q.State, Text: q.Text,
