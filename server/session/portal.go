@@ -229,7 +229,9 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	ctx := s.context()
 	ctx.Params = params
 	ctx.Sleep = p.sleep
-	ctx.End = func(pid int64, session bool, wait time.Duration) (bool, error) { return s.end(p.ctx, pid, session, wait) }
+	ctx.End = func(pid int64, session bool, wait time.Duration) (bool, error) {
+		return s.end(p.ctx, pid, session, wait)
+	}
 	var v *view
 	if seesRows(prepared.Stmt) {
 		var err error
