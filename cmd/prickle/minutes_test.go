@@ -123,7 +123,7 @@ var (
 // ports, directories.
 func mask(s string, p *place, address string) string {
 	port := address[strings.LastIndexByte(address, ':')+1:]
-	s = strings.NewReplacer(p.dir, "./prickle-data", p.work+"/", "", ":"+port, ":PORT", "127.0.0.1", "LOOPBACK", "prickle 0.1.0", "prickle VERSION").Replace(s)
+	s = strings.NewReplacer(p.dir, "./prickle-data", p.work+"/", "", ":"+port, ":PORT", " (low)", "", "127.0.0.1", "LOOPBACK", "prickle 0.1.0", "prickle VERSION").Replace(s)
 	s = regexp.MustCompile(`phc_\w+`).ReplaceAllString(s, "phc_KEY")
 	s = maskNumber.ReplaceAllString(s, "#")
 	s = maskSpan.ReplaceAllString(s, " #")
