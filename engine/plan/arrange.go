@@ -3,7 +3,6 @@ package plan
 import (
 	"math"
 	"math/bits"
-	"slices"
 
 	"github.com/prickledb/prickle/engine/expr"
 )
@@ -51,21 +50,7 @@ func arrange(n Node, s Statistics) Node {
 			return n
 		}
 	}
-	in := n.Inputs()
-	changed := false
-	for i, x := range in {
-		y := arrange(x, s)
-		if y != x {
-			if !changed {
-				in = slices.Clone(in)
-			}
-			in[i], changed = y, true
-		}
-	}
-	if changed {
-		return n.WithInputs(in)
-	}
-	return n
+	return overInputs(n, func(in Node) Node { return arrange(in, s) })
 }
 
 // joinTree is an order of joins: an input, or a join of two trees.

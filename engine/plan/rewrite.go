@@ -59,17 +59,22 @@ func Rewrite(n Node, without ...string) Node {
 
 // everywhere applies f to every node, inputs first.
 func everywhere(n Node, f func(Node) Node) Node {
+	return f(overInputs(n, func(in Node) Node { return everywhere(in, f) }))
+}
+
+// overInputs applies f to the inputs of a node. It is n itself if that changes none.
+func overInputs(n Node, f func(Node) Node) Node {
 	old := n.Inputs()
 	changed := false
 	in := make([]Node, len(old))
 	for i, x := range old {
-		in[i] = everywhere(x, f)
+		in[i] = f(x)
 		changed = changed || in[i] != x
 	}
 	if changed {
-		n = n.WithInputs(in)
+		return n.WithInputs(in)
 	}
-	return f(n)
+	return n
 }
 
 // mapExprs is the node with f applied to each of its expressions.

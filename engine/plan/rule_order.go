@@ -20,21 +20,7 @@ func orderJoins(n Node) Node {
 			return g.joined(chain(order))
 		}
 	}
-	in := n.Inputs()
-	changed := false
-	for i, x := range in {
-		y := orderJoins(x)
-		if y != x {
-			if !changed {
-				in = slices.Clone(in)
-			}
-			in[i], changed = y, true
-		}
-	}
-	if changed {
-		return n.WithInputs(in)
-	}
-	return n
+	return overInputs(n, orderJoins)
 }
 
 // joinGroup is inner joins of inner joins: inputs, and what must hold of their columns, put
