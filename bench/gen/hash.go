@@ -2,8 +2,8 @@ package gen
 
 const golden = 0x9E3779B97F4A7C15
 
-// mix is the finaliser of splitmix64: every bit of the result depends on every bit of x.
-func mix(x uint64) uint64 {
+// Mix is the finaliser of splitmix64: every bit of the result depends on every bit of x.
+func Mix(x uint64) uint64 {
 	x += golden
 	x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9
 	x = (x ^ (x >> 27)) * 0x94D049BB133111EB
@@ -48,15 +48,15 @@ type hasher [questions]uint64
 func newHasher(seed uint64) hasher {
 	var h hasher
 	if seed != 0 {
-		seed = mix(seed)
+		seed = Mix(seed)
 	}
 	for q := range h {
-		h[q] = mix(uint64(q) ^ seed)
+		h[q] = Mix(uint64(q) ^ seed)
 	}
 	return h
 }
 
-func (h *hasher) hash(key uint64, q question) uint64 { return mix(key*golden ^ h[q]) }
+func (h *hasher) hash(key uint64, q question) uint64 { return Mix(key*golden ^ h[q]) }
 
 // pick returns floor(n * u^power), where u is the low 20 bits of hash as a fraction of one.
 // The higher the power, the more often the result is small.

@@ -71,7 +71,7 @@ func makeColumns() []column {
 	numbers("RegionID", integer, plus(1, ofUser(9000, 4)))
 	numbers("UserID", bigint, func(r *row) int64 {
 		if r.user == 12345 {
-			return KnownUser
+			return knownUser
 		}
 		return int64(hash(r.user, 12) >> 1)
 	})

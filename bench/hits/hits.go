@@ -9,6 +9,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
+
+	"github.com/prickledb/prickle/bench/gen"
 )
 
 // kind is the type of a column.
@@ -40,15 +42,6 @@ func Schema() string {
 		parts = append(parts, c.name+" "+sqlTypes[c.kind]+" NOT NULL")
 	}
 	return "CREATE TABLE hits (" + strings.Join(parts, ", ") + ")"
-}
-
-// Columns lists the names of the columns in their order.
-func Columns() []string {
-	var names []string
-	for _, c := range columns {
-		names = append(names, c.name)
-	}
-	return names
 }
 
 // groupRows rows make a row group of a file, which is held in memory until it is full.
@@ -137,9 +130,9 @@ const (
 
 // The values that questions look for.
 const (
-	KnownUser     = 435090932899640449
-	KnownURL      = 2868770270353813622
-	KnownReferrer = 3594120000172545465
+	knownUser     = 435090932899640449
+	knownURL      = 2868770270353813622
+	knownReferrer = 3594120000172545465
 )
 
 // fill makes row n of a table of so many rows.
@@ -178,10 +171,10 @@ func (r *row) fill(n, rows uint64) {
 	}
 	r.urlHash, r.referrerHash = int64(hash(page, 60)), int64(hash(from, 60))
 	if page == bigSite*1000+1 {
-		r.urlHash = KnownURL
+		r.urlHash = knownURL
 	}
 	if from != 0 && r.site == bigSite && r.more>>20%7 == 0 {
-		r.referrerHash = KnownReferrer
+		r.referrerHash = knownReferrer
 	}
 }
 
@@ -210,14 +203,7 @@ func url(k uint64) string {
 }
 
 // hash is splitmix64 of k, a different one for each question about it.
-func hash(k, question uint64) uint64 { return mix(k*0x9E3779B97F4A7C15 ^ mix(question)) }
-
-func mix(x uint64) uint64 {
-	x += 0x9E3779B97F4A7C15
-	x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
-	x = (x ^ x>>27) * 0x94D049BB133111EB
-	return x ^ x>>31
-}
+func hash(k, question uint64) uint64 { return gen.Mix(k*0x9E3779B97F4A7C15 ^ gen.Mix(question)) }
 
 // pick is a number below n; of a power above 1, small ones are more likely.
 func pick(h, n uint64, power int) uint64 {

@@ -55,7 +55,7 @@ func questions() []Question {
 		by(`SELECT UserID, SearchPhrase, count(*) FROM hits GROUP BY UserID, SearchPhrase ORDER BY count(*) DESC LIMIT 10`, 2),
 		by(`SELECT UserID, SearchPhrase, count(*) FROM hits GROUP BY UserID, SearchPhrase LIMIT 10`),
 		by(`SELECT UserID, extract(minute FROM EventTime) AS m, SearchPhrase, count(*) FROM hits GROUP BY UserID, m, SearchPhrase ORDER BY count(*) DESC LIMIT 10`, 3),
-		exact(fmt.Sprintf(`SELECT UserID FROM hits WHERE UserID = %d`, int64(KnownUser))),
+		exact(fmt.Sprintf(`SELECT UserID FROM hits WHERE UserID = %d`, int64(knownUser))),
 		exact(`SELECT count(*) FROM hits WHERE URL LIKE '%google%'`),
 		by(`SELECT SearchPhrase, min(URL), count(*) AS c FROM hits WHERE URL LIKE '%google%' AND SearchPhrase <> '' GROUP BY SearchPhrase ORDER BY c DESC LIMIT 10`, 2),
 		by(`SELECT SearchPhrase, min(URL), min(Title), count(*) AS c, count(DISTINCT UserID) FROM hits WHERE Title LIKE '%Google%' AND URL NOT LIKE '%.google.%' AND SearchPhrase <> '' GROUP BY SearchPhrase ORDER BY c DESC LIMIT 10`, 3),
@@ -76,8 +76,8 @@ func questions() []Question {
 		by(`SELECT Title, count(*) AS PageViews FROM hits WHERE `+site+` AND DontCountHits = 0 AND IsRefresh = 0 AND Title <> '' GROUP BY Title ORDER BY PageViews DESC LIMIT 10`, 1),
 		by(`SELECT URL, count(*) AS PageViews FROM hits WHERE `+site+` AND IsRefresh = 0 AND IsLink <> 0 AND IsDownload = 0 GROUP BY URL ORDER BY PageViews DESC LIMIT 10 OFFSET 1000`, 1),
 		by(`SELECT TraficSourceID, SearchEngineID, AdvEngineID, CASE WHEN SearchEngineID = 0 AND AdvEngineID = 0 THEN Referer ELSE '' END AS src, URL AS dst, count(*) AS PageViews FROM hits WHERE `+site+` AND IsRefresh = 0 GROUP BY TraficSourceID, SearchEngineID, AdvEngineID, src, dst ORDER BY PageViews DESC LIMIT 10 OFFSET 1000`, 5),
-		by(fmt.Sprintf(`SELECT URLHash, EventDate, count(*) AS PageViews FROM hits WHERE `+site+` AND IsRefresh = 0 AND TraficSourceID IN (-1, 6) AND RefererHash = %d GROUP BY URLHash, EventDate ORDER BY PageViews DESC LIMIT 10 OFFSET 100`, int64(KnownReferrer)), 2),
-		by(fmt.Sprintf(`SELECT WindowClientWidth, WindowClientHeight, count(*) AS PageViews FROM hits WHERE `+site+` AND IsRefresh = 0 AND DontCountHits = 0 AND URLHash = %d GROUP BY WindowClientWidth, WindowClientHeight ORDER BY PageViews DESC LIMIT 10 OFFSET 10000`, int64(KnownURL)), 2),
+		by(fmt.Sprintf(`SELECT URLHash, EventDate, count(*) AS PageViews FROM hits WHERE `+site+` AND IsRefresh = 0 AND TraficSourceID IN (-1, 6) AND RefererHash = %d GROUP BY URLHash, EventDate ORDER BY PageViews DESC LIMIT 10 OFFSET 100`, int64(knownReferrer)), 2),
+		by(fmt.Sprintf(`SELECT WindowClientWidth, WindowClientHeight, count(*) AS PageViews FROM hits WHERE `+site+` AND IsRefresh = 0 AND DontCountHits = 0 AND URLHash = %d GROUP BY WindowClientWidth, WindowClientHeight ORDER BY PageViews DESC LIMIT 10 OFFSET 10000`, int64(knownURL)), 2),
 		exact(`SELECT date_trunc('minute', EventTime) AS m, count(*) AS PageViews FROM hits WHERE CounterID = 62 AND EventDate >= '2013-07-14' AND EventDate <= '2013-07-15' AND IsRefresh = 0 AND DontCountHits = 0 GROUP BY m ORDER BY m LIMIT 10 OFFSET 1000`),
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"strconv"
 	"time"
+
+	"github.com/prickledb/prickle/bench/gen"
 )
 
 // Tables lists the tables; those that others refer to come first.
@@ -235,11 +237,9 @@ func hash(table string, row int) *stream {
 }
 
 func (s *stream) next() uint64 {
+	x := gen.Mix(uint64(*s))
 	*s += 0x9E3779B97F4A7C15
-	x := uint64(*s)
-	x = (x ^ x>>30) * 0xBF58476D1CE4E5B9
-	x = (x ^ x>>27) * 0x94D049BB133111EB
-	return x ^ x>>31
+	return x
 }
 
 // upTo is a number from 0 to n-1.
