@@ -20,36 +20,44 @@ const fetchGap = 8
 
 // fetch reads more columns of rows that are known by their place.
 type fetch struct {
-	input    Operator
-	node     *plan.Fetch
-	env      *Env
-	segments []*storage.Segment
-	columns  []columnReader
-	table    *tableFetch // nil for events
+	input Operator
+	node  *plan.Fetch
+	env   *Env
+	rows  placedRows
+}
+
+// placedRows are the rows of a table, which are found by their places.
+type placedRows interface {
+	// read appends the columns of the first rows of places, which ascend, as far as they are
+	// near each other, and says how many those are.
+	read(dst []*vec.Builder, places []int64) (int, error)
 }
 
 func newFetch(n *plan.Fetch, env *Env) (Operator, error) {
-	f := &fetch{node: n, env: env, segments: env.Snapshot.Segments()}
-	if n.Table.Schema != nil {
-		var err error
-		if f.table, err = newTableFetch(n, env); err != nil {
-			return nil, err
-		}
-	} else {
-		for _, c := range n.Columns {
-			r, err := eventColumn(c, env)
-			if err != nil {
-				return nil, err
-			}
-			f.columns = append(f.columns, r)
-		}
+	rows, err := placedRowsOf(n, env)
+	if err != nil {
+		return nil, err
 	}
 	input, err := Build(n.Input, env)
 	if err != nil {
 		return nil, err
 	}
-	f.input = input
-	return f, nil
+	return &fetch{input: input, node: n, env: env, rows: rows}, nil
+}
+
+func placedRowsOf(n *plan.Fetch, env *Env) (placedRows, error) {
+	if n.Table.Schema != nil {
+		return newPlacedTableRows(n, env)
+	}
+	e := &placedEvents{segments: env.Snapshot.Segments()}
+	for _, c := range n.Columns {
+		r, err := eventColumn(c, env)
+		if err != nil {
+			return nil, err
+		}
+		e.columns = append(e.columns, r)
+	}
+	return e, nil
 }
 
 // placeReader reads the places of rows: the number of the segment in the snapshot, and
@@ -98,14 +106,11 @@ func (f *fetch) Next(ctx context.Context) (*vec.Batch, error) {
 		if err := yield(ctx); err != nil {
 			return nil, err
 		}
-		read := f.read
-		if f.table != nil {
-			read = f.table.read
-		}
-		n, err := read(more, stored)
+		n, err := f.rows.read(more, stored)
 		if err != nil {
 			return nil, err
 		}
+		f.env.Progress.Bytes.Add(int64(n) * int64(len(more)) * 8)
 		stored = stored[n:]
 	}
 	out := &vec.Batch{Rows: b.Rows, Cols: slices.Clone(b.Cols)}
@@ -115,9 +120,16 @@ func (f *fetch) Next(ctx context.Context) (*vec.Batch, error) {
 	return out, nil
 }
 
-// read appends the columns of the first rows of places, which ascend, as far as they are
-// neighbours, and says how many those are.
-func (f *fetch) read(dst []*vec.Builder, places []int64) (int, error) {
+func (f *fetch) Close() error { return f.input.Close() }
+
+// placedEvents are the events: a place is the number of a segment of the snapshot, and below
+// it the row there.
+type placedEvents struct {
+	segments []*storage.Segment
+	columns  []columnReader
+}
+
+func (f *placedEvents) read(dst []*vec.Builder, places []int64) (int, error) {
 	number, row := places[0]>>32, int(places[0]&math.MaxUint32)
 	if number >= int64(len(f.segments)) {
 		return 0, fmt.Errorf("fetch: segment %d of %d", number, len(f.segments))
@@ -143,23 +155,21 @@ func (f *fetch) read(dst []*vec.Builder, places []int64) (int, error) {
 			dst[i].AppendFrom(v, int(p-places[0]))
 		}
 	}
-	f.env.Progress.Bytes.Add(int64(n) * int64(len(f.columns)) * 8)
 	return n, nil
 }
 
-// tableFetch reads more columns of rows of a user's table, whose places are their numbers.
-type tableFetch struct {
-	env     *Env
+// placedTableRows are the rows of a user's table: a place is the number of a row.
+type placedTableRows struct {
 	pieces  []table.Piece // ascending
 	columns []pieceColumn
 }
 
-func newTableFetch(n *plan.Fetch, env *Env) (*tableFetch, error) {
+func newPlacedTableRows(n *plan.Fetch, env *Env) (*placedTableRows, error) {
 	version, err := tableVersion(n.Table, env)
 	if err != nil {
 		return nil, err
 	}
-	t := &tableFetch{env: env, pieces: version.Pieces()}
+	t := &placedTableRows{pieces: version.Pieces()}
 	for _, c := range n.Columns {
 		r, err := tableColumn(c, version.Schema, env)
 		if err != nil {
@@ -170,9 +180,7 @@ func newTableFetch(n *plan.Fetch, env *Env) (*tableFetch, error) {
 	return t, nil
 }
 
-// read appends the columns of the first rows of places, which ascend, as far as they are in one
-// piece, and says how many those are.
-func (t *tableFetch) read(dst []*vec.Builder, places []int64) (int, error) {
+func (t *placedTableRows) read(dst []*vec.Builder, places []int64) (int, error) {
 	at := sort.Search(len(t.pieces), func(i int) bool {
 		_, last := t.pieces[i].Span()
 		return int64(last) >= places[0]
@@ -207,8 +215,5 @@ func (t *tableFetch) read(dst []*vec.Builder, places []int64) (int, error) {
 			dst[i].AppendFrom(v, r)
 		}
 	}
-	t.env.Progress.Bytes.Add(int64(n) * int64(len(t.columns)) * 8)
 	return n, nil
 }
-
-func (f *fetch) Close() error { return f.input.Close() }

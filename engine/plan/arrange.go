@@ -86,7 +86,7 @@ type joinCost struct {
 }
 
 // What a row costs that is put into a table of keys, that is looked up there, and that comes
-// out of a join: about as measured, in units of one look-up.
+// out of a join, in units of one look-up. They are guesses: the order is seldom close.
 const (
 	buildCost  = 3.0
 	lookupCost = 1.0
