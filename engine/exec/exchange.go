@@ -108,13 +108,15 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 	var op Operator
 	switch x := n.(type) {
 	case *plan.Filter:
+		if _, ok := x.Input.(*plan.Scan); ok {
+			if s := newScan(p.source, filters); s.takes(x.Cond) {
+				op = s
+				break
+			}
+		}
 		in, err := p.openNode(x.Input, filters)
 		if err != nil {
 			return nil, err
-		}
-		if s, ok := in.(*scan); ok && s.takes(x.Cond) {
-			op = s
-			break
 		}
 		op = &filter{input: in, cond: x.Cond, env: p.env}
 	case *plan.Project:
@@ -134,8 +136,7 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 		}
 		op = &join{joining: j, input: in}
 	case *plan.Scan:
-		// It counts its own rows: a filter above becomes a part of it.
-		return newScan(p.source, filters), nil
+		op = newScan(p.source, filters)
 	default:
 		return Build(n, p.env)
 	}

@@ -394,11 +394,7 @@ func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
 		if block == nil || err != nil {
 			return nil, err
 		}
-		start := time.Now()
-		b, err := s.read(block)
-		if st := s.source.stats; st != nil {
-			st.Elapsed.Add(int64(time.Since(start)))
-		}
+		b, err := s.readCounted(block)
 		if err != nil {
 			return nil, err
 		}
@@ -408,16 +404,27 @@ func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
 	}
 }
 
+// readCounted is read, and what EXPLAIN ANALYZE shows of it. A scan with a filter in it is the
+// filter's operator, so it counts for its own node itself.
+func (s *scan) readCounted(block *rowBlock) (*vec.Batch, error) {
+	st := s.source.stats
+	if st == nil {
+		return s.read(block)
+	}
+	st.RowsRead.Add(int64(block.rows))
+	if len(s.conds) > 0 {
+		st.Rows.Add(int64((&vec.Batch{Rows: block.rows, Sel: block.sel}).Live()))
+		defer func(start time.Time) { st.Elapsed.Add(int64(time.Since(start))) }(time.Now())
+	}
+	return s.read(block)
+}
+
 // read decodes the rows of a block that pass; nil if none do.
 func (s *scan) read(block *rowBlock) (*vec.Batch, error) {
 	src := s.source
 	n := len(src.node.Columns)
 	b := &vec.Batch{Rows: block.rows, Sel: block.sel, Cols: make([]*vec.Vector, n)}
 	src.env.Progress.Rows.Add(int64(b.Rows))
-	if src.stats != nil {
-		src.stats.RowsRead.Add(int64(b.Rows))
-		src.stats.Rows.Add(int64(b.Live()))
-	}
 	load := func(i int) (err error) {
 		if b.Cols[i] == nil {
 			b.Cols[i], err = block.column(i)

@@ -461,4 +461,12 @@ func TestZonesLeaveOutBlocks(t *testing.T) {
 	if got := tb.value("a", "SELECT count(*) FROM t WHERE n >= 8191 AND n <= 8192"); got != "2" {
 		t.Errorf("%s rows, want 2", got)
 	}
+	// Rows are counted once, though two goroutines read the table.
+	for _, text := range []string{"SELECT * FROM t WHERE n >= 0", "SELECT a.n FROM t a JOIN t b ON a.n = b.n"} {
+		for _, row := range tb.must("a", "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "+text).Rows {
+			if strings.Contains(*row[0], "(actual") && !strings.Contains(*row[0], "rows=24576 ") {
+				t.Errorf("%s: %s", text, *row[0])
+			}
+		}
+	}
 }

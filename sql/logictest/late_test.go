@@ -134,6 +134,32 @@ func TestLimitStopsReading(t *testing.T) {
 	}
 }
 
+// TestScansReadLess asks for a column that is wanted of few rows: of those that a condition
+// leaves, and of those whose key is in the other side of a join.
+func TestScansReadLess(t *testing.T) {
+	d := generated(t, 20_000, true)
+	d.threads = 2
+	bytes := func(text string) int64 {
+		d.progress = &engine.Progress{}
+		if _, err := d.Run(t, text); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		return d.progress.Bytes.Load()
+	}
+	one := bytes(`SELECT count(*) FROM events WHERE uuid < '00000000-0000-0000-0000-000000000000'`)
+	if none := bytes(`SELECT properties FROM events WHERE uuid < '00000000-0000-0000-0000-000000000000'`); none != one {
+		t.Errorf("a condition that nothing passes: %d bytes are read, want the %d of its column", none, one)
+	}
+	const join = `SELECT e.properties, e.uuid FROM events e JOIN (VALUES ('nobody')) v(id) ON e.distinct_id = v.id`
+	with := bytes(join)
+	if _, err := d.settings.Set("disabled_rules", "join_filters", false); err != nil {
+		t.Fatal(err)
+	}
+	if without := bytes(join); without != 3*with {
+		t.Errorf("a join that nothing matches reads %d bytes, and %d without join_filters: want the key alone of three columns", with, without)
+	}
+}
+
 func BenchmarkTail(b *testing.B) {
 	for _, merged := range []bool{false, true} {
 		d := generated(b, 1_000_000, merged)
