@@ -34,7 +34,7 @@ type statistics struct {
 
 func (e *Env) statistics() *statistics {
 	e.guessing.Do(func() {
-		e.guesses = &statistics{env: e, rows: map[plan.Node]float64{}, samples: map[*plan.Scan]*sample{}}
+		e.guesses = &statistics{env: e}
 	})
 	return e.guesses
 }
@@ -61,6 +61,9 @@ func (s *statistics) rowsOf(n plan.Node) float64 {
 		return rows
 	}
 	rows := s.guess(n)
+	if s.rows == nil {
+		s.rows = map[plan.Node]float64{}
+	}
 	s.rows[n] = rows
 	return rows
 }
@@ -289,6 +292,9 @@ func (s *statistics) sample(n *plan.Scan) *sample {
 		return x
 	}
 	x := &sample{scan: n, loaded: make([]bool, len(n.Columns)), differs: make([]float64, len(n.Columns))}
+	if s.samples == nil {
+		s.samples = map[*plan.Scan]*sample{}
+	}
 	s.samples[n] = x
 	x.version = s.env.Snapshot.Tables().Table(n.Table.Schema.Table)
 	if x.version == nil || x.version.Schema.Version != n.Table.Schema.Version {
