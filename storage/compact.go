@@ -504,8 +504,11 @@ func (s *Store) output(m *pendingMerge, done MergeDone) (*segmentFile, error) {
 		return m.output, nil
 	}
 	f, err := s.stored(meta)
-	if err == nil || m.inputs.files == nil || m.inputs.err != nil {
-		return f, errors.Join(err, m.inputs.err)
+	if err == nil {
+		return f, nil
+	}
+	if m.inputs.files == nil || m.inputs.err != nil {
+		return nil, errors.Join(err, m.inputs.err)
 	}
 	// The inputs are there until the manifest has the output. Apply waits meanwhile, which
 	// nobody else can do for it: what follows may name the output.
