@@ -366,11 +366,7 @@ func (s *Store) BuildMerge(ctx context.Context, id uint64) (MergeDone, error) {
 		return MergeDone{Plan: id, Dead: dead}, nil
 	}
 	// The cache makes room for what the merge decodes.
-	decoded := s.opt.Memory.Pool(memory.Decoded)
-	size := mergeBytes(in.files)
-	defer decoded.Release(size)
-	decoded.Add(size)
-	s.cache.Trim()
+	defer s.cache.Borrow(mergeBytes(in.files))()
 	raw, err := s.mergeFiles(&in, m.plan.FirstDay, m.plan.Days)
 	if err != nil {
 		return MergeDone{}, err
