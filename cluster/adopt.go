@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -104,12 +105,25 @@ func (n *Node) adopt(ctx context.Context, from *storage.Store, id uint32, spec s
 	if err != nil {
 		return p, 0, err
 	}
-	result, err := n.submitJSON(ctx, kindAdopt, a)
-	if errors.Is(err, ErrOutcomeUnknown) {
-		return p, 0, err // the entry may come, and then the files must be there
+	text, err := json.Marshal(a)
+	var entry *proposal
+	if err == nil {
+		entry, err = newProposal(kindAdopt, header{}, text)
+	}
+	if err == nil {
+		err = n.disk.admit(refusedFrom[kindAdopt])
+	}
+	if err == nil {
+		err = n.begin(ctx, entry)
 	}
 	if err != nil {
 		return p, 0, errors.Join(err, n.store.Unstage(a))
+	}
+	// From here on the entry may be in the log, and a replay needs the files, also if it is
+	// refused: a start removes those that nothing names once the manifest covers it.
+	result, err := entry.wait(ctx)
+	if err != nil {
+		return p, 0, err
 	}
 	// Once the manifest has the project, nothing needs the state file.
 	if err := n.Flush(ctx); err != nil {

@@ -110,3 +110,48 @@ func TestRestoreInto(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// An adoption that is refused in apply is refused again whenever the log is replayed, and its
+// files go once the manifest covers it.
+func TestRefusedAdoptionIsReplayed(t *testing.T) {
+	from := openNode(t, Config{})
+	ingest(t, from, 1, 0, 10, Receipt{Stored: 10})
+	if err := from.MergeAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	n := openNode(t, Config{Dir: dir})
+	segments := filepath.Join(dir, storeDir, "segments")
+	list := func() (names []string) {
+		t.Helper()
+		all, err := os.ReadDir(segments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range all {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	taken := n.Store().Projects()[0].Token
+	if _, _, err := n.adopt(t.Context(), from.Store(), 1, storage.ProjectSpec{Name: "x", Token: taken}); err == nil || !strings.Contains(err.Error(), "another project has its token") {
+		t.Fatalf("adopt = %v", err)
+	}
+	if got := list(); len(got) != 2 {
+		t.Errorf("files %v, want a state file and a segment", got)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, c := range []struct {
+		how  context.Context
+		left int
+	}{{gone, 2}, {gone, 2}, {t.Context(), 0}} { // without a flush, the entry is replayed
+		if err := n.Close(c.how); err != nil {
+			t.Fatal(err)
+		}
+		n = openNode(t, Config{Dir: dir})
+		if got := list(); len(got) != c.left || len(n.Store().Projects()) != 1 {
+			t.Errorf("after a restart: files %v, want %d; %d projects", got, c.left, len(n.Store().Projects()))
+		}
+	}
+}

@@ -199,9 +199,9 @@ func TestRestoreLazily(t *testing.T) {
 	}
 }
 
-// What a merge takes away before it has come is not fetched any more; a backup of what is not
-// all here fetches it.
-func TestLazyMergeAndBackup(t *testing.T) {
+// backedUp is a node with three segments, and a backup of it.
+func backedUp(t *testing.T) (*Node, *blob.Mem) {
+	t.Helper()
 	n := openNode(t, Config{})
 	for i := range 3 {
 		ingest(t, n, 1, i*100, 100, Receipt{Stored: 100})
@@ -213,6 +213,13 @@ func TestLazyMergeAndBackup(t *testing.T) {
 	if _, err := n.Backup(t.Context(), store, nil); err != nil {
 		t.Fatal(err)
 	}
+	return n, store
+}
+
+// What a merge takes away before it has come is not fetched any more; a backup of what is not
+// all here fetches it.
+func TestLazyMergeAndBackup(t *testing.T) {
+	n, store := backedUp(t)
 	dir := filepath.Join(t.TempDir(), "restored")
 	if _, err := Restore(t.Context(), store, RestoreOptions{FS: vfs.OS(), Dir: dir, LogFileBytes: testLogBytes, Lazy: true, Source: "mem://", LazyEnd: 64}); err != nil {
 		t.Fatal(err)
@@ -238,17 +245,7 @@ func TestLazyMergeAndBackup(t *testing.T) {
 // Power may be lost at any operation of a fetch: what is in its place then is whole, and the rest
 // is still known to be missing.
 func TestLazyCrash(t *testing.T) {
-	n := openNode(t, Config{})
-	for i := range 3 {
-		ingest(t, n, 1, i*100, 100, Receipt{Stored: 100})
-		if err := n.Flush(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	store := blob.NewMem()
-	if _, err := n.Backup(t.Context(), store, nil); err != nil {
-		t.Fatal(err)
-	}
+	_, store := backedUp(t)
 	restored := vfs.NewMem()
 	if _, err := Restore(t.Context(), store, RestoreOptions{FS: restored, Dir: "d", LogFileBytes: 32 << 10, Lazy: true, Source: "mem://", LazyEnd: 64}); err != nil {
 		t.Fatal(err)

@@ -91,8 +91,8 @@ func (s *Store) Stage(ctx context.Context, from *Store, id uint32, spec ProjectS
 	return a, s.fs.SyncDir(dir)
 }
 
-// Unstage removes the files of an adoption that no manifest names: all of them if it came to
-// nothing, and the state file once the adoption is flushed.
+// Unstage removes the files of an adoption that are no segments: all of them if it was not
+// proposed, and the state file once the adoption is flushed.
 func (s *Store) Unstage(a *Adoption) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,6 +192,10 @@ func (s *Store) ApplyAdopt(index uint64, at int64, a *Adoption) (Project, error)
 	if ok, err := s.begin(index, at); !ok || err != nil {
 		drop()
 		return Project{}, err
+	}
+	s.staged[a.State.ID] = index
+	for i := range a.Segments {
+		s.staged[a.Segments[i].ID] = index
 	}
 	made, err := s.createProject(&a.Spec, at)
 	if err != nil {

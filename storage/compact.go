@@ -366,11 +366,7 @@ func (s *Store) BuildMerge(ctx context.Context, id uint64) (MergeDone, error) {
 		return MergeDone{Plan: id, Dead: dead}, nil
 	}
 	// The cache makes room for what the merge decodes.
-	decoded := s.opt.Memory.Pool(memory.Decoded)
-	size := mergeBytes(in.files)
-	defer decoded.Release(size)
-	decoded.Add(size)
-	s.cache.Trim()
+	defer s.cache.Borrow(mergeBytes(in.files))()
 	raw, err := s.mergeFiles(&in, m.plan.FirstDay, m.plan.Days)
 	if err != nil {
 		return MergeDone{}, err
@@ -504,8 +500,11 @@ func (s *Store) output(m *pendingMerge, done MergeDone) (*segmentFile, error) {
 		return m.output, nil
 	}
 	f, err := s.stored(meta)
-	if err == nil || m.inputs.files == nil || m.inputs.err != nil {
-		return f, errors.Join(err, m.inputs.err)
+	if err == nil {
+		return f, nil
+	}
+	if m.inputs.files == nil || m.inputs.err != nil {
+		return nil, errors.Join(err, m.inputs.err)
 	}
 	// The inputs are there until the manifest has the output. Apply waits meanwhile, which
 	// nobody else can do for it: what follows may name the output.

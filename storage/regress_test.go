@@ -13,6 +13,7 @@ import (
 
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/person"
+	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
 )
@@ -376,5 +377,52 @@ func TestMergeIsBuiltAgainAfterFlush(t *testing.T) {
 	hash2, raw2 := after(t, s, done)
 	if hash2 != hash || !bytes.Equal(raw, raw2) {
 		t.Errorf("state hash %x, without damage %x; segments are equal: %v", hash2, hash, bytes.Equal(raw, raw2))
+	}
+}
+
+// The output of a merge counts though one of its inputs is damaged after it was written.
+func TestMergeOutlivesItsInputs(t *testing.T) {
+	disk := vfs.NewMem()
+	s := openAt(t, disk)
+	createAs(t, s, 1, "a")
+	for i := range 2 {
+		_, err := s.ApplyEvents(uint64(2+i), 1, 1, smallBatch(i*20, 20))
+		must(t, err)
+		must(t, s.Flush(t.Context()))
+	}
+	plan, _ := s.PlanMergeAll()
+	var done MergeDone
+	merge := func() {
+		t.Helper()
+		must(t, s.ApplyMergePlan(4, 1, plan))
+		if done.Rows == 0 {
+			var err error
+			done, err = s.BuildMerge(t.Context(), 4)
+			must(t, err)
+		}
+		must(t, s.ApplyMergeDone(5, 1, done))
+	}
+	merge()
+	_, hash := s.StateHash()
+	must(t, s.Close())
+
+	name := "d/segments/" + segmentName(uint64(plan.Inputs[0]))
+	raw, err := vfs.ReadFile(disk, name, 1<<20)
+	must(t, err)
+	footer, err := segment.FooterSize(raw, int64(len(raw)))
+	must(t, err)
+	for i := segment.HeadSize; i < len(raw)-int(footer); i++ {
+		raw[i] ^= 1
+	}
+	must(t, vfs.WriteFile(disk, name, raw))
+
+	s = openAt(t, disk)
+	defer s.Close()
+	merge()
+	if _, again := s.StateHash(); again != hash || s.Stats().Segments != 1 {
+		t.Errorf("replayed: state hash %x and %d segments, want %x and 1", again, s.Stats().Segments, hash)
+	}
+	if got := len(propertiesOf(t, s)); got != 40 {
+		t.Errorf("%d rows, want 40", got)
 	}
 }

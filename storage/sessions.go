@@ -385,6 +385,7 @@ func (x *Sessions) DistinctURLs(ctx context.Context, s *Segment) ([]int64, error
 
 func (x *Sessions) ownURLs(ctx context.Context, i int) (*session.Distinct, error) {
 	return sessionPart(x, i, &x.segments[i].derived.distinct, func(r *session.Rows) (*session.Distinct, error) {
+		defer x.segments[i].memory.Borrow(12 * int64(r.Rows()))() // a session and a code of each row, and the codes in order
 		return session.ReadDistinct(ctx, r, sessionURL)
 	})
 }

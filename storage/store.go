@@ -100,7 +100,10 @@ type Store struct {
 	merges map[uint64]*pendingMerge
 	// exchanged is what merges did to the list of segments since the last seal.
 	exchanged exchange
-	err       error // nothing can become durable any more, so no more can be applied
+	// staged is the files of adoptions that were applied, by number, with the index of the
+	// entry: until the manifest covers it, a replay needs them.
+	staged map[uint64]uint64
+	err    error // nothing can become durable any more, so no more can be applied
 	// flushErr is why the last attempt at a flush failed, nil if it did not; failures
 	// counts such attempts.
 	flushErr error
@@ -224,7 +227,7 @@ func Open(fs vfs.FS, dir string, opt Options) (*Store, error) {
 	cache := memory.NewCache(opt.Memory.Pool(memory.Decoded))
 	s := &Store{fs: held, pins: held, dir: dir, opt: opt, projects: map[uint32]*project{}, active: newMemtable(opt.Memory.Pool(memory.Memtables), cache),
 		cache:    cache,
-		segments: map[uint64]*segmentFile{}, merges: map[uint64]*pendingMerge{}, lastShared: marshal(sharedState{}),
+		segments: map[uint64]*segmentFile{}, merges: map[uint64]*pendingMerge{}, staged: map[uint64]uint64{}, lastShared: marshal(sharedState{}),
 		masked: map[uint64]bool{}, masks: map[uint64]*roaring.Bitmap{},
 		stop: make(chan struct{}), again: make(chan struct{}, 1), newRuns: make(chan struct{}, 1)}
 	s.moved = sync.NewCond(&s.mu)
@@ -316,7 +319,7 @@ func (s *Store) removeOrphans(m *manifest.Manifest) error {
 	})
 }
 
-// RemoveUnused deletes the outputs of merges that came to nothing. It is called when the
+// RemoveUnused deletes the outputs of merges that came to nothing, and likewise files of adoptions. It is called when the
 // log is replayed and no merge is under way.
 func (s *Store) RemoveUnused() error {
 	s.mu.Lock()
@@ -337,6 +340,9 @@ func (s *Store) RemoveUnused() error {
 	}
 	for id := range s.merges {
 		live[mergeIDs+id] = true
+	}
+	for id, index := range s.staged {
+		live[id] = live[id] || index > s.durable
 	}
 	return s.removeFiles(func(dir, name string) bool {
 		return dir == segmentDir && fileID(name) >= mergeIDs && !live[fileID(name)]

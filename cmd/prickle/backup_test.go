@@ -95,16 +95,23 @@ func TestBackupRestore(t *testing.T) {
 	}
 }
 
-// A lazy restore says what it left, and a server fetches it.
-func TestRestoreLazy(t *testing.T) {
-	p := newPlace(t)
-	if a := p.run("import", p.events("a.ndjson", 20_000)); a.code != 0 {
+// newPlaceWithBackup is a place with so many events, and a backup of them.
+func newPlaceWithBackup(t *testing.T, events uint64) (p *place, target string) {
+	t.Helper()
+	p = newPlace(t)
+	if a := p.run("import", p.events("a.ndjson", events)); a.code != 0 {
 		t.Fatalf("import: exit %d\n%s", a.code, a.err)
 	}
-	target := filepath.Join(p.work, "backups")
+	target = filepath.Join(p.work, "backups")
 	if a := p.run("backup", target); a.code != 0 {
 		t.Fatalf("backup: exit %d\n%s", a.code, a.err)
 	}
+	return p, target
+}
+
+// A lazy restore says what it left, and a server fetches it.
+func TestRestoreLazy(t *testing.T) {
+	_, target := newPlaceWithBackup(t, 20_000)
 	to, a := restored(t, target, "--lazy")
 	if a.code != 0 || !regexp.MustCompile(`^restored \S+Z   \d segments, \d of them with [\d.]+ [kM]B still in `+target+`   \d+ entr(y|ies) of the log   in [\d.]+ m?s\nStart with:  prickle serve --data \S+   \(it fetches them, those that are asked for first\)\n$`).MatchString(a.out) {
 		t.Fatalf("restore: exit %d\n%s%s", a.code, a.out, a.err)
@@ -147,14 +154,7 @@ func TestRestoreLazy(t *testing.T) {
 
 // A project of a backup becomes a new one of a running server.
 func TestRestoreInto(t *testing.T) {
-	p := newPlace(t)
-	if a := p.run("import", p.events("a.ndjson", 2000)); a.code != 0 {
-		t.Fatalf("import: exit %d\n%s", a.code, a.err)
-	}
-	target := filepath.Join(p.work, "backups")
-	if a := p.run("backup", target); a.code != 0 {
-		t.Fatalf("backup: exit %d\n%s", a.code, a.err)
-	}
+	p, target := newPlaceWithBackup(t, 2000)
 	if a := p.run("restore", target, "--into"); a.code != exitUnreachable {
 		t.Errorf("restore --into without a server: exit %d\n%s%s", a.code, a.out, a.err)
 	}
@@ -191,15 +191,8 @@ func TestRestoreInto(t *testing.T) {
 
 // What can go wrong with backups, in words.
 func TestBackupProblems(t *testing.T) {
-	p := newPlace(t)
+	p, target := newPlaceWithBackup(t, 500)
 	file := p.file("file", "x")
-	if a := p.run("import", p.events("a.ndjson", 500)); a.code != 0 {
-		t.Fatalf("import: exit %d\n%s", a.code, a.err)
-	}
-	target := filepath.Join(p.work, "backups")
-	if a := p.run("backup", target); a.code != 0 {
-		t.Fatalf("backup: exit %d\n%s", a.code, a.err)
-	}
 	empty := newPlace(t)
 	full := newPlace(t)
 	if err := os.MkdirAll(filepath.Join(full.dir, "photos"), 0o750); err != nil {
@@ -252,14 +245,7 @@ func flip(t *testing.T, name string) {
 // What is left of an erased person is named with its file, until the erasure is complete;
 // backups are named, since they keep what they were made of.
 func TestVerifyErased(t *testing.T) {
-	p := newPlace(t)
-	target := filepath.Join(p.work, "backups")
-	if a := p.run("import", p.events("a.ndjson", 500)); a.code != 0 {
-		t.Fatalf("import: exit %d\n%s", a.code, a.err)
-	}
-	if a := p.run("backup", target); a.code != 0 {
-		t.Fatalf("backup: exit %d\n%s", a.code, a.err)
-	}
+	p, target := newPlaceWithBackup(t, 500)
 	if a := p.run("verify", "--erased"); a.code != 0 || !strings.Contains(a.out, "no person was deleted with their events\n") {
 		t.Errorf("verify --erased: exit %d\n%s%s", a.code, a.out, a.err)
 	}
@@ -307,14 +293,7 @@ func TestVerifyErased(t *testing.T) {
 // Damage is named with its file, in a data directory and in a backup; a segment is given up
 // after a question, a damaged log too.
 func TestVerifyDetachRecover(t *testing.T) {
-	p := newPlace(t)
-	if a := p.run("import", p.events("a.ndjson", 2000)); a.code != 0 {
-		t.Fatalf("import: exit %d\n%s", a.code, a.err)
-	}
-	target := filepath.Join(p.work, "backups")
-	if a := p.run("backup", target); a.code != 0 {
-		t.Fatalf("backup: exit %d\n%s", a.code, a.err)
-	}
+	p, target := newPlaceWithBackup(t, 2000)
 	if a := p.run("verify"); a.code != 0 || !regexp.MustCompile(`^ok   \d+ segments?   [\d.]+ [kM]B   \d+ entr(y|ies) of the log   in [\d.]+ m?s\n$`).MatchString(a.out) {
 		t.Errorf("verify: exit %d\n%s%s", a.code, a.out, a.err)
 	}

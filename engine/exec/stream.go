@@ -148,7 +148,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 		}
 	}
 	if need.times {
-		jobs = append(jobs, ix.findSweeps()...)
+		jobs = append(jobs, ix.findSweeps(ctx)...)
 	}
 	if st := env.Stats.Node(sc); st != nil {
 		st.Segments.Store(int64(used))

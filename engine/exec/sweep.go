@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -29,7 +30,7 @@ const sweepShare = 8
 
 // findSweeps makes sweeps where they are the better way to read streams, and gives what is to
 // be done before they are.
-func (ix *indexed) findSweeps() (jobs []func() error) {
+func (ix *indexed) findSweeps(ctx context.Context) (jobs []func() error) {
 	for i, list := range ix.streams {
 		for len(list) > 0 {
 			n := 1
@@ -38,7 +39,7 @@ func (ix *indexed) findSweeps() (jobs []func() error) {
 			}
 			if w := newSweep(list[:n]); w != nil {
 				ix.sweeps[i] = append(ix.sweeps[i], w)
-				jobs = append(jobs, func() error { return w.prepare(ix.env) })
+				jobs = append(jobs, func() error { return w.prepare(ctx, ix.env) })
 			}
 			list = list[n:]
 		}
@@ -67,8 +68,8 @@ func newSweep(streams []*stream) *sweep {
 }
 
 // prepare reads what every interval needs. The streams may not be ready yet.
-func (w *sweep) prepare(env *Env) error {
-	order, err := w.seg.Order()
+func (w *sweep) prepare(ctx context.Context, env *Env) error {
+	order, err := w.seg.Order(ctx)
 	if err != nil {
 		return err
 	}

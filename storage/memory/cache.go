@@ -47,6 +47,17 @@ func (c *Cache) Add(e *Entry, owner any, bytes int64, drop func()) {
 	c.Trim()
 }
 
+// Borrow counts memory that making a value takes, until the caller gives it back with the
+// function. Values may have to go for it.
+func (c *Cache) Borrow(bytes int64) (giveBack func()) {
+	if c == nil {
+		return func() {}
+	}
+	c.pool.Add(bytes)
+	c.Trim()
+	return func() { c.pool.Release(bytes) }
+}
+
 // Touch notes that the value is used.
 func (e *Entry) Touch() {
 	if !e.used.Load() {

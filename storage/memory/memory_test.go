@@ -117,6 +117,14 @@ func TestCacheDropsWhatWasNotUsed(t *testing.T) {
 	for range 10 {
 		add("b", "new")
 	}
+	back := c.Borrow(400)
+	if used := c.pool.Used(); used != 1000 {
+		t.Fatalf("%d bytes are used with 400 that are borrowed, want 1000", used)
+	}
+	back()
+	if used := c.pool.Used(); used != 600 {
+		t.Fatalf("%d bytes are cached after 400 were given back, want 600", used)
+	}
 	b.Observe(3500)
 	c.Trim()
 	if used := c.pool.Used(); used != 500 {
@@ -156,4 +164,5 @@ func TestNilCountsNothing(t *testing.T) {
 	c.Add(&Entry{}, nil, 1, nil)
 	c.Trim()
 	c.Forget(nil)
+	c.Borrow(1)()
 }

@@ -192,8 +192,6 @@ func (r *dirReader) section(what string) section {
 	return s
 }
 
-// readDirectory finds the directory of a file and checks that it is of one piece: counts
-// that size memory are bounded by the uuids, of which each row has one.
 // FooterSize says how many bytes at the end of a segment file a reader must have to open it,
 // beside the first HeadSize ones. end is the last bytes of the file, MinEnd at least, and size
 // is that of the file.
@@ -214,6 +212,8 @@ const (
 	MinEnd   = footerTail
 )
 
+// readDirectory finds the directory of a file and checks that it is of one piece: counts
+// that size memory are bounded by the uuids, of which each row has one.
 func readDirectory(file []byte) (*directory, error) {
 	if len(file) < len(headMagic)+footerTail {
 		return nil, fmt.Errorf("a segment takes more than the %d bytes that there are", len(file))

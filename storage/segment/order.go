@@ -1,6 +1,8 @@
 package segment
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -24,12 +26,12 @@ type Order struct {
 	owned  int // bytes of events, if they are not the file's
 }
 
-// Order reads the order of the rows, or finds it: an image and a segment of version 1 do
-// not have it stored.
-func (r *Reader) Order() (*Order, error) {
+// Order reads the order of the rows, or finds it, until ctx ends: an image and a segment of
+// version 1 do not have it stored.
+func (r *Reader) Order(ctx context.Context) (*Order, error) {
 	return r.order.get(r, func() (*Order, error) {
 		if r.dir.fixed[secOrder].size == 0 {
-			return r.findOrder()
+			return r.findOrder(ctx)
 		}
 		starts, err := r.whole(fixedNames[secOrderFirst], r.dir.fixed[secOrderFirst], r.dir.persons+1)
 		if err != nil {
@@ -64,7 +66,8 @@ func (o *Order) Events(dst []uint32, lo int) error {
 }
 
 // findOrder sorts the rows.
-func (r *Reader) findOrder() (*Order, error) {
+func (r *Reader) findOrder(ctx context.Context) (*Order, error) {
+	defer r.cache.Borrow(orderRowBytes * int64(r.dir.rows))()
 	persons, err := r.Persons()
 	if err != nil {
 		return nil, err
@@ -88,7 +91,7 @@ func (r *Reader) findOrder() (*Order, error) {
 		}
 		s.ranges = append(s.ranges, orderRuns{persons: of, starts: runs.Starts})
 	}
-	starts, events, err := s.sort()
+	starts, events, err := s.sort(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -102,11 +105,11 @@ func (r *Reader) verifyOrder() error {
 	if r.dir.fixed[secOrder].size == 0 {
 		return nil
 	}
-	stored, err := r.Order()
+	stored, err := r.Order(context.Background())
 	if err != nil {
 		return err
 	}
-	found, err := r.findOrder()
+	found, err := r.findOrder(context.Background())
 	if err != nil {
 		return err
 	}
@@ -158,7 +161,7 @@ func (b *builder) appendOrder(save func(int, []uint32)) error {
 		}
 		s.ranges = append(s.ranges, orderRuns{of, from})
 	}
-	starts, events, err := s.sort()
+	starts, events, err := s.sort(context.Background())
 	if err != nil {
 		return err
 	}
@@ -176,6 +179,10 @@ type orderRuns struct {
 // orderRows is about how many rows are sorted at a time: they stay in the cache.
 const orderRows = 1 << 15
 
+// orderRowBytes is about how much memory finding the order takes for each row: its event, at
+// most a person of its run, and the packed events.
+const orderRowBytes = 10
+
 // orderer sorts the rows of ranges by (person, time, uuid).
 type orderer struct {
 	persons, rows     int
@@ -186,7 +193,7 @@ type orderer struct {
 }
 
 // sort gives the first position of each person, and the end, and the range of each position.
-func (s *orderer) sort() (starts, events []uint32, err error) {
+func (s *orderer) sort(ctx context.Context) (starts, events []uint32, err error) {
 	starts, events = make([]uint32, s.persons+1), make([]uint32, s.rows)
 	for i := range s.ranges {
 		g := &s.ranges[i]
@@ -204,10 +211,13 @@ func (s *orderer) sort() (starts, events []uint32, err error) {
 		cuts = append(cuts, s.persons)
 	}
 	err = parallel(len(cuts)-1, func(i int) error {
+		if ctx.Err() != nil {
+			return nil
+		}
 		lo, hi := cuts[i], cuts[i+1]
 		return s.some(uint32(lo), uint32(hi), events[starts[lo]:starts[hi]])
 	})
-	return starts, events, err
+	return starts, events, errors.Join(err, ctx.Err())
 }
 
 // some sorts the rows of the persons [lo, hi).

@@ -3,6 +3,7 @@ package segment
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -291,7 +292,7 @@ func check(t testing.TB, r *Reader, rows []row) {
 // checkOrder takes rows in the order of the segment.
 func checkOrder(t testing.TB, r *Reader, rows []row) {
 	t.Helper()
-	order, err := r.Order()
+	order, err := r.Order(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -662,7 +663,7 @@ func readAll(r *Reader) error {
 	if _, err := r.DistinctIDs(0, n); err != nil {
 		return err
 	}
-	order, err := r.Order()
+	order, err := r.Order(context.Background())
 	if err != nil {
 		return err
 	}
@@ -874,6 +875,11 @@ func TestOrderOfManyRows(t *testing.T) {
 		r := mustOpen(t, mustBuild(t, []Input{in}, opt))
 		if stored := r.dir.fixed[secOrder].size > 0; stored == opt.Image {
 			t.Fatalf("the order of %+v is stored: %v", opt, stored)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := r.Order(gone); opt.Image != errors.Is(err, context.Canceled) {
+			t.Fatalf("the order of %+v, when nobody wants it any more: %v", opt, err)
 		}
 		checkOrder(t, r, rows)
 		if err := r.Verify(); err != nil {

@@ -324,6 +324,9 @@ func ReadDistinct(ctx context.Context, s *Rows, property string) (*Distinct, err
 	d.starts = make([]uint32, s.IDs.Len()+1)
 	at := uint32(0)
 	for n := range s.IDs.Len() {
+		if n%batchRows == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		own := codes[at:next[n]]
 		at = next[n]
 		slices.Sort(own)
