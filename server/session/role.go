@@ -43,11 +43,13 @@ func (s *Session) role() string {
 
 // checkRole says what is wrong with the roles of a statement. One that is gone must not be taken
 // for a name that the server does not know, which may do everything.
-func (s *Session) checkRole(c *catalog.Catalog) error {
+func (s *Session) checkRole(c *catalog.Catalog) error { return s.isThere(c, s.role()) }
+
+// isThere says whether a role of the session is still one.
+func (s *Session) isThere(c *catalog.Catalog, name string) error {
 	if c.RolesErr != nil {
 		return c.RolesErr
 	}
-	name := s.role()
 	if name == s.config.User && !s.known || c.Roles.Find(name) != nil {
 		return nil
 	}
@@ -59,7 +61,11 @@ func (s *Session) setRole(name string) error {
 	if name == "none" || name == s.config.User { // one may always be oneself
 		return nil
 	}
-	roles := s.config.Engine.Catalog(s.config.Project, s.config.Database, nil).Roles
+	tables := s.config.Engine.Catalog(s.config.Project, s.config.Database, nil)
+	if err := s.isThere(tables, s.config.User); err != nil {
+		return err
+	}
+	roles := tables.Roles
 	switch {
 	case roles.Find(name) == nil || name == role.Public:
 		return pgerr.New(pgerr.InvalidParameterValue, `role "%s" does not exist`, name)
