@@ -271,6 +271,13 @@ func TestRolesLogIn(t *testing.T) {
 		}
 	}
 
+	// The one that is open is all it may have.
+	exec("ALTER ROLE app CONNECTION LIMIT 1")
+	check("app", "x", "53300")
+	exec("ALTER ROLE app SUPERUSER")
+	check("app", "x", "")
+	exec("ALTER ROLE app NOSUPERUSER CONNECTION LIMIT -1")
+
 	exec("ALTER ROLE app PASSWORD 'new'")
 	check("app", "x", "28P01")
 	check("app", "new", "")
