@@ -250,6 +250,9 @@ func TestRolesLogIn(t *testing.T) {
 	check("idle", "z", "28P01")
 	check("group1", "any", "28P01")
 	check("bob", "any", "28P01")
+	if status, body := n.do(t, "POST", queryPath, question("select current_user")); status != 200 || !strings.Contains(body, `"prickle"`) {
+		t.Errorf("HTTP from this machine: %d %s", status, body)
+	}
 
 	// It does not see what others do, and cannot end it.
 	c, err := pgx.Connect(t.Context(), "postgres://app:x@"+n.addr+"/prickle?sslmode=disable")
