@@ -250,6 +250,9 @@ func TestRolesLogIn(t *testing.T) {
 	check("idle", "z", "28P01")
 	check("group1", "any", "28P01")
 	check("bob", "any", "28P01")
+	if status, body := n.do(t, "POST", queryPath, question("select current_user")); status != 200 || !strings.Contains(body, `"prickle"`) {
+		t.Errorf("HTTP from this machine: %d %s", status, body)
+	}
 
 	// It does not see what others do, and cannot end it.
 	c, err := pgx.Connect(t.Context(), "postgres://app:x@"+n.addr+"/prickle?sslmode=disable")
@@ -270,6 +273,13 @@ func TestRolesLogIn(t *testing.T) {
 			t.Errorf("%s: %v", f, err)
 		}
 	}
+
+	// The one that is open is all it may have.
+	exec("ALTER ROLE app CONNECTION LIMIT 1")
+	check("app", "x", "53300")
+	exec("ALTER ROLE app SUPERUSER")
+	check("app", "x", "")
+	exec("ALTER ROLE app NOSUPERUSER CONNECTION LIMIT -1")
 
 	exec("ALTER ROLE app PASSWORD 'new'")
 	check("app", "x", "28P01")

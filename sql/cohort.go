@@ -35,6 +35,9 @@ type CohortSpec struct {
 // changeCohort is the statement for a spec, with the members of a set of persons if it needs
 // them.
 func (c *CompileContext) changeCohort(tag string, spec CohortSpec, name *ast.Ident, set ast.CohortSet, text string) (*Statement, error) {
+	if err := bind.MayCreate(c.env(text), name.Pos()); err != nil {
+		return nil, err
+	}
 	spec.Name, spec.Position = name.Name, ast.CharPosition(text, name.Pos())
 	st := &Statement{Kind: ChangeCohort, Tag: tag, Cohort: &spec}
 	if set == nil {

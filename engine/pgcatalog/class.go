@@ -193,7 +193,7 @@ func classes() {
 		}
 		for _, x := range keys {
 			t.add("oid", x.oid, "relname", x.name, "relnamespace", namespaceOf(x.table), "relowner", r.ownerOID(x.table), "relam", amBtree, "relfilenode", x.oid,
-				"reltuples", -1, "relpersistence", "p", "relkind", "i", "relnatts", len(x.columns), "relispopulated", true, "relreplident", "n")
+				"reltuples", -1, "relpersistence", persistence(x.table), "relkind", "i", "relnatts", len(x.columns), "relispopulated", true, "relreplident", "n")
 		}
 	}
 	statics["pg_catalog.pg_attribute"] = func(t *table) {

@@ -99,23 +99,22 @@ func roles() {
 		}
 		return *x.ValidUntil
 	}
-	dynamics["pg_catalog.pg_roles"] = func(r *Reader, t *table) {
-		r.eachRole(func(oid uint32, x *role.Role) {
-			t.add("oid", oid, "rolname", x.Name, "rolsuper", x.Superuser, "rolinherit", !x.NoInherit, "rolcreaterole", x.CreateRole, "rolcreatedb", x.CreateDB,
-				"rolcanlogin", x.Login, "rolreplication", x.Replication, "rolbypassrls", x.BypassRLS, "rolconnlimit", x.Connections,
-				"rolpassword", "********", "rolvaliduntil", valid(x))
-		})
-	}
-	dynamics["pg_catalog.pg_authid"] = func(r *Reader, t *table) {
-		r.eachRole(func(oid uint32, x *role.Role) {
-			var password any
-			if x.Verifier != "" && r.catalog.Roles.Super(r.current()) {
-				password = x.Verifier
+	for name, password := range map[string]func(*Reader, *role.Role) any{
+		"pg_roles": func(*Reader, *role.Role) any { return "********" },
+		"pg_authid": func(r *Reader, x *role.Role) any {
+			if !r.catalog.Roles.Super(r.current()) {
+				return nil
 			}
-			t.add("oid", oid, "rolname", x.Name, "rolsuper", x.Superuser, "rolinherit", !x.NoInherit, "rolcreaterole", x.CreateRole, "rolcreatedb", x.CreateDB,
-				"rolcanlogin", x.Login, "rolreplication", x.Replication, "rolbypassrls", x.BypassRLS, "rolconnlimit", x.Connections,
-				"rolpassword", password, "rolvaliduntil", valid(x))
-		})
+			return orNull(x.Verifier)
+		},
+	} {
+		dynamics["pg_catalog."+name] = func(r *Reader, t *table) {
+			r.eachRole(func(oid uint32, x *role.Role) {
+				t.add("oid", oid, "rolname", x.Name, "rolsuper", x.Superuser, "rolinherit", !x.NoInherit, "rolcreaterole", x.CreateRole, "rolcreatedb", x.CreateDB,
+					"rolcanlogin", x.Login, "rolreplication", x.Replication, "rolbypassrls", x.BypassRLS, "rolconnlimit", x.Connections,
+					"rolpassword", password(r, x), "rolvaliduntil", valid(x))
+			})
+		}
 	}
 	for name, password := range map[string]any{"pg_user": "********", "pg_shadow": nil} {
 		dynamics["pg_catalog."+name] = func(r *Reader, t *table) {

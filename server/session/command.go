@@ -198,17 +198,23 @@ func (s *Session) needBlock(what string) error {
 }
 
 func (s *Session) discard(what string) error {
-	if what == "temp" {
-		s.temp = nil
-	}
-	if what != "all" {
-		return nil // no plans are kept, and there are no sequences
-	}
-	if s.block {
+	all := what == "all"
+	if all && s.block {
 		return pgerr.New(pgerr.ActiveTransaction, "DISCARD ALL cannot run inside a transaction block")
 	}
+	if all || what == "temp" {
+		s.temp = nil
+	}
+	if all || what == "sequences" {
+		s.mu.Lock()
+		clear(s.left)
+		clear(s.last)
+		s.mu.Unlock()
+	}
+	if !all {
+		return nil // no plans are kept
+	}
 	s.Settings.ResetAll()
-	s.temp = nil
 	clear(s.statements)
 	for name := range s.portals {
 		s.ClosePortal(name)

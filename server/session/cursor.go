@@ -88,6 +88,7 @@ func (c *cursor) enter(ctx context.Context) (leave func(error), err error) {
 	if q := c.portal.query; q != nil && !c.portal.done {
 		if _, err := q.enter(c.portal.ctx); err != nil {
 			stop()
+			q.leave() // it waits no longer
 			return nil, err
 		}
 	}
@@ -125,16 +126,7 @@ func (c *cursor) read() (more bool, err error) {
 	if b == nil || err != nil {
 		return false, err
 	}
-	rows := make([]uint32, 0, hi-lo)
-	for i := lo; i < hi; i++ {
-		row := uint32(i)
-		if b.Sel != nil {
-			row = b.Sel[i]
-		}
-		rows = append(rows, row)
-	}
-	whole := &vec.Batch{Rows: b.Rows, Sel: rows, Cols: b.Cols}
-	for part := range pieces(whole.Compact(), false) {
+	for part := range pieces(liveRows(b, lo, hi).Compact(), false) {
 		size := int64(0)
 		for _, v := range part.Cols {
 			size += v.Bytes() + v.Dict.Bytes()
@@ -150,6 +142,18 @@ func (c *cursor) read() (more bool, err error) {
 		c.kept = append(c.kept, part)
 	}
 	return true, nil
+}
+
+// liveRows is the live rows lo to hi of a batch.
+func liveRows(b *vec.Batch, lo, hi int) *vec.Batch {
+	rows := make([]uint32, hi-lo)
+	for i := range rows {
+		rows[i] = uint32(lo + i)
+		if b.Sel != nil {
+			rows[i] = b.Sel[lo+i]
+		}
+	}
+	return &vec.Batch{Rows: b.Rows, Sel: rows, Cols: b.Cols}
 }
 
 // count is how many rows were read.
@@ -267,7 +271,7 @@ func (c *cursor) seek(row int64) error {
 // here gives the row where the cursor stands.
 func (c *cursor) here() (Rows, error) {
 	one := func(b *vec.Batch, row int) (Rows, error) {
-		return &fixedRows{[]*vec.Batch{{Rows: b.Rows, Sel: []uint32{uint32(row)}, Cols: b.Cols}}}, nil
+		return &fixedRows{[]*vec.Batch{liveRows(b, row, row+1)}}, nil
 	}
 	switch {
 	case c.keeps:
@@ -279,11 +283,7 @@ func (c *cursor) here() (Rows, error) {
 	case c.portal.batch == nil || c.portal.pos == 0: // before the first, or behind the last
 		return &fixedRows{}, nil
 	}
-	b, row := c.portal.batch, c.portal.pos-1
-	if b.Sel != nil {
-		row = int(b.Sel[row])
-	}
-	return one(b, row)
+	return one(c.portal.batch, c.portal.pos-1)
 }
 
 // find is where a row is that was kept.
@@ -339,14 +339,7 @@ func (r *fetchRows) stream() (*vec.Batch, error) {
 	}
 	r.left -= int64(hi - lo)
 	c.at += int64(hi - lo)
-	rows := make([]uint32, hi-lo)
-	for i := range rows {
-		rows[i] = uint32(lo + i)
-		if b.Sel != nil {
-			rows[i] = b.Sel[lo+i]
-		}
-	}
-	return &vec.Batch{Rows: b.Rows, Sel: rows, Cols: b.Cols}, nil
+	return liveRows(b, lo, hi), nil
 }
 
 func (r *fetchRows) forward() (*vec.Batch, error) {
@@ -358,13 +351,10 @@ func (r *fetchRows) forward() (*vec.Batch, error) {
 		return nil, nil
 	}
 	b, from := c.find(c.at + 1)
-	rows := make([]uint32, min(int64(b.Rows-from), r.left))
-	for i := range rows {
-		rows[i] = uint32(from + i)
-	}
-	r.left -= int64(len(rows))
-	c.at += int64(len(rows))
-	return &vec.Batch{Rows: b.Rows, Sel: rows, Cols: b.Cols}, nil
+	n := min(int64(b.Rows-from), r.left)
+	r.left -= n
+	c.at += n
+	return liveRows(b, from, from+int(n)), nil
 }
 
 func (r *fetchRows) backward() *vec.Batch {

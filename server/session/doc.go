@@ -21,8 +21,9 @@
 // whom to let in is the business of who opens the session. CREATE ROLE, GRANT and their like
 // cannot be in a block.
 //
-// A Session serves one client and is used by one goroutine at a time; only Cancel may be
-// called from elsewhere. A Portal is a statement on its way: a paused stream of batches
+// A Session serves one client and is used by one goroutine at a time; only Cancel, PID and
+// AfterEnd may be called from elsewhere, and through Sessions others see what it does and end
+// it. A Portal is a statement on its way: a paused stream of batches
 // that is read as far as the client wants.
 //
 // A cursor (cursor.go) is a portal with a place among its rows. It is a stream as any portal

@@ -150,7 +150,7 @@ func (p *Portal) Run(body func() error) (err error) {
 	defer func() {
 		// A mistake of ours in one statement must not end the others.
 		if r := recover(); r != nil {
-			p.session.config.Logger.Error("statement panicked", "panic", r, "statement", p.text, "stack", string(debug.Stack()))
+			p.session.config.Logger.Error("statement panicked", "panic", r, "statement", shown(p.text), "stack", string(debug.Stack()))
 			err = fmt.Errorf("internal error: %v", r)
 		}
 		err = explain(p.ctx, err)

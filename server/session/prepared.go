@@ -156,7 +156,13 @@ func (s *Session) describe(stmt ast.Stmt, text string, types []vec.Type) (*Prepa
 		}
 		defer v.release()
 	}
-	st, err := sql.Compile(s.compileContext(s.context(), types, v), stmt, text)
+	within := s.compileContext(s.context(), types, v)
+	if seesRows(stmt) {
+		if err := s.checkRole(within.Catalog); err != nil {
+			return nil, err
+		}
+	}
+	st, err := sql.Compile(within, stmt, text)
 	if err != nil {
 		return nil, err
 	}

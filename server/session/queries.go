@@ -128,16 +128,45 @@ func (q *Queries) begin(s *Session, text string, n plan.Node, p *engine.Progress
 	return one
 }
 
-// shown is the part of a text that lists and logs have. It does not keep the rest alive.
+// shown is the part of a text that lists and logs have: its beginning, up to a password. It does
+// not keep the rest alive.
 func shown(text string) string {
-	if len(text) <= maxShown {
-		return text
+	end := len(text)
+	if end > maxShown {
+		end = maxShown
+		for end > maxShown-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+			end--
+		}
 	}
-	end := maxShown
-	for end > maxShown-utf8.UTFMax && !utf8.RuneStart(text[end]) {
-		end--
+	if at := passwordIn(text[:end]); at >= 0 {
+		return text[:at] + " …"
 	}
-	return strings.Clone(text[:end])
+	if end < len(text) {
+		return strings.Clone(text[:end])
+	}
+	return text
+}
+
+// passwordIn is where a text says PASSWORD 'secret', as CREATE ROLE does: the end of the word, or
+// -1. A statement may stand in one text with others, which are listed under the whole.
+func passwordIn(text string) int {
+	const word = "password"
+	for i := 0; i+len(word) < len(text); i++ {
+		if text[i]|0x20 != 'p' || !strings.EqualFold(text[i:i+len(word)], word) {
+			continue
+		}
+		end := i + len(word)
+		if text[end] == '\'' && strings.Count(text[:i], "'")%2 == 1 {
+			continue // the quote ends a text
+		}
+		secret := strings.TrimLeft(text[end:], " \t\r\n\f\v")
+		for _, kind := range []string{"'", "$", "e'", "E'", "u&'", "U&'"} {
+			if strings.HasPrefix(secret, kind) {
+				return end
+			}
+		}
+	}
+	return -1
 }
 
 // kindOf is the kind of a plan, and whether it reads files, or a table that is not of the catalog.

@@ -43,11 +43,13 @@ func (s *Session) role() string {
 
 // checkRole says what is wrong with the roles of a statement. One that is gone must not be taken
 // for a name that the server does not know, which may do everything.
-func (s *Session) checkRole(c *catalog.Catalog) error {
+func (s *Session) checkRole(c *catalog.Catalog) error { return s.isThere(c, s.role()) }
+
+// isThere says whether a role of the session is still one.
+func (s *Session) isThere(c *catalog.Catalog, name string) error {
 	if c.RolesErr != nil {
 		return c.RolesErr
 	}
-	name := s.role()
 	if name == s.config.User && !s.known || c.Roles.Find(name) != nil {
 		return nil
 	}
@@ -59,7 +61,11 @@ func (s *Session) setRole(name string) error {
 	if name == "none" || name == s.config.User { // one may always be oneself
 		return nil
 	}
-	roles := s.config.Engine.Catalog(s.config.Project, s.config.Database, nil).Roles
+	tables := s.config.Engine.Catalog(s.config.Project, s.config.Database, nil)
+	if err := s.isThere(tables, s.config.User); err != nil {
+		return err
+	}
+	roles := tables.Roles
 	switch {
 	case roles.Find(name) == nil || name == role.Public:
 		return pgerr.New(pgerr.InvalidParameterValue, `role "%s" does not exist`, name)
@@ -136,6 +142,13 @@ func (c *roleChange) administers() bool {
 	return roles.Super(who) || roles.Find(who).CreateRole
 }
 
+// administersRole says whether it may make others members of a role, or change it: one that may do
+// everything is the superusers' alone.
+func (c *roleChange) administersRole(name string) bool {
+	roles := c.catalog.Roles
+	return c.administers() && (!roles.Find(name).Superuser || roles.Super(c.session.role()))
+}
+
 func (c *roleChange) run() error {
 	switch s := c.spec.Stmt.(type) {
 	case *ast.RoleStmt:
@@ -192,7 +205,7 @@ func (c *roleChange) alter(s *ast.RoleStmt) error {
 	if s.To.Name != "" {
 		return pgerr.Unsupported("ALTER ROLE … RENAME")
 	}
-	if !own && !c.administers() || c.catalog.Roles.Find(name).Superuser && !c.catalog.Roles.Super(c.session.role()) && !own {
+	if !own && !c.administersRole(name) {
 		return c.fail(pgerr.New(pgerr.InsufficientPrivilege, "permission denied"), s)
 	}
 	return c.options(c.draft.Role(name), s)
@@ -257,6 +270,8 @@ func (c *roleChange) options(r *role.Role, s *ast.RoleStmt) error {
 				switch {
 				case err != nil:
 					return err
+				case o.Name == "in" && !c.administersRole(name):
+					return c.mustAdminister(name, id)
 				case o.Name == "in":
 					r.Join(name, false)
 				default:
@@ -278,9 +293,8 @@ func (c *roleChange) drop(s *ast.DropRole) error {
 			}
 			return err
 		}
-		r := c.catalog.Roles.Find(name)
 		switch {
-		case !c.administers() || r.Superuser && !c.catalog.Roles.Super(c.session.role()):
+		case !c.administersRole(name):
 			return c.fail(pgerr.New(pgerr.InsufficientPrivilege, "permission denied to drop role"), id)
 		case name == c.session.role(), name == c.session.config.User:
 			return c.fail(pgerr.New("55006", "current user cannot be dropped"), id)
@@ -296,6 +310,10 @@ func (c *roleChange) drop(s *ast.DropRole) error {
 	return nil
 }
 
+func (c *roleChange) mustAdminister(group string, at ast.Node) error {
+	return c.fail(pgerr.New(pgerr.InsufficientPrivilege, `must have admin option on role "%s"`, group), at)
+}
+
 func (c *roleChange) memberships(s *ast.GrantRole) error {
 	roles, who := c.catalog.Roles, c.session.role()
 	for _, of := range s.Of {
@@ -303,12 +321,12 @@ func (c *roleChange) memberships(s *ast.GrantRole) error {
 		if err != nil {
 			return err
 		}
-		admin := c.administers() && (!roles.Find(group).Superuser || roles.Super(who))
+		admin := c.administersRole(group)
 		roles.Each(who, func(r *role.Role) {
 			admin = admin || slices.Contains(r.Member, role.Membership{Role: group, Admin: true})
 		})
 		if !admin {
-			return c.fail(pgerr.New(pgerr.InsufficientPrivilege, `must have admin option on role "%s"`, group), of)
+			return c.mustAdminister(group, of)
 		}
 		for _, id := range s.Roles {
 			name, err := c.name(id, false)

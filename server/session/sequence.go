@@ -2,10 +2,12 @@ package session
 
 import (
 	"context"
+	"slices"
 
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/role"
 	"github.com/prickledb/prickle/storage/table"
 )
 
@@ -59,6 +61,9 @@ func (q *sequences) find(name string) (*sequence, error) {
 				}
 				for i := range t.Schema.Columns {
 					if c := &t.Schema.Columns[i]; c.Sequence == last {
+						if !q.may(t) {
+							return nil, pgerr.New(pgerr.InsufficientPrivilege, "permission denied for sequence %s", last)
+						}
 						f := &sequence{name: last, table: t.Schema, column: c, local: temp || t.Schema.Table > q.base.LastID(), step: 1}
 						if q.found == nil {
 							q.found = map[string]*sequence{}
@@ -71,6 +76,13 @@ func (q *sequences) find(name string) (*sequence, error) {
 		}
 	}
 	return nil, pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, name)
+}
+
+// may says whether the statement may take numbers for the rows of a table.
+func (q *sequences) may(t *catalog.Table) bool {
+	return t.Temp() || slices.ContainsFunc([]string{"INSERT", "UPDATE"}, func(right string) bool {
+		return q.catalog.Roles.May(q.catalog.Role, right, role.Table, t.OID, t.Owner(), false)
+	})
 }
 
 // next takes the next number of a sequence.

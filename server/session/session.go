@@ -14,6 +14,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgcatalog"
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/role"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/sql/parse"
@@ -147,7 +148,8 @@ type Session struct {
 const ServerVersion = "15.0 (prickle 0.1.0)"
 
 // New makes a session. ctx is the connection: when it ends, so does what the session
-// runs. It fails if a setting in config.Start is unknown or has a wrong value.
+// runs. It fails if a setting in config.Start is unknown or has a wrong value, or if the role has
+// as many sessions as it may.
 func New(ctx context.Context, config Config) (*Session, error) {
 	known := config.Engine.Catalog(config.Project, config.Database, nil).Roles.Find(config.User)
 	if known != nil && !known.Superuser {
@@ -183,7 +185,14 @@ func New(ctx context.Context, config Config) (*Session, error) {
 	}
 	s.ctx, s.close = context.WithCancelCause(ctx)
 	s.pause(s.began)
-	config.Sessions.add(s)
+	most := role.Unlimited
+	if known != nil && !known.Superuser {
+		most = known.Connections
+	}
+	if !config.Sessions.add(s, most) {
+		s.close(ErrGone)
+		return nil, pgerr.New(pgerr.TooManyConnections, "too many connections for role %q", config.User)
+	}
 	config.Counters.Sessions.Add(1)
 	return s, nil
 }

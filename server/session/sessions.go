@@ -9,6 +9,7 @@ import (
 
 	"github.com/prickledb/prickle/engine/pgcatalog"
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/role"
 )
 
 // Sessions are all that are open, of both protocols. The zero value is usable.
@@ -18,10 +19,21 @@ type Sessions struct {
 	open map[uint32]*Session
 }
 
-// add gives a session its number.
-func (l *Sessions) add(s *Session) {
+// add gives a session its number. It says false if there are as many of its user in its project
+// as there may be; most is role.Unlimited for no bound.
+func (l *Sessions) add(s *Session, most int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if most != role.Unlimited {
+		for _, other := range l.open {
+			if other.config.Project == s.config.Project && other.config.User == s.config.User {
+				most--
+			}
+		}
+		if most <= 0 {
+			return false
+		}
+	}
 	if l.open == nil {
 		l.open = map[uint32]*Session{}
 	}
@@ -34,6 +46,7 @@ func (l *Sessions) add(s *Session) {
 	}
 	s.pid = l.last
 	l.open[s.pid] = s
+	return true
 }
 
 func (l *Sessions) remove(s *Session) {

@@ -212,6 +212,9 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 	}
 	if st.Write != nil {
 		n, err := w.rows(st)
+		if err == nil {
+			err = s.configure()
+		}
 		if err == nil && w.events != nil {
 			n, err = w.ingest()
 		}

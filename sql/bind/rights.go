@@ -52,6 +52,15 @@ func (b *binder) mayCreate(pos ast.Pos) bool {
 	return false
 }
 
+// MayCreate says what is wrong with making, changing or dropping what has no owner: a cohort.
+func MayCreate(env Env, pos ast.Pos) error {
+	b := newBinder(env)
+	if !b.mayCreate(pos) {
+		return b.err
+	}
+	return nil
+}
+
 // mayReadFiles says whether the statement may read and write files of the server, and fails if
 // not.
 func (b *binder) mayReadFiles(pos ast.Pos) bool {
