@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"math/big"
+	"strconv"
 )
 
 // jsonCursor reads canonical JSON text, as vectors of jsonb hold it: one blank after colons
@@ -178,36 +178,75 @@ func unquoteJSON(s []byte) []byte {
 	return []byte(out)
 }
 
-func compareNumbers(a, b []byte) int {
-	x, err1 := ParseDecimal(a)
-	y, err2 := ParseDecimal(b)
-	if err1 == nil && err2 == nil {
-		return x.Cmp(y)
-	}
-	p, ok1 := new(big.Rat).SetString(string(a))
-	q, ok2 := new(big.Rat).SetString(string(b))
-	if ok1 && ok2 {
-		return p.Cmp(q)
-	}
-	return bytes.Compare(a, b)
+// jsonDecimal is a number as its digits, without zeroes at either end, times a power of ten. A
+// zero has no digits.
+type jsonDecimal struct {
+	neg    bool
+	digits []byte
+	exp    int
 }
 
-// appendJSONKey adds text that is the same for jsonb values that are equal: numbers lose the
-// zeroes at their end.
+// maxExponent bounds the powers of ten that are told apart. Numbers beyond what numeric holds are
+// kept as they were written, and a few bytes may ask for any power.
+const maxExponent = 1 << 60
+
+// readNumber reads a number, whose digits it puts into buf.
+func readNumber(s, buf []byte) jsonDecimal {
+	var n jsonDecimal
+	s, n.neg = bytes.CutPrefix(s, []byte("-"))
+	power := 0
+	if e := bytes.IndexAny(s, "eE"); e >= 0 {
+		power, _ = strconv.Atoi(string(s[e+1:])) // out of range, it is the nearest that is not
+		s = s[:e]
+	}
+	whole, frac, _ := bytes.Cut(s, []byte("."))
+	digits := append(append(buf[:0], whole...), frac...)
+	n.digits = bytes.TrimRight(digits, "0")
+	n.exp = max(min(power, maxExponent), -maxExponent) - len(frac) + len(digits) - len(n.digits)
+	if n.digits = bytes.TrimLeft(n.digits, "0"); len(n.digits) == 0 {
+		return jsonDecimal{}
+	}
+	return n
+}
+
+func (n *jsonDecimal) sign() int {
+	switch {
+	case len(n.digits) == 0:
+		return 0
+	case n.neg:
+		return -1
+	}
+	return 1
+}
+
+func compareNumbers(a, b []byte) int {
+	var left, right [40]byte
+	x, y := readNumber(a, left[:]), readNumber(b, right[:])
+	if s := x.sign(); s != y.sign() || s == 0 {
+		return cmp.Compare(s, y.sign())
+	}
+	c := cmp.Compare(len(x.digits)+x.exp, len(y.digits)+y.exp)
+	if c == 0 {
+		c = bytes.Compare(x.digits, y.digits)
+	}
+	return c * x.sign()
+}
+
+// appendJSONKey adds text that is the same for jsonb values that are equal: of numbers, their
+// digits and the power of ten.
 func appendJSONKey(dst, s []byte) []byte {
+	var buf [40]byte
 	for c := (jsonCursor{s: s}); c.i < len(s); {
 		switch b := s[c.i]; {
 		case b == '"':
 			dst = append(dst, c.scalar()...)
 		case b == '-' || b >= '0' && b <= '9':
-			x := c.scalar()
-			if bytes.IndexByte(x, '.') >= 0 {
-				x = bytes.TrimSuffix(bytes.TrimRight(x, "0"), []byte("."))
+			n := readNumber(c.scalar(), buf[:])
+			if n.neg {
+				dst = append(dst, '-')
 			}
-			if string(x) == "-0" {
-				x = x[1:]
-			}
-			dst = append(dst, x...)
+			dst = append(append(dst, n.digits...), 'e')
+			dst = strconv.AppendInt(dst, int64(n.exp), 10)
 		default:
 			dst = append(dst, b)
 			c.i++
