@@ -371,7 +371,7 @@ func (in *Input) binaryArray(ctx *Context, v *vec.Vector, b []byte) error {
 	default:
 		return pgerr.Unsupported("an array of more than one dimension")
 	}
-	each := NewInput(vec.Type{Kind: sent.Kind, Mod: elem.Mod})
+	each := NewInput(elem) // whatever text the client calls it
 	values := vec.NewBuilder(elem)
 	for range count {
 		if len(b) < 4 {
