@@ -31,6 +31,21 @@ type frame struct {
 	out  *vec.Vector   // flat; fixed-width payloads have n zeroes, the others are empty
 }
 
+// argText is the text of an argument in a row.
+func (f *frame) argText(k, i int) []byte {
+	v, at := f.args[k].At(i)
+	return v.Str.At(at)
+}
+
+// argBool is a boolean argument that may be left out.
+func (f *frame) argBool(k, i int, otherwise bool) bool {
+	if k >= len(f.args) {
+		return otherwise
+	}
+	v, at := f.args[k].At(i)
+	return v.Bools[at]
+}
+
 // setNull marks a row of the result as null.
 func (f *frame) setNull(i int) {
 	f.out.Nulls = f.out.Nulls.Grow(f.n)

@@ -459,10 +459,6 @@ func (q *jsonPathQuery) query(doc, vars []byte) ([][]byte, error) {
 	return r.values(q.root, doc, false)
 }
 
-func (r *pathRun) fails(code, format string, args ...any) error {
-	return pgerr.New(code, format, args...)
-}
-
 // values follows a node from a current value. With unwrap, arrays among the results stand for
 // their elements, unless the path is strict.
 func (r *pathRun) values(n *pathNode, current []byte, unwrap bool) ([][]byte, error) {
@@ -507,7 +503,7 @@ func (r *pathRun) steps(n *pathNode, current []byte) ([][]byte, error) {
 		if v := jsonField(r.vars, n.text); v != nil {
 			return [][]byte{v}, nil
 		}
-		return nil, r.fails(pgerr.UndefinedObject, "could not find jsonpath variable \"%s\"", n.text)
+		return nil, pgerr.New(pgerr.UndefinedObject, "could not find jsonpath variable \"%s\"", n.text)
 	case pathUnary:
 		list, err := r.values(n.on, current, true)
 		if err != nil {
@@ -516,7 +512,7 @@ func (r *pathRun) steps(n *pathNode, current []byte) ([][]byte, error) {
 		out := make([][]byte, len(list))
 		for i, v := range list {
 			if jsonType(v) != "number" {
-				return nil, r.fails("2203B", "operand of unary jsonpath operator %s is not a numeric value", n.op)
+				return nil, pgerr.New("2203B", "operand of unary jsonpath operator %s is not a numeric value", n.op)
 			}
 			d, err := parseNumeric(string(v))
 			if err != nil {
@@ -576,13 +572,13 @@ func (r *pathRun) step(n *pathNode, v []byte, out [][]byte, unwrap bool) ([][]by
 			if lax {
 				return out, nil
 			}
-			return nil, r.fails("2203A", "JSON object does not contain key \"%s\"", n.text)
+			return nil, pgerr.New("2203A", "JSON object does not contain key \"%s\"", n.text)
 		case kind == "array" && lax && unwrap:
 			return each()
 		case lax:
 			return out, nil
 		}
-		return nil, r.fails("2203A", "jsonpath member accessor can only be applied to an object")
+		return nil, pgerr.New("2203A", "jsonpath member accessor can only be applied to an object")
 	case pathMembers:
 		switch {
 		case kind == "object":
@@ -593,7 +589,7 @@ func (r *pathRun) step(n *pathNode, v []byte, out [][]byte, unwrap bool) ([][]by
 		case lax:
 			return out, nil
 		}
-		return nil, r.fails("2203C", "jsonpath wildcard member accessor can only be applied to an object")
+		return nil, pgerr.New("2203C", "jsonpath wildcard member accessor can only be applied to an object")
 	case pathElements:
 		switch {
 		case kind == "array":
@@ -602,7 +598,7 @@ func (r *pathRun) step(n *pathNode, v []byte, out [][]byte, unwrap bool) ([][]by
 		case lax:
 			return append(out, v), nil
 		}
-		return nil, r.fails("22039", "jsonpath wildcard array accessor can only be applied to an array")
+		return nil, pgerr.New("22039", "jsonpath wildcard array accessor can only be applied to an array")
 	case pathSubscript:
 		return r.subscript(n, v, out)
 	case pathAnywhere:
@@ -635,7 +631,7 @@ func (r *pathRun) method(n *pathNode, v []byte, out [][]byte, each func() ([][]b
 		case !r.q.strict:
 			return append(out, []byte("1")), nil
 		}
-		return nil, r.fails("22039", "jsonpath item method .size() can only be applied to an array")
+		return nil, pgerr.New("22039", "jsonpath item method .size() can only be applied to an array")
 	}
 	if kind == "array" && !r.q.strict && unwrap {
 		return each()
@@ -643,11 +639,11 @@ func (r *pathRun) method(n *pathNode, v []byte, out [][]byte, each func() ([][]b
 	if n.text == "double" {
 		text := string(jsonText(nil, v))
 		if kind != "number" && kind != "string" {
-			return nil, r.fails("22036", "jsonpath item method .double() can only be applied to a string or numeric value")
+			return nil, pgerr.New("22036", "jsonpath item method .double() can only be applied to a string or numeric value")
 		}
 		x, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
 		if err != nil || x != x || x-x != 0 {
-			return nil, r.fails("22036", "%s argument of jsonpath item method .double() is not a valid representation of a double precision number", kind)
+			return nil, pgerr.New("22036", "%s argument of jsonpath item method .double() is not a valid representation of a double precision number", kind)
 		}
 		d, err := floatDecimal(x)
 		if err != nil {
@@ -656,7 +652,7 @@ func (r *pathRun) method(n *pathNode, v []byte, out [][]byte, each func() ([][]b
 		return append(out, []byte(d.String())), nil
 	}
 	if kind != "number" {
-		return nil, r.fails("22036", "jsonpath item method .%s() can only be applied to a numeric value", n.text)
+		return nil, pgerr.New("22036", "jsonpath item method .%s() can only be applied to a numeric value", n.text)
 	}
 	d, err := parseNumeric(string(v))
 	if err == nil {
@@ -681,7 +677,7 @@ func (r *pathRun) subscript(n *pathNode, v []byte, out [][]byte) ([][]byte, erro
 		list = list[:0]
 		eachElement(v, func(e []byte) bool { list = append(list, e); return true })
 	} else if r.q.strict {
-		return nil, r.fails("22039", "jsonpath array accessor can only be applied to an array")
+		return nil, pgerr.New("22039", "jsonpath array accessor can only be applied to an array")
 	}
 	before := r.last
 	r.last = len(list) - 1
@@ -692,7 +688,7 @@ func (r *pathRun) subscript(n *pathNode, v []byte, out [][]byte) ([][]byte, erro
 			return 0, err
 		}
 		if len(at) != 1 || jsonType(at[0]) != "number" {
-			return 0, r.fails("22033", "jsonpath array subscript is not a single numeric value")
+			return 0, pgerr.New("22033", "jsonpath array subscript is not a single numeric value")
 		}
 		d, err := parseNumeric(string(at[0]))
 		if err == nil {
@@ -703,7 +699,7 @@ func (r *pathRun) subscript(n *pathNode, v []byte, out [][]byte) ([][]byte, erro
 			i, ok = d.Int64()
 		}
 		if !ok || i > 1<<31-1 || i < -1<<31 {
-			return 0, r.fails("22033", "jsonpath array subscript is out of integer range")
+			return 0, pgerr.New("22033", "jsonpath array subscript is out of integer range")
 		}
 		return int(i), nil
 	}
@@ -719,7 +715,7 @@ func (r *pathRun) subscript(n *pathNode, v []byte, out [][]byte) ([][]byte, erro
 			}
 		}
 		if r.q.strict && (lo < 0 || lo > hi || hi >= len(list)) {
-			return nil, r.fails("22033", "jsonpath array subscript is out of bounds")
+			return nil, pgerr.New("22033", "jsonpath array subscript is out of bounds")
 		}
 		for i := max(lo, 0); i <= min(hi, len(list)-1); i++ {
 			out = append(out, list[i])
@@ -730,15 +726,12 @@ func (r *pathRun) subscript(n *pathNode, v []byte, out [][]byte) ([][]byte, erro
 
 // anywhere adds a value and all that is in it, as far as the levels say.
 func (r *pathRun) anywhere(n *pathNode, v []byte, out [][]byte, level int) [][]byte {
-	inner := 0
-	eachMember(v, func(_, _ []byte) bool { inner++; return true })
-	eachElement(v, func([]byte) bool { inner++; return true })
 	kind := jsonType(v)
 	leaf := kind != "object" && kind != "array"
 	if level >= n.lo && n.lo >= 0 && (n.hi < 0 || level <= n.hi) || n.lo < 0 && leaf {
 		out = append(out, v)
 	}
-	if inner == 0 || n.hi >= 0 && level >= n.hi {
+	if leaf || n.hi >= 0 && level >= n.hi {
 		return out
 	}
 	eachMember(v, func(_, m []byte) bool { out = r.anywhere(n, m, out, level+1); return true })
@@ -754,7 +747,7 @@ func (r *pathRun) arithmetic(n *pathNode, current []byte) ([][]byte, error) {
 			return nil, err
 		}
 		if len(list) != 1 || jsonType(list[0]) != "number" {
-			return nil, r.fails("22038", "%s operand of jsonpath operator %s is not a single numeric value", [...]string{"left", "right"}[i], n.op)
+			return nil, pgerr.New("22038", "%s operand of jsonpath operator %s is not a single numeric value", [...]string{"left", "right"}[i], n.op)
 		}
 		if x[i], err = parseNumeric(string(list[0])); err != nil {
 			return nil, err
@@ -816,7 +809,7 @@ func (r *pathRun) truth(n *pathNode, current []byte) (truth, error) {
 	case pathCompare:
 		return r.compare(n, current), nil
 	}
-	return truthUnknown, r.fails(pgerr.SyntaxError, "a jsonpath condition is no predicate")
+	return truthUnknown, pgerr.New(pgerr.SyntaxError, "a jsonpath condition is no predicate")
 }
 
 // compare holds the values of both sides against each other: one pair suffices.
@@ -920,29 +913,22 @@ func matchJSONPath(list [][]byte) (value, null bool, err error) {
 var jsonPaths memo[*jsonPathQuery]
 
 // queryJSONPath runs a path on a row: arguments are the document, the path and, perhaps,
-// variables and whether errors are no results. It answers errNull for a silent error.
-func queryJSONPath(args []*vec.Vector, i int, silent bool) ([][]byte, error) {
-	text := func(k int) []byte {
-		v, at := args[k].At(i)
-		return v.Str.At(at)
-	}
-	q, err := jsonPaths.get(string(text(1)), "", parseJSONPath)
+// variables and whether errors are no results, which silent says otherwise. It answers errNull
+// for a silent error.
+func queryJSONPath(f *frame, i int, silent bool) ([][]byte, error) {
+	q, err := jsonPaths.get(string(f.argText(1, i)), "", parseJSONPath)
 	if err != nil {
 		return nil, err
 	}
 	vars := []byte("{}")
-	if len(args) > 2 {
-		if vars = text(2); jsonType(vars) != "object" {
+	if len(f.args) > 2 {
+		if vars = f.argText(2, i); jsonType(vars) != "object" {
 			return nil, pgerr.New(pgerr.InvalidParameterValue, "\"vars\" argument is not an object").
 				WithDetail("Jsonpath parameters should be encoded as key-value pairs of \"vars\" object.")
 		}
 	}
-	if len(args) > 3 {
-		v, at := args[3].At(i)
-		silent = v.Bools[at]
-	}
-	list, err := q.query(text(0), vars)
-	if err != nil && silent && pgerr.Code(err) != pgerr.UndefinedObject && pgerr.Code(err) != pgerr.StatementTooComplex {
+	list, err := q.query(f.argText(0, i), vars)
+	if err != nil && f.argBool(3, i, silent) && pgerr.Code(err) != pgerr.UndefinedObject && pgerr.Code(err) != pgerr.StatementTooComplex {
 		return nil, errNull
 	}
 	return list, err
@@ -954,7 +940,7 @@ func init() {
 		args := full[:n]
 		define("jsonb_path_exists", tBool, args, func(f *frame) error {
 			return tryEach(f, func(i int) error {
-				list, err := queryJSONPath(f.args, i, false)
+				list, err := queryJSONPath(f, i, false)
 				f.out.Bools[i] = len(list) > 0
 				return err
 			})
@@ -962,7 +948,7 @@ func init() {
 		define("jsonb_path_match", tBool, args, func(f *frame) error { return matchPath(f, false) })
 		define("jsonb_path_query_array", tJSON, args, func(f *frame) error {
 			return eachText(f, func(i int, dst []byte) ([]byte, error) {
-				list, err := queryJSONPath(f.args, i, false)
+				list, err := queryJSONPath(f, i, false)
 				if err != nil && err != errNull {
 					return dst, err
 				}
@@ -971,7 +957,7 @@ func init() {
 		})
 		define("jsonb_path_query_first", tJSON, args, func(f *frame) error {
 			return eachText(f, func(i int, dst []byte) ([]byte, error) {
-				list, err := queryJSONPath(f.args, i, false)
+				list, err := queryJSONPath(f, i, false)
 				if err == nil && len(list) == 0 {
 					err = errNull
 				}
@@ -984,7 +970,7 @@ func init() {
 	}
 	define("@?", tBool, types(tJSON, tText), func(f *frame) error {
 		return tryEach(f, func(i int) error {
-			list, err := queryJSONPath(f.args, i, true)
+			list, err := queryJSONPath(f, i, true)
 			f.out.Bools[i] = len(list) > 0
 			return err
 		})
@@ -994,18 +980,13 @@ func init() {
 
 func matchPath(f *frame, silent bool) error {
 	return tryEach(f, func(i int) error {
-		list, err := queryJSONPath(f.args, i, silent)
+		list, err := queryJSONPath(f, i, silent)
 		if err != nil {
 			return err
 		}
 		value, null, err := matchJSONPath(list)
-		quiet := silent
-		if len(f.args) > 3 {
-			v, at := f.args[3].At(i)
-			quiet = v.Bools[at]
-		}
 		switch {
-		case err != nil && quiet, err == nil && null:
+		case err != nil && f.argBool(3, i, silent), err == nil && null:
 			return errNull
 		}
 		f.out.Bools[i] = value

@@ -125,21 +125,6 @@ func editor(name string, edit func(f *frame, i int) jsonEdit) func(*frame) error
 	}
 }
 
-// argText is the text of an argument in a row.
-func (f *frame) argText(k, i int) []byte {
-	v, at := f.args[k].At(i)
-	return v.Str.At(at)
-}
-
-// argBool is a boolean argument that may be left out.
-func (f *frame) argBool(k, i int, otherwise bool) bool {
-	if k >= len(f.args) {
-		return otherwise
-	}
-	v, at := f.args[k].At(i)
-	return v.Bools[at]
-}
-
 func init() {
 	set := editor("set", func(f *frame, i int) jsonEdit { return jsonEdit{value: f.argText(2, i), create: f.argBool(3, i, true)} })
 	insert := editor("set", func(f *frame, i int) jsonEdit {
