@@ -916,7 +916,7 @@ var jsonPaths memo[*jsonPathQuery]
 // variables and whether errors are no results, which silent says otherwise. It answers errNull
 // for a silent error.
 func queryJSONPath(f *frame, i int, silent bool) ([][]byte, error) {
-	q, err := jsonPaths.get(string(f.argText(1, i)), "", parseJSONPath)
+	q, err := jsonPaths.get(textArg(f, 1, i, ""), "", parseJSONPath)
 	if err != nil {
 		return nil, err
 	}

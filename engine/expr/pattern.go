@@ -175,7 +175,8 @@ func (p *likePattern) suffix(s, part string) bool {
 	return ok && i+n == len(s)
 }
 
-// memo keeps what a function made of its last pattern. Patterns are constants almost always.
+// memo keeps what a function made of its last pattern. Patterns are constants almost always; those
+// that are not share memory with a batch, which what is kept may not.
 type memo[T any] struct {
 	last atomic.Pointer[memoEntry[T]]
 }
@@ -189,9 +190,10 @@ func (m *memo[T]) get(a, b string, build func(a, b string) (T, error)) (T, error
 	if e := m.last.Load(); e != nil && e.a == a && e.b == b {
 		return e.value, nil
 	}
+	a, b = strings.Clone(a), strings.Clone(b)
 	value, err := build(a, b)
 	if err == nil {
-		m.last.Store(&memoEntry[T]{strings.Clone(a), strings.Clone(b), value})
+		m.last.Store(&memoEntry[T]{a, b, value})
 	}
 	return value, err
 }
