@@ -26,6 +26,25 @@ type OrderKey struct {
 	Desc, NullsFirst bool
 }
 
+// compare puts two values into order.
+func (k *OrderKey) compare(a *vec.Vector, i int, b *vec.Vector, j int) int {
+	an, bn := a.IsNull(i), b.IsNull(j)
+	switch {
+	case an && bn:
+		return 0
+	case an || bn:
+		if an == k.NullsFirst {
+			return -1
+		}
+		return 1
+	}
+	c := vec.Compare(a, i, b, j)
+	if k.Desc {
+		return -c
+	}
+	return c
+}
+
 // State is an aggregate's values for all groups. It is used by one goroutine at a time.
 type State interface {
 	// Grow makes room for groups in all; new ones have seen no rows.

@@ -181,22 +181,9 @@ func sortRows(rows []uint32, v *vec.Vector, desc bool) {
 
 func (s *collect) sort(rows []uint32, cols []*vec.Vector) {
 	slices.SortStableFunc(rows, func(a, b uint32) int {
-		for k, key := range s.order {
+		for k := range s.order {
 			v := cols[s.args+k]
-			an, bn := v.IsNull(int(a)), v.IsNull(int(b))
-			switch {
-			case an && bn:
-				continue
-			case an || bn:
-				if an == key.NullsFirst {
-					return -1
-				}
-				return 1
-			}
-			if c := vec.Compare(v, int(a), v, int(b)); c != 0 {
-				if key.Desc {
-					return -c
-				}
+			if c := s.order[k].compare(v, int(a), v, int(b)); c != 0 {
 				return c
 			}
 		}

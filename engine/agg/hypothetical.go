@@ -40,35 +40,13 @@ func (s *hypothetical) Merge(from State, to []uint32) error {
 func (s *hypothetical) Partial() ([]uint32, []*vec.Vector) { return s.rows.partial() }
 
 func (s *hypothetical) Absorb(ctx *expr.Context, groups []uint32, cols []*vec.Vector) error {
-	rows := make([]uint32, len(groups))
-	for i := range rows {
-		rows[i] = uint32(i)
-	}
-	return s.Update(ctx, groups, cols, rows)
+	return s.Update(ctx, groups, cols, first(len(groups)))
 }
 
 // compare orders the values of two rows, in columns that begin at x and y.
 func (s *hypothetical) compare(cols []*vec.Vector, x, i, y, j int) int {
 	for k := range s.keys {
-		a, b, order := cols[x+k], cols[y+k], s.order[k]
-		an, bn := a.IsNull(i), b.IsNull(j)
-		c := 0
-		switch {
-		case an && bn:
-			continue
-		case an || bn:
-			c = 1
-			if an == order.NullsFirst {
-				c = -1
-			}
-			return c
-		default:
-			c = vec.Compare(a, i, b, j)
-		}
-		if order.Desc {
-			c = -c
-		}
-		if c != 0 {
+		if c := s.order[k].compare(cols[x+k], i, cols[y+k], j); c != 0 {
 			return c
 		}
 	}

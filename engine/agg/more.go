@@ -1,6 +1,7 @@
 package agg
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -72,10 +73,7 @@ func byTimes(v *vec.Vector, first []uint32, times []int64) []int {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(a, b int) int {
-		if times[a] != times[b] {
-			return int(max(min(times[b]-times[a], 1), -1))
-		}
-		return vec.Compare(v, int(first[a]), v, int(first[b]))
+		return cmp.Or(cmp.Compare(times[b], times[a]), vec.Compare(v, int(first[a]), v, int(first[b])))
 	})
 	return order
 }
