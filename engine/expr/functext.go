@@ -698,13 +698,14 @@ var catAny = &Function{Name: "||", eval: func(f *frame) error {
 	})
 }}
 
+var errFormatEnd = pgerr.New(pgerr.InvalidParameterValue, "unterminated format() type specifier").WithHint("For a single \"%%\" use \"%%%%\".")
+
 // formatText is format(): %[position$][-][width]type, of types s, I and L, and %%. A width of
 // * or *n$ is an argument.
 func formatText(f *frame, i int, dst []byte) ([]byte, error) {
 	src, j := f.args[0].At(i)
 	s := src.Str.Str(j)
 	z := zoneOf(f.ctx)
-	unterminated := pgerr.New(pgerr.InvalidParameterValue, "unterminated format() type specifier").WithHint("For a single \"%%\" use \"%%%%\".")
 	next := 1
 	arg := func(at int) (*vec.Vector, error) {
 		if at < 1 || at >= len(f.args) {
@@ -765,7 +766,7 @@ func formatText(f *frame, i int, dst []byte) ([]byte, error) {
 			width, k = n, end
 		}
 		if k >= len(s) {
-			return dst, unterminated
+			return dst, errFormatEnd
 		}
 		if !given {
 			at = next

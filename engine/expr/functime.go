@@ -822,7 +822,7 @@ func timeArithmetic() {
 		}
 	}))
 	define("timeofday", tText, nil, text0(func(c *Context, dst []byte) ([]byte, error) {
-		return time.Now().In(c.Location).AppendFormat(dst, "Mon Jan 02 15:04:05.000000 2006 MST"), nil
+		return time.Now().In(zoneOf(c).loc).AppendFormat(dst, "Mon Jan 02 15:04:05.000000 2006 MST"), nil
 	})).Volatile = true
 	define("last_day", tDate, types(tDate), map1(func(_ *Context, d int64) (int64, error) {
 		if isInfinite(d) {

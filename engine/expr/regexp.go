@@ -139,7 +139,7 @@ func forms(name string, result vec.Type, args []vec.Type, least int, eval func(*
 }
 
 func regexpReplace(dst []byte, s string, re *textPattern, to string, start, n int64, all bool) []byte {
-	template := []byte(expandReplacement(to))
+	template := expandReplacement(to)
 	limit := int(n)
 	if all {
 		limit = -1
@@ -154,7 +154,7 @@ func regexpReplace(dst []byte, s string, re *textPattern, to string, start, n in
 	at := 0
 	for _, m := range list {
 		dst = append(dst, s[at:m[0]]...)
-		dst = re.ExpandString(dst, string(template), s, m)
+		dst = re.ExpandString(dst, template, s, m)
 		at = m[1]
 	}
 	return append(dst, s[at:]...)
