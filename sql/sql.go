@@ -85,8 +85,6 @@ func (x *Explain) Lines(n plan.Node, o plan.TextOptions) ([]string, error) {
 	case "json":
 		text, err := plan.ExplainJSON(plan.Describe(n), o)
 		return []string{string(text)}, err
-	case "yaml":
-		return []string{plan.ExplainYAML(plan.Describe(n), o)}, nil
 	case "xml":
 		return []string{plan.ExplainXML(plan.Describe(n), o)}, nil
 	}

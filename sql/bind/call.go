@@ -153,12 +153,11 @@ func (b *binder) positional(e *ast.Call) *ast.Call {
 	out.Args = slices.Clone(e.Args[:first])
 	given := map[string]ast.Arg{}
 	for _, a := range e.Args[first:] {
-		at := -1
 		if a.Name == nil {
 			b.fail(pgerr.New(pgerr.SyntaxError, "positional argument cannot follow named argument"), a.Value.Pos())
 			return e
 		}
-		at = slices.IndexFunc(names, func(n [2]string) bool { return n[0] == a.Name.Name })
+		at := slices.IndexFunc(names, func(n [2]string) bool { return n[0] == a.Name.Name })
 		if _, twice := given[a.Name.Name]; twice {
 			b.fail(pgerr.New(pgerr.SyntaxError, "argument name \"%s\" used more than once", a.Name.Name), a.Pos())
 			return e
