@@ -1,6 +1,7 @@
 package agg
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +35,14 @@ func stepsOf(at *vec.Vector, cond []*vec.Vector, rows []uint32) *steps {
 func (s *steps) holds(k, i int) bool {
 	r := int(s.rows[i])
 	return !s.cond[k].IsNull(r) && s.cond[k].Bools[r]
+}
+
+// since is the time between two rows, the second of which is not before the first.
+func (s *steps) since(first, i int) int64 {
+	if d := s.at[i] - s.at[first]; d >= 0 {
+		return d
+	}
+	return math.MaxInt64 // one of them is infinite
 }
 
 // isTime says whether rows can be put in order by an argument.
@@ -108,12 +117,13 @@ func funnelLevel(s *steps, window vec.IntervalValue, m funnelMode) int {
 		}
 		return best
 	}
-	// For each level the latest row that a chain of so many may begin with: it leaves most time.
-	const none = -1 << 63
-	begin := make([]int64, n)
+	// For each level the latest row that a chain of so many may begin with, -1 for none: it leaves
+	// most time.
+	begin := make([]int, n)
 	for k := range begin {
-		begin[k] = none
+		begin[k] = -1
 	}
+	reaches := func(first, i int) bool { return first >= 0 && within(s.at[first], s.at[i]) }
 	for i := 0; i < len(s.rows); {
 		// With strict_increase, rows of one time see only what was before them.
 		end := i + 1
@@ -128,17 +138,17 @@ func funnelLevel(s *steps, window vec.IntervalValue, m funnelMode) int {
 				}
 				switch {
 				case k == 0:
-					begin[0] = s.at[i]
-				case m.increase && before[k-1] != none && within(before[k-1], s.at[i]):
+					begin[0] = i
+				case m.increase && reaches(before[k-1], i):
 					begin[k] = max(begin[k], before[k-1])
-				case !m.increase && begin[k-1] != none && within(begin[k-1], s.at[i]):
+				case !m.increase && reaches(begin[k-1], i):
 					begin[k] = max(begin[k], begin[k-1])
 				}
 			}
 		}
 	}
 	for k, b := range begin {
-		if b != none {
+		if b >= 0 {
 			best = k + 1
 		}
 	}
@@ -290,7 +300,7 @@ func (s *steps) match(pattern []patternStep, from int, second int64) int {
 			switch {
 			case p.any:
 				add(next, w)
-			case (p.event < 0 || s.holds(p.event, i)) && (p.op == "" || w.last >= 0 && p.near((s.at[i]-s.at[w.last])/second)):
+			case (p.event < 0 || s.holds(p.event, i)) && (p.op == "" || w.last >= 0 && p.near(s.since(w.last, i)/second)):
 				last := -1
 				if timed(pattern[w.step+1:]) {
 					last = i
