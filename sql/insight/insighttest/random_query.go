@@ -1,7 +1,6 @@
 package insighttest
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -803,9 +802,4 @@ func (r *random) correlation() object {
 		}
 	}
 	return q
-}
-
-// Describe is a question and its data, for a failed test to print.
-func Describe(d *Data, query map[string]any) string {
-	return fmt.Sprintf("%v", plainJSON(object{"query": query, "now": d.Now, "timezone": d.Timezone}))
 }
