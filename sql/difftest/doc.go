@@ -1,6 +1,6 @@
 // Package difftest makes up tables and queries, and compares what two servers answer over
-// PostgreSQL's protocol: prickle, and PostgreSQL 15, which is right where spec/sql.md says
-// nothing else.
+// PostgreSQL's protocol: prickle, and PostgreSQL 15, which is right where
+// sql/logictest/DIFFERENCES.md says nothing else.
 //
 // A [Generator] makes a few small tables of all types, and valid queries over them. What
 // expressions are made of is in grammar.txt; the shapes of queries are in query.go. All that
