@@ -698,7 +698,9 @@ var catAny = &Function{Name: "||", eval: func(f *frame) error {
 	})
 }}
 
-var errFormatEnd = pgerr.New(pgerr.InvalidParameterValue, "unterminated format() type specifier").WithHint("For a single \"%%\" use \"%%%%\".")
+const percentHint = `For a single "%" use "%%".`
+
+var errFormatEnd = pgerr.New(pgerr.InvalidParameterValue, "unterminated format() type specifier").WithHint(percentHint)
 
 // formatText is format(): %[position$][-][width]type, of types s, I and L, and %%. A width of
 // * or *n$ is an argument.
@@ -773,7 +775,7 @@ func formatText(f *frame, i int, dst []byte) ([]byte, error) {
 		}
 		if s[k] != 's' && s[k] != 'I' && s[k] != 'L' {
 			return dst, pgerr.New(pgerr.InvalidParameterValue, "unrecognized format() type specifier \"%c\"", s[k]).
-				WithHint("For a single \"%%\" use \"%%%%\".")
+				WithHint(percentHint)
 		}
 		v, err := arg(at)
 		if err != nil {

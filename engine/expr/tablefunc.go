@@ -369,7 +369,7 @@ func (s *TableFunction) matches(args []vec.Type) bool {
 		if len(args) == 3 {
 			flags = text(2)
 		}
-		re, err := compileRegexp(text(1), flags)
+		re, err := regexps.get(text(1), flags, compileRegexp)
 		if err != nil {
 			return nil, err
 		}
