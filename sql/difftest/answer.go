@@ -130,10 +130,8 @@ func quoted(v *string) string {
 
 // The object ids of types that have more than one way to write a value.
 const (
-	oidFloat8   = 701
-	oidInterval = 1186
-	oidNumeric  = 1700
-	oidJSONB    = 3802
+	oidFloat8  = 701
+	oidNumeric = 1700
 )
 
 // sorted is the rows as a bag: in one order, by what does not depend on the last digits.

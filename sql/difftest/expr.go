@@ -123,7 +123,7 @@ func (g *Generator) hole(s *scope, name string, depth int) string {
 	case two && (word == "rows" || word == "list"):
 		return g.rows(s, typ, depth, word == "list")
 	case name == "exists":
-		return g.exists(s, depth)
+		return g.exists(s)
 	case name == "any":
 		typ := pick(g, typeNames)
 		if typ == "text" { // what takes any type cannot tell what a literal is

@@ -25,8 +25,7 @@ type Generator struct {
 type Query struct {
 	SQL     string
 	Ordered bool // the rows have one order
-	// Loose: of values that are equal but not the same (1.0 and 1.00, an interval of a day and of
-	// 24 hours) any may be shown.
+	// Loose: of numerics that are equal but not the same (1.0 and 1.00) any may be shown.
 	Loose bool
 	// Strict: every expression is computed for every row, so that both fail or none does.
 	Strict bool
@@ -318,17 +317,11 @@ func (g *Generator) where(s *scope, depth int) string {
 }
 
 // tail orders by all columns, in some order, and perhaps takes a part.
-func (g *Generator) tail(columns int, fixed int) (string, bool) {
+func (g *Generator) tail(columns int) (string, bool) {
 	if !g.chance(40) {
 		return "", false
 	}
 	order := g.rng.Perm(columns)
-	if fixed > 0 {
-		order = nil
-		for i := range columns {
-			order = append(order, i)
-		}
-	}
 	words := make([]string, columns)
 	for i, n := range order {
 		words[i] = fmt.Sprint(n+1) + pick(g, []string{"", "", " DESC", " ASC"}) + pick(g, []string{"", "", " NULLS FIRST", " NULLS LAST"})
@@ -351,7 +344,7 @@ func (g *Generator) tail(columns int, fixed int) (string, bool) {
 func (g *Generator) selected() Query {
 	with, from, s := g.from(nil, 2)
 	items := g.items(s, 1+g.rng.IntN(3), 2, false)
-	tail, ordered := g.tail(len(items), 0)
+	tail, ordered := g.tail(len(items))
 	if ordered {
 		g.loose = true
 	}
@@ -429,7 +422,7 @@ func (g *Generator) grouped() Query {
 	if (len(keys) > 0 || g.chance(20)) && g.chance(25) {
 		text += " HAVING " + g.expr(above, "bool", 2)
 	}
-	tail, ordered := g.tail(len(items), 0)
+	tail, ordered := g.tail(len(items))
 	if strings.Contains(group, "((") || strings.Contains(group, "ROLLUP") || strings.Contains(group, "CUBE") {
 		// PostgreSQL 15 does not sort by a key that WHERE makes a constant, though sets make it NULL.
 		tail, ordered = "", false
@@ -456,7 +449,7 @@ func (g *Generator) windowed() Query {
 	for _, k := range s.keys {
 		items = append(items, item{k, "int4", g.name("k")})
 	}
-	tail, ordered := g.tail(len(items), 0)
+	tail, ordered := g.tail(len(items))
 	g.loose = true
 	return Query{SQL: with + "SELECT " + list(items) + " FROM " + from + g.where(s, 1) + tail, Ordered: ordered}
 }
@@ -495,7 +488,7 @@ func (g *Generator) united() Query {
 			text = "(" + text + ")" + op() + part()
 		}
 	}
-	tail, ordered := g.tail(n, 0)
+	tail, ordered := g.tail(n)
 	return Query{SQL: text + tail, Ordered: ordered}
 }
 
@@ -507,7 +500,7 @@ func (g *Generator) distinct() Query {
 	items := g.items(s, 1+g.rng.IntN(3), 1, false, "int4", "text", "bool", "num", "date", "json", "uuid", "ints", "tz")
 	where := g.where(s, 1)
 	if g.chance(50) {
-		tail, ordered := g.tail(len(items), 0)
+		tail, ordered := g.tail(len(items))
 		return Query{SQL: with + "SELECT DISTINCT " + list(items) + " FROM " + from + where + tail, Ordered: ordered}
 	}
 	on := items[0].text
@@ -590,7 +583,7 @@ func (g *Generator) rows(s *scope, typ string, depth int, ordered bool) string {
 	return text + ")"
 }
 
-func (g *Generator) exists(s *scope, _ int) string {
+func (g *Generator) exists(s *scope) string {
 	from, _ := g.inner(s)
 	return pick(g, []string{"", "NOT "}) + "EXISTS (SELECT 1" + from + ")"
 }
