@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -327,5 +328,54 @@ func TestArrowOfOthers(t *testing.T) {
 	narrow := []Column{{Name: "u", Type: vec.T(vec.Int4), NotNull: true}}
 	if _, _, _, err := readRows(out.Bytes(), Defaults(Arrow), narrow, pieceBytes); err == nil || err.Error() != `22003 integer out of range [COPY t, line 1, column u: "18446744073709551615"]` {
 		t.Errorf("a number that is too large: %v", err)
+	}
+}
+
+// What a stream says of sizes and places is held against its bytes.
+func TestArrowLies(t *testing.T) {
+	field := func(kind uint8, about flatTable) flatTables {
+		return flatTables{{"a", true, kind, about, nil, flatTables{}}}
+	}
+	many := make(flatTables, maxColumns+1)
+	for i := range many {
+		many[i] = flatTable{"a", true, uint8(6), flatTable{}, nil, flatTables{}}
+	}
+	offsets := func(list ...uint32) []byte { // those of an empty bitmap in front, a text of 8 bytes behind
+		body := []byte{0b101, 0, 0, 0, 0, 0, 0, 0}
+		for _, x := range list {
+			body = binary.LittleEndian.AppendUint32(body, x)
+		}
+		return append(body, "12345678"...)
+	}
+	texts := flatLongs{{0, 1}, {8, 16}, {24, 8}}
+	const bad = "22P04 the description of a batch does not fit its bytes [COPY t, line 1, column a]"
+	for _, c := range []struct {
+		name    string
+		columns flatTables
+		rows    int64
+		buffers flatLongs
+		body    []byte
+		want    string
+	}{
+		{"a time of -64 bits", field(9, flatTable{int16(2), int32(-64)}), 2, flatLongs{{0, 0}, {0, 16}}, make([]byte, 16), `0A000 the column "a", which is of a type that is not read, is not supported []`},
+		{"values of 2 GB", field(15, flatTable{int32(1<<31 - 1)}), 2, flatLongs{{0, 0}, {0, 16}}, make([]byte, 16), `0A000 the column "a", which is of a type that is not read, is not supported []`},
+		{"10,001 columns", many, 0, nil, nil, "54000 more than 10000 columns []"},
+		{"texts", field(5, flatTable{}), 3, texts, offsets(0, 4, 4, 8), ""},
+		{"a null that goes back", field(5, flatTable{}), 3, texts, offsets(0, 8, 0, 8), bad},
+	} {
+		var out bytes.Buffer
+		w := &arrowWriter{out: &out}
+		err := errors.Join(w.message(arrowSchema, flatTable{int16(0), c.columns}, nil),
+			w.message(arrowRecordBatch, flatTable{c.rows, flatLongs{{c.rows, 0}}, c.buffers}, c.body), w.Close())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if _, _, _, err := readRows(out.Bytes(), Defaults(Arrow), []Column{{Name: "a", Type: vec.T(vec.Text)}}, pieceBytes); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
 }
