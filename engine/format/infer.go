@@ -67,8 +67,8 @@ func readsAs(k vec.Kind, s []byte, ctx *expr.Context) bool {
 			return false
 		}
 		zoned := len(s) > 19 && (s[len(s)-1] == 'Z' || bytes.ContainsAny(s[19:], "+-"))
-		if (k == vec.Date) != (len(s) == 10) || k == vec.Timestamp && zoned {
-			return k != vec.Date && len(s) == 10
+		if k == vec.Date && len(s) != 10 || k == vec.Timestamp && zoned {
+			return false
 		}
 	}
 	return expr.NewInput(vec.T(k)).Text(ctx, &vec.Vector{Type: vec.T(k)}, s) == nil
