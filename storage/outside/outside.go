@@ -182,25 +182,14 @@ func (p *Places) Match(ctx context.Context, pattern string) ([]string, error) {
 
 // names lists a directory, folders with a slash behind.
 func (x *place) names(ctx context.Context, dir string) ([]string, error) {
-	if x.root != nil {
-		names, err := x.root.List(dir)
-		if isNotExist(err) {
-			return nil, nil
-		}
-		return names, err
+	if x.root == nil {
+		return x.store.Entries(ctx, dir)
 	}
-	names, err := x.store.List(ctx, dir)
-	if err != nil {
-		return nil, err
+	names, err := x.root.List(dir)
+	if isNotExist(err) {
+		return nil, nil
 	}
-	for i, name := range names { // an object and a folder look alike
-		if _, err := x.store.Stat(ctx, path.Join(dir, name)); errors.Is(err, blob.ErrNotFound) {
-			names[i] += "/"
-		} else if err != nil {
-			return nil, err
-		}
-	}
-	return names, nil
+	return names, err
 }
 
 // File is an open file.
