@@ -331,6 +331,45 @@ func TestArrowOfOthers(t *testing.T) {
 	}
 }
 
+// All values come back from both forms, those too that are beyond all others.
+func TestColumnsComeBack(t *testing.T) {
+	schema, batches := shownBatches(t)
+	last := &vec.Batch{Rows: 2}
+	for _, f := range schema {
+		v := vec.NewBuilder(f.Type)
+		for _, n := range []int64{vec.InfinityTime, vec.NegInfinityTime} {
+			if f.Type.Kind == vec.Date || f.Type.Kind == vec.Timestamp || f.Type.Kind == vec.TimestampTZ {
+				v.V.I64 = append(v.V.I64, n)
+			} else {
+				v.AppendNull()
+			}
+		}
+		last.Cols = append(last.Cols, v.V)
+	}
+	batches = append(batches, last)
+	var want []string
+	for _, b := range batches {
+		for k := range b.Live() {
+			i := k
+			if b.Sel != nil {
+				i = int(b.Sel[k])
+			}
+			want = append(want, rowText(b, i))
+		}
+	}
+	for _, kind := range []Kind{Arrow, Parquet} {
+		raw := writeRows(t, batches, Defaults(kind), schema)
+		var columns []Column
+		for _, f := range schema {
+			columns = append(columns, Column{Name: f.Name, Type: f.Type})
+		}
+		got, _, _, err := readRows(raw, Defaults(kind), columns, pieceBytes)
+		if err != nil || strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("%s: %v, rows\n%s\nwant\n%s", kind, err, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
 // What a stream says of sizes and places is held against its bytes.
 func TestArrowLies(t *testing.T) {
 	field := func(kind uint8, about flatTable) flatTables {

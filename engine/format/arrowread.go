@@ -428,13 +428,7 @@ func (c *arrowIn) fixed(v *vec.Vector, b []byte) error {
 		if len(b) == 8 {
 			n = floorDiv(n, 86_400_000)
 		}
-		switch {
-		case n >= math.MaxInt32:
-			n = vec.InfinityTime
-		case n <= math.MinInt32:
-			n = vec.NegInfinityTime
-		}
-		v.I64 = append(v.I64, n)
+		v.I64 = append(v.I64, day64(n))
 	case vec.Time, vec.Timestamp, vec.TimestampTZ:
 		n, ok := microsOf(n, c.scale)
 		if !ok || c.t.Kind == vec.Time && (n < 0 || n > 86_400_000_000) {

@@ -121,7 +121,7 @@ func parquetTypeIn(t parquet.Type) (vec.Type, func(v *vec.Vector, x parquet.Valu
 				return nil
 			}
 		case *pf.DateType:
-			return vec.T(vec.Date), i32
+			return vec.T(vec.Date), func(v *vec.Vector, x parquet.Value) error { v.I64 = append(v.I64, day64(int64(x.Int32()))); return nil }
 		case *pf.TimeType:
 			unit := int64(1)
 			if l.Unit.Value != nil {
