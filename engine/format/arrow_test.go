@@ -399,6 +399,8 @@ func TestArrowLies(t *testing.T) {
 		{"a time of -64 bits", field(9, flatTable{int16(2), int32(-64)}), 2, flatLongs{{0, 0}, {0, 16}}, make([]byte, 16), `0A000 the column "a", which is of a type that is not read, is not supported []`},
 		{"values of 2 GB", field(15, flatTable{int32(1<<31 - 1)}), 2, flatLongs{{0, 0}, {0, 16}}, make([]byte, 16), `0A000 the column "a", which is of a type that is not read, is not supported []`},
 		{"10,001 columns", many, 0, nil, nil, "54000 more than 10000 columns []"},
+		{"a time beyond the day", field(9, flatTable{int16(0), int32(64)}), 1, flatLongs{{0, 0}, {0, 8}}, []byte{0, 0, 0, 0, 0, 0, 0, 0x40}, "22008 time out of range [COPY t, line 1, column a]"},
+		{"a timestamp beyond all", field(10, flatTable{int16(0)}), 1, flatLongs{{0, 0}, {0, 8}}, []byte{0, 0, 0, 0, 0, 0, 0, 0x40}, "22008 timestamp out of range [COPY t, line 1, column a]"},
 		{"texts", field(5, flatTable{}), 3, texts, offsets(0, 4, 4, 8), ""},
 		{"a null that goes back", field(5, flatTable{}), 3, texts, offsets(0, 8, 0, 8), bad},
 	} {

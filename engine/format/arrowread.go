@@ -430,11 +430,7 @@ func (c *arrowIn) fixed(v *vec.Vector, b []byte) error {
 		}
 		v.I64 = append(v.I64, day64(n))
 	case vec.Time, vec.Timestamp, vec.TimestampTZ:
-		n, ok := microsOf(n, c.scale)
-		if !ok || c.t.Kind == vec.Time && (n < 0 || n > 86_400_000_000) {
-			return pgerr.New(pgerr.DatetimeOverflow, "time out of range")
-		}
-		v.I64 = append(v.I64, n)
+		return appendTime(v, n, c.scale)
 	default:
 		v.I64 = append(v.I64, n)
 	}
@@ -451,6 +447,19 @@ func microsOf(n, unit int64) (int64, bool) {
 		return m, m/(unit/1000) == n
 	}
 	return floorDiv(n, 1000/unit), true
+}
+
+// appendTime appends a time, with or without its day, of a unit in nanoseconds.
+func appendTime(v *vec.Vector, n, unit int64) error {
+	n, ok := microsOf(n, unit)
+	switch {
+	case v.Type.Kind == vec.Time && (!ok || n < 0 || n > 86_400_000_000):
+		return pgerr.New(pgerr.DatetimeOverflow, "time out of range")
+	case !ok:
+		return pgerr.New(pgerr.DatetimeOverflow, "timestamp out of range")
+	}
+	v.I64 = append(v.I64, n)
+	return nil
 }
 
 // varying appends texts, bytes or lists, which lie between offsets.

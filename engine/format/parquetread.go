@@ -113,12 +113,7 @@ func parquetTypeIn(t parquet.Type) (vec.Type, func(v *vec.Vector, x parquet.Valu
 				kind = vec.TimestampTZ
 			}
 			return vec.T(kind), func(v *vec.Vector, x parquet.Value) error {
-				n, ok := microsOf(x.Int64(), unit)
-				if !ok {
-					return pgerr.New(pgerr.DatetimeOverflow, "timestamp out of range")
-				}
-				v.I64 = append(v.I64, n)
-				return nil
+				return appendTime(v, x.Int64(), unit)
 			}
 		case *pf.DateType:
 			return vec.T(vec.Date), func(v *vec.Vector, x parquet.Value) error { v.I64 = append(v.I64, day64(int64(x.Int32()))); return nil }
@@ -128,22 +123,10 @@ func parquetTypeIn(t parquet.Type) (vec.Type, func(v *vec.Vector, x parquet.Valu
 				unit = int64(l.Unit.Value.Duration())
 			}
 			return vec.T(vec.Time), func(v *vec.Vector, x parquet.Value) error {
-				n := int64(0)
 				if t.Kind() == parquet.Int32 {
-					n = int64(x.Int32())
-				} else {
-					n = x.Int64()
+					return appendTime(v, int64(x.Int32()), unit)
 				}
-				if unit >= 1000 {
-					n *= unit / 1000
-				} else {
-					n /= 1000 / unit
-				}
-				if n < 0 || n > 86_400_000_000 {
-					return pgerr.New(pgerr.DatetimeOverflow, "time out of range")
-				}
-				v.I64 = append(v.I64, n)
-				return nil
+				return appendTime(v, x.Int64(), unit)
 			}
 		case *pf.UUIDType:
 			return vec.T(vec.UUID), func(v *vec.Vector, x parquet.Value) error {
