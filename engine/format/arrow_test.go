@@ -242,6 +242,31 @@ func TestParquetRanges(t *testing.T) {
 	}
 }
 
+// Long texts count in what a piece is said to take.
+func TestParquetPieceBytes(t *testing.T) {
+	schema := vec.Schema{{Name: "s", Type: vec.T(vec.Text)}}
+	b := &vec.Batch{Rows: 100, Cols: []*vec.Vector{{Type: schema[0].Type}}}
+	for i := range b.Rows {
+		b.Cols[0].Str.AppendString(fmt.Sprint(i) + strings.Repeat("x", 10_000))
+	}
+	raw := writeRows(t, []*vec.Batch{b}, Defaults(Parquet), schema)
+	p, err := OpenParquet(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.Reader(p.Columns(), nil, "file", testContext())
+	if err != nil {
+		t.Fatal(err)
+	}
+	piece, err := r.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := piece.Bytes(); n < 1_000_000 || n > 2_000_000 {
+		t.Errorf("rows with a MB of text are said to take %d bytes", n)
+	}
+}
+
 // A damaged file is an error for the client, and no panic.
 func FuzzParquet(f *testing.F) {
 	raw := parquetOf(f)

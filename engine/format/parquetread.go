@@ -273,12 +273,25 @@ func (p *ParquetFile) Reader(columns []Column, ranges []Range, title string, ctx
 			}
 		}
 		piece := &Piece{group: group, lo: at, hi: min(at+parquetRows, rows), line: first + at}
-		piece.more = 24 * (piece.hi - piece.lo) * int64(len(x.in))
+		piece.more = x.size(group, piece.hi-piece.lo)
 		at = piece.hi
 		return piece, nil
 	}
 	r.decode = x.decode
 	return r, nil
+}
+
+// size is about how many bytes so many rows of a row group take: what the file says of its
+// columns, in parts, and a little for each value.
+func (x *parquetReading) size(group int, rows int64) int64 {
+	about := x.of.file.Metadata().RowGroups[group]
+	size := float64(24 * rows * int64(len(x.in)))
+	for _, in := range x.in {
+		if in.leaf < len(about.Columns) {
+			size += max(0, float64(about.Columns[in.leaf].MetaData.TotalUncompressedSize)) * float64(rows) / float64(about.NumRows)
+		}
+	}
+	return int64(min(size, 1<<40)) // a file may say anything
 }
 
 func (p *ParquetFile) column(name string) *parquetIn {
