@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 
@@ -238,6 +239,33 @@ func TestParquetRanges(t *testing.T) {
 		got, err := readParquet(raw, []Range{{"i", c.low, c.high}})
 		if err != nil || len(got) != c.want {
 			t.Errorf("%v to %v reads %d rows, %v, want %d", c.low, c.high, len(got), err, c.want)
+		}
+	}
+}
+
+// NaN is more than any number, and not among the greatest values that a file tells of.
+func TestParquetRangeOfNaN(t *testing.T) {
+	schema := vec.Schema{{Name: "f", Type: vec.T(vec.Float8)}}
+	number := func(x float64) *vec.Vector { return &vec.Vector{Type: schema[0].Type, F64: []float64{x}} }
+	for _, c := range []struct {
+		values    []float64
+		low, high *vec.Vector
+		may       bool
+	}{
+		{[]float64{1, math.NaN(), 2}, number(3), nil, true},
+		{[]float64{1, math.NaN(), 2}, nil, number(2), true},
+		{[]float64{1, math.NaN(), 2}, nil, number(0.5), false},
+		{[]float64{math.NaN(), 1, 2}, nil, number(1), true},
+		{[]float64{math.NaN()}, number(1), number(2), true},
+	} {
+		b := &vec.Batch{Rows: len(c.values), Cols: []*vec.Vector{{Type: schema[0].Type, F64: c.values}}}
+		raw := writeRows(t, []*vec.Batch{b}, Defaults(Parquet), schema)
+		p, err := OpenParquet(bytes.NewReader(raw), int64(len(raw)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if may := p.mayHold(0, []Range{{"f", c.low, c.high}}); may != c.may {
+			t.Errorf("%v may hold %v to %v: %v", c.values, c.low, c.high, may)
 		}
 	}
 }

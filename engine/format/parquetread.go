@@ -3,6 +3,7 @@ package format
 import (
 	"errors"
 	"io"
+	"math"
 	"math/big"
 	"strings"
 
@@ -319,16 +320,24 @@ func (p *ParquetFile) mayHold(group int, ranges []Range) (may bool) {
 		if !ok {
 			continue
 		}
-		low, high, ok := chunk.Bounds()
-		if !ok || low.IsNull() || high.IsNull() {
+		least, greatest, ok := chunk.Bounds()
+		if !ok || least.IsNull() || greatest.IsNull() {
 			continue
 		}
 		v := &vec.Vector{Type: in.Type}
-		if in.add(v, low) != nil || in.add(v, high) != nil {
+		if in.add(v, least) != nil || in.add(v, greatest) != nil {
 			continue
 		}
-		if r.High != nil && r.High.Type.Kind == in.Type.Kind && vec.Compare(v, 0, r.High, 0) > 0 ||
-			r.Low != nil && r.Low.Type.Kind == in.Type.Kind && vec.Compare(v, 1, r.Low, 0) < 0 {
+		low, high := r.Low, r.High
+		if in.Type.Payload() == vec.PayloadF64 {
+			// NaN is more than any number and not counted among the greatest; some writers
+			// take one that comes first for both.
+			if low = nil; math.IsNaN(v.F64[0]) {
+				continue
+			}
+		}
+		if high != nil && high.Type.Kind == in.Type.Kind && vec.Compare(v, 0, high, 0) > 0 ||
+			low != nil && low.Type.Kind == in.Type.Kind && vec.Compare(v, 1, low, 0) < 0 {
 			return false
 		}
 	}
