@@ -9,8 +9,6 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strings"
-	"time"
 )
 
 // Root is a directory of files that are not the database's. Nothing outside of it can be
@@ -128,7 +126,7 @@ func (r *Root) Create(name string) (*RootWriter, error) {
 		}
 		return nil, fmt.Errorf("%s: is no file", name)
 	}
-	tmp := fmt.Sprintf("%s.%08x.tmp", strings.TrimSuffix(name, "/"), rand.Uint32()^uint32(time.Now().UnixNano()))
+	tmp := fmt.Sprintf("%s.%08x.tmp", name, rand.Uint32())
 	f, err := r.root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, err
