@@ -32,7 +32,7 @@ type Places struct{ list []place }
 
 // place is one directory, or one prefix in a bucket.
 type place struct {
-	name  string // as it was allowed, without a slash at the end
+	name  string // an absolute path, or a URL without a slash at the end
 	root  *vfs.Root
 	store *blob.S3
 }
@@ -53,7 +53,9 @@ func Open(targets []string, s3 blob.S3Options) (*Places, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.list = append(p.list, place{name: filepath.ToSlash(filepath.Clean(t)), root: root})
+		// What Match finds has the name in front, and a relative one would count from the
+		// first directory.
+		p.list = append(p.list, place{name: filepath.ToSlash(root.Path()), root: root})
 	}
 	return p, nil
 }

@@ -116,6 +116,31 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// Directories may be given by relative paths; what a pattern finds can be opened.
+func TestRelative(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "first/a.csv", "a")
+	write(t, "second/b.csv", "b")
+	p, err := Open([]string{"first", "second"}, blob.S3Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	second, err := filepath.Abs("second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pattern, want := range map[string]string{"*.csv": "a", second + "/*.csv": "b"} {
+		names, err := p.Match(t.Context(), pattern)
+		if err != nil || len(names) != 1 {
+			t.Fatalf("Match(%s) = %q, %v", pattern, names, err)
+		}
+		if text, err := read(p, names[0]); text != want || err != nil {
+			t.Errorf("Open(%s) = %q, %v, want %q", names[0], text, err, want)
+		}
+	}
+}
+
 // A file appears whole or not at all.
 func TestCreate(t *testing.T) {
 	dir := t.TempDir()

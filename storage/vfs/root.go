@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 )
 
@@ -17,12 +18,19 @@ type Root struct{ root *os.Root }
 
 // OpenRoot opens a directory.
 func OpenRoot(dir string) (*Root, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
 	r, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
 	return &Root{r}, nil
 }
+
+// Path is the absolute path of the directory.
+func (r *Root) Path() string { return r.root.Name() }
 
 // Close lets go of the directory.
 func (r *Root) Close() error { return r.root.Close() }
