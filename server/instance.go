@@ -12,6 +12,7 @@ import (
 	"github.com/prickledb/prickle/cluster/backup"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/server/api"
+	"github.com/prickledb/prickle/storage/blob"
 )
 
 // progressEvery is how often a long task of the instance says how far it is.
@@ -25,22 +26,30 @@ const maxInstanceBody = 64 << 10
 // ("type":"done") or {"error": …}. The server opens the URL with its own settings.
 func (s *Server) backupInstance(w http.ResponseWriter, r *http.Request) {
 	var ask struct{ URL string }
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxInstanceBody)).Decode(&ask); err != nil {
-		api.WriteError(w, pgerr.New(pgerr.ProtocolViolation, "the body is %v; send {\"url\": …}", err))
-		return
-	}
-	if s.node == nil || s.config.OpenBlob == nil {
-		api.WriteError(w, pgerr.New(pgerr.FeatureNotSupported, "this server makes no backups"))
-		return
-	}
-	store, err := s.config.OpenBlob(ask.URL)
+	store, err := s.askedTarget(w, r, &ask, &ask.URL, "this server makes no backups")
 	if err != nil {
-		api.WriteError(w, pgerr.New(pgerr.InvalidParameterValue, "%v", err))
+		api.WriteError(w, err)
 		return
 	}
 	longTask(w, r, func(ctx context.Context, report func(backup.Progress)) (any, error) {
 		return s.node.Backup(ctx, store, report)
 	})
+}
+
+// askedTarget reads the body into ask, and opens the URL that is part of it then. unable is what
+// a server says that has nothing to open it with.
+func (s *Server) askedTarget(w http.ResponseWriter, r *http.Request, ask any, url *string, unable string) (blob.Store, error) {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxInstanceBody)).Decode(ask); err != nil {
+		return nil, pgerr.New(pgerr.ProtocolViolation, "the body is %v; send {\"url\": …}", err)
+	}
+	if s.node == nil || s.config.OpenBlob == nil {
+		return nil, pgerr.New(pgerr.FeatureNotSupported, "%s", unable)
+	}
+	store, err := s.config.OpenBlob(*url)
+	if err != nil {
+		return nil, pgerr.New(pgerr.InvalidParameterValue, "%v", err)
+	}
+	return store, nil
 }
 
 // restoreInstance answers POST /api/instance/restore/ in the same way: it makes a new project of
@@ -52,17 +61,9 @@ func (s *Server) restoreInstance(w http.ResponseWriter, r *http.Request) {
 		Index                       uint64
 		Time                        time.Time
 	}
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxInstanceBody)).Decode(&ask); err != nil {
-		api.WriteError(w, pgerr.New(pgerr.ProtocolViolation, "the body is %v; send {\"url\": …}", err))
-		return
-	}
-	if s.node == nil || s.config.OpenBlob == nil {
-		api.WriteError(w, pgerr.New(pgerr.FeatureNotSupported, "this server restores nothing"))
-		return
-	}
-	store, err := s.config.OpenBlob(ask.URL)
+	store, err := s.askedTarget(w, r, &ask, &ask.URL, "this server restores nothing")
 	if err != nil {
-		api.WriteError(w, pgerr.New(pgerr.InvalidParameterValue, "%v", err))
+		api.WriteError(w, err)
 		return
 	}
 	longTask(w, r, func(ctx context.Context, report func(backup.Progress)) (any, error) {

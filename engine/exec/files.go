@@ -103,20 +103,20 @@ func inFile(err error, name string) error {
 type fileSource struct {
 	x     *read
 	names []string
-	at    *format.Reader
+	at    *reading // nil: the next is not open
 	name  string
-	close func()
 }
 
-// next gives the next piece, and the reader that it is of.
-func (s *fileSource) next(ctx context.Context) (*format.Reader, *format.Piece, error) {
+// next gives the next piece, and the file that it is of.
+func (s *fileSource) next(ctx context.Context) (*reading, *format.Piece, error) {
 	for {
 		if s.at == nil {
 			if len(s.names) == 0 {
 				return nil, nil, io.EOF
 			}
 			s.name, s.names = s.names[0], s.names[1:]
-			if err := s.open(ctx); err != nil {
+			var err error
+			if s.at, err = s.open(ctx); err != nil {
 				return nil, nil, inFile(err, s.name)
 			}
 		}
@@ -127,32 +127,45 @@ func (s *fileSource) next(ctx context.Context) (*format.Reader, *format.Piece, e
 		if !errors.Is(err, io.EOF) {
 			return nil, nil, inFile(err, s.name)
 		}
+		s.stop()
+	}
+}
+
+// stop leaves the file that is read.
+func (s *fileSource) stop() {
+	if s.at != nil {
+		s.at.leave()
 		s.at = nil
 	}
 }
 
-func (s *fileSource) open(ctx context.Context) error {
+func (s *fileSource) open(ctx context.Context) (*reading, error) {
 	n, env := s.x.node, s.x.env
 	f, err := env.Files.Open(ctx, s.name)
 	if err != nil {
-		return FileError(err)
+		return nil, FileError(err)
 	}
-	// Pieces of a Parquet file are read later than the file is left behind.
-	s.x.opened(f)
+	close := func() { _ = f.Close() } // it was only read
 	title := n.Title + ", file " + s.name
+	var r *format.Reader
 	if n.Options.Kind == format.Parquet {
-		p, err := format.OpenParquet(f, f.Size)
-		if err != nil {
-			return err
+		var p *format.ParquetFile
+		if p, err = format.OpenParquet(f, f.Size); err == nil {
+			r, err = p.Reader(n.Columns, readRanges(n, env), title, env.Expr)
 		}
-		s.at, err = p.Reader(n.Columns, readRanges(n, env), title, env.Expr)
-		return err
+	} else {
+		in, done, failed := openStream(f, s.name)
+		if err = failed; err == nil {
+			close = func() {
+				done()
+				_ = f.Close() // as above
+			}
+			r, err = format.NewReader(&counting{in, env}, n.Options, n.Columns, title, env.Expr)
+		}
 	}
-	in, done, err := openStream(f, s.name)
 	if err != nil {
-		return err
+		close()
+		return nil, err
 	}
-	s.x.atEnd(done)
-	s.at, err = format.NewReader(&counting{in, env}, n.Options, n.Columns, title, env.Expr)
-	return err
+	return newReading(r, env, close), nil
 }

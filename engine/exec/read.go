@@ -6,11 +6,11 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prickledb/prickle/engine/format"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
-	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -24,11 +24,29 @@ type read struct {
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
 	at     decoded // what is handed out
+}
 
-	mu      sync.Mutex
-	closing []func()         // to be called when nothing is read any more
-	readers []*format.Reader // all there were
-	skipped int64            // rows that progress knows of
+// reading is a stream or a file that is read. It is closed when all of it is decoded: there may
+// be more files than can be open.
+type reading struct {
+	*format.Reader
+	env   *Env
+	close func()
+	users atomic.Int64 // who cuts it, and pieces that are not decoded
+}
+
+func newReading(r *format.Reader, env *Env, close func()) *reading {
+	s := &reading{Reader: r, env: env, close: close}
+	s.users.Add(1)
+	return s
+}
+
+// leave is called by each user when it is done.
+func (s *reading) leave() {
+	if s.users.Add(-1) == 0 {
+		s.env.Progress.Skipped.Add(s.Skipped())
+		s.close()
+	}
 }
 
 // decoded is what a piece has become.
@@ -40,21 +58,12 @@ type decoded struct {
 
 // job is a piece that is to be decoded.
 type job struct {
-	of    *format.Reader
+	of    *reading
 	piece *format.Piece
 	done  chan decoded
 }
 
 func newRead(n *plan.Read, env *Env) (Operator, error) { return &read{node: n, env: env}, nil }
-
-// opened notes a file that is closed at the end.
-func (x *read) opened(f *outside.File) { x.atEnd(func() { _ = f.Close() }) } // it was only read
-
-func (x *read) atEnd(f func()) {
-	x.mu.Lock()
-	x.closing = append(x.closing, f)
-	x.mu.Unlock()
-}
 
 func (x *read) start(ctx context.Context) error {
 	ctx, x.cancel = context.WithCancel(ctx)
@@ -78,7 +87,7 @@ func (x *read) start(ctx context.Context) error {
 			defer x.wait.Done()
 			ctx, turn := begin(ctx)
 			defer turn.Pause()
-			var of *format.Reader
+			var of *reading
 			var d *format.Decoder
 			for {
 				j, ok := receive(ctx, jobs)
@@ -90,6 +99,7 @@ func (x *read) start(ctx context.Context) error {
 				}
 				out := decoded{held: j.piece.Bytes()}
 				out.batches, out.err = d.Decode(j.piece)
+				j.of.leave()
 				j.done <- out
 				_ = yield(ctx) // of what is cut already, all is decoded
 			}
@@ -99,14 +109,14 @@ func (x *read) start(ctx context.Context) error {
 }
 
 // open begins to read: next gives pieces, and stop is called when it is not needed any more.
-func (x *read) open(ctx context.Context) (next func(context.Context) (*format.Reader, *format.Piece, error), stop func(), err error) {
+func (x *read) open(ctx context.Context) (next func(context.Context) (*reading, *format.Piece, error), stop func(), err error) {
 	if x.node.File != "" {
 		names, err := x.env.Files.Match(ctx, x.node.File)
 		if err != nil {
 			return nil, nil, FileError(err)
 		}
 		s := &fileSource{x: x, names: names}
-		return s.next, func() {}, nil
+		return s.next, s.stop, nil
 	}
 	if x.env.Input == nil {
 		return nil, nil, pgerr.Unsupported("COPY FROM STDIN here").WithHint("Send the rows by the PostgreSQL protocol.")
@@ -121,57 +131,62 @@ func (x *read) open(ctx context.Context) (next func(context.Context) (*format.Re
 		in.Close() //nolint:errcheck // the read tells
 		close(woken)
 	})
-	stop = func() {
+	unwatch := func() {
 		if !unwatched() {
 			<-woken // in is touched no more
 		}
 	}
 	var r *format.Reader
+	end := func() {}
 	if x.node.Options.Kind == format.Parquet {
-		r, err = x.spooled(ctx, &counting{in, x.env})
+		r, end, err = x.spooled(ctx, &counting{in, x.env})
 	} else {
 		r, err = format.NewReader(&counting{in, x.env}, x.node.Options, x.node.Columns, x.node.Title, x.env.Expr)
 	}
 	if err != nil {
-		stop()
+		unwatch()
 		return nil, nil, err
 	}
-	return func(context.Context) (*format.Reader, *format.Piece, error) {
+	of := newReading(r, x.env, end)
+	next = func(context.Context) (*reading, *format.Piece, error) {
 		p, err := r.Next()
-		return r, p, err
-	}, stop, nil
+		return of, p, err
+	}
+	return next, func() { unwatch(); of.leave() }, nil
 }
 
 // cut gives the pieces of the stream to those that decode them.
-func (x *read) cut(ctx context.Context, next func(context.Context) (*format.Reader, *format.Piece, error), jobs chan<- job) {
+func (x *read) cut(ctx context.Context, next func(context.Context) (*reading, *format.Piece, error), jobs chan<- job) {
 	for {
-		r, piece, err := next(ctx)
+		of, piece, err := next(ctx)
 		if errors.Is(err, io.EOF) {
 			return
 		}
-		done := make(chan decoded, 1)
+		done, out := make(chan decoded, 1), decoded{err: err}
 		if err == nil {
-			if n := len(x.readers); n == 0 || x.readers[n-1] != r {
-				x.readers = append(x.readers, r)
-			}
-			err = x.env.hold(ctx, piece.Bytes())
+			out.held = piece.Bytes()
+			out.err = x.env.hold(ctx, out.held)
 		}
 		select {
 		case x.order <- done:
 		case <-ctx.Done():
+			x.env.release(out.held)
 			return
 		}
-		if err != nil {
+		if out.err != nil {
 			if cause := context.Cause(ctx); cause != nil {
-				err = cause
+				out.err = cause
 			}
-			done <- decoded{err: err}
+			done <- out
 			return
 		}
+		of.users.Add(1)
 		select {
-		case jobs <- job{r, piece, done}:
+		case jobs <- job{of, piece, done}:
 		case <-ctx.Done():
-			done <- decoded{err: context.Cause(ctx)}
+			of.leave()
+			out.err = context.Cause(ctx)
+			done <- out
 			return
 		}
 	}
@@ -188,12 +203,6 @@ func (x *read) Next(ctx context.Context) (*vec.Batch, error) {
 		x.at = decoded{}
 		done, ok := receive(ctx, x.order)
 		if !ok {
-			skipped := int64(0)
-			for _, r := range x.readers {
-				skipped += r.Skipped()
-			}
-			x.env.Progress.Skipped.Add(skipped - x.skipped)
-			x.skipped = skipped
 			return nil, ctx.Err()
 		}
 		if x.at, _ = receive(ctx, done); x.at.err != nil {
@@ -211,10 +220,13 @@ func (x *read) Close() error {
 		x.cancel()
 		x.wait.Wait()
 	}
-	for _, f := range x.closing {
-		f()
+	if x.order != nil {
+		for done := range x.order { // what nobody has taken
+			x.env.release((<-done).held)
+		}
 	}
-	x.closing = nil
+	x.env.release(x.at.held)
+	x.at = decoded{}
 	return nil
 }
 
@@ -245,49 +257,55 @@ func readRanges(n *plan.Read, env *Env) []format.Range {
 const spoolBytes = 64 << 20
 
 // spooled puts a file that the client sends where it can be read in any order: its description
-// is at its end.
-func (x *read) spooled(ctx context.Context, in io.Reader) (*format.Reader, error) {
+// is at its end. end lets go of it.
+func (x *read) spooled(ctx context.Context, in io.Reader) (r *format.Reader, end func(), err error) {
 	defer away(ctx)() // the client may be slow
+	defer func() {
+		if err != nil && end != nil {
+			end()
+		}
+	}()
 	var at io.ReaderAt
 	size := int64(0)
-	buf := make([]byte, 1<<20)
 	if x.env.Spill == nil {
 		raw, err := io.ReadAll(io.LimitReader(in, spoolBytes+1))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if size = int64(len(raw)); size > spoolBytes {
-			return nil, pgerr.New(pgerr.ProgramLimitExceeded, "a Parquet file of more than %s from the client", sizeText(spoolBytes))
+			return nil, nil, pgerr.New(pgerr.ProgramLimitExceeded, "a Parquet file of more than %s from the client", sizeText(spoolBytes))
 		}
+		end = func() { x.env.release(size) }
 		if err := x.env.hold(ctx, size); err != nil {
-			return nil, err
+			return nil, end, err
 		}
-		x.atEnd(func() { x.env.release(size) })
 		at = bytes.NewReader(raw)
 	} else {
 		spills := &spills{env: x.env, node: x.node}
 		f, err := spills.create()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		x.atEnd(func() { _ = spills.close() }) // the file is of no use to anybody
+		end = func() { _ = spills.close() } // the file is of no use to anybody
+		buf := make([]byte, 1<<20)
 		for {
 			n, err := io.ReadFull(in, buf)
 			if err := f.append(buf[:n]); err != nil {
-				return nil, err
+				return nil, end, err
 			}
 			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 				break
 			}
 			if err != nil {
-				return nil, err
+				return nil, end, err
 			}
 		}
 		at, size = f.file, f.size
 	}
 	p, err := format.OpenParquet(at, size)
 	if err != nil {
-		return nil, err
+		return nil, end, err
 	}
-	return p.Reader(x.node.Columns, nil, x.node.Title, x.env.Expr)
+	r, err = p.Reader(x.node.Columns, nil, x.node.Title, x.env.Expr)
+	return r, end, err
 }

@@ -2,9 +2,11 @@ package format
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 
@@ -241,6 +243,58 @@ func TestParquetRanges(t *testing.T) {
 	}
 }
 
+// NaN is more than any number, and not among the greatest values that a file tells of.
+func TestParquetRangeOfNaN(t *testing.T) {
+	schema := vec.Schema{{Name: "f", Type: vec.T(vec.Float8)}}
+	number := func(x float64) *vec.Vector { return &vec.Vector{Type: schema[0].Type, F64: []float64{x}} }
+	for _, c := range []struct {
+		values    []float64
+		low, high *vec.Vector
+		may       bool
+	}{
+		{[]float64{1, math.NaN(), 2}, number(3), nil, true},
+		{[]float64{1, math.NaN(), 2}, nil, number(2), true},
+		{[]float64{1, math.NaN(), 2}, nil, number(0.5), false},
+		{[]float64{math.NaN(), 1, 2}, nil, number(1), true},
+		{[]float64{math.NaN()}, number(1), number(2), true},
+	} {
+		b := &vec.Batch{Rows: len(c.values), Cols: []*vec.Vector{{Type: schema[0].Type, F64: c.values}}}
+		raw := writeRows(t, []*vec.Batch{b}, Defaults(Parquet), schema)
+		p, err := OpenParquet(bytes.NewReader(raw), int64(len(raw)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if may := p.mayHold(0, []Range{{"f", c.low, c.high}}); may != c.may {
+			t.Errorf("%v may hold %v to %v: %v", c.values, c.low, c.high, may)
+		}
+	}
+}
+
+// Long texts count in what a piece is said to take.
+func TestParquetPieceBytes(t *testing.T) {
+	schema := vec.Schema{{Name: "s", Type: vec.T(vec.Text)}}
+	b := &vec.Batch{Rows: 100, Cols: []*vec.Vector{{Type: schema[0].Type}}}
+	for i := range b.Rows {
+		b.Cols[0].Str.AppendString(fmt.Sprint(i) + strings.Repeat("x", 10_000))
+	}
+	raw := writeRows(t, []*vec.Batch{b}, Defaults(Parquet), schema)
+	p, err := OpenParquet(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.Reader(p.Columns(), nil, "file", testContext())
+	if err != nil {
+		t.Fatal(err)
+	}
+	piece, err := r.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := piece.Bytes(); n < 1_000_000 || n > 2_000_000 {
+		t.Errorf("rows with a MB of text are said to take %d bytes", n)
+	}
+}
+
 // A damaged file is an error for the client, and no panic.
 func FuzzParquet(f *testing.F) {
 	raw := parquetOf(f)
@@ -327,5 +381,95 @@ func TestArrowOfOthers(t *testing.T) {
 	narrow := []Column{{Name: "u", Type: vec.T(vec.Int4), NotNull: true}}
 	if _, _, _, err := readRows(out.Bytes(), Defaults(Arrow), narrow, pieceBytes); err == nil || err.Error() != `22003 integer out of range [COPY t, line 1, column u: "18446744073709551615"]` {
 		t.Errorf("a number that is too large: %v", err)
+	}
+}
+
+// All values come back from both forms, those too that are beyond all others.
+func TestColumnsComeBack(t *testing.T) {
+	schema, batches := shownBatches(t)
+	last := &vec.Batch{Rows: 2}
+	for _, f := range schema {
+		v := vec.NewBuilder(f.Type)
+		for _, n := range []int64{vec.InfinityTime, vec.NegInfinityTime} {
+			if f.Type.Kind == vec.Date || f.Type.Kind == vec.Timestamp || f.Type.Kind == vec.TimestampTZ {
+				v.V.I64 = append(v.V.I64, n)
+			} else {
+				v.AppendNull()
+			}
+		}
+		last.Cols = append(last.Cols, v.V)
+	}
+	batches = append(batches, last)
+	var want []string
+	for _, b := range batches {
+		for k := range b.Live() {
+			i := k
+			if b.Sel != nil {
+				i = int(b.Sel[k])
+			}
+			want = append(want, rowText(b, i))
+		}
+	}
+	for _, kind := range []Kind{Arrow, Parquet} {
+		raw := writeRows(t, batches, Defaults(kind), schema)
+		var columns []Column
+		for _, f := range schema {
+			columns = append(columns, Column{Name: f.Name, Type: f.Type})
+		}
+		got, _, _, err := readRows(raw, Defaults(kind), columns, pieceBytes)
+		if err != nil || strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("%s: %v, rows\n%s\nwant\n%s", kind, err, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
+// What a stream says of sizes and places is held against its bytes.
+func TestArrowLies(t *testing.T) {
+	field := func(kind uint8, about flatTable) flatTables {
+		return flatTables{{"a", true, kind, about, nil, flatTables{}}}
+	}
+	many := make(flatTables, maxColumns+1)
+	for i := range many {
+		many[i] = flatTable{"a", true, uint8(6), flatTable{}, nil, flatTables{}}
+	}
+	offsets := func(list ...uint32) []byte { // those of an empty bitmap in front, a text of 8 bytes behind
+		body := []byte{0b101, 0, 0, 0, 0, 0, 0, 0}
+		for _, x := range list {
+			body = binary.LittleEndian.AppendUint32(body, x)
+		}
+		return append(body, "12345678"...)
+	}
+	texts := flatLongs{{0, 1}, {8, 16}, {24, 8}}
+	const bad = "22P04 the description of a batch does not fit its bytes [COPY t, line 1, column a]"
+	for _, c := range []struct {
+		name    string
+		columns flatTables
+		rows    int64
+		buffers flatLongs
+		body    []byte
+		want    string
+	}{
+		{"a time of -64 bits", field(9, flatTable{int16(2), int32(-64)}), 2, flatLongs{{0, 0}, {0, 16}}, make([]byte, 16), `0A000 the column "a", which is of a type that is not read, is not supported []`},
+		{"values of 2 GB", field(15, flatTable{int32(1<<31 - 1)}), 2, flatLongs{{0, 0}, {0, 16}}, make([]byte, 16), `0A000 the column "a", which is of a type that is not read, is not supported []`},
+		{"10,001 columns", many, 0, nil, nil, "54000 more than 10000 columns []"},
+		{"a time beyond the day", field(9, flatTable{int16(0), int32(64)}), 1, flatLongs{{0, 0}, {0, 8}}, []byte{0, 0, 0, 0, 0, 0, 0, 0x40}, "22008 time out of range [COPY t, line 1, column a]"},
+		{"a timestamp beyond all", field(10, flatTable{int16(0)}), 1, flatLongs{{0, 0}, {0, 8}}, []byte{0, 0, 0, 0, 0, 0, 0, 0x40}, "22008 timestamp out of range [COPY t, line 1, column a]"},
+		{"texts", field(5, flatTable{}), 3, texts, offsets(0, 4, 4, 8), ""},
+		{"a null that goes back", field(5, flatTable{}), 3, texts, offsets(0, 8, 0, 8), bad},
+	} {
+		var out bytes.Buffer
+		w := &arrowWriter{out: &out}
+		err := errors.Join(w.message(arrowSchema, flatTable{int16(0), c.columns}, nil),
+			w.message(arrowRecordBatch, flatTable{c.rows, flatLongs{{c.rows, 0}}, c.buffers}, c.body), w.Close())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if _, _, _, err := readRows(out.Bytes(), Defaults(Arrow), []Column{{Name: "a", Type: vec.T(vec.Text)}}, pieceBytes); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
 }

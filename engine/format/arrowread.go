@@ -97,7 +97,9 @@ func arrowFieldIn(f flatView, depth int) arrowIn {
 			c.bits = 64 // milliseconds
 		}
 	case 9:
-		c.bits, c.t, c.scale = int(t.number(1, 4, 32)), vec.T(vec.Time), unit(1)
+		if c.bits, c.scale = int(t.number(1, 4, 32)), unit(1); c.bits == 32 || c.bits == 64 {
+			c.t = vec.T(vec.Time)
+		}
 	case 10:
 		c.bits, c.t, c.scale = 64, vec.T(vec.Timestamp), unit(0)
 		if t.field(1) >= 0 {
@@ -108,12 +110,13 @@ func arrowFieldIn(f flatView, depth int) arrowIn {
 			c.bits, c.t = 128, vec.T(vec.Interval)
 		}
 	case 15:
-		c.bits, c.t = 8*int(t.number(0, 4, 0)), vec.T(vec.Bytea)
-		if c.bits == 128 && as == "arrow.uuid" {
+		size := t.number(0, 4, 0)
+		c.bits = 8 * int(size)
+		switch {
+		case size == 16 && as == "arrow.uuid":
 			c.t = vec.T(vec.UUID)
-		}
-		if c.bits < 0 {
-			c.t = vec.Type{}
+		case size >= 0 && size <= maxRow: // so that values times bytes is a number
+			c.t = vec.T(vec.Bytea)
 		}
 	case 12, 21:
 		c.large = c.kind == 21
@@ -196,7 +199,11 @@ func (x *arrowReading) begin() error {
 	if schema.number(0, 2, 0) != 0 {
 		return pgerr.Unsupported("an Arrow stream in big-endian order")
 	}
-	for _, f := range schema.tables(1) {
+	fields := schema.tables(1)
+	if len(fields) > maxColumns {
+		return pgerr.New(pgerr.ProgramLimitExceeded, "more than %d columns", maxColumns)
+	}
+	for _, f := range fields {
 		x.cols = append(x.cols, arrowFieldIn(f, 0))
 	}
 	for _, c := range x.r.columns {
@@ -421,19 +428,9 @@ func (c *arrowIn) fixed(v *vec.Vector, b []byte) error {
 		if len(b) == 8 {
 			n = floorDiv(n, 86_400_000)
 		}
-		switch {
-		case n >= math.MaxInt32:
-			n = vec.InfinityTime
-		case n <= math.MinInt32:
-			n = vec.NegInfinityTime
-		}
-		v.I64 = append(v.I64, n)
+		v.I64 = append(v.I64, day64(n))
 	case vec.Time, vec.Timestamp, vec.TimestampTZ:
-		n, ok := microsOf(n, c.scale)
-		if !ok || c.t.Kind == vec.Time && (n < 0 || n > 86_400_000_000) {
-			return pgerr.New(pgerr.DatetimeOverflow, "time out of range")
-		}
-		v.I64 = append(v.I64, n)
+		return appendTime(v, n, c.scale)
 	default:
 		v.I64 = append(v.I64, n)
 	}
@@ -450,6 +447,19 @@ func microsOf(n, unit int64) (int64, bool) {
 		return m, m/(unit/1000) == n
 	}
 	return floorDiv(n, 1000/unit), true
+}
+
+// appendTime appends a time, with or without its day, of a unit in nanoseconds.
+func appendTime(v *vec.Vector, n, unit int64) error {
+	n, ok := microsOf(n, unit)
+	switch {
+	case v.Type.Kind == vec.Time && (!ok || n < 0 || n > 86_400_000_000):
+		return pgerr.New(pgerr.DatetimeOverflow, "time out of range")
+	case !ok:
+		return pgerr.New(pgerr.DatetimeOverflow, "timestamp out of range")
+	}
+	v.I64 = append(v.I64, n)
+	return nil
 }
 
 // varying appends texts, bytes or lists, which lie between offsets.
@@ -483,13 +493,15 @@ func (x *arrowReading) varying(a *arrowBatch, c *arrowIn, v *vec.Builder, n int,
 	}
 	in := expr.NewInput(c.t)
 	for i := range n {
-		if null(i) {
-			v.AppendNull()
-			continue
-		}
+		// Offsets never go back, not even for a null: so all values together are no more than
+		// the bytes.
 		lo, hi := at(i), at(i+1)
 		if lo < 0 || hi < lo || hi > most {
 			return errArrow
+		}
+		if null(i) {
+			v.AppendNull()
+			continue
 		}
 		switch {
 		case c.child != nil:

@@ -35,7 +35,15 @@ func schemaOf(columns []Column) vec.Schema {
 // readRows reads rows in pieces of so many bytes, and shows them. The error holds its code, its
 // words and where it came about.
 func readRows(raw []byte, o Options, columns []Column, piece int) (rows []string, batches []*vec.Batch, skipped int64, err error) {
-	r, err := NewReader(bytes.NewReader(raw), o, columns, "COPY t", testContext())
+	var r *Reader
+	if o.Kind == Parquet {
+		var p *ParquetFile
+		if p, err = OpenParquet(bytes.NewReader(raw), int64(len(raw))); err == nil {
+			r, err = p.Reader(columns, nil, "COPY t", testContext())
+		}
+	} else {
+		r, err = NewReader(bytes.NewReader(raw), o, columns, "COPY t", testContext())
+	}
 	if err != nil {
 		return nil, nil, 0, err
 	}
@@ -57,18 +65,22 @@ func readRows(raw []byte, o Options, columns []Column, piece int) (rows []string
 		for _, b := range out {
 			batches = append(batches, b)
 			for i := range b.Rows {
-				var line []string
-				for _, c := range b.Cols {
-					if c.IsNull(i) {
-						line = append(line, "∅")
-					} else {
-						line = append(line, fmt.Sprintf("%q", expr.AppendText(nil, c, i, testContext())))
-					}
-				}
-				rows = append(rows, strings.Join(line, " "))
+				rows = append(rows, rowText(b, i))
 			}
 		}
 	}
+}
+
+func rowText(b *vec.Batch, row int) string {
+	var line []string
+	for _, c := range b.Cols {
+		if c.IsNull(row) {
+			line = append(line, "∅")
+		} else {
+			line = append(line, fmt.Sprintf("%q", expr.AppendText(nil, c, row, testContext())))
+		}
+	}
+	return strings.Join(line, " ")
 }
 
 func writeRows(t testing.TB, batches []*vec.Batch, o Options, schema vec.Schema) []byte {

@@ -67,8 +67,8 @@ func readsAs(k vec.Kind, s []byte, ctx *expr.Context) bool {
 			return false
 		}
 		zoned := len(s) > 19 && (s[len(s)-1] == 'Z' || bytes.ContainsAny(s[19:], "+-"))
-		if (k == vec.Date) != (len(s) == 10) || k == vec.Timestamp && zoned {
-			return k != vec.Date && len(s) == 10
+		if k == vec.Date && len(s) != 10 || k == vec.Timestamp && zoned {
+			return false
 		}
 	}
 	return expr.NewInput(vec.T(k)).Text(ctx, &vec.Vector{Type: vec.T(k)}, s) == nil
@@ -86,14 +86,8 @@ func inferCSV(head []byte, whole bool, o Options, headerGiven bool, ctx *expr.Co
 		return o, nil, badFormat("the file is empty, so it has no columns")
 	}
 	// Fields are found as in a table of one column for each field of the first row.
-	r := &Reader{options: o, columns: make([]Column, maxColumns), title: "file", ctx: ctx}
-	d := r.Decoder()
-	d.cols = make([]vec.Builder, maxColumns)
-	record := d.csvRecord
-	if o.Kind == Text {
-		record = d.textRecord
-	}
-	at, _, err := record(head, 0, false)
+	d := &Decoder{r: &Reader{options: o, columns: make([]Column, maxColumns)}, cols: make([]vec.Builder, maxColumns)}
+	at, _, err := d.csvRecord(head, 0, false)
 	n := len(d.cells)
 	if err != nil && n == 0 {
 		return o, nil, err
@@ -118,7 +112,7 @@ func inferCSV(head []byte, whole bool, o Options, headerGiven bool, ctx *expr.Co
 	}
 	for row := 0; row < inferRows && at < len(head); row++ {
 		d.cells, d.side = d.cells[:0], d.side[:0]
-		next, _, err := record(head, at, false)
+		next, _, err := d.csvRecord(head, at, false)
 		if !whole && next >= len(head) {
 			break // it may go on behind what was read
 		}

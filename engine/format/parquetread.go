@@ -3,6 +3,7 @@ package format
 import (
 	"errors"
 	"io"
+	"math"
 	"math/big"
 	"strings"
 
@@ -113,37 +114,20 @@ func parquetTypeIn(t parquet.Type) (vec.Type, func(v *vec.Vector, x parquet.Valu
 				kind = vec.TimestampTZ
 			}
 			return vec.T(kind), func(v *vec.Vector, x parquet.Value) error {
-				n, ok := microsOf(x.Int64(), unit)
-				if !ok {
-					return pgerr.New(pgerr.DatetimeOverflow, "timestamp out of range")
-				}
-				v.I64 = append(v.I64, n)
-				return nil
+				return appendTime(v, x.Int64(), unit)
 			}
 		case *pf.DateType:
-			return vec.T(vec.Date), i32
+			return vec.T(vec.Date), func(v *vec.Vector, x parquet.Value) error { v.I64 = append(v.I64, day64(int64(x.Int32()))); return nil }
 		case *pf.TimeType:
 			unit := int64(1)
 			if l.Unit.Value != nil {
 				unit = int64(l.Unit.Value.Duration())
 			}
 			return vec.T(vec.Time), func(v *vec.Vector, x parquet.Value) error {
-				n := int64(0)
 				if t.Kind() == parquet.Int32 {
-					n = int64(x.Int32())
-				} else {
-					n = x.Int64()
+					return appendTime(v, int64(x.Int32()), unit)
 				}
-				if unit >= 1000 {
-					n *= unit / 1000
-				} else {
-					n /= 1000 / unit
-				}
-				if n < 0 || n > 86_400_000_000 {
-					return pgerr.New(pgerr.DatetimeOverflow, "time out of range")
-				}
-				v.I64 = append(v.I64, n)
-				return nil
+				return appendTime(v, x.Int64(), unit)
 			}
 		case *pf.UUIDType:
 			return vec.T(vec.UUID), func(v *vec.Vector, x parquet.Value) error {
@@ -290,12 +274,25 @@ func (p *ParquetFile) Reader(columns []Column, ranges []Range, title string, ctx
 			}
 		}
 		piece := &Piece{group: group, lo: at, hi: min(at+parquetRows, rows), line: first + at}
-		piece.more = 24 * (piece.hi - piece.lo) * int64(len(x.in))
+		piece.more = x.size(group, piece.hi-piece.lo)
 		at = piece.hi
 		return piece, nil
 	}
 	r.decode = x.decode
 	return r, nil
+}
+
+// size is about how many bytes so many rows of a row group take: what the file says of its
+// columns, in parts, and a little for each value.
+func (x *parquetReading) size(group int, rows int64) int64 {
+	about := x.of.file.Metadata().RowGroups[group]
+	size := float64(24 * rows * int64(len(x.in)))
+	for _, in := range x.in {
+		if in.leaf < len(about.Columns) {
+			size += max(0, float64(about.Columns[in.leaf].MetaData.TotalUncompressedSize)) * float64(rows) / float64(about.NumRows)
+		}
+	}
+	return int64(min(size, 1<<40)) // a file may say anything
 }
 
 func (p *ParquetFile) column(name string) *parquetIn {
@@ -323,16 +320,24 @@ func (p *ParquetFile) mayHold(group int, ranges []Range) (may bool) {
 		if !ok {
 			continue
 		}
-		low, high, ok := chunk.Bounds()
-		if !ok || low.IsNull() || high.IsNull() {
+		least, greatest, ok := chunk.Bounds()
+		if !ok || least.IsNull() || greatest.IsNull() {
 			continue
 		}
 		v := &vec.Vector{Type: in.Type}
-		if in.add(v, low) != nil || in.add(v, high) != nil {
+		if in.add(v, least) != nil || in.add(v, greatest) != nil {
 			continue
 		}
-		if r.High != nil && r.High.Type.Kind == in.Type.Kind && vec.Compare(v, 0, r.High, 0) > 0 ||
-			r.Low != nil && r.Low.Type.Kind == in.Type.Kind && vec.Compare(v, 1, r.Low, 0) < 0 {
+		low, high := r.Low, r.High
+		if in.Type.Payload() == vec.PayloadF64 {
+			// NaN is more than any number and not counted among the greatest; some writers
+			// take one that comes first for both.
+			if low = nil; math.IsNaN(v.F64[0]) {
+				continue
+			}
+		}
+		if high != nil && high.Type.Kind == in.Type.Kind && vec.Compare(v, 0, high, 0) > 0 ||
+			low != nil && low.Type.Kind == in.Type.Kind && vec.Compare(v, 1, low, 0) < 0 {
 			return false
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 
 	"github.com/parquet-go/parquet-go"
@@ -175,6 +176,17 @@ func decimalBits(d vec.Decimal, scale int) (hi int64, lo uint64, err error) {
 
 // day32 is a date in 32 bits; the infinite ones are the first and the last.
 func day32(day int64) int32 { return int32(min(max(day, -1<<31), 1<<31-1)) }
+
+// day64 is the date that day32 gives n for.
+func day64(n int64) int64 {
+	switch {
+	case n >= math.MaxInt32:
+		return vec.InfinityTime
+	case n <= math.MinInt32:
+		return vec.NegInfinityTime
+	}
+	return n
+}
 
 // keep copies bytes that must last until the rows are written.
 func (w *parquetWriter) keep(b []byte) []byte {

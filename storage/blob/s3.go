@@ -137,6 +137,17 @@ func (s *S3) Get(ctx context.Context, name string, off, size int64) (io.ReadClos
 
 // List implements Store.
 func (s *S3) List(ctx context.Context, dir string) ([]string, error) {
+	names, err := s.Entries(ctx, dir)
+	for i, name := range names {
+		names[i] = strings.TrimSuffix(name, "/")
+	}
+	slices.Sort(names)
+	return slices.Compact(names), err
+}
+
+// Entries gives the names directly below dir, ascending, without dir; those that have further
+// names below them with a slash behind. One name may be there in both ways.
+func (s *S3) Entries(ctx context.Context, dir string) ([]string, error) {
 	ctx, cancel := context.WithCancel(ctx) // the listing ends when it is not read to its end
 	defer cancel()
 	prefix := s.key(dir)
@@ -148,7 +159,7 @@ func (s *S3) List(ctx context.Context, dir string) ([]string, error) {
 		if o.Err != nil {
 			return nil, s.fail(dir, o.Err)
 		}
-		if name := strings.Trim(strings.TrimPrefix(o.Key, prefix), "/"); name != "" {
+		if name := strings.TrimPrefix(o.Key, prefix); strings.Trim(name, "/") != "" {
 			out = append(out, name)
 		}
 	}

@@ -32,7 +32,7 @@ type Places struct{ list []place }
 
 // place is one directory, or one prefix in a bucket.
 type place struct {
-	name  string // as it was allowed, without a slash at the end
+	name  string // an absolute path, or a URL without a slash at the end
 	root  *vfs.Root
 	store *blob.S3
 }
@@ -53,7 +53,9 @@ func Open(targets []string, s3 blob.S3Options) (*Places, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.list = append(p.list, place{name: filepath.ToSlash(filepath.Clean(t)), root: root})
+		// What Match finds has the name in front, and a relative one would count from the
+		// first directory.
+		p.list = append(p.list, place{name: filepath.ToSlash(root.Path()), root: root})
 	}
 	return p, nil
 }
@@ -182,25 +184,14 @@ func (p *Places) Match(ctx context.Context, pattern string) ([]string, error) {
 
 // names lists a directory, folders with a slash behind.
 func (x *place) names(ctx context.Context, dir string) ([]string, error) {
-	if x.root != nil {
-		names, err := x.root.List(dir)
-		if isNotExist(err) {
-			return nil, nil
-		}
-		return names, err
+	if x.root == nil {
+		return x.store.Entries(ctx, dir)
 	}
-	names, err := x.store.List(ctx, dir)
-	if err != nil {
-		return nil, err
+	names, err := x.root.List(dir)
+	if isNotExist(err) {
+		return nil, nil
 	}
-	for i, name := range names { // an object and a folder look alike
-		if _, err := x.store.Stat(ctx, path.Join(dir, name)); errors.Is(err, blob.ErrNotFound) {
-			names[i] += "/"
-		} else if err != nil {
-			return nil, err
-		}
-	}
-	return names, nil
+	return names, err
 }
 
 // File is an open file.

@@ -116,6 +116,31 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// Directories may be given by relative paths; what a pattern finds can be opened.
+func TestRelative(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "first/a.csv", "a")
+	write(t, "second/b.csv", "b")
+	p, err := Open([]string{"first", "second"}, blob.S3Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	second, err := filepath.Abs("second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pattern, want := range map[string]string{"*.csv": "a", second + "/*.csv": "b"} {
+		names, err := p.Match(t.Context(), pattern)
+		if err != nil || len(names) != 1 {
+			t.Fatalf("Match(%s) = %q, %v", pattern, names, err)
+		}
+		if text, err := read(p, names[0]); text != want || err != nil {
+			t.Errorf("Open(%s) = %q, %v, want %q", names[0], text, err, want)
+		}
+	}
+}
+
 // A file appears whole or not at all.
 func TestCreate(t *testing.T) {
 	dir := t.TempDir()
@@ -166,7 +191,7 @@ func TestBucket(t *testing.T) {
 	}
 	defer p.Close()
 	long := strings.Repeat("0123456789abcdef", 20<<20/16) // more than one part
-	for name, text := range map[string]string{"s3://bucket/in/a.csv": "a", "s3://bucket/in/sub/b.csv": "b", "s3://bucket/in/long": long} {
+	for name, text := range map[string]string{"s3://bucket/in/a.csv": "a", "s3://bucket/in/sub/b.csv": "b", "s3://bucket/in/sub": "beside what is below it", "s3://bucket/in/long": long} {
 		w, err := p.Create(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
@@ -193,6 +218,9 @@ func TestBucket(t *testing.T) {
 	names, err := p.Match(t.Context(), "s3://bucket/in/**/*.csv")
 	if err != nil || strings.Join(names, " ") != "s3://bucket/in/a.csv s3://bucket/in/sub/b.csv" {
 		t.Errorf("Match = %q, %v", names, err)
+	}
+	if names, err = p.Match(t.Context(), "s3://bucket/in/s*"); err != nil || strings.Join(names, " ") != "s3://bucket/in/sub" {
+		t.Errorf("Match of an object that is a folder too = %q, %v", names, err)
 	}
 	for _, name := range []string{"s3://bucket/out/a.csv", "s3://bucket/in/../out/a.csv", "s3://other/in/a.csv", "s3://bucket/inside", "/etc/passwd", "a.csv"} {
 		if _, err := p.Open(t.Context(), name); !errors.Is(err, ErrRefused) {

@@ -8,9 +8,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 )
 
 // Root is a directory of files that are not the database's. Nothing outside of it can be
@@ -19,12 +18,19 @@ type Root struct{ root *os.Root }
 
 // OpenRoot opens a directory.
 func OpenRoot(dir string) (*Root, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
 	r, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
 	return &Root{r}, nil
 }
+
+// Path is the absolute path of the directory.
+func (r *Root) Path() string { return r.root.Name() }
 
 // Close lets go of the directory.
 func (r *Root) Close() error { return r.root.Close() }
@@ -128,7 +134,7 @@ func (r *Root) Create(name string) (*RootWriter, error) {
 		}
 		return nil, fmt.Errorf("%s: is no file", name)
 	}
-	tmp := fmt.Sprintf("%s.%08x.tmp", strings.TrimSuffix(name, "/"), rand.Uint32()^uint32(time.Now().UnixNano()))
+	tmp := fmt.Sprintf("%s.%08x.tmp", name, rand.Uint32())
 	f, err := r.root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, err
