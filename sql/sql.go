@@ -69,26 +69,27 @@ type Explain struct {
 }
 
 // Lines are the rows of EXPLAIN for a plan, in the format asked for. What was measured
-// comes in through o.
-func (x *Explain) Lines(n plan.Node, o plan.TextOptions) ([]string, error) {
+// comes in through o. Without statistics no costs are shown.
+func (x *Explain) Lines(n plan.Node, s plan.Statistics, o plan.TextOptions) ([]string, error) {
+	described := plan.Describe(n, s)
 	o.NoCosts, o.NoTiming = !x.Costs, !x.Timing
 	if !x.Summary {
 		o.Elapsed = 0
 	}
 	switch x.Format {
 	case "text":
-		lines := plan.ExplainText(plan.Describe(n), o)
+		lines := plan.ExplainText(described, o)
 		if x.Expansion != "" {
 			lines = append(lines, "Expansion: "+x.Expansion)
 		}
 		return lines, nil
 	case "json":
-		text, err := plan.ExplainJSON(plan.Describe(n), o)
+		text, err := plan.ExplainJSON(described, o)
 		return []string{string(text)}, err
 	case "xml":
-		return []string{plan.ExplainXML(plan.Describe(n), o)}, nil
+		return []string{plan.ExplainXML(described, o)}, nil
 	}
-	return []string{plan.ExplainYAML(plan.Describe(n), o)}, nil
+	return []string{plan.ExplainYAML(described, o)}, nil
 }
 
 // CommandKind is what a command does.

@@ -86,7 +86,7 @@ func TestCompile(t *testing.T) {
 				if len(st.Params) > 0 {
 					fmt.Fprintf(&out, "parameters %v\n", st.Params)
 				}
-				for _, line := range plan.ExplainText(plan.Describe(st.Plan), plan.TextOptions{NoCosts: true}) {
+				for _, line := range plan.ExplainText(plan.Describe(st.Plan, nil), plan.TextOptions{}) {
 					fmt.Fprintf(&out, "%s\n", line)
 				}
 			case "columns":

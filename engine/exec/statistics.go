@@ -21,6 +21,9 @@ func Arrange(n plan.Node, env *Env) plan.Node {
 	return plan.Arrange(n, env.statistics())
 }
 
+// Statistics is what is known of the rows that env reads.
+func (e *Env) Statistics() plan.Statistics { return e.statistics() }
+
 // statistics guesses how many rows a plan gives, from what the snapshot knows and, for user
 // tables, from a few blocks of them: good enough to say which of two inputs is the smaller.
 // It may be used by several goroutines.
@@ -114,6 +117,8 @@ func (s *statistics) guess(n plan.Node) float64 {
 			rows += float64(b.Rows)
 		}
 		return rows
+	case plan.Native:
+		return n.Guess(rows)
 	}
 	if len(n.Inputs()) == 0 {
 		return unknownRows

@@ -22,7 +22,7 @@ func facts(d *Description, o TextOptions) []fact {
 	if s, ok := d.Node.(*Scan); ok {
 		out = []fact{{"Node Type", "Seq Scan"}, {"Relation Name", s.Table.Name}}
 	}
-	if !o.NoCosts {
+	if d.Known && !o.NoCosts {
 		out = append(out, fact{"Startup Cost", 0.0}, fact{"Total Cost", math.Round(d.Cost*100) / 100},
 			fact{"Plan Rows", math.Round(d.Rows)}, fact{"Plan Width", d.Width})
 	}

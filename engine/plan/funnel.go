@@ -201,7 +201,8 @@ func (n *Funnel) hints() hints {
 	return h
 }
 
-func (n *Funnel) guess(rows float64) float64 {
+// Guess implements Native.
+func (n *Funnel) Guess(rows float64) float64 {
 	if n.Output == OutputDefault {
 		return float64(len(n.Steps))
 	}

@@ -19,8 +19,8 @@ type Native interface {
 	hints() hints
 	// time is the source's time.
 	time() expr.Expr
-	// guess is how many rows come out of so many, for EXPLAIN.
-	guess(rows float64) float64
+	// Guess is how many rows come out of so many.
+	Guess(rows float64) float64
 }
 
 // Source is what every native operator reads: rows of actors in time. All expressions
@@ -95,5 +95,5 @@ func (s *Source) breakdownFields() vec.Schema {
 
 func (s *Source) time() expr.Expr { return s.Time }
 
-// guess implements Native: operators with few rows need not say so.
-func (s *Source) guess(rows float64) float64 { return min(rows, 100) }
+// Guess implements Native: operators with few rows need not say so.
+func (s *Source) Guess(rows float64) float64 { return min(rows, 100) }

@@ -59,7 +59,8 @@ func (n *Paths) hints() hints {
 	return hints{conds: []expr.Expr{n.Where}, from: n.From, to: n.To}
 }
 
-func (n *Paths) guess(rows float64) float64 {
+// Guess implements Native.
+func (n *Paths) Guess(rows float64) float64 {
 	if n.Output == OutputActors {
 		return rows
 	}

@@ -32,106 +32,50 @@ type Description struct {
 	Node    Node
 	Title   string
 	Details []Detail
-	// Rows, Width and Cost are guesses: how many rows of how many bytes come out, and
-	// what they cost in units of one row read.
+	// Rows, Width and Cost are guesses, if Known: how many rows of how many bytes come out, and
+	// what they cost in units of a hundred rows read.
 	Rows, Width, Cost float64
+	Known             bool
 	Inputs            []*Description
 }
 
-// Describe puts a plan into words.
-func Describe(n Node) *Description {
+// Describe puts a plan into words. Without statistics it has no costs.
+func Describe(n Node, s Statistics) *Description {
 	var p Printer
 	n.Describe(&p)
 	d := &Description{Node: n, Title: p.Title, Details: p.Details}
 	for _, in := range n.Inputs() {
-		d.Inputs = append(d.Inputs, Describe(in))
+		d.Inputs = append(d.Inputs, Describe(in, s))
 	}
-	d.estimate()
+	if s != nil {
+		d.estimate(s)
+	}
 	return d
 }
 
-// scanRows is the row count that EXPLAIN assumes of a table: nothing is counted before a
-// plan runs, and the number is there for tools that look for one.
-const scanRows = 1e6
-
-func (d *Description) estimate() {
-	rows, cost := 1.0, 0.0
-	if len(d.Inputs) > 0 {
-		rows, cost = d.Inputs[0].Rows, d.Inputs[0].Cost
+// estimate sets the guesses of a node whose inputs have theirs.
+func (d *Description) estimate(s Statistics) {
+	d.Known, d.Rows = true, max(1, s.Rows(d.Node))
+	read := 0.0
+	for _, in := range d.Inputs {
+		d.Cost, read = d.Cost+in.Cost, read+in.Rows
 	}
 	switch n := d.Node.(type) {
-	case *Scan:
-		rows = scanRows
-		if n.Events != nil {
-			rows /= 10
-		}
-		if n.From != nil || n.To != nil {
-			rows /= 4
-		}
-		cost = rows * 0.01
-	case *Filter:
-		cost += rows * 0.0025
-		rows /= 3
-	case *Project:
-		cost += rows * 0.0025
-	case *Aggregate:
-		cost += rows * 0.01
-		if len(n.Keys) == 0 {
-			rows = 1
-		} else {
-			rows = min(rows, 200)
-		}
-	case *Join:
-		other := d.Inputs[1]
-		cost += other.Cost + rows*0.005 + other.Rows*0.01
-		switch {
-		case n.Kind.LeftOnly():
-			rows /= 2
-		case len(n.LeftKeys) == 0:
-			cost += rows * other.Rows * 0.0025
-			rows *= other.Rows
-		default:
-			rows = max(rows, other.Rows)
-		}
-	case *Union:
-		for _, in := range d.Inputs[1:] {
-			rows, cost = rows+in.Rows, cost+in.Cost
-		}
-	case *Setup:
-		rows, cost = 0, 0
-		for _, in := range d.Inputs {
-			rows, cost = in.Rows, cost+in.Cost
-		}
-	case *Combine:
-		cost += d.Inputs[1].Cost
-		if n.Op == expr.Union {
-			rows += d.Inputs[1].Rows
-		}
-	case *Spool, *Cohort:
-		rows = 1000
-		cost = rows * 0.01
-	case *Sort:
-		cost += rows * 0.02
-	case *TopN:
-		cost += rows * 0.01
-		rows = limited(rows, n.Limit)
-	case *Limit:
-		rows = limited(rows, n.Limit)
+	case *Scan, *Cohort:
+		d.Cost += d.Rows * 0.01
+	case *Filter, *Project:
+		d.Cost += read * 0.0025
+	case *Aggregate, *Distinct, *TopN:
+		d.Cost += read * 0.01
+	case *Sort, Native:
+		d.Cost += read * 0.02
 	case *Fetch:
-		cost += rows * 0.1
-	case *Distinct:
-		cost += rows * 0.01
-		rows = min(rows, 200)
-	case *Values:
-		rows = float64(len(n.Rows))
-	case Native:
-		cost += rows * 0.02
-		rows = n.guess(rows)
-	}
-	d.Rows, d.Cost = max(rows, 1), cost
-	if len(d.Inputs) == 0 {
-		if v, ok := d.Node.(*Values); ok {
-			d.Rows = float64(len(v.Rows))
+		d.Cost += read * 0.1
+	case *Join:
+		left, right := d.Inputs[0].Rows, d.Inputs[1].Rows
+		d.Cost += left*0.005 + right*0.01
+		if len(n.LeftKeys) == 0 && !n.Kind.LeftOnly() {
+			d.Cost += left * right * 0.0025
 		}
 	}
 	for _, f := range d.Node.Schema() {
@@ -141,13 +85,6 @@ func (d *Description) estimate() {
 			d.Width += 32
 		}
 	}
-}
-
-func limited(rows float64, limit expr.Expr) float64 {
-	if c, ok := limit.(*expr.Const); ok && c.Value.Type.Payload() == vec.PayloadI64 && !c.Value.IsNull(0) {
-		return min(rows, float64(c.Value.I64[0]))
-	}
-	return rows
 }
 
 // TextOptions say what a printed plan holds.
@@ -176,7 +113,7 @@ func (o *TextOptions) actual(n Node) *Actual {
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // Explain is the plan as EXPLAIN prints it, one line an element.
-func Explain(n Node) []string { return ExplainText(Describe(n), TextOptions{}) }
+func Explain(n Node) []string { return ExplainText(Describe(n, nil), TextOptions{}) }
 
 // ExplainText is a description as text, one line an element.
 func ExplainText(d *Description, o TextOptions) []string {
@@ -194,7 +131,7 @@ func appendText(out []string, d *Description, o TextOptions, depth int) []string
 		below = strings.Repeat(" ", 2+6*depth)
 	}
 	line := lead + d.Title
-	if !o.NoCosts {
+	if d.Known && !o.NoCosts {
 		line += fmt.Sprintf("  (cost=0.00..%.2f rows=%.0f width=%.0f)", d.Cost, d.Rows, d.Width)
 	}
 	var more []Detail

@@ -234,7 +234,7 @@ func explainRows(ctx context.Context, env *engine.Env, st *sql.Statement, n plan
 			return nil, err
 		}
 	}
-	lines, err := st.Explain.Lines(n, measured)
+	lines, err := st.Explain.Lines(n, env.Statistics(), measured)
 	if err != nil {
 		return nil, err
 	}

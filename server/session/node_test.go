@@ -92,6 +92,8 @@ func TestExplainShowsWhatWasMeasured(t *testing.T) {
 		have, miss []string
 	}{
 		{"EXPLAIN SELECT count(*) FROM events", []string{"(cost=", "Seq Scan on events"}, []string{"actual", "Execution Time"}},
+		{"EXPLAIN SELECT * FROM events LIMIT 7", []string{"Seq Scan on events  (cost=0.00..1.00 rows=100 ", "rows=7 "}, nil},
+		{"EXPLAIN (FORMAT JSON) SELECT person_id, count(*) FROM events GROUP BY 1", []string{`"Plan Rows": 100`, `"Total Cost": 1`}, nil},
 		{"EXPLAIN (COSTS OFF) SELECT count(*) FROM events", []string{"Aggregate\n"}, []string{"cost="}},
 		{"EXPLAIN ANALYZE SELECT count(*) FROM events", []string{"cost=", "rows=100 loops=1", "Segments: 1 of 1", "Rows read: 100", "Execution Time: "}, nil},
 		{"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM events ORDER BY timestamp LIMIT 3",

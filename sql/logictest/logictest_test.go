@@ -247,8 +247,7 @@ func (d *database) one(s parse.Statement, text string) (*Result, error) {
 			r.Rows = append(r.Rows, row)
 		}
 	}
-	switch {
-	case st.Command != nil:
+	if st.Command != nil {
 		switch c := st.Command; c.Kind {
 		case sql.SetCommand:
 			_, err = d.settings.Set(c.Name, c.Value, c.Local)
@@ -259,13 +258,6 @@ func (d *database) one(s parse.Statement, text string) (*Result, error) {
 			}
 		}
 		return r, err
-	case st.Explain != nil:
-		lines, err := st.Explain.Lines(st.Plan, plan.TextOptions{})
-		if err != nil {
-			return nil, err
-		}
-		add(&vec.Batch{Rows: len(lines), Cols: []*vec.Vector{{Type: vec.T(vec.Text), Str: vec.StringsOf(lines...)}}})
-		return r, nil
 	}
 	snapshot, err := d.store.Snapshot(1)
 	if err != nil {
@@ -277,6 +269,14 @@ func (d *database) one(s parse.Statement, text string) (*Result, error) {
 		run = context.Background()
 	}
 	env := &engine.Env{Snapshot: snapshot, Expr: ctx, Threads: d.threads, Memory: d.memory, Spill: d.spill, SpillAt: 1, Progress: d.progress, Disabled: st.Disabled}
+	if st.Explain != nil {
+		lines, err := st.Explain.Lines(st.Plan, env.Statistics(), plan.TextOptions{})
+		if err != nil {
+			return nil, err
+		}
+		add(&vec.Batch{Rows: len(lines), Cols: []*vec.Vector{{Type: vec.T(vec.Text), Str: vec.StringsOf(lines...)}}})
+		return r, nil
+	}
 	rows, err := engine.Run(run, engine.Arrange(st.Plan, env), env)
 	if err != nil {
 		return nil, err
