@@ -25,7 +25,12 @@ func Build(n plan.Node, env *Env) (Operator, error) {
 
 func build(n plan.Node, env *Env) (Operator, error) {
 	switch n := n.(type) {
-	case *plan.Scan, *plan.Filter, *plan.Project, *plan.Join:
+	case *plan.Scan, *plan.Filter, *plan.Project:
+		return buildPipeline(n, env)
+	case *plan.Join:
+		if n.Kind.Asof() {
+			return newAsof(n, env)
+		}
 		return buildPipeline(n, env)
 	case *plan.Aggregate:
 		return newAggregate(n, env)

@@ -32,6 +32,9 @@ func newPipeline(n plan.Node, env *Env) (*pipeline, error) {
 			p.leaf = x.Input
 			continue
 		case *plan.Join:
+			if x.Kind.Asof() {
+				break // it reads both sides in order
+			}
 			j := newJoining(x, env)
 			p.joins[x], p.leaf = j, j.probe
 			continue
@@ -127,6 +130,9 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 		op = &project{input: in, exprs: x.Exprs, env: p.env}
 	case *plan.Join:
 		j := p.joins[x]
+		if j == nil {
+			return Build(n, p.env)
+		}
 		if !slices.Contains(p.env.Disabled, plan.JoinFilters) {
 			filters = j.keyFilters(filters)
 		}

@@ -24,8 +24,9 @@ type joinRow struct{ a, b, n int }
 type joinCase struct {
 	left, right []joinRow
 	kind        plan.JoinKind
-	keys        int  // how many of a and b must be equal
-	on          bool // n of the left side must be less than that of the right one
+	keys        int    // how many of a and b must be equal
+	on          bool   // n of both sides must compare by op
+	op          string // <, and for ASOF joins any inequality
 	safe        []bool
 }
 
@@ -33,7 +34,31 @@ type joinCase struct {
 func (c *joinCase) equal(i, l, r int) bool { return l == r && (l >= 0 || c.safe != nil && c.safe[i]) }
 
 func (c *joinCase) matches(l, r joinRow) bool {
-	return (c.keys < 1 || c.equal(0, l.a, r.a)) && (c.keys < 2 || c.equal(1, l.b, r.b)) && (!c.on || l.n < r.n)
+	return (c.keys < 1 || c.equal(0, l.a, r.a)) && (c.keys < 2 || c.equal(1, l.b, r.b)) && (!c.on || c.compares(l.n, r.n))
+}
+
+func (c *joinCase) compares(l, r int) bool {
+	switch c.op {
+	case "<":
+		return l < r
+	case "<=":
+		return l <= r
+	case ">":
+		return l > r
+	}
+	return l >= r
+}
+
+// nearest is which row of the right side an ASOF join chooses for one of the left side: of
+// equal ones the first; -1 for none.
+func (c *joinCase) nearest(l joinRow) int {
+	best := -1
+	for i, r := range c.right {
+		if c.matches(l, r) && (best < 0 || c.op[0] == '<' && r.n < c.right[best].n || c.op[0] == '>' && r.n > c.right[best].n) {
+			best = i
+		}
+	}
+	return best
 }
 
 // model is what the join should give, found by looking at every pair.
@@ -42,6 +67,14 @@ func (c *joinCase) model() []string {
 	none := strings.Repeat(" NULL", 3)
 	met := make([]bool, len(c.right))
 	for _, l := range c.left {
+		if c.kind.Asof() {
+			if i := c.nearest(l); i >= 0 {
+				out = append(out, l.text()+" "+c.right[i].text())
+			} else if c.kind == plan.AsofLeftJoin {
+				out = append(out, l.text()+none)
+			}
+			continue
+		}
 		found := false
 		for i, r := range c.right {
 			if c.matches(l, r) {
@@ -167,7 +200,10 @@ func TestJoinModel(t *testing.T) {
 		rounds = 100
 	}
 	for range rounds {
-		c := joinCase{kind: plan.JoinKind(rnd.IntN(7)), keys: rnd.IntN(3), on: rnd.IntN(2) == 0}
+		c := joinCase{kind: plan.JoinKind(rnd.IntN(9)), keys: rnd.IntN(3), on: rnd.IntN(2) == 0, op: "<"}
+		if c.kind.Asof() {
+			c.on, c.op = true, []string{"<", "<=", ">", ">="}[rnd.IntN(4)]
+		}
 		if c.kind == plan.NotInJoin {
 			c.keys, c.on = 1, false
 		} else if rnd.IntN(3) == 0 {
@@ -195,7 +231,7 @@ func TestJoinModel(t *testing.T) {
 			n.LeftKeys, n.RightKeys = append(n.LeftKeys, column(i)), append(n.RightKeys, column(i))
 		}
 		if c.on {
-			n.On = operator(t, "<", column(2), column(5))
+			n.On = operator(t, c.op, column(2), column(5))
 		}
 		n.Left = exectest.Input(joinTypes, joinBatches(rnd, c.left, dict.V))
 		n.Right = exectest.Input(joinTypes, joinBatches(rnd, c.right, dict.V))

@@ -150,7 +150,9 @@ func (s *statistics) joined(n *plan.Join) float64 {
 		pairs, found = pairs/3, found/3
 	}
 	switch n.Kind {
-	case plan.SemiJoin:
+	case plan.AsofLeftJoin:
+		return left
+	case plan.SemiJoin, plan.AsofJoin:
 		return left * found
 	case plan.AntiJoin, plan.NotInJoin:
 		return left * max(0.1, 1-found)

@@ -117,6 +117,8 @@ func narrowed(kind JoinKind, cond expr.Expr, left int) JoinKind {
 	switch {
 	case kind == LeftJoin && noRight(), kind == RightJoin && noLeft():
 		return InnerJoin
+	case kind == AsofLeftJoin && noRight():
+		return AsofJoin
 	case kind == FullJoin:
 		l, r := noLeft(), noRight()
 		switch {
@@ -183,7 +185,7 @@ func settleJoin(j *Join) Node {
 		switch {
 		case s == rightSide && j.Kind != RightJoin && j.Kind != FullJoin && j.Kind != NotInJoin:
 			toRight = append(toRight, shift(c, -left))
-		case s&rightSide == 0 && (j.Kind == InnerJoin || j.Kind == RightJoin || j.Kind == SemiJoin):
+		case s&rightSide == 0 && (j.Kind == InnerJoin || j.Kind == RightJoin || j.Kind == SemiJoin || j.Kind == AsofJoin):
 			toLeft = append(toLeft, c)
 		default:
 			l, r, safe, ok := keysOf(c, left)

@@ -211,18 +211,15 @@ func (b *binder) pair(left, right *relation, kind plan.JoinKind, pos ast.Pos) *r
 
 var joinKinds = map[ast.JoinKind]plan.JoinKind{
 	ast.JoinInner: plan.InnerJoin, ast.JoinCross: plan.InnerJoin, ast.JoinLeft: plan.LeftJoin, ast.JoinRight: plan.RightJoin,
-	ast.JoinFull: plan.FullJoin, ast.JoinSemi: plan.SemiJoin, ast.JoinAnti: plan.AntiJoin,
+	ast.JoinFull: plan.FullJoin, ast.JoinSemi: plan.SemiJoin, ast.JoinAnti: plan.AntiJoin, ast.JoinAsof: plan.AsofJoin, ast.JoinAsofLeft: plan.AsofLeftJoin,
 }
 
 // joinOf binds a join.
 func (b *binder) joinOf(t *ast.Join) *relation {
-	kind, ok := joinKinds[t.Kind]
-	if !ok {
-		return b.asof(t)
-	}
+	kind := joinKinds[t.Kind]
 	left := b.table(t.Left)
 	beside := left
-	if kind == plan.RightJoin || kind == plan.FullJoin {
+	if kind == plan.RightJoin || kind == plan.FullJoin || kind.Asof() {
 		beside = nil
 	}
 	right := b.tableAfter(t.Right, beside)
@@ -231,6 +228,8 @@ func (b *binder) joinOf(t *ast.Join) *relation {
 		return rel
 	}
 	switch {
+	case kind.Asof():
+		b.asof(rel, t)
 	case t.Natural:
 		b.using(rel, commonColumns(left, right, t), nil)
 	case t.Using != nil:

@@ -3,6 +3,7 @@ package bind
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/prickledb/prickle/engine/agg"
 	"github.com/prickledb/prickle/engine/expr"
@@ -260,67 +261,44 @@ func (b *binder) number64(e ast.Expr, clause string) (float64, bool) {
 	return c.Value.F64[0], true
 }
 
-// asof is l ASOF [LEFT] JOIN r ON l.k = r.k AND l.t >= r.t, which is
-//
-//	l JOIN LATERAL (SELECT * FROM r WHERE l.k = r.k AND l.t >= r.t ORDER BY r.t DESC LIMIT 1) AS r ON true
-func (b *binder) asof(t *ast.Join) *relation {
-	empty := &relation{node: &plan.Values{}}
+// asof binds the condition of l ASOF [LEFT] JOIN r ON l.k = r.k AND l.t >= r.t.
+func (b *binder) asof(rel *relation, t *ast.Join) {
 	if t.On == nil {
 		b.fail(pgerr.New(pgerr.SyntaxError, "ASOF JOIN needs a condition ON, with one inequality"), t.Pos())
-		return empty
+		return
 	}
-	// The right side is bound once only to know its columns.
-	subs := len(b.subs)
-	right := b.tableAfter(t.Right, nil)
-	b.subs = b.subs[:subs]
-	if b.err != nil {
-		return empty
+	s := &selection{b: b, sc: &scope{rel: rel, clause: "JOIN/ON", outer: b.outer}}
+	s.sc.host = s
+	ofSide := func(side *relation) func(int) bool {
+		return func(column int) bool { return side.ownsBase(baseOf(column)) }
 	}
-	isRight := func(e ast.Expr) bool {
-		found := false
-		ast.Walk(e, func(n ast.Node) bool {
-			if n, ok := n.(*ast.Name); ok {
-				last := n.Parts[len(n.Parts)-1].Name
-				if len(n.Parts) == 1 {
-					found = found || right.find(last) >= 0
-				} else {
-					found = found || right.named(n.Parts[0].Name) != nil
-				}
-			}
-			return true
-		})
-		return found
-	}
-	var order *ast.OrderItem
+	var conds []expr.Expr
+	ordered := false
 	for _, c := range conjuncts(t.On) {
-		x, ok := c.(*ast.Binary)
-		if !ok || x.Op != "<" && x.Op != "<=" && x.Op != ">" && x.Op != ">=" {
-			continue
+		cond := b.condition(b.expr(c, s.sc), "JOIN/ON", c.Pos())
+		if b.err != nil {
+			return
 		}
-		if order != nil {
+		op, _, _, ok := plan.AsofPart(cond, ofSide(rel.join.left), ofSide(rel.join.right))
+		inequality := strings.ContainsAny(op, "<>")
+		switch {
+		case !ok || len(s.attached) > 0:
+			b.fail(pgerr.New(pgerr.FeatureNotSupported, "this condition of an ASOF JOIN is not supported").
+				WithHint("It takes equalities and one inequality of values of one type, one of each side, and conditions of one side alone."), c.Pos())
+			return
+		case inequality && ordered:
 			b.fail(pgerr.New(pgerr.SyntaxError, "ASOF JOIN takes one inequality, and this is another"), c.Pos())
-			return empty
+			return
 		}
-		order = &ast.OrderItem{Place: t.Place, Expr: x.Right, Desc: x.Op[0] == '>', Nulls: ast.NullsLast}
-		if isRight(x.Left) && !isRight(x.Right) {
-			order.Expr, order.Desc = x.Left, x.Op[0] == '<'
-		}
+		ordered = ordered || inequality
+		conds = append(conds, cond)
 	}
-	if order == nil {
+	if !ordered {
 		b.fail(pgerr.New(pgerr.SyntaxError, "ASOF JOIN needs an inequality in its condition").
 			WithHint("Write, for example, ON l.key = r.key AND l.time >= r.time."), t.On.Pos())
-		return empty
+		return
 	}
-	join := *t
-	join.Kind = ast.JoinInner
-	if t.Kind == ast.JoinAsofLeft {
-		join.Kind = ast.JoinLeft
-	}
-	q := &ast.Select{Place: t.Place, Items: []ast.SelectItem{{Place: t.Place, Expr: &ast.Star{Place: t.Place}}}, From: []ast.TableExpr{t.Right}, Where: t.On}
-	q.OrderBy, q.Limit = []ast.OrderItem{*order}, &ast.Number{Place: t.Place, Text: "1"}
-	join.Right = &ast.Derived{Place: t.Place, Lateral: true, Query: q, Alias: &ast.Alias{Place: t.Place, Name: ast.Ident{Place: t.Place, Name: right.alias}}}
-	join.On = &ast.Bool{Place: t.Place, Value: true}
-	return b.joinOf(&join)
+	rel.join.on = allOf(conds)
 }
 
 // byName gives two queries the columns of both, in the order of the left one and then of the
