@@ -159,7 +159,7 @@ func passwordIn(text string) int {
 		if text[end] == '\'' && strings.Count(text[:i], "'")%2 == 1 {
 			continue // the quote ends a text
 		}
-		secret := strings.TrimLeft(text[end:], " \t\r\n\f\v")
+		secret := afterBlanks(text[end:])
 		for _, kind := range []string{"'", "$", "e'", "E'", "u&'", "U&'"} {
 			if strings.HasPrefix(secret, kind) {
 				return end
@@ -167,6 +167,23 @@ func passwordIn(text string) int {
 		}
 	}
 	return -1
+}
+
+// afterBlanks is a text of SQL without the blanks and comments at its beginning.
+func afterBlanks(text string) string {
+	for {
+		text = strings.TrimLeft(text, " \t\r\n\f\v")
+		end := ""
+		switch {
+		case strings.HasPrefix(text, "--"):
+			end = "\n"
+		case strings.HasPrefix(text, "/*"):
+			end = "*/"
+		default:
+			return text
+		}
+		_, text, _ = strings.Cut(text[2:], end)
+	}
 }
 
 // kindOf is the kind of a plan, and whether it reads files, or a table that is not of the catalog.
