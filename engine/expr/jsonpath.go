@@ -545,9 +545,16 @@ func (r *pathRun) steps(n *pathNode, current []byte) ([][]byte, error) {
 		if out, err = r.step(n, v, out, true); err != nil {
 			return nil, err
 		}
+		if len(out) > maxPathValues {
+			return nil, pgerr.New(pgerr.ProgramLimitExceeded, "the jsonpath leads to more than %d values", maxPathValues)
+		}
 	}
 	return out, nil
 }
+
+// maxPathValues is how many values a path may lead to: with every .** there are as many as the
+// document has, for each of those before it.
+const maxPathValues = 1 << 22
 
 // step adds what one step leads to from a value.
 func (r *pathRun) step(n *pathNode, v []byte, out [][]byte, unwrap bool) ([][]byte, error) {
