@@ -385,8 +385,8 @@ func (s *columnStore) add(v *vec.Vector, rows []uint32) error {
 	for _, r := range rows {
 		if v.Type.Payload() == vec.PayloadStr {
 			if x, i := v.At(int(r)); !v.IsNull(int(r)) && int64(len(s.v.Str.Bytes)+len(x.Str.At(i))) > maxTextBytes {
-				return pgerr.New(pgerr.OutOfMemory, "out of memory: a column of one side of a join has more than 4 GB of text").
-					WithHint("Narrow the time range, or join fewer columns.")
+				return pgerr.New(pgerr.OutOfMemory, "out of memory: a column that is joined or sorted has more than 4 GB of text").
+					WithHint("Narrow the time range, or read fewer columns.")
 			}
 		}
 		b.AppendFrom(v, int(r))

@@ -85,7 +85,7 @@ func (s *sorter) run(ctx context.Context) error {
 		return err
 	}
 	for _, r := range s.out.rows[:max(0, len(s.out.rows)-len(s.keys))] {
-		s.cols = append(s.cols, r.V)
+		s.cols = append(s.cols, r.v)
 	}
 	s.at = int(min(s.skip, int64(s.out.count)))
 	return nil
@@ -145,13 +145,14 @@ type sorted struct {
 	// have to be wanted.
 	source *scanSource
 
-	rows  []*vec.Builder // columns of the input, then the sort keys
+	rows  []columnStore // columns of the input, then the sort keys, which are flat
 	count int
 	parts []int // where sorted stretches end
 	held  int64
 
-	spills *spills
-	runs   []*spillFile // rows that came before these, a sorted run each, in order of arrival
+	scratch []uint32
+	spills  *spills
+	runs    []*spillFile // rows that came before these, a sorted run each, in order of arrival
 }
 
 // pileRows is how many rows pile up beyond those wanted before they are cut back.
@@ -176,7 +177,9 @@ func (s *sorted) add(ctx context.Context, b *vec.Batch) error {
 		}
 		keys[i] = v
 	}
-	s.append(append(append([]*vec.Vector{}, b.Cols...), keys...), b)
+	if err := s.append(append(append([]*vec.Vector{}, b.Cols...), keys...), b); err != nil {
+		return err
+	}
 	if err := s.hold(ctx); err != nil {
 		return err
 	}
@@ -221,7 +224,7 @@ func (s *sorted) better(b *vec.Batch, keys []*vec.Vector) (*vec.Batch, error) {
 }
 
 // key is the values of the i-th sort key.
-func (s *sorted) key(i int) *vec.Vector { return s.rows[len(s.rows)-len(s.keys)+i].V }
+func (s *sorted) key(i int) *vec.Vector { return s.rows[len(s.rows)-len(s.keys)+i].v }
 
 // before appends to kept the rows of b whose key v comes before row last of have, and
 // lists those where it is the same.
@@ -281,30 +284,32 @@ func appendRows(dst []uint32, b *vec.Batch) []uint32 {
 	return dst
 }
 
-func (s *sorted) append(cols []*vec.Vector, b *vec.Batch) {
+func (s *sorted) append(cols []*vec.Vector, b *vec.Batch) error {
 	if s.rows == nil {
 		for _, c := range cols {
-			s.rows = append(s.rows, vec.NewBuilder(c.Type))
+			s.rows = append(s.rows, columnStore{typ: c.Type})
 		}
+		for i := range s.keys {
+			s.rows[len(cols)-1-i].v = &vec.Vector{Type: s.rows[len(cols)-1-i].typ}
+		}
+	}
+	rows := b.Sel
+	if rows == nil {
+		rows = firstRows(&s.scratch, b.Rows)
 	}
 	for i, c := range cols {
-		if b.Sel != nil {
-			for _, r := range b.Sel {
-				s.rows[i].AppendFrom(c, int(r))
-			}
-		} else {
-			for r := range b.Rows {
-				s.rows[i].AppendFrom(c, r)
-			}
+		if err := s.rows[i].add(c, rows); err != nil {
+			return err
 		}
 	}
-	s.count += b.Live()
+	s.count += len(rows)
+	return nil
 }
 
 func (s *sorted) hold(ctx context.Context) error {
 	held := int64(0)
-	for _, r := range s.rows {
-		held += r.V.Bytes()
+	for i := range s.rows {
+		held += s.rows[i].bytes()
 	}
 	grown := held - s.held
 	s.held = held
@@ -316,7 +321,9 @@ func (s *sorted) merge(ctx context.Context, from *sorted) error {
 	if from.count == 0 {
 		return nil
 	}
-	s.append(from.columns(), &vec.Batch{Rows: from.count})
+	if err := s.append(from.columns(), &vec.Batch{Rows: from.count}); err != nil {
+		return err
+	}
 	s.parts = append(s.parts, s.count)
 	s.env.release(from.held)
 	return s.hold(ctx)
@@ -326,7 +333,7 @@ func (s *sorted) merge(ctx context.Context, from *sorted) error {
 func (s *sorted) columns() []*vec.Vector {
 	cols := make([]*vec.Vector, len(s.rows))
 	for i, r := range s.rows {
-		cols[i] = r.V
+		cols[i] = r.v
 	}
 	return cols
 }
@@ -340,11 +347,11 @@ func (s *sorted) cut(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range s.rows {
+	for i := range s.rows {
 		if err := yield(ctx); err != nil {
 			return err
 		}
-		r.V = r.V.Take(order)
+		s.rows[i].v = s.rows[i].v.Take(order)
 	}
 	s.count = len(order)
 	s.parts = append(s.parts[:0], s.count)
@@ -356,44 +363,20 @@ func (s *sorted) cut(ctx context.Context) error {
 
 // order is the order of the rows gathered, as far as they can be wanted.
 func (s *sorted) order(ctx context.Context) ([]uint32, error) {
-	scratch := 2 * 4 * int64(s.count)
+	scratch := sortScratch(s.count)
 	defer s.env.release(scratch)
 	if err := s.env.hold(ctx, scratch); err != nil {
 		return nil, err
 	}
-	order, err := sortRows(ctx, s.count, s.parts, s.less())
+	keys := make([]*vec.Vector, len(s.keys))
+	for i := range keys {
+		keys[i] = s.key(i)
+	}
+	order, err := sortRows(ctx, s.count, s.parts, newRowOrder(s.keys, keys, s.count))
 	if err != nil {
 		return nil, err
 	}
 	return order[:min(int64(len(order)), s.keep)], nil
-}
-
-// less orders the rows gathered.
-func (s *sorted) less() func(a, b uint32) int {
-	if v := s.key(0); len(s.keys) == 1 && v.Type.Payload() == vec.PayloadI64 && len(v.Nulls) == 0 {
-		sign := 1
-		if s.keys[0].Desc {
-			sign = -1
-		}
-		return func(a, b uint32) int {
-			switch x, y := v.I64[a], v.I64[b]; {
-			case x < y:
-				return -sign
-			case x > y:
-				return sign
-			}
-			return 0
-		}
-	}
-	return func(a, b uint32) int {
-		for i, k := range s.keys {
-			v := s.key(i)
-			if c := compareKey(v, int(a), int(b), k.Desc, k.NullsFirst); c != 0 {
-				return c
-			}
-		}
-		return 0
-	}
 }
 
 // compareKey orders two rows of a sort key.
@@ -418,61 +401,4 @@ func comparePlaces(v *vec.Vector, i int, w *vec.Vector, j int, desc, nullsFirst 
 		return -c
 	}
 	return c
-}
-
-// sortRun is how many rows are sorted before the context is asked again.
-const sortRun = 1 << 14
-
-// sortRows gives the order of n rows, equal ones as they are. The stretches that end at
-// parts are sorted already, the rest is not. It sorts runs and merges them in pairs, so
-// that it can stop between any two.
-func sortRows(ctx context.Context, n int, parts []int, compare func(a, b uint32) int) ([]uint32, error) {
-	order := make([]uint32, n)
-	for i := range order {
-		order[i] = uint32(i)
-	}
-	ends := slices.Clone(parts)
-	for lo := append([]int{0}, parts...)[len(parts)]; lo < n; lo += sortRun {
-		if err := yield(ctx); err != nil {
-			return nil, err
-		}
-		hi := min(lo+sortRun, n)
-		slices.SortStableFunc(order[lo:hi], compare)
-		ends = append(ends, hi)
-	}
-	other := make([]uint32, n)
-	for len(ends) > 1 {
-		var merged []int
-		lo := 0
-		for i := 0; i < len(ends); i += 2 {
-			mid, hi := ends[i], ends[i]
-			if i+1 < len(ends) {
-				hi = ends[i+1]
-			}
-			if err := mergeRuns(ctx, other[lo:hi], order[lo:mid], order[mid:hi], compare); err != nil {
-				return nil, err
-			}
-			merged = append(merged, hi)
-			lo = hi
-		}
-		order, other, ends = other, order, merged
-	}
-	return order, nil
-}
-
-// mergeRuns merges two sorted runs; of equal rows, a's come first.
-func mergeRuns(ctx context.Context, dst, a, b []uint32, compare func(a, b uint32) int) error {
-	for i := range dst {
-		if i%sortRun == 0 {
-			if err := yield(ctx); err != nil {
-				return err
-			}
-		}
-		if len(b) == 0 || len(a) > 0 && compare(a[0], b[0]) <= 0 {
-			dst[i], a = a[0], a[1:]
-		} else {
-			dst[i], b = b[0], b[1:]
-		}
-	}
-	return nil
 }
