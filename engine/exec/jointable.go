@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
@@ -331,19 +332,75 @@ func (in *interner) findInt(x uint64) uint32 {
 	return in.number[at]
 }
 
-// columnStore keeps the values of one column. What comes in one dictionary stays there.
+// columnStore keeps the values of one column. What comes in dictionaries stays there.
 type columnStore struct {
 	typ vec.Type
 	v   *vec.Vector
+	// dict is the dictionary of v if it is of several, each of which begins at a place; or nil.
+	dict   *vec.Vector
+	places map[*vec.Vector]uint32
 }
 
-func (s *columnStore) bytes() int64 { return s.v.Bytes() }
+func (s *columnStore) bytes() int64 { return s.v.Bytes() + s.dict.Bytes() }
+
+// sparse is how many values a dictionary may have for each row that it comes with, to be kept.
+const sparse = 4
+
+// place is where a dictionary begins in that of v, which takes it in if it is not too large for
+// so many rows.
+func (s *columnStore) place(dict *vec.Vector, rows int) (uint32, bool) {
+	if dict == s.v.Dict || dict.Len() == 0 { // an empty one has nothing but NULL
+		return 0, true
+	}
+	if at, ok := s.places[dict]; ok {
+		return at, true
+	}
+	n := s.v.Dict.Len()
+	if dict.Len() > sparse*rows || n > math.MaxUint32-dict.Len() ||
+		int64(len(s.v.Dict.Str.Bytes))+int64(len(dict.Str.Bytes)) > maxTextBytes {
+		return 0, false
+	}
+	if s.dict == nil {
+		s.places = map[*vec.Vector]uint32{s.v.Dict: 0}
+		s.dict = &vec.Vector{Type: s.typ}
+		appendAll(s.dict, s.v.Dict)
+		s.v.Dict = s.dict
+	}
+	s.places[dict] = uint32(n)
+	appendAll(s.dict, dict)
+	return uint32(n), true
+}
+
+func appendAll(dst, src *vec.Vector) {
+	b := vec.Builder{V: dst}
+	for i := range src.Len() {
+		b.AppendFrom(src, i)
+	}
+}
+
+// keep keeps the given rows alone, in their order.
+func (s *columnStore) keep(rows []uint32) {
+	s.v = s.v.Take(rows)
+	if s.dict != nil && s.dict.Len() > sparse*len(rows) {
+		s.flatten()
+	}
+}
+
+func (s *columnStore) flatten() {
+	s.v = s.v.Flatten(len(s.v.Codes))
+	s.dict, s.places = nil, nil
+}
 
 // maxTextBytes is how much text one vector holds: it is addressed with 32 bits.
 const maxTextBytes = math.MaxUint32
 
 // add takes in the values of the given rows.
 func (s *columnStore) add(v *vec.Vector, rows []uint32) error {
+	if v.Form == vec.Const && v.Type.Payload() == vec.PayloadStr && len(rows) > 0 && (s.v == nil || s.v.Form == vec.Dict) {
+		one := *v // a dictionary of one value
+		one.Form = vec.Flat
+		v = &vec.Vector{Type: v.Type, Form: vec.Dict, Dict: &one, Codes: make([]uint32, 1+slices.Max(rows))}
+	}
 	if s.v == nil {
 		s.v = &vec.Vector{Type: s.typ}
 		if v.Form == vec.Dict {
@@ -351,15 +408,17 @@ func (s *columnStore) add(v *vec.Vector, rows []uint32) error {
 		}
 	}
 	if s.v.Form == vec.Dict {
-		if v.Form == vec.Dict && v.Dict == s.v.Dict {
-			n := len(s.v.Codes)
-			for _, r := range rows {
-				s.v.Codes = append(s.v.Codes, v.Codes[r])
+		if v.Form == vec.Dict {
+			if at, ok := s.place(v.Dict, len(rows)); ok {
+				n := len(s.v.Codes)
+				for _, r := range rows {
+					s.v.Codes = append(s.v.Codes, at+v.Codes[r])
+				}
+				s.nulls(v, rows, n)
+				return nil
 			}
-			s.nulls(v, rows, n)
-			return nil
 		}
-		s.v = s.v.Flatten(len(s.v.Codes))
+		s.flatten()
 	}
 	n := s.v.Len()
 	src, plain := v, v.Form == vec.Flat

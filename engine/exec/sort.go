@@ -351,7 +351,7 @@ func (s *sorted) cut(ctx context.Context) error {
 		if err := yield(ctx); err != nil {
 			return err
 		}
-		s.rows[i].v = s.rows[i].v.Take(order)
+		s.rows[i].keep(order)
 	}
 	s.count = len(order)
 	s.parts = append(s.parts[:0], s.count)
