@@ -13,8 +13,11 @@ export PRICKLE_CONFORMANCE ?=
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# The kernels for wide registers are an experiment of Go's; EXPERIMENT= builds without them.
+EXPERIMENT ?= simd
+
 build: ## build ./prickle
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o prickle ./cmd/prickle
+	CGO_ENABLED=0 GOEXPERIMENT=$(EXPERIMENT) $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o prickle ./cmd/prickle
 
 run: build ## build and serve with sample data
 	./prickle serve --demo
