@@ -64,11 +64,16 @@ func parseInt(s string, t vec.Type) (int64, error) {
 func parseFloat64(s string) (float64, error) { return strconv.ParseFloat(s, 64) }
 
 func parseFloat(s string, t vec.Type) (float64, error) {
-	x := strings.Trim(s, blanks)
 	size := 64
 	if t.Kind == vec.Float4 {
 		size = 32
 	}
+	if digitsOnly(s) { // as nearly all are
+		if f, err := strconv.ParseFloat(s, size); err == nil {
+			return f, nil
+		}
+	}
+	x := strings.Trim(s, blanks)
 	switch lower(x) {
 	case "nan":
 		return math.NaN(), nil
@@ -88,6 +93,17 @@ func parseFloat(s string, t vec.Type) (float64, error) {
 		return 0, badText(t.String(), s)
 	}
 	return f, nil
+}
+
+// digitsOnly says whether a text has nothing but digits and what may stand between them in a
+// decimal number.
+func digitsOnly(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 func parseNumeric(s string) (vec.Decimal, error) {
