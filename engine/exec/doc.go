@@ -61,6 +61,10 @@
 // further up ([keyFilter]): it decodes the columns that these look at first, and the others
 // only where rows are left.
 //
+// Where only the first rows by a column are wanted, the blocks of a table come in the order of the
+// best value that their zones promise, as segments of events do by time, and the rest of them is
+// left out when enough rows are known ([valueOrder]).
+//
 // # Native operators
 //
 // FUNNEL, RETENTION, TRENDS, PATHS, LIFECYCLE and STICKINESS see an actor's rows as one
