@@ -8,11 +8,11 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// distinctCount is count(DISTINCT x). Values are numbered, and each group holds a set of
-// numbers. While all rows are uuids of one dictionary, as person_id is, its codes are the
-// numbers and no value is looked at: a dictionary of uuids holds no value twice. Others may:
-// the JSON values 1 and "1" are two entries of one text. With a second dictionary, or
-// other values, the numbers become those of an interner, which looks at each entry once.
+// distinctCount is count(DISTINCT x). Values are numbers, and each group has a set of numbers.
+// Integers are the numbers themselves. While all rows are uuids of one dictionary, as person_id
+// is, its codes are, and no value is looked at: a dictionary of uuids holds no value twice.
+// Others may: the JSON values 1 and "1" are two entries of one text. With a second dictionary,
+// or other values, the numbers are those of an interner, which looks at each entry once.
 type distinctCount struct {
 	t      vec.Type
 	dict   *vec.Vector // the one dictionary so far
@@ -20,7 +20,14 @@ type distinctCount struct {
 	pairs  pairs
 }
 
-func newDistinctCount(t vec.Type) State { return &distinctCount{t: t} }
+func newDistinctCount(t vec.Type) State {
+	s := &distinctCount{t: t}
+	s.pairs.sparse = s.integers()
+	return s
+}
+
+// integers says whether values are their own numbers.
+func (s *distinctCount) integers() bool { return s.t.Payload() == vec.PayloadI64 }
 
 func (s *distinctCount) Grow(groups int) { s.pairs.grow(groups) }
 
@@ -38,14 +45,16 @@ func (s *distinctCount) Update(_ *expr.Context, groups []uint32, args []*vec.Vec
 	if len(rows) == 0 {
 		return nil
 	}
-	if v.Form == vec.Dict && s.t.Kind == vec.UUID && s.intern == nil && (s.dict == nil || s.dict == v.Dict) {
+	switch {
+	case s.integers():
+		s.pairs.addNumbers(groups, dense[int64](v, rows))
+	case v.Form == vec.Dict && s.t.Kind == vec.UUID && s.intern == nil && (s.dict == nil || s.dict == v.Dict):
 		s.dict = v.Dict
 		s.addCodes(groups, v.Codes, rows)
-		return nil
+	default:
+		s.number()
+		s.pairs.add(groups, s.intern.assign(v, rows))
 	}
-	s.number()
-	ids := s.intern.assign(v, rows)
-	s.pairs.add(groups, ids)
 	return nil
 }
 
@@ -70,7 +79,7 @@ func (s *distinctCount) number() {
 	s.pairs = pairs{}
 	s.pairs.grow(len(old.counts))
 	to := make([]uint32, s.dict.Len()) // number plus one
-	old.each(func(g, code uint32) {
+	old.each(func(g uint32, code int64) {
 		if to[code] == 0 {
 			to[code] = s.intern.id(s.dict, int(code)) + 1
 		}
@@ -81,12 +90,14 @@ func (s *distinctCount) number() {
 
 func (s *distinctCount) Merge(from State, to []uint32) error {
 	o := from.(*distinctCount)
-	if o.dict == nil && o.intern == nil {
+	if s.integers() || s.intern == nil && o.intern == nil && (s.dict == nil || o.dict == nil || s.dict == o.dict) {
+		if o.dict != nil {
+			s.dict = o.dict
+		}
+		s.pairs.merge(&o.pairs, to)
 		return nil
 	}
-	if s.intern == nil && o.intern == nil && (s.dict == nil || s.dict == o.dict) {
-		s.dict = o.dict
-		s.pairs.merge(&o.pairs, to)
+	if o.dict == nil && o.intern == nil {
 		return nil
 	}
 	s.number()
@@ -95,7 +106,7 @@ func (s *distinctCount) Merge(from State, to []uint32) error {
 	for i := range ids {
 		ids[i] = s.intern.id(o.intern.values.V, i)
 	}
-	o.pairs.each(func(g, id uint32) { s.pairs.add1(to[g], ids[id]) })
+	o.pairs.each(func(g uint32, id int64) { s.pairs.add1(to[g], ids[id]) })
 	return nil
 }
 
@@ -104,35 +115,41 @@ func (s *distinctCount) Finish() (*vec.Vector, error) {
 }
 
 // maxBitBytes is how much memory bitmaps of many groups may take before the pairs move to
-// a hash set, which takes 16 to 32 bytes a pair.
+// a hash set, which takes 26 to 51 bytes a pair.
 const maxBitBytes = 32 << 20
 
-// pairs is a set of (group, number). Few groups have a bitmap each; many groups with
-// thin sets share one hash table.
+// pairs is a set of (group, number). Few groups have a bitmap each, as long as numbers are
+// dense; many groups with thin sets share one hash table.
 type pairs struct {
 	counts []int64
 	bits   [][]uint64
 	words  int // in all bitmaps
 	total  int64
-	table  []uint64 // open addressing: group<<32 | number, plus one; 0 is free
-	hashed bool
+	table  []pair // open addressing, at most five eighths full
+	sparse bool   // all pairs are in table
+}
+
+// pair is a place of the table; one with group 0 is free.
+type pair struct {
+	number int64
+	group  uint32 // plus one
 }
 
 func (p *pairs) grow(groups int) {
 	p.counts = grow(p.counts, groups)
-	if !p.hashed {
+	if !p.sparse {
 		p.bits = grow(p.bits, groups)
 	}
 }
 
 func (p *pairs) bytes() int64 {
-	return int64(cap(p.counts)*8 + cap(p.bits)*24 + p.words*8 + cap(p.table)*8)
+	return int64(cap(p.counts)*8 + cap(p.bits)*24 + p.words*8 + cap(p.table)*16)
 }
 
 func (p *pairs) add(groups, ids []uint32) {
-	if p.hashed {
+	if p.sparse {
 		for i, g := range groups {
-			p.addHash(g, ids[i])
+			p.addNumber(g, int64(ids[i]))
 		}
 		return
 	}
@@ -170,15 +187,15 @@ func (p *pairs) room(g, id uint32) {
 }
 
 func (p *pairs) add1(g, id uint32) {
-	if p.hashed {
-		p.addHash(g, id)
+	if p.sparse {
+		p.addNumber(g, int64(id))
 		return
 	}
 	if int(id>>6) >= len(p.bits[g]) {
 		p.room(g, id)
 		if len(p.counts) > 1 && p.words*8 > maxBitBytes && int64(p.words)*8 > p.total*32 {
 			p.hash()
-			p.addHash(g, id)
+			p.addNumber(g, int64(id))
 			return
 		}
 	}
@@ -193,56 +210,100 @@ func (p *pairs) add1(g, id uint32) {
 // hash moves the pairs to the table.
 func (p *pairs) hash() {
 	old := *p
-	p.bits, p.words, p.hashed, p.total = nil, 0, true, 0
+	p.bits, p.words, p.sparse, p.total = nil, 0, true, 0
 	p.counts = make([]int64, len(old.counts))
-	old.each(p.addHash)
+	old.each(p.addNumber)
 }
 
-func (p *pairs) addHash(g, id uint32) {
-	if int64(len(p.table)) <= p.total*2 {
-		old := p.table
-		p.table = make([]uint64, max(1024, 2*len(old)))
-		for _, k := range old {
-			if k != 0 {
-				p.table[p.slot(k)] = k
+// addNumbers adds numbers to the table.
+func (p *pairs) addNumbers(groups []uint32, numbers []int64) {
+	numbers = numbers[:len(groups)]
+	for i, g := range groups {
+		p.addNumber(g, numbers[i])
+	}
+}
+
+func (p *pairs) addNumber(g uint32, n int64) {
+	if table := p.table; len(table) > 0 {
+		mask := len(table) - 1
+		for at := hashPair(g, n) & mask; ; at = (at + 1) & mask {
+			e := &table[at]
+			if e.number == n && e.group == g+1 {
+				return
+			}
+			if e.group == 0 {
+				if 8*(p.total+1) > int64(5*len(table)) {
+					break
+				}
+				*e = pair{n, g + 1}
+				p.counts[g]++
+				p.total++
+				return
 			}
 		}
 	}
-	k := (uint64(g)<<32 | uint64(id)) + 1
-	if at := p.slot(k); p.table[at] == 0 {
-		p.table[at] = k
-		p.counts[g]++
-		p.total++
+	p.resize(max(32, 2*len(p.table)))
+	p.addNumber(g, n)
+}
+
+// reserve makes room for more pairs. Those of another table come in the order of their hashes,
+// which would make long runs of full places in a smaller one.
+func (p *pairs) reserve(more int) {
+	if !p.sparse {
+		return
+	}
+	size := max(32, len(p.table))
+	for 8*(p.total+int64(more)) > 5*int64(size) {
+		size *= 2
+	}
+	if size > len(p.table) {
+		p.resize(size)
 	}
 }
 
-func (p *pairs) slot(k uint64) int {
+func (p *pairs) resize(size int) {
+	old := p.table
+	p.table = make([]pair, size)
 	mask := len(p.table) - 1
-	at := int(vec.Mix(k)) & mask
-	for p.table[at] != 0 && p.table[at] != k {
-		at = (at + 1) & mask
+	for _, e := range old {
+		if e.group == 0 {
+			continue
+		}
+		at := hashPair(e.group-1, e.number) & mask
+		for p.table[at].group != 0 {
+			at = (at + 1) & mask
+		}
+		p.table[at] = e
 	}
-	return at
 }
 
-func (p *pairs) each(do func(g, id uint32)) {
+func hashPair(g uint32, n int64) int {
+	hi, lo := bits.Mul64(uint64(n)^0x9e3779b97f4a7c15, 0xd6e8feb86659fd93^uint64(g)<<33)
+	return int(hi ^ lo)
+}
+
+func (p *pairs) each(do func(g uint32, number int64)) {
 	for g, set := range p.bits {
 		for i, w := range set {
 			for ; w != 0; w &= w - 1 {
-				do(uint32(g), uint32(i*64+bits.TrailingZeros64(w)))
+				do(uint32(g), int64(i*64+bits.TrailingZeros64(w)))
 			}
 		}
 	}
-	for _, k := range p.table {
-		if k != 0 {
-			do(uint32((k-1)>>32), uint32(k-1))
+	for _, e := range p.table {
+		if e.group != 0 {
+			do(e.group-1, e.number)
 		}
 	}
 }
 
 func (p *pairs) merge(o *pairs, to []uint32) {
-	if p.hashed || o.hashed {
-		o.each(func(g, id uint32) { p.add1(to[g], id) })
+	if p.sparse || o.sparse {
+		if !p.sparse {
+			p.hash()
+		}
+		p.reserve(int(o.total))
+		o.each(func(g uint32, n int64) { p.addNumber(to[g], n) })
 		return
 	}
 	for g, set := range o.bits {
@@ -267,7 +328,6 @@ type interner struct {
 	slots  []uint32 // open addressing: number plus one; 0 is free
 	hashes []uint64 // by number
 	dicts  map[*vec.Vector][]uint32
-	ints   bool
 }
 
 // maxDicts is how many dictionaries an interner remembers: segments come one after the
@@ -275,7 +335,7 @@ type interner struct {
 const maxDicts = 16
 
 func newInterner(t vec.Type) *interner {
-	return &interner{values: vec.NewBuilder(t), slots: make([]uint32, 256), dicts: map[*vec.Vector][]uint32{}, ints: t.Payload() == vec.PayloadI64}
+	return &interner{values: vec.NewBuilder(t), slots: make([]uint32, 256), dicts: map[*vec.Vector][]uint32{}}
 }
 
 func (in *interner) bytes() int64 {
@@ -311,10 +371,6 @@ func (in *interner) assign(v *vec.Vector, rows []uint32) []uint32 {
 			}
 			out[i] = to[c] - 1
 		}
-	case in.ints:
-		for i, r := range rows {
-			out[i] = in.idInt(v.I64[r])
-		}
 	default:
 		for i, r := range rows {
 			out[i] = in.id(v, int(r))
@@ -323,25 +379,7 @@ func (in *interner) assign(v *vec.Vector, rows []uint32) []uint32 {
 	return out
 }
 
-func (in *interner) idInt(x int64) uint32 {
-	h := vec.Mix(uint64(x))
-	values := in.values.V.I64
-	mask := len(in.slots) - 1
-	at := int(h) & mask
-	for ; in.slots[at] != 0; at = (at + 1) & mask {
-		if id := in.slots[at] - 1; values[id] == x {
-			return id
-		}
-	}
-	in.values.V.I64 = append(values, x)
-	return in.put(at, h)
-}
-
 func (in *interner) id(v *vec.Vector, row int) uint32 {
-	if in.ints {
-		s, i := v.At(row)
-		return in.idInt(s.I64[i])
-	}
 	h := vec.HashRow(v, row)
 	mask := len(in.slots) - 1
 	at := int(h) & mask

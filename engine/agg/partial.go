@@ -47,6 +47,12 @@ func (s *sumInt) Absorb(_ *expr.Context, groups []uint32, cols []*vec.Vector) er
 	return s.Merge(&sumInt{hi: cols[0].I64, lo: lo, n: cols[2].I64}, groups)
 }
 
+func (s *sumSmall) Partial() ([]uint32, []*vec.Vector) { return nil, vectors(ints(s.sum), ints(s.n)) }
+
+func (s *sumSmall) Absorb(_ *expr.Context, groups []uint32, cols []*vec.Vector) error {
+	return s.Merge(&sumSmall{sum: cols[0].I64, n: cols[1].I64}, groups)
+}
+
 func (s *sumDecimal) Partial() ([]uint32, []*vec.Vector) {
 	return nil, vectors(&vec.Vector{Type: vec.T(vec.Numeric), Dec: s.sum}, ints(s.n))
 }
@@ -187,18 +193,25 @@ func (s *distinct) Absorb(ctx *expr.Context, groups []uint32, cols []*vec.Vector
 
 // Partial is the pairs, each with its value.
 func (s *distinctCount) Partial() ([]uint32, []*vec.Vector) {
+	groups := make([]uint32, 0, s.pairs.total)
+	if s.integers() {
+		numbers := make([]int64, 0, s.pairs.total)
+		s.pairs.each(func(g uint32, n int64) { groups, numbers = append(groups, g), append(numbers, n) })
+		return groups, vectors(&vec.Vector{Type: s.t, I64: numbers})
+	}
 	values := s.dict
 	if s.intern != nil {
 		values = s.intern.values.V
 	}
 	if values == nil {
-		return []uint32{}, vectors(&vec.Vector{Type: s.t})
+		return groups, vectors(&vec.Vector{Type: s.t})
 	}
-	groups, ids := make([]uint32, 0, s.pairs.total), make([]uint32, 0, s.pairs.total)
-	s.pairs.each(func(g, id uint32) { groups, ids = append(groups, g), append(ids, id) })
+	ids := make([]uint32, 0, s.pairs.total)
+	s.pairs.each(func(g uint32, id int64) { groups, ids = append(groups, g), append(ids, uint32(id)) })
 	return groups, vectors(&vec.Vector{Type: s.t, Form: vec.Dict, Codes: ids, Dict: values})
 }
 
 func (s *distinctCount) Absorb(ctx *expr.Context, groups []uint32, cols []*vec.Vector) error {
+	s.pairs.reserve(len(groups))
 	return s.Update(ctx, groups, cols, first(len(groups)))
 }

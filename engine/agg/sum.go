@@ -27,6 +27,9 @@ func resolveSum(args []vec.Type, avg bool) *Spec {
 			s.Result = vec.T(vec.Numeric)
 		}
 		s.create = func([]OrderKey) State { return &sumInt{t: s.Result, avg: avg} }
+		if t.Kind == vec.Int2 {
+			s.create = func([]OrderKey) State { return &sumSmall{t: s.Result, avg: avg} }
+		}
 	case vec.Numeric:
 		s.create = func([]OrderKey) State { return &sumDecimal{avg: avg} }
 	case vec.Float4, vec.Float8:
@@ -122,6 +125,54 @@ func (s *sumInt) Finish() (*vec.Vector, error) {
 	}
 	out.Nulls = unseen(seen)
 	return out, nil
+}
+
+// sumSmall adds smallints: 64 bits are enough for 2⁴⁸ of them.
+type sumSmall struct {
+	t   vec.Type
+	avg bool
+	sum []int64
+	n   []int64
+}
+
+func (s *sumSmall) Grow(groups int) { s.sum, s.n = grow(s.sum, groups), grow(s.n, groups) }
+func (s *sumSmall) Bytes() int64    { return int64(cap(s.sum)) * 16 }
+
+func (s *sumSmall) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
+	groups, rows = valid(args[0], groups, rows)
+	x := dense[int64](args[0], rows)
+	if len(s.n) == 1 {
+		sum := int64(0)
+		for _, v := range x {
+			sum += v
+		}
+		s.sum[0] += sum
+		s.n[0] += int64(len(x))
+		return nil
+	}
+	sum, n := s.sum, s.n
+	for i, g := range groups {
+		sum[g] += x[i]
+		n[g]++
+	}
+	return nil
+}
+
+func (s *sumSmall) Merge(from State, to []uint32) error {
+	o := from.(*sumSmall)
+	for i, g := range to[:len(o.n)] {
+		s.sum[g] += o.sum[i]
+		s.n[g] += o.n[i]
+	}
+	return nil
+}
+
+func (s *sumSmall) Finish() (*vec.Vector, error) {
+	wide := &sumInt{t: s.t, avg: s.avg, hi: make([]int64, len(s.n)), lo: make([]uint64, len(s.n)), n: s.n}
+	for i, x := range s.sum {
+		wide.hi[i], wide.lo[i] = x>>63, uint64(x)
+	}
+	return wide.Finish()
 }
 
 type sumDecimal struct {

@@ -3,27 +3,42 @@ package exec
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/prickledb/prickle/engine/agg"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// aggregate groups rows: each copy of the pipeline below fills states of its own, which
-// are merged at the end. Groups that do not fit into memory go to partitions on disk, and
-// are merged from there, one partition after the other.
-type aggregate struct {
+// aggregating groups rows: each copy of the pipeline below fills states of its own. If the
+// groups are few, they are merged one after the other. If they become many, they go to
+// partitions, and these are merged side by side by those who hand out the groups. What does not
+// fit into memory goes to partitions on disk, which are merged one after the other.
+type aggregating struct {
 	node *plan.Aggregate
 	pipe *pipeline
 	env  *Env
 
-	spills  spills
-	started bool
-	work    []partition   // yet to be merged
-	cols    []*vec.Vector // finished groups
-	rows    int           // how many these are
-	row     int           // next one to hand out
-	held    int64         // of the finished groups
+	mu     sync.Mutex // held to read the input, and to change what follows
+	begun  bool       // the input is read, or reading it failed with err
+	err    error
+	whole  *grouping // all groups, if they are in no partition, until a copy takes them
+	parts  *partitions
+	next   int         // of the partitions in memory: the next one to merge
+	work   []partition // on disk, yet to be merged
+	taken  bool        // a copy merges those on disk
+	spills spills
+}
+
+// aggregate hands out groups. It is one of several copies, which share what was read.
+type aggregate struct {
+	*aggregating
+	alone bool          // there is no other, and the pipeline is its own
+	cols  []*vec.Vector // finished groups
+	rows  int           // how many these are
+	row   int           // next one to hand out
+	held  int64         // of the finished groups
+	disk  bool          // it merges the partitions on disk
 }
 
 // grouping is groups and the states of their aggregates.
@@ -38,27 +53,43 @@ type grouping struct {
 	rows []uint32 // scratch: live rows
 }
 
-func newAggregate(n *plan.Aggregate, env *Env) (Operator, error) {
+func newAggregating(n *plan.Aggregate, env *Env) (*aggregating, error) {
 	pipe, err := newPipeline(n.Input, env)
 	if err != nil {
 		return nil, err
 	}
-	return &aggregate{node: n, pipe: pipe, env: env, spills: spills{env: env, node: n}}, nil
+	a := &aggregating{node: n, pipe: pipe, env: env, spills: spills{env: env, node: n}}
+	a.parts = &partitions{spills: &a.spills}
+	return a, nil
+}
+
+func newAggregate(n *plan.Aggregate, env *Env) (Operator, error) {
+	a, err := newAggregating(n, env)
+	if err != nil {
+		return nil, err
+	}
+	return &aggregate{aggregating: a, alone: true}, nil
 }
 
 func newGrouping(n *plan.Aggregate, env *Env) (*grouping, error) {
 	g := &grouping{node: n, env: env}
-	return g, g.reset()
+	g.forget()
+	return g, g.newStates()
 }
 
-// reset forgets all groups. What they held stays accounted for until the next call of
+// forget forgets all groups. What they held stays accounted for until the next call of
 // hold.
-func (g *grouping) reset() error {
+func (g *grouping) forget() {
 	types := make([]vec.Type, len(g.node.Keys))
 	for i, k := range g.node.Keys {
 		types[i] = k.Type()
 	}
-	g.groups, g.states = newGrouper(types), nil
+	g.groups = newGrouper(types)
+}
+
+// newStates forgets the states of all groups.
+func (g *grouping) newStates() error {
+	g.states = nil
 	for i := range g.node.Aggs {
 		st, err := newState(&g.node.Aggs[i])
 		if err != nil {
@@ -195,9 +226,26 @@ func firstRows(scratch *[]uint32, n int) []uint32 {
 	return (*scratch)[:n]
 }
 
-func (a *aggregate) run(ctx context.Context) error {
+// fewGroups is how many groups are merged one after the other, rather than in partitions, and
+// fewBytes how many bytes they take.
+const (
+	fewGroups = 8192
+	fewBytes  = 2 << 20
+)
+
+// read reads the input, unless another copy has done so.
+func (a *aggregating) read(ctx context.Context) error {
+	lock(ctx, &a.mu)
+	defer a.mu.Unlock()
+	if !a.begun {
+		a.begun = true
+		a.err = a.readInput(ctx)
+	}
+	return a.err
+}
+
+func (a *aggregating) readInput(ctx context.Context) error {
 	groupings := make([]*grouping, a.pipe.copies())
-	parts := &partitions{spills: &a.spills}
 	err := a.pipe.drain(ctx, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
 		g, err := newGrouping(a.node, a.env)
 		if err != nil {
@@ -208,33 +256,69 @@ func (a *aggregate) run(ctx context.Context) error {
 			if err := g.add(ctx, b); err != nil {
 				return err
 			}
-			return parts.relieve(ctx, g)
+			return a.parts.relieve(ctx, g)
 		}, nil
 	}, func(context.Context, int) error { return nil })
 	if err != nil {
 		return err
 	}
 	out := groupings[0]
+	groups, held := 0, int64(0)
 	for _, g := range groupings[1:] {
-		if parts.used() {
-			if err = parts.add(ctx, g); err == nil {
-				err = g.hold(ctx)
+		groups, held = groups+g.groups.groups, held+g.held
+	}
+	if !a.parts.used() && (groups <= fewGroups && held <= fewBytes || len(a.node.Keys) == 0) {
+		for _, g := range groupings[1:] {
+			if err = out.merge(ctx, g); err == nil {
+				err = a.parts.relieve(ctx, out)
 			}
-		} else if err = out.merge(ctx, g); err == nil {
-			err = parts.relieve(ctx, out)
+			if err != nil {
+				return err
+			}
 		}
-		if err != nil {
+		if !a.parts.used() {
+			a.whole = out
+			return nil
+		}
+		groupings = groupings[:1]
+	}
+	err = parallel(ctx, len(groupings), func(ctx context.Context, w int) error {
+		g := groupings[w]
+		if err := a.parts.add(ctx, g); err != nil {
 			return err
 		}
+		g.forget()
+		return g.hold(ctx)
+	})
+	if err == nil && a.parts.spilled() {
+		err = a.parts.spill(ctx)
 	}
-	if !parts.used() {
-		return a.finish(out)
+	a.work = a.parts.list(nil)
+	return err
+}
+
+// nextGroups makes the answer of more groups; it says whether there are any.
+func (a *aggregate) nextGroups(ctx context.Context) (bool, error) {
+	lock(ctx, &a.mu)
+	whole, p := a.whole, a.next
+	a.whole = nil
+	a.next++
+	var file *partition
+	if len(a.work) > 0 && (a.disk || !a.taken) {
+		last := len(a.work) - 1
+		file, a.work = &a.work[last], a.work[:last]
+		a.disk, a.taken = true, true
 	}
-	if err := parts.add(ctx, out); err != nil {
-		return err
+	a.mu.Unlock()
+	switch {
+	case whole != nil:
+		return true, a.finish(whole)
+	case file != nil:
+		return true, a.mergePartition(ctx, *file)
+	case p < memoryParts && a.parts.inMemory():
+		return true, a.mergeInMemory(ctx, p)
 	}
-	a.work = parts.list(nil)
-	return out.hold(ctx)
+	return false, nil
 }
 
 // finish makes the answer of groups.
@@ -243,7 +327,7 @@ func (a *aggregate) finish(g *grouping) error {
 		g.groups.groups = 1
 	}
 	a.rows, a.row, a.held = g.groups.groups, 0, g.held
-	a.cols = g.groups.values()
+	a.cols = g.groups.finish()
 	for i, st := range g.states {
 		st.Grow(a.rows)
 		v, err := st.Finish()
@@ -272,23 +356,20 @@ func drain(ctx context.Context, op Operator, f func(*vec.Batch) error) error {
 }
 
 func (a *aggregate) Next(ctx context.Context) (*vec.Batch, error) {
-	if !a.started {
-		a.started = true
-		if err := a.run(ctx); err != nil {
-			return nil, err
-		}
+	if err := a.read(ctx); err != nil {
+		return nil, err
 	}
 	for {
 		if b := slice(a.cols, a.rows, &a.row); b != nil {
 			return b, nil
 		}
-		if len(a.work) == 0 {
-			return nil, nil
+		if err := yield(ctx); err != nil {
+			return nil, err
 		}
 		a.cols, a.rows = nil, 0
 		a.env.release(a.held)
 		a.held = 0
-		if err := a.mergePartition(ctx); err != nil {
+		if more, err := a.nextGroups(ctx); !more || err != nil {
 			return nil, err
 		}
 	}
@@ -296,6 +377,19 @@ func (a *aggregate) Next(ctx context.Context) (*vec.Batch, error) {
 
 func (a *aggregate) Close() error {
 	a.env.release(a.held)
+	a.held = 0
+	if a.alone {
+		return a.close()
+	}
+	return nil
+}
+
+// close is called when no copy runs any more.
+func (a *aggregating) close() error {
+	if a.whole != nil {
+		a.env.release(a.whole.held)
+	}
+	a.parts.forget()
 	err := a.spills.close()
 	if closing := a.pipe.close(); err == nil {
 		err = closing
@@ -309,18 +403,13 @@ func slice(cols []*vec.Vector, rows int, at *int) *vec.Batch {
 	if n <= 0 {
 		return nil
 	}
-	if *at == 0 && n == rows {
-		*at = n
-		return &vec.Batch{Rows: n, Cols: cols}
-	}
-	take := make([]uint32, n)
-	for i := range take {
-		take[i] = uint32(*at + i)
+	b := &vec.Batch{Rows: n, Cols: cols}
+	if n < rows {
+		b.Cols = make([]*vec.Vector, len(cols))
+		for i, c := range cols {
+			b.Cols[i] = c.Slice(*at, *at+n)
+		}
 	}
 	*at += n
-	b := &vec.Batch{Rows: n, Cols: make([]*vec.Vector, len(cols))}
-	for i, c := range cols {
-		b.Cols[i] = c.Take(take)
-	}
 	return b
 }

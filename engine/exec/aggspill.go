@@ -2,8 +2,11 @@ package exec
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 
+	"github.com/prickledb/prickle/engine/agg"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -18,13 +21,50 @@ type partition struct {
 // large then is one group, or nearly.
 const maxLevel = 6
 
-// partitions divides groups by the hash of their keys. Several goroutines may add to it.
+const (
+	// memoryParts is how many partitions there are in memory, four for each on disk: as many
+	// that millions of groups are merged in the second-level cache.
+	memoryParts = 4 * fanOut
+	// maxGroups is how many groups a grouping has before they go to partitions, and
+	// maxGroupBytes how many bytes they take: beyond what the caches hold, a look-up costs several
+	// times as much, more than to move the group and to merge it.
+	maxGroups     = 1 << 17
+	maxGroupBytes = 16 << 20
+)
+
+// partitions divides groups by the hash of their keys. Groups wait in memory, and go to files
+// once they take too much of it. Several goroutines may add to it.
 type partitions struct {
 	spills *spills
 	level  int
+	held   atomic.Int64 // of runs
 
 	mu    sync.Mutex
+	runs  []*groupRun
 	files [fanOut]*spillFile
+}
+
+// groupRun is groups that were in one grouping, in the order of their partitions.
+type groupRun struct {
+	keys     []*vec.Vector
+	ends     [memoryParts]int // where the groups of each partition end
+	partials []partial
+	keyBytes int64
+	held     int64
+}
+
+// part is where the groups of a partition are.
+func (r *groupRun) part(p int) (lo, hi int) {
+	if p == 0 {
+		return 0, r.ends[0]
+	}
+	return r.ends[p-1], r.ends[p]
+}
+
+// partial is the partial rows of an aggregate, in the order of their groups.
+type partial struct {
+	places []uint32 // of each row: the place of its group in the run; nil: row i is of group i
+	cols   []*vec.Vector
 }
 
 // A partition's file has chunks of groups. A chunk is a batch of their keys, and then, for
@@ -32,19 +72,23 @@ type partitions struct {
 // it is; partial rows have a second one with their group's position in the chunk.
 const keysBatch = -1
 
-func (p *partitions) used() bool {
+// used says whether there are groups.
+func (p *partitions) used() bool { return p.inMemory() || p.spilled() }
+
+// inMemory says whether groups wait in memory.
+func (p *partitions) inMemory() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, f := range p.files {
-		if f != nil {
-			return true
-		}
-	}
-	return false
+	return len(p.runs) > 0
 }
 
-// list adds the partitions that there are to a list.
+// spilled says whether groups are on disk.
+func (p *partitions) spilled() bool { return len(p.list(nil)) > 0 }
+
+// list adds the partitions on disk to a list.
 func (p *partitions) list(to []partition) []partition {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, f := range p.files {
 		if f != nil {
 			to = append(to, partition{f, p.level})
@@ -53,148 +97,212 @@ func (p *partitions) list(to []partition) []partition {
 	return to
 }
 
-// relieve moves groups to disk if they take too much memory. One group alone would not get
-// smaller.
+// forget drops what waits in memory.
+func (p *partitions) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spills.env.release(p.held.Swap(0))
+	p.runs = nil
+}
+
+// relieve moves groups to partitions if they are many, and to disk if they take too much
+// memory. One group alone would not get smaller.
 func (p *partitions) relieve(ctx context.Context, g *grouping) error {
-	if g.groups.groups < 2 || p.level > maxLevel || !g.env.crowded(g.held) {
+	if g.groups.groups < 2 {
+		return nil
+	}
+	crowded := p.level <= maxLevel && g.env.crowded(g.held+p.held.Load())
+	if crowded {
+		if err := p.spill(ctx); err != nil {
+			return err
+		}
+		crowded = g.env.crowded(g.held)
+	}
+	most := maxGroups
+	if g.env.GroupsAt > 0 {
+		most = g.env.GroupsAt
+	}
+	many := p.level == 0 && (g.groups.groups >= most || g.held >= maxGroupBytes)
+	if !many && !crowded {
 		return nil
 	}
 	if err := p.add(ctx, g); err != nil {
 		return err
 	}
+	if crowded {
+		g.forget()
+		if err := p.spill(ctx); err != nil {
+			return err
+		}
+	}
 	return g.hold(ctx)
 }
 
-// add writes the groups to their partitions, and forgets them.
+// add takes the groups from a grouping.
 func (p *partitions) add(ctx context.Context, g *grouping) error {
 	n := g.groups.groups
 	if n == 0 {
 		return nil
 	}
-	keys := g.groups.values()
-	scratch := bytesOf(keys) + 12*int64(n)
+	scratch := 12 * int64(n)
 	defer g.env.release(scratch)
 	if err := g.env.hold(ctx, scratch); err != nil {
 		return err
 	}
-	order, ends := divide(keys, n, p.level)
+	run := &groupRun{}
+	order := run.divide(g.groups.hashes(), p.level)
 	place := make([]uint32, n) // of each group in order
 	for i, group := range order {
 		place[group] = uint32(i)
 	}
-	partials := make([]partial, len(g.states))
-	for i, st := range g.states {
-		st.Grow(n)
-		partials[i] = newPartial(st.Partial())
-		partials[i].sort(order, place)
+	keep := func(cols []*vec.Vector) error {
+		held := bytesOf(cols)
+		run.held += held
+		p.held.Add(held)
+		return g.env.hold(ctx, held)
 	}
-	step := g.env.blockRows(g.held, n)
+	run.keys = g.groups.ordered(order)
+	if err := keep(run.keys); err != nil {
+		return err
+	}
+	run.keyBytes = run.held
+	for _, st := range g.states {
+		st.Grow(n)
+		part := partialRows(order, place, st)
+		run.partials = append(run.partials, part)
+		if err := keep(part.cols); err != nil {
+			return err
+		}
+	}
 	p.mu.Lock()
+	p.runs = append(p.runs, run)
+	p.mu.Unlock()
+	g.groups.empty()
+	return g.newStates()
+}
+
+// divide gives the order of groups by partition, and notes where each partition ends.
+func (r *groupRun) divide(hashes []uint64, level int) []uint32 {
+	part := func(h uint64) int { // those in one file follow each other
+		h >>= 4 * level
+		return int(h%fanOut*(memoryParts/fanOut) + h/fanOut%(memoryParts/fanOut))
+	}
+	var starts [memoryParts + 1]int
+	for _, h := range hashes {
+		starts[part(h)+1]++
+	}
+	for i := range memoryParts {
+		starts[i+1] += starts[i]
+		r.ends[i] = starts[i+1]
+	}
+	order := make([]uint32, len(hashes))
+	for i, h := range hashes {
+		at := part(h)
+		order[starts[at]] = uint32(i)
+		starts[at]++
+	}
+	return order
+}
+
+// partialRows is the partial rows of a state in the order of groups. Rows of one group stay in
+// order.
+func partialRows(order, place []uint32, st agg.State) partial {
+	groups, cols := st.Partial()
+	var p partial
+	if groups != nil {
+		starts := make([]uint32, len(order)+1)
+		for _, g := range groups {
+			starts[place[g]+1]++
+		}
+		for i := range order {
+			starts[i+1] += starts[i]
+		}
+		order, p.places = make([]uint32, len(groups)), make([]uint32, len(groups))
+		for r, g := range groups {
+			at := place[g]
+			order[starts[at]], p.places[starts[at]] = uint32(r), at
+			starts[at]++
+		}
+	}
+	for _, c := range cols {
+		c = c.Take(order)
+		if c.Form == vec.Dict && c.Type.Payload() == vec.PayloadStr { // each part needs few of its values
+			c = c.Flatten(len(order))
+		}
+		p.cols = append(p.cols, c)
+	}
+	return p
+}
+
+// rows is which partial rows belong to the groups at places [lo, hi).
+func (p *partial) rows(lo, hi int) (from, to int) {
+	if p.places == nil {
+		return lo, hi
+	}
+	from, _ = slices.BinarySearch(p.places, uint32(lo))
+	to, _ = slices.BinarySearch(p.places, uint32(hi))
+	return from, to
+}
+
+func sliceAll(cols []*vec.Vector, lo, hi int) []*vec.Vector {
+	out := make([]*vec.Vector, len(cols))
+	for i, c := range cols {
+		out[i] = c.Slice(lo, hi)
+	}
+	return out
+}
+
+// spill writes what waits in memory to files.
+func (p *partitions) spill(ctx context.Context) error {
+	lock(ctx, &p.mu)
 	defer p.mu.Unlock()
-	lo := 0
-	for i, end := range ends {
-		for ; lo < end; lo += step {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if p.files[i] == nil {
-				var err error
-				if p.files[i], err = p.spills.create(); err != nil {
+	env := p.spills.env
+	for len(p.runs) > 0 {
+		run := p.runs[len(p.runs)-1]
+		step, lo := env.blockRows(run.held, run.ends[memoryParts-1]), 0
+		for i := range p.files {
+			for end := run.ends[(i+1)*(memoryParts/fanOut)-1]; lo < end; lo = min(lo+step, end) {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if p.files[i] == nil {
+					var err error
+					if p.files[i], err = p.spills.create(); err != nil {
+						return err
+					}
+				}
+				if err := run.writeChunk(p.files[i], lo, min(lo+step, end)); err != nil {
 					return err
 				}
 			}
-			if err := writeChunk(p.files[i], keys, partials, order, place, lo, min(lo+step, end)); err != nil {
-				return err
-			}
 		}
-		lo = end
+		p.runs = p.runs[:len(p.runs)-1]
+		p.held.Add(-run.held)
+		env.release(run.held)
 	}
-	return g.reset()
-}
-
-// divide orders groups by the partition that their keys belong to, and says where each
-// partition ends.
-func divide(keys []*vec.Vector, n, level int) (order []uint32, ends [fanOut]int) {
-	part := make([]uint8, n)
-	var counts [fanOut + 1]int
-	for i := range part {
-		h := uint64(0)
-		for _, k := range keys {
-			h = vec.Mix(h + vec.HashRow(k, i))
-		}
-		part[i] = uint8(h >> (4 * level) % fanOut)
-		counts[part[i]+1]++
-	}
-	for i := range fanOut {
-		counts[i+1] += counts[i]
-		ends[i] = counts[i+1]
-	}
-	order = make([]uint32, n)
-	for i, at := range part {
-		order[counts[at]] = uint32(i)
-		counts[at]++
-	}
-	return order, ends
-}
-
-// partial is the partial rows of an aggregate.
-type partial struct {
-	groups []uint32 // nil: row i is of group i
-	cols   []*vec.Vector
-	rows   []uint32 // in the order of the groups' places; nil: that is the order of groups
-	starts []uint32 // where the rows of each place begin, and one more
-}
-
-func newPartial(groups []uint32, cols []*vec.Vector) partial {
-	return partial{groups: groups, cols: cols}
-}
-
-// sort orders the rows by the place of their group. Rows of one group stay in order.
-func (p *partial) sort(order, place []uint32) {
-	if p.groups == nil {
-		return
-	}
-	p.starts = make([]uint32, len(order)+1)
-	for _, g := range p.groups {
-		p.starts[place[g]+1]++
-	}
-	for i := range order {
-		p.starts[i+1] += p.starts[i]
-	}
-	at := append([]uint32{}, p.starts...)
-	p.rows = make([]uint32, len(p.groups))
-	for r, g := range p.groups {
-		p.rows[at[place[g]]] = uint32(r)
-		at[place[g]]++
-	}
+	return nil
 }
 
 // writeChunk writes the groups at places [lo, hi).
-func writeChunk(f *spillFile, keys []*vec.Vector, partials []partial, order, place []uint32, lo, hi int) error {
-	b := take(keys, order[lo:hi])
-	b.Cols = append([]*vec.Vector{tag(keysBatch)}, b.Cols...)
+func (r *groupRun) writeChunk(f *spillFile, lo, hi int) error {
+	b := &vec.Batch{Rows: hi - lo, Cols: append([]*vec.Vector{tag(keysBatch)}, sliceAll(r.keys, lo, hi)...)}
 	if err := f.write(b); err != nil {
 		return err
 	}
-	for i := range partials {
-		p := &partials[i]
-		rows := order[lo:hi]
-		if p.groups != nil {
-			rows = p.rows[p.starts[lo]:p.starts[hi]]
-		}
-		for step := vec.BatchRows; len(rows) > 0; {
-			some := rows[:min(step, len(rows))]
-			rows = rows[len(some):]
-			b := take(p.cols, some)
-			local := &vec.Vector{Type: vec.T(vec.Int4), I64: make([]int64, len(some))}
-			for j, r := range some {
-				group := r
-				if p.groups != nil {
-					group = p.groups[r]
+	for i := range r.partials {
+		p := &r.partials[i]
+		from, to := p.rows(lo, hi)
+		for ; from < to; from += vec.BatchRows {
+			end := min(from+vec.BatchRows, to)
+			local := &vec.Vector{Type: vec.T(vec.Int4), I64: make([]int64, end-from)}
+			for j := range local.I64 {
+				place := from + j
+				if p.places != nil {
+					place = int(p.places[place])
 				}
-				local.I64[j] = int64(place[group]) - int64(lo)
+				local.I64[j] = int64(place - lo)
 			}
-			b.Cols = append([]*vec.Vector{tag(int64(i)), local}, b.Cols...)
+			b := &vec.Batch{Rows: end - from, Cols: append([]*vec.Vector{tag(int64(i)), local}, sliceAll(p.cols, from, end)...)}
 			if err := f.write(b); err != nil {
 				return err
 			}
@@ -203,16 +311,60 @@ func writeChunk(f *spillFile, keys []*vec.Vector, partials []partial, order, pla
 	return nil
 }
 
+// mergeInMemory merges a partition that is in memory and makes the answer of its groups.
+func (a *aggregate) mergeInMemory(ctx context.Context, p int) error {
+	g, err := newGrouping(a.node, a.env)
+	if err != nil {
+		return err
+	}
+	rows, bytes := 0, int64(0)
+	for _, run := range a.parts.runs {
+		lo, hi := run.part(p)
+		rows += hi - lo
+		bytes += run.keyBytes * int64(hi-lo) / int64(run.ends[memoryParts-1])
+	}
+	g.groups.expect(rows/2, bytes/2) // many of them are in several runs
+	var to, groups, scratch []uint32
+	for _, run := range a.parts.runs {
+		lo, hi := run.part(p)
+		if lo == hi {
+			continue
+		}
+		if err := yield(ctx); err != nil {
+			return err
+		}
+		to = grow(to, hi-lo)
+		g.groups.assign(to, sliceAll(run.keys, lo, hi), firstRows(&scratch, hi-lo))
+		for i, st := range g.states {
+			part := &run.partials[i]
+			from, end := part.rows(lo, hi)
+			of := to
+			if part.places != nil {
+				groups = grow(groups, end-from)
+				for j, place := range part.places[from:end] {
+					groups[j] = to[int(place)-lo]
+				}
+				of = groups
+			}
+			st.Grow(g.groups.groups)
+			if err := st.Absorb(a.env.Expr, of, sliceAll(part.cols, from, end)); err != nil {
+				return err
+			}
+		}
+		if err := g.hold(ctx); err != nil {
+			return err
+		}
+	}
+	return a.finish(g)
+}
+
 func tag(n int64) *vec.Vector {
 	return &vec.Vector{Type: vec.T(vec.Int4), Form: vec.Const, I64: []int64{n}}
 }
 
 // mergePartition merges the chunks of a partition and makes the answer of its groups. What
 // does not fit into memory is divided again.
-func (a *aggregate) mergePartition(ctx context.Context) error {
-	last := len(a.work) - 1
-	p := a.work[last]
-	a.work = a.work[:last]
+func (a *aggregate) mergePartition(ctx context.Context, p partition) error {
 	g, err := newGrouping(a.node, a.env)
 	if err != nil {
 		return err
@@ -259,6 +411,12 @@ func (a *aggregate) mergePartition(ctx context.Context) error {
 	if err := parts.add(ctx, g); err != nil {
 		return err
 	}
+	g.forget()
+	if err := parts.spill(ctx); err != nil {
+		return err
+	}
+	a.mu.Lock()
 	a.work = parts.list(a.work)
+	a.mu.Unlock()
 	return g.hold(ctx)
 }

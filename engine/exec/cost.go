@@ -41,7 +41,7 @@ func (c *Cost) add(n plan.Node, env *Env, segments map[*storage.Segment]bool) {
 			return
 		}
 	case *plan.TopN:
-		if readsTime(n.Input, n.Keys[0].Expr) {
+		if sc, column, ok := scanned(n.Input, n.Keys[0].Expr); ok && sc.Table.IsEvents() && sc.Columns[column].Column == sc.Table.Time {
 			return
 		}
 	case plan.Native:
@@ -157,13 +157,13 @@ func eventRanges(n *plan.Scan, env *Env, from, to int64, visit func(seg *storage
 	}
 }
 
-// readsTime says whether e is the time of the events at the leaf of a chain of filters and
-// projections that ends in n.
-func readsTime(n plan.Node, e expr.Expr) bool {
+// scanned says which column e is of the scan at the leaf of a chain of filters and projections
+// that ends in n, if it is one.
+func scanned(n plan.Node, e expr.Expr) (sc *plan.Scan, column int, ok bool) {
 	for {
 		c, ok := e.(*expr.Column)
 		if !ok {
-			return false
+			return nil, 0, false
 		}
 		switch x := n.(type) {
 		case *plan.Project:
@@ -171,9 +171,9 @@ func readsTime(n plan.Node, e expr.Expr) bool {
 		case *plan.Filter:
 			n = x.Input
 		case *plan.Scan:
-			return x.Table.IsEvents() && x.Columns[c.Index].Column == x.Table.Time
+			return x, c.Index, true
 		default:
-			return false
+			return nil, 0, false
 		}
 	}
 }

@@ -15,7 +15,7 @@ type debut struct {
 	of               expr.Expr
 	person, time     expr.Expr
 	tie              expr.Expr // or nil: the row that came first
-	persons          *interner
+	persons          *grouper
 	best             []debutRow // by person's number
 	ties             *vec.Builder
 	winners          []uint32 // of the rows of the batch: number of the person whose first row so far it is, plus 1
@@ -32,7 +32,7 @@ type debutRow struct {
 }
 
 func newDebut(cond int, of, person, time, tie expr.Expr) *debut {
-	d := &debut{cond: cond, of: of, person: person, time: time, tie: tie, persons: newInterner(person.Type())}
+	d := &debut{cond: cond, of: of, person: person, time: time, tie: tie, persons: newGrouper([]vec.Type{person.Type()})}
 	if tie != nil {
 		d.ties = vec.NewBuilder(tie.Type())
 	}
@@ -65,7 +65,7 @@ func (d *debut) note(ctx context.Context, env *Env, all *vec.Batch) error {
 		live = firstRows(&d.scratch, b.Rows)
 	}
 	d.numbers = grow(d.numbers, len(live))
-	d.persons.assign(d.numbers, cols[0], live)
+	d.persons.assign(d.numbers, cols[:1], live)
 	before := len(d.best)
 	for i, r := range live {
 		tv, ti := cols[1].At(int(r))

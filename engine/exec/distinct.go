@@ -188,6 +188,31 @@ func (d *distinct) Close() error {
 	return err
 }
 
+// divide orders rows by the partition that their keys belong to, and says where each
+// partition ends.
+func divide(keys []*vec.Vector, n, level int) (order []uint32, ends [fanOut]int) {
+	part := make([]uint8, n)
+	var counts [fanOut + 1]int
+	for i := range part {
+		h := uint64(0)
+		for _, k := range keys {
+			h = vec.Mix(h + vec.HashRow(k, i))
+		}
+		part[i] = uint8(h >> (4 * level) % fanOut)
+		counts[part[i]+1]++
+	}
+	for i := range fanOut {
+		counts[i+1] += counts[i]
+		ends[i] = counts[i+1]
+	}
+	order = make([]uint32, n)
+	for i, at := range part {
+		order[counts[at]] = uint32(i)
+		counts[at]++
+	}
+	return order, ends
+}
+
 // rowPartitions divides rows by the hash of their first columns. Each batch has a first
 // column more: whether it is keys alone, whose rows were handed out.
 type rowPartitions struct {

@@ -34,6 +34,17 @@
 // another one. What cannot be divided, as one group with everything in it, all rows of a join
 // with one key, or of one without keys, and the native operators fail with 53200 at the bound.
 //
+// # Groups
+//
+// A [grouper] numbers combinations of key values: numbers are packed into words as they are,
+// everything else by the number that an [interner] gives it, and one look-up of the words finds
+// the group. Each copy of the pipeline below an aggregate has groups and states of its own. When
+// these are more than the caches hold, they go to 64 partitions by the hash of their keys, in
+// memory ([groupRun]), and the copy starts anew. At the end each partition is merged alone, so
+// its table is small, and the copies of the pipeline above take one partition after the other
+// as they take morsels of a scan: they merge, filter and keep the first rows side by side. What
+// has to leave memory is the same partitions, four to a file.
+//
 // # Joins
 //
 // A join reads the side that seems to have fewer rows into a table by its keys (a
@@ -49,6 +60,10 @@
 // A scan at the end of a pipeline takes in the filter above it, and the keys of the joins
 // further up ([keyFilter]): it decodes the columns that these look at first, and the others
 // only where rows are left.
+//
+// Where only the first rows by a column are wanted, the blocks of a table come in the order of the
+// best value that their zones promise, as segments of events do by time, and the rest of them is
+// left out when enough rows are known ([valueOrder]).
 //
 // # Native operators
 //

@@ -15,7 +15,8 @@ import (
 type pipeline struct {
 	node   plan.Node // top of the chain
 	leaf   plan.Node
-	source *scanSource // nil: the leaf is not a scan that can be shared
+	source *scanSource  // nil: the leaf is not a scan that can be shared
+	groups *aggregating // nil: nor an aggregate
 	joins  map[plan.Node]*joining
 	env    *Env
 }
@@ -44,6 +45,12 @@ func newPipeline(n plan.Node, env *Env) (*pipeline, error) {
 				return nil, err
 			}
 			p.source = src
+		case *plan.Aggregate:
+			groups, err := newAggregating(x, env)
+			if err != nil {
+				return nil, err
+			}
+			p.groups = groups
 		}
 		for _, j := range p.joins {
 			j.active = p.copies()
@@ -55,6 +62,9 @@ func newPipeline(n plan.Node, env *Env) (*pipeline, error) {
 // close gives back what copies have shared.
 func (p *pipeline) close() error {
 	var first error
+	if p.groups != nil {
+		first = p.groups.close()
+	}
 	for _, j := range p.joins {
 		if err := j.close(); first == nil {
 			first = err
@@ -88,6 +98,9 @@ func (p *pipeline) drain(ctx context.Context, begin func(ctx context.Context, wo
 
 // copies is how many copies of the pipeline are worth running.
 func (p *pipeline) copies() int {
+	if p.groups != nil && len(p.groups.node.Keys) > 0 {
+		return p.groups.pipe.copies()
+	}
 	if p.source == nil {
 		return 1
 	}
@@ -143,6 +156,8 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 		op = &join{joining: j, input: in}
 	case *plan.Scan:
 		op = newScan(p.source, filters)
+	case *plan.Aggregate:
+		op = &aggregate{aggregating: p.groups}
 	default:
 		return Build(n, p.env)
 	}

@@ -9,198 +9,232 @@ import (
 
 // grouper gives every distinct combination of key values a dense group number.
 //
-// Each key column interns its values on its own; the numbers are then folded pairwise, so
-// that a row of k keys costs k look-ups of integers, whatever the types.
+// The values of a row's keys are packed into words of 64 bits: numbers as they are, in as many
+// bits as their type has, and of everything else the number that an interner gives it. The
+// group is found by one look-up of the words. Once a number is NULL, keys have words more that
+// say which are. A single key of an interner needs no look-up: its numbers are the groups.
 type grouper struct {
-	keys   []*interner
-	pairs  []pairTable // pairs[i] folds (group so far, id of key i+1)
+	cols   []keyColumn
+	words  int  // of a packed key
+	nulls  bool // the last words say which numbers are NULL
+	table  keyTable
 	groups int
+
 	ids    []uint32 // scratch
+	packed []uint64 // scratch
+	places []uint32 // scratch
+}
+
+// keyColumn is one key of a grouper.
+type keyColumn struct {
+	typ   vec.Type
+	texts *interner // nil: values are packed as they are
+	word  int       // where in the packed key
+	shift uint
+	mask  uint64
 }
 
 func newGrouper(types []vec.Type) *grouper {
-	g := &grouper{pairs: make([]pairTable, max(0, len(types)-1))}
-	for _, t := range types {
-		g.keys = append(g.keys, newInterner(t))
+	g := &grouper{cols: make([]keyColumn, len(types))}
+	free := uint(0) // bits of the last word
+	for i, t := range types {
+		c := &g.cols[i]
+		c.typ, c.mask = t, math.MaxUint64
+		width := uint(64)
+		switch t.Payload() {
+		case vec.PayloadBools:
+			width = 1
+		case vec.PayloadI64:
+			switch t.Kind {
+			case vec.Int2:
+				width = 16
+			case vec.Int4:
+				width = 32
+			}
+		case vec.PayloadF64:
+		default:
+			c.texts, width = newInterner(t), 32
+		}
+		if width > free {
+			g.words, free = g.words+1, 64
+		}
+		c.word, c.shift, c.mask = g.words-1, 64-free, math.MaxUint64>>(64-width)
+		free -= width
 	}
+	g.table.words = g.words
 	return g
 }
 
+// empty forgets all groups and keeps the memory. Nothing that the grouper gave out shares it.
+func (g *grouper) empty() {
+	g.groups, g.table.count, g.table.list = 0, 0, g.table.list[:0]
+	clear(g.table.slots)
+	for k := range g.cols {
+		if in := g.cols[k].texts; in != nil {
+			in.empty()
+		}
+	}
+}
+
+// expect makes room for so many groups with keys of so many bytes.
+func (g *grouper) expect(groups int, bytes int64) {
+	if !g.alone() {
+		g.table.expect(groups)
+		g.table.list = make([]uint64, 0, groups*g.words)
+		return
+	}
+	in := g.cols[0].texts
+	in.table.expect(groups)
+	in.table.hashes = make([]uint64, 0, groups)
+	if in.apart == nil {
+		in.values.V.Str = vec.MakeStrings(groups, int(bytes))
+	}
+}
+
+// alone says whether the numbers of the only key are the groups.
+func (g *grouper) alone() bool { return len(g.cols) == 1 && g.cols[0].texts != nil }
+
 // assign writes the group of each of the rows to dst.
 func (g *grouper) assign(dst []uint32, cols []*vec.Vector, rows []uint32) {
-	if len(g.keys) == 0 {
+	if len(g.cols) == 0 {
 		clear(dst)
 		g.groups = 1
 		return
 	}
-	g.keys[0].assign(dst, cols[0], rows)
-	g.groups = g.keys[0].count()
-	if cap(g.ids) < len(rows) {
-		g.ids = make([]uint32, len(rows))
-	}
-	ids := g.ids[:len(rows)]
-	for k := 1; k < len(g.keys); k++ {
-		g.keys[k].assign(ids, cols[k], rows)
-		t := &g.pairs[k-1]
-		lastPair, lastGroup := uint64(math.MaxUint64), uint32(0)
-		for i, id := range ids {
-			pair := uint64(dst[i])<<32 | uint64(id)
-			if pair != lastPair {
-				lastPair, lastGroup = pair, t.find(pair)
-			}
-			dst[i] = lastGroup
-		}
-		g.groups = len(t.list)
-	}
-}
-
-// values is the key columns of all groups, in the order of their numbers.
-func (g *grouper) values() []*vec.Vector {
-	out := make([]*vec.Vector, len(g.keys))
-	for k := range g.keys {
-		out[k] = g.keys[k].values.V.Take(g.numbers(k))
-	}
-	return out
-}
-
-// numbers is, for each group, the number that the interner of key column k gave its value.
-func (g *grouper) numbers(k int) []uint32 {
-	ids := make([]uint32, g.groups)
-	for i := range ids {
-		at := uint32(i)
-		for j := len(g.keys) - 1; j > k; j-- {
-			at = uint32(g.pairs[j-1].list[at] >> 32)
-		}
-		if k > 0 {
-			at = uint32(g.pairs[k-1].list[at])
-		}
-		ids[i] = at
-	}
-	return ids
-}
-
-// bytes is how much memory the grouper holds.
-func (g *grouper) bytes() int64 {
-	n := int64(0)
-	for _, k := range g.keys {
-		n += k.bytes()
-	}
-	for i := range g.pairs {
-		n += g.pairs[i].bytes()
-	}
-	return n
-}
-
-// interner numbers the distinct values of one type, nulls included.
-type interner struct {
-	values *vec.Builder
-	null   int64 // number of NULL, or -1
-	ints   pairTable
-	number []uint32 // of ints: position in ints.list → number of the value
-	texts  textKeys
-	dicts  map[*vec.Vector][]uint32 // per dictionary: code → number+1, 0 if not seen
-	key    []byte
-
-	held int64 // bytes of dicts
-}
-
-func newInterner(t vec.Type) *interner {
-	return &interner{values: vec.NewBuilder(t), null: -1, dicts: map[*vec.Vector][]uint32{}}
-}
-
-// bytes is how much memory the interner holds.
-func (in *interner) bytes() int64 {
-	return in.values.V.Bytes() + in.ints.bytes() + int64(4*cap(in.number)) + in.texts.bytes() + in.held
-}
-
-func (in *interner) count() int { return in.values.V.Len() }
-
-// assign writes the number of the value of each of the rows to dst. Values that are in none
-// of the rows get no number, be they all that v has.
-func (in *interner) assign(dst []uint32, v *vec.Vector, rows []uint32) {
 	if len(rows) == 0 {
 		return
 	}
-	switch v.Form {
-	case vec.Const:
-		n := in.number1(v, 0)
-		for i := range rows {
-			dst[i] = n
-		}
-	case vec.Dict:
-		seen := in.dicts[v.Dict]
-		if len(seen) < v.Dict.Len() {
-			seen = append(seen, make([]uint32, v.Dict.Len()-len(seen))...)
-			in.held += int64(4 * v.Dict.Len())
-			in.dicts[v.Dict] = seen
-		}
-		nulls := len(v.Nulls) > 0
-		for i, r := range rows {
-			if nulls && v.Nulls.Get(int(r)) {
-				dst[i] = in.nullNumber()
-				continue
-			}
-			c := v.Codes[r]
-			n := seen[c]
-			if n == 0 {
-				n = in.number1(v.Dict, int(c)) + 1
-				seen[c] = n
-			}
-			dst[i] = n - 1
-		}
-	default:
-		in.assignFlat(dst, v, rows)
-	}
-}
-
-func (in *interner) assignFlat(dst []uint32, v *vec.Vector, rows []uint32) {
-	if v.Type.Payload() != vec.PayloadI64 || len(v.Nulls) > 0 {
-		for i, r := range rows {
-			dst[i] = in.number1(v, int(r))
-		}
+	if g.alone() {
+		in := g.cols[0].texts
+		in.assign(dst, cols[0], rows)
+		g.groups = in.count()
 		return
 	}
-	last, n := int64(0), uint32(math.MaxUint32)
-	for i, r := range rows {
-		if x := v.I64[r]; x != last || n == math.MaxUint32 {
-			last, n = x, in.numberInt(uint64(x), v, int(r))
+	if !g.nulls && g.findsNull(cols) {
+		g.addNulls()
+	}
+	packed := g.room(len(rows))
+	for k := range g.cols {
+		c := &g.cols[k]
+		if c.texts == nil {
+			g.places = c.pack(packed, g.words, cols[k], rows, g.places[:0])
+			word, bit := g.nullBit(k)
+			for _, i := range g.places {
+				packed[int(i)*g.words+word] |= bit
+			}
+			continue
 		}
-		dst[i] = n
+		g.ids = grow(g.ids, len(rows))
+		c.texts.assign(g.ids, cols[k], rows)
+		c.packNumbers(packed, g.words, g.ids)
 	}
+	g.table.assign(dst[:len(rows)], packed)
+	g.groups = g.table.count
 }
 
-func (in *interner) nullNumber() uint32 {
-	if in.null < 0 {
-		in.null = int64(in.count())
-		in.values.AppendNull()
+// findsNull says whether a number may be NULL.
+func (g *grouper) findsNull(cols []*vec.Vector) bool {
+	for k := range g.cols {
+		if g.cols[k].texts == nil && cols[k].HasNulls() {
+			return true
+		}
 	}
-	return uint32(in.null)
+	return false
 }
 
-// number1 is the number of one value of a flat or constant vector.
-func (in *interner) number1(v *vec.Vector, row int) uint32 {
-	if v.Nulls.Get(row) {
-		return in.nullNumber()
+// addNulls makes the keys longer by a bit for each column.
+func (g *grouper) addNulls() {
+	g.nulls = true
+	t := keyTable{words: g.words + (len(g.cols)+63)/64}
+	key := make([]uint64, t.words)
+	one := make([]uint32, 1)
+	for i := range g.table.count {
+		copy(key, g.table.list[i*g.words:(i+1)*g.words])
+		t.assign(one, key)
 	}
+	g.words, g.table = t.words, t
+}
+
+// nullBit is where a key says whether column k is NULL, if g.nulls.
+func (g *grouper) nullBit(k int) (word int, bit uint64) {
+	return g.words - (len(g.cols)+63)/64 + k/64, 1 << (k % 64)
+}
+
+// isNull says whether column k of a group is NULL, of a column of numbers.
+func (g *grouper) isNull(k, group int) bool {
+	word, bit := g.nullBit(k)
+	return g.nulls && g.table.list[group*g.words+word]&bit != 0
+}
+
+// room is cleared memory for so many packed keys.
+func (g *grouper) room(rows int) []uint64 {
+	g.packed = grow(g.packed, rows*g.words)
+	clear(g.packed)
+	return g.packed
+}
+
+// pack adds the numbers of a column to packed keys. It appends to nulls which of them are
+// NULL.
+func (c *keyColumn) pack(packed []uint64, words int, v *vec.Vector, rows, nulls []uint32) []uint32 {
+	packed = packed[c.word:]
+	switch v.Form {
+	case vec.Const:
+		if v.Nulls.Get(0) {
+			for i := range rows {
+				nulls = append(nulls, uint32(i))
+			}
+			return nulls
+		}
+		x := c.bits(v, 0) << c.shift
+		for i := range rows {
+			packed[i*words] |= x
+		}
+	case vec.Dict:
+		for i, r := range rows {
+			if v.IsNull(int(r)) {
+				nulls = append(nulls, uint32(i))
+				continue
+			}
+			packed[i*words] |= c.bits(v.Dict, int(v.Codes[r])) << c.shift
+		}
+	default:
+		if len(v.Nulls) == 0 && v.Type.Payload() == vec.PayloadI64 {
+			x, mask, shift := v.I64, c.mask, c.shift
+			for i, r := range rows {
+				packed[i*words] |= uint64(x[r]) & mask << shift
+			}
+			return nulls
+		}
+		for i, r := range rows {
+			if v.Nulls.Get(int(r)) {
+				nulls = append(nulls, uint32(i))
+				continue
+			}
+			packed[i*words] |= c.bits(v, int(r)) << c.shift
+		}
+	}
+	return nulls
+}
+
+// bits is a number of a vector that is not a dictionary's.
+func (c *keyColumn) bits(v *vec.Vector, row int) uint64 {
 	switch v.Type.Payload() {
 	case vec.PayloadBools:
-		x := uint64(0)
 		if v.Bools[row] {
-			x = 1
+			return 1
 		}
-		return in.numberInt(x, v, row)
-	case vec.PayloadI64:
-		return in.numberInt(uint64(v.I64[row]), v, row)
+		return 0
 	case vec.PayloadF64:
-		return in.numberInt(floatKey(v.F64[row]), v, row)
-	case vec.PayloadStr:
-		if v.Type.EqualBytes() {
-			return in.numberText(v.Str.At(row), v, row)
-		}
+		return floatKey(v.F64[row])
 	}
-	in.key = vec.AppendKey(in.key[:0], v, row)
-	in.texts.apart = true
-	return in.numberText(in.key, v, row)
+	return uint64(v.I64[row]) & c.mask
+}
+
+func (c *keyColumn) packNumbers(packed []uint64, words int, ids []uint32) {
+	packed = packed[c.word:]
+	for i, id := range ids {
+		packed[i*words] |= uint64(id) << c.shift
+	}
 }
 
 // floatKey is the same for all floats that are equal.
@@ -214,69 +248,335 @@ func floatKey(x float64) uint64 {
 	return math.Float64bits(x)
 }
 
-func (in *interner) numberInt(x uint64, v *vec.Vector, row int) uint32 {
-	at := in.ints.find(x)
-	if int(at) == len(in.number) {
-		in.number = append(in.number, uint32(in.count()))
-		in.values.AppendFrom(v, row)
+// values is the key columns of all groups, in the order of their numbers.
+func (g *grouper) values() []*vec.Vector {
+	out := make([]*vec.Vector, len(g.cols))
+	for k := range g.cols {
+		c := &g.cols[k]
+		if c.texts != nil {
+			out[k] = c.texts.values.V.Take(g.numbers(k))
+			continue
+		}
+		out[k] = g.unpack(k)
 	}
-	return in.number[at]
+	return out
 }
 
-// pairTable numbers distinct 64-bit keys in order of first appearance: open addressing
-// with linear probing, at most half full.
-type pairTable struct {
-	slots []uint32 // position in list + 1; 0 is free
-	list  []uint64
+// ordered is the values of groups in an order, flat.
+func (g *grouper) ordered(order []uint32) []*vec.Vector {
+	out := make([]*vec.Vector, len(g.cols))
+	for k := range g.cols {
+		c := &g.cols[k]
+		if c.texts == nil {
+			out[k] = g.unpack(k).Take(order)
+			continue
+		}
+		ids := order
+		if !g.alone() {
+			ids = make([]uint32, len(order))
+			for i, group := range order {
+				ids[i] = uint32(g.table.list[int(group)*g.words+c.word] >> c.shift)
+			}
+		}
+		out[k] = c.texts.values.V.Take(ids)
+	}
+	return out
 }
 
-func (t *pairTable) find(key uint64) uint32 {
-	if len(t.list)*2 >= len(t.slots) {
+// finish is values that share memory with the grouper, which must not be given more keys. They
+// may be dictionaries.
+func (g *grouper) finish() []*vec.Vector {
+	out := make([]*vec.Vector, len(g.cols))
+	for k := range g.cols {
+		c := &g.cols[k]
+		switch {
+		case g.alone():
+			out[k] = c.texts.values.V
+		case c.texts != nil:
+			out[k] = &vec.Vector{Type: c.typ, Form: vec.Dict, Codes: g.numbers(k), Dict: c.texts.values.V}
+		default:
+			out[k] = g.unpack(k)
+		}
+	}
+	return out
+}
+
+// unpack is a key column of numbers.
+func (g *grouper) unpack(k int) *vec.Vector {
+	c := &g.cols[k]
+	v := &vec.Vector{Type: c.typ}
+	list := g.table.list
+	switch c.typ.Payload() {
+	case vec.PayloadBools:
+		v.Bools = make([]bool, g.groups)
+		for i := range v.Bools {
+			v.Bools[i] = list[i*g.words+c.word]>>c.shift&1 != 0
+		}
+	case vec.PayloadF64:
+		v.F64 = make([]float64, g.groups)
+		for i := range v.F64 {
+			v.F64[i] = math.Float64frombits(list[i*g.words+c.word])
+		}
+	default:
+		v.I64 = make([]int64, g.groups)
+		sign := uint(bits.LeadingZeros64(c.mask))
+		for i := range v.I64 {
+			v.I64[i] = int64(list[i*g.words+c.word]>>c.shift<<sign) >> sign
+		}
+	}
+	if g.nulls {
+		for i := range g.groups {
+			if g.isNull(k, i) {
+				if v.Nulls == nil {
+					v.Nulls = vec.NewBitmap(g.groups)
+				}
+				v.Nulls.Set(i)
+			}
+		}
+	}
+	return v
+}
+
+// numbers is, for each group, the number that the interner of key column k gave its value.
+func (g *grouper) numbers(k int) []uint32 {
+	ids := make([]uint32, g.groups)
+	c := &g.cols[k]
+	for i := range ids {
+		if g.alone() {
+			ids[i] = uint32(i)
+		} else {
+			ids[i] = uint32(g.table.list[i*g.words+c.word] >> c.shift)
+		}
+	}
+	return ids
+}
+
+// hashes are hashes of the groups' keys that do not depend on the grouper.
+func (g *grouper) hashes() []uint64 {
+	out := make([]uint64, g.groups)
+	for k := range g.cols {
+		c := &g.cols[k]
+		switch {
+		case g.alone():
+			copy(out, c.texts.table.hashes)
+		case c.texts != nil:
+			for i, id := range g.numbers(k) {
+				out[i] = mix(out[i] ^ c.texts.table.hashes[id])
+			}
+		default:
+			for i := range out {
+				x := g.table.list[i*g.words+c.word] >> c.shift & c.mask
+				if g.isNull(k, i) {
+					x = nullHash
+				}
+				out[i] = mix(out[i] ^ x)
+			}
+		}
+	}
+	for i, h := range out {
+		out[i] = mix(h) // the table of the keys is ordered by the hash itself
+	}
+	return out
+}
+
+// nullHash stands for NULL in hashes.
+const nullHash = 0x9ae16a3b2f90404f
+
+// bytes is how much memory the grouper holds.
+func (g *grouper) bytes() int64 {
+	n := g.table.bytes() + int64(4*(cap(g.ids)+cap(g.places))+8*cap(g.packed))
+	for k := range g.cols {
+		if in := g.cols[k].texts; in != nil {
+			n += in.bytes()
+		}
+	}
+	return n
+}
+
+// slotTable finds entries by hash: open addressing with linear probing, at most half full. A
+// slot has half of the hash in its upper half, by which a wrong entry is nearly always told
+// from the right one, and the table grows without a look at the entries; and in its lower half
+// the entry's number plus one. A free slot is 0.
+type slotTable struct {
+	slots []uint64
+	shift uint // of a hash, to the place of its slot
+}
+
+// tagBits are the bits of a hash that a slot has.
+const tagBits = math.MaxUint64 &^ math.MaxUint32
+
+// grow makes room for twice as many entries.
+func (t *slotTable) grow() {
+	n := max(64, 2*len(t.slots))
+	old := t.slots
+	t.slots, t.shift = make([]uint64, n), uint(64-bits.TrailingZeros(uint(n)))
+	for _, s := range old {
+		if s != 0 {
+			t.put(s)
+		}
+	}
+}
+
+// expect makes room for so many entries in an empty table.
+func (t *slotTable) expect(n int) {
+	for 2*n > len(t.slots) {
 		t.grow()
 	}
+}
+
+// put takes a free slot.
+func (t *slotTable) put(slot uint64) {
 	mask := uint64(len(t.slots) - 1)
-	for i := mix(key) & mask; ; i = (i + 1) & mask {
-		s := t.slots[i]
-		if s == 0 {
-			t.list = append(t.list, key)
-			t.slots[i] = uint32(len(t.list))
-			return uint32(len(t.list) - 1)
-		}
-		if t.list[s-1] == key {
-			return s - 1
+	at := slot >> (t.shift & 63)
+	for t.slots[at] != 0 {
+		at = (at + 1) & mask
+	}
+	t.slots[at] = slot
+}
+
+// add makes a slot for entry number n, the last one of n+1.
+func (t *slotTable) add(hash uint64, n int) {
+	if 2*(n+1) > len(t.slots) {
+		t.grow()
+	}
+	t.put(hash&tagBits | uint64(n+1))
+}
+
+func (t *slotTable) bytes() int64 { return int64(8 * cap(t.slots)) }
+
+// keyTable numbers distinct keys of some words in order of first appearance.
+type keyTable struct {
+	slotTable
+	words int
+	list  []uint64 // the keys
+	count int
+}
+
+func (t *keyTable) bytes() int64 { return t.slotTable.bytes() + int64(8*cap(t.list)) }
+
+// assign writes the numbers of keys to dst.
+func (t *keyTable) assign(dst []uint32, keys []uint64) {
+	switch t.words {
+	case 1:
+		t.assign1(dst, keys)
+	case 2:
+		t.assign2(dst, keys)
+	default:
+		for i := range dst {
+			key := keys[i*t.words : (i+1)*t.words]
+			h := hashWords(key)
+			n := t.get(key, h)
+			if n == noGroup {
+				n = t.insert(key, h)
+			}
+			dst[i] = n
 		}
 	}
+}
+
+func (t *keyTable) assign1(dst []uint32, keys []uint64) {
+	last, lastGroup := uint64(0), noGroup
+rows:
+	for i, k := range keys {
+		if k == last && lastGroup != noGroup {
+			dst[i] = lastGroup
+			continue
+		}
+		last = k
+		h := mix(k)
+		if slots := t.slots; len(slots) > 0 {
+			mask := uint64(len(slots) - 1)
+			for at := h >> (t.shift & 63); ; at++ {
+				s := slots[at&mask]
+				if s == 0 {
+					break
+				}
+				if (s^h)&tagBits == 0 && t.list[uint32(s)-1] == k {
+					lastGroup = uint32(s) - 1
+					dst[i] = lastGroup
+					continue rows
+				}
+			}
+		}
+		lastGroup = t.insert(keys[i:i+1], h)
+		dst[i] = lastGroup
+	}
+}
+
+func (t *keyTable) assign2(dst []uint32, keys []uint64) {
+	keys = keys[:2*len(dst)]
+rows:
+	for i := range dst {
+		a, b := keys[2*i], keys[2*i+1]
+		h := mix(mix(a) ^ b)
+		if slots := t.slots; len(slots) > 0 {
+			mask := uint64(len(slots) - 1)
+			for at := h >> (t.shift & 63); ; at++ {
+				s := slots[at&mask]
+				if s == 0 {
+					break
+				}
+				if (s^h)&tagBits == 0 {
+					if e := t.list[2*uint64(uint32(s)-1):]; e[0] == a && e[1] == b {
+						dst[i] = uint32(s) - 1
+						continue rows
+					}
+				}
+			}
+		}
+		dst[i] = t.insert(keys[2*i:2*i+2], h)
+	}
+}
+
+func (t *keyTable) insert(key []uint64, h uint64) uint32 {
+	t.list = append(t.list, key...)
+	t.add(h, t.count)
+	t.count++
+	return uint32(t.count - 1)
 }
 
 // get is the number of a key, or noGroup.
-func (t *pairTable) get(key uint64) uint32 {
+func (t *keyTable) get(key []uint64, h uint64) uint32 {
 	if len(t.slots) == 0 {
 		return noGroup
 	}
 	mask := uint64(len(t.slots) - 1)
-	for i := mix(key) & mask; ; i = (i + 1) & mask {
-		s := t.slots[i]
+candidates:
+	for at := h >> (t.shift & 63); ; at++ {
+		s := t.slots[at&mask]
 		if s == 0 {
 			return noGroup
 		}
-		if t.list[s-1] == key {
-			return s - 1
+		if (s^h)&tagBits != 0 {
+			continue
+		}
+		e := t.list[uint64(uint32(s)-1)*uint64(t.words):]
+		for w, x := range key {
+			if e[w] != x {
+				continue candidates
+			}
+		}
+		return uint32(s) - 1
+	}
+}
+
+// find writes the numbers of keys to dst, noGroup for those that are not there, but where it
+// is noGroup already.
+func (t *keyTable) find(dst []uint32, keys []uint64) {
+	for i, g := range dst {
+		if g != noGroup {
+			key := keys[i*t.words : (i+1)*t.words]
+			dst[i] = t.get(key, hashWords(key))
 		}
 	}
 }
 
-func (t *pairTable) bytes() int64 { return int64(4*cap(t.slots) + 8*cap(t.list)) }
-
-func (t *pairTable) grow() {
-	t.slots = make([]uint32, max(64, len(t.slots)*2))
-	mask := uint64(len(t.slots) - 1)
-	for n, key := range t.list {
-		i := mix(key) & mask
-		for t.slots[i] != 0 {
-			i = (i + 1) & mask
-		}
-		t.slots[i] = uint32(n + 1)
+func hashWords(key []uint64) uint64 {
+	h := mix(key[0])
+	for _, w := range key[1:] {
+		h = mix(h ^ w)
 	}
+	return h
 }
 
 // mix spreads a key over 64 bits: the product with an odd constant, folded.

@@ -154,7 +154,7 @@ func (s *joining) close() error {
 type join struct {
 	*joining
 	input   Operator // the probe side; nil at its end
-	finders []finder
+	finder  finder
 	now     probing
 	lookup  *joinTable // nil: none yet, or the last one is done
 	file    *spillFile // where rows to look up come from, if not from input
@@ -220,7 +220,7 @@ func (j *join) Next(ctx context.Context) (*vec.Batch, error) {
 // begin prepares to look up rows in a table.
 func (j *join) begin(ctx context.Context, t *joinTable) error {
 	j.lookup, j.probed, j.rest, j.matched = t, false, 0, nil
-	j.finders = make([]finder, len(j.keys))
+	j.finder = finder{}
 	if !t.outer {
 		return nil
 	}
@@ -326,7 +326,7 @@ func (j *join) find(b *vec.Batch, keys []*vec.Vector) {
 	}
 	p.groups, p.hit = p.groups[:len(p.rows)], p.hit[:len(p.rows)]
 	clear(p.hit)
-	j.lookup.find(p.groups, j.finders, keys, p.rows)
+	j.lookup.find(p.groups, &j.finder, keys, p.rows)
 	if j.node.Kind == plan.NotInJoin && j.filled {
 		for i, r := range p.rows {
 			p.hit[i] = keys[0].IsNull(int(r)) // in doubt

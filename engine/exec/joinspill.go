@@ -33,7 +33,7 @@ func readPart(f *spillFile, keys int) (*vec.Batch, []*vec.Vector, error) {
 // relieve moves the rows of a table to partitions, which it makes if there are none yet, when
 // they take too much memory. Without keys there is nothing to divide them by.
 func (t *joinTable) relieve(ctx context.Context, to **joinParts, level int) error {
-	if len(t.groups.keys) == 0 || t.groups.groups < 2 || level > maxLevel || !t.env.crowded(t.held) {
+	if len(t.groups.cols) == 0 || t.groups.groups < 2 || level > maxLevel || !t.env.crowded(t.held) {
 		return nil
 	}
 	if *to == nil {

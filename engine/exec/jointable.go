@@ -20,6 +20,7 @@ type joinTable struct {
 	nullSafe []bool // per key, whether NULL is equal to NULL
 
 	groups   *grouper
+	keys     []*grouper // of single keys, for a keyFilter; nil for those that have none
 	columns  []columnStore
 	rows     int
 	groupOf  []uint32 // of each row, while rows are read; noGroup if a key is NULL
@@ -134,7 +135,12 @@ rows:
 }
 
 func (t *joinTable) hold(ctx context.Context) error {
-	held := t.groups.bytes() + int64(4*(cap(t.groupOf)+cap(t.starts)+cap(t.list)))
+	held := t.groups.bytes() + int64(4*(cap(t.groupOf)+cap(t.starts)+cap(t.list)+cap(t.ids)))
+	for _, k := range t.keys {
+		if k != nil && k != t.groups {
+			held += k.bytes()
+		}
+	}
 	for i := range t.columns {
 		held += t.columns[i].bytes()
 	}
@@ -145,10 +151,11 @@ func (t *joinTable) hold(ctx context.Context) error {
 
 // finish lists the rows of each group.
 func (t *joinTable) finish(ctx context.Context) error {
+	t.separateKeys()
 	if !t.stored {
-		return nil
+		return t.hold(ctx)
 	}
-	if len(t.groups.keys) == 0 {
+	if len(t.groups.cols) == 0 {
 		t.groups.groups = 1
 	}
 	n := t.groups.groups
@@ -178,7 +185,7 @@ func (t *joinTable) finish(ctx context.Context) error {
 	}
 	copy(t.starts[1:], t.starts[:n])
 	t.starts[0] = 0
-	t.unique = kept == n && len(t.groups.keys) > 0
+	t.unique = kept == n && len(t.groups.cols) > 0
 	t.groupOf = nil
 	for i := range t.columns {
 		t.out = append(t.out, t.columns[i].finish())
@@ -186,8 +193,29 @@ func (t *joinTable) finish(ctx context.Context) error {
 	return t.hold(ctx)
 }
 
+// separateKeys makes it possible to look up single keys.
+func (t *joinTable) separateKeys() {
+	t.keys = make([]*grouper, len(t.groups.cols))
+	if len(t.keys) == 1 {
+		t.keys[0] = t.groups
+		return
+	}
+	var values []*vec.Vector
+	for k := range t.keys {
+		if !t.of.filters(k) {
+			continue
+		}
+		if values == nil {
+			values = t.groups.finish()
+			t.ids = grow(t.ids, t.groups.groups)
+		}
+		t.keys[k] = newGrouper([]vec.Type{t.groups.cols[k].typ})
+		t.keys[k].assign(t.ids, values[k:k+1], firstRows(&t.scratch, t.groups.groups))
+	}
+}
+
 // find writes the group of each of the rows to dst, noGroup for those that have none.
-func (t *joinTable) find(dst []uint32, finders []finder, keys []*vec.Vector, rows []uint32) {
+func (t *joinTable) find(dst []uint32, f *finder, keys []*vec.Vector, rows []uint32) {
 	if len(keys) == 0 {
 		g := uint32(0)
 		if t.rows == 0 {
@@ -198,26 +226,7 @@ func (t *joinTable) find(dst []uint32, finders []finder, keys []*vec.Vector, row
 		}
 		return
 	}
-	for k := range t.nullSafe {
-		finders[k].nullSafe = t.nullSafe[k]
-	}
-	finders[0].find(dst, t.groups.keys[0], keys[0], rows)
-	for k := 1; k < len(keys); k++ {
-		f := &finders[k]
-		if cap(f.ids) < len(rows) {
-			f.ids = make([]uint32, max(len(rows), vec.BatchRows))
-		}
-		ids := f.ids[:len(rows)]
-		f.find(ids, t.groups.keys[k], keys[k], rows)
-		pairs := &t.groups.pairs[k-1]
-		for i, id := range ids {
-			if id == noGroup || dst[i] == noGroup {
-				dst[i] = noGroup
-				continue
-			}
-			dst[i] = pairs.get(uint64(dst[i])<<32 | uint64(id))
-		}
-	}
+	t.groups.find(dst, f, keys, rows, t.nullSafe)
 }
 
 // take is the columns of the given rows; one behind the last is all NULL. Values that are
@@ -237,22 +246,83 @@ func (t *joinTable) take(rows []uint32) []*vec.Vector {
 	return out
 }
 
-// finder looks up values in an interner that does not change any more. It remembers what it
-// found for the last dictionary.
+// finder looks up keys in a grouper that does not change any more, and belongs to one
+// goroutine.
 type finder struct {
-	nullSafe bool // NULL is a value, too
-	dict     *vec.Vector
-	codes    []uint32 // per code: what was found, plus one; 0 if not looked for
-	key      []byte
-	ids      []uint32
+	cols   []textFinder
+	packed []uint64
+	ids    []uint32
+	places []uint32
 }
 
-// find writes the number of the value of each of the rows to dst, noGroup for NULL and for
-// values that are not there.
-func (f *finder) find(dst []uint32, in *interner, v *vec.Vector, rows []uint32) {
+// textFinder looks up values in an interner. It remembers what it found for the last
+// dictionary.
+type textFinder struct {
+	dict  *vec.Vector
+	codes []uint32 // per code: what was found, plus one; 0 if not looked for
+	key   []byte
+}
+
+// find writes the group of each of the rows to dst, noGroup for those that have none. NULL is
+// a value where nullSafe says so.
+func (g *grouper) find(dst []uint32, f *finder, cols []*vec.Vector, rows []uint32, nullSafe []bool) {
+	if len(rows) == 0 {
+		return
+	}
+	if f.cols == nil {
+		f.cols = make([]textFinder, len(g.cols))
+	}
+	if g.alone() {
+		f.cols[0].find(dst, g.cols[0].texts, cols[0], rows, nullSafe != nil && nullSafe[0])
+		return
+	}
+	dst = dst[:len(rows)]
+	clear(dst)
+	f.packed = grow(f.packed, len(rows)*g.words)
+	clear(f.packed)
+	for k := range g.cols {
+		c := &g.cols[k]
+		safe := nullSafe != nil && nullSafe[k]
+		if c.texts == nil {
+			f.places = c.pack(f.packed, g.words, cols[k], rows, f.places[:0])
+			word, bit := g.nullBit(k)
+			for _, i := range f.places {
+				if safe && g.nulls {
+					f.packed[int(i)*g.words+word] |= bit
+				} else {
+					dst[i] = noGroup
+				}
+			}
+			continue
+		}
+		f.ids = grow(f.ids, len(rows))
+		f.cols[k].find(f.ids, c.texts, cols[k], rows, safe)
+		for i, id := range f.ids {
+			if id == noGroup {
+				dst[i] = noGroup
+			}
+		}
+		c.packNumbers(f.packed, g.words, f.ids)
+	}
+	g.table.find(dst, f.packed)
+}
+
+// find writes the number of the value of each of the rows to dst, noGroup for values that are
+// not there, and for NULL unless it is a value, too.
+func (f *textFinder) find(dst []uint32, in *interner, v *vec.Vector, rows []uint32, nullSafe bool) {
+	null := noGroup
+	if nullSafe && in.null >= 0 {
+		null = uint32(in.null)
+	}
+	one := func(v *vec.Vector, row int) uint32 {
+		if v.Nulls.Get(row) {
+			return null
+		}
+		return in.find1(v, row, &f.key)
+	}
 	switch v.Form {
 	case vec.Const:
-		n := f.one(in, v, 0)
+		n := one(v, 0)
 		for i := range rows {
 			dst[i] = n
 		}
@@ -269,12 +339,12 @@ func (f *finder) find(dst []uint32, in *interner, v *vec.Vector, rows []uint32) 
 		nulls := len(v.Nulls) > 0
 		for i, r := range rows {
 			if nulls && v.Nulls.Get(int(r)) {
-				dst[i] = f.null(in)
+				dst[i] = null
 				continue
 			}
 			c := v.Codes[r]
 			if f.codes[c] == 0 {
-				f.codes[c] = min(f.one(in, v.Dict, int(c)), notThere) + 1
+				f.codes[c] = min(one(v.Dict, int(c)), notThere) + 1
 			}
 			dst[i] = f.codes[c] - 1
 			if dst[i] == notThere {
@@ -283,54 +353,13 @@ func (f *finder) find(dst []uint32, in *interner, v *vec.Vector, rows []uint32) 
 		}
 	default:
 		for i, r := range rows {
-			dst[i] = f.one(in, v, int(r))
+			dst[i] = one(v, int(r))
 		}
 	}
 }
 
 // notThere stands for noGroup in what a finder remembers.
 const notThere = noGroup - 1
-
-// one looks up one value of a flat or constant vector.
-func (f *finder) one(in *interner, v *vec.Vector, row int) uint32 {
-	if v.Nulls.Get(row) {
-		return f.null(in)
-	}
-	switch v.Type.Payload() {
-	case vec.PayloadBools:
-		x := uint64(0)
-		if v.Bools[row] {
-			x = 1
-		}
-		return in.findInt(x)
-	case vec.PayloadI64:
-		return in.findInt(uint64(v.I64[row]))
-	case vec.PayloadF64:
-		return in.findInt(floatKey(v.F64[row]))
-	case vec.PayloadStr:
-		if v.Type.EqualBytes() {
-			return in.findText(v.Str.At(row))
-		}
-	}
-	f.key = vec.AppendKey(f.key[:0], v, row)
-	return in.findText(f.key)
-}
-
-// null is what is found for NULL.
-func (f *finder) null(in *interner) uint32 {
-	if !f.nullSafe || in.null < 0 {
-		return noGroup
-	}
-	return uint32(in.null)
-}
-
-func (in *interner) findInt(x uint64) uint32 {
-	at := in.ints.get(x)
-	if at == noGroup {
-		return noGroup
-	}
-	return in.number[at]
-}
 
 // columnStore keeps the values of one column. What comes in dictionaries stays there.
 type columnStore struct {

@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"slices"
+
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
@@ -40,8 +42,11 @@ func (f *keyFilter) keep(b *vec.Batch) *vec.Batch {
 		f.ids = make([]uint32, max(len(rows), vec.BatchRows))
 	}
 	ids := f.ids[:len(rows)]
-	f.finder.nullSafe = t.nullSafe != nil && t.nullSafe[f.key]
-	f.finder.find(ids, t.groups.keys[f.key], b.Cols[f.column], rows)
+	var nullSafe []bool
+	if t.nullSafe != nil {
+		nullSafe = t.nullSafe[f.key:][:1]
+	}
+	t.keys[f.key].find(ids, &f.finder, b.Cols[f.column:f.column+1], rows, nullSafe)
 	sel := make([]uint32, 0, len(rows))
 	for i, id := range ids {
 		if id != noGroup {
@@ -69,15 +74,21 @@ func (s *joining) keyFilters(from []*keyFilter) []*keyFilter {
 			}
 		}
 	}
-	if k := s.node.Kind; s.fillsProbe() || k == plan.NotInJoin || k == plan.AntiJoin && !s.swapped {
-		return out
-	}
 	for i, k := range s.keys {
-		if c, ok := k.(*expr.Column); ok {
-			out = append(out, &keyFilter{of: s, key: i, column: c.Index})
+		if s.filters(i) {
+			out = append(out, &keyFilter{of: s, key: i, column: k.(*expr.Column).Index})
 		}
 	}
 	return out
+}
+
+// filters says whether a row of the probe side can be dropped by a key alone.
+func (s *joining) filters(key int) bool {
+	if k := s.node.Kind; s.fillsProbe() || k == plan.NotInJoin || k == plan.AntiJoin && !s.swapped {
+		return false
+	}
+	_, ok := s.keys[key].(*expr.Column)
+	return ok && !slices.Contains(s.env.Disabled, plan.JoinFilters)
 }
 
 // throughProject is the filters of columns that a Project passes on.

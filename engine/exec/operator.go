@@ -33,7 +33,10 @@ type Env struct {
 	Spill    *SpillDir // for what it cannot hold; nil: it fails instead
 	// SpillAt is how many bytes the query holds when operators begin to spill; 0 means
 	// half of its share. Tests set 1, so that everything is spilled.
-	SpillAt  int64
+	SpillAt int64
+	// GroupsAt is how many groups a goroutine has before they go to partitions; 0 means as
+	// many as the caches hold. Tests set few.
+	GroupsAt int
 	Progress *Progress
 	Disabled []string // rules of the optimiser that do not apply, of plan.Rules
 	// Input begins to read what the client sends; nil: it sends nothing. Close of what it
@@ -56,7 +59,7 @@ type Env struct {
 // within is an Env for a part of the statement, which may have spooled rows of its own.
 func (env *Env) within() *Env {
 	return &Env{Snapshot: env.Snapshot, Expr: env.Expr, Threads: env.Threads, Memory: env.Memory, Account: env.Account, Share: env.Share, Spill: env.Spill,
-		SpillAt: env.SpillAt, Progress: env.Progress, Disabled: env.Disabled, Input: env.Input, Files: env.Files, Stats: env.Stats, outer: env,
+		SpillAt: env.SpillAt, GroupsAt: env.GroupsAt, Progress: env.Progress, Disabled: env.Disabled, Input: env.Input, Files: env.Files, Stats: env.Stats, outer: env,
 		spooled: maps.Clone(env.spooled)}
 }
 

@@ -13,7 +13,7 @@ import (
 // that tests hold the indexed one against.
 type rowActors struct {
 	block  block
-	actor  *interner
+	actor  *grouper
 	values *values32
 	lo, hi int64
 	ties   *vec.Vector // of all rows; nil: in order of arrival
@@ -40,7 +40,7 @@ type alongside struct {
 
 // openRowsWith is openRows with more than times.
 func openRowsWith(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, more alongside, env *Env) (*rowActors, error) {
-	ra := &rowActors{actor: newInterner(src.Actor.Type()), lo: vec.InfinityTime, hi: vec.NegInfinityTime}
+	ra := &rowActors{actor: newGrouper([]vec.Type{src.Actor.Type()}), lo: vec.InfinityTime, hi: vec.NegInfinityTime}
 	if src.Breakdown != nil {
 		ra.values = newValues32(src.Breakdown.Exprs)
 	}
@@ -101,7 +101,7 @@ func openRowsWith(ctx context.Context, n plan.Node, src *plan.Source, conds []ex
 			return err
 		}
 		ids, vals := make([]uint32, len(live)), make([]uint32, len(live))
-		ra.actor.assign(ids, cols[0], live)
+		ra.actor.assign(ids, cols[:1], live)
 		if src.Breakdown != nil {
 			by, err := evalAll(env.Expr, src.Breakdown.Exprs, b)
 			if err != nil {
@@ -197,7 +197,7 @@ func dropNull(ctx *expr.Context, b *vec.Batch, exprs ...expr.Expr) (*vec.Batch, 
 
 // lists makes the rows, which are sorted, into one block.
 func (ra *rowActors) lists(rows []inputRow, conds int, numbered bool) {
-	actors := ra.actor.count()
+	actors := ra.actor.groups
 	ra.block = block{count: actors, conds: make([]csr, conds)}
 	for c := range ra.block.conds {
 		l := &ra.block.conds[c]
@@ -232,7 +232,7 @@ func (ra *rowActors) disjoint() bool         { return false }
 func (ra *rowActors) bounds() (int64, int64) { return ra.lo, ra.hi }
 func (ra *rowActors) breakdown() *values32   { return ra.values }
 
-func (ra *rowActors) vector(ids []uint32) *vec.Vector { return ra.actor.values.V.Take(ids) }
+func (ra *rowActors) vector(ids []uint32) *vec.Vector { return ra.actor.values()[0].Take(ids) }
 
 func (ra *rowActors) before(a, b rowRef) (int, error) {
 	if a.row == b.row {

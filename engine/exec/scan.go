@@ -45,8 +45,8 @@ type scanSource struct {
 	sessions     *sessionTable // the table of them; nil for any other
 	pieces       []table.Piece // user tables
 	pieceColumns []pieceColumn
-	order        *timeOrder // nil: morsels come as they are stored
-	oids         []int      // where plan.TableOID stands among the columns
+	order        *valueOrder // nil: morsels come as they are stored
+	oids         []int       // where plan.TableOID stands among the columns
 }
 
 // columnReader reads one column of a morsel's rows.
@@ -277,9 +277,9 @@ func (s *scanSource) take() (int, bool) {
 		return i, i < len(s.sessions.pieces)
 	}
 	if s.pieceColumns != nil {
-		return i, i < len(s.pieces)
+		return i, i < len(s.pieces) && !s.order.passed(i)
 	}
-	if i >= len(s.morsels) || s.order.passed(s.morsels[i].seg) {
+	if i >= len(s.morsels) || s.order.passed(i) {
 		return i, false
 	}
 	if s.stats != nil && (i == 0 || s.morsels[i].seg != s.morsels[i-1].seg) {
@@ -288,48 +288,85 @@ func (s *scanSource) take() (int, bool) {
 	return i, true
 }
 
-// timeOrder is for a scan of which only the first or last rows by time are wanted: its
-// segments come in that order, and the rest of them is left out once no row in them can
-// be wanted any more.
-type timeOrder struct {
+// valueOrder is for a scan of which only the first or last rows by one column are wanted: its
+// morsels or pieces come in the order of the best value that each may have, and the rest of
+// them is left out once no row in them can be wanted any more.
+type valueOrder struct {
 	desc bool
-	// limit is the time up to which enough rows are known, negated unless desc.
+	best []int64 // of each morsel or piece; greater is better, so it is negated unless desc
+	// limit is the value up to which enough rows are known, likewise.
 	limit atomic.Int64
 }
 
-// orderByTime has the segments come in order of time.
-func (s *scanSource) orderByTime(desc bool) {
-	o := &timeOrder{desc: desc}
+// orderBy has morsels or pieces come in the order of a column, if it is the time of events or
+// one of a table of which the zones say what values a block has. They do not say whether there is
+// NULL, which is better than any value where nullsFirst is set.
+func (s *scanSource) orderBy(column int, desc, nullsFirst bool) {
+	if len(s.oids) > 0 { // columns have other places here
+		return
+	}
+	o := &valueOrder{desc: desc}
 	o.limit.Store(math.MinInt64)
-	slices.SortStableFunc(s.morsels, func(a, b morsel) int { return cmp.Compare(o.best(b.seg), o.best(a.seg)) })
-	s.order = o
+	c := s.node.Columns[column]
+	switch {
+	case s.node.Table.IsEvents() && c.Column == s.node.Table.Time:
+		sortByBest(o, s.morsels, func(m *morsel) (int64, int64, bool) { return m.seg.MinTime(), m.seg.MaxTime(), true })
+	case s.node.Table.Schema != nil && len(c.Path) == 0 && c.Type.Payload() == vec.PayloadI64:
+		if of := s.node.Table.Schema.Column(c.Column); of != nil && (of.NotNull || !nullsFirst) {
+			sortByBest(o, s.pieces, func(p *table.Piece) (int64, int64, bool) { return p.Bounds(of) })
+		}
+	}
+	if o.best != nil {
+		s.order = o
+	}
 }
 
-// best is the most wanted time in a segment; greater is better.
-func (o *timeOrder) best(seg *storage.Segment) int64 {
+// sortByBest sorts morsels or pieces, of which bounds gives the least and the greatest value, if
+// they are known.
+func sortByBest[T any](o *valueOrder, list []T, bounds func(*T) (low, high int64, ok bool)) {
+	type ranked struct {
+		of   T
+		best int64
+	}
+	all := make([]ranked, len(list))
+	for i := range list {
+		all[i] = ranked{list[i], math.MaxInt64}
+		if low, high, ok := bounds(&list[i]); ok {
+			all[i].best = o.rank(low)
+			if o.desc {
+				all[i].best = high
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b ranked) int { return cmp.Compare(b.best, a.best) })
+	o.best = make([]int64, len(list))
+	for i, r := range all {
+		list[i], o.best[i] = r.of, r.best
+	}
+}
+
+// rank is greater for better values. The least of all has none of its own: it is as good as
+// the next one.
+func (o *valueOrder) rank(x int64) int64 {
 	if o.desc {
-		return seg.MaxTime()
+		return x
 	}
-	return -seg.MinTime()
+	return -max(x, -math.MaxInt64)
 }
 
-// need says that enough rows are known which are at least as good as one at that time.
-func (o *timeOrder) need(time int64) {
-	if !o.desc {
-		time = -time
-	}
-	for old := o.limit.Load(); time > old; old = o.limit.Load() {
-		if o.limit.CompareAndSwap(old, time) {
+// need says that enough rows are known which are at least as good as one with that value.
+func (o *valueOrder) need(x int64) {
+	x = o.rank(x)
+	for old := o.limit.Load(); x > old; old = o.limit.Load() {
+		if o.limit.CompareAndSwap(old, x) {
 			return
 		}
 	}
 }
 
-// passed says whether a segment, and so all after it, hold no row that is wanted. One
+// passed says whether morsel or piece i, and so all after it, hold no row that is wanted. One
 // with an equally good row is still read: it may come first by the next key.
-func (o *timeOrder) passed(seg *storage.Segment) bool {
-	return o != nil && o.best(seg) < o.limit.Load()
-}
+func (o *valueOrder) passed(i int) bool { return o != nil && o.best[i] < o.limit.Load() }
 
 // liveRows selects the rows in [lo, hi) that are not dead, counted from lo; nil is all.
 func liveRows(dead *roaring.Bitmap, lo, hi int) []uint32 {

@@ -52,8 +52,9 @@ func newTopN(n *plan.TopN, env *Env) (Operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	if first := n.Keys[0]; readsTime(n.Input, first.Expr) {
-		pipe.source.orderByTime(first.Desc)
+	first := n.Keys[0]
+	if _, column, ok := scanned(n.Input, first.Expr); ok && pipe.source != nil {
+		pipe.source.orderBy(column, first.Desc, first.NullsFirst)
 	}
 	return &sorter{pipe: pipe, keys: n.Keys, env: env, keep: keep, skip: skip, spills: spills{env: env, node: n}}, nil
 }
@@ -141,8 +142,8 @@ type sorted struct {
 	keys []plan.SortKey
 	env  *Env
 	keep int64
-	// source, if it gives its segments in order of time, is told what time a row must
-	// have to be wanted.
+	// source, if it gives its rows in the order of the first key as far as it can, is told
+	// what value a row must have to be wanted.
 	source *scanSource
 
 	rows  []columnStore // columns of the input, then the sort keys, which are flat
@@ -186,11 +187,18 @@ func (s *sorted) add(ctx context.Context, b *vec.Batch) error {
 	if s.env.crowded(s.held) {
 		return s.spill(ctx)
 	}
-	if s.keep < math.MaxInt64/4 && int64(s.count) >= 2*s.keep+pileRows {
+	pile := int64(pileRows)
+	if s.ordered() && !s.full() {
+		pile = 0 // the sooner it is known what is wanted, the less is read
+	}
+	if s.keep < math.MaxInt64/4 && int64(s.count) >= 2*s.keep+pile {
 		return s.cut(ctx)
 	}
 	return nil
 }
+
+// ordered says whether the source wants to know what rows are wanted.
+func (s *sorted) ordered() bool { return s.source != nil && s.source.order != nil }
 
 // full says whether the rows of the last cut are as many as wanted, so that later ones
 // must be better than the last of them.
@@ -355,7 +363,7 @@ func (s *sorted) cut(ctx context.Context) error {
 	}
 	s.count = len(order)
 	s.parts = append(s.parts[:0], s.count)
-	if s.source != nil && s.source.order != nil && s.full() && s.keep > 0 {
+	if s.ordered() && s.full() && s.keep > 0 && !s.key(0).Nulls.Get(int(s.keep-1)) {
 		s.source.order.need(s.key(0).I64[s.keep-1])
 	}
 	return s.hold(ctx)

@@ -256,6 +256,29 @@ func TestSpillingChangesNoRow(t *testing.T) {
 	}
 }
 
+// Groups that are many are merged in partitions, and give the same rows.
+func TestPartitionsChangeNoRow(t *testing.T) {
+	for _, seed := range seeds() {
+		for _, p := range spillPlans(t, rand.New(rand.NewPCG(seed, 8)), 2_500) {
+			if _, ok := p.node.(*plan.Aggregate); !ok {
+				continue
+			}
+			var rows [2][]string
+			for i, groups := range []int{0, 100} {
+				env := &exec.Env{Expr: utc(), Threads: 1, GroupsAt: groups}
+				var err error
+				if rows[i], err = exectest.Rows(t.Context(), p.node, env); err != nil {
+					t.Fatalf("seed %d: %s: %v", seed, p.name, err)
+				}
+				slices.Sort(rows[i])
+			}
+			if !slices.Equal(rows[0], rows[1]) {
+				t.Errorf("seed %d: %s: %d rows of partitions are not the %d of one table", seed, p.name, len(rows[1]), len(rows[0]))
+			}
+		}
+	}
+}
+
 func utc() *expr.Context { return &expr.Context{Location: time.UTC} }
 
 func emptySpillDir(t *testing.T, disk vfs.FS, dir *exec.SpillDir) {

@@ -168,7 +168,7 @@ func (p *paths) labelled() []expr.Expr {
 // readLabels looks up what the numbers of rows mean.
 func (p *paths) readLabels(ctx context.Context) error {
 	n, all := p.node, p.actors.breakdown().groups
-	names := all.keys[0]
+	names := all.cols[0].texts
 	if err := p.hold(ctx, all.bytes()+int64(all.groups)*32); err != nil {
 		return err
 	}
@@ -185,11 +185,10 @@ func (p *paths) readLabels(ctx context.Context) error {
 		}
 		p.labels[i].node = node
 	}
-	next := 1
+	next, columns := 1, all.values()
 	truths := func(set func(*label)) {
-		values := all.keys[next].values.V
-		for i, v := range all.numbers(next) {
-			if !values.IsNull(int(v)) && values.Bools[v] {
+		for i, yes := range columns[next].Bools {
+			if yes {
 				set(&p.labels[i])
 			}
 		}
@@ -209,7 +208,7 @@ func (p *paths) readLabels(ctx context.Context) error {
 	for i := range rows {
 		rows[i] = uint32(i)
 	}
-	p.values.assign(ids, all.values()[next:], rows)
+	p.values.assign(ids, columns[next:], rows)
 	for i, id := range ids {
 		p.labels[i].value = id
 	}

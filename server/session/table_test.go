@@ -461,6 +461,31 @@ func TestZonesLeaveOutBlocks(t *testing.T) {
 	if got := tb.value("a", "SELECT count(*) FROM t WHERE n >= 8191 AND n <= 8192"); got != "2" {
 		t.Errorf("%s rows, want 2", got)
 	}
+	// The first rows in an order are looked for where they may be, and NULL may be anywhere.
+	for order, want := range map[string]string{"n": "0,1", "n DESC NULLS LAST": "24575,24574", "n, n + 1 DESC": "0,1"} {
+		text := "SELECT n FROM t ORDER BY " + order + " LIMIT 2"
+		if got := tb.value("a", "SELECT string_agg(n::text, ',') FROM ("+text+") t"); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+		for _, row := range tb.must("a", "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "+text).Rows {
+			if strings.Contains(*row[0], "Rows read: 24576") {
+				t.Errorf("%s reads everything", text)
+			}
+		}
+	}
+	tb.must("a", "INSERT INTO t SELECT NULL FROM generate_series(1, 3)")
+	if err := tb.store.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for order, want := range map[string]string{
+		"n DESC": "null,null,null,24575", "n NULLS FIRST": "null,null,null,0", "n": "0,1,2,3", "n DESC NULLS LAST": "24575,24574,24573,24572",
+	} {
+		text := "SELECT n FROM t ORDER BY " + order + " LIMIT 4"
+		if got := tb.value("a", "SELECT string_agg(coalesce(n::text, 'null'), ',') FROM ("+text+") t"); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+	tb.must("a", "DELETE FROM t WHERE n IS NULL")
 	// Rows are counted once, though two goroutines read the table.
 	for _, text := range []string{"SELECT * FROM t WHERE n >= 0", "SELECT a.n FROM t a JOIN t b ON a.n = b.n"} {
 		for _, row := range tb.must("a", "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "+text).Rows {

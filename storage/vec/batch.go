@@ -66,7 +66,11 @@ func (v *Vector) Take(rows []uint32) *Vector {
 	case PayloadUUIDs:
 		out.UUIDs = take(v.UUIDs, rows)
 	case PayloadStr:
-		out.Str = MakeStrings(len(rows), 0)
+		size := 0
+		for _, r := range rows {
+			size += int(v.Str.Offs[r+1] - v.Str.Offs[r])
+		}
+		out.Str = MakeStrings(len(rows), size)
 		for _, r := range rows {
 			out.Str.Append(v.Str.At(int(r)))
 		}
@@ -76,6 +80,57 @@ func (v *Vector) Take(rows []uint32) *Vector {
 		for _, r := range rows {
 			b.AppendFrom(v, int(r))
 		}
+	}
+	return out
+}
+
+// Slice is the vector of rows [lo, hi), which shares its memory. Constants stay constant.
+func (v *Vector) Slice(lo, hi int) *Vector {
+	if v.Form == Const {
+		return v
+	}
+	out := &Vector{Type: v.Type, Form: v.Form, Dict: v.Dict}
+	if lo == hi {
+		return out
+	}
+	if len(v.Nulls) > 0 {
+		out.Nulls = v.Nulls.slice(lo, hi)
+	}
+	if v.Form == Dict {
+		out.Codes = v.Codes[lo:hi:hi]
+		return out
+	}
+	switch v.Type.Payload() {
+	case PayloadBools:
+		out.Bools = v.Bools[lo:hi:hi]
+	case PayloadI64:
+		out.I64 = v.I64[lo:hi:hi]
+	case PayloadF64:
+		out.F64 = v.F64[lo:hi:hi]
+	case PayloadDec:
+		out.Dec = v.Dec[lo:hi:hi]
+	case PayloadIvl:
+		out.Ivl = v.Ivl[lo:hi:hi]
+	case PayloadUUIDs:
+		out.UUIDs = v.UUIDs[lo:hi:hi]
+	case PayloadStr:
+		from, to := v.Str.Offs[lo], v.Str.Offs[hi]
+		out.Str = Strings{Offs: offsets(v.Str.Offs[lo:hi+1], from), Bytes: v.Str.Bytes[from:to:to]}
+	case PayloadList:
+		from, to := v.Offs[lo], v.Offs[hi]
+		out.Offs = offsets(v.Offs[lo:hi+1], from)
+		if v.Elem != nil {
+			out.Elem = v.Elem.Slice(int(from), int(to))
+		}
+	}
+	return out
+}
+
+// offsets counts from another one.
+func offsets(offs []uint32, from uint32) []uint32 {
+	out := make([]uint32, len(offs))
+	for i, o := range offs {
+		out[i] = o - from
 	}
 	return out
 }

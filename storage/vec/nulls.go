@@ -47,3 +47,21 @@ func (b Bitmap) Grow(n int) Bitmap {
 	}
 	return b
 }
+
+// slice is bits [lo, hi); bits beyond the end are clear.
+func (b Bitmap) slice(lo, hi int) Bitmap {
+	out := NewBitmap(hi - lo)
+	for i := range out {
+		w, shift := (lo>>6)+i, uint(lo)&63
+		if w < len(b) {
+			out[i] = b[w] >> shift
+		}
+		if shift > 0 && w+1 < len(b) {
+			out[i] |= b[w+1] << (64 - shift)
+		}
+	}
+	if tail := uint(hi-lo) & 63; tail > 0 {
+		out[len(out)-1] &= 1<<tail - 1
+	}
+	return out
+}
