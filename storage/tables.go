@@ -202,6 +202,7 @@ func (s *Store) writeTableSegment(project, id uint32, number uint64, raw []byte)
 		s.fs.Remove(name) // it may have its name already; err says what matters
 		return nil, err
 	}
+	s.shareTable(r)
 	f := newSegmentFile(manifest.Segment{ID: number, Project: project, Table: id, Rows: int64(r.Rows()), Size: r.Size(), Hash: hashOf(raw)}, nil)
 	f.table = r
 	return f, nil
@@ -218,7 +219,15 @@ func (s *Store) openTable(meta manifest.Segment) (*segmentFile, error) {
 		r.Close() // only read
 		return nil, s.unreadable(fmt.Errorf("%s: %d rows in %d bytes, want %d in %d", name, r.Rows(), r.Size(), meta.Rows, meta.Size))
 	}
+	s.shareTable(r)
 	f := newSegmentFile(meta, nil)
 	f.table = r
 	return f, nil
+}
+
+// shareTable lets a segment keep what it decodes, if something bounds it.
+func (s *Store) shareTable(r *table.Reader) {
+	if s.opt.Memory != nil {
+		r.Share(s.cache)
+	}
 }

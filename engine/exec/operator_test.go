@@ -13,7 +13,7 @@ import (
 // What a statement may use, its parts may use.
 func TestEnvWithin(t *testing.T) {
 	env := &Env{Snapshot: &storage.Snapshot{}, Expr: &expr.Context{}, Threads: 2, Memory: 3, Account: &Account{}, Share: &Share{}, Spill: &SpillDir{},
-		SpillAt: 4, Progress: &Progress{}, Disabled: []string{"top_n"}, Input: func() (io.ReadCloser, error) { return nil, nil }, Files: &outside.Places{}, Stats: &Stats{}}
+		SpillAt: 4, GroupsAt: 5, Progress: &Progress{}, Disabled: []string{"top_n"}, Input: func() (io.ReadCloser, error) { return nil, nil }, Files: &outside.Places{}, Stats: &Stats{}}
 	a, b := reflect.ValueOf(env).Elem(), reflect.ValueOf(env.within()).Elem()
 	for i := range a.NumField() {
 		if f := a.Type().Field(i); f.IsExported() && (a.Field(i).IsZero() || b.Field(i).IsZero()) {

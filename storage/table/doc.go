@@ -19,7 +19,8 @@
 //
 // A [Reader] is a segment: an immutable file of rows in the order of their numbers. Its
 // bytes depend on its rows alone, and each is under a checksum that is verified when it is
-// read; damage is a [segment.CorruptError].
+// read; damage is a [segment.CorruptError]. What queries read of it stays decoded in a cache that
+// segments share, as far as it has room: most of a scan is decoding.
 //
 // What always holds: the state after a write set depends on the state before it, the write
 // set and its time.

@@ -8,8 +8,10 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+	"sync/atomic"
 
 	"github.com/prickledb/prickle/storage/encoding"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
@@ -22,6 +24,7 @@ type Reader struct {
 	data    io.ReaderAt
 	close   io.Closer
 	size    int64
+	cache   *memory.Cache // bounds what is decoded; nil: nothing is kept
 	rows    int
 	first   uint32
 	last    uint32
@@ -34,6 +37,14 @@ type columnInfo struct {
 	id     uint32
 	typ    vec.Type
 	blocks []blockInfo
+	// decoded is the blocks that are kept.
+	decoded []atomic.Pointer[decodedBlock]
+}
+
+// decodedBlock is a block that is kept in a cache.
+type decodedBlock struct {
+	values *vec.Vector
+	entry  memory.Entry
 }
 
 type blockInfo struct {
@@ -69,8 +80,15 @@ func OpenBytes(raw []byte) (*Reader, error) {
 // IsSegment says whether a file that begins so is a segment of a table.
 func IsSegment(head []byte) bool { return bytes.HasPrefix(head, []byte(segmentMagic[:7])) }
 
+// Share makes the reader keep the blocks that queries read in a cache, beside other readers. It
+// comes before any other call.
+func (r *Reader) Share(c *memory.Cache) { r.cache = c }
+
 // Close closes the file.
-func (r *Reader) Close() error { return r.close.Close() }
+func (r *Reader) Close() error {
+	r.cache.Forget(r)
+	return r.close.Close()
+}
 
 // Rows is how many rows the segment has.
 func (r *Reader) Rows() int { return r.rows }
@@ -175,6 +193,7 @@ func (r *Reader) decodeDirectory(dir []byte, end int64) error {
 			return fmt.Errorf("column %d of type %d", c.id, form[0])
 		}
 		r.byID[c.id] = c
+		c.decoded = make([]atomic.Pointer[decodedBlock], r.Blocks())
 	}
 	if c := &r.columns[0]; c.id != rowNumbers.ID || c.typ != rowNumbers.Type {
 		return fmt.Errorf("first column %d of type %v", c.id, c.typ)
@@ -242,6 +261,27 @@ func (r *Reader) column(block int, c *Column) (*vec.Vector, error) {
 		return c.missing()
 	}
 	return r.block(info, block)
+}
+
+// cached is column, and keeps the block.
+func (r *Reader) cached(block int, c *Column) (*vec.Vector, error) {
+	info := r.byID[c.ID]
+	if info == nil || r.cache == nil {
+		return r.column(block, c)
+	}
+	at := &info.decoded[block]
+	if d := at.Load(); d != nil {
+		d.entry.Touch()
+		return d.values, nil
+	}
+	v, err := r.block(info, block)
+	if err != nil {
+		return nil, err
+	}
+	if d := (&decodedBlock{values: v}); at.CompareAndSwap(nil, d) {
+		r.cache.Add(&d.entry, r, v.Bytes()+v.Dict.Bytes(), func() { at.CompareAndSwap(d, nil) })
+	}
+	return v, nil
 }
 
 func (r *Reader) zone(block int, c *Column) *vec.Vector {

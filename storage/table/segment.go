@@ -95,7 +95,7 @@ func (b *builder) add(p *Piece) error {
 	}
 	columns := make([]*vec.Vector, len(b.columns))
 	for i := 1; i < len(columns); i++ {
-		if columns[i], err = p.Column(&b.columns[i]); err != nil {
+		if columns[i], err = p.once(&b.columns[i]); err != nil {
 			return err
 		}
 	}

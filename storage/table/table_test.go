@@ -12,6 +12,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/prickledb/prickle/storage/encoding"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -89,6 +90,56 @@ func allColumns(s *Schema) []uint32 {
 		ids = append(ids, c.ID)
 	}
 	return ids
+}
+
+// Blocks that are kept are read again as they were, also when there is no room for all of them, and
+// nothing is counted for a reader that is closed.
+func TestCachedBlocks(t *testing.T) {
+	const rows = 3 * vec.BatchRows
+	s, b := everyType(rows)
+	raw, err := Build(s, nil, []*Rows{{First: 0, Columns: allColumns(s), Batch: b}}, roaring.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int64{1 << 20, 1 << 30} {
+		pool := memory.NewBudget(size).Pool(memory.Decoded)
+		r, err := OpenBytes(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Share(memory.NewCache(pool))
+		v := &Version{Schema: s, Segments: []*Reader{r}, Next: rows, Dead: roaring.New(), Hidden: roaring.New()}
+		kept := map[*vec.Vector]bool{}
+		again := 0
+		for range 2 {
+			for n, p := range v.Pieces() {
+				for i := range s.Columns {
+					got, err := p.Column(&s.Columns[i])
+					if err != nil {
+						t.Fatal(err)
+					}
+					if kept[got] {
+						again++
+					}
+					kept[got] = true
+					for k := 0; k < p.Rows(); k += 97 {
+						if !vec.Equal(got, k, b.Cols[i], n*vec.BatchRows+k) {
+							t.Fatalf("%d bytes: column %d: row %d of block %d differs", size, i, k, n)
+						}
+					}
+				}
+			}
+			if used := pool.Used(); used == 0 || used > pool.Size() {
+				t.Fatalf("%d bytes: %d of %d are used", size, used, pool.Size())
+			}
+		}
+		if all := 3 * len(s.Columns); (again == all) != (size == 1<<30) {
+			t.Errorf("%d bytes: %d of %d blocks were kept", size, again, all)
+		}
+		if err := r.Close(); err != nil || pool.Used() != 0 {
+			t.Errorf("%d bytes: %d are used after the reader is closed: %v", size, pool.Used(), err)
+		}
+	}
 }
 
 // What was built is read, of every type, over several blocks; deleted rows are not in it.

@@ -144,8 +144,17 @@ func overlaps(set *roaring.Bitmap, lo, hi uint32) bool {
 	return next >= 0 && next <= int64(hi)
 }
 
-// Column reads a column of all rows of the piece, dead ones included.
+// Column reads a column of all rows of the piece, dead ones included. It may be shared with
+// others who read it.
 func (p *Piece) Column(c *Column) (*vec.Vector, error) {
+	if p.rows != nil {
+		return p.rows.column(c)
+	}
+	return p.segment.cached(p.block, c)
+}
+
+// once is Column for who reads the piece only once.
+func (p *Piece) once(c *Column) (*vec.Vector, error) {
 	if p.rows != nil {
 		return p.rows.column(c)
 	}
