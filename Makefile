@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Tests of protocols and dialects that come from public suites are found through this.
 export PRICKLE_CONFORMANCE ?=
 
-.PHONY: help build run test test-simd race lint fuzz bench bench-peers golden crash sabotage sim faults flips insights differ meta soak clients
+.PHONY: help build run test test-simd race lint fuzz bench bench-peers bench-guard golden crash sabotage sim faults flips insights differ meta soak clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,11 @@ bench: build ## measure this machine with made-up data
 PEERS ?=
 bench-peers: ## ask ClickHouse and DuckDB the same (PEERS='-events 10000000 -dir /scratch …'), and write a report
 	$(GO) run ./bench/peers $(PEERS)
+
+BASE  ?= HEAD~1
+GUARD ?=
+bench-guard: ## compare this commit with BASE (default HEAD~1) by instructions and times; fails where one is too much
+	$(GO) run ./bench/peers guard -base $(BASE) $(GUARD)
 
 golden: ## write the expected outputs of text cases anew; review the diff
 	$(GO) test -count=1 $$(grep -rl --include='*.go' 'cockroachdb/datadriven' . | xargs -n1 dirname | sort -u) -args -rewrite

@@ -15,5 +15,9 @@
 //	make bench-peers                              # 1 million events, all suites
 //	make bench-peers PEERS='-events 10000000 -threads 1,2 -cold -dir /scratch'
 //
+// Its other form compares prickle with an earlier prickle, by instructions and times (guard.go):
+//
+//	make bench-guard BASE=main
+//
 // Ten million events need about 25 GB below -dir, and memory for a peer's largest sort.
 package main

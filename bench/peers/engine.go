@@ -38,6 +38,9 @@ type place struct {
 	threads int
 	memory  int64
 	prickle string // the binary
+	// under is what counts the instructions of prickle, into the file counts; it is empty where
+	// time is measured.
+	under   counter
 	modules string // the directory node_modules with the peers
 }
 
@@ -53,7 +56,7 @@ func (p place) open(ctx context.Context, name string) (database, error) {
 
 // instance is a prickle server on a port that the system chose, and a connection to it.
 type instance struct {
-	cmd     *exec.Cmd
+	process *os.Process // not always the one that was started: that may be one that counts
 	conn    *pgconn.PgConn
 	address string
 	ended   chan error
@@ -61,35 +64,41 @@ type instance struct {
 
 func (p place) openServer(ctx context.Context) (database, error) {
 	dir := p.of(prickle)
-	cmd := exec.Command(p.prickle, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--cpus", strconv.Itoa(p.threads), "--memory", p.prickleMemory(),
+	cmd := p.command(context.WithoutCancel(ctx), "serve", "--data", dir, "--listen", "127.0.0.1:0", "--cpus", strconv.Itoa(p.threads),
 		"--copy-directory", p.dir, "--query-timeout", "1h", "--ballast", "off", "--log-level", "error")
-	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(p.threads))
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = io.Discard, &said
 	os.Remove(filepath.Join(dir, "server.json")) //nolint:errcheck // of an earlier one, if it is there
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	s := &instance{cmd: cmd, ended: make(chan error, 1)}
+	s := &instance{ended: make(chan error, 1)}
 	go func() { s.ended <- cmd.Wait() }()
 	for {
-		var info struct{ Address string }
+		var info struct {
+			Address string
+			PID     int
+		}
 		if raw, err := os.ReadFile(filepath.Join(dir, "server.json")); err == nil && json.Unmarshal(raw, &info) == nil {
 			s.address = info.Address
+			s.process, err = os.FindProcess(info.PID)
+			if err != nil {
+				return nil, err
+			}
 			break
 		}
 		select {
 		case err := <-s.ended:
 			return nil, fmt.Errorf("prickle serve: %w: %s", err, said.String())
 		case <-ctx.Done():
-			s.cmd.Process.Kill() //nolint:errcheck // it has ended
+			cmd.Process.Kill() //nolint:errcheck // it has ended
 			return nil, ctx.Err()
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
 	var err error
 	if s.conn, err = pgconn.Connect(ctx, "postgres://prickle@"+s.address+"/prickle?sslmode=disable"); err != nil {
-		s.cmd.Process.Kill() //nolint:errcheck // err says what matters
+		s.process.Kill() //nolint:errcheck // err says what matters
 		return nil, fmt.Errorf("prickle: %w", err)
 	}
 	return s, nil
@@ -115,14 +124,26 @@ func (s *instance) ask(ctx context.Context, sql string) ([][]string, time.Durati
 	return rows, took, nil
 }
 
-func (s *instance) pid() int { return s.cmd.Process.Pid }
+func (s *instance) pid() int { return s.process.Pid }
 
 func (s *instance) close() error {
 	s.conn.Close(context.Background()) //nolint:errcheck // the server ends
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
 	return <-s.ended
+}
+
+// command runs the binary, with as many processors as there are threads, and counted if that is asked for. Garbage
+// is not collected then: that happens when it happens.
+func (p place) command(ctx context.Context, args ...string) *exec.Cmd {
+	all := append(append(p.under.before(p.of("counts")), p.prickle), args...)
+	cmd := exec.CommandContext(ctx, all[0], all[1:]...)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(p.threads), "PRICKLE_MEMORY="+strconv.FormatInt(p.memory>>20, 10)+"MiB")
+	if p.under.unit != "" {
+		cmd.Env = append(cmd.Env, "GOGC=off")
+	}
+	return cmd
 }
 
 //go:embed runner.js
@@ -211,6 +232,3 @@ func (n *embedded) close() error {
 	n.in.Close() //nolint:errcheck // that is how it is told
 	return n.cmd.Wait()
 }
-
-// prickleMemory is the limit as a setting of prickle.
-func (p place) prickleMemory() string { return strconv.FormatInt(p.memory>>20, 10) + "MiB" }

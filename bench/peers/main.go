@@ -32,6 +32,15 @@ type options struct {
 }
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == "guard" {
+		if err := guard(ctx, os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "error:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var o options
 	flag.Uint64Var(&o.events, "events", 1_000_000, "how `many` events the product suite has")
 	flag.Uint64Var(&o.hitsRows, "hits", 0, "how `many` page views (default: as many as events)")
@@ -45,12 +54,10 @@ func main() {
 	flag.BoolVar(&o.cold, "cold", false, "also time the first run of a new process, with its files out of memory")
 	flag.StringVar(&o.dir, "dir", "", "`directory` for data, which stay there and are used again (default: a temporary one)")
 	flag.StringVar(&o.out, "out", "peers-report", "`directory` for the report")
-	flag.StringVar(&o.prickle, "prickle", "", "`binary` to measure (default: built from this tree)")
+	flag.StringVar(&o.prickle, "prickle", "", "`binary` to measure (default: made by make build)")
 	flag.StringVar(&o.modules, "modules", os.Getenv("NODE_PATH"), "`directory` with the Node modules chdb and @duckdb/node-api (default: installed by npm)")
 	flag.StringVar(&o.golden, "golden", "", "`file` that the agreed answers of the product suite are written to, for the test")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	wrong, err := compare(ctx, o)
 	switch {
 	case err != nil:
@@ -88,7 +95,7 @@ func compare(ctx context.Context, o options) (wrong int, err error) {
 	if err := p.equip(ctx); err != nil {
 		return 0, err
 	}
-	report := &report{Commit: commit(ctx), Time: time.Now(), Machine: processor(), Cores: runtime.NumCPU(), Memory: machineMemory(), Versions: map[string]string{}}
+	report := &report{Commit: commit(ctx, "."), Time: time.Now(), Machine: processor(), Cores: runtime.NumCPU(), Memory: machineMemory(), Versions: map[string]string{}}
 	for _, s := range suites {
 		runs, err := s.run(ctx, p, o, threads, report.Versions)
 		if err != nil {
@@ -232,9 +239,8 @@ func (u *run) ask(ctx context.Context, s *suite, p place, o options, versions ma
 // equip sees to it that there is a binary and that there are peers.
 func (p *place) equip(ctx context.Context) error {
 	if p.prickle == "" {
-		p.prickle = filepath.Join(p.dir, "prickle-built")
-		say("building prickle")
-		if err := command(ctx, "go", "build", "-o", p.prickle, "github.com/prickledb/prickle/cmd/prickle"); err != nil {
+		var err error
+		if p.prickle, err = makeBuild(ctx, "."); err != nil {
 			return err
 		}
 	}
@@ -260,6 +266,17 @@ func (p *place) equip(ctx context.Context) error {
 	return command(ctx, "npm", append([]string{"install", "--prefix", prefix, "--no-audit", "--no-fund", "--loglevel", "error"}, modules...)...)
 }
 
+// makeBuild builds the tree that a directory is in as users do, and gives the binary.
+func makeBuild(ctx context.Context, dir string) (string, error) {
+	root, err := exec.CommandContext(ctx, "git", "-C", dir, "rev-parse", "--show-toplevel").Output()
+	if err != nil {
+		return "", fmt.Errorf("git rev-parse: %w", err)
+	}
+	tree := strings.TrimSpace(string(root))
+	say("building %s", commit(ctx, tree))
+	return filepath.Join(tree, "prickle"), command(ctx, "make", "-s", "-C", tree, "build")
+}
+
 func command(ctx context.Context, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -281,8 +298,8 @@ func numbers(list string) (out []int, err error) {
 	return out, nil
 }
 
-func commit(ctx context.Context) string {
-	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
+func commit(ctx context.Context, dir string) string {
+	out, err := exec.CommandContext(ctx, "git", "-C", dir, "describe", "--always", "--dirty").Output()
 	if err != nil {
 		return "unknown"
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -396,8 +395,10 @@ func (s *suite) size(ctx context.Context, p place, e database, name string) (int
 
 // importFile runs `prickle import` on a directory, and gives the time and the most memory that it took.
 func (p place) importFile(ctx context.Context, file string) (time.Duration, int64, error) {
-	cmd := exec.CommandContext(ctx, p.prickle, "import", "--data", p.of(prickle), file)
-	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(p.threads), "PRICKLE_MEMORY="+p.prickleMemory())
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return 0, 0, err
+	}
+	cmd := p.command(ctx, "import", "--data", p.of(prickle), file)
 	start := time.Now()
 	out, err := cmd.CombinedOutput()
 	took := time.Since(start)
