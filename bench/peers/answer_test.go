@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -112,9 +113,15 @@ func TestWrongAnswersHaveNoTime(t *testing.T) {
 }
 
 func TestQuantiles(t *testing.T) {
-	tm := timingOf([]float64{9, 1, 5, 3, 7})
-	if *tm != (timing{Median: 5, Min: 1, Q1: 3, Q3: 7, Runs: 5}) {
+	tm := timingOf([]float64{9, 1, 5, 3, 7}, []float64{4, 2, 3})
+	if *tm != (timing{Median: 5, Min: 1, Q1: 3, Q3: 7, Runs: 5, CPU: 3}) {
 		t.Errorf("timing %+v", *tm)
+	}
+	before := cpuTime(os.Getpid())
+	for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
+	}
+	if _, err := os.Stat("/proc/self/schedstat"); err == nil && cpuTime(os.Getpid()) <= before {
+		t.Errorf("a busy process has not worked since %v", before)
 	}
 	if got := geometric([]float64{1, 10, 100}); got < 9.999 || got > 10.001 {
 		t.Errorf("geometric mean %v, want 10", got)

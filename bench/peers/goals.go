@@ -49,7 +49,8 @@ const (
 type score struct {
 	Name      string   `json:"name"`
 	Questions []string `json:"questions"`
-	Ratio     float64  `json:"ratio"` // geometric mean of time of the peer / time of prickle
+	Ratio     float64  `json:"ratio"`     // geometric mean of time of the peer / time of prickle
+	Work      float64  `json:"cpu_ratio"` // the same of the work of all threads
 	Goal      float64  `json:"goal"`
 	Stretch   float64  `json:"stretch"`
 	Wrong     []string `json:"wrong,omitempty"` // questions without a time
@@ -66,27 +67,32 @@ func reached(x, goal, stretch float64) string {
 	return "short"
 }
 
-// best gives the fastest of the peers that are named, or of all without bitmaps.
-func (r *result) best(against []string) (name string, ms float64) {
+// ratio is how many times as fast as the best peer prickle is; 0 if one of them has no time. The
+// peers are those that are named, or all without bitmaps.
+func (r *result) ratio(against []string) float64 {
+	return r.ratioOf(against, func(t *timing) float64 { return t.Median })
+}
+
+// workRatio is how many times as much the peer that works least works.
+func (r *result) workRatio(against []string) float64 {
+	return r.ratioOf(against, func(t *timing) float64 { return t.CPU })
+}
+
+func (r *result) ratioOf(against []string, measure func(*timing) float64) float64 {
+	own := r.Times[prickle]
 	if len(against) == 0 {
 		against = []string{clickhouse, duckdb}
 	}
+	best := 0.0
 	for _, peer := range against {
-		if t := r.Times[peer]; t != nil && (name == "" || t.Median < ms) {
-			name, ms = peer, t.Median
+		if t := r.Times[peer]; t != nil && (best == 0 || measure(t) < best) {
+			best = measure(t)
 		}
 	}
-	return name, ms
-}
-
-// ratio is how many times as fast as the best peer prickle is; 0 if one of them has no time.
-func (r *result) ratio(against []string) float64 {
-	own := r.Times[prickle]
-	name, ms := r.best(against)
-	if own == nil || name == "" {
+	if own == nil || measure(own) == 0 {
 		return 0
 	}
-	return ms / own.Median
+	return best / measure(own)
 }
 
 // scores are those of the families that have questions among the results.
@@ -100,7 +106,7 @@ func scores(suite string, results []*result) (out []score) {
 		for _, q := range f.questions {
 			named[q] = true
 		}
-		var ratios []float64
+		var ratios, works []float64
 		for _, r := range results {
 			if len(f.questions) > 0 && !named[r.Name] {
 				continue
@@ -108,12 +114,13 @@ func scores(suite string, results []*result) (out []score) {
 			s.Questions = append(s.Questions, r.Name)
 			if x := r.ratio(f.against); x > 0 {
 				ratios = append(ratios, x)
+				works = append(works, r.workRatio(f.against))
 			} else {
 				s.Wrong = append(s.Wrong, r.Name)
 			}
 		}
 		if len(ratios) > 0 {
-			s.Ratio = geometric(ratios)
+			s.Ratio, s.Work = geometric(ratios), geometric(works)
 		}
 		if len(s.Questions) > 0 {
 			out = append(out, s)

@@ -21,13 +21,17 @@ type timing struct {
 	Q1     float64 `json:"lower_quartile_ms"`
 	Q3     float64 `json:"upper_quartile_ms"`
 	Runs   int     `json:"runs"`
+	// CPU is the median of what all threads of the process worked, in milliseconds; 0 where that is
+	// unknown. Unlike the others it hardly depends on what else the machine does.
+	CPU float64 `json:"cpu_ms,omitempty"`
 	// Cold is the first run of a new process whose files are not in memory; 0 if it was not measured.
 	Cold float64 `json:"cold_ms,omitempty"`
 }
 
-func timingOf(times []float64) *timing {
+func timingOf(times, work []float64) *timing {
 	slices.Sort(times)
-	return &timing{Median: quantile(times, .5), Min: times[0], Q1: quantile(times, .25), Q3: quantile(times, .75), Runs: len(times)}
+	slices.Sort(work)
+	return &timing{Median: quantile(times, .5), Min: times[0], Q1: quantile(times, .25), Q3: quantile(times, .75), Runs: len(times), CPU: quantile(work, .5)}
 }
 
 // quantile is one of sorted numbers, interpolated.
@@ -65,13 +69,16 @@ func measure(ctx context.Context, q asked, engines map[string]database, warmup, 
 			order = append(order, name)
 		}
 	}
-	times := map[string][]float64{}
+	times, work := map[string][]float64{}, map[string][]float64{}
 	for rep := range warmup + reps {
 		for _, name := range order {
 			if t := times[name]; len(t) >= 3 && t[0] > milliseconds(slow) {
 				continue
 			}
-			rows, took, err := engines[engineOf(name)].ask(ctx, q.forms[name].sql)
+			e := engines[engineOf(name)]
+			worked := cpuTime(e.pid())
+			rows, took, err := e.ask(ctx, q.forms[name].sql)
+			worked = cpuTime(e.pid()) - worked
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
@@ -89,12 +96,13 @@ func measure(ctx context.Context, q asked, engines map[string]database, warmup, 
 			}
 			if rep >= warmup {
 				times[name] = append(times[name], milliseconds(took))
+				work[name] = append(work[name], milliseconds(max(0, worked)))
 			}
 		}
 	}
 	r.Times = map[string]*timing{}
 	for name, t := range times {
-		r.Times[name] = timingOf(t)
+		r.Times[name] = timingOf(t, work[name])
 	}
 	return r, nil
 }
@@ -169,6 +177,21 @@ func peakMemory(pid int) int64 {
 	}
 	kib, _ := strconv.ParseInt(fields[0], 10, 64) // 0 is right where it is none
 	return kib << 10
+}
+
+// cpuTime is what the threads that a process has have worked; 0 where that is unknown.
+func cpuTime(pid int) (sum time.Duration) {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid)) // the pattern is right
+	for _, name := range files {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			continue // the thread has just ended
+		}
+		worked, _, _ := strings.Cut(string(raw), " ")
+		n, _ := strconv.ParseInt(worked, 10, 64) // 0 is right where it is none
+		sum += time.Duration(n)
+	}
+	return sum
 }
 
 // diskSize is the size of all files below a directory.

@@ -96,7 +96,7 @@ func (u *run) markdown(w io.Writer) {
 		return
 	}
 	if len(u.Scores) > 0 {
-		fmt.Fprint(w, "\nTimes as fast as the best peer, geometric means:\n\n| family | questions | ratio | goal | stretch | |\n|---|---|--:|--:|--:|---|\n")
+		fmt.Fprint(w, "\nTimes as fast as the best peer, geometric means:\n\n| family | questions | ratio | goal | stretch | | CPU ratio |\n|---|---|--:|--:|--:|---|--:|\n")
 		for _, s := range u.Scores {
 			verdict := reached(s.Ratio, s.Goal, s.Stretch)
 			if len(s.Wrong) > 0 {
@@ -106,7 +106,7 @@ func (u *run) markdown(w io.Writer) {
 			if len(s.Questions) > 10 {
 				questions = fmt.Sprintf("%d", len(s.Questions))
 			}
-			fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", s.Name, questions, ratio(s.Ratio), ratio(s.Goal), ratio(s.Stretch), verdict)
+			fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s |\n", s.Name, questions, ratio(s.Ratio), ratio(s.Goal), ratio(s.Stretch), verdict, ratio(s.Work))
 		}
 	}
 	u.questionTable(w)
@@ -149,7 +149,7 @@ func (u *run) questionTable(w io.Writer) {
 		cold = cold || r.Times[prickle] != nil && r.Times[prickle].Cold > 0
 		floor = floor || u.Suite == "product" && u.Rows == floorEvents && floors[r.Name] > 0
 	}
-	fmt.Fprint(w, "\nMilliseconds, hot: median (lowest; quartiles).")
+	fmt.Fprint(w, "\nMilliseconds, hot: median (lowest; quartiles). CPU is what all threads of a process work for a question, in the median; a busy machine hardly changes it.")
 	if cold {
 		fmt.Fprint(w, " Cold is the first run of a new process whose files have left memory.")
 	}
@@ -162,8 +162,8 @@ func (u *run) questionTable(w io.Writer) {
 		fmt.Fprintf(w, " %s |", name)
 		rule += "--:|"
 	}
-	fmt.Fprint(w, " best peer / prickle |")
-	rule += "--:|"
+	fmt.Fprint(w, " best peer / prickle | CPU ms | least peer / prickle |")
+	rule += "--:|--:|--:|"
 	if cold {
 		for _, name := range names {
 			fmt.Fprintf(w, " %s cold |", name)
@@ -184,7 +184,7 @@ func (u *run) questionTable(w io.Writer) {
 		for _, name := range names {
 			fmt.Fprintf(w, " %s |", r.cell(name))
 		}
-		fmt.Fprintf(w, " %s |", ratio(r.ratio(nil)))
+		fmt.Fprintf(w, " %s | %s | %s |", ratio(r.ratio(nil)), r.work(), ratio(r.workRatio(nil)))
 		if cold {
 			for _, name := range names {
 				text := ""
@@ -231,6 +231,14 @@ func (r *result) cell(name string) string {
 		return ""
 	}
 	return fmt.Sprintf("**%s** (%s; %s–%s)", ms(t.Median), ms(t.Min), ms(t.Q1), ms(t.Q3))
+}
+
+// work is the CPU time of prickle, in words.
+func (r *result) work() string {
+	if t := r.Times[prickle]; t != nil && t.CPU > 0 {
+		return ms(t.CPU)
+	}
+	return ""
 }
 
 // colours of bars.
