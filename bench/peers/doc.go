@@ -19,5 +19,6 @@
 //
 //	make bench-guard BASE=main
 //
-// Ten million events need about 25 GB below -dir, and memory for a peer's largest sort.
+// Beyond some ten million events a person may have two at the same millisecond, which the peers have no order
+// for: strict funnels and paths (F6, P1) may then be reported as WRONG. Ten million events need about 25 GB below -dir, and memory for a peer's largest sort.
 package main

@@ -75,7 +75,7 @@ func (u *run) picture() string { return fmt.Sprintf("%s-%d.svg", u.Suite, u.Thre
 
 func (r *report) markdown(w io.Writer) {
 	fmt.Fprintf(w, "# prickle beside ClickHouse and DuckDB\n\nCommit %s, %s. %s, %d cores, %.0f GiB.", r.Commit, r.Time.UTC().Format("2006-01-02 15:04 MST"), r.Machine, r.Cores, float64(r.Memory)/(1<<30))
-	for _, name := range []string{prickle, clickhouse, duckdb} {
+	for _, name := range []string{clickhouse, duckdb} {
 		if v := r.Versions[name]; v != "" {
 			fmt.Fprintf(w, " %s %s.", name, v)
 		}
@@ -117,9 +117,9 @@ func (u *run) loadTable(w io.Writer) {
 	if len(u.Loads) == 0 {
 		return
 	}
-	fmt.Fprint(w, "\n| | loaded in | rows/s | bytes/row | peak memory while loading | while answering |\n|---|--:|--:|--:|--:|--:|\n")
+	fmt.Fprint(w, "\n| | loaded in | CPU | rows/s | bytes/row | peak memory while loading | while answering |\n|---|--:|--:|--:|--:|--:|--:|\n")
 	for _, l := range u.Loads {
-		fmt.Fprintf(w, "| %s | %.1f s | %s | %.1f | %s | %s |\n", l.Name, l.Seconds, grouped(uint64(l.Rate)), l.Bytes, mebibytes(l.Memory), mebibytes(u.Memory[l.Name]))
+		fmt.Fprintf(w, "| %s | %.1f s | %.1f s | %s | %.1f | %s | %s |\n", l.Name, l.Seconds, l.CPU, grouped(uint64(l.Rate)), l.Bytes, mebibytes(l.Memory), mebibytes(u.Memory[l.Name]))
 	}
 	for _, l := range u.Loads {
 		switch {

@@ -48,6 +48,7 @@ type loaded struct {
 	Rate    float64 `json:"rows_per_second"`
 	Bytes   float64 `json:"bytes_per_row,omitempty"`
 	Memory  int64   `json:"peak_memory_bytes,omitempty"`
+	CPU     float64 `json:"cpu_seconds,omitempty"` // what all threads worked
 }
 
 // contestants are the databases that a suite is for, in the order of reports.
@@ -324,12 +325,13 @@ func (s *suite) loadOne(ctx context.Context, p place, name string) (loaded, erro
 	say("%s: loading %s", s.name, name)
 	if name == prickle {
 		for _, file := range s.imports {
-			d, memory, err := p.importFile(ctx, filepath.Join(p.of("files"), file))
+			d, used, err := p.importFile(ctx, filepath.Join(p.of("files"), file))
 			if err != nil {
 				return l, err
 			}
 			took += d
-			l.Memory = max(l.Memory, memory)
+			l.Memory = max(l.Memory, used.memory)
+			l.CPU += used.cpu.Seconds()
 		}
 	}
 	e, err := p.open(ctx, name)
@@ -337,6 +339,7 @@ func (s *suite) loadOne(ctx context.Context, p place, name string) (loaded, erro
 		return l, err
 	}
 	defer e.close() //nolint:errcheck // it is asked again before anything is timed
+	worked := cpuTime(e.pid())
 	for _, sql := range s.setup[name] {
 		_, d, err := e.ask(ctx, strings.ReplaceAll(sql, "{files}", p.of("files")))
 		if err != nil {
@@ -344,6 +347,7 @@ func (s *suite) loadOne(ctx context.Context, p place, name string) (loaded, erro
 		}
 		took += d
 	}
+	l.CPU += (cpuTime(e.pid()) - worked).Seconds()
 	l.Memory = max(l.Memory, peakMemory(e.pid()))
 	l.Seconds, l.Rate = took.Seconds(), float64(s.rows)/took.Seconds()
 	size, err := s.size(ctx, p, e, name)
@@ -393,21 +397,27 @@ func (s *suite) size(ctx context.Context, p place, e database, name string) (int
 	return int64(bytes), err
 }
 
-// importFile runs `prickle import` on a directory, and gives the time and the most memory that it took.
-func (p place) importFile(ctx context.Context, file string) (time.Duration, int64, error) {
+// used is what a process that has ended needed.
+type used struct {
+	memory int64
+	cpu    time.Duration
+}
+
+// importFile runs `prickle import` on a directory, and gives the time that it took and what it used.
+func (p place) importFile(ctx context.Context, file string) (time.Duration, used, error) {
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
-		return 0, 0, err
+		return 0, used{}, err
 	}
 	cmd := p.command(ctx, "import", "--data", p.of(prickle), file)
 	start := time.Now()
 	out, err := cmd.CombinedOutput()
 	took := time.Since(start)
 	if err != nil {
-		return 0, 0, fmt.Errorf("prickle import: %w: %s", err, out)
+		return 0, used{}, fmt.Errorf("prickle import: %w: %s", err, out)
 	}
-	memory := int64(0)
-	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		memory = u.Maxrss << 10
+	u := used{cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
+	if r, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		u.memory = r.Maxrss << 10
 	}
-	return took, memory, nil
+	return took, u, nil
 }
