@@ -21,6 +21,9 @@ import (
 // The peers that are installed where there are none.
 var modules = []string{"chdb@3.4.0", "@duckdb/node-api@1.5.6-r.1"}
 
+// leastEvents leave no day of the product suite without a page view, nor a rolling window of the peers short.
+const leastEvents = 20_000
+
 type options struct {
 	events, hitsRows, ingestEvents uint64
 	scale                          float64
@@ -112,8 +115,8 @@ func compare(ctx context.Context, o options) (wrong int, err error) {
 }
 
 func (o *options) suiteList() (list []*suite, err error) {
-	if o.events == 0 {
-		return nil, errors.New("-events is at least 1")
+	if o.events < leastEvents {
+		return nil, fmt.Errorf("-events is %d; with fewer than %d some days have no page view, and the peers no rows for those", o.events, leastEvents)
 	}
 	if o.hitsRows == 0 {
 		o.hitsRows = o.events
