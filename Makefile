@@ -8,10 +8,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Tests of protocols and dialects that come from public suites are found through this.
 export PRICKLE_CONFORMANCE ?=
 
-.PHONY: help build run test test-simd race lint fuzz bench golden crash sabotage sim faults flips insights differ meta soak clients
+.PHONY: help build run test test-simd race lint fuzz bench bench-peers bench-guard golden crash sabotage sim faults flips insights differ meta soak clients
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The kernels for wide registers are an experiment of Go's; EXPERIMENT= builds without them.
 EXPERIMENT ?= simd
@@ -46,6 +46,15 @@ fuzz: ## run every fuzz target for FUZZTIME (default 20s)
 
 bench: build ## measure this machine with made-up data
 	./prickle bench --quick
+
+PEERS ?=
+bench-peers: ## ask ClickHouse and DuckDB the same (PEERS='-events 10000000 -dir /scratch …'), and write a report
+	$(GO) run ./bench/peers $(PEERS)
+
+BASE  ?= HEAD~1
+GUARD ?=
+bench-guard: ## compare this commit with BASE (default HEAD~1) by instructions and times; fails where one is too much
+	$(GO) run ./bench/peers guard -base $(BASE) $(GUARD)
 
 golden: ## write the expected outputs of text cases anew; review the diff
 	$(GO) test -count=1 $$(grep -rl --include='*.go' 'cockroachdb/datadriven' . | xargs -n1 dirname | sort -u) -args -rewrite

@@ -26,3 +26,13 @@ var Questions = []Question{
 	{"weekly retention", `SELECT cohort, period, size, retained FROM RETENTION(START event = '$pageview' RETURN event = '$pageview'
 		EVERY INTERVAL '1 week' FOR 12 PERIODS TIME ZONE 'UTC') ORDER BY cohort, period`},
 }
+
+// Headlines are what `prickle bench` shows: one question of each kind.
+var Headlines = []Question{
+	{"TRENDS  30 days, 3 series", `SELECT bucket, views, visitors, signups FROM TRENDS(SERIES (views: count(*) WHERE event = '$pageview',
+		visitors: ACTORS() WHERE event = '$pageview', signups: ACTORS() WHERE event = 'signup')
+		EVERY INTERVAL '1 day' DURING ('2026-03-02', '2026-04-01') TIME ZONE 'UTC') ORDER BY bucket`},
+	{"FUNNEL  5 steps, 14 days", Questions[6].SQL},
+	{"RETENTION  12 weeks", Questions[7].SQL},
+	{"SQL  group by property", `SELECT properties.$browser AS browser, count(*), count(DISTINCT person_id) FROM events GROUP BY 1 ORDER BY 2 DESC, 1`},
+}

@@ -200,9 +200,37 @@ func compare(t *testing.T, where string, n *cluster.Node, model *Model) {
 			}
 		}
 	}
+	compareHeadlines(t, where, n, model)
 	persons := ask(t, n, `SELECT count(DISTINCT person_id) FROM events`, 2, nil)
 	if want := fmt.Sprint(model.Persons()); persons[0] != want {
 		t.Fatalf("%s: %s persons, want %s", where, persons[0], want)
+	}
+}
+
+// compareHeadlines holds what `prickle bench` shows against the answers to the questions that
+// they are made of.
+func compareHeadlines(t *testing.T, where string, n *cluster.Node, model *Model) {
+	t.Helper()
+	answers := map[string][]string{}
+	for _, q := range Headlines {
+		answers[q.Name] = ask(t, n, q.SQL, 2, nil)
+	}
+	views, visitors := model.Answer(0), model.Answer(1)
+	for i, row := range answers[Headlines[0].Name] {
+		words := strings.Split(row, " ")
+		day := strings.Join(words[:2], " ")
+		if want := day + " " + words[2]; !slices.Contains(views, want) {
+			t.Errorf("%s: day %d of TRENDS is %q, and %q no row of the model", where, i, row, want)
+		}
+		if want := day + " " + words[3]; !slices.Contains(visitors, want) {
+			t.Errorf("%s: day %d of TRENDS is %q, and %q no row of the model", where, i, row, want)
+		}
+	}
+	if rows := len(answers[Headlines[0].Name]); rows != 30 {
+		t.Errorf("%s: TRENDS has %d days, want 30", where, rows)
+	}
+	if !slices.Equal(answers[Headlines[1].Name], model.Answer(6)) || !slices.Equal(answers[Headlines[2].Name], model.Answer(7)) {
+		t.Errorf("%s: FUNNEL and RETENTION are not those of the model", where)
 	}
 }
 

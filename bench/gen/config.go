@@ -29,6 +29,9 @@ type Config struct {
 	// carries "$anon_distinct_id", so that whoever reads the stream has identities to
 	// merge. Number of events, ids and times stay as they are without.
 	Merges bool
+	// Profiles makes the first event under each distinct id say with "$set" who the person
+	// is, so that every person has properties to ask for.
+	Profiles bool
 	// EventsPerPerson is the number of events for each person number; 64 for Shop, 15
 	// for Product. Some numbers never show up in any session.
 	EventsPerPerson uint64

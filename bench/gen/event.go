@@ -30,16 +30,23 @@ type Event struct {
 	AnonID string
 
 	device   device
+	visit    visit
 	source   source
 	query    query
 	names    NameSet
 	head     []byte // properties of the session that go before those of the event
 	tail     []byte // and after
-	identity string // the "$set" of a merging event, as JSON
+	identity string // the "$set" of an event that has one, as JSON
 }
 
 // Time returns when the event happened.
 func (e *Event) Time() time.Time { return time.UnixMilli(e.UnixMilli).UTC() }
+
+// visit is what else the events of a session have in common; all but the id only in a shop.
+type visit struct {
+	version, variant, city, lib string
+	sessionID                   string
+}
 
 // query is what follows the path in a URL.
 type query struct {
@@ -61,17 +68,8 @@ func (e *Event) AppendUUID(dst []byte) []byte {
 // AppendProperties appends the properties as one JSON object.
 func (e *Event) AppendProperties(dst []byte) []byte {
 	dst = append(dst, e.head...)
-	dst = append(dst, `"$current_url":"https://app.example.com`...)
-	dst = append(dst, e.Path...)
-	if e.query.campaign {
-		dst = append(dst, "?utm_source="...)
-		dst = append(dst, e.source.utmSource...)
-		dst = append(dst, "&utm_campaign="...)
-		dst = append(dst, e.source.utmCampaign...)
-	} else if e.query.hasTab {
-		dst = append(dst, "?tab="...)
-		dst = strconv.AppendUint(dst, e.query.tab, 10)
-	}
+	dst = append(dst, `"$current_url":"`...)
+	dst = e.appendURL(dst)
 	dst = append(dst, `",`...)
 	dst = appendText(dst, "$pathname", e.Path)
 	dst = append(dst, e.tail...)
@@ -91,15 +89,31 @@ func (e *Event) AppendProperties(dst []byte) []byte {
 	}
 	if e.AnonID != "" {
 		dst = appendText(dst, "$anon_distinct_id", e.AnonID)
-		if e.identity != "" {
-			dst = append(dst, `"$set":`...)
-			dst = append(dst, e.identity...)
-			dst = append(dst, ',')
-		}
+	}
+	if e.identity != "" {
+		dst = append(dst, `"$set":`...)
+		dst = append(dst, e.identity...)
+		dst = append(dst, ',')
 	}
 	dst = append(dst, `"is_logged_in":`...)
 	dst = strconv.AppendBool(dst, e.Known)
 	return append(dst, '}')
+}
+
+// appendURL appends the address of the page.
+func (e *Event) appendURL(dst []byte) []byte {
+	dst = append(dst, "https://app.example.com"...)
+	dst = append(dst, e.Path...)
+	if e.query.campaign {
+		dst = append(dst, "?utm_source="...)
+		dst = append(dst, e.source.utmSource...)
+		dst = append(dst, "&utm_campaign="...)
+		dst = append(dst, e.source.utmCampaign...)
+	} else if e.query.hasTab {
+		dst = append(dst, "?tab="...)
+		dst = strconv.AppendUint(dst, e.query.tab, 10)
+	}
+	return dst
 }
 
 // appendText appends a member of an object, with a comma behind it. No value of the

@@ -39,7 +39,8 @@ const (
 	personFirstName question = 34
 	personLastName  question = 35
 	personCompany   question = 36
-	questions                = 37
+	companySize     question = 37
+	questions                = 38
 )
 
 // hasher answers questions for one seed.

@@ -49,25 +49,27 @@ type shopping struct {
 // openShop renders what all events of the session have in common.
 func (s *stream) openShop(session, p, machine, country uint64) {
 	e := &s.event
-	version := 118 + (machine>>8)%12 + uint64(s.start/(30*dayMillis))
+	v := &e.visit
+	v.version = strconv.FormatUint(118+(machine>>8)%12+uint64(s.start/(30*dayMillis)), 10)
 	b := append(e.head[:0], '{')
 	b = appendText(b, "$browser", e.device.browser)
-	b = appendText(b, "$browser_version", strconv.FormatUint(version, 10))
+	b = appendText(b, "$browser_version", v.version)
 	b = appendText(b, "$os", e.device.os)
 	e.head = appendText(b, "$device_type", e.device.kind)
 
 	b = s.appendSource(e.tail[:0], session)
-	b = appendText(b, "$feature/checkout-flow", variants[s.hash(p, personVariant)%3])
+	v.variant = variants[s.hash(p, personVariant)%3]
+	b = appendText(b, "$feature/checkout-flow", v.variant)
 	b = appendNumber(b, "$screen_width", e.device.width)
 	b = appendNumber(b, "$screen_height", e.device.height)
 	b = appendText(b, "$geoip_country_code", e.Country)
-	city := country*12 + pick(s.buyer>>24, 12, 2)
-	b = appendText(b, "$geoip_city_name", "City "+strconv.FormatUint(city, 10))
-	lib := "web"
+	v.city = "City " + strconv.FormatUint(country*12+pick(s.buyer>>24, 12, 2), 10)
+	b = appendText(b, "$geoip_city_name", v.city)
+	v.lib = "web"
 	if e.device.kind == "Mobile" && machine>>40&3 == 0 {
-		lib = "posthog-ios"
+		v.lib = "posthog-ios"
 	}
-	b = appendText(b, "$lib", lib)
+	b = appendText(b, "$lib", v.lib)
 	e.tail = appendText(b, "plan", e.Plan)
 }
 
@@ -81,10 +83,9 @@ func (s *stream) appendSource(dst []byte, session uint64) []byte {
 		dst = appendText(dst, "utm_medium", from.utmMedium)
 		dst = appendText(dst, "utm_campaign", from.utmCampaign)
 	}
-	dst = append(dst, `"$session_id":"`...)
 	high, low := uuid7(uint64(s.Model.start+s.start), s.hash(session, sessionIDHigh), s.hash(session, sessionIDLow))
-	dst = appendUUID(dst, high, low)
-	return append(dst, `",`...)
+	s.event.visit.sessionID = string(appendUUID(nil, high, low))
+	return appendText(dst, "$session_id", s.event.visit.sessionID)
 }
 
 func (s *stream) chooseShop(slot uint64, choice, detail uint64) {

@@ -9,7 +9,7 @@ import (
 type stream struct {
 	*Model
 	event  Event
-	lives  *lives // nil without merges
+	lives  *lives // nil without merges and profiles
 	hour   int
 	start  int64 // of the session, in milliseconds since the start of the stream
 	now    int64 // of the event
@@ -28,7 +28,7 @@ type stream struct {
 func (m *Model) newStream() *stream {
 	s := &stream{Model: m}
 	s.event.names = m.config.Names
-	if m.config.Merges {
+	if m.config.Merges || m.config.Profiles {
 		s.lives = m.lives()
 	}
 	s.choose = s.chooseShop
@@ -50,7 +50,7 @@ func (s *stream) open(session uint64) {
 	s.shop = shopping{}
 
 	s.identifyAt, s.signUpAt, s.pays = -1, -1, false
-	if s.lives == nil {
+	if !s.config.Merges {
 		_, s.known = s.idsIn(nil, session, p, s.start)
 	} else {
 		s.known = s.lives.user[p] != 0 && uint64(s.lives.user[p]-1) <= session
@@ -74,7 +74,7 @@ func (s *stream) open(session uint64) {
 	}
 	e.device = deviceOf(machine)
 	e.source = sourceOf(s.traits)
-	country := pick(s.buyer>>3, uint64(len(countries)), 3)
+	country := s.countryNumber(p)
 	e.Country = countries[country]
 	if s.config.Names == Product {
 		s.openProduct(session)
@@ -120,7 +120,10 @@ func (s *stream) fill(index, slot uint64) {
 	} else if detail>>52&15 == 0 {
 		e.query.hasTab, e.query.tab = true, pick(detail>>12, 500, 2)
 	}
-	e.AnonID = ""
+	e.AnonID, e.identity = "", ""
+	if slot == 0 && s.config.Profiles && s.isFirst() {
+		e.identity = s.identity(e)
+	}
 	if int(slot) == s.identifyAt {
 		s.setID(true)
 		e.Name = identify
@@ -142,6 +145,18 @@ func pauseOf(choice uint64) int64 { return int64(200 + pick(choice>>40, 75_000, 
 type plan struct {
 	name string
 	upTo uint64 // of 100 persons, counted with the plans before
+}
+
+// countryNumber returns which of the countries a person is from.
+func (m *Model) countryNumber(p uint64) uint64 {
+	return pick(m.hash(p, personTraits)>>3, uint64(len(countries)), 3)
+}
+
+// companySizes are how many people work where a person does.
+var companySizes = [...]uint64{1, 5, 20, 50, 200, 1000, 5000}
+
+func (m *Model) companySizeOf(p uint64) uint64 {
+	return companySizes[pick(m.hash(p, companySize), uint64(len(companySizes)), 2)]
 }
 
 // planOf returns the plan of a person who has one.
@@ -166,7 +181,13 @@ func (m *Model) identifySlot(session uint64) uint64 {
 	return 2 + m.hash(session, signUpSlot)%(m.fullLength(session)-3)
 }
 
-// identity returns what a merging event says about the person.
+// isFirst returns whether the open session begins with the first event under an id.
+func (s *stream) isFirst() bool {
+	number, p := uint32(s.event.Session+1), s.event.Person
+	return s.lives.anon[p] == number || s.lives.user[p] == number
+}
+
+// identity returns what an event says about the person.
 func (s *stream) identity(e *Event) string {
 	b := append([]byte(nil), '{')
 	if s.config.Names == Product {
@@ -174,6 +195,9 @@ func (s *stream) identity(e *Event) string {
 	}
 	b = appendText(b, "plan", e.Plan)
 	b = appendText(b, "country", e.Country)
+	if s.config.Profiles {
+		b = appendNumber(b, "company_size", s.companySizeOf(e.Person))
+	}
 	b[len(b)-1] = '}'
 	return string(b)
 }

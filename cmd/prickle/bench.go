@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,8 +19,10 @@ import (
 
 	"github.com/prickledb/prickle/bench"
 	"github.com/prickledb/prickle/bench/gen"
+	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/server"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/vfs"
 )
@@ -28,38 +31,51 @@ func benchCommand(c *console) *cobra.Command {
 	o := benchOptions{}
 	cmd := &cobra.Command{
 		Use: "bench", Short: "Measure this machine with made-up data", Args: noArgs,
-		Long:    "Import made-up events into a temporary directory, merge them, and time eight questions over the PostgreSQL protocol, and insights over HTTP.",
-		Example: "  prickle bench --quick\n  prickle bench --events 10000000 --json > bench.json",
+		Long: "Take in events over HTTP, import a Parquet file, merge, and time questions over the PostgreSQL protocol, in a\n" +
+			"temporary directory. A minute at most, on a machine of our days.",
+		Example: "  prickle bench --quick\n  prickle bench --json > bench.json\n  prickle bench --against bench.json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return benchmark(cmd.Context(), c, o)
 		},
 	}
 	cmd.Flags().BoolVar(&o.quick, "quick", false, "at most ten seconds")
-	cmd.Flags().Uint64Var(&o.events, "events", 0, "how many events (default 10,000,000; 500,000 with --quick)")
+	cmd.Flags().Uint64Var(&o.events, "events", 0, "how many events to import (default: 500,000 for each core, from 1 to 10 million; 200,000 with --quick)")
 	cmd.Flags().IntVar(&o.reps, "reps", 11, "how often each question is timed")
+	cmd.Flags().BoolVar(&o.all, "all", false, "eight questions and the insights as well, each insight beside its plain operator")
+	cmd.Flags().StringVar(&o.against, "against", "", "compare with an earlier result, a `file` of --json")
 	cmd.AddCommand(genCommand(c))
 	return cmd
 }
 
 type benchOptions struct {
-	quick  bool
-	events uint64
-	reps   int
+	quick   bool
+	events  uint64
+	reps    int
+	all     bool
+	against string
 }
+
+// benchClients is how many clients send events at a time.
+const benchClients = 64
 
 // benchReport is what was measured.
 type benchReport struct {
-	Cores   int           `json:"cores"`
-	Memory  int64         `json:"machine_memory_bytes"`
-	Events  uint64        `json:"events"`
-	Persons int64         `json:"persons"`
-	Days    int           `json:"days"`
-	Import  float64       `json:"import_events_per_second"`
-	Merge   float64       `json:"merge_ms"`
-	Bytes   float64       `json:"bytes_per_event"`
-	Answers []benchAnswer `json:"questions"`
-	// Insights are medians over HTTP, none from the cache, and of the plain operators.
-	Insights []benchInsight `json:"insights"`
+	Cores     int           `json:"cores"`
+	Memory    int64         `json:"machine_memory_bytes"`
+	Events    uint64        `json:"events"`
+	Persons   int64         `json:"persons"`
+	Days      int           `json:"days"`
+	Clients   int           `json:"take_in_clients"`
+	TakeIn    float64       `json:"take_in_events_per_second"`
+	TakeInP99 float64       `json:"take_in_p99_ms"`
+	Import    float64       `json:"import_events_per_second"`
+	Merge     float64       `json:"merge_ms"`
+	Bytes     float64       `json:"bytes_per_event"`
+	Headlines []benchAnswer `json:"headlines"`
+	// Answers and Insights are measured if all is asked for. Insights are medians over HTTP, none from
+	// the cache, and of the plain operators.
+	Answers  []benchAnswer  `json:"questions,omitempty"`
+	Insights []benchInsight `json:"insights,omitempty"`
 }
 
 type benchInsight struct {
@@ -77,16 +93,24 @@ type benchAnswer struct {
 	Hash   string  `json:"hash"`
 }
 
-// benchmark measures import, disk and questions with a server of its own.
-func benchmark(ctx context.Context, c *console, o benchOptions) error {
-	if o.events == 0 {
-		o.events = 10_000_000
-		if o.quick {
-			o.events = 500_000
-		}
+func benchAnswers(results []bench.Result) (out []benchAnswer) {
+	for _, r := range results {
+		out = append(out, benchAnswer{r.Question.Name, milliseconds(r.Median), milliseconds(r.Best), r.Rows, fmt.Sprintf("%016x", r.Hash)})
 	}
+	return out
+}
+
+// benchmark measures with servers of its own.
+func benchmark(ctx context.Context, c *console, o benchOptions) error {
+	taking := 5 * time.Second
 	if o.quick {
-		o.reps = min(o.reps, 5)
+		o.reps, taking = min(o.reps, 5), time.Second
+	}
+	if o.events == 0 {
+		o.events = uint64(min(max(500_000*runtime.GOMAXPROCS(0), 1_000_000), 10_000_000))
+		if o.quick {
+			o.events = 200_000
+		}
 	}
 	if o.reps < 1 {
 		return usage("--reps is at least 1")
@@ -95,100 +119,202 @@ func benchmark(ctx context.Context, c *console, o benchOptions) error {
 	if err := config.Validate(); err != nil {
 		return usage("--events: %v", err)
 	}
-	dir, err := os.MkdirTemp("", "prickle-bench-")
-	if err != nil {
+	var before *benchReport
+	if o.against != "" {
+		var err error
+		if before, err = readBench(o.against); err != nil {
+			return err
+		}
+	}
+	report := &benchReport{Cores: runtime.GOMAXPROCS(0), Memory: machineMemory(), Events: o.events, Days: gen.New(config).Config().Days, Clients: benchClients}
+	if err := report.takeIn(ctx, c, taking); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // the system cleans up as well
+	if err := report.importAndAsk(ctx, c, o, config); err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(c.out, report)
+	}
+	report.print(c, before)
+	return nil
+}
+
+// readBench reads an earlier result.
+func readBench(name string) (*benchReport, error) {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return nil, &problem{Code: "file_unreadable", What: fmt.Sprintf("%s: %s", name, innermost(err)), Exit: exitFailed, Err: err}
+	}
+	r := &benchReport{}
+	if err := json.Unmarshal(raw, r); err != nil || r.Events == 0 {
+		return nil, &problem{Code: "file_unknown", What: name + " is no result of prickle bench", Exit: exitFailed, Try: []string{"prickle bench --json > " + name}}
+	}
+	return r, nil
+}
+
+// benchServer is a server on a temporary directory.
+type benchServer struct {
+	node    *cluster.Node
+	project storage.Project
+	dir     string
+	address string
+	close   func()
+}
+
+func startBench(ctx context.Context, c *console) (*benchServer, error) {
+	dir, err := os.MkdirTemp("", "prickle-bench-")
+	if err != nil {
+		return nil, err
+	}
 	logger := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelError}))
 	budget := memory.NewBudget(machineMemory() / 100 * 60)
 	node, err := openNode(ctx, dir, nodeConfig(logger, budget))
 	if err != nil {
-		return err
+		os.RemoveAll(dir) //nolint:errcheck // the system cleans up as well
+		return nil, err
 	}
-	defer node.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the directory goes anyway
-	project := node.Store().Projects()[0]
-
-	// The file is made before the clock starts: what is measured is the import.
-	name := filepath.Join(dir, "events.ndjson")
-	if err := writeGenerated(ctx, c, name, "ndjson", config); err != nil {
-		return err
+	closeNode := func() {
+		node.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the directory goes anyway
+		os.RemoveAll(dir)                      //nolint:errcheck // the system cleans up as well
 	}
-	s, err := openInput(name, nil, importOptions{}.mapping)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	l := &loading{console: c, input: s, sink: &nodeSink{node: node, project: project.ID}}
-	line := watch(c, "import", "import", func() state { return state{rows: l.rows.Load(), bytes: s.read.Load(), totalBytes: s.size} })
-	err = l.run(ctx)
-	elapsed := line.finish()
-	if err != nil {
-		return err
-	}
-	start := time.Now()
-	if err := node.MergeAll(ctx); err != nil {
-		return err
-	}
-	merged := time.Since(start)
-	stats := node.Store().Stats()
-	persons, err := countPersons(node.Store(), project.ID)
-	if err != nil {
-		return err
-	}
-
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return err
+		closeNode()
+		return nil, err
 	}
 	spill, err := engine.OpenSpillDir(vfs.OS(), filepath.Join(dir, "tmp"), math.MaxInt64)
 	if err != nil {
-		return err
+		listener.Close() //nolint:errcheck // nobody has come
+		closeNode()
+		return nil, err
 	}
 	serving, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() {
 		ended <- server.New(server.Config{Version: version, Logger: logger, Memory: budget, Admission: engine.NewAdmission(budget), Spill: spill}, node).Serve(serving, listener)
 	}()
-	defer func() { stop(); <-ended }()
-	dsn := fmt.Sprintf("postgres://prickle@%s/%s?sslmode=disable", listener.Addr(), project.Database)
-	results, err := bench.Measure(ctx, dsn, bench.Questions, 2, o.reps)
+	return &benchServer{node, node.Store().Projects()[0], dir, listener.Addr().String(), func() { stop(); <-ended; closeNode() }}, nil
+}
+
+// takeIn measures the capture API.
+func (r *benchReport) takeIn(ctx context.Context, c *console, d time.Duration) error {
+	s, err := startBench(ctx, c)
 	if err != nil {
 		return err
 	}
-	asked, plain, err := bench.MeasureInsights(ctx, "http://"+listener.Addr().String(), project.ID, dsn, bench.Insights, 1, max(1, o.reps/2))
+	defer s.close()
+	taken, err := bench.TakeIn(ctx, "http://"+s.address, s.project.Token, r.Clients, d)
 	if err != nil {
-		return err
+		return fmt.Errorf("events over HTTP: %w", err)
 	}
-	report := benchReport{Cores: runtime.GOMAXPROCS(0), Memory: machineMemory(), Events: o.events, Persons: persons, Days: gen.New(config).Config().Days,
-		Import: float64(o.events) / elapsed.Seconds(), Merge: milliseconds(merged), Bytes: float64(stats.Bytes) / float64(max(1, stats.Events))}
-	for _, r := range results {
-		report.Answers = append(report.Answers, benchAnswer{r.Question.Name, milliseconds(r.Median), milliseconds(r.Best), r.Rows, fmt.Sprintf("%016x", r.Hash)})
-	}
-	for i, r := range asked {
-		report.Insights = append(report.Insights, benchInsight{r.Question.Name, milliseconds(r.Median), milliseconds(plain[i].Median), r.Rows})
-	}
-	if c.json {
-		return printJSON(c.out, report)
-	}
-	report.print(c)
+	r.TakeIn, r.TakeInP99 = float64(taken.Events)/taken.Seconds, milliseconds(taken.P99)
 	return nil
 }
 
-func (r *benchReport) print(c *console) {
+// importAndAsk imports a file and times questions about it.
+func (r *benchReport) importAndAsk(ctx context.Context, c *console, o benchOptions, config gen.Config) error {
+	s, err := startBench(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	// The file is made before the clock starts: what is measured is the import.
+	name := filepath.Join(s.dir, "events.parquet")
+	if err := writeGenerated(ctx, c, name, "parquet", config); err != nil {
+		return err
+	}
+	file, err := openInput(name, nil, importOptions{}.mapping)
+	if err != nil {
+		return err
+	}
+	defer file.close()
+	l := &loading{console: c, input: file, sink: &nodeSink{node: s.node, project: s.project.ID}}
+	line := watch(c, "import", "import", func() state { return state{rows: l.rows.Load(), bytes: file.read.Load(), totalBytes: file.size} })
+	err = l.run(ctx)
+	elapsed := line.finish()
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := s.node.MergeAll(ctx); err != nil {
+		return err
+	}
+	r.Import, r.Merge = float64(o.events)/elapsed.Seconds(), milliseconds(time.Since(start))
+	stats := s.node.Store().Stats()
+	r.Bytes = float64(stats.Bytes) / float64(max(1, stats.Events))
+	if r.Persons, err = countPersons(s.node.Store(), s.project.ID); err != nil {
+		return err
+	}
+	dsn := fmt.Sprintf("postgres://prickle@%s/%s?sslmode=disable", s.address, s.project.Database)
+	results, err := bench.Measure(ctx, dsn, bench.Headlines, 2, o.reps)
+	if err != nil {
+		return err
+	}
+	r.Headlines = benchAnswers(results)
+	if !o.all {
+		return nil
+	}
+	if results, err = bench.Measure(ctx, dsn, bench.Questions, 2, o.reps); err != nil {
+		return err
+	}
+	r.Answers = benchAnswers(results)
+	asked, plain, err := bench.MeasureInsights(ctx, "http://"+s.address, s.project.ID, dsn, bench.Insights, 1, max(1, o.reps/2))
+	if err != nil {
+		return err
+	}
+	for i, a := range asked {
+		r.Insights = append(r.Insights, benchInsight{a.Question.Name, milliseconds(a.Median), milliseconds(plain[i].Median), a.Rows})
+	}
+	return nil
+}
+
+// print writes a line for each measurement, and beside it what an earlier result says.
+func (r *benchReport) print(c *console, before *benchReport) {
+	if before == nil {
+		before = &benchReport{}
+	}
 	fmt.Fprintf(c.out, "%s, %s        made-up data: %s events, %s persons, %d days\n", plural(r.Cores, "core", "cores"), size(float64(r.Memory)),
 		grouped(r.Events), grouped(r.Persons), r.Days)
-	fmt.Fprintf(c.out, "  %-24s %13s events/s     stored %.0f bytes/event, merged in %s\n", "import (ndjson)", amount(r.Import), r.Bytes,
-		took(time.Duration(r.Merge*float64(time.Millisecond))))
-	for _, a := range r.Answers {
-		rate := float64(r.Events) / (a.Median / 1000)
-		fmt.Fprintf(c.out, "  %-24s %13s             %s events/s\n", a.Name, took(time.Duration(a.Median*float64(time.Millisecond))), amount(rate))
+	rate := func(name string, now, old float64, more string) {
+		if old > 0 {
+			more += fmt.Sprintf("   was %s, now %s times as fast", amount(old), three(now/old))
+		}
+		fmt.Fprintf(c.out, "  %-26s%13s events/s     %s\n", name, amount(now), more)
 	}
-	fmt.Fprintf(c.out, "  %-24s %13s   %s\n", "insights over HTTP", "", "the plain operator over the PostgreSQL protocol")
+	rate(fmt.Sprintf("take in (HTTP, %d clients)", r.Clients), r.TakeIn, before.TakeIn, "99 % "+tookMillis(r.TakeInP99))
+	rate("import (parquet)", r.Import, before.Import, fmt.Sprintf("stored %.0f bytes/event", r.Bytes))
+	answers := func(list, old []benchAnswer) {
+		for _, a := range list {
+			more := amount(float64(r.Events)/(a.Median/1000)) + " events/s"
+			for _, o := range old {
+				if o.Name == a.Name && o.Median > 0 && before.Events == r.Events {
+					more += fmt.Sprintf("   was %s, now %s times as fast", tookMillis(o.Median), three(o.Median/a.Median))
+				}
+			}
+			fmt.Fprintf(c.out, "  %-26s%15s            %s\n", a.Name, tookMillis(a.Median), more)
+		}
+	}
+	answers(r.Headlines, before.Headlines)
+	answers(r.Answers, before.Answers)
+	if len(r.Insights) > 0 {
+		fmt.Fprintf(c.out, "  %-41s            the plain operator over the PostgreSQL protocol\n", "insights over HTTP")
+	}
 	for _, a := range r.Insights {
-		fmt.Fprintf(c.out, "  %-24s %13s   %s\n", a.Name, took(time.Duration(a.Median*float64(time.Millisecond))), took(time.Duration(a.Plain*float64(time.Millisecond))))
+		fmt.Fprintf(c.out, "  %-26s%15s            %s\n", a.Name, tookMillis(a.Median), tookMillis(a.Plain))
 	}
-	fmt.Fprintln(c.out, "Results: prickle bench --json > bench.json")
+	if before.Events > 0 && before.Events != r.Events {
+		fmt.Fprintf(c.out, "The earlier result is of %s events; times of questions do not compare.\n", grouped(before.Events))
+	}
+	fmt.Fprintln(c.out, "Results: prickle bench --json > bench.json      Compare: prickle bench --against bench.json")
+}
+
+// tookMillis writes a time with two digits at least: of short ones, the second tells something here.
+func tookMillis(ms float64) string {
+	if ms < 9.95 {
+		return fmt.Sprintf("%.2g ms", ms)
+	}
+	return took(time.Duration(ms * float64(time.Millisecond)))
 }
 
 func genCommand(c *console) *cobra.Command {

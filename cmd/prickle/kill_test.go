@@ -239,20 +239,6 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// TestBench measures a little, and makes the same bytes twice.
-func TestBench(t *testing.T) {
-	p := newPlace(t)
-	a := p.run("bench", "--events", "20000", "--reps", "1", "--json")
-	var r benchReport
-	if err := json.Unmarshal([]byte(a.out), &r); err != nil || a.code != 0 || len(r.Answers) != 8 || r.Events != 20000 || r.Bytes <= 0 || r.Import <= 0 {
-		t.Errorf("bench: exit %d, %v\n%s%s", a.code, err, a.out, a.err)
-	}
-	one, two := p.run("bench", "gen", "--events", "100", "--seed", "7"), p.run("bench", "gen", "--events", "100", "--seed", "7")
-	if one.code != 0 || one.out != two.out || strings.Count(one.out, "\n") != 100 {
-		t.Errorf("bench gen: exit %d, %d lines", one.code, strings.Count(one.out, "\n"))
-	}
-}
-
 // TestFormats prints one answer in every form.
 func TestFormats(t *testing.T) {
 	p := newPlace(t)

@@ -1,0 +1,24 @@
+// Command peers compares prickle with ClickHouse and DuckDB: the same rows, the same questions,
+// the same machine, in turn.
+//
+// It makes the data of a suite, starts a prickle server that it has built from this tree, and one process of Node
+// for each peer, which npm installs into a scratch directory; loads the data with the best design
+// that is known for each; and asks every question in turn (a b c a b c …). A question gets times when all
+// answers are the same, and is WRONG otherwise; then the command ends with 1. It writes
+// report.md, report.json and a picture for each suite.
+//
+// The suites: product (32 questions of product analytics, product.go), hits (43 about page views),
+// tpch (22, beside DuckDB alone), ingest (no questions: how fast NDJSON comes in).
+//
+// To repeat the comparison:
+//
+//	make bench-peers                              # 1 million events, all suites
+//	make bench-peers PEERS='-events 10000000 -threads 1,2 -cold -dir /scratch'
+//
+// Its other form compares prickle with an earlier prickle, by instructions and times (guard.go):
+//
+//	make bench-guard BASE=main
+//
+// Beyond some ten million events a person may have two at the same millisecond, which the peers have no order
+// for: strict funnels and paths (F6, P1) may then be reported as WRONG. Ten million events need about 25 GB below -dir, and memory for a peer's largest sort.
+package main
