@@ -30,10 +30,13 @@ func (c *CompileContext) changed(t *ast.TableName) bool {
 	default:
 		return false
 	}
-	if n := len(t.Name); n > 1 && t.Name[n-2].Name == "prickle" {
-		return true
-	}
 	found := c.Catalog.Table(name)
+	if n := len(t.Name); n > 1 {
+		if t.Name[n-2].Name == "prickle" {
+			return true
+		}
+		found = c.Catalog.In(t.Name[n-2].Name, name)
+	}
 	return found == nil || found.Schema == nil
 }
 
@@ -41,7 +44,7 @@ func (c *CompileContext) changed(t *ast.TableName) bool {
 func (c *CompileContext) deletes(s *ast.Delete, text string) (*Statement, error) {
 	switch name := tableName(s.Table); {
 	case len(s.Using) > 0:
-		return nil, pgerr.Unsupported("USING in DELETE").At(ast.CharPosition(text, s.Using[0].Pos()))
+		return nil, pgerr.Unsupported("USING in DELETE of this table").At(ast.CharPosition(text, s.Using[0].Pos()))
 	case len(s.Returning) > 0:
 		return nil, pgerr.Unsupported("RETURNING of this table").At(ast.CharPosition(text, s.Returning[0].Pos()))
 	case name == "events":
@@ -73,7 +76,7 @@ func (c *CompileContext) updates(s *ast.Update, text string) (*Statement, error)
 	}
 	switch a := s.Set[0]; {
 	case len(s.From) > 0:
-		return nil, pgerr.Unsupported("FROM in UPDATE").At(ast.CharPosition(text, s.From[0].Pos()))
+		return nil, pgerr.Unsupported("FROM in UPDATE of this table").At(ast.CharPosition(text, s.From[0].Pos()))
 	case len(s.Returning) > 0:
 		return nil, pgerr.Unsupported("RETURNING of this table").At(ast.CharPosition(text, s.Returning[0].Pos()))
 	case len(s.Set) > 1:

@@ -52,8 +52,9 @@ func (w walker) stmt(s Stmt) {
 		w.items(s.By)
 	case *CreateTable:
 		for i := range s.Columns {
-			w.expr(s.Columns[i].Default)
+			w.columnSpec(&s.Columns[i])
 		}
+		w.constraints(s.Constraints)
 	case *CreateTableAs:
 		w.query(s.Query)
 	case *CreateView:
@@ -61,7 +62,11 @@ func (w walker) stmt(s Stmt) {
 	case *AlterTable:
 		for _, a := range s.Actions {
 			if a.Column != nil {
-				w.expr(a.Column.Default)
+				w.columnSpec(a.Column)
+			}
+			w.expr(a.Default)
+			if a.Constraint != nil {
+				w.expr(a.Constraint.Expr)
 			}
 		}
 	case *Copy:
@@ -88,6 +93,17 @@ func (w walker) stmt(s Stmt) {
 		}
 		w.expr(s.Where)
 		w.items(s.Returning)
+	}
+}
+
+func (w walker) columnSpec(c *ColumnSpec) {
+	w.expr(c.Default)
+	w.constraints(c.Constraints)
+}
+
+func (w walker) constraints(list []Constraint) {
+	for i := range list {
+		w.expr(list[i].Expr)
 	}
 }
 

@@ -84,6 +84,8 @@ func (p *parser) statement() ast.Stmt {
 		return p.copy()
 	case "declare", "fetch", "move", "close":
 		return p.cursorStatement()
+	case "comment":
+		return p.comment()
 	case "truncate":
 		return p.truncate()
 	case "insert":
@@ -312,8 +314,7 @@ func (p *parser) noEffect() ast.Stmt {
 func (p *parser) refused() ast.Stmt {
 	t := p.tok()
 	switch t.text {
-	case "merge", "comment",
-		"call", "do", "load", "import", "reassign":
+	case "merge", "call", "do", "load", "import", "reassign":
 		return p.skip(t, upper(t.text))
 	case "refresh":
 		return p.skip(t, "REFRESH MATERIALIZED VIEW")
