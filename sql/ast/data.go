@@ -183,6 +183,7 @@ type Truncate struct {
 // Insert is INSERT INTO table.
 type Insert struct {
 	Place
+	With      *With // nil when there is none
 	Table     *TableName
 	Columns   []Ident
 	Query     Query // nil for DEFAULT VALUES
@@ -192,6 +193,7 @@ type Insert struct {
 // Update is UPDATE table SET.
 type Update struct {
 	Place
+	With      *With // nil when there is none
 	Table     *TableName
 	Set       []Assignment
 	From      []TableExpr
@@ -199,16 +201,18 @@ type Update struct {
 	Returning []SelectItem
 }
 
-// Assignment is column = value in UPDATE.
+// Assignment is column = value in UPDATE. Of (a, b) = (x, y) there are two.
 type Assignment struct {
 	Place
 	Column Ident
+	Field  *Ident // of the column, nil for the whole column
 	Value  Expr
 }
 
 // Delete is DELETE FROM table.
 type Delete struct {
 	Place
+	With      *With // nil when there is none
 	Table     *TableName
 	Using     []TableExpr
 	Where     Expr

@@ -100,6 +100,7 @@ func (p *printer) dataStmt(s Stmt) {
 	case *Copy:
 		p.copy(s)
 	case *Insert:
+		p.withBefore(s.With)
 		p.s("INSERT INTO ")
 		p.target(s.Table)
 		if len(s.Columns) > 0 {
@@ -115,11 +116,16 @@ func (p *printer) dataStmt(s Stmt) {
 		}
 		p.returning(s.Returning)
 	case *Update:
+		p.withBefore(s.With)
 		p.s("UPDATE ")
 		p.target(s.Table)
 		p.s(" SET ")
 		p.list(len(s.Set), func(i int) {
 			p.ident(s.Set[i].Column)
+			if f := s.Set[i].Field; f != nil {
+				p.s(".")
+				p.ident(*f)
+			}
 			p.s(" = ")
 			p.expr(s.Set[i].Value, 0)
 		})
@@ -127,11 +133,18 @@ func (p *printer) dataStmt(s Stmt) {
 		p.where(s.Where)
 		p.returning(s.Returning)
 	case *Delete:
+		p.withBefore(s.With)
 		p.s("DELETE FROM ")
 		p.target(s.Table)
 		p.tables(" USING ", s.Using)
 		p.where(s.Where)
 		p.returning(s.Returning)
+	}
+}
+
+func (p *printer) withBefore(w *With) {
+	if w != nil {
+		p.with(w)
 	}
 }
 

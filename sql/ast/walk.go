@@ -74,11 +74,13 @@ func (w walker) stmt(s Stmt) {
 			w.query(s.Query)
 		}
 	case *Insert:
+		w.with(s.With)
 		if s.Query != nil {
 			w.query(s.Query)
 		}
 		w.items(s.Returning)
 	case *Update:
+		w.with(s.With)
 		for _, a := range s.Set {
 			w.expr(a.Value)
 		}
@@ -88,6 +90,7 @@ func (w walker) stmt(s Stmt) {
 		w.expr(s.Where)
 		w.items(s.Returning)
 	case *Delete:
+		w.with(s.With)
 		for _, t := range s.Using {
 			w.table(t)
 		}
@@ -130,11 +133,7 @@ func (w walker) query(q Query) {
 		return
 	}
 	tail := q.Tail()
-	if tail.With != nil {
-		for i := range tail.With.CTEs {
-			w.query(tail.With.CTEs[i].Query)
-		}
-	}
+	w.with(tail.With)
 	switch q := q.(type) {
 	case *Select:
 		w.exprs(q.DistinctOn)
@@ -162,6 +161,14 @@ func (w walker) query(q Query) {
 	w.order(tail.OrderBy)
 	w.expr(tail.Limit)
 	w.expr(tail.Offset)
+}
+
+func (w walker) with(list *With) {
+	if list != nil {
+		for i := range list.CTEs {
+			w.query(list.CTEs[i].Query)
+		}
+	}
 }
 
 func (w walker) groups(items []GroupItem) {

@@ -81,10 +81,13 @@ func (b *binder) finishWrite(w *Write) (*Write, error) {
 	return w, nil
 }
 
-// target finds the table that a statement changes; what is said to be done to it, and right is
+// target finds the table that a statement changes, which no query of WITH hides; what is said to be done to it, and right is
 // what it takes.
 func (b *binder) target(t *ast.TableName, what, right string) *relation {
+	outside := b.ctes
+	b.ctes = nil
 	rel := b.tableName(t, right)
+	b.ctes = outside
 	if rel == nil {
 		return nil
 	}
@@ -114,6 +117,9 @@ func (b *binder) insert(s *ast.Insert) *Write {
 	given := b.insertColumns(schema, s.Columns)
 	if b.err != nil {
 		return nil
+	}
+	if s.With != nil {
+		defer b.with(s.With)()
 	}
 	var input plan.Node = &plan.Values{Rows: [][]expr.Expr{{}}}
 	if s.Query != nil {
@@ -485,6 +491,9 @@ func (b *binder) update(s *ast.Update) *Write {
 	case rel.table.Schema == nil:
 		return b.builtin("UPDATE of", rel, s.Table.Pos())
 	}
+	if s.With != nil {
+		defer b.with(s.With)()
+	}
 	schema := rel.table.Schema
 	w := &Write{Target: rel.table, Deletes: true, Inserts: true, Columns: schema.Columns, Checks: b.checks(rel, schema)}
 	change := b.rowChange(rel, s.From, s.Where)
@@ -493,6 +502,10 @@ func (b *binder) update(s *ast.Update) *Write {
 		a := &s.Set[i]
 		c := b.columnOf(schema, a.Column)
 		if c == nil {
+			return nil
+		}
+		if a.Field != nil {
+			b.unsupported("an assignment to a part of a column", a.Field.Pos())
 			return nil
 		}
 		if values[c.ID] != nil {
@@ -522,6 +535,9 @@ func (b *binder) delete(s *ast.Delete) *Write {
 		return nil
 	case rel.table.Schema == nil:
 		return b.builtin("DELETE FROM", rel, s.Table.Pos())
+	}
+	if s.With != nil {
+		defer b.with(s.With)()
 	}
 	w := &Write{Target: rel.table, Deletes: true}
 	change := b.rowChange(rel, s.Using, s.Where)

@@ -1,6 +1,8 @@
 package parse
 
 import (
+	"strconv"
+
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql/ast"
 )
@@ -573,18 +575,25 @@ func (p *parser) update() ast.Stmt {
 	start := p.i
 	s := &ast.Update{Place: p.next().at(), Table: p.target(false)}
 	p.expectKw("set")
-	refused := false
+	refused := ""
 	p.list(func() {
-		if refused = refused || p.tok().is("("); refused {
-			return
+		switch {
+		case refused != "":
+		case p.tok().is("("):
+			refused = p.assignAll(s)
+		default:
+			a := ast.Assignment{Place: p.tok().at(), Column: p.ident()}
+			if p.accept(".") {
+				field := p.ident()
+				a.Field = &field
+			}
+			p.expect("=")
+			a.Value = p.expr()
+			s.Set = append(s.Set, a)
 		}
-		a := ast.Assignment{Place: p.tok().at(), Column: p.ident()}
-		p.expect("=")
-		a.Value = p.expr()
-		s.Set = append(s.Set, a)
 	}, nil)
-	if refused {
-		return p.refuse(start, "SET of several columns at once")
+	if refused != "" {
+		return p.refuse(start, refused)
 	}
 	if p.acceptKw("from") {
 		p.list(func() { s.From = append(s.From, p.tableRef()) }, nil)
@@ -592,6 +601,80 @@ func (p *parser) update() ast.Stmt {
 	s.Where = p.where()
 	s.Returning = p.returning()
 	return s
+}
+
+// assignAll reads (columns) = (values), or = a query, of which each column gets one column. What it
+// gives names what is refused.
+func (p *parser) assignAll(s *ast.Update) string {
+	place := p.tok().at()
+	columns := p.identList()
+	p.expect("=")
+	t := p.tok()
+	if p.queryInParens() {
+		from := p.i
+		for i := range columns {
+			p.i = from // a tree for each
+			value := p.columnOf(t, i, len(columns))
+			if value == nil {
+				return "* in a query for several columns"
+			}
+			s.Set = append(s.Set, ast.Assignment{Place: place, Column: columns[i], Value: value})
+		}
+		return ""
+	}
+	if !p.acceptKw("row") && !t.is("(") {
+		p.fail(t, pgerr.FeatureNotSupported, "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression")
+		return ""
+	}
+	var values []ast.Expr
+	p.paren(func() { values = append(values, p.expr()) })
+	if len(values) != len(columns) && p.err == nil {
+		p.fail(t, pgerr.SyntaxError, "number of columns does not match number of values")
+	}
+	for i := range values {
+		if p.err == nil {
+			s.Set = append(s.Set, ast.Assignment{Place: place, Column: columns[i], Value: values[i]})
+		}
+	}
+	return ""
+}
+
+// columnOf reads a query in parentheses of n columns, and makes one of its i-th column of it; nil if
+// it is not plain how many it has.
+func (p *parser) columnOf(t token, i, n int) ast.Expr {
+	q := p.queryFrom(p.queryTerm())
+	out := &ast.Subquery{Place: t.at(), Query: q}
+	if p.err != nil {
+		return out
+	}
+	have := n
+	switch x := q.(type) {
+	case *ast.Values:
+		have = len(x.Rows[0])
+	case *ast.Select:
+		have = len(x.Items)
+		for k := range x.Items {
+			switch x.Items[k].Expr.(type) {
+			case *ast.Star, *ast.Columns:
+				return nil
+			}
+		}
+	}
+	if have != n {
+		p.fail(t, pgerr.SyntaxError, "number of columns does not match number of values")
+		return out
+	}
+	if x, ok := q.(*ast.Select); ok && !x.Distinct && x.GroupBy == nil && len(x.OrderBy) == 0 {
+		x.Items = x.Items[i : i+1]
+		return out
+	}
+	alias := &ast.Alias{Place: t.at(), Name: ast.ID("source")}
+	for k := range n {
+		alias.Columns = append(alias.Columns, ast.ColumnDef{Place: t.at(), Name: ast.ID("c" + strconv.Itoa(k+1))})
+	}
+	out.Query = &ast.Select{Place: t.at(), From: []ast.TableExpr{&ast.Derived{Place: t.at(), Query: q, Alias: alias}},
+		Items: []ast.SelectItem{{Place: t.at(), Expr: &ast.Name{Place: t.at(), Parts: []ast.Ident{alias.Columns[i].Name}}}}}
+	return out
 }
 
 func (p *parser) delete() ast.Stmt {
