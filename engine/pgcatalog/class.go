@@ -85,8 +85,8 @@ type index struct {
 	columns         []int // by number, from 1
 }
 
-// indexes lists the keys of all tables.
-func (r *Reader) indexes() []index {
+// listIndexes lists the keys of all tables.
+func (r *Reader) listIndexes() []index {
 	var out []index
 	for _, t := range r.tables() {
 		if t.Schema == nil {
@@ -139,7 +139,7 @@ func (x *index) definition(part int) string {
 		}
 		return names[part-1]
 	}
-	return "CREATE UNIQUE INDEX " + quoteName(x.name) + " ON " + x.table.Namespace() + "." + quoteName(x.table.Name) + " USING btree (" + strings.Join(names, ", ") + ")"
+	return "CREATE UNIQUE INDEX " + quoteName(x.name) + " ON " + quoteName(x.table.Namespace()) + "." + quoteName(x.table.Name) + " USING btree (" + strings.Join(names, ", ") + ")"
 }
 
 func (x *index) constraintDefinition() string {
@@ -410,8 +410,8 @@ type foreignKey struct {
 	named string // that key
 }
 
-// foreign lists the foreign keys of all tables.
-func (r *Reader) foreign() []foreignKey {
+// listForeign lists the foreign keys of all tables.
+func (r *Reader) listForeign() []foreignKey {
 	var out []foreignKey
 	keys := r.indexes()
 	for _, t := range r.tables() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
@@ -84,10 +85,17 @@ type Query struct {
 type Reader struct {
 	catalog *catalog.Catalog
 	session Session
+	// indexes lists the keys of all tables, foreign the foreign keys.
+	indexes func() []index
+	foreign func() []foreignKey
 }
 
 // NewReader reads what a statement sees.
-func NewReader(c *catalog.Catalog, s Session) *Reader { return &Reader{c, s} }
+func NewReader(c *catalog.Catalog, s Session) *Reader {
+	r := &Reader{catalog: c, session: s}
+	r.indexes, r.foreign = sync.OnceValue(r.listIndexes), sync.OnceValue(r.listForeign)
+	return r
+}
 
 // tables lists the tables that are not the catalog's own.
 func (r *Reader) tables() []*catalog.Table {
@@ -328,7 +336,7 @@ func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) 
 	case "pg_get_ruledef":
 		for _, t := range r.tables() {
 			if t.View() != "" && ruleOID(t.OID) == oid {
-				return `CREATE RULE "_RETURN" AS ON SELECT TO ` + t.Namespace() + "." + quoteName(t.Name) + " DO INSTEAD" + viewDefinition(t), true
+				return `CREATE RULE "_RETURN" AS ON SELECT TO ` + quoteName(t.Namespace()) + "." + quoteName(t.Name) + " DO INSTEAD" + viewDefinition(t), true
 			}
 		}
 	case "pg_get_constraintdef":

@@ -39,6 +39,16 @@ const (
 	Note      Kind = 2
 )
 
+func (k Kind) String() string {
+	switch k {
+	case Namespace:
+		return "schema"
+	case Note:
+		return "note"
+	}
+	return "table"
+}
+
 // Schema is what a table or a view looks like, or a namespace or a note, which have no rows. It
 // is immutable.
 type Schema struct {
