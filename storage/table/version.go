@@ -151,7 +151,11 @@ func (p *Piece) Column(c *Column) (v *vec.Vector, err error) {
 	} else {
 		v, err = p.segment.column(p.block, c)
 	}
-	if err == nil && v.Type != c.Type { // the rows are older than the type
+	switch {
+	case err != nil || v.Type == c.Type:
+	case v.Type.Payload() != c.Type.Payload(): // all of these rows were dead when the type changed
+		v = vec.NullConst(c.Type)
+	default: // the rows are older than the type
 		wide := *v
 		wide.Type = c.Type
 		v = &wide

@@ -537,7 +537,7 @@ func appendRows(list []*Rows, r *Rows) []*Rows {
 	total := r.Batch.Rows
 	for keep > 0 {
 		p := list[keep-1]
-		if p.Epoch != r.Epoch || p.Batch.Rows > total || p.Batch.Rows+total > vec.BatchRows || !slices.Equal(p.Columns, r.Columns) {
+		if p.Epoch != r.Epoch || p.Batch.Rows > total || p.Batch.Rows+total > vec.BatchRows || !slices.Equal(p.Columns, r.Columns) || !sameForm(p.Batch, r.Batch) {
 			break
 		}
 		total += p.Batch.Rows
@@ -558,6 +558,17 @@ func appendRows(list []*Rows, r *Rows) []*Rows {
 		out.Batch.Cols = append(out.Batch.Cols, b.V)
 	}
 	return append(list[:keep:keep], out)
+}
+
+// sameForm says whether the columns of two batches hold values of the same form: those of a table
+// without rows may have got any type.
+func sameForm(a, b *vec.Batch) bool {
+	for i := range a.Cols {
+		if x, y := a.Cols[i].Type, b.Cols[i].Type; x.Payload() != y.Payload() || x.Array != y.Array {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *writing) delete(v *Version, o *Op) error {
