@@ -30,10 +30,13 @@ func (c *CompileContext) changed(t *ast.TableName) bool {
 	default:
 		return false
 	}
-	if n := len(t.Name); n > 1 && t.Name[n-2].Name == "prickle" {
-		return true
-	}
 	found := c.Catalog.Table(name)
+	if n := len(t.Name); n > 1 {
+		if t.Name[n-2].Name == "prickle" {
+			return true
+		}
+		found = c.Catalog.In(t.Name[n-2].Name, name)
+	}
 	return found == nil || found.Schema == nil
 }
 
@@ -41,7 +44,7 @@ func (c *CompileContext) changed(t *ast.TableName) bool {
 func (c *CompileContext) deletes(s *ast.Delete, text string) (*Statement, error) {
 	switch name := tableName(s.Table); {
 	case len(s.Using) > 0:
-		return nil, pgerr.Unsupported("USING in DELETE").At(ast.CharPosition(text, s.Using[0].Pos()))
+		return nil, pgerr.Unsupported("USING in DELETE of this table").At(ast.CharPosition(text, s.Using[0].Pos()))
 	case len(s.Returning) > 0:
 		return nil, pgerr.Unsupported("RETURNING of this table").At(ast.CharPosition(text, s.Returning[0].Pos()))
 	case name == "events":
@@ -57,9 +60,9 @@ func (c *CompileContext) deletes(s *ast.Delete, text string) (*Statement, error)
 			}
 		}
 		places.Catalog = &tables
-		return places.finds(DeleteEvents, "DELETE", s.Table, s.Where, text, column(s.Place, plan.RowPlace))
+		return places.finds(DeleteEvents, "DELETE", s.With, s.Table, s.Where, text, column(s.Place, plan.RowPlace))
 	case name == "persons":
-		return c.finds(DeletePersons, "DELETE", s.Table, s.Where, text, column(s.Place, "id"))
+		return c.finds(DeletePersons, "DELETE", s.With, s.Table, s.Where, text, column(s.Place, "id"))
 	default:
 		return nil, fixed("DELETE FROM", s.Table, name, text)
 	}
@@ -73,7 +76,7 @@ func (c *CompileContext) updates(s *ast.Update, text string) (*Statement, error)
 	}
 	switch a := s.Set[0]; {
 	case len(s.From) > 0:
-		return nil, pgerr.Unsupported("FROM in UPDATE").At(ast.CharPosition(text, s.From[0].Pos()))
+		return nil, pgerr.Unsupported("FROM in UPDATE of this table").At(ast.CharPosition(text, s.From[0].Pos()))
 	case len(s.Returning) > 0:
 		return nil, pgerr.Unsupported("RETURNING of this table").At(ast.CharPosition(text, s.Returning[0].Pos()))
 	case len(s.Set) > 1:
@@ -83,13 +86,13 @@ func (c *CompileContext) updates(s *ast.Update, text string) (*Statement, error)
 			WithHint("Only properties can.").At(ast.CharPosition(text, a.Column.Pos()))
 	default:
 		value := &ast.Cast{Place: a.Place, X: a.Value, Type: ast.TypeName{Place: a.Place, Name: "jsonb"}}
-		return c.finds(UpdatePersons, "UPDATE", s.Table, s.Where, text, column(s.Place, "id"), column(s.Place, "properties"), value)
+		return c.finds(UpdatePersons, "UPDATE", s.With, s.Table, s.Where, text, column(s.Place, "id"), column(s.Place, "properties"), value)
 	}
 }
 
 // finds makes a statement of the query for what it changes.
-func (c *CompileContext) finds(kind ChangeKind, tag string, t *ast.TableName, where ast.Expr, text string, items ...ast.Expr) (*Statement, error) {
-	q := &ast.Select{Place: t.Place, From: []ast.TableExpr{t}, Where: where}
+func (c *CompileContext) finds(kind ChangeKind, tag string, with *ast.With, t *ast.TableName, where ast.Expr, text string, items ...ast.Expr) (*Statement, error) {
+	q := &ast.Select{Place: t.Place, QueryTail: ast.QueryTail{With: with}, From: []ast.TableExpr{t}, Where: where}
 	for _, e := range items {
 		q.Items = append(q.Items, ast.SelectItem{Place: t.Place, Expr: e})
 	}

@@ -67,7 +67,7 @@ func (c *CompileContext) createCohort(s *ast.CreateCohort, text string) (*Statem
 	if param != nil {
 		return nil, placed(pgerr.Unsupported("a parameter in the definition of a cohort").WithHint("Write the value: the definition is kept."), text, param)
 	}
-	spec := CohortSpec{Kind: CreateCohort, Replace: s.Replace, Static: s.Static, Query: ast.Format(s.Query)}
+	spec := CohortSpec{Kind: CreateCohort, Replace: s.Replace, Static: s.Static, Query: bind.Kept(c.env(text), s.Query)}
 	if s.Refresh != nil {
 		v, err := bind.Constant(c.env(text), s.Refresh, vec.T(vec.Interval))
 		if err != nil {

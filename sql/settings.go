@@ -188,8 +188,12 @@ func (s *Settings) Reset(name string) error {
 	if d != nil && d.fixed {
 		return pgerr.New("55P02", `parameter "%s" cannot be changed`, d.name)
 	}
+	_, known := s.Get(name)
 	delete(s.session, key(name))
 	delete(s.local, key(name))
+	if _, kept := s.start[key(name)]; d == nil && known && !kept { // a name with a dot stays known, as in PostgreSQL
+		s.session[key(name)] = ""
+	}
 	return nil
 }
 
@@ -462,6 +466,52 @@ func checkZone(_ *setting, value string) (string, error) {
 	return name, err
 }
 
+// checkPath takes a list of names as SQL writes them, with commas between.
+func checkPath(d *setting, value string) (string, error) {
+	if _, ok := splitNames(value); !ok {
+		return "", invalid(d, value).WithDetail("List syntax is invalid.")
+	}
+	return value, nil
+}
+
+// splitNames splits a list of names; what is not quoted becomes small.
+func splitNames(list string) (names []string, ok bool) {
+	names = []string{}
+	rest := strings.TrimSpace(list)
+	for more := rest != ""; more; rest = strings.TrimSpace(rest) {
+		name := ""
+		if strings.HasPrefix(rest, `"`) {
+			for inside := ""; strings.HasPrefix(rest, `"`); inside = `"` { // two in a row are one inside
+				part, after, closed := strings.Cut(rest[1:], `"`)
+				if !closed {
+					return nil, false
+				}
+				name, rest = name+inside+part, after
+			}
+			rest = strings.TrimSpace(rest)
+			if rest != "" && rest[0] != ',' {
+				return nil, false
+			}
+		} else {
+			name, _, _ = strings.Cut(rest, ",")
+			rest = rest[len(name):]
+			if name = strings.ToLower(strings.TrimSpace(name)); name == "" || strings.ContainsAny(name, " \t\n\"") {
+				return nil, false
+			}
+		}
+		names = append(names, name)
+		rest, more = strings.CutPrefix(rest, ",")
+	}
+	return names, true
+}
+
+// SearchPath is the schemas in which names are looked up, as search_path lists them.
+func (s *Settings) SearchPath() []string {
+	text, _ := s.Get("search_path")
+	names, _ := splitNames(text)
+	return names
+}
+
 func checkEncoding(d *setting, value string) (string, error) {
 	v := strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(value))
 	if v == "utf8" || v == "unicode" || otherEncoding(value) {
@@ -653,7 +703,7 @@ var settingTable = []setting{
 	{name: "max_recursive_rows", value: "1000000", description: "Rows that a recursive query may make.", check: intBetween(1, math.MaxInt64)},
 	{name: "role", value: "none", description: "The current role."},
 	{name: "row_security", value: "off", description: "Row security; always off.", check: only("off", "There is no row security.")},
-	{name: "search_path", value: `"$user", public`, description: "Schemas in which names are looked up.", reported: true},
+	{name: "search_path", value: `"$user", public`, description: "Schemas in which names are looked up.", reported: true, check: checkPath},
 	{name: "server_encoding", value: "UTF8", description: "Character set of the server.", reported: true, fixed: true},
 	{name: "server_version", value: "15.0 (prickle 0.1.0)", description: "Version of PostgreSQL that is spoken.", reported: true, fixed: true},
 	{name: "server_version_num", value: "150000", description: "The same as a number.", fixed: true},

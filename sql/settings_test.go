@@ -1,6 +1,7 @@
 package sql_test
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/prickledb/prickle/sql"
@@ -90,6 +91,11 @@ func TestSettingsCheckValues(t *testing.T) {
 		{"server_version", "16", "", "55P02"},
 		{"no_such_thing", "1", "", "42704"},
 		{"my.thing", "anything", "anything", ""},
+		{"search_path", `a, "B ""c", public`, `a, "B ""c", public`, ""},
+		{"search_path", "a,", "", "22023"},
+		{"search_path", `"a`, "", "22023"},
+		{"search_path", `"a"b`, "", "22023"},
+		{"search_path", "a b", "", "22023"},
 	}
 	for _, c := range cases {
 		s, err := sql.NewSettings(nil)
@@ -107,6 +113,21 @@ func TestSettingsCheckValues(t *testing.T) {
 		}
 		if got, _ := s.Get(c.name); err == nil && got != c.shown {
 			t.Errorf("%s after Set(%q) = %q, want %q", c.name, c.value, got, c.shown)
+		}
+	}
+}
+
+// The names of search_path are small unless they are in quotes.
+func TestSearchPath(t *testing.T) {
+	for value, want := range map[string][]string{
+		"": {}, " ": {}, `""`: {""}, "A, b": {"a", "b"}, `"$user",public`: {"$user", "public"}, `"a ""b""" , C`: {`a "b"`, "c"},
+	} {
+		s, err := sql.NewSettings(map[string]string{"search_path": value})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.SearchPath(); !reflect.DeepEqual(got, want) {
+			t.Errorf("SearchPath of %q = %q, want %q", value, got, want)
 		}
 	}
 }

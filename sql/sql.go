@@ -279,6 +279,14 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 			return c.ddl(s, text, "DROP VIEW")
 		}
 		return c.ddl(s, text, "DROP TABLE")
+	case *ast.CreateSchema:
+		return c.ddl(s, text, "CREATE SCHEMA")
+	case *ast.RenameSchema:
+		return c.ddl(s, text, "ALTER SCHEMA")
+	case *ast.DropSchema:
+		return c.ddl(s, text, "DROP SCHEMA")
+	case *ast.Comment:
+		return c.ddl(s, text, "COMMENT")
 	case *ast.Truncate:
 		return c.ddl(s, text, "TRUNCATE TABLE")
 	case *ast.CreateTableAs:
@@ -380,17 +388,22 @@ func (c *CompileContext) copy(s *ast.Copy, text string) (*Statement, error) {
 }
 
 func (c *CompileContext) createAs(s *ast.CreateTableAs, text string) (*Statement, error) {
-	w, notice, err := bind.CreateAs(c.env(text), s)
+	w, notices, err := bind.CreateAs(c.env(text), s)
+	change := &bind.Change{Notices: notices}
 	switch {
 	case err != nil:
 		return nil, err
-	case w == nil:
-		return &Statement{Kind: Modify, Tag: "CREATE TABLE AS", DDL: &bind.Change{Notices: []*pgerr.Error{notice}}}, nil
+	case w.Plan == nil:
+		return &Statement{Kind: Modify, Tag: "CREATE TABLE AS", DDL: change}, nil
 	case s.NoData:
-		return &Statement{Kind: Modify, Tag: "CREATE TABLE AS", Params: w.Params,
-			DDL: &bind.Change{Ops: []table.Op{{Kind: table.OpCreate, Schema: w.Create}}}}, nil
+		change.Ops = []table.Op{{Kind: table.OpCreate, Schema: w.Create}}
+		return &Statement{Kind: Modify, Tag: "CREATE TABLE AS", Params: w.Params, DDL: change}, nil
 	}
-	return c.modify(w, nil, "SELECT")
+	st, err := c.modify(w, nil, "SELECT")
+	if len(notices) > 0 {
+		st.DDL = change
+	}
+	return st, err
 }
 
 func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error) {
@@ -519,8 +532,8 @@ func (c *CompileContext) set(s *ast.Set, text string) (*Statement, error) {
 func settingWord(v ast.Expr, name string) (string, error) {
 	switch v := v.(type) {
 	case *ast.String:
-		if key(name) == "search_path" && strings.ContainsAny(v.Value, `$ ",`) {
-			return `"` + strings.ReplaceAll(v.Value, `"`, `""`) + `"`, nil
+		if key(name) == "search_path" {
+			return ast.QuoteIdent(v.Value), nil
 		}
 		return v.Value, nil
 	case *ast.Number:
@@ -540,8 +553,8 @@ func settingWord(v ast.Expr, name string) (string, error) {
 			parts[i] = p.Name
 		}
 		word := strings.Join(parts, ".")
-		if key(name) == "search_path" && v.Parts[0].Quoted && word != strings.ToLower(word) || word == "$user" {
-			return `"` + word + `"`, nil
+		if key(name) == "search_path" {
+			return ast.QuoteIdent(word), nil
 		}
 		return word, nil
 	case *ast.Typed:

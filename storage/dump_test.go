@@ -6,6 +6,7 @@ import (
 
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/manifest"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -17,6 +18,13 @@ func TestDump(t *testing.T) {
 	_, err := s.ApplyEvents(2, 1, 1, smallBatch(0, 6,
 		event.PersonOp{Row: 0, Set: []byte(`{"plan":"pro"}`)},
 		event.PersonOp{Row: 1, Kind: event.OpIdentify, Other: "u0"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.ApplyTables(3, 1, 1, &table.WriteSet{Ops: []table.Op{
+		{Kind: table.OpCreate, Table: table.Fresh, Schema: &table.Schema{Kind: table.Namespace, Name: "s", Version: 1}},
+		{Kind: table.OpCreate, Table: table.Fresh + 1, Schema: &table.Schema{Name: "t", Version: 1, In: table.Fresh}},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,9 +51,10 @@ func TestDump(t *testing.T) {
 		want []string
 	}{
 		{"d/" + s.log.Name(), func(w *strings.Builder, raw []byte) error { return manifest.Dump(w, raw) },
-			[]string{"covers entry 2", "segment 0002097152  project 1  2025-06-15 … 2025-06-15  6 rows", "state " + m.States[0], "dedup run 0000000001  level 0", "6 keys", `edit {"applied":2`}},
+			[]string{"covers entry 3", "segment 0003145728  project 1  2025-06-15 … 2025-06-15  6 rows", "state " + m.States[0], "dedup run 0000000001  level 0", "6 keys", `edit {"applied":3`}},
 		{"d/state/" + m.States[0], func(w *strings.Builder, raw []byte) error { return DumpState(w, raw) },
-			[]string{`"database":"a"`, "ordinals 0 to 4 are new", `distinct id "u1" is person 0`, `{"plan": "pro"}`}},
+			[]string{`"database":"a"`, "ordinals 0 to 4 are new", `distinct id "u1" is person 0`, `{"plan": "pro"}`,
+				`schema 1 of project 1: "s", version 1`, `table 2 of project 1: "t" in schema 1, version 1`}},
 	} {
 		text, err := dump(c.name, 0, c.of)
 		if err != nil {

@@ -336,8 +336,11 @@ func DumpState(w io.Writer, raw []byte) error {
 				return fmt.Errorf("tables of project %d: %w", id, err)
 			}
 			for _, v := range tables.All() {
-				fmt.Fprintf(out, "table %d of project %d: %q, version %d, %d columns, %d rows\n",
-					v.Schema.Table, id, v.Schema.Name, v.Schema.Version, len(v.Schema.Columns), v.Live())
+				s, in := v.Schema, ""
+				if s.In > 0 {
+					in = fmt.Sprintf(" in schema %d", s.In)
+				}
+				fmt.Fprintf(out, "%s %d of project %d: %q%s, version %d, %d columns, %d rows\n", s.Kind, s.Table, id, s.Name, in, s.Version, len(s.Columns), v.Live())
 			}
 			return nil
 		},

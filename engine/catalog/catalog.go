@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/prickledb/prickle/engine/format"
 	"github.com/prickledb/prickle/engine/role"
@@ -27,8 +28,10 @@ type Table struct {
 	Schema *table.Schema
 	Rows   int64
 	// System is the schema of a table that is made of the catalog itself: pg_catalog or
-	// information_schema. It is empty for all others, which are in the schema public.
+	// information_schema. It is empty for all others.
 	System string
+	// Space is the schema that a table is in which a user made, nil for public.
+	Space *Namespace
 	// Hidden says of a table that every project has that a user has made one of its name,
 	// which is now what the name means: this one is then in the schema prickle alone.
 	Hidden bool
@@ -46,8 +49,10 @@ func (t *Table) Namespace() string {
 		return t.System
 	case t.Temp():
 		return TempSchema
+	case t.Space != nil:
+		return t.Space.Name
 	}
-	return "public"
+	return Public
 }
 
 // InSchema says whether the table is in the schema of that name.
@@ -87,17 +92,37 @@ func (t *Table) Column(name string) *Column {
 	return nil
 }
 
+// Public is the schema that every project has.
+const Public = "public"
+
+// Namespace is what SQL calls a schema, one that a user has made. Schema is its record.
+type Namespace struct {
+	OID    uint32
+	Name   string
+	Schema *table.Schema
+}
+
 // Catalog is the tables of one project, and what the binder needs to know of it.
 type Catalog struct {
 	Project  uint32
 	Database string // the project's database name
 	Tables   []*Table
+	// Namespaces are the schemas that users made.
+	Namespaces []*Namespace
+	// Notes keep the comments of what every project has, by their names: see NoteOf.
+	Notes map[string]*table.Schema
+	// Path is the schemas in which a name is looked up that has none, as search_path lists them:
+	// those that do not exist are not there. Nil is public alone.
+	Path []string
 	// Sunday is true if the project's weeks start on Sunday.
 	Sunday bool
 	// Properties lists known event property names. It is called for the hint of an error,
 	// and not before: collecting names costs more than binding a statement. It may list
 	// only some of them; nil is none.
 	Properties func() []string
+	// Reads lists the tables that a view reads itself. It is called for what shows what depends on
+	// what, and not before: it binds the view. Nil lists none.
+	Reads func(view *Table) []*Table
 	// Roles are the roles of the project, nil for none, and Role the one whose rights count.
 	// RolesErr is why the roles could not be read: then nobody may do anything.
 	Roles    *role.Set
@@ -127,11 +152,140 @@ func CohortColumns() vec.Schema {
 
 // Table finds a table by name, or answers nil. Temporary tables hide others.
 func (c *Catalog) Table(name string) *Table {
-	if t := c.In("pg_temp", name); t != nil {
-		return t
+	for _, schema := range c.Searched() {
+		if t := c.In(schema, name); t != nil {
+			return t
+		}
 	}
-	return c.In("public", name)
+	return nil
 }
+
+// tempAlias is what the schema of temporary tables is called, whichever it is.
+const tempAlias = "pg_temp"
+
+// explicit is the schemas of Path that there are, and which the role may use, each once. "$user" is
+// the schema of the role's name.
+func (c *Catalog) explicit() []string {
+	if c.Path == nil {
+		return []string{Public}
+	}
+	var out []string
+	for _, name := range c.Path {
+		if name == "$user" {
+			name = c.Role
+		}
+		if name == TempSchema {
+			name = tempAlias
+		}
+		if !slices.Contains(out, name) && (name == tempAlias || c.SchemaOID(name) != 0) && c.MayUse(c.Role, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// Searched is the schemas in which a name without one is looked up, in order: that of temporary
+// tables and pg_catalog come first where Path does not say otherwise.
+func (c *Catalog) Searched() []string {
+	out := c.explicit()
+	for _, first := range []string{"pg_catalog", tempAlias} {
+		if !slices.Contains(out, first) {
+			out = append([]string{first}, out...)
+		}
+	}
+	return out
+}
+
+// Shown is the schemas that current_schemas shows: those that Searched adds only if implicit is
+// true.
+func (c *Catalog) Shown(implicit bool) []string {
+	out := c.explicit()
+	if implicit && !slices.Contains(out, "pg_catalog") {
+		out = append([]string{"pg_catalog"}, out...)
+	}
+	hasTemp := slices.ContainsFunc(c.Tables, (*Table).Temp)
+	if i := slices.Index(out, tempAlias); i >= 0 && hasTemp {
+		out[i] = TempSchema
+	} else if i >= 0 {
+		out = slices.Delete(out, i, i+1)
+	} else if implicit && hasTemp {
+		out = append([]string{TempSchema}, out...)
+	}
+	return out
+}
+
+// Creating is the schema that something is made in which is given none; empty if there is none.
+func (c *Catalog) Creating() string {
+	for _, name := range c.explicit() {
+		return name
+	}
+	return ""
+}
+
+// Namespace finds a schema that a user has made, or answers nil.
+func (c *Catalog) Namespace(name string) *Namespace {
+	for _, n := range c.Namespaces {
+		if n.Name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+// The object ids of the schemas that every project has.
+var fixedSchemas = map[string]uint32{"pg_catalog": 11, Public: role.PublicSchema, "information_schema": 13000, "prickle": 13001, "system": 13002, TempSchema: 13003}
+
+// FixedSchemas lists the schemas that every project has.
+func FixedSchemas() []string {
+	return []string{"pg_catalog", Public, "information_schema", "prickle", "system", TempSchema}
+}
+
+// SchemaOID is the object id of a schema, 0 if there is none of that name.
+func (c *Catalog) SchemaOID(name string) uint32 {
+	if oid := fixedSchemas[name]; oid != 0 {
+		return oid
+	}
+	if n := c.Namespace(name); n != nil {
+		return n.OID
+	}
+	return 0
+}
+
+// SchemaName is the name of a schema, empty if there is none of that object id.
+func (c *Catalog) SchemaName(oid uint32) string {
+	for name, fixed := range fixedSchemas {
+		if fixed == oid {
+			return name
+		}
+	}
+	for _, n := range c.Namespaces {
+		if n.OID == oid {
+			return n.Name
+		}
+	}
+	return ""
+}
+
+// MayUse says whether a role may use what is in a schema.
+func (c *Catalog) MayUse(who, schema string) bool {
+	n := c.Namespace(schema)
+	return n == nil || c.Roles.May(who, "USAGE", role.Schema, n.OID, n.Schema.Owner, false)
+}
+
+// The names of notes: of a table that every project has, of a schema, of the database.
+const (
+	NoteDatabase = "database"
+	noteTable    = "table "
+	noteSchema   = "schema "
+)
+
+// NoteOf is the name of the note about a table that every project has, NoteOfSchema that of one
+// about a schema.
+func NoteOf(table string) string        { return noteTable + table }
+func NoteOfSchema(schema string) string { return noteSchema + schema }
+
+// SchemaOfNote is the schema that a note is about, if it is about one.
+func SchemaOfNote(note string) (schema string, ok bool) { return strings.CutPrefix(note, noteSchema) }
 
 // In finds a table of a schema by name, or answers nil.
 func (c *Catalog) In(schema, name string) *Table {
@@ -166,15 +320,39 @@ func oidOf(id uint32) uint32 {
 	return firstOID + id
 }
 
+// NamespacesOf is the schemas that users made.
+func NamespacesOf(tables *table.Tables) []*Namespace {
+	var out []*Namespace
+	for _, v := range tables.Of(table.Namespace) {
+		out = append(out, &Namespace{OID: oidOf(v.Schema.Table), Name: v.Schema.Name, Schema: v.Schema})
+	}
+	return out
+}
+
+// NotesOf is the comments of what every project has.
+func NotesOf(tables *table.Tables) map[string]*table.Schema {
+	out := map[string]*table.Schema{}
+	for _, v := range tables.Of(table.Note) {
+		out[v.Schema.Name] = v.Schema
+	}
+	return out
+}
+
 // With is the built-in tables and those that users made.
 func With(builtin []*Table, tables *table.Tables) []*Table {
 	out := slices.Clone(builtin)
+	spaces := map[uint32]*Namespace{}
+	for _, n := range NamespacesOf(tables) {
+		spaces[n.Schema.Table] = n
+	}
 	for _, v := range tables.List() {
-		t := &Table{OID: oidOf(v.Schema.Table), Name: v.Schema.Name, Schema: v.Schema, Rows: v.Live()}
-		for _, c := range v.Schema.Columns {
+		s := v.Schema
+		t := &Table{OID: oidOf(s.Table), Name: s.Name, Schema: s, Rows: v.Live(), Space: spaces[s.In],
+			Actor: s.NameOf(s.Actor), Time: s.NameOf(s.Time), Event: s.NameOf(s.Event)}
+		for _, c := range s.Columns {
 			t.Columns = append(t.Columns, Column{Name: c.Name, Type: c.Type})
 		}
-		if at := slices.IndexFunc(out, func(b *Table) bool { return b.Name == t.Name && b.Schema == nil && !t.Temp() }); at >= 0 {
+		if at := slices.IndexFunc(out, func(b *Table) bool { return b.Name == t.Name && b.Schema == nil && !t.Temp() && t.Space == nil }); at >= 0 {
 			hidden := *out[at]
 			hidden.Hidden = true
 			out[at] = &hidden

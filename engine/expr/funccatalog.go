@@ -37,14 +37,24 @@ func defineSession(name string, result vec.Type, args []vec.Type, eval func(*fra
 
 // schemas is the functions about search_path.
 func schemas() {
-	defineSession("current_schema", tName, nil, constText(func(*Context) string { return "public" }))
+	searched := func(c *Context, implicit bool) []string {
+		if c.Objects == nil {
+			return []string{"public"}
+		}
+		return c.Objects.Schemas(implicit)
+	}
+	defineSession("current_schema", tName, nil, text0(func(c *Context, dst []byte) ([]byte, error) {
+		for _, name := range searched(c, false) {
+			return append(dst, name...), nil
+		}
+		return dst, errNull
+	}))
 	defineSession("current_schemas", vec.ArrayOf(vec.Name), types(tBool), func(f *frame) error {
 		implicit := viewOf[bool](f, 0)
 		return eachList(f, func(i int, out *vec.Builder) error {
-			if implicit.at(i) {
-				out.V.Str.AppendString("pg_catalog")
+			for _, name := range searched(f.ctx, implicit.at(i)) {
+				out.V.Str.AppendString(name)
 			}
-			out.V.Str.AppendString("public")
 			return nil
 		})
 	})
@@ -181,15 +191,19 @@ func roleOf(f *frame) func(i int) (string, error) {
 	}
 }
 
-// describe1 is a kernel of the functions that put an object into words. Further arguments
-// but a part, the second, make no difference.
+// describe1 is a kernel of the functions that put an object into words. The second argument is
+// a part, or whether it is to be pretty, which is part 1; further ones make no difference.
 func describe1(name string) func(*frame) error {
 	return func(f *frame) error {
 		oid := viewOf[int64](f, 0)
 		var part view[int64]
+		var pretty *view[bool]
 		parted := len(f.args) > 1 && f.args[1].Type.IsInt()
 		if parted {
 			part = viewOf[int64](f, 1)
+		} else if len(f.args) > 1 && f.args[1].Type.Kind == vec.Bool {
+			v := viewOf[bool](f, 1)
+			pretty = &v
 		}
 		return eachText(f, func(i int, dst []byte) ([]byte, error) {
 			if f.ctx.Objects == nil {
@@ -198,6 +212,8 @@ func describe1(name string) func(*frame) error {
 			p := 0
 			if parted {
 				p = int(part.at(i))
+			} else if pretty != nil && pretty.at(i) {
+				p = 1
 			}
 			text, ok := f.ctx.Objects.Describe(name, uint32(oid.at(i)), p)
 			if !ok {

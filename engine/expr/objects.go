@@ -20,11 +20,15 @@ type Objects interface {
 	// Visible says whether an object's name alone finds it; false for no such object.
 	Visible(kind vec.Kind, oid uint32) (visible, ok bool)
 	// Describe answers one of the functions that put an object into words, by their names:
-	// pg_get_indexdef. Part is a column's number, or 0; false is NULL.
+	// pg_get_indexdef. Part is a column's number, or 0, or 1 for what
+	// is to be pretty; false is NULL.
 	Describe(function string, oid uint32, part int) (string, bool)
 	// May answers has_table_privilege and its like for a role, empty for the current one, an
 	// object id and a list of rights; ok is false for no such object.
 	May(function, who string, oid uint32, rights string) (may, ok bool, err error)
+	// Schemas lists the schemas in which names are looked up, with implicit those included that
+	// search_path does not list.
+	Schemas(implicit bool) []string
 	// Size is what a relation takes on disk, in bytes; false for no such relation.
 	Size(oid uint32) (int64, bool)
 	// Table gives the rows of a table of the catalog: of pg_class, say.

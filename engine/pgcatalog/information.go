@@ -1,6 +1,7 @@
 package pgcatalog
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/prickledb/prickle/engine/catalog"
@@ -13,8 +14,10 @@ func information() {
 		t.add("catalog_name", r.catalog.Database)
 	}
 	dynamics["information_schema.schemata"] = func(r *Reader, t *table) {
-		for _, oid := range []uint32{schemaPublic, schemaInformation, schemaCatalog, schemaPrickle, schemaSystem} {
-			t.add("catalog_name", r.catalog.Database, "schema_name", schemaNames[oid], "schema_owner", r.bootstrap())
+		for _, n := range r.namespaces() {
+			if n.oid != schemaTemp {
+				t.add("catalog_name", r.catalog.Database, "schema_name", n.name, "schema_owner", r.ownedBy(n.owner))
+			}
 		}
 	}
 	dynamics["information_schema.tables"] = func(r *Reader, t *table) {
@@ -81,9 +84,9 @@ func information() {
 			if x == nil {
 				continue
 			}
-			t.add("specific_catalog", r.catalog.Database, "specific_schema", schemaNames[p.schema], "specific_name", specific(p),
-				"routine_catalog", r.catalog.Database, "routine_schema", schemaNames[p.schema], "routine_name", p.name, "routine_type", word,
-				"data_type", dataType(shown, x), "type_udt_catalog", r.catalog.Database, "type_udt_schema", schemaNames[x.schema], "type_udt_name", x.name,
+			t.add("specific_catalog", r.catalog.Database, "specific_schema", fixedName(p.schema), "specific_name", specific(p),
+				"routine_catalog", r.catalog.Database, "routine_schema", fixedName(p.schema), "routine_name", p.name, "routine_type", word,
+				"data_type", dataType(shown, x), "type_udt_catalog", r.catalog.Database, "type_udt_schema", fixedName(x.schema), "type_udt_name", x.name,
 				"dtd_identifier", "0", "routine_body", "EXTERNAL", "external_name", p.source, "external_language", "INTERNAL", "parameter_style", "GENERAL",
 				"is_deterministic", yesNo(p.volatile == "i"), "sql_data_access", "MODIFIES", "is_null_call", yesNo(p.strict), "schema_level_routine", "YES",
 				"max_dynamic_result_sets", 0, "security_type", "INVOKER", "as_locator", "NO", "is_udt_dependent", "NO")
@@ -97,9 +100,9 @@ func information() {
 				if x == nil {
 					continue
 				}
-				t.add("specific_catalog", r.catalog.Database, "specific_schema", schemaNames[p.schema], "specific_name", specific(p), "ordinal_position", i+1,
+				t.add("specific_catalog", r.catalog.Database, "specific_schema", fixedName(p.schema), "specific_name", specific(p), "ordinal_position", i+1,
 					"parameter_mode", "IN", "is_result", "NO", "as_locator", "NO", "data_type", dataType(shown, x), "udt_catalog", r.catalog.Database,
-					"udt_schema", schemaNames[x.schema], "udt_name", x.name, "dtd_identifier", strconv.Itoa(i+1))
+					"udt_schema", fixedName(x.schema), "udt_name", x.name, "dtd_identifier", strconv.Itoa(i+1))
 			}
 		}
 	}
@@ -110,37 +113,82 @@ func specific(p *proc) string { return p.name + "_" + strconv.Itoa(int(p.oid)) }
 // informationKeys fills the tables about keys.
 func informationKeys() {
 	dynamics["information_schema.table_constraints"] = func(r *Reader, t *table) {
+		add := func(u *catalog.Table, name, word, enforced string, deferrable, deferred bool) {
+			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", u.Namespace(), "constraint_name", name, "table_catalog", r.catalog.Database,
+				"table_schema", u.Namespace(), "table_name", u.Name, "constraint_type", word, "is_deferrable", yesNo(deferrable), "initially_deferred", yesNo(deferred), "enforced", enforced)
+		}
 		for _, x := range r.indexes() {
 			word := "UNIQUE"
-			if x.primary {
+			if x.key.Primary {
 				word = "PRIMARY KEY"
 			}
-			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", x.table.Namespace(), "constraint_name", x.name, "table_catalog", r.catalog.Database,
-				"table_schema", x.table.Namespace(), "table_name", x.table.Name, "constraint_type", word, "is_deferrable", "NO", "initially_deferred", "NO", "enforced", "NO")
+			add(x.table, x.name, word, "NO", x.key.Deferrable, x.key.Deferred)
+		}
+		for _, u := range r.tables() {
+			for _, c := range checksOf(u) {
+				add(u, c.Name, "CHECK", "YES", false, false)
+			}
+		}
+		for _, f := range r.foreign() {
+			add(f.table, f.key.Name, "FOREIGN KEY", "NO", f.key.Deferrable, f.key.Deferred)
 		}
 	}
-	each := func(r *Reader, do func(x index, position int, column string)) {
-		for _, x := range r.indexes() {
-			for i, n := range x.columns {
-				for _, c := range columnsOf(x.table) {
-					if c.number == n {
-						do(x, i+1, c.name)
-					}
-				}
+	dynamics["information_schema.check_constraints"] = func(r *Reader, t *table) {
+		for _, u := range r.tables() {
+			for _, c := range checksOf(u) {
+				t.add("constraint_catalog", r.catalog.Database, "constraint_schema", u.Namespace(), "constraint_name", c.Name, "check_clause", "(("+c.Expr+"))")
 			}
+		}
+	}
+	rules := map[string]string{"": "NO ACTION", "a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+	dynamics["information_schema.referential_constraints"] = func(r *Reader, t *table) {
+		for _, f := range r.foreign() {
+			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", f.table.Namespace(), "constraint_name", f.key.Name,
+				"unique_constraint_catalog", r.catalog.Database, "unique_constraint_schema", f.of.Namespace(), "unique_constraint_name", orNull(f.named),
+				"match_option", "NONE", "update_rule", rules[f.key.OnUpdate], "delete_rule", rules[f.key.OnDelete])
 		}
 	}
 	dynamics["information_schema.key_column_usage"] = func(r *Reader, t *table) {
-		each(r, func(x index, position int, column string) {
-			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", x.table.Namespace(), "constraint_name", x.name, "table_catalog", r.catalog.Database,
-				"table_schema", x.table.Namespace(), "table_name", x.table.Name, "column_name", column, "ordinal_position", position)
-		})
+		add := func(u *catalog.Table, name, column string, position int, of any) {
+			t.add("constraint_catalog", r.catalog.Database, "constraint_schema", u.Namespace(), "constraint_name", name, "table_catalog", r.catalog.Database,
+				"table_schema", u.Namespace(), "table_name", u.Name, "column_name", column, "ordinal_position", position, "position_in_unique_constraint", of)
+		}
+		for _, x := range r.indexes() {
+			for i, id := range x.key.Columns {
+				add(x.table, x.name, x.table.Schema.NameOf(id), i+1, nil)
+			}
+		}
+		for _, f := range r.foreign() {
+			for i, id := range f.key.Columns {
+				var of any
+				for _, key := range f.of.Schema.Keys {
+					if at := slices.Index(key.Columns, f.key.Of[i]); at >= 0 {
+						of = at + 1
+						break
+					}
+				}
+				add(f.table, f.key.Name, f.table.Schema.NameOf(id), i+1, of)
+			}
+		}
 	}
 	dynamics["information_schema.constraint_column_usage"] = func(r *Reader, t *table) {
-		each(r, func(x index, _ int, column string) {
-			t.add("table_catalog", r.catalog.Database, "table_schema", x.table.Namespace(), "table_name", x.table.Name, "column_name", column,
-				"constraint_catalog", r.catalog.Database, "constraint_schema", x.table.Namespace(), "constraint_name", x.name)
-		})
+		add := func(of, by *catalog.Table, name string, columns []uint32) {
+			for _, id := range columns {
+				t.add("table_catalog", r.catalog.Database, "table_schema", of.Namespace(), "table_name", of.Name, "column_name", of.Schema.NameOf(id),
+					"constraint_catalog", r.catalog.Database, "constraint_schema", by.Namespace(), "constraint_name", name)
+			}
+		}
+		for _, x := range r.indexes() {
+			add(x.table, x.table, x.name, x.key.Columns)
+		}
+		for _, u := range r.tables() {
+			for _, c := range checksOf(u) {
+				add(u, u, c.Name, c.Columns)
+			}
+		}
+		for _, f := range r.foreign() {
+			add(f.of, f.table, f.key.Name, f.key.Of)
+		}
 	}
 }
 

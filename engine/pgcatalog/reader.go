@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
@@ -84,10 +85,17 @@ type Query struct {
 type Reader struct {
 	catalog *catalog.Catalog
 	session Session
+	// indexes lists the keys of all tables, foreign the foreign keys.
+	indexes func() []index
+	foreign func() []foreignKey
 }
 
 // NewReader reads what a statement sees.
-func NewReader(c *catalog.Catalog, s Session) *Reader { return &Reader{c, s} }
+func NewReader(c *catalog.Catalog, s Session) *Reader {
+	r := &Reader{catalog: c, session: s}
+	r.indexes, r.foreign = sync.OnceValue(r.listIndexes), sync.OnceValue(r.listForeign)
+	return r
+}
 
 // tables lists the tables that are not the catalog's own.
 func (r *Reader) tables() []*catalog.Table {
@@ -117,7 +125,7 @@ var statics map[string]func(*table)
 func init() {
 	dynamics = map[string]func(*Reader, *table){}
 	statics = map[string]func(*table){}
-	for _, add := range []func(){classes, constraints, typeTables, functions, servers, roles, keywords, fixed, views, information} {
+	for _, add := range []func(){classes, constraints, comments, typeTables, functions, servers, roles, keywords, fixed, views, information} {
 		add()
 	}
 }
@@ -184,10 +192,8 @@ func (r *Reader) Find(kind vec.Kind, name string) (uint32, error) {
 	}
 	switch kind {
 	case vec.RegNamespace:
-		for oid, n := range schemaNames {
-			if n == last {
-				return oid, nil
-			}
+		if oid := r.catalog.SchemaOID(last); oid != 0 {
+			return oid, nil
 		}
 		return 0, pgerr.New(pgerr.UndefinedSchema, `schema "%s" does not exist`, last)
 	case vec.RegRole:
@@ -209,29 +215,18 @@ func (r *Reader) Find(kind vec.Kind, name string) (uint32, error) {
 
 // findClass finds a relation; without a schema, along search_path.
 func (r *Reader) findClass(schema, name string) (uint32, bool) {
-	if t := r.catalog.In("pg_temp", name); t != nil && schema == "" {
-		return t.OID, true
-	}
-	if schema == "" || schema == "pg_catalog" {
-		if t := Find("pg_catalog", name); t != nil {
-			return t.OID, true
-		}
-	}
+	schemas := []string{schema}
 	if schema == "" {
-		if t := r.catalog.Table(name); t != nil {
+		schemas = r.catalog.Searched()
+	}
+	for _, schema := range schemas {
+		if t := in(r.catalog, schema, name); t != nil {
 			return t.OID, true
 		}
-	} else if t := r.catalog.In(schema, name); t != nil {
-		return t.OID, true
-	}
-	for _, x := range r.indexes() {
-		if x.name == name && (schema == "" || x.table.InSchema(schema)) {
-			return x.oid, true
-		}
-	}
-	if qualified(schema) {
-		if t := Find(schema, name); t != nil {
-			return t.OID, true
+		for _, x := range r.indexes() {
+			if x.name == name && x.table.InSchema(schema) {
+				return x.oid, true
+			}
 		}
 	}
 	return 0, false
@@ -256,7 +251,7 @@ func (r *Reader) Name(kind vec.Kind, oid uint32) (string, bool) {
 			return quoteName(p.name), true
 		}
 	case vec.RegNamespace:
-		if n, ok := schemaNames[oid]; ok {
+		if n := r.catalog.SchemaName(oid); n != "" {
 			return quoteName(n), true
 		}
 	case vec.RegRole:
@@ -266,9 +261,6 @@ func (r *Reader) Name(kind vec.Kind, oid uint32) (string, bool) {
 	}
 	return "", false
 }
-
-// qualified says whether relations of a schema are found only with its name before theirs.
-func qualified(schema string) bool { return schema == "information_schema" || schema == "system" }
 
 // className is the schema and the name of a relation.
 func (r *Reader) className(oid uint32) (schema, name string, ok bool) {
@@ -290,12 +282,12 @@ func (r *Reader) className(oid uint32) (schema, name string, ok bool) {
 func (r *Reader) Visible(kind vec.Kind, oid uint32) (visible, ok bool) {
 	switch kind {
 	case vec.RegClass:
-		schema, name, ok := r.className(oid)
+		_, name, ok := r.className(oid)
 		if !ok {
 			return false, false
 		}
 		found, _ := r.findClass("", name)
-		return !qualified(schema) && found == oid, true
+		return found == oid, true
 	case vec.RegType:
 		if t := r.typeRow(oid); t != nil {
 			return t.schema != schemaInformation, true
@@ -314,6 +306,9 @@ func (r *Reader) Size(oid uint32) (int64, bool) {
 	return 0, ok
 }
 
+// Schemas implements expr.Objects.
+func (r *Reader) Schemas(implicit bool) []string { return r.catalog.Shown(implicit) }
+
 // Describe implements expr.Objects.
 func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) {
 	if name, ok := strings.CutPrefix(function, "pg_get_serial_sequence "); ok {
@@ -323,6 +318,9 @@ func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) 
 			}
 		}
 		return "", false
+	}
+	if class, ok := strings.CutPrefix(function, "obj_description "); ok {
+		return r.comment(class, oid, part)
 	}
 	switch function {
 	case "pg_get_indexdef":
@@ -338,13 +336,25 @@ func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) 
 	case "pg_get_ruledef":
 		for _, t := range r.tables() {
 			if t.View() != "" && ruleOID(t.OID) == oid {
-				return `CREATE RULE "_RETURN" AS ON SELECT TO ` + t.Namespace() + "." + quoteName(t.Name) + " DO INSTEAD" + viewDefinition(t), true
+				return `CREATE RULE "_RETURN" AS ON SELECT TO ` + quoteName(t.Namespace()) + "." + quoteName(t.Name) + " DO INSTEAD" + viewDefinition(t), true
 			}
 		}
 	case "pg_get_constraintdef":
 		for _, x := range r.indexes() {
 			if x.constraint == oid {
 				return x.constraintDefinition(), true
+			}
+		}
+		for _, t := range r.tables() {
+			for k, c := range checksOf(t) {
+				if checkOID(t.OID, k) == oid {
+					return checkDefinition(c, part > 0), true
+				}
+			}
+		}
+		for _, f := range r.foreign() {
+			if f.oid == oid {
+				return f.definition(r), true
 			}
 		}
 	case "pg_get_function_arguments", "pg_get_function_identity_arguments":

@@ -55,6 +55,31 @@ func Find(schema, name string) *catalog.Table {
 	return nil
 }
 
+// LookUp finds a table of a schema; without a schema, along the search path. Without temp, names
+// mean no temporary tables.
+func LookUp(c *catalog.Catalog, schema, name string, temp bool) *catalog.Table {
+	if schema != "" {
+		return in(c, schema, name)
+	}
+	for _, s := range c.Searched() {
+		if t := in(c, s, name); t != nil && (temp || !t.Temp()) {
+			return t
+		}
+	}
+	return nil
+}
+
+// in finds a table of a schema.
+func in(c *catalog.Catalog, schema, name string) *catalog.Table {
+	if schema == "prickle" {
+		return c.Builtin(name)
+	}
+	if t := c.In(schema, name); t != nil {
+		return t
+	}
+	return Find(schema, name)
+}
+
 // Names lists the tables of a schema of the catalog.
 func Names(schema string) []string {
 	var out []string

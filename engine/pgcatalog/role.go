@@ -27,8 +27,11 @@ func (r *Reader) current() string {
 }
 
 // ownerName is the role that is shown to own a table.
-func (r *Reader) ownerName(t *catalog.Table) string {
-	if name := t.Owner(); name != "" {
+func (r *Reader) ownerName(t *catalog.Table) string { return r.ownedBy(t.Owner()) }
+
+// ownedBy is the role that is shown to own what belongs to a role, empty for nobody.
+func (r *Reader) ownedBy(name string) string {
+	if name != "" {
 		return name
 	}
 	return r.bootstrap()
@@ -227,7 +230,12 @@ func (r *Reader) May(function, who string, oid uint32, rights string) (may, ok b
 		belongs = t.Owner()
 	case "has_schema_privilege":
 		on = role.Schema
-		if _, known := schemaNames[oid]; !known {
+		name := r.catalog.SchemaName(oid)
+		if n := r.catalog.Namespace(name); n != nil {
+			belongs = n.Schema.Owner
+			break
+		}
+		if name == "" {
 			return false, false, nil
 		}
 		if oid != role.PublicSchema {

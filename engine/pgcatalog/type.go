@@ -73,8 +73,8 @@ func (r *Reader) rowTypes() []*typeRow {
 	for _, t := range r.tables() {
 		row, array := rowTypeOID(t.OID), rowArrayOID(t.OID)
 		name := quoteName(t.Name)
-		out = append(out, &typeRow{oid: row, name: t.Name, shown: name, schema: namespaceOf(t), class: t.OID, array: array},
-			&typeRow{oid: array, name: "_" + t.Name, shown: name + "[]", schema: namespaceOf(t), elem: row})
+		out = append(out, &typeRow{oid: row, name: t.Name, shown: name, schema: r.namespaceOf(t), class: t.OID, array: array},
+			&typeRow{oid: array, name: "_" + t.Name, shown: name + "[]", schema: r.namespaceOf(t), elem: row})
 	}
 	return out
 }

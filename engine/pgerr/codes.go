@@ -66,6 +66,8 @@ const (
 	UndefinedParameter     = "42P02"
 	DuplicateCursor        = "42P03"
 	DuplicateStatement     = "42P05"
+	InvalidForeignKey      = "42830"
+	ReservedName           = "42939"
 	DuplicateSchema        = "42P06"
 	DuplicateTable         = "42P07"
 	AmbiguousParameter     = "42P08"

@@ -18,6 +18,8 @@ type Error struct {
 	// Schema, Table and Column say what the error is about, where that is a table or a column
 	// of one; empty for others.
 	Schema, Table, Column string
+	// Constraint is the name of the constraint that a row violates; empty for others.
+	Constraint string
 }
 
 // New makes an error of severity ERROR.

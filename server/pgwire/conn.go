@@ -534,7 +534,7 @@ func (c *conn) error(err error, severity string) {
 	}
 	c.send(&pgproto3.ErrorResponse{Severity: severity, SeverityUnlocalized: severity, Code: e.Code,
 		Message: e.Message, Detail: e.Detail, Hint: e.Hint, Where: e.Where, Position: int32(e.Position),
-		SchemaName: e.Schema, TableName: e.Table, ColumnName: e.Column})
+		SchemaName: e.Schema, TableName: e.Table, ColumnName: e.Column, ConstraintName: e.Constraint})
 }
 
 // send adds a message to the answer.

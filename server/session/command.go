@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -115,6 +116,18 @@ func (s *Session) setConfig(name, value string, local bool) (string, error) {
 	defer s.mu.Unlock()
 	s.configured = append(s.configured, configured{name, value, local})
 	return value, nil
+}
+
+// setting is current_setting: what set_config has changed in the same statement counts.
+func (s *Session) setting(name string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range slices.Backward(s.configured) {
+		if strings.EqualFold(c.name, name) {
+			return c.value, true
+		}
+	}
+	return s.Settings.Get(name)
 }
 
 // configure makes the changes of set_config.

@@ -39,18 +39,20 @@ type storeEngine struct {
 
 // tableList is the tables that a statement sees, made of tables.
 type tableList struct {
-	tables *table.Tables
-	list   []*catalog.Table
+	tables     *table.Tables
+	list       []*catalog.Table
+	namespaces []*catalog.Namespace
+	notes      map[string]*table.Schema
 }
 
-// list gives the built-in tables and those that users made.
-func (e *storeEngine) list(project uint32, tables *table.Tables) []*catalog.Table {
+// list gives the built-in tables and what users made.
+func (e *storeEngine) list(project uint32, tables *table.Tables) *tableList {
 	if l, ok := e.lists.Load(project); ok && l.(*tableList).tables == tables {
-		return l.(*tableList).list
+		return l.(*tableList)
 	}
-	l := &tableList{tables, catalog.With(e.tables, tables)}
+	l := &tableList{tables, catalog.With(e.tables, tables), catalog.NamespacesOf(tables), catalog.NotesOf(tables)}
 	e.lists.Store(project, l)
-	return l.list
+	return l
 }
 
 // Writer is where all that statements write goes: into the log. It takes what it is given.
@@ -86,7 +88,8 @@ func (e *storeEngine) Catalog(project uint32, database string, pin Pin) *catalog
 	if pin != nil {
 		tables = e.Tables(pin)
 	}
-	c := &catalog.Catalog{Project: project, Database: database, Tables: e.list(project, tables)}
+	all := e.list(project, tables)
+	c := &catalog.Catalog{Project: project, Database: database, Tables: all.list, Namespaces: all.namespaces, Notes: all.notes}
 	objects := e.store.Objects(project)
 	if sn, ok := pin.(*storage.Snapshot); ok {
 		objects = sn.Objects()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/engine"
+	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/format"
 	"github.com/prickledb/prickle/engine/pgcatalog"
@@ -81,7 +82,8 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 	tables.Files = func(pattern string, o format.Options, headerGiven bool) (format.Options, []format.Column, error) {
 		return engine.FileColumns(s.ctx, s.config.Engine.Files(), pattern, o, headerGiven, ctx)
 	}
-	tables.Role = s.role()
+	tables.Role, tables.Path = s.role(), s.Settings.SearchPath()
+	tables.Reads = func(v *catalog.Table) []*catalog.Table { return bind.Reads(bind.Env{Catalog: tables, Expr: ctx}, v) }
 	if all := s.config.Cohorts; all != nil {
 		tables.Cohort = func(name string, id int64) (definition string, ok bool, err error) {
 			err = s.at(pin, func(pin Pin) error {

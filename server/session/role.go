@@ -87,7 +87,13 @@ func (p *Portal) changeRole(st *sql.Statement, tables *catalog.Catalog, ctx *exp
 		return err
 	}
 	edits := c.draft.Edits(func(on role.Class, oid uint32) bool {
-		return on != role.Table || slices.ContainsFunc(tables.Tables, func(t *catalog.Table) bool { return t.OID == oid })
+		switch on {
+		case role.Table:
+			return slices.ContainsFunc(tables.Tables, func(t *catalog.Table) bool { return t.OID == oid })
+		case role.Schema:
+			return tables.SchemaName(oid) != ""
+		}
+		return true
 	})
 	if len(edits) > 0 {
 		index, err := s.config.Engine.EditObjects(p.ctx, s.config.Project, edits)
@@ -303,6 +309,12 @@ func (c *roleChange) drop(s *ast.DropRole) error {
 			if t.Owner() == name && !t.Temp() {
 				return c.fail(pgerr.New(pgerr.DependentObjects, `role "%s" cannot be dropped because some objects depend on it`, name).
 					WithDetail("owner of %s", t.Name), id)
+			}
+		}
+		for _, n := range c.catalog.Namespaces {
+			if n.Schema.Owner == name {
+				return c.fail(pgerr.New(pgerr.DependentObjects, `role "%s" cannot be dropped because some objects depend on it`, name).
+					WithDetail("owner of schema %s", n.Name), id)
 			}
 		}
 		c.draft.Drop(name)

@@ -409,7 +409,7 @@ func (s *Session) context() *expr.Context {
 	}
 	ctx := &expr.Context{
 		Now: now.UnixMicro(), Statement: s.config.Now().UnixMicro(), Location: s.Location(),
-		Database: s.config.Database, User: s.role(), SessionUser: s.config.User, PID: int64(s.pid), Setting: s.Settings.Get,
+		Database: s.config.Database, User: s.role(), SessionUser: s.config.User, PID: int64(s.pid), Setting: s.setting,
 		SetConfig: s.setConfig,
 	}
 	if s.objects != nil {

@@ -10,7 +10,9 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/bind"
@@ -207,6 +209,11 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 		for _, n := range st.DDL.Notices {
 			s.notice(n)
 		}
+		for _, v := range st.DDL.Verify {
+			if err := w.verify(st, v); err != nil {
+				return err
+			}
+		}
 		w.change(st.DDL)
 		p.tag = st.Tag
 	}
@@ -305,8 +312,44 @@ func (w *writing) next(id uint32) uint32 {
 	return 0
 }
 
+// verify finds out whether something holds of the rows there are.
+func (w *writing) verify(st *sql.Statement, v bind.Verify) error {
+	p := w.portal
+	asked := &sql.Statement{Kind: sql.Query, Plan: plan.Rewrite(v.Plan, st.Disabled...), Schema: v.Plan.Schema(), Disabled: st.Disabled}
+	rows, err := p.session.config.Engine.Run(p.ctx, w.scope, asked, w.view.shown)
+	if err != nil {
+		return err
+	}
+	defer rows.Close() // Next says what there is to say
+	for {
+		b, err := rows.Next(p.ctx)
+		if b == nil || err != nil {
+			return err
+		}
+		if b.Compact().Rows > 0 {
+			return v.Err
+		}
+	}
+}
+
+// numbered is a schema that names other tables as the write set does.
+func (w *writing) numbered(s *table.Schema) *table.Schema {
+	s = s.Clone()
+	s.In = w.number(s.In)
+	for i := range s.Foreign {
+		s.Foreign[i].Table = w.number(s.Foreign[i].Table)
+	}
+	return s
+}
+
 func (w *writing) change(c *bind.Change) {
 	for _, o := range c.Ops {
+		if o.Schema != nil {
+			o.Schema = w.numbered(o.Schema)
+		}
+		if o.IfSame {
+			o.Until = w.next(o.Table)
+		}
 		if isTemp(&o) {
 			w.changeTemp(o)
 			continue
@@ -362,7 +405,7 @@ func (w *writing) rows(st *sql.Statement) (n int, err error) {
 		w.events = &ingest{rows: capture.NewTypedLines(), now: w.scope.Expr.Now}
 	} else if create := w.write.Create; create != nil {
 		w.table = table.Fresh + w.target().made
-		w.target().add(table.Op{Kind: table.OpCreate, Table: w.table, Schema: create})
+		w.target().add(table.Op{Kind: table.OpCreate, Table: w.table, Schema: w.numbered(create)})
 	} else {
 		w.table = w.number(w.write.Target.Schema.Table)
 	}
@@ -489,13 +532,13 @@ func (w *writing) delete(rows []int64) {
 }
 
 func (w *writing) insert(b *vec.Batch) error {
+	b = &vec.Batch{Rows: b.Rows, Cols: slices.Clone(b.Cols[:len(w.write.Columns)])} // what is behind is for RETURNING
 	for i := range w.write.Columns {
 		c := &w.write.Columns[i]
 		if c.NotNull && b.Cols[i].HasNulls() {
 			for row := range b.Rows {
 				if b.Cols[i].IsNull(row) {
-					return pgerr.New(pgerr.NotNullViolation, `null value in column "%s" of relation "%s" violates not-null constraint`, c.Name, w.write.Target.Name).
-						About("public", w.write.Target.Name, c.Name)
+					return w.violated(pgerr.New(pgerr.NotNullViolation, `null value in column "%s" of relation "%s" violates not-null constraint`, c.Name, w.write.Target.Name), c.Name, b, row)
 				}
 			}
 		}
@@ -505,11 +548,50 @@ func (w *writing) insert(b *vec.Batch) error {
 			b.Cols[i] = &v
 		}
 	}
+	for _, c := range w.write.Checks {
+		v, err := c.Cond.Eval(w.scope.Expr, b)
+		if err != nil {
+			return err
+		}
+		for row := range b.Rows {
+			if at, i := v.At(row); !v.IsNull(row) && !at.Bools[i] {
+				e := pgerr.New(pgerr.CheckViolation, `new row for relation "%s" violates check constraint "%s"`, w.write.Target.Name, c.Name)
+				e.Constraint = c.Name
+				return w.violated(e, "", b, row)
+			}
+		}
+	}
 	if w.events != nil {
 		return w.events.add(w.write.Plan.Schema(), b)
 	}
 	w.target().add(table.Op{Kind: table.OpInsert, Table: w.table, Version: w.write.Target.Schema.Version, Columns: w.ids, Batch: b})
 	return nil
+}
+
+// violated is the error of a row that must not be.
+func (w *writing) violated(e *pgerr.Error, column string, b *vec.Batch, row int) error {
+	e.About(w.write.Target.Namespace(), w.write.Target.Name, column)
+	return e.WithDetail("Failing row contains %s.", rowText(w.scope.Expr, b, row))
+}
+
+// shownValue is how many bytes of a value an error shows.
+const shownValue = 64
+
+// rowText is a row in an error.
+func rowText(ctx *expr.Context, b *vec.Batch, row int) string {
+	var words []string
+	for _, c := range b.Cols {
+		if c.IsNull(row) {
+			words = append(words, "null")
+			continue
+		}
+		text := expr.AppendText(nil, c, row, ctx)
+		if len(text) > shownValue {
+			text = append(text[:shownValue:shownValue], "..."...)
+		}
+		words = append(words, strings.ToValidUTF8(string(text), ""))
+	}
+	return "(" + strings.Join(words, ", ") + ")"
 }
 
 // ingest stores the events of the statement, and gives how many there were that were not

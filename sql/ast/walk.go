@@ -52,8 +52,9 @@ func (w walker) stmt(s Stmt) {
 		w.items(s.By)
 	case *CreateTable:
 		for i := range s.Columns {
-			w.expr(s.Columns[i].Default)
+			w.columnSpec(&s.Columns[i])
 		}
+		w.constraints(s.Constraints)
 	case *CreateTableAs:
 		w.query(s.Query)
 	case *CreateView:
@@ -61,7 +62,11 @@ func (w walker) stmt(s Stmt) {
 	case *AlterTable:
 		for _, a := range s.Actions {
 			if a.Column != nil {
-				w.expr(a.Column.Default)
+				w.columnSpec(a.Column)
+			}
+			w.expr(a.Default)
+			if a.Constraint != nil {
+				w.expr(a.Constraint.Expr)
 			}
 		}
 	case *Copy:
@@ -69,11 +74,13 @@ func (w walker) stmt(s Stmt) {
 			w.query(s.Query)
 		}
 	case *Insert:
+		w.with(s.With)
 		if s.Query != nil {
 			w.query(s.Query)
 		}
 		w.items(s.Returning)
 	case *Update:
+		w.with(s.With)
 		for _, a := range s.Set {
 			w.expr(a.Value)
 		}
@@ -83,11 +90,23 @@ func (w walker) stmt(s Stmt) {
 		w.expr(s.Where)
 		w.items(s.Returning)
 	case *Delete:
+		w.with(s.With)
 		for _, t := range s.Using {
 			w.table(t)
 		}
 		w.expr(s.Where)
 		w.items(s.Returning)
+	}
+}
+
+func (w walker) columnSpec(c *ColumnSpec) {
+	w.expr(c.Default)
+	w.constraints(c.Constraints)
+}
+
+func (w walker) constraints(list []Constraint) {
+	for i := range list {
+		w.expr(list[i].Expr)
 	}
 }
 
@@ -114,11 +133,7 @@ func (w walker) query(q Query) {
 		return
 	}
 	tail := q.Tail()
-	if tail.With != nil {
-		for i := range tail.With.CTEs {
-			w.query(tail.With.CTEs[i].Query)
-		}
-	}
+	w.with(tail.With)
 	switch q := q.(type) {
 	case *Select:
 		w.exprs(q.DistinctOn)
@@ -146,6 +161,14 @@ func (w walker) query(q Query) {
 	w.order(tail.OrderBy)
 	w.expr(tail.Limit)
 	w.expr(tail.Offset)
+}
+
+func (w walker) with(list *With) {
+	if list != nil {
+		for i := range list.CTEs {
+			w.query(list.CTEs[i].Query)
+		}
+	}
 }
 
 func (w walker) groups(items []GroupItem) {

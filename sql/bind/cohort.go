@@ -45,10 +45,10 @@ func (b *binder) inside(what string, pos ast.Pos, owner string, temp bool, bind 
 		owner = role.Public // a role that is gone has no rights left
 	}
 	b.defining = append(b.defining[:len(b.defining):len(b.defining)], definition{what, pos})
-	b.ctes, b.outer, b.before, b.reads, b.as, b.lasting = nil, nil, nil, nil, &owner, !temp
+	b.ctes, b.outer, b.before, b.reads, b.as, b.lasting, b.env = nil, nil, nil, nil, &owner, !temp, public(b.env)
 	bind()
-	b.defining, b.ctes, b.outer, b.before, b.reads, b.as, b.lasting =
-		outside.defining, outside.ctes, outside.outer, outside.before, outside.reads, outside.as, outside.lasting
+	b.defining, b.ctes, b.outer, b.before, b.reads, b.as, b.lasting, b.env =
+		outside.defining, outside.ctes, outside.outer, outside.before, outside.reads, outside.as, outside.lasting, outside.env
 }
 
 // circular says whether a definition is being bound already, and fails if it is.

@@ -2,6 +2,8 @@ package bind
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
@@ -28,11 +30,20 @@ type Write struct {
 	Deletes, Inserts bool
 	// Columns are those of a row to insert.
 	Columns []table.Column
-	// Returning is computed over the columns behind the number; nil for none. Schema is
+	// Checks are true or null for each row to insert, over its columns.
+	Checks []Check
+	// Returning is computed over the columns behind the number, those of the tables of FROM and
+	// USING included; nil for none. Schema is
 	// what it gives.
 	Returning []expr.Expr
 	Schema    vec.Schema
 	Params    []vec.Type
+}
+
+// Check is a condition that rows fulfil.
+type Check struct {
+	Name string
+	Cond expr.Expr
 }
 
 // Insert binds INSERT.
@@ -70,10 +81,13 @@ func (b *binder) finishWrite(w *Write) (*Write, error) {
 	return w, nil
 }
 
-// target finds the table that a statement changes; what is said to be done to it, and right is
+// target finds the table that a statement changes, which no query of WITH hides; what is said to be done to it, and right is
 // what it takes.
 func (b *binder) target(t *ast.TableName, what, right string) *relation {
+	outside := b.ctes
+	b.ctes = nil
 	rel := b.tableName(t, right)
+	b.ctes = outside
 	if rel == nil {
 		return nil
 	}
@@ -103,6 +117,9 @@ func (b *binder) insert(s *ast.Insert) *Write {
 	given := b.insertColumns(schema, s.Columns)
 	if b.err != nil {
 		return nil
+	}
+	if s.With != nil {
+		defer b.with(s.With)()
 	}
 	var input plan.Node = &plan.Values{Rows: [][]expr.Expr{{}}}
 	if s.Query != nil {
@@ -150,7 +167,7 @@ func (b *binder) inserting(rel *relation, schema *table.Schema, given []*table.C
 		}
 		p.Exprs, p.Names = append(p.Exprs, e), append(p.Names, c.Name)
 	}
-	return &Write{Target: rel.table, Inserts: true, Columns: schema.Columns, Plan: p}
+	return &Write{Target: rel.table, Inserts: true, Columns: schema.Columns, Plan: p, Checks: b.checks(rel, schema)}
 }
 
 // eventSchema is the events table as INSERT sees it; it refuses what such an INSERT cannot do.
@@ -390,17 +407,80 @@ func (b *binder) returning(w *Write, items []ast.SelectItem, target *relation) {
 // rowNumber is the number of a row of the target, as a column of its scan.
 func (rel *relation) rowNumber() expr.Expr {
 	t := vec.T(vec.Int8)
-	return &expr.Column{Index: rel.scanColumn(plan.ScanColumn{Column: plan.RowNumber, Type: t}), T: t, Name: plan.RowNumber}
+	return &expr.Column{Index: rel.base + rel.scanColumn(plan.ScanColumn{Column: plan.RowNumber, Type: t}), T: t, Name: plan.RowNumber}
 }
 
-// chosen is the rows of the target that WHERE chooses.
-func (b *binder) chosen(rel *relation, where ast.Expr) plan.Node {
-	if where == nil {
-		return rel.scan
+// rowChange is an UPDATE or a DELETE being bound: a query for the rows that it changes.
+type rowChange struct {
+	*selection
+	target *relation
+	from   bool // it reads other tables, too
+}
+
+// rowChange binds the target with the tables of FROM or USING beside it, and WHERE.
+func (b *binder) rowChange(target *relation, tables []ast.TableExpr, where ast.Expr) *rowChange {
+	b.setBase(target)
+	rel := target
+	for _, t := range tables {
+		rel = b.pair(rel, b.tableAfter(t, rel), plan.InnerJoin, t.Pos())
 	}
-	b.may("SELECT", rel.table, where.Pos())
-	cond := b.condition(b.expr(where, &scope{rel: rel, clause: "WHERE"}), "WHERE", where.Pos())
-	return &plan.Filter{Input: rel.scan, Cond: cond}
+	s := &selection{b: b, q: &ast.Select{Where: where}, sc: &scope{rel: rel, aliases: map[string]ast.Expr{}}}
+	s.sc.host = s
+	if where != nil && b.err == nil {
+		b.may("SELECT", target.table, where.Pos())
+		s.bindWhere()
+	}
+	s.add(target.rowNumber(), plan.RowNumber)
+	return &rowChange{s, target, len(tables) > 0}
+}
+
+// add adds a column to what the query gives.
+func (s *selection) add(e expr.Expr, name string) {
+	s.items = append(s.items, item{e: e, name: name})
+}
+
+// finish gives the plan, and what RETURNING may name: columns of the target, which are behind the
+// number of the row, and of the tables beside it, which go behind those.
+func (c *rowChange) finish(returning []ast.SelectItem) (plan.Node, *relation) {
+	shown := *c.target
+	shown.scan, shown.base = nil, 0
+	if c.from && len(returning) > 0 {
+		shown = *c.beside()
+	}
+	node := c.selection.finish()
+	if c.from && c.b.err == nil {
+		node = &plan.Distinct{Input: node, On: 1} // a row is changed once
+	}
+	return node, &shown
+}
+
+// beside is the target and the tables beside it, of which all columns are computed.
+func (c *rowChange) beside() *relation {
+	b, base := c.b, &relation{}
+	view := func(r *relation) []origin {
+		out := make([]origin, len(r.fields))
+		for i := range r.fields {
+			leaf, at := r, i
+			for leaf.origins != nil && leaf.origins[at].merge == nil {
+				leaf, at = leaf.origins[at].rel, leaf.origins[at].index
+			}
+			if leaf != c.target {
+				at = len(c.items) - 1
+				c.add(b.column(r, i, ast.NoPos), r.fields[i].Name)
+			}
+			out[i] = origin{rel: base, index: at}
+		}
+		return out
+	}
+	all := c.sc.rel
+	out := &relation{fields: all.fields, origins: view(all), table: c.target.table}
+	for _, p := range all.parts {
+		out.parts = append(out.parts, &relation{alias: p.alias, table: p.table, fields: p.fields, origins: view(p)})
+	}
+	for i := range c.items[1:] {
+		base.fields = append(base.fields, vec.Field{Name: c.items[i+1].name, Type: c.items[i+1].e.Type()})
+	}
+	return out
 }
 
 func (b *binder) update(s *ast.Update) *Write {
@@ -410,12 +490,13 @@ func (b *binder) update(s *ast.Update) *Write {
 		return nil
 	case rel.table.Schema == nil:
 		return b.builtin("UPDATE of", rel, s.Table.Pos())
-	case len(s.From) > 0:
-		b.unsupported("FROM in UPDATE", s.From[0].Pos())
-		return nil
+	}
+	if s.With != nil {
+		defer b.with(s.With)()
 	}
 	schema := rel.table.Schema
-	w := &Write{Target: rel.table, Deletes: true, Inserts: true, Columns: schema.Columns}
+	w := &Write{Target: rel.table, Deletes: true, Inserts: true, Columns: schema.Columns, Checks: b.checks(rel, schema)}
+	change := b.rowChange(rel, s.From, s.Where)
 	values := map[uint32]expr.Expr{}
 	for i := range s.Set {
 		a := &s.Set[i]
@@ -423,24 +504,27 @@ func (b *binder) update(s *ast.Update) *Write {
 		if c == nil {
 			return nil
 		}
+		if a.Field != nil {
+			b.unsupported("an assignment to a part of a column", a.Field.Pos())
+			return nil
+		}
 		if values[c.ID] != nil {
 			b.fail(pgerr.New(pgerr.SyntaxError, `multiple assignments to same column "%s"`, c.Name), a.Column.Pos())
 			return nil
 		}
-		values[c.ID] = b.valueFor(a.Value, c, &scope{rel: rel, clause: "UPDATE"})
+		values[c.ID] = b.valueFor(a.Value, c, change.sc.in("UPDATE", nil))
 	}
-	p := &plan.Project{Exprs: []expr.Expr{rel.rowNumber()}, Names: []string{plan.RowNumber}}
 	for i := range schema.Columns {
 		c := &schema.Columns[i]
 		e := values[c.ID]
 		if e == nil {
 			e = b.column(rel, i, s.Pos())
 		}
-		p.Exprs, p.Names = append(p.Exprs, e), append(p.Names, c.Name)
+		change.add(e, c.Name)
 	}
-	p.Input = b.chosen(rel, s.Where)
-	w.Plan = p
-	b.returning(w, s.Returning, rel)
+	var shown *relation
+	w.Plan, shown = change.finish(s.Returning)
+	b.returning(w, s.Returning, shown)
 	return w
 }
 
@@ -451,19 +535,54 @@ func (b *binder) delete(s *ast.Delete) *Write {
 		return nil
 	case rel.table.Schema == nil:
 		return b.builtin("DELETE FROM", rel, s.Table.Pos())
-	case len(s.Using) > 0:
-		b.unsupported("USING in DELETE", s.Using[0].Pos())
-		return nil
+	}
+	if s.With != nil {
+		defer b.with(s.With)()
 	}
 	w := &Write{Target: rel.table, Deletes: true}
-	p := &plan.Project{Exprs: []expr.Expr{rel.rowNumber()}, Names: []string{plan.RowNumber}}
+	change := b.rowChange(rel, s.Using, s.Where)
 	if len(s.Returning) > 0 {
 		for i, f := range rel.fields {
-			p.Exprs, p.Names = append(p.Exprs, b.column(rel, i, s.Pos())), append(p.Names, f.Name)
+			change.add(b.column(rel, i, s.Pos()), f.Name)
 		}
 	}
-	p.Input = b.chosen(rel, s.Where)
-	w.Plan = p
-	b.returning(w, s.Returning, rel)
+	var shown *relation
+	w.Plan, shown = change.finish(s.Returning)
+	b.returning(w, s.Returning, shown)
 	return w
+}
+
+// checks binds the conditions that the rows of a table fulfil, in the order of their names, over
+// the columns of a row to insert.
+func (b *binder) checks(target *relation, schema *table.Schema) []Check {
+	var out []Check
+	for _, c := range schema.Checks {
+		e, err := parse.Expr(c.Expr)
+		if err != nil {
+			b.failErr(fmt.Errorf("check %q of table %q: %w", c.Name, schema.Name, err), ast.NoPos)
+			return nil
+		}
+		inner := newBinder(Env{Catalog: b.env.Catalog, Expr: b.env.Expr, Text: c.Expr})
+		out = append(out, Check{c.Name, inner.checkCondition(target.table.Name, schema, e)})
+		if inner.err != nil {
+			b.failErr(fmt.Errorf("check %q of table %q: %w", c.Name, schema.Name, inner.err), ast.NoPos)
+			return nil
+		}
+	}
+	slices.SortFunc(out, func(x, y Check) int { return strings.Compare(x.Name, y.Name) })
+	return out
+}
+
+// checkCondition binds the condition of a CHECK over the columns of a table.
+func (b *binder) checkCondition(name string, schema *table.Schema, e ast.Expr) expr.Expr {
+	rel := &relation{alias: name}
+	for i := range schema.Columns {
+		rel.fields = append(rel.fields, vec.Field{Name: schema.Columns[i].Name, Type: schema.Columns[i].Type})
+	}
+	subs := len(b.subs)
+	x := b.condition(b.expr(e, &scope{rel: rel, clause: "check constraints"}), "CHECK", e.Pos())
+	if len(b.subs) > subs {
+		b.fail(pgerr.New(pgerr.FeatureNotSupported, "cannot use subquery in check constraint"), e.Pos())
+	}
+	return x
 }

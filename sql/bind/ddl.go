@@ -20,12 +20,21 @@ import (
 type Change struct {
 	Ops     []table.Op
 	Notices []*pgerr.Error
+	// Verify are to be found true before the change is made.
+	Verify []Verify
+}
+
+// Verify is what must hold of the rows that are there: a plan that gives a row if it does not,
+// and what the client is told then.
+type Verify struct {
+	Plan plan.Node
+	Err  *pgerr.Error
 }
 
 // maxTableColumns is how many columns a table may have, as in PostgreSQL.
 const maxTableColumns = 1600
 
-// DDL binds CREATE, ALTER and DROP of tables and views, and TRUNCATE.
+// DDL binds CREATE, ALTER and DROP of tables, views and schemas, TRUNCATE and COMMENT.
 func DDL(env Env, s ast.Stmt) (*Change, error) {
 	b := newBinder(env)
 	c := &Change{}
@@ -38,6 +47,14 @@ func DDL(env Env, s ast.Stmt) (*Change, error) {
 		b.createView(c, s)
 	case *ast.DropTable:
 		b.dropTables(c, s)
+	case *ast.CreateSchema:
+		b.createSchema(c, s)
+	case *ast.RenameSchema:
+		b.renameSchema(c, s)
+	case *ast.DropSchema:
+		b.dropSchemas(c, s)
+	case *ast.Comment:
+		b.comment(c, s)
 	case *ast.Truncate:
 		for _, name := range s.Names {
 			if t := b.userTable(name, "relation", "TRUNCATE", false, c); t != nil && b.isTable(t, name[0].Pos()) {
@@ -62,18 +79,19 @@ func (b *binder) isTable(t *catalog.Table, pos ast.Pos) bool {
 	return t.View() == ""
 }
 
-// CreateAs binds CREATE TABLE AS; nil means that the table is there, and notice says so.
-func CreateAs(env Env, s *ast.CreateTableAs) (w *Write, notice *pgerr.Error, err error) {
+// CreateAs binds CREATE TABLE AS; a Write without a plan means that the table is there already.
+// Notices are to be sent.
+func CreateAs(env Env, s *ast.CreateTableAs) (w *Write, notices []*pgerr.Error, err error) {
 	b := newBinder(env)
-	name, temp, notice := b.newTable(s.Name, s.IfNotExists, s.Temp)
-	if name == "" {
+	schema, skip := b.newTable(s.Name, s.IfNotExists, s.Temp)
+	if schema == nil {
 		if b.err != nil {
 			return nil, nil, b.err
 		}
-		return nil, notice, nil
+		return &Write{}, []*pgerr.Error{skip}, nil
 	}
 	node := b.query(s.Query)
-	schema := &table.Schema{Name: name, Version: 1, Owner: b.owner(), Temp: temp, OnCommit: table.OnCommit(s.OnCommit)}
+	schema.OnCommit = table.OnCommit(s.OnCommit)
 	fields := node.Schema()
 	if b.err == nil && len(s.Columns) > len(fields) {
 		b.fail(pgerr.New(pgerr.SyntaxError, "too many column names were specified"), s.Columns[len(fields)].Pos())
@@ -85,48 +103,81 @@ func CreateAs(env Env, s *ast.CreateTableAs) (w *Write, notice *pgerr.Error, err
 		}
 		b.addColumn(schema, id, f.Type)
 	}
-	w, err = b.finishWrite(&Write{Target: &catalog.Table{Name: name, Schema: schema}, Create: schema, Plan: node, Inserts: true, Columns: schema.Columns})
-	return w, nil, err
+	var c Change
+	b.tableOptions(&c, schema, s.Options)
+	w, err = b.finishWrite(&Write{Target: &catalog.Table{Name: schema.Name, Schema: schema}, Create: schema, Plan: node, Inserts: true, Columns: schema.Columns})
+	return w, c.Notices, err
 }
 
-// newTable is the name of a table that is to be made, and whether it is a temporary one. The
-// name is empty after an error, and if the table is there and may be.
-func (b *binder) newTable(parts []ast.Ident, ifNot, temp bool) (string, bool, *pgerr.Error) {
+// newTable is a table that is to be made, without columns. It is nil after an error, and if the
+// table is there and may be.
+func (b *binder) newTable(parts []ast.Ident, ifNot, temp bool) (*table.Schema, *pgerr.Error) {
 	schema, name := b.schemaName(parts)
+	pos := parts[0].Pos()
 	switch {
+	case name == "":
+		return nil, nil
 	case schema == "pg_temp":
 		temp = true
 	case temp && schema != "":
-		b.fail(pgerr.New(pgerr.InvalidTableDefinition, "cannot create temporary relation in non-temporary schema"), parts[0].Pos())
-		return "", false, nil
+		b.fail(pgerr.New(pgerr.InvalidTableDefinition, "cannot create temporary relation in non-temporary schema"), pos)
+		return nil, nil
 	case temp:
 		schema = "pg_temp"
-	default:
-		schema = "public"
+	case schema == "":
+		schema = b.env.Catalog.Creating()
+		temp = schema == "pg_temp"
 	}
+	out := &table.Schema{Name: name, Version: 1, Owner: b.owner(), Temp: temp}
+	if !temp {
+		var ok bool
+		if out.In, ok = b.creatingIn(schema, pos); !ok {
+			return nil, nil
+		}
+	}
+	if skip, ok := b.mayBeNamed(out, schema, name, parts, ifNot); !ok {
+		return nil, skip
+	}
+	return out, nil
+}
+
+// creatingIn is the number of a schema that something is to be made in, and whether that may be.
+func (b *binder) creatingIn(schema string, pos ast.Pos) (number uint32, ok bool) {
+	c := b.env.Catalog
+	switch n := c.Namespace(schema); {
+	case n != nil:
+		return n.Schema.Table, b.mayCreateIn(n, pos)
+	case schema == catalog.Public:
+		return 0, b.mayCreate(pos)
+	case schema == "":
+		b.fail(pgerr.New(pgerr.UndefinedSchema, "no schema has been selected to create in"), pos)
+	default:
+		b.fail(denied("schema", schema).WithDetail("System catalog modifications are currently disallowed."), pos)
+	}
+	return 0, false
+}
+
+// mayBeNamed says whether a table may have a name in a schema. If it may not because one has it
+// that may, there is a notice instead of an error.
+func (b *binder) mayBeNamed(t *table.Schema, schema, name string, parts []ast.Ident, ifNot bool) (*pgerr.Error, bool) {
 	switch old := b.env.Catalog.In(schema, name); {
-	case name == "":
-	case b.builtinName(name, parts, temp):
-		return "", false, nil
+	case (t.Temp || schema == catalog.Public) && b.builtinName(name, parts, t.Temp):
 	case strings.HasPrefix(name, "pg_"):
 		b.fail(pgerr.New("42939", `unacceptable table name "%s"`, name).WithDetail(`The prefix "pg_" is reserved for system tables.`), parts[0].Pos())
-		return "", false, nil
-	case old != nil && (old.Schema != nil || ifNot):
-		if ifNot {
-			return "", false, notice(pgerr.DuplicateTable, `relation "%s" already exists, skipping`, name)
-		}
+	case old == nil || old.Schema == nil && !ifNot:
+		return nil, true
+	case ifNot:
+		return notice(pgerr.DuplicateTable, `relation "%s" already exists, skipping`, name), false
+	default:
 		b.fail(pgerr.New(pgerr.DuplicateTable, `relation "%s" already exists`, name), parts[0].Pos())
-		return "", false, nil
-	case !temp && !b.mayCreate(parts[0].Pos()):
-		return "", false, nil
 	}
-	return name, temp, nil
+	return nil, false
 }
 
 // builtinName refuses the name of a table that every project has, also for a temporary table,
 // unless the schema is named: who does so means a table that hides the project's.
 func (b *binder) builtinName(name string, parts []ast.Ident, temp bool) bool {
-	if t := b.env.Catalog.In("public", name); t == nil || t.Schema != nil || len(parts) > 1 && !temp {
+	if t := b.env.Catalog.In(catalog.Public, name); t == nil || t.Schema != nil || len(parts) > 1 && !temp {
 		return false
 	}
 	var names []string
@@ -150,8 +201,8 @@ func notice(code, format string, args ...any) *pgerr.Error {
 	return n
 }
 
-// schemaName is the name of a table, and its schema: public, pg_temp, or empty if none is given.
-// The name is empty after an error.
+// schemaName is the name of a table, and its schema, pg_temp for that of temporary tables; it is
+// empty if none is given. The name is empty after an error.
 func (b *binder) schemaName(parts []ast.Ident) (schema, name string) {
 	n := len(parts)
 	if n > 2 && parts[0].Name != b.env.Catalog.Database {
@@ -159,34 +210,63 @@ func (b *binder) schemaName(parts []ast.Ident) (schema, name string) {
 		return "", ""
 	}
 	if n > 1 {
-		switch schema = parts[n-2].Name; schema {
-		case "public", "pg_temp":
-		case catalog.TempSchema:
+		switch schema = parts[n-2].Name; {
+		case schema == "pg_temp":
+		case schema == catalog.TempSchema:
 			schema = "pg_temp"
-		default:
-			b.fail(pgerr.New(pgerr.UndefinedSchema, `schema "%s" does not exist`, schema), parts[n-2].Pos())
+		case b.env.Catalog.SchemaOID(schema) == 0:
+			b.fail(noSchema(schema), parts[n-2].Pos())
 			return "", ""
 		}
 	}
 	return schema, parts[n-1].Name
 }
 
+// mayUse says whether there is a schema, and the statement may use what is in it, and fails if
+// not.
+func (b *binder) mayUse(schema string, pos ast.Pos) bool {
+	switch c := b.env.Catalog; {
+	case c.SchemaOID(schema) == 0:
+		b.fail(noSchema(schema), pos)
+		return false
+	case !c.MayUse(b.asker(), schema):
+		b.fail(denied("schema", schema), pos)
+		return false
+	}
+	return true
+}
+
+// named is a table that a statement names; nil if there is none of the name, or after an error.
+func (b *binder) named(parts []ast.Ident) *catalog.Table {
+	schema, name := b.schemaName(parts)
+	if name == "" || schema != "" && schema != "pg_temp" && !b.mayUse(schema, parts[len(parts)-2].Pos()) {
+		return nil
+	}
+	return b.lookUp(schema, name)
+}
+
+func noSchema(name string) *pgerr.Error {
+	return pgerr.New(pgerr.UndefinedSchema, `schema "%s" does not exist`, name)
+}
+
 // userTable finds a table that may be changed, with the right to do so, or as its owner if that
 // is empty. It is nil after an error, and if the table is not there and need not be.
 func (b *binder) userTable(parts []ast.Ident, what, right string, ifExists bool, c *Change) *catalog.Table {
-	schema, name := b.schemaName(parts)
-	if name == "" {
+	if n := len(parts); ifExists && n > 1 && parts[n-2].Name != "pg_temp" && b.env.Catalog.SchemaOID(parts[n-2].Name) == 0 {
+		c.Notices = append(c.Notices, notice("00000", `schema "%s" does not exist, skipping`, parts[n-2].Name))
 		return nil
 	}
-	t := b.env.Catalog.Table(name)
-	if schema != "" {
-		t = b.env.Catalog.In(schema, name)
+	name, full := parts[len(parts)-1].Name, ast.FormatName(parts)
+	t := b.named(parts)
+	if len(parts) > 2 {
+		full = ast.FormatName(parts[len(parts)-2:])
 	}
 	switch {
+	case b.err != nil:
 	case t == nil && ifExists:
 		c.Notices = append(c.Notices, notice("00000", `%s "%s" does not exist, skipping`, what, name))
 	case t == nil:
-		e := pgerr.New(pgerr.UndefinedTable, `%s "%s" does not exist`, what, name)
+		e := pgerr.New(pgerr.UndefinedTable, `%s "%s" does not exist`, what, full)
 		var names []string
 		for _, t := range b.env.Catalog.Tables {
 			if t.Schema != nil {
@@ -197,6 +277,9 @@ func (b *binder) userTable(parts []ast.Ident, what, right string, ifExists bool,
 			e.WithHint(`Perhaps you meant the table "%s".`, near)
 		}
 		b.fail(e, parts[0].Pos())
+	case t.System != "":
+		b.fail(pgerr.New(pgerr.InsufficientPrivilege, `permission denied: "%s" is a system catalog`, name), parts[0].Pos())
+		return nil
 	case t.Schema == nil:
 		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" belongs to every project and cannot be changed so`, name), parts[0].Pos())
 		return nil
@@ -207,49 +290,29 @@ func (b *binder) userTable(parts []ast.Ident, what, right string, ifExists bool,
 }
 
 func (b *binder) createTable(c *Change, s *ast.CreateTable) {
-	name, temp, skip := b.newTable(s.Name, s.IfNotExists, s.Temp)
+	schema, skip := b.newTable(s.Name, s.IfNotExists, s.Temp)
 	if skip != nil {
 		c.Notices = append(c.Notices, skip)
 	}
-	if name == "" {
+	if schema == nil {
 		return
 	}
-	schema := &table.Schema{Name: name, Version: 1, Owner: b.owner(), Temp: temp, OnCommit: table.OnCommit(s.OnCommit)}
+	schema.OnCommit = table.OnCommit(s.OnCommit)
 	for i := range s.Columns {
 		b.columnSpec(schema, &s.Columns[i], nil)
 	}
-	for i := range s.Keys {
-		k := &s.Keys[i]
-		var ids []uint32
-		for _, id := range k.Columns {
-			col := schema.Column(id.Name)
-			if col == nil {
-				b.fail(pgerr.New(pgerr.UndefinedColumn, `column "%s" named in key does not exist`, id.Name), id.Pos())
-				return
-			}
-			col.NotNull = col.NotNull || k.Primary
-			ids = append(ids, col.ID)
+	// What a column says of itself may name all others.
+	for i := range s.Columns {
+		for k := range s.Columns[i].Constraints {
+			b.constraint(c, schema, &s.Columns[i].Constraints[k], []ast.Ident{s.Columns[i].Name})
 		}
-		b.addKey(schema, k.Primary, ids, k.Pos())
 	}
-	c.keyWarning(schema.Keys)
+	for i := range s.Constraints {
+		b.constraint(c, schema, &s.Constraints[i], s.Constraints[i].Columns)
+	}
+	b.tableOptions(c, schema, s.Options)
+	c.keyWarning(len(schema.Keys) + len(schema.Foreign))
 	c.Ops = append(c.Ops, table.Op{Kind: table.OpCreate, Schema: schema})
-}
-
-func (c *Change) keyWarning(keys []table.Key) {
-	if len(keys) > 0 {
-		w := notice(pgerr.Warning, "PRIMARY KEY and UNIQUE are kept in the catalog and not enforced")
-		w.Severity = "WARNING"
-		c.Notices = append(c.Notices, w)
-	}
-}
-
-func (b *binder) addKey(schema *table.Schema, primary bool, columns []uint32, pos ast.Pos) {
-	if primary && slices.ContainsFunc(schema.Keys, func(k table.Key) bool { return k.Primary }) {
-		b.fail(pgerr.New(pgerr.InvalidTableDefinition, `multiple primary keys for table "%s" are not allowed`, schema.Name), pos)
-		return
-	}
-	schema.Keys = append(schema.Keys, table.Key{Primary: primary, Columns: columns})
 }
 
 // addColumn adds a column to a schema, or fails.
@@ -283,25 +346,34 @@ func (b *binder) columnSpec(schema *table.Schema, s *ast.ColumnSpec, rows func(c
 	if c == nil {
 		return
 	}
-	c.NotNull = s.NotNull || s.Primary || spec.Identity
+	c.NotNull = s.NotNull || spec.Identity
 	if spec.Identity {
 		b.identity(schema, c, &spec)
 	}
 	s = &spec
 	var value expr.Expr
 	if s.Default != nil {
-		value = b.assign(b.expr(s.Default, &scope{clause: "DEFAULT"}), c, s.Default.Pos())
-		c.Default = ast.Format(s.Default)
+		value = b.defaultValue(c, s.Default)
 	}
 	if b.err == nil && rows != nil {
 		rows(c, value)
 	}
-	if s.Primary {
-		b.addKey(schema, true, []uint32{c.ID}, s.Pos())
+}
+
+// defaultValue binds the default of a column.
+func (b *binder) defaultValue(c *table.Column, e ast.Expr) expr.Expr {
+	subs := len(b.subs)
+	before := b.err
+	value := b.assign(b.expr(e, &scope{clause: "DEFAULT expressions"}), c, e.Pos())
+	if before == nil && b.err != nil && b.err.Code == pgerr.UndefinedColumn {
+		at := b.err.Position
+		b.err = pgerr.New(pgerr.FeatureNotSupported, "cannot use column reference in DEFAULT expression").At(at)
 	}
-	if s.Unique {
-		b.addKey(schema, false, []uint32{c.ID}, s.Pos())
+	if len(b.subs) > subs {
+		b.fail(pgerr.New(pgerr.FeatureNotSupported, "cannot use subquery in DEFAULT expression"), e.Pos())
 	}
+	c.Default = ast.Format(e)
+	return value
 }
 
 // serialTypes are types of columns that number rows by themselves, and what they stand for.
@@ -349,27 +421,32 @@ func (b *binder) alterTable(c *Change, s *ast.AlterTable) {
 	if t == nil {
 		return
 	}
-	renames := s.Actions[0].Kind == ast.RenameTable || s.Actions[0].Kind == ast.RenameColumn
+	first := s.Actions[0].Kind
+	views := first == ast.RenameTable || first == ast.RenameColumn || first == ast.SetSchema || first == ast.SetDefault || first == ast.DropDefault
 	switch {
 	case s.View && t.View() == "":
 		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" is not a view`, t.Name), s.Name[0].Pos())
 		return
-	case !renames && !b.isTable(t, s.Name[0].Pos()):
+	case t.View() != "" && !views:
+		b.fail(pgerr.New(pgerr.WrongObjectType, `ALTER action %s cannot be performed on relation "%s"`, alterWords[first], t.Name).
+			WithDetail("This operation is not supported for views."), s.Name[0].Pos())
 		return
 	}
 	schema := t.Schema.Clone()
 	op := table.Op{Kind: table.OpAlter, Table: schema.Table, Version: schema.Version, Schema: schema}
-	keys := len(schema.Keys)
+	keys := len(schema.Keys) + len(schema.Foreign)
 	for i := range s.Actions {
 		if a := &s.Actions[i]; b.err == nil {
 			b.alter(c, &op, a, t)
 		}
 	}
-	if len(schema.Keys) > keys {
-		c.keyWarning(schema.Keys)
-	}
+	c.keyWarning(len(schema.Keys) + len(schema.Foreign) - keys)
 	c.Ops = append(c.Ops, op)
 }
+
+// alterWords are the actions that a view does not have.
+var alterWords = map[ast.AlterKind]string{ast.AddColumn: "ADD COLUMN", ast.DropColumn: "DROP COLUMN", ast.SetNotNull: "ALTER COLUMN ... SET NOT NULL",
+	ast.DropNotNull: "ALTER COLUMN ... DROP NOT NULL", ast.SetType: "ALTER COLUMN ... SET DATA TYPE", ast.AddConstraint: "ADD CONSTRAINT", ast.DropConstraint: "DROP CONSTRAINT"}
 
 func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, t *catalog.Table) {
 	schema := op.Schema
@@ -383,7 +460,10 @@ func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, t *catalog.T
 			b.fail(pgerr.New(pgerr.DuplicateColumn, `column "%s" of relation "%s" already exists`, a.Column.Name.Name, schema.Name), a.Column.Pos())
 			return
 		}
-		b.columnSpec(schema, a.Column, func(col *table.Column, value expr.Expr) { b.olderRows(op, col, value, a.Column, t.Rows) })
+		b.columnSpec(schema, a.Column, func(col *table.Column, value expr.Expr) { b.olderRows(op, col, value, a.Column, t) })
+		for i := range a.Column.Constraints {
+			b.addConstraint(c, op, &a.Column.Constraints[i], []ast.Ident{a.Column.Name}, t)
+		}
 	case ast.DropColumn:
 		if a.Exists && schema.Column(a.Name.Name) == nil {
 			c.Notices = append(c.Notices, notice("00000", `column "%s" of relation "%s" does not exist, skipping`, a.Name.Name, schema.Name))
@@ -393,27 +473,99 @@ func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, t *catalog.T
 			b.dropColumn(c, t, schema, col, a.Cascade, a.Name.Pos())
 		}
 	case ast.RenameColumn:
-		col := b.columnOf(schema, a.Name)
+		col := schema.Column(a.Name.Name)
 		switch {
 		case col == nil:
+			b.fail(pgerr.New(pgerr.UndefinedColumn, `column "%s" does not exist`, a.Name.Name), a.Name.Pos())
 		case schema.Column(a.To.Name) != nil:
 			b.fail(pgerr.New(pgerr.DuplicateColumn, `column "%s" of relation "%s" already exists`, a.To.Name, schema.Name), a.To.Pos())
 		case a.To.Name == plan.RowNumber || a.To.Name == plan.TableOID:
 			b.fail(pgerr.New(pgerr.DuplicateColumn, `column name "%s" conflicts with a system column name`, a.To.Name), a.To.Pos())
 		default:
 			col.Name = a.To.Name
-			b.renamed(c, t, t.Name, t.Columns)
+			b.renameInChecks(schema, a.Name.Name, a.To.Name)
+			b.renamed(c, newName{t, t.Namespace(), t.Name, t.Columns})
 		}
 	case ast.RenameTable:
-		if name, _, _ := b.newTable([]ast.Ident{a.To}, false, schema.Temp); name != "" {
-			schema.Name = name
-			b.renamed(c, t, name, nil)
+		if skip, ok := b.mayBeNamed(schema, t.Namespace(), a.To.Name, []ast.Ident{a.To}, false); ok && skip == nil {
+			schema.Name = a.To.Name
+			b.renamed(c, newName{t, t.Namespace(), schema.Name, nil})
+		}
+	case ast.SetSchema:
+		b.setSchema(c, schema, a, t)
+	case ast.AddConstraint:
+		b.addConstraint(c, op, a.Constraint, a.Constraint.Columns, t)
+	case ast.DropConstraint:
+		b.dropConstraint(c, schema, a, t)
+	default:
+		if col := b.columnOf(schema, a.Name); col != nil {
+			b.alterColumn(c, op, a, col, t)
 		}
 	}
 }
 
+// alterColumn binds ALTER COLUMN.
+func (b *binder) alterColumn(c *Change, op *table.Op, a *ast.AlterAction, col *table.Column, t *catalog.Table) {
+	switch a.Kind {
+	case ast.SetDefault:
+		b.defaultValue(col, a.Default)
+	case ast.DropDefault:
+		col.Default = ""
+	case ast.DropNotNull:
+		for _, k := range op.Schema.Keys {
+			if k.Primary && slices.Contains(k.Columns, col.ID) {
+				b.fail(pgerr.New(pgerr.InvalidTableDefinition, `column "%s" is in a primary key`, col.Name), a.Name.Pos())
+			}
+		}
+		if col.Sequence != "" {
+			b.fail(pgerr.New(pgerr.SyntaxError, `column "%s" of relation "%s" is an identity column`, col.Name, t.Name), a.Name.Pos())
+		}
+		col.NotNull = false
+	case ast.SetNotNull:
+		b.setNotNull(c, op, col, t)
+	case ast.SetType:
+		b.setType(op, a, col, t)
+	}
+}
+
+// setType binds ALTER COLUMN … TYPE: what is stored stays as it is.
+func (b *binder) setType(op *table.Op, a *ast.AlterAction, col *table.Column, t *catalog.Table) {
+	to := b.typeOf(a.Type)
+	switch {
+	case b.err != nil || to == col.Type:
+		return
+	case !table.Storable(to):
+		b.fail(pgerr.New(pgerr.InvalidTableDefinition, `column "%s" has pseudo-type %s`, col.Name, to), a.Type.Pos())
+		return
+	}
+	if _, err := expr.NewAssignment(null(col.Type), to); err != nil {
+		b.fail(pgerr.New(pgerr.DatatypeMismatch, `column "%s" cannot be cast automatically to type %s`, col.Name, to), a.Type.Pos())
+		return
+	}
+	switch {
+	case t.Rows == 0:
+		op.IfEmpty = true
+	case !table.Widens(col.Type, to):
+		b.fail(pgerr.New(pgerr.FeatureNotSupported, "changing the type of a column from %s to %s is not supported", col.Type, to).
+			WithHint("Only a wider type of the same kind is taken. Make another table with CREATE TABLE AS."), a.Type.Pos())
+		return
+	}
+	if users := b.columnUsers(t, col.Name); len(users) > 0 {
+		b.fail(pgerr.New(pgerr.FeatureNotSupported, "cannot alter type of a column used by a view or rule").
+			WithDetail(`rule _RETURN on view %s depends on column "%s"`, b.called(users[0]), col.Name), a.Name.Pos())
+		return
+	}
+	if col.Missing != nil && op.IfEmpty {
+		col.Missing = nil
+	}
+	col.Type = to
+	if col.Default != "" {
+		b.defaultOf(col, a.Name.Pos())
+	}
+}
+
 // olderRows says what the rows have that are older than a column.
-func (b *binder) olderRows(op *table.Op, c *table.Column, value expr.Expr, s *ast.ColumnSpec, rows int64) {
+func (b *binder) olderRows(op *table.Op, c *table.Column, value expr.Expr, s *ast.ColumnSpec, t *catalog.Table) {
 	if value != nil {
 		volatile := false
 		expr.Walk(value, func(x expr.Expr) bool {
@@ -423,7 +575,7 @@ func (b *binder) olderRows(op *table.Op, c *table.Column, value expr.Expr, s *as
 			return !volatile
 		})
 		switch {
-		case volatile && rows > 0:
+		case volatile && t.Rows > 0:
 			b.unsupported("a volatile DEFAULT of a column that is added to rows", s.Pos())
 			return
 		case volatile:
@@ -441,8 +593,8 @@ func (b *binder) olderRows(op *table.Op, c *table.Column, value expr.Expr, s *as
 		}
 	}
 	if c.NotNull && c.Missing == nil {
-		if rows > 0 {
-			b.fail(pgerr.New(pgerr.NotNullViolation, `column "%s" of relation "%s" contains null values`, c.Name, op.Schema.Name), s.Pos())
+		if t.Rows > 0 {
+			b.fail(pgerr.New(pgerr.NotNullViolation, `column "%s" of relation "%s" contains null values`, c.Name, t.Name).About(t.Namespace(), t.Name, c.Name), s.Pos())
 		}
 		op.IfEmpty = true
 	}

@@ -27,8 +27,9 @@
 // rewritten to stand above the Aggregate node; a column that is left over is neither
 // grouped nor aggregated, and an error.
 //
-// Tables are looked up among those that every project has, and then among those that users
-// made. A statement that writes (data.go, ddl.go) names the version of the table's schema
+// Tables are looked up along search_path, which the catalog has. What is kept as text, the query of
+// a view, is written so that it means the same whatever search_path is, and is bound without one
+// ([Kept]). A statement that writes (data.go, ddl.go, schema.go, constraint.go) names the version of the table's schema
 // that it was bound to, in all it asks for. What it does to a table that every project has
 // is decided in one place, binder.builtin, which refuses it.
 //

@@ -48,7 +48,16 @@ func (b *binder) mayCreate(pos ast.Pos) bool {
 	if b.env.Catalog.Roles.May(b.asker(), "CREATE", role.Schema, role.PublicSchema, "", false) {
 		return true
 	}
-	b.fail(denied("schema", "public"), pos)
+	b.fail(denied("schema", catalog.Public), pos)
+	return false
+}
+
+// mayCreateIn is mayCreate of a schema that a user has made.
+func (b *binder) mayCreateIn(n *catalog.Namespace, pos ast.Pos) bool {
+	if b.env.Catalog.Roles.May(b.asker(), "CREATE", role.Schema, n.OID, n.Schema.Owner, false) {
+		return true
+	}
+	b.fail(denied("schema", n.Name), pos)
 	return false
 }
 
@@ -143,16 +152,20 @@ func Grant(env Env, s *ast.Grant) (targets []GrantTarget, rights []string, err e
 			}
 			add(GrantTarget{on, b.env.Catalog.OID(), last.Name}, "", last.Pos())
 		default:
-			if last.Name != "public" {
-				b.fail(pgerr.New(pgerr.UndefinedSchema, `schema "%s" does not exist`, last.Name), last.Pos())
-				break
+			n := b.env.Catalog.Namespace(last.Name)
+			oid, owner := uint32(role.PublicSchema), ""
+			switch {
+			case n != nil:
+				oid, owner = n.OID, n.Schema.Owner
+			case last.Name != catalog.Public:
+				b.fail(noSchema(last.Name), last.Pos())
 			}
-			if s.On == "schema" {
-				add(GrantTarget{on, role.PublicSchema, last.Name}, "", last.Pos())
+			if s.On == "schema" && b.err == nil {
+				add(GrantTarget{on, oid, last.Name}, owner, last.Pos())
 				break
 			}
 			for _, t := range b.env.Catalog.Tables {
-				if t.InSchema("public") {
+				if t.InSchema(last.Name) && b.err == nil {
 					add(GrantTarget{on, t.OID, t.Name}, t.Owner(), last.Pos())
 				}
 			}
@@ -165,12 +178,10 @@ func Grant(env Env, s *ast.Grant) (targets []GrantTarget, rights []string, err e
 }
 
 func (b *binder) grantTable(name []ast.Ident) *catalog.Table {
-	schema, last := b.schemaName(name)
-	if b.err != nil {
-		return nil
-	}
-	t := b.lookUp(schema, last)
+	t := b.named(name)
 	switch {
+	case b.err != nil:
+		return nil
 	case t == nil:
 		b.fail(pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, ast.FormatName(name)), name[0].Pos())
 	case t.Temp() || t.System != "":

@@ -91,6 +91,9 @@ func (b *binder) tableName(t *ast.TableName, right string) *relation {
 	if schema == "prickle" && name == "cohorts" {
 		return b.derived(b.cohortList(t.Pos()), name, nil)
 	}
+	if schema != "" && b.env.Catalog.SchemaOID(schema) != 0 && !b.mayUse(schema, t.Pos()) {
+		return nil
+	}
 	table := b.lookUp(schema, name)
 	if table == nil {
 		e := pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, full)
@@ -123,22 +126,7 @@ func (b *binder) tableName(t *ast.TableName, right string) *relation {
 
 // lookUp finds a table; without a schema, along search_path.
 func (b *binder) lookUp(schema, name string) *catalog.Table {
-	if schema == "prickle" {
-		return b.env.Catalog.Builtin(name)
-	}
-	if schema != "" {
-		if t := b.env.Catalog.In(schema, name); t != nil {
-			return t
-		}
-		return pgcatalog.Find(schema, name)
-	}
-	if t := b.env.Catalog.In("pg_temp", name); t != nil && !b.lasting {
-		return t
-	}
-	if t := pgcatalog.Find("pg_catalog", name); t != nil {
-		return t
-	}
-	return b.env.Catalog.In("public", name)
+	return pgcatalog.LookUp(b.env.Catalog, schema, name, !b.lasting)
 }
 
 // derived is a relation over a plan with columns of its own.

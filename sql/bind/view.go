@@ -66,14 +66,53 @@ func (b *binder) noteStar(star, x ast.Expr, alias *ast.Ident) {
 	}
 }
 
-// viewText is the text of a view's query, which gives a result of a schema: with stars written
-// out where that gives the same.
-func viewText(env Env, q ast.Query, schema vec.Schema) string {
+// public is an environment in which names without a schema are those of public, as they are in
+// what is kept.
+func public(env Env) Env {
+	if env.Catalog.Path == nil {
+		return env
+	}
+	c := *env.Catalog
+	c.Path = nil
+	env.Catalog = &c
+	return env
+}
+
+// qualify gives the names of tables that are not in public their schema.
+func qualify(reads []read) {
+	for _, r := range reads {
+		switch schema := r.table.Namespace(); {
+		case len(r.name.Name) > 1 || schema == "pg_catalog" || schema == catalog.Public || r.table.Temp():
+		default:
+			r.name.Name = []ast.Ident{ast.ID(schema), r.name.Name[0]}
+		}
+	}
+}
+
+// Kept is the text of a query to keep: it means the same whatever search_path is.
+func Kept(env Env, q ast.Query) string {
 	text := ast.Format(q)
 	own, err := parse.Query(text)
 	if err != nil {
 		return text
 	}
+	var reads []read
+	b := newBinder(env)
+	b.reads = &reads
+	b.query(own)
+	qualify(reads)
+	return ast.Format(own)
+}
+
+// viewText is the text of a view's query, which gives a result of a schema: with stars written
+// out where that gives the same.
+func viewText(env Env, q ast.Query, schema vec.Schema) string {
+	text := Kept(env, q)
+	own, err := parse.Query(text)
+	if err != nil {
+		return text
+	}
+	env = public(env)
 	b := newBinder(env)
 	b.stars = map[ast.Expr][]ast.SelectItem{}
 	b.query(own)
@@ -116,10 +155,20 @@ func (b *binder) createView(c *Change, s *ast.CreateView) {
 		temp = true
 		c.Notices = append(c.Notices, notice("00000", `view "%s" will be a temporary view`, name))
 	}
-	old := b.env.Catalog.In(map[bool]string{true: "pg_temp", false: "public"}[temp], name)
+	at, _ := b.schemaName(s.Name)
 	switch {
-	case old == nil || !s.Replace:
-		if name, temp, _ = b.newTable(s.Name, false, temp); name == "" {
+	case b.err != nil:
+		return
+	case temp && at == "":
+		at = "pg_temp"
+	case at == "":
+		at = b.env.Catalog.Creating()
+	}
+	old := b.env.Catalog.In(at, name)
+	var schema *table.Schema
+	switch {
+	case old == nil || !s.Replace || old.Schema == nil:
+		if schema, _ = b.newTable(s.Name, false, temp); schema == nil {
 			return
 		}
 		old = nil
@@ -128,12 +177,13 @@ func (b *binder) createView(c *Change, s *ast.CreateView) {
 		return
 	case !b.owns(old, s.Name[0].Pos()):
 		return
+	default:
+		schema = &table.Schema{Name: name, Version: 1, Owner: old.Owner(), Temp: temp, In: old.Schema.In, Comment: old.Schema.Comment}
 	}
 	if old != nil && b.readsView(reads, old) {
 		b.fail(pgerr.New(pgerr.InvalidRecursion, `view "%s" cannot read itself`, name), s.Query.Pos())
 		return
 	}
-	schema := &table.Schema{Name: name, Version: 1, Owner: b.owner(), Temp: temp}
 	fields := node.Schema()
 	if len(s.Columns) > len(fields) {
 		b.fail(pgerr.New(pgerr.SyntaxError, "CREATE VIEW specifies more column names than columns"), s.Columns[len(fields)].Pos())
@@ -169,7 +219,9 @@ func (b *binder) createView(c *Change, s *ast.CreateView) {
 			b.fail(pgerr.New(pgerr.InvalidTableDefinition, `cannot change data type of view column "%s" from %s to %s`, o.Name, o.Type, n.Type), s.Pos())
 		}
 	}
-	schema.Owner = old.Owner()
+	for i, o := range old.Schema.Columns {
+		schema.Columns[i].Comment, schema.Columns[i].Default = o.Comment, o.Default
+	}
 	c.Ops = append(c.Ops, table.Op{Kind: table.OpAlter, Table: old.Schema.Table, Version: old.Schema.Version, Schema: schema})
 }
 
@@ -181,6 +233,17 @@ func (b *binder) readsView(reads []read, v *catalog.Table) bool {
 	return slices.ContainsFunc(reads, func(r read) bool {
 		return r.table == v || r.table.View() != "" && b.readsView(viewReads(b.env, r.table), v)
 	})
+}
+
+// Reads lists the tables that a view reads itself, each once.
+func Reads(env Env, v *catalog.Table) []*catalog.Table {
+	var out []*catalog.Table
+	for _, r := range viewReads(env, v) {
+		if !slices.Contains(out, r.table) {
+			out = append(out, r.table)
+		}
+	}
+	return out
 }
 
 // viewReads is what a view reads itself, as far as its query can be bound.
@@ -195,7 +258,7 @@ func boundView(env Env, v *catalog.Table) (q ast.Query, reads []read, err error)
 	if err != nil {
 		return nil, nil, err
 	}
-	b := newBinder(env)
+	b := newBinder(public(env))
 	owner := v.Owner()
 	b.reads, b.as, b.lasting = &reads, &owner, !v.Temp()
 	b.query(q)
@@ -211,21 +274,6 @@ func (b *binder) readers(t *catalog.Table) []*catalog.Table {
 	for _, v := range b.env.Catalog.Tables {
 		if v.View() != "" && v != t && slices.ContainsFunc(viewReads(b.env, v), func(r read) bool { return r.table == t }) {
 			out = append(out, v)
-		}
-	}
-	return out
-}
-
-// allReaders lists the views that read any of some tables, those that read such views
-// included.
-func (b *binder) allReaders(tables []*catalog.Table) []*catalog.Table {
-	var out []*catalog.Table
-	for todo := tables; len(todo) > 0; todo = todo[1:] {
-		for _, v := range b.readers(todo[0]) {
-			if !slices.Contains(out, v) && !slices.Contains(tables, v) {
-				out = append(out, v)
-				todo = append(todo[:len(todo):len(todo)], v)
-			}
 		}
 	}
 	return out
@@ -261,41 +309,22 @@ func (b *binder) dropTables(c *Change, s *ast.DropTable) {
 	if b.err != nil {
 		return
 	}
-	rest := b.allReaders(gone)
-	b.dependents(c, rest, s.Cascade, what+` "`+ast.FormatName(s.Names[0])+`"`, s.Pos())
-	for _, t := range append(gone, rest...) {
+	of := ""
+	if len(gone) == 1 {
+		of = what + " " + b.called(gone[0])
+	}
+	b.dependents(c, nil, b.allDependents(gone), s.Cascade, of, s.Pos())
+	for _, t := range gone {
 		c.Ops = append(c.Ops, table.Op{Kind: table.OpDrop, Table: t.Schema.Table, Version: t.Schema.Version})
 	}
 }
 
-// dependents says that views go with what they read, or that because of them it cannot go.
-func (b *binder) dependents(c *Change, views []*catalog.Table, cascade bool, of string, pos ast.Pos) {
-	if len(views) == 0 {
-		return
-	}
-	if cascade {
-		for _, v := range views {
-			c.Notices = append(c.Notices, notice("00000", `drop cascades to view %s`, ast.QuoteIdent(v.Name)))
-		}
-		return
-	}
-	e := pgerr.New(pgerr.DependentObjects, "cannot drop %s because other objects depend on it", of)
-	detail := ""
-	for i, v := range views {
-		if i > 0 {
-			detail += "\n"
-		}
-		detail += "view " + ast.QuoteIdent(v.Name) + " depends on " + of
-	}
-	b.fail(e.WithDetail("%s", detail).WithHint("Use DROP ... CASCADE to drop the dependent objects too."), pos)
-}
-
-// dropColumn takes a column out of a schema, and with cascade the views that need it.
-func (b *binder) dropColumn(c *Change, t *catalog.Table, schema *table.Schema, col *table.Column, cascade bool, pos ast.Pos) {
+// columnUsers lists the views that cannot be without a column of a table.
+func (b *binder) columnUsers(t *catalog.Table, column string) []*catalog.Table {
 	without := *b.env.Catalog
 	without.Tables = slices.Clone(without.Tables)
 	changed := *t
-	changed.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(x catalog.Column) bool { return x.Name == col.Name })
+	changed.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(x catalog.Column) bool { return x.Name == column })
 	without.Tables[slices.Index(without.Tables, t)] = &changed
 	env := b.env
 	env.Catalog = &without
@@ -305,41 +334,84 @@ func (b *binder) dropColumn(c *Change, t *catalog.Table, schema *table.Schema, c
 			views = append(views, v)
 		}
 	}
-	for _, v := range b.allReaders(views) {
-		views = append(views, v)
-	}
-	b.dependents(c, views, cascade, "column "+ast.QuoteIdent(col.Name)+" of table "+ast.QuoteIdent(t.Name), pos)
+	return views
+}
+
+// dropColumn takes a column out of a schema, and with cascade what needs it.
+func (b *binder) dropColumn(c *Change, t *catalog.Table, schema *table.Schema, col *table.Column, cascade bool, pos ast.Pos) {
+	of := "column " + ast.QuoteIdent(col.Name) + " of table " + b.called(t)
+	var list []dependent
+	views := b.columnUsers(t, col.Name)
 	for _, v := range views {
-		c.Ops = append(c.Ops, table.Op{Kind: table.OpDrop, Table: v.Schema.Table, Version: v.Schema.Version})
+		list = append(list, dependent{what: "view " + b.called(v), on: of, dropped: v})
 	}
+	for _, d := range b.allDependents(views) {
+		if !slices.Contains(views, d.dropped) {
+			list = append(list, d)
+		}
+	}
+	list = append(list, b.references(t, of, func(f *table.ForeignKey) bool { return slices.Contains(f.Of, col.ID) })...)
+	b.dependents(c, schema, list, cascade, of, pos)
 	schema.Drop(col.ID)
 }
 
-// renamed writes the views anew that read a table of which something has another name: each
-// such name in FROM gets an alias that keeps the old names. Columns are the old ones, if one
-// of them was renamed.
-func (b *binder) renamed(c *Change, t *catalog.Table, name string, columns []catalog.Column) {
-	for _, v := range b.readers(t) {
+// newName is what a table is called from now on. Columns are the old ones, if one of them has
+// another name; nil otherwise.
+type newName struct {
+	table        *catalog.Table
+	schema, name string
+	columns      []catalog.Column
+}
+
+// renamed writes the views anew that read tables of which something has another name: each
+// such name in FROM gets an alias that keeps the old names.
+func (b *binder) renamed(c *Change, names ...newName) {
+	of := func(t *catalog.Table) *newName {
+		if i := slices.IndexFunc(names, func(n newName) bool { return n.table == t }); i >= 0 {
+			return &names[i]
+		}
+		return nil
+	}
+	var views []*catalog.Table
+	for i := range names {
+		for _, v := range b.readers(names[i].table) {
+			if !slices.Contains(views, v) {
+				views = append(views, v)
+			}
+		}
+	}
+	for _, v := range views {
 		q, reads, err := boundView(b.env, v)
 		if err != nil {
 			b.failErr(err, ast.NoPos)
 			return
 		}
 		for _, r := range reads {
-			if r.table != t {
-				continue
-			}
-			n := r.name
-			n.Name = append(n.Name[:len(n.Name)-1:len(n.Name)-1], ast.ID(name))
-			if n.Alias == nil {
-				n.Alias = &ast.Alias{Name: ast.ID(t.Name)}
-			}
-			for i := len(n.Alias.Columns); i < len(columns); i++ {
-				n.Alias.Columns = append(n.Alias.Columns, ast.ColumnDef{Name: ast.ID(columns[i].Name)})
+			if to := of(r.table); to != nil {
+				to.write(r.name)
 			}
 		}
-		schema := v.Schema.Clone()
-		schema.View = ast.Format(q)
-		c.Ops = append(c.Ops, table.Op{Kind: table.OpAlter, Table: schema.Table, Version: schema.Version, Schema: schema})
+		b.amend(c, v.Schema, func(s *table.Schema) { s.View = ast.Format(q) })
+	}
+}
+
+// write changes a name of FROM.
+func (to *newName) write(n *ast.TableName) {
+	was := to.table
+	switch {
+	case to.schema == was.Namespace():
+		n.Name = append(n.Name[:len(n.Name)-1:len(n.Name)-1], ast.ID(to.name))
+	case to.schema == catalog.Public:
+		n.Name = []ast.Ident{ast.ID(to.name)}
+	default:
+		n.Name = []ast.Ident{ast.ID(to.schema), ast.ID(to.name)}
+	}
+	if n.Alias == nil && (to.name != was.Name || len(to.columns) > 0) {
+		n.Alias = &ast.Alias{Name: ast.ID(was.Name)}
+	}
+	for i := 0; n.Alias != nil && i < len(to.columns); i++ {
+		if i >= len(n.Alias.Columns) {
+			n.Alias.Columns = append(n.Alias.Columns, ast.ColumnDef{Name: ast.ID(to.columns[i].Name)})
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package parse
 
 import (
+	"strconv"
+
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql/ast"
 )
@@ -30,12 +32,10 @@ func (p *parser) tableStatement() ast.Stmt {
 		p.i += 2
 		d.IfExists = p.acceptKw("if", "exists")
 		d.Names = p.names()
-		if d.Cascade = p.acceptKw("cascade"); !d.Cascade {
-			p.acceptKw("restrict")
-		}
+		d.Cascade = p.cascade()
 		return d
 	}
-	return nil
+	return p.schemaStatement()
 }
 
 // tempAhead is how many words say that something is temporary, from the n-th one ahead on.
@@ -103,11 +103,12 @@ func (p *parser) createTable() ast.Stmt {
 	p.expectKw("table")
 	ifNot := p.acceptKw("if", "not", "exists")
 	name := p.name()
-	if p.kw("as") || p.kw("on", "commit") || p.tok().is("(") && p.onlyNames() {
+	if p.kw("as") || p.kw("with") || p.kw("on", "commit") || p.tok().is("(") && p.onlyNames() {
 		c := &ast.CreateTableAs{Place: place, Temp: temp, IfNotExists: ifNot, Name: name}
 		if p.tok().is("(") {
 			c.Columns = p.identList()
 		}
+		c.Options = p.tableOptions()
 		c.OnCommit = p.onCommit(temp)
 		p.expectKw("as")
 		c.Query = p.bodyQuery()
@@ -124,9 +125,9 @@ func (p *parser) createTable() ast.Stmt {
 			if refused != "" {
 				return
 			}
-			if k, what := p.tableKey(); k != nil || what != "" {
+			if k, what := p.tableConstraint(); k != nil || what != "" {
 				if refused = what; k != nil {
-					c.Keys = append(c.Keys, *k)
+					c.Constraints = append(c.Constraints, *k)
 				}
 				return
 			}
@@ -139,9 +140,10 @@ func (p *parser) createTable() ast.Stmt {
 		return p.refuse(start, refused)
 	}
 	p.expect(")")
-	if p.kw("with") || p.kw("inherits") || p.kw("partition") || p.kw("tablespace") {
+	if p.kw("inherits") || p.kw("partition") || p.kw("tablespace") {
 		return p.refuse(start, upper(p.tok().text)+" of CREATE TABLE")
 	}
+	c.Options = p.tableOptions()
 	c.OnCommit = p.onCommit(temp)
 	return c
 }
@@ -190,29 +192,95 @@ func (p *parser) bodyQuery() ast.Query {
 	return p.query()
 }
 
-// tableKey reads PRIMARY KEY (…) and UNIQUE (…); what names a constraint that is refused.
-func (p *parser) tableKey() (k *ast.TableKey, what string) {
+// tableConstraint reads a constraint of a table, nil if there is none; what names one that is refused.
+func (p *parser) tableConstraint() (c *ast.Constraint, what string) {
 	t := p.tok()
-	if p.kw("constraint") {
-		p.i++
-		p.ident()
+	var name *ast.Ident
+	if p.acceptKw("constraint") {
+		id := p.ident()
+		name = &id
 	}
+	c = &ast.Constraint{Place: t.at(), Name: name}
 	switch {
 	case p.acceptKw("primary", "key"):
-		return &ast.TableKey{Place: t.at(), Primary: true, Columns: p.identList()}, ""
+		c.Kind, c.Columns = ast.PrimaryKey, p.identList()
 	case p.kw("unique") && p.ahead(1).is("("):
 		p.i++
-		return &ast.TableKey{Place: t.at(), Columns: p.identList()}, ""
-	case p.kw("check"):
-		return nil, "CHECK"
-	case p.kw("foreign", "key"):
-		return nil, "FOREIGN KEY"
+		c.Kind, c.Columns = ast.Unique, p.identList()
+	case p.kw("check") && p.ahead(1).is("("):
+		p.check(c)
+	case p.acceptKw("foreign", "key"):
+		c.Columns = p.identList()
+		p.references(c)
 	case p.kw("exclude") && (p.ahead(1).is("(") || p.ahead(1).kw("using")):
 		return nil, "EXCLUDE"
 	case p.kw("like") && p.ahead(1).kind != tokEOF:
 		return nil, "LIKE in CREATE TABLE"
+	case name != nil:
+		p.unexpected()
+		return nil, ""
+	default:
+		return nil, ""
 	}
-	return nil, ""
+	p.deferrable(c)
+	return c, ""
+}
+
+// check reads CHECK (condition).
+func (p *parser) check(c *ast.Constraint) {
+	p.expectKw("check")
+	p.expect("(")
+	c.Kind, c.Expr = ast.Check, p.expr()
+	p.expect(")")
+}
+
+// references reads REFERENCES table (columns) and what is to happen.
+func (p *parser) references(c *ast.Constraint) {
+	p.expectKw("references")
+	c.Kind, c.Table = ast.References, &ast.TableName{Place: p.tok().at(), Name: p.name()}
+	if p.tok().is("(") {
+		c.Of = p.identList()
+	}
+	if p.acceptKw("match") {
+		p.oneOf("simple", "full")
+	}
+	for p.kw("on") {
+		p.i++
+		of := &c.OnDelete
+		if p.oneOf("update", "delete") == "update" {
+			of = &c.OnUpdate
+		}
+		switch p.oneOf("no", "restrict", "cascade", "set") {
+		case "no":
+			p.expectKw("action")
+			*of = "a"
+		case "restrict":
+			*of = "r"
+		case "cascade":
+			*of = "c"
+		case "set":
+			*of = "d"
+			if p.oneOf("null", "default") == "null" {
+				*of = "n"
+			}
+		}
+	}
+}
+
+// deferrable reads when a constraint is to be looked at.
+func (p *parser) deferrable(c *ast.Constraint) {
+	for {
+		switch {
+		case p.acceptKw("deferrable"):
+			c.Deferrable = true
+		case p.acceptKw("not", "deferrable"):
+		case p.acceptKw("initially", "deferred"):
+			c.Deferrable, c.Deferred = true, true
+		case p.acceptKw("initially", "immediate"):
+		default:
+			return
+		}
+	}
 }
 
 // columnSpec reads a column and its constraints; what names one that is refused.
@@ -220,28 +288,139 @@ func (p *parser) columnSpec() (c ast.ColumnSpec, what string) {
 	c = ast.ColumnSpec{Place: p.tok().at(), Name: p.ident()}
 	c.Type = p.typeName()
 	for {
-		if p.kw("constraint") {
-			p.i++
-			p.ident()
+		k := ast.Constraint{Place: p.tok().at()}
+		if p.acceptKw("constraint") {
+			id := p.ident()
+			k.Name = &id
 		}
 		switch {
 		case p.acceptKw("not", "null"):
 			c.NotNull = true
+			continue
 		case p.acceptKw("null"):
+			continue
 		case p.acceptKw("default"):
 			c.Default = p.binary(precIs + 1)
+			continue
 		case p.acceptKw("generated", "by", "default", "as", "identity"):
 			c.Identity = true
+			continue
 		case p.acceptKw("primary", "key"):
-			c.Primary = true
+			k.Kind = ast.PrimaryKey
 		case p.acceptKw("unique"):
-			c.Unique = true
-		case p.kw("check"), p.kw("references"), p.kw("generated"), p.kw("collate"):
+			k.Kind = ast.Unique
+		case p.kw("check"):
+			p.check(&k)
+		case p.kw("references"):
+			p.references(&k)
+		case p.kw("generated"), p.kw("collate"):
 			return c, upper(p.tok().text)
 		default:
 			return c, ""
 		}
+		p.deferrable(&k)
+		c.Constraints = append(c.Constraints, k)
 	}
+}
+
+// tableOptions reads WITH (…) of CREATE TABLE.
+func (p *parser) tableOptions() []ast.TableOption {
+	var out []ast.TableOption
+	if p.kw("without", "oids") {
+		p.i += 2
+	}
+	if !p.kw("with") || !p.ahead(1).is("(") {
+		return nil
+	}
+	p.i++
+	p.paren(func() {
+		o := ast.TableOption{Place: p.tok().at(), Name: foldASCII(p.label().Name)}
+		for p.accept(".") {
+			o.Name += "." + foldASCII(p.label().Name)
+		}
+		if p.accept("=") {
+			switch t := p.tok(); t.kind {
+			case tokString:
+				o.Value = p.stringLit()
+			case tokIdent, tokQuoted, tokNumber:
+				o.Value = p.next().text
+			default:
+				p.unexpected()
+			}
+		}
+		out = append(out, o)
+	})
+	return out
+}
+
+// schemaStatement reads CREATE, ALTER and DROP SCHEMA, nil when it is another statement.
+func (p *parser) schemaStatement() ast.Stmt {
+	t, start := p.tok(), p.i
+	if !p.ahead(1).kw("schema") {
+		return nil
+	}
+	p.i += 2
+	switch {
+	case t.kw("create"):
+		s := &ast.CreateSchema{Place: t.at(), IfNotExists: p.acceptKw("if", "not", "exists")}
+		if !p.kw("authorization") {
+			name := p.ident()
+			s.Name = &name
+		}
+		if p.acceptKw("authorization") {
+			owner := p.roleName()
+			s.Owner = &owner
+		}
+		if p.kw("create") || p.kw("grant") {
+			return p.refuse(start, upper(p.tok().text)+" inside CREATE SCHEMA")
+		}
+		return s
+	case t.kw("drop"):
+		d := &ast.DropSchema{Place: t.at(), IfExists: p.acceptKw("if", "exists")}
+		p.list(func() { d.Names = append(d.Names, p.ident()) }, nil)
+		d.Cascade = p.cascade()
+		return d
+	}
+	r := &ast.RenameSchema{Place: t.at(), Name: p.ident()}
+	if !p.kw("rename") {
+		return p.refuse(start, "ALTER SCHEMA … "+upper(p.tok().text))
+	}
+	p.i++
+	p.expectKw("to")
+	r.To = p.ident()
+	return r
+}
+
+// cascade reads CASCADE or RESTRICT, which is also what nothing means.
+func (p *parser) cascade() bool {
+	if p.acceptKw("cascade") {
+		return true
+	}
+	p.acceptKw("restrict")
+	return false
+}
+
+// comment reads COMMENT ON.
+func (p *parser) comment() ast.Stmt {
+	start := p.i
+	c := &ast.Comment{Place: p.next().at()}
+	p.expectKw("on")
+	switch word := p.tok(); {
+	case word.kw("table"), word.kw("view"), word.kw("column"), word.kw("schema"), word.kw("database"):
+		c.What = upper(word.text)
+	default:
+		if word.kind != tokIdent {
+			p.unexpected()
+		}
+		return p.refuse(start, "COMMENT ON "+upper(word.text))
+	}
+	p.i++
+	c.Name = p.name()
+	p.expectKw("is")
+	if !p.acceptKw("null") {
+		c.Text = p.stringLit()
+	}
+	return c
 }
 
 func (p *parser) alterTable() ast.Stmt {
@@ -258,23 +437,33 @@ func (p *parser) alterTable() ast.Stmt {
 		}
 		x := ast.AlterAction{Place: p.tok().at()}
 		switch {
-		case a.View && !p.kw("rename"):
+		case a.View && !p.kw("rename") && !p.kw("set", "schema"):
 			refused = "ALTER VIEW … " + upper(p.tok().text)
-		case p.kw("add") && !p.kw("add", "constraint") && !p.kw("add", "primary") && !p.kw("add", "unique") && !p.kw("add", "check") && !p.kw("add", "foreign"):
+		case p.kw("add") && (p.kw("add", "constraint") || p.kw("add", "primary") || p.kw("add", "unique") || p.kw("add", "check") || p.kw("add", "foreign")):
 			p.i++
+			x.Kind = ast.AddConstraint
+			if x.Constraint, refused = p.tableConstraint(); x.Constraint == nil && refused == "" {
+				p.unexpected()
+			}
+		case p.acceptKw("add"):
 			p.acceptKw("column")
 			x.Kind, x.Exists = ast.AddColumn, p.acceptKw("if", "not", "exists")
 			var spec ast.ColumnSpec
 			spec, refused = p.columnSpec()
 			x.Column = &spec
-		case p.kw("drop") && !p.kw("drop", "constraint"):
-			p.i++
-			p.acceptKw("column")
-			x.Kind, x.Exists = ast.DropColumn, p.acceptKw("if", "exists")
-			x.Name = p.ident()
-			if x.Cascade = p.acceptKw("cascade"); !x.Cascade {
-				p.acceptKw("restrict")
+		case p.acceptKw("drop"):
+			if x.Kind = ast.DropColumn; p.acceptKw("constraint") {
+				x.Kind = ast.DropConstraint
+			} else {
+				p.acceptKw("column")
 			}
+			x.Exists = p.acceptKw("if", "exists")
+			x.Name = p.ident()
+			x.Cascade = p.cascade()
+		case p.kw("alter"):
+			refused = p.alterColumn(&x)
+		case len(a.Actions) == 0 && p.acceptKw("set", "schema"):
+			x.Kind, x.To = ast.SetSchema, p.ident()
 		case len(a.Actions) == 0 && p.acceptKw("rename", "to"):
 			x.Kind, x.To = ast.RenameTable, p.ident()
 		case len(a.Actions) == 0 && p.kw("rename") && !p.kw("rename", "constraint"):
@@ -297,6 +486,35 @@ func (p *parser) alterTable() ast.Stmt {
 		return p.refuse(start, refused)
 	}
 	return a
+}
+
+// alterColumn reads ALTER COLUMN; what it gives names what is refused.
+func (p *parser) alterColumn(x *ast.AlterAction) string {
+	p.i++
+	p.acceptKw("column")
+	x.Name = p.ident()
+	switch {
+	case p.acceptKw("set", "default"):
+		x.Kind, x.Default = ast.SetDefault, p.expr()
+	case p.acceptKw("drop", "default"):
+		x.Kind = ast.DropDefault
+	case p.acceptKw("set", "not", "null"):
+		x.Kind = ast.SetNotNull
+	case p.acceptKw("drop", "not", "null"):
+		x.Kind = ast.DropNotNull
+	case p.acceptKw("type"), p.acceptKw("set", "data", "type"):
+		t := p.typeName()
+		x.Kind, x.Type = ast.SetType, &t
+		if p.kw("using") || p.kw("collate") {
+			return "ALTER COLUMN … TYPE … " + upper(p.tok().text)
+		}
+	default:
+		if p.tok().kind != tokIdent {
+			p.unexpected()
+		}
+		return "ALTER TABLE … ALTER COLUMN … " + upper(p.tok().text)
+	}
+	return ""
 }
 
 func (p *parser) truncate() ast.Stmt {
@@ -357,18 +575,25 @@ func (p *parser) update() ast.Stmt {
 	start := p.i
 	s := &ast.Update{Place: p.next().at(), Table: p.target(false)}
 	p.expectKw("set")
-	refused := false
+	refused := ""
 	p.list(func() {
-		if refused = refused || p.tok().is("("); refused {
-			return
+		switch {
+		case refused != "":
+		case p.tok().is("("):
+			refused = p.assignAll(s)
+		default:
+			a := ast.Assignment{Place: p.tok().at(), Column: p.ident()}
+			if p.accept(".") {
+				field := p.ident()
+				a.Field = &field
+			}
+			p.expect("=")
+			a.Value = p.expr()
+			s.Set = append(s.Set, a)
 		}
-		a := ast.Assignment{Place: p.tok().at(), Column: p.ident()}
-		p.expect("=")
-		a.Value = p.expr()
-		s.Set = append(s.Set, a)
 	}, nil)
-	if refused {
-		return p.refuse(start, "SET of several columns at once")
+	if refused != "" {
+		return p.refuse(start, refused)
 	}
 	if p.acceptKw("from") {
 		p.list(func() { s.From = append(s.From, p.tableRef()) }, nil)
@@ -376,6 +601,80 @@ func (p *parser) update() ast.Stmt {
 	s.Where = p.where()
 	s.Returning = p.returning()
 	return s
+}
+
+// assignAll reads (columns) = (values), or = a query, of which each column gets one column. What it
+// gives names what is refused.
+func (p *parser) assignAll(s *ast.Update) string {
+	place := p.tok().at()
+	columns := p.identList()
+	p.expect("=")
+	t := p.tok()
+	if p.queryInParens() {
+		from := p.i
+		for i := range columns {
+			p.i = from // a tree for each
+			value := p.columnOf(t, i, len(columns))
+			if value == nil {
+				return "* in a query for several columns"
+			}
+			s.Set = append(s.Set, ast.Assignment{Place: place, Column: columns[i], Value: value})
+		}
+		return ""
+	}
+	if !p.acceptKw("row") && !t.is("(") {
+		p.fail(t, pgerr.FeatureNotSupported, "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression")
+		return ""
+	}
+	var values []ast.Expr
+	p.paren(func() { values = append(values, p.expr()) })
+	if len(values) != len(columns) && p.err == nil {
+		p.fail(t, pgerr.SyntaxError, "number of columns does not match number of values")
+	}
+	for i := range values {
+		if p.err == nil {
+			s.Set = append(s.Set, ast.Assignment{Place: place, Column: columns[i], Value: values[i]})
+		}
+	}
+	return ""
+}
+
+// columnOf reads a query in parentheses of n columns, and makes one of its i-th column of it; nil if
+// it is not plain how many it has.
+func (p *parser) columnOf(t token, i, n int) ast.Expr {
+	q := p.queryFrom(p.queryTerm())
+	out := &ast.Subquery{Place: t.at(), Query: q}
+	if p.err != nil {
+		return out
+	}
+	have := n
+	switch x := q.(type) {
+	case *ast.Values:
+		have = len(x.Rows[0])
+	case *ast.Select:
+		have = len(x.Items)
+		for k := range x.Items {
+			switch x.Items[k].Expr.(type) {
+			case *ast.Star, *ast.Columns:
+				return nil
+			}
+		}
+	}
+	if have != n {
+		p.fail(t, pgerr.SyntaxError, "number of columns does not match number of values")
+		return out
+	}
+	if x, ok := q.(*ast.Select); ok && !x.Distinct && x.GroupBy == nil && len(x.OrderBy) == 0 {
+		x.Items = x.Items[i : i+1]
+		return out
+	}
+	alias := &ast.Alias{Place: t.at(), Name: ast.ID("source")}
+	for k := range n {
+		alias.Columns = append(alias.Columns, ast.ColumnDef{Place: t.at(), Name: ast.ID("c" + strconv.Itoa(k+1))})
+	}
+	out.Query = &ast.Select{Place: t.at(), From: []ast.TableExpr{&ast.Derived{Place: t.at(), Query: q, Alias: alias}},
+		Items: []ast.SelectItem{{Place: t.at(), Expr: &ast.Name{Place: t.at(), Parts: []ast.Ident{alias.Columns[i].Name}}}}}
+	return out
 }
 
 func (p *parser) delete() ast.Stmt {

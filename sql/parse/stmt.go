@@ -84,6 +84,8 @@ func (p *parser) statement() ast.Stmt {
 		return p.copy()
 	case "declare", "fetch", "move", "close":
 		return p.cursorStatement()
+	case "comment":
+		return p.comment()
 	case "truncate":
 		return p.truncate()
 	case "insert":
@@ -107,7 +109,6 @@ func (p *parser) queryStatement() ast.Stmt {
 	t := p.tok()
 	if t.kw("with") {
 		// WITH … INSERT: the body tells only after the list.
-		start := p.i
 		depth := 0
 		for n := 0; ; n++ {
 			a := p.ahead(n)
@@ -119,9 +120,14 @@ func (p *parser) queryStatement() ast.Stmt {
 			} else if a.is(")") {
 				depth--
 			}
-			if depth == 0 && n > 0 && p.ahead(n-1).is(")") && (a.kw("insert") || a.kw("update") || a.kw("delete") || a.kw("merge")) {
-				p.i = start
-				return p.skip(t, upper(a.text))
+			if depth != 0 || n == 0 || !p.ahead(n-1).is(")") {
+				continue
+			}
+			switch {
+			case a.kw("merge"):
+				return p.skip(t, "MERGE")
+			case a.kw("insert"), a.kw("update"), a.kw("delete"):
+				return p.withData()
 			}
 		}
 	}
@@ -129,6 +135,33 @@ func (p *parser) queryStatement() ast.Stmt {
 		return p.queryFrom(p.queryTerm())
 	}
 	return p.query()
+}
+
+// withData reads WITH before INSERT, UPDATE or DELETE.
+func (p *parser) withData() ast.Stmt {
+	with := p.with()
+	var s ast.Stmt
+	switch {
+	case p.kw("insert"):
+		s = p.insert()
+	case p.kw("update"):
+		s = p.update()
+	case p.kw("delete"):
+		s = p.delete()
+	default:
+		p.unexpected()
+	}
+	switch s := s.(type) {
+	case *ast.Insert:
+		s.With = with
+	case *ast.Update:
+		s.With = with
+	case *ast.Delete:
+		s.With = with
+	case nil:
+		return &ast.Unsupported{}
+	}
+	return s
 }
 
 // skip takes the words up to the semicolon and makes an Unsupported of them.
@@ -312,8 +345,7 @@ func (p *parser) noEffect() ast.Stmt {
 func (p *parser) refused() ast.Stmt {
 	t := p.tok()
 	switch t.text {
-	case "merge", "comment",
-		"call", "do", "load", "import", "reassign":
+	case "merge", "call", "do", "load", "import", "reassign":
 		return p.skip(t, upper(t.text))
 	case "refresh":
 		return p.skip(t, "REFRESH MATERIALIZED VIEW")

@@ -9,6 +9,10 @@
 // A view is a table of which Schema.View is set: it has columns and a name among those of
 // tables, and never rows. What its query says is not read here.
 //
+// What SQL calls a schema is a namespace here: a [Schema] of that kind, made, renamed and dropped by
+// the same operations. A table says by number which one it is in. A note, a Schema of a third kind,
+// keeps comments of what every project has.
+//
 // A temporary table is one of a session, which keeps its own Tables, in memory. Its number says
 // that it is; in a state or a log there is none.
 //

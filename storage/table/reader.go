@@ -258,7 +258,7 @@ func (r *Reader) block(c *columnInfo, block int) (*vec.Vector, error) {
 func (r *Reader) column(block int, c *Column) (*vec.Vector, error) {
 	info := r.byID[c.ID]
 	if info == nil {
-		return c.missing()
+		return c.MissingValue()
 	}
 	return r.block(info, block)
 }

@@ -23,10 +23,36 @@ type Column struct {
 	// schema: the version stays.
 	Sequence string `json:"sequence,omitempty"`
 	Next     int64  `json:"next,omitempty"`
+	Comment  string `json:"comment,omitempty"`
 }
 
-// Schema is what a table or a view looks like. It is immutable.
+// Kind is what a Schema describes. The numbers are part of the format of the log and of state
+// files.
+type Kind uint8
+
+// The kinds. A namespace is what SQL calls a schema: a space of names, which tables and views are
+// in. A note keeps the comments of what every project has, a table, the schema public or the
+// database itself: its name says which.
+const (
+	Relation  Kind = 0 // a table or a view
+	Namespace Kind = 1
+	Note      Kind = 2
+)
+
+func (k Kind) String() string {
+	switch k {
+	case Namespace:
+		return "schema"
+	case Note:
+		return "note"
+	}
+	return "table"
+}
+
+// Schema is what a table or a view looks like, or a namespace or a note, which have no rows. It
+// is immutable.
 type Schema struct {
+	Kind    Kind     `json:"kind,omitempty"`
 	Table   uint32   `json:"table"`
 	Version uint32   `json:"version"` // from 1 on, one more with each change
 	Name    string   `json:"name"`
@@ -45,6 +71,21 @@ type Schema struct {
 	// Keys are the columns of PRIMARY KEY and of each UNIQUE, by number. They are kept for
 	// catalogs; nothing enforces them.
 	Keys []Key `json:"keys,omitempty"`
+	// Checks are conditions that each row fulfils; whoever inserts rows sees to it. Foreign are
+	// the columns of REFERENCES, which nothing enforces.
+	Checks  []Check      `json:"checks,omitempty"`
+	Foreign []ForeignKey `json:"foreign,omitempty"`
+	// In is the number of the namespace that a table is in; 0 is the schema public.
+	In      uint32 `json:"in,omitempty"`
+	Comment string `json:"comment,omitempty"`
+	// Actor, Time and Event are the columns that operators use by default, by number; 0 is none.
+	Actor uint32 `json:"actor,omitempty"`
+	Time  uint32 `json:"time,omitempty"`
+	Event uint32 `json:"event,omitempty"`
+	// OrderBy are the columns, by number, and PartitionBy the unit of time by which the rows were
+	// asked to lie. Nothing depends on them.
+	OrderBy     []uint32 `json:"order_by,omitempty"`
+	PartitionBy string   `json:"partition_by,omitempty"`
 }
 
 // OnCommit is what becomes of a temporary table when a transaction commits.
@@ -61,6 +102,30 @@ const (
 type Key struct {
 	Primary bool     `json:"primary,omitempty"`
 	Columns []uint32 `json:"columns"`
+	Name    string   `json:"name,omitempty"` // empty for one that was not given any; it follows from the columns
+	// When it was said to be looked at; nothing ever does.
+	Deferrable bool `json:"deferrable,omitempty"`
+	Deferred   bool `json:"deferred,omitempty"`
+}
+
+// Check is a condition on rows. Each row fulfils it, or it is null for the row.
+type Check struct {
+	Name    string   `json:"name"`
+	Expr    string   `json:"expr"` // as SQL
+	Columns []uint32 `json:"columns,omitempty"`
+}
+
+// ForeignKey is columns of which it was said that their values stand in columns of a table.
+type ForeignKey struct {
+	Name     string   `json:"name"`
+	Columns  []uint32 `json:"columns"`
+	Table    uint32   `json:"table"`
+	Of       []uint32 `json:"of"`                  // columns of Table
+	OnUpdate string   `json:"on_update,omitempty"` // as pg_constraint has it; empty is no action
+	OnDelete string   `json:"on_delete,omitempty"`
+	// When it was said to be looked at; nothing ever does.
+	Deferrable bool `json:"deferrable,omitempty"`
+	Deferred   bool `json:"deferred,omitempty"`
 }
 
 // Column finds a column by name, or answers nil.
@@ -73,8 +138,8 @@ func (s *Schema) Column(name string) *Column {
 	return nil
 }
 
-// byID finds a column by number, or answers nil.
-func (s *Schema) byID(id uint32) *Column {
+// ByID finds a column by number, or answers nil.
+func (s *Schema) ByID(id uint32) *Column {
 	for i := range s.Columns {
 		if s.Columns[i].ID == id {
 			return &s.Columns[i]
@@ -83,10 +148,19 @@ func (s *Schema) byID(id uint32) *Column {
 	return nil
 }
 
+// NameOf is the name of a column by its number, empty for none.
+func (s *Schema) NameOf(id uint32) string {
+	if c := s.ByID(id); c != nil {
+		return c.Name
+	}
+	return ""
+}
+
 // Clone is a schema that may be changed.
 func (s *Schema) Clone() *Schema {
 	c := *s
 	c.Columns, c.Keys = slices.Clone(s.Columns), slices.Clone(s.Keys)
+	c.Checks, c.Foreign = slices.Clone(s.Checks), slices.Clone(s.Foreign)
 	return &c
 }
 
@@ -98,8 +172,19 @@ func (s *Schema) Add(c Column) uint32 {
 	return c.ID
 }
 
-// Drop removes a column, and the keys that it is part of.
+// Drop removes a column, and the constraints that it is part of.
 func (s *Schema) Drop(id uint32) {
+	has := func(columns []uint32) bool { return slices.Contains(columns, id) }
 	s.Columns = slices.DeleteFunc(s.Columns, func(c Column) bool { return c.ID == id })
-	s.Keys = slices.DeleteFunc(s.Keys, func(k Key) bool { return slices.Contains(k.Columns, id) })
+	s.Keys = slices.DeleteFunc(s.Keys, func(k Key) bool { return has(k.Columns) })
+	s.Checks = slices.DeleteFunc(s.Checks, func(k Check) bool { return has(k.Columns) })
+	s.Foreign = slices.DeleteFunc(s.Foreign, func(k ForeignKey) bool { return has(k.Columns) })
+	for _, of := range []*uint32{&s.Actor, &s.Time, &s.Event} {
+		if *of == id {
+			*of = 0
+		}
+	}
+	if has(s.OrderBy) {
+		s.OrderBy = nil
+	}
 }

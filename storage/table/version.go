@@ -148,17 +148,51 @@ func overlaps(set *roaring.Bitmap, lo, hi uint32) bool {
 // others who read it.
 func (p *Piece) Column(c *Column) (*vec.Vector, error) {
 	if p.rows != nil {
-		return p.rows.column(c)
+		return as(c.Type)(p.rows.column(c))
 	}
-	return p.segment.cached(p.block, c)
+	return as(c.Type)(p.segment.cached(p.block, c))
 }
 
 // once is Column for who reads the piece only once.
 func (p *Piece) once(c *Column) (*vec.Vector, error) {
 	if p.rows != nil {
-		return p.rows.column(c)
+		return as(c.Type)(p.rows.column(c))
 	}
-	return p.segment.column(p.block, c)
+	return as(c.Type)(p.segment.column(p.block, c))
+}
+
+// as gives what was read of a column the type that the column has now.
+func as(t vec.Type) func(*vec.Vector, error) (*vec.Vector, error) {
+	return func(v *vec.Vector, err error) (*vec.Vector, error) {
+		switch {
+		case err != nil || v.Type == t:
+			return v, err
+		case v.Type.Payload() != t.Payload(): // all of these rows were dead when the type changed
+			return vec.NullConst(t), nil
+		}
+		wide := *v // the rows are older than the type
+		wide.Type = t
+		return &wide, nil
+	}
+}
+
+// Widens says whether what is stored of a type is, as it is, what would be stored of another.
+func Widens(from, to vec.Type) bool {
+	text := func(k vec.Kind) bool { return k == vec.Text || k == vec.Varchar }
+	integer := func(k vec.Kind) int { return slices.Index([]vec.Kind{vec.Int2, vec.Int4, vec.Int8}, k) }
+	switch {
+	case from == to:
+		return true
+	case from.Array || to.Array || from.Payload() != to.Payload():
+		return false
+	case text(from.Kind) && text(to.Kind):
+		return to.Mod <= 0 || from.Mod > 0 && from.Mod <= to.Mod
+	case from.Kind == vec.Float4 && to.Kind == vec.Float8:
+		return true
+	case from.Kind == vec.Numeric && to.Kind == vec.Numeric: // with the same scale
+		return from.Mod > 0 && from.Mod <= to.Mod && from.Mod&0xffff == to.Mod&0xffff
+	}
+	return integer(from.Kind) >= 0 && integer(from.Kind) <= integer(to.Kind)
 }
 
 // Span is the least and the greatest number of a row of the piece.
@@ -200,11 +234,11 @@ func (r *Rows) column(c *Column) (*vec.Vector, error) {
 	if i := slices.Index(r.Columns, c.ID); i >= 0 {
 		return r.Batch.Cols[i], nil
 	}
-	return c.missing()
+	return c.MissingValue()
 }
 
-// missing is the constant that rows older than the column have.
-func (c *Column) missing() (*vec.Vector, error) {
+// MissingValue is the constant that rows older than the column have.
+func (c *Column) MissingValue() (*vec.Vector, error) {
 	if c.Missing == nil {
 		return vec.NullConst(c.Type), nil
 	}

@@ -18,7 +18,8 @@ import (
 //	version (1 byte) | stage (1 byte) | transaction (16 bytes; not with stage 0) | operations | each
 //
 //	operation: kind (1 byte) | table | version of its schema | what it needs
-//	  create, alter: length | schema, as JSON | 1 if the table must be empty, else 0 (1 byte)
+//	  create, alter: length | schema, as JSON | condition (1 byte): 1 if the table must be empty; 2 if nobody else may have
+//	                 inserted rows from a number on, which follows; else 0
 //	  drop:          nothing
 //	  truncate:      first own row that stays | first other row that stays | set of rows before it that stay
 //	  insert:        columns | number of each | length | batch, see vec.AppendBatch
@@ -51,8 +52,12 @@ func AppendWriteSet(dst []byte, ws *WriteSet) []byte {
 		switch o.Kind {
 		case OpCreate, OpAlter:
 			dst = append(appendSchema(dst, o.Schema), 0)
-			if o.IfEmpty {
+			switch {
+			case o.IfEmpty:
 				dst[len(dst)-1] = 1
+			case o.IfSame:
+				dst[len(dst)-1] = 2
+				dst = binary.AppendUvarint(dst, uint64(o.Until))
 			}
 		case OpTruncate:
 			dst = binary.AppendUvarint(dst, uint64(o.OwnFrom))
@@ -145,6 +150,9 @@ func (s *Schema) check() error {
 	if len(s.Columns) > maxColumns {
 		return fmt.Errorf("table %q: %d columns, at most %d are allowed", s.Name, len(s.Columns), maxColumns)
 	}
+	if s.Kind > Note {
+		return fmt.Errorf("table %q: kind %d", s.Name, s.Kind)
+	}
 	ids, names := map[uint32]bool{}, map[string]bool{}
 	for i := range s.Columns {
 		c := &s.Columns[i]
@@ -152,7 +160,7 @@ func (s *Schema) check() error {
 			return fmt.Errorf("table %q: column %d %q of type %d", s.Name, c.ID, c.Name, c.Type.Kind)
 		}
 		ids[c.ID], names[c.Name] = true, true
-		if _, err := c.missing(); err != nil {
+		if _, err := c.MissingValue(); err != nil {
 			return fmt.Errorf("table %q: %w", s.Name, err)
 		}
 	}
@@ -198,7 +206,12 @@ func (d *varints) op() Op {
 	switch o.Kind {
 	case OpCreate, OpAlter:
 		o.Schema = d.schema()
-		o.IfEmpty = d.Byte() == 1
+		switch d.Byte() {
+		case 1:
+			o.IfEmpty = true
+		case 2:
+			o.IfSame, o.Until = true, uint32(d.next(math.MaxUint32))
+		}
 	case OpDrop:
 	case OpTruncate:
 		o.OwnFrom, o.Until = uint32(d.next(math.MaxUint32)), uint32(d.next(math.MaxUint32))

@@ -43,6 +43,7 @@ type Op struct {
 	OwnFrom uint32
 	Until   uint32
 	IfEmpty bool // alter the table only if it has no rows
+	IfSame  bool // alter the table only if no other transaction has inserted rows from Until on
 	Column  uint32
 	Count   uint32
 }
@@ -118,11 +119,14 @@ func (t *Tables) Table(id uint32) *Version {
 	return nil
 }
 
-// List gives the tables, by number, those of transactions under way left out.
-func (t *Tables) List() []*Version {
+// List gives the tables and views, by number, those of transactions under way left out.
+func (t *Tables) List() []*Version { return t.Of(Relation) }
+
+// Of is List of a kind.
+func (t *Tables) Of(kind Kind) []*Version {
 	var out []*Version
 	for _, id := range slices.Sorted(maps.Keys(t.byID)) {
-		if v := t.byID[id]; !v.Pending {
+		if v := t.byID[id]; !v.Pending && v.Schema.Kind == kind {
 			out = append(out, v)
 		}
 	}
@@ -274,7 +278,7 @@ func (w *writing) begin() error {
 	}
 	for _, id := range w.fresh {
 		v := w.next.byID[id]
-		if err := w.free(v.Schema.Name, 0); err != nil {
+		if err := w.fits(v.Schema, 0); err != nil {
 			return err
 		}
 		c := *v
@@ -296,26 +300,55 @@ func (w *writing) begin() error {
 	return nil
 }
 
-// free says whether a name may be given to the table with a number.
-func (w *writing) free(name string, id uint32) error {
+// fits says whether the table with a number may have the name of a schema, in the namespace of it.
+func (w *writing) fits(s *Schema, id uint32) error {
 	for _, v := range w.next.byID {
-		if v.Schema.Name == name && v.Schema.Table != id && !v.Pending {
-			return &ConflictError{name, "another transaction made a table of this name"}
+		if o := v.Schema; o.Name == s.Name && o.Kind == s.Kind && o.In == s.In && o.Table != id && !v.Pending {
+			return &ConflictError{s.Name, "another transaction made a table of this name"}
 		}
 	}
+	if s.In == 0 {
+		return nil
+	}
+	if n := w.next.byID[s.In]; n == nil || n.Schema.Kind != Namespace {
+		return &ConflictError{s.Name, "another transaction dropped its schema"}
+	}
 	return nil
+}
+
+// real is the number of a table that an operation names.
+func (w *writing) real(id uint32) (uint32, error) {
+	if id < Fresh {
+		return id, nil
+	}
+	if id -= Fresh; int(id) >= len(w.fresh) {
+		return 0, &ConflictError{fmt.Sprint(id + Fresh), "was not made by this transaction"}
+	}
+	return w.fresh[id], nil
+}
+
+// schema is a schema of an operation with the real numbers of the tables that it names.
+func (w *writing) schema(o *Op) (*Schema, error) {
+	s := o.Schema.Clone()
+	var err error
+	if s.In, err = w.real(s.In); err != nil {
+		return nil, err
+	}
+	for i := range s.Foreign {
+		if s.Foreign[i].Table, err = w.real(s.Foreign[i].Table); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 func (w *writing) op(o *Op) error {
 	if o.Kind == OpCreate {
 		return w.create(o)
 	}
-	id := o.Table
-	if id >= Fresh {
-		if id -= Fresh; int(id) >= len(w.fresh) {
-			return &ConflictError{fmt.Sprint(o.Table), "was not made by this transaction"}
-		}
-		id = w.fresh[id]
+	id, err := w.real(o.Table)
+	if err != nil {
+		return err
 	}
 	v := w.next.byID[id]
 	if v == nil || v.Pending && !slices.Contains(w.fresh, id) {
@@ -327,15 +360,19 @@ func (w *writing) op(o *Op) error {
 	if w.stage == Part && o.Kind != OpInsert {
 		return &ConflictError{v.Schema.Name, fmt.Sprintf("operation %d in a part of a transaction", o.Kind)}
 	}
-	if v.Schema.View != "" && o.Kind != OpAlter && o.Kind != OpDrop {
-		return fmt.Errorf("table %s: operation %d on a view", v.Schema.Name, o.Kind)
+	if (v.Schema.View != "" || v.Schema.Kind != Relation) && o.Kind != OpAlter && o.Kind != OpDrop {
+		return fmt.Errorf("table %s: operation %d on what has no rows", v.Schema.Name, o.Kind)
 	}
 	c := *v
-	var err error
 	switch o.Kind {
 	case OpAlter:
 		err = w.alter(&c, o)
 	case OpDrop:
+		for _, other := range w.next.byID {
+			if v.Schema.Kind == Namespace && other.Schema.In == id {
+				return &ConflictError{v.Schema.Name, "another transaction made a table in this schema"}
+			}
+		}
 		delete(w.next.byID, id)
 		delete(w.own, id)
 		return nil
@@ -361,8 +398,12 @@ func (w *writing) create(o *Op) error {
 	if int64(o.Table) != Fresh+int64(len(w.fresh)) {
 		return fmt.Errorf("table %q: number %d for the table with number %d of its transaction", o.Schema.Name, o.Table, len(w.fresh))
 	}
+	s, err := w.schema(o)
+	if err != nil {
+		return err
+	}
 	if w.stage != Part {
-		if err := w.free(o.Schema.Name, 0); err != nil {
+		if err := w.fits(s, 0); err != nil {
 			return err
 		}
 	}
@@ -370,16 +411,27 @@ func (w *writing) create(o *Op) error {
 	if o.Schema.Temp != IsTemp(w.next.lastID) {
 		return fmt.Errorf("table %q: a temporary table is no other's", o.Schema.Name)
 	}
-	s := o.Schema.Clone()
 	s.Table, s.Version = w.next.lastID, 1
+	for i := range s.Foreign {
+		if s.Foreign[i].Table == 0 { // itself
+			s.Foreign[i].Table = s.Table
+		}
+	}
 	w.next.byID[s.Table] = &Version{Schema: s, Dead: roaring.New(), Hidden: roaring.New(), Pending: w.stage == Part}
 	w.fresh = append(w.fresh, s.Table)
 	return nil
 }
 
 func (w *writing) alter(v *Version, o *Op) error {
-	if err := w.free(o.Schema.Name, v.Schema.Table); err != nil {
+	s, err := w.schema(o)
+	if err != nil {
 		return err
+	}
+	if err := w.fits(s, v.Schema.Table); err != nil {
+		return err
+	}
+	if own := ownRows(w.own[v.Schema.Table]); o.IfSame && v.Next != o.Until+own {
+		return &ConflictError{v.Schema.Name, "another transaction inserted rows"}
 	}
 	if o.IfEmpty && (v.Live() > 0 || !v.Hidden.IsEmpty()) {
 		return &ConflictError{v.Schema.Name, "another transaction inserted rows"}
@@ -387,11 +439,13 @@ func (w *writing) alter(v *Version, o *Op) error {
 	if (o.Schema.View != "") != (v.Schema.View != "") {
 		return fmt.Errorf("table %s: a view does not become a table, nor a table a view", v.Schema.Name)
 	}
-	s := o.Schema.Clone()
+	if o.Schema.Kind != v.Schema.Kind {
+		return fmt.Errorf("table %s: kind %d instead of %d", v.Schema.Name, o.Schema.Kind, v.Schema.Kind)
+	}
 	s.Table, s.Version = v.Schema.Table, v.Schema.Version+1
 	for i := range s.Columns { // numbers that were taken meanwhile stay taken
 		c := &s.Columns[i]
-		if old := v.Schema.byID(c.ID); old != nil && c.Sequence != "" {
+		if old := v.Schema.ByID(c.ID); old != nil && c.Sequence != "" {
 			c.Next = max(c.Next, old.Next)
 		}
 	}
@@ -399,10 +453,19 @@ func (w *writing) alter(v *Version, o *Op) error {
 	return nil
 }
 
+// ownRows is how many rows there are in ranges.
+func ownRows(ranges []ownRange) uint32 {
+	n := uint32(0)
+	for _, r := range ranges {
+		n += r.n
+	}
+	return n
+}
+
 // advance takes numbers of a sequence.
 func (w *writing) advance(v *Version, o *Op) error {
 	s := v.Schema.Clone()
-	c := s.byID(o.Column)
+	c := s.ByID(o.Column)
 	if c == nil || c.Sequence == "" {
 		return fmt.Errorf("table %s: column %d has no sequence", s.Name, o.Column)
 	}
@@ -445,7 +508,7 @@ func (w *writing) insert(v *Version, o *Op) error {
 		return fmt.Errorf("table %s: %d columns for %d numbers", v.Schema.Name, len(o.Batch.Cols), len(o.Columns))
 	}
 	for i, id := range o.Columns {
-		c := v.Schema.byID(id)
+		c := v.Schema.ByID(id)
 		if got := o.Batch.Cols[i].Type; c == nil || got.Kind != c.Type.Kind || got.Array != c.Type.Array {
 			return fmt.Errorf("table %s: a batch has column %d of type %v, the table does not", v.Schema.Name, id, got)
 		}
@@ -474,7 +537,7 @@ func appendRows(list []*Rows, r *Rows) []*Rows {
 	total := r.Batch.Rows
 	for keep > 0 {
 		p := list[keep-1]
-		if p.Epoch != r.Epoch || p.Batch.Rows > total || p.Batch.Rows+total > vec.BatchRows || !slices.Equal(p.Columns, r.Columns) {
+		if p.Epoch != r.Epoch || p.Batch.Rows > total || p.Batch.Rows+total > vec.BatchRows || !slices.Equal(p.Columns, r.Columns) || !sameForm(p.Batch, r.Batch) {
 			break
 		}
 		total += p.Batch.Rows
@@ -495,6 +558,17 @@ func appendRows(list []*Rows, r *Rows) []*Rows {
 		out.Batch.Cols = append(out.Batch.Cols, b.V)
 	}
 	return append(list[:keep:keep], out)
+}
+
+// sameForm says whether the columns of two batches hold values of the same form: those of a table
+// without rows may have got any type.
+func sameForm(a, b *vec.Batch) bool {
+	for i := range a.Cols {
+		if x, y := a.Cols[i].Type, b.Cols[i].Type; x.Payload() != y.Payload() || x.Array != y.Array {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *writing) delete(v *Version, o *Op) error {
