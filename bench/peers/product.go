@@ -14,12 +14,12 @@ import (
 // Numbers are compared as they are computed, so nothing is rounded.
 var productQuestions = []asked{
 	question("T1", "trends: total $pageview per day, 90 days",
-		trend(`n: count(*) WHERE event = '$pageview'`, "1 day"),
+		daily(`n: count(*) WHERE event = '$pageview'`),
 		perDay(`count()`, `event = '$pageview'`),
 		perDay(`count(*)`, `event = '$pageview'`)),
 
 	question("T2", "trends: persons with $pageview per day",
-		trend(`n: ACTORS() WHERE event = '$pageview'`, "1 day"),
+		daily(`n: ACTORS() WHERE event = '$pageview'`),
 		perDay(`uniqExact(pid)`, `event = '$pageview'`),
 		perDay(`count(DISTINCT pid)`, `event = '$pageview'`),
 		`SELECT d, bitmapCardinality(b) FROM days WHERE event = '$pageview' ORDER BY d`),
@@ -130,7 +130,7 @@ var productQuestions = []asked{
 		`SELECT count(*) FROM (SELECT pid FROM ev WHERE event IN ('product_viewed', 'purchase') AND `+lastDays+` GROUP BY pid HAVING count(*) FILTER (event = 'product_viewed') >= 3 AND count(*) FILTER (event = 'purchase') = 0)`),
 
 	question("PF1", "persons per day with the person property plan = enterprise",
-		strings.Replace(trend(`n: ACTORS() WHERE event = '$pageview' AND person.properties.plan = 'enterprise'`, "1 day"), "ORDER BY", "WHERE n > 0 ORDER BY", 1),
+		`SELECT bucket::date, n FROM TRENDS(WHERE person_id IN COHORT (SELECT id FROM persons WHERE properties.plan = 'enterprise') SERIES (n: ACTORS() WHERE event = '$pageview') EVERY INTERVAL '1 day' `+during+`) WHERE n > 0 ORDER BY bucket`,
 		perDay(`groupBitmap(pid)`, `event = '$pageview' AND pid IN (SELECT pid FROM persons WHERE plan = 'enterprise')`),
 		perDay(`count(DISTINCT pid)`, `event = '$pageview' AND pid IN (SELECT pid FROM persons WHERE plan = 'enterprise')`)),
 
@@ -214,8 +214,9 @@ func plainSQL(name, title, why, own, ch, duck string) asked {
 	return q
 }
 
-func trend(series, every string) string {
-	return fmt.Sprintf(`SELECT bucket::date, n FROM TRENDS(SERIES (%s) EVERY INTERVAL '%s' %s) ORDER BY bucket`, series, every, during)
+// daily is a series named n.
+func daily(series string) string {
+	return fmt.Sprintf(`SELECT bucket::date, n FROM TRENDS(SERIES (%s) EVERY INTERVAL '1 day' %s) ORDER BY bucket`, series, during)
 }
 
 // perDay is a form for both peers: they name days in different ways, and this one both know.
@@ -226,7 +227,7 @@ func perDay(aggregate, where string) string {
 func rolling(name, title string, days int) asked {
 	ch := `SELECT d, groupBitmapMerge(b) OVER (ORDER BY d ROWS BETWEEN %d PRECEDING AND CURRENT ROW) FROM (%s) ORDER BY d`
 	return question(name, title,
-		trend(fmt.Sprintf(`n: ROLLING_ACTORS(INTERVAL '%d days') WHERE event = '$pageview'`, days), "1 day"),
+		daily(fmt.Sprintf(`n: ROLLING_ACTORS(INTERVAL '%d days') WHERE event = '$pageview'`, days)),
 		fmt.Sprintf(ch, days-1, `SELECT toDate(ts) AS d, groupBitmapState(pid) AS b FROM ev WHERE event = '$pageview' AND `+whole+` GROUP BY d`),
 		fmt.Sprintf(`WITH a AS (SELECT pid, ts::DATE AS d FROM ev WHERE event = '$pageview' AND %s GROUP BY ALL), l AS (SELECT d, least(d + %d, coalesce(lead(d) OVER (PARTITION BY pid ORDER BY d), DATE '2099-01-01')) AS x FROM a),
 			v AS (SELECT d, count(*) AS n FROM l GROUP BY d UNION ALL SELECT x, -count(*) FROM l GROUP BY x), s AS (SELECT d, sum(n) AS n FROM v GROUP BY d)

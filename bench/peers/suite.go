@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -321,15 +320,14 @@ func (s *suite) loadOne(ctx context.Context, p place, name string) (loaded, erro
 	if err := os.RemoveAll(p.of(name)); err != nil {
 		return l, err
 	}
-	took := time.Duration(0)
 	say("%s: loading %s", s.name, name)
 	if name == prickle {
 		for _, file := range s.imports {
-			d, used, err := p.importFile(ctx, filepath.Join(p.of("files"), file))
+			took, used, err := p.importFile(ctx, filepath.Join(p.of("files"), file))
 			if err != nil {
 				return l, err
 			}
-			took += d
+			l.Seconds += took.Seconds()
 			l.Memory = max(l.Memory, used.memory)
 			l.CPU += used.cpu.Seconds()
 		}
@@ -338,63 +336,57 @@ func (s *suite) loadOne(ctx context.Context, p place, name string) (loaded, erro
 	if err != nil {
 		return l, err
 	}
-	defer e.close() //nolint:errcheck // it is asked again before anything is timed
+	if err := s.fill(ctx, p, e, &l); err != nil {
+		e.close() //nolint:errcheck // err says what matters
+		return l, err
+	}
+	l.Rate = float64(s.rows) / l.Seconds
+	size, err := s.size(ctx, p, e, name)
+	l.Bytes = float64(size) / float64(s.rows)
+	return l, err
+}
+
+// fill has a database run the statements that load it, and adds what they took.
+func (s *suite) fill(ctx context.Context, p place, e database, l *loaded) error {
 	worked := cpuTime(e.pid())
-	for _, sql := range s.setup[name] {
-		_, d, err := e.ask(ctx, strings.ReplaceAll(sql, "{files}", p.of("files")))
+	for _, sql := range s.setup[l.Name] {
+		_, took, err := e.ask(ctx, strings.ReplaceAll(sql, "{files}", p.of("files")))
 		if err != nil {
-			return l, fmt.Errorf("%s: %w", shorten(sql), err)
+			return fmt.Errorf("%s: %w", shorten(sql), err)
 		}
-		took += d
+		l.Seconds += took.Seconds()
 	}
 	l.CPU += (cpuTime(e.pid()) - worked).Seconds()
 	l.Memory = max(l.Memory, peakMemory(e.pid()))
-	l.Seconds, l.Rate = took.Seconds(), float64(s.rows)/took.Seconds()
-	size, err := s.size(ctx, p, e, name)
-	if err != nil {
-		return l, err
-	}
-	l.Bytes = float64(size) / float64(s.rows)
-	for _, sql := range s.extra[name] {
+	for _, sql := range s.extra[l.Name] {
 		if _, _, err := e.ask(ctx, sql); err != nil {
-			return l, fmt.Errorf("%s: %w", shorten(sql), err)
+			return fmt.Errorf("%s: %w", shorten(sql), err)
 		}
 	}
-	return l, nil
+	return nil
 }
 
-// size is what the data take on disk.
-func (s *suite) size(ctx context.Context, p place, e database, name string) (int64, error) {
-	switch engineOf(name) {
-	case clickhouse:
+// size ends a database, and gives what the data take on disk, without logs and what else is there.
+func (s *suite) size(ctx context.Context, p place, e database, name string) (size int64, err error) {
+	if engineOf(name) == clickhouse {
 		rows, _, err := e.ask(ctx, `SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = '`+s.main+`'`)
 		if err != nil {
 			return 0, err
 		}
-		return strconv.ParseInt(rows[0][0], 10, 64)
+		if size, err = strconv.ParseInt(rows[0][0], 10, 64); err != nil {
+			return 0, err
+		}
+	}
+	if err := e.close(); err != nil {
+		return 0, err
+	}
+	switch engineOf(name) {
+	case prickle:
+		return diskSize(filepath.Join(p.of(name), "data", "segments"))
 	case duckdb:
 		return diskSize(p.of(name))
 	}
-	own := e.(*instance)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+own.address+"/metrics", nil)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return 0, err
-	}
-	m := regexp.MustCompile(`(?m)^prickle_segment_bytes ([0-9.e+]+)$`).FindSubmatch(raw)
-	if m == nil {
-		return 0, errors.New("/metrics has no prickle_segment_bytes")
-	}
-	bytes, err := strconv.ParseFloat(string(m[1]), 64)
-	return int64(bytes), err
+	return size, nil
 }
 
 // used is what a process that has ended needed.
