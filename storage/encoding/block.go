@@ -29,6 +29,7 @@ const (
 
 const (
 	groupsPerBlock = BlockRows / GroupRows
+	shortRun       = 8
 	forHead        = 5
 	deltaHead      = 9
 )
@@ -306,34 +307,39 @@ func decodeRLE(dst []uint32, src []byte, rows, lo int) error {
 	if runs == 0 || runs > rows || size < 1 || size >= len(src) || src[0] == formRLE || src[size] == formRLE {
 		return ErrBlock
 	}
-	var space [2 * GroupRows]uint32
-	var values, lengths []uint32
-	if runs <= GroupRows {
-		values, lengths = space[:runs], space[GroupRows:][:runs]
-	} else {
-		both := make([]uint32, 2*runs)
-		values, lengths = both[:runs], both[runs:]
-	}
+	first, second := GetScratch(), GetScratch()
+	defer first.Put()
+	defer second.Put()
+	values, lengths := first[:runs], second[:runs]
 	if err := DecodeBlock(values, src[:size], runs, 0); err != nil {
 		return err
 	}
 	if err := DecodeBlock(lengths, src[size:], runs, 0); err != nil {
 		return err
 	}
-	at, hi := 0, lo+len(dst)
+	at := -lo // where the run begins in dst
 	for i, v := range values {
 		length := int(lengths[i]) + 1
-		if length > rows-at {
+		if length > rows-lo-at {
 			return ErrBlock
 		}
-		end := at + length
-		if end > lo {
-			fill(dst[max(at, lo)-lo:min(end, hi)-lo], v)
-			if end >= hi {
-				return nil
-			}
+		from := max(at, 0)
+		if at += length; at <= 0 {
+			continue
 		}
-		at = end
+		if at >= len(dst) {
+			fill(dst[from:], v)
+			return nil
+		}
+		if from+shortRun > len(dst) || length > shortRun {
+			fill(dst[from:at], v)
+			continue
+		}
+		// The runs to come overwrite what is too much of a short one: that costs less than a
+		// loop whose end cannot be foreseen.
+		short := (*[shortRun]uint32)(dst[from:])
+		short[0], short[1], short[2], short[3] = v, v, v, v
+		short[4], short[5], short[6], short[7] = v, v, v, v
 	}
 	return ErrBlock // fewer values than were asked for
 }
