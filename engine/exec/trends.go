@@ -224,7 +224,7 @@ func (t *trends) countIndexed(ctx context.Context, s *plan.Series) (seriesResult
 	if !alone || len(s.Of.Aggs) != 1 || a.Name != "count" || len(a.Args) > 0 || a.Filter != nil || t.node.Breakdown != nil {
 		return seriesResult{}, false, nil
 	}
-	ix, ok, err := openIndexed(ctx, t.node, &t.node.Source, []expr.Expr{s.Where}, need{}, t.env)
+	ix, ok, err := openIndexed(ctx, t.node, &t.node.Source, []expr.Expr{s.Where}, need{rows: true}, t.env)
 	if !ok || err != nil {
 		return seriesResult{}, ok, err
 	}
@@ -240,11 +240,11 @@ func (t *trends) countActorsOf(ctx context.Context, s *plan.Series, lo, hi int64
 		return seriesResult{}, err
 	}
 	var r seriesResult
-	ix, ok, err := openIndexed(ctx, t.node, &t.node.Source, []expr.Expr{s.Where}, need{times: t.node.Breakdown != nil}, t.env)
+	ix, ok, err := openIndexed(ctx, t.node, &t.node.Source, []expr.Expr{s.Where}, need{}, t.env)
 	switch {
 	case err != nil:
 		return r, err
-	case ok && t.wholeDays(ix, sp, lo, hi):
+	case ok && ix.wholeDays(sp.line.starts, sp.from, sp.to, lo, hi):
 		counts, err := t.countMasks(ctx, ix, sp, lo)
 		return t.counted(counts, nil, sp), err
 	case ok && ix.values.count() <= maxCells/t.line.count():

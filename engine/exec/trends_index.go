@@ -7,9 +7,6 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// day is a UTC day in µs, the unit of day masks.
-const day = int64(86_400_000_000)
-
 // maxCells bounds the cells, of values and buckets, that indexes count into: every
 // goroutine has all of them. Beyond it, rows are grouped instead.
 const maxCells = 1 << 22
@@ -166,22 +163,6 @@ func (t *trends) countActors(ctx context.Context, who actors, sp *spans) ([]int6
 	return sum(counts, cells), err
 }
 
-// wholeDays says whether the days on which an actor has rows decide everything: there is
-// no condition on rows and no breakdown, and buckets and bounds lie on UTC days, or outside
-// of the times lo to hi of all rows.
-func (t *trends) wholeDays(ix *indexed, sp *spans, lo, hi int64) bool {
-	if ix.filters > 0 || ix.values != nil {
-		return false
-	}
-	whole := func(us int64) bool { return us%day == 0 || us <= lo || us > hi }
-	for _, us := range sp.line.starts {
-		if !whole(us) {
-			return false
-		}
-	}
-	return whole(sp.from) && whole(sp.to)
-}
-
 // countMasks counts actors by the days on which they have rows, none of which is before lo.
 func (t *trends) countMasks(ctx context.Context, ix *indexed, sp *spans, lo int64) ([]int64, error) {
 	if counts, ok, err := t.countBitmaps(ix, sp, lo); ok || err != nil {
@@ -194,87 +175,21 @@ func (t *trends) countMasks(ctx context.Context, ix *indexed, sp *spans, lo int6
 	if days <= 0 {
 		return make([]int64, t.line.count()), nil
 	}
-	words := (days + 63) / 64
 	from, to := make([]int32, days), make([]int32, days)
 	for d := range days {
 		// Buckets and bounds within the day of the first rows all lie before lo.
 		b, last := sp.of(max((first+int64(d))*day, lo))
 		from[d], to[d] = int32(b), int32(last)
 	}
-	masks := make([][]uint32, len(ix.streams[0]))
-	for i, s := range ix.streams[0] {
-		m, err := s.rng.DayMasks()
-		if err != nil {
-			return nil, err
-		}
-		masks[i] = m
-	}
-	const size = 4096 // ordinals at a time: their masks stay in the first-level cache
 	parts := make([][]int64, t.env.Threads)
-	scratch := make([][]uint64, t.env.Threads)
-	err := intervals(ctx, t.env, ix.total, size, func(_ context.Context, w, lo, hi int) error {
+	err := ix.dayBlocks(ctx, first, days, false, func(_ context.Context, w int, b *dayBlock) error {
 		if parts[w] == nil {
 			parts[w] = make([]int64, t.line.count())
-			scratch[w] = make([]uint64, size*words)
 		}
-		active := scratch[w][:(hi-lo)*words]
-		clear(active)
-		for i, s := range ix.streams[0] {
-			setDays(active, words, s, masks[i], uint32(lo), uint32(hi), int(int64(s.seg.FirstDay())-first), days)
-		}
-		countDays(parts[w], active, words, from, to)
+		countDays(parts[w], b.conds[0], b.words, from, to)
 		return nil
 	})
 	return sum(parts, t.line.count()), err
-}
-
-// floorDay is the UTC day of an instant.
-func floorDay(us int64) int64 {
-	d := us / day
-	if us%day < 0 {
-		d--
-	}
-	return d
-}
-
-// setDays marks the days of the runs of a stream whose actors are in [lo, hi). Bit b of a
-// mask is day shift+b.
-func setDays(active []uint64, words int, s *stream, masks []uint32, lo, hi uint32, shift, days int) {
-	from, to := lowerBound(s.runs.Ordinals, lo), lowerBound(s.runs.Ordinals, hi)
-	ordinals := s.runs.Ordinals
-	inside := ^uint32(0)
-	if shift < 0 {
-		inside <<= uint(-shift)
-	}
-	if over := shift + 32 - days; over > 0 {
-		inside &= ^uint32(0) >> uint(over)
-	}
-	if inside == 0 {
-		return // the segment lies outside
-	}
-	for r := from; r < to; r++ {
-		if s.skip != nil && s.skip.Get(r) {
-			continue
-		}
-		orDays(active[int(ordinals[r]-lo)*words:][:words], masks[r]&inside, shift)
-	}
-	for _, m := range s.moved {
-		if m.root >= lo && m.root < hi {
-			orDays(active[int(m.root-lo)*words:][:words], masks[m.run]&inside, shift)
-		}
-	}
-}
-
-func orDays(dst []uint64, mask uint32, shift int) {
-	if shift < 0 {
-		dst[0] |= uint64(mask >> uint(-shift))
-		return
-	}
-	w, s := shift>>6, uint(shift)&63
-	dst[w] |= uint64(mask) << s
-	if high := uint64(mask) >> (64 - s); s > 32 && high != 0 {
-		dst[w+1] |= high
-	}
 }
 
 // countDays counts, for each actor, the buckets in which its active days count.
@@ -294,7 +209,7 @@ func countDays(counts []int64, active []uint64, words int, from, to []int32) {
 }
 
 // countBitmaps counts the persons of each day from the person index. That is exact where
-// buckets are UTC days, no two streams share a day, and no person was merged.
+// buckets are UTC days, no two streams share a day, and no person was merged or is unwanted.
 func (t *trends) countBitmaps(ix *indexed, sp *spans, lo int64) ([]int64, bool, error) {
 	if !sp.own {
 		return nil, false, nil
@@ -306,7 +221,7 @@ func (t *trends) countBitmaps(ix *indexed, sp *spans, lo int64) ([]int64, bool, 
 	}
 	end := int32(-1 << 31)
 	for _, s := range ix.streams[0] {
-		if s.moved != nil || s.seg.FirstDay() < end {
+		if s.skip != nil || s.seg.FirstDay() < end {
 			return nil, false, nil
 		}
 		end = s.seg.FirstDay() + int32(s.seg.Days())
