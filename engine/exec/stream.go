@@ -50,6 +50,7 @@ const smallRange = 1 << 15
 type indexed struct {
 	env     *Env
 	node    plan.Node
+	scan    *plan.Scan
 	streams [][]*stream // per condition, by segment and then by event
 	sweeps  [][]*sweep  // per condition, by segment
 	lists   []*stream   // by rowRef.list: any stream over that range
@@ -72,7 +73,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	if !ok || !sc.Table.IsEvents() || !isColumn(src.Actor, sc, "person_id") || !isColumn(src.Time, sc, "timestamp") {
 		return nil, false, nil
 	}
-	ix := &indexed{env: env, node: n, need: need, total: env.Snapshot.Persons().Len(), streams: make([][]*stream, len(conds)), sweeps: make([][]*sweep, len(conds)), apart: true,
+	ix := &indexed{env: env, node: n, scan: sc, need: need, total: env.Snapshot.Persons().Len(), streams: make([][]*stream, len(conds)), sweeps: make([][]*sweep, len(conds)), apart: true,
 		lo: vec.InfinityTime, hi: vec.NegInfinityTime}
 	readers := make([]columnReader, len(sc.Columns))
 	for i, c := range sc.Columns {
@@ -418,6 +419,13 @@ func (s *stream) findMoved(env *Env) error {
 	return nil
 }
 
+// movedIn is the runs that were moved to the persons [lo, hi).
+func (s *stream) movedIn(lo, hi uint32) []movedRun {
+	a := sort.Search(len(s.moved), func(i int) bool { return s.moved[i].root >= lo })
+	b := sort.Search(len(s.moved), func(i int) bool { return s.moved[i].root >= hi })
+	return s.moved[a:b]
+}
+
 // unwanted adds to the persons to be skipped those who are not wanted.
 func unwanted(skip vec.Bitmap, ordinals []uint32, wanted vec.Bitmap) vec.Bitmap {
 	if skip == nil {
@@ -478,7 +486,18 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 		expr.Walk(ix.need.number, note)
 	}
 	m := morsel{seg: s.seg, rng: s.rng}
+	total := s.rng.Hi - s.rng.Lo
+	truths := make([]*byCode, len(rest))
+	for i, e := range rest {
+		truths[i] = newByCode(ix.scan, total, e)
+	}
+	var values *byCode
+	if by != nil {
+		values = newByCode(ix.scan, total, by.Exprs...)
+	}
 	var all []uint32
+	var err error
+	ids := make([]uint32, vec.BatchRows)
 	for lo := s.rng.Lo; lo < s.rng.Hi; lo += vec.BatchRows {
 		hi := min(lo+vec.BatchRows, s.rng.Hi)
 		b := &vec.Batch{Rows: hi - lo, Sel: liveRows(s.dead, lo, hi), Cols: make([]*vec.Vector, len(readers))}
@@ -495,23 +514,19 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 			}
 			b.Cols[i] = v
 		}
-		for _, e := range rest {
-			kept, err := keepTrue(ix.env.Expr, e, b)
-			if err != nil {
-				return err
-			}
-			b = kept
-			if b.Live() == 0 {
-				break
-			}
-		}
-		if b.Live() == 0 {
-			continue
-		}
 		rows := b.Sel
 		if rows == nil {
 			rows = firstRows(&all, b.Rows)
 		}
+		for i, e := range rest {
+			if rows, err = s.keep(ix, e, truths[i], b, rows, ids); err != nil {
+				return err
+			}
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		b.Sel = rows
 		base := lo - s.rng.Lo
 		if s.match != nil {
 			for _, r := range rows {
@@ -530,17 +545,55 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 		if by == nil {
 			continue
 		}
-		cols, err := evalAll(ix.env.Expr, by.Exprs, b)
+		err := values.find(ids, b, rows, func(dst []uint32, b *vec.Batch, rows []uint32) error {
+			cols, err := evalAll(ix.env.Expr, by.Exprs, b)
+			if err == nil {
+				ix.values.assign(dst[:len(rows)], cols, rows)
+			}
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		ids := make([]uint32, len(rows))
-		ix.values.assign(ids, cols, rows)
 		for i, r := range rows {
 			s.vals[base+int(r)] = ids[i]
 		}
 	}
 	return nil
+}
+
+// keep is those of the rows for which a condition is true. There is room in ids for a number of each.
+func (s *stream) keep(ix *indexed, cond expr.Expr, truths *byCode, b *vec.Batch, rows, ids []uint32) ([]uint32, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	b.Sel = rows
+	err := truths.find(ids, b, rows, func(dst []uint32, b *vec.Batch, rows []uint32) error {
+		kept, err := keepTrue(ix.env.Expr, cond, b)
+		if err != nil {
+			return err
+		}
+		sel := kept.Sel
+		if sel == nil {
+			sel = rows
+		}
+		for i, r := range rows {
+			if dst[i] = 0; len(sel) > 0 && sel[0] == r {
+				dst[i], sel = 1, sel[1:]
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]uint32, 0, len(rows))
+	for i, r := range rows {
+		if ids[i] != 0 {
+			out = append(out, r)
+		}
+	}
+	return out, nil
 }
 
 func (ix *indexed) disjoint() bool         { return ix.apart }
@@ -654,11 +707,7 @@ func (fl *filler) fill(ctx context.Context, ix *indexed, cond int, wanted []bool
 		if !s.swept {
 			sp.lo, sp.hi = lowerBound(s.runs.Ordinals, lo), lowerBound(s.runs.Ordinals, hi)
 		}
-		if s.moved != nil {
-			a := sort.Search(len(s.moved), func(i int) bool { return s.moved[i].root >= lo })
-			b := sort.Search(len(s.moved), func(i int) bool { return s.moved[i].root >= hi })
-			sp.moved = s.moved[a:b]
-		}
+		sp.moved = s.movedIn(lo, hi)
 		if sp.lo < sp.hi || len(sp.moved) > 0 {
 			fl.spans = append(fl.spans, sp)
 		}

@@ -299,22 +299,11 @@ func decodeDelta(dst []uint32, src []byte, rows, lo int) error {
 }
 
 func decodeRLE(dst []uint32, src []byte, rows, lo int) error {
-	if len(src) < 6 {
-		return ErrBlock
-	}
-	runs, size := int(binary.LittleEndian.Uint16(src)), int(binary.LittleEndian.Uint32(src[2:]))
-	src = src[6:]
-	if runs == 0 || runs > rows || size < 1 || size >= len(src) || src[0] == formRLE || src[size] == formRLE {
-		return ErrBlock
-	}
 	first, second := GetScratch(), GetScratch()
 	defer first.Put()
 	defer second.Put()
-	values, lengths := first[:runs], second[:runs]
-	if err := DecodeBlock(values, src[:size], runs, 0); err != nil {
-		return err
-	}
-	if err := DecodeBlock(lengths, src[size:], runs, 0); err != nil {
+	values, lengths, err := decodeRuns(first, second, src, rows)
+	if err != nil {
 		return err
 	}
 	at := -lo // where the run begins in dst
@@ -340,6 +329,65 @@ func decodeRLE(dst []uint32, src []byte, rows, lo int) error {
 		short := (*[shortRun]uint32)(dst[from:])
 		short[0], short[1], short[2], short[3] = v, v, v, v
 		short[4], short[5], short[6], short[7] = v, v, v, v
+	}
+	return ErrBlock // fewer values than were asked for
+}
+
+// decodeRuns gives the values of the runs of a block, and their lengths less 1.
+func decodeRuns(first, second *Scratch, src []byte, rows int) (values, lengths []uint32, err error) {
+	if len(src) < 6 {
+		return nil, nil, ErrBlock
+	}
+	runs, size := int(binary.LittleEndian.Uint16(src)), int(binary.LittleEndian.Uint32(src[2:]))
+	src = src[6:]
+	if runs == 0 || runs > rows || size < 1 || size >= len(src) || src[0] == formRLE || src[size] == formRLE {
+		return nil, nil, ErrBlock
+	}
+	values, lengths = first[:runs], second[:runs]
+	if err := DecodeBlock(values, src[:size], runs, 0); err != nil {
+		return nil, nil, err
+	}
+	return values, lengths, DecodeBlock(lengths, src[size:], runs, 0)
+}
+
+// CountBlock counts the values in positions [lo, hi) of a block of rows values, which takes up
+// all of src: counts has a place for each value that there may be. Runs are not made rows.
+func CountBlock(counts []uint32, src []byte, rows, lo, hi int) error {
+	if lo < 0 || lo > hi || hi > rows || rows > BlockRows || len(src) < 1 {
+		return ErrBlock
+	}
+	first, second := GetScratch(), GetScratch()
+	defer first.Put()
+	defer second.Put()
+	if src[0] != formRLE {
+		values := first[:hi-lo]
+		if err := DecodeBlock(values, src, rows, lo); err != nil {
+			return err
+		}
+		for _, v := range values {
+			if int(v) >= len(counts) {
+				return ErrBlock
+			}
+			counts[v]++
+		}
+		return nil
+	}
+	values, lengths, err := decodeRuns(first, second, src[1:], rows)
+	if err != nil {
+		return err
+	}
+	at := 0
+	for i, v := range values {
+		end := at + int(lengths[i]) + 1
+		if end > rows || int(v) >= len(counts) {
+			return ErrBlock
+		}
+		if n := min(end, hi) - max(at, lo); n > 0 {
+			counts[v] += uint32(n)
+		}
+		if at = end; at >= hi {
+			return nil
+		}
 	}
 	return ErrBlock // fewer values than were asked for
 }
