@@ -76,13 +76,10 @@ type rowWalker struct {
 	holds   map[uint32]int // track of each held value
 	tracks  []track
 	entries []entryRow
-	bars    [][]int64 // times by exclusion
-	attempt attempt
 }
 
 func newRowWalker(k *walker) *rowWalker {
-	return &rowWalker{walker: k, merge: rowMerge{actors: k.f.actors, sparse: true}, chains: newChains(k.f), holds: map[uint32]int{},
-		bars: make([][]int64, len(k.f.node.Exclude))}
+	return &rowWalker{walker: k, merge: rowMerge{actors: k.f.actors, sparse: true}, chains: newChains(k.f), holds: map[uint32]int{}}
 }
 
 // walk finds the attempts of one actor.
@@ -227,7 +224,7 @@ func (k *rowWalker) evaluate(ctx context.Context, rows []funnelRow, v uint32) er
 		if n.Entry == plan.EntryBest && alike && bound <= best {
 			continue
 		}
-		a := &k.attempt
+		a := &k.try
 		a.done, a.entered = 0, time
 		k.chains.find(a, t, e.row, limit, bound)
 		if n.Entry == plan.EntryEvery {
@@ -258,7 +255,7 @@ func (k *rowWalker) evaluate(ctx context.Context, rows []funnelRow, v uint32) er
 }
 
 // judge applies the exclusions to an attempt, and says whether it is left.
-func (k *rowWalker) judge(a *attempt) bool {
+func (k *walker) judge(a *attempt) bool {
 	cut, last := vec.InfinityTime, int64(0)
 	if len(k.bars) > 0 {
 		last = a.last()
