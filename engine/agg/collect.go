@@ -166,6 +166,8 @@ func (s *collect) Finish() (*vec.Vector, error) {
 	return out.V, nil
 }
 
+// sortRows puts rows, which ascend, in order of their values, and those of one value in that of
+// rows.
 func sortRows(rows []uint32, v *vec.Vector, desc bool) {
 	sign := 1
 	if desc {
@@ -173,7 +175,12 @@ func sortRows(rows []uint32, v *vec.Vector, desc bool) {
 	}
 	switch v.Type.Payload() {
 	case vec.PayloadF64:
-		slices.SortStableFunc(rows, func(a, b uint32) int { return sign * vec.CompareFloat(v.F64[a], v.F64[b]) })
+		slices.SortFunc(rows, func(a, b uint32) int {
+			if c := sign * vec.CompareFloat(v.F64[a], v.F64[b]); c != 0 {
+				return c
+			}
+			return int(a) - int(b)
+		})
 	default:
 		slices.SortStableFunc(rows, func(a, b uint32) int { return sign * vec.Compare(v, int(a), v, int(b)) })
 	}

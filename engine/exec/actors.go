@@ -110,7 +110,7 @@ func (v *values32) count() int {
 // need is what an operator asks of its lists besides their rows' order.
 type need struct {
 	refs   bool      // csr.refs, even if no row is in two lists
-	times  bool      // csr.times
+	rows   bool      // conditions on persons are to be told by stream.match
 	number expr.Expr // csr.nums: of type timestamptz or double precision; or nil
 	// whole is the list that has every row of all others, 0 if there is none such or if it is
 	// read for itself. Otherwise only its actors who have rows in others too are asked for.
@@ -134,7 +134,6 @@ func numberOf(v *vec.Vector, row int) int64 {
 
 // openActors makes the rows of a native operator ready, one list per condition.
 func openActors(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, need need, env *Env) (actors, error) {
-	need.times = true
 	if ix, ok, err := openIndexed(ctx, n, src, conds, need, env); ok || err != nil {
 		return ix, err
 	}

@@ -26,6 +26,7 @@ type compatFunnel struct {
 	lists    int   // lists of rows that take part; those of first rows come after
 	first    []int // per step: the list whose first row alone can be the step, or -1
 	bars     []uint64
+	read     func(context.Context, *plan.Source, []expr.Expr, need) (actors, error)
 	actors   actors
 	line     *timeline // of OUTPUT TREND
 }
@@ -64,6 +65,9 @@ func (c *compatRules) wrongValue(r *compatRow, p int, value uint32) bool {
 
 func newCompatFunnel(n *plan.Funnel, env *Env) Operator {
 	f := &compatFunnel{answered: answered{env: env}, node: n}
+	f.read = func(ctx context.Context, src *plan.Source, conds []expr.Expr, need need) (actors, error) {
+		return openActors(ctx, n, src, conds, need, env)
+	}
 	f.rules = compatRules{steps: len(n.Steps), window: vec.InfinityTime, strict: n.Mode == plan.Strict, byStep: -1}
 	if n.Within != nil {
 		f.rules.window = int64(n.Within.Days)*day + n.Within.Micros
@@ -134,7 +138,7 @@ func (f *compatFunnel) open(ctx context.Context) (actors, error) {
 		f.first[i] = -1
 	}
 	if !n.FirstEver() {
-		return openActors(ctx, n, &n.Source, conds, need, f.env)
+		return f.read(ctx, &n.Source, conds, need)
 	}
 	// The search for first rows ignores WHERE, so it becomes one with the other conditions.
 	src := n.Source
@@ -154,7 +158,7 @@ func (f *compatFunnel) open(ctx context.Context) (actors, error) {
 				conds = append(conds, n.Steps[i].First)
 			}
 		}
-		return openActors(ctx, n, &src, conds, need, f.env)
+		return f.read(ctx, &src, conds, need)
 	}
 	var debuts []*debut
 	for i := range n.Steps {
@@ -230,11 +234,15 @@ type trendEntry struct {
 type compatWalker struct {
 	f       *compatFunnel
 	merge   rowMerge
+	marks   []compatRow // where lists share no row: the marks of those of each
+	rows    []listRow
 	merged  []actorRow
 	all     []compatRow
 	some    []compatRow // those of one breakdown value
 	values  []uint32
 	match   matcher
+	plain   *orderedMatcher // where the lists of steps are all that is needed, mostly
+	steps   [][]int64
 	trend   trendMatcher
 	entries []trendEntry
 	out     []*compatTally // by breakdown value
@@ -243,6 +251,14 @@ type compatWalker struct {
 
 func newCompatWalker(f *compatFunnel, values int) *compatWalker {
 	k := &compatWalker{f: f, merge: rowMerge{actors: f.actors, sparse: f.node.Output != plan.OutputTrend}, out: make([]*compatTally, values)}
+	if f.actors.disjoint() && !f.rules.strict && !f.node.FirstEver() {
+		for s := range f.rules.steps {
+			k.marks = append(k.marks, compatRow{steps: 1 << s, marks: 1})
+		}
+		for _, bar := range f.bars {
+			k.marks = append(k.marks, compatRow{bars: bar, marks: bits.OnesCount64(bar)})
+		}
+	}
 	unordered := f.node.Mode == plan.Unordered
 	switch {
 	case f.node.Output == plan.OutputTrend && unordered:
@@ -252,13 +268,34 @@ func newCompatWalker(f *compatFunnel, values int) *compatWalker {
 	case unordered:
 		k.match = newUnorderedMatcher(&f.rules)
 	default:
-		k.match = newOrderedMatcher(&f.rules)
+		m := newOrderedMatcher(&f.rules)
+		if k.match = m; f.listsOnly() {
+			k.plain, k.steps = m, make([][]int64, f.rules.steps)
+		}
 	}
 	return k
 }
 
+// listsOnly says whether all that matters of ordered steps is the times of their rows, unless
+// some are nearly simultaneous.
+func (f *compatFunnel) listsOnly() bool {
+	return !f.rules.strict && f.rules.optional == 0 && len(f.bars) == 0 && f.node.Breakdown == nil && !f.node.FirstEver() && f.actors.disjoint()
+}
+
 // actor counts one actor.
 func (k *compatWalker) actor(b *block, i int) error {
+	if k.plain != nil {
+		for s := range k.steps {
+			times := b.conds[s].of(i)
+			k.steps[s] = times[skipTo(times, 0, k.f.from):skipTo(times, 0, k.f.to)]
+		}
+		if steps, times, ok := k.plain.lists(k.steps); ok {
+			if steps != 0 {
+				k.add(0, b.base+uint32(i), steps, times)
+			}
+			return nil
+		}
+	}
 	if err := k.gather(b, i); err != nil || len(k.all) == 0 {
 		return err
 	}
@@ -293,6 +330,21 @@ func (k *compatWalker) actor(b *block, i int) error {
 func (k *compatWalker) gather(b *block, i int) error {
 	f := k.f
 	var err error
+	if k.marks != nil {
+		if k.rows, err = k.merge.apart(k.rows[:0], b, i, f.lists, f.from, f.to); err != nil {
+			return err
+		}
+		k.all = k.all[:0]
+		for _, r := range k.rows {
+			row := k.marks[r.list]
+			row.time, row.value = r.time, r.value
+			k.all = append(k.all, row)
+		}
+		if k.trend == nil {
+			k.all = thin(k.all)
+		}
+		return nil
+	}
 	if k.merged, err = k.merge.rows(k.merged[:0], b, i, f.lists, f.from, f.to); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"cmp"
+	"math"
 	"math/bits"
 	"slices"
 )
@@ -73,6 +74,58 @@ func (m *orderedMatcher) match(rows []compatRow, value uint32) (uint64, []int64)
 		return 0, nil
 	}
 	return m.best.steps, m.best.times
+}
+
+// lists is match for rows that satisfy one step each, and no more is asked of than that: the
+// times of the rows by step. It says false if some are nearly simultaneous, or the order of
+// rows of one time matters.
+func (m *orderedMatcher) lists(lists [][]int64) (steps uint64, times []int64, ok bool) {
+	if len(lists) > 1 && len(lists[1]) == 0 {
+		// Nobody gets beyond the first step, and the first of its rows will do.
+		if len(lists[0]) == 0 {
+			return 0, nil, true
+		}
+		m.best.times = append(m.best.times[:0], lists[0][0])
+		return 1, m.best.times, true
+	}
+	for k := range m.chain {
+		m.chain[k].set = false
+	}
+	m.step = 0
+	n := m.rules.steps
+	for before := int64(math.MinInt64 + nearTie); m.step < n; {
+		time, k := int64(math.MaxInt64), 0
+		for s, list := range lists {
+			if len(list) > 0 && list[0] < time {
+				time, k = list[0], s+1
+			}
+		}
+		if k == 0 {
+			break
+		}
+		if time-nearTie <= before {
+			return 0, nil, false
+		}
+		before, lists[k-1] = time, lists[k-1][1:]
+		c, last := &m.chain[k], &m.chain[k-1]
+		switch {
+		case k == 1:
+			c.set, c.start, c.times = true, time, append(c.times[:0], time)
+		case !m.open(k-1, time) || c.set && c.start == last.start:
+			continue
+		default:
+			c.set, c.start = true, last.start
+			c.times = append(append(c.times[:0], last.times...), time)
+		}
+		if k > m.step {
+			m.step = k
+			m.best.times = append(m.best.times[:0], c.times...)
+		}
+	}
+	if m.step == 0 {
+		return 0, nil, true
+	}
+	return 1<<m.step - 1, m.best.times, true
 }
 
 // begin has chains that begin now count their window from the time of the group.

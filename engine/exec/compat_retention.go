@@ -99,17 +99,15 @@ func (r *compatRetention) count(ctx context.Context) ([]*grid, error) {
 	values := r.actors.breakdown().count()
 	parts := make([][]*grid, r.env.Threads)
 	workers := make([]*compatReturner, r.env.Threads)
-	err := r.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
+	walk := func(ctx context.Context, w int, base uint32, count int, actor func(k *compatReturner, i int)) error {
 		if parts[w] == nil {
 			parts[w] = make([]*grid, values)
 			workers[w] = &compatReturner{r: r, out: parts[w], sums: make([]float64, r.columns)}
 		}
 		k := workers[w]
-		k.b, k.grown = b, 0
-		for i := range b.count {
-			if b.conds[0].countOf(i) > 0 {
-				k.actor(i)
-			}
+		k.base, k.grown = base, 0
+		for i := range count {
+			actor(k, i)
 			if k.grown > 1<<20 {
 				if err := r.hold(ctx, k); err != nil {
 					return err
@@ -117,7 +115,23 @@ func (r *compatRetention) count(ctx context.Context) ([]*grid, error) {
 			}
 		}
 		return r.hold(ctx, k)
-	})
+	}
+	var err error
+	if ix, days, ok := r.days(); ok {
+		err = ix.dayBlocks(ctx, days.first, len(days.buckets), false, func(ctx context.Context, w int, b *dayBlock) error {
+			return walk(ctx, w, b.base, b.count, func(k *compatReturner, i int) {
+				k.days(i, days, b.of(b.conds[0], i), b.of(b.conds[len(b.conds)-1], i))
+			})
+		})
+	} else {
+		err = r.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
+			return walk(ctx, w, b.base, b.count, func(k *compatReturner, i int) {
+				if b.conds[0].countOf(i) > 0 {
+					k.actor(b, i)
+				}
+			})
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +194,7 @@ func (g *grid) divide() {
 // compatReturner walks actors, on one goroutine.
 type compatReturner struct {
 	r     *compatRetention
-	b     *block
+	base  uint32 // actor of position 0 of the block
 	out   []*grid
 	split splitter
 	grown int64 // bytes kept and not accounted for yet
@@ -190,16 +204,16 @@ type compatReturner struct {
 	sums           []float64 // by column
 }
 
-func (k *compatReturner) actor(i int) {
+func (k *compatReturner) actor(b *block, i int) {
 	r := k.r
-	starts := historyOf(&k.b.conds[0], i)
+	starts := historyOf(&b.conds[0], i)
 	returns := starts
 	if !r.same {
-		returns = historyOf(&k.b.conds[1], i)
+		returns = historyOf(&b.conds[1], i)
 	}
 	first := starts
 	if r.bare() {
-		first = historyOf(&k.b.conds[len(k.b.conds)-1], i)
+		first = historyOf(&b.conds[len(b.conds)-1], i)
 		if len(first.times) == 0 || first.times[0] != starts.times[0] {
 			return
 		}
@@ -239,6 +253,42 @@ func (k *compatReturner) calendar(i int, value uint32, starts, returns history) 
 		return
 	}
 	k.visits = r.periods(k.visits[:0], returns.times, max(1, r.node.Minimum))
+	k.come(i, value)
+}
+
+// days is how to read on which days actors have rows, if that is all there is to know.
+func (r *compatRetention) days() (*indexed, *dayLine, bool) {
+	n := r.node
+	ix, ok := r.actors.(*indexed)
+	if !ok || n.ByActor || n.Measure != nil || n.Minimum > 1 || r.bare() {
+		return nil, nil, false
+	}
+	days, ok := ix.dayLine(r.line, r.from, r.to)
+	return ix, days, ok
+}
+
+// days counts an actor in the periods of the calendar, from the days on which it has rows.
+func (k *compatReturner) days(i int, line *dayLine, starts, returns []uint64) {
+	before := false
+	k.starts = k.starts[:0]
+	eachDay(starts, func(d int) {
+		before = before || !line.inside[d] && len(k.starts) == 0
+		k.starts = line.period(k.starts, d)
+	})
+	if len(k.starts) == 0 || k.r.once && before {
+		return
+	}
+	if k.r.once {
+		k.starts = k.starts[:1]
+	}
+	k.visits = k.visits[:0]
+	eachDay(returns, func(d int) { k.visits = line.period(k.visits, d) })
+	k.come(i, 0)
+}
+
+// come counts an actor who starts and returns in the periods noted.
+func (k *compatReturner) come(i int, value uint32) {
+	r := k.r
 	for _, row := range k.starts {
 		k.columns = append(k.columns[:0], 0)
 		for _, p := range k.visits {
@@ -352,7 +402,7 @@ func (k *compatReturner) add(i int, value uint32, row int) {
 	if r.node.Output != plan.OutputActors {
 		return
 	}
-	g.actors, g.rows = append(g.actors, k.b.base+uint32(i)), append(g.rows, uint32(row))
+	g.actors, g.rows = append(g.actors, k.base+uint32(i)), append(g.rows, uint32(row))
 	for _, c := range k.columns {
 		g.periods.Elem.I64 = append(g.periods.Elem.I64, int64(c))
 	}

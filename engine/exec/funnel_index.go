@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"math/bits"
 	"slices"
 	"sort"
 
@@ -8,15 +9,13 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// index counts an ordered funnel for one actor whose rows satisfy one step each.
-//
-// For a fixed entry the greedy chain, which takes for every step the earliest event not
-// before the last one, reaches as far as any chain and has the smallest times from left
-// to right. A later entry never has an earlier event in its greedy chain, so each list
-// is walked once for all entries of an actor.
+// index counts a funnel for one actor whose rows satisfy one step or exclusion each.
 func (k *walker) index(i int) {
 	for s := range k.steps {
 		k.steps[s] = k.b.conds[s].of(i)
+	}
+	for x := range k.bars {
+		k.bars[x] = k.b.conds[len(k.steps)+x].of(i)
 	}
 	if k.f.node.Breakdown != nil {
 		k.byValue(i)
@@ -24,13 +23,110 @@ func (k *walker) index(i int) {
 	}
 	best := slices.Grow(k.best, 1)[:1] // made in place: an attempt is large
 	best[0].reached, best[0].value = 0, 0
-	if k.simple(&best[0]) {
+	if k.furthest(&best[0]) {
 		k.best = best
 	}
 }
 
+// furthest finds the attempt that reaches furthest, the earliest among equals, when no row
+// satisfies two conditions. It says false if there is no attempt.
+func (k *walker) furthest(best *attempt) bool {
+	switch {
+	case k.f.node.Mode == plan.Unordered:
+		return k.anyOrder(best)
+	case len(k.bars) > 0:
+		return k.judged(best)
+	}
+	return k.simple(best)
+}
+
+// judged is furthest where exclusions apply: to whatever attempt is better than those before.
+func (k *walker) judged(best *attempt) bool {
+	f, entries := k.f, k.steps[0]
+	clear(k.at[:len(k.steps)])
+	for i := skipTo(entries, 0, f.from); i < len(entries) && entries[i] < f.to; i++ {
+		k.chain(&k.try, i)
+		if k.try.reached > best.reached && k.judge(&k.try) {
+			if f.measure(&k.try); k.try.reached > best.reached {
+				k.try.value = best.value
+				*best = k.try
+			}
+		}
+		if best.reached == len(k.steps) || f.node.Entry == plan.EntryFirst {
+			break
+		}
+	}
+	return best.reached > 0
+}
+
+// chain is the greedy chain of entry i. Entries come in order.
+func (k *walker) chain(a *attempt, i int) {
+	entry := k.steps[0][i]
+	limit, last := k.f.within.after(entry), entry
+	a.reached, a.entered = 1, entry
+	a.times[0], a.rows[0] = entry, int32(i)
+	for s := 1; s < len(k.steps); s++ {
+		at := skipTo(k.steps[s], k.at[s], last)
+		k.at[s] = at
+		if at == len(k.steps[s]) || k.steps[s][at] > limit {
+			break
+		}
+		last = k.steps[s][at]
+		a.times[s], a.rows[s] = last, int32(at)
+		a.reached++
+	}
+	a.done = ^uint64(0) >> (maxSteps - a.reached)
+}
+
+// anyOrder is furthest in MODE UNORDERED. The rows of all steps are entries, in order of time:
+// each list stands at its first row that is not before the entry, so that it is the earliest
+// that the step can have.
+func (k *walker) anyOrder(best *attempt) bool {
+	f := k.f
+	most := 0 // steps that there are rows of
+	for s, list := range k.steps {
+		if k.at[s] = skipTo(list, 0, f.from); k.at[s] < len(list) {
+			most++
+		}
+	}
+	for best.reached < most {
+		entry, next := f.to, -1
+		for s, list := range k.steps {
+			if at := k.at[s]; at < len(list) && list[at] < entry {
+				entry, next = list[at], s
+			}
+		}
+		if next < 0 {
+			break
+		}
+		limit, done := f.within.after(entry), uint64(0)
+		for s, list := range k.steps {
+			if at := k.at[s]; at < len(list) && list[at] <= limit {
+				done |= 1 << s
+			}
+		}
+		if n := bits.OnesCount64(done); n > best.reached {
+			best.reached, best.done, best.entered = n, done, entry
+			for w := done; w != 0; w &= w - 1 {
+				s := bits.TrailingZeros64(w)
+				best.times[s], best.rows[s] = k.steps[s][k.at[s]], 0
+			}
+		}
+		if f.node.Entry == plan.EntryFirst {
+			break
+		}
+		k.at[next]++
+	}
+	return best.reached > 0
+}
+
 // simple finds the attempt that reaches furthest, the earliest among equals, when no row
 // satisfies two steps. It says false if there is no attempt.
+//
+// For a fixed entry the greedy chain, which takes for every step the earliest event not
+// before the last one, reaches as far as any chain and has the smallest times from left
+// to right. A later entry never has an earlier event in its greedy chain, so each list
+// is walked once for all entries of an actor.
 func (k *walker) simple(best *attempt) bool {
 	f, entries, n := k.f, k.steps[0], len(k.steps)
 	clear(k.at[:n])
@@ -101,7 +197,7 @@ func skipTo(list []int64, at int, t int64) int {
 // byValue finds the best attempt for each breakdown value, when no row satisfies two
 // steps.
 func (k *walker) byValue(i int) {
-	f, n := k.f, len(k.steps)
+	f := k.f
 	by := f.node.Breakdown
 	entryVals := k.b.conds[0].valsOf(i)
 	if by.Attribute == plan.AttributeEach {
@@ -115,38 +211,23 @@ func (k *walker) byValue(i int) {
 	}
 	if same { // every attempt has this value
 		a := attempt{value: k.name(first)}
-		if k.simple(&a) {
+		if k.furthest(&a) {
 			k.best = append(k.best, a)
 		}
 		return
 	}
-	clear(k.at[:n])
-	var rows [maxSteps]int
+	clear(k.at[:len(k.steps)])
 	for e, entry := range k.steps[0] {
 		if entry < f.from || entry >= f.to {
 			continue
 		}
-		a := attempt{reached: 1, entered: entry}
-		a.times[0] = entry
-		rows[0] = e
-		limit := f.within.after(entry)
-		for s := 1; s < n; s++ {
-			at := skipTo(k.steps[s], k.at[s], a.times[s-1])
-			k.at[s] = at
-			if at == len(k.steps[s]) || k.steps[s][at] > limit {
-				break
-			}
-			a.times[s] = k.steps[s][at]
-			rows[s] = at
-			a.reached++
+		a := &k.try
+		if k.chain(a, e); k.judge(a) {
+			f.measure(a)
+			k.inOrder(a)
+			a.value = k.name(attributed(by, k.order, func(s int) uint32 { return k.b.conds[s].valsOf(i)[a.rows[s]] }))
+			k.offer(a)
 		}
-		a.done = ^uint64(0) >> (maxSteps - a.reached)
-		k.order = k.order[:0]
-		for s := range a.reached {
-			k.order = append(k.order, s)
-		}
-		a.value = k.name(attributed(by, k.order, func(s int) uint32 { return k.b.conds[s].valsOf(i)[rows[s]] }))
-		k.offer(&a)
 		if f.node.Entry == plan.EntryFirst {
 			return
 		}
@@ -179,21 +260,30 @@ func attributed(by *plan.Breakdown, steps []int, value func(step int) uint32) ui
 
 // eachValue evaluates the attempts once per value, over the rows that carry it.
 func (k *walker) eachValue(i int, entryVals []uint32) {
-	all := slices.Clone(k.steps)
+	steps, bars := slices.Clone(k.steps), slices.Clone(k.bars)
 	distinct := slices.Clone(entryVals)
 	slices.Sort(distinct)
 	for _, v := range slices.Compact(distinct) {
-		for s := range k.steps {
-			k.steps[s] = nil
-			for r, x := range k.b.conds[s].valsOf(i) {
-				if x == v {
-					k.steps[s] = append(k.steps[s], all[s][r])
-				}
-			}
+		for s := range steps {
+			k.steps[s] = carrying(steps[s], k.b.conds[s].valsOf(i), v)
+		}
+		for x := range bars {
+			k.bars[x] = carrying(bars[x], k.b.conds[len(steps)+x].valsOf(i), v)
 		}
 		a := attempt{value: k.name(v)}
-		if k.simple(&a) {
+		if k.furthest(&a) {
 			k.offer(&a)
 		}
 	}
+}
+
+// carrying is the times of the rows with a value.
+func carrying(times []int64, vals []uint32, v uint32) []int64 {
+	var out []int64
+	for r, x := range vals {
+		if x == v {
+			out = append(out, times[r])
+		}
+	}
+	return out
 }

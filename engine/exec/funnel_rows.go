@@ -70,19 +70,17 @@ type rowWalker struct {
 	merge   rowMerge
 	chains  chains
 	merged  []actorRow
+	apart   []listRow
 	all     []funnelRow
 	carry   []funnelRow // those of one breakdown value
 	values  []uint32
 	holds   map[uint32]int // track of each held value
 	tracks  []track
 	entries []entryRow
-	bars    [][]int64 // times by exclusion
-	attempt attempt
 }
 
 func newRowWalker(k *walker) *rowWalker {
-	return &rowWalker{walker: k, merge: rowMerge{actors: k.f.actors, sparse: true}, chains: newChains(k.f), holds: map[uint32]int{},
-		bars: make([][]int64, len(k.f.node.Exclude))}
+	return &rowWalker{walker: k, merge: rowMerge{actors: k.f.actors, sparse: true}, chains: newChains(k.f), holds: map[uint32]int{}}
 }
 
 // walk finds the attempts of one actor.
@@ -129,10 +127,26 @@ func (k *rowWalker) entry(r *funnelRow) bool {
 func (k *rowWalker) gather(b *block, i int) error {
 	f := k.f
 	var err error
+	steps, bars := len(f.node.Steps), len(f.node.Exclude)
+	if f.joint == nil && f.node.Mode != plan.Strict && f.actors.disjoint() {
+		if k.apart, err = k.merge.apart(k.apart[:0], b, i, f.lists, f.from, vec.InfinityTime); err != nil {
+			return err
+		}
+		k.all = k.all[:0]
+		for _, r := range k.apart {
+			row := funnelRow{time: r.time, value: r.value}
+			if s := int(r.list); s < steps {
+				row.steps = 1 << s
+			} else {
+				row.bars = 1 << (s - steps)
+			}
+			k.all = append(k.all, row)
+		}
+		return nil
+	}
 	if k.merged, err = k.merge.rows(k.merged[:0], b, i, f.lists, f.from, vec.InfinityTime); err != nil {
 		return err
 	}
-	steps, bars := len(f.node.Steps), len(f.node.Exclude)
 	k.all = k.all[:0]
 	for m := range k.merged {
 		r := &k.merged[m]
@@ -227,7 +241,7 @@ func (k *rowWalker) evaluate(ctx context.Context, rows []funnelRow, v uint32) er
 		if n.Entry == plan.EntryBest && alike && bound <= best {
 			continue
 		}
-		a := &k.attempt
+		a := &k.try
 		a.done, a.entered = 0, time
 		k.chains.find(a, t, e.row, limit, bound)
 		if n.Entry == plan.EntryEvery {
@@ -258,7 +272,7 @@ func (k *rowWalker) evaluate(ctx context.Context, rows []funnelRow, v uint32) er
 }
 
 // judge applies the exclusions to an attempt, and says whether it is left.
-func (k *rowWalker) judge(a *attempt) bool {
+func (k *walker) judge(a *attempt) bool {
 	cut, last := vec.InfinityTime, int64(0)
 	if len(k.bars) > 0 {
 		last = a.last()

@@ -256,31 +256,38 @@ func selectNth(a []int64, n int) int64 {
 
 // actorRows makes the rows of OUTPUT ACTORS, and the breakdown value of each.
 func (f *funnel) actorRows(tallies []*funnelTally, values []uint32) ([]uint32, []*vec.Vector) {
-	var ids, who []uint32
-	reached, converted := &vec.Vector{Type: vec.T(vec.Int4)}, &vec.Vector{Type: vec.T(vec.Bool)}
-	entered := &vec.Vector{Type: vec.T(vec.TimestampTZ)}
-	times := &vec.Vector{Type: vec.ArrayOf(vec.TimestampTZ), Offs: []uint32{0}, Elem: &vec.Vector{Type: vec.T(vec.TimestampTZ)}}
-	last := &vec.Vector{Type: vec.T(vec.Text), Str: vec.MakeStrings(0, 0)}
-	elems := vec.Builder{V: times.Elem}
+	n, steps := 0, len(f.node.Steps)
+	for _, v := range values {
+		n += len(tallies[v].actors)
+	}
+	ids, who := make([]uint32, 0, n), make([]uint32, 0, n)
+	reached, converted := &vec.Vector{Type: vec.T(vec.Int4), I64: make([]int64, 0, n)}, &vec.Vector{Type: vec.T(vec.Bool), Bools: make([]bool, 0, n)}
+	entered := &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: make([]int64, 0, n)}
+	times := &vec.Vector{Type: vec.ArrayOf(vec.TimestampTZ), Offs: make([]uint32, 1, n+1)}
+	times.Elem = &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: make([]int64, n*steps), Nulls: vec.NewBitmap(n * steps)}
+	last := &vec.Vector{Type: vec.T(vec.Text), Str: vec.MakeStrings(n, 0)}
+	var a attempt
+	at := 0
 	for _, v := range values {
 		t := tallies[v]
 		for i := range t.actors {
-			a := attempt{done: t.done[i]}
+			a.done = t.done[i]
 			f.measure(&a)
 			chain := t.times[t.offs[i]:t.offs[i+1]]
 			ids, who = append(ids, v), append(who, t.actors[i])
 			reached.I64 = append(reached.I64, int64(a.reached))
 			converted.Bools = append(converted.Bools, f.converted(&a))
 			entered.I64 = append(entered.I64, slices.Min(chain))
-			for s := range f.node.Steps {
+			for s := range steps {
 				if a.done>>s&1 == 0 {
-					elems.AppendNull()
+					times.Elem.Nulls.Set(at + s)
 					continue
 				}
-				times.Elem.I64 = append(times.Elem.I64, chain[0])
+				times.Elem.I64[at+s] = chain[0]
 				chain = chain[1:]
 			}
-			times.Offs = append(times.Offs, uint32(len(times.Elem.I64)))
+			at += steps
+			times.Offs = append(times.Offs, uint32(at))
 			last.Str.AppendString(f.node.Steps[t.last[i]].Name)
 		}
 	}

@@ -30,6 +30,7 @@ type lifecycle struct {
 	node   *plan.Lifecycle
 	line   *timeline // bucket 0 is the one before those of the answer
 	actors actors
+	born   []int64 // with CREATED of persons and an index: when each of them came into being
 }
 
 // lives is what one breakdown value adds up to.
@@ -60,7 +61,7 @@ func (l *lifecycle) run(ctx context.Context) error {
 	if l.line, err = newTimeline(first-1, to, n.Every, loc, n.Sunday); err != nil {
 		return err
 	}
-	if l.actors, err = openActors(ctx, n, &n.Source, []expr.Expr{nil}, need{number: n.Created}, l.env); err != nil {
+	if err := l.open(ctx); err != nil {
 		return err
 	}
 	values, err := l.count(ctx)
@@ -71,21 +72,66 @@ func (l *lifecycle) run(ctx context.Context) error {
 	return nil
 }
 
+// open makes the actors ready. When persons came into being is read of each, not of all rows.
+func (l *lifecycle) open(ctx context.Context) (err error) {
+	n := l.node
+	sc, ok := n.Input.(*plan.Scan)
+	if ok && n.Created != nil && readsOnly(n.Created, sc, ofPerson) {
+		if l.actors, err = openActors(ctx, n, &n.Source, []expr.Expr{nil}, need{}, l.env); err != nil {
+			return err
+		}
+		if _, ok := l.actors.(*indexed); ok {
+			return l.findBorn(ctx, sc)
+		}
+	}
+	l.actors, err = openActors(ctx, n, &n.Source, []expr.Expr{nil}, need{number: n.Created}, l.env)
+	return err
+}
+
+func (l *lifecycle) findBorn(ctx context.Context, sc *plan.Scan) error {
+	bytes := 8 * int64(l.env.Snapshot.Persons().Len())
+	l.held.Add(bytes)
+	if err := l.env.hold(ctx, bytes); err != nil {
+		return err
+	}
+	l.born = make([]int64, 0, l.env.Snapshot.Persons().Len())
+	return eachPerson(ctx, sc, []expr.Expr{l.node.Created}, l.env, func(_ int, b *vec.Batch) error {
+		v, err := l.node.Created.Eval(l.env.Expr, b)
+		if err != nil {
+			return err
+		}
+		for i := range b.Rows {
+			l.born = append(l.born, numberOf(v, i))
+		}
+		return nil
+	})
+}
+
 // count walks all actors.
 func (l *lifecycle) count(ctx context.Context) ([]*lives, error) {
 	values := l.actors.breakdown().count()
 	parts := make([][]*lives, l.env.Threads)
-	err := l.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
+	walk := func(ctx context.Context, w int, base uint32, count int, actor func(k *liver, i int)) error {
 		if parts[w] == nil {
 			parts[w] = make([]*lives, values)
 		}
-		k := &liver{l: l, b: b, out: parts[w]}
-		for i := range b.count {
-			k.actor(i)
+		k := &liver{l: l, base: base, out: parts[w]}
+		for i := range count {
+			actor(k, i)
 		}
 		l.held.Add(k.grown)
 		return l.env.hold(ctx, k.grown)
-	})
+	}
+	var err error
+	if ix, days, ok := l.days(); ok {
+		err = ix.dayBlocks(ctx, days.first, len(days.buckets), false, func(ctx context.Context, w int, b *dayBlock) error {
+			return walk(ctx, w, b.base, b.count, func(k *liver, i int) { k.days(i, days, b.of(b.conds[0], i)) })
+		})
+	} else {
+		err = l.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
+			return walk(ctx, w, b.base, b.count, func(k *liver, i int) { k.actor(i, historyOf(&b.conds[0], i)) })
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -103,18 +149,27 @@ func (p *lives) merge(o *lives) {
 	p.actors, p.cells = append(p.actors, o.actors...), append(p.cells, o.cells...)
 }
 
+// days is how to read on which days actors have rows, if that is all there is to know.
+func (l *lifecycle) days() (*indexed, *dayLine, bool) {
+	ix, ok := l.actors.(*indexed)
+	if !ok || l.node.Created != nil && l.born == nil {
+		return nil, nil, false
+	}
+	days, ok := ix.dayLine(l.line, l.line.starts[0], vec.InfinityTime)
+	return ix, days, ok
+}
+
 // liver walks the actors of one block.
 type liver struct {
 	l      *lifecycle
-	b      *block
+	base   uint32
 	out    []*lives
 	split  splitter
 	active []int
 	grown  int64 // bytes kept and not accounted for yet
 }
 
-func (k *liver) actor(i int) {
-	rows := historyOf(&k.b.conds[0], i)
+func (k *liver) actor(i int, rows history) {
 	if len(rows.times) == 0 {
 		return
 	}
@@ -145,10 +200,37 @@ func (k *liver) life(i int, value uint32, rows history) {
 	if rows.nums != nil {
 		born = rows.nums[first]
 	}
+	k.live(i, value, born)
+}
+
+// days adds what one actor did, from the days on which it has rows.
+func (k *liver) days(i int, line *dayLine, mask []uint64) {
+	k.active = k.active[:0]
+	first := -1
+	eachDay(mask, func(day int) {
+		if first < 0 {
+			first = day
+		}
+		bucket := int(line.buckets[day])
+		if bucket >= 0 && (len(k.active) == 0 || k.active[len(k.active)-1] != bucket) {
+			k.active = append(k.active, bucket)
+		}
+	})
+	if len(k.active) > 0 {
+		k.live(i, 0, line.at(first))
+	}
+}
+
+// live adds what one actor did in the buckets in which it is active; born is when it came
+// into being.
+func (k *liver) live(i int, value uint32, born int64) {
+	if k.l.born != nil {
+		born = k.l.born[k.base+uint32(i)]
+	}
 	for a, bucket := range k.active {
 		status := statusResurrecting
 		switch {
-		case a == 0 && line.bucket(born) == bucket:
+		case a == 0 && k.l.line.bucket(born) == bucket:
 			status = statusNew
 		case a > 0 && k.active[a-1] == bucket-1:
 			status = statusReturning
@@ -174,7 +256,7 @@ func (k *liver) add(i int, value uint32, bucket, status int) {
 	cell := bucket*statuses + status
 	p.counts[cell]++
 	if k.l.node.Output == plan.OutputActors {
-		p.actors, p.cells = append(p.actors, k.b.base+uint32(i)), append(p.cells, uint32(cell))
+		p.actors, p.cells = append(p.actors, k.base+uint32(i)), append(p.cells, uint32(cell))
 		k.grown += 8
 	}
 }

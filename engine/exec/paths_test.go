@@ -93,6 +93,8 @@ const (
 	colEvent
 	colPlan
 	colN
+	colBorn
+	colNone
 )
 
 func eventsScan() *plan.Scan {
@@ -103,7 +105,9 @@ func eventsScan() *plan.Scan {
 		{Column: "uuid", Type: vec.T(vec.UUID), Name: "uuid"},
 		{Column: "event", Type: text, Name: "event"},
 		{Column: "properties", Path: []string{"plan"}, Type: text, Name: "plan"},
-		{Column: "properties", Path: []string{"n"}, Type: vec.T(vec.Float8), Name: "n"}}}
+		{Column: "properties", Path: []string{"n"}, Type: vec.T(vec.Float8), Name: "n"},
+		{Column: "person.created_at", Type: vec.T(vec.TimestampTZ), Name: "born"},
+		{Column: "properties", Path: []string{"none"}, Type: text, Name: "none"}}}
 }
 
 func scanColumn(i int) expr.Expr {
@@ -127,7 +131,16 @@ func randomCond(t *testing.T, r *rand.Rand) expr.Expr {
 		return equals(t, colEvent, &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf([]string{"a", "b", "c", "d", "none"}[r.Intn(5)])})
 	}
 	plan := equals(t, colPlan, &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf([]string{"x", "y"}[r.Intn(2)])})
-	switch r.Intn(6) {
+	switch r.Intn(8) {
+	case 6:
+		born := time.Date(2026, 2, 20+r.Intn(9), 12, 0, 0, 0, time.UTC).UnixMicro()
+		old, err := expr.NewOperator([]string{"<", ">="}[r.Intn(2)], scanColumn(colBorn), timeConst(born))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &expr.And{Args: []expr.Expr{name(), old}}
+	case 7:
+		return &expr.And{Args: []expr.Expr{name(), &expr.IsNull{E: scanColumn(colNone), Not: r.Intn(4) == 0}}}
 	case 0:
 		return &expr.And{Args: []expr.Expr{name(), plan}}
 	case 1:
@@ -321,7 +334,7 @@ func randomInsight(t *testing.T, r *rand.Rand, src plan.Source, every vec.Interv
 	case 0:
 		n := &plan.Lifecycle{Source: src, Every: every, Output: output}
 		if r.Intn(2) == 0 { // any time will do
-			n.Created = scanColumn(colTime)
+			n.Created = scanColumn([]int{colTime, colBorn}[r.Intn(2)])
 			n.Breakdown = nil
 		}
 		return n, &n.Source

@@ -34,6 +34,92 @@ func personReader(c plan.ScanColumn, env *Env) (columnReader, error) {
 	}, nil
 }
 
+// ofPerson says whether a column of events is the same for all rows of a person.
+func ofPerson(c *plan.ScanColumn) bool { return strings.HasPrefix(c.Column, personPrefix) }
+
+// findPersons evaluates the conditions on persons for each of them. If rows are to be told, or
+// if that fails for a person, who perhaps has no row that counts, they become conditions on
+// rows.
+func (f *rowFilter) findPersons(ctx context.Context, env *Env, rows bool) error {
+	if len(f.byPerson) == 0 {
+		return nil
+	}
+	total := env.Snapshot.Persons().Len()
+	if err := env.hold(ctx, int64(total)/8); err != nil {
+		return err
+	}
+	persons := vec.NewBitmap(total)
+	var failed error
+	mark := func(lo int, b *vec.Batch) error {
+		for _, e := range f.byPerson {
+			if b, failed = keepTrue(env.Expr, e, b); failed != nil {
+				return failed
+			}
+		}
+		var all []uint32
+		rows := b.Sel
+		if rows == nil {
+			rows = firstRows(&all, b.Rows)
+		}
+		for _, r := range rows {
+			persons.Set(lo + int(r))
+		}
+		return nil
+	}
+	if !rows {
+		if err := eachPerson(ctx, f.scan, f.byPerson, env, mark); err == nil || failed == nil {
+			f.persons = persons
+			return err
+		}
+	}
+	f.byRow, f.byPerson = append(f.byRow, f.byPerson...), nil
+	return nil
+}
+
+// eachPerson visits all persons in batches, by ordinal, with the columns of a scan of events
+// that expressions read. These are of persons only.
+func eachPerson(ctx context.Context, sc *plan.Scan, exprs []expr.Expr, env *Env, visit func(lo int, b *vec.Batch) error) error {
+	columns := make([]gather, len(sc.Columns))
+	for _, e := range exprs {
+		var failed error
+		expr.Walk(e, func(e expr.Expr) bool {
+			if c, ok := e.(*expr.Column); ok && columns[c.Index] == nil && failed == nil {
+				of := sc.Columns[c.Index]
+				of.Column = strings.TrimPrefix(of.Column, personPrefix)
+				columns[c.Index], failed = personColumn(of, env)
+			}
+			return true
+		})
+		if failed != nil {
+			return failed
+		}
+	}
+	total := env.Snapshot.Persons().Len()
+	for lo := 0; lo < total; lo += vec.BatchRows {
+		if err := yield(ctx); err != nil {
+			return err
+		}
+		b := &vec.Batch{Rows: min(vec.BatchRows, total-lo), Cols: make([]*vec.Vector, len(columns))}
+		for i, read := range columns {
+			if read == nil {
+				continue
+			}
+			ordinals := make([]uint32, b.Rows)
+			for j := range ordinals {
+				ordinals[j] = uint32(lo + j)
+			}
+			var err error
+			if b.Cols[i], err = read(ordinals); err != nil {
+				return err
+			}
+		}
+		if err := visit(lo, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // rootsReader reads the ordinals of the persons that rows belong to now.
 func rootsReader(env *Env) func(m morsel, lo, hi int) ([]uint32, error) {
 	identity := env.Snapshot.Identity()

@@ -134,20 +134,38 @@ func (s *stickiness) count(ctx context.Context) (sticks, error) {
 	for i := range parts {
 		parts[i] = sticks{counts: make([][]int64, len(s.node.Series)), lo: vec.InfinityTime, hi: vec.NegInfinityTime}
 	}
-	err := s.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
+	walk := func(ctx context.Context, w int, f func(p *sticks)) error {
 		p := &parts[w]
 		before := len(p.actors)
-		for i := range b.count {
-			for c := range b.conds {
-				if b.conds[c].countOf(i) > 0 {
-					s.actor(p, b, c, i)
-				}
-			}
-		}
+		f(p)
 		grown := int64(len(p.actors)-before) * 12
 		s.held.Add(grown)
 		return s.env.hold(ctx, grown)
-	})
+	}
+	var err error
+	if ix, days, ok := s.days(); ok {
+		err = ix.dayBlocks(ctx, days.first, len(days.buckets), false, func(ctx context.Context, w int, b *dayBlock) error {
+			return walk(ctx, w, func(p *sticks) {
+				for i := range b.count {
+					for c := range b.conds {
+						s.actorDays(p, b, c, i, days)
+					}
+				}
+			})
+		})
+	} else {
+		err = s.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
+			return walk(ctx, w, func(p *sticks) {
+				for i := range b.count {
+					for c := range b.conds {
+						if b.conds[c].countOf(i) > 0 {
+							s.actor(p, b, c, i)
+						}
+					}
+				}
+			})
+		})
+	}
 	all := parts[0]
 	for i := range parts[1:] {
 		all.merge(&parts[1+i])
@@ -188,12 +206,49 @@ func (s *stickiness) actor(p *sticks, b *block, series, i int) {
 		}
 		j = end
 	}
+	s.stick(p, series, b.base+uint32(i), n)
+}
+
+// days is how to read on which days actors have rows, if that is all there is to know.
+func (s *stickiness) days() (*indexed, *dayLine, bool) {
+	ix, ok := s.actors.(*indexed)
+	if !ok || s.node.Bound != plan.AtLeast || s.node.Times > 1 {
+		return nil, nil, false
+	}
+	days, ok := ix.dayLine(s.line, s.from, s.to)
+	return ix, days, ok
+}
+
+// actorDays counts one actor of a block in a series.
+func (s *stickiness) actorDays(p *sticks, b *dayBlock, series, i int, line *dayLine) {
+	first, last, n := -1, -1, 0
+	eachDay(b.of(b.conds[series], i), func(d int) {
+		if !line.inside[d] {
+			return
+		}
+		if last < 0 {
+			first = d
+		}
+		if last < 0 || line.buckets[d] != line.buckets[last] {
+			n++
+		}
+		last = d
+	})
+	if n > 0 {
+		// Any instant in the bucket of the first and of the last row will do.
+		p.lo, p.hi = min(p.lo, line.at(first)), max(p.hi, line.at(last))
+	}
+	s.stick(p, series, b.base+uint32(i), n)
+}
+
+// stick counts an actor who is active in n buckets.
+func (s *stickiness) stick(p *sticks, series int, actor uint32, n int) {
 	if n == 0 {
 		return
 	}
 	p.add(series, n-1, 1)
 	if s.node.Output == plan.OutputActors {
-		p.series, p.actors, p.periods = append(p.series, uint32(series)), append(p.actors, b.base+uint32(i)), append(p.periods, uint32(n))
+		p.series, p.actors, p.periods = append(p.series, uint32(series)), append(p.actors, actor), append(p.periods, uint32(n))
 	}
 }
 

@@ -23,9 +23,11 @@ type stream struct {
 	dead  *roaring.Bitmap // rows of the segment that do not count; nil: all of the range do
 	runs  *segment.Runs
 	match vec.Bitmap // of rows rng.Lo…; nil means all of them
-	// moved are the runs of merged persons, by root; skip marks them among the runs.
-	moved []movedRun
-	skip  vec.Bitmap
+	// moved are the runs of merged persons, by root; skip marks them among the runs, and those
+	// of persons who are not wanted.
+	moved   []movedRun
+	skip    vec.Bitmap
+	persons vec.Bitmap // by ordinal: rows of no others count; nil: all persons are wanted
 	// vals are the breakdown values of rows rng.Lo…; nil without a breakdown.
 	vals []uint32
 	// nums are the numbers of rows rng.Lo… that the operator asks for, or nil.
@@ -47,13 +49,15 @@ const smallRange = 1 << 15
 // indexed is actors read through the run indexes of the events table.
 type indexed struct {
 	env     *Env
+	node    plan.Node
+	scan    *plan.Scan
 	streams [][]*stream // per condition, by segment and then by event
 	sweeps  [][]*sweep  // per condition, by segment
 	lists   []*stream   // by rowRef.list: any stream over that range
 	apart   bool        // conditions share no range
 	values  *values32
 	total   int // ordinals there are
-	size    int // ordinals in an interval
+	size    int // ordinals in an interval; 0 before times are read
 	need    need
 	marks   []listMarks // by rowRef.list, with need.whole
 	lo, hi  int64
@@ -69,7 +73,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	if !ok || !sc.Table.IsEvents() || !isColumn(src.Actor, sc, "person_id") || !isColumn(src.Time, sc, "timestamp") {
 		return nil, false, nil
 	}
-	ix := &indexed{env: env, need: need, total: env.Snapshot.Persons().Len(), streams: make([][]*stream, len(conds)), sweeps: make([][]*sweep, len(conds)), apart: true,
+	ix := &indexed{env: env, node: n, scan: sc, need: need, total: env.Snapshot.Persons().Len(), streams: make([][]*stream, len(conds)), sweeps: make([][]*sweep, len(conds)), apart: true,
 		lo: vec.InfinityTime, hi: vec.NegInfinityTime}
 	readers := make([]columnReader, len(sc.Columns))
 	for i, c := range sc.Columns {
@@ -84,7 +88,11 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	}
 	wanted := make([]*rowFilter, len(conds))
 	for i, c := range conds {
-		wanted[i] = newRowFilter(sc, src.Where, c)
+		f := newRowFilter(sc, src.Where, c)
+		if err := f.findPersons(ctx, env, need.rows || need.whole > 0); err != nil {
+			return nil, true, err
+		}
+		wanted[i] = f
 	}
 	if src.Breakdown != nil {
 		ix.values = newValues32(src.Breakdown.Exprs)
@@ -117,14 +125,14 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 			hit := dead != nil && dead.IntersectsWithInterval(uint64(rng.Lo), uint64(rng.Hi))
 			uses := 0
 			for i, f := range wanted {
-				rest, ok, err := f.forEvent(env.Expr, rng.Event)
+				rest, ok, err := f.forRange(env.Expr, rng)
 				if err != nil {
 					return nil, true, err
 				}
 				if !ok {
 					continue
 				}
-				s := &stream{seg: seg, rng: rng, list: uint32(len(ix.lists))}
+				s := &stream{seg: seg, rng: rng, list: uint32(len(ix.lists)), persons: f.persons}
 				ix.streams[i] = append(ix.streams[i], s)
 				if uses++; uses == 1 {
 					ix.lists = append(ix.lists, s)
@@ -147,23 +155,13 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 			ix.lo, ix.hi = min(ix.lo, seg.MinTime()), max(ix.hi, seg.MaxTime())
 		}
 	}
-	if need.times {
-		jobs = append(jobs, ix.findSweeps(ctx)...)
-	}
 	if st := env.Stats.Node(sc); st != nil {
 		st.Segments.Store(int64(used))
 		st.SegmentsTotal.Store(int64(len(segments)))
 		st.RowsRead.Store(ix.rows)
 		st.Rows.Store(ix.rows)
 	}
-	what := "run index"
-	if slices.ContainsFunc(ix.sweeps, func(list []*sweep) bool { return len(list) > 0 }) {
-		what = "run index and order of rows"
-	}
-	if ix.filters > 0 {
-		what += ", with conditions on rows"
-	}
-	env.usedIndex(n, what)
+	ix.usedIndex("run index")
 	if src.Breakdown != nil {
 		if err := env.hold(ctx, ix.rows*4); err != nil { // stream.vals
 			return nil, true, err
@@ -174,17 +172,55 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	if err := runJobs(ctx, env, jobs); err != nil {
 		return nil, true, err
 	}
+	ix.need.refs = ix.need.refs || !ix.apart
+	return ix, true, nil
+}
+
+// usedIndex notes how rows are found.
+func (ix *indexed) usedIndex(what string) {
+	if ix.filters > 0 {
+		what += ", with conditions on rows"
+	}
+	ix.env.usedIndex(ix.node, what)
+}
+
+// readTimes makes the times of rows ready, which blocks have.
+func (ix *indexed) readTimes(ctx context.Context) error {
+	if ix.size > 0 {
+		return nil
+	}
+	jobs := ix.findSweeps(ctx)
+	if len(jobs) > 0 {
+		ix.usedIndex("run index and order of rows")
+	}
+	for _, list := range ix.streams {
+		for _, s := range list {
+			jobs = append(jobs, s.readTimes)
+		}
+	}
+	if err := runJobs(ctx, ix.env, jobs); err != nil {
+		return err
+	}
 	for _, list := range ix.sweeps {
 		for _, w := range list {
 			w.ready()
 		}
 	}
-	if need.whole > 0 {
+	if ix.need.whole > 0 {
 		ix.findMarks()
 	}
-	ix.need.refs = ix.need.refs || !ix.apart
 	ix.size = ix.intervalSize()
-	return ix, true, nil
+	return nil
+}
+
+// readTimes decodes the times of a small range.
+func (s *stream) readTimes() error {
+	n := s.rng.Hi - s.rng.Lo
+	if n > smallRange {
+		return nil
+	}
+	s.times = make([]int64, n)
+	return s.seg.Times(s.times, s.rng.Lo, s.rng.Hi)
 }
 
 // isColumn says whether e reads the named column of the scan.
@@ -228,21 +264,27 @@ func (ix *indexed) intervalSize() int {
 }
 
 // rowFilter is a condition on the rows of the events table, in conjuncts: those that read
-// only the event's name are decided once per range.
+// only the event's name are decided once per range, those that read only what persons have
+// once per person.
 type rowFilter struct {
-	scan   *plan.Scan
-	byName []expr.Expr
-	byRow  []expr.Expr
-	cache  map[string]bool
+	scan     *plan.Scan
+	byName   []expr.Expr
+	byPerson []expr.Expr
+	byRow    []expr.Expr
+	cache    map[string]bool
+	persons  vec.Bitmap // by ordinal: byPerson is true; nil: there is none
 }
 
 func newRowFilter(sc *plan.Scan, conds ...expr.Expr) *rowFilter {
 	f := &rowFilter{scan: sc, cache: map[string]bool{}}
 	for _, c := range conds {
 		for _, e := range conjuncts(c) {
-			if readsOnlyEvent(e, sc) {
+			switch {
+			case readsOnly(e, sc, func(c *plan.ScanColumn) bool { return c.Column == "event" }):
 				f.byName = append(f.byName, e)
-			} else {
+			case readsOnly(e, sc, ofPerson):
+				f.byPerson = append(f.byPerson, e)
+			default:
 				f.byRow = append(f.byRow, e)
 			}
 		}
@@ -266,10 +308,11 @@ func conjuncts(e expr.Expr) []expr.Expr {
 	return out
 }
 
-func readsOnlyEvent(e expr.Expr, sc *plan.Scan) bool {
+// readsOnly says whether an expression reads no other columns of the scan.
+func readsOnly(e expr.Expr, sc *plan.Scan, columns func(*plan.ScanColumn) bool) bool {
 	only := true
 	expr.Walk(e, func(e expr.Expr) bool {
-		if c, ok := e.(*expr.Column); ok && sc.Columns[c.Index].Column != "event" {
+		if c, ok := e.(*expr.Column); ok && !columns(&sc.Columns[c.Index]) {
 			only = false
 		}
 		return only
@@ -277,32 +320,58 @@ func readsOnlyEvent(e expr.Expr, sc *plan.Scan) bool {
 	return only
 }
 
-// forEvent says whether rows of an event can satisfy the filter, and what is left to
-// decide for each of them.
-func (f *rowFilter) forEvent(ctx *expr.Context, event string) ([]expr.Expr, bool, error) {
-	ok, known := f.cache[event]
+// forRange says whether rows of a range can satisfy the filter, and what is left to decide
+// for each of them.
+func (f *rowFilter) forRange(ctx *expr.Context, rng *segment.Range) ([]expr.Expr, bool, error) {
+	ok, known := f.cache[rng.Event]
 	if !known {
-		ok = true
-		name := &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(event)}
-		row := &vec.Batch{Rows: 1, Cols: make([]*vec.Vector, len(f.scan.Columns))}
-		for i, c := range f.scan.Columns {
-			if c.Column == "event" {
-				row.Cols[i] = name
-			}
+		var err error
+		if ok, err = f.always(ctx, f.byName, rng); err != nil {
+			return nil, false, err
 		}
-		for _, e := range f.byName {
-			kept, err := keepTrue(ctx, e, row)
-			if err != nil {
-				return nil, false, err
-			}
-			if kept.Live() == 0 {
-				ok = false
-				break
-			}
-		}
-		f.cache[event] = ok
+		f.cache[rng.Event] = ok
 	}
-	return f.byRow, ok, nil
+	if !ok {
+		return nil, false, nil
+	}
+	var rest []expr.Expr
+	for i, e := range f.byRow {
+		if !readsOnly(e, f.scan, func(c *plan.ScanColumn) bool { return c.Column == "event" || absent(c, rng) }) {
+			rest = append(rest, e)
+			continue
+		}
+		if ok, err := f.always(ctx, f.byRow[i:i+1], rng); !ok || err != nil {
+			return nil, false, err
+		}
+	}
+	return rest, true, nil
+}
+
+// absent says whether a column is null in all rows of a range, as properties are that none
+// of them carries.
+func absent(c *plan.ScanColumn, rng *segment.Range) bool {
+	if key, ok := propertyColumns[c.Column]; ok {
+		return !rng.Carries(key)
+	}
+	return c.Column == "properties" && len(c.Path) == 1 && !rng.Carries(c.Path[0])
+}
+
+// always says whether conditions that read no columns but the event's name, and such as are
+// null, are true in a range.
+func (f *rowFilter) always(ctx *expr.Context, conds []expr.Expr, rng *segment.Range) (bool, error) {
+	row := &vec.Batch{Rows: 1, Cols: make([]*vec.Vector, len(f.scan.Columns))}
+	for i, c := range f.scan.Columns {
+		if row.Cols[i] = vec.NullConst(c.Type); c.Column == "event" {
+			row.Cols[i] = &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(rng.Event)}
+		}
+	}
+	for _, e := range conds {
+		kept, err := keepTrue(ctx, e, row)
+		if err != nil || kept.Live() == 0 {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // prepare decodes what every interval needs: runs, merged runs, matches and values.
@@ -330,21 +399,44 @@ func (s *stream) prepare(ix *indexed, rest []expr.Expr, by *plan.Breakdown, read
 			return err
 		}
 	}
-	if ix.need.times && n <= smallRange {
-		s.times = make([]int64, n)
-		return s.seg.Times(s.times, s.rng.Lo, s.rng.Hi)
+	return nil
+}
+
+// findMoved lists the runs of persons that were merged into another one, and marks those to
+// be skipped.
+func (s *stream) findMoved(env *Env) error {
+	merged, err := mergedIn(s.seg, env)
+	if err != nil {
+		return err
+	}
+	if merged != nil {
+		s.markMoved(merged, env.Snapshot.Identity().Root)
+	}
+	if s.persons != nil {
+		s.skip = unwanted(s.skip, s.runs.Ordinals, s.persons)
+		s.moved = slices.DeleteFunc(s.moved, func(m movedRun) bool { return !s.persons.Get(int(m.root)) })
 	}
 	return nil
 }
 
-// findMoved lists the runs of persons that were merged into another one.
-func (s *stream) findMoved(env *Env) error {
-	merged, err := mergedIn(s.seg, env)
-	if merged == nil || err != nil {
-		return err
+// movedIn is the runs that were moved to the persons [lo, hi).
+func (s *stream) movedIn(lo, hi uint32) []movedRun {
+	a := sort.Search(len(s.moved), func(i int) bool { return s.moved[i].root >= lo })
+	b := sort.Search(len(s.moved), func(i int) bool { return s.moved[i].root >= hi })
+	return s.moved[a:b]
+}
+
+// unwanted adds to the persons to be skipped those who are not wanted.
+func unwanted(skip vec.Bitmap, ordinals []uint32, wanted vec.Bitmap) vec.Bitmap {
+	if skip == nil {
+		skip = vec.NewBitmap(len(ordinals))
 	}
-	s.markMoved(merged, env.Snapshot.Identity().Root)
-	return nil
+	for at, o := range ordinals {
+		if !wanted.Get(int(o)) {
+			skip.Set(at)
+		}
+	}
+	return skip
 }
 
 func (s *stream) markMoved(merged *roaring.Bitmap, root func(uint32) uint32) {
@@ -394,7 +486,18 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 		expr.Walk(ix.need.number, note)
 	}
 	m := morsel{seg: s.seg, rng: s.rng}
+	total := s.rng.Hi - s.rng.Lo
+	truths := make([]*byCode, len(rest))
+	for i, e := range rest {
+		truths[i] = newByCode(ix.scan, total, e)
+	}
+	var values *byCode
+	if by != nil {
+		values = newByCode(ix.scan, total, by.Exprs...)
+	}
 	var all []uint32
+	var err error
+	ids := make([]uint32, vec.BatchRows)
 	for lo := s.rng.Lo; lo < s.rng.Hi; lo += vec.BatchRows {
 		hi := min(lo+vec.BatchRows, s.rng.Hi)
 		b := &vec.Batch{Rows: hi - lo, Sel: liveRows(s.dead, lo, hi), Cols: make([]*vec.Vector, len(readers))}
@@ -411,23 +514,19 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 			}
 			b.Cols[i] = v
 		}
-		for _, e := range rest {
-			kept, err := keepTrue(ix.env.Expr, e, b)
-			if err != nil {
-				return err
-			}
-			b = kept
-			if b.Live() == 0 {
-				break
-			}
-		}
-		if b.Live() == 0 {
-			continue
-		}
 		rows := b.Sel
 		if rows == nil {
 			rows = firstRows(&all, b.Rows)
 		}
+		for i, e := range rest {
+			if rows, err = s.keep(ix, e, truths[i], b, rows, ids); err != nil {
+				return err
+			}
+		}
+		if len(rows) == 0 {
+			continue
+		}
+		b.Sel = rows
 		base := lo - s.rng.Lo
 		if s.match != nil {
 			for _, r := range rows {
@@ -446,17 +545,55 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 		if by == nil {
 			continue
 		}
-		cols, err := evalAll(ix.env.Expr, by.Exprs, b)
+		err := values.find(ids, b, rows, func(dst []uint32, b *vec.Batch, rows []uint32) error {
+			cols, err := evalAll(ix.env.Expr, by.Exprs, b)
+			if err == nil {
+				ix.values.assign(dst[:len(rows)], cols, rows)
+			}
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		ids := make([]uint32, len(rows))
-		ix.values.assign(ids, cols, rows)
 		for i, r := range rows {
 			s.vals[base+int(r)] = ids[i]
 		}
 	}
 	return nil
+}
+
+// keep is those of the rows for which a condition is true. There is room in ids for a number of each.
+func (s *stream) keep(ix *indexed, cond expr.Expr, truths *byCode, b *vec.Batch, rows, ids []uint32) ([]uint32, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	b.Sel = rows
+	err := truths.find(ids, b, rows, func(dst []uint32, b *vec.Batch, rows []uint32) error {
+		kept, err := keepTrue(ix.env.Expr, cond, b)
+		if err != nil {
+			return err
+		}
+		sel := kept.Sel
+		if sel == nil {
+			sel = rows
+		}
+		for i, r := range rows {
+			if dst[i] = 0; len(sel) > 0 && sel[0] == r {
+				dst[i], sel = 1, sel[1:]
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]uint32, 0, len(rows))
+	for i, r := range rows {
+		if ids[i] != 0 {
+			out = append(out, r)
+		}
+	}
+	return out, nil
 }
 
 func (ix *indexed) disjoint() bool         { return ix.apart }
@@ -491,6 +628,9 @@ func compareUUID(a, b vec.UUIDValue) int {
 }
 
 func (ix *indexed) blocks(ctx context.Context, f func(context.Context, int, *block) error) error {
+	if err := ix.readTimes(ctx); err != nil {
+		return err
+	}
 	fillers := make([]filler, ix.env.Threads)
 	defer func() {
 		for i := range fillers {
@@ -567,11 +707,7 @@ func (fl *filler) fill(ctx context.Context, ix *indexed, cond int, wanted []bool
 		if !s.swept {
 			sp.lo, sp.hi = lowerBound(s.runs.Ordinals, lo), lowerBound(s.runs.Ordinals, hi)
 		}
-		if s.moved != nil {
-			a := sort.Search(len(s.moved), func(i int) bool { return s.moved[i].root >= lo })
-			b := sort.Search(len(s.moved), func(i int) bool { return s.moved[i].root >= hi })
-			sp.moved = s.moved[a:b]
-		}
+		sp.moved = s.movedIn(lo, hi)
 		if sp.lo < sp.hi || len(sp.moved) > 0 {
 			fl.spans = append(fl.spans, sp)
 		}

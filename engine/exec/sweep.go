@@ -20,7 +20,8 @@ type sweep struct {
 	whole   bool      // all rows of the segment are
 	order   *segment.Order
 	persons []uint32
-	// skip marks the persons who were merged into another. Their rows come as moved runs.
+	// skip marks the persons who were merged into another, whose rows come as moved runs, and
+	// those who are not wanted.
 	skip vec.Bitmap
 }
 
@@ -79,11 +80,19 @@ func (w *sweep) prepare(ctx context.Context, env *Env) error {
 	}
 	w.order, w.persons = order, persons.Ordinals
 	merged, err := mergedIn(w.seg, env)
-	if merged == nil || err != nil {
+	if err != nil {
 		return err
 	}
-	w.skip = vec.NewBitmap(len(w.persons))
-	eachPosition(w.persons, merged, func(at int, _ uint32) { w.skip.Set(at) })
+	if merged != nil {
+		w.skip = vec.NewBitmap(len(w.persons))
+		eachPosition(w.persons, merged, func(at int, _ uint32) { w.skip.Set(at) })
+	}
+	for _, s := range w.streams {
+		if s != nil && s.persons != nil { // the same in all streams of a condition
+			w.skip = unwanted(w.skip, w.persons, s.persons)
+			break
+		}
+	}
 	return nil
 }
 

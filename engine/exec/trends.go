@@ -102,7 +102,7 @@ func (t *trends) run(ctx context.Context) error {
 		return nil
 	}
 	if n.Every == nil {
-		t.line = &timeline{starts: []int64{t.first, t.last}}
+		t.line = cutTimeline([]int64{t.first, t.last})
 	} else if t.line, err = newTimeline(t.first, t.last, *n.Every, t.loc, n.Sunday); err != nil {
 		return err
 	}
@@ -221,16 +221,19 @@ func (t *trends) countIndexed(ctx context.Context, s *plan.Series) (seriesResult
 	}
 	_, alone := value.(*expr.Column)
 	a := &s.Of.Aggs[0]
-	if !alone || len(s.Of.Aggs) != 1 || a.Name != "count" || len(a.Args) > 0 || a.Filter != nil || t.node.Breakdown != nil {
+	if !alone || len(s.Of.Aggs) != 1 || a.Name != "count" || len(a.Args) > 0 || a.Filter != nil {
 		return seriesResult{}, false, nil
 	}
-	ix, ok, err := openIndexed(ctx, t.node, &t.node.Source, []expr.Expr{s.Where}, need{}, t.env)
+	ix, ok, err := openIndexed(ctx, t.node, &t.node.Source, []expr.Expr{s.Where}, need{rows: true}, t.env)
 	if !ok || err != nil {
 		return seriesResult{}, ok, err
 	}
+	if ix.values.count() > maxCells/t.line.count() {
+		return seriesResult{}, false, nil
+	}
 	t.env.usedIndex(t.node, "time codes")
 	counts, err := t.countRows(ctx, ix)
-	return t.counted(counts, nil, &spans{}), true, err
+	return t.counted(counts, ix.values, &spans{}), true, err
 }
 
 // countActorsOf counts actors, by indexes if there are any.
@@ -240,11 +243,11 @@ func (t *trends) countActorsOf(ctx context.Context, s *plan.Series, lo, hi int64
 		return seriesResult{}, err
 	}
 	var r seriesResult
-	ix, ok, err := openIndexed(ctx, t.node, &t.node.Source, []expr.Expr{s.Where}, need{times: t.node.Breakdown != nil}, t.env)
+	ix, ok, err := openIndexed(ctx, t.node, &t.node.Source, []expr.Expr{s.Where}, need{}, t.env)
 	switch {
 	case err != nil:
 		return r, err
-	case ok && t.wholeDays(ix, sp, lo, hi):
+	case ok && ix.wholeDays(sp.line.starts, sp.from, sp.to, lo, hi):
 		counts, err := t.countMasks(ctx, ix, sp, lo)
 		return t.counted(counts, nil, sp), err
 	case ok && ix.values.count() <= maxCells/t.line.count():

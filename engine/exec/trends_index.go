@@ -4,17 +4,15 @@ import (
 	"context"
 	"math/bits"
 
+	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/vec"
 )
-
-// day is a UTC day in µs, the unit of day masks.
-const day = int64(86_400_000_000)
 
 // maxCells bounds the cells, of values and buckets, that indexes count into: every
 // goroutine has all of them. Beyond it, rows are grouped instead.
 const maxCells = 1 << 22
 
-// countRows is the number of rows of each bucket, from time codes or times.
+// countRows is the number of rows of each value and bucket, from time codes or times.
 func (t *trends) countRows(ctx context.Context, ix *indexed) ([]int64, error) {
 	type job struct {
 		s      *stream
@@ -27,17 +25,23 @@ func (t *trends) countRows(ctx context.Context, ix *indexed) ([]int64, error) {
 		}
 	}
 	byCode := t.codesSuffice(ix)
+	cells := t.line.count() * ix.values.count()
+	held := int64(cells) * 8 * int64(t.env.Threads)
+	defer t.env.release(held)
+	if err := t.env.hold(ctx, held); err != nil {
+		return nil, err
+	}
 	parts := make([][]int64, t.env.Threads)
 	err := intervals(ctx, t.env, len(jobs), 1, func(_ context.Context, w, i, _ int) error {
 		if parts[w] == nil {
-			parts[w] = make([]int64, t.line.count()+1)
+			parts[w] = make([]int64, cells)
 		}
 		if byCode {
 			return t.countCodes(parts[w], jobs[i].s, jobs[i].lo, jobs[i].hi)
 		}
 		return t.countTimes(parts[w], jobs[i].s, jobs[i].lo, jobs[i].hi)
 	})
-	return sum(parts, t.line.count()), err
+	return sum(parts, cells), err
 }
 
 // sum adds up the counts of several goroutines.
@@ -57,38 +61,54 @@ func (t *trends) codesSuffice(ix *indexed) bool {
 	return t.line.lut != nil && (t.from <= ix.lo || t.from%quarter == 0) && (t.to > ix.hi || t.to%quarter == 0)
 }
 
-// countCodes adds the rows [lo, hi) of a stream to counts, whose last element takes those
-// outside.
+// countCodes adds the rows [lo, hi) of a stream to counts.
 func (t *trends) countCodes(counts []int64, s *stream, lo, hi int) error {
-	outside := int32(len(counts) - 1)
 	base := int64(s.seg.FirstDay()) * day / quarter
 	bucketOf := make([]int32, s.seg.Days()*96)
 	for q := range bucketOf {
 		us := (base + int64(q)) * quarter
-		bucketOf[q] = outside
-		if b := t.line.bucket(us); b >= 0 && us+quarter > t.from && us < t.to {
-			bucketOf[q] = int32(b)
+		bucketOf[q] = -1
+		if us+quarter > t.from && us < t.to {
+			bucketOf[q] = int32(t.line.bucket(us))
 		}
 	}
-	var codes [vec.BatchRows]uint32
-	for ; lo < hi; lo += len(codes) {
-		n := min(len(codes), hi-lo)
+	if s.match == nil && s.vals == nil {
+		quarters := make([]uint32, len(bucketOf))
+		if err := s.seg.CountTimeCodes(quarters, lo, hi); err != nil {
+			return err
+		}
+		for q, n := range quarters {
+			if b := bucketOf[q]; b >= 0 {
+				counts[b] += int64(n)
+			}
+		}
+		return nil
+	}
+	codes := encoding.GetScratch()
+	defer codes.Put()
+	for lo < hi {
+		// A block at a time, since one of runs is decoded from its start.
+		n := min(encoding.BlockRows-lo%encoding.BlockRows, hi-lo)
 		if err := s.seg.TimeCodes(codes[:n], lo, lo+n); err != nil {
 			return err
 		}
-		if s.match == nil {
-			for _, q := range codes[:n] {
-				counts[bucketOf[q]]++
-			}
-			continue
-		}
+		at := lo - s.rng.Lo
 		for i, q := range codes[:n] {
-			if s.match.Get(lo + i - s.rng.Lo) {
-				counts[bucketOf[q]]++
+			if b := bucketOf[q]; b >= 0 && (s.match == nil || s.match.Get(at+i)) {
+				counts[t.cell(s, at+i)+int(b)]++
 			}
 		}
+		lo += n
 	}
 	return nil
+}
+
+// cell is where the counts of the value of a row begin.
+func (t *trends) cell(s *stream, at int) int {
+	if s.vals == nil {
+		return 0
+	}
+	return int(s.vals[at]) * t.line.count()
 }
 
 func (t *trends) countTimes(counts []int64, s *stream, lo, hi int) error {
@@ -103,20 +123,22 @@ func (t *trends) countTimes(counts []int64, s *stream, lo, hi int) error {
 				continue
 			}
 			if b := t.line.bucket(us); b >= 0 {
-				counts[b]++
+				counts[t.cell(s, lo+i-s.rng.Lo)+b]++
 			}
 		}
 	}
 	return nil
 }
 
-// countActors is the number of actors of each value and bucket.
-func (t *trends) countActors(ctx context.Context, who actors, sp *spans) ([]int64, error) {
+// countActors is the number of actors of each value and bucket. The runs of an actor are
+// visited one after the other, in any order: a cell notes who was counted last in it.
+func (t *trends) countActors(ctx context.Context, ix *indexed, sp *spans) ([]int64, error) {
 	n := t.line.count()
-	cells := n * who.breakdown().count()
+	cells := n * ix.values.count()
 	type part struct {
 		counts []int64
 		stamp  []uint32 // actor + 1 that was counted last in a cell
+		runs   unitRuns
 	}
 	parts := make([]part, t.env.Threads)
 	held := int64(cells) * 12 * int64(len(parts))
@@ -124,35 +146,51 @@ func (t *trends) countActors(ctx context.Context, who actors, sp *spans) ([]int6
 	if err := t.env.hold(ctx, held); err != nil {
 		return nil, err
 	}
-	err := who.blocks(ctx, func(_ context.Context, w int, b *block) error {
+	streams := ix.streams[0]
+	byCode := make([][]int32, len(streams)) // units by time code, where that tells
+	switch {
+	case sp.line.count() == 1 && max(sp.from, sp.line.starts[0]) <= ix.lo && min(sp.to, sp.line.starts[1]) > ix.hi:
+		for i := range streams {
+			byCode[i] = []int32{} // all rows are of unit 0
+		}
+	case sp.line.lut != nil && (sp.from <= ix.lo || sp.from%quarter == 0) && (sp.to > ix.hi || sp.to%quarter == 0):
+		for i, s := range streams {
+			byCode[i] = sp.unitsOf(s)
+		}
+	}
+	err := intervals(ctx, t.env, ix.total, ix.intervalSize(), func(_ context.Context, w, lo, hi int) error {
 		p := &parts[w]
 		if p.counts == nil {
-			p.counts = make([]int64, cells)
-			if who.breakdown() != nil {
-				p.stamp = make([]uint32, cells)
-			}
+			p.counts, p.stamp = make([]int64, cells), make([]uint32, cells)
 		}
-		c := &b.conds[0]
-		for i := range b.count {
-			times := c.of(i)
-			if p.stamp == nil {
-				counted := -1 // last bucket counted: rows come in time order
-				for _, us := range times {
-					first, last := sp.of(us)
-					for k := max(first, counted+1); k <= last; k++ {
-						p.counts[k]++
+		if err := p.runs.open(streams, sp, byCode, uint32(lo), uint32(hi)); err != nil {
+			return err
+		}
+		for actor := range hi - lo {
+			mark := uint32(lo+actor) + 1
+			for _, run := range p.runs.of(actor) {
+				s := streams[run.stream]
+				at := int(run.row) - s.rng.Lo
+				units := p.runs.units[run.at : run.at+run.rows]
+				if s.vals != nil && s.match == nil && sp.own {
+					for i, value := range s.vals[at : at+len(units)] {
+						if k := int(value)*n + int(units[i]); units[i] >= 0 && p.stamp[k] != mark {
+							p.stamp[k] = mark
+							p.counts[k]++
+						}
 					}
-					counted = max(counted, last)
+					continue
 				}
-				continue
-			}
-			vals, mark := c.valsOf(i), b.base+uint32(i)+1
-			for r, us := range times {
-				first, last := sp.of(us)
-				for k := first; k <= last; k++ {
-					if cell := int(vals[r])*n + k; p.stamp[cell] != mark {
-						p.stamp[cell] = mark
-						p.counts[cell]++
+				for i, u := range units {
+					if u < 0 || s.match != nil && !s.match.Get(at+i) {
+						continue
+					}
+					base := t.cell(s, at+i)
+					for k := base + int(sp.first[u]); k <= base+int(sp.last[u]); k++ {
+						if p.stamp[k] != mark {
+							p.stamp[k] = mark
+							p.counts[k]++
+						}
 					}
 				}
 			}
@@ -166,20 +204,118 @@ func (t *trends) countActors(ctx context.Context, who actors, sp *spans) ([]int6
 	return sum(counts, cells), err
 }
 
-// wholeDays says whether the days on which an actor has rows decide everything: there is
-// no condition on rows and no breakdown, and buckets and bounds lie on UTC days, or outside
-// of the times lo to hi of all rows.
-func (t *trends) wholeDays(ix *indexed, sp *spans, lo, hi int64) bool {
-	if ix.filters > 0 || ix.values != nil {
-		return false
-	}
-	whole := func(us int64) bool { return us%day == 0 || us <= lo || us > hi }
-	for _, us := range sp.line.starts {
-		if !whole(us) {
-			return false
+// unitsOf is the unit of each time code of a stream's segment, or -1.
+func (s *spans) unitsOf(of *stream) []int32 {
+	base := int64(of.seg.FirstDay()) * day / quarter
+	out := make([]int32, of.seg.Days()*96)
+	for q := range out {
+		out[q] = -1
+		if us := (base + int64(q)) * quarter; us+quarter > s.from && us < s.to {
+			out[q] = int32(s.line.bucket(us))
 		}
 	}
-	return whole(sp.from) && whole(sp.to)
+	return out
+}
+
+// unitRuns is the runs of an interval of actors, with the unit of each row, in memory that it
+// uses again.
+type unitRuns struct {
+	off   []uint32 // of runs, by actor
+	runs  []unitRun
+	units []int32 // -1: the row does not count
+	next  []uint32
+}
+
+// unitRun is rows that follow each other in a stream.
+type unitRun struct{ stream, row, rows, at uint32 }
+
+func (r *unitRuns) of(actor int) []unitRun { return r.runs[r.off[actor]:r.off[actor+1]] }
+
+// open makes the runs of the actors [lo, hi) ready. Without units by time code the times of the
+// rows tell.
+func (r *unitRuns) open(streams []*stream, sp *spans, byCode [][]int32, lo, hi uint32) error {
+	r.off = grow(r.off, int(hi-lo)+1)
+	clear(r.off)
+	spans := make([]span, len(streams))
+	rows := 0
+	for i, s := range streams {
+		spans[i] = span{s: s, lo: lowerBound(s.runs.Ordinals, lo), hi: lowerBound(s.runs.Ordinals, hi), moved: s.movedIn(lo, hi)}
+		rows += int(s.runs.Starts[spans[i].hi] - s.runs.Starts[spans[i].lo])
+		for _, m := range spans[i].moved {
+			rows += int(s.runs.Starts[m.run+1] - s.runs.Starts[m.run])
+		}
+		spans[i].each(func(actor uint32, _, _ int) { r.off[actor-lo+1]++ })
+	}
+	for i := range r.off[1:] {
+		r.off[i+1] += r.off[i]
+	}
+	r.next = append(r.next[:0], r.off...)
+	r.runs, r.units = grow(r.runs, int(r.off[hi-lo])), grow(r.units, rows)
+	at := 0
+	for i, s := range streams {
+		starts := s.runs.Starts
+		first, last := int(starts[spans[i].lo]), int(starts[spans[i].hi])
+		if err := sp.units(r.units[at:at+last-first], s, byCode[i], first); err != nil {
+			return err
+		}
+		base := at - first
+		at += last - first
+		var failed error
+		spans[i].each(func(actor uint32, from, to int) {
+			run := unitRun{uint32(i), uint32(from), uint32(to - from), uint32(base + from)}
+			if from < first || to > last {
+				run.at = uint32(at)
+				if err := sp.units(r.units[at:at+to-from], s, byCode[i], from); err != nil {
+					failed = err
+				}
+				at += to - from
+			}
+			r.runs[r.next[actor-lo]] = run
+			r.next[actor-lo]++
+		})
+		if failed != nil {
+			return failed
+		}
+	}
+	return nil
+}
+
+// units fills dst with the units of the rows of a stream from a row on.
+func (s *spans) units(dst []int32, of *stream, byCode []int32, row int) error {
+	if byCode != nil && len(byCode) == 0 {
+		clear(dst)
+		return nil
+	}
+	codes := encoding.GetScratch()
+	defer codes.Put()
+	var times []int64
+	if byCode == nil {
+		times = make([]int64, min(len(dst), encoding.BlockRows))
+	}
+	for len(dst) > 0 {
+		// A block at a time, since one of runs is decoded from its start.
+		n := min(encoding.BlockRows-row%encoding.BlockRows, len(dst))
+		if byCode != nil {
+			if err := of.seg.TimeCodes(codes[:n], row, row+n); err != nil {
+				return err
+			}
+			for i, q := range codes[:n] {
+				dst[i] = byCode[q]
+			}
+		} else {
+			if err := of.seg.Times(times[:n], row, row+n); err != nil {
+				return err
+			}
+			for i, us := range times[:n] {
+				if dst[i] = -1; us >= s.from && us < s.to {
+					dst[i] = int32(s.line.bucket(us))
+				}
+			}
+		}
+		dst = dst[n:]
+		row += n
+	}
+	return nil
 }
 
 // countMasks counts actors by the days on which they have rows, none of which is before lo.
@@ -194,87 +330,21 @@ func (t *trends) countMasks(ctx context.Context, ix *indexed, sp *spans, lo int6
 	if days <= 0 {
 		return make([]int64, t.line.count()), nil
 	}
-	words := (days + 63) / 64
 	from, to := make([]int32, days), make([]int32, days)
 	for d := range days {
 		// Buckets and bounds within the day of the first rows all lie before lo.
 		b, last := sp.of(max((first+int64(d))*day, lo))
 		from[d], to[d] = int32(b), int32(last)
 	}
-	masks := make([][]uint32, len(ix.streams[0]))
-	for i, s := range ix.streams[0] {
-		m, err := s.rng.DayMasks()
-		if err != nil {
-			return nil, err
-		}
-		masks[i] = m
-	}
-	const size = 4096 // ordinals at a time: their masks stay in the first-level cache
 	parts := make([][]int64, t.env.Threads)
-	scratch := make([][]uint64, t.env.Threads)
-	err := intervals(ctx, t.env, ix.total, size, func(_ context.Context, w, lo, hi int) error {
+	err := ix.dayBlocks(ctx, first, days, false, func(_ context.Context, w int, b *dayBlock) error {
 		if parts[w] == nil {
 			parts[w] = make([]int64, t.line.count())
-			scratch[w] = make([]uint64, size*words)
 		}
-		active := scratch[w][:(hi-lo)*words]
-		clear(active)
-		for i, s := range ix.streams[0] {
-			setDays(active, words, s, masks[i], uint32(lo), uint32(hi), int(int64(s.seg.FirstDay())-first), days)
-		}
-		countDays(parts[w], active, words, from, to)
+		countDays(parts[w], b.conds[0], b.words, from, to)
 		return nil
 	})
 	return sum(parts, t.line.count()), err
-}
-
-// floorDay is the UTC day of an instant.
-func floorDay(us int64) int64 {
-	d := us / day
-	if us%day < 0 {
-		d--
-	}
-	return d
-}
-
-// setDays marks the days of the runs of a stream whose actors are in [lo, hi). Bit b of a
-// mask is day shift+b.
-func setDays(active []uint64, words int, s *stream, masks []uint32, lo, hi uint32, shift, days int) {
-	from, to := lowerBound(s.runs.Ordinals, lo), lowerBound(s.runs.Ordinals, hi)
-	ordinals := s.runs.Ordinals
-	inside := ^uint32(0)
-	if shift < 0 {
-		inside <<= uint(-shift)
-	}
-	if over := shift + 32 - days; over > 0 {
-		inside &= ^uint32(0) >> uint(over)
-	}
-	if inside == 0 {
-		return // the segment lies outside
-	}
-	for r := from; r < to; r++ {
-		if s.skip != nil && s.skip.Get(r) {
-			continue
-		}
-		orDays(active[int(ordinals[r]-lo)*words:][:words], masks[r]&inside, shift)
-	}
-	for _, m := range s.moved {
-		if m.root >= lo && m.root < hi {
-			orDays(active[int(m.root-lo)*words:][:words], masks[m.run]&inside, shift)
-		}
-	}
-}
-
-func orDays(dst []uint64, mask uint32, shift int) {
-	if shift < 0 {
-		dst[0] |= uint64(mask >> uint(-shift))
-		return
-	}
-	w, s := shift>>6, uint(shift)&63
-	dst[w] |= uint64(mask) << s
-	if high := uint64(mask) >> (64 - s); s > 32 && high != 0 {
-		dst[w+1] |= high
-	}
 }
 
 // countDays counts, for each actor, the buckets in which its active days count.
@@ -294,7 +364,7 @@ func countDays(counts []int64, active []uint64, words int, from, to []int32) {
 }
 
 // countBitmaps counts the persons of each day from the person index. That is exact where
-// buckets are UTC days, no two streams share a day, and no person was merged.
+// buckets are UTC days, no two streams share a day, and no person was merged or is unwanted.
 func (t *trends) countBitmaps(ix *indexed, sp *spans, lo int64) ([]int64, bool, error) {
 	if !sp.own {
 		return nil, false, nil
@@ -306,7 +376,7 @@ func (t *trends) countBitmaps(ix *indexed, sp *spans, lo int64) ([]int64, bool, 
 	}
 	end := int32(-1 << 31)
 	for _, s := range ix.streams[0] {
-		if s.moved != nil || s.seg.FirstDay() < end {
+		if s.skip != nil || s.seg.FirstDay() < end {
 			return nil, false, nil
 		}
 		end = s.seg.FirstDay() + int32(s.seg.Days())

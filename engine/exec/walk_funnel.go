@@ -130,7 +130,8 @@ func (f *funnel) run(ctx context.Context) error {
 	return nil
 }
 
-// indexOnly says whether the lists of the steps are all that is needed, if no row is in two.
+// indexOnly says whether the lists of steps and exclusions are all that is needed, if no row is
+// in two: not in which order rows of one time come.
 func (f *funnel) indexOnly() bool {
 	n := f.node
 	for i := range n.Steps {
@@ -138,8 +139,10 @@ func (f *funnel) indexOnly() bool {
 			return false
 		}
 	}
-	return n.Mode == plan.Ordered && (n.Entry == plan.EntryBest || n.Entry == plan.EntryFirst) &&
-		len(n.Exclude) == 0 && len(n.Holding) == 0
+	if len(n.Holding) > 0 || n.Entry != plan.EntryBest && n.Entry != plan.EntryFirst {
+		return false
+	}
+	return n.Mode == plan.Ordered || n.Mode == plan.Unordered && len(n.Exclude) == 0 && n.Breakdown == nil && n.Output != plan.OutputActors
 }
 
 // read makes the actors ready: a list for each step, one for each exclusion, and one of all
@@ -251,9 +254,11 @@ type walker struct {
 	f     *funnel
 	b     *block
 	steps [][]int64 // rows of the actor, by step
+	bars  [][]int64 // times by exclusion
 	other []uint32
 	at    [maxSteps]int
 	order []int
+	try   attempt
 	best  []attempt      // per breakdown value
 	rows  *rowWalker     // where merged rows are walked
 	out   []*funnelTally // by breakdown value
@@ -262,7 +267,7 @@ type walker struct {
 }
 
 func newWalker(f *funnel, values int, other []uint32) *walker {
-	k := &walker{f: f, steps: make([][]int64, len(f.node.Steps)), other: other, out: make([]*funnelTally, values)}
+	k := &walker{f: f, steps: make([][]int64, len(f.node.Steps)), bars: make([][]int64, len(f.node.Exclude)), other: other, out: make([]*funnelTally, values)}
 	if !f.actors.disjoint() || !f.indexOnly() {
 		k.rows = newRowWalker(k)
 	}

@@ -3,6 +3,8 @@ package exec
 import (
 	"context"
 	"math/bits"
+	"slices"
+	"unsafe"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -58,6 +60,12 @@ func (c *pathCount) add(o *pathCount) {
 	c.hi += o.hi + carry
 }
 
+// pathEdge is one time that a key occurs.
+type pathEdge struct {
+	pathKey
+	time uint64
+}
+
 // pathCounts gathers counts. A count takes about so many bytes with its part of the table.
 type pathCounts struct {
 	table []uint32 // by hash: one more than the position in list; 0 for none
@@ -66,21 +74,60 @@ type pathCounts struct {
 
 const pathCountBytes = 120
 
-// hash mixes the key as xxHash does the last bytes of a text.
+// pathParts gathers edges in parts by hash, of which each fits into the cache when it is
+// counted. Edges wait until there are so many of a part that it is worth to turn to it.
+type pathParts [256]pathPart
+
+type pathPart struct {
+	waiting []pathEdge
+	counts  pathCounts
+}
+
+// edgesWaiting is how many edges wait at most in a part.
+const edgesWaiting = 1024
+
+// add counts an edge, and gives how many bytes that took.
+func (p *pathParts) add(e *pathEdge) int64 {
+	part := &p[e.hash()>>56]
+	if len(part.waiting) < cap(part.waiting) {
+		part.waiting = append(part.waiting, *e)
+		return 0
+	}
+	grown := int64(0)
+	if before := cap(part.waiting); before < edgesWaiting {
+		part.waiting = slices.Grow(part.waiting, max(16, 3*before))
+		grown = int64(cap(part.waiting)-before) * int64(unsafe.Sizeof(*e))
+	} else {
+		grown = part.counts.addEdges(part.waiting)
+		part.waiting = part.waiting[:0]
+	}
+	part.waiting = append(part.waiting, *e)
+	return grown
+}
+
+// addEdges counts edges, and gives how many bytes that took.
+func (t *pathCounts) addEdges(list []pathEdge) int64 {
+	before := len(t.list)
+	for i := range list {
+		e := &list[i]
+		t.add(&pathCount{pathKey: e.pathKey, count: 1, time: e.time})
+	}
+	return int64(len(t.list)-before) * pathCountBytes
+}
+
+// hash multiplies two halves of the key, and folds the product.
 func (k *pathKey) hash() uint64 {
 	last := uint64(0)
 	if k.last {
 		last = 1
 	}
-	h := (uint64(k.source)<<32 | uint64(k.target)) * 0x9E3779B185EBCA87
-	h = bits.RotateLeft64(h, 31) ^ (uint64(k.step)<<32 | uint64(k.actor))
-	h = bits.RotateLeft64(h*0xC2B2AE3D27D4EB4F, 29) ^ (uint64(k.value)<<1 | last)
-	h *= 0x165667B19E3779F9
-	return h ^ h>>32
+	rest := uint64(k.step)<<32 | uint64(k.value) ^ (uint64(k.actor)<<1|last)*0x165667B19E3779F9
+	hi, lo := bits.Mul64((uint64(k.source)<<32|uint64(k.target))^0x9E3779B185EBCA87, rest^0xC2B2AE3D27D4EB4F)
+	return hi ^ lo
 }
 
-// add counts c and says whether its key is new.
-func (t *pathCounts) add(c *pathCount) bool {
+// add counts c.
+func (t *pathCounts) add(c *pathCount) {
 	if 4*len(t.list) >= 3*len(t.table) {
 		t.widen()
 	}
@@ -90,11 +137,11 @@ func (t *pathCounts) add(c *pathCount) bool {
 		if *at == 0 {
 			t.list = append(t.list, *c)
 			*at = uint32(len(t.list))
-			return true
+			return
 		}
 		if known := &t.list[*at-1]; known.pathKey == c.pathKey {
 			known.add(c)
-			return false
+			return
 		}
 	}
 }
@@ -230,11 +277,11 @@ func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 			if b.conds[0].countOf(i) > 0 {
 				k.actor(b.base+uint32(i), b.conds[0].of(i), b.conds[0].valsOf(i))
 			}
-			if k.added > 0 {
-				if err := p.hold(ctx, int64(k.added)*pathCountBytes); err != nil {
+			if k.grown > 0 {
+				if err := p.hold(ctx, k.grown); err != nil {
 					return err
 				}
-				k.added = 0
+				k.grown = 0
 			}
 		}
 		return nil
@@ -242,22 +289,48 @@ func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := &walkers[0].counts
-	for i := range walkers[1:] {
-		part := &walkers[1+i].counts
-		for j := range part.list {
-			all.add(&part.list[j])
+	// Parts of one hash come together. Unless they are asked for by breakdown, no more edges are
+	// kept than the answer has.
+	top := p.node.EdgesTop > 0 && p.node.Breakdown == nil && p.node.Output != plan.OutputActors
+	sums := make([]pathCounts, len(walkers))
+	kept := make([]edgeFilter, len(walkers))
+	err = intervals(ctx, p.env, len(pathParts{}), 1, func(ctx context.Context, w, at, _ int) error {
+		sum := &sums[w]
+		sum.clear()
+		for i := range walkers {
+			part := &walkers[i].counts[at]
+			for j := range part.counts.list {
+				sum.add(&part.counts.list[j])
+			}
+			sum.addEdges(part.waiting)
+			*part = pathPart{}
 		}
-		part.list, part.table = nil, nil
+		before := len(kept[w].best)
+		if kept[w].p = p; top {
+			kept[w].add(sum.list)
+		} else {
+			kept[w].best = append(kept[w].best, sum.list...)
+		}
+		return p.hold(ctx, int64(max(0, len(kept[w].best)-before))*int64(unsafe.Sizeof(pathCount{})))
+	})
+	var all []pathCount
+	for i := range kept {
+		all = append(all, kept[i].best...)
 	}
-	return all.list, nil
+	return all, err
+}
+
+// clear forgets all counts.
+func (t *pathCounts) clear() {
+	clear(t.table)
+	t.list = t.list[:0]
 }
 
 // pathWalker takes actors, one after the other.
 type pathWalker struct {
 	p      *paths
-	counts pathCounts
-	added  int // keys that are not accounted for yet
+	counts pathParts
+	grown  int64 // bytes that are not accounted for yet
 	items  []pathItem
 }
 
@@ -382,7 +455,7 @@ func (p *paths) compatible(items []pathItem) []pathItem {
 // count adds a path to the counts. Its breakdown value is the first one that is not null.
 func (k *pathWalker) count(actor uint32, items []pathItem) {
 	output := k.p.node.Output
-	c := pathCount{count: 1}
+	var c pathEdge
 	for i := 0; i < len(items) && c.value == 0; i++ {
 		c.value = items[i].value
 	}
@@ -399,8 +472,6 @@ func (k *pathWalker) count(actor uint32, items []pathItem) {
 		case output == plan.OutputDefault:
 			c.step = uint32(i)
 		}
-		if k.counts.add(&c) {
-			k.added++
-		}
+		k.grown += k.counts.add(&c)
 	}
 }

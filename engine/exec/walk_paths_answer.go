@@ -84,42 +84,49 @@ func (p *paths) chooseValues(counts []pathCount) ([]uint32, []pathCount) {
 
 // edges puts the edges of one breakdown value in order and keeps those that were asked for.
 func (p *paths) edges(list []pathCount) []pathCount {
-	n := p.node
-	list = slices.DeleteFunc(list, func(c pathCount) bool {
-		return c.count < int64(n.WeightFrom) || n.WeightTo > 0 && c.count > int64(n.WeightTo)
-	})
-	compare := p.compareEdges
-	if n.Compatible {
-		compare = p.compareCompatible
-	}
-	list = firstOf(list, n.EdgesTop, compare)
-	if n.Compatible && n.Output == plan.OutputDefault {
+	list = p.heaviest(list)
+	if p.node.Compatible && p.node.Output == plan.OutputDefault {
 		list = reachable(list)
 	}
 	return list
 }
 
-// firstOf sorts a list and gives its first n elements; 0 means all. It never sorts more than
-// twice as many as are wanted.
-func firstOf(list []pathCount, n int, compare func(a, b pathCount) int) []pathCount {
-	if n > 0 {
-		best, sorted := list[:0], false
-		for i := range list {
-			if sorted && compare(list[i], best[n-1]) > 0 {
-				continue // n better ones are at hand
-			}
-			if best = append(best, list[i]); len(best) == 2*n {
-				slices.SortFunc(best, compare)
-				best, sorted = best[:n], true
-			}
+// heaviest is the edges of the wanted weights, in order and as many as are wanted.
+func (p *paths) heaviest(list []pathCount) []pathCount {
+	f := edgeFilter{p: p, best: list[:0]}
+	f.add(list)
+	return f.first()
+}
+
+// edgeFilter keeps the edges of the wanted weights that come first, as many as are wanted. It
+// never has more than twice as many.
+type edgeFilter struct {
+	p      *paths
+	best   []pathCount
+	sorted bool // as many as are wanted, and what comes is worse than the last is not wanted
+}
+
+// add takes in edges. Where they are in the memory of best they are overwritten.
+func (f *edgeFilter) add(list []pathCount) {
+	n := f.p.node
+	for i := range list {
+		c := list[i]
+		if c.count < int64(n.WeightFrom) || n.WeightTo > 0 && c.count > int64(n.WeightTo) || f.sorted && f.p.compare(&c, &f.best[n.EdgesTop-1]) > 0 {
+			continue
 		}
-		list = best
+		if f.best = append(f.best, c); n.EdgesTop > 0 && len(f.best) == 2*n.EdgesTop {
+			f.best, f.sorted = f.first(), true
+		}
 	}
-	slices.SortFunc(list, compare)
-	if n > 0 && len(list) > n {
-		list = list[:n]
+}
+
+// first is the edges wanted, in order.
+func (f *edgeFilter) first() []pathCount {
+	slices.SortFunc(f.best, func(a, b pathCount) int { return f.p.compare(&a, &b) })
+	if n := f.p.node.EdgesTop; n > 0 && len(f.best) > n {
+		return f.best[:n]
 	}
-	return list
+	return f.best
 }
 
 // reachable drops the edges whose source no path from a first node leads to.
@@ -146,21 +153,23 @@ func (p *paths) compareNames(a, b uint32) int {
 	return bytes.Compare(p.names.Str.At(int(a)), p.names.Str.At(int(b)))
 }
 
-// compareEdges orders edges: the most frequent first, then by step and by names.
-func (p *paths) compareEdges(a, b pathCount) int {
-	return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.step, b.step),
-		p.compareNames(a.source, b.source), p.compareNames(a.target, b.target))
-}
-
-// compareCompatible is the order of the insights, where the names of nodes begin with their
-// step: 10_x comes before 2_x.
-func (p *paths) compareCompatible(a, b pathCount) int {
-	c := cmp.Compare(b.count, a.count)
-	if c == 0 && a.step != b.step {
-		// The underline, which is greater than any digit, ends the shorter number.
-		c = cmp.Compare(strconv.Itoa(int(a.step))+"_", strconv.Itoa(int(b.step))+"_")
+// compare orders edges: the most frequent first, then by step and by names. By the rules of the
+// insights the names of nodes begin with their step: 10_x comes before 2_x.
+func (p *paths) compare(a, b *pathCount) int {
+	if a.count != b.count {
+		return cmp.Compare(b.count, a.count)
 	}
-	return cmp.Or(c, p.compareNames(a.source, b.source), p.compareNames(a.target, b.target))
+	if a.step != b.step {
+		if p.node.Compatible {
+			// The underline, which is greater than any digit, ends the shorter number.
+			return cmp.Compare(strconv.Itoa(int(a.step))+"_", strconv.Itoa(int(b.step))+"_")
+		}
+		return cmp.Compare(a.step, b.step)
+	}
+	if c := p.compareNames(a.source, b.source); c != 0 {
+		return c
+	}
+	return p.compareNames(a.target, b.target)
 }
 
 // compareActors orders the rows of OUTPUT ACTORS.

@@ -113,16 +113,13 @@ func (r *retention) open(ctx context.Context, conds []expr.Expr, refs bool) erro
 func (r *retention) count(ctx context.Context) ([]*matrix, error) {
 	values := r.actors.breakdown().count()
 	parts := make([][]*matrix, r.env.Threads)
-	err := r.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
+	walk := func(ctx context.Context, w int, base uint32, b *block, count int, actor func(k *returner, i int) error) error {
 		if parts[w] == nil {
 			parts[w] = make([]*matrix, values)
 		}
-		k := &returner{r: r, b: b, ctx: ctx, out: parts[w]}
-		for i := range b.count {
-			if b.conds[0].countOf(i) == 0 {
-				continue
-			}
-			if err := k.actor(i); err != nil {
+		k := &returner{r: r, base: base, b: b, ctx: ctx, out: parts[w]}
+		for i := range count {
+			if err := actor(k, i); err != nil {
 				return err
 			}
 			if k.grown > 1<<20 {
@@ -132,7 +129,25 @@ func (r *retention) count(ctx context.Context) ([]*matrix, error) {
 			}
 		}
 		return k.hold()
-	})
+	}
+	var err error
+	if ix, days, ok := r.days(); ok {
+		err = ix.dayBlocks(ctx, days.first, len(days.buckets), true, func(ctx context.Context, w int, b *dayBlock) error {
+			return walk(ctx, w, b.base, nil, b.count, func(k *returner, i int) error {
+				k.days(i, days, b.of(b.conds[0], i), b.of(b.repeats[0], i))
+				return nil
+			})
+		})
+	} else {
+		err = r.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
+			return walk(ctx, w, b.base, b, b.count, func(k *returner, i int) error {
+				if b.conds[0].countOf(i) == 0 {
+					return nil
+				}
+				return k.actor(i)
+			})
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -167,13 +182,15 @@ func (m *matrix) merge(o *matrix) {
 
 // returner walks the actors of one block.
 type returner struct {
-	r   *retention
-	b   *block
-	ctx context.Context // of the block's walk
-	out []*matrix
+	r    *retention
+	base uint32          // actor of position 0
+	b    *block          // nil where days are walked
+	ctx  context.Context // of the block's walk
+	out  []*matrix
 	// visits is the periods of the calendar in which the actor returned, ascending, and how
 	// often.
 	visits []visit
+	starts []visit // with days: the periods it starts in, and how often it returns in them
 	came   []visit // the columns of one start in which the actor returned, likewise
 	kept   []int   // the columns in which that is enough
 	grown  int64   // bytes kept and not accounted for yet
@@ -219,6 +236,53 @@ func (k *returner) actor(i int) error {
 		return err
 	}
 	return k.start(i, s, r.line.bucket(starts[s]), starts, returns)
+}
+
+// days is how to read on which days actors have rows, if that is all there is to know.
+func (r *retention) days() (*indexed, *dayLine, bool) {
+	n := r.node
+	ix, ok := r.actors.(*indexed)
+	if !ok || !r.same || n.ByActor || n.FirstOf != nil || n.Minimum > 1 {
+		return nil, nil, false
+	}
+	days, ok := ix.dayLine(r.line, r.from, r.to)
+	return ix, days, ok
+}
+
+// days counts an actor by the days on which it has rows, and those on which it has several.
+func (k *returner) days(i int, line *dayLine, mask, repeats []uint64) {
+	k.visits, k.starts = k.visits[:0], k.starts[:0]
+	done := false // no later day is a start
+	eachDay(mask, func(d int) {
+		last := len(k.visits) - 1
+		same := last >= 0 && k.visits[last].period == int(line.buckets[d])
+		if same && len(k.starts) > 0 && k.starts[len(k.starts)-1].period == k.visits[last].period {
+			k.starts[len(k.starts)-1].count++ // it returned in the period of its start
+			return
+		}
+		if line.buckets[d] >= 0 && !same {
+			k.visits = append(k.visits, visit{int(line.buckets[d]), 1})
+		}
+		switch {
+		case done:
+		case line.inside[d]:
+			again := int(repeats[d>>6] >> (d & 63) & 1)
+			k.starts = append(k.starts, visit{int(line.buckets[d]), again})
+			done = k.r.node.Rule != plan.EveryTime
+		case k.r.node.Rule == plan.FirstEver:
+			done = true
+		}
+	})
+	for _, s := range k.starts {
+		k.came = k.came[:0]
+		k.come(0, s.count)
+		for _, v := range k.visits {
+			if v.period > s.period {
+				k.come(v.period-s.period, v.count)
+			}
+		}
+		k.count(i, s.period, 0)
+	}
 }
 
 // first is the position of the start of an actor who starts once; len(starts) if it does
@@ -450,7 +514,7 @@ func (k *returner) count(i, c int, value uint32) *matrix {
 		for _, column := range k.kept {
 			m.back.Elem.I64 = append(m.back.Elem.I64, int64(r.label(column)))
 		}
-		m.actors = append(m.actors, k.b.base+uint32(i))
+		m.actors = append(m.actors, k.base+uint32(i))
 		m.cohorts = append(m.cohorts, uint32(c))
 		m.back.Offs = append(m.back.Offs, uint32(len(m.back.Elem.I64)))
 		k.grown += 12 + int64(len(k.kept))*8

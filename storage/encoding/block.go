@@ -29,6 +29,7 @@ const (
 
 const (
 	groupsPerBlock = BlockRows / GroupRows
+	shortRun       = 8
 	forHead        = 5
 	deltaHead      = 9
 )
@@ -298,42 +299,95 @@ func decodeDelta(dst []uint32, src []byte, rows, lo int) error {
 }
 
 func decodeRLE(dst []uint32, src []byte, rows, lo int) error {
+	first, second := GetScratch(), GetScratch()
+	defer first.Put()
+	defer second.Put()
+	values, lengths, err := decodeRuns(first, second, src, rows)
+	if err != nil {
+		return err
+	}
+	at := -lo // where the run begins in dst
+	for i, v := range values {
+		length := int(lengths[i]) + 1
+		if length > rows-lo-at {
+			return ErrBlock
+		}
+		from := max(at, 0)
+		if at += length; at <= 0 {
+			continue
+		}
+		if at >= len(dst) {
+			fill(dst[from:], v)
+			return nil
+		}
+		if from+shortRun > len(dst) || length > shortRun {
+			fill(dst[from:at], v)
+			continue
+		}
+		// The runs to come overwrite what is too much of a short one: that costs less than a
+		// loop whose end cannot be foreseen.
+		short := (*[shortRun]uint32)(dst[from:])
+		short[0], short[1], short[2], short[3] = v, v, v, v
+		short[4], short[5], short[6], short[7] = v, v, v, v
+	}
+	return ErrBlock // fewer values than were asked for
+}
+
+// decodeRuns gives the values of the runs of a block, and their lengths less 1.
+func decodeRuns(first, second *Scratch, src []byte, rows int) (values, lengths []uint32, err error) {
 	if len(src) < 6 {
-		return ErrBlock
+		return nil, nil, ErrBlock
 	}
 	runs, size := int(binary.LittleEndian.Uint16(src)), int(binary.LittleEndian.Uint32(src[2:]))
 	src = src[6:]
 	if runs == 0 || runs > rows || size < 1 || size >= len(src) || src[0] == formRLE || src[size] == formRLE {
+		return nil, nil, ErrBlock
+	}
+	values, lengths = first[:runs], second[:runs]
+	if err := DecodeBlock(values, src[:size], runs, 0); err != nil {
+		return nil, nil, err
+	}
+	return values, lengths, DecodeBlock(lengths, src[size:], runs, 0)
+}
+
+// CountBlock counts the values in positions [lo, hi) of a block of rows values, which takes up
+// all of src: counts has a place for each value that there may be. Runs are not made rows.
+func CountBlock(counts []uint32, src []byte, rows, lo, hi int) error {
+	if lo < 0 || lo > hi || hi > rows || rows > BlockRows || len(src) < 1 {
 		return ErrBlock
 	}
-	var space [2 * GroupRows]uint32
-	var values, lengths []uint32
-	if runs <= GroupRows {
-		values, lengths = space[:runs], space[GroupRows:][:runs]
-	} else {
-		both := make([]uint32, 2*runs)
-		values, lengths = both[:runs], both[runs:]
+	first, second := GetScratch(), GetScratch()
+	defer first.Put()
+	defer second.Put()
+	if src[0] != formRLE {
+		values := first[:hi-lo]
+		if err := DecodeBlock(values, src, rows, lo); err != nil {
+			return err
+		}
+		for _, v := range values {
+			if int(v) >= len(counts) {
+				return ErrBlock
+			}
+			counts[v]++
+		}
+		return nil
 	}
-	if err := DecodeBlock(values, src[:size], runs, 0); err != nil {
+	values, lengths, err := decodeRuns(first, second, src[1:], rows)
+	if err != nil {
 		return err
 	}
-	if err := DecodeBlock(lengths, src[size:], runs, 0); err != nil {
-		return err
-	}
-	at, hi := 0, lo+len(dst)
+	at := 0
 	for i, v := range values {
-		length := int(lengths[i]) + 1
-		if length > rows-at {
+		end := at + int(lengths[i]) + 1
+		if end > rows || int(v) >= len(counts) {
 			return ErrBlock
 		}
-		end := at + length
-		if end > lo {
-			fill(dst[max(at, lo)-lo:min(end, hi)-lo], v)
-			if end >= hi {
-				return nil
-			}
+		if n := min(end, hi) - max(at, lo); n > 0 {
+			counts[v] += uint32(n)
 		}
-		at = end
+		if at = end; at >= hi {
+			return nil
+		}
 	}
 	return ErrBlock // fewer values than were asked for
 }

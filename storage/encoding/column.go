@@ -107,22 +107,38 @@ func (c *Column) Len() int { return c.count }
 
 // Read fills dst with the values from position lo on.
 func (c *Column) Read(dst []uint32, lo int) error {
-	if lo < 0 || lo+len(dst) > c.count {
-		return fmt.Errorf("values %d to %d of a column of %d", lo, lo+len(dst), c.count)
+	return c.each(lo, lo+len(dst), func(block []byte, rows, from, to, at int) error {
+		return DecodeBlock(dst[at:at+to-from], block, rows, from)
+	})
+}
+
+// Count counts the values in positions [lo, hi): counts has a place for each value that there
+// may be.
+func (c *Column) Count(counts []uint32, lo, hi int) error {
+	return c.each(lo, hi, func(block []byte, rows, from, to, _ int) error {
+		return CountBlock(counts, block, rows, from, to)
+	})
+}
+
+// each visits the blocks of positions [lo, hi): of a block of rows values, those in positions
+// [from, to), before which there were at.
+func (c *Column) each(lo, hi int, visit func(block []byte, rows, from, to, at int) error) error {
+	if lo < 0 || hi > c.count {
+		return fmt.Errorf("values %d to %d of a column of %d", lo, hi, c.count)
 	}
-	for len(dst) > 0 {
+	for at := 0; lo < hi; {
 		b := lo / BlockRows
 		rows := min(BlockRows, c.count-b*BlockRows)
-		within := lo - b*BlockRows
-		n := min(len(dst), rows-within)
+		from := lo - b*BlockRows
+		n := min(hi-lo, rows-from)
 		block, err := c.block(b)
 		if err != nil {
 			return err
 		}
-		if err := DecodeBlock(dst[:n], block, rows, within); err != nil {
+		if err := visit(block, rows, from, from+n, at); err != nil {
 			return fmt.Errorf("block %d: %w", b, err)
 		}
-		dst = dst[n:]
+		at += n
 		lo += n
 	}
 	return nil

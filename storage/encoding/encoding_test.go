@@ -61,6 +61,23 @@ func TestColumnRoundTrip(t *testing.T) {
 				if err := c.Read(got[:hi-lo], lo); err != nil || !slices.Equal(got[:hi-lo], v[lo:hi]) {
 					t.Fatalf("%s of %d: Read(%d, %d) differs (%v)", name, n, lo, hi, err)
 				}
+				most := uint32(0)
+				for _, x := range v {
+					most = max(most, x)
+				}
+				if most > 1<<20 {
+					continue
+				}
+				counts, want := make([]uint32, most+1), make([]uint32, most+1)
+				for _, x := range v[lo:hi] {
+					want[x]++
+				}
+				if err := c.Count(counts, lo, hi); err != nil || !slices.Equal(counts, want) {
+					t.Fatalf("%s of %d: Count(%d, %d) differs (%v)", name, n, lo, hi, err)
+				}
+				if hi > lo && n > 0 && c.Count(counts[:most], 0, n) == nil {
+					t.Fatalf("%s of %d: Count has no place for %d", name, n, most)
+				}
 			}
 		}
 	}
@@ -139,8 +156,24 @@ func FuzzDecodeBlock(f *testing.F) {
 			return
 		}
 		dst := make([]uint32, rows-lo)
-		if err := DecodeBlock(dst, src, rows, lo); err != nil && !errors.Is(err, ErrBlock) {
+		err := DecodeBlock(dst, src, rows, lo)
+		if err != nil && !errors.Is(err, ErrBlock) {
 			t.Fatal(err)
+		}
+		counts := make([]uint32, 1<<16)
+		counting := CountBlock(counts, src, rows, lo, rows)
+		if counting != nil && !errors.Is(counting, ErrBlock) {
+			t.Fatal(counting)
+		}
+		if err == nil && counting == nil {
+			for _, v := range dst {
+				counts[v]--
+			}
+			for v, n := range counts {
+				if n != 0 {
+					t.Fatalf("%d of value %d are left over", int32(n), v)
+				}
+			}
 		}
 	})
 }

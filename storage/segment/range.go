@@ -28,7 +28,7 @@ type Range struct {
 	at    int // first row in the group
 
 	runs                  lazy[Runs]
-	masks                 lazy[[]uint32]
+	masks, repeats        lazy[[]uint32]
 	bitmaps               lazy[[]*roaring.Bitmap]
 	idFirst, sessionFirst lazy[[]uint32] // by run
 }
@@ -80,31 +80,55 @@ func (g *Range) DayMasks() ([]uint32, error) {
 		if g.entry.masks.size > 0 {
 			return g.r.whole(g.section("day masks"), g.entry.masks, g.entry.runs)
 		}
-		runs, err := g.Runs()
-		if err != nil {
-			return nil, err
-		}
-		out := make([]uint32, len(runs.Ordinals))
-		var codes [4096]uint32
-		run := 0
-		for lo := g.Lo; lo < g.Hi; lo += len(codes) {
-			part := codes[:min(len(codes), g.Hi-lo)]
-			if err := g.r.TimeCodes(part, lo, lo+len(part)); err != nil {
-				return nil, err
-			}
-			for i, q := range part {
-				for uint32(lo+i) >= runs.Starts[run+1] {
-					run++
-				}
-				out[run] |= 1 << (q / quartersOfDay & 31)
-			}
-		}
-		return &out, nil
+		once, _, err := g.findMasks()
+		return &once, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return *masks, nil
+}
+
+// RepeatMasks is, for each run, on which days it has more than one row: bit d is FirstDay+d,
+// UTC.
+func (g *Range) RepeatMasks() ([]uint32, error) {
+	masks, err := g.repeats.get(g.r, func() (*[]uint32, error) {
+		_, twice, err := g.findMasks()
+		return &twice, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return *masks, nil
+}
+
+// findMasks finds on which days each run has a row, and more than one, from the time codes.
+func (g *Range) findMasks() (once, twice []uint32, err error) {
+	runs, err := g.Runs()
+	if err != nil {
+		return nil, nil, err
+	}
+	once, twice = make([]uint32, len(runs.Ordinals)), make([]uint32, len(runs.Ordinals))
+	space := encoding.GetScratch()
+	defer space.Put()
+	run := 0
+	for lo := g.Lo; lo < g.Hi; {
+		// A block at a time, since one of runs is decoded from its start.
+		part := space[:min(encoding.BlockRows-lo%encoding.BlockRows, g.Hi-lo)]
+		if err := g.r.TimeCodes(part, lo, lo+len(part)); err != nil {
+			return nil, nil, err
+		}
+		for i, q := range part {
+			for uint32(lo+i) >= runs.Starts[run+1] {
+				run++
+			}
+			bit := uint32(1) << (q / quartersOfDay & 31)
+			twice[run] |= once[run] & bit
+			once[run] |= bit
+		}
+		lo += len(part)
+	}
+	return once, twice, nil
 }
 
 // DayBitmap is who has rows on day FirstDay+day, UTC; nil if nobody has.
@@ -308,6 +332,15 @@ func (r *Reader) PersonBitmap() (*roaring.Bitmap, error) {
 		}
 		return set, nil
 	})
+}
+
+// Carries says whether any row of the range may have a property. If not, Read is a constant null.
+func (g *Range) Carries(key string) bool {
+	if key == sessionKey && g.r.HasSessions() {
+		return true
+	}
+	i, found := g.group.find(key)
+	return found && g.carries(i)
 }
 
 // Keys are the properties that rows of the range carry, ascending.

@@ -258,6 +258,22 @@ func (r *Reader) TimeCodes(dst []uint32, lo, hi int) error {
 	return r.read(secQuarter, dst[:hi-lo], lo)
 }
 
+// CountTimeCodes adds how many of the rows [lo, hi) have each time code to counts, which has a
+// place for every quarter-hour of Days.
+func (r *Reader) CountTimeCodes(counts []uint32, lo, hi int) error {
+	if err := r.rows(lo, hi, hi-lo); err != nil {
+		return err
+	}
+	c, err := r.fixed(secQuarter)
+	if err != nil {
+		return err
+	}
+	if err := r.touch(func() error { return c.Count(counts, lo, hi) }); err != nil {
+		return r.corrupt(fixedNames[secQuarter], r.dir.fixed[secQuarter], err)
+	}
+	return nil
+}
+
 // Times fills dst with the times of rows [lo, hi), in µs since 1970 UTC.
 func (r *Reader) Times(dst []int64, lo, hi int) error {
 	if err := r.rows(lo, hi, len(dst)); err != nil {
