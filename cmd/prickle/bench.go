@@ -37,7 +37,7 @@ func benchCommand(c *console) *cobra.Command {
 	cmd.Flags().BoolVar(&o.quick, "quick", false, "at most ten seconds")
 	cmd.Flags().Uint64Var(&o.events, "events", 0, "how many events (default 10,000,000; 500,000 with --quick)")
 	cmd.Flags().IntVar(&o.reps, "reps", 11, "how often each question is timed")
-	cmd.AddCommand(genCommand(c))
+	cmd.AddCommand(genCommand(c), benchLoadCommand(c))
 	return cmd
 }
 
