@@ -82,7 +82,8 @@ const (
 //   - 2: objects, groups and static cohorts; batches of events say what becomes of groups;
 //     projects have filters.
 //   - 3: events that may be repeats of ones that are forgotten are marked as late; ticks; projects from backups.
-const featureLevel = 3
+//   - 4: batches of events say which of their properties are copied to persons.
+const featureLevel = 4
 
 // lateLevel is the feature level from which on late events are marked.
 const lateLevel = 3

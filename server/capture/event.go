@@ -89,14 +89,7 @@ type row struct {
 	process, ignoreSentAt, ip, lib, isServer value
 	groupType, groupKey                      value
 	groupSets                                [3]value // $group_set, $group_set_once, $group_unset
-	copied                                   []copied
-	unknown                                  []byte // a member of a typed line that has no meaning
-}
-
-// copied is a property that is copied to the person.
-type copied struct {
-	key   []byte
-	value value
+	unknown                                  []byte   // a member of a typed line that has no meaning
 }
 
 // bad says why an event is refused. The zero value is an event that is not.
@@ -137,6 +130,9 @@ type decoder struct {
 	fresh   bool // an event of the request got a uuid that nobody gave it, in Capture
 	warn    func(kind string)
 	made    []byte // canonical objects, as long as the row lasts
+	// copying marks rows of b that copy properties to their persons: those of browsers and
+	// apps, and those of servers.
+	copying [2]vec.Bitmap
 }
 
 type rootKey struct {
@@ -162,8 +158,7 @@ func newDecoder(m Manner) *decoder {
 
 func (d *decoder) begin() {
 	d.b.Begin(vec.UUIDValue{}, 0)
-	kept := d.row.copied[:0]
-	d.row = row{copied: kept}
+	d.row = row{}
 	d.made = d.made[:0]
 	d.o.arena, d.o.made, d.o.members = d.o.arena[:0], d.o.made[:0], d.o.members[:0]
 }
@@ -349,9 +344,6 @@ func (d *decoder) properties() bool {
 // true if the property is not stored, or not yet.
 func (d *decoder) special(key []byte, v value) bool {
 	w := &d.row
-	if d.manner == Capture && copiedKeys[string(key)] {
-		w.copied = append(w.copied, copied{key, v})
-	}
 	for i := range d.mapped {
 		if m := &d.mapped[i]; m.parent == "properties" && m.path[0] == string(key) {
 			if len(m.path) > 1 {

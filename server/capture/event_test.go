@@ -33,7 +33,7 @@ func show(b *event.Batch, ids bool) string {
 		for _, p := range b.Props {
 			if c := p.Codes[row]; c != 0 {
 				kind := [...]string{"null", "bool", "int", "float", "number", "text", "json"}[p.Kinds[c-1]]
-				props = append(props, fmt.Sprintf("  %s %s %s\n", p.Key, kind, appendJSON(nil, p.Kinds[c-1], p.Values.At(int(c-1)))))
+				props = append(props, fmt.Sprintf("  %s %s %s\n", p.Key, kind, event.AppendJSON(nil, p.Kinds[c-1], p.Values.At(int(c-1)))))
 			}
 		}
 		sort.Strings(props)
@@ -47,6 +47,18 @@ func show(b *event.Batch, ids bool) string {
 				}
 			}
 			out.WriteString("\n")
+		}
+		for _, c := range b.Copies {
+			if c.Rows.Get(row) {
+				out.WriteString("  copies")
+				for _, p := range c.Props {
+					out.WriteString(" " + p.From)
+					if p.To != p.From {
+						out.WriteString("=" + p.To)
+					}
+				}
+				out.WriteString("\n")
+			}
 		}
 		for _, op := range b.Groups {
 			if int(op.Row) == row {

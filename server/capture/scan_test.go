@@ -12,7 +12,7 @@ import (
 
 // tree is a value as encoding/json would give it, with numbers as they are written.
 func tree(tb testing.TB, kind event.Kind, text []byte) any {
-	doc := string(appendJSON(nil, kind, text))
+	doc := string(event.AppendJSON(nil, kind, text))
 	d := json.NewDecoder(strings.NewReader(doc))
 	d.UseNumber()
 	var v any

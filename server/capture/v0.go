@@ -204,6 +204,7 @@ func (d *decoder) event(out *request) error {
 func (r *request) flush(d *decoder) {
 	b := d.b.Finish()
 	b.CreatedAt = d.clock.now
+	d.finishCopies(b)
 	r.batches = append(r.batches, b)
 }
 
