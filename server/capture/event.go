@@ -128,15 +128,19 @@ type decoder struct {
 	raw     []byte // the bytes of the row, for a uuid made from them
 	derived []uint32
 	fresh   bool // an event of the request got a uuid that nobody gave it, in Capture
-	warn    func(kind string)
-	made    []byte // canonical objects, as long as the row lasts
+	// warnings counts events by what was wrong with them, and was accepted.
+	warnings map[string]int
+	made     []byte // canonical objects, as long as the row lasts
+	// sentAtText is the text of the time sentAtOf.
+	sentAtText []byte
+	sentAtOf   int64
 	// copying marks rows of b that copy properties to their persons: those of browsers and
 	// apps, and those of servers.
 	copying [2]vec.Bitmap
 }
 
 type rootKey struct {
-	key  []byte
+	key  []byte // nil if it is written with escapes
 	role role
 }
 
@@ -148,13 +152,15 @@ type mapped struct {
 }
 
 func newDecoder(m Manner) *decoder {
-	d := &decoder{manner: m, b: event.NewBuilder(), roles: liveRoles, warn: func(string) {}}
+	d := &decoder{manner: m, b: event.NewBuilder(), roles: liveRoles, warnings: map[string]int{}}
 	if m == Typed {
 		d.roles = typedRoles
 	}
 	d.s.lenient = m == Capture
 	return d
 }
+
+func (d *decoder) warn(kind string) { d.warnings[kind]++ }
 
 func (d *decoder) begin() {
 	d.b.Begin(vec.UUIDValue{}, 0)
@@ -169,14 +175,15 @@ func (d *decoder) object() bool {
 	s := &d.s
 	i := 0
 	for more := s.open('}'); more; i++ {
-		key, ok := s.key()
-		if !ok {
-			return false
-		}
+		var key []byte
 		var r role
-		if i < len(d.order) && string(d.order[i].key) == string(key) {
-			r = d.order[i].role
+		var ok bool
+		if i < len(d.order) && s.name(d.order[i].key) {
+			key, r = d.order[i].key, d.order[i].role
 		} else {
+			if key, ok = s.key(); !ok {
+				return false
+			}
 			r = d.learn(i, key)
 		}
 		if r == roleProperties && s.next() == '{' {
@@ -208,7 +215,10 @@ func (d *decoder) learn(i int, key []byte) role {
 		for len(d.order) <= i {
 			d.order = append(d.order, rootKey{})
 		}
-		d.order[i] = rootKey{bytes.Clone(key), r}
+		d.order[i] = rootKey{nil, r}
+		if event.PlainEnd(key, 0) == len(key) {
+			d.order[i].key = bytes.Clone(key)
+		}
 	}
 	return r
 }
@@ -251,7 +261,7 @@ func (d *decoder) take(r role, key []byte, v value) {
 	default:
 		switch d.manner {
 		case File:
-			if !d.special(key, v) {
+			if d.special(key, v) != taken {
 				d.b.Property(key, v.kind, v.text)
 			}
 		case Typed:
@@ -322,16 +332,27 @@ func (d *decoder) dig(v value, path []string) value {
 func (d *decoder) properties() bool {
 	s, b := &d.s, d.b
 	for more := s.open('}'); more; {
-		key, ok := s.key()
-		if !ok {
-			return false
-		}
-		kind, text, ok := s.value()
-		if !ok {
-			return false
-		}
-		if d.manner == Typed || !d.special(key, value{kind, true, text}) {
-			b.Property(key, kind, text)
+		ok := true
+		if !d.repeated() {
+			var key, text []byte
+			var kind event.Kind
+			if key, ok = s.key(); !ok {
+				return false
+			}
+			if kind, text, ok = s.value(); !ok {
+				return false
+			}
+			plain := s.plain
+			what := ordinary
+			if d.manner != Typed {
+				what = d.special(key, value{kind, true, text})
+			}
+			if what != taken {
+				b.Property(key, kind, text)
+				if plain && what == ordinary && kind != event.Null && event.PlainEnd(key, 0) == len(key) {
+					b.Repeatable()
+				}
+			}
 		}
 		if more, ok = s.more('}'); !ok {
 			return false
@@ -340,21 +361,54 @@ func (d *decoder) properties() bool {
 	return true
 }
 
-// special keeps a property that means something to the event or its person. It returns
-// true if the property is not stored, or not yet.
-func (d *decoder) special(key []byte, v value) bool {
+// repeated steps over the property that comes next if it is, byte for byte, the one that
+// came here in the event before: then it is not read, and its value not looked up.
+func (d *decoder) repeated() bool {
+	key, kind, text, ok := d.b.Expected()
+	s := &d.s
+	if !ok || !s.name([]byte(key)) {
+		return false
+	}
+	p := s.pos
+	if kind == event.Text {
+		end := p + 1 + len(text)
+		if end < len(s.src) && s.src[p] == '"' && s.src[end] == '"' && string(s.src[p+1:end]) == string(text) {
+			s.pos = end + 1
+			d.b.Repeat()
+			return true
+		}
+	} else if end := p + len(text); end < len(s.src) && (s.src[end] == ',' || s.src[end] == '}') && string(s.src[p:end]) == string(text) {
+		s.pos = end
+		d.b.Repeat()
+		return true
+	}
+	s.pos = p - len(key) - 3
+	return false
+}
+
+// meaning is what a property means to the event or its person.
+type meaning uint8
+
+const (
+	ordinary meaning = iota // nothing
+	noted                   // something, and it is stored as well
+	taken                   // something, and it is not stored, or not yet
+)
+
+// special keeps a property that means something.
+func (d *decoder) special(key []byte, v value) meaning {
 	w := &d.row
 	for i := range d.mapped {
 		if m := &d.mapped[i]; m.parent == "properties" && m.path[0] == string(key) {
 			if len(m.path) > 1 {
 				if v = d.dig(v, m.path[1:]); !v.set {
-					return false
+					return noted
 				}
 				d.take(m.role, nil, v)
-				return false
+				return noted
 			}
 			d.take(m.role, nil, v)
-			return true
+			return taken
 		}
 	}
 	switch string(key) {
@@ -368,7 +422,7 @@ func (d *decoder) special(key []byte, v value) bool {
 		w.process = v
 	case "$session_id":
 		if v.kind != event.Text || len(v.text) != 36 {
-			return false
+			return noted
 		}
 		if _, ok := parseUUID(v.text); ok { // some phones write it in capitals
 			lower := len(d.made)
@@ -383,54 +437,54 @@ func (d *decoder) special(key []byte, v value) bool {
 		d.b.Property(key, v.kind, v.text)
 	case "$anon_distinct_id":
 		w.anonID = v
-		return false
+		return noted
 	case "alias":
 		w.alias = v
-		return false
+		return noted
 	case "distinct_id":
 		w.propDistinctID = v
-		return false
+		return noted
 	case "token":
 		w.propToken = v
-		return false
+		return noted
 	case "$ignore_sent_at":
 		w.ignoreSentAt = v
-		return false
+		return noted
 	case "$ip":
 		w.ip = v
-		return false
+		return noted
 	case "$lib":
 		w.lib = v
-		return false
+		return noted
 	case "$is_server":
 		w.isServer = v
-		return false
+		return noted
 	case "$group_type":
 		w.groupType = v
-		return false
+		return noted
 	case "$group_key":
 		w.groupKey = v
-		return false
+		return noted
 	case "$group_set":
 		w.groupSets[0] = v
-		return false
+		return noted
 	case "$group_set_once":
 		w.groupSets[1] = v
-		return false
+		return noted
 	case "$group_unset":
 		w.groupSets[2] = v
-		return false
+		return noted
 	case "$elements":
 		if d.manner != Capture || v.kind != event.JSON || v.text[0] != '[' {
-			return false
+			return noted
 		}
 		if chain := elementsChain(v); len(chain) > 0 {
 			d.b.Property([]byte("$elements_chain"), event.Text, chain)
 		}
 	default:
-		return false
+		return ordinary
 	}
-	return true
+	return taken
 }
 
 // idText is an id or name as text: strings as they are, everything else as JSON.
@@ -534,7 +588,10 @@ func (d *decoder) setTime() bad {
 		ignore := w.ignoreSentAt.set && w.ignoreSentAt.kind == event.Bool && w.ignoreSentAt.text[0] == 't'
 		d.b.SetTime(c.eventTime(t, told, offset, offsetSet, ignore))
 		if c.sentAtSet && !ignore {
-			d.b.Property([]byte("$sent_at"), event.Text, appendTime(nil, c.sentAt))
+			if len(d.sentAtText) == 0 || d.sentAtOf != c.sentAt {
+				d.sentAtOf, d.sentAtText = c.sentAt, appendTime(d.sentAtText[:0], c.sentAt)
+			}
+			d.b.Property([]byte("$sent_at"), event.Text, d.sentAtText)
 		}
 		return bad{}
 	}

@@ -2,6 +2,8 @@ package capture
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -77,10 +79,12 @@ func TestDecode(t *testing.T) {
 		switch c.Cmd {
 		case "capture":
 			d := newDecoder(Capture)
-			d.warn = func(kind string) { fmt.Fprintf(&out, "warning %s\n", kind) }
 			req, err := d.decodeRequest([]byte(c.Input), envelope{clock: clock{now: testNow}})
 			if err != nil {
 				return "error: " + err.Error() + "\n"
+			}
+			for _, kind := range slices.Sorted(maps.Keys(req.warnings)) {
+				fmt.Fprintf(&out, "%d warning %s\n", req.warnings[kind], kind)
 			}
 			for _, b := range req.batches {
 				out.WriteString(show(b, false))
@@ -123,6 +127,48 @@ func TestDecode(t *testing.T) {
 		}
 		return out.String()
 	})
+}
+
+// TestBatchAnywhere has the members of a request in every order: it means the same, wherever
+// the batch stands.
+func TestBatchAnywhere(t *testing.T) {
+	members := []string{`"api_key":"k"`, `"sent_at":"2023-01-01T12:00:10Z"`, `"tags":[1,["x]"]]`,
+		`"batch":[{"event":"a","distinct_id":"u","timestamp":"2023-01-01T11:00:00Z","uuid":"?","token":"other","properties":{"x":[1]}},{"event":"b","distinct_id":"v","timestamp":"2023-01-01T11:00:00Z"}]`}
+	want := ""
+	var permute func(k int)
+	permute = func(k int) {
+		if k < len(members) {
+			for i := k; i < len(members); i++ {
+				members[k], members[i] = members[i], members[k]
+				permute(k + 1)
+				members[k], members[i] = members[i], members[k]
+			}
+			return
+		}
+		body := "{" + strings.Join(members, " , ") + "}"
+		for _, ending := range []string{"", " \n", "]", "}"} {
+			d := newDecoder(Capture)
+			got := ""
+			switch req, err := d.decodeRequest([]byte(body+ending), envelope{clock: clock{now: testNow}}); {
+			case strings.TrimSpace(ending) != "":
+				if err == nil {
+					t.Errorf("%s is accepted", body+ending)
+				}
+				continue
+			case err != nil:
+				got = err.Error()
+			default:
+				got = show(req.batches[0], false) + fmt.Sprint(req.tokens, req.warnings, req.rows, len(req.batches))
+			}
+			if want == "" {
+				want = got
+			}
+			if got != want || !strings.Contains(got, "10:59:50") {
+				t.Errorf("%s means\n%s\nwant\n%s", body, got, want)
+			}
+		}
+	}
+	permute(0)
 }
 
 func TestEventTime(t *testing.T) {

@@ -31,6 +31,7 @@ type scanner struct {
 	pos     int
 	err     *SyntaxError
 	lenient bool // NaN and Infinity are null, as old Python clients write them
+	plain   bool // the value that was read last is its text, between quotes if it is one
 	arena   []byte
 	made    []byte   // canonical text of arrays and objects
 	members []member // of the objects being read
@@ -336,16 +337,31 @@ func (s *scanner) word(w string) bool {
 	return true
 }
 
+// name steps over a member's name and the colon after it, if they are written as they mostly are. The name
+// has no bytes that need escapes.
+func (s *scanner) name(name []byte) bool {
+	end := s.pos + 1 + len(name)
+	if end+1 >= len(s.src) || s.src[s.pos] != '"' || s.src[end] != '"' || s.src[end+1] != ':' || string(s.src[s.pos+1:end]) != string(name) || len(name) == 0 {
+		return false
+	}
+	s.pos = end + 2
+	return true
+}
+
 // value reads the value that comes next: its kind, and its bytes as a batch holds them.
 func (s *scanner) value() (event.Kind, []byte, bool) {
+	s.plain = true
 	switch c := s.next(); {
 	case c == '"':
+		start := s.pos
 		text, ok := s.text()
+		s.plain = s.pos-start == len(text)+2
 		return event.Text, text, ok
 	case c-'0' <= 9 || c == '-':
 		return s.number()
 	case c == '{' || c == '[':
 		// Not into the arena: keys are unescaped there meanwhile.
+		s.plain = false
 		from := len(s.made)
 		out, ok := s.nested(s.made, 1)
 		if !ok {

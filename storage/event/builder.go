@@ -48,9 +48,11 @@ type Builder struct {
 
 // propColumn is one property of the batch under construction.
 type propColumn struct {
-	key   string
-	next  uint32 // column that followed this one last time
-	live  bool   // carries a value in this batch
+	key  string
+	next uint32 // column that followed this one last time
+	live bool   // carries a value in this batch
+	// again says that the last value may be repeated.
+	again bool
 	table table
 }
 
@@ -107,10 +109,7 @@ func (b *Builder) SetDistinctID(id []byte) { b.rowSize += b.distinctID.set(b.row
 // Property sets a property of the row; of two with the same key the later counts. The
 // bytes are copied.
 func (b *Builder) Property(key []byte, kind Kind, value []byte) {
-	guess := b.first
-	if b.started {
-		guess = b.columns[b.last].next
-	}
+	guess := b.guess()
 	if int(guess) >= len(b.columns) || b.columns[guess].key != string(key) {
 		at, found := b.keys[string(key)]
 		if !found {
@@ -125,18 +124,66 @@ func (b *Builder) Property(key []byte, kind Kind, value []byte) {
 		}
 	}
 	if !b.started {
-		b.started = true
 		b.first = guess
 	}
-	b.last = guess
+	b.touch(guess)
 	c := &b.columns[guess]
+	c.again = false
+	b.rowSize += c.table.set(b.rows, kind, value)
+}
+
+// Repeatable says of the property that was set last that the same bytes of the same property
+// would mean the same in another row.
+func (b *Builder) Repeatable() { b.columns[b.last].again = true }
+
+// guess is the column that followed the last one in the row before.
+func (b *Builder) guess() uint32 {
+	if b.started {
+		return b.columns[b.last].next
+	}
+	return b.first
+}
+
+// touch notes that the row has a value in a column.
+func (b *Builder) touch(at uint32) {
+	b.started, b.last = true, at
+	c := &b.columns[at]
 	if !c.live {
 		c.live = true
 		b.cells++
 		b.rowSize += len(c.key) + 4
 	}
-	b.touched = append(b.touched, guess)
-	b.rowSize += c.table.set(b.rows, kind, value)
+	b.touched = append(b.touched, at)
+}
+
+// Expected guesses which property comes next, and its value: those that came here in the
+// row before, if that one is Repeatable. They are worth comparing with what comes before it is
+// read: see Repeat.
+func (b *Builder) Expected() (key string, kind Kind, value []byte, ok bool) {
+	at := b.guess()
+	if int(at) >= len(b.columns) {
+		return "", 0, nil, false
+	}
+	c := &b.columns[at]
+	if !c.again || c.table.last == 0 {
+		return "", 0, nil, false
+	}
+	code := int(c.table.last - 1)
+	return c.key, c.table.kinds[code], c.table.values.At(code), true
+}
+
+// Repeat sets the property that Expected gave to the value that it gave.
+func (b *Builder) Repeat() {
+	at := b.guess()
+	b.touch(at)
+	t := &b.columns[at].table
+	if b.rows < len(t.codes) { // set twice
+		t.codes[b.rows] = t.last
+		return
+	}
+	t.pad(b.rows)
+	t.codes = append(t.codes, t.last)
+	b.rowSize++
 }
 
 // Op adds an effect of the row on persons. The builder keeps what op refers to and sets
