@@ -129,6 +129,7 @@ type project struct {
 	cohorts  cohort.State
 	tables   *table.Tables
 	sessions *sessionList
+	copies   copies
 	// adopted says that no state file has anything of the project yet.
 	adopted bool
 	// tablesChanged says that tables are not what the last sealed memtable has.
@@ -493,7 +494,8 @@ func (p *project) apply(b *event.Batch, known *known) (*memBatch, int) {
 	seen, owners := known.events.Seen, known.persons
 	profiled := make([]bool, len(owners))
 	ops, groups := b.Ops, b.Groups
-	copies := newCopies(p.persons, b)
+	p.copies.begin(p.persons, b)
+	copies := &p.copies
 	stored := 0
 	for i := range b.Rows {
 		for ; len(groups) > 0 && int(groups[0].Row) == i; groups = groups[1:] {
@@ -544,7 +546,7 @@ func (p *project) apply(b *event.Batch, known *known) (*memBatch, int) {
 		}
 		stored++
 	}
-	copies.flush()
+	copies.end()
 	return mb, stored
 }
 

@@ -107,10 +107,11 @@ func skip(s []byte, i int) int {
 	for ; i < len(s); i++ {
 		switch s[i] {
 		case '"':
-			for i++; i < len(s) && s[i] != '"'; i++ {
+			for i = event.PlainEnd(s, i+1); i < len(s) && s[i] != '"'; i = event.PlainEnd(s, min(i, len(s))) {
 				if s[i] == '\\' {
 					i++
 				}
+				i++
 			}
 			if depth == 0 {
 				return min(i+1, len(s))
