@@ -333,7 +333,8 @@ func (d *decoder) properties() bool {
 	s, b := &d.s, d.b
 	for more := s.open('}'); more; {
 		ok := true
-		if !d.repeated() {
+		if s.next() != '"' || !d.repeated() {
+			start := s.pos
 			var key, text []byte
 			var kind event.Kind
 			if key, ok = s.key(); !ok {
@@ -342,16 +343,15 @@ func (d *decoder) properties() bool {
 			if kind, text, ok = s.value(); !ok {
 				return false
 			}
-			plain := s.plain
 			what := ordinary
 			if d.manner != Typed {
 				what = d.special(key, value{kind, true, text})
 			}
 			if what != taken {
 				b.Property(key, kind, text)
-				if plain && what == ordinary && kind != event.Null && event.PlainEnd(key, 0) == len(key) {
-					b.Repeatable()
-				}
+			}
+			if what == ordinary {
+				b.Written(s.src[start:s.pos])
 			}
 		}
 		if more, ok = s.more('}'); !ok {
@@ -364,26 +364,21 @@ func (d *decoder) properties() bool {
 // repeated steps over the property that comes next if it is, byte for byte, the one that
 // came here in the event before: then it is not read, and its value not looked up.
 func (d *decoder) repeated() bool {
-	key, kind, text, ok := d.b.Expected()
-	s := &d.s
-	if !ok || !s.name([]byte(key)) {
+	s, written := &d.s, d.b.Expected()
+	end := s.pos + len(written)
+	if len(written) == 0 || end >= len(s.src) || string(s.src[s.pos:end]) != string(written) {
 		return false
 	}
-	p := s.pos
-	if kind == event.Text {
-		end := p + 1 + len(text)
-		if end < len(s.src) && s.src[p] == '"' && s.src[end] == '"' && string(s.src[p+1:end]) == string(text) {
-			s.pos = end + 1
-			d.b.Repeat()
-			return true
+	switch written[len(written)-1] {
+	case '"', '}', ']':
+	default: // a number or a word, which may go on
+		if c := s.src[end]; c != ',' && c != '}' {
+			return false
 		}
-	} else if end := p + len(text); end < len(s.src) && (s.src[end] == ',' || s.src[end] == '}') && string(s.src[p:end]) == string(text) {
-		s.pos = end
-		d.b.Repeat()
-		return true
 	}
-	s.pos = p - len(key) - 3
-	return false
+	s.pos = end
+	d.b.Repeat()
+	return true
 }
 
 // meaning is what a property means to the event or its person.

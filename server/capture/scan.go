@@ -31,7 +31,6 @@ type scanner struct {
 	pos     int
 	err     *SyntaxError
 	lenient bool // NaN and Infinity are null, as old Python clients write them
-	plain   bool // the value that was read last is its text, between quotes if it is one
 	arena   []byte
 	made    []byte   // canonical text of arrays and objects
 	members []member // of the objects being read
@@ -350,18 +349,14 @@ func (s *scanner) name(name []byte) bool {
 
 // value reads the value that comes next: its kind, and its bytes as a batch holds them.
 func (s *scanner) value() (event.Kind, []byte, bool) {
-	s.plain = true
 	switch c := s.next(); {
 	case c == '"':
-		start := s.pos
 		text, ok := s.text()
-		s.plain = s.pos-start == len(text)+2
 		return event.Text, text, ok
 	case c-'0' <= 9 || c == '-':
 		return s.number()
 	case c == '{' || c == '[':
 		// Not into the arena: keys are unescaped there meanwhile.
-		s.plain = false
 		from := len(s.made)
 		out, ok := s.nested(s.made, 1)
 		if !ok {

@@ -51,9 +51,9 @@ type propColumn struct {
 	key  string
 	next uint32 // column that followed this one last time
 	live bool   // carries a value in this batch
-	// again says that the last value may be repeated.
-	again bool
-	table table
+	// written is what the last value was written as, with its key; empty if that is not known.
+	written []byte
+	table   table
 }
 
 // table is a growing dictionary: codes, values and a hash table from value to code.
@@ -128,13 +128,21 @@ func (b *Builder) Property(key []byte, kind Kind, value []byte) {
 	}
 	b.touch(guess)
 	c := &b.columns[guess]
-	c.again = false
+	c.written = c.written[:0]
 	b.rowSize += c.table.set(b.rows, kind, value)
 }
 
-// Repeatable says of the property that was set last that the same bytes of the same property
-// would mean the same in another row.
-func (b *Builder) Repeatable() { b.columns[b.last].again = true }
+// Written says in which bytes the property that was set last was written, with its key: the same
+// bytes would mean the same in another row. They are copied.
+func (b *Builder) Written(as []byte) {
+	if len(as) <= maxWritten {
+		c := &b.columns[b.last]
+		c.written = append(c.written[:0], as...)
+	}
+}
+
+// maxWritten bounds what is kept of a column for Expected: longer values are hardly repeated.
+const maxWritten = 512
 
 // guess is the column that followed the last one in the row before.
 func (b *Builder) guess() uint32 {
@@ -156,20 +164,19 @@ func (b *Builder) touch(at uint32) {
 	b.touched = append(b.touched, at)
 }
 
-// Expected guesses which property comes next, and its value: those that came here in the
-// row before, if that one is Repeatable. They are worth comparing with what comes before it is
-// read: see Repeat.
-func (b *Builder) Expected() (key string, kind Kind, value []byte, ok bool) {
+// Expected guesses which property comes next, and its value: those that came here in the row
+// before. It gives the bytes that they were written in, if they are known. If the same
+// bytes come again, Repeat does.
+func (b *Builder) Expected() []byte {
 	at := b.guess()
 	if int(at) >= len(b.columns) {
-		return "", 0, nil, false
+		return nil
 	}
 	c := &b.columns[at]
-	if !c.again || c.table.last == 0 {
-		return "", 0, nil, false
+	if c.table.last == 0 {
+		return nil
 	}
-	code := int(c.table.last - 1)
-	return c.key, c.table.kinds[code], c.table.values.At(code), true
+	return c.written
 }
 
 // Repeat sets the property that Expected gave to the value that it gave.

@@ -17,8 +17,9 @@ const (
 	followGain = 1
 	// followShare is how large a part of the codes what is stored in their place may be.
 	followShare = 4
-	// followSample is how many blocks are looked at before all rows of a column are.
-	followSample = 3
+	// followSamples and sampleRows say which rows are looked at before all of a column are:
+	// so many, at so many places.
+	followSamples, sampleRows = 3, 1024
 )
 
 // space is how many codes a column has.
@@ -100,18 +101,16 @@ func follow(columns []columnOut, rows int) error {
 	return nil
 }
 
-// sampleOf is blocks from all over a column.
+// sampleOf is rows from all over a column.
 func sampleOf(c *encoding.Column, rows int) ([]uint32, error) {
-	blocks := (rows + encoding.BlockRows - 1) / encoding.BlockRows
-	n := min(blocks, followSample)
-	var out []uint32
-	for k := range n {
-		b := k * blocks / n
-		part := make([]uint32, min(encoding.BlockRows, rows-b*encoding.BlockRows))
-		if err := c.Read(part, b*encoding.BlockRows); err != nil {
+	out := make([]uint32, 0, followSamples*sampleRows)
+	for k := range followSamples {
+		lo := k * rows / followSamples
+		n := min(sampleRows, (k+1)*rows/followSamples-lo)
+		if err := c.Read(out[len(out):len(out)+n], lo); err != nil {
 			return nil, err
 		}
-		out = append(out, part...)
+		out = out[:len(out)+n]
 	}
 	return out, nil
 }
