@@ -21,51 +21,58 @@ var testNow = time.Date(2023, 1, 1, 12, 0, 0, 0, time.UTC).UnixMicro()
 // show prints the rows of a batch.
 func show(b *event.Batch, ids bool) string {
 	var out strings.Builder
-	at := 0
 	for row := range b.Rows {
-		fmt.Fprintf(&out, "%s %s %s", b.Name.Values.At(int(b.Name.Codes[row])), b.DistinctID.Values.At(int(b.DistinctID.Codes[row])), appendTime(nil, b.Time[row]))
-		if ids {
-			fmt.Fprintf(&out, " %s", uuid.UUID(b.UUID[row]))
+		out.WriteString(showRow(b, row, ids))
+	}
+	return out.String()
+}
+
+func showRow(b *event.Batch, row int, ids bool) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s %s %s", b.Name.Values.At(int(b.Name.Codes[row])), b.DistinctID.Values.At(int(b.DistinctID.Codes[row])), appendTime(nil, b.Time[row]))
+	if ids {
+		fmt.Fprintf(&out, " %s", uuid.UUID(b.UUID[row]))
+	}
+	if b.Personless != nil && b.Personless.Get(row) {
+		out.WriteString(" personless")
+	}
+	out.WriteString("\n")
+	var props []string
+	for _, p := range b.Props {
+		if c := p.Codes[row]; c != 0 {
+			kind := [...]string{"null", "bool", "int", "float", "number", "text", "json"}[p.Kinds[c-1]]
+			props = append(props, fmt.Sprintf("  %s %s %s\n", p.Key, kind, event.AppendJSON(nil, p.Kinds[c-1], p.Values.At(int(c-1)))))
 		}
-		if b.Personless != nil && b.Personless.Get(row) {
-			out.WriteString(" personless")
+	}
+	sort.Strings(props)
+	out.WriteString(strings.Join(props, ""))
+	for _, op := range b.Ops {
+		if int(op.Row) != row {
+			continue
 		}
-		out.WriteString("\n")
-		var props []string
-		for _, p := range b.Props {
-			if c := p.Codes[row]; c != 0 {
-				kind := [...]string{"null", "bool", "int", "float", "number", "text", "json"}[p.Kinds[c-1]]
-				props = append(props, fmt.Sprintf("  %s %s %s\n", p.Key, kind, event.AppendJSON(nil, p.Kinds[c-1], p.Values.At(int(c-1)))))
+		fmt.Fprintf(&out, "  op %s", [...]string{"set", "identify", "alias", "merge"}[op.Kind])
+		for _, part := range []struct{ name, text string }{{"other", op.Other}, {"set", string(op.Set)}, {"once", string(op.SetOnce)}, {"unset", strings.Join(op.Unset, ",")}} {
+			if part.text != "" {
+				fmt.Fprintf(&out, " %s=%s", part.name, part.text)
 			}
 		}
-		sort.Strings(props)
-		out.WriteString(strings.Join(props, ""))
-		for ; at < len(b.Ops) && int(b.Ops[at].Row) == row; at++ {
-			op := b.Ops[at]
-			fmt.Fprintf(&out, "  op %s", [...]string{"set", "identify", "alias", "merge"}[op.Kind])
-			for _, part := range []struct{ name, text string }{{"other", op.Other}, {"set", string(op.Set)}, {"once", string(op.SetOnce)}, {"unset", strings.Join(op.Unset, ",")}} {
-				if part.text != "" {
-					fmt.Fprintf(&out, " %s=%s", part.name, part.text)
+		out.WriteString("\n")
+	}
+	for _, c := range b.Copies {
+		if c.Rows.Get(row) {
+			out.WriteString("  copies")
+			for _, p := range c.Props {
+				out.WriteString(" " + p.From)
+				if p.To != p.From {
+					out.WriteString("=" + p.To)
 				}
 			}
 			out.WriteString("\n")
 		}
-		for _, c := range b.Copies {
-			if c.Rows.Get(row) {
-				out.WriteString("  copies")
-				for _, p := range c.Props {
-					out.WriteString(" " + p.From)
-					if p.To != p.From {
-						out.WriteString("=" + p.To)
-					}
-				}
-				out.WriteString("\n")
-			}
-		}
-		for _, op := range b.Groups {
-			if int(op.Row) == row {
-				fmt.Fprintf(&out, "  group %s %s set=%s once=%s unset=%s\n", op.Type, op.Key, op.Set, op.SetOnce, strings.Join(op.Unset, ","))
-			}
+	}
+	for _, op := range b.Groups {
+		if int(op.Row) == row {
+			fmt.Fprintf(&out, "  group %s %s set=%s once=%s unset=%s\n", op.Type, op.Key, op.Set, op.SetOnce, strings.Join(op.Unset, ","))
 		}
 	}
 	return out.String()

@@ -153,12 +153,8 @@ func checkRepeated(t *testing.T, before, line []byte) {
 		if d.Rows == 0 || len(d.Rejects) > 0 && d.Rejects[len(d.Rejects)-1].Line == int64(d.Lines) {
 			return "refused"
 		}
-		rows := strings.Split(show(d.Batches[0].Batch, true), "\n")
-		from := len(rows) - 1
-		for from > 0 && (rows[from] == "" || rows[from][0] == ' ') {
-			from--
-		}
-		return strings.Join(rows[from:], "\n")
+		b := d.Batches[0].Batch
+		return showRow(b, b.Rows-1, true)
 	}
 	alone, behind := last(line), last(slices.Concat(before, []byte("\n"), line))
 	if alone != behind {
