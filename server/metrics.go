@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prickledb/prickle/cluster"
@@ -78,6 +79,7 @@ func (s *Server) register() {
 	m.checksums.Add(0, "segment")
 	m.registry.Add(
 		gauge("prickle_uptime_seconds", "time since the server started", func() float64 { return time.Since(s.started).Seconds() }),
+		metric.NewValue("prickle_cpu_seconds_total", "counter", "CPU time that the process has used", cpuSeconds),
 		load("prickle_http_requests_in_flight", "gauge", "HTTP requests being answered", &m.inFlight),
 		load("prickle_http_answers_2xx_total", "counter", "HTTP answers with status 2xx", &m.answers[2]),
 		load("prickle_http_answers_4xx_total", "counter", "HTTP answers with status 4xx", &m.answers[4]),
@@ -110,6 +112,15 @@ func (s *Server) register() {
 		m.registry.Add(metric.NewValue("prickle_log_dropped_total", "counter", "lines that did not make it into the log",
 			func() float64 { return float64(s.config.LogDropped()) }))
 	}
+}
+
+// cpuSeconds is the CPU time of this process.
+func cpuSeconds() float64 {
+	var use syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &use) != nil {
+		return 0
+	}
+	return float64(use.Utime.Nano()+use.Stime.Nano()) / 1e9
 }
 
 // memoryUse is the heap, and what the budget knows that it is for.

@@ -46,6 +46,9 @@ func (s *Server) streamBatches(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
+	// A stream may end before its body does. net/http reads the rest of it then, and where both
+	// directions were open, it panics if it goes on to another request after that.
+	w.Header().Set("Connection", "close")
 	w.WriteHeader(http.StatusOK)
 	_ = control.Flush() // the answers tell
 

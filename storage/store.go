@@ -129,6 +129,7 @@ type project struct {
 	cohorts  cohort.State
 	tables   *table.Tables
 	sessions *sessionList
+	copies   copies
 	// adopted says that no state file has anything of the project yet.
 	adopted bool
 	// tablesChanged says that tables are not what the last sealed memtable has.
@@ -493,6 +494,8 @@ func (p *project) apply(b *event.Batch, known *known) (*memBatch, int) {
 	seen, owners := known.events.Seen, known.persons
 	profiled := make([]bool, len(owners))
 	ops, groups := b.Ops, b.Groups
+	p.copies.begin(p.persons, b)
+	copies := &p.copies
 	stored := 0
 	for i := range b.Rows {
 		for ; len(groups) > 0 && int(groups[0].Row) == i; groups = groups[1:] {
@@ -521,6 +524,7 @@ func (p *project) apply(b *event.Batch, known *known) (*memBatch, int) {
 			if op.Kind == event.OpSet || op.Other == "" {
 				continue
 			}
+			copies.flush()
 			w := p.persons.Merge(op.Kind, op.Other, b.DistinctID.Values.Str(int(code)), b.Time[i])
 			if w != person.WarnNone {
 				p.warnings[w]++
@@ -536,14 +540,13 @@ func (p *project) apply(b *event.Batch, known *known) (*memBatch, int) {
 			p.persons.Touch(o, b.Time[i])
 			profiled[code] = true
 		}
-		for j := range here {
-			p.persons.Set(o, &here[j])
-		}
+		copies.row(i, o, here)
 		if mb.rows != nil {
 			mb.rows = append(mb.rows, uint32(i))
 		}
 		stored++
 	}
+	copies.end()
 	return mb, stored
 }
 

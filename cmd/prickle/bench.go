@@ -43,7 +43,7 @@ func benchCommand(c *console) *cobra.Command {
 	cmd.Flags().IntVar(&o.reps, "reps", 11, "how often each question is timed")
 	cmd.Flags().BoolVar(&o.all, "all", false, "eight questions and the insights as well, each insight beside its plain operator")
 	cmd.Flags().StringVar(&o.against, "against", "", "compare with an earlier result, a `file` of --json")
-	cmd.AddCommand(genCommand(c))
+	cmd.AddCommand(genCommand(c), benchLoadCommand(c))
 	return cmd
 }
 

@@ -397,3 +397,23 @@ func (r *remote) projects(ctx context.Context) ([]projectInfo, error) {
 	}
 	return list.Results, nil
 }
+
+// project finds a project by its database name.
+func (r *remote) project(ctx context.Context, database string) (projectInfo, error) {
+	projects, err := r.projects(ctx)
+	if err != nil {
+		return projectInfo{}, err
+	}
+	var names []string
+	for _, p := range projects {
+		if p.Database == database {
+			return p, nil
+		}
+		names = append(names, p.Database)
+	}
+	p := &problem{Code: "unknown_project", What: fmt.Sprintf("there is no project %q", database), Exit: exitFailed}
+	if near := nearest(database, names); near != "" {
+		p.Try = []string{"--project " + near}
+	}
+	return projectInfo{}, p
+}

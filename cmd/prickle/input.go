@@ -200,6 +200,9 @@ func (s *input) openJSON(in io.Reader, head []byte, given capture.Mapping) error
 		return func(piece any) (decoded, error) {
 			chunk := piece.(capture.Chunk)
 			out := d.Decode(chunk.Data, chunk.FirstLine)
+			if len(out.Rejects) == 0 { // they are part of the chunk
+				chunk.Free()
+			}
 			return decoded{out.Batches, append(chunk.Rejects, out.Rejects...), out.Rows}, nil
 		}
 	}

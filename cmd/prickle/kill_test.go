@@ -239,6 +239,27 @@ func TestInspect(t *testing.T) {
 	}
 }
 
+// TestBenchLoad sends events to a server and asks it questions: what it reports is there.
+func TestBenchLoad(t *testing.T) {
+	p := newPlace(t)
+	p.serve()
+	a := p.run("bench", "load", "--clients", "2", "--batch", "5", "--rate", "500", "--duration", "400ms", "--query-rate", "20", "--json")
+	var r loadReport
+	if err := json.Unmarshal([]byte(a.out), &r); err != nil || a.code != 0 || r.Accepted == 0 || r.Accepted != r.Stored || r.Accepted != 5*r.Latency.Count ||
+		len(r.Errors) > 0 || len(r.Queries) == 0 || len(r.QueryErrors) > 0 || r.ServerCPU <= 0 || r.ClientCPU <= 0 {
+		t.Errorf("bench load: exit %d, %v\n%s%s", a.code, err, a.out, a.err)
+	}
+	if a := p.run("bench", "load", "--duration", "50ms", "--query-rate", "0"); a.code != 0 || !strings.Contains(a.out, "durable and counted") || strings.Contains(a.out, "not accepted") {
+		t.Errorf("bench load: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	if a := p.run("bench", "load", "--project", "nobody"); a.code != exitFailed || !strings.Contains(a.err, `no project "nobody"`) {
+		t.Errorf("bench load of no project: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+	if a := p.run("bench", "load", "--batch", "0"); a.code != exitUsage {
+		t.Errorf("bench load of no events: exit %d\n%s%s", a.code, a.out, a.err)
+	}
+}
+
 // TestFormats prints one answer in every form.
 func TestFormats(t *testing.T) {
 	p := newPlace(t)

@@ -139,7 +139,7 @@ var mayUseFiles = map[string]bool{
 // nevertheless: the process, errors and names.
 var reachFiles = map[string]*regexp.Regexp{
 	"os":            regexp.MustCompile(`^(Exit|Stdin|Stdout|Stderr|Getpid|Getenv|LookupEnv|Environ|Hostname|Signal|Interrupt|Err[A-Z].*)$`),
-	"syscall":       regexp.MustCompile(`^(E[A-Z0-9]+|Errno|Kill|Signal|SIG[A-Z0-9]+)$`),
+	"syscall":       regexp.MustCompile(`^(E[A-Z0-9]+|Errno|Kill|Signal|SIG[A-Z0-9]+|Getrusage|Rusage|RUSAGE_SELF)$`),
 	"path/filepath": regexp.MustCompile(`^(Base|Clean|Dir|Ext|FromSlash|IsAbs|IsLocal|Join|Match|Rel|Split|ToSlash|VolumeName|Separator)$`),
 
 	"golang.org/x/sys/unix":                regexp.MustCompile(`^(E[A-Z0-9]+|SIG[A-Z0-9]+)$`),

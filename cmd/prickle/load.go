@@ -242,24 +242,12 @@ func mergeAll(ctx context.Context, c *console, node *cluster.Node) error {
 }
 
 func remoteTarget(ctx context.Context, r *remote, project string) (*target, error) {
-	projects, err := r.projects(ctx)
+	p, err := r.project(ctx, project)
 	if err != nil {
 		return nil, err
 	}
-	at := slices.IndexFunc(projects, func(p projectInfo) bool { return p.Database == project })
-	if at < 0 {
-		p := &problem{Code: "unknown_project", What: fmt.Sprintf("there is no project %q", project), Exit: exitFailed}
-		var names []string
-		for _, known := range projects {
-			names = append(names, known.Database)
-		}
-		if near := nearest(project, names); near != "" {
-			p.Try = []string{"--project " + near}
-		}
-		return nil, p
-	}
 	return &target{
-		open:  func(ctx context.Context) (sink, error) { return openStream(ctx, r, projects[at].ID) },
+		open:  func(ctx context.Context) (sink, error) { return openStream(ctx, r, p.ID) },
 		bytes: func() int64 { return int64(r.metric(ctx, "prickle_segment_bytes")) },
 		persons: func(ctx context.Context) int64 {
 			n, _ := r.count(ctx, project, "select count(distinct person_id) from events") // a number less in the summary

@@ -89,14 +89,7 @@ type row struct {
 	process, ignoreSentAt, ip, lib, isServer value
 	groupType, groupKey                      value
 	groupSets                                [3]value // $group_set, $group_set_once, $group_unset
-	copied                                   []copied
-	unknown                                  []byte // a member of a typed line that has no meaning
-}
-
-// copied is a property that is copied to the person.
-type copied struct {
-	key   []byte
-	value value
+	unknown                                  []byte   // a member of a typed line that has no meaning
 }
 
 // bad says why an event is refused. The zero value is an event that is not.
@@ -135,12 +128,19 @@ type decoder struct {
 	raw     []byte // the bytes of the row, for a uuid made from them
 	derived []uint32
 	fresh   bool // an event of the request got a uuid that nobody gave it, in Capture
-	warn    func(kind string)
-	made    []byte // canonical objects, as long as the row lasts
+	// warnings counts events by what was wrong with them, and was accepted.
+	warnings map[string]int
+	made     []byte // canonical objects, as long as the row lasts
+	// sentAtText is the text of the time sentAtOf.
+	sentAtText []byte
+	sentAtOf   int64
+	// copying marks rows of b that copy properties to their persons: those of browsers and
+	// apps, and those of servers.
+	copying [2]vec.Bitmap
 }
 
 type rootKey struct {
-	key  []byte
+	key  []byte // nil if it is written with escapes
 	role role
 }
 
@@ -152,7 +152,7 @@ type mapped struct {
 }
 
 func newDecoder(m Manner) *decoder {
-	d := &decoder{manner: m, b: event.NewBuilder(), roles: liveRoles, warn: func(string) {}}
+	d := &decoder{manner: m, b: event.NewBuilder(), roles: liveRoles, warnings: map[string]int{}}
 	if m == Typed {
 		d.roles = typedRoles
 	}
@@ -160,10 +160,11 @@ func newDecoder(m Manner) *decoder {
 	return d
 }
 
+func (d *decoder) warn(kind string) { d.warnings[kind]++ }
+
 func (d *decoder) begin() {
 	d.b.Begin(vec.UUIDValue{}, 0)
-	kept := d.row.copied[:0]
-	d.row = row{copied: kept}
+	d.row = row{}
 	d.made = d.made[:0]
 	d.o.arena, d.o.made, d.o.members = d.o.arena[:0], d.o.made[:0], d.o.members[:0]
 }
@@ -174,14 +175,15 @@ func (d *decoder) object() bool {
 	s := &d.s
 	i := 0
 	for more := s.open('}'); more; i++ {
-		key, ok := s.key()
-		if !ok {
-			return false
-		}
+		var key []byte
 		var r role
-		if i < len(d.order) && string(d.order[i].key) == string(key) {
-			r = d.order[i].role
+		var ok bool
+		if i < len(d.order) && s.name(d.order[i].key) {
+			key, r = d.order[i].key, d.order[i].role
 		} else {
+			if key, ok = s.key(); !ok {
+				return false
+			}
 			r = d.learn(i, key)
 		}
 		if r == roleProperties && s.next() == '{' {
@@ -213,7 +215,10 @@ func (d *decoder) learn(i int, key []byte) role {
 		for len(d.order) <= i {
 			d.order = append(d.order, rootKey{})
 		}
-		d.order[i] = rootKey{bytes.Clone(key), r}
+		d.order[i] = rootKey{nil, r}
+		if event.PlainEnd(key, 0) == len(key) {
+			d.order[i].key = bytes.Clone(key)
+		}
 	}
 	return r
 }
@@ -256,7 +261,7 @@ func (d *decoder) take(r role, key []byte, v value) {
 	default:
 		switch d.manner {
 		case File:
-			if !d.special(key, v) {
+			if d.special(key, v) != taken {
 				d.b.Property(key, v.kind, v.text)
 			}
 		case Typed:
@@ -327,16 +332,27 @@ func (d *decoder) dig(v value, path []string) value {
 func (d *decoder) properties() bool {
 	s, b := &d.s, d.b
 	for more := s.open('}'); more; {
-		key, ok := s.key()
-		if !ok {
-			return false
-		}
-		kind, text, ok := s.value()
-		if !ok {
-			return false
-		}
-		if d.manner == Typed || !d.special(key, value{kind, true, text}) {
-			b.Property(key, kind, text)
+		ok := true
+		if s.next() != '"' || !d.repeated() {
+			start := s.pos
+			var key, text []byte
+			var kind event.Kind
+			if key, ok = s.key(); !ok {
+				return false
+			}
+			if kind, text, ok = s.value(); !ok {
+				return false
+			}
+			what := ordinary
+			if d.manner != Typed {
+				what = d.special(key, value{kind, true, text})
+			}
+			if what != taken {
+				b.Property(key, kind, text)
+			}
+			if what == ordinary {
+				b.Written(s.src[start:s.pos])
+			}
 		}
 		if more, ok = s.more('}'); !ok {
 			return false
@@ -345,24 +361,49 @@ func (d *decoder) properties() bool {
 	return true
 }
 
-// special keeps a property that means something to the event or its person. It returns
-// true if the property is not stored, or not yet.
-func (d *decoder) special(key []byte, v value) bool {
-	w := &d.row
-	if d.manner == Capture && copiedKeys[string(key)] {
-		w.copied = append(w.copied, copied{key, v})
+// repeated steps over the property that comes next if it is, byte for byte, the one that
+// came here in the event before: then it is not read, and its value not looked up.
+func (d *decoder) repeated() bool {
+	s, written := &d.s, d.b.Expected()
+	end := s.pos + len(written)
+	if len(written) == 0 || end >= len(s.src) || string(s.src[s.pos:end]) != string(written) {
+		return false
 	}
+	switch written[len(written)-1] {
+	case '"', '}', ']':
+	default: // a number or a word, which may go on
+		if c := s.src[end]; c != ',' && c != '}' {
+			return false
+		}
+	}
+	s.pos = end
+	d.b.Repeat()
+	return true
+}
+
+// meaning is what a property means to the event or its person.
+type meaning uint8
+
+const (
+	ordinary meaning = iota // nothing
+	noted                   // something, and it is stored as well
+	taken                   // something, and it is not stored, or not yet
+)
+
+// special keeps a property that means something.
+func (d *decoder) special(key []byte, v value) meaning {
+	w := &d.row
 	for i := range d.mapped {
 		if m := &d.mapped[i]; m.parent == "properties" && m.path[0] == string(key) {
 			if len(m.path) > 1 {
 				if v = d.dig(v, m.path[1:]); !v.set {
-					return false
+					return noted
 				}
 				d.take(m.role, nil, v)
-				return false
+				return noted
 			}
 			d.take(m.role, nil, v)
-			return true
+			return taken
 		}
 	}
 	switch string(key) {
@@ -376,7 +417,7 @@ func (d *decoder) special(key []byte, v value) bool {
 		w.process = v
 	case "$session_id":
 		if v.kind != event.Text || len(v.text) != 36 {
-			return false
+			return noted
 		}
 		if _, ok := parseUUID(v.text); ok { // some phones write it in capitals
 			lower := len(d.made)
@@ -391,54 +432,54 @@ func (d *decoder) special(key []byte, v value) bool {
 		d.b.Property(key, v.kind, v.text)
 	case "$anon_distinct_id":
 		w.anonID = v
-		return false
+		return noted
 	case "alias":
 		w.alias = v
-		return false
+		return noted
 	case "distinct_id":
 		w.propDistinctID = v
-		return false
+		return noted
 	case "token":
 		w.propToken = v
-		return false
+		return noted
 	case "$ignore_sent_at":
 		w.ignoreSentAt = v
-		return false
+		return noted
 	case "$ip":
 		w.ip = v
-		return false
+		return noted
 	case "$lib":
 		w.lib = v
-		return false
+		return noted
 	case "$is_server":
 		w.isServer = v
-		return false
+		return noted
 	case "$group_type":
 		w.groupType = v
-		return false
+		return noted
 	case "$group_key":
 		w.groupKey = v
-		return false
+		return noted
 	case "$group_set":
 		w.groupSets[0] = v
-		return false
+		return noted
 	case "$group_set_once":
 		w.groupSets[1] = v
-		return false
+		return noted
 	case "$group_unset":
 		w.groupSets[2] = v
-		return false
+		return noted
 	case "$elements":
 		if d.manner != Capture || v.kind != event.JSON || v.text[0] != '[' {
-			return false
+			return noted
 		}
 		if chain := elementsChain(v); len(chain) > 0 {
 			d.b.Property([]byte("$elements_chain"), event.Text, chain)
 		}
 	default:
-		return false
+		return ordinary
 	}
-	return true
+	return taken
 }
 
 // idText is an id or name as text: strings as they are, everything else as JSON.
@@ -542,7 +583,10 @@ func (d *decoder) setTime() bad {
 		ignore := w.ignoreSentAt.set && w.ignoreSentAt.kind == event.Bool && w.ignoreSentAt.text[0] == 't'
 		d.b.SetTime(c.eventTime(t, told, offset, offsetSet, ignore))
 		if c.sentAtSet && !ignore {
-			d.b.Property([]byte("$sent_at"), event.Text, appendTime(nil, c.sentAt))
+			if len(d.sentAtText) == 0 || d.sentAtOf != c.sentAt {
+				d.sentAtOf, d.sentAtText = c.sentAt, appendTime(d.sentAtText[:0], c.sentAt)
+			}
+			d.b.Property([]byte("$sent_at"), event.Text, d.sentAtText)
 		}
 		return bad{}
 	}

@@ -2,6 +2,8 @@ package capture
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -19,39 +21,58 @@ var testNow = time.Date(2023, 1, 1, 12, 0, 0, 0, time.UTC).UnixMicro()
 // show prints the rows of a batch.
 func show(b *event.Batch, ids bool) string {
 	var out strings.Builder
-	at := 0
 	for row := range b.Rows {
-		fmt.Fprintf(&out, "%s %s %s", b.Name.Values.At(int(b.Name.Codes[row])), b.DistinctID.Values.At(int(b.DistinctID.Codes[row])), appendTime(nil, b.Time[row]))
-		if ids {
-			fmt.Fprintf(&out, " %s", uuid.UUID(b.UUID[row]))
+		out.WriteString(showRow(b, row, ids))
+	}
+	return out.String()
+}
+
+func showRow(b *event.Batch, row int, ids bool) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s %s %s", b.Name.Values.At(int(b.Name.Codes[row])), b.DistinctID.Values.At(int(b.DistinctID.Codes[row])), appendTime(nil, b.Time[row]))
+	if ids {
+		fmt.Fprintf(&out, " %s", uuid.UUID(b.UUID[row]))
+	}
+	if b.Personless != nil && b.Personless.Get(row) {
+		out.WriteString(" personless")
+	}
+	out.WriteString("\n")
+	var props []string
+	for _, p := range b.Props {
+		if c := p.Codes[row]; c != 0 {
+			kind := [...]string{"null", "bool", "int", "float", "number", "text", "json"}[p.Kinds[c-1]]
+			props = append(props, fmt.Sprintf("  %s %s %s\n", p.Key, kind, event.AppendJSON(nil, p.Kinds[c-1], p.Values.At(int(c-1)))))
 		}
-		if b.Personless != nil && b.Personless.Get(row) {
-			out.WriteString(" personless")
+	}
+	sort.Strings(props)
+	out.WriteString(strings.Join(props, ""))
+	for _, op := range b.Ops {
+		if int(op.Row) != row {
+			continue
 		}
-		out.WriteString("\n")
-		var props []string
-		for _, p := range b.Props {
-			if c := p.Codes[row]; c != 0 {
-				kind := [...]string{"null", "bool", "int", "float", "number", "text", "json"}[p.Kinds[c-1]]
-				props = append(props, fmt.Sprintf("  %s %s %s\n", p.Key, kind, appendJSON(nil, p.Kinds[c-1], p.Values.At(int(c-1)))))
+		fmt.Fprintf(&out, "  op %s", [...]string{"set", "identify", "alias", "merge"}[op.Kind])
+		for _, part := range []struct{ name, text string }{{"other", op.Other}, {"set", string(op.Set)}, {"once", string(op.SetOnce)}, {"unset", strings.Join(op.Unset, ",")}} {
+			if part.text != "" {
+				fmt.Fprintf(&out, " %s=%s", part.name, part.text)
 			}
 		}
-		sort.Strings(props)
-		out.WriteString(strings.Join(props, ""))
-		for ; at < len(b.Ops) && int(b.Ops[at].Row) == row; at++ {
-			op := b.Ops[at]
-			fmt.Fprintf(&out, "  op %s", [...]string{"set", "identify", "alias", "merge"}[op.Kind])
-			for _, part := range []struct{ name, text string }{{"other", op.Other}, {"set", string(op.Set)}, {"once", string(op.SetOnce)}, {"unset", strings.Join(op.Unset, ",")}} {
-				if part.text != "" {
-					fmt.Fprintf(&out, " %s=%s", part.name, part.text)
+		out.WriteString("\n")
+	}
+	for _, c := range b.Copies {
+		if c.Rows.Get(row) {
+			out.WriteString("  copies")
+			for _, p := range c.Props {
+				out.WriteString(" " + p.From)
+				if p.To != p.From {
+					out.WriteString("=" + p.To)
 				}
 			}
 			out.WriteString("\n")
 		}
-		for _, op := range b.Groups {
-			if int(op.Row) == row {
-				fmt.Fprintf(&out, "  group %s %s set=%s once=%s unset=%s\n", op.Type, op.Key, op.Set, op.SetOnce, strings.Join(op.Unset, ","))
-			}
+	}
+	for _, op := range b.Groups {
+		if int(op.Row) == row {
+			fmt.Fprintf(&out, "  group %s %s set=%s once=%s unset=%s\n", op.Type, op.Key, op.Set, op.SetOnce, strings.Join(op.Unset, ","))
 		}
 	}
 	return out.String()
@@ -65,10 +86,12 @@ func TestDecode(t *testing.T) {
 		switch c.Cmd {
 		case "capture":
 			d := newDecoder(Capture)
-			d.warn = func(kind string) { fmt.Fprintf(&out, "warning %s\n", kind) }
 			req, err := d.decodeRequest([]byte(c.Input), envelope{clock: clock{now: testNow}})
 			if err != nil {
 				return "error: " + err.Error() + "\n"
+			}
+			for _, kind := range slices.Sorted(maps.Keys(req.warnings)) {
+				fmt.Fprintf(&out, "%d warning %s\n", req.warnings[kind], kind)
 			}
 			for _, b := range req.batches {
 				out.WriteString(show(b, false))
@@ -111,6 +134,48 @@ func TestDecode(t *testing.T) {
 		}
 		return out.String()
 	})
+}
+
+// TestBatchAnywhere has the members of a request in every order: it means the same, wherever
+// the batch stands.
+func TestBatchAnywhere(t *testing.T) {
+	members := []string{`"api_key":"k"`, `"sent_at":"2023-01-01T12:00:10Z"`, `"tags":[1,["x]"]]`,
+		`"batch":[{"event":"a","distinct_id":"u","timestamp":"2023-01-01T11:00:00Z","uuid":"?","token":"other","properties":{"x":[1]}},{"event":"b","distinct_id":"v","timestamp":"2023-01-01T11:00:00Z"}]`}
+	want := ""
+	var permute func(k int)
+	permute = func(k int) {
+		if k < len(members) {
+			for i := k; i < len(members); i++ {
+				members[k], members[i] = members[i], members[k]
+				permute(k + 1)
+				members[k], members[i] = members[i], members[k]
+			}
+			return
+		}
+		body := "{" + strings.Join(members, " , ") + "}"
+		for _, ending := range []string{"", " \n", "]", "}"} {
+			d := newDecoder(Capture)
+			got := ""
+			switch req, err := d.decodeRequest([]byte(body+ending), envelope{clock: clock{now: testNow}}); {
+			case strings.TrimSpace(ending) != "":
+				if err == nil {
+					t.Errorf("%s is accepted", body+ending)
+				}
+				continue
+			case err != nil:
+				got = err.Error()
+			default:
+				got = show(req.batches[0], false) + fmt.Sprint(req.tokens, req.warnings, req.rows, len(req.batches))
+			}
+			if want == "" {
+				want = got
+			}
+			if got != want || !strings.Contains(got, "10:59:50") {
+				t.Errorf("%s means\n%s\nwant\n%s", body, got, want)
+			}
+		}
+	}
+	permute(0)
 }
 
 func TestEventTime(t *testing.T) {

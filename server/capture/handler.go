@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -121,7 +122,17 @@ func (h *Handler) capture(r *http.Request) (token string, err error) {
 	if h.Now != nil {
 		now = h.Now
 	}
-	body, err := payload(r)
+	buffer, _ := bodies.Get().(*bytes.Buffer)
+	if buffer == nil {
+		buffer = new(bytes.Buffer)
+	}
+	defer func() {
+		if buffer.Cap() <= keptBody {
+			buffer.Reset()
+			bodies.Put(buffer)
+		}
+	}()
+	body, err := payload(r, buffer)
 	if err != nil {
 		return "", err
 	}
@@ -145,8 +156,6 @@ func (h *Handler) capture(r *http.Request) (token string, err error) {
 	if d == nil {
 		d = newDecoder(Capture)
 	}
-	warnings := map[string]int{}
-	d.warn = func(kind string) { warnings[kind]++ }
 	req, err := d.decodeRequest(body, env)
 	if err != nil {
 		// The builder may hold rows of the part before the error: it is not used again.
@@ -193,7 +202,7 @@ func (h *Handler) capture(r *http.Request) (token string, err error) {
 			return token, err
 		}
 		if len(ignored) > 0 {
-			warnings["too_many_group_types"] += len(ignored)
+			req.warnings["too_many_group_types"] += len(ignored)
 		}
 		receipt, err := h.Ingest.Ingest(r.Context(), project, b)
 		if err != nil {
@@ -202,8 +211,8 @@ func (h *Handler) capture(r *http.Request) (token string, err error) {
 		token = receipt.Token
 	}
 	if h.Warn != nil {
-		for _, kind := range slices.Sorted(maps.Keys(warnings)) {
-			h.Warn(project, kind, "", warnings[kind])
+		for _, kind := range slices.Sorted(maps.Keys(req.warnings)) {
+			h.Warn(project, kind, "", req.warnings[kind])
 		}
 		for _, refused := range req.refused {
 			h.Warn(project, "event_refused", "event "+refused.kind+": "+refused.detail, 1)

@@ -252,6 +252,7 @@ func TestLines(t *testing.T) {
 			}
 			next += int64(bytes.Count(c.Data, []byte("\n")))
 			got.Write(c.Data)
+			c.Free() // its memory is that of a later one
 		}
 		want := 1
 		if strings.HasSuffix(tail, long) {

@@ -155,7 +155,7 @@ func (h *ImportHandler) admit(project uint32, events int) error {
 
 // batch stores a batch that is the body.
 func (h *ImportHandler) batch(r *http.Request, project uint32, now int64) (answer importAnswer, err error) {
-	body, err := readAll(r.Body, r.ContentLength, maxBatchBody, "the batch")
+	body, err := readAll(new(bytes.Buffer), r.Body, r.ContentLength, maxBatchBody, "the batch")
 	if err != nil {
 		return answer, invalidBody(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // Lines cuts a stream into chunks of whole lines. A line beyond the limit is passed over
@@ -18,10 +19,29 @@ type Lines struct {
 
 // Chunk is whole lines of a stream; the last line of all may lack its end.
 type Chunk struct {
-	Data      []byte // the caller's
+	Data      []byte // the caller's, until Free
 	FirstLine int64
 	Bytes     int64    // read from the stream for it
 	Rejects   []Reject // lines that are too long
+}
+
+// chunks holds *[]byte of chunks that were given back.
+var chunks sync.Pool
+
+// Free gives the memory of a chunk back, of which nothing may be used any more.
+func (c *Chunk) Free() {
+	if data := c.Data; cap(data) <= 2*ChunkBytes {
+		c.Data = nil
+		chunks.Put(&data)
+	}
+}
+
+// newChunk is room for a chunk, with what was read of it already.
+func newChunk(start []byte) []byte {
+	if b, _ := chunks.Get().(*[]byte); b != nil && cap(*b)-len(start) >= ChunkBytes/2 {
+		return append((*b)[:0], start...)
+	}
+	return append(make([]byte, 0, len(start)+ChunkBytes), start...)
 }
 
 // NewLines cuts r.
@@ -33,8 +53,7 @@ func (l *Lines) Next() (Chunk, error) {
 	if l.err != nil {
 		return out, l.err
 	}
-	data := make([]byte, len(l.rest), len(l.rest)+ChunkBytes)
-	copy(data, l.rest)
+	data := newChunk(l.rest)
 	l.rest = nil
 	for {
 		for len(data) < cap(data) && l.err == nil {
@@ -61,7 +80,7 @@ func (l *Lines) Next() (Chunk, error) {
 			out.Bytes += read
 			out.Rejects = append(out.Rejects, reject)
 			out.FirstLine++
-			data = append(make([]byte, 0, len(tail)+ChunkBytes), tail...)
+			data = newChunk(tail)
 			continue
 		}
 		grown := make([]byte, len(data), 2*cap(data))

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 )
 
 // maxBody is how large a body may be, as it comes and unpacked.
@@ -44,9 +45,8 @@ func tooLarge(what string) *refusal {
 		fmt.Sprintf("%s is larger than %d bytes", what, maxBody))
 }
 
-// readAll reads a body that may not be longer than limit.
-func readAll(r io.Reader, hint int64, limit int, what string) ([]byte, error) {
-	var out bytes.Buffer
+// readAll reads a body that may not be longer than limit into a buffer.
+func readAll(out *bytes.Buffer, r io.Reader, hint int64, limit int, what string) ([]byte, error) {
 	out.Grow(int(min(max(hint, 512), int64(limit))) + 512)
 	n, err := out.ReadFrom(io.LimitReader(r, int64(limit)+1))
 	if n > int64(limit) {
@@ -55,8 +55,14 @@ func readAll(r io.Reader, hint int64, limit int, what string) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// payload finds the JSON of a request.
-func payload(r *http.Request) ([]byte, error) {
+// bodies holds *bytes.Buffer for bodies as they come.
+var bodies sync.Pool
+
+// keptBody is the largest buffer that is used again.
+const keptBody = 1 << 20
+
+// payload finds the JSON of a request. It lies in the buffer, or elsewhere.
+func payload(r *http.Request, body *bytes.Buffer) ([]byte, error) {
 	query := r.URL.Query()
 	compression := query.Get("compression")
 	data := []byte(query.Get("data"))
@@ -65,7 +71,7 @@ func payload(r *http.Request) ([]byte, error) {
 			return nil, tooLarge("the body")
 		}
 		var err error
-		if data, err = readAll(r.Body, r.ContentLength, maxBody, "the body"); err != nil {
+		if data, err = readAll(body, r.Body, r.ContentLength, maxBody, "the body"); err != nil {
 			var refused *refusal
 			if errors.As(err, &refused) {
 				return nil, refused
@@ -168,7 +174,7 @@ func gunzip(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, invalid("invalid_gzip", "the body is not gzip: %v", err)
 	}
-	out, err := readAll(z, 4*int64(len(data)), maxBody, "the unpacked body")
+	out, err := readAll(new(bytes.Buffer), z, 4*int64(len(data)), maxBody, "the unpacked body")
 	var refused *refusal
 	if errors.As(err, &refused) {
 		return nil, refused

@@ -9,18 +9,13 @@ import (
 	"github.com/prickledb/prickle/storage/event"
 )
 
-// copiedKeys are the properties that a live event also sets on its person.
-var copiedKeys = func() map[string]bool {
-	keys := make(map[string]bool)
-	for _, k := range strings.Fields(`$app_build $app_name $app_namespace $app_version $browser $browser_version
-		$device_type $current_url $pathname $os $os_name $os_version $referring_domain $referrer
-		$screen_height $screen_width $viewport_height $viewport_width $raw_user_agent
-		utm_source utm_medium utm_campaign utm_content utm_name utm_term gclid gad_source gclsrc dclid gbraid
-		wbraid fbclid msclkid twclid li_fat_id mc_cid igshid ttclid rdt_cid irclid _kx epik qclid sccid`) {
-		keys[k] = true
-	}
-	return keys
-}()
+// copiedKeys are the properties that a live event also sets on its person. $os_name is
+// another name of $os, which counts if an event has both.
+var copiedKeys = strings.Fields(`$app_build $app_name $app_namespace $app_version $browser $browser_version
+	$device_type $current_url $pathname $os_name $os $os_version $referring_domain $referrer
+	$screen_height $screen_width $viewport_height $viewport_width $raw_user_agent
+	utm_source utm_medium utm_campaign utm_content utm_name utm_term gclid gad_source gclsrc dclid gbraid
+	wbraid fbclid msclkid twclid li_fat_id mc_cid igshid ttclid rdt_cid irclid _kx epik qclid sccid`)
 
 // serverLibs are the libraries whose $os is that of a server, not of a person.
 var serverLibs = []string{"posthog-python", "posthog-node", "posthog-edge", "posthog-go", "posthog-ruby", "posthog-php",
@@ -66,8 +61,8 @@ func (d *decoder) person(name, id []byte) {
 		return
 	}
 	var op event.PersonOp
-	if len(w.copied) > 0 {
-		sets = d.withCopied(sets)
+	if d.manner == Capture {
+		d.copies()
 	}
 	if isObject(sets[0]) && len(sets[0].text) > 2 {
 		op.Set = bytes.Clone(sets[0].text)
@@ -133,47 +128,43 @@ func (d *decoder) objectOf(v value) value {
 	return value{kind, true, text}
 }
 
-// withCopied adds what is copied from the event's properties, below what was given.
-func (d *decoder) withCopied(sets [2]value) [2]value {
+// copies marks the row as one that copies properties to its person.
+func (d *decoder) copies() {
 	w := &d.row
-	server := w.isServer.set && w.isServer.kind == event.Bool && w.isServer.text[0] == 't' ||
-		w.lib.set && slices.Contains(serverLibs, string(w.lib.text))
-	hasOS := slices.ContainsFunc(w.copied, func(c copied) bool { return string(c.key) == "$os" })
-	set := d.newObject()
-	for _, c := range w.copied {
-		key := c.key
-		if bytes.HasPrefix(key, []byte("$os")) {
-			if server || string(key) == "$os_name" && hasOS {
+	from := &d.copying[0]
+	if w.isServer.set && w.isServer.kind == event.Bool && w.isServer.text[0] == 't' ||
+		w.lib.set && slices.Contains(serverLibs, string(w.lib.text)) {
+		from = &d.copying[1]
+	}
+	*from = from.Grow(d.b.Rows() + 1)
+	from.Set(d.b.Rows())
+}
+
+// finishCopies says what the rows copy that were marked.
+func (d *decoder) finishCopies(b *event.Batch) {
+	for i := range d.copying {
+		rows := d.copying[i]
+		d.copying[i] = nil
+		if !rows.Any() {
+			continue
+		}
+		c := event.Copy{Rows: rows.Grow(b.Rows)}
+		for _, key := range copiedKeys {
+			if i == 1 && strings.HasPrefix(key, "$os") {
 				continue
 			}
-			if string(key) == "$os_name" {
-				key = []byte("$os")
+			if _, found := b.Find(key); found {
+				to := key
+				if key == "$os_name" {
+					to = "$os"
+				}
+				c.Props = append(c.Props, event.CopiedProp{From: key, To: to})
 			}
 		}
-		set.add(key, c.value)
-	}
-	if isObject(sets[0]) {
-		set.addAll(sets[0].text, false)
-	}
-	sets[0] = set.value()
-	once := d.newObject()
-	for _, c := range w.copied {
-		key := c.key
-		if bytes.HasPrefix(key, []byte("$os")) {
-			if server || string(key) == "$os_name" && hasOS {
-				continue
-			}
-			if string(key) == "$os_name" {
-				key = []byte("$os")
-			}
+		if len(c.Props) > 0 {
+			b.Copies = append(b.Copies, c)
 		}
-		once.add(append([]byte("$initial_"), bytes.TrimPrefix(key, []byte("$"))...), c.value)
 	}
-	if isObject(sets[1]) {
-		once.addAll(sets[1].text, false)
-	}
-	sets[1] = once.value()
-	return sets
 }
 
 // withoutNulls is a copy of an object without its null members: a null that is set once
@@ -236,13 +227,13 @@ func (m objectWriter) member(key []byte) (from int) {
 		d.made = append(d.made, ", "...)
 	}
 	from = len(d.made)
-	d.made = append(appendQuoted(d.made, key), ": "...)
+	d.made = append(event.AppendJSONString(d.made, key), ": "...)
 	return from
 }
 
 func (m objectWriter) add(key []byte, v value) {
 	from := m.member(key)
-	m.d.made = appendJSON(m.d.made, v.kind, v.text)
+	m.d.made = event.AppendJSON(m.d.made, v.kind, v.text)
 	m.d.o.members = append(m.d.o.members, member{key, from, len(m.d.made)})
 }
 

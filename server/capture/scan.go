@@ -1,9 +1,7 @@
 package capture
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math/bits"
 	"slices"
 	"strconv"
 	"unicode/utf16"
@@ -147,30 +145,10 @@ func (s *scanner) key() ([]byte, bool) {
 	return key, true
 }
 
-// plainEnd is the position of the first byte from p on that is not plain text inside a
-// string: a quote, a backslash or a control character.
-func plainEnd(src []byte, p int) int {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	for p+8 <= len(src) {
-		x := binary.LittleEndian.Uint64(src[p:])
-		quote, slash := x^ones*'"', x^ones*'\\'
-		// The top bit of each byte that is zero, or below a blank. A borrow makes
-		// false ones, but only above a true one, and the lowest is what counts.
-		if hit := ((quote-ones)&^quote | (slash-ones)&^slash | (x-ones*' ')&^x) & tops; hit != 0 {
-			return p + bits.TrailingZeros64(hit)>>3
-		}
-		p += 8
-	}
-	for p < len(src) && src[p] != '"' && src[p] != '\\' && src[p] >= ' ' {
-		p++
-	}
-	return p
-}
-
 // text reads the string that starts here, and unescapes it.
 func (s *scanner) text() ([]byte, bool) {
 	start := s.pos + 1
-	end := plainEnd(s.src, start)
+	end := event.PlainEnd(s.src, start)
 	if end < len(s.src) && s.src[end] == '"' {
 		s.pos = end + 1
 		return s.src[start:end], true
@@ -235,7 +213,7 @@ func (s *scanner) escaped(start, end int) ([]byte, bool) {
 		default:
 			return nil, s.fail("unknown escape \\" + string(rune(c)))
 		}
-		end = plainEnd(s.src, start)
+		end = event.PlainEnd(s.src, start)
 	}
 }
 
@@ -358,6 +336,17 @@ func (s *scanner) word(w string) bool {
 	return true
 }
 
+// name steps over a member's name and the colon after it, if they are written as they mostly are. The name
+// has no bytes that need escapes.
+func (s *scanner) name(name []byte) bool {
+	end := s.pos + 1 + len(name)
+	if end+1 >= len(s.src) || s.src[s.pos] != '"' || s.src[end] != '"' || s.src[end+1] != ':' || string(s.src[s.pos+1:end]) != string(name) || len(name) == 0 {
+		return false
+	}
+	s.pos = end + 2
+	return true
+}
+
 // value reads the value that comes next: its kind, and its bytes as a batch holds them.
 func (s *scanner) value() (event.Kind, []byte, bool) {
 	switch c := s.next(); {
@@ -434,7 +423,7 @@ func (s *scanner) nested(dst []byte, depth int) ([]byte, bool) {
 			ordered = false
 		}
 		m := member{key: key, from: len(dst)}
-		dst = append(appendQuoted(dst, key), ": "...)
+		dst = append(event.AppendJSONString(dst, key), ": "...)
 		if dst, ok = s.element(dst, depth); !ok {
 			return nil, false
 		}
@@ -489,7 +478,7 @@ func (s *scanner) element(dst []byte, depth int) ([]byte, bool) {
 	switch c := s.next(); {
 	case c == '"':
 		text, ok := s.text()
-		return appendQuoted(dst, text), ok
+		return event.AppendJSONString(dst, text), ok
 	case c == '{' || c == '[':
 		return s.nested(dst, depth+1)
 	case c-'0' <= 9 || c == '-':
@@ -505,47 +494,6 @@ func (s *scanner) element(dst []byte, depth int) ([]byte, bool) {
 		}
 		return append(dst, text...), ok
 	}
-}
-
-// appendQuoted appends text as a JSON string.
-func appendQuoted(dst, text []byte) []byte {
-	dst = append(dst, '"')
-	for {
-		n := plainEnd(text, 0)
-		dst = append(dst, text[:n]...)
-		if n == len(text) {
-			return append(dst, '"')
-		}
-		switch c := text[n]; c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-		case '\b':
-			dst = append(dst, `\b`...)
-		case '\f':
-			dst = append(dst, `\f`...)
-		case '\n':
-			dst = append(dst, `\n`...)
-		case '\r':
-			dst = append(dst, `\r`...)
-		case '\t':
-			dst = append(dst, `\t`...)
-		default:
-			dst = append(dst, `\u00`...)
-			dst = append(dst, "0123456789abcdef"[c>>4], "0123456789abcdef"[c&15])
-		}
-		text = text[n+1:]
-	}
-}
-
-// appendJSON appends a value of a batch as canonical JSON.
-func appendJSON(dst []byte, kind event.Kind, value []byte) []byte {
-	switch kind {
-	case event.Null:
-		return append(dst, nullText...)
-	case event.Text:
-		return appendQuoted(dst, value)
-	}
-	return append(dst, value...)
 }
 
 // skip checks the value that comes next and returns its text.

@@ -3,7 +3,9 @@ package capture
 import (
 	"bytes"
 	"encoding/json"
+	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,7 +14,7 @@ import (
 
 // tree is a value as encoding/json would give it, with numbers as they are written.
 func tree(tb testing.TB, kind event.Kind, text []byte) any {
-	doc := string(appendJSON(nil, kind, text))
+	doc := string(event.AppendJSON(nil, kind, text))
 	d := json.NewDecoder(strings.NewReader(doc))
 	d.UseNumber()
 	var v any
@@ -139,6 +141,61 @@ func TestLenient(t *testing.T) {
 	if _, text, ok := s.value(); !ok || string(text) != `{"a": null, "b": [null, null], "c": -1}` {
 		t.Errorf("value = %s, %v (%v)", text, ok, s.err)
 	}
+}
+
+// checkRepeated decodes a line alone and behind another one, whose keys and values it may
+// repeat: it must mean the same.
+func checkRepeated(t *testing.T, before, line []byte) {
+	t.Helper()
+	m := Mapping{Event: "event", Time: "timestamp", Person: "distinct_id", ID: "uuid", Properties: "properties"}
+	last := func(chunk []byte) string {
+		d := NewDecoder(m).Decode(chunk, 1)
+		if d.Rows == 0 || len(d.Rejects) > 0 && d.Rejects[len(d.Rejects)-1].Line == int64(d.Lines) {
+			return "refused"
+		}
+		b := d.Batches[0].Batch
+		return showRow(b, b.Rows-1, true)
+	}
+	alone, behind := last(line), last(slices.Concat(before, []byte("\n"), line))
+	if alone != behind {
+		t.Errorf("%s\nbehind\n%s\nis\n%s\nwant\n%s", line, before, behind, alone)
+	}
+}
+
+// TestRepeated changes bytes of events.
+func TestRepeated(t *testing.T) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	lines := bytes.Split(bytes.TrimSpace(generated(t, 30)), []byte("\n"))
+	bits := []string{`"`, `\`, `,`, `:`, `}`, `{`, ` `, `\"`, `null`, `1`, `.`, `e5`, `true`, `"a":`, `,"a":1`, `\u0041`, `[]`}
+	for range 3000 {
+		before := lines[rng.IntN(len(lines))]
+		line := slices.Clone(before)
+		for range rng.IntN(3) {
+			at := rng.IntN(len(line))
+			line = slices.Concat(line[:at], []byte(bits[rng.IntN(len(bits))]), line[min(at+rng.IntN(3), len(line)):])
+		}
+		if rng.IntN(2) == 0 {
+			before, line = line, before
+		}
+		checkRepeated(t, before, line)
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+func FuzzRepeated(f *testing.F) {
+	for _, text := range []string{`{"x":1}`, `{"x":null}`, `{"x":}`, `{"x\"":"\""}`, `{"":"a"}`, `{"x":"a\\"}`, `{"x":12,"y":true}`, `{"x":{"y":[1]}}`, `{"$lib":"a","x":"b","x":"c"}`} {
+		f.Add([]byte(text), []byte(text))
+		f.Add([]byte(`{"x":1,"y":true}`), []byte(text))
+	}
+	f.Fuzz(func(t *testing.T, one, other []byte) {
+		const head = `{"event":"e","distinct_id":"u","timestamp":1700000000,"uuid":"019b76da-a800-7137-a894-cbac52abf6e5","properties":`
+		if !bytes.ContainsAny(one, "\n") && !bytes.ContainsAny(other, "\n") {
+			checkRepeated(t, []byte(head+string(one)+"}"), []byte(head+string(other)+"}"))
+		}
+	})
 }
 
 // FuzzDecode: no bytes make a decoder panic, or a batch that its wire form does not carry.

@@ -1,10 +1,13 @@
 package capture
 
 import (
+	"bytes"
+	"maps"
 	"strconv"
 	"strings"
 
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/vec"
 )
 
 // maxEvent is how many bytes of JSON one live event may have.
@@ -18,6 +21,8 @@ type request struct {
 	rows    int
 	refused []bad // events that are not stored
 	dropped int   // events of kinds that are not kept
+	// warnings are what was accepted but not as it was meant: how many events by kind.
+	warnings map[string]int
 }
 
 // envelope is what stands around the events.
@@ -33,6 +38,7 @@ func (d *decoder) decodeRequest(body []byte, env envelope) (*request, error) {
 	d.fresh = false
 	d.clock, d.ip, d.name = env.clock, env.ip, env.name
 	out := &request{}
+	clear(d.warnings)
 	d.s.reset(body)
 	if !d.s.valid() {
 		return nil, invalid("invalid_payload", "the body is %v", d.s.err)
@@ -45,23 +51,23 @@ func (d *decoder) decodeRequest(body []byte, env envelope) (*request, error) {
 		}
 	case '{':
 		batch, err := d.root(out)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if batch < 0 {
+		case batch == single:
 			d.s.reset(body)
 			d.s.next()
 			if err := d.event(out); err != nil {
 				return nil, err
 			}
-			break
+		case batch != decoded:
+			d.s.reset(body)
+			d.s.pos = batch
+			if err := d.events(out); err != nil {
+				return nil, err
+			}
+			d.s.pos = len(body) // what follows the batch was read before
 		}
-		d.s.reset(body)
-		d.s.pos = batch
-		if err := d.events(out); err != nil {
-			return nil, err
-		}
-		d.s.pos = len(body) // what follows the batch was read before
 	default:
 		if _, ok := d.s.skip(0); !ok {
 			return nil, d.syntax()
@@ -77,6 +83,7 @@ func (d *decoder) decodeRequest(body []byte, env envelope) (*request, error) {
 	if len(out.tokens) == 0 && env.token != "" {
 		out.tokens = append(out.tokens, env.token)
 	}
+	out.warnings = maps.Clone(d.warnings)
 	return out, nil
 }
 
@@ -84,41 +91,33 @@ func (d *decoder) syntax() error {
 	return invalid("invalid_payload", "the body is not valid JSON: %v", d.s.err)
 }
 
-// root looks through the object that is the body. It returns where its batch starts, or
-// -1 if it is a single event.
+// What root gives in the place of where the batch starts.
+const (
+	single  = -1 // the body is one event
+	decoded = -2 // the batch was decoded on the way
+)
+
+// root looks through the object that is the body. It returns where its batch starts, or what
+// the body is otherwise.
 func (d *decoder) root(out *request) (batch int, err error) {
 	s := &d.s
-	batch = -1
+	batch = single
 	token := ""
 	for more := s.open('}'); more; {
 		key, ok := s.key()
 		if !ok {
 			return 0, d.syntax()
 		}
-		switch string(key) {
-		case "batch":
+		if string(key) == "batch" {
 			if s.next() == '[' {
+				if batch == single && d.guessed(out, token) {
+					return decoded, nil
+				}
 				batch = s.pos
 			}
 			_, ok = s.skip(0)
-		case "api_key", "token":
-			var v value
-			if v.kind, v.text, ok = s.value(); v.kind == event.Text && token == "" {
-				token = string(v.text)
-			}
-		case "sent_at":
-			var v value
-			if v.kind, v.text, ok = s.value(); ok && v.kind != event.Null {
-				if t, read := parseTime(v.text); read {
-					d.clock.sentAt, d.clock.sentAtSet = t, true
-				}
-			}
-		case "historical_migration":
-			var v value
-			v.kind, v.text, ok = s.value()
-			d.clock.historical = ok && v.kind == event.Bool && v.text[0] == 't'
-		default:
-			_, ok = s.skip(0)
+		} else {
+			token, ok = d.rootMember(key, token)
 		}
 		if ok {
 			more, ok = s.more('}')
@@ -130,11 +129,73 @@ func (d *decoder) root(out *request) (batch int, err error) {
 	if !s.end() {
 		return 0, d.syntax()
 	}
-	if batch >= 0 && token != "" {
-		out.token(token)
-		out.fixed = true
+	if batch >= 0 {
+		out.fix(token)
 	}
 	return batch, nil
+}
+
+// rootMember reads the value of a member of the root, which has a batch perhaps. It gives the
+// token that is known then.
+func (d *decoder) rootMember(key []byte, token string) (string, bool) {
+	s := &d.s
+	var v value
+	var ok bool
+	switch string(key) {
+	case "api_key", "token":
+		if v.kind, v.text, ok = s.value(); v.kind == event.Text && token == "" {
+			token = string(v.text)
+		}
+	case "sent_at":
+		if v.kind, v.text, ok = s.value(); ok && v.kind != event.Null {
+			if t, read := parseTime(v.text); read {
+				d.clock.sentAt, d.clock.sentAtSet = t, true
+			}
+		}
+	case "historical_migration":
+		v.kind, v.text, ok = s.value()
+		d.clock.historical = ok && v.kind == event.Bool && v.text[0] == 't'
+	default:
+		_, ok = s.skip(0)
+	}
+	return token, ok
+}
+
+// guessed decodes the batch that starts here in one go, where it can: what stands behind it
+// counts for its events, so its end is guessed to be the last bracket of the body, and the
+// members behind that are read first. If it turns out that the batch ends elsewhere, or
+// anything is wrong, it is as if nothing had been read: looking for the end first costs a
+// third of all the decoding.
+func (d *decoder) guessed(out *request, token string) bool {
+	s := &d.s
+	start, clock := s.pos, d.clock
+	end := bytes.LastIndexByte(s.src, ']') + 1
+	s.pos = end
+	more, ok := s.more('}')
+	for ok && more {
+		var key []byte
+		if key, ok = s.key(); !ok || string(key) == "batch" {
+			ok = false
+			break
+		}
+		if token, ok = d.rootMember(key, token); ok {
+			more, ok = s.more('}')
+		}
+	}
+	if ok = ok && s.end(); ok {
+		out.fix(token)
+		s.pos = start
+		ok = d.events(out) == nil && s.pos == end
+	}
+	if ok {
+		s.pos = len(s.src)
+		return true
+	}
+	s.pos, s.err, d.clock = start, nil, clock
+	*out = request{}
+	d.b, d.copying, d.fresh = event.NewBuilder(), [2]vec.Bitmap{}, false
+	clear(d.warnings)
+	return false
 }
 
 // events reads an array of events.
@@ -204,7 +265,16 @@ func (d *decoder) event(out *request) error {
 func (r *request) flush(d *decoder) {
 	b := d.b.Finish()
 	b.CreatedAt = d.clock.now
+	d.finishCopies(b)
 	r.batches = append(r.batches, b)
+}
+
+// fix notes the token of the whole batch, if it has one.
+func (r *request) fix(token string) {
+	if token != "" {
+		r.token(token)
+		r.fixed = true
+	}
 }
 
 // token notes a token.

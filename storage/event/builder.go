@@ -48,10 +48,12 @@ type Builder struct {
 
 // propColumn is one property of the batch under construction.
 type propColumn struct {
-	key   string
-	next  uint32 // column that followed this one last time
-	live  bool   // carries a value in this batch
-	table table
+	key  string
+	next uint32 // column that followed this one last time
+	live bool   // carries a value in this batch
+	// written is what the last value was written as, with its key; empty if that is not known.
+	written []byte
+	table   table
 }
 
 // table is a growing dictionary: codes, values and a hash table from value to code.
@@ -107,10 +109,7 @@ func (b *Builder) SetDistinctID(id []byte) { b.rowSize += b.distinctID.set(b.row
 // Property sets a property of the row; of two with the same key the later counts. The
 // bytes are copied.
 func (b *Builder) Property(key []byte, kind Kind, value []byte) {
-	guess := b.first
-	if b.started {
-		guess = b.columns[b.last].next
-	}
+	guess := b.guess()
 	if int(guess) >= len(b.columns) || b.columns[guess].key != string(key) {
 		at, found := b.keys[string(key)]
 		if !found {
@@ -125,18 +124,73 @@ func (b *Builder) Property(key []byte, kind Kind, value []byte) {
 		}
 	}
 	if !b.started {
-		b.started = true
 		b.first = guess
 	}
-	b.last = guess
+	b.touch(guess)
 	c := &b.columns[guess]
+	c.written = c.written[:0]
+	b.rowSize += c.table.set(b.rows, kind, value)
+}
+
+// Written says in which bytes the property that was set last was written, with its key: the same
+// bytes would mean the same in another row. They are copied.
+func (b *Builder) Written(as []byte) {
+	if len(as) <= maxWritten {
+		c := &b.columns[b.last]
+		c.written = append(c.written[:0], as...)
+	}
+}
+
+// maxWritten bounds what is kept of a column for Expected: longer values are hardly repeated.
+const maxWritten = 512
+
+// guess is the column that followed the last one in the row before.
+func (b *Builder) guess() uint32 {
+	if b.started {
+		return b.columns[b.last].next
+	}
+	return b.first
+}
+
+// touch notes that the row has a value in a column.
+func (b *Builder) touch(at uint32) {
+	b.started, b.last = true, at
+	c := &b.columns[at]
 	if !c.live {
 		c.live = true
 		b.cells++
 		b.rowSize += len(c.key) + 4
 	}
-	b.touched = append(b.touched, guess)
-	b.rowSize += c.table.set(b.rows, kind, value)
+	b.touched = append(b.touched, at)
+}
+
+// Expected guesses which property comes next, and its value: those that came here in the row
+// before. It gives the bytes that they were written in, if they are known. If the same
+// bytes come again, Repeat does.
+func (b *Builder) Expected() []byte {
+	at := b.guess()
+	if int(at) >= len(b.columns) {
+		return nil
+	}
+	c := &b.columns[at]
+	if c.table.last == 0 {
+		return nil
+	}
+	return c.written
+}
+
+// Repeat sets the property that Expected gave to the value that it gave.
+func (b *Builder) Repeat() {
+	at := b.guess()
+	b.touch(at)
+	t := &b.columns[at].table
+	if b.rows < len(t.codes) { // set twice
+		t.codes[b.rows] = t.last
+		return
+	}
+	t.pad(b.rows)
+	t.codes = append(t.codes, t.last)
+	b.rowSize++
 }
 
 // Op adds an effect of the row on persons. The builder keeps what op refers to and sets

@@ -58,6 +58,7 @@ type Batch struct {
 	Personless vec.Bitmap
 	Ops        []PersonOp
 	Groups     []GroupOp
+	Copies     []Copy
 }
 
 // Find gives the position of a property in Props, or where it belongs.
@@ -108,6 +109,23 @@ type PersonOp struct {
 	SetOnce []byte // JSON object, or empty
 	Unset   []string
 }
+
+// Copy says that rows set properties of theirs on their persons: what such a row has of a
+// property, even null, the person has from then on. What is not null becomes a second property of the
+// person, named Initial, if there is none yet. An operation of the same row counts more:
+// its SetOnce comes before, its Set and Unset after.
+type Copy struct {
+	Rows vec.Bitmap
+	// Props are what is copied. Of several that a row has and that become one property, the
+	// last counts.
+	Props []CopiedProp
+}
+
+// CopiedProp is a property of a batch and what it is called on a person.
+type CopiedProp struct{ From, To string }
+
+// Initial is the property of a person that keeps the first value of a copied one.
+func Initial(to string) string { return "$initial_" + strings.TrimPrefix(to, "$") }
 
 // GroupOp is the effect of one row on a group, which is made if it is not there.
 type GroupOp struct {

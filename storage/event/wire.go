@@ -22,14 +22,15 @@ import (
 //	personless: 0, or 1 and (rows+7)/8 bytes
 //	operations: count | each: row | kind (1 byte) | other | set | set once | unset count | unset …
 //	groups: count | each: row | type | key | set | set once | unset count | unset …
+//	copies: count | each: (rows+7)/8 bytes | count | each: position among properties | key on the person, empty if it is the same
 //
 //	dictionary: count | lengths | bytes
 //	kinds: one byte when all values share it, otherwise 0xff and one byte a value
 //	packed: little-endian bits without gaps, to the next whole byte. The width of codes
 //	is not stored: it is what the largest possible code needs.
 //
-// Version 1 ended before the groups.
-const wireVersion = 2
+// Version 1 ended before the groups, version 2 before the copies.
+const wireVersion = 3
 
 const (
 	// MaxRows bounds the rows of a batch: more than an entry can hold at 16 bytes a uuid.
@@ -37,6 +38,8 @@ const (
 	// MaxCells bounds rows times properties: codes are dense, so a few bytes of wire
 	// could otherwise ask for any amount of memory. 128 MB of codes.
 	MaxCells = 1 << 25
+	// maxCopies bounds the copies of a batch: each goes over the rows.
+	maxCopies = 8
 	// mixedKinds says that one kind a value follows.
 	mixedKinds = 0xff
 )
@@ -74,6 +77,10 @@ func Append(dst []byte, b *Batch) []byte {
 		dst = appendBytes(dst, op.Type)
 		dst = appendBytes(dst, op.Key)
 		dst = appendSets(dst, op.Set, op.SetOnce, op.Unset)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(b.Copies)))
+	for i := range b.Copies {
+		dst = appendCopy(dst, b, &b.Copies[i])
 	}
 	return dst
 }
@@ -174,7 +181,10 @@ func appendFlags(dst []byte, flags vec.Bitmap, rows int) []byte {
 	if !flags.Any() {
 		return append(dst, 0)
 	}
-	dst = append(dst, 1)
+	return appendBits(append(dst, 1), flags, rows)
+}
+
+func appendBits(dst []byte, flags vec.Bitmap, rows int) []byte {
 	for i := range (rows + 7) / 8 {
 		var w uint64
 		if i>>3 < len(flags) {
@@ -190,6 +200,31 @@ func appendOp(dst []byte, op *PersonOp) []byte {
 	dst = append(dst, byte(op.Kind))
 	dst = appendBytes(dst, op.Other)
 	return appendSets(dst, op.Set, op.SetOnce, op.Unset)
+}
+
+// appendCopy leaves out properties that the batch does not have, or no longer.
+func appendCopy(dst []byte, b *Batch, c *Copy) []byte {
+	dst = appendBits(dst, c.Rows, b.Rows)
+	count := 0
+	for _, p := range c.Props {
+		if _, found := b.Find(p.From); found {
+			count++
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(count))
+	for _, p := range c.Props {
+		at, found := b.Find(p.From)
+		if !found {
+			continue
+		}
+		dst = binary.AppendUvarint(dst, uint64(at))
+		to := p.To
+		if to == p.From {
+			to = ""
+		}
+		dst = appendBytes(dst, to)
+	}
+	return dst
 }
 
 func appendSets(dst, set, setOnce []byte, unset []string) []byte {
@@ -234,6 +269,9 @@ func Decode(src []byte) (*Batch, error) {
 	d.ops(b)
 	if version > 1 {
 		d.groups(b)
+	}
+	if version > 2 {
+		d.copies(b)
 	}
 	if err := d.End(); err != nil {
 		return nil, fmt.Errorf("event batch: %w", err)
@@ -424,8 +462,12 @@ func (d *wireReader) flags(rows int) vec.Bitmap {
 		d.Fail("personless flags of form %d", set)
 		return nil
 	}
+	return d.bits(rows)
+}
+
+func (d *wireReader) bits(rows int) vec.Bitmap {
 	raw := d.Take((rows + 7) / 8)
-	if d.Err != nil {
+	if d.Err != nil || rows == 0 {
 		return nil
 	}
 	out := vec.NewBitmap(rows)
@@ -433,7 +475,7 @@ func (d *wireReader) flags(rows int) vec.Bitmap {
 		out[i>>3] |= uint64(v) << (8 * uint(i&7))
 	}
 	if tail := uint(rows) & 63; tail != 0 && out[len(out)-1]>>tail != 0 {
-		d.Fail("personless flags of rows beyond the last")
+		d.Fail("flags of rows beyond the last")
 		return nil
 	}
 	return out
@@ -478,6 +520,34 @@ func (d *wireReader) groups(b *Batch) {
 		}
 		if d.Err != nil {
 			return
+		}
+	}
+}
+
+func (d *wireReader) copies(b *Batch) {
+	count := d.Count("copies", maxCopies)
+	if d.Err != nil || count == 0 {
+		return
+	}
+	b.Copies = make([]Copy, count)
+	for i := range b.Copies {
+		c := &b.Copies[i]
+		c.Rows = d.bits(b.Rows)
+		n := d.Count("copied properties", len(b.Props))
+		if d.Err != nil {
+			return
+		}
+		c.Props = make([]CopiedProp, n)
+		for k := range c.Props {
+			at := d.Count("as position of a copied property", max(len(b.Props), 1)-1)
+			to := d.str("copied property")
+			if d.Err != nil {
+				return
+			}
+			c.Props[k] = CopiedProp{b.Props[at].Key, to}
+			if to == "" {
+				c.Props[k].To = c.Props[k].From
+			}
 		}
 	}
 }

@@ -20,6 +20,7 @@ type row struct {
 	personless bool
 	ops        []PersonOp
 	groups     []GroupOp
+	copies     []string // what is copied, and to where
 }
 
 type value struct {
@@ -53,6 +54,15 @@ func rowsOf(t *testing.T, b *Batch) []row {
 	}
 	for _, op := range b.Groups {
 		out[op.Row].groups = append(out[op.Row].groups, op)
+	}
+	for _, c := range b.Copies {
+		for i := range out {
+			for _, p := range c.Props {
+				if c.Rows.Get(i) {
+					out[i].copies = append(out[i].copies, p.From+" to "+p.To)
+				}
+			}
+		}
 	}
 	return out
 }
@@ -141,6 +151,7 @@ func TestRoundTrip(t *testing.T) {
 		}
 		built := b.Finish()
 		built.CreatedAt = rng.Int64()
+		copyRandom(rng, built, want)
 		if got := rowsOf(t, built); !reflect.DeepEqual(got, want) {
 			t.Fatalf("seed %d round %d: batch differs from the rows put in", seed, round)
 		}
@@ -161,11 +172,40 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// copyRandom has random rows of a batch copy random properties.
+func copyRandom(rng *rand.Rand, b *Batch, rows []row) {
+	if b.Rows == 0 {
+		return
+	}
+	for range rng.IntN(3) {
+		c := Copy{Rows: vec.NewBitmap(b.Rows), Props: []CopiedProp{}}
+		for range rng.IntN(len(b.Props) + 1) {
+			from := b.Props[rng.IntN(len(b.Props))].Key
+			c.Props = append(c.Props, CopiedProp{from, []string{from, "other"}[rng.IntN(2)]})
+		}
+		for i := range rows {
+			if rng.IntN(2) == 0 {
+				continue
+			}
+			c.Rows.Set(i)
+			for _, p := range c.Props {
+				rows[i].copies = append(rows[i].copies, p.From+" to "+p.To)
+			}
+		}
+		b.Copies = append(b.Copies, c)
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	b := NewBuilder()
-	fill(b, randomRows(rng, 20), rng)
-	wire := Append(nil, b.Finish())
+	rows := randomRows(rng, 20)
+	fill(b, rows, rng)
+	built := b.Finish()
+	for len(built.Copies) == 0 {
+		copyRandom(rng, built, rows)
+	}
+	wire := Append(nil, built)
 	for i := range wire {
 		if _, err := Decode(wire[:i]); err == nil {
 			t.Errorf("Decode of the first %d of %d bytes gave no error", i, len(wire))
@@ -262,18 +302,20 @@ func BenchmarkWire(b *testing.B) {
 	})
 }
 
-// A batch of the first version has no groups, and is read as it was.
-func TestVersion1(t *testing.T) {
+// A batch of an older version has no groups, or no copies, and is read as it was.
+func TestVersions(t *testing.T) {
 	b := NewBuilder()
 	b.Begin(vec.UUIDValue{1}, 5)
 	b.SetName([]byte("e"))
 	b.SetDistinctID([]byte("u"))
 	b.End()
 	raw := Append(nil, b.Finish())
-	old := append([]byte{1}, raw[1:len(raw)-1]...)
-	got, err := Decode(old)
-	if err != nil || got.Rows != 1 || got.Groups != nil {
-		t.Errorf("Decode of version 1 = %+v, %v", got, err)
+	for version := 1; version < wireVersion; version++ {
+		old := append([]byte{byte(version)}, raw[1:len(raw)-(wireVersion-version)]...)
+		got, err := Decode(old)
+		if err != nil || got.Rows != 1 || got.Groups != nil || got.Copies != nil {
+			t.Errorf("Decode of version %d = %+v, %v", version, got, err)
+		}
 	}
 	for _, version := range []byte{0, wireVersion + 1} {
 		if _, err := Decode(append([]byte{version}, raw[1:]...)); err == nil {

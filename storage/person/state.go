@@ -156,9 +156,23 @@ func (s *State) Set(ord uint32, op *event.PersonOp) {
 // still carries what it set.
 func (s *State) update(root uint32, set, once []byte, unset []string) {
 	next, changed := s.objects.Update(s.table.read(root).properties, set, once, unset)
+	s.keep(root, next, changed)
+}
+
+func (s *State) keep(root uint32, next []byte, changed bool) {
 	if changed && len(next) <= properties.MaxBytes {
 		s.change(root).properties = next
 	}
+}
+
+// Root is the person that an ordinal belongs to.
+func (s *State) Root(ord uint32) uint32 { return s.identity.Root(ord) }
+
+// Copy sets members of a root, and those of once that it does not have. Both are in the order
+// of properties.CompareKeys. The bytes are copied.
+func (s *State) Copy(root uint32, set, once []properties.Member) {
+	next, changed := s.objects.Apply(s.table.read(root).properties, set, once)
+	s.keep(root, next, changed)
 }
 
 // Merge carries out identify, alias and merge for the event of a distinct id, in which other

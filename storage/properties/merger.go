@@ -16,8 +16,11 @@ const maxDepth = 128
 // again.
 const MaxBytes = 1 << 20
 
-// member is one key of an object. Key, in quotes, and value are canonical jsonb text.
-type member struct{ key, value []byte }
+// Member is one key of an object. Key, in quotes, and value are canonical jsonb text.
+type Member struct{ Key, Value []byte }
+
+// CompareKeys orders keys in quotes as jsonb does.
+func CompareKeys(a, b []byte) int { return compareKeys(a, b) }
 
 // compareKeys orders keys as jsonb does: by length, then bytes.
 func compareKeys(a, b []byte) int {
@@ -31,15 +34,15 @@ func compareKeys(a, b []byte) int {
 // ready; it is for one goroutine.
 type Merger struct {
 	arena     []byte
-	old       []member
-	set, once []member
-	next      []member
+	old       []Member
+	set, once []Member
+	next      []Member
 	unset     [][]byte
 }
 
 // members reads an object that need not be canonical: any order, any spacing, the last of
 // equal keys. What is not an object has no members.
-func (o *Merger) members(dst []member, text []byte) []member {
+func (o *Merger) members(dst []Member, text []byte) []Member {
 	dst = dst[:0]
 	if len(text) == 0 {
 		return dst
@@ -63,8 +66,8 @@ func (o *Merger) members(dst []member, text []byte) []member {
 		if o.arena, ok = r.value(o.arena, 0); !ok {
 			return dst[:0]
 		}
-		m := member{o.arena[start:colon:colon], o.arena[colon:len(o.arena):len(o.arena)]}
-		sorted = sorted && (len(dst) == 0 || compareKeys(dst[len(dst)-1].key, m.key) < 0)
+		m := Member{o.arena[start:colon:colon], o.arena[colon:len(o.arena):len(o.arena)]}
+		sorted = sorted && (len(dst) == 0 || compareKeys(dst[len(dst)-1].Key, m.Key) < 0)
 		dst = append(dst, m)
 		if r.take('}') {
 			break
@@ -76,10 +79,10 @@ func (o *Merger) members(dst []member, text []byte) []member {
 	if sorted {
 		return dst
 	}
-	slices.SortStableFunc(dst, func(a, b member) int { return compareKeys(a.key, b.key) })
+	slices.SortStableFunc(dst, func(a, b Member) int { return compareKeys(a.Key, b.Key) })
 	kept := dst[:0]
 	for i, m := range dst {
-		if i+1 == len(dst) || !bytes.Equal(m.key, dst[i+1].key) {
+		if i+1 == len(dst) || !bytes.Equal(m.Key, dst[i+1].Key) {
 			kept = append(kept, m)
 		}
 	}
@@ -87,12 +90,12 @@ func (o *Merger) members(dst []member, text []byte) []member {
 }
 
 // canonicalMembers reads an object that object wrote. It copies nothing.
-func canonicalMembers(dst []member, text []byte) []member {
+func canonicalMembers(dst []Member, text []byte) []Member {
 	dst = dst[:0]
 	for i := 1; i < len(text) && text[i] == '"'; i += 2 {
 		key := skip(text, i)
 		value := skip(text, key+2)
-		dst = append(dst, member{text[i:key:key], text[key+2 : value : value]})
+		dst = append(dst, Member{text[i:key:key], text[key+2 : value : value]})
 		i = value
 	}
 	return dst
@@ -104,10 +107,11 @@ func skip(s []byte, i int) int {
 	for ; i < len(s); i++ {
 		switch s[i] {
 		case '"':
-			for i++; i < len(s) && s[i] != '"'; i++ {
+			for i = event.PlainEnd(s, i+1); i < len(s) && s[i] != '"'; i = event.PlainEnd(s, min(i, len(s))) {
 				if s[i] == '\\' {
 					i++
 				}
+				i++
 			}
 			if depth == 0 {
 				return min(i+1, len(s))
@@ -144,30 +148,43 @@ func (o *Merger) Update(old, set, once []byte, unset []string) ([]byte, bool) {
 		o.arena = event.AppendJSONString(o.arena, []byte(key))
 		o.unset = append(o.unset, o.arena[start:len(o.arena):len(o.arena)])
 	}
+	return o.merge(old, o.set, o.once)
+}
+
+// Apply is Update with members in the order of CompareKeys, each key once.
+func (o *Merger) Apply(old []byte, set, once []Member) ([]byte, bool) {
+	o.old = canonicalMembers(o.old, old)
+	o.unset = o.unset[:0]
+	return o.merge(old, set, once)
+}
+
+// merge merges the members of old, which were read into o.old, with others, without those of
+// o.unset.
+func (o *Merger) merge(old []byte, set, once []Member) ([]byte, bool) {
 	changed := false
 	o.next = o.next[:0]
-	a, b, c := o.old, o.set, o.once
+	a, b, c := o.old, set, once
 	for len(a)+len(b)+len(c) > 0 {
 		// The least key of the three heads.
 		var key []byte
-		for _, l := range [...][]member{a, b, c} {
-			if len(l) > 0 && (key == nil || compareKeys(l[0].key, key) < 0) {
-				key = l[0].key
+		for _, l := range [...][]Member{a, b, c} {
+			if len(l) > 0 && (key == nil || compareKeys(l[0].Key, key) < 0) {
+				key = l[0].Key
 			}
 		}
 		var value, before []byte
-		if len(c) > 0 && bytes.Equal(c[0].key, key) {
-			if string(c[0].value) != "null" {
-				value = c[0].value
+		if len(c) > 0 && bytes.Equal(c[0].Key, key) {
+			if string(c[0].Value) != "null" {
+				value = c[0].Value
 			}
 			c = c[1:]
 		}
-		if len(a) > 0 && bytes.Equal(a[0].key, key) {
-			before, value = a[0].value, a[0].value
+		if len(a) > 0 && bytes.Equal(a[0].Key, key) {
+			before, value = a[0].Value, a[0].Value
 			a = a[1:]
 		}
-		if len(b) > 0 && bytes.Equal(b[0].key, key) {
-			value = b[0].value
+		if len(b) > 0 && bytes.Equal(b[0].Key, key) {
+			value = b[0].Value
 			b = b[1:]
 		}
 		for _, u := range o.unset {
@@ -177,7 +194,7 @@ func (o *Merger) Update(old, set, once []byte, unset []string) ([]byte, bool) {
 		}
 		changed = changed || !bytes.Equal(before, value)
 		if value != nil {
-			o.next = append(o.next, member{key, value})
+			o.next = append(o.next, Member{key, value})
 		}
 	}
 	if !changed {
@@ -193,7 +210,7 @@ func (o *Merger) Union(source, target []byte) []byte {
 	o.next = o.next[:0]
 	a, b := o.old, o.set
 	for len(a) > 0 && len(b) > 0 {
-		switch c := compareKeys(a[0].key, b[0].key); {
+		switch c := compareKeys(a[0].Key, b[0].Key); {
 		case c < 0:
 			o.next = append(o.next, a[0])
 			a = a[1:]
@@ -210,22 +227,22 @@ func (o *Merger) Union(source, target []byte) []byte {
 }
 
 // object is the canonical text of an object, empty if it has no members.
-func object(members []member) []byte {
+func object(members []Member) []byte {
 	if len(members) == 0 {
 		return nil
 	}
 	size := 2
 	for _, m := range members {
-		size += len(m.key) + len(m.value) + 4
+		size += len(m.Key) + len(m.Value) + 4
 	}
 	dst := append(make([]byte, 0, size), '{')
 	for i, m := range members {
 		if i > 0 {
 			dst = append(dst, ", "...)
 		}
-		dst = append(dst, m.key...)
+		dst = append(dst, m.Key...)
 		dst = append(dst, ": "...)
-		dst = append(dst, m.value...)
+		dst = append(dst, m.Value...)
 	}
 	return append(dst, '}')
 }
@@ -290,7 +307,7 @@ func isNumberByte(c byte) bool {
 
 func (r *reader) object(dst []byte, depth int) ([]byte, bool) {
 	r.i++
-	var members []member
+	var members []Member
 	if !r.take('}') {
 		for {
 			r.blanks()
@@ -302,7 +319,7 @@ func (r *reader) object(dst []byte, depth int) ([]byte, bool) {
 			if !ok {
 				return dst, false
 			}
-			members = append(members, member{key, value})
+			members = append(members, Member{key, value})
 			if r.take('}') {
 				break
 			}
@@ -311,20 +328,20 @@ func (r *reader) object(dst []byte, depth int) ([]byte, bool) {
 			}
 		}
 	}
-	slices.SortStableFunc(members, func(a, b member) int { return compareKeys(a.key, b.key) })
+	slices.SortStableFunc(members, func(a, b Member) int { return compareKeys(a.Key, b.Key) })
 	dst = append(dst, '{')
 	first := true
 	for i, m := range members {
-		if i+1 < len(members) && bytes.Equal(m.key, members[i+1].key) {
+		if i+1 < len(members) && bytes.Equal(m.Key, members[i+1].Key) {
 			continue
 		}
 		if !first {
 			dst = append(dst, ", "...)
 		}
 		first = false
-		dst = append(dst, m.key...)
+		dst = append(dst, m.Key...)
 		dst = append(dst, ": "...)
-		dst = append(dst, m.value...)
+		dst = append(dst, m.Value...)
 	}
 	return append(dst, '}'), true
 }

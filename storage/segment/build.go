@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math/bits"
 	"runtime"
 	"slices"
@@ -255,7 +254,7 @@ func build(sources []source, firstDay int32, days int, opt Options) ([]byte, err
 		return nil, err
 	}
 	// Most of the size is known now; growing would hold the file twice.
-	size := uuidsSize(b.dir.rows) + 12*b.dir.rows + 1<<16
+	size := 28*b.dir.rows + 1<<16
 	for g := range columns {
 		for i := range columns[g] {
 			size += len(columns[g][i].data)
@@ -838,7 +837,7 @@ func (b *builder) sessions(save func(int, []uint32), list []owned) {
 	o := &list[0]
 	d.sessions = o.values.Len()
 	at := len(b.out)
-	b.out = appendStrings(b.out, &o.values, !b.opt.Image)
+	b.out = b.appendSessionIDs(b.out, o)
 	d.fixed[secSessions] = b.section(at)
 	first := b.firsts(o)
 	save(secSessionFirst, first)
@@ -927,33 +926,6 @@ func appendDay(dst, ordinals, masks []uint32, day int) []uint32 {
 		}
 	}
 	return dst
-}
-
-func uuidsSize(rows int) int {
-	return 4*((rows+encoding.BlockRows-1)/encoding.BlockRows) + 16*rows
-}
-
-// uuids writes the last section: a checksum for each block of rows, then the blocks.
-func (b *builder) uuids() {
-	d := &b.dir
-	start := len(b.out)
-	b.out = append(b.out, make([]byte, uuidsSize(d.rows))...)
-	head := b.out[start:][:uuidsSize(d.rows)-16*d.rows]
-	data := b.out[start+len(head):]
-	for i := range b.sources {
-		s := &b.sources[i]
-		for r, to := range b.placeAll(i) {
-			if to != dropped {
-				copy(data[16*int(to):][:16], s.uuids[r][:])
-			}
-		}
-	}
-	for i := range len(head) / 4 {
-		block := data[16*encoding.BlockRows*i:]
-		block = block[:min(16*encoding.BlockRows, len(block))]
-		binary.LittleEndian.PutUint32(head[4*i:], crc32.Checksum(block, encoding.Table))
-	}
-	d.uuids = b.section(start)
 }
 
 func (b *builder) placeAll(source int) []uint32 {

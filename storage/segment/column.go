@@ -74,6 +74,18 @@ func (b *builder) columns() (session []owned, byGroup [][]columnOut, err error) 
 		}
 		session = append(session, sessions[i]...)
 	}
+	if !b.opt.Image {
+		err := parallel(len(byGroup), func(g int) error {
+			rows := 0
+			for _, m := range b.members[g] {
+				rows += b.lo[m+1] - b.lo[m]
+			}
+			return follow(byGroup[g], rows)
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
 	for g, members := range b.members {
 		if len(members) < 2 {
 			continue
@@ -183,6 +195,7 @@ func (e *columnEncoder) encode(rows []uint32) (columnOut, bool) {
 	e.used = e.used[:0]
 	var out columnOut
 	c := &out.entry
+	c.leader = noLeader
 	for _, id := range rows {
 		if id == 0 {
 			c.nullable = true

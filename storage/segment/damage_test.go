@@ -62,11 +62,36 @@ func resign(raw []byte) {
 			}
 		}
 	}
-	uuids := at(d.uuids)
-	data := uuids[len(uuids)-16*d.rows:]
-	for b := 0; 4*b < len(uuids)-len(data); b++ {
-		lo := 16 * encoding.BlockRows * b
-		sum(uuids[4*b:], data[lo:min(lo+16*encoding.BlockRows, len(data))])
+	resignUUIDs(at(d.uuids), d)
+}
+
+func resignUUIDs(b []byte, d *directory) {
+	if d.version < 3 {
+		data := b[len(b)-16*d.rows:]
+		for i := 0; 4*i < len(b)-len(data); i++ {
+			lo := 16 * encoding.BlockRows * i
+			sum(b[4*i:], data[lo:min(lo+16*encoding.BlockRows, len(data))])
+		}
+		return
+	}
+	head := b[:uuidsHead(d.rows)]
+	data, before := b[len(head):], 0
+	for at := 4; at < len(head); at += 8 {
+		if end := int(binary.LittleEndian.Uint32(head[at:])); end >= before && end <= len(data) {
+			resignBlock(data[before:end])
+			sum(head[at+4:], data[before:end])
+			before = end
+		}
+	}
+	sum(head, head[4:])
+}
+
+// resignBlock is for a block of uuids.
+func resignBlock(b []byte) {
+	if len(b) > 5 && b[0] == uuidsV7 {
+		if size := binary.LittleEndian.Uint32(b[1:]); int64(size) <= int64(len(b)-5) {
+			resignWide(b[5 : 5+size])
+		}
 	}
 }
 
@@ -112,6 +137,9 @@ func resignStrings(b []byte) {
 	sum(b, b[4:textHead])
 	if size := int(binary.LittleEndian.Uint32(b[9:])); size <= len(b)-textHead-4 {
 		resignColumn(b[textHead : textHead+size])
+		if b[4] == formStarts {
+			resignBlock(b[textHead+size+4:])
+		}
 		sum(b[textHead+size:], b[textHead+size+4:])
 	}
 }
@@ -132,7 +160,10 @@ func TestForgedFilesDoNotPanic(t *testing.T) {
 	rng := newRand(t, 1)
 	var files [][]byte
 	for _, n := range []int{3, 60, 300} {
-		files = append(files, mustBuild(t, inputs(rng, randomRows(rng, n, 1000)), Options{}))
+		rows := randomRows(rng, n, 1000)
+		files = append(files, mustBuild(t, inputs(rng, rows), Options{}))
+		giveForms(rng, rows, []byte{4, 7}[n%2])
+		files = append(files, mustBuild(t, inputs(rng, rows), Options{}))
 	}
 	for range 1000 {
 		raw := bytes.Clone(files[rng.IntN(len(files))])
@@ -159,7 +190,10 @@ func TestForgedFilesDoNotPanic(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for _, n := range []int{0, 1, 9} {
-		f.Add(mustBuild(f, inputs(rng, randomRows(rng, n, 1000)), Options{}))
+		rows := randomRows(rng, n, 1000)
+		f.Add(mustBuild(f, inputs(rng, rows), Options{}))
+		giveForms(rng, rows, 7)
+		f.Add(mustBuild(f, inputs(rng, rows), Options{}))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		raw = bytes.Clone(raw)

@@ -22,8 +22,9 @@ import (
 const (
 	headMagic = "prickseg"
 	footMagic = "pseg"
-	// version 1 has no order of the rows.
-	version    = 2
+	// Version 1 has no order of the rows; up to version 2 all columns have codes of their own,
+	// and uuids are 16 bytes.
+	version    = 3
 	footerTail = 16
 	// MaxDays is how many days a segment may span: a month, so that a day mask fits 32 bits.
 	MaxDays = 31
@@ -103,6 +104,7 @@ type columnEntry struct {
 	key      string
 	nullable bool // code 0 is a row without the property; others are one more than the value
 	plain    bool // no dictionary: a number a row, of the only kind
+	leader   int  // the column that it follows, or noLeader; a codes section then has a code for each of the leader's
 	decimals uint8
 	counts   [kinds]int // values of each kind
 	codes    section
@@ -110,6 +112,7 @@ type columnEntry struct {
 }
 
 const (
+	noLeader    = -1
 	kinds       = int(event.JSON) + 1
 	rawFloats   = 0xff // decimals: floats are kept as their bits
 	maxDecimals = 4
@@ -155,7 +158,13 @@ func (d *directory) append(dst []byte) []byte {
 			if c.plain {
 				flags |= 2
 			}
+			if c.leader != noLeader {
+				flags |= 4
+			}
 			dst = append(dst, flags, c.decimals)
+			if c.leader != noLeader {
+				dst = appendSize(dst, c.leader)
+			}
 			dst = appendSize(dst, c.codes.size)
 			for k := range c.counts {
 				dst = appendSize(dst, c.counts[k])
@@ -249,7 +258,7 @@ func (r *dirReader) directory() *directory {
 	if r.Err == nil && (d.version < 1 || d.version > version) {
 		r.Fail("version %d, want at most %d", d.version, version)
 	}
-	d.rows = r.Count("rows", r.end/16)
+	d.rows = r.Count("rows", r.end/leastUUID)
 	for _, n := range []*int{&d.persons, &d.ids, &d.created, &d.sessions} {
 		*n = r.Count("values", d.rows)
 	}
@@ -300,15 +309,19 @@ func (r *dirReader) directory() *directory {
 		r.Fail("%d rows in events, want %d", rows, d.rows)
 	}
 	for i := range d.groups {
-		r.columns(&d.groups[i])
+		r.columns(&d.groups[i], d.version)
 	}
-	if d.uuids = r.section("uuids"); r.Err == nil && d.uuids.size != uuidsSize(d.rows) {
+	least := uuidsHead(d.rows) + leastUUID*d.rows
+	if d.version < 3 {
+		least = uuidsSize2(d.rows)
+	}
+	if d.uuids = r.section("uuids"); r.Err == nil && (d.uuids.size < least || d.version < 3 && d.uuids.size > least) {
 		r.Fail("uuids of %d bytes for %d rows", d.uuids.size, d.rows)
 	}
 	return d
 }
 
-func (r *dirReader) columns(g *groupEntry) {
+func (r *dirReader) columns(g *groupEntry, version byte) {
 	// A column takes more than this many bytes of directory.
 	g.columns = make([]columnEntry, r.Count("columns", len(r.Src)/(3+2*kinds)))
 	for j := range g.columns {
@@ -317,6 +330,11 @@ func (r *dirReader) columns(g *groupEntry) {
 		flags := r.Byte()
 		c.nullable, c.plain = flags&1 != 0, flags&2 != 0
 		c.decimals = r.Byte()
+		c.leader = noLeader
+		if flags&4 != 0 && version > 2 {
+			c.leader = r.Count("as leader of a column", len(g.columns)-1)
+			flags &^= 4
+		}
 		c.codes = r.section("codes")
 		total, used := 0, 0
 		for k := range c.counts {
@@ -335,13 +353,18 @@ func (r *dirReader) columns(g *groupEntry) {
 			r.Fail("column %q is out of order", c.key)
 		case total == 0 || total > g.rows:
 			r.Fail("column %q: %d values in %d rows", c.key, total, g.rows)
-		case flags > 3 || c.decimals > maxDecimals && c.decimals != rawFloats:
+		case flags > 3 || c.plain && c.leader != noLeader || c.decimals > maxDecimals && c.decimals != rawFloats:
 			r.Fail("column %q: unknown form", c.key)
 		case c.plain && (used != 1 || c.counts[event.Int]+c.counts[event.Float] == 0):
 			r.Fail("column %q: plain, but not of one kind of number", c.key)
 		}
 		if r.Err != nil {
 			return
+		}
+	}
+	for j := range g.columns {
+		if l := g.columns[j].leader; l != noLeader && (g.columns[l].leader != noLeader || g.columns[l].plain) {
+			r.Fail("column %q follows one that cannot lead", g.columns[j].key)
 		}
 	}
 }

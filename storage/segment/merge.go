@@ -3,7 +3,6 @@ package segment
 import (
 	"errors"
 	"fmt"
-	"unsafe"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -76,18 +75,14 @@ func (r *Part) source(root func(uint32) uint32) (source, error) {
 		rows:     n,
 		dead:     r.Dead,
 		time:     make([]int64, n),
+		uuids:    make([]vec.UUIDValue, n),
 		ordinals: make([]uint32, n),
 	}
 	if err := r.Times(s.time, 0, n); err != nil {
 		return s, err
 	}
-	uuids, err := r.checkedUUIDs(0, n)
-	if err != nil {
+	if err := r.UUIDs(s.uuids, 0, n); err != nil {
 		return s, err
-	}
-	if n > 0 {
-		// Arrays of bytes lie anywhere in memory, so these need not be copied.
-		s.uuids = unsafe.Slice((*vec.UUIDValue)(uuids), n)
 	}
 	for _, g := range r.ranges {
 		runs, err := g.Runs()

@@ -29,10 +29,12 @@ type column struct {
 	rows  int // of the group
 	entry *columnEntry
 
-	codes  lazy[encoding.Column]
-	number lazy[encoding.Wide] // plain
-	values lazy[values]
-	views  views
+	codes   lazy[encoding.Column]
+	leader  *column             // that it follows, or nil
+	follows lazy[[]uint32]      // by code of the leader
+	number  lazy[encoding.Wide] // plain
+	values  lazy[values]
+	views   views
 }
 
 // values is a column's dictionary as it is kept, by kind.
@@ -83,6 +85,9 @@ func newGroup(r *Reader, i int) *group {
 	for j := range g.columns {
 		spaces[j].r, spaces[j].rows, spaces[j].entry = r, g.entry.rows, &g.entry.columns[j]
 		g.columns[j] = &spaces[j]
+		if l := g.entry.columns[j].leader; l != noLeader {
+			spaces[j].leader = &spaces[l]
+		}
 	}
 	return g
 }
@@ -175,6 +180,9 @@ func (c *column) name(what string) string {
 }
 
 func (c *column) readCodes(dst []uint32, lo int) error {
+	if c.leader != nil {
+		return c.followed(dst, lo)
+	}
 	col, err := c.codes.get(c.r, func() (*encoding.Column, error) {
 		return c.r.openColumn(c.name("codes"), c.entry.codes, c.rows)
 	})
@@ -184,7 +192,11 @@ func (c *column) readCodes(dst []uint32, lo int) error {
 	if err := c.r.touch(func() error { return col.Read(dst, lo) }); err != nil {
 		return c.r.corrupt(c.name("codes"), c.entry.codes, err)
 	}
-	// A code beyond the dictionary would be read somewhere else.
+	return c.check(dst)
+}
+
+// check refuses codes beyond the dictionary: they would be read somewhere else.
+func (c *column) check(codes []uint32) error {
 	limit := uint32(c.total())
 	if c.entry.plain {
 		limit = 1
@@ -193,10 +205,10 @@ func (c *column) readCodes(dst []uint32, lo int) error {
 		limit++
 	}
 	most := uint32(0)
-	for _, code := range dst {
+	for _, code := range codes {
 		most = max(most, code)
 	}
-	if most >= limit && len(dst) > 0 {
+	if most >= limit && len(codes) > 0 {
 		return c.r.bad(c.name("codes"), c.entry.codes, "code %d, at most %d are possible", most, limit-1)
 	}
 	return nil

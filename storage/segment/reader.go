@@ -1,10 +1,8 @@
 package segment
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,6 +37,7 @@ type Reader struct {
 
 	columns                             [fixedCount]lazy[encoding.Column]
 	uuidsOK                             []atomic.Uint32
+	uuidsHeadOK                         atomic.Bool
 	persons                             lazy[Runs]
 	masks                               lazy[[]uint32]
 	bitmap                              lazy[roaring.Bitmap]
@@ -303,45 +302,6 @@ func (r *Reader) Times(dst []int64, lo, hi int) error {
 	return nil
 }
 
-// UUIDs fills dst with the uuids of rows [lo, hi).
-func (r *Reader) UUIDs(dst []vec.UUIDValue, lo, hi int) error {
-	if err := r.rows(lo, hi, len(dst)); err != nil {
-		return err
-	}
-	return r.touch(func() error {
-		data, err := r.checkedUUIDs(lo, hi)
-		if err != nil {
-			return err
-		}
-		for i := range hi - lo {
-			copy(dst[i][:], data[16*(lo+i):][:16])
-		}
-		return nil
-	})
-}
-
-// checkedUUIDs is the bytes of all uuids, of which those of rows [lo, hi) are verified.
-// They are bytes of the file: whoever reads them guards itself.
-func (r *Reader) checkedUUIDs(lo, hi int) ([]byte, error) {
-	s := r.dir.uuids
-	all := r.bytes(s)
-	head := all[:len(all)-16*r.dir.rows]
-	data := all[len(head):]
-	for b := lo / encoding.BlockRows; b*encoding.BlockRows < hi; b++ {
-		word, bit := &r.uuidsOK[b/32], uint32(1)<<(b%32)
-		if word.Load()&bit != 0 {
-			continue
-		}
-		start, end := 16*b*encoding.BlockRows, 16*min((b+1)*encoding.BlockRows, r.dir.rows)
-		want, got := binary.LittleEndian.Uint32(head[4*b:]), crc32.Checksum(data[start:end], encoding.Table)
-		if want != got {
-			return nil, r.corrupt("uuids", s, &encoding.DamageError{Block: b, Offset: len(head) + start, Want: want, Got: got})
-		}
-		word.Or(bit)
-	}
-	return data, nil
-}
-
 // Ordinals fills dst with the person ordinals of rows [lo, hi).
 func (r *Reader) Ordinals(dst []uint32, lo, hi int) error {
 	if err := r.rows(lo, hi, len(dst)); err != nil {
@@ -500,7 +460,7 @@ func (r *Reader) sessionCodes(dst []uint32, lo int) error {
 }
 
 func (r *Reader) sessionDict() (*vec.Vector, error) {
-	return r.sessions.get(r, func() (*vec.Vector, error) { return r.texts(secSessions) })
+	return r.sessions.get(r, func() (*vec.Vector, error) { return r.sessionIDs() })
 }
 
 // SessionCount is how many sessions the table has.

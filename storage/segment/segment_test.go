@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -688,7 +689,14 @@ func readAll(r *Reader) error {
 
 func TestEveryFlippedByteIsFound(t *testing.T) {
 	rng := newRand(t, 1)
-	raw := mustBuild(t, inputs(rng, randomRows(rng, 60, 1000)), Options{})
+	flipEvery(t, rng, mustBuild(t, inputs(rng, randomRows(rng, 60, 1000)), Options{}))
+	rows := randomRows(rng, 30, 1000)
+	giveForms(rng, rows, 7)
+	flipEvery(t, rng, mustBuild(t, inputs(rng, rows), Options{}))
+}
+
+func flipEvery(t *testing.T, rng *rand.Rand, raw []byte) {
+	t.Helper()
 	whole := bytes.Clone(raw)
 	for at := range raw {
 		raw[at] ^= 1 << rng.IntN(8)
@@ -746,10 +754,21 @@ func TestOpenFile(t *testing.T) {
 func TestGoldenFile(t *testing.T) {
 	rng := rand.New(rand.NewPCG(42, 42))
 	rows := randomRows(rng, 40, 1000)
-	now := mustBuild(t, inputs(rng, rows), Options{})
-	for v := 1; v <= version; v++ {
-		file, dump := fmt.Sprintf("testdata/v%d.seg", v), fmt.Sprintf("testdata/v%d.txt", v)
-		if *golden && v == version {
+	plain := mustBuild(t, inputs(rng, rows), Options{})
+	short := slices.Clone(rows) // those that version 3 has shorter forms for
+	for i := range short {
+		short[i].props = maps.Clone(short[i].props)
+	}
+	giveForms(rng, short, 7)
+	for _, c := range []struct {
+		name    string
+		version int
+		rows    []row
+		now     []byte
+	}{{"v1", 1, rows, plain}, {"v2", 2, rows, plain}, {"v3", 3, rows, plain}, {"v3-short", 3, short, mustBuild(t, inputs(rng, short), Options{})}} {
+		rows, now := c.rows, c.now
+		file, dump := "testdata/"+c.name+".seg", "testdata/"+c.name+".txt"
+		if *golden && c.version == version {
 			if err := os.WriteFile(file, now, 0o644); err != nil {
 				t.Fatal(err)
 			}

@@ -21,11 +21,13 @@ import (
 //	         |<----------------- head ------------------->| column  |
 //
 // Form 0 keeps the text as it is, 1 as one zstd frame; 2 is for lists of nothing but
-// uuids in their usual form: 16 bytes each and no lengths.
+// uuids in their usual form: 16 bytes each and no lengths. Form 3 is for session ids alone: a
+// block of uuids as those of rows (uuid.go), whose times are those of the sessions' starts.
 const (
 	formRaw = iota
 	formZstd
 	formUUID
+	formStarts
 
 	textHead = 13
 	// zstdLeast is how much text is worth a frame.
@@ -55,50 +57,75 @@ func appendStrings(dst []byte, values *vec.Strings, compress bool) []byte {
 	if n > 0 {
 		text = values.Bytes[values.Offs[0]:values.Offs[n]]
 	}
-	start := len(dst)
-	dst = append(dst, make([]byte, textHead)...)
-	form := byte(formRaw)
-	body := text
 	if packed, ok := packUUIDs(values); ok {
-		form, body = formUUID, packed
-	} else {
-		lengths := make([]uint32, n)
-		for i := range lengths {
-			lengths[i] = values.Offs[i+1] - values.Offs[i]
-		}
-		dst = encoding.AppendColumn(dst, lengths)
-		if compress && len(text) >= zstdLeast {
-			if packed := compressor().EncodeAll(text, nil); len(packed) < len(text)-len(text)/16 {
-				form, body = formZstd, packed
-			}
+		return appendBody(dst, formUUID, len(text), nil, packed)
+	}
+	lengths := make([]uint32, n)
+	for i := range lengths {
+		lengths[i] = values.Offs[i+1] - values.Offs[i]
+	}
+	column := encoding.AppendColumn(nil, lengths)
+	if compress && len(text) >= zstdLeast {
+		if packed := compressor().EncodeAll(text, nil); len(packed) < len(text)-len(text)/16 {
+			return appendBody(dst, formZstd, len(text), column, packed)
 		}
 	}
+	return appendBody(dst, formRaw, len(text), column, text)
+}
+
+// appendBody adds a text section of its parts.
+func appendBody(dst []byte, form byte, raw int, lengths, body []byte) []byte {
+	start := len(dst)
+	dst = append(dst, make([]byte, textHead)...)
 	head := dst[start:]
 	head[4] = form
-	binary.LittleEndian.PutUint32(head[5:], uint32(len(text)))
-	binary.LittleEndian.PutUint32(head[9:], uint32(len(head)-textHead))
-	binary.LittleEndian.PutUint32(head, crc32.Checksum(head[4:textHead], encoding.Table))
+	binary.LittleEndian.PutUint32(head[5:], uint32(raw))
+	binary.LittleEndian.PutUint32(head[9:], uint32(len(lengths)))
+	binary.LittleEndian.PutUint32(head, crc32.Checksum(head[4:], encoding.Table))
+	dst = append(dst, lengths...)
 	dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(body, encoding.Table))
 	return append(dst, body...)
+}
+
+// openBody checks a text section that takes up all of src and gives its parts. The lengths lie
+// behind the head, the body is at the end.
+func openBody(src []byte) (form byte, raw, size int, body []byte, err error) {
+	if len(src) < textHead+4 {
+		return 0, 0, 0, nil, fmt.Errorf("text of %d bytes: %w", len(src), encoding.ErrBlock)
+	}
+	if want, got := binary.LittleEndian.Uint32(src), crc32.Checksum(src[4:textHead], encoding.Table); want != got {
+		return 0, 0, 0, nil, &encoding.DamageError{Block: -1, Want: want, Got: got}
+	}
+	form, raw, size = src[4], int(binary.LittleEndian.Uint32(src[5:])), int(binary.LittleEndian.Uint32(src[9:]))
+	if size > len(src)-textHead-4 {
+		return 0, 0, 0, nil, fmt.Errorf("lengths of %d bytes in %d: %w", size, len(src), encoding.ErrBlock)
+	}
+	at := textHead + size
+	body = src[at+4:]
+	if want, got := binary.LittleEndian.Uint32(src[at:]), crc32.Checksum(body, encoding.Table); want != got {
+		return 0, 0, 0, nil, &encoding.DamageError{Offset: at, Want: want, Got: got}
+	}
+	return form, raw, size, body, nil
+}
+
+// openStarts is the body of a section in formStarts, or nil if it has another form.
+func openStarts(src []byte) ([]byte, error) {
+	form, _, size, body, err := openBody(src)
+	if err != nil || form != formStarts {
+		return nil, err
+	}
+	if size != 0 {
+		return nil, fmt.Errorf("session ids with lengths of %d bytes: %w", size, encoding.ErrBlock)
+	}
+	return bytes.Clone(body), nil // it may outlive the mapping
 }
 
 // openStrings reads a text section of count values that takes up all of src.
 func openStrings(src []byte, count int) (vec.Strings, error) {
 	var none vec.Strings
-	if len(src) < textHead+4 {
-		return none, fmt.Errorf("text of %d bytes: %w", len(src), encoding.ErrBlock)
-	}
-	if want, got := binary.LittleEndian.Uint32(src), crc32.Checksum(src[4:textHead], encoding.Table); want != got {
-		return none, &encoding.DamageError{Block: -1, Want: want, Got: got}
-	}
-	form, raw, size := src[4], int(binary.LittleEndian.Uint32(src[5:])), int(binary.LittleEndian.Uint32(src[9:]))
-	if size > len(src)-textHead-4 {
-		return none, fmt.Errorf("lengths of %d bytes in %d: %w", size, len(src), encoding.ErrBlock)
-	}
-	body := src[textHead+size+4:]
-	at := textHead + size
-	if want, got := binary.LittleEndian.Uint32(src[at:]), crc32.Checksum(body, encoding.Table); want != got {
-		return none, &encoding.DamageError{Offset: at, Want: want, Got: got}
+	form, raw, size, body, err := openBody(src)
+	if err != nil {
+		return none, err
 	}
 	if form == formUUID {
 		if size != 0 || len(body) != 16*count || raw != 36*count {
@@ -106,7 +133,7 @@ func openStrings(src []byte, count int) (vec.Strings, error) {
 		}
 		return unpackUUIDs(body), nil
 	}
-	lengths, err := encoding.OpenColumn(src[textHead:at], count)
+	lengths, err := encoding.OpenColumn(src[textHead:textHead+size], count)
 	if err != nil {
 		return none, err
 	}

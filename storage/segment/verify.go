@@ -180,6 +180,9 @@ func Dump(w io.Writer, r *Reader) error {
 			if c.plain {
 				fmt.Fprintf(p, ", plain")
 			}
+			if c.leader != noLeader {
+				fmt.Fprintf(p, ", follows %q", g.columns[c.leader].key)
+			}
 			if c.nullable {
 				fmt.Fprintf(p, ", with gaps")
 			}
