@@ -164,7 +164,7 @@ func (c *Catalog) Table(name string) *Table {
 const tempAlias = "pg_temp"
 
 // explicit is the schemas of Path that there are, and which the role may use, each once. "$user" is
-// the schema of the role's name.
+// a schema of the role's name that was made: a role called prickle does not work in ours.
 func (c *Catalog) explicit() []string {
 	if c.Path == nil {
 		return []string{Public}
@@ -172,7 +172,9 @@ func (c *Catalog) explicit() []string {
 	var out []string
 	for _, name := range c.Path {
 		if name == "$user" {
-			name = c.Role
+			if name = c.Role; c.Namespace(name) == nil {
+				continue
+			}
 		}
 		if name == TempSchema {
 			name = tempAlias

@@ -25,16 +25,21 @@ func (b *binder) paths(x *ast.Paths) plan.Node {
 	}
 	n := &plan.Paths{Source: src, Depth: x.Depth, EdgesTop: x.EdgesTop, WeightFrom: x.WeightFrom, WeightTo: x.WeightTo,
 		RepeatsKeep: x.RepeatsKeep, Gap: vec.IntervalValue{Micros: pathsGapMicros}}
-	if x.Node == nil {
-		b.operatorError(x.Pos(), "Write, for example, PATHS(NODE event SESSION GAP INTERVAL '30 minutes').", "PATHS needs NODE")
+	text, nodePos := vec.T(vec.Text), x.Pos()
+	switch at := sc.rel.eventColumn(); {
+	case x.Node != nil:
+		nodePos = x.Node.Pos()
+		n.Node = b.value(x.Node, sc.in("NODE", nil))
+	case at >= 0:
+		n.Node = b.column(sc.rel, at, nodePos)
+	default:
+		b.operatorError(nodePos, "Write, for example, PATHS(NODE event SESSION GAP INTERVAL '30 minutes').", "PATHS needs NODE")
 		return empty
 	}
-	text := vec.T(vec.Text)
-	n.Node = b.value(x.Node, sc.in("NODE", nil))
 	if t := n.Node.Type(); t.Kind == vec.Unknown || t.IsText() {
-		n.Node = b.coerce(n.Node, text, x.Node.Pos())
+		n.Node = b.coerce(n.Node, text, nodePos)
 	} else {
-		n.Node = b.cast(n.Node, text, x.Node.Pos(), true, false)
+		n.Node = b.cast(n.Node, text, nodePos, true, false)
 	}
 	if x.StartAt != nil {
 		n.StartAt = b.condition(b.expr(x.StartAt, sc.in("START AT", nil)), "START AT", x.StartAt.Pos())
@@ -75,4 +80,12 @@ func (b *binder) paths(x *ast.Paths) plan.Node {
 		return empty
 	}
 	return n
+}
+
+// eventColumn is the column that names the events of a table, -1 if nothing says which it is.
+func (rel *relation) eventColumn() int {
+	if rel.table == nil || rel.table.Event == "" {
+		return -1
+	}
+	return rel.find(rel.table.Event)
 }

@@ -38,9 +38,7 @@ func (b *binder) createSchema(c *Change, s *ast.CreateSchema) {
 		}
 	}
 	switch {
-	case !cat.Roles.May(b.asker(), "CREATE", role.Database, cat.OID(), "", false):
-		b.fail(denied("database", cat.Database), name.Pos())
-	case !b.mayName(name):
+	case !b.mayCreateSchemas(name.Pos()), !b.mayName(name):
 	case cat.SchemaOID(name.Name) == 0:
 		c.Ops = append(c.Ops, table.Op{Kind: table.OpCreate, Schema: &table.Schema{Kind: table.Namespace, Name: name.Name, Version: 1, Owner: owner}})
 	case s.IfNotExists:
@@ -48,6 +46,16 @@ func (b *binder) createSchema(c *Change, s *ast.CreateSchema) {
 	default:
 		b.fail(pgerr.New(pgerr.DuplicateSchema, `schema "%s" already exists`, name.Name), name.Pos())
 	}
+}
+
+// mayCreateSchemas says whether the statement may make schemas, and fails if not.
+func (b *binder) mayCreateSchemas(pos ast.Pos) bool {
+	cat := b.env.Catalog
+	if cat.Roles.May(b.asker(), "CREATE", role.Database, cat.OID(), "", false) {
+		return true
+	}
+	b.fail(denied("database", cat.Database), pos)
+	return false
 }
 
 // mayName says whether a schema may have a name, and fails if not.
@@ -88,7 +96,7 @@ func (b *binder) ownsSchema(n *catalog.Namespace) bool {
 func (b *binder) renameSchema(c *Change, s *ast.RenameSchema) {
 	n := b.ownSchema(&s.Name, "rename")
 	switch {
-	case n == nil || !b.mayName(&s.To):
+	case n == nil || !b.mayCreateSchemas(s.Name.Pos()) || !b.mayName(&s.To):
 		return
 	case b.env.Catalog.SchemaOID(s.To.Name) != 0:
 		b.fail(pgerr.New(pgerr.DuplicateSchema, `schema "%s" already exists`, s.To.Name), s.To.Pos())
