@@ -168,7 +168,11 @@ func TestRepeated(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	lines := bytes.Split(bytes.TrimSpace(generated(t, 30)), []byte("\n"))
 	bits := []string{`"`, `\`, `,`, `:`, `}`, `{`, ` `, `\"`, `null`, `1`, `.`, `e5`, `true`, `"a":`, `,"a":1`, `\u0041`, `[]`}
-	for range 3000 {
+	rounds := 1000
+	if testing.Short() {
+		rounds = 200
+	}
+	for range rounds {
 		before := lines[rng.IntN(len(lines))]
 		line := slices.Clone(before)
 		for range rng.IntN(3) {
