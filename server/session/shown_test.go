@@ -8,7 +8,7 @@ import (
 func TestShownHidesPasswords(t *testing.T) {
 	long := strings.Repeat("é", maxShown)
 	for text, want := range map[string]string{
-		"SELECT 1": "SELECT 1",
+		"SELECT 1":                                    "SELECT 1",
 		"CREATE ROLE a PASSWORD 'x'; SELECT 1":        "CREATE ROLE a PASSWORD …",
 		"create role a password\n\tE'x'":              "create role a password …",
 		"ALTER ROLE a PASSWORD$$x$$":                  "ALTER ROLE a PASSWORD …",
