@@ -184,7 +184,7 @@ func hitsSuite(rows uint64) *suite {
 		}
 		s.questions = append(s.questions, a)
 	}
-	const group = 1_000_000
+	const group = 250_000 // a file is loaded by one statement, which holds its rows in memory
 	s.files = func(ctx context.Context, p place) error {
 		for from := uint64(0); from < rows; from += group {
 			name := filepath.Join(p.of("files"), fmt.Sprintf("hits-%04d.parquet", from/group))
