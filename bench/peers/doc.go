@@ -19,6 +19,7 @@
 //
 //	make bench-guard BASE=main
 //
-// Beyond some ten million events a person may have two at the same millisecond, which the peers have no order
-// for: strict funnels and paths (F6, P1) may then be reported as WRONG. Ten million events need about 25 GB below -dir, and memory for a peer's largest sort.
+// Of ten million events, no person has two at the same millisecond. Of a hundred million, some have, and
+// the peers have no order for those: strict funnels and paths (F6, P1) may then be WRONG by a few. Ten million events
+// of all suites need about 15 GB below -dir.
 package main

@@ -29,7 +29,9 @@ async function open() {
     const start = performance.now();
     const answer = await connection.runAndReadAll(sql);
     const ms = performance.now() - start;
-    return { ms, rows: answer.getRows().map((r) => r.map((v) => (v === null ? null : String(v)))) };
+    // A large floating-point number would look like a whole one.
+    const text = (v) => (typeof v === 'number' && Math.abs(v) > Number.MAX_SAFE_INTEGER ? v.toExponential() : String(v));
+    return { ms, rows: answer.getRows().map((r) => r.map((v) => (v === null ? null : text(v)))) };
   };
 }
 
