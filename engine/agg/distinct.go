@@ -218,8 +218,22 @@ func (p *pairs) hash() {
 // addNumbers adds numbers to the table.
 func (p *pairs) addNumbers(groups []uint32, numbers []int64) {
 	numbers = numbers[:len(groups)]
+rows:
 	for i, g := range groups {
-		p.addNumber(g, numbers[i])
+		n := numbers[i]
+		if table := p.table; len(table) > 0 {
+			mask := len(table) - 1
+			for at := hashPair(g, n); ; at++ {
+				e := &table[at&mask]
+				if e.number == n && e.group == g+1 {
+					continue rows
+				}
+				if e.group == 0 {
+					break
+				}
+			}
+		}
+		p.addNumber(g, n)
 	}
 }
 
