@@ -282,7 +282,20 @@ func (a *aggregating) readInput(ctx context.Context) error {
 		}
 		groupings = groupings[:1]
 	}
-	err = parallel(ctx, len(groupings), func(ctx context.Context, w int) error {
+	held += out.held
+	if a.parts.spilled() || !a.env.room(held) {
+		if err := a.parts.spill(ctx); err != nil {
+			return err
+		}
+		for _, g := range groupings {
+			if err := a.parts.spillGroups(ctx, g); err != nil {
+				return err
+			}
+		}
+		a.work = a.parts.list(nil)
+		return nil
+	}
+	return parallel(ctx, len(groupings), func(ctx context.Context, w int) error {
 		g := groupings[w]
 		if err := a.parts.add(ctx, g); err != nil {
 			return err
@@ -290,11 +303,6 @@ func (a *aggregating) readInput(ctx context.Context) error {
 		g.forget()
 		return g.hold(ctx)
 	})
-	if err == nil && a.parts.spilled() {
-		err = a.parts.spill(ctx)
-	}
-	a.work = a.parts.list(nil)
-	return err
 }
 
 // nextGroups makes the answer of more groups; it says whether there are any.

@@ -44,10 +44,13 @@ type partitions struct {
 	files [fanOut]*spillFile
 }
 
+// partEnds is where the groups of each partition end.
+type partEnds [memoryParts]int
+
 // groupRun is groups that were in one grouping, in the order of their partitions.
 type groupRun struct {
 	keys     []*vec.Vector
-	ends     [memoryParts]int // where the groups of each partition end
+	ends     partEnds
 	partials []partial
 	keyBytes int64
 	held     int64
@@ -111,78 +114,122 @@ func (p *partitions) relieve(ctx context.Context, g *grouping) error {
 	if g.groups.groups < 2 {
 		return nil
 	}
-	crowded := p.level <= maxLevel && g.env.crowded(g.held+p.held.Load())
-	if crowded {
+	if p.level <= maxLevel && g.env.crowded(g.held+p.held.Load()) {
 		if err := p.spill(ctx); err != nil {
 			return err
 		}
-		crowded = g.env.crowded(g.held)
+		if g.env.crowded(g.held) {
+			return p.spillGroups(ctx, g)
+		}
 	}
 	most := maxGroups
 	if g.env.GroupsAt > 0 {
 		most = g.env.GroupsAt
 	}
-	many := p.level == 0 && (g.groups.groups >= most || g.held >= maxGroupBytes)
-	if !many && !crowded {
+	if p.level > 0 || g.groups.groups < most && g.held < maxGroupBytes {
 		return nil
+	}
+	if !g.env.room(g.held) {
+		if err := p.spill(ctx); err != nil {
+			return err
+		}
+		return p.spillGroups(ctx, g)
 	}
 	if err := p.add(ctx, g); err != nil {
 		return err
 	}
-	if crowded {
-		g.forget()
-		if err := p.spill(ctx); err != nil {
-			return err
-		}
-	}
 	return g.hold(ctx)
 }
 
-// add takes the groups from a grouping.
+// add takes the groups from a grouping, which keeps its memory for those to come.
 func (p *partitions) add(ctx context.Context, g *grouping) error {
 	n := g.groups.groups
 	if n == 0 {
 		return nil
 	}
-	scratch := 12 * int64(n)
-	defer g.env.release(scratch)
-	if err := g.env.hold(ctx, scratch); err != nil {
+	env := g.env
+	scratch := leavingBytes * int64(n)
+	defer env.release(scratch)
+	if err := env.hold(ctx, scratch); err != nil {
 		return err
 	}
-	run := &groupRun{}
-	order := run.divide(g.groups.hashes(), p.level)
-	place := make([]uint32, n) // of each group in order
-	for i, group := range order {
-		place[group] = uint32(i)
-	}
-	keep := func(cols []*vec.Vector) error {
-		held := bytesOf(cols)
-		run.held += held
-		p.held.Add(held)
-		return g.env.hold(ctx, held)
-	}
-	run.keys = g.groups.ordered(order)
-	if err := keep(run.keys); err != nil {
-		return err
-	}
-	run.keyBytes = run.held
-	for _, st := range g.states {
-		st.Grow(n)
-		part := partialRows(order, place, st)
-		run.partials = append(run.partials, part)
-		if err := keep(part.cols); err != nil {
-			return err
-		}
-	}
+	l := leave(g, p.level)
+	run := l.run(0, n)
+	run.ends = l.ends
+	p.held.Add(run.held)
 	p.mu.Lock()
 	p.runs = append(p.runs, run)
 	p.mu.Unlock()
+	if err := env.hold(ctx, run.held); err != nil {
+		return err
+	}
 	g.groups.empty()
 	return g.newStates()
 }
 
-// divide gives the order of groups by partition, and notes where each partition ends.
-func (r *groupRun) divide(hashes []uint64, level int) []uint32 {
+// spillGroups writes the groups of a grouping to files, a few at a time, and forgets them.
+func (p *partitions) spillGroups(ctx context.Context, g *grouping) error {
+	n := g.groups.groups
+	if n == 0 {
+		return nil
+	}
+	env := g.env
+	scratch := leavingBytes * int64(n)
+	defer env.release(scratch)
+	if err := env.hold(ctx, scratch); err != nil {
+		return err
+	}
+	l := leave(g, p.level)
+	lock(ctx, &p.mu)
+	defer p.mu.Unlock()
+	err := p.write(ctx, l.ends, env.blockRows(g.held, n), func(f *spillFile, lo, hi int) error {
+		return l.run(lo, hi).writeChunk(f, 0, hi-lo)
+	})
+	if err != nil {
+		return err
+	}
+	g.forget()
+	if err := g.newStates(); err != nil {
+		return err
+	}
+	return g.hold(ctx)
+}
+
+// leaving is the groups of a grouping on their way to partitions.
+type leaving struct {
+	groups *grouper
+	order  []uint32 // by partition
+	ends   partEnds
+	states []leavingState
+}
+
+// leavingState is the partial rows of an aggregate, of which rows is the order.
+type leavingState struct {
+	rows, places []uint32 // as of partial
+	cols         []*vec.Vector
+}
+
+// leavingBytes is what a group takes on its way: a hash, and twice its place.
+const leavingBytes = 16
+
+// leave puts groups into the order of their partitions. The states of the grouping must not be
+// used again.
+func leave(g *grouping, level int) *leaving {
+	l := &leaving{groups: g.groups}
+	l.divide(g.groups.hashes(), level)
+	place := make([]uint32, len(l.order))
+	for i, group := range l.order {
+		place[group] = uint32(i)
+	}
+	for _, st := range g.states {
+		st.Grow(len(l.order))
+		l.states = append(l.states, inOrderOfGroups(l.order, place, st))
+	}
+	return l
+}
+
+// divide finds the order of groups by partition.
+func (l *leaving) divide(hashes []uint64, level int) {
 	part := func(h uint64) int { // those in one file follow each other
 		h >>= 4 * level
 		return int(h%fanOut*(memoryParts/fanOut) + h/fanOut%(memoryParts/fanOut))
@@ -193,54 +240,75 @@ func (r *groupRun) divide(hashes []uint64, level int) []uint32 {
 	}
 	for i := range memoryParts {
 		starts[i+1] += starts[i]
-		r.ends[i] = starts[i+1]
+		l.ends[i] = starts[i+1]
 	}
-	order := make([]uint32, len(hashes))
+	l.order = make([]uint32, len(hashes))
 	for i, h := range hashes {
 		at := part(h)
-		order[starts[at]] = uint32(i)
+		l.order[starts[at]] = uint32(i)
 		starts[at]++
 	}
-	return order
 }
 
-// partialRows is the partial rows of a state in the order of groups. Rows of one group stay in
-// order.
-func partialRows(order, place []uint32, st agg.State) partial {
+// inOrderOfGroups puts the partial rows of a state into the order of groups. Rows of one group
+// stay in order.
+func inOrderOfGroups(order, place []uint32, st agg.State) leavingState {
 	groups, cols := st.Partial()
-	var p partial
-	if groups != nil {
-		starts := make([]uint32, len(order)+1)
-		for _, g := range groups {
-			starts[place[g]+1]++
-		}
-		for i := range order {
-			starts[i+1] += starts[i]
-		}
-		order, p.places = make([]uint32, len(groups)), make([]uint32, len(groups))
-		for r, g := range groups {
-			at := place[g]
-			order[starts[at]], p.places[starts[at]] = uint32(r), at
-			starts[at]++
-		}
+	s := leavingState{rows: order, cols: cols}
+	if groups == nil {
+		return s
 	}
-	for _, c := range cols {
-		c = c.Take(order)
-		if c.Form == vec.Dict && c.Type.Payload() == vec.PayloadStr { // each part needs few of its values
-			c = c.Flatten(len(order))
-		}
-		p.cols = append(p.cols, c)
+	starts := make([]uint32, len(order)+1)
+	for _, g := range groups {
+		starts[place[g]+1]++
 	}
-	return p
+	for i := range order {
+		starts[i+1] += starts[i]
+	}
+	s.rows, s.places = make([]uint32, len(groups)), make([]uint32, len(groups))
+	for r, g := range groups {
+		at := place[g]
+		s.rows[starts[at]], s.places[starts[at]] = uint32(r), at
+		starts[at]++
+	}
+	return s
 }
 
-// rows is which partial rows belong to the groups at places [lo, hi).
-func (p *partial) rows(lo, hi int) (from, to int) {
-	if p.places == nil {
+// run is a copy of the groups at places [lo, hi).
+func (l *leaving) run(lo, hi int) *groupRun {
+	r := &groupRun{keys: l.groups.ordered(l.order[lo:hi])}
+	r.keyBytes = bytesOf(r.keys)
+	r.held = r.keyBytes
+	for i := range l.states {
+		s := &l.states[i]
+		from, to := partialRows(s.places, lo, hi)
+		var p partial
+		if s.places != nil {
+			p.places = make([]uint32, to-from)
+			for j, place := range s.places[from:to] {
+				p.places[j] = place - uint32(lo)
+			}
+		}
+		for _, c := range s.cols {
+			c = c.Take(s.rows[from:to])
+			if c.Form == vec.Dict && c.Type.Payload() == vec.PayloadStr { // each part needs few of its values
+				c = c.Flatten(to - from)
+			}
+			p.cols = append(p.cols, c)
+		}
+		r.partials = append(r.partials, p)
+		r.held += bytesOf(p.cols) + int64(4*len(p.places))
+	}
+	return r
+}
+
+// partialRows is which partial rows belong to the groups at places [lo, hi).
+func partialRows(places []uint32, lo, hi int) (from, to int) {
+	if places == nil {
 		return lo, hi
 	}
-	from, _ = slices.BinarySearch(p.places, uint32(lo))
-	to, _ = slices.BinarySearch(p.places, uint32(hi))
+	from, _ = slices.BinarySearch(places, uint32(lo))
+	to, _ = slices.BinarySearch(places, uint32(hi))
 	return from, to
 }
 
@@ -252,33 +320,41 @@ func sliceAll(cols []*vec.Vector, lo, hi int) []*vec.Vector {
 	return out
 }
 
-// spill writes what waits in memory to files.
+// spill writes what waits in memory to files, in the order in which it came: array_agg shows it.
 func (p *partitions) spill(ctx context.Context) error {
 	lock(ctx, &p.mu)
 	defer p.mu.Unlock()
 	env := p.spills.env
 	for len(p.runs) > 0 {
-		run := p.runs[len(p.runs)-1]
-		step, lo := env.blockRows(run.held, run.ends[memoryParts-1]), 0
-		for i := range p.files {
-			for end := run.ends[(i+1)*(memoryParts/fanOut)-1]; lo < end; lo = min(lo+step, end) {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				if p.files[i] == nil {
-					var err error
-					if p.files[i], err = p.spills.create(); err != nil {
-						return err
-					}
-				}
-				if err := run.writeChunk(p.files[i], lo, min(lo+step, end)); err != nil {
+		run := p.runs[0]
+		if err := p.write(ctx, run.ends, env.blockRows(run.held, run.ends[memoryParts-1]), run.writeChunk); err != nil {
+			return err
+		}
+		p.runs = p.runs[1:]
+		p.held.Add(-run.held)
+		env.release(run.held)
+	}
+	return nil
+}
+
+// write has stretches of groups written to the file of their partition, at most step at a time.
+func (p *partitions) write(ctx context.Context, ends partEnds, step int, chunk func(f *spillFile, lo, hi int) error) error {
+	lo := 0
+	for i := range p.files {
+		for end := ends[(i+1)*(memoryParts/fanOut)-1]; lo < end; lo = min(lo+step, end) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if p.files[i] == nil {
+				var err error
+				if p.files[i], err = p.spills.create(); err != nil {
 					return err
 				}
 			}
+			if err := chunk(p.files[i], lo, min(lo+step, end)); err != nil {
+				return err
+			}
 		}
-		p.runs = p.runs[:len(p.runs)-1]
-		p.held.Add(-run.held)
-		env.release(run.held)
 	}
 	return nil
 }
@@ -291,7 +367,7 @@ func (r *groupRun) writeChunk(f *spillFile, lo, hi int) error {
 	}
 	for i := range r.partials {
 		p := &r.partials[i]
-		from, to := p.rows(lo, hi)
+		from, to := partialRows(p.places, lo, hi)
 		for ; from < to; from += vec.BatchRows {
 			end := min(from+vec.BatchRows, to)
 			local := &vec.Vector{Type: vec.T(vec.Int4), I64: make([]int64, end-from)}
@@ -337,7 +413,7 @@ func (a *aggregate) mergeInMemory(ctx context.Context, p int) error {
 		g.groups.assign(to, sliceAll(run.keys, lo, hi), firstRows(&scratch, hi-lo))
 		for i, st := range g.states {
 			part := &run.partials[i]
-			from, end := part.rows(lo, hi)
+			from, end := partialRows(part.places, lo, hi)
 			of := to
 			if part.places != nil {
 				groups = grow(groups, end-from)
@@ -408,15 +484,11 @@ func (a *aggregate) mergePartition(ctx context.Context, p partition) error {
 	if !parts.used() {
 		return a.finish(g)
 	}
-	if err := parts.add(ctx, g); err != nil {
-		return err
-	}
-	g.forget()
-	if err := parts.spill(ctx); err != nil {
+	if err := parts.spillGroups(ctx, g); err != nil {
 		return err
 	}
 	a.mu.Lock()
 	a.work = parts.list(a.work)
 	a.mu.Unlock()
-	return g.hold(ctx)
+	return nil
 }

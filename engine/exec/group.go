@@ -563,10 +563,40 @@ candidates:
 // find writes the numbers of keys to dst, noGroup for those that are not there, but where it
 // is noGroup already.
 func (t *keyTable) find(dst []uint32, keys []uint64) {
+	if t.words == 1 {
+		t.find1(dst, keys)
+		return
+	}
 	for i, g := range dst {
 		if g != noGroup {
 			key := keys[i*t.words : (i+1)*t.words]
 			dst[i] = t.get(key, hashWords(key))
+		}
+	}
+}
+
+func (t *keyTable) find1(dst []uint32, keys []uint64) {
+	slots, list, shift := t.slots, t.list, t.shift
+	if len(slots) == 0 {
+		slots = []uint64{0} // free
+	}
+	mask := uint64(len(slots) - 1)
+rows:
+	for i, k := range keys[:len(dst)] {
+		if dst[i] == noGroup {
+			continue
+		}
+		h := mix(k)
+		for at := h >> (shift & 63); ; at++ {
+			s := slots[at&mask]
+			if s == 0 {
+				dst[i] = noGroup
+				continue rows
+			}
+			if (s^h)&tagBits == 0 && list[uint32(s)-1] == k {
+				dst[i] = uint32(s) - 1
+				continue rows
+			}
 		}
 	}
 }

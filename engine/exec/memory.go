@@ -72,6 +72,13 @@ func (env *Env) crowded(own int64) bool {
 	return limit > 0 && env.statement().held.Load() > limit && own > limit/spillLeast
 }
 
+// room says whether the query may hold so many bytes more and stay well below its share, or
+// cannot do otherwise.
+func (env *Env) room(bytes int64) bool {
+	share := env.share()
+	return env.Spill == nil || share == 0 || env.statement().held.Load()+bytes <= share-share/4
+}
+
 const (
 	// accountStep is in what pieces an account takes memory from the pool: so large that a
 	// query asks rarely, so small that many can run.
