@@ -403,3 +403,31 @@ func BenchmarkUpdate(b *testing.B) {
 		}
 	}
 }
+
+// TestSelectRow holds the selection of rows against sorting them.
+func TestSelectRow(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 2000 {
+		v := make([]float64, 1+r.IntN(40))
+		rows := make([]uint32, len(v))
+		for i := range v {
+			rows[i] = uint32(i)
+			if v[i] = float64(r.IntN(8)); r.IntN(9) == 0 {
+				v[i] = []float64{math.NaN(), math.Inf(1), math.Copysign(0, -1)}[r.IntN(3)]
+			}
+		}
+		desc := r.IntN(2) == 0
+		want := slices.Clone(rows)
+		slices.SortStableFunc(want, func(a, b uint32) int {
+			if desc {
+				a, b = b, a
+			}
+			return vec.CompareFloat(v[a], v[b])
+		})
+		for range 3 {
+			if n := r.IntN(len(v)); selectRow(rows, v, n, desc) != want[n] {
+				t.Fatalf("row %d of %v, descending %v: not %d", n, v, desc, want[n])
+			}
+		}
+	}
+}

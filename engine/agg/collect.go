@@ -77,7 +77,9 @@ type collect struct {
 	// sortBy is the argument by which rows of a group are put in order, or -1; ORDER BY
 	// counts otherwise.
 	sortBy int
-	result vec.Type
+	// unsorted: the finisher wants the rows of a group as they came.
+	unsorted bool
+	result   vec.Type
 	// finish appends one group's value; rows are positions in cols.
 	finish finisher
 	ctx    *expr.Context // of the session, nil until there are rows
@@ -154,7 +156,9 @@ func (s *collect) Finish() (*vec.Vector, error) {
 			out.AppendNull()
 			continue
 		}
-		if s.sortBy >= 0 {
+		if s.unsorted {
+			// The finisher looks for the rows that it needs.
+		} else if s.sortBy >= 0 {
 			sortRows(own, cols[s.sortBy], desc)
 		} else if len(s.order) > 0 {
 			s.sort(own, cols)
@@ -321,13 +325,21 @@ func resolveContinuous(args []vec.Type, x, p int) *Spec {
 		t[p] = vec.Type{Kind: vec.Float8, Array: args[p].Array}
 		result.Array = args[p].Array
 	}
-	return collector(t, result, x, x, func(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+	spec := collector(t, result, x, x, func(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, desc bool) error {
+		nth := func(n int) int { return int(rows[n]) }
+		if result.Kind != vec.Interval {
+			nth = func(n int) int { return int(selectRow(rows, cols[x].F64, n, desc)) }
+		}
 		one := func(to *vec.Builder, p float64) {
 			pos := p * float64(len(rows)-1)
 			lo := int(math.Floor(pos))
 			hi := int(math.Ceil(pos))
 			frac := pos - float64(lo)
-			a, b := int(rows[lo]), int(rows[hi])
+			a := nth(lo)
+			b := a
+			if hi != lo {
+				b = nth(hi)
+			}
 			if result.Kind == vec.Interval {
 				to.V.Ivl = append(to.V.Ivl, between(cols[x].Ivl[a], cols[x].Ivl[b], frac))
 				return
@@ -342,8 +354,57 @@ func resolveContinuous(args []vec.Type, x, p int) *Spec {
 			one(out, 0.5)
 			return nil
 		}
-		return eachFraction(out, cols[p], int(rows[0]), one)
+		return eachFraction(out, cols[p], nth(0), one)
 	})
+	if create := spec.create; result.Kind != vec.Interval {
+		spec.create = func(order []OrderKey) State {
+			s := create(order).(*collect)
+			s.unsorted = true
+			return s
+		}
+	}
+	return spec
+}
+
+// selectRow puts the n-th of rows in order of their values where sorting would, and gives it:
+// those before come no later, those behind no earlier. Equal values are in order of rows.
+func selectRow(rows []uint32, v []float64, n int, desc bool) uint32 {
+	sign := 1
+	if desc {
+		sign = -1
+	}
+	before := func(a, b uint32) bool {
+		c := sign * vec.CompareFloat(v[a], v[b])
+		return c < 0 || c == 0 && a < b
+	}
+	random := uint64(len(rows)) // no order of rows makes all pivots bad ones
+	for lo, hi := 0, len(rows)-1; lo < hi; {
+		random = random*6364136223846793005 + 1442695040888963407
+		pivot := rows[lo+int((random>>33)%uint64(hi-lo+1))]
+		i, j := lo, hi
+		for i <= j {
+			for before(rows[i], pivot) {
+				i++
+			}
+			for before(pivot, rows[j]) {
+				j--
+			}
+			if i <= j {
+				rows[i], rows[j] = rows[j], rows[i]
+				i++
+				j--
+			}
+		}
+		switch {
+		case n <= j:
+			hi = j
+		case n >= i:
+			lo = i
+		default:
+			return rows[n]
+		}
+	}
+	return rows[n]
 }
 
 // between is the interval at a fraction of the way.

@@ -234,8 +234,6 @@ type trendEntry struct {
 type compatWalker struct {
 	f       *compatFunnel
 	merge   rowMerge
-	marks   []compatRow // where lists share no row: the marks of those of each
-	rows    []listRow
 	merged  []actorRow
 	all     []compatRow
 	some    []compatRow // those of one breakdown value
@@ -251,14 +249,6 @@ type compatWalker struct {
 
 func newCompatWalker(f *compatFunnel, values int) *compatWalker {
 	k := &compatWalker{f: f, merge: rowMerge{actors: f.actors, sparse: f.node.Output != plan.OutputTrend}, out: make([]*compatTally, values)}
-	if f.actors.disjoint() && !f.rules.strict && !f.node.FirstEver() {
-		for s := range f.rules.steps {
-			k.marks = append(k.marks, compatRow{steps: 1 << s, marks: 1})
-		}
-		for _, bar := range f.bars {
-			k.marks = append(k.marks, compatRow{bars: bar, marks: bits.OnesCount64(bar)})
-		}
-	}
 	unordered := f.node.Mode == plan.Unordered
 	switch {
 	case f.node.Output == plan.OutputTrend && unordered:
@@ -330,21 +320,6 @@ func (k *compatWalker) actor(b *block, i int) error {
 func (k *compatWalker) gather(b *block, i int) error {
 	f := k.f
 	var err error
-	if k.marks != nil {
-		if k.rows, err = k.merge.apart(k.rows[:0], b, i, f.lists, f.from, f.to); err != nil {
-			return err
-		}
-		k.all = k.all[:0]
-		for _, r := range k.rows {
-			row := k.marks[r.list]
-			row.time, row.value = r.time, r.value
-			k.all = append(k.all, row)
-		}
-		if k.trend == nil {
-			k.all = thin(k.all)
-		}
-		return nil
-	}
 	if k.merged, err = k.merge.rows(k.merged[:0], b, i, f.lists, f.from, f.to); err != nil {
 		return err
 	}

@@ -74,8 +74,17 @@
 // stretch of rows in each range. A list that holds rows of many events is a sweep (sweep.go)
 // of each segment in the order that it has of its rows, since the runs would have to be
 // sorted; what is left to do is to put the segments one after the other, and where their
-// times overlap, an actor's rows are sorted. Any other input is read as rows, grouped and sorted by actor and time (rows.go),
-// and looks the same to the kernels. Merged persons are handled where lists are made:
+// times overlap, an actor's rows are sorted. Any other input is read as rows, grouped and
+// sorted by actor and time (rows.go), and looks the same to the kernels.
+//
+// What only asks in which buckets an actor has rows is answered from day masks, and no times are
+// read, where buckets and bounds lie on UTC days and no condition is on rows (days.go). Which
+// conditions are: what reads nothing but the event's name is decided once for a range, and
+// so is what reads properties that the range does not carry; what reads nothing but what persons
+// have is decided once for each, and marks the runs to be passed over. Conditions and breakdowns
+// over one column are evaluated once for each value in its dictionary (bycode.go).
+//
+// Merged persons are handled where lists are made:
 // the runs of an ordinal that is not its own root are moved to the root's list. What needs
 // more of a row than its time, its breakdown value and one number, as the MEASURE of
 // RETENTION does, reads rows.
@@ -94,8 +103,9 @@
 // those the one with the first rows. Whatever way a chain is looked for, none is lost to an
 // earlier choice. Which way depends on the clauses:
 //
-//   - Ordered steps without more clauses, none of whose rows is in two lists: the lists of the
-//     index as they are, each walked once for all entries (funnel_index.go).
+//   - Steps none of whose rows is in two lists, ordered ones with no clauses but exclusions, or
+//     MODE UNORDERED with none: the lists of the index as they are, each walked once for all
+//     entries (funnel_index.go).
 //   - Ordered steps: the earliest event for each, and in a group of rows of one time a matching
 //     of steps to rows (greedyChains).
 //   - Ordered steps of which some are OPTIONAL or have a WITHIN of their own: forwards to find

@@ -70,7 +70,6 @@ type rowWalker struct {
 	merge   rowMerge
 	chains  chains
 	merged  []actorRow
-	apart   []listRow
 	all     []funnelRow
 	carry   []funnelRow // those of one breakdown value
 	values  []uint32
@@ -127,26 +126,10 @@ func (k *rowWalker) entry(r *funnelRow) bool {
 func (k *rowWalker) gather(b *block, i int) error {
 	f := k.f
 	var err error
-	steps, bars := len(f.node.Steps), len(f.node.Exclude)
-	if f.joint == nil && f.node.Mode != plan.Strict && f.actors.disjoint() {
-		if k.apart, err = k.merge.apart(k.apart[:0], b, i, f.lists, f.from, vec.InfinityTime); err != nil {
-			return err
-		}
-		k.all = k.all[:0]
-		for _, r := range k.apart {
-			row := funnelRow{time: r.time, value: r.value}
-			if s := int(r.list); s < steps {
-				row.steps = 1 << s
-			} else {
-				row.bars = 1 << (s - steps)
-			}
-			k.all = append(k.all, row)
-		}
-		return nil
-	}
 	if k.merged, err = k.merge.rows(k.merged[:0], b, i, f.lists, f.from, vec.InfinityTime); err != nil {
 		return err
 	}
+	steps, bars := len(f.node.Steps), len(f.node.Exclude)
 	k.all = k.all[:0]
 	for m := range k.merged {
 		r := &k.merged[m]

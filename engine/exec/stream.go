@@ -272,7 +272,8 @@ type rowFilter struct {
 	byPerson []expr.Expr
 	byRow    []expr.Expr
 	cache    map[string]bool
-	persons  vec.Bitmap // by ordinal: byPerson is true; nil: there is none
+	nulls    []*vec.Vector // by column of the scan
+	persons  vec.Bitmap    // by ordinal: byPerson is true; nil: there is none
 }
 
 func newRowFilter(sc *plan.Scan, conds ...expr.Expr) *rowFilter {
@@ -359,9 +360,14 @@ func absent(c *plan.ScanColumn, rng *segment.Range) bool {
 // always says whether conditions that read no columns but the event's name, and such as are
 // null, are true in a range.
 func (f *rowFilter) always(ctx *expr.Context, conds []expr.Expr, rng *segment.Range) (bool, error) {
-	row := &vec.Batch{Rows: 1, Cols: make([]*vec.Vector, len(f.scan.Columns))}
+	if f.nulls == nil {
+		for _, c := range f.scan.Columns {
+			f.nulls = append(f.nulls, vec.NullConst(c.Type))
+		}
+	}
+	row := &vec.Batch{Rows: 1, Cols: slices.Clone(f.nulls)}
 	for i, c := range f.scan.Columns {
-		if row.Cols[i] = vec.NullConst(c.Type); c.Column == "event" {
+		if c.Column == "event" {
 			row.Cols[i] = &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(rng.Event)}
 		}
 	}

@@ -17,14 +17,19 @@ func (t *trends) countRows(ctx context.Context, ix *indexed) ([]int64, error) {
 	type job struct {
 		s      *stream
 		lo, hi int
+		byCode []int32
 	}
 	var jobs []job
+	own := &spans{line: t.line, from: t.from, to: t.to}
 	for _, s := range ix.streams[0] {
+		var byCode []int32
+		if own.byCode(ix) {
+			byCode = own.unitsOf(s)
+		}
 		for lo := s.rng.Lo; lo < s.rng.Hi; lo += morselRows {
-			jobs = append(jobs, job{s, lo, min(lo+morselRows, s.rng.Hi)})
+			jobs = append(jobs, job{s, lo, min(lo+morselRows, s.rng.Hi), byCode})
 		}
 	}
-	byCode := t.codesSuffice(ix)
 	cells := t.line.count() * ix.values.count()
 	held := int64(cells) * 8 * int64(t.env.Threads)
 	defer t.env.release(held)
@@ -36,8 +41,8 @@ func (t *trends) countRows(ctx context.Context, ix *indexed) ([]int64, error) {
 		if parts[w] == nil {
 			parts[w] = make([]int64, cells)
 		}
-		if byCode {
-			return t.countCodes(parts[w], jobs[i].s, jobs[i].lo, jobs[i].hi)
+		if j := &jobs[i]; j.byCode != nil {
+			return t.countCodes(parts[w], j.s, j.lo, j.hi, j.byCode)
 		}
 		return t.countTimes(parts[w], jobs[i].s, jobs[i].lo, jobs[i].hi)
 	})
@@ -55,23 +60,13 @@ func sum(parts [][]int64, n int) []int64 {
 	return out
 }
 
-// codesSuffice says whether the quarter-hour of a row decides its bucket, and whether it
-// counts.
-func (t *trends) codesSuffice(ix *indexed) bool {
-	return t.line.lut != nil && (t.from <= ix.lo || t.from%quarter == 0) && (t.to > ix.hi || t.to%quarter == 0)
+// byCode says whether the quarter-hour of a row decides its unit, and whether it counts.
+func (s *spans) byCode(ix *indexed) bool {
+	return s.line.lut != nil && (s.from <= ix.lo || s.from%quarter == 0) && (s.to > ix.hi || s.to%quarter == 0)
 }
 
-// countCodes adds the rows [lo, hi) of a stream to counts.
-func (t *trends) countCodes(counts []int64, s *stream, lo, hi int) error {
-	base := int64(s.seg.FirstDay()) * day / quarter
-	bucketOf := make([]int32, s.seg.Days()*96)
-	for q := range bucketOf {
-		us := (base + int64(q)) * quarter
-		bucketOf[q] = -1
-		if us+quarter > t.from && us < t.to {
-			bucketOf[q] = int32(t.line.bucket(us))
-		}
-	}
+// countCodes adds the rows [lo, hi) of a stream to counts, by the buckets of their codes.
+func (t *trends) countCodes(counts []int64, s *stream, lo, hi int, bucketOf []int32) error {
 	if s.match == nil && s.vals == nil {
 		quarters := make([]uint32, len(bucketOf))
 		if err := s.seg.CountTimeCodes(quarters, lo, hi); err != nil {
@@ -153,7 +148,7 @@ func (t *trends) countActors(ctx context.Context, ix *indexed, sp *spans) ([]int
 		for i := range streams {
 			byCode[i] = []int32{} // all rows are of unit 0
 		}
-	case sp.line.lut != nil && (sp.from <= ix.lo || sp.from%quarter == 0) && (sp.to > ix.hi || sp.to%quarter == 0):
+	case sp.byCode(ix):
 		for i, s := range streams {
 			byCode[i] = sp.unitsOf(s)
 		}

@@ -1,9 +1,6 @@
 package exec
 
-import (
-	"math"
-	"math/bits"
-)
+import "math/bits"
 
 // condSet says which of an operator's conditions a row satisfies.
 type condSet [3]uint64
@@ -40,7 +37,6 @@ type rowMerge struct {
 	actors actors
 	sparse bool // rows that are in no list but need.whole may be left out as actors.marked says
 	at     [maxConds]int
-	left   []listRows
 }
 
 // rows appends the rows of actor i of a block with from <= time < to that are in any of the
@@ -90,62 +86,6 @@ func (m *rowMerge) rows(dst []actorRow, b *block, i, lists int, from, to int64) 
 				m.at[l]++
 			}
 		}
-		dst = append(dst, row)
-	}
-}
-
-// listRow is one row of an actor that is in one list only.
-type listRow struct {
-	time        int64
-	list, value uint32
-}
-
-// listRows is what is left of a list to be merged.
-type listRows struct {
-	times []int64
-	c     *csr
-	end   int // position in c behind the last of times
-}
-
-func (l *listRows) at() int { return l.end - len(l.times) }
-
-// apart is rows for lists that share no row.
-func (m *rowMerge) apart(dst []listRow, b *block, i, lists int, from, to int64) ([]listRow, error) {
-	m.left = m.left[:0]
-	for l := range lists {
-		c := &b.conds[l]
-		times := c.of(i)
-		hi := skipTo(times, 0, to)
-		lo := skipTo(times[:hi], 0, from)
-		m.left = append(m.left, listRows{times[lo:hi], c, int(c.off[i]) + hi})
-	}
-	left := m.left
-	for {
-		first, time := -1, int64(math.MaxInt64)
-		for l := range left {
-			if len(left[l].times) == 0 || left[l].times[0] > time {
-				continue
-			}
-			if t := left[l].times[0]; t == time && first >= 0 {
-				order, err := m.actors.before(left[first].c.refs[left[first].at()], left[l].c.refs[left[l].at()])
-				if err != nil {
-					return nil, err
-				}
-				if order <= 0 {
-					continue
-				}
-			}
-			first, time = l, left[l].times[0]
-		}
-		if first < 0 {
-			return dst, nil
-		}
-		l := &left[first]
-		row := listRow{time: time, list: uint32(first)}
-		if l.c.vals != nil {
-			row.value = l.c.vals[l.at()]
-		}
-		l.times = l.times[1:]
 		dst = append(dst, row)
 	}
 }
