@@ -131,7 +131,13 @@ func TestWiden(t *testing.T) {
 	}
 	s := &Schema{Name: "t", Version: 1}
 	s.Add(Column{Name: "n", Type: vec.T(vec.Int4)})
-	rows := &Rows{Columns: []uint32{1}, Batch: &vec.Batch{Rows: 2, Cols: []*vec.Vector{{Type: vec.T(vec.Int4), I64: []int64{7, -7}}}}}
+	short := vec.Type{Kind: vec.Varchar, Mod: 9}
+	s.Add(Column{Name: "v", Type: short})
+	rows := &Rows{Columns: []uint32{1, 2}, Batch: &vec.Batch{Rows: 200, Cols: []*vec.Vector{{Type: vec.T(vec.Int4)}, {Type: short}}}}
+	for i := range rows.Batch.Rows {
+		rows.Batch.Cols[0].I64 = append(rows.Batch.Cols[0].I64, int64(-7*i))
+		rows.Batch.Cols[1].Str.AppendString([]string{"one", "two"}[i%2])
+	}
 	raw, err := Build(s, nil, []*Rows{rows}, roaring.New())
 	if err != nil {
 		t.Fatal(err)
@@ -141,14 +147,23 @@ func TestWiden(t *testing.T) {
 		t.Fatal(err)
 	}
 	wide := s.Clone()
-	wide.Columns[0].Type = vec.T(vec.Int8)
-	again := &Rows{First: 2, Columns: rows.Columns, Batch: rows.Batch}
-	v := &Version{Schema: wide, Segments: []*Reader{r}, Batches: []*Rows{again}, Next: 4, Dead: roaring.New(), Hidden: roaring.New()}
+	wide.Columns[0].Type, wide.Columns[1].Type = vec.T(vec.Int8), vec.T(vec.Text)
+	again := &Rows{First: 200, Columns: rows.Columns, Batch: rows.Batch}
+	v := &Version{Schema: wide, Segments: []*Reader{r}, Batches: []*Rows{again}, Next: 400, Dead: roaring.New(), Hidden: roaring.New()}
+	dicts := false
 	for _, p := range v.Pieces() {
 		got, err := p.Column(&wide.Columns[0])
 		if err != nil || got.Type != vec.T(vec.Int8) || got.I64[1] != -7 {
 			t.Errorf("column %+v, %v", got, err)
 		}
+		got, err = p.Column(&wide.Columns[1])
+		if err != nil || got.Type != vec.T(vec.Text) || got.Dict != nil && got.Dict.Type != vec.T(vec.Text) {
+			t.Errorf("column %+v, %v", got, err)
+		}
+		dicts = dicts || got.Dict != nil
+	}
+	if !dicts {
+		t.Error("no segment has a dictionary")
 	}
 	if merged, err := Build(wide, []*Reader{r}, []*Rows{again}, roaring.New()); err != nil || merged == nil {
 		t.Errorf("Build = %v", err)

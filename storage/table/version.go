@@ -170,10 +170,18 @@ func as(t vec.Type) func(*vec.Vector, error) (*vec.Vector, error) {
 		case v.Type.Payload() != t.Payload(): // all of these rows were dead when the type changed
 			return vec.NullConst(t), nil
 		}
-		wide := *v // the rows are older than the type
-		wide.Type = t
-		return &wide, nil
+		return retyped(v, t), nil // the rows are older than the type
 	}
+}
+
+// retyped is the same values as ones of another type.
+func retyped(v *vec.Vector, t vec.Type) *vec.Vector {
+	out := *v
+	out.Type = t
+	if v.Dict != nil {
+		out.Dict = retyped(v.Dict, t)
+	}
+	return &out
 }
 
 // Widens says whether what is stored of a type is, as it is, what would be stored of another.
