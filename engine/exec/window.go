@@ -62,12 +62,12 @@ func (w *windowing) Next(ctx context.Context) (*vec.Batch, error) {
 			return nil, err
 		}
 	}
-	rows := make([]uint32, min(vec.BatchRows, w.now.count-w.row))
-	for i := range rows {
-		rows[i] = uint32(w.row + i)
+	b := &vec.Batch{Rows: min(vec.BatchRows, w.now.count-w.row), Cols: make([]*vec.Vector, len(w.now.cols))}
+	for i, c := range w.now.cols {
+		b.Cols[i] = c.Slice(w.row, w.row+b.Rows)
 	}
-	w.row += len(rows)
-	return take(w.now.cols, rows), nil
+	w.row += b.Rows
+	return b, nil
 }
 
 // gather takes in whole partitions, about as many as make a batch. It says whether there
@@ -133,11 +133,25 @@ func (w *windowing) together(r *windowRows, i int) bool {
 		if i == w.at {
 			before, at = r.columns[c].v, r.count-1
 		}
-		if comparePlaces(before, at, w.batch.Cols[c], i, false, false) != 0 {
+		if !samePlaces(before, at, w.batch.Cols[c], i) {
 			return false
 		}
 	}
 	return true
+}
+
+// samePlaces says whether two vectors have the same value at two places, NULL being the same as
+// NULL.
+func samePlaces(v *vec.Vector, i int, w *vec.Vector, j int) bool {
+	if v.Form == vec.Flat && w.Form == vec.Flat && len(v.Nulls)+len(w.Nulls) == 0 {
+		switch v.Type.Payload() {
+		case vec.PayloadI64:
+			return v.I64[i] == w.I64[j]
+		case vec.PayloadUUIDs:
+			return v.UUIDs[i] == w.UUIDs[j]
+		}
+	}
+	return comparePlaces(v, i, w, j, false, false) == 0
 }
 
 // hold accounts for the rows taken in.
@@ -193,7 +207,7 @@ func (r *windowRows) findPeers(order []plan.SortKey) {
 			same := i > r.starts[p]
 			for _, k := range order {
 				v := r.cols[k.Expr.(*expr.Column).Index]
-				same = same && compareKey(v, int(i)-1, int(i), false, false) == 0
+				same = same && samePlaces(v, int(i)-1, v, int(i))
 			}
 			if !same {
 				r.peerAt = append(r.peerAt, i)
