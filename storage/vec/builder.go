@@ -42,6 +42,39 @@ func (b *Builder) AppendNull() {
 	b.V.Nulls.Set(n)
 }
 
+// AppendRows copies the values of rows [lo, hi) of src, as AppendFrom does.
+func (b *Builder) AppendRows(src *Vector, lo, hi int) {
+	v := b.V
+	if src.Form != Flat || src.Nulls.Any() {
+		for row := lo; row < hi; row++ {
+			b.AppendFrom(src, row)
+		}
+		return
+	}
+	switch v.Type.Payload() {
+	case PayloadBools:
+		v.Bools = append(v.Bools, src.Bools[lo:hi]...)
+	case PayloadI64:
+		v.I64 = append(v.I64, src.I64[lo:hi]...)
+	case PayloadF64:
+		v.F64 = append(v.F64, src.F64[lo:hi]...)
+	case PayloadDec:
+		v.Dec = append(v.Dec, src.Dec[lo:hi]...)
+	case PayloadIvl:
+		v.Ivl = append(v.Ivl, src.Ivl[lo:hi]...)
+	case PayloadUUIDs:
+		v.UUIDs = append(v.UUIDs, src.UUIDs[lo:hi]...)
+	case PayloadStr:
+		if lo < hi {
+			v.Str.appendRange(&src.Str, lo, hi)
+		}
+	default:
+		for row := lo; row < hi; row++ {
+			b.AppendFrom(src, row)
+		}
+	}
+}
+
 // AppendFrom copies the value of a row of src, which has the same payload, in any form.
 func (b *Builder) AppendFrom(src *Vector, row int) {
 	if src.IsNull(row) {
