@@ -291,6 +291,16 @@ func extremes(v *vec.Vector) (least, most int) {
 	switch {
 	case v.Form == vec.Dict:
 		return extremesOf(v, v.Dict.Len())
+	case v.Type.Payload() == vec.PayloadStr && v.Type.EqualBytes() && !v.Nulls.Any() && v.Len() > 0:
+		low, high := v.Str.Str(0), v.Str.Str(0)
+		for i := range v.Len() {
+			if x := v.Str.Str(i); x < low {
+				low, least = x, i
+			} else if x > high {
+				high, most = x, i
+			}
+		}
+		return least, most
 	case v.Type.Payload() == vec.PayloadI64 && !v.Nulls.Any() && len(v.I64) > 0:
 		low, high := v.I64[0], v.I64[0]
 		for i, x := range v.I64 {
