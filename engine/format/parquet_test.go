@@ -61,9 +61,9 @@ func wideParquet(t *testing.T, rows, version int) []byte {
 // All values of a file are read, by several decoders at once, as the library reads them one by
 // one.
 func TestParquetPages(t *testing.T) {
-	rows := 50_000
+	rows := 20_000
 	if testing.Short() {
-		rows = 15_000
+		rows = 9_000
 	}
 	for _, version := range []int{1, 2} {
 		raw := wideParquet(t, rows, version)
