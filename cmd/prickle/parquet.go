@@ -140,7 +140,7 @@ func parquetText(dst []byte, v *vec.Vector, row int, kind vec.Kind) (event.Kind,
 	case vec.Float8:
 		dst = appendNumber(dst, v.F64[row], 64)
 	case vec.Numeric:
-		dst = v.Dec[row].Append(dst)
+		dst = v.Decimal(row).Append(dst)
 	case vec.Bytea:
 		if dst = append(dst, v.Str.At(row)...); kind == vec.JSONB {
 			return event.JSON, dst

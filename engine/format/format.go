@@ -303,7 +303,11 @@ func truncate(v *vec.Vector, n int) {
 	case vec.PayloadF64:
 		v.F64 = v.F64[:n]
 	case vec.PayloadDec:
-		v.Dec = v.Dec[:n]
+		if v.Scaled() {
+			v.I64 = v.I64[:n]
+		} else {
+			v.Dec = v.Dec[:n]
+		}
 	case vec.PayloadIvl:
 		v.Ivl = v.Ivl[:n]
 	case vec.PayloadUUIDs:

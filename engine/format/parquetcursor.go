@@ -223,8 +223,6 @@ func (c *parquetCursor) values(v *vec.Vector, count int) error {
 		return gather(&v.I64, c.dict.I64, codes, c.dict)
 	case vec.PayloadF64:
 		return gather(&v.F64, c.dict.F64, codes, c.dict)
-	case vec.PayloadDec:
-		return gather(&v.Dec, c.dict.Dec, codes, c.dict)
 	}
 	b := vec.Builder{V: v}
 	for _, code := range codes {
@@ -255,8 +253,8 @@ func reserve(v *vec.Vector, rows int) {
 		v.I64 = make([]int64, 0, rows)
 	case p == vec.PayloadF64 && v.F64 == nil:
 		v.F64 = make([]float64, 0, rows)
-	case p == vec.PayloadDec && v.Dec == nil:
-		v.Dec = make([]vec.Decimal, 0, rows)
+	case p == vec.PayloadDec && v.Len() == 0 && v.I64 == nil:
+		v.I64 = make([]int64, 0, rows) // scaled, most likely
 	}
 }
 

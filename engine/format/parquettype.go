@@ -291,9 +291,7 @@ func decimalIn(t parquet.Type, precision, scale int) (vec.Type, parquetFill) {
 
 func decimalsOf[T int32 | int64](v *vec.Vector, values []T, scale int) error {
 	for _, n := range values {
-		d := vec.DecimalFromInt(int64(n))
-		d.Scale = uint8(scale)
-		v.Dec = append(v.Dec, d)
+		v.AppendScaled(uint8(scale), int64(n))
 	}
 	return nil
 }

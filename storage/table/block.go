@@ -91,7 +91,11 @@ func appendBlock(dst []byte, v *vec.Vector) []byte {
 		dst = encoding.AppendWide(dst, bits)
 	case vec.PayloadDec:
 		low, high, scale := make([]int64, rows), make([]int64, rows), make([]uint32, rows)
-		for i, d := range v.Dec {
+		for i := range rows {
+			if v.Nulls.Get(i) {
+				continue
+			}
+			d := v.Decimal(i)
 			low[i], high[i], scale[i] = int64(d.Lo), d.Hi, uint32(d.Scale)
 		}
 		dst = appendSized(dst, func(dst []byte) []byte { return encoding.AppendWide(dst, low) })
@@ -366,9 +370,18 @@ func (d *decoder) body(v *vec.Vector, rows int) {
 		return
 	case vec.PayloadDec:
 		low := d.wide(d.sized(), rows)
-		high := d.wide(d.sized(), rows)
+		rest := d.sized()
+		if scale, ok := d.positive(low, rest); ok {
+			v.I64, v.Scale = low, scale
+			return
+		}
+		high := d.wide(rest, rows)
 		scale := d.column(d.Src, rows)
 		if d.Err != nil {
+			return
+		}
+		if scaledBlock(low, high, scale, v.Nulls) {
+			v.I64, v.Scale = low, uint8(slices.Max(scale))
 			return
 		}
 		v.Dec = make([]vec.Decimal, rows)
@@ -407,6 +420,48 @@ func (d *decoder) body(v *vec.Vector, rows int) {
 	if len(d.Src) > 0 {
 		d.Fail("%d bytes too many", len(d.Src))
 	}
+}
+
+// positive says whether the numerics of low halves have nothing in high halves, but all one scale:
+// what most columns are is seen without unpacking the rest.
+func (d *decoder) positive(low []int64, high []byte) (scale uint8, ok bool) {
+	if d.Err != nil || len(low) == 0 {
+		return 0, false
+	}
+	w, err := encoding.OpenWide(high, len(low))
+	if err != nil {
+		return 0, false // whoever unpacks it will tell
+	}
+	c, err := encoding.OpenColumn(d.Src, len(low))
+	if err != nil {
+		return 0, false // likewise
+	}
+	if zero, err := w.Zero(); !zero || err != nil {
+		return 0, false
+	}
+	most, ok, err := c.Constant()
+	sign := int64(0)
+	for _, x := range low {
+		sign |= x
+	}
+	return uint8(most), ok && err == nil && most <= vec.MaxDecimalDigits && sign >= 0
+}
+
+// scaledBlock says whether numerics all have one scale, and 64 bits.
+func scaledBlock(low, high []int64, scale []uint32, nulls vec.Bitmap) bool {
+	if len(low) == 0 {
+		return false
+	}
+	most := slices.Max(scale) // nulls have none
+	if most > vec.MaxDecimalDigits {
+		return false
+	}
+	wide, other := int64(0), false
+	for i, x := range low {
+		wide |= high[i] ^ x>>63
+		other = other || scale[i] != most && !nulls.Get(i)
+	}
+	return wide == 0 && !other
 }
 
 func (d *decoder) text(v *vec.Vector, rows int) {

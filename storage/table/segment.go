@@ -301,7 +301,7 @@ func extremes(v *vec.Vector) (least, most int) {
 			}
 		}
 		return least, most
-	case v.Type.Payload() == vec.PayloadI64 && !v.Nulls.Any() && len(v.I64) > 0:
+	case !v.Nulls.Any() && len(v.I64) > 0: // integers, or numerics of one scale
 		low, high := v.I64[0], v.I64[0]
 		for i, x := range v.I64 {
 			if x < low {

@@ -60,7 +60,11 @@ func (v *Vector) Take(rows []uint32) *Vector {
 	case PayloadF64:
 		out.F64 = take(v.F64, rows)
 	case PayloadDec:
-		out.Dec = take(v.Dec, rows)
+		if v.Scaled() {
+			out.I64, out.Scale = take(v.I64, rows), v.Scale
+		} else {
+			out.Dec = take(v.Dec, rows)
+		}
 	case PayloadIvl:
 		out.Ivl = take(v.Ivl, rows)
 	case PayloadUUIDs:

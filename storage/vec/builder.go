@@ -16,7 +16,11 @@ func (v *Vector) appendZero() {
 	case PayloadF64:
 		v.F64 = append(v.F64, 0)
 	case PayloadDec:
-		v.Dec = append(v.Dec, Decimal{})
+		if len(v.I64) > 0 {
+			v.I64 = append(v.I64, 0)
+		} else {
+			v.Dec = append(v.Dec, Decimal{})
+		}
 	case PayloadStr:
 		v.Str.Append(nil)
 	case PayloadIvl:
@@ -59,7 +63,12 @@ func (b *Builder) AppendRows(src *Vector, lo, hi int) {
 	case PayloadF64:
 		v.F64 = append(v.F64, src.F64[lo:hi]...)
 	case PayloadDec:
-		v.Dec = append(v.Dec, src.Dec[lo:hi]...)
+		if len(src.I64) > 0 {
+			v.AppendScaled(src.Scale, src.I64[lo:hi]...)
+		} else {
+			v.widen()
+			v.Dec = append(v.Dec, src.Dec[lo:hi]...)
+		}
 	case PayloadIvl:
 		v.Ivl = append(v.Ivl, src.Ivl[lo:hi]...)
 	case PayloadUUIDs:
@@ -91,7 +100,12 @@ func (b *Builder) AppendFrom(src *Vector, row int) {
 	case PayloadF64:
 		v.F64 = append(v.F64, s.F64[i])
 	case PayloadDec:
-		v.Dec = append(v.Dec, s.Dec[i])
+		if len(s.I64) > 0 && v.joins(s.Scale) {
+			v.I64, v.Scale = append(v.I64, s.I64[i]), s.Scale
+		} else {
+			v.widen()
+			v.Dec = append(v.Dec, s.Decimal(i))
+		}
 	case PayloadStr:
 		v.Str.Append(s.Str.At(i))
 	case PayloadIvl:
