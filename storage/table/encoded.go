@@ -1,6 +1,7 @@
 package table
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -25,9 +26,11 @@ const EncodeLeast = 1024
 // Encode encodes the rows of a batch: all of them, at most vec.BatchRows.
 func Encode(b *vec.Batch) *Encoded {
 	e := &Encoded{Rows: b.Rows}
+	var buf []byte
 	for _, v := range b.Cols {
 		v = blockForm(v, b.Rows)
-		e.columns = append(e.columns, encodedColumn{appendBlock(nil, v), appendZone(nil, v)})
+		buf = appendBlock(buf[:0], v)
+		e.columns = append(e.columns, encodedColumn{bytes.Clone(buf), appendZone(nil, v)})
 	}
 	return e
 }

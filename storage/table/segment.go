@@ -61,6 +61,16 @@ var rowNumbers = Column{Type: vec.T(vec.Int8)}
 func Build(schema *Schema, segments []*Reader, batches []*Rows, dead *roaring.Bitmap) ([]byte, error) {
 	b := newBuilder(schema)
 	v := &Version{Schema: schema, Segments: segments, Batches: batches, Dead: dead, Hidden: roaring.New()}
+	size := 0
+	for _, s := range segments {
+		size += int(s.Size())
+	}
+	for _, r := range batches {
+		if r.Encoded != nil {
+			size += int(r.Encoded.Bytes())
+		}
+	}
+	b.out = slices.Grow(b.out, size)
 	for _, p := range v.Pieces() {
 		if err := b.add(&p); err != nil {
 			return nil, err
