@@ -138,7 +138,7 @@ var arithmetic = func() map[[2]int]*Function {
 		fn := &Function{Name: string(op)}
 		fn.eval = func(f *frame) error { return decimalArithmetic(f, op) }
 		if op == '+' || op == '-' || op == '*' {
-			fn.scaled = func(args []*vec.Vector, t vec.Type, n int) *vec.Vector { return scaledArithmetic(args, t, n, op) }
+			fn.quick = func(args []*vec.Vector, t vec.Type, n int) *vec.Vector { return scaledArithmetic(args, t, n, op) }
 		}
 		out[[2]int{int(op), int(vec.Numeric)}] = fn
 	}
@@ -547,7 +547,7 @@ func chooseNegate(args []vec.Type) *Overload {
 		fn.eval = map1(func(_ *Context, a float64) (float64, error) { return -a, nil })
 	case t.Kind == vec.Numeric:
 		fn.eval = map1(func(_ *Context, a vec.Decimal) (vec.Decimal, error) { return a.Neg(), nil })
-		fn.scaled = negateScaled
+		fn.quick = negateScaled
 	case t.Kind == vec.Interval:
 		fn.eval = map1(func(_ *Context, a vec.IntervalValue) (vec.IntervalValue, error) { return negInterval(a) })
 	default:

@@ -17,9 +17,9 @@ type Function struct {
 	lax      bool // sees nulls
 	dense    bool // cannot fail and is cheap: computes every row, counted or not
 	eval     func(*frame) error
-	// scaled computes all n rows of numerics that are scaled, constants aside, or answers nil if
-	// that is not what they are, or a result would not be: then eval is asked.
-	scaled func(args []*vec.Vector, t vec.Type, n int) *vec.Vector
+	// quick computes all n rows, counted or not, where the arguments have a form for which there is
+	// a faster way; nil says that they have not, or that it came to nothing, and eval is asked.
+	quick func(args []*vec.Vector, t vec.Type, n int) *vec.Vector
 }
 
 // Strict says whether the function is NULL where an argument is.
@@ -145,8 +145,8 @@ func apply(ctx *Context, fn *Function, args []*vec.Vector, t vec.Type, b *vec.Ba
 
 // applyFlat computes rows of flat, constant and dictionary arguments one by one.
 func applyFlat(ctx *Context, fn *Function, args []*vec.Vector, t vec.Type, n int, sel []uint32) (*vec.Vector, error) {
-	if fn.scaled != nil {
-		if out := fn.scaled(args, t, n); out != nil {
+	if fn.quick != nil {
+		if out := fn.quick(args, t, n); out != nil {
 			out.Nulls = nullsOf(args, n)
 			return out, nil
 		}

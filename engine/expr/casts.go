@@ -281,7 +281,7 @@ func castValue(from, to vec.Type) (*Function, bool) {
 			}
 			return nil
 		}}
-		fn.scaled = func(args []*vec.Vector, t vec.Type, n int) *vec.Vector {
+		fn.quick = func(args []*vec.Vector, t vec.Type, n int) *vec.Vector {
 			if args[0].Form != vec.Flat {
 				return nil
 			}

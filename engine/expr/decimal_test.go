@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -140,4 +141,35 @@ func textsOf(v *vec.Vector, b *vec.Batch) (out []string) {
 		out = append(out, string(AppendText(nil, v, int(i), nil)))
 	})
 	return out
+}
+
+// Texts that fit varchar(n) by their bytes are taken as they are, and all others looked at.
+func TestAssignTexts(t *testing.T) {
+	to := vec.Type{Kind: vec.Varchar, Mod: 3 + 4}
+	e, err := NewAssignment(&Column{T: tText}, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		in, out []string
+		err     string
+	}{
+		{[]string{"", "abc", "é"}, []string{"", "abc", "é"}, ""},
+		{[]string{"ééé", "ab    "}, []string{"ééé", "ab "}, ""},
+		{[]string{"abc", "abcd"}, nil, "value too long for type character varying(3)"},
+		{nil, nil, ""},
+	} {
+		v := &vec.Vector{Type: tText, Str: vec.StringsOf(c.in...)}
+		b := &vec.Batch{Rows: len(c.in), Cols: []*vec.Vector{v}}
+		got, err := e.Eval(&Context{}, b)
+		if err != nil || c.err != "" {
+			if pgerr.From(err).Message != c.err {
+				t.Errorf("%q: %v, want %q", c.in, err, c.err)
+			}
+			continue
+		}
+		if texts := textsOf(got, b); got.Type != to || fmt.Sprint(texts) != fmt.Sprint(c.out) {
+			t.Errorf("%q becomes %q of type %v", c.in, texts, got.Type)
+		}
+	}
 }
