@@ -24,6 +24,11 @@ func (s *Store) ApplyTables(index uint64, at int64, id uint32, ws *table.WriteSe
 	if p == nil {
 		return table.Change{}, err
 	}
+	for i := range ws.Ops {
+		if e := ws.Ops[i].Encoded; e != nil {
+			e.Share(s.cache, s.active)
+		}
+	}
 	next, change, err := p.tables.Apply(ws, at, s.active.epoch)
 	p.tablesChanged = p.tablesChanged || next != p.tables
 	p.tables = next

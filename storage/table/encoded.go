@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"sync/atomic"
 
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -16,21 +18,30 @@ import (
 type Encoded struct {
 	Rows    int // up to vec.BatchRows
 	columns []encodedColumn
+	cache   *memory.Cache // bounds what is decoded; nil: nothing is kept
+	owner   any           // of what is kept
 }
 
-type encodedColumn struct{ block, zone []byte }
+type encodedColumn struct {
+	block, zone []byte
+	decoded     atomic.Pointer[decodedBlock]
+}
+
+// Share keeps the blocks that queries read in a cache, on behalf of an owner, who forgets them. It
+// comes before any of them.
+func (e *Encoded) Share(c *memory.Cache, owner any) { e.cache, e.owner = c, owner }
 
 // EncodeLeast is from how many rows on it is worth while to encode them.
 const EncodeLeast = 1024
 
 // Encode encodes the rows of a batch: all of them, at most vec.BatchRows.
 func Encode(b *vec.Batch) *Encoded {
-	e := &Encoded{Rows: b.Rows}
+	e := &Encoded{Rows: b.Rows, columns: make([]encodedColumn, len(b.Cols))}
 	var buf []byte
-	for _, v := range b.Cols {
+	for i, v := range b.Cols {
 		v = blockForm(v, b.Rows)
 		buf = appendBlock(buf[:0], v)
-		e.columns = append(e.columns, encodedColumn{bytes.Clone(buf), appendZone(nil, v)})
+		e.columns[i].block, e.columns[i].zone = bytes.Clone(buf), appendZone(nil, v)
 	}
 	return e
 }
@@ -91,15 +102,11 @@ func (d *varints) encoded() (columns []uint32, e *Encoded) {
 	if e.Rows == 0 {
 		d.Fail("encoded rows: there are none")
 	}
-	for range columns {
-		var c encodedColumn
-		for _, raw := range [...]*[]byte{&c.block, &c.zone} {
+	e.columns = make([]encodedColumn, len(columns))
+	for i := range e.columns {
+		for _, raw := range [...]*[]byte{&e.columns[i].block, &e.columns[i].zone} {
 			*raw = d.Take(int(d.next(math.MaxInt32)))
 		}
-		if d.Err != nil {
-			break
-		}
-		e.columns = append(e.columns, c)
 	}
 	return columns, e
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -139,8 +140,23 @@ func TestEncoded(t *testing.T) {
 		}
 		return r
 	}
+	pool := memory.NewBudget(1 << 30).Pool(memory.Decoded)
+	cache := memory.NewCache(pool)
+	for _, r := range v.Batches {
+		if r.Encoded != nil {
+			r.Encoded.Share(cache, &v)
+		}
+	}
 	whole := []int{8192, 4096, 3, 8191, 700, 4095, 8192, 4096, 3, 2432}
 	check("memory", &v, whole)
+	used := pool.Used()
+	check("memory, kept", &v, whole)
+	if pool.Used() != used || used == 0 {
+		t.Errorf("%d bytes are kept, %d when read again", used, pool.Used())
+	}
+	if cache.Forget(&v); pool.Used() != 0 {
+		t.Errorf("%d bytes are kept when all is forgotten", pool.Used())
+	}
 	flushed := build(nil, v.Batches, roaring.New())
 	v.Batches, v.Segments = nil, []*Reader{flushed}
 	none := dead

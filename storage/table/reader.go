@@ -299,17 +299,22 @@ func (r *Reader) cached(block int, c *Column) (*vec.Vector, error) {
 	if info == nil || r.cache == nil {
 		return r.column(block, c)
 	}
-	at := &info.decoded[block]
+	return keep(&info.decoded[block], r.cache, r, func() (*vec.Vector, error) { return r.block(info, block) })
+}
+
+// keep gives the block that is kept at a place, or decodes it and keeps it there, in a cache, on
+// behalf of an owner.
+func keep(at *atomic.Pointer[decodedBlock], cache *memory.Cache, owner any, decode func() (*vec.Vector, error)) (*vec.Vector, error) {
 	if d := at.Load(); d != nil {
 		d.entry.Touch()
 		return d.values, nil
 	}
-	v, err := r.block(info, block)
+	v, err := decode()
 	if err != nil {
 		return nil, err
 	}
 	if d := (&decodedBlock{values: v}); at.CompareAndSwap(nil, d) {
-		r.cache.Add(&d.entry, r, v.Bytes()+v.Dict.Bytes(), func() { at.CompareAndSwap(d, nil) })
+		cache.Add(&d.entry, owner, v.Bytes()+v.Dict.Bytes(), func() { at.CompareAndSwap(d, nil) })
 	}
 	return v, nil
 }

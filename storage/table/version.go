@@ -163,7 +163,7 @@ func overlaps(set *roaring.Bitmap, lo, hi uint32) bool {
 // others who read it.
 func (p *Piece) Column(c *Column) (*vec.Vector, error) {
 	if p.rows != nil {
-		return as(c.Type)(p.rows.column(c))
+		return as(c.Type)(p.rows.cached(c))
 	}
 	return as(c.Type)(p.segment.cached(p.block, c))
 }
@@ -257,6 +257,16 @@ func (p *Piece) zone(c *Column) (zone *vec.Vector) {
 		return nil
 	}
 	return zone
+}
+
+// cached is column, and keeps what it decodes.
+func (r *Rows) cached(c *Column) (*vec.Vector, error) {
+	if e := r.Encoded; e != nil && e.cache != nil {
+		if i := slices.Index(r.Columns, c.ID); i >= 0 {
+			return keep(&e.columns[i].decoded, e.cache, e.owner, func() (*vec.Vector, error) { return e.column(i, c.ID, r.types[i]) })
+		}
+	}
+	return r.column(c)
 }
 
 // column is a column of the rows, or what rows without it have.

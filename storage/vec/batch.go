@@ -112,7 +112,11 @@ func (v *Vector) Slice(lo, hi int) *Vector {
 	case PayloadF64:
 		out.F64 = v.F64[lo:hi:hi]
 	case PayloadDec:
-		out.Dec = v.Dec[lo:hi:hi]
+		if v.Scaled() {
+			out.I64, out.Scale = v.I64[lo:hi:hi], v.Scale
+		} else {
+			out.Dec = v.Dec[lo:hi:hi]
+		}
 	case PayloadIvl:
 		out.Ivl = v.Ivl[lo:hi:hi]
 	case PayloadUUIDs:

@@ -71,6 +71,8 @@ func TestScaled(t *testing.T) {
 		}
 		same("builder", mixed.V, plain.V)
 		same("Take", mixed.V.Take(some), plain.V.Take(some))
+		lo := rng.IntN(rows)
+		same("Slice", mixed.V.Slice(lo, rows), plain.V.Slice(lo, rows))
 		raw := AppendBatch(nil, &Batch{Rows: rows, Cols: []*Vector{mixed.V}})
 		if want := AppendBatch(nil, &Batch{Rows: rows, Cols: []*Vector{plain.V}}); string(raw) != string(want) {
 			t.Fatal("a batch with scaled values has other bytes")
