@@ -53,7 +53,11 @@ func TestEncodeDictionary(t *testing.T) {
 // Rows that come encoded are what they were: in the write set, in memory, in the segment of a
 // flush, which copies them unless some are dead, and in that of a merge.
 func TestEncoded(t *testing.T) {
-	const rows = 40_000
+	const rows = 24_000
+	every := 1 // row is looked at
+	if testing.Short() {
+		every = 13
+	}
 	s, b := everyType(rows)
 	rng := rand.New(rand.NewPCG(1, 2))
 	tables, _, err := (&Tables{}).Apply(&WriteSet{Ops: []Op{{Kind: OpCreate, Table: Fresh, Schema: s}}}, 0, 0)
@@ -104,7 +108,7 @@ func TestEncoded(t *testing.T) {
 					for v.Segments != nil && dead.Contains(uint32(at)) {
 						at++
 					}
-					if int(id) != at || !vec.Equal(c, k, b.Cols[i], at) {
+					if int(id) != at || k%every == 0 && !vec.Equal(c, k, b.Cols[i], at) {
 						t.Fatalf("%s: column %d: row %d is not what was written", name, i, id)
 					}
 					at++
@@ -147,7 +151,7 @@ func TestEncoded(t *testing.T) {
 			r.Encoded.Share(cache, &v)
 		}
 	}
-	whole := []int{8192, 4096, 3, 8191, 700, 4095, 8192, 4096, 3, 2432}
+	whole := []int{8192, 4096, 3, 8191, 700, 2818}
 	check("memory", &v, whole)
 	used := pool.Used()
 	check("memory, kept", &v, whole)
@@ -161,7 +165,7 @@ func TestEncoded(t *testing.T) {
 	v.Batches, v.Segments = nil, []*Reader{flushed}
 	none := dead
 	dead = roaring.New()
-	check("flush", &v, []int{8192, 4096, 3, 8191, 4795, 8192, 4096, 2435})
+	check("flush", &v, []int{8192, 4096, 3, 8191, 3518})
 	// One with dead rows is encoded again, together with what lies beside it.
 	dead = none
 	merged := build(v.Segments, nil, dead)
