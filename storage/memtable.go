@@ -53,6 +53,7 @@ func newMemtable(pool *memory.Pool, cache *memory.Cache) *memtable {
 // read it.
 func (m *memtable) free() {
 	m.pool.Release(m.bytes)
+	m.cache.Forget(m) // what is decoded of its encoded rows
 	for _, v := range m.views {
 		v.free()
 	}

@@ -24,13 +24,18 @@ func (s *Store) ApplyTables(index uint64, at int64, id uint32, ws *table.WriteSe
 	if p == nil {
 		return table.Change{}, err
 	}
+	for i := range ws.Ops {
+		if e := ws.Ops[i].Encoded; e != nil {
+			e.Share(s.cache, s.active)
+		}
+	}
 	next, change, err := p.tables.Apply(ws, at, s.active.epoch)
 	p.tablesChanged = p.tablesChanged || next != p.tables
 	p.tables = next
 	if err != nil {
 		return table.Change{}, err
 	}
-	s.active.rows += int64(change.Inserted)
+	s.active.rows += int64(change.Inserted - change.Loaded) // rows that are encoded are a matter of bytes alone
 	s.active.hold(change.Bytes)
 	s.effect(uint64(id), uint64(change.Inserted), uint64(change.Deleted), uint64(next.LastID()))
 	return change, nil
@@ -145,7 +150,7 @@ func (s *Store) writeTable(m *memtable, project uint32, v *table.Version, files 
 	for _, r := range v.Batches {
 		if r.Epoch == m.epoch {
 			rows = append(rows, r)
-			n += r.Batch.Rows
+			n += r.Len()
 		}
 	}
 	readers := make([]*table.Reader, len(files))

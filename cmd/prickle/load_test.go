@@ -224,7 +224,7 @@ func TestImportRefuses(t *testing.T) {
 		{"old.csv", "id,user,action,day\n1,ann,x,2026-05-01\n", "error: no column looks like a time (columns: id, user, action, day)\nTry:   prickle import old.csv --map time=day --map person=user --map event=action\n"},
 		{"cut.ndjson.gz", whole[:len(whole)/2], "error: cut.ndjson.gz ends in the middle of its gzip data\n"},
 		{"few.parquet", pq.String(), "error: no column looks like a time (columns: action, count)\nTry:   prickle import few.parquet --map time="},
-		{"half.parquet", pq.String()[:pq.Len()-10], "error: half.parquet is not a whole Parquet file: "},
+		{"half.parquet", pq.String()[:pq.Len()-10], "error: half.parquet: this is not a whole Parquet file: "},
 		{"empty", "", "error: empty is empty\n"},
 		{"array.json", "[{}]", "error: array.json is one JSON array; import reads one object a line\nTry:   jq -c '.[]' array.json | prickle import -\n"},
 		{"text", "what is this\n", "error: text is none of the formats that import reads\n"},

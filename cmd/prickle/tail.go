@@ -209,3 +209,10 @@ func propertyText(raw []byte) string {
 	}
 	return strings.Join(parts, "  ")
 }
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -58,7 +58,7 @@ func (s *sumDecimal) Partial() ([]uint32, []*vec.Vector) {
 }
 
 func (s *sumDecimal) Absorb(_ *expr.Context, groups []uint32, cols []*vec.Vector) error {
-	return s.Merge(&sumDecimal{sum: cols[0].Dec, n: cols[1].I64}, groups)
+	return s.Merge(&sumDecimal{sum: cols[0].Decimals(), n: cols[1].I64}, groups)
 }
 
 func (s *sumFloat) Partial() ([]uint32, []*vec.Vector) {

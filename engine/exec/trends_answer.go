@@ -171,7 +171,7 @@ func toFloat(v *vec.Vector, row int) float64 {
 	case vec.PayloadF64:
 		return v.F64[row]
 	case vec.PayloadDec:
-		return v.Dec[row].Float64()
+		return v.Decimal(row).Float64()
 	}
 	return 0
 }

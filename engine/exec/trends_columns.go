@@ -125,7 +125,7 @@ func (x *running) add(v *vec.Vector, row int) error {
 	case vec.PayloadF64:
 		x.f += v.F64[row]
 	case vec.PayloadDec:
-		sum, err := x.d.Add(v.Dec[row])
+		sum, err := x.d.Add(v.Decimal(row))
 		if err != nil {
 			return pgerr.New(pgerr.NumericOutOfRange, "value overflows numeric format")
 		}

@@ -137,6 +137,9 @@ var arithmetic = func() map[[2]int]*Function {
 		}
 		fn := &Function{Name: string(op)}
 		fn.eval = func(f *frame) error { return decimalArithmetic(f, op) }
+		if op == '+' || op == '-' || op == '*' {
+			fn.quick = func(args []*vec.Vector, t vec.Type, n int) *vec.Vector { return scaledArithmetic(args, t, n, op) }
+		}
 		out[[2]int{int(op), int(vec.Numeric)}] = fn
 	}
 	return out
@@ -362,6 +365,164 @@ func quickDecimals(dst []vec.Decimal, a, b *view[vec.Decimal], op byte) bool {
 	return ok
 }
 
+// scaledArg is an argument of which the values are coefficients of one scale, or one constant.
+type scaledArg struct {
+	values []int64 // nil for a constant
+	one    int64
+	scale  uint8
+}
+
+func scaledArgOf(v *vec.Vector, n int) (a scaledArg, ok bool) {
+	switch {
+	case v.Form == vec.Flat && v.Scaled():
+		return scaledArg{values: v.I64[:n], scale: v.Scale}, true
+	case v.Form == vec.Const:
+		d := v.Decimal(0)
+		a.one, ok = d.Short()
+		a.scale = d.Scale
+	}
+	return a, ok
+}
+
+// rescale gives the argument more digits behind the point; it says whether all numbers have 64
+// bits then.
+func (a *scaledArg) rescale(scale uint8) bool {
+	by := int(scale) - int(a.scale)
+	if a.scale = scale; by == 0 {
+		return true
+	}
+	factor, ok := vec.Rescaled(1, by)
+	if !ok {
+		return false
+	}
+	if a.values == nil {
+		a.one, ok = vec.Rescaled(a.one, by)
+		return ok
+	}
+	out, most := make([]int64, len(a.values)), math.MaxInt64/factor
+	bad := false
+	for i, x := range a.values {
+		bad = bad || x > most || x < -most
+		out[i] = x * factor
+	}
+	a.values = out
+	return !bad
+}
+
+// scaledPair is two arguments, one of which at least is no constant.
+func scaledPair(args []*vec.Vector, n int) (a, b scaledArg, ok bool) {
+	if a, ok = scaledArgOf(args[0], n); ok {
+		b, ok = scaledArgOf(args[1], n)
+	}
+	return a, b, ok && (a.values != nil || b.values != nil)
+}
+
+// scaledArithmetic is decimalArithmetic of numbers of 64 bits with one scale.
+func scaledArithmetic(args []*vec.Vector, t vec.Type, n int, op byte) *vec.Vector {
+	a, b, ok := scaledPair(args, n)
+	if !ok {
+		return nil
+	}
+	out := &vec.Vector{Type: t, I64: make([]int64, n)}
+	if op == '*' {
+		if a.scale > vec.MaxDecimalDigits/2 || b.scale > vec.MaxDecimalDigits/2 {
+			return nil
+		}
+		out.Scale = a.scale + b.scale
+		if a.values == nil {
+			a, b = b, a
+		}
+		if b.values == nil {
+			ok = mulConst(out.I64, a.values, b.one)
+		} else {
+			ok = vec.MulScaled(out.I64, a.values, b.values)
+		}
+	} else {
+		out.Scale = max(a.scale, b.scale)
+		if !a.rescale(out.Scale) || !b.rescale(out.Scale) {
+			return nil
+		}
+		ok = addScaled(out.I64, &a, &b, op == '-')
+	}
+	if !ok {
+		return nil
+	}
+	return out
+}
+
+// mulConst says whether all products have 64 bits.
+func mulConst(dst, a []int64, x int64) bool {
+	if x == math.MinInt64 {
+		return false
+	}
+	most := int64(math.MaxInt64)
+	if x != 0 {
+		most /= max(x, -x)
+	}
+	bad := false
+	for i, v := range a {
+		bad = bad || v > most || v < -most
+		dst[i] = v * x
+	}
+	return !bad
+}
+
+// addScaled says whether all sums, or differences, have 64 bits.
+func addScaled(dst []int64, a, b *scaledArg, minus bool) bool {
+	over := int64(0)
+	switch {
+	case a.values == nil && minus:
+		for i, y := range b.values {
+			r := a.one - y
+			over |= (a.one ^ y) & (a.one ^ r)
+			dst[i] = r
+		}
+	case a.values == nil:
+		for i, y := range b.values {
+			r := a.one + y
+			over |= (a.one ^ r) & (y ^ r)
+			dst[i] = r
+		}
+	case b.values == nil && minus:
+		for i, x := range a.values {
+			r := x - b.one
+			over |= (x ^ b.one) & (x ^ r)
+			dst[i] = r
+		}
+	case b.values == nil:
+		for i, x := range a.values {
+			r := x + b.one
+			over |= (x ^ r) & (b.one ^ r)
+			dst[i] = r
+		}
+	case minus:
+		for i, x := range a.values {
+			r := x - b.values[i]
+			over |= (x ^ b.values[i]) & (x ^ r)
+			dst[i] = r
+		}
+	default:
+		for i, x := range a.values {
+			r := x + b.values[i]
+			over |= (x ^ r) & (b.values[i] ^ r)
+			dst[i] = r
+		}
+	}
+	return over >= 0
+}
+
+func negateScaled(args []*vec.Vector, t vec.Type, n int) *vec.Vector {
+	a, ok := scaledArgOf(args[0], n)
+	if !ok || a.values == nil {
+		return nil
+	}
+	out := &vec.Vector{Type: t, I64: make([]int64, n), Scale: a.scale}
+	if !mulConst(out.I64, a.values, -1) {
+		return nil
+	}
+	return out
+}
+
 func chooseNegate(args []vec.Type) *Overload {
 	if len(args) != 1 {
 		return nil
@@ -386,6 +547,7 @@ func chooseNegate(args []vec.Type) *Overload {
 		fn.eval = map1(func(_ *Context, a float64) (float64, error) { return -a, nil })
 	case t.Kind == vec.Numeric:
 		fn.eval = map1(func(_ *Context, a vec.Decimal) (vec.Decimal, error) { return a.Neg(), nil })
+		fn.quick = negateScaled
 	case t.Kind == vec.Interval:
 		fn.eval = map1(func(_ *Context, a vec.IntervalValue) (vec.IntervalValue, error) { return negInterval(a) })
 	default:

@@ -26,7 +26,25 @@ func NewAssignment(e Expr, to vec.Type) (Expr, error) {
 		return nil, err
 	}
 	fits := func(_ *Context, dst []byte, s string) ([]byte, error) { return appendFitting(dst, s, to) }
-	return &Cast{E: plain, To: to, fn: &Function{Name: "cast", eval: text1(fits)}}, nil
+	fn := &Function{Name: "cast", eval: text1(fits)}
+	if to.Kind == vec.Varchar {
+		fn.quick = func(args []*vec.Vector, t vec.Type, n int) *vec.Vector { return allFit(args[0], t, n) }
+	}
+	return &Cast{E: plain, To: to, fn: fn}, nil
+}
+
+// allFit is a vector as varchar(n), if no text has more bytes than that.
+func allFit(v *vec.Vector, to vec.Type, n int) *vec.Vector {
+	if v.Form != vec.Flat || n == 0 {
+		return nil
+	}
+	limit := uint32(to.Mod - 4)
+	for i, end := range v.Str.Offs[1 : n+1] {
+		if end-v.Str.Offs[i] > limit {
+			return nil
+		}
+	}
+	return &vec.Vector{Type: to, Str: v.Str}
 }
 
 // appendFitting adds a text if it fits varchar(n) or char(n), which is filled up with blanks.

@@ -80,7 +80,7 @@ func AppendBinary(dst []byte, col *vec.Vector, row int, ctx *Context) []byte {
 	case vec.Float8:
 		return be.AppendUint64(dst, math.Float64bits(v.F64[i]))
 	case vec.Numeric:
-		return appendBinaryNumeric(dst, v.Dec[i])
+		return appendBinaryNumeric(dst, v.Decimal(i))
 	case vec.Date:
 		return be.AppendUint32(dst, uint32(wireDate(v.I64[i])))
 	case vec.Timestamp, vec.TimestampTZ:

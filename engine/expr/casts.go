@@ -281,6 +281,12 @@ func castValue(from, to vec.Type) (*Function, bool) {
 			}
 			return nil
 		}}
+		fn.quick = func(args []*vec.Vector, t vec.Type, n int) *vec.Vector {
+			if args[0].Form != vec.Flat {
+				return nil
+			}
+			return &vec.Vector{Type: t, I64: args[0].I64[:n:n]}
+		}
 		return fn, true
 	case isFloat(from) && to.IsInt():
 		lo, hi := intRange(to.Kind)

@@ -99,6 +99,9 @@ var compareFunctions = func() (out [6][vec.PayloadList + 1]*Function) {
 				fn.eval = func(f *frame) error { compareInts(f, op); return nil }
 			case vec.PayloadF64:
 				fn.eval = func(f *frame) error { compareFloats(f, op); return nil }
+			case vec.PayloadDec:
+				fn.dense = false
+				fn.eval = func(f *frame) error { compareDecimals(f, op); return nil }
 			case vec.PayloadStr:
 				fn.dense = false
 				fn.eval = func(f *frame) error { compareText(f, op); return nil }
@@ -118,7 +121,10 @@ func compareInts(f *frame, op comparison) {
 		compareConst(dst, flat[int64](f, 0), f.args[1].I64[0], op)
 		return
 	}
-	a, b := flat[int64](f, 0), flat[int64](f, 1)
+	compareBoth(dst, flat[int64](f, 0), flat[int64](f, 1), op)
+}
+
+func compareBoth(dst []bool, a, b []int64, op comparison) {
 	if op == gt || op == ge {
 		a, b, op = b, a, op-2
 	}
@@ -222,6 +228,26 @@ func compareText(f *frame, op comparison) {
 		dst[i] = holds(bytes.Compare(x.Str.At(j), y.Str.At(k)), op)
 	})
 }
+
+// compareDecimals compares numbers of 64 bits with one scale as integers, and others one by one.
+func compareDecimals(f *frame, op comparison) {
+	a, b, ok := scaledPair(f.args, f.n)
+	if scale := max(a.scale, b.scale); ok && a.rescale(scale) && b.rescale(scale) {
+		switch {
+		case b.values == nil:
+			compareConst(f.out.Bools, a.values, b.one, op)
+		case a.values == nil:
+			compareConst(f.out.Bools, b.values, a.one, turned[op])
+		default:
+			compareBoth(f.out.Bools, a.values, b.values, op)
+		}
+		return
+	}
+	compareAny(f, op)
+}
+
+// turned is a comparison of what stands on its other side.
+var turned = [...]comparison{eq: eq, ne: ne, lt: gt, le: ge, gt: lt, ge: le}
 
 func compareAny(f *frame, op comparison) {
 	a, b, dst := f.args[0], f.args[1], f.out.Bools

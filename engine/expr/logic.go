@@ -253,7 +253,7 @@ func (p *picks) finish(t vec.Type, n int) *vec.Vector {
 	case vec.PayloadDec:
 		for i, k := range p.row {
 			if v, j, ok := p.at(out, i, k, n); ok {
-				out.Dec[i] = v.Dec[j]
+				out.Dec[i] = v.Decimal(j)
 			}
 		}
 	case vec.PayloadIvl:

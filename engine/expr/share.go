@@ -38,7 +38,7 @@ func AppendJSON(dst []byte, v *vec.Vector, row int, ctx *Context) []byte {
 			return appendJSONString(dst, text)
 		}
 		return d.Append(dst)
-	case t.Kind == vec.Numeric && v.Dec[row].IsNaN():
+	case t.Kind == vec.Numeric && v.Decimal(row).IsNaN():
 		return append(dst, `"NaN"`...)
 	case t.IsNumber():
 		return AppendText(dst, v, row, ctx)

@@ -29,7 +29,7 @@ func appendText(dst []byte, v *vec.Vector, row int, z *zone) []byte {
 	case vec.PayloadF64:
 		return appendFloat(dst, v.F64[row], t.Kind)
 	case vec.PayloadDec:
-		return v.Dec[row].Append(dst)
+		return v.Decimal(row).Append(dst)
 	case vec.PayloadIvl:
 		return AppendInterval(dst, v.Ivl[row])
 	case vec.PayloadUUIDs:

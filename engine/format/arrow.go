@@ -211,7 +211,7 @@ func (w *arrowWriter) column(c *vec.Vector, sel []uint32, lo, hi int) error {
 				w.body = le.AppendUint64(w.body, uint64(x.Micros*1000))
 			case vec.Numeric:
 				_, scale, _ := decimalType(t)
-				hi, lo, err := decimalBits(v.Dec[i], scale)
+				hi, lo, err := decimalBits(v.Decimal(i), scale)
 				if err != nil {
 					return err
 				}

@@ -36,6 +36,15 @@ func (c *converter) add(from vec.Type) error {
 // convert gives column i of some rows, of which the first has a number, in the type that is
 // wanted.
 func (c *converter) convert(i int, v *vec.Vector, rows int, line int64) (*vec.Vector, error) {
+	v, err := c.cast(i, v, rows, line)
+	if err == nil {
+		err = c.check(i, v, rows, line)
+	}
+	return v, err
+}
+
+// cast is convert of a column that may have nulls.
+func (c *converter) cast(i int, v *vec.Vector, rows int, line int64) (*vec.Vector, error) {
 	to := &c.r.columns[i]
 	if cast := c.casts[i]; cast != nil {
 		b := &vec.Batch{Rows: rows, Cols: []*vec.Vector{v}}
@@ -49,16 +58,24 @@ func (c *converter) convert(i int, v *vec.Vector, rows int, line int64) (*vec.Ve
 			}
 			return nil, err
 		}
-		v = out.Flatten(rows)
-	}
-	if to.NotNull && v.HasNulls() {
-		for row := range rows {
-			if v.IsNull(row) {
-				return nil, c.r.at(to.noNull(), line+int64(row), "", nil)
-			}
+		if v = out; v.Form != vec.Dict || v.Dict.Len() > rows {
+			v = out.Flatten(rows)
 		}
 	}
 	return v, nil
+}
+
+// check says whether a column has nulls that it must not have.
+func (c *converter) check(i int, v *vec.Vector, rows int, line int64) error {
+	to := &c.r.columns[i]
+	if to.NotNull && v.HasNulls() {
+		for row := range rows {
+			if v.IsNull(row) {
+				return c.r.at(to.noNull(), line+int64(row), "", nil)
+			}
+		}
+	}
+	return nil
 }
 
 func (c *Column) noNull() error {

@@ -84,6 +84,9 @@ type Column struct {
 	NotNull bool
 	Table   string // that it is a column of, for errors
 	Unread  bool   // its fields are there and not looked at; batches are without it
+	// Raw wants what a Parquet file says, right or wrong: texts and JSON as they stand there, in
+	// a bytea; and times that are out of range as infinity.
+	Raw bool
 }
 
 // Limits of what is read. A row is held as a whole, and so is a block of a file.
@@ -111,10 +114,14 @@ type Piece struct {
 	raw   []byte
 	line  int64 // number of the first line, or row, from 1
 	group int   // of a Parquet file
+	of    *parquetGroup
 	lo    int64 // rows of the group, half open
 	hi    int64
 	more  int64 // bytes that its rows take, if raw is not they
 }
+
+// Line is the number of its first line, or row, from 1.
+func (p *Piece) Line() int64 { return p.line }
 
 // Bytes is about how much memory a piece and its rows take.
 func (p *Piece) Bytes() int64 { return 3*int64(len(p.raw)) + p.more + 4096 }
@@ -184,7 +191,10 @@ func (r *Reader) at(err error, line int64, column string, value []byte) error {
 	if e.Code == pgerr.Internal {
 		return err
 	}
-	e.Where = fmt.Sprintf("%s, line %d", r.title, line)
+	e.Where = r.title
+	if line > 0 {
+		e.Where += fmt.Sprintf(", line %d", line)
+	}
 	if column != "" {
 		e.Where += ", column " + column
 	}
@@ -293,7 +303,11 @@ func truncate(v *vec.Vector, n int) {
 	case vec.PayloadF64:
 		v.F64 = v.F64[:n]
 	case vec.PayloadDec:
-		v.Dec = v.Dec[:n]
+		if v.Scaled() {
+			v.I64 = v.I64[:n]
+		} else {
+			v.Dec = v.Dec[:n]
+		}
 	case vec.PayloadIvl:
 		v.Ivl = v.Ivl[:n]
 	case vec.PayloadUUIDs:

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"math/big"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
@@ -25,11 +24,12 @@ type ParquetFile struct {
 type parquetIn struct {
 	Column
 	leaf int
+	max  byte // the definition level of a value
 	// list says that values are lists; outer is at which definition level there is one, empty
 	// or not.
 	list  bool
-	outer int
-	add   func(v *vec.Vector, x parquet.Value) error
+	outer byte
+	fill  parquetFill
 	why   string // the column cannot be read; empty otherwise
 }
 
@@ -65,17 +65,17 @@ func OpenParquet(in io.ReaderAt, size int64) (p *ParquetFile, err error) {
 		if !ok {
 			continue
 		}
-		c := parquetIn{leaf: leaf.ColumnIndex}
+		c := parquetIn{leaf: leaf.ColumnIndex, max: byte(leaf.MaxDefinitionLevel)}
 		c.Name = strings.Join(path, ".")
 		var t vec.Type
-		t, c.add = parquetTypeIn(leaf.Node.Type())
+		t, c.fill = parquetTypeIn(leaf.Node.Type())
 		if leaf.MaxRepetitionLevel > 0 {
 			c.Name, c.list, t.Array = path[0], true, true
 			c.outer = 1
 			if f.Root().Column(path[0]).Optional() {
 				c.outer = 2
 			}
-			if leaf.MaxRepetitionLevel > 1 || len(path) > 3 || leaf.MaxDefinitionLevel > c.outer+1 {
+			if leaf.MaxRepetitionLevel > 1 || len(path) > 3 || leaf.MaxDefinitionLevel > int(c.outer)+1 {
 				c.why = "a list of lists or of records"
 			}
 		}
@@ -84,6 +84,9 @@ func OpenParquet(in io.ReaderAt, size int64) (p *ParquetFile, err error) {
 	}
 	return p, nil
 }
+
+// Rows is how many rows the file has.
+func (p *ParquetFile) Rows() int64 { return p.file.NumRows() }
 
 // Columns are those of the file.
 func (p *ParquetFile) Columns() []Column {
@@ -94,139 +97,6 @@ func (p *ParquetFile) Columns() []Column {
 	return out
 }
 
-// parquetTypeIn chooses our type for values of a file.
-func parquetTypeIn(t parquet.Type) (vec.Type, func(v *vec.Vector, x parquet.Value) error) {
-	i32 := func(v *vec.Vector, x parquet.Value) error { v.I64 = append(v.I64, int64(x.Int32())); return nil }
-	i64 := func(v *vec.Vector, x parquet.Value) error { v.I64 = append(v.I64, x.Int64()); return nil }
-	integer := i64
-	if t.Kind() == parquet.Int32 {
-		integer = i32
-	}
-	if l := t.LogicalType(); l != nil {
-		switch l := l.Value.(type) {
-		case *pf.TimestampType:
-			unit := int64(1)
-			if l.Unit.Value != nil {
-				unit = int64(l.Unit.Value.Duration())
-			}
-			kind := vec.Timestamp
-			if l.IsAdjustedToUTC {
-				kind = vec.TimestampTZ
-			}
-			return vec.T(kind), func(v *vec.Vector, x parquet.Value) error {
-				return appendTime(v, x.Int64(), unit)
-			}
-		case *pf.DateType:
-			return vec.T(vec.Date), func(v *vec.Vector, x parquet.Value) error { v.I64 = append(v.I64, day64(int64(x.Int32()))); return nil }
-		case *pf.TimeType:
-			unit := int64(1)
-			if l.Unit.Value != nil {
-				unit = int64(l.Unit.Value.Duration())
-			}
-			return vec.T(vec.Time), func(v *vec.Vector, x parquet.Value) error {
-				if t.Kind() == parquet.Int32 {
-					return appendTime(v, int64(x.Int32()), unit)
-				}
-				return appendTime(v, x.Int64(), unit)
-			}
-		case *pf.UUIDType:
-			return vec.T(vec.UUID), func(v *vec.Vector, x parquet.Value) error {
-				raw := x.ByteArray()
-				if len(raw) != 16 {
-					return badFormat("a uuid of %d bytes", len(raw))
-				}
-				v.UUIDs = append(v.UUIDs, vec.UUIDValue(raw))
-				return nil
-			}
-		case *pf.JsonType:
-			in := expr.NewInput(vec.T(vec.JSONB))
-			return vec.T(vec.JSONB), func(v *vec.Vector, x parquet.Value) error { return in.Text(nil, v, x.ByteArray()) }
-		case *pf.IntType:
-			switch {
-			case !l.IsSigned && l.BitWidth == 64:
-				return vec.T(vec.Numeric), func(v *vec.Vector, x parquet.Value) error {
-					v.Dec = append(v.Dec, vec.Decimal{Lo: uint64(x.Int64())})
-					return nil
-				}
-			case !l.IsSigned && l.BitWidth == 32:
-				return vec.T(vec.Int8), func(v *vec.Vector, x parquet.Value) error {
-					v.I64 = append(v.I64, int64(uint32(x.Int32())))
-					return nil
-				}
-			case l.BitWidth <= 16:
-				if !l.IsSigned && l.BitWidth == 16 {
-					return vec.T(vec.Int4), integer
-				}
-				return vec.T(vec.Int2), integer
-			}
-		case *pf.DecimalType:
-			return decimalIn(t, int(l.Precision), int(l.Scale))
-		case *pf.StringType, *pf.EnumType:
-			return vec.T(vec.Text), textIn
-		}
-	}
-	switch t.Kind() {
-	case parquet.Boolean:
-		return vec.T(vec.Bool), func(v *vec.Vector, x parquet.Value) error { v.Bools = append(v.Bools, x.Boolean()); return nil }
-	case parquet.Int32:
-		return vec.T(vec.Int4), i32
-	case parquet.Int64:
-		return vec.T(vec.Int8), i64
-	case parquet.Float:
-		return vec.T(vec.Float4), func(v *vec.Vector, x parquet.Value) error { v.F64 = append(v.F64, float64(x.Float())); return nil }
-	case parquet.Double:
-		return vec.T(vec.Float8), func(v *vec.Vector, x parquet.Value) error { v.F64 = append(v.F64, x.Double()); return nil }
-	case parquet.Int96: // the old form of timestamps: nanoseconds of a Julian day
-		return vec.T(vec.Timestamp), func(v *vec.Vector, x parquet.Value) error {
-			i := x.Int96()
-			nanos := int64(i[1])<<32 | int64(i[0])
-			v.I64 = append(v.I64, (int64(i[2])-2_440_588)*86_400_000_000+nanos/1000)
-			return nil
-		}
-	}
-	return vec.T(vec.Bytea), func(v *vec.Vector, x parquet.Value) error { v.Str.Append(x.ByteArray()); return nil }
-}
-
-var textInput = expr.NewInput(vec.T(vec.Text))
-
-func textIn(v *vec.Vector, x parquet.Value) error { return textInput.Text(nil, v, x.ByteArray()) }
-
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
-	}
-	return q
-}
-
-func decimalIn(t parquet.Type, precision, scale int) (vec.Type, func(v *vec.Vector, x parquet.Value) error) {
-	out := vec.T(vec.Numeric)
-	if precision > 0 && precision <= vec.MaxDecimalDigits && scale >= 0 && scale <= precision {
-		out.Mod = int32(precision<<16|scale) + 4
-	}
-	return out, func(v *vec.Vector, x parquet.Value) (err error) {
-		var d vec.Decimal
-		switch t.Kind() {
-		case parquet.Int32:
-			d, err = vec.DecimalFromBig(big.NewInt(int64(x.Int32())), scale)
-		case parquet.Int64:
-			d, err = vec.DecimalFromBig(big.NewInt(x.Int64()), scale)
-		default:
-			raw := x.ByteArray()
-			n := new(big.Int).SetBytes(raw)
-			if len(raw) > 0 && raw[0] >= 0x80 {
-				n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(raw))))
-			}
-			d, err = vec.DecimalFromBig(n, scale)
-		}
-		if err != nil {
-			return pgerr.New(pgerr.NumericOutOfRange, "value overflows numeric format")
-		}
-		v.Dec = append(v.Dec, d)
-		return nil
-	}
-}
-
 // Range bounds the values of a column that matter, ends included; nil is no end.
 type Range struct {
 	Column    string
@@ -234,13 +104,11 @@ type Range struct {
 }
 
 // parquetRows is how many rows of a row group are one piece.
-const parquetRows = 65_536
-
-// parquetStep is how many values of a column are read at once.
-const parquetStep = 1024
+const parquetRows = 4 * vec.BatchRows
 
 // Reader reads columns of the file, which are found by name. Row groups without rows within
-// the ranges are left out.
+// the ranges are left out. Every piece that it gives must be decoded, and in that order begun:
+// one goes on in each column where the one before it has stopped, and waits for it.
 func (p *ParquetFile) Reader(columns []Column, ranges []Range, title string, ctx *expr.Context) (*Reader, error) {
 	r := &Reader{columns: columns, title: title, ctx: ctx, options: Defaults(Parquet), free: make(chan []byte, 1)}
 	x := &parquetReading{of: p, converter: converter{r: r}}
@@ -252,12 +120,16 @@ func (p *ParquetFile) Reader(columns []Column, ranges []Range, title string, ctx
 		if in.why != "" {
 			return nil, missingColumn(c.Name, in.why)
 		}
+		if c.Raw {
+			in = in.raw()
+		}
 		x.in = append(x.in, in)
 		if err := x.add(in.Type); err != nil {
 			return nil, err
 		}
 	}
 	group, at, first := -1, int64(0), int64(1)
+	var open *parquetGroup
 	rows := int64(0)
 	r.next = func() (*Piece, error) {
 		for group < 0 || at >= rows {
@@ -272,8 +144,9 @@ func (p *ParquetFile) Reader(columns []Column, ranges []Range, title string, ctx
 				first += rows
 				rows, at = 0, 0
 			}
+			open = newParquetGroup(len(x.in))
 		}
-		piece := &Piece{group: group, lo: at, hi: min(at+parquetRows, rows), line: first + at}
+		piece := &Piece{group: group, of: open, lo: at, hi: min(at+parquetRows, rows), line: first + at}
 		piece.more = x.size(group, piece.hi-piece.lo)
 		at = piece.hi
 		return piece, nil
@@ -286,8 +159,9 @@ func (p *ParquetFile) Reader(columns []Column, ranges []Range, title string, ctx
 // columns, in parts, and a little for each value.
 func (x *parquetReading) size(group int, rows int64) int64 {
 	about := x.of.file.Metadata().RowGroups[group]
-	size := float64(24 * rows * int64(len(x.in)))
+	size := float64(0)
 	for _, in := range x.in {
+		size += float64(rows * in.width())
 		if in.leaf < len(about.Columns) {
 			size += max(0, float64(about.Columns[in.leaf].MetaData.TotalUncompressedSize)) * float64(rows) / float64(about.NumRows)
 		}
@@ -325,7 +199,7 @@ func (p *ParquetFile) mayHold(group int, ranges []Range) (may bool) {
 			continue
 		}
 		v := &vec.Vector{Type: in.Type}
-		if in.add(v, least) != nil || in.add(v, greatest) != nil {
+		if in.fill(v, valuesOf(least), 0, 1) != nil || in.fill(v, valuesOf(greatest), 0, 1) != nil {
 			continue
 		}
 		low, high := r.Low, r.High
@@ -351,83 +225,55 @@ type parquetReading struct {
 	in []*parquetIn
 }
 
-// parquetCursor walks the values of a column chunk.
-type parquetCursor struct {
-	pages  parquet.Pages
-	page   parquet.Page
-	values parquet.ValueReader
-	buf    []parquet.Value
-	at     []parquet.Value // of buf, not yet taken
-}
-
-// peek is the next value; io.EOF is the end of the chunk.
-func (c *parquetCursor) peek() (parquet.Value, error) {
-	for len(c.at) == 0 {
-		if c.values == nil {
-			page, err := c.pages.ReadPage()
-			if err != nil {
-				return parquet.Value{}, err
-			}
-			c.page, c.values = page, page.Values()
-		}
-		n, err := c.values.ReadValues(c.buf)
-		c.at = c.buf[:n]
-		if err != nil && !errors.Is(err, io.EOF) {
-			return parquet.Value{}, err
-		}
-		if n == 0 { // the values of the page are taken
-			parquet.Release(c.page)
-			c.page, c.values = nil, nil
-		}
-	}
-	return c.at[0], nil
-}
-
-func (c *parquetCursor) close() {
-	if c.page != nil {
-		parquet.Release(c.page)
-	}
-	c.pages.Close() //nolint:errcheck // only read
-}
-
-// decode reads rows of a row group.
+// decode reads rows of a row group, column by column.
 func (x *parquetReading) decode(d *Decoder, p *Piece) (err error) {
+	defer func() {
+		if err != nil {
+			p.of.fail(err)
+		}
+	}()
 	defer damaged(&err)
 	chunks := x.of.file.RowGroups()[p.group].ColumnChunks()
-	cursors := make([]parquetCursor, len(x.in))
+	for at := p.lo; at < p.hi; at += vec.BatchRows {
+		d.out = append(d.out, &vec.Batch{Rows: int(min(vec.BatchRows, p.hi-at)), Cols: make([]*vec.Vector, len(x.in))})
+	}
 	for i, in := range x.in {
 		if in.leaf >= len(chunks) {
 			return badFormat("row group %d has %d columns, the file more", p.group, len(chunks))
 		}
-		cursors[i] = parquetCursor{pages: chunks[in.leaf].Pages(), buf: make([]parquet.Value, parquetStep)}
-		defer cursors[i].close()
-		if p.lo > 0 {
-			if err := cursors[i].pages.SeekToRow(p.lo); err != nil {
-				return x.failed(err, p, i)
-			}
+		c, err := p.of.enter(i, p.lo)
+		if err != nil {
+			return err
 		}
-	}
-	for at := p.lo; at < p.hi; at += vec.BatchRows {
-		rows := int(min(vec.BatchRows, p.hi-at))
-		line := p.line + at - p.lo
-		b := &vec.Batch{Rows: rows}
-		for i, in := range x.in {
-			v := vec.NewBuilder(in.Type)
-			for row := range rows {
-				if err := in.read(&cursors[i], v); err != nil {
-					if errors.Is(err, io.EOF) {
-						err = badFormat("the column ends before its rows do")
-					}
-					return x.r.at(x.failed(err, p, i), line+int64(row), in.Name, nil)
+		if c.pages == nil {
+			c.in, c.pages = in, chunks[in.leaf].Pages()
+			c.convert = func(v *vec.Vector) (*vec.Vector, error) { return x.cast(i, v, v.Len(), 0) }
+		}
+		line := p.line
+		for _, b := range d.out {
+			v, done, err := c.take(b.Rows)
+			if err != nil {
+				if errors.Is(err, io.EOF) {
+					err = badFormat("the column ends before its rows do")
 				}
+				return x.r.at(x.failed(err, p, i), c.place(line, v), in.Name, nil)
 			}
-			column, err := x.convert(i, v.V, rows, line)
+			if !done {
+				v, err = x.cast(i, v, b.Rows, line)
+			}
+			if err == nil {
+				err = x.check(i, v, b.Rows, line)
+			}
 			if err != nil {
 				return err
 			}
-			b.Cols = append(b.Cols, column)
+			b.Cols[i] = v
+			line += int64(b.Rows)
 		}
-		d.out = append(d.out, b)
+		if p.hi == x.of.file.RowGroups()[p.group].NumRows() {
+			c.close()
+		}
+		p.of.leave(i, p.hi)
 	}
 	return nil
 }
@@ -439,48 +285,4 @@ func (x *parquetReading) failed(err error, p *Piece, column int) error {
 		return err
 	}
 	return badFormat(`row group %d, column "%s": %v`, p.group, x.in[column].Name, err)
-}
-
-// read appends the value of the next row.
-func (in *parquetIn) read(c *parquetCursor, v *vec.Builder) error {
-	x, err := c.peek()
-	if err != nil {
-		return err
-	}
-	c.at = c.at[1:]
-	if !in.list {
-		if x.IsNull() {
-			v.AppendNull()
-			return nil
-		}
-		return in.add(v.V, x)
-	}
-	if x.DefinitionLevel() < in.outer-1 {
-		v.AppendNull()
-		return nil
-	}
-	list := v.V
-	if list.Elem == nil {
-		list.Elem = &vec.Vector{Type: list.Type.Elem()}
-	}
-	if len(list.Offs) == 0 {
-		list.Offs = append(list.Offs, 0)
-	}
-	for x.DefinitionLevel() >= in.outer {
-		if x.IsNull() {
-			(&vec.Builder{V: list.Elem}).AppendNull()
-		} else if err := in.add(list.Elem, x); err != nil {
-			return err
-		}
-		next, err := c.peek()
-		if errors.Is(err, io.EOF) || err == nil && next.RepetitionLevel() == 0 {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		x, c.at = next, c.at[1:]
-	}
-	list.Offs = append(list.Offs, uint32(list.Elem.Len()))
-	return nil
 }

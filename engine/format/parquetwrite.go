@@ -141,7 +141,7 @@ func parquetColumnOut(t vec.Type) parquetOut {
 	case vec.Numeric:
 		if precision, scale, ok := decimalType(t); ok {
 			return parquetOut{node: parquet.Decimal(scale, precision, parquet.FixedLenByteArrayType(16)), value: func(w *parquetWriter, v *vec.Vector, i int) (parquet.Value, error) {
-				hi, lo, err := decimalBits(v.Dec[i], scale)
+				hi, lo, err := decimalBits(v.Decimal(i), scale)
 				var raw [16]byte
 				binary.BigEndian.PutUint64(raw[:], uint64(hi))
 				binary.BigEndian.PutUint64(raw[8:], lo)

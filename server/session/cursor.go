@@ -126,7 +126,7 @@ func (c *cursor) read() (more bool, err error) {
 	if b == nil || err != nil {
 		return false, err
 	}
-	for part := range pieces(liveRows(b, lo, hi).Compact(), false) {
+	for part := range pieces(liveRows(b, lo, hi).Compact(), false, false) {
 		size := int64(0)
 		for _, v := range part.Cols {
 			size += v.Bytes() + v.Dict.Bytes()

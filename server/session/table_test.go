@@ -377,6 +377,59 @@ func TestLargeLoads(t *testing.T) {
 	}
 }
 
+// Many rows are encoded before they are sent, several entries on their way: they are all there, in
+// their order, or none, before and after a flush; and a transaction sees its own.
+func TestBulk(t *testing.T) {
+	tb := newTables(t)
+	tb.must("a", "CREATE TABLE t (n bigint NOT NULL, word text, few text, price numeric(12,2))")
+	const rows = "SELECT n, md5(n::text), 'w' || n % 7, n * 1.25 FROM generate_series(1, 12000) AS g(n)"
+	const sums = "SELECT count(*) || ' ' || sum(n) || ' ' || sum(price) || ' ' || min(price) || ' ' || count(DISTINCT few) || ' ' || md5(string_agg(substr(word, 30, 5), '' ORDER BY n)) FROM "
+	const want = "12000 72006000 90007500.00 1.25 7"
+	check := func(client, from, want string) {
+		t.Helper()
+		if got := tb.value(client, sums+from); !strings.HasPrefix(got, want+" ") {
+			t.Errorf("%s: %s, want %s", from, got, want)
+		}
+	}
+	tb.must("a", "INSERT INTO t "+rows)
+	check("b", "t", want)
+	words := tb.value("a", sums+"t")
+	if err := tb.store.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := tb.value("b", sums+"t"); got != words {
+		t.Errorf("after a flush %s, want %s", got, words)
+	}
+	for _, bad := range []string{"SELECT n, word, few, 1 / (12000 - n) FROM t", "SELECT nullif(n, 11999), word, few, price FROM t", "SELECT n, word, few, price * 1e9 FROM t"} {
+		if _, err := tb.client("a").run("INSERT INTO t " + bad); err == nil {
+			t.Errorf("%s: no error", bad)
+		}
+	}
+	check("b", "t", want)
+	tb.must("a", "BEGIN; CREATE TABLE u AS SELECT * FROM t")
+	check("a", "u", want)
+	tb.must("a", "SAVEPOINT s; UPDATE u SET price = price + 1 WHERE n > 10000")
+	check("a", "u", "12000 72006000 90009500.00 1.25 7")
+	tb.must("a", "ROLLBACK TO s; DELETE FROM u WHERE n <= 6000; INSERT INTO u SELECT * FROM t WHERE n <= 6000; COMMIT")
+	check("b", "u", want)
+	tb.must("a", "UPDATE u SET price = -price; DELETE FROM u WHERE n % 2 = 1")
+	check("b", "u", "6000 36006000 -45007500.00 -15000.00 7")
+	if err := tb.store.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check("b", "u", "6000 36006000 -45007500.00 -15000.00 7")
+	// The last row fails when entries are on their way.
+	tb.must("a", "CREATE TABLE many AS SELECT n FROM generate_series(1, 100000) AS g(n)")
+	before := tb.applier.sets
+	if _, err := tb.client("a").run("INSERT INTO t SELECT nullif(n, 100000), md5(n::text) || md5((-n)::text) || md5(n || $$a$$) || md5(n || $$b$$) || md5(n || $$c$$), '', 0 FROM many"); err == nil {
+		t.Error("a null was not told")
+	}
+	if n := tb.applier.sets - before; n < 2 {
+		t.Errorf("%d entries before an error and for it, want several", n)
+	}
+	check("b", "t", want)
+}
+
 // Statements of one text are one transaction.
 func TestTogether(t *testing.T) {
 	tb := newTables(t)

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -225,7 +227,7 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 		if err == nil && w.events != nil {
 			n, err = w.ingest()
 		}
-		if err != nil {
+		if err = w.settle(err); err != nil {
 			if w.sent {
 				s.abandon(w.txn)
 			}
@@ -280,8 +282,13 @@ type writing struct {
 	temp   writes // what changes temporary tables
 
 	// Outside a block, rows that are only inserted are sent as they come.
-	txn  table.Txn
-	sent bool
+	txn    table.Txn
+	sent   bool
+	flight chan sent // the part that is on its way; nil if none is
+
+	encodes bool       // the rows at hand are encoded before they are sent
+	queue   []encoding // rows that are being encoded, in their order
+	queued  int64      // bytes of them
 
 	events *ingest // of an INSERT INTO events; nil otherwise
 
@@ -430,7 +437,8 @@ func (w *writing) rows(st *sql.Statement) (n int, err error) {
 			continue
 		}
 		n += b.Rows
-		for _, part := range slices.Collect(pieces(b, st.Copy != nil)) {
+		w.encodes = w.write.Inserts && w.events == nil && !w.write.Target.Schema.Temp && b.Rows >= table.EncodeLeast
+		for part := range pieces(b, st.Copy != nil, w.encodes) {
 			if err := w.batch(part); err != nil {
 				return n, err
 			}
@@ -439,15 +447,18 @@ func (w *writing) rows(st *sql.Statement) (n int, err error) {
 }
 
 // pieces cuts a batch so that each piece has few enough rows and bytes for one operation. own
-// says that nobody else has vectors of the batch.
-func pieces(b *vec.Batch, own bool) func(func(*vec.Batch) bool) {
+// says that nobody else has vectors of the batch, encoded that the pieces are going to be encoded.
+func pieces(b *vec.Batch, own, encoded bool) func(func(*vec.Batch) bool) {
 	return func(yield func(*vec.Batch) bool) {
-		size := int64(1)
+		size, most := int64(1), int64(table.EntryBytes/4)
+		if encoded {
+			most = queueBytes / 4 // encode cuts what turns out to be too large
+		}
 		for _, c := range b.Cols {
 			size += c.Bytes()
 		}
-		step := max(1, min(vec.BatchRows, int(int64(b.Rows)*(table.EntryBytes/4)/size)))
-		if own && step >= b.Rows && !slices.ContainsFunc(b.Cols, func(c *vec.Vector) bool { return c.Form == vec.Dict }) {
+		step := max(1, min(vec.BatchRows, int(int64(b.Rows)*most/size)))
+		if own && step >= b.Rows && (encoded || !slices.ContainsFunc(b.Cols, func(c *vec.Vector) bool { return c.Form == vec.Dict })) {
 			yield(b)
 			return
 		}
@@ -460,7 +471,7 @@ func pieces(b *vec.Batch, own bool) func(func(*vec.Batch) bool) {
 			part := &vec.Batch{Rows: n}
 			for _, c := range b.Cols {
 				v := c.Take(of)
-				if v.Form == vec.Dict { // the dictionary may be a hundred times the rows
+				if v.Form == vec.Dict && !encoded { // the dictionary may be a hundred times the rows
 					v = v.Flatten(n)
 				}
 				part.Cols = append(part.Cols, v)
@@ -488,7 +499,7 @@ func (w *writing) batch(b *vec.Batch) error {
 			return err
 		}
 	}
-	if w.write.Inserts && !w.write.Deletes && !w.portal.session.keeps() && w.into.bytes > table.EntryBytes/2 {
+	if w.sends() && w.into.bytes > table.EntryBytes/2 {
 		return w.part()
 	}
 	if w.into.bytes > maxWriteBytes {
@@ -505,15 +516,119 @@ func tooMuch(what string) error {
 		WithHint("Do it in several steps.")
 }
 
-// part sends what there is as a part of a transaction.
+// sends says whether rows are sent as they come.
+func (w *writing) sends() bool {
+	return w.write.Inserts && !w.write.Deletes && !w.portal.session.keeps()
+}
+
+// sent is how a part that was sent ended.
+type sent struct {
+	receipt cluster.Receipt
+	err     error
+}
+
+// part sends what there is as a part of a transaction, once the part before it has arrived.
+// Meanwhile the next one is gathered.
 func (w *writing) part() error {
+	if err := w.land(); err != nil {
+		return err
+	}
 	if !w.sent {
 		w.txn, w.sent = table.NewTxn(), true
 	}
-	s := w.portal.session
-	err := s.write(w.portal.ctx, &table.WriteSet{Stage: table.Part, Txn: w.txn, Ops: w.into.ops})
+	ws := &table.WriteSet{Stage: table.Part, Txn: w.txn, Ops: w.into.ops}
 	w.into.ops, w.into.bytes = nil, 0
+	s, flight := w.portal.session, make(chan sent, 1)
+	w.flight = flight
+	go func() {
+		receipt, err := s.config.Engine.Write(w.portal.ctx, s.config.Project, ws)
+		flight <- sent{receipt, err}
+	}()
+	return nil
+}
+
+// land waits for the part that is on its way.
+func (w *writing) land() error {
+	if w.flight == nil {
+		return nil
+	}
+	end := <-w.flight
+	if w.flight = nil; end.err == nil {
+		w.portal.session.wrote(end.receipt.Index)
+	}
+	return clusterError(end.err)
+}
+
+// settle waits for all that is under way on behalf of a statement, and takes it in unless the
+// statement has failed.
+func (w *writing) settle(err error) error {
+	if err == nil {
+		err = w.drain(0)
+	}
+	for _, job := range w.queue {
+		<-job.done
+	}
+	if landing := w.land(); err == nil {
+		err = landing
+	}
 	return err
+}
+
+// queueBytes bounds the rows of a statement that are being encoded.
+const queueBytes = 64 << 20
+
+// encoding is rows that are being encoded.
+type encoding struct {
+	bytes int64
+	done  chan []*table.Encoded
+}
+
+// encode has rows encoded beside all else, and takes in those that are.
+func (w *writing) encode(b *vec.Batch) error {
+	job := encoding{done: make(chan []*table.Encoded, 1)}
+	for _, c := range b.Cols {
+		job.bytes += c.Bytes()
+	}
+	w.queue, w.queued = append(w.queue, job), w.queued+job.bytes
+	go func() { job.done <- encoded(b) }()
+	return w.drain(runtime.GOMAXPROCS(0))
+}
+
+// encoded cuts what is too large for an entry of the log.
+func encoded(b *vec.Batch) []*table.Encoded {
+	e := table.Encode(b)
+	if e.Bytes() <= table.EntryBytes/2 || b.Rows == 1 {
+		return []*table.Encoded{e}
+	}
+	var out []*table.Encoded
+	for _, end := range [][2]int{{0, b.Rows / 2}, {b.Rows / 2, b.Rows}} {
+		half := &vec.Batch{Rows: end[1] - end[0]}
+		for _, c := range b.Cols {
+			v := vec.NewBuilder(c.Type)
+			v.AppendRows(c, end[0], end[1])
+			half.Cols = append(half.Cols, v.V)
+		}
+		out = append(out, encoded(half)...)
+	}
+	return out
+}
+
+// drain takes in rows that are encoded, until no more than so many batches wait.
+func (w *writing) drain(most int) error {
+	for len(w.queue) > most || w.queued > queueBytes {
+		job := w.queue[0]
+		w.queue, w.queued = w.queue[1:], w.queued-job.bytes
+		for _, e := range <-job.done {
+			o := table.Op{Kind: table.OpLoad, Table: w.table, Version: w.write.Target.Schema.Version, Columns: w.ids, Encoded: e}
+			if w.sends() && w.into.bytes > 0 && w.into.bytes+o.Bytes() > table.EntryBytes {
+				if err := w.part(); err != nil {
+					return err
+				}
+			}
+			w.into.add(o)
+		}
+	}
+	return nil
 }
 
 // delete deletes rows by their numbers.
@@ -563,6 +678,12 @@ func (w *writing) insert(b *vec.Batch) error {
 	}
 	if w.events != nil {
 		return w.events.add(w.write.Plan.Schema(), b)
+	}
+	if w.encodes {
+		return w.encode(b)
+	}
+	if err := w.drain(0); err != nil { // rows keep their order
+		return err
 	}
 	w.target().add(table.Op{Kind: table.OpInsert, Table: w.table, Version: w.write.Target.Schema.Version, Columns: w.ids, Batch: b})
 	return nil

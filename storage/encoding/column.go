@@ -144,6 +144,19 @@ func (c *Column) each(lo, hi int, visit func(block []byte, rows, from, to, at in
 	return nil
 }
 
+// Constant is the value of a column of one block that has no other; ok is false if it has, or
+// may have.
+func (c *Column) Constant() (v uint32, ok bool, err error) {
+	if c.count == 0 || c.count > BlockRows {
+		return 0, false, nil
+	}
+	block, err := c.block(0)
+	if err != nil || len(block) != 5 || block[0] != formConstant {
+		return 0, false, err
+	}
+	return binary.LittleEndian.Uint32(block[1:]), true, nil
+}
+
 // block is the bytes of a block, whose checksum is verified the first time.
 func (c *Column) block(b int) ([]byte, error) {
 	start := uint32(0)

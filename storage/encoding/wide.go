@@ -77,6 +77,15 @@ func OpenWide(src []byte, count int) (*Wide, error) {
 	return w, nil
 }
 
+// Zero says whether the column, of one block, is known to hold nothing but zeroes.
+func (w *Wide) Zero() (bool, error) {
+	if w.base != 0 || w.high != nil {
+		return false, nil
+	}
+	v, ok, err := w.low.Constant()
+	return ok && v == 0, err
+}
+
 // Read fills dst with the values from position lo on.
 func (w *Wide) Read(dst []int64, lo int) error {
 	space := GetScratch()

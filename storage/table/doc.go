@@ -22,9 +22,12 @@
 // column has a number, too: adding, dropping or renaming one touches the schema and no row.
 //
 // A [Reader] is a segment: an immutable file of rows in the order of their numbers. Its
-// bytes depend on its rows alone, and each is under a checksum that is verified when it is
-// read; damage is a [segment.CorruptError]. What queries read of it stays decoded in a cache that
-// segments share, as far as it has room: most of a scan is decoding.
+// bytes depend on its rows, and on how they came, alone, and each is under a checksum that is
+// verified when it is read; damage is a [segment.CorruptError]. What queries read of it stays
+// decoded in a cache that segments share, as far as it has room: most of a scan is decoding.
+//
+// A statement that brings many rows has them [Encoded]: in the log, in memory and in segments
+// they are the same blocks, which are copied and not encoded again.
 //
 // What always holds: the state after a write set depends on the state before it, the write
 // set and its time.

@@ -28,6 +28,7 @@ type Reader struct {
 	rows    int
 	first   uint32
 	last    uint32
+	blocks  []int // rows of each
 	columns []columnInfo
 	byID    map[uint32]*columnInfo
 }
@@ -103,9 +104,9 @@ func (r *Reader) Last() uint32 { return r.last }
 func (r *Reader) Size() int64 { return r.size }
 
 // Blocks is how many blocks each column has.
-func (r *Reader) Blocks() int { return (r.rows + vec.BatchRows - 1) / vec.BatchRows }
+func (r *Reader) Blocks() int { return len(r.blocks) }
 
-func (r *Reader) blockRows(block int) int { return min(vec.BatchRows, r.rows-block*vec.BatchRows) }
+func (r *Reader) blockRows(block int) int { return r.blocks[block] }
 
 // corrupt says where in the file bytes are wrong.
 func (r *Reader) corrupt(what string, offset int64, err error) error {
@@ -139,7 +140,7 @@ func (r *Reader) readFooter() error {
 	if err != nil {
 		return err
 	}
-	if string(head) != segmentMagic {
+	if string(head) != segmentMagic && string(head) != segmentMagic1 {
 		return r.corrupt("head", 0, fmt.Errorf("%q is not a segment of a table, or one of a newer version", head))
 	}
 	at := r.size - segmentFooter
@@ -162,14 +163,15 @@ func (r *Reader) readFooter() error {
 	if want := binary.LittleEndian.Uint32(tail[4:]); sum != want {
 		return r.corrupt(what, at-size, &encoding.DamageError{Block: -1, Want: want, Got: sum})
 	}
-	if err := r.decodeDirectory(dir, at-size); err != nil {
+	if err := r.decodeDirectory(dir, at-size, string(head) == segmentMagic1); err != nil {
 		return r.corrupt("directory", at-size, err)
 	}
 	return nil
 }
 
-// decodeDirectory reads the directory, which begins where the blocks must end.
-func (r *Reader) decodeDirectory(dir []byte, end int64) error {
+// decodeDirectory reads the directory, which begins where the blocks must end. even says that all
+// blocks but the last are full, and the directory does not say so.
+func (r *Reader) decodeDirectory(dir []byte, end int64, even bool) error {
 	d := varints{wire.Reader{Src: dir}}
 	rows, first, last, columns := d.next(math.MaxUint32), d.next(math.MaxUint32), d.next(math.MaxUint32), d.next(maxColumns+1)
 	if d.Err != nil {
@@ -193,13 +195,19 @@ func (r *Reader) decodeDirectory(dir []byte, end int64) error {
 			return fmt.Errorf("column %d of type %d", c.id, form[0])
 		}
 		r.byID[c.id] = c
-		c.decoded = make([]atomic.Pointer[decodedBlock], r.Blocks())
 	}
 	if c := &r.columns[0]; c.id != rowNumbers.ID || c.typ != rowNumbers.Type {
 		return fmt.Errorf("first column %d of type %v", c.id, c.typ)
 	}
 	at := int64(len(segmentMagic))
-	for b := range r.Blocks() {
+	for left := r.rows; left > 0; left -= r.blocks[len(r.blocks)-1] {
+		b, n := len(r.blocks), min(vec.BatchRows, left)
+		if !even {
+			if n = int(d.next(uint64(n))); n == 0 {
+				d.Fail("block %d has no rows", b)
+			}
+		}
+		r.blocks = append(r.blocks, n)
 		for i := range r.columns {
 			c := &r.columns[i]
 			info := blockInfo{offset: at, size: int(d.next(uint64(end - at)))}
@@ -207,12 +215,10 @@ func (r *Reader) decodeDirectory(dir []byte, end int64) error {
 			if d.Err != nil {
 				return d.Err
 			}
-			if at += int64(info.size); len(zone) > 0 {
-				v, err := decodeBlock(zone, c.typ, 2)
-				if err != nil {
-					return fmt.Errorf("zone of block %d of column %d: %w", b, c.id, err)
-				}
-				info.zone = v
+			at += int64(info.size)
+			var err error
+			if info.zone, err = decodeZone(zone, c.typ); err != nil {
+				return fmt.Errorf("zone of block %d of column %d: %w", b, c.id, err)
 			}
 			c.blocks = append(c.blocks, info)
 		}
@@ -220,6 +226,9 @@ func (r *Reader) decodeDirectory(dir []byte, end int64) error {
 		if z == nil || z.I64[0] < int64(first) || z.I64[1] > int64(last) || z.I64[0] > z.I64[1] {
 			return fmt.Errorf("block %d has no range of row numbers", b)
 		}
+	}
+	for i := range r.columns {
+		r.columns[i].decoded = make([]atomic.Pointer[decodedBlock], r.Blocks())
 	}
 	if len(d.Src) > 0 || at != end {
 		return fmt.Errorf("%d bytes too many, blocks end at byte %d, want %d", len(d.Src), at, end)
@@ -254,6 +263,27 @@ func (r *Reader) block(c *columnInfo, block int) (*vec.Vector, error) {
 	return v, nil
 }
 
+// raw gives the bytes of a block, which are as they were written, and those of its zone; none if
+// the segment is without the column.
+func (r *Reader) raw(block int, c *Column) (raw, zone []byte, err error) {
+	of := r.byID[c.ID]
+	if of == nil || of.typ.Payload() != c.Type.Payload() {
+		return nil, nil, nil
+	}
+	info := &of.blocks[block]
+	what := fmt.Sprintf("column %d: block %d", c.ID, block)
+	if raw, err = r.read(what, info.offset, info.size); err != nil {
+		return nil, nil, err
+	}
+	if err := checkBlock(raw); err != nil {
+		return nil, nil, r.corrupt(what, info.offset, err)
+	}
+	if info.zone != nil && c.Type.Kind != vec.JSONB {
+		zone = appendBlock(nil, info.zone)
+	}
+	return raw, zone, nil
+}
+
 // column reads a block of a column, or gives what rows without it have.
 func (r *Reader) column(block int, c *Column) (*vec.Vector, error) {
 	info := r.byID[c.ID]
@@ -269,17 +299,22 @@ func (r *Reader) cached(block int, c *Column) (*vec.Vector, error) {
 	if info == nil || r.cache == nil {
 		return r.column(block, c)
 	}
-	at := &info.decoded[block]
+	return keep(&info.decoded[block], r.cache, r, func() (*vec.Vector, error) { return r.block(info, block) })
+}
+
+// keep gives the block that is kept at a place, or decodes it and keeps it there, in a cache, on
+// behalf of an owner.
+func keep(at *atomic.Pointer[decodedBlock], cache *memory.Cache, owner any, decode func() (*vec.Vector, error)) (*vec.Vector, error) {
 	if d := at.Load(); d != nil {
 		d.entry.Touch()
 		return d.values, nil
 	}
-	v, err := r.block(info, block)
+	v, err := decode()
 	if err != nil {
 		return nil, err
 	}
 	if d := (&decodedBlock{values: v}); at.CompareAndSwap(nil, d) {
-		r.cache.Add(&d.entry, r, v.Bytes()+v.Dict.Bytes(), func() { at.CompareAndSwap(d, nil) })
+		cache.Add(&d.entry, owner, v.Bytes()+v.Dict.Bytes(), func() { at.CompareAndSwap(d, nil) })
 	}
 	return v, nil
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"iter"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -11,10 +13,10 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// A segment is rows in the order of their numbers, in blocks of 8,192:
+// A segment is rows in the order of their numbers, in blocks of at most 8,192:
 //
 //	+-------------+-------------+-------------+-----+-----------+--------------+--------+---------+
-//	| prktabl1(8) | block 0 of  | block 1 of  | ... | directory | dir size(u32)| crc(4) | ptab(4) |
+//	| prktabl2(8) | block 0 of  | block 1 of  | ... | directory | dir size(u32)| crc(4) | ptab(4) |
 //	|             | each column | each column |     |           |              |        |         |
 //	+-------------+-------------+-------------+-----+-----------+--------------+--------+---------+
 //	                                                |<------ footer ------------------->|
@@ -22,12 +24,17 @@ import (
 // The footer's checksum covers the directory and its size; each block has its own. The first
 // column is the numbers of the rows, as bigint with column number 0; the others follow by
 // number. The directory is varints: rows, first and last row number, columns; of each
-// column: number, kind(1), array(1), modifier (zigzag); then of each block, of each column: size
-// of the block, size of the zone, zone. A zone is a block of two values, the least and the
-// greatest of those that are not null; it is empty if there is none, or if one of the two
-// takes more than 64 bytes.
+// column: number, kind(1), array(1), modifier (zigzag); then of each block, until no row is
+// left: rows; of each column: size of the block, size of the zone, zone. A zone is a block of two
+// values, the least and the greatest of those that are not null; it is empty if there is none, or
+// if one of the two takes more than 64 bytes.
+//
+// A block may have fewer rows than fit, so that one can be copied as it is, from another segment
+// or from what a statement has encoded. In version 1 (prktabl1) the directory does not say how
+// many: all blocks but the last have 8,192 rows.
 const (
-	segmentMagic  = "prktabl1"
+	segmentMagic  = "prktabl2"
+	segmentMagic1 = "prktabl1"
 	segmentTail   = "ptab"
 	segmentFooter = 12
 	maxZoneValue  = 64
@@ -40,6 +47,9 @@ const (
 	maxMergeBytes = 256 << 20
 	// maxColumns is how many columns a table may have, as in PostgreSQL.
 	maxColumns = 1600
+	// copyLeast is how many rows a block must have to be copied. Smaller ones are put together,
+	// which means to encode their rows again; so at most every other block has fewer.
+	copyLeast = vec.BatchRows / 2
 )
 
 // rowNumbers is the column that holds the numbers of rows.
@@ -51,6 +61,16 @@ var rowNumbers = Column{Type: vec.T(vec.Int8)}
 func Build(schema *Schema, segments []*Reader, batches []*Rows, dead *roaring.Bitmap) ([]byte, error) {
 	b := newBuilder(schema)
 	v := &Version{Schema: schema, Segments: segments, Batches: batches, Dead: dead, Hidden: roaring.New()}
+	size := 0
+	for _, s := range segments {
+		size += int(s.Size())
+	}
+	for _, r := range batches {
+		if r.Encoded != nil {
+			size += int(r.Encoded.Bytes())
+		}
+	}
+	b.out = slices.Grow(b.out, size)
 	for _, p := range v.Pieces() {
 		if err := b.add(&p); err != nil {
 			return nil, err
@@ -89,6 +109,9 @@ func (b *builder) add(p *Piece) error {
 	if err != nil {
 		return err
 	}
+	if live == nil && p.Rows() >= copyLeast && p.encoded() {
+		return b.copy(p)
+	}
 	ids, err := p.IDs()
 	if err != nil {
 		return err
@@ -99,54 +122,140 @@ func (b *builder) add(p *Piece) error {
 			return err
 		}
 	}
-	n := len(ids)
-	if live != nil {
-		n = len(live)
-	}
-	for k := range n {
-		row := k
-		if live != nil {
-			row = int(live[k])
-		}
-		id := ids[row]
-		if b.rows > 0 && id <= b.last {
-			return fmt.Errorf("row %d follows row %d", id, b.last)
-		}
-		if b.rows == 0 {
-			b.first = id
-		}
-		b.last = id
-		b.rows++
-		b.values[0].V.I64 = append(b.values[0].V.I64, int64(id))
-		for i := 1; i < len(columns); i++ {
-			b.values[i].AppendFrom(columns[i], row)
-		}
-		if b.rows%vec.BatchRows == 0 {
-			b.block()
+	for lo, hi := range runs(live, len(ids)) {
+		for lo < hi {
+			n := min(hi-lo, vec.BatchRows-b.gathered())
+			if err := b.number(ids[lo], ids[lo+n-1], n); err != nil {
+				return err
+			}
+			for _, id := range ids[lo : lo+n] {
+				b.values[0].V.I64 = append(b.values[0].V.I64, int64(id))
+			}
+			for i := 1; i < len(columns); i++ {
+				b.values[i].AppendRows(columns[i], lo, lo+n)
+			}
+			if lo += n; b.gathered() == vec.BatchRows {
+				b.block()
+			}
 		}
 	}
 	return nil
 }
 
+// runs gives the rows of live, or all n of them, as stretches [lo, hi).
+func runs(live []uint32, n int) iter.Seq2[int, int] {
+	return func(yield func(int, int) bool) {
+		if live == nil {
+			yield(0, n)
+			return
+		}
+		for at := 0; at < len(live); {
+			end := at + 1
+			for end < len(live) && live[end] == live[end-1]+1 {
+				end++
+			}
+			if !yield(int(live[at]), int(live[end-1])+1) {
+				return
+			}
+			at = end
+		}
+	}
+}
+
+// gathered is how many rows are not in a block yet.
+func (b *builder) gathered() int { return len(b.values[0].V.I64) }
+
+// number notes that n rows follow.
+func (b *builder) number(first, last uint32, n int) error {
+	if b.rows > 0 && first <= b.last {
+		return fmt.Errorf("row %d follows row %d", first, b.last)
+	}
+	if b.rows == 0 {
+		b.first = first
+	}
+	b.last = last
+	b.rows += n
+	return nil
+}
+
 // block writes the rows gathered as a block of each column.
 func (b *builder) block() {
+	b.dir = binary.AppendUvarint(b.dir, uint64(b.gathered()))
 	for i := range b.values {
-		v := b.values[i].V
-		start := len(b.out)
-		b.out = appendBlock(b.out, v)
-		b.dir = binary.AppendUvarint(b.dir, uint64(len(b.out)-start))
-		zone := appendZone(nil, v)
-		b.dir = binary.AppendUvarint(b.dir, uint64(len(zone)))
-		b.dir = append(b.dir, zone...)
+		b.column(b.values[i].V)
 	}
 	b.begin()
+}
+
+// column writes the block of a column.
+func (b *builder) column(v *vec.Vector) { b.copied(appendBlock(nil, v), appendZone(nil, v)) }
+
+// copied writes a block that is encoded.
+func (b *builder) copied(block, zone []byte) {
+	b.out = append(b.out, block...)
+	b.dir = binary.AppendUvarint(b.dir, uint64(len(block)))
+	b.dir = binary.AppendUvarint(b.dir, uint64(len(zone)))
+	b.dir = append(b.dir, zone...)
+}
+
+// encoded says whether the piece is as a segment has it.
+func (p *Piece) encoded() bool { return p.segment != nil || p.rows.Encoded != nil }
+
+// copy writes a piece of encoded rows that are all there.
+func (b *builder) copy(p *Piece) error {
+	if b.gathered() > 0 {
+		b.block()
+	}
+	n := p.Rows()
+	first, last := p.Span()
+	if err := b.number(first, last, n); err != nil {
+		return err
+	}
+	b.dir = binary.AppendUvarint(b.dir, uint64(n))
+	ids, err := p.IDs()
+	if err != nil {
+		return err
+	}
+	numbers := &vec.Vector{Type: rowNumbers.Type, I64: make([]int64, n)}
+	for i, id := range ids {
+		numbers.I64[i] = int64(id)
+	}
+	b.column(numbers)
+	for i := 1; i < len(b.columns); i++ {
+		c := &b.columns[i]
+		block, zone, err := p.raw(c)
+		if err != nil {
+			return err
+		}
+		if block == nil {
+			v, err := c.MissingValue()
+			if err != nil {
+				return err
+			}
+			b.column(v.Flatten(n))
+			continue
+		}
+		b.copied(block, zone)
+	}
+	return nil
+}
+
+// raw gives the block of a column of encoded rows, and its zone; none if they are without it.
+func (p *Piece) raw(c *Column) (block, zone []byte, err error) {
+	if p.segment != nil {
+		return p.segment.raw(p.block, c)
+	}
+	if i := slices.Index(p.rows.Columns, c.ID); i >= 0 && p.rows.types[i].Payload() == c.Type.Payload() {
+		return p.rows.Encoded.columns[i].block, p.rows.Encoded.columns[i].zone, nil
+	}
+	return nil, nil, nil
 }
 
 func (b *builder) finish() ([]byte, error) {
 	if b.rows == 0 {
 		return nil, nil
 	}
-	if b.rows%vec.BatchRows != 0 {
+	if b.gathered() > 0 {
 		b.block()
 	}
 	start := len(b.out)
@@ -172,26 +281,87 @@ func (b *builder) finish() ([]byte, error) {
 
 // appendZone adds the zone of a flat vector.
 func appendZone(dst []byte, v *vec.Vector) []byte {
-	least, most := -1, -1
+	if v.Type.Array || v.Type.Kind == vec.JSONB {
+		return dst
+	}
+	least, most := extremes(v)
+	if least < 0 {
+		return dst
+	}
+	ends := v.Take([]uint32{uint32(least), uint32(most)}).Flatten(2)
+	if v.Type.Payload() == vec.PayloadStr && max(len(ends.Str.At(0)), len(ends.Str.At(1))) > maxZoneValue {
+		return dst
+	}
+	return appendBlock(dst, ends)
+}
+
+// extremes gives the rows of the least and the greatest value of a flat vector or one with a
+// dictionary, the first if there are several; -1 if all are null.
+func extremes(v *vec.Vector) (least, most int) {
+	switch {
+	case v.Form == vec.Dict:
+		return extremesOf(v, v.Dict.Len())
+	case v.Type.Payload() == vec.PayloadStr && v.Type.EqualBytes() && !v.Nulls.Any() && v.Len() > 0:
+		low, high := v.Str.Str(0), v.Str.Str(0)
+		for i := range v.Len() {
+			if x := v.Str.Str(i); x < low {
+				low, least = x, i
+			} else if x > high {
+				high, most = x, i
+			}
+		}
+		return least, most
+	case !v.Nulls.Any() && len(v.I64) > 0: // integers, or numerics of one scale
+		low, high := v.I64[0], v.I64[0]
+		for i, x := range v.I64 {
+			if x < low {
+				low, least = x, i
+			}
+			if x > high {
+				high, most = x, i
+			}
+		}
+		return least, most
+	}
+	return extremesOf(v, 0)
+}
+
+// extremesOf is extremes of any vector, which has a dictionary of so many values.
+func extremesOf(v *vec.Vector, values int) (least, most int) {
+	least, most = -1, -1
+	seen := vec.NewBitmap(values)
 	for i := range v.Len() {
 		if v.Nulls.Get(i) {
 			continue
 		}
+		if values > 0 {
+			if code := int(v.Codes[i]); seen.Get(code) {
+				continue
+			} else {
+				seen.Set(code)
+			}
+		}
 		if least < 0 {
 			least, most = i, i
+			continue
 		}
 		if vec.Compare(v, i, v, least) < 0 {
 			least = i
-		}
-		if vec.Compare(v, i, v, most) > 0 {
+		} else if vec.Compare(v, i, v, most) > 0 {
 			most = i
 		}
 	}
-	if least < 0 || v.Type.Array || v.Type.Kind == vec.JSONB {
-		return dst
+	return least, most
+}
+
+// decodeZone reads a zone; nil is that nothing is known.
+func decodeZone(src []byte, t vec.Type) (*vec.Vector, error) {
+	if len(src) == 0 {
+		return nil, nil
 	}
-	if v.Type.Payload() == vec.PayloadStr && max(len(v.Str.At(least)), len(v.Str.At(most))) > maxZoneValue {
-		return dst
+	v, err := decodeBlock(src, t, 2)
+	if err != nil {
+		return nil, err
 	}
-	return appendBlock(dst, v.Take([]uint32{uint32(least), uint32(most)}))
+	return v.Flatten(2), nil
 }

@@ -20,6 +20,9 @@ func (o *Op) Bytes() int64 {
 	if o.Batch != nil {
 		n += (&Rows{Batch: o.Batch}).Bytes()
 	}
+	if o.Encoded != nil {
+		n += o.Encoded.Bytes()
+	}
 	if o.Schema != nil {
 		for i := range o.Schema.Columns {
 			c := &o.Schema.Columns[i]
@@ -36,8 +39,12 @@ func (o *Op) Bytes() int64 {
 func (ws *WriteSet) Inserted() int {
 	n := 0
 	for i := range ws.Ops {
-		if b := ws.Ops[i].Batch; b != nil {
-			n += b.Rows
+		o := &ws.Ops[i]
+		if o.Batch != nil {
+			n += o.Batch.Rows
+		}
+		if o.Encoded != nil {
+			n += o.Encoded.Rows
 		}
 	}
 	return n
@@ -72,7 +79,7 @@ func (ws *WriteSet) Split() ([]*WriteSet, error) {
 		switch o.Kind {
 		case OpAlter, OpDrop:
 			return nil, fmt.Errorf("%w: it has %d MB, at most %d MB are allowed beside ALTER TABLE and DROP TABLE", ErrTooLarge, total>>20, EntryBytes>>20)
-		case OpCreate, OpInsert:
+		case OpCreate, OpInsert, OpLoad:
 			if n := o.Bytes(); size > 0 && size+n > EntryBytes {
 				out = append(out, part)
 				part, size = &WriteSet{Stage: Part, Txn: txn}, 0

@@ -278,6 +278,7 @@ func TestWire(t *testing.T) {
 	s, b := everyType(7)
 	sets := []*WriteSet{
 		{Ops: []Op{{Kind: OpCreate, Table: Fresh, Schema: s}, {Kind: OpInsert, Table: Fresh, Version: 1, Columns: allColumns(s), Batch: b}}},
+		{Ops: []Op{{Kind: OpLoad, Table: 1, Version: 1, Columns: allColumns(s), Encoded: Encode(b)}}},
 		{Stage: Part, Txn: Txn{1, 2}, Ops: []Op{{Kind: OpCreate, Table: Fresh, Schema: &Schema{Name: "p", Version: 1}},
 			{Kind: OpInsert, Table: 1, Version: 1, Columns: allColumns(s), Batch: b}}},
 		{Ops: []Op{{Kind: OpDelete, Table: 1, Version: 1, Rows: roaring.BitmapOf(0, 1, 2, 5), Own: roaring.New()}, {Kind: OpTruncate, Table: 1, Version: 1, OwnFrom: 3, Until: 9, Rows: roaring.BitmapOf(4)},
@@ -390,6 +391,7 @@ func FuzzBlock(f *testing.F) {
 func FuzzDecodeWriteSet(f *testing.F) {
 	s, b := everyType(3)
 	f.Add(AppendWriteSet(nil, &WriteSet{Ops: []Op{{Kind: OpCreate, Table: Fresh, Schema: s}, {Kind: OpInsert, Table: Fresh, Version: 1, Columns: allColumns(s), Batch: b}}}))
+	f.Add(AppendWriteSet(nil, &WriteSet{Ops: []Op{{Kind: OpLoad, Table: 1, Version: 1, Columns: allColumns(s), Encoded: Encode(b)}}}))
 	f.Add(AppendWriteSet(nil, &WriteSet{Stage: Last, Ops: []Op{{Kind: OpDelete, Table: 1, Version: 1, Rows: roaring.BitmapOf(1, 2, 9), Own: roaring.BitmapOf(3)}}}))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		ws, err := DecodeWriteSet(raw)
@@ -401,8 +403,16 @@ func FuzzDecodeWriteSet(f *testing.F) {
 			t.Fatal(err)
 		}
 		next, _, err := base.Apply(ws, 1, 0)
-		if err == nil {
-			next.Append(nil)
+		if err != nil {
+			return
+		}
+		next.Append(nil)
+		for _, v := range next.List() {
+			for _, p := range v.Pieces() {
+				for i := range v.Schema.Columns {
+					_, _ = p.Column(&v.Schema.Columns[i]) // it may be damaged
+				}
+			}
 		}
 	})
 }

@@ -26,17 +26,32 @@ type Version struct {
 }
 
 // Rows is rows that no segment holds yet, with the numbers First, First+1, … It is
-// immutable. Its vectors may have any form.
+// immutable. They are in Batch, whose vectors may have any form, or in Encoded.
 type Rows struct {
 	First   uint32
-	Columns []uint32 // the number of each column of Batch
+	Columns []uint32 // the number of each column
 	Batch   *vec.Batch
+	Encoded *Encoded
 	// Epoch says in which memtable the rows are.
 	Epoch uint64
+
+	types []vec.Type    // of encoded columns, as they were encoded
+	zones []*vec.Vector // of encoded columns; nil where nothing is known
+}
+
+// Len is how many rows there are.
+func (r *Rows) Len() int {
+	if r.Encoded != nil {
+		return r.Encoded.Rows
+	}
+	return r.Batch.Rows
 }
 
 // Bytes is about how much memory the rows take.
 func (r *Rows) Bytes() int64 {
+	if r.Encoded != nil {
+		return r.Encoded.Bytes()
+	}
 	n := int64(64)
 	for _, c := range r.Batch.Cols {
 		n += c.Bytes() + c.Dict.Bytes()
@@ -93,7 +108,7 @@ func (p *Piece) Segment() *Reader { return p.segment }
 // Rows is how many rows the piece has, dead ones included.
 func (p *Piece) Rows() int {
 	if p.rows != nil {
-		return p.rows.Batch.Rows
+		return p.rows.Len()
 	}
 	return p.segment.blockRows(p.block)
 }
@@ -101,7 +116,7 @@ func (p *Piece) Rows() int {
 // IDs gives the numbers of the rows.
 func (p *Piece) IDs() ([]uint32, error) {
 	if p.rows != nil {
-		out := make([]uint32, p.rows.Batch.Rows)
+		out := make([]uint32, p.rows.Len())
 		for i := range out {
 			out[i] = p.rows.First + uint32(i)
 		}
@@ -114,10 +129,10 @@ func (p *Piece) IDs() ([]uint32, error) {
 func (p *Piece) Live() ([]uint32, error) {
 	var lo, hi uint32
 	if p.rows != nil {
-		if p.rows.Batch.Rows == 0 {
+		if p.rows.Len() == 0 {
 			return nil, nil
 		}
-		lo, hi = p.rows.First, p.rows.First+uint32(p.rows.Batch.Rows-1)
+		lo, hi = p.rows.First, p.rows.First+uint32(p.rows.Len()-1)
 	} else {
 		lo, hi = p.segment.blockRange(p.block)
 	}
@@ -148,7 +163,7 @@ func overlaps(set *roaring.Bitmap, lo, hi uint32) bool {
 // others who read it.
 func (p *Piece) Column(c *Column) (*vec.Vector, error) {
 	if p.rows != nil {
-		return as(c.Type)(p.rows.column(c))
+		return as(c.Type)(p.rows.cached(c))
 	}
 	return as(c.Type)(p.segment.cached(p.block, c))
 }
@@ -208,16 +223,13 @@ func (p *Piece) Span() (first, last uint32) {
 	if p.segment != nil {
 		return p.segment.blockRange(p.block)
 	}
-	return p.rows.First, p.rows.First + uint32(p.rows.Batch.Rows) - 1
+	return p.rows.First, p.rows.First + uint32(p.rows.Len()) - 1
 }
 
 // Bounds is the least and the greatest value of a column, for types whose values are
 // integers inside; ok is false if the piece does not know them.
 func (p *Piece) Bounds(c *Column) (low, high int64, ok bool) {
-	if p.segment == nil {
-		return 0, 0, false
-	}
-	zone := p.segment.zone(p.block, c)
+	zone := p.zone(c)
 	if zone == nil || zone.Type.Payload() != vec.PayloadI64 {
 		return 0, 0, false
 	}
@@ -227,19 +239,42 @@ func (p *Piece) Bounds(c *Column) (low, high int64, ok bool) {
 // MayHold says whether a row of the piece can have a value of the column from low to high,
 // either of which may be nil: vectors with one value of the column's type.
 func (p *Piece) MayHold(c *Column, low, high *vec.Vector) bool {
-	if p.segment == nil {
-		return true
-	}
-	zone := p.segment.zone(p.block, c)
+	zone := p.zone(c)
 	if zone == nil || zone.Type.Kind == vec.JSONB { // older segments have zones of jsonb, by bytes
 		return true
 	}
 	return (low == nil || vec.Compare(zone, 1, low, 0) >= 0) && (high == nil || vec.Compare(zone, 0, high, 0) <= 0)
 }
 
+// zone is the least and the greatest value of a column; nil if the piece does not know them.
+func (p *Piece) zone(c *Column) (zone *vec.Vector) {
+	if p.segment != nil {
+		zone = p.segment.zone(p.block, c)
+	} else if i := slices.Index(p.rows.Columns, c.ID); i >= 0 && p.rows.zones != nil {
+		zone = p.rows.zones[i]
+	}
+	if zone == nil || zone.Type.Payload() != c.Type.Payload() { // all of these rows were dead when the type changed
+		return nil
+	}
+	return zone
+}
+
+// cached is column, and keeps what it decodes.
+func (r *Rows) cached(c *Column) (*vec.Vector, error) {
+	if e := r.Encoded; e != nil && e.cache != nil {
+		if i := slices.Index(r.Columns, c.ID); i >= 0 {
+			return keep(&e.columns[i].decoded, e.cache, e.owner, func() (*vec.Vector, error) { return e.column(i, c.ID, r.types[i]) })
+		}
+	}
+	return r.column(c)
+}
+
 // column is a column of the rows, or what rows without it have.
 func (r *Rows) column(c *Column) (*vec.Vector, error) {
 	if i := slices.Index(r.Columns, c.ID); i >= 0 {
+		if r.Encoded != nil {
+			return r.Encoded.column(i, c.ID, r.types[i])
+		}
 		return r.Batch.Cols[i], nil
 	}
 	return c.MissingValue()

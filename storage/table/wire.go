@@ -25,6 +25,7 @@ import (
 //	  insert:        columns | number of each | length | batch, see vec.AppendBatch
 //	  delete:        set of rows | set of own rows
 //	  advance:       column | count
+//	  load:          columns | number of each | rows | of each column: length, block; length, zone (segment.go)
 //
 // A set is how many runs | of each: numbers left out since the last | numbers in the run less 1.
 const wireVersion = 1
@@ -71,6 +72,8 @@ func AppendWriteSet(dst []byte, ws *WriteSet) []byte {
 			batch := vec.AppendBatch(nil, o.Batch)
 			dst = binary.AppendUvarint(dst, uint64(len(batch)))
 			dst = append(dst, batch...)
+		case OpLoad:
+			dst = o.Encoded.append(dst, o.Columns)
 		case OpDelete:
 			dst = appendSet(appendSet(dst, o.Rows), o.Own)
 		case OpAdvance:
@@ -232,6 +235,8 @@ func (d *varints) op() Op {
 		if o.Batch = b; len(b.Cols) != len(o.Columns) {
 			d.Fail("batch of %d columns, want %d", len(b.Cols), len(o.Columns))
 		}
+	case OpLoad:
+		o.Columns, o.Encoded = d.encoded()
 	case OpDelete:
 		o.Rows, o.Own = d.set(), d.set()
 	case OpAdvance:

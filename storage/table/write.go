@@ -23,6 +23,7 @@ const (
 	OpInsert   OpKind = 5 // add Batch
 	OpDelete   OpKind = 6 // delete Rows and Own
 	OpAdvance  OpKind = 7 // take Count numbers of the sequence of the column Column
+	OpLoad     OpKind = 8 // add the rows of Encoded
 )
 
 // Fresh is added to the number by which a write set calls a table that it makes itself:
@@ -36,8 +37,9 @@ type Op struct {
 	Table   uint32
 	Version uint32
 	Schema  *Schema
-	Columns []uint32        // of Batch, by number
+	Columns []uint32        // of Batch or Encoded, by number
 	Batch   *vec.Batch      // given to Apply: the caller must not touch it again
+	Encoded *Encoded        // what a statement that brings many rows has in place of Batch
 	Rows    *roaring.Bitmap // numbers of rows
 	Own     *roaring.Bitmap // rows that this transaction inserted into the table, counted from 0
 	OwnFrom uint32
@@ -57,7 +59,7 @@ type Stage uint8
 
 // The stages. Rows and tables of a Part are seen by nobody until Last, and become dead with
 // Abort, or when nothing is heard of the transaction for ten minutes. A Part may only make
-// tables and insert rows.
+// tables and add rows.
 const (
 	Whole Stage = 0
 	Part  Stage = 1
@@ -162,6 +164,7 @@ func (t *Tables) With(versions ...*Version) *Tables {
 // Change is what a write set did besides giving other tables.
 type Change struct {
 	Inserted, Deleted int
+	Loaded            int   // of the inserted rows, those that are encoded
 	Bytes             int64 // of memory that the inserted rows take, about
 	First             int64 // the first of the numbers that the last OpAdvance took
 }
@@ -357,7 +360,7 @@ func (w *writing) op(o *Op) error {
 	if o.Version != v.Schema.Version {
 		return &ConflictError{v.Schema.Name, "was changed by another transaction"}
 	}
-	if w.stage == Part && o.Kind != OpInsert {
+	if w.stage == Part && o.Kind != OpInsert && o.Kind != OpLoad {
 		return &ConflictError{v.Schema.Name, fmt.Sprintf("operation %d in a part of a transaction", o.Kind)}
 	}
 	if (v.Schema.View != "" || v.Schema.Kind != Relation) && o.Kind != OpAlter && o.Kind != OpDrop {
@@ -380,6 +383,8 @@ func (w *writing) op(o *Op) error {
 		w.truncate(&c, o)
 	case OpInsert:
 		err = w.insert(&c, o)
+	case OpLoad:
+		err = w.load(&c, o)
 	case OpDelete:
 		err = w.delete(&c, o)
 	case OpAdvance:
@@ -513,10 +518,41 @@ func (w *writing) insert(v *Version, o *Op) error {
 			return fmt.Errorf("table %s: a batch has column %d of type %v, the table does not", v.Schema.Name, id, got)
 		}
 	}
+	rows := &Rows{First: v.Next, Columns: o.Columns, Batch: o.Batch, Epoch: w.epoch}
+	if err := w.place(v, rows); err != nil {
+		return err
+	}
+	v.Batches = appendRows(v.Batches, rows)
+	return nil
+}
+
+// load is insert of rows that are encoded.
+func (w *writing) load(v *Version, o *Op) error {
+	rows := &Rows{First: v.Next, Columns: o.Columns, Encoded: o.Encoded, Epoch: w.epoch}
+	for i, id := range o.Columns {
+		c := v.Schema.ByID(id)
+		if c == nil {
+			return fmt.Errorf("table %s: rows have column %d, the table does not", v.Schema.Name, id)
+		}
+		zone, err := decodeZone(o.Encoded.columns[i].zone, c.Type)
+		if err != nil {
+			return fmt.Errorf("table %s: zone of column %d: %w", v.Schema.Name, id, err)
+		}
+		rows.types, rows.zones = append(rows.types, c.Type), append(rows.zones, zone)
+	}
+	if err := w.place(v, rows); err != nil {
+		return err
+	}
+	v.Batches = append(v.Batches[:len(v.Batches):len(v.Batches)], rows)
+	return nil
+}
+
+// place gives rows their numbers, the next ones of the table.
+func (w *writing) place(v *Version, rows *Rows) error {
+	n := rows.Len()
 	if uint64(v.Next)+uint64(n) > maxRow {
 		return fmt.Errorf("table %s: more than %d rows were inserted into it over time; copy it with CREATE TABLE AS", v.Schema.Name, uint64(maxRow))
 	}
-	rows := &Rows{First: v.Next, Columns: o.Columns, Batch: o.Batch, Epoch: w.epoch}
 	v.Next += uint32(n)
 	w.own[v.Schema.Table] = append(w.own[v.Schema.Table], ownRange{rows.First, uint32(n)})
 	if w.stage == Part {
@@ -525,7 +561,9 @@ func (w *writing) insert(v *Version, o *Op) error {
 	}
 	w.change.Inserted += n
 	w.change.Bytes += rows.Bytes()
-	v.Batches = appendRows(v.Batches, rows)
+	if rows.Encoded != nil {
+		w.change.Loaded += n
+	}
 	return nil
 }
 
@@ -537,7 +575,7 @@ func appendRows(list []*Rows, r *Rows) []*Rows {
 	total := r.Batch.Rows
 	for keep > 0 {
 		p := list[keep-1]
-		if p.Epoch != r.Epoch || p.Batch.Rows > total || p.Batch.Rows+total > vec.BatchRows || !slices.Equal(p.Columns, r.Columns) || !sameForm(p.Batch, r.Batch) {
+		if p.Encoded != nil || p.Epoch != r.Epoch || p.Batch.Rows > total || p.Batch.Rows+total > vec.BatchRows || !slices.Equal(p.Columns, r.Columns) || !sameForm(p.Batch, r.Batch) {
 			break
 		}
 		total += p.Batch.Rows
@@ -551,9 +589,7 @@ func appendRows(list []*Rows, r *Rows) []*Rows {
 	for c := range r.Columns {
 		b := vec.NewBuilder(r.Batch.Cols[c].Type)
 		for _, p := range parts {
-			for row := range p.Batch.Rows {
-				b.AppendFrom(p.Batch.Cols[c], row)
-			}
+			b.AppendRows(p.Batch.Cols[c], 0, p.Batch.Rows)
 		}
 		out.Batch.Cols = append(out.Batch.Cols, b.V)
 	}

@@ -60,7 +60,11 @@ func (v *Vector) Take(rows []uint32) *Vector {
 	case PayloadF64:
 		out.F64 = take(v.F64, rows)
 	case PayloadDec:
-		out.Dec = take(v.Dec, rows)
+		if v.Scaled() {
+			out.I64, out.Scale = take(v.I64, rows), v.Scale
+		} else {
+			out.Dec = take(v.Dec, rows)
+		}
 	case PayloadIvl:
 		out.Ivl = take(v.Ivl, rows)
 	case PayloadUUIDs:
@@ -108,7 +112,11 @@ func (v *Vector) Slice(lo, hi int) *Vector {
 	case PayloadF64:
 		out.F64 = v.F64[lo:hi:hi]
 	case PayloadDec:
-		out.Dec = v.Dec[lo:hi:hi]
+		if v.Scaled() {
+			out.I64, out.Scale = v.I64[lo:hi:hi], v.Scale
+		} else {
+			out.Dec = v.Dec[lo:hi:hi]
+		}
 	case PayloadIvl:
 		out.Ivl = v.Ivl[lo:hi:hi]
 	case PayloadUUIDs:

@@ -16,7 +16,11 @@ func (v *Vector) appendZero() {
 	case PayloadF64:
 		v.F64 = append(v.F64, 0)
 	case PayloadDec:
-		v.Dec = append(v.Dec, Decimal{})
+		if len(v.I64) > 0 {
+			v.I64 = append(v.I64, 0)
+		} else {
+			v.Dec = append(v.Dec, Decimal{})
+		}
 	case PayloadStr:
 		v.Str.Append(nil)
 	case PayloadIvl:
@@ -42,6 +46,44 @@ func (b *Builder) AppendNull() {
 	b.V.Nulls.Set(n)
 }
 
+// AppendRows copies the values of rows [lo, hi) of src, as AppendFrom does.
+func (b *Builder) AppendRows(src *Vector, lo, hi int) {
+	v := b.V
+	if src.Form != Flat || src.Nulls.Any() {
+		for row := lo; row < hi; row++ {
+			b.AppendFrom(src, row)
+		}
+		return
+	}
+	switch v.Type.Payload() {
+	case PayloadBools:
+		v.Bools = append(v.Bools, src.Bools[lo:hi]...)
+	case PayloadI64:
+		v.I64 = append(v.I64, src.I64[lo:hi]...)
+	case PayloadF64:
+		v.F64 = append(v.F64, src.F64[lo:hi]...)
+	case PayloadDec:
+		if len(src.I64) > 0 {
+			v.AppendScaled(src.Scale, src.I64[lo:hi]...)
+		} else {
+			v.widen()
+			v.Dec = append(v.Dec, src.Dec[lo:hi]...)
+		}
+	case PayloadIvl:
+		v.Ivl = append(v.Ivl, src.Ivl[lo:hi]...)
+	case PayloadUUIDs:
+		v.UUIDs = append(v.UUIDs, src.UUIDs[lo:hi]...)
+	case PayloadStr:
+		if lo < hi {
+			v.Str.appendRange(&src.Str, lo, hi)
+		}
+	default:
+		for row := lo; row < hi; row++ {
+			b.AppendFrom(src, row)
+		}
+	}
+}
+
 // AppendFrom copies the value of a row of src, which has the same payload, in any form.
 func (b *Builder) AppendFrom(src *Vector, row int) {
 	if src.IsNull(row) {
@@ -58,7 +100,12 @@ func (b *Builder) AppendFrom(src *Vector, row int) {
 	case PayloadF64:
 		v.F64 = append(v.F64, s.F64[i])
 	case PayloadDec:
-		v.Dec = append(v.Dec, s.Dec[i])
+		if len(s.I64) > 0 && v.joins(s.Scale) {
+			v.I64, v.Scale = append(v.I64, s.I64[i]), s.Scale
+		} else {
+			v.widen()
+			v.Dec = append(v.Dec, s.Decimal(i))
+		}
 	case PayloadStr:
 		v.Str.Append(s.Str.At(i))
 	case PayloadIvl:

@@ -30,7 +30,10 @@ func Compare(a *Vector, i int, b *Vector, j int) int {
 	case PayloadF64:
 		return CompareFloat(a.F64[i], b.F64[j])
 	case PayloadDec:
-		return a.Dec[i].Cmp(b.Dec[j])
+		if len(a.I64) > 0 && len(b.I64) > 0 && a.Scale == b.Scale {
+			return cmp.Compare(a.I64[i], b.I64[j])
+		}
+		return a.Decimal(i).Cmp(b.Decimal(j))
 	case PayloadStr:
 		if a.Type.Kind == Bpchar {
 			return bytes.Compare(bytes.TrimRight(a.Str.At(i), " "), bytes.TrimRight(b.Str.At(j), " "))
@@ -126,7 +129,7 @@ func AppendKey(dst []byte, v *Vector, row int) []byte {
 	case PayloadF64:
 		return appendUint64(dst, floatBits(v.F64[row]))
 	case PayloadDec:
-		d := v.Dec[row].Trim()
+		d := v.Decimal(row).Trim()
 		dst = appendUint64(dst, uint64(d.Hi))
 		return append(appendUint64(dst, d.Lo), d.Scale)
 	case PayloadStr:

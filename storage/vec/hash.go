@@ -38,7 +38,7 @@ func HashRow(v *Vector, row int) uint64 {
 	case PayloadF64:
 		return Mix(floatBits(v.F64[row]))
 	case PayloadDec:
-		d := v.Dec[row].Trim()
+		d := v.Decimal(row).Trim()
 		return combine(combine(Mix(d.Lo), uint64(d.Hi)), uint64(d.Scale))
 	case PayloadStr:
 		s := v.Str.At(row)

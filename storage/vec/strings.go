@@ -61,6 +61,18 @@ func (s *Strings) AppendString(v string) {
 	s.Offs = append(s.Offs, uint32(len(s.Bytes)))
 }
 
+// appendRange adds values [lo, hi) of another list, at least one.
+func (s *Strings) appendRange(src *Strings, lo, hi int) {
+	if len(s.Offs) == 0 {
+		s.Offs = append(s.Offs, 0)
+	}
+	shift := uint32(len(s.Bytes)) - src.Offs[lo]
+	s.Bytes = append(s.Bytes, src.Bytes[src.Offs[lo]:src.Offs[hi]]...)
+	for _, end := range src.Offs[lo+1 : hi+1] {
+		s.Offs = append(s.Offs, end+shift)
+	}
+}
+
 // Reset empties the list and keeps its memory.
 func (s *Strings) Reset() {
 	s.Offs = append(s.Offs[:0], 0)

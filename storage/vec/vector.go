@@ -34,7 +34,8 @@ type Vector struct {
 	Bools []bool
 	I64   []int64
 	F64   []float64
-	Dec   []Decimal
+	Dec   []Decimal // or I64, see Scaled
+	Scale uint8     // of the values in I64, if Scaled
 	Str   Strings
 	Ivl   []IntervalValue
 	UUIDs []UUIDValue
@@ -59,7 +60,7 @@ func (v *Vector) Len() int {
 	case PayloadF64:
 		return len(v.F64)
 	case PayloadDec:
-		return len(v.Dec)
+		return max(len(v.Dec), len(v.I64))
 	case PayloadStr:
 		return v.Str.Len()
 	case PayloadIvl:
@@ -132,7 +133,8 @@ func (v *Vector) Bytes() int64 {
 		4*cap(v.Str.Offs)+cap(v.Str.Bytes)+4*cap(v.Offs)+8*cap(v.Nulls)+4*cap(v.Codes)) + v.Elem.Bytes()
 }
 
-// Values is the fixed-width values of a flat or constant vector, which are of type T.
+// Values is the fixed-width values of a flat or constant vector, which are of type T. Those of a
+// scaled one are a copy.
 func Values[T any](v *Vector) []T {
 	var p any
 	switch any(*new(T)).(type) {
@@ -143,7 +145,7 @@ func Values[T any](v *Vector) []T {
 	case float64:
 		p = v.F64
 	case Decimal:
-		p = v.Dec
+		p = v.Decimals()
 	case IntervalValue:
 		p = v.Ivl
 	case UUIDValue:

@@ -215,7 +215,7 @@ func appendValues(dst []byte, v *Vector, n int, nulls Bitmap) []byte {
 		return dst
 	case PayloadDec:
 		hi, lo, scale := make([]int64, n), make([]int64, n), make([]int64, n)
-		for i, d := range settled(v.Dec[:n], nulls) {
+		for i, d := range settled(v.Decimals()[:n], nulls) {
 			hi[i], lo[i], scale[i] = d.Hi, int64(d.Lo), int64(d.Scale)
 		}
 		return appendInts(appendInts(appendInts(dst, hi), lo), scale)
@@ -521,6 +521,9 @@ func (d *wireReader) decimals(v *Vector, n int) {
 			return
 		}
 		v.Dec[i] = x
+	}
+	if coefs, scale, ok := Narrow(v.Dec, v.Nulls); ok {
+		v.Dec, v.I64, v.Scale = nil, coefs, scale
 	}
 }
 

@@ -100,6 +100,11 @@ func (s shape) column(v *vec.Vector, b *vec.Batch) *vec.Vector {
 		out.Dict = values.V
 		return out
 	}
+	if v.Type.Payload() == vec.PayloadDec && s.rows%2 == 1 {
+		if coefs, scale, ok := vec.Narrow(v.Decimals(), v.Nulls); ok {
+			return &vec.Vector{Type: v.Type, I64: coefs, Scale: scale, Nulls: v.Nulls}
+		}
+	}
 	return v
 }
 
