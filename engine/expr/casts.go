@@ -103,6 +103,8 @@ func newCast(eval func(*frame) error) (*Function, bool) {
 // baseCast converts without regard to modifiers.
 func baseCast(from, to vec.Type) (*Function, bool) {
 	switch {
+	case from.Kind == vec.IntSet && to.Kind != vec.IntSet && !to.IsText(), to == vec.T(vec.IntSet) && (from == tBytea || from.Array):
+		return castBitmap(from, to)
 	case from.Array && to.Array:
 		return castElements(from, to)
 	case to.Array:
@@ -118,6 +120,8 @@ func baseCast(from, to vec.Type) (*Function, bool) {
 		}))
 	case to.Kind == vec.Bytea && isTextual(from):
 		return newCast(text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return parseBytea(dst, s) }))
+	case to.Kind == vec.IntSet && isTextual(from):
+		return newCast(text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return parseIntSet(dst, s) }))
 	case to.IsText():
 		return castToText(from, to)
 	case isTextual(from):

@@ -341,7 +341,7 @@ func init() {
 	})
 	choose("array_fill", func(args []vec.Type) *Overload {
 		ints := vec.ArrayOf(vec.Int4)
-		if len(args) < 2 || len(args) > 3 || args[0].Array || args[0].Kind == vec.Unknown || !CanImplicit(args[1], ints) ||
+		if len(args) < 2 || len(args) > 3 || !args[0].HasArray() || args[0].Kind == vec.Unknown || !CanImplicit(args[1], ints) ||
 			len(args) == 3 && !CanImplicit(args[2], ints) {
 			return nil
 		}

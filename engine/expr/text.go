@@ -35,9 +35,12 @@ func appendText(dst []byte, v *vec.Vector, row int, z *zone) []byte {
 	case vec.PayloadUUIDs:
 		return AppendUUID(dst, v.UUIDs[row])
 	case vec.PayloadStr:
-		if t.Kind == vec.Bytea {
+		switch t.Kind {
+		case vec.Bytea:
 			dst = append(dst, `\x`...)
 			return hex.AppendEncode(dst, v.Str.At(row))
+		case vec.IntSet:
+			return appendIntSet(dst, v.Str.At(row))
 		}
 		return append(dst, v.Str.At(row)...)
 	case vec.PayloadList:

@@ -54,6 +54,9 @@ func (b *binder) arrayQuery(node plan.Node, pos ast.Pos, op string) expr.Expr {
 	if t.Array {
 		return b.unsupported("an array of more than one dimension", pos)
 	}
+	if !t.HasArray() {
+		return b.fail(pgerr.New(pgerr.UndefinedObject, "could not find array type for data type %s", t), pos)
+	}
 	return b.sub(node, plan.ArraySub, vec.ArrayOf(t.Kind))
 }
 

@@ -21,7 +21,7 @@ var typeNames = map[string]vec.Kind{
 	"text": vec.Text, "string": vec.Text,
 	"varchar": vec.Varchar, "character varying": vec.Varchar,
 	"char": vec.Bpchar, "character": vec.Bpchar, "bpchar": vec.Bpchar,
-	"name": vec.Name, "bytea": vec.Bytea, "date": vec.Date,
+	"name": vec.Name, "bytea": vec.Bytea, "bitmap": vec.IntSet, "date": vec.Date,
 	"time": vec.Time, "time without time zone": vec.Time,
 	"timestamp": vec.Timestamp, "timestamp without time zone": vec.Timestamp, "datetime": vec.Timestamp,
 	"timestamptz": vec.TimestampTZ, "timestamp with time zone": vec.TimestampTZ,
@@ -34,7 +34,7 @@ var typeNames = map[string]vec.Kind{
 
 // knownTypes exist in PostgreSQL, and perhaps here later.
 var knownTypes = map[string]bool{
-	"timetz": true, "time with time zone": true, "bitmap": true, "bit": true, "varbit": true, "money": true, "xml": true,
+	"timetz": true, "time with time zone": true, "bit": true, "varbit": true, "money": true, "xml": true,
 	"inet": true, "cidr": true, "macaddr": true, "point": true, "tsvector": true, "tsquery": true, "record": true,
 	"void": true, "unknown": true, "anyelement": true, "anyarray": true,
 }
@@ -71,6 +71,9 @@ func (b *binder) typeOf(n *ast.TypeName) vec.Type {
 		b.unsupported("an array of more than one dimension", n.Pos())
 	}
 	t := vec.Type{Kind: kind, Array: n.Array > 0}
+	if t.Array && !vec.T(kind).HasArray() {
+		b.unsupported("an array of "+name, n.Pos())
+	}
 	if t.IsVector() {
 		if t.Array {
 			b.unsupported("an array of "+name, n.Pos())
@@ -138,7 +141,7 @@ func catalogName(t vec.Type) string {
 		vec.Interval: "interval", vec.UUID: "uuid", vec.JSONB: "jsonb", vec.OID: "oid",
 		vec.RegClass: "regclass", vec.RegType: "regtype", vec.RegProc: "regproc", vec.RegNamespace: "regnamespace", vec.RegRole: "regrole",
 		vec.XID: "xid", vec.ACLItem: "aclitem", vec.NodeTree: "pg_node_tree", vec.Int2Vector: "int2vector", vec.OIDVector: "oidvector",
-		vec.JSON: "json", vec.XML: "xml", vec.AnyArray: "anyarray", vec.Inet: "inet",
+		vec.JSON: "json", vec.XML: "xml", vec.AnyArray: "anyarray", vec.Inet: "inet", vec.IntSet: "bitmap",
 	}[t.Kind]
 	if name == "" {
 		return "type" + strconv.Itoa(int(t.Kind))
