@@ -175,6 +175,8 @@ func (b *binder) typed(e *ast.Typed) expr.Expr {
 		if _, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err == nil {
 			words := strings.Fields(e.Type.Fields)
 			text += " " + words[len(words)-1]
+		} else if e.Type.Fields == "minute to second" && strings.Count(text, ":") == 1 {
+			text = "0:" + text // minutes and seconds, where hours and minutes are meant otherwise
 		}
 	}
 	return b.literal(textConst(text, vec.T(vec.Unknown)), t, e.Pos())
@@ -673,9 +675,18 @@ func (b *binder) keyword(e *ast.Keyword) expr.Expr {
 		if t == vec.Unknown {
 			return b.unsupported(strings.ToUpper(e.Name), e.Pos())
 		}
-		return b.cast(b.call("now", nil, e.Pos()), vec.T(t), e.Pos(), true, false)
+		return b.cast(b.call("now", nil, e.Pos()), momentType(t, e.Precision), e.Pos(), true, false)
 	}
-	return b.call(name, nil, e.Pos())
+	x := b.call(name, nil, e.Pos())
+	if e.Precision >= 0 {
+		x = b.cast(x, momentType(x.Type().Kind, e.Precision), e.Pos(), true, false)
+	}
+	return x
+}
+
+// momentType is the type of times with so many decimals; -1 means all.
+func momentType(kind vec.Kind, decimals int) vec.Type {
+	return vec.Type{Kind: kind, Mod: int32(min(decimals, maxDecimals)) + 1}
 }
 
 func (b *binder) extract(e *ast.Extract, sc *scope) expr.Expr {

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/storage/vec"
@@ -41,6 +42,10 @@ var knownTypes = map[string]bool{
 
 // maxPrecision is how many digits a numeric may have.
 const maxPrecision = 38
+
+// maxDecimals is how many decimals the seconds of a time have. PostgreSQL takes a greater number
+// as this one, too.
+const maxDecimals = 6
 
 // typeOf is the type that a name in a statement means.
 func (b *binder) typeOf(n *ast.TypeName) vec.Type {
@@ -121,12 +126,31 @@ func (b *binder) typeMod(n *ast.TypeName, kind vec.Kind) int32 {
 		}
 		return int32(p<<16|s) + 4
 	}
-	// Fractions of seconds are always kept to the microsecond, so timestamp(3) is
-	// timestamp; float(24) is the smaller float.
+	switch kind {
+	case vec.Time, vec.Timestamp, vec.TimestampTZ, vec.Interval:
+		if len(n.Mods) == 0 && n.Fields == "" {
+			return 0
+		}
+		decimals := -1
+		if len(n.Mods) > 1 {
+			b.fail(pgerr.New(pgerr.SyntaxError, "invalid type modifier"), n.Pos())
+		} else if len(n.Mods) == 1 {
+			decimals = min(n.Mods[0], maxDecimals)
+		}
+		if kind != vec.Interval {
+			return int32(decimals) + 1
+		}
+		mod, ok := expr.IntervalModifier(n.Fields, decimals)
+		if !ok {
+			b.fail(pgerr.New(pgerr.SyntaxError, `an interval cannot be %s`, n.Fields), n.Pos())
+		}
+		return mod + 1
+	}
+	// float(24) is the smaller float.
 	if n.Name == "float" && len(n.Mods) == 1 && n.Mods[0] > 53 {
 		return bad("precision for type float must be less than 54 bits")
 	}
-	if len(n.Mods) > 0 && kind != vec.Time && kind != vec.Timestamp && kind != vec.TimestampTZ && kind != vec.Interval && n.Name != "float" {
+	if len(n.Mods) > 0 && n.Name != "float" {
 		b.fail(pgerr.New(pgerr.SyntaxError, `type modifier is not allowed for type "%s"`, n.Name), n.Pos())
 	}
 	return 0

@@ -675,7 +675,7 @@ func (p *parser) word() ast.Expr {
 func (p *parser) typedLiteral() ast.Expr {
 	t := p.tok()
 	switch t.text {
-	case "double", "character", "char", "national", "bit", "timestamp", "time", "interval", "varchar", "numeric", "decimal", "nchar":
+	case "double", "character", "char", "national", "bit", "timestamp", "time", "interval", "varchar", "numeric", "decimal", "nchar", "timestamptz":
 		// The type may have several words or a modifier before the string.
 		start, params := p.i, p.params
 		if p.err != nil || !p.literalAhead() {

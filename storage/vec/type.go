@@ -56,11 +56,23 @@ const (
 )
 
 // Type is the SQL type of a vector: a kind, whether it is an array of it, and the
-// type modifier as PostgreSQL sends it (0 means none).
+// type modifier, where 0 means none: as PostgreSQL sends it, but for times and intervals,
+// which have a modifier 0, one more.
 type Type struct {
 	Kind  Kind
 	Array bool
 	Mod   int32
+}
+
+// Modifier is the type modifier as PostgreSQL sends it; -1 means none.
+func (t Type) Modifier() int32 {
+	switch {
+	case t.Mod == 0 || t.Kind == Record: // which is the binder's
+		return -1
+	case t.Kind >= Time && t.Kind <= Interval:
+		return t.Mod - 1
+	}
+	return t.Mod
 }
 
 // T is the plain type of a kind.
