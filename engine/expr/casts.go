@@ -71,7 +71,9 @@ func modifier(t vec.Type) func(*frame) error {
 	case vec.Timestamp, vec.TimestampTZ, vec.Time:
 		return map1(func(_ *Context, x int64) (int64, error) { return fitTime(x, t.Modifier()), nil })
 	case vec.Interval:
-		return map1(func(_ *Context, v vec.IntervalValue) (vec.IntervalValue, error) { return fitInterval(v, t.Modifier()), nil })
+		return map1(func(_ *Context, v vec.IntervalValue) (vec.IntervalValue, error) {
+			return fitInterval(v, t.Modifier()), nil
+		})
 	}
 	return nil
 }

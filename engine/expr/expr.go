@@ -25,6 +25,7 @@ type Context struct {
 	Now       int64          // start of the transaction, µs since 1970 UTC
 	Statement int64          // start of the statement, µs since 1970 UTC
 	Location  *time.Location // the session's zone
+	Style     Style          // how the session reads and writes values
 	Params    []*vec.Vector  // values of $1, $2, …: constants
 	Database  string
 	User      string // whose rights count
@@ -52,6 +53,17 @@ type Context struct {
 	Objects Objects
 	// Setting answers current_setting(); nil knows none.
 	Setting func(name string) (string, bool)
+}
+
+// Style is the settings of a session that values are read and written by. The zero value is what
+// stands where nothing is set.
+type Style struct {
+	Order        DateOrder
+	ISOIntervals bool // P1Y2M rather than 1 year 2 mons
+	EscapedBytes bool // bytea in ASCII, with what is none in octal, rather than in hex
+	// FewerDigits, if it is greater than 0, limits the digits of floats to those that are certain
+	// (15, 6 of real) and 1 more, less so many.
+	FewerDigits int
 }
 
 // Column reads one column of the batch.

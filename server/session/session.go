@@ -408,7 +408,7 @@ func (s *Session) context() *expr.Context {
 		now = s.config.Now()
 	}
 	ctx := &expr.Context{
-		Now: now.UnixMicro(), Statement: s.config.Now().UnixMicro(), Location: s.Location(),
+		Now: now.UnixMicro(), Statement: s.config.Now().UnixMicro(), Location: s.Location(), Style: s.Settings.Style(),
 		Database: s.config.Database, User: s.role(), SessionUser: s.config.User, PID: int64(s.pid), Setting: s.setting,
 		SetConfig: s.setConfig,
 	}
