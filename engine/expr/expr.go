@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/prickledb/prickle/storage/vec"
@@ -41,6 +42,9 @@ type Context struct {
 	// SessionUser is who has logged in.
 	SessionUser string
 	PID         int64 // the session's number
+	// Client and Server are the two ends of the session's connection; the zero value is one that
+	// has no address.
+	Client, Server netip.AddrPort
 	// End ends what the session with a number runs, or the session itself, and then waits for
 	// its end; false if there is none, or it is still there. It is an error if the role may not.
 	// Nil knows none.

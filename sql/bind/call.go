@@ -67,10 +67,8 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	if e = b.positional(e); b.err != nil {
 		return null(vec.T(vec.Unknown))
 	}
-	for _, a := range e.Args {
-		if a.Variadic {
-			return b.unsupported("VARIADIC", a.Pos())
-		}
+	if n := len(e.Args); n > 0 && e.Args[n-1].Variadic {
+		return b.spread(name, e, sc)
 	}
 	e = b.rowToJSON(e, sc)
 	name = e.Func()
@@ -123,6 +121,22 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 		return b.conditional(name, args, e)
 	}
 	return b.function(name, args, e)
+}
+
+// spread is f(VARIADIC array), whose last argument stands for as many as it has elements.
+func (b *binder) spread(name string, e *ast.Call, sc *scope) expr.Expr {
+	args := make([]expr.Expr, len(e.Args))
+	for i, a := range e.Args {
+		args[i] = b.value(a.Value, sc)
+	}
+	if b.err != nil {
+		return null(vec.T(vec.Unknown))
+	}
+	x, err := expr.NewSpread(name, args)
+	if err != nil {
+		return b.failErr(err, e.Pos())
+	}
+	return x
 }
 
 // parameters are the names of arguments, of functions that have some, and what an argument is

@@ -373,7 +373,13 @@ func (b *binder) recordset(t *ast.FuncTable) *ast.Derived {
 		if c.Type.Name == "jsonb" || c.Type.Name == "json" {
 			op = "->"
 		}
-		member := &ast.Binary{Place: c.Place, Op: op, Left: value, Right: &ast.String{Place: c.Place, Value: c.Name.Name}}
+		if c.Type.Array > 0 {
+			op = "->"
+		}
+		var member ast.Expr = &ast.Binary{Place: c.Place, Op: op, Left: value, Right: &ast.String{Place: c.Place, Value: c.Name.Name}}
+		if c.Type.Array > 0 {
+			member = &ast.Call{Place: c.Place, Name: []ast.Ident{{Place: c.Place, Name: "{}"}}, Args: []ast.Arg{{Place: c.Place, Value: member}}}
+		}
 		q.Items = append(q.Items, ast.SelectItem{Place: c.Place, Expr: &ast.Cast{Place: c.Place, X: member, Type: *c.Type}, Alias: &c.Name})
 	}
 	return &ast.Derived{Place: place, Lateral: true, Query: q, Alias: &ast.Alias{Place: t.Alias.Place, Name: t.Alias.Name}}

@@ -10,7 +10,8 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// typeNames are the names a type may be written with.
+// typeNames are the names a type may be written with. A jsonpath is kept as the text that it is
+// written as.
 var typeNames = map[string]vec.Kind{
 	"boolean": vec.Bool, "bool": vec.Bool,
 	"smallint": vec.Int2, "int2": vec.Int2, "tinyint": vec.Int2,
@@ -27,7 +28,7 @@ var typeNames = map[string]vec.Kind{
 	"timestamp": vec.Timestamp, "timestamp without time zone": vec.Timestamp, "datetime": vec.Timestamp,
 	"timestamptz": vec.TimestampTZ, "timestamp with time zone": vec.TimestampTZ,
 	"interval": vec.Interval, "uuid": vec.UUID,
-	"jsonb": vec.JSONB, "json": vec.JSONB, "oid": vec.OID,
+	"jsonb": vec.JSONB, "json": vec.JSONB, "jsonpath": vec.Text, "oid": vec.OID,
 	"regclass": vec.RegClass, "regtype": vec.RegType, "regproc": vec.RegProc, "regprocedure": vec.RegProc,
 	"regnamespace": vec.RegNamespace, "regrole": vec.RegRole, "xid": vec.XID, "aclitem": vec.ACLItem, "pg_node_tree": vec.NodeTree,
 	"int2vector": vec.Int2Vector, "oidvector": vec.OIDVector,
