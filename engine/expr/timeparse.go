@@ -18,6 +18,7 @@ const (
 	timeSyntax           // 22007
 	timeField            // 22008, a field is out of range
 	timeZone             // 22023, no such zone
+	timeRange            // 22008, an interval is out of range
 )
 
 func (e timeError) of(kind, text string) error {
@@ -26,6 +27,8 @@ func (e timeError) of(kind, text string) error {
 		return nil
 	case timeField:
 		return pgerr.New(pgerr.DatetimeOverflow, "date/time field value out of range: \"%s\"", text)
+	case timeRange:
+		return pgerr.New(pgerr.DatetimeOverflow, "%s out of range", kind)
 	case timeZone:
 		return pgerr.New(pgerr.InvalidParameterValue, "time zone not recognized in \"%s\"", text)
 	}
@@ -593,6 +596,7 @@ var unitWords = map[string]string{
 // span gathers an interval; its parts are checked at the end.
 type span struct {
 	months, days float64
+	years        float64 // in months, those of years and longer units
 	micros       float64
 	// clock is what is known in whole microseconds, which a float does not hold.
 	clock int64
@@ -617,10 +621,11 @@ func (p *span) add(x float64, unit string) bool {
 	if k, ok := monthsIn[unit]; ok {
 		whole, frac := math.Modf(x * k)
 		if unit != "month" { // a part of a year is whole months
-			whole, frac = math.RoundToEven(x*k), 0
+			p.years += math.RoundToEven(x * k)
+			return true
 		}
 		p.months += whole
-		return frac == 0 || p.addDays(frac*30)
+		return frac == 0 || p.addDays(math.Round(frac*30e10)/1e10) // 0.4 of 1.4 is not quite 0.4
 	}
 	if k, ok := microsIn[unit]; ok {
 		p.micros += math.Round(x * k)
@@ -642,14 +647,21 @@ func (p *span) addDays(x float64) bool {
 	return true
 }
 
-func (p *span) value() (v vec.IntervalValue, ok bool) {
+// finish is the interval: timeField if a part of it is out of range, timeRange if it is only as a
+// whole.
+func (p *span) finish() (v vec.IntervalValue, e timeError) {
+	fits := func(x float64) bool { return x >= math.MinInt32 && x <= math.MaxInt32 }
 	if math.Abs(p.micros) > 9.2e18 {
-		return v, false
+		return v, timeField
 	}
-	if p.whole(int64(p.micros), 1); p.over || math.Abs(p.months) > math.MaxInt32 || math.Abs(p.days) > math.MaxInt32 {
-		return v, false
+	if p.whole(int64(p.micros), 1); p.over || !fits(p.months) || !fits(p.years/12) || !fits(p.days) {
+		return v, timeField
 	}
-	return vec.IntervalValue{Months: int32(p.months), Days: int32(p.days), Micros: p.clock}, true
+	months := p.years + p.months
+	if !fits(months) {
+		return v, timeRange
+	}
+	return vec.IntervalValue{Months: int32(months), Days: int32(p.days), Micros: p.clock}, timeOK
 }
 
 func parseInterval(text string) (vec.IntervalValue, error) {
@@ -716,11 +728,10 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 		if i < len(s) && s[i] == '-' && i > start && i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9' { // years-months
 			y, _ := digitsAt(s, start, 9)
 			m, end := digitsAt(s, i+1, 9)
-			months := float64(y*12 + m)
 			if neg {
-				months = -months
+				y, m = -y, -m
 			}
-			p.months += months
+			p.years, p.months = p.years+float64(y*12), p.months+float64(m)
 			i, seen = end, true
 			continue
 		}
@@ -774,17 +785,9 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 		return v, timeSyntax
 	}
 	if ago {
-		p.months, p.days, p.micros, p.clock = -p.months, -p.days, -p.micros, -p.clock
+		p.years, p.months, p.days, p.micros, p.clock = -p.years, -p.months, -p.days, -p.micros, -p.clock
 	}
 	return p.finish()
-}
-
-func (p *span) finish() (vec.IntervalValue, timeError) {
-	v, ok := p.value()
-	if !ok {
-		return v, timeField
-	}
-	return v, timeOK
 }
 
 // spanClock puts h:m[:s[.f]] in, and answers where it ends.
@@ -859,7 +862,8 @@ func (p *span) isoDate(s string) bool {
 			return false
 		}
 	}
-	p.months += float64(n[0]*12 + n[1])
+	p.years += float64(n[0] * 12)
+	p.months += float64(n[1])
 	p.days += float64(n[2])
 	return true
 }
