@@ -98,6 +98,11 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	if word != "" && expr.IsFunction(name) {
 		return b.fail(pgerr.New(pgerr.WrongObjectType, "%s specified, but %s is not an aggregate function", word, name), e.Pos())
 	}
+	if name == "row_to_json" && len(e.Args) == 1 {
+		if _, ok := e.Args[0].Value.(*ast.Null); ok {
+			return null(vec.T(vec.JSON))
+		}
+	}
 	args := make([]expr.Expr, len(e.Args))
 	for i, a := range e.Args {
 		if n, ok := a.Value.(*ast.Name); ok && name == "normalize" && i == 1 && len(n.Parts) == 1 {
@@ -115,6 +120,13 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 				args[i+1] = b.operator("+", args[i], args[i+1], e.Pos())
 			}
 		}
+	}
+	if len(args) == 1 && isRow(args[0]) && slices.Contains(jsonOfRows, name) {
+		object := b.jsonOfRow(args[0], e.Pos())
+		if name == "to_jsonb" && b.err == nil {
+			object = b.cast(object, vec.T(vec.JSONB), e.Pos(), true, false)
+		}
+		return object
 	}
 	switch name {
 	case "coalesce", "ifnull", "nvl", "greatest", "least", "nullif", "if":
@@ -373,6 +385,9 @@ func (b *binder) aggCall(e *ast.Call, sc *scope) (plan.AggCall, bool) {
 		for i := range args {
 			args[i] = b.settle(args[i])
 		}
+	}
+	if len(args) > 0 && slices.Contains(jsonOfRows, name) && isRow(args[0]) {
+		args[0] = b.cast(b.jsonOfRow(args[0], places[0]), vec.T(vec.JSONB), places[0], true, false)
 	}
 	args = b.settleArgs(name, args, func(t []vec.Type) bool { _, err := agg.Resolve(name, t); return err == nil })
 	types := make([]vec.Type, len(args))

@@ -70,8 +70,8 @@ func (b *binder) comparedColumn(node plan.Node, pos ast.Pos, op string) bool {
 
 // inQuery is x IN (query) as a value.
 func (b *binder) inQuery(e *ast.In, sc *scope) expr.Expr {
-	if row, ok := e.X.(*ast.Row); ok && len(row.Elems) != 1 {
-		return negate(b.inRows(row, b.queryIn(e.Query, sc), sc, e.Pos()), e.Not)
+	if row, ok := e.X.(*ast.Row); ok {
+		return negate(b.rowAgainst("=", row, b.queryIn(e.Query, sc), false, sc, e.Pos()), e.Not)
 	}
 	x := b.expr(e.X, sc)
 	node := b.queryIn(e.Query, sc)
