@@ -15,8 +15,9 @@ func (p *parser) typeName() ast.TypeName {
 			if n := p.tok(); n.kind == tokNumber { // PostgreSQL reads and forgets the size
 				if _, err := strconv.ParseInt(n.text, 10, 32); err != nil {
 					p.unexpectedAt(n)
+				} else {
+					p.i++
 				}
-				p.i++
 			}
 			p.expect("]")
 			t.Array++
