@@ -138,6 +138,12 @@ func (b *binder) selectOf(q *ast.Select) plan.Node {
 	if b.err != nil {
 		return &plan.Values{}
 	}
+	if over := b.overGroups(q); over != nil {
+		if b.top == q {
+			b.top = over
+		}
+		return b.selectOf(over)
+	}
 	s := &selection{b: b, q: q, sc: &scope{aliases: map[string]ast.Expr{}, outer: b.outer}}
 	s.sc.host = s
 	if s.sc.rel = b.from(q.From); b.err != nil {
