@@ -111,7 +111,7 @@ func (s *Server) login(ctx context.Context, l pgwire.Login) (*session.Session, e
 		if !s.config.Roles.MayLogIn(p, l.User) {
 			return nil, fatal(pgerr.New(pgerr.InvalidAuthorization, "role %q is not permitted to log in", l.User))
 		}
-		return s.open(ctx, opening{project: p, user: l.User, settings: l.Settings, remote: l.Remote, tls: l.TLS})
+		return s.open(ctx, opening{project: p, user: l.User, settings: l.Settings, remote: l.Remote, local: l.Local, tls: l.TLS})
 	}
 	return nil, fatal(pgerr.New(pgerr.UndefinedDatabase, "database %q does not exist", l.Database))
 }

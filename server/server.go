@@ -295,6 +295,7 @@ type opening struct {
 	now      *time.Time        // what now is; nil: the clock says
 	keep     bool              // what is read is kept for a while: the client gets tokens
 	remote   net.Addr          // of the client; nil if it is not known
+	local    net.Addr          // the server's end of the connection, likewise
 	tls      bool
 }
 
@@ -327,7 +328,7 @@ func (s *Server) open(ctx context.Context, o opening) (*session.Session, error) 
 	}
 	c := session.Config{Engine: s.engine, Counters: &s.counters, Logger: s.config.Logger, Project: p.ID, Database: p.Database,
 		User: o.user, Start: start, Limit: s.config.QueryTimeout, Cuts: &s.cuts, Keep: o.keep, Queries: &s.queries,
-		Sessions: &s.sessions, Remote: o.remote, TLS: o.tls}
+		Sessions: &s.sessions, Remote: o.remote, Local: o.local, TLS: o.tls}
 	cohorts := &ask.Cohorts{Saving: &s.saving}
 	c.Cohorts = cohorts
 	if s.node != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 	_ "time/tzdata" // zones must not depend on the machine
 
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql/ast"
@@ -290,6 +291,24 @@ func (s *Settings) Location() *time.Location {
 		return loc
 	}
 	return time.UTC
+}
+
+// Style is the settings that values are read and written by.
+func (s *Settings) Style() expr.Style {
+	order, _ := s.Get("datestyle")
+	intervals, _ := s.Get("intervalstyle")
+	bytes, _ := s.Get("bytea_output")
+	style := expr.Style{ISOIntervals: intervals == "iso_8601", EscapedBytes: bytes == "escape"}
+	switch {
+	case strings.HasSuffix(order, "DMY"):
+		style.Order = expr.DMY
+	case strings.HasSuffix(order, "YMD"):
+		style.Order = expr.YMD
+	}
+	if digits := s.Int("extra_float_digits"); digits <= 0 {
+		style.FewerDigits = 1 - digits
+	}
+	return style
 }
 
 // Duration is a setting with a unit of milliseconds; 0 means no limit.

@@ -120,6 +120,12 @@ func model(name string, distinct bool, v *vec.Vector, rows []int) string {
 		pos := (n - 1) / 2
 		lo, hi := number(sorted[int(math.Floor(pos))]), number(sorted[int(math.Ceil(pos))])
 		return fmt.Sprintf("%.9g", (lo+hi)/2)
+	case "bitmap_agg":
+		var members []string
+		for _, r := range sorted {
+			members = append(members, text(v, r))
+		}
+		return "{" + strings.Join(slices.Compact(members), ",") + "}"
 	case "bool_and", "bool_or":
 		result := name == "bool_and"
 		for _, r := range kept {
@@ -146,15 +152,16 @@ func TestModel(t *testing.T) {
 	const seed = 7
 	r := rand.New(rand.NewPCG(seed, 1))
 	cases := map[string][]vec.Kind{
-		"count":    {vec.Int4, vec.Int8, vec.Text, vec.UUID, vec.Float8, vec.Numeric, vec.Bool},
-		"sum":      {vec.Int2, vec.Int4, vec.Int8, vec.Float8, vec.Numeric},
-		"avg":      {vec.Int4, vec.Int8, vec.Float8, vec.Numeric},
-		"min":      {vec.Int8, vec.Float8, vec.Text, vec.UUID, vec.Numeric, vec.Interval, vec.Date},
-		"max":      {vec.Int8, vec.Float8, vec.Text, vec.UUID, vec.Numeric, vec.Interval, vec.Date},
-		"var_pop":  {vec.Int4, vec.Float8, vec.Numeric},
-		"median":   {vec.Float8},
-		"bool_and": {vec.Bool},
-		"bool_or":  {vec.Bool},
+		"bitmap_agg": {vec.Int8},
+		"count":      {vec.Int4, vec.Int8, vec.Text, vec.UUID, vec.Float8, vec.Numeric, vec.Bool},
+		"sum":        {vec.Int2, vec.Int4, vec.Int8, vec.Float8, vec.Numeric},
+		"avg":        {vec.Int4, vec.Int8, vec.Float8, vec.Numeric},
+		"min":        {vec.Int8, vec.Float8, vec.Text, vec.UUID, vec.Numeric, vec.Interval, vec.Date},
+		"max":        {vec.Int8, vec.Float8, vec.Text, vec.UUID, vec.Numeric, vec.Interval, vec.Date},
+		"var_pop":    {vec.Int4, vec.Float8, vec.Numeric},
+		"median":     {vec.Float8},
+		"bool_and":   {vec.Bool},
+		"bool_or":    {vec.Bool},
 	}
 	names := make([]string, 0, len(cases))
 	for name := range cases {
@@ -249,7 +256,7 @@ func checkModel(t *testing.T, r *rand.Rand, name string, typ vec.Type, distinct 
 	for g := range groups {
 		want := model(name, distinct, all.V, rowsOf[g])
 		got := text(out, g)
-		if got != "NULL" && name != "count" && name != "min" && name != "max" && !strings.HasPrefix(name, "bool") {
+		if out.Type.IsNumber() && got != "NULL" && name != "count" && name != "min" && name != "max" {
 			var f float64
 			fmt.Sscan(got, &f)
 			format := "%.9g"

@@ -212,7 +212,7 @@ func collector(args []vec.Type, result vec.Type, skip, sortBy int, finish finish
 
 func init() {
 	registry["array_agg"] = func(args []vec.Type) *Spec {
-		if len(args) != 1 || args[0].Array {
+		if len(args) != 1 || !args[0].HasArray() {
 			return nil
 		}
 		t := known(args)

@@ -144,7 +144,7 @@ func init() {
 	}
 	// approx_top_k is the k most frequent values. It counts them all, so it is exact.
 	registry["approx_top_k"] = func(args []vec.Type) *Spec {
-		if len(args) != 2 || args[0].Array || !fits(args[1], vec.Int8) {
+		if len(args) != 2 || !args[0].HasArray() || !fits(args[1], vec.Int8) {
 			return nil
 		}
 		t := []vec.Type{known(args)[0], vec.T(vec.Int8)}

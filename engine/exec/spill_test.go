@@ -164,6 +164,11 @@ func spillAggs(t *testing.T, types []vec.Type) (calls []plan.AggCall, names []st
 	add(plan.AggCall{Name: "bool_and", Args: []expr.Expr{column(types, 4)}})
 	add(plan.AggCall{Name: "bool_or", Args: []expr.Expr{column(types, 4)}})
 	add(plan.AggCall{Name: "bit_xor", Args: []expr.Expr{column(types, 0)}})
+	wide, err := expr.NewCast(column(types, 0), vec.T(vec.Int8), false, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(plan.AggCall{Name: "bitmap_agg", Args: []expr.Expr{wide}})
 	add(plan.AggCall{Name: "count_if", Args: []expr.Expr{column(types, 4)}})
 	return calls, names
 }

@@ -28,6 +28,7 @@ var byOID = func() map[uint32]vec.Type {
 	for _, k := range []vec.Kind{vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole, vec.XID} {
 		m[vec.T(k).OID()], m[vec.ArrayOf(k).OID()] = vec.T(k), vec.ArrayOf(k)
 	}
+	m[vec.T(vec.IntSet).OID()] = vec.T(vec.IntSet)
 	m[114], m[199] = vec.T(vec.JSONB), vec.ArrayOf(vec.JSONB) // json
 	m[vec.T(vec.Unknown).OID()] = vec.Type{}
 	return m
@@ -335,6 +336,12 @@ func (in *Input) Binary(ctx *Context, v *vec.Vector, b []byte) error {
 		return in.Text(ctx, v, b)
 	case vec.Bytea:
 		v.Str.Append(b)
+	case vec.IntSet:
+		set, err := Bitmap(b)
+		if err != nil {
+			return err
+		}
+		v.Str.Append(AppendBitmap(nil, set))
 	case vec.Record, vec.Void:
 		return pgerr.Unsupported("a value of type " + t.String() + " from outside")
 	default:

@@ -146,6 +146,13 @@ func castLiteral(c *Const, to vec.Type, try bool) (Expr, error) {
 		return cast, nil
 	}
 	v, err := cast.Eval(&Context{}, &vec.Batch{Rows: 1})
+	if err != nil && (to.IsTime() || to.Array) && pgerr.Code(err) == pgerr.DatetimeOverflow {
+		for _, order := range []DateOrder{DMY, YMD} { // 31/12/2026 may be a date in this session
+			if _, again := cast.Eval(&Context{Style: Style{Order: order}}, &vec.Batch{Rows: 1}); again == nil {
+				return cast, nil
+			}
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

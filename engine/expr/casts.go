@@ -3,6 +3,7 @@ package expr
 import (
 	"bytes"
 	"math"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -13,8 +14,11 @@ import (
 // castFunction is how values of one type become another; a nil function with true means
 // that the payload stays as it is.
 func castFunction(from, to vec.Type) (*Function, bool) {
-	fn, ok := baseCast(from, vec.Type{Kind: to.Kind, Array: to.Array})
-	if !ok || to.Mod == 0 || to.Array || to.Mod == from.Mod && from.Kind == to.Kind {
+	if to.Array {
+		return baseCast(from, to)
+	}
+	fn, ok := baseCast(from, vec.T(to.Kind))
+	if !ok || to.Mod == 0 || to.Mod == from.Mod && from.Kind == to.Kind {
 		return fn, ok
 	}
 	limit := modifier(to)
@@ -65,10 +69,11 @@ func modifier(t vec.Type) func(*frame) error {
 	case vec.Numeric:
 		return map1(func(_ *Context, d vec.Decimal) (vec.Decimal, error) { return fitDecimal(d, t.Mod) })
 	case vec.Timestamp, vec.TimestampTZ, vec.Time:
-		if t.Mod < 0 || t.Mod >= 6 {
-			return nil
-		}
-		return map1(func(_ *Context, x int64) (int64, error) { return fitTime(x, t.Mod), nil })
+		return map1(func(_ *Context, x int64) (int64, error) { return fitTime(x, t.Modifier()), nil })
+	case vec.Interval:
+		return map1(func(_ *Context, v vec.IntervalValue) (vec.IntervalValue, error) {
+			return fitInterval(v, t.Modifier()), nil
+		})
 	}
 	return nil
 }
@@ -96,6 +101,77 @@ func fitTime(x int64, decimals int32) int64 {
 	return floorDiv(x+unit/2, unit) * unit
 }
 
+// The modifier of an interval is the fields it has, by their bits from the 16th on, and how many
+// decimals of seconds; either may be all there are.
+const (
+	monthBit, yearBit, dayBit, hourBit, minuteBit, secondBit = 1 << 1, 1 << 2, 1 << 3, 1 << 10, 1 << 11, 1 << 12
+
+	allFields, allDecimals = 0x7fff, 0xffff
+)
+
+// intervalFields are the fields that a type of intervals may be limited to.
+var intervalFields = map[string]int32{
+	"year": yearBit, "month": monthBit, "day": dayBit, "hour": hourBit, "minute": minuteBit, "second": secondBit,
+	"year to month": yearBit | monthBit, "day to hour": dayBit | hourBit, "day to minute": dayBit | hourBit | minuteBit,
+	"day to second": dayBit | hourBit | minuteBit | secondBit, "hour to minute": hourBit | minuteBit,
+	"hour to second": hourBit | minuteBit | secondBit, "minute to second": minuteBit | secondBit,
+}
+
+// IntervalModifier is the modifier of a type of intervals that is limited to some fields, or to
+// so many decimals of seconds; no fields means all, -1 all decimals. It is false for fields that
+// no type can have.
+func IntervalModifier(fields string, decimals int) (int32, bool) {
+	mask, ok := intervalFields[fields]
+	if fields == "" {
+		mask, ok = allFields, true
+	}
+	if decimals < 0 {
+		decimals = allDecimals
+	}
+	return mask<<16 | int32(decimals), ok
+}
+
+// intervalModifierName is the modifier in words.
+func intervalModifierName(mod int64) string {
+	out := ""
+	for name, mask := range intervalFields {
+		if int64(mask) == mod>>16 {
+			out = " " + name
+		}
+	}
+	if decimals := mod & 0xffff; decimals != allDecimals {
+		out += "(" + strconv.FormatInt(decimals, 10) + ")"
+	}
+	return out
+}
+
+// fitInterval drops the fields that a modifier leaves out, and rounds the seconds.
+func fitInterval(v vec.IntervalValue, mod int32) vec.IntervalValue {
+	whole := func(unit int64) { v.Micros -= v.Micros % unit }
+	switch last := mod >> 16; {
+	case last == allFields:
+	case last&secondBit != 0:
+	case last&minuteBit != 0:
+		whole(microsMinute)
+	case last&hourBit != 0:
+		whole(microsHour)
+	default:
+		v.Micros = 0
+		if last&dayBit != 0 {
+			break
+		}
+		if v.Days = 0; last&monthBit == 0 {
+			v.Months -= v.Months % 12
+		}
+	}
+	if v.Micros < 0 && v.Micros > math.MinInt64 {
+		v.Micros = -fitTime(-v.Micros, mod&0xffff)
+	} else {
+		v.Micros = fitTime(v.Micros, mod&0xffff)
+	}
+	return v
+}
+
 func newCast(eval func(*frame) error) (*Function, bool) {
 	return &Function{Name: "cast", eval: eval}, true
 }
@@ -103,6 +179,8 @@ func newCast(eval func(*frame) error) (*Function, bool) {
 // baseCast converts without regard to modifiers.
 func baseCast(from, to vec.Type) (*Function, bool) {
 	switch {
+	case from.Kind == vec.IntSet && to.Kind != vec.IntSet && !to.IsText(), to == vec.T(vec.IntSet) && (from == tBytea || from.Array):
+		return castBitmap(from, to)
 	case from.Array && to.Array:
 		return castElements(from, to)
 	case to.Array:
@@ -118,6 +196,8 @@ func baseCast(from, to vec.Type) (*Function, bool) {
 		}))
 	case to.Kind == vec.Bytea && isTextual(from):
 		return newCast(text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return parseBytea(dst, s) }))
+	case to.Kind == vec.IntSet && isTextual(from):
+		return newCast(text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return parseIntSet(dst, s) }))
 	case to.IsText():
 		return castToText(from, to)
 	case isTextual(from):
@@ -400,10 +480,10 @@ func castTime(from, to vec.Type) (*Function, bool) {
 
 // castElements converts arrays element by element.
 func castElements(from, to vec.Type) (*Function, bool) {
-	if from.Kind == to.Kind {
+	if from.Kind == to.Kind && (to.Mod == 0 || to.Mod == from.Mod) {
 		return nil, true
 	}
-	fn, ok := baseCast(from.Elem(), to.Elem())
+	fn, ok := castFunction(from.Elem(), to.Elem())
 	if !ok {
 		return nil, false
 	}
@@ -442,7 +522,7 @@ func castElements(from, to vec.Type) (*Function, bool) {
 
 // castToArray reads array literals.
 func castToArray(to vec.Type) (*Function, bool) {
-	fn, ok := baseCast(tText, to.Elem())
+	fn, ok := castFunction(tText, to.Elem())
 	if !ok {
 		return nil, false
 	}

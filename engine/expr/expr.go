@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/prickledb/prickle/storage/vec"
@@ -25,6 +26,7 @@ type Context struct {
 	Now       int64          // start of the transaction, µs since 1970 UTC
 	Statement int64          // start of the statement, µs since 1970 UTC
 	Location  *time.Location // the session's zone
+	Style     Style          // how the session reads and writes values
 	Params    []*vec.Vector  // values of $1, $2, …: constants
 	Database  string
 	User      string // whose rights count
@@ -40,6 +42,9 @@ type Context struct {
 	// SessionUser is who has logged in.
 	SessionUser string
 	PID         int64 // the session's number
+	// Client and Server are the two ends of the session's connection; the zero value is one that
+	// has no address.
+	Client, Server netip.AddrPort
 	// End ends what the session with a number runs, or the session itself, and then waits for
 	// its end; false if there is none, or it is still there. It is an error if the role may not.
 	// Nil knows none.
@@ -52,6 +57,17 @@ type Context struct {
 	Objects Objects
 	// Setting answers current_setting(); nil knows none.
 	Setting func(name string) (string, bool)
+}
+
+// Style is the settings of a session that values are read and written by. The zero value is what
+// stands where nothing is set.
+type Style struct {
+	Order        DateOrder
+	ISOIntervals bool // P1Y2M rather than 1 year 2 mons
+	EscapedBytes bool // bytea in ASCII, with what is none in octal, rather than in hex
+	// FewerDigits, if it is greater than 0, limits the digits of floats to those that are certain
+	// (15, 6 of real) and 1 more, less so many.
+	FewerDigits int
 }
 
 // Column reads one column of the batch.

@@ -318,18 +318,95 @@ func capitalsOf(word, p string) string {
 	return word
 }
 
-// parseTimeFormat is to_timestamp and to_date of a text.
-func parseTimeFormat(s, format string) (int64, error) {
-	var year, month, dom, hour, minute, sec, frac, doy int64 = 1, 1, 1, 0, 0, 0, 0, 0
-	pm, twelve := false, false
+// readFields is what a text says of a time, by the patterns of a format. A field that no pattern
+// reads is -1.
+type readFields struct {
+	year, month, dom, doy, week, monthWeek int64 // by the usual calendar; week counts sevens from 1 January
+	isoYear, isoWeek, isoDay, isoDoy       int64 // by weeks from Monday on
+	century, julian                        int64
+	hour, minute, sec, frac, ofDay         int64
+	zone                                   int64 // minutes east
+	bc, pm, twelve, hasZone                bool
+}
+
+// numberFields are the patterns that read a number: into which field, and how many digits at most.
+func (r *readFields) number(pattern string) (field *int64, width int) {
+	switch pattern {
+	case "YYYY", "Y,YYY":
+		return &r.year, 4
+	case "YYY":
+		return &r.year, 3
+	case "YY":
+		return &r.year, 2
+	case "Y":
+		return &r.year, 1
+	case "IYYY":
+		return &r.isoYear, 4
+	case "IYY":
+		return &r.isoYear, 3
+	case "IY":
+		return &r.isoYear, 2
+	case "I":
+		return &r.isoYear, 1
+	case "CC":
+		return &r.century, 2
+	case "MM":
+		return &r.month, 2
+	case "DD":
+		return &r.dom, 2
+	case "DDD":
+		return &r.doy, 3
+	case "IDDD":
+		return &r.isoDoy, 3
+	case "ID":
+		return &r.isoDay, 1
+	case "WW":
+		return &r.week, 2
+	case "W":
+		return &r.monthWeek, 1
+	case "IW":
+		return &r.isoWeek, 2
+	case "J":
+		return &r.julian, 9
+	case "HH24", "HH12", "HH":
+		return &r.hour, 2
+	case "MI":
+		return &r.minute, 2
+	case "SS":
+		return &r.sec, 2
+	case "SSSS", "SSSSS":
+		return &r.ofDay, 5
+	case "MS", "FF3":
+		return &r.frac, 3
+	case "US", "FF6":
+		return &r.frac, 6
+	case "FF1", "FF2", "FF4", "FF5":
+		return &r.frac, int(pattern[2] - '0')
+	case "D", "Q": // the day of a week and the quarter say nothing of a date
+		return new(int64), 1
+	}
+	return nil, 0
+}
+
+// parseTimeFormat is to_timestamp and to_date of a text. It says whether a zone was read, of
+// which the time is then UTC.
+func parseTimeFormat(s, format string) (t int64, zoned bool, err error) {
+	r := readFields{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, -1, 0, false, false, false, false}
 	fail := func(p string) error {
 		return pgerr.New(pgerr.InvalidDatetimeFormat, "invalid value \"%s\" for \"%s\"", s, strings.ToUpper(p))
 	}
 	at := 0
 	for i := 0; i < len(format); {
 		rest := format[i:]
-		if strings.HasPrefix(rest, "FM") {
+		if strings.HasPrefix(rest, "FM") || strings.HasPrefix(rest, "FX") || strings.HasPrefix(rest, "TM") {
 			i += 2
+			continue
+		}
+		if rest[0] == '"' { // text that stands for as much of the input
+			for i++; i < len(format) && format[i] != '"'; i++ {
+				at = min(at+1, len(s))
+			}
+			i++
 			continue
 		}
 		p := timePattern(rest)
@@ -345,88 +422,222 @@ func parseTimeFormat(s, format string) (int64, error) {
 			at++
 		}
 		up := strings.ToUpper(p)
-		width := map[string]int{"YYYY": 4, "YYY": 3, "YY": 2, "Y": 1, "MS": 3, "US": 6, "DDD": 3, "FF3": 3, "FF6": 6, "FF1": 1}[up]
-		if width == 0 {
-			width = 2
+		ordinal := strings.HasPrefix(format[i:], "TH") || strings.HasPrefix(format[i:], "th")
+		if ordinal {
+			i += 2
+		}
+		word := func() string {
+			from := at
+			for at < len(s) && isNameByte(s[at]) && !(s[at] >= '0' && s[at] <= '9') {
+				at++
+			}
+			return lower(s[from:at])
+		}
+		switch up {
+		case "MONTH", "MON":
+			if r.month = int64(nameIndex(monthNames[:], word())); r.month == 0 {
+				return 0, false, fail(p)
+			}
+			continue
+		case "RM":
+			w := word()
+			for month := int64(1); month <= 12; month++ {
+				if strings.EqualFold(roman(month), w) {
+					r.month = month
+				}
+			}
+			if r.month < 0 {
+				return 0, false, fail(p)
+			}
+			continue
+		case "DAY", "DY":
+			if nameIndex(dayNames[:], word()) == 0 {
+				return 0, false, fail(p)
+			}
+			continue
+		case "AM", "PM", "A.M.", "P.M.", "BC", "AD", "B.C.", "A.D.":
+			if at+len(p) > len(s) {
+				return 0, false, fail(p)
+			}
+			switch strings.ReplaceAll(lower(s[at:at+len(p)]), ".", "") {
+			case "am":
+				r.twelve = true
+			case "pm":
+				r.pm, r.twelve = true, true
+			case "bc":
+				r.bc = true
+			case "ad":
+			default:
+				return 0, false, fail(p)
+			}
+			at += len(p)
+			continue
+		case "TZH", "TZM":
+			from := at
+			if at < len(s) && (s[at] == '+' || s[at] == '-') {
+				at++
+			}
+			n, end := digitsAt(s, at, 2)
+			if end == at {
+				return 0, false, fail(p)
+			}
+			at = end
+			switch {
+			case up == "TZM" && r.zone < 0:
+				r.zone -= n
+			case up == "TZM":
+				r.zone += n
+			case s[from] == '-':
+				r.zone = -n * 60
+			default:
+				r.zone = n * 60
+			}
+			r.hasZone = true
+			continue
+		}
+		field, width := r.number(up)
+		if field == nil {
+			return 0, false, pgerr.Unsupported("the pattern \"" + p + "\" in to_timestamp")
 		}
 		if up == "YYYY" && i < len(format) && timePattern(format[i:]) == "" {
 			width = 9
 		}
-		switch up {
-		case "MONTH", "MON":
-			end := at
-			for end < len(s) && isNameByte(s[end]) && !(s[end] >= '0' && s[end] <= '9') {
-				end++
-			}
-			if month = int64(nameIndex(monthNames[:], lower(s[at:end]))); month == 0 {
-				return 0, fail(p)
-			}
-			at = end
-			continue
-		case "DAY", "DY":
-			for at < len(s) && isNameByte(s[at]) {
-				at++
-			}
-			continue
-		case "AM", "PM", "A.M.", "P.M.":
-			if at >= len(s) {
-				return 0, fail(p)
-			}
-			pm, twelve = s[at]|32 == 'p', true
-			at = min(at+len(p), len(s))
-			continue
+		negative := (up == "YYYY" || up == "CC") && at < len(s) && s[at] == '-'
+		if negative {
+			at++
 		}
 		n, end := digitsAt(s, at, width)
 		if end == at {
 			if at >= len(s) {
 				break
 			}
-			return 0, fail(p)
+			return 0, false, fail(p)
 		}
 		size := end - at
 		at = end
+		if ordinal {
+			word()
+		}
 		switch up {
-		case "YYYY":
-			year = n
-		case "YY":
-			year = century(n)
-		case "MM":
-			month = n
-		case "DD":
-			dom = n
-		case "DDD":
-			doy = n
-		case "HH24":
-			hour = n
+		case "Y,YYY":
+			if at < len(s) && s[at] == ',' {
+				thousands := n
+				if n, end = digitsAt(s, at+1, 3); end == at+1 {
+					return 0, false, fail(p)
+				}
+				n, at = thousands*1000+n, end
+			}
+		case "YYY", "YY", "Y", "IYY", "IY", "I":
+			n = nearYear(n, size)
 		case "HH12", "HH":
-			hour, twelve = n, true
-		case "MI":
-			minute = n
-		case "SS":
-			sec = n
-		case "MS", "US", "FF1", "FF3", "FF6":
+			if r.twelve = true; n < 1 || n > 12 {
+				return 0, false, pgerr.New(pgerr.InvalidDatetimeFormat, "hour \"%d\" is invalid for the 12-hour clock", n).
+					WithHint("Use the 24-hour clock, or give an hour between 1 and 12.")
+			}
+		case "MS", "US", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6":
 			for ; size < 6; size++ {
 				n *= 10
 			}
-			frac = n
-		default:
-			return 0, pgerr.Unsupported("the pattern \"" + p + "\" in to_timestamp")
+		}
+		if *field = n; negative {
+			r.bc = true
 		}
 	}
-	if twelve {
-		hour %= 12
-		if pm {
+	t, err = r.time(s)
+	return t, r.hasZone, err
+}
+
+// nearYear is a year of fewer than four digits as the one that is nearest to 2020.
+func nearYear(n int64, size int) int64 {
+	switch {
+	case size == 3 && n < 520:
+		return 2000 + n
+	case size == 3:
+		return 1000 + n
+	case size < 3 && n < 70:
+		return 2000 + n
+	case size < 3:
+		return 1900 + n
+	}
+	return n
+}
+
+// time puts the fields together.
+func (r *readFields) time(s string) (int64, error) {
+	bad := timeField.of("", s)
+	or := func(x, otherwise int64) int64 {
+		if x < 0 {
+			return otherwise
+		}
+		return x
+	}
+	hour, minute, sec, frac := or(r.hour, 0), or(r.minute, 0), or(r.sec, 0), or(r.frac, 0)
+	if r.ofDay >= 0 {
+		hour, minute, sec = r.ofDay/3600, r.ofDay%3600/60, r.ofDay%60
+	}
+	if r.twelve {
+		if hour %= 12; r.pm {
 			hour += 12
 		}
 	}
-	if year < 1 || year > 294246 || month < 1 || month > 12 || dom < 1 || dom > int64(monthDays(year, int(month))) || hour > 23 || minute > 59 || sec > 59 || doy > 366 {
-		return 0, timeField.of("", s)
+	if hour > 23 || minute > 59 || sec > 59 || r.zone > 15*60+59 || r.zone < -(15*60+59) {
+		return 0, bad
 	}
-	day := dayOf(year, int(month), int(dom))
-	if doy > 0 {
-		day = dayOf(year, 1, 1) + doy - 1
+	day, err := r.day(s, or)
+	if err != nil {
+		return 0, err
 	}
-	return day*microsDay + hour*microsHour + minute*microsMinute + sec*microsSecond + frac, nil
+	return day*microsDay + hour*microsHour + minute*microsMinute + sec*microsSecond + frac - r.zone*microsMinute, nil
+}
+
+// day is the date that the fields say.
+func (r *readFields) day(s string, or func(x, otherwise int64) int64) (int64, error) {
+	bad := timeField.of("", s)
+	iso := r.isoYear >= 0 || r.isoWeek >= 0 || r.isoDay >= 0 || r.isoDoy >= 0
+	usual := r.year >= 0 || r.month >= 0 || r.dom >= 0 || r.doy >= 0 || r.week >= 0 || r.monthWeek >= 0
+	switch {
+	case iso && usual:
+		return 0, pgerr.New(pgerr.InvalidDatetimeFormat, "invalid combination of date conventions").
+			WithHint("Do not mix Gregorian and ISO week date conventions in a formatting template.")
+	case r.julian >= 0:
+		return r.julian + minDay, nil
+	case iso:
+		if r.isoYear < 0 || r.isoYear > 294246 || r.isoWeek > 53 || r.isoDay > 7 || r.isoDoy > 371 {
+			return 0, bad
+		}
+		first := dayOf(r.isoYear, 1, 4) // is always in the first week
+		first -= floorMod(first+3, 7)   // its Monday
+		if r.isoDoy > 0 {
+			return first + r.isoDoy - 1, nil
+		}
+		return first + (or(r.isoWeek, 1)-1)*7 + or(r.isoDay, 1) - 1, nil
+	}
+	year := r.year
+	switch {
+	case year < 0 && r.century >= 0:
+		if year = (r.century-1)*100 + 1; r.bc {
+			year = r.century * 100
+		}
+	case year < 0:
+		year = 0 // 1 BC, which a time without a date is in
+	}
+	if r.bc {
+		year = 1 - year
+	}
+	month, dom := or(r.month, 1), or(r.dom, 1)
+	if r.monthWeek > 0 {
+		dom = (r.monthWeek-1)*7 + 1
+	}
+	if year < -4712 || year > 294246 || month < 1 || month > 12 || dom < 1 || dom > int64(monthDays(year, int(month))) || r.doy > 366 || r.doy == 0 || r.week > 53 {
+		return 0, bad
+	}
+	switch {
+	case r.doy > 0:
+		return dayOf(year, 1, 1) + r.doy - 1, nil
+	case r.week > 0:
+		return dayOf(year, 1, 1) + (r.week-1)*7, nil
+	}
+	return dayOf(year, int(month), int(dom)), nil
 }
 
 // strftime patterns, by their letter, as patterns of to_char.
@@ -500,13 +711,17 @@ func formats() {
 	define("to_timestamp", tTz, types(tText, tText), zoned(func(f *frame, z *zone) func(int) error {
 		s, format := viewOf[string](f, 0), viewOf[string](f, 1)
 		return func(i int) error {
-			t, err := parseTimeFormat(s.at(i), format.at(i))
+			t, zoned, err := parseTimeFormat(s.at(i), format.at(i))
+			if zoned {
+				f.out.I64[i] = t
+				return err
+			}
 			f.out.I64[i] = z.utc(t)
 			return err
 		}
 	}))
 	define("to_date", tDate, types(tText, tText), map2(func(_ *Context, s, format string) (int64, error) {
-		t, err := parseTimeFormat(s, format)
+		t, _, err := parseTimeFormat(s, format)
 		return floorDiv(t, microsDay), err
 	}))
 	define("to_number", tNum, types(tText, tText), map2(func(_ *Context, s, _ string) (vec.Decimal, error) {

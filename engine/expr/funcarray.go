@@ -2,6 +2,7 @@ package expr
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
@@ -231,6 +232,20 @@ func init() {
 			return nil
 		})
 	})
+	defineArray("array_dims", nil, always(tText), false, func(f *frame) error {
+		first := int64(1)
+		if f.args[0].Type.IsVector() {
+			first = 0
+		}
+		return eachText(f, func(i int, dst []byte) ([]byte, error) {
+			_, lo, hi := elements(f.args[0], i)
+			if lo == hi {
+				return dst, errNull
+			}
+			dst = append(strconv.AppendInt(append(dst, '['), first, 10), ':')
+			return append(strconv.AppendInt(dst, first+int64(hi-lo)-1, 10), ']'), nil
+		})
+	})
 	cat := func(f *frame) error {
 		return eachList(f, func(i int, out *vec.Builder) error {
 			for _, v := range f.args {
@@ -270,13 +285,21 @@ func init() {
 			return nil
 		})
 	})
-	defineArray("array_position", types(elemType), always(tInt4), true, func(f *frame) error {
+	position := func(f *frame) error {
 		return tryEach(f, func(i int) error {
 			if f.args[0].IsNull(i) {
 				return errNull
 			}
 			elem, lo, hi := elements(f.args[0], i)
-			for k := lo; k < hi; k++ {
+			from := lo
+			if len(f.args) == 3 {
+				if f.args[2].IsNull(i) {
+					return pgerr.New(pgerr.NullNotAllowed, "initial position must not be null")
+				}
+				v, at := f.args[2].At(i)
+				from += int(max(v.I64[at]-1, 0))
+			}
+			for k := from; k < hi; k++ {
 				if vec.Equal(elem, k, f.args[1], i) {
 					f.out.I64[i] = int64(k-lo) + 1
 					return nil
@@ -284,7 +307,9 @@ func init() {
 			}
 			return errNull
 		})
-	})
+	}
+	defineArray("array_position", types(elemType), always(tInt4), true, position)
+	defineArray("array_position", types(elemType, tInt4), always(tInt4), true, position)
 	defineArray("array_positions", types(elemType), always(vec.ArrayOf(vec.Int4)), true, func(f *frame) error {
 		return eachList(f, func(i int, out *vec.Builder) error {
 			if f.args[0].IsNull(i) {
@@ -341,7 +366,7 @@ func init() {
 	})
 	choose("array_fill", func(args []vec.Type) *Overload {
 		ints := vec.ArrayOf(vec.Int4)
-		if len(args) < 2 || len(args) > 3 || args[0].Array || args[0].Kind == vec.Unknown || !CanImplicit(args[1], ints) ||
+		if len(args) < 2 || len(args) > 3 || !args[0].HasArray() || args[0].Kind == vec.Unknown || !CanImplicit(args[1], ints) ||
 			len(args) == 3 && !CanImplicit(args[2], ints) {
 			return nil
 		}

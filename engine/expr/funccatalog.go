@@ -445,6 +445,8 @@ func withModifier(name string, mod int64) string {
 	case "time without time zone", "time with time zone", "timestamp without time zone", "timestamp with time zone":
 		word, rest, _ := strings.Cut(name, " ")
 		name = word + "(" + digits(mod) + ") " + rest
+	case "interval":
+		name += intervalModifierName(mod)
 	}
 	return name + list
 }

@@ -234,54 +234,41 @@ func init() {
 	float1("log10", math.Log10, checkLog)
 	float1("log", math.Log10, checkLog)
 	float1("log2", math.Log2, checkLog)
-	for _, name := range []string{"exp", "ln", "log", "log10"} {
-		fn := map[string]func(float64) float64{"exp": math.Exp, "ln": math.Log, "log": math.Log10, "log10": math.Log10}[name]
+	ten := vec.DecimalFromInt(10)
+	log10 := func(d vec.Decimal) (vec.Decimal, error) { return logDecimal(ten, d) }
+	for name, fn := range map[string]func(vec.Decimal) (vec.Decimal, error){"exp": expDecimal, "ln": lnDecimal, "log": log10, "log10": log10} {
 		define(name, tNum, types(tNum), map1(func(_ *Context, d vec.Decimal) (vec.Decimal, error) {
-			x := d.Float64()
-			if name != "exp" && x == x {
-				if err := checkLog(x); err != nil {
+			if d.IsNaN() {
+				return d, nil
+			}
+			if name != "exp" {
+				if err := checkLog(d.Float64()); err != nil {
 					return d, err
 				}
 			}
-			return floatDecimal(fn(x))
+			return fn(d)
 		}))
 	}
 	define("log", tNum, types(tNum, tNum), map2(func(_ *Context, b, x vec.Decimal) (vec.Decimal, error) {
-		if err := checkLog(b.Float64()); err != nil {
-			return b, err
+		for _, d := range []vec.Decimal{b, x} {
+			if d.IsNaN() {
+				return d, nil
+			}
+			if err := checkLog(d.Float64()); err != nil {
+				return d, err
+			}
 		}
-		if err := checkLog(x.Float64()); err != nil {
-			return b, err
-		}
-		base := math.Log(b.Float64())
-		if base == 0 {
-			return b, errDivision
-		}
-		return floatDecimal(math.Log(x.Float64()) / base)
+		return logDecimal(b, x)
 	}))
 	define("power", tFloat8, types(tFloat8, tFloat8), map2(func(_ *Context, a, b float64) (float64, error) { return power(a, b) }))
 	define("power", tNum, types(tNum, tNum), map2(func(_ *Context, a, b vec.Decimal) (vec.Decimal, error) {
-		if n, ok := b.Int64(); ok && b.Trim().Scale == 0 && n >= 0 && n <= 128 && !a.IsNaN() { // exact
-			r, err := vec.DecimalFromInt(1), error(nil)
-			for range n {
-				if r, err = r.Mul(a); err != nil {
-					break
-				}
+		if r, err := power(a.Float64(), b.Float64()); err != nil && pgerr.Code(err) == pgerr.InvalidPowerArgument || a.IsNaN() || b.IsNaN() || a.Sign() == 0 {
+			if err != nil {
+				return a, err
 			}
-			if err == nil && r.Digits() <= 22 {
-				if s, err := r.Round(max(16, int(a.Scale))); err == nil && r.Scale <= 16 {
-					return s, nil
-				}
-			}
-			if err == nil {
-				return r, nil
-			}
+			return floatDecimal(r)
 		}
-		r, err := power(a.Float64(), b.Float64())
-		if err != nil {
-			return a, err
-		}
-		return floatDecimal(r)
+		return powerDecimal(a, b)
 	}))
 	alias("pow", "power")
 	alias("^", "power")

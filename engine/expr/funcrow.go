@@ -32,8 +32,14 @@ func init() {
 		return dst, nil
 	}))
 	// Names and values by turns: what the binder makes of row_to_json(t).
-	choose("row_to_json", func(args []vec.Type) *Overload {
-		if len(args)%2 != 0 {
+	jsonOfRow("row_to_json", ",")
+	jsonOfRow("row_to_json\n", ",\n ") // with members in lines of their own
+}
+
+// jsonOfRow defines a function that makes an object, with something between its members.
+func jsonOfRow(name, between string) {
+	choose(name, func(args []vec.Type) *Overload {
+		if len(args)%2 != 0 || len(args) == 0 {
 			return nil
 		}
 		return &Overload{Args: texts(args), Result: vec.T(vec.JSON), Fn: &Function{Name: "row_to_json", Session: true, lax: true, eval: func(f *frame) error {
@@ -41,7 +47,7 @@ func init() {
 				dst = append(dst, '{')
 				for k := 0; k < len(f.args); k += 2 {
 					if k > 0 {
-						dst = append(dst, ',')
+						dst = append(dst, between...)
 					}
 					dst = append(AppendJSON(dst, f.args[k], i, f.ctx), ':')
 					dst = AppendJSON(dst, f.args[k+1], i, f.ctx)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"math"
+	"net/netip"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -66,6 +67,22 @@ func init() {
 	define("lastval", tInt8, nil, map0(func(c *Context) (int64, error) { return currval(c, "") })).Volatile = true
 	define("set_config", tText, types(tText, tText, tBool), setConfig).Volatile = true
 
+	for name, end := range map[string]func(*Context) netip.AddrPort{
+		"client": func(c *Context) netip.AddrPort { return c.Client }, "server": func(c *Context) netip.AddrPort { return c.Server },
+	} {
+		defineSession("inet_"+name+"_addr", vec.T(vec.Inet), nil, text0(func(c *Context, dst []byte) ([]byte, error) {
+			if a := end(c); a.IsValid() {
+				return append(dst, a.Addr().Unmap().WithZone("").String()...), nil
+			}
+			return dst, errNull
+		}))
+		defineSession("inet_"+name+"_port", tInt4, nil, map0(func(c *Context) (int64, error) {
+			if a := end(c); a.IsValid() {
+				return int64(a.Port()), nil
+			}
+			return 0, errNull
+		}))
+	}
 	define("hash_fraction", vec.T(vec.Float8), types(tText), map1(hashFraction))
 	uuids()
 }

@@ -378,18 +378,9 @@ func init() {
 	define("ends_with", tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return strings.HasSuffix(s, p), nil }))
 	define("contains", tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return strings.Contains(s, p), nil }))
 	define("quote_ident", tText, types(tText), textFn(quoteIdent))
-	define("quote_literal", tText, types(tText), textFn(quoteLiteral))
-	fn := define("quote_nullable", tText, types(tText), func(f *frame) error {
-		v := f.args[0]
-		return eachText(f, func(i int, dst []byte) ([]byte, error) {
-			if v.IsNull(i) {
-				return append(dst, "NULL"...), nil
-			}
-			s, j := v.At(i)
-			return quoteLiteral(dst, s.Str.Str(j)), nil
-		})
-	})
-	fn.lax = true
+	for name, null := range map[string]string{"quote_literal": "", "quote_nullable": "NULL"} {
+		choose(name, func(args []vec.Type) *Overload { return chooseQuote(name, null, args) })
+	}
 	define("chr", tText, types(tInt4), text1(func(_ *Context, dst []byte, x int64) ([]byte, error) {
 		if x <= 0 || x > utf8.MaxRune || !utf8.ValidRune(rune(x)) {
 			return dst, pgerr.New(pgerr.ProgramLimitExceeded, "requested character not valid for encoding: %d", x)
@@ -425,29 +416,32 @@ func init() {
 	}
 	define("encode", tText, types(tBytea, tText), text2(encode))
 	define("decode", tBytea, types(tText, tText), text2(decode))
-	same := text2(func(_ *Context, dst []byte, s, name string) ([]byte, error) {
-		switch strings.ReplaceAll(lower(name), "-", "") {
-		case "utf8", "unicode", "sql_ascii":
-			if !utf8.ValidString(s) {
-				return dst, pgerr.New(pgerr.BadEncoding, "invalid byte sequence for encoding \"UTF8\"")
-			}
-			if strings.IndexByte(s, 0) >= 0 {
-				return dst, pgerr.New(pgerr.BadEncoding, "invalid byte sequence for encoding \"UTF8\": 0x00")
-			}
-			return append(dst, s...), nil
+	define("convert_from", tText, types(tBytea, tName), text2(func(_ *Context, dst []byte, s, name string) ([]byte, error) { return fromEncoding(dst, s, name) }))
+	define("convert_to", tBytea, types(tText, tName), text2(func(_ *Context, dst []byte, s, name string) ([]byte, error) { return toEncoding(dst, s, name) }))
+	define("convert", tBytea, types(tBytea, tName, tName), text3(func(_ *Context, dst []byte, s, from, to string) ([]byte, error) {
+		text, err := fromEncoding(nil, s, from)
+		if err != nil {
+			return dst, err
 		}
-		return dst, pgerr.Unsupported("the encoding " + name)
-	})
-	define("convert_from", tText, types(tBytea, tName), same)
-	define("convert_to", tBytea, types(tText, tName), same)
+		return toEncoding(dst, string(text), to)
+	}))
+	define("length", tInt4, types(tBytea, tName), map2(func(_ *Context, s, name string) (int64, error) {
+		text, err := fromEncoding(nil, s, name)
+		return int64(utf8.RuneCount(text)), err
+	}))
 	define("unistr", tText, types(tText), text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return unescapeUnicode(dst, s) }))
 	define("normalize", tText, types(tText), textFn(func(dst []byte, s string) []byte { return norm.NFC.Append(dst, []byte(s)...) }))
 	define("normalize", tText, types(tText, tText), text2(func(_ *Context, dst []byte, s, form string) ([]byte, error) {
-		f, ok := map[string]norm.Form{"nfc": norm.NFC, "nfd": norm.NFD, "nfkc": norm.NFKC, "nfkd": norm.NFKD}[lower(form)]
-		if !ok {
-			return dst, pgerr.New(pgerr.InvalidParameterValue, "invalid normalization form: %s", form)
+		f, err := normalFormOf(form)
+		if err != nil {
+			return dst, err
 		}
 		return append(dst, f.String(s)...), nil
+	}))
+	define("is_normalized", tBool, types(tText), map1(func(_ *Context, s string) (bool, error) { return norm.NFC.IsNormalString(s), nil }))
+	define("is_normalized", tBool, types(tText, tText), map2(func(_ *Context, s, form string) (bool, error) {
+		f, err := normalFormOf(form)
+		return err == nil && f.IsNormalString(s), err
 	}))
 	define("levenshtein", tInt4, types(tText, tText), map2(func(_ *Context, a, b string) (int64, error) { return levenshtein(a, b) }))
 	concatenation()
@@ -894,4 +888,95 @@ func unescapeURL(dst []byte, s string) []byte {
 		dst = bytes.ToValidUTF8(dst, []byte("\uFFFD"))
 	}
 	return dst
+}
+
+// chooseQuote is quote_literal and quote_nullable of a value of any type; null is what stands for
+// null, which is null itself if it is empty.
+func chooseQuote(name, null string, args []vec.Type) *Overload {
+	if len(args) != 1 {
+		return nil
+	}
+	want := texts(args)
+	toText, ok := castFunction(want[0], tText)
+	if !ok {
+		return nil
+	}
+	return &Overload{Args: want, Result: tText, Fn: &Function{Name: name, Session: true, lax: true, eval: func(f *frame) error {
+		v := f.args[0]
+		if toText != nil {
+			var err error
+			if v, err = applyFlat(f.ctx, toText, f.args, tText, f.n, f.rows); err != nil {
+				return err
+			}
+		}
+		return eachText(f, func(i int, dst []byte) ([]byte, error) {
+			switch {
+			case !f.args[0].IsNull(i):
+				s, j := v.At(i)
+				return quoteLiteral(dst, s.Str.Str(j)), nil
+			case null == "":
+				return dst, errNull
+			}
+			return append(dst, null...), nil
+		})
+	}}}
+}
+
+// encodingOf is an encoding by its name: utf8, latin1 or sql_ascii; false for others.
+func encodingOf(name string) (string, bool) {
+	switch strings.NewReplacer("-", "", "_", "").Replace(lower(name)) {
+	case "utf8", "unicode":
+		return "utf8", true
+	case "latin1", "iso88591":
+		return "latin1", true
+	case "sqlascii":
+		return "sql_ascii", true
+	}
+	return "", false
+}
+
+// fromEncoding reads bytes in an encoding as text.
+func fromEncoding(dst []byte, s, name string) ([]byte, error) {
+	encoding, ok := encodingOf(name)
+	switch {
+	case !ok:
+		return dst, pgerr.Unsupported("the encoding " + name)
+	case strings.IndexByte(s, 0) >= 0:
+		return dst, pgerr.New(pgerr.BadEncoding, "invalid byte sequence for encoding \"UTF8\": 0x00")
+	case encoding == "latin1":
+		for i := 0; i < len(s); i++ {
+			dst = utf8.AppendRune(dst, rune(s[i]))
+		}
+		return dst, nil
+	case !utf8.ValidString(s):
+		return dst, pgerr.New(pgerr.BadEncoding, "invalid byte sequence for encoding \"UTF8\"")
+	}
+	return append(dst, s...), nil
+}
+
+// toEncoding writes text in an encoding.
+func toEncoding(dst []byte, s, name string) ([]byte, error) {
+	encoding, ok := encodingOf(name)
+	switch {
+	case !ok:
+		return dst, pgerr.Unsupported("the encoding " + name)
+	case encoding != "latin1":
+		return append(dst, s...), nil
+	}
+	for _, r := range s {
+		if r > 0xff {
+			return dst, pgerr.New("22P05", "character %q has no equivalent in encoding \"LATIN1\"", r)
+		}
+		dst = append(dst, byte(r))
+	}
+	return dst, nil
+}
+
+// normalFormOf is a form of Unicode text by its name.
+func normalFormOf(name string) (norm.Form, error) {
+	f, ok := map[string]norm.Form{"nfc": norm.NFC, "nfd": norm.NFD, "nfkc": norm.NFKC, "nfkd": norm.NFKD}[lower(name)]
+	if !ok {
+		return f, pgerr.New(pgerr.InvalidParameterValue, "invalid normalization form: %s", name)
+	}
+	return f, nil
 }

@@ -982,8 +982,8 @@ func makers() {
 					}
 				}
 				p := span{months: float64(x[0]*12 + x[1]), days: float64(x[2]*7 + x[3]), micros: float64(x[4]*microsHour+x[5]*microsMinute) + math.Round(sec*1e6)}
-				v, ok := p.value()
-				if !ok {
+				v, e := p.finish()
+				if e != timeOK {
 					return outOfRange(tIvl)
 				}
 				f.out.Ivl[i] = v

@@ -179,8 +179,8 @@ func (in *Input) moment(ctx *Context, v *vec.Vector, s string) error {
 		x, err = parseTimestampTZ(ctx, s)
 	}
 	if err == nil {
-		if in.t.Kind != vec.Date && in.t.Mod > 0 {
-			x = fitTime(x, in.t.Mod)
+		if in.t.Mod != 0 {
+			x = fitTime(x, in.t.Modifier())
 		}
 		v.I64 = append(v.I64, x)
 	}

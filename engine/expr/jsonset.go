@@ -125,6 +125,86 @@ func editor(name string, edit func(f *frame, i int) jsonEdit) func(*frame) error
 	}
 }
 
+// setLax is jsonb_set with a null as the new value, about which the last argument decides. It is
+// null where another argument is.
+func setLax(set func(*frame) error) func(*frame) error {
+	return func(f *frame) error {
+		return eachText(f, func(i int, dst []byte) ([]byte, error) {
+			for k, v := range f.args {
+				if k != 2 && v.IsNull(i) && k < 4 {
+					return dst, errNull
+				}
+			}
+			one := func(v *vec.Vector) *vec.Vector {
+				b := vec.NewBuilder(v.Type)
+				b.AppendFrom(v, i)
+				return b.V
+			}
+			args := []*vec.Vector{one(f.args[0]), one(f.args[1]), one(f.args[2])}
+			if len(f.args) > 3 {
+				args = append(args, one(f.args[3]))
+			}
+			kernel := set
+			if args[2].IsNull(0) {
+				how := "use_json_null"
+				if len(f.args) > 4 {
+					if f.args[4].IsNull(i) {
+						return dst, pgerr.New(pgerr.InvalidParameterValue, "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\"")
+					}
+					how = string(f.argText(4, i))
+				}
+				args[2] = &vec.Vector{Type: tJSON, Str: vec.StringsOf("null")}
+				switch how {
+				case "use_json_null":
+				case "delete_key":
+					kernel = editor("delete", func(*frame, int) jsonEdit { return jsonEdit{remove: true} })
+				case "return_target":
+					return append(dst, f.argText(0, i)...), nil
+				case "raise_exception":
+					return dst, pgerr.New(pgerr.NullNotAllowed, "JSON value must not be null").
+						WithDetail("Exception was raised because null_value_treatment is \"raise_exception\".")
+				default:
+					return dst, pgerr.New(pgerr.InvalidParameterValue, "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\"")
+				}
+			}
+			v, err := applyFlat(f.ctx, &Function{Name: "jsonb_set", eval: kernel}, args, tJSON, 1, nil)
+			if err != nil {
+				return dst, err
+			}
+			return append(dst, v.Str.At(0)...), nil
+		})
+	}
+}
+
+// appendArrayLiteral writes a JSON array as {1,"a b",NULL}.
+func appendArrayLiteral(dst, j []byte) []byte {
+	dst = append(dst, '{')
+	first := true
+	eachElement(j, func(v []byte) bool {
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		switch jsonType(v) {
+		case "null":
+			dst = append(dst, "NULL"...)
+		case "array":
+			dst = appendArrayLiteral(dst, v)
+		default:
+			dst = append(dst, '"')
+			for _, c := range jsonText(nil, v) {
+				if c == '"' || c == '\\' {
+					dst = append(dst, '\\')
+				}
+				dst = append(dst, c)
+			}
+			dst = append(dst, '"')
+		}
+		return true
+	})
+	return append(dst, '}')
+}
+
 func init() {
 	set := editor("set", func(f *frame, i int) jsonEdit { return jsonEdit{value: f.argText(2, i), create: f.argBool(3, i, true)} })
 	insert := editor("set", func(f *frame, i int) jsonEdit {
@@ -134,6 +214,19 @@ func init() {
 		define("jsonb_set", tJSON, args, set)
 		define("jsonb_insert", tJSON, args, insert)
 	}
+	for _, n := range []int{3, 4, 5} {
+		define("jsonb_set_lax", tJSON, types(tJSON, tTexts, tJSON, tBool, tText)[:n], setLax(set)).lax = true
+	}
+	// A JSON array as the text of an array, for the columns of jsonb_to_record.
+	define("{}", tText, types(tJSON), text1(func(_ *Context, dst []byte, j string) ([]byte, error) {
+		switch jsonType([]byte(j)) {
+		case "array":
+			return appendArrayLiteral(dst, []byte(j)), nil
+		case "null":
+			return dst, errNull
+		}
+		return dst, pgerr.New(pgerr.InvalidText, "expected JSON array")
+	}))
 	define("#-", tJSON, types(tJSON, tTexts), editor("delete", func(*frame, int) jsonEdit { return jsonEdit{remove: true} }))
 	define("-", tJSON, types(tJSON, tTexts), func(f *frame) error {
 		return eachText(f, func(i int, dst []byte) ([]byte, error) {

@@ -548,6 +548,9 @@ func NewArray(elems []Expr) (Expr, error) {
 	if t.Array {
 		return nil, pgerr.Unsupported("an array of more than one dimension")
 	}
+	if !t.HasArray() {
+		return nil, pgerr.New(pgerr.UndefinedObject, "could not find array type for data type %s", t)
+	}
 	return &ArrayOf{Elems: cast, T: vec.ArrayOf(t.Kind)}, nil
 }
 

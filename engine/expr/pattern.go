@@ -415,26 +415,73 @@ func init() {
 	}
 	var similar memo[*textPattern]
 	matchSimilar := func(s, p, e string) (bool, error) {
-		re, err := similar.get(p, e, func(p, e string) (*textPattern, error) { return compileRegexp(similarPattern(p, e), "") })
+		re, err := similar.get(p, e, compileSimilar)
 		if err != nil {
 			return false, err
 		}
 		return re.MatchString(s), nil
 	}
+	define("substring", tText, types(tText, tText, tText), text3(func(_ *Context, dst []byte, s, p, e string) ([]byte, error) {
+		re, err := similar.get(p, e, compileSimilar)
+		if err != nil {
+			return dst, err
+		}
+		m := re.FindStringSubmatchIndex(s)
+		switch {
+		case m == nil:
+			return dst, errNull
+		case len(m) > 2: // the part between the escaped quotes
+			m = m[2:]
+		}
+		return append(dst, s[m[0]:m[1]]...), nil
+	}))
 	define("similar", tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return matchSimilar(s, p, `\`) }))
 	define("similar", tBool, types(tText, tText, tText), map3(func(_ *Context, s, p, e string) (bool, error) { return matchSimilar(s, p, e) }))
 }
 
-// similarPattern writes a SIMILAR TO pattern as a regular expression.
-func similarPattern(p, escape string) string {
+// compileSimilar compiles a SIMILAR TO pattern.
+func compileSimilar(p, escape string) (*textPattern, error) {
+	if utf8.RuneCountInString(escape) > 1 {
+		return nil, pgerr.New("22019", "invalid escape string").WithHint("Escape string must be empty or one character.")
+	}
+	re, ok := similarPattern(p, escape)
+	if !ok {
+		return nil, pgerr.New("2200C", "SQL regular expression may not contain more than two escape-double-quote separators")
+	}
+	return compileRegexp(re, "")
+}
+
+// similarPattern writes a SIMILAR TO pattern as a regular expression. An escaped quote parts it:
+// what stands between two of them is the group of the expression. It is false for a pattern with
+// more than two.
+func similarPattern(p, escape string) (string, bool) {
 	var sb strings.Builder
 	sb.WriteString("^(?:")
+	if escape != "" && strings.Contains(p, escape+`"`) {
+		sb.Reset()
+		sb.WriteString("^(?U:") // as little as can be stands before the group
+	}
+	quotes, bracket := 0, false
 	for i := 0; i < len(p); i++ {
 		c := p[i]
 		switch {
 		case escape != "" && strings.HasPrefix(p[i:], escape) && i+len(escape) < len(p):
 			i += len(escape)
+			if p[i] == '"' && !bracket {
+				sb.WriteString([...]string{")(", ")(?:", ")"}[min(quotes, 2)])
+				quotes++
+				continue
+			}
 			sb.WriteString(regexp.QuoteMeta(string(p[i])))
+		case bracket:
+			if c == '\\' {
+				sb.WriteByte('\\')
+			}
+			sb.WriteByte(c)
+			bracket = c != ']'
+		case c == '[':
+			sb.WriteByte(c)
+			bracket = true
 		case c == '%':
 			sb.WriteString(".*")
 		case c == '_':
@@ -442,10 +489,12 @@ func similarPattern(p, escape string) string {
 		case c == '.' || c == '^' || c == '$' || c == '\\':
 			sb.WriteByte('\\')
 			sb.WriteByte(c)
+		case c == '(':
+			sb.WriteString("(?:")
 		default:
 			sb.WriteByte(c)
 		}
 	}
 	sb.WriteString(")$")
-	return sb.String()
+	return sb.String(), quotes <= 2
 }

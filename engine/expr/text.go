@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -27,17 +28,29 @@ func appendText(dst []byte, v *vec.Vector, row int, z *zone) []byte {
 	case vec.PayloadI64:
 		return appendInt(dst, t.Kind, v.I64[row], z)
 	case vec.PayloadF64:
+		if z.style.FewerDigits > 0 {
+			return appendRoundFloat(dst, v.F64[row], t.Kind, z.style.FewerDigits-1)
+		}
 		return appendFloat(dst, v.F64[row], t.Kind)
 	case vec.PayloadDec:
 		return v.Decimal(row).Append(dst)
 	case vec.PayloadIvl:
+		if z.style.ISOIntervals {
+			return appendISOInterval(dst, v.Ivl[row])
+		}
 		return AppendInterval(dst, v.Ivl[row])
 	case vec.PayloadUUIDs:
 		return AppendUUID(dst, v.UUIDs[row])
 	case vec.PayloadStr:
-		if t.Kind == vec.Bytea {
+		switch t.Kind {
+		case vec.Bytea:
+			if z.style.EscapedBytes {
+				return appendEscaped(dst, v.Str.At(row))
+			}
 			dst = append(dst, `\x`...)
 			return hex.AppendEncode(dst, v.Str.At(row))
+		case vec.IntSet:
+			return appendIntSet(dst, v.Str.At(row))
 		}
 		return append(dst, v.Str.At(row)...)
 	case vec.PayloadList:
@@ -90,6 +103,55 @@ func appendFloat(dst []byte, f float64, k vec.Kind) []byte {
 		return dst
 	}
 	return strconv.AppendFloat(dst, f, 'f', -1, size)
+}
+
+// appendRoundFloat writes as many digits as are certain, or fewer by so many.
+func appendRoundFloat(dst []byte, f float64, k vec.Kind, fewer int) []byte {
+	digits, size := 15, 64
+	if k == vec.Float4 {
+		digits, size = 6, 32
+	}
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return appendFloat(dst, f, k)
+	}
+	digits = max(digits-fewer, 1)
+	if exponent := exponentOf(f, digits); exponent < -4 || exponent >= digits {
+		text := strconv.FormatFloat(f, 'e', digits-1, size)
+		mantissa, power, _ := strings.Cut(text, "e")
+		if strings.Contains(mantissa, ".") {
+			mantissa = strings.TrimRight(strings.TrimRight(mantissa, "0"), ".")
+		}
+		return append(append(append(dst, mantissa...), 'e'), power...)
+	} else if text := strconv.FormatFloat(f, 'f', max(digits-1-exponent, 0), size); strings.Contains(text, ".") {
+		return append(dst, strings.TrimRight(strings.TrimRight(text, "0"), ".")...)
+	} else {
+		return append(dst, text...)
+	}
+}
+
+// exponentOf is the power of ten that a float has when it is written with so many digits.
+func exponentOf(f float64, digits int) int {
+	_, power, _ := strings.Cut(strconv.FormatFloat(f, 'e', digits-1, 64), "e")
+	n, err := strconv.Atoi(power)
+	if err != nil {
+		return 0 // it always is a number
+	}
+	return n
+}
+
+// appendEscaped writes bytes as bytea_output = escape has them.
+func appendEscaped(dst, raw []byte) []byte {
+	for _, c := range raw {
+		switch {
+		case c == '\\':
+			dst = append(dst, `\\`...)
+		case c < ' ' || c > '~':
+			dst = append(dst, '\\', '0'+c>>6, '0'+c>>3&7, '0'+c&7)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
 }
 
 // AppendUUID writes a uuid with its dashes.

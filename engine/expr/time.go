@@ -3,6 +3,7 @@ package expr
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 	_ "time/tzdata" // zones must not depend on the machine
 
@@ -89,16 +90,18 @@ type zone struct {
 	off    int64 // µs east of UTC
 	// objects names what object ids are of; nil leaves them numbers.
 	objects Objects
+	style   Style
 }
 
 func zoneOf(ctx *Context) zone {
-	switch {
-	case ctx == nil:
+	if ctx == nil {
 		return zone{loc: time.UTC}
-	case ctx.Location == nil:
-		return zone{loc: time.UTC, objects: ctx.Objects}
 	}
-	return zone{loc: ctx.Location, objects: ctx.Objects}
+	z := zone{loc: ctx.Location, objects: ctx.Objects, style: ctx.Style}
+	if z.loc == nil {
+		z.loc = time.UTC
+	}
+	return z
 }
 
 // offset is how many µs local time is ahead of UTC at a moment.
@@ -429,6 +432,41 @@ func appendOffset(dst []byte, sec int64) []byte {
 			dst = append(dst, ':')
 			dst = appendPadded(dst, sec%60, 2)
 		}
+	}
+	return dst
+}
+
+// appendISOInterval writes an interval in the style of ISO 8601: P1Y2M3DT4H5M6S.
+func appendISOInterval(dst []byte, v vec.IntervalValue) []byte {
+	if v == (vec.IntervalValue{}) {
+		return append(dst, "PT0S"...)
+	}
+	part := func(x int64, unit byte) {
+		if x != 0 {
+			dst = append(strconv.AppendInt(dst, x, 10), unit)
+		}
+	}
+	dst = append(dst, 'P')
+	part(int64(v.Months/12), 'Y')
+	part(int64(v.Months%12), 'M')
+	part(int64(v.Days), 'D')
+	if v.Micros == 0 {
+		return dst
+	}
+	dst = append(dst, 'T')
+	part(v.Micros/microsHour, 'H')
+	part(v.Micros%microsHour/microsMinute, 'M')
+	if rest := v.Micros % microsMinute; rest != 0 {
+		if rest < 0 {
+			dst, rest = append(dst, '-'), -rest
+		}
+		dst = strconv.AppendInt(dst, rest/microsSecond, 10)
+		if frac := rest % microsSecond; frac != 0 {
+			dst = append(dst, '.')
+			digits := strconv.FormatInt(microsSecond+frac, 10)[1:]
+			dst = append(dst, strings.TrimRight(digits, "0")...)
+		}
+		dst = append(dst, 'S')
 	}
 	return dst
 }

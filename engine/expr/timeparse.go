@@ -18,6 +18,7 @@ const (
 	timeSyntax           // 22007
 	timeField            // 22008, a field is out of range
 	timeZone             // 22023, no such zone
+	timeRange            // 22008, an interval is out of range
 )
 
 func (e timeError) of(kind, text string) error {
@@ -26,6 +27,8 @@ func (e timeError) of(kind, text string) error {
 		return nil
 	case timeField:
 		return pgerr.New(pgerr.DatetimeOverflow, "date/time field value out of range: \"%s\"", text)
+	case timeRange:
+		return pgerr.New(pgerr.DatetimeOverflow, "%s out of range", kind)
 	case timeZone:
 		return pgerr.New(pgerr.InvalidParameterValue, "time zone not recognized in \"%s\"", text)
 	}
@@ -73,7 +76,7 @@ func digitsAt(s string, i, max int) (n int64, end int) {
 }
 
 // parseMoment reads a date, a time of day, a zone, in PostgreSQL's usual forms.
-func parseMoment(text string) (m moment, e timeError) {
+func parseMoment(text string, order DateOrder) (m moment, e timeError) {
 	s := strings.Trim(text, " \t\r\n\f\v")
 	if len(s) > 128 {
 		return m, timeSyntax
@@ -96,6 +99,7 @@ func parseMoment(text string) (m moment, e timeError) {
 		return m, timeOK
 	}
 	var year, month, dom int64 = -1, 0, 0
+	short := false // the year has two digits
 	bc := false
 	meridiem := 0
 	i := 0
@@ -121,9 +125,17 @@ func parseMoment(text string) (m moment, e timeError) {
 					return m, err
 				}
 				m.hasClock = true
+			case year < 0 && dom == 0 && month == 0 && size == 4 && (next == '.' || next == '-') && isDayOfYear(s[end+1:]):
+				doy, after := digitsAt(s, end+1, 3)
+				if doy < 1 || doy > 366 { // one more than there are is of the next year
+					return m, timeField
+				}
+				var mon, d int
+				year, mon, d = civil(dayOf(n, 1, 1) + doy - 1)
+				month, dom, i = int64(mon), int64(d), after
 			case year < 0 && dom == 0 && month == 0 && (next == '-' || next == '/' || next == '.' && !m.hasClock):
 				var err timeError
-				if year, month, dom, i, err = parseDate(s, i); err != timeOK {
+				if year, month, dom, short, i, err = parseDate(s, i, order); err != timeOK {
 					return m, err
 				}
 				if i < len(s) && s[i] == 't' && i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9' {
@@ -138,17 +150,14 @@ func parseMoment(text string) (m moment, e timeError) {
 					}
 				}
 			case month > 0 && year < 0 && dom > 0 && size <= 6:
-				year, i = n, end
-				if size == 2 {
-					year = century(n)
-				}
+				year, i, short = n, end, size == 2
 			case month > 0 && dom == 0 && size <= 2:
 				dom, i = n, end
 			case (size == 8 || size == 6) && year < 0 && month == 0:
 				if size == 8 {
 					year, month, dom = n/10000, n/100%100, n%100
 				} else {
-					year, month, dom = century(n/10000), n/100%100, n%100
+					year, month, dom, short = n/10000, n/100%100, n%100, true
 				}
 				i = end
 				if next == 't' {
@@ -168,6 +177,9 @@ func parseMoment(text string) (m moment, e timeError) {
 				}
 				m.hasClock = true
 			case month == 0 && size <= 2 && dom == 0: // 8 January 1999
+				if n == 0 {
+					return m, timeField
+				}
 				dom, i = n, end
 				if next == '-' {
 					i++
@@ -194,6 +206,24 @@ func parseMoment(text string) (m moment, e timeError) {
 				return m, timeSyntax
 			}
 			m.hasZone, m.offset, i = true, int64(off)*microsSecond, end
+		case c == 'j' && i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9' && year < 0 && month == 0 && dom == 0:
+			n, end := digitsAt(s, i+1, 10)
+			if n > maxDay-minDay {
+				return m, timeField
+			}
+			var mon, d int
+			year, mon, d = civil(n + minDay)
+			if month, dom, i = int64(mon), int64(d), end; year <= 0 {
+				year, bc = 1-year, true
+			}
+			if end < len(s) && s[end] == '.' {
+				_, i = digitsAt(s, end+1, 18)
+				part, err := strconv.ParseFloat("0"+s[end:i], 64)
+				if err != nil || m.hasClock {
+					return m, timeSyntax
+				}
+				m.clock, m.hasClock = int64(math.RoundToEven(part*float64(microsDay))), true
+			}
 		case c >= 'a' && c <= 'z':
 			end := i
 			for end < len(s) && (s[end] >= 'a' && s[end] <= 'z' || s[end] == '_' || s[end] == '/' || end > i && s[end] == '-' && strings.Contains(s[i:end], "/")) {
@@ -209,6 +239,8 @@ func parseMoment(text string) (m moment, e timeError) {
 				meridiem = 1
 			case word == "pm":
 				meridiem = 2
+			case word == "allballs" && !m.hasClock && !m.hasZone:
+				m.hasClock, m.hasZone = true, true
 			case nameIndex(monthNames[:], word) > 0 && month == 0:
 				month = int64(nameIndex(monthNames[:], word))
 			case nameIndex(dayNames[:], word) > 0:
@@ -229,12 +261,17 @@ func parseMoment(text string) (m moment, e timeError) {
 				}
 			}
 			i = end
+		case c > ' ' && c < 0x7f: // other punctuation parts words, and says nothing
+			i++
 		default:
 			return m, timeSyntax
 		}
 	}
 	switch {
 	case year >= 0 && month > 0 && dom > 0:
+		if short && !bc {
+			year = century(year)
+		}
 		if bc {
 			if year == 0 {
 				return m, timeField
@@ -281,16 +318,32 @@ func century(n int64) int64 {
 	return 1900 + n
 }
 
+// isDayOfYear says whether three digits begin s, and no more.
+func isDayOfYear(s string) bool {
+	_, end := digitsAt(s, 0, 4)
+	return end == 3 && (len(s) == 3 || s[3] != '.' && s[3] != '-')
+}
+
+// A DateOrder says which of several numbers are the day and the month of a date.
+type DateOrder uint8
+
+// The orders: month, day, year, and so on.
+const (
+	MDY DateOrder = iota
+	DMY
+	YMD
+)
+
 // parseDate reads a date with separators: year first if it has three digits or more,
-// else month, day, year.
-func parseDate(s string, i int) (y, m, d int64, end int, e timeError) {
+// else by the order that the session has chosen. A short year has two digits.
+func parseDate(s string, i int, order DateOrder) (y, m, d int64, short bool, end int, e timeError) {
 	var n [3]int64
 	var size [3]int
 	sep := byte(0)
 	for k := range 3 {
 		if k > 0 {
 			if i >= len(s) || s[i] != '-' && s[i] != '/' && s[i] != '.' || sep != 0 && s[i] != sep {
-				return 0, 0, 0, i, timeSyntax
+				return 0, 0, 0, false, i, timeSyntax
 			}
 			sep = s[i]
 			i++
@@ -302,7 +355,7 @@ func parseDate(s string, i int) (y, m, d int64, end int, e timeError) {
 			}
 			month := nameIndex(monthNames[:], s[i:end])
 			if month == 0 {
-				return 0, 0, 0, i, timeSyntax
+				return 0, 0, 0, false, i, timeSyntax
 			}
 			n[1], size[1], i = int64(month), -1, end
 			continue
@@ -310,27 +363,25 @@ func parseDate(s string, i int) (y, m, d int64, end int, e timeError) {
 		start := i
 		n[k], i = digitsAt(s, i, 7)
 		if size[k] = i - start; size[k] == 0 {
-			return 0, 0, 0, i, timeSyntax
+			return 0, 0, 0, false, i, timeSyntax
 		}
 	}
 	switch {
 	case size[0] >= 3:
 		y, m, d = n[0], n[1], n[2]
 	case size[1] == -1:
-		d, m, y = n[0], n[1], n[2]
-		if size[2] == 2 {
-			y = century(y)
-		}
+		d, m, y, short = n[0], n[1], n[2], size[2] == 2
+	case order == DMY:
+		d, m, y, short = n[0], n[1], n[2], size[2] == 2
+	case order == YMD:
+		y, m, d, short = n[0], n[1], n[2], size[0] == 2
 	default:
-		m, d, y = n[0], n[1], n[2]
-		if size[2] == 2 {
-			y = century(y)
-		}
+		m, d, y, short = n[0], n[1], n[2], size[2] == 2
 	}
 	if m < 1 || m > 12 || d < 1 || d > 31 {
-		return y, m, d, i, timeField
+		return y, m, d, short, i, timeField
 	}
-	return y, m, d, i, timeOK
+	return y, m, d, short, i, timeOK
 }
 
 // parseClock reads hh:mm[:ss[.ffffff]].
@@ -451,7 +502,7 @@ func (m *moment) localTime(ctx *Context) (int64, timeError) {
 }
 
 func parseTimestamp(ctx *Context, s string) (int64, error) {
-	m, e := parseMoment(s)
+	m, e := parseMoment(s, ctx.Style.Order)
 	if e == timeOK {
 		var t int64
 		if t, e = m.localTime(ctx); e == timeOK {
@@ -462,7 +513,7 @@ func parseTimestamp(ctx *Context, s string) (int64, error) {
 }
 
 func parseTimestampTZ(ctx *Context, s string) (int64, error) {
-	m, e := parseMoment(s)
+	m, e := parseMoment(s, ctx.Style.Order)
 	if e != timeOK {
 		return 0, e.of("timestamp with time zone", s)
 	}
@@ -486,7 +537,7 @@ func parseTimestampTZ(ctx *Context, s string) (int64, error) {
 }
 
 func parseDay(ctx *Context, s string) (int64, error) {
-	m, e := parseMoment(s)
+	m, e := parseMoment(s, ctx.Style.Order)
 	switch {
 	case e != timeOK:
 	case m.infinite > 0:
@@ -506,7 +557,14 @@ func parseDay(ctx *Context, s string) (int64, error) {
 }
 
 func parseTimeOfDay(ctx *Context, s string) (int64, error) {
-	m, e := parseMoment(s)
+	if t := strings.Trim(s, blanks); len(t) == 4 || len(t) >= 6 { // hhmm, hhmmss
+		if _, digits := digitsAt(t, 0, 7); digits == len(t) || digits == 6 && t[6] == '.' {
+			if clock, end, e := parseCompactClock(t, 0); end == len(t) {
+				return clock, e.of("time", s)
+			}
+		}
+	}
+	m, e := parseMoment(s, ctx.Style.Order)
 	switch {
 	case e != timeOK:
 	case m.special == "now":
@@ -538,6 +596,7 @@ var unitWords = map[string]string{
 // span gathers an interval; its parts are checked at the end.
 type span struct {
 	months, days float64
+	years        float64 // in months, those of years and longer units
 	micros       float64
 	// clock is what is known in whole microseconds, which a float does not hold.
 	clock int64
@@ -562,10 +621,11 @@ func (p *span) add(x float64, unit string) bool {
 	if k, ok := monthsIn[unit]; ok {
 		whole, frac := math.Modf(x * k)
 		if unit != "month" { // a part of a year is whole months
-			whole, frac = math.RoundToEven(x*k), 0
+			p.years += math.RoundToEven(x * k)
+			return true
 		}
 		p.months += whole
-		return frac == 0 || p.addDays(frac*30)
+		return frac == 0 || p.addDays(math.Round(frac*30e10)/1e10) // 0.4 of 1.4 is not quite 0.4
 	}
 	if k, ok := microsIn[unit]; ok {
 		p.micros += math.Round(x * k)
@@ -587,20 +647,27 @@ func (p *span) addDays(x float64) bool {
 	return true
 }
 
-func (p *span) value() (v vec.IntervalValue, ok bool) {
+// finish is the interval: timeField if a part of it is out of range, timeRange if it is only as a
+// whole.
+func (p *span) finish() (v vec.IntervalValue, e timeError) {
+	fits := func(x float64) bool { return x >= math.MinInt32 && x <= math.MaxInt32 }
 	if math.Abs(p.micros) > 9.2e18 {
-		return v, false
+		return v, timeField
 	}
-	if p.whole(int64(p.micros), 1); p.over || math.Abs(p.months) > math.MaxInt32 || math.Abs(p.days) > math.MaxInt32 {
-		return v, false
+	if p.whole(int64(p.micros), 1); p.over || !fits(p.months) || !fits(p.years/12) || !fits(p.days) {
+		return v, timeField
 	}
-	return vec.IntervalValue{Months: int32(p.months), Days: int32(p.days), Micros: p.clock}, true
+	months := p.years + p.months
+	if !fits(months) {
+		return v, timeRange
+	}
+	return vec.IntervalValue{Months: int32(months), Days: int32(p.days), Micros: p.clock}, timeOK
 }
 
 func parseInterval(text string) (vec.IntervalValue, error) {
 	v, e := parseSpan(text)
 	if e == timeField {
-		return v, pgerr.New(pgerr.DatetimeOverflow, "interval field value out of range: \"%s\"", text)
+		return v, pgerr.New(pgerr.IntervalOverflow, "interval field value out of range: \"%s\"", text)
 	}
 	return v, e.of("interval", text)
 }
@@ -611,7 +678,7 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 		return v, timeSyntax
 	}
 	var p span
-	if s[0] == 'p' || len(s) > 1 && s[0] == '-' && s[1] == 'p' {
+	if s[0] == 'p' {
 		if !p.iso(s) {
 			return v, timeSyntax
 		}
@@ -647,7 +714,12 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 				sign = -1
 			}
 			end, ok := p.spanClock(s, start, sign)
-			if !ok {
+			if c == '+' || c == '-' {
+				// What is no time after a sign is looked at as a zone, which it is not either.
+				if !ok || p.over {
+					return v, timeSyntax
+				}
+			} else if !ok {
 				return v, timeField
 			}
 			i, seen = end, true
@@ -656,11 +728,10 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 		if i < len(s) && s[i] == '-' && i > start && i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9' { // years-months
 			y, _ := digitsAt(s, start, 9)
 			m, end := digitsAt(s, i+1, 9)
-			months := float64(y*12 + m)
 			if neg {
-				months = -months
+				y, m = -y, -m
 			}
-			p.months += months
+			p.years, p.months = p.years+float64(y*12), p.months+float64(m)
 			i, seen = end, true
 			continue
 		}
@@ -714,17 +785,9 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 		return v, timeSyntax
 	}
 	if ago {
-		p.months, p.days, p.micros, p.clock = -p.months, -p.days, -p.micros, -p.clock
+		p.years, p.months, p.days, p.micros, p.clock = -p.years, -p.months, -p.days, -p.micros, -p.clock
 	}
 	return p.finish()
-}
-
-func (p *span) finish() (vec.IntervalValue, timeError) {
-	v, ok := p.value()
-	if !ok {
-		return v, timeField
-	}
-	return v, timeOK
 }
 
 // spanClock puts h:m[:s[.f]] in, and answers where it ends.
@@ -749,25 +812,23 @@ func (p *span) spanClock(s string, i int, sign int64) (end int, ok bool) {
 	return i, true
 }
 
-// iso reads P1Y2M3DT4H5M6S.
+// iso reads P1Y2M3DT4H5M6S, or P0001-02-03T04:05:06.
 func (p *span) iso(s string) bool {
-	sign := 1.0
-	if s[0] == '-' {
-		sign, s = -1, s[1:]
-	}
-	s = s[1:]
-	if s == "" || s == "t" {
+	date, clock, hasClock := strings.Cut(s[len("p"):], "t")
+	if date == "" && !hasClock || hasClock && clock == "" {
 		return false
 	}
-	clock := false
+	if date != "" && !p.isoDate(date) && !p.isoFields(date, map[byte]string{'y': "year", 'm': "month", 'w': "week", 'd': "day"}) {
+		return false
+	}
+	return clock == "" || p.isoClock(clock) || p.isoFields(clock, map[byte]string{'h': "hour", 'm': "minute", 's': "second"})
+}
+
+// isoFields reads numbers that have a unit each.
+func (p *span) isoFields(s string, units map[byte]string) bool {
 	for i := 0; i < len(s); {
-		if s[i] == 't' && !clock {
-			clock = true
-			i++
-			continue
-		}
 		start := i
-		for i < len(s) && (s[i] >= '0' && s[i] <= '9' || s[i] == '.' || s[i] == '-' || s[i] == '+') {
+		for i < len(s) && (s[i] >= '0' && s[i] <= '9' || s[i] == '.' || i == start && (s[i] == '-' || s[i] == '+')) {
 			i++
 		}
 		if i == start || i == len(s) || i-start > 30 {
@@ -777,14 +838,48 @@ func (p *span) iso(s string) bool {
 		if err != nil {
 			return false
 		}
-		unit := map[byte]string{'y': "year", 'm': "month", 'w': "week", 'd': "day"}[s[i]]
-		if clock {
-			unit = map[byte]string{'h': "hour", 'm': "minute", 's': "second"}[s[i]]
-		}
-		if unit == "" || !p.add(sign*x, unit) {
+		if unit := units[s[i]]; unit == "" || !p.add(x, unit) {
 			return false
 		}
 		i++
 	}
+	return true
+}
+
+// isoDate reads 0001-02-03, 0001-02, 0001 or 00010203; false, with nothing read, if it is none.
+func (p *span) isoDate(s string) bool {
+	parts := strings.Split(s, "-")
+	if len(parts) == 1 && len(s) == 8 {
+		parts = []string{s[:4], s[4:6], s[6:]}
+	}
+	var n [3]int64
+	for i, part := range parts {
+		end := 0
+		if i < len(n) {
+			n[i], end = digitsAt(part, 0, 9)
+		}
+		if end == 0 || end != len(part) {
+			return false
+		}
+	}
+	p.years += float64(n[0] * 12)
+	p.months += float64(n[1])
+	p.days += float64(n[2])
+	return true
+}
+
+// isoClock reads 04:05:06, 04:05 or 040506; false, with nothing read, if it is none.
+func (p *span) isoClock(s string) bool {
+	if _, digits := digitsAt(s, 0, 7); digits == 6 && (len(s) == 6 || s[6] == '.') {
+		s = s[:2] + ":" + s[2:4] + ":" + s[4:]
+	}
+	if !strings.Contains(s, ":") {
+		return false
+	}
+	var try span
+	if end, ok := try.spanClock(s, 0, 1); !ok || end != len(s) {
+		return false
+	}
+	p.whole(try.clock, 1)
 	return true
 }

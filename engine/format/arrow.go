@@ -54,7 +54,7 @@ func arrowTypeOf(t vec.Type) arrowType {
 		if precision, scale, ok := decimalType(t); ok {
 			return arrowType{kind: 7, about: flatTable{int32(precision), int32(scale), int32(128)}}
 		}
-	case vec.Bytea:
+	case vec.Bytea, vec.IntSet:
 		return arrowType{kind: 4, about: flatTable{}}
 	case vec.Date:
 		return arrowType{kind: 8, about: flatTable{int16(0)}}
@@ -258,7 +258,7 @@ func (w *arrowWriter) offsets(n int) func(k, value int) {
 func (w *arrowWriter) strings(c *vec.Vector, place func(int) int, null func(int) bool, n int) error {
 	set := w.offsets(n)
 	from := len(w.body)
-	raw := c.Type.Kind == vec.Bytea // which as text is in hex
+	raw := c.Type.Kind == vec.Bytea || c.Type.Kind == vec.IntSet // which as text are something else
 	for k := range n {
 		if !null(k) {
 			if v, i := c.At(place(k)); raw {

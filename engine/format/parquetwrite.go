@@ -134,7 +134,7 @@ func parquetColumnOut(t vec.Type) parquetOut {
 		}}
 	case vec.JSONB:
 		return bytes(parquet.JSON(), text)
-	case vec.Bytea:
+	case vec.Bytea, vec.IntSet:
 		return bytes(parquet.Leaf(parquet.ByteArrayType), text)
 	case vec.Text, vec.Varchar, vec.Unknown, vec.Name:
 		return bytes(parquet.String(), text)

@@ -306,15 +306,12 @@ func (r *Reader) reads(v *catalog.Table) []*catalog.Table {
 // attribute adds a row of pg_attribute.
 func (t *table) attribute(relation uint32, c column) {
 	row := typesByOID()[c.t.OID()]
-	mod, dims := int32(-1), 0
-	if c.t.Mod > 0 {
-		mod = c.t.Mod
-	}
+	dims := 0
 	if c.t.Array {
 		dims = 1
 	}
 	t.add("attrelid", relation, "attname", c.name, "atttypid", c.t.OID(), "attlen", row.data["typlen"], "attnum", c.number, "attcacheoff", -1,
-		"attndims", dims, "atttypmod", int64(mod), "attbyval", row.data["typbyval"], "attalign", row.data["typalign"], "attstorage", row.data["typstorage"],
+		"attndims", dims, "atttypmod", int64(c.t.Modifier()), "attbyval", row.data["typbyval"], "attalign", row.data["typalign"], "attstorage", row.data["typstorage"],
 		"attstattarget", -1, "attnotnull", c.notNull, "atthasdef", c.def != "", "attislocal", true, "attcollation", row.data["typcollation"])
 }
 

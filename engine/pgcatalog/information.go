@@ -275,7 +275,11 @@ func details(t vec.Type) []any {
 	case vec.Date:
 		return []any{"datetime_precision", 0}
 	case vec.Time, vec.Timestamp, vec.TimestampTZ, vec.Interval:
-		return []any{"datetime_precision", 6}
+		precision := 6
+		if mod := t.Modifier(); mod >= 0 && mod&0xffff < 6 {
+			precision = int(mod & 0xffff)
+		}
+		return []any{"datetime_precision", precision}
 	}
 	return nil
 }

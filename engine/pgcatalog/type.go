@@ -1,6 +1,8 @@
 package pgcatalog
 
 import (
+	"maps"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -50,6 +52,7 @@ var builtinTypes = sync.OnceValue(func() []*typeRow {
 			t.shown = e.shown + "[]"
 		}
 	}
+	out = append(out, bitmapType(byOID[vec.T(vec.Bytea).OID()]))
 	for _, r := range relations() {
 		if byOID[r.rowType] == nil && r.rowType != 0 {
 			out = append(out, &typeRow{oid: r.rowType, name: r.Name, shown: r.Name, schema: schemaOf(r.System), class: r.OID})
@@ -57,6 +60,15 @@ var builtinTypes = sync.OnceValue(func() []*typeRow {
 	}
 	return out
 })
+
+// bitmapType is the row of the one type that PostgreSQL has not. On the wire it is read and written as
+// bytea is.
+func bitmapType(bytea *typeRow) *typeRow {
+	t := vec.T(vec.IntSet)
+	data := maps.Clone(bytea.data)
+	data["oid"], data["typname"], data["typarray"] = strconv.Itoa(int(t.OID())), t.String(), "0"
+	return &typeRow{oid: t.OID(), name: t.String(), shown: t.String(), schema: schemaCatalog, data: data}
+}
 
 // typesByOID finds the types that are always there.
 var typesByOID = sync.OnceValue(func() map[uint32]*typeRow {

@@ -13,6 +13,7 @@ const (
 	NullNotAllowed        = "22004"
 	InvalidDatetimeFormat = "22007"
 	DatetimeOverflow      = "22008"
+	IntervalOverflow      = "22015"
 	DivisionByZero        = "22012"
 	BadEscape             = "22025"
 	EscapeCharacter       = "22019"

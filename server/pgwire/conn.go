@@ -146,7 +146,7 @@ func (c *conn) start(ctx context.Context) (*session.Session, error) {
 	if r.minor > 0 || len(r.unknown) > 0 {
 		c.send(&pgproto3.NegotiateProtocolVersion{NewestMinorProtocol: 3 << 16, UnrecognizedOptions: r.unknown})
 	}
-	l := Login{User: r.user, Database: r.database, Settings: r.settings, Remote: c.nc.RemoteAddr()}
+	l := Login{User: r.user, Database: r.database, Settings: r.settings, Remote: c.nc.RemoteAddr(), Local: c.nc.LocalAddr()}
 	if tls := c.secure(); tls != nil {
 		l.TLS, l.Certified = true, tls.User()
 	}

@@ -148,12 +148,9 @@ func describeRows(schema vec.Schema, sources []bind.Source, formats []int16) *pg
 		}
 		format, _ := formatOf(formats, i) // Bind and newEncoder have checked it
 		m.Fields[i] = pgproto3.FieldDescription{Name: []byte(f.Name), DataTypeOID: t.OID(), DataTypeSize: t.Size(),
-			TypeModifier: -1, Format: format}
+			TypeModifier: t.Modifier(), Format: format}
 		if i < len(sources) {
 			m.Fields[i].TableOID, m.Fields[i].TableAttributeNumber = sources[i].Table, uint16(sources[i].Column)
-		}
-		if t.Mod > 0 && t.Kind != vec.Record {
-			m.Fields[i].TypeModifier = t.Mod
 		}
 	}
 	return m

@@ -24,7 +24,7 @@ const startupTimeout = 60 * time.Second
 type Login struct {
 	User, Database string
 	Settings       map[string]string
-	Remote         net.Addr
+	Remote, Local  net.Addr
 	TLS            bool
 	// Certified is the user that a verified certificate of the client names; empty for none.
 	Certified string

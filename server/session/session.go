@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,6 +92,7 @@ type Config struct {
 	// Sessions lists the session; nil: a list of its own.
 	Sessions *Sessions
 	Remote   net.Addr // of the client; nil if that is not known
+	Local    net.Addr // the server's end of the connection; nil if that is not known
 	TLS      bool
 	// Cohorts are the project's; nil: there are none.
 	Cohorts Cohorts
@@ -408,14 +410,22 @@ func (s *Session) context() *expr.Context {
 		now = s.config.Now()
 	}
 	ctx := &expr.Context{
-		Now: now.UnixMicro(), Statement: s.config.Now().UnixMicro(), Location: s.Location(),
+		Now: now.UnixMicro(), Statement: s.config.Now().UnixMicro(), Location: s.Location(), Style: s.Settings.Style(),
 		Database: s.config.Database, User: s.role(), SessionUser: s.config.User, PID: int64(s.pid), Setting: s.setting,
-		SetConfig: s.setConfig,
+		SetConfig: s.setConfig, Client: addrPort(s.config.Remote), Server: addrPort(s.config.Local),
 	}
 	if s.objects != nil {
 		ctx.Objects = s.objects
 	}
 	return ctx
+}
+
+// addrPort is an end of a connection; the zero value for what has no address.
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return tcp.AddrPort()
+	}
+	return netip.AddrPort{}
 }
 
 // Location is the session's time zone. Finding one by name reads a file, so it is kept.

@@ -67,10 +67,8 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	if e = b.positional(e); b.err != nil {
 		return null(vec.T(vec.Unknown))
 	}
-	for _, a := range e.Args {
-		if a.Variadic {
-			return b.unsupported("VARIADIC", a.Pos())
-		}
+	if n := len(e.Args); n > 0 && e.Args[n-1].Variadic {
+		return b.spread(name, e, sc)
 	}
 	e = b.rowToJSON(e, sc)
 	name = e.Func()
@@ -100,6 +98,11 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	if word != "" && expr.IsFunction(name) {
 		return b.fail(pgerr.New(pgerr.WrongObjectType, "%s specified, but %s is not an aggregate function", word, name), e.Pos())
 	}
+	if name == "row_to_json" && len(e.Args) == 1 {
+		if _, ok := e.Args[0].Value.(*ast.Null); ok {
+			return null(vec.T(vec.JSON))
+		}
+	}
 	args := make([]expr.Expr, len(e.Args))
 	for i, a := range e.Args {
 		if n, ok := a.Value.(*ast.Name); ok && name == "normalize" && i == 1 && len(n.Parts) == 1 {
@@ -118,11 +121,34 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 			}
 		}
 	}
+	if len(args) == 1 && isRow(args[0]) && slices.Contains(jsonOfRows, name) {
+		object := b.jsonOfRow(args[0], e.Pos())
+		if name == "to_jsonb" && b.err == nil {
+			object = b.cast(object, vec.T(vec.JSONB), e.Pos(), true, false)
+		}
+		return object
+	}
 	switch name {
 	case "coalesce", "ifnull", "nvl", "greatest", "least", "nullif", "if":
 		return b.conditional(name, args, e)
 	}
 	return b.function(name, args, e)
+}
+
+// spread is f(VARIADIC array), whose last argument stands for as many as it has elements.
+func (b *binder) spread(name string, e *ast.Call, sc *scope) expr.Expr {
+	args := make([]expr.Expr, len(e.Args))
+	for i, a := range e.Args {
+		args[i] = b.value(a.Value, sc)
+	}
+	if b.err != nil {
+		return null(vec.T(vec.Unknown))
+	}
+	x, err := expr.NewSpread(name, args)
+	if err != nil {
+		return b.failErr(err, e.Pos())
+	}
+	return x
 }
 
 // parameters are the names of arguments, of functions that have some, and what an argument is
@@ -359,6 +385,9 @@ func (b *binder) aggCall(e *ast.Call, sc *scope) (plan.AggCall, bool) {
 		for i := range args {
 			args[i] = b.settle(args[i])
 		}
+	}
+	if len(args) > 0 && slices.Contains(jsonOfRows, name) && isRow(args[0]) {
+		args[0] = b.cast(b.jsonOfRow(args[0], places[0]), vec.T(vec.JSONB), places[0], true, false)
 	}
 	args = b.settleArgs(name, args, func(t []vec.Type) bool { _, err := agg.Resolve(name, t); return err == nil })
 	types := make([]vec.Type, len(args))

@@ -133,6 +133,12 @@ func (b *binder) settlePair(op string, l, r expr.Expr) (expr.Expr, expr.Expr) {
 // operator applies an operator to operands of any type.
 func (b *binder) operator(op string, l, r expr.Expr, pos ast.Pos) expr.Expr {
 	l, r = b.settlePair(op, l, r)
+	switch op {
+	case "=", "<>", "!=", "<", "<=", ">", ">=":
+		if b.err == nil && isRow(l) && isRow(r) {
+			return b.rowsAsValues(op, l, r, pos)
+		}
+	}
 	return b.call(op, []expr.Expr{l, r}, pos)
 }
 

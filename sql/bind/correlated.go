@@ -219,23 +219,21 @@ func (b *binder) against(op string, x expr.Expr, node plan.Node, i int, pos ast.
 	return b.condition(b.operator(op, x, &expr.Column{Index: i, T: f.Type, Name: f.Name}, pos), op, pos)
 }
 
-// inRows is (x, y) IN (query) as a value.
-func (b *binder) inRows(row *ast.Row, node plan.Node, sc *scope, pos ast.Pos) expr.Expr {
+// rowAgainst is (x, y) op ANY (query) or, with all, (x, y) op ALL (query) as a value.
+func (b *binder) rowAgainst(op string, row *ast.Row, node plan.Node, all bool, sc *scope, pos ast.Pos) expr.Expr {
 	s := b.hostOf(sc, pos)
 	if b.err != nil {
 		return boolConst(true)
 	}
-	b.sameWidth(len(row.Elems), node, pos)
-	var conds []expr.Expr
-	for i, x := range row.Elems {
-		if b.err == nil {
-			conds = append(conds, b.against("=", b.expr(x, sc), node, i, pos))
-		}
-	}
-	if b.err != nil {
+	if b.sameWidth(len(row.Elems), node, pos); b.err != nil {
 		return boolConst(true)
 	}
-	return b.decided(s, allOf(conds), node, false, pos)
+	left, right := make([]expr.Expr, len(row.Elems)), make([]expr.Expr, len(row.Elems))
+	for i, f := range node.Schema() {
+		right[i] = &expr.Column{Index: i, T: f.Type, Name: f.Name}
+		left[i] = b.expr(row.Elems[i], sc)
+	}
+	return b.decided(s, b.rowsBound(op, left, right, pos), node, all, pos)
 }
 
 // sameWidth fails unless a query has so many columns.

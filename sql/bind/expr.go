@@ -20,6 +20,9 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 		return null(vec.T(vec.Unknown))
 	}
 	defer b.leave()
+	if x := b.instead[e]; x != nil {
+		return b.expr(x, sc)
+	}
 	switch e.(type) {
 	case *ast.Number, *ast.String, *ast.Null, *ast.Bool: // long lists of these are ordinary
 	default:
@@ -59,6 +62,11 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 			return b.rowsDistinct(e, l, r, sc)
 		}
 		l, r := b.settlePair("=", b.expr(e.Left, sc), b.expr(e.Right, sc))
+		if b.err == nil && isRow(l) && isRow(r) {
+			same := b.rowsAsValues("=", l, r, e.Pos())
+			same = &expr.Coalesce{Args: []expr.Expr{same, &expr.And{Args: []expr.Expr{&expr.IsNull{E: l}, &expr.IsNull{E: r}}}}, T: vec.T(vec.Bool)}
+			return negate(same, !e.Not)
+		}
 		both, _ := b.comparable(l, r, e.Pos())
 		return &expr.IsDistinct{Left: both[0], Right: both[1], Not: e.Not}
 	case *ast.Between:
@@ -175,6 +183,8 @@ func (b *binder) typed(e *ast.Typed) expr.Expr {
 		if _, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err == nil {
 			words := strings.Fields(e.Type.Fields)
 			text += " " + words[len(words)-1]
+		} else if e.Type.Fields == "minute to second" && strings.Count(text, ":") == 1 {
+			text = "0:" + text // minutes and seconds, where hours and minutes are meant otherwise
 		}
 	}
 	return b.literal(textConst(text, vec.T(vec.Unknown)), t, e.Pos())
@@ -212,6 +222,16 @@ func (b *binder) binary(e *ast.Binary, sc *scope) expr.Expr {
 	}
 	if l, r, ok := rowPair(e.Left, e.Right); ok {
 		return b.rows(e.Op, l, r, sc, e.Pos())
+	}
+	if row, ok := e.Left.(*ast.Row); ok {
+		if q, ok := e.Right.(*ast.Subquery); ok {
+			return b.rowsOfQuery(e.Op, row, q, false, sc, e.Pos())
+		}
+	}
+	if row, ok := e.Right.(*ast.Row); ok {
+		if q, ok := e.Left.(*ast.Subquery); ok {
+			return b.rowsOfQuery(e.Op, row, q, true, sc, e.Pos())
+		}
 	}
 	l := b.expr(e.Left, sc)
 	return b.operator(e.Op, l, b.expr(e.Right, sc), e.Pos())
@@ -352,6 +372,13 @@ func (b *binder) is(e *ast.Is, sc *scope) expr.Expr {
 		return allOf(parts)
 	}
 	x := b.expr(e.X, sc)
+	if e.Kind == ast.IsNull && b.err == nil && isRow(x) {
+		parts := b.fields(x, e.Pos())
+		for i, f := range parts {
+			parts[i] = &expr.IsNull{E: f, Not: e.Not}
+		}
+		return allOf(parts)
+	}
 	if e.Kind == ast.IsNull {
 		return &expr.IsNull{E: b.settle(x), Not: e.Not}
 	}
@@ -455,6 +482,14 @@ func (b *binder) inList(e *ast.In, sc *scope) expr.Expr {
 	if b.err != nil {
 		return boolConst(true)
 	}
+	if isRow(x) {
+		var or []expr.Expr
+		for i, item := range all[1:] {
+			b.copied(x, 1, e.Pos())
+			or = append(or, b.operator("=", x, item, places[i+1]))
+		}
+		return negate(anyOf(or), e.Not)
+	}
 	types := make([]vec.Type, len(all))
 	for i, a := range all {
 		types[i] = a.Type()
@@ -519,6 +554,9 @@ func (b *binder) like(e *ast.Like, sc *scope) expr.Expr {
 }
 
 func (b *binder) quantified(e *ast.Quantified, sc *scope) expr.Expr {
+	if row, ok := e.X.(*ast.Row); ok && e.Query != nil {
+		return b.rowAgainst(e.Op, row, b.queryIn(e.Query, sc), e.Quantifier == ast.All, sc, e.Pos())
+	}
 	if e.Query != nil {
 		x := b.expr(e.X, sc)
 		node := b.queryIn(e.Query, sc)
@@ -673,9 +711,18 @@ func (b *binder) keyword(e *ast.Keyword) expr.Expr {
 		if t == vec.Unknown {
 			return b.unsupported(strings.ToUpper(e.Name), e.Pos())
 		}
-		return b.cast(b.call("now", nil, e.Pos()), vec.T(t), e.Pos(), true, false)
+		return b.cast(b.call("now", nil, e.Pos()), momentType(t, e.Precision), e.Pos(), true, false)
 	}
-	return b.call(name, nil, e.Pos())
+	x := b.call(name, nil, e.Pos())
+	if e.Precision >= 0 {
+		x = b.cast(x, momentType(x.Type().Kind, e.Precision), e.Pos(), true, false)
+	}
+	return x
+}
+
+// momentType is the type of times with so many decimals; -1 means all.
+func momentType(kind vec.Kind, decimals int) vec.Type {
+	return vec.Type{Kind: kind, Mod: int32(min(decimals, maxDecimals)) + 1}
 }
 
 func (b *binder) extract(e *ast.Extract, sc *scope) expr.Expr {
@@ -710,7 +757,15 @@ func (b *binder) index(e *ast.Index, sc *scope) expr.Expr {
 	if !x.Type().Array {
 		return b.fail(pgerr.New(pgerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", x.Type()), e.X.Pos())
 	}
-	return b.call("[]", []expr.Expr{x, b.coerce(i, vec.T(vec.Int4), e.I.Pos())}, e.Pos())
+	return b.call("[]", []expr.Expr{x, b.subscript(i, e.I.Pos())}, e.Pos())
+}
+
+// subscript is a place in an array: any number, as if it were assigned to an integer.
+func (b *binder) subscript(i expr.Expr, pos ast.Pos) expr.Expr {
+	if b.err == nil && i.Type().IsNumber() {
+		return b.cast(i, vec.T(vec.Int4), pos, true, false)
+	}
+	return b.coerce(i, vec.T(vec.Int4), pos)
 }
 
 // subscripted is X as the path that a literal key leads deeper into; nil if it is none.
@@ -737,7 +792,7 @@ func (b *binder) slice(e *ast.Slice, sc *scope) expr.Expr {
 		if i == nil {
 			return null(vec.T(vec.Int4))
 		}
-		return b.coerce(b.value(i, sc), vec.T(vec.Int4), i.Pos())
+		return b.subscript(b.value(i, sc), i.Pos())
 	}
 	if !x.Type().Array && b.err == nil {
 		return b.fail(pgerr.New(pgerr.DatatypeMismatch, "cannot subscript type %s because it does not support subscripting", x.Type()), e.X.Pos())

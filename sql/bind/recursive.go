@@ -87,7 +87,7 @@ func (b *binder) recursive(c *cte) plan.Node {
 func (b *binder) useItself(c *cte) *relation {
 	name, none := c.ast.Name, &relation{node: &plan.Values{}}
 	if b.recursing[len(b.recursing)-1] != c {
-		b.unsupported("mutual recursion between WITH items", name.Pos())
+		b.fail(pgerr.New(pgerr.FeatureNotSupported, "mutual recursion between WITH items is not implemented"), name.Pos())
 		return none
 	}
 	if c.phase == inBase {
@@ -127,7 +127,7 @@ func (b *binder) checkStep(c *cte, q *ast.SetOp, overall vec.Schema, step plan.N
 	}
 	var aggregates func(plan.Node)
 	aggregates = func(n plan.Node) {
-		if a, ok := n.(*plan.Aggregate); ok && len(a.Aggs) > 0 && readsSlot(a, c.step.slot) {
+		if a, ok := n.(*plan.Aggregate); ok && len(a.Aggs) > 0 && !b.setOps[a] && readsSlot(a, c.step.slot) {
 			b.fail(pgerr.New(pgerr.InvalidRecursion, "aggregate functions are not allowed in a recursive query's recursive term"), q.Right.Pos())
 		}
 		for _, in := range n.Inputs() {

@@ -2,6 +2,7 @@ package bind
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -373,8 +374,70 @@ func (b *binder) recordset(t *ast.FuncTable) *ast.Derived {
 		if c.Type.Name == "jsonb" || c.Type.Name == "json" {
 			op = "->"
 		}
-		member := &ast.Binary{Place: c.Place, Op: op, Left: value, Right: &ast.String{Place: c.Place, Value: c.Name.Name}}
+		if c.Type.Array > 0 {
+			op = "->"
+		}
+		var member ast.Expr = &ast.Binary{Place: c.Place, Op: op, Left: value, Right: &ast.String{Place: c.Place, Value: c.Name.Name}}
+		if c.Type.Array > 0 {
+			member = &ast.Call{Place: c.Place, Name: []ast.Ident{{Place: c.Place, Name: "{}"}}, Args: []ast.Arg{{Place: c.Place, Value: member}}}
+		}
 		q.Items = append(q.Items, ast.SelectItem{Place: c.Place, Expr: &ast.Cast{Place: c.Place, X: member, Type: *c.Type}, Alias: &c.Name})
 	}
 	return &ast.Derived{Place: place, Lateral: true, Query: q, Alias: &ast.Alias{Place: t.Alias.Place, Name: t.Alias.Name}}
+}
+
+// queriedArgs is a function in FROM whose arguments hold subqueries, which may read what is
+// around: f((SELECT a)) AS t(x) is
+//
+//	LATERAL (SELECT t.* FROM (SELECT (SELECT a) AS "argument 1") AS arguments, f(arguments."argument 1") AS t(x)) AS t
+//
+// It is nil for any other function, and where nothing is around.
+func (b *binder) queriedArgs(t *ast.FuncTable) *ast.Derived {
+	if b.outer == nil && b.before == nil {
+		return nil
+	}
+	place := t.Place
+	ident := func(s string) ast.Ident { return ast.Ident{Place: place, Name: s} }
+	const table = "arguments of a function"
+	args := &ast.Select{Place: place}
+	found := false
+	inner := *t
+	inner.Calls = slices.Clone(t.Calls)
+	for i, f := range t.Calls {
+		call, ok := f.Call.(*ast.Call)
+		if !ok || isFileFunction(call.Func()) {
+			return nil
+		}
+		moved := *call
+		moved.Args = slices.Clone(call.Args)
+		for k, a := range call.Args {
+			queried := false
+			ast.Walk(a.Value, func(x ast.Node) bool {
+				if e, ok := x.(ast.Expr); ok {
+					_, q := innerQuery(e)
+					queried = queried || q != nil
+				}
+				return !queried
+			})
+			if !queried {
+				continue
+			}
+			found = true
+			name := ident("argument " + strconv.Itoa(len(args.Items)+1))
+			args.Items = append(args.Items, ast.SelectItem{Place: place, Expr: a.Value, Alias: &name})
+			moved.Args[k].Value = &ast.Name{Place: place, Parts: []ast.Ident{ident(table), name}}
+		}
+		inner.Calls[i].Call = &moved
+	}
+	if !found {
+		return nil
+	}
+	alias := ident(columnName(t.Calls[0].Call))
+	if t.Alias != nil && t.Alias.Name.Name != "" {
+		alias = t.Alias.Name
+	}
+	from := &ast.Derived{Place: place, Query: args, Alias: &ast.Alias{Place: place, Name: ident(table)}}
+	q := &ast.Select{Place: place, From: []ast.TableExpr{from, &inner},
+		Items: []ast.SelectItem{{Place: place, Expr: &ast.Star{Place: place, Table: []ast.Ident{alias}}}}}
+	return &ast.Derived{Place: place, Lateral: true, Query: q, Alias: &ast.Alias{Place: place, Name: alias}}
 }

@@ -2,9 +2,12 @@ package bind
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -39,8 +42,143 @@ func (b *binder) rowOf(fields []expr.Expr, shape vec.Schema, pos ast.Pos) expr.E
 
 // shape is the type of rows with certain columns.
 func (b *binder) shape(columns vec.Schema) vec.Type {
+	for i, s := range b.shapes {
+		if slices.Equal(s, columns) {
+			return vec.Type{Kind: vec.Record, Mod: int32(i + 1)}
+		}
+	}
 	b.shapes = append(b.shapes, columns)
 	return vec.Type{Kind: vec.Record, Mod: int32(len(b.shapes))}
+}
+
+// isRow says whether the value of an expression is a row of which the columns are known.
+func isRow(e expr.Expr) bool {
+	t := e.Type()
+	return t.Kind == vec.Record && !t.Array && t.Mod > 0
+}
+
+// rowCall is a row that is made where it stands: its fields are there, and it is not null. It is
+// false for any other expression.
+func rowCall(e expr.Expr) ([]expr.Expr, bool) {
+	c, ok := e.(*expr.Call)
+	if !ok || c.Overload.Fn.Name != "row" {
+		return nil, false
+	}
+	return c.Args, true
+}
+
+// fields are the columns of a row, each as a value.
+func (b *binder) fields(row expr.Expr, pos ast.Pos) []expr.Expr {
+	if list, ok := rowCall(row); ok {
+		return list
+	}
+	columns := b.shapes[row.Type().Mod-1]
+	out := make([]expr.Expr, len(columns))
+	b.copied(row, len(columns), pos)
+	for i, c := range columns {
+		out[i] = b.fieldAt(row, i, c.Type, pos)
+	}
+	return out
+}
+
+// fieldAt takes a field out of a row by its place.
+func (b *binder) fieldAt(row expr.Expr, at int, t vec.Type, pos ast.Pos) expr.Expr {
+	text := b.call("field", []expr.Expr{row, intConst(int64(at), vec.T(vec.Int4))}, pos)
+	return b.cast(text, t, pos, true, false)
+}
+
+// rowsAsValues compares two rows that are values, by their first fields that differ. Other than in
+// ROW(…) = ROW(…), fields that are NULL are equal, and greater than others.
+func (b *binder) rowsAsValues(op string, l, r expr.Expr, pos ast.Pos) expr.Expr {
+	left, right := b.fields(l, pos), b.fields(r, pos)
+	if len(left) != len(right) {
+		return b.fail(pgerr.New(pgerr.DatatypeMismatch, "cannot compare record types with different numbers of columns"), pos)
+	}
+	equal := make([]expr.Expr, len(left))
+	for i := range left {
+		if lt, rt := firstKnown(left[i].Type()), firstKnown(right[i].Type()); lt.Kind != rt.Kind || lt.Array != rt.Array {
+			return b.fail(pgerr.New(pgerr.DatatypeMismatch, "cannot compare dissimilar column types %s and %s at record column %d", lt, rt, i+1), pos)
+		}
+		equal[i] = b.sameField(left[i], right[i], pos)
+	}
+	var out expr.Expr
+	switch op {
+	case "=":
+		out = allOf(equal)
+	case "<>", "!=":
+		out = &expr.Not{E: allOf(equal)}
+	default:
+		out = boolConst(len(op) > 1) // of rows that are equal
+		for i := len(left) - 1; i >= 0; i-- {
+			b.copied(left[i], 2, pos)
+			b.copied(right[i], 2, pos)
+			null := right[i]
+			if op[0] == '>' {
+				null = left[i]
+			}
+			before := &expr.Coalesce{Args: []expr.Expr{b.operator(op[:1], left[i], right[i], pos), &expr.IsNull{E: null}}, T: vec.T(vec.Bool)}
+			out = &expr.Case{Whens: []expr.When{{Cond: equal[i], Result: out}}, Else: before, T: vec.T(vec.Bool)}
+		}
+	}
+	for _, x := range []expr.Expr{l, r} {
+		if _, made := rowCall(x); !made {
+			out = &expr.Case{Whens: []expr.When{{Cond: &expr.IsNull{E: x}, Result: null(vec.T(vec.Bool))}}, Else: out, T: vec.T(vec.Bool)}
+		}
+	}
+	return out
+}
+
+// sameField says whether two fields of rows are equal, or both NULL.
+func (b *binder) sameField(l, r expr.Expr, pos ast.Pos) expr.Expr {
+	if isRow(l) && isRow(r) {
+		return b.rowsAsValues("=", l, r, pos)
+	}
+	both, _ := b.comparable(l, r, pos)
+	return &expr.IsDistinct{Left: both[0], Right: both[1], Not: true}
+}
+
+// rowsOfQuery compares a row with the one row of a query; with flipped, the query stands first.
+func (b *binder) rowsOfQuery(op string, row *ast.Row, q *ast.Subquery, flipped bool, sc *scope, pos ast.Pos) expr.Expr {
+	xs := make([]expr.Expr, len(row.Elems))
+	for i, x := range row.Elems {
+		xs[i] = b.expr(x, sc)
+	}
+	node := b.queryIn(q.Query, sc)
+	if b.sameWidth(len(xs), node, q.Pos()); b.err != nil {
+		return null(vec.T(vec.Bool))
+	}
+	columns := make([]expr.Expr, len(xs))
+	for i, f := range node.Schema() {
+		columns[i] = &expr.Column{Index: i, T: f.Type, Name: f.Name}
+	}
+	one := b.rowOf(columns, node.Schema(), pos)
+	node = &plan.Project{Input: node, Exprs: []expr.Expr{one}, Names: []string{"row"}}
+	var value expr.Expr
+	if correlated(node) {
+		value = b.scalarValue(node, sc, pos)
+	} else {
+		value = b.sub(node, plan.ScalarSub, one.Type())
+	}
+	if b.err != nil {
+		return null(vec.T(vec.Bool))
+	}
+	if fields := b.fields(value, pos); flipped {
+		return b.rowsBound(op, fields, xs, pos)
+	} else {
+		return b.rowsBound(op, xs, fields, pos)
+	}
+}
+
+// rowsBound compares the fields of two rows.
+func (b *binder) rowsBound(op string, left, right []expr.Expr, pos ast.Pos) expr.Expr {
+	switch op {
+	case "=", "<>", "!=", "<", "<=", ">", ">=":
+		if b.err != nil || len(left) == 0 {
+			return null(vec.T(vec.Bool))
+		}
+		return b.ordered(strings.Replace(op, "!=", "<>", 1), left, right, pos)
+	}
+	return b.fail(pgerr.New(pgerr.FeatureNotSupported, "could not determine interpretation of row comparison operator %s", op), pos)
 }
 
 // fieldOf takes a field out of a row.
@@ -50,8 +188,7 @@ func (b *binder) fieldOf(row expr.Expr, name ast.Ident) expr.Expr {
 	if at < 0 {
 		return b.fail(pgerr.New(pgerr.UndefinedColumn, `column "%s" not found in data type record`, name.Name), name.Pos())
 	}
-	text := b.call("field", []expr.Expr{row, intConst(int64(at), vec.T(vec.Int4))}, name.Pos())
-	return b.cast(text, columns[at].Type, name.Pos(), true, false)
+	return b.fieldAt(row, at, columns[at].Type, name.Pos())
 }
 
 // jsonOfRows are the functions that make an object of a row.
@@ -60,21 +197,41 @@ var jsonOfRows = []string{"row_to_json", "to_json", "to_jsonb", "json_agg", "jso
 // rowToJSON gives a function that makes an object of a whole row the names of its columns, with
 // their values: it knows no rows that have names.
 func (b *binder) rowToJSON(e *ast.Call, sc *scope) *ast.Call {
-	if !slices.Contains(jsonOfRows, e.Func()) || len(e.Args) == 0 || sc.rel == nil {
-		return e
-	}
-	n, ok := e.Args[0].Value.(*ast.Name)
-	if !ok {
-		return e
-	}
-	rel := b.rowNamed(n, sc)
-	if rel == nil {
+	if !slices.Contains(jsonOfRows, e.Func()) || len(e.Args) == 0 {
 		return e
 	}
 	object := &ast.Call{Place: e.Place, Name: []ast.Ident{{Place: e.Place, Name: "row_to_json"}}}
-	for _, f := range rel.fields {
-		column := &ast.Name{Place: n.Place, Parts: []ast.Ident{n.Parts[0], {Place: n.Place, Name: f.Name, Quoted: true}}}
-		object.Args = append(object.Args, ast.Arg{Value: &ast.String{Place: n.Place, Value: f.Name}}, ast.Arg{Value: column})
+	switch x := e.Args[0].Value.(type) {
+	case *ast.Name:
+		var rel *relation
+		if sc.rel != nil {
+			rel = b.rowNamed(x, sc)
+		}
+		if rel == nil {
+			return e
+		}
+		for _, f := range rel.fields {
+			column := &ast.Name{Place: x.Place, Parts: []ast.Ident{x.Parts[0], {Place: x.Place, Name: f.Name, Quoted: true}}}
+			object.Args = append(object.Args, ast.Arg{Value: &ast.String{Place: x.Place, Value: f.Name}}, ast.Arg{Value: column})
+		}
+	case *ast.Row:
+		for i, f := range x.Elems {
+			name := &ast.String{Place: x.Place, Value: "f" + strconv.Itoa(i+1)}
+			object.Args = append(object.Args, ast.Arg{Value: name}, ast.Arg{Value: f})
+		}
+	default:
+		return e
+	}
+	if e.Func() == "row_to_json" && len(e.Args) == 2 {
+		// The second argument says whether the members stand in lines of their own.
+		pretty, ok := e.Args[1].Value.(*ast.Bool)
+		if !ok {
+			b.unsupported("row_to_json with a second argument that is not true or false", e.Args[1].Pos())
+			return e
+		}
+		if pretty.Value {
+			object.Name[0].Name = "row_to_json\n"
+		}
 	}
 	if e.Func() == "row_to_json" || e.Func() == "to_json" {
 		return object
@@ -84,4 +241,18 @@ func (b *binder) rowToJSON(e *ast.Call, sc *scope) *ast.Call {
 	// jsonb is kept in an order of its own.
 	out.Args[0].Value = &ast.Cast{Place: e.Place, X: object, Type: ast.TypeName{Place: e.Place, Name: "jsonb"}}
 	return &out
+}
+
+// jsonOfRow is an object of a row that is a value, by the names of its columns; NULL of no row.
+func (b *binder) jsonOfRow(row expr.Expr, pos ast.Pos) expr.Expr {
+	var args []expr.Expr
+	for i, f := range b.fields(row, pos) {
+		args = append(args, textConst(b.shapes[row.Type().Mod-1][i].Name, vec.T(vec.Text)), f)
+	}
+	object := b.call("row_to_json", args, pos)
+	if _, made := rowCall(row); made {
+		return object
+	}
+	t := object.Type()
+	return &expr.Case{Whens: []expr.When{{Cond: &expr.IsNull{E: row}, Result: null(t)}}, Else: object, T: t}
 }

@@ -138,6 +138,12 @@ func (b *binder) selectOf(q *ast.Select) plan.Node {
 	if b.err != nil {
 		return &plan.Values{}
 	}
+	if over := b.overGroups(q); over != nil {
+		if b.top == q {
+			b.top = over
+		}
+		return b.selectOf(over)
+	}
 	s := &selection{b: b, q: q, sc: &scope{aliases: map[string]ast.Expr{}, outer: b.outer}}
 	s.sc.host = s
 	if s.sc.rel = b.from(q.From); b.err != nil {
@@ -346,6 +352,10 @@ func (s *selection) bindItems() {
 		case *ast.Columns:
 			s.addMatching(e)
 			continue
+		case *ast.Field:
+			if e.Star && s.addFields(e, sc) {
+				continue
+			}
 		}
 		// An item sees the aliases of those before it: x + 1 AS x is an error or a column.
 		inner := *sc
@@ -366,6 +376,26 @@ func (s *selection) bindItems() {
 			return
 		}
 	}
+}
+
+// addFields adds the columns of (row).*; it is false if the value is no row that is known.
+func (s *selection) addFields(e *ast.Field, sc *scope) bool {
+	b := s.b
+	if n, ok := e.X.(*ast.Name); ok && b.rowNamed(n, sc) != nil {
+		s.addStar(&ast.Star{Place: e.Place, Table: n.Parts})
+		return true
+	}
+	if _, ok := e.X.(*ast.Call); ok { // of a function that gives rows
+		return false
+	}
+	row := b.expr(e.X, sc)
+	if b.err != nil || !isRow(row) {
+		return b.err != nil
+	}
+	for i, f := range b.fields(row, e.Pos()) {
+		s.items = append(s.items, item{b.coerce(f, firstKnown(f.Type()), e.Pos()), b.shapes[row.Type().Mod-1][i].Name, e, e.Pos()})
+	}
+	return true
 }
 
 // addStar adds the columns of *, with EXCLUDE and REPLACE.
@@ -537,6 +567,13 @@ func (s *selection) bindOrder() {
 }
 
 func (s *selection) orderBy(i int, o *ast.OrderItem) {
+	if it := s.items[i]; s.b.err == nil && isRow(it.e) && !s.q.Distinct {
+		// A row is ordered by its fields, one after the other.
+		for _, f := range s.b.fields(it.e, it.pos) {
+			s.orderBy(s.place(f, it.ast), o)
+		}
+		return
+	}
 	s.order, s.at = append(s.order, sortKey(nil, o)), append(s.at, i)
 }
 

@@ -54,6 +54,9 @@ func (b *binder) arrayQuery(node plan.Node, pos ast.Pos, op string) expr.Expr {
 	if t.Array {
 		return b.unsupported("an array of more than one dimension", pos)
 	}
+	if !t.HasArray() {
+		return b.fail(pgerr.New(pgerr.UndefinedObject, "could not find array type for data type %s", t), pos)
+	}
 	return b.sub(node, plan.ArraySub, vec.ArrayOf(t.Kind))
 }
 
@@ -67,8 +70,8 @@ func (b *binder) comparedColumn(node plan.Node, pos ast.Pos, op string) bool {
 
 // inQuery is x IN (query) as a value.
 func (b *binder) inQuery(e *ast.In, sc *scope) expr.Expr {
-	if row, ok := e.X.(*ast.Row); ok && len(row.Elems) != 1 {
-		return negate(b.inRows(row, b.queryIn(e.Query, sc), sc, e.Pos()), e.Not)
+	if row, ok := e.X.(*ast.Row); ok {
+		return negate(b.rowAgainst("=", row, b.queryIn(e.Query, sc), false, sc, e.Pos()), e.Not)
 	}
 	x := b.expr(e.X, sc)
 	node := b.queryIn(e.Query, sc)

@@ -52,6 +52,9 @@ func (b *binder) table(t ast.TableExpr) *relation {
 	case *ast.Join:
 		return b.joinOf(t)
 	case *ast.FuncTable:
+		if d := b.queriedArgs(t); d != nil {
+			return b.table(d)
+		}
 		if d := b.recordset(t); d != nil {
 			return b.table(d)
 		}

@@ -4,12 +4,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// typeNames are the names a type may be written with.
+// typeNames are the names a type may be written with. A jsonpath is kept as the text that it is
+// written as.
 var typeNames = map[string]vec.Kind{
 	"boolean": vec.Bool, "bool": vec.Bool,
 	"smallint": vec.Int2, "int2": vec.Int2, "tinyint": vec.Int2,
@@ -21,12 +23,12 @@ var typeNames = map[string]vec.Kind{
 	"text": vec.Text, "string": vec.Text,
 	"varchar": vec.Varchar, "character varying": vec.Varchar,
 	"char": vec.Bpchar, "character": vec.Bpchar, "bpchar": vec.Bpchar,
-	"name": vec.Name, "bytea": vec.Bytea, "date": vec.Date,
+	"name": vec.Name, "bytea": vec.Bytea, "bitmap": vec.IntSet, "date": vec.Date,
 	"time": vec.Time, "time without time zone": vec.Time,
 	"timestamp": vec.Timestamp, "timestamp without time zone": vec.Timestamp, "datetime": vec.Timestamp,
 	"timestamptz": vec.TimestampTZ, "timestamp with time zone": vec.TimestampTZ,
 	"interval": vec.Interval, "uuid": vec.UUID,
-	"jsonb": vec.JSONB, "json": vec.JSONB, "oid": vec.OID,
+	"jsonb": vec.JSONB, "json": vec.JSONB, "jsonpath": vec.Text, "oid": vec.OID,
 	"regclass": vec.RegClass, "regtype": vec.RegType, "regproc": vec.RegProc, "regprocedure": vec.RegProc,
 	"regnamespace": vec.RegNamespace, "regrole": vec.RegRole, "xid": vec.XID, "aclitem": vec.ACLItem, "pg_node_tree": vec.NodeTree,
 	"int2vector": vec.Int2Vector, "oidvector": vec.OIDVector,
@@ -34,13 +36,17 @@ var typeNames = map[string]vec.Kind{
 
 // knownTypes exist in PostgreSQL, and perhaps here later.
 var knownTypes = map[string]bool{
-	"timetz": true, "time with time zone": true, "bitmap": true, "bit": true, "varbit": true, "money": true, "xml": true,
+	"timetz": true, "time with time zone": true, "bit": true, "varbit": true, "money": true, "xml": true,
 	"inet": true, "cidr": true, "macaddr": true, "point": true, "tsvector": true, "tsquery": true, "record": true,
 	"void": true, "unknown": true, "anyelement": true, "anyarray": true,
 }
 
 // maxPrecision is how many digits a numeric may have.
 const maxPrecision = 38
+
+// maxDecimals is how many decimals the seconds of a time have. PostgreSQL takes a greater number
+// as this one, too.
+const maxDecimals = 6
 
 // typeOf is the type that a name in a statement means.
 func (b *binder) typeOf(n *ast.TypeName) vec.Type {
@@ -71,6 +77,9 @@ func (b *binder) typeOf(n *ast.TypeName) vec.Type {
 		b.unsupported("an array of more than one dimension", n.Pos())
 	}
 	t := vec.Type{Kind: kind, Array: n.Array > 0}
+	if t.Array && !vec.T(kind).HasArray() {
+		b.unsupported("an array of "+name, n.Pos())
+	}
 	if t.IsVector() {
 		if t.Array {
 			b.unsupported("an array of "+name, n.Pos())
@@ -118,12 +127,31 @@ func (b *binder) typeMod(n *ast.TypeName, kind vec.Kind) int32 {
 		}
 		return int32(p<<16|s) + 4
 	}
-	// Fractions of seconds are always kept to the microsecond, so timestamp(3) is
-	// timestamp; float(24) is the smaller float.
+	switch kind {
+	case vec.Time, vec.Timestamp, vec.TimestampTZ, vec.Interval:
+		if len(n.Mods) == 0 && n.Fields == "" {
+			return 0
+		}
+		decimals := -1
+		if len(n.Mods) > 1 {
+			b.fail(pgerr.New(pgerr.SyntaxError, "invalid type modifier"), n.Pos())
+		} else if len(n.Mods) == 1 {
+			decimals = min(n.Mods[0], maxDecimals)
+		}
+		if kind != vec.Interval {
+			return int32(decimals) + 1
+		}
+		mod, ok := expr.IntervalModifier(n.Fields, decimals)
+		if !ok {
+			b.fail(pgerr.New(pgerr.SyntaxError, `an interval cannot be %s`, n.Fields), n.Pos())
+		}
+		return mod + 1
+	}
+	// float(24) is the smaller float.
 	if n.Name == "float" && len(n.Mods) == 1 && n.Mods[0] > 53 {
 		return bad("precision for type float must be less than 54 bits")
 	}
-	if len(n.Mods) > 0 && kind != vec.Time && kind != vec.Timestamp && kind != vec.TimestampTZ && kind != vec.Interval && n.Name != "float" {
+	if len(n.Mods) > 0 && n.Name != "float" {
 		b.fail(pgerr.New(pgerr.SyntaxError, `type modifier is not allowed for type "%s"`, n.Name), n.Pos())
 	}
 	return 0
@@ -138,7 +166,7 @@ func catalogName(t vec.Type) string {
 		vec.Interval: "interval", vec.UUID: "uuid", vec.JSONB: "jsonb", vec.OID: "oid",
 		vec.RegClass: "regclass", vec.RegType: "regtype", vec.RegProc: "regproc", vec.RegNamespace: "regnamespace", vec.RegRole: "regrole",
 		vec.XID: "xid", vec.ACLItem: "aclitem", vec.NodeTree: "pg_node_tree", vec.Int2Vector: "int2vector", vec.OIDVector: "oidvector",
-		vec.JSON: "json", vec.XML: "xml", vec.AnyArray: "anyarray", vec.Inet: "inet",
+		vec.JSON: "json", vec.XML: "xml", vec.AnyArray: "anyarray", vec.Inet: "inet", vec.IntSet: "bitmap",
 	}[t.Kind]
 	if name == "" {
 		return "type" + strconv.Itoa(int(t.Kind))

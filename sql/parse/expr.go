@@ -235,9 +235,28 @@ func (p *parser) is(x ast.Expr) ast.Expr {
 		return &ast.Is{Place: t.at(), X: x, Kind: ast.IsUnknown, Not: not}
 	case p.acceptKw("distinct", "from"):
 		return &ast.IsDistinct{Place: t.at(), Left: x, Right: p.binary(precIs + 1), Not: not}
+	case p.kw("normalized"), normalForm[p.tok().text] && p.ahead(1).kw("normalized"):
+		return p.normalized(x, t, not)
 	}
 	p.unexpected()
 	return x
+}
+
+// normalForm are the names of the forms that Unicode text may be normalized to.
+var normalForm = words("nfc", "nfd", "nfkc", "nfkd")
+
+// normalized is x IS [NOT] [form] NORMALIZED, a call of is_normalized.
+func (p *parser) normalized(x ast.Expr, is token, not bool) ast.Expr {
+	c := &ast.Call{Place: is.at(), Name: []ast.Ident{{Place: is.at(), Name: "is_normalized"}}, Args: []ast.Arg{{Place: ast.At(x.Pos()), Value: x}}}
+	if form := p.tok(); !form.kw("normalized") {
+		c.Args = append(c.Args, ast.Arg{Place: form.at(), Value: &ast.String{Place: form.at(), Value: form.text}})
+		p.i++
+	}
+	p.i++
+	if not {
+		return &ast.Not{Place: is.at(), X: c}
+	}
+	return c
 }
 
 // likeLevel reads [NOT] BETWEEN, IN, LIKE, ILIKE, SIMILAR TO and OVERLAPS.
@@ -675,7 +694,7 @@ func (p *parser) word() ast.Expr {
 func (p *parser) typedLiteral() ast.Expr {
 	t := p.tok()
 	switch t.text {
-	case "double", "character", "char", "national", "bit", "timestamp", "time", "interval", "varchar", "numeric", "decimal", "nchar":
+	case "double", "character", "char", "national", "bit", "timestamp", "time", "interval", "varchar", "numeric", "decimal", "nchar", "timestamptz":
 		// The type may have several words or a modifier before the string.
 		start, params := p.i, p.params
 		if p.err != nil || !p.literalAhead() {

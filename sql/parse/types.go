@@ -1,6 +1,10 @@
 package parse
 
-import "github.com/prickledb/prickle/sql/ast"
+import (
+	"strconv"
+
+	"github.com/prickledb/prickle/sql/ast"
+)
 
 // typeName reads a type with its modifiers and array brackets.
 func (p *parser) typeName() ast.TypeName {
@@ -8,8 +12,12 @@ func (p *parser) typeName() ast.TypeName {
 	for {
 		if p.tok().is("[") {
 			p.i++
-			if p.tok().kind == tokNumber {
-				p.integer() // PostgreSQL reads and forgets the size
+			if n := p.tok(); n.kind == tokNumber { // PostgreSQL reads and forgets the size
+				if _, err := strconv.ParseInt(n.text, 10, 32); err != nil {
+					p.unexpectedAt(n)
+				} else {
+					p.i++
+				}
 			}
 			p.expect("]")
 			t.Array++

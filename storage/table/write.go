@@ -92,7 +92,7 @@ const maxRow = 1<<32 - 2
 
 // Storable says whether a column may have a type.
 func Storable(t vec.Type) bool {
-	return t.Kind > vec.Unknown && t.Kind < vec.Record
+	return t.Kind > vec.Unknown && t.Kind < vec.Record || t == vec.T(vec.IntSet)
 }
 
 // Tables is the tables of a project at one moment. It is immutable. The zero value has none.

@@ -30,7 +30,7 @@ const (
 	OID                     // I64
 	Record                  // Str: a row as the text that PostgreSQL writes for it
 	Void                    // no payload
-	// The kinds below are those of catalogs. No table of a user has a column of them.
+	// The kinds below, but the last, are those of catalogs. No table of a user has a column of them.
 	RegClass     // I64: the object id of a relation, shown by its name
 	RegType      // I64: of a type
 	RegProc      // I64: of a function
@@ -45,6 +45,7 @@ const (
 	XML          // Str
 	AnyArray     // Str: a column of catalogs, where nothing but null stands
 	Inet         // Str: an address
+	IntSet       // Str: a set of bigint as a portable roaring bitmap, which SQL calls bitmap
 	kindCount
 )
 
@@ -55,11 +56,23 @@ const (
 )
 
 // Type is the SQL type of a vector: a kind, whether it is an array of it, and the
-// type modifier as PostgreSQL sends it (0 means none).
+// type modifier, where 0 means none: as PostgreSQL sends it, but for times and intervals,
+// which have a modifier 0, one more.
 type Type struct {
 	Kind  Kind
 	Array bool
 	Mod   int32
+}
+
+// Modifier is the type modifier as PostgreSQL sends it; -1 means none.
+func (t Type) Modifier() int32 {
+	switch {
+	case t.Mod == 0 || t.Kind == Record: // which is the binder's
+		return -1
+	case t.Kind >= Time && t.Kind <= Interval:
+		return t.Mod - 1
+	}
+	return t.Mod
 }
 
 // T is the plain type of a kind.
@@ -67,6 +80,9 @@ func T(k Kind) Type { return Type{Kind: k} }
 
 // ArrayOf is the one-dimensional array type of a kind.
 func ArrayOf(k Kind) Type { return Type{Kind: k, Array: true} }
+
+// HasArray says whether there is a type of arrays of it.
+func (t Type) HasArray() bool { return !t.Array && types[t.Kind].aoid != 0 }
 
 // Elem is the element type of an array type.
 func (t Type) Elem() Type {
@@ -170,6 +186,7 @@ var types = [kindCount]typeInfo{
 	XML:          {"xml", 142, 143, -1},
 	AnyArray:     {"anyarray", 2277, 2277, -1},
 	Inet:         {"inet", 869, 1041, -1},
+	IntSet:       {"bitmap", 9000, 0, -1}, // there is no type of arrays of it
 }
 
 // OID is PostgreSQL's object identifier of the type.
