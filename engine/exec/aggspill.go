@@ -143,24 +143,18 @@ func (p *partitions) relieve(ctx context.Context, g *grouping) error {
 
 // add takes the groups from a grouping, which keeps its memory for those to come.
 func (p *partitions) add(ctx context.Context, g *grouping) error {
-	n := g.groups.groups
-	if n == 0 {
-		return nil
-	}
-	env := g.env
-	scratch := leavingBytes * int64(n)
-	defer env.release(scratch)
-	if err := env.hold(ctx, scratch); err != nil {
+	l, err := leave(ctx, g, p.level)
+	defer l.close()
+	if len(l.order) == 0 || err != nil {
 		return err
 	}
-	l := leave(g, p.level)
-	run := l.run(0, n)
+	run := l.run(0, len(l.order))
 	run.ends = l.ends
 	p.held.Add(run.held)
 	p.mu.Lock()
 	p.runs = append(p.runs, run)
 	p.mu.Unlock()
-	if err := env.hold(ctx, run.held); err != nil {
+	if err := g.env.hold(ctx, run.held); err != nil {
 		return err
 	}
 	g.groups.empty()
@@ -169,20 +163,14 @@ func (p *partitions) add(ctx context.Context, g *grouping) error {
 
 // spillGroups writes the groups of a grouping to files, a few at a time, and forgets them.
 func (p *partitions) spillGroups(ctx context.Context, g *grouping) error {
-	n := g.groups.groups
-	if n == 0 {
-		return nil
-	}
-	env := g.env
-	scratch := leavingBytes * int64(n)
-	defer env.release(scratch)
-	if err := env.hold(ctx, scratch); err != nil {
+	l, err := leave(ctx, g, p.level)
+	defer l.close()
+	if len(l.order) == 0 || err != nil {
 		return err
 	}
-	l := leave(g, p.level)
 	lock(ctx, &p.mu)
 	defer p.mu.Unlock()
-	err := p.write(ctx, l.ends, env.blockRows(g.held, n), func(f *spillFile, lo, hi int) error {
+	err = p.write(ctx, l.ends, g.env.blockRows(g.held, len(l.order)), func(f *spillFile, lo, hi int) error {
 		return l.run(lo, hi).writeChunk(f, 0, hi-lo)
 	})
 	if err != nil {
@@ -197,10 +185,12 @@ func (p *partitions) spillGroups(ctx context.Context, g *grouping) error {
 
 // leaving is the groups of a grouping on their way to partitions.
 type leaving struct {
+	env    *Env
 	groups *grouper
 	order  []uint32 // by partition
 	ends   partEnds
 	states []leavingState
+	held   int64
 }
 
 // leavingState is the partial rows of an aggregate, of which rows is the order.
@@ -214,8 +204,14 @@ const leavingBytes = 16
 
 // leave puts groups into the order of their partitions. The states of the grouping must not be
 // used again.
-func leave(g *grouping, level int) *leaving {
-	l := &leaving{groups: g.groups}
+func leave(ctx context.Context, g *grouping, level int) (*leaving, error) {
+	l := &leaving{env: g.env, groups: g.groups, held: leavingBytes * int64(g.groups.groups)}
+	if l.held == 0 {
+		return l, nil
+	}
+	if err := l.env.hold(ctx, l.held); err != nil {
+		return l, err
+	}
 	l.divide(g.groups.hashes(), level)
 	place := make([]uint32, len(l.order))
 	for i, group := range l.order {
@@ -225,8 +221,10 @@ func leave(g *grouping, level int) *leaving {
 		st.Grow(len(l.order))
 		l.states = append(l.states, inOrderOfGroups(l.order, place, st))
 	}
-	return l
+	return l, nil
 }
+
+func (l *leaving) close() { l.env.release(l.held) }
 
 // divide finds the order of groups by partition.
 func (l *leaving) divide(hashes []uint64, level int) {
