@@ -11,6 +11,9 @@ import (
 
 // TestBench measures a little, and makes the same bytes twice.
 func TestBench(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures for seconds, under load of all cores")
+	}
 	p := newPlace(t)
 	a := p.run("bench", "--quick", "--events", "20000", "--reps", "1", "--all", "--json")
 	var r benchReport
