@@ -116,7 +116,7 @@ func (s *distinctCount) Finish() (*vec.Vector, error) {
 
 // maxBitBytes is how much memory bitmaps of many groups may take before the pairs move to
 // a hash set, which takes 26 to 51 bytes a pair.
-const maxBitBytes = 32 << 20
+const maxBitBytes = 128 << 20
 
 // pairs is a set of (group, number). Few groups have a bitmap each, as long as numbers are
 // dense; many groups with thin sets share one hash table.

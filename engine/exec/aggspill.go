@@ -30,6 +30,9 @@ const (
 	// times as much, more than to move the group and to merge it.
 	maxGroups     = 1 << 17
 	maxGroupBytes = 16 << 20
+	// heavyGroup is from how many bytes on a group stays nevertheless, because its states have
+	// much in them: what moved would come again, and be merged as often as it moved.
+	heavyGroup = 1 << 10
 )
 
 // partitions divides groups by the hash of their keys. Groups wait in memory, and go to files
@@ -126,7 +129,8 @@ func (p *partitions) relieve(ctx context.Context, g *grouping) error {
 	if g.env.GroupsAt > 0 {
 		most = g.env.GroupsAt
 	}
-	if p.level > 0 || g.groups.groups < most && g.held < maxGroupBytes {
+	n := g.groups.groups
+	if p.level > 0 || n < most && (g.held < maxGroupBytes || g.held > heavyGroup*int64(n)) {
 		return nil
 	}
 	if !g.env.room(g.held) {
