@@ -130,7 +130,7 @@ var productQuestions = []asked{
 		`SELECT count(*) FROM (SELECT pid FROM ev WHERE event IN ('product_viewed', 'purchase') AND `+lastDays+` GROUP BY pid HAVING count(*) FILTER (event = 'product_viewed') >= 3 AND count(*) FILTER (event = 'purchase') = 0)`),
 
 	question("PF1", "persons per day with the person property plan = enterprise",
-		`SELECT bucket::date, n FROM TRENDS(WHERE person_id IN COHORT (SELECT id FROM persons WHERE properties.plan = 'enterprise') SERIES (n: ACTORS() WHERE event = '$pageview') EVERY INTERVAL '1 day' `+during+`) WHERE n > 0 ORDER BY bucket`,
+		`SELECT bucket::date, n FROM TRENDS(SERIES (n: ACTORS() WHERE event = '$pageview' AND person.properties.plan = 'enterprise') EVERY INTERVAL '1 day' `+during+`) WHERE n > 0 ORDER BY bucket`,
 		perDay(`groupBitmap(pid)`, `event = '$pageview' AND pid IN (SELECT pid FROM persons WHERE plan = 'enterprise')`),
 		perDay(`count(DISTINCT pid)`, `event = '$pageview' AND pid IN (SELECT pid FROM persons WHERE plan = 'enterprise')`)),
 

@@ -114,6 +114,11 @@ func (in *interner) assignCodes(dst []uint32, v *vec.Vector, rows []uint32) {
 	}
 	if in.apart == nil && len(v.Dict.Nulls) == 0 && !nulls {
 		in.lookUpCodes(seen, v, rows)
+		codes := v.Codes
+		for i, r := range rows {
+			dst[i] = seen[codes[r]] - 1
+		}
+		return
 	}
 	for i, r := range rows {
 		if nulls && v.Nulls.Get(int(r)) {

@@ -143,7 +143,9 @@ func (w *windowing) together(r *windowRows, i int) bool {
 // samePlaces says whether two vectors have the same value at two places, NULL being the same as
 // NULL.
 func samePlaces(v *vec.Vector, i int, w *vec.Vector, j int) bool {
-	if v.Form == vec.Flat && w.Form == vec.Flat && len(v.Nulls)+len(w.Nulls) == 0 {
+	if hasNone(v) && hasNone(w) {
+		v, i = v.At(i)
+		w, j = w.At(j)
 		switch v.Type.Payload() {
 		case vec.PayloadI64:
 			return v.I64[i] == w.I64[j]
@@ -152,6 +154,11 @@ func samePlaces(v *vec.Vector, i int, w *vec.Vector, j int) bool {
 		}
 	}
 	return comparePlaces(v, i, w, j, false, false) == 0
+}
+
+// hasNone says whether no value of a vector can be NULL.
+func hasNone(v *vec.Vector) bool {
+	return len(v.Nulls) == 0 && (v.Form != vec.Dict || len(v.Dict.Nulls) == 0)
 }
 
 // hold accounts for the rows taken in.
