@@ -1,6 +1,8 @@
 package agg
 
 import (
+	"slices"
+
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -33,14 +35,17 @@ type bitmaps struct {
 	sizes []int64             // of the sets, as bytes counts them
 	bytes int64               // of all sets
 
-	changed []uint32 // the groups whose sizes are to be taken again, some of them twice
+	changed []uint32 // the groups whose sizes are to be taken again
 }
 
 func (s *bitmaps) Grow(groups int) { s.sets, s.sizes = grow(s.sets, groups), grow(s.sizes, groups) }
 func (s *bitmaps) Bytes() int64    { return s.bytes + int64(cap(s.sets)+cap(s.sizes)+cap(s.changed)/2)*8 }
 
-// measure takes the sizes of the groups that changed.
+// measure takes the sizes of the groups that changed, of each once: it takes as long as a set has
+// containers.
 func (s *bitmaps) measure() {
+	slices.Sort(s.changed)
+	s.changed = slices.Compact(s.changed)
 	for _, g := range s.changed {
 		n := setBytes + int64(s.sets[g].GetSizeInBytes())
 		s.bytes += n - s.sizes[g]
@@ -85,9 +90,7 @@ func (s *bitmaps) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, r
 				s.sets[g] = roaring64.New()
 			}
 			s.sets[g].AddMany(members)
-			if n := len(s.changed); n == 0 || s.changed[n-1] != g {
-				s.changed = append(s.changed, g)
-			}
+			s.changed = append(s.changed, g)
 			members = members[:0]
 		}
 	}
