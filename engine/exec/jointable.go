@@ -236,7 +236,7 @@ func (t *joinTable) take(rows []uint32) []*vec.Vector {
 	for i, c := range t.out {
 		if c.Form == vec.Flat {
 			switch c.Type.Payload() {
-			case vec.PayloadStr, vec.PayloadList, vec.PayloadUUIDs:
+			case vec.PayloadStr, vec.PayloadList:
 				out[i] = &vec.Vector{Type: c.Type, Form: vec.Dict, Codes: rows, Dict: c}
 				continue
 			}
@@ -376,7 +376,7 @@ func (s *columnStore) bytes() int64 { return s.v.Bytes() + s.dict.Bytes() }
 const sparse = 4
 
 // place is where a dictionary begins in that of v, which takes it in if it is not too large for
-// so many rows.
+// so many rows. Uuids are in a dictionary once, which those of two of them may not be.
 func (s *columnStore) place(dict *vec.Vector, rows int) (uint32, bool) {
 	if dict == s.v.Dict || dict.Len() == 0 { // an empty one has nothing but NULL
 		return 0, true
@@ -385,7 +385,7 @@ func (s *columnStore) place(dict *vec.Vector, rows int) (uint32, bool) {
 		return at, true
 	}
 	n := s.v.Dict.Len()
-	if dict.Len() > sparse*rows || n > math.MaxUint32-dict.Len() ||
+	if s.typ.Kind == vec.UUID || dict.Len() > sparse*rows || n > math.MaxUint32-dict.Len() ||
 		int64(len(s.v.Dict.Str.Bytes))+int64(len(dict.Str.Bytes)) > maxTextBytes {
 		return 0, false
 	}

@@ -25,7 +25,7 @@ type IntervalValue struct {
 // has a payload of one value, and is null throughout when bit 0 of Nulls is set. A
 // dictionary vector has Codes and Dict and no payload of its own; a null row is marked
 // in Nulls and has code 0. Dict may hold nulls as well, and is shared between batches:
-// nobody writes to it.
+// nobody writes to it. Of uuids, Dict holds each once; other values may repeat.
 type Vector struct {
 	Type  Type
 	Form  Form
