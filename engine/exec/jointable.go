@@ -366,6 +366,7 @@ type columnStore struct {
 	typ vec.Type
 	v   *vec.Vector
 	// dict is the dictionary of v if it is of several, each of which begins at a place; or nil.
+	// At most maxDicts places are remembered, since they keep the dictionaries alive.
 	dict   *vec.Vector
 	places map[*vec.Vector]uint32
 }
@@ -394,6 +395,9 @@ func (s *columnStore) place(dict *vec.Vector, rows int) (uint32, bool) {
 		s.dict = &vec.Vector{Type: s.typ}
 		appendAll(s.dict, s.v.Dict)
 		s.v.Dict = s.dict
+	}
+	if len(s.places) == maxDicts {
+		clear(s.places)
 	}
 	s.places[dict] = uint32(n)
 	appendAll(s.dict, dict)

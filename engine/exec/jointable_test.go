@@ -44,3 +44,26 @@ func TestColumnStoreOfSeveralDictionaries(t *testing.T) {
 		}
 	}
 }
+
+// A column of many blocks, each with a dictionary of its own, keeps few of these alive, and its
+// values all the same.
+func TestColumnStoreForgetsDictionaries(t *testing.T) {
+	s := &columnStore{typ: vec.T(vec.Text)}
+	names := []string{"a", "b", "c"}
+	for range 5 * maxDicts {
+		v, rows := coded(&vec.Vector{Type: s.typ, Str: vec.StringsOf(names...)})
+		for range 2 {
+			if err := s.add(v, rows); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if s.v.Form != vec.Dict || len(s.places) > maxDicts || s.dict.Len() != 5*maxDicts*len(names) {
+		t.Errorf("form %d, %d dictionaries of %d values, want at most %d of %d", s.v.Form, len(s.places), s.dict.Len(), maxDicts, 5*maxDicts*len(names))
+	}
+	for r := range s.v.Len() {
+		if v, at := s.v.At(r); v.Str.Str(at) != names[r%len(names)] {
+			t.Fatalf("row %d is %q, want %q", r, v.Str.Str(at), names[r%len(names)])
+		}
+	}
+}
