@@ -219,7 +219,6 @@ func appendTimes(median, average *vec.Builder, durations []int64) {
 // interval is a span of µs as the difference of two timestamps gives it: days of 24 hours
 // and the rest.
 func interval(us int64) vec.IntervalValue {
-	const day = 86_400_000_000
 	return vec.IntervalValue{Days: int32(us / day), Micros: us % day}
 }
 
