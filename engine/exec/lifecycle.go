@@ -72,7 +72,8 @@ func (l *lifecycle) run(ctx context.Context) error {
 	return nil
 }
 
-// open makes the actors ready. When persons came into being is read of each, not of all rows.
+// open makes the actors ready. When persons came into being is read of each, not of all rows,
+// unless that fails for a person, who perhaps has no row that counts.
 func (l *lifecycle) open(ctx context.Context) (err error) {
 	n := l.node
 	sc, ok := n.Input.(*plan.Scan)
@@ -81,30 +82,36 @@ func (l *lifecycle) open(ctx context.Context) (err error) {
 			return err
 		}
 		if _, ok := l.actors.(*indexed); ok {
-			return l.findBorn(ctx, sc)
+			failed, err := l.findBorn(ctx, sc)
+			if failed == nil {
+				return err
+			}
+			l.born = nil
 		}
 	}
 	l.actors, err = openActors(ctx, n, &n.Source, []expr.Expr{nil}, need{number: n.Created}, l.env)
 	return err
 }
 
-func (l *lifecycle) findBorn(ctx context.Context, sc *plan.Scan) error {
+// findBorn fills born; failed is the error of the expression, if that is what went wrong.
+func (l *lifecycle) findBorn(ctx context.Context, sc *plan.Scan) (failed, err error) {
 	bytes := 8 * int64(l.env.Snapshot.Persons().Len())
 	l.held.Add(bytes)
 	if err := l.env.hold(ctx, bytes); err != nil {
-		return err
+		return nil, err
 	}
 	l.born = make([]int64, 0, l.env.Snapshot.Persons().Len())
-	return eachPerson(ctx, sc, []expr.Expr{l.node.Created}, l.env, func(_ int, b *vec.Batch) error {
-		v, err := l.node.Created.Eval(l.env.Expr, b)
-		if err != nil {
-			return err
+	err = eachPerson(ctx, sc, []expr.Expr{l.node.Created}, l.env, func(_ int, b *vec.Batch) error {
+		var v *vec.Vector
+		if v, failed = l.node.Created.Eval(l.env.Expr, b); failed != nil {
+			return failed
 		}
 		for i := range b.Rows {
 			l.born = append(l.born, numberOf(v, i))
 		}
 		return nil
 	})
+	return failed, err
 }
 
 // count walks all actors.
