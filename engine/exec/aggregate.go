@@ -25,6 +25,7 @@ type aggregating struct {
 	whole  *grouping // all groups, if they are in no partition, until a copy takes them
 	parts  *partitions
 	next   int         // of the partitions in memory: the next one to merge
+	merged int         // how many of them are merged
 	work   []partition // on disk, yet to be merged
 	taken  bool        // a copy merges those on disk
 	spills spills
@@ -324,7 +325,15 @@ func (a *aggregate) nextGroups(ctx context.Context) (bool, error) {
 	case file != nil:
 		return true, a.mergePartition(ctx, *file)
 	case p < memoryParts && a.parts.inMemory():
-		return true, a.mergeInMemory(ctx, p)
+		if err := a.mergeInMemory(ctx, p); err != nil {
+			return false, err
+		}
+		lock(ctx, &a.mu)
+		defer a.mu.Unlock()
+		if a.merged++; a.merged == memoryParts {
+			a.parts.forget() // what takes the groups may need the memory
+		}
+		return true, nil
 	}
 	return false, nil
 }

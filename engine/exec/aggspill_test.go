@@ -53,3 +53,32 @@ func TestHeavyGroupsStay(t *testing.T) {
 		}
 	}
 }
+
+// What waited in partitions is given back once it is merged, since a sort of the groups needs
+// memory before the aggregate is closed.
+func TestMergedPartitionsAreReleased(t *testing.T) {
+	const rows = 300
+	env := &Env{Expr: &expr.Context{}, Threads: 1, GroupsAt: 50}
+	values := &plan.Values{Columns: vec.Schema{{Name: "x", Type: vec.T(vec.Int8)}}}
+	for i := range int64(rows) {
+		one := &vec.Vector{Type: vec.T(vec.Int8), Form: vec.Const, I64: []int64{i}}
+		values.Rows = append(values.Rows, []expr.Expr{&expr.Const{Value: one}})
+	}
+	op, err := newAggregate(&plan.Aggregate{Input: values, Keys: []expr.Expr{&expr.Column{Index: 0, T: vec.T(vec.Int8)}}}, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups := 0
+	if err := drain(t.Context(), op, func(b *vec.Batch) error { groups += b.Live(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if held := env.statement().held.Load(); groups != rows || held != 0 {
+		t.Errorf("%d groups came and %d bytes are held, want %d and none", groups, held, rows)
+	}
+	if err := op.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if held := env.statement().held.Load(); held != 0 {
+		t.Errorf("%d bytes are held after Close", held)
+	}
+}

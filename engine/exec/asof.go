@@ -27,7 +27,8 @@ type asof struct {
 	best asofRow
 }
 
-// asofRow is a row of a sorted side; a nil batch is none.
+// asofRow is a row of a sorted side; a nil batch is none. The batches of a sort are not written
+// again, so that the row may be kept beyond the next call.
 type asofRow struct {
 	batch *vec.Batch
 	row   int

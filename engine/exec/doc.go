@@ -40,10 +40,11 @@
 // everything else by the number that an [interner] gives it, and one look-up of the words finds
 // the group. Each copy of the pipeline below an aggregate has groups and states of its own. When
 // these are more than the caches hold, they go to 64 partitions by the hash of their keys, in
-// memory ([groupRun]), and the copy starts anew. At the end each partition is merged alone, so
-// its table is small, and the copies of the pipeline above take one partition after the other
-// as they take morsels of a scan: they merge, filter and keep the first rows side by side. What
-// has to leave memory is the same partitions, four to a file.
+// memory ([groupRun]), and the copy starts anew; few groups with much in their states stay. At
+// the end each partition is merged alone, so its table is small, and the copies of the pipeline
+// above take one partition after the other as they take morsels of a scan: they merge, filter
+// and keep the first rows side by side. What has to leave memory is the same partitions, four
+// to a file.
 //
 // # Joins
 //
