@@ -75,7 +75,7 @@ type Report struct {
 	Rate     float64 `json:"rate"` // as asked for; 0: closed loop
 	Clients  int     `json:"clients"`
 	Batch    int     `json:"batch"`
-	Seconds  float64 `json:"seconds"`
+	Seconds  float64 `json:"seconds"` // until the last of the batches was answered
 	Accepted int64   `json:"accepted_events"`
 	// EventsPerSecond are accepted ones.
 	EventsPerSecond float64 `json:"events_per_second"`
@@ -88,7 +88,7 @@ type Report struct {
 	Queries     []QueryLatency   `json:"queries"`
 	QueryErrors map[string]int64 `json:"query_errors"`
 	// ClientCPU and ServerCPU are µs of CPU time for each accepted event, of this process and
-	// of the server; 0 if not known.
+	// of the server, what questions took included; 0 if not known.
 	ClientCPU float64 `json:"client_cpu_us_per_event"`
 	ServerCPU float64 `json:"server_cpu_us_per_event"`
 }
@@ -213,13 +213,13 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	clientBefore := ownCPU()
 	start := time.Now()
 	events := newSchedule(start, c.Duration, c.Rate/float64(c.Batch))
-	var running sync.WaitGroup
+	var sending, asking sync.WaitGroup
 	var accepted atomic.Int64
 	tallies := make([]tally, c.Clients)
 	own := rand.Uint64N(1<<24 - maxClients)
 	for i := range tallies {
 		cl := &client{config: &c, bodies: bodies, at: i * len(bodies) / c.Clients, ids: idSource{own: own + uint64(i)}, tally: &tallies[i], accepted: &accepted}
-		running.Go(func() { cl.run(ctx, events) })
+		sending.Go(func() { cl.run(ctx, events) })
 	}
 	var asked []tally
 	if c.QueryRate > 0 && len(c.Questions) > 0 {
@@ -228,11 +228,12 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 		turn := &atomic.Int64{}
 		for i := range asked {
 			asked[i].question = make([]histogram, len(c.Questions))
-			running.Go(func() { ask(ctx, &c, questions, turn, &asked[i]) })
+			asking.Go(func() { ask(ctx, &c, questions, turn, &asked[i]) })
 		}
 	}
-	running.Wait()
-	took := time.Since(start)
+	sending.Wait()
+	took := time.Since(start) // a question may take longer, and events come in no more slowly for it
+	asking.Wait()
 
 	r := &Report{Rate: c.Rate, Clients: c.Clients, Batch: c.Batch, Seconds: took.Seconds(), Errors: map[string]int64{}, QueryErrors: map[string]int64{},
 		Unsent: events.unsent(time.Now()), Queries: []QueryLatency{}}
@@ -400,7 +401,7 @@ func (c *client) broken(err error) string {
 
 func kindOf(err error) string {
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"

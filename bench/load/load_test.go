@@ -16,6 +16,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/prickledb/prickle/bench"
 )
 
 func TestHistogram(t *testing.T) {
@@ -167,6 +170,22 @@ func TestFailures(t *testing.T) {
 			t.Errorf("report = %+v, want errors %v, 16 accepted, 79 unsent", r, want)
 		}
 		time.Sleep(time.Minute) // the server ends
+	})
+}
+
+// TestQuestionsInTime has questions that are not answered: what became of them is told in the words of requests, and
+// the rate of events is of the time in which they were sent.
+func TestQuestionsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, err := Run(t.Context(), Config{Rate: 1, Batch: 1, Clients: 1, Duration: time.Second, Questions: bench.Questions[:1], QueryRate: 2,
+			Dial: stub(func(int) (int, string) { return 200, "{}" }),
+			Connect: func(ctx context.Context) (*pgconn.PgConn, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}})
+		if err != nil || r.QueryErrors["no answer in time"] != 2 || len(r.QueryErrors) != 1 || len(r.Queries) != 0 || r.Accepted != 1 || r.Seconds > 1.1 || r.EventsPerSecond < 0.9 {
+			t.Errorf("Run = %+v, %v, want 2 questions without an answer, and an event in a second", r, err)
+		}
 	})
 }
 

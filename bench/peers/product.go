@@ -51,8 +51,10 @@ var productQuestions = []asked{
 
 	question("F6", "funnel of 3 steps, strict order (no event in between)",
 		counts(3, `FUNNEL(STEPS (a: event = 'product_viewed', b: event = 'added_to_cart', c: event = 'checkout_started') MODE STRICT WITHIN INTERVAL '14 days' `+during+`)`),
-		`SELECT countIf(l >= 1), countIf(l >= 2), countIf(l >= 3) FROM (SELECT max(arrayMax(arrayMap((a, b, c) -> if(a.2 = 1, if(b.2 = 2 AND b.1 <= a.1 + `+twoWeeks+`, if(c.2 = 3 AND c.1 <= a.1 + `+twoWeeks+`, 3, 2), 1), 0), v, arrayPushBack(arrayPopFront(v), (0, 0)), arrayPushBack(arrayPushBack(arrayPopFront(arrayPopFront(v)), (0, 0)), (0, 0))))) AS l
-			FROM (SELECT pid, arraySort(groupArray((toUnixTimestamp64Milli(ts), transform(event::String, ['product_viewed', 'added_to_cart', 'checkout_started'], [1, 2, 3], 0)::UInt8))) AS v FROM ev WHERE `+whole+` GROUP BY pid HAVING length(v) > 1 OR v[1].2 = 1) GROUP BY pid)`,
+		`SELECT countIf(l >= 1), countIf(l >= 2), countIf(l >= 3) FROM (SELECT pid, max(if(s = 1, if(s1 = 2 AND t1 <= t + `+twoWeeks+`, if(s2 = 3 AND t2 <= t + `+twoWeeks+`, 3, 2), 1), 0)) AS l
+			FROM (SELECT pid, s, t, leadInFrame(s, 1) OVER w AS s1, leadInFrame(t, 1) OVER w AS t1, leadInFrame(s, 2) OVER w AS s2, leadInFrame(t, 2) OVER w AS t2
+				FROM (SELECT pid, transform(event::String, ['product_viewed', 'added_to_cart', 'checkout_started'], [1, 2, 3], 0)::UInt8 AS s, toUnixTimestamp64Milli(ts) AS t FROM ev WHERE `+whole+`)
+				WINDOW w AS (PARTITION BY pid ORDER BY t ROWS BETWEEN CURRENT ROW AND 2 FOLLOWING)) GROUP BY pid) SETTINGS optimize_use_projections = 1`,
 		`WITH a AS (SELECT pid, ts, event, lead(event, 1) OVER w AS e1, lead(ts, 1) OVER w AS t1, lead(event, 2) OVER w AS e2, lead(ts, 2) OVER w AS t2 FROM ev WHERE `+whole+` WINDOW w AS (PARTITION BY pid ORDER BY ts)),
 			b AS (SELECT pid, max(CASE WHEN e1 = 'added_to_cart' AND t1 <= ts + INTERVAL 14 DAY THEN CASE WHEN e2 = 'checkout_started' AND t2 <= ts + INTERVAL 14 DAY THEN 3 ELSE 2 END ELSE 1 END) AS l FROM a WHERE event = 'product_viewed' GROUP BY pid)
 			SELECT count(*) FILTER (l >= 1), count(*) FILTER (l >= 2), count(*) FILTER (l >= 3) FROM b`),

@@ -137,14 +137,16 @@ func (u *run) loadTable(w io.Writer) {
 	}
 }
 
+// names are those that have times, in the order of reports.
+func (u *run) names() []string {
+	return slices.DeleteFunc(slices.Clone(peerOrder), func(name string) bool {
+		return !slices.ContainsFunc(u.Results, func(r *result) bool { return r.Times[name] != nil })
+	})
+}
+
 func (u *run) questionTable(w io.Writer) {
-	var names []string
+	names := u.names()
 	cold, floor := false, false
-	for _, name := range peerOrder {
-		if slices.ContainsFunc(u.Results, func(r *result) bool { return r.Times[name] != nil }) {
-			names = append(names, name)
-		}
-	}
 	for _, r := range u.Results {
 		cold = cold || r.Times[prickle] != nil && r.Times[prickle].Cold > 0
 		floor = floor || u.Suite == "product" && u.Rows == floorEvents && floors[r.Name] > 0
@@ -246,9 +248,9 @@ var colours = map[string]string{prickle: "#7a3fc1", clickhouse: "#e0a800", bitma
 
 // svg draws the medians as bars on a logarithmic scale.
 func (u *run) svg(w io.Writer) {
-	const left, width, bar, gap = 60, 700, 9, 8
+	const left, width, top, bar, gap = 60, 700, 42, 10, 8
 	least, most := math.Inf(1), 0.0
-	height := 40
+	height := top + 10
 	for _, r := range u.Results {
 		height += gap + bar*max(1, len(r.Times))
 		for _, t := range r.Times {
@@ -258,23 +260,22 @@ func (u *run) svg(w io.Writer) {
 	if most == 0 {
 		least, most = 1, 10
 	}
-	low, high := math.Floor(math.Log10(least)), math.Ceil(math.Log10(most))
-	if high == low {
-		high++
-	}
+	// The scale begins well below the least, whose bar would be too short to see next to a power of ten.
+	low, high := math.Floor(math.Log10(least/1.5)), math.Ceil(math.Log10(most))
 	x := func(v float64) float64 { return left + (math.Log10(v)-low)/(high-low)*width }
 	fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="10">`+"\n", left+width+70, height)
 	fmt.Fprintf(w, `<rect width="100%%" height="100%%" fill="#fff"/>`+"\n")
 	for at := low; at <= high; at++ {
 		v := math.Pow(10, at)
-		fmt.Fprintf(w, `<line x1="%.1f" x2="%.1f" y1="24" y2="%d" stroke="#ddd"/><text x="%.1f" y="20" text-anchor="middle">%g ms</text>`+"\n", x(v), x(v), height-10, x(v), v)
+		fmt.Fprintf(w, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="#ddd"/><text x="%.1f" y="%d" text-anchor="middle">%g ms</text>`+"\n", x(v), x(v), top-6, height-10, x(v), top-10, v)
 	}
 	at := left
-	for _, name := range peerOrder {
-		fmt.Fprintf(w, `<rect x="%d" y="2" width="8" height="8" fill="%s"/><text x="%d" y="10">%s</text>`+"\n", at, colours[name], at+11, name)
+	for _, name := range u.names() {
+		fmt.Fprintf(w, `<rect x="%d" y="4" width="8" height="8" fill="%s"/><text x="%d" y="12">%s</text>`+"\n", at, colours[name], at+11, name)
 		at += 30 + 6*len(name)
 	}
-	y := 30
+	fmt.Fprintf(w, `<text x="%d" y="12" text-anchor="end" fill="#666">medians; the scale is logarithmic</text>`+"\n", left+width)
+	y := top
 	for _, r := range u.Results {
 		fmt.Fprintf(w, `<text x="%d" y="%d" text-anchor="end">%s</text>`+"\n", left-5, y+bar, r.Name)
 		if r.Wrong != "" {
@@ -287,7 +288,7 @@ func (u *run) svg(w io.Writer) {
 				continue
 			}
 			fmt.Fprintf(w, `<rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/><text x="%.1f" y="%d">%s</text>`+"\n",
-				left, y, x(t.Median)-left, bar-1, colours[name], x(t.Median)+3, y+bar-1, ms(t.Median))
+				left, y, x(t.Median)-left, bar-1, colours[name], x(t.Median)+3, y+bar-2, ms(t.Median))
 			y += bar
 		}
 		y += gap

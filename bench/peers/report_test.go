@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +87,26 @@ func TestReport(t *testing.T) {
 	}
 	if !strings.Contains(picture, "WRONG") || !strings.Contains(picture, ">12345<") {
 		t.Error("the picture lacks a wrong question or a number")
+	}
+}
+
+// TestPictureOfFew finds that the bar of the least time is there to see even where it is a power of ten, and that
+// nobody is named who has no bar.
+func TestPictureOfFew(t *testing.T) {
+	for _, times := range [][2]float64{{1, 7}, {1, 1}, {0.1, 100}, {1.01, 3}} {
+		u := &run{Results: []*result{{Name: "D1", Times: map[string]*timing{prickle: {Median: times[0]}, duckdb: {Median: times[1]}}}}}
+		var picture strings.Builder
+		u.svg(&picture)
+		m := regexp.MustCompile(`width="([0-9.]+)" height="9" fill="` + colours[prickle]).FindStringSubmatch(picture.String())
+		if m == nil {
+			t.Fatalf("%v: no bar of prickle in\n%s", times, picture.String())
+		}
+		if long, err := strconv.ParseFloat(m[1], 64); err != nil || long < 20 {
+			t.Errorf("%v: the bar of %v ms is %s pixels long", times, times[0], m[1])
+		}
+		if strings.Contains(picture.String(), clickhouse) {
+			t.Errorf("%v: clickhouse is named, and has no time", times)
+		}
 	}
 }
 

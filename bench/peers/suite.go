@@ -90,6 +90,8 @@ func product(events uint64) *suite {
 		`CREATE TABLE days (event LowCardinality(String), d Date, b AggregateFunction(groupBitmap, UInt32)) ENGINE = AggregatingMergeTree ORDER BY (event, d)`,
 		`INSERT INTO days SELECT event, toDate(ts) AS d, groupBitmapState(pid) FROM ev GROUP BY event, d`,
 		`OPTIMIZE TABLE days FINAL`,
+		`ALTER TABLE ev ADD PROJECTION by_person (SELECT pid, ts, event ORDER BY pid, ts)`,
+		`ALTER TABLE ev MATERIALIZE PROJECTION by_person SETTINGS mutations_sync = 2`,
 	}}
 	return s
 }
@@ -370,7 +372,8 @@ func (s *suite) fill(ctx context.Context, p place, e database, l *loaded) error 
 // size ends a database, and gives what the data take on disk, without logs and what else is there.
 func (s *suite) size(ctx context.Context, p place, e database, name string) (size int64, err error) {
 	if engineOf(name) == clickhouse {
-		rows, _, err := e.ask(ctx, `SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = '`+s.main+`'`)
+		const bytes = `(SELECT sum(bytes_on_disk) FROM system.%s WHERE active AND table = '%s')`
+		rows, _, err := e.ask(ctx, `SELECT `+fmt.Sprintf(bytes, "parts", s.main)+` - `+fmt.Sprintf(bytes, "projection_parts", s.main))
 		if err != nil {
 			return 0, err
 		}

@@ -117,7 +117,11 @@ func (r *loadReport) print(c *console) {
 	fmt.Fprintf(c.out, "%s of %s each, %s, for %s\n", plural(r.Clients, "client", "clients"), plural(r.Batch, "event", "events"), manner,
 		took(time.Duration(r.Seconds*float64(time.Second))))
 	fmt.Fprintf(c.out, "  accepted %s, durable and counted: %s events/s, %.0f bytes each\n", plural(r.Accepted, "event", "events"), amount(r.EventsPerSecond), r.BytesPerEvent)
-	fmt.Fprintf(c.out, "  CPU time of an event: server %.2f µs, this generator %.2f µs\n", r.ServerCPU, r.ClientCPU)
+	asked := ""
+	if len(r.Queries)+len(r.QueryErrors) > 0 {
+		asked = " with what questions took"
+	}
+	fmt.Fprintf(c.out, "  CPU time of an event: server %.2f µs%s, this generator %.2f µs\n", r.ServerCPU, asked, r.ClientCPU)
 	t := table{head: []string{"", "count", "50 %", "90 %", "99 %", "99.9 %", "most"}, right: []bool{false, true, true, true, true, true, true}}
 	add := func(name string, l load.Latency) {
 		row := []string{name, grouped(l.Count)}
