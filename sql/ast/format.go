@@ -51,7 +51,7 @@ func plainName(s string) bool {
 		switch {
 		case r == '_' || r >= 'a' && r <= 'z':
 		case i > 0 && (r >= '0' && r <= '9' || r == '$'):
-		case r >= utf8.RuneSelf && unicode.IsLetter(r):
+		case r >= utf8.RuneSelf && !unicode.IsSpace(r) && !unicode.IsControl(r):
 		default:
 			return false
 		}

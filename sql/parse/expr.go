@@ -505,6 +505,9 @@ func (p *parser) primary() ast.Expr {
 	case tokParam:
 		return p.param()
 	case tokQuoted:
+		if x := p.plainTyped(); x != nil {
+			return x
+		}
 		return p.nameOrCall()
 	case tokPunct:
 		if t.text == "(" {
@@ -762,10 +765,10 @@ func (p *parser) literalAhead() bool {
 func (p *parser) plainTyped() ast.Expr {
 	t := p.tok()
 	n := 1
-	for p.ahead(n).is(".") && p.ahead(n+1).kind == tokIdent && n < 5 {
+	for p.ahead(n).is(".") && (p.ahead(n+1).kind == tokIdent || p.ahead(n+1).kind == tokQuoted) && n < 5 {
 		n += 2
 	}
-	if p.ahead(n).kind != tokString || ast.ReservedWord(t.text) {
+	if p.ahead(n).kind != tokString || t.kind == tokIdent && ast.ReservedWord(t.text) {
 		return nil
 	}
 	typ := p.simpleType()
