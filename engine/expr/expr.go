@@ -42,6 +42,8 @@ type Context struct {
 	// SessionUser is who has logged in.
 	SessionUser string
 	PID         int64 // the session's number
+	// Random is where the session's random numbers come from; nil is a source that no one knows.
+	Random *Random
 	// Client and Server are the two ends of the session's connection; the zero value is one that
 	// has no address.
 	Client, Server netip.AddrPort

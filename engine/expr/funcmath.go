@@ -3,7 +3,6 @@ package expr
 import (
 	"math"
 	"math/bits"
-	"math/rand/v2"
 
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
@@ -350,7 +349,6 @@ func init() {
 		return nil
 	})
 	define("atan2", tFloat8, types(tFloat8, tFloat8), map2(func(_ *Context, y, x float64) (float64, error) { return math.Atan2(y, x), nil }))
-	define("random", tFloat8, nil, map0(func(*Context) (float64, error) { return rand.Float64(), nil })).Volatile = true
 	define("isnan", tBool, types(tFloat8), map1(func(_ *Context, x float64) (bool, error) { return x != x, nil }))
 	define("isnan", tBool, types(tNum), map1(func(_ *Context, d vec.Decimal) (bool, error) { return d.IsNaN(), nil }))
 	define("isinf", tBool, types(tFloat8), map1(func(_ *Context, x float64) (bool, error) { return math.IsInf(x, 0), nil }))

@@ -111,6 +111,7 @@ type Session struct {
 	notices  []*pgerr.Error
 	zone     string // that location was found for
 	location *time.Location
+	random   expr.Random
 
 	statements map[string]*Prepared
 	portals    map[string]*Portal
@@ -412,7 +413,7 @@ func (s *Session) context() *expr.Context {
 	ctx := &expr.Context{
 		Now: now.UnixMicro(), Statement: s.config.Now().UnixMicro(), Location: s.Location(), Style: s.Settings.Style(),
 		Database: s.config.Database, User: s.role(), SessionUser: s.config.User, PID: int64(s.pid), Setting: s.setting,
-		SetConfig: s.setConfig, Client: addrPort(s.config.Remote), Server: addrPort(s.config.Local),
+		SetConfig: s.setConfig, Random: &s.random, Client: addrPort(s.config.Remote), Server: addrPort(s.config.Local),
 	}
 	if s.objects != nil {
 		ctx.Objects = s.objects

@@ -363,6 +363,9 @@ type Collate struct {
 	Name []Ident
 }
 
+// Collation is the name without its schema.
+func (c *Collate) Collation() string { return c.Name[len(c.Name)-1].Name }
+
 // Extract is EXTRACT(Field FROM X). Field is lower case.
 type Extract struct {
 	Place

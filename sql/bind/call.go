@@ -416,7 +416,7 @@ func (b *binder) aggCall(e *ast.Call, sc *scope) (plan.AggCall, bool) {
 		if len(e.WithinGroup) > 0 {
 			x = call.Args[len(e.Args)+i]
 		} else {
-			x = b.settle(b.expr(o.Expr, sc))
+			x = b.sortedBy(o.Expr, sc)
 			x = b.coerce(x, firstKnown(x.Type()), o.Expr.Pos())
 			if e.Distinct && !anySame(x, call.Args) {
 				b.fail(pgerr.New(pgerr.InvalidColumnReference,
@@ -430,6 +430,25 @@ func (b *binder) aggCall(e *ast.Call, sc *scope) (plan.AggCall, bool) {
 		call.Filter = b.condition(b.expr(e.Filter, sc), "FILTER", e.Filter.Pos())
 	}
 	return call, b.err == nil
+}
+
+// bytewise are the collations that order texts by their bytes, as everything does that names none.
+var bytewise = map[string]bool{"C": true, "POSIX": true, "default": true, "ucs_basic": true}
+
+// sortedBy binds what an item of ORDER BY is ordered by: with the collation of a language, a key of the text.
+func (b *binder) sortedBy(e ast.Expr, sc *scope) expr.Expr {
+	c, ok := e.(*ast.Collate)
+	if !ok || bytewise[c.Collation()] {
+		return b.value(e, sc)
+	}
+	if _, err := expr.ParseCollation(c.Collation()); err != nil {
+		return b.failErr(err, c.Pos())
+	}
+	x := b.value(c.X, sc)
+	if t := x.Type(); b.err == nil && !t.IsText() && t.Kind != vec.Unknown {
+		return b.fail(pgerr.New(pgerr.DatatypeMismatch, "collations are not supported by type %s", t), c.Pos())
+	}
+	return b.call("collation_key", []expr.Expr{x, textConst(c.Collation(), vec.T(vec.Text))}, c.Pos())
 }
 
 func sortKey(x expr.Expr, o *ast.OrderItem) plan.SortKey {

@@ -100,12 +100,10 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 		}
 		return b.call("timezone", []expr.Expr{b.value(e.Zone, sc), x}, e.Pos())
 	case *ast.Collate:
-		name := e.Name[len(e.Name)-1].Name
-		switch name {
-		case "C", "POSIX", "default", "ucs_basic":
-			return b.expr(e.X, sc)
+		if !bytewise[e.Collation()] {
+			return b.unsupported("the collation \""+e.Collation()+"\" in other places than behind an item of ORDER BY", e.Pos())
 		}
-		return b.unsupported("the collation \""+name+"\"", e.Pos())
+		return b.expr(e.X, sc)
 	case *ast.Extract:
 		return b.extract(e, sc)
 	case *ast.Star:

@@ -555,7 +555,7 @@ func (s *selection) bindOrder() {
 		if b.err != nil {
 			return
 		}
-		e := b.value(o.Expr, s.result("ORDER BY"))
+		e := b.sortedBy(o.Expr, s.result("ORDER BY"))
 		j := s.place(b.coerce(e, firstKnown(e.Type()), o.Expr.Pos()), o.Expr)
 		if j >= s.shown && s.q.Distinct && len(s.q.DistinctOn) == 0 {
 			b.fail(pgerr.New(pgerr.InvalidColumnReference,

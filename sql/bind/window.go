@@ -100,7 +100,7 @@ func (b *binder) window(e *ast.Call, sc *scope) expr.Expr {
 		if o.All {
 			return b.unsupported("ORDER BY ALL in a window", o.Pos())
 		}
-		x := b.value(o.Expr, sc)
+		x := b.sortedBy(o.Expr, sc)
 		w.order = append(w.order, sortKey(b.coerce(x, firstKnown(x.Type()), o.Expr.Pos()), o))
 	}
 	w.call.Frame = b.frame(spec, &w, sc)

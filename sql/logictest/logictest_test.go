@@ -83,6 +83,7 @@ func (c *countingFS) Create(name string) (vfs.File, error) {
 type database struct {
 	store    *storage.Store
 	settings *sql.Settings
+	random   expr.Random
 	index    uint64
 	events   uint64
 	flush    bool
@@ -221,7 +222,7 @@ func (d *database) Run(t *testing.T, text string) (*Result, error) {
 
 func (d *database) one(s parse.Statement, text string) (*Result, error) {
 	ctx := &expr.Context{Now: now.UnixMicro(), Statement: now.UnixMicro(), Location: d.settings.Location(),
-		Database: "prickle", User: "ann", Setting: d.settings.Get}
+		Database: "prickle", User: "ann", Setting: d.settings.Get, Random: &d.random}
 	st, err := sql.Compile(sql.CompileContext{
 		Catalog: &catalog.Catalog{Project: 1, Database: "prickle", Tables: catalog.Builtin(),
 			Properties: func() []string { return []string{"plan", "price"} }, Cohort: cohort},
