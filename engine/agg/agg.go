@@ -1,6 +1,7 @@
 package agg
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -76,6 +77,9 @@ var registry = map[string]resolver{}
 
 // IsAggregate says whether there is an aggregate of that name.
 func IsAggregate(name string) bool { _, ok := registry[name]; return ok }
+
+// Names are those of all aggregates, in order.
+func Names() []string { return slices.Sorted(maps.Keys(registry)) }
 
 // Resolve finds an aggregate for arguments of the given types. For those with WITHIN
 // GROUP, the arguments are the direct ones, then the key; the key's direction is the

@@ -1,7 +1,9 @@
 package expr
 
 import (
+	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/text/collate"
 	"golang.org/x/text/language"
@@ -50,3 +52,14 @@ func ParseCollation(name string) (language.Tag, error) {
 	}
 	return language.Und, pgerr.New(pgerr.UndefinedObject, `collation "%s" for encoding "UTF8" does not exist`, name)
 }
+
+// Collations are the languages that have an order of their own, as their tags. Other languages have
+// that of und, and may be named too.
+var Collations = sync.OnceValue(func() []string {
+	var out []string
+	for _, tag := range collate.Supported() {
+		out = append(out, tag.String())
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+})

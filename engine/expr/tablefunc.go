@@ -42,6 +42,9 @@ var tableFunctions = []string{"generate_series", "unnest", "jsonb_array_elements
 	"jsonb_path_query", "generate_subscripts", "regexp_matches", "regexp_split_to_table", "string_to_table",
 	"pg_get_keywords", "pg_timezone_names", "pg_show_all_settings", "pg_cursor", "pg_prepared_statement", "pg_available_extensions", "pg_partition_ancestors", "_pg_expandarray"}
 
+// TableFunctions are the names of those that give rows.
+func TableFunctions() []string { return slices.Clone(tableFunctions) }
+
 // IsTableFunction says whether a function of that name gives rows.
 func IsTableFunction(name string) bool { return slices.Contains(tableFunctions, name) }
 

@@ -80,11 +80,85 @@ var procs = sync.OnceValue(func() []*proc {
 		p.oid = functionOID(signature)
 		out = append(out, p)
 	}
-	return out
+	return append(out, generalProcs()...)
 })
 
+// generalProcs makes the rows of general.
+func generalProcs() []*proc {
+	types := map[string]uint32{}
+	for _, t := range builtinTypes() {
+		types[t.shown] = t.oid
+	}
+	var out []*proc
+	for _, g := range general {
+		p := &proc{oid: functionOID(strings.Join(g, " ")), name: g[0], schema: schemaPrickle, kind: "f", volatile: "i", result: types[g[1]], source: g[0]}
+		if agg.IsAggregate(p.name) {
+			p.kind, p.source = "a", "aggregate_dummy"
+		}
+		for _, a := range g[2:] {
+			a, variadic := strings.CutPrefix(a, "VARIADIC ")
+			t := types[a]
+			p.args, p.modes = append(p.args, t), append(p.modes, "i")
+			if variadic {
+				p.modes[len(p.modes)-1] = "v"
+				if p.variadic = t; typesByOID()[t].elem != 0 {
+					p.variadic = typesByOID()[t].elem
+				}
+			}
+		}
+		if p.variadic == 0 {
+			p.modes = nil
+		} else {
+			p.all = p.args
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
 // callable says whether a statement may call a function of that name.
-func callable(name string) bool { return expr.IsFunction(name) || agg.IsAggregate(name) }
+func callable(name string) bool {
+	return expr.IsFunction(name) || expr.IsTableFunction(name) || agg.IsAggregate(name)
+}
+
+// general is those of our functions that take arguments of more than one type: name, result, and the
+// arguments. The first of them are aggregates.
+var general = [][]string{
+	{"any_value", "anyelement", "anyelement"},
+	{"approx_count_distinct", "bigint", `"any"`},
+	{"approx_quantile", "double precision", "double precision", "double precision"},
+	{"approx_top_k", "anyarray", "anyelement", "integer"},
+	{"arg_max", "anyelement", "anyelement", `"any"`},
+	{"arg_min", "anyelement", "anyelement", `"any"`},
+	{"bitmap_agg", "bitmap", "bigint"},
+	{"bitmap_and_agg", "bitmap", "bitmap"},
+	{"bitmap_or_agg", "bitmap", "bitmap"},
+	{"count_if", "bigint", "boolean"},
+	{"entropy", "double precision", `"any"`},
+	{"first", "anyelement", "anyelement"},
+	{"geomean", "double precision", "double precision"},
+	{"histogram", "jsonb", `"any"`},
+	{"kurtosis", "double precision", "double precision"},
+	{"last", "anyelement", "anyelement"},
+	{"max_by", "anyelement", "anyelement", `"any"`},
+	{"median", "double precision", "double precision"},
+	{"min_by", "anyelement", "anyelement", `"any"`},
+	{"product", "double precision", "double precision"},
+	{"quantile", "double precision", "double precision", "double precision"},
+	{"retention", "boolean[]", "VARIADIC boolean[]"},
+	{"sequence_count", "bigint", "text", "timestamp with time zone", "VARIADIC boolean[]"},
+	{"sequence_match", "boolean", "text", "timestamp with time zone", "VARIADIC boolean[]"},
+	{"skewness", "double precision", "double precision"},
+	{"window_funnel", "integer", "interval", "timestamp with time zone", "VARIADIC boolean[]"},
+	{"array_contains", "boolean", "anyarray", "anyelement"},
+	{"array_distinct", "anyarray", "anyarray"},
+	{"array_has_any", "boolean", "anyarray", "anyarray"},
+	{"array_sort", "anyarray", "anyarray"},
+	{"hash", "bigint", `VARIADIC "any"`},
+	{"if", "anyelement", "boolean", "anyelement", "anyelement"},
+	{"ifnull", "anyelement", "anyelement", "anyelement"},
+	{"nvl", "anyelement", "anyelement", "anyelement"},
+}
 
 // ours says whether we know the types of a function of PostgreSQL: it has many more.
 func ours(d map[string]string) bool {
@@ -109,7 +183,7 @@ var ourTypes = sync.OnceValue(func() map[uint32]bool {
 	}
 	for _, t := range builtinTypes() {
 		switch t.name {
-		case "json", "_json", "any", "anyelement", "anyarray", "anynonarray", "anycompatible", "anycompatiblearray", "anycompatiblenonarray", "cstring":
+		case "json", "_json", "jsonpath", "void", "any", "anyelement", "anyarray", "anynonarray", "anycompatible", "anycompatiblearray", "anycompatiblenonarray", "cstring":
 			out[t.oid] = true
 		}
 	}
@@ -240,6 +314,11 @@ func functions() {
 		for _, d := range rows("pg_aggregate.tsv") {
 			if procsByOID()[number(d["aggfnoid"])] != nil {
 				t.add("aggfnoid", d["aggfnoid"], "aggkind", d["aggkind"], "aggnumdirectargs", d["aggnumdirectargs"])
+			}
+		}
+		for _, p := range procs() {
+			if p.kind == "a" && p.schema == schemaPrickle {
+				t.add("aggfnoid", p.oid, "aggkind", "n", "aggnumdirectargs", 0)
 			}
 		}
 	}

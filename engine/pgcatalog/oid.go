@@ -27,6 +27,7 @@ const (
 	collationDefault  = 100
 	collationC        = 950
 	collationPosix    = 951
+	collationICU      = 12400 // the first of expr.Collations
 	extensionPlpgsql  = 13500
 
 	classType       = 1247

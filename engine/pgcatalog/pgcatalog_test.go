@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prickledb/prickle/engine/agg"
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -182,6 +183,28 @@ func TestDescribe(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("Describe(%s, %d, %d) = %s, want %s", c.function, c.oid, c.part, got, c.want)
+		}
+	}
+}
+
+// TestEveryFunctionIsListed looks for the functions and aggregates that statements may call in pg_proc,
+// and for types of ours that are not there.
+func TestEveryFunctionIsListed(t *testing.T) {
+	listed := map[string]bool{}
+	for _, p := range procs() {
+		listed[p.name] = true
+		if p.schema != schemaPrickle {
+			continue
+		}
+		for _, oid := range append(slices.Clone(p.args), p.result) {
+			if typesByOID()[oid] == nil {
+				t.Errorf("%s has the type %d, which is not there", p.name, oid)
+			}
+		}
+	}
+	for _, name := range slices.Concat(agg.Names(), expr.TableFunctions()) {
+		if !listed[name] && name != "_pg_expandarray" { // which belongs to information_schema
+			t.Errorf("%s is not in pg_proc", name)
 		}
 	}
 }

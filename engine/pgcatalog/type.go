@@ -26,7 +26,7 @@ type typeRow struct {
 
 // sqlNames are the types that SQL has another name for.
 var sqlNames = map[string]string{
-	"bool": "boolean", "char": `"char"`, "int2": "smallint", "int4": "integer", "int8": "bigint", "float4": "real", "float8": "double precision",
+	"any": `"any"`, "bool": "boolean", "char": `"char"`, "int2": "smallint", "int4": "integer", "int8": "bigint", "float4": "real", "float8": "double precision",
 	"varchar": "character varying", "bpchar": "character", "time": "time without time zone", "timetz": "time with time zone",
 	"timestamp": "timestamp without time zone", "timestamptz": "timestamp with time zone", "varbit": "bit varying",
 }
@@ -235,6 +235,10 @@ func typeTables() {
 		for oid, name := range map[int]string{collationC: "C", collationPosix: "POSIX"} {
 			t.add("oid", oid, "collname", name, "collnamespace", schemaCatalog, "collowner", owner, "collprovider", "c",
 				"collisdeterministic", true, "collencoding", -1, "collcollate", name, "collctype", name)
+		}
+		for i, locale := range expr.Collations() {
+			t.add("oid", collationICU+i, "collname", locale+"-x-icu", "collnamespace", schemaCatalog, "collowner", owner, "collprovider", "i",
+				"collisdeterministic", true, "collencoding", -1, "colliculocale", locale)
 		}
 		t.add("oid", 12341, "collname", "ucs_basic", "collnamespace", schemaCatalog, "collowner", owner, "collprovider", "c",
 			"collisdeterministic", true, "collencoding", 6, "collcollate", "C", "collctype", "C")
