@@ -8,7 +8,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Tests of protocols and dialects that come from public suites are found through this.
 export PRICKLE_CONFORMANCE ?=
 
-.PHONY: help build run test test-simd race lint fuzz bench bench-peers bench-guard golden crash sabotage sim faults flips insights differ meta soak clients
+.PHONY: help build run test test-simd race lint fuzz bench bench-peers bench-guard bench-scale golden crash sabotage sim faults flips insights differ meta soak clients
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ BASE  ?= HEAD~1
 GUARD ?=
 bench-guard: ## compare this commit with BASE (default HEAD~1) by instructions and times; fails where one is too much
 	$(GO) run ./bench/peers guard -base $(BASE) $(GUARD)
+
+SCALE ?=
+bench-scale: ## ask more and more events the same, and events of other shapes (SCALE='-sizes 1000000,10000000,100000000 …')
+	$(GO) run ./bench/peers scale $(SCALE)
 
 golden: ## write the expected outputs of text cases anew; review the diff
 	$(GO) test -count=1 $$(grep -rl --include='*.go' 'cockroachdb/datadriven' . | xargs -n1 dirname | sort -u) -args -rewrite

@@ -15,9 +15,11 @@
 //	make bench-peers                              # 1 million events, all suites
 //	make bench-peers PEERS='-events 10000000 -threads 1,2 -cold -dir /scratch'
 //
-// Its other form compares prickle with an earlier prickle, by instructions and times (guard.go):
+// Its other forms compare prickle with an earlier prickle, by instructions and times (guard.go), and with
+// itself over more events and events of other shapes (scale.go):
 //
 //	make bench-guard BASE=main
+//	make bench-scale SCALE='-sizes 1000000,10000000,100000000'
 //
 // Of ten million events, no person has two at the same millisecond. Of a hundred million, some have, and
 // the peers have no order for those: strict funnels and paths (F6, P1) may then be WRONG by a few. Ten million events

@@ -37,8 +37,8 @@ type options struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if len(os.Args) > 1 && os.Args[1] == "guard" {
-		if err := guard(ctx, os.Args[2:]); err != nil {
+	if other := map[string]func(context.Context, []string) error{"guard": guard, "scale": scale}; len(os.Args) > 1 && other[os.Args[1]] != nil {
+		if err := other[os.Args[1]](ctx, os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, "error:", err)
 			os.Exit(1)
 		}
