@@ -195,7 +195,8 @@ func keptRows(in *Input, start, end int64) (keep []uint32, all bool) {
 				keep = append(keep, r) // one that does not exist is an error of the caller's
 			}
 		}
-		return keep, false
+		n := len(keep)
+		return keep, n == len(times) && n > 0 && int(keep[n-1]) == n-1 // they ascend
 	}
 	inside := 0
 	for _, t := range times {
