@@ -13,16 +13,18 @@ import (
 // copies does what the rows of a batch set on persons. What rows copy ([event.Copy]) waits
 // until flush: of all rows of a person only the first and the last value of a property
 // matter, and writing a person's properties costs more than looking at many rows. Between
-// batches it keeps its memory, and what it knows of names: the next batch has mostly the same.
+// batches it keeps its memory, and what it knows of names: the next batch, of whichever
+// project, has mostly the same.
 type copies struct {
 	persons *person.State
 	sets    []copySet
-	names   [][]event.CopiedProp // that targets were made of, by copy of the batch
-	targets []target             // in the order of their keys
-	once    []int                // targets in the order of their keys for first values
+	names   [][]copiedName // what targets and firsts were made of, by copy of the batch
+	targets []target       // what last values become, in the order of their keys
+	firsts  []target       // what first values become, in the order of their keys
 	slots   map[uint32]int
 	roots   []uint32 // of the slots
-	// first and last are, for each slot and target, the values that matter.
+	// first and last are the values that matter: of each slot, one for each of firsts and of
+	// targets.
 	first, last []cell
 	arena       []byte
 	set, init   []properties.Member
@@ -34,15 +36,22 @@ type copySet struct {
 	props []copyProp
 }
 
-type copyProp struct {
-	prop   *event.Prop
-	target int
+// copiedName is an event.CopiedProp, and where in targets and firsts its values go.
+type copiedName struct {
+	event.CopiedProp
+	target, first int
 }
 
-// target is a property of persons, as a key in quotes, and as the key of its first value.
+// copyProp is a property of the batch, and what is known of its name.
+type copyProp struct {
+	prop *event.Prop
+	*copiedName
+}
+
+// target is a property of persons, and its name in quotes.
 type target struct {
-	name         string
-	key, initial []byte
+	name string
+	key  []byte
 }
 
 // cell is a value: of a row, counted from 1. Without a property it is none.
@@ -54,45 +63,61 @@ type cell struct {
 // begin is for the rows of another batch, which are given in their order.
 func (c *copies) begin(persons *person.State, b *event.Batch) {
 	c.persons = persons
-	if !slices.EqualFunc(b.Copies, c.names, func(x event.Copy, y []event.CopiedProp) bool { return slices.Equal(x.Props, y) }) {
+	same := func(x event.Copy, y []copiedName) bool {
+		return slices.EqualFunc(x.Props, y, func(p event.CopiedProp, n copiedName) bool { return p == n.CopiedProp })
+	}
+	if len(b.Copies) > 0 && !slices.EqualFunc(b.Copies, c.names, same) {
 		c.learn(b)
 	}
 	c.sets = slices.Grow(c.sets, len(b.Copies))[:len(b.Copies)]
 	for i := range b.Copies {
 		set := &c.sets[i]
 		set.rows, set.props = b.Copies[i].Rows, set.props[:0]
-		for _, p := range b.Copies[i].Props {
-			if at, found := b.Find(p.From); found { // it may have been one property too many
-				t := slices.IndexFunc(c.targets, func(t target) bool { return t.name == p.To })
-				set.props = append(set.props, copyProp{&b.Props[at], t})
+		for k := range c.names[i] {
+			n := &c.names[i][k]
+			if at, found := b.Find(n.From); found { // it may have been one property too many
+				set.props = append(set.props, copyProp{&b.Props[at], n})
 			}
 		}
 	}
 }
 
-// learn makes the targets of a batch.
+// learn finds out what the rows of a batch set. Two properties may have one name for their
+// first values: $a and a.
 func (c *copies) learn(b *event.Batch) {
-	c.names, c.targets, c.once = nil, nil, nil
+	c.names, c.targets, c.firsts = nil, nil, nil
 	if c.slots == nil {
 		c.slots = map[uint32]int{}
 	}
 	for i := range b.Copies {
-		var names []event.CopiedProp
+		var names []copiedName
 		for _, p := range b.Copies[i].Props {
 			p = event.CopiedProp{From: strings.Clone(p.From), To: strings.Clone(p.To)} // a batch's are part of its bytes
-			names = append(names, p)
-			if !slices.ContainsFunc(c.targets, func(t target) bool { return t.name == p.To }) {
-				quote := func(key string) []byte { return event.AppendJSONString(nil, []byte(key)) }
-				c.targets = append(c.targets, target{p.To, quote(p.To), quote(event.Initial(p.To))})
-			}
+			names = append(names, copiedName{CopiedProp: p})
+			c.targets, c.firsts = withTarget(c.targets, p.To), withTarget(c.firsts, event.Initial(p.To))
 		}
 		c.names = append(c.names, names)
 	}
-	slices.SortFunc(c.targets, func(x, y target) int { return properties.CompareKeys(x.key, y.key) })
-	for i := range c.targets {
-		c.once = append(c.once, i)
+	for _, list := range [][]target{c.targets, c.firsts} {
+		slices.SortFunc(list, func(x, y target) int { return properties.CompareKeys(x.key, y.key) })
 	}
-	slices.SortFunc(c.once, func(x, y int) int { return properties.CompareKeys(c.targets[x].initial, c.targets[y].initial) })
+	for _, names := range c.names {
+		for i := range names {
+			n := &names[i]
+			n.target, n.first = find(c.targets, n.To), find(c.firsts, event.Initial(n.To))
+		}
+	}
+}
+
+func find(list []target, name string) int {
+	return slices.IndexFunc(list, func(t target) bool { return t.name == name })
+}
+
+func withTarget(list []target, name string) []target {
+	if find(list, name) >= 0 {
+		return list
+	}
+	return append(list, target{name, event.AppendJSONString(nil, []byte(name))})
 }
 
 // row takes what a row sets on the person of an ordinal.
@@ -101,18 +126,22 @@ func (c *copies) row(row int, ordinal uint32, ops []event.PersonOp) {
 	if !copied && len(ops) == 0 {
 		return
 	}
-	if len(ops) > 0 {
-		c.flush()
+	if len(ops) == 0 {
+		c.note(row, c.persons.Root(ordinal))
+		return
+	}
+	c.flush()
+	if !copied {
+		for i := range ops {
+			c.persons.Set(ordinal, &ops[i])
+		}
+		return
 	}
 	for i := range ops {
 		c.persons.Set(ordinal, &event.PersonOp{SetOnce: ops[i].SetOnce})
 	}
-	if copied {
-		c.note(row, c.persons.Root(ordinal))
-	}
-	if len(ops) > 0 {
-		c.flush()
-	}
+	c.note(row, c.persons.Root(ordinal))
+	c.flush()
 	for i := range ops {
 		c.persons.Set(ordinal, &event.PersonOp{Set: ops[i].Set, Unset: ops[i].Unset})
 	}
@@ -125,13 +154,9 @@ func (c *copies) note(row int, root uint32) {
 		slot = len(c.roots)
 		c.slots[root] = slot
 		c.roots = append(c.roots, root)
-		end := len(c.roots) * len(c.targets)
-		c.first, c.last = slices.Grow(c.first, len(c.targets))[:end], slices.Grow(c.last, len(c.targets))[:end]
-		clear(c.first[end-len(c.targets):])
-		clear(c.last[end-len(c.targets):])
+		c.first, c.last = grown(c.first, len(c.firsts)), grown(c.last, len(c.targets))
 	}
-	from := slot * len(c.targets)
-	first, last := c.first[from:from+len(c.targets)], c.last[from:from+len(c.targets)]
+	first, last := c.first[slot*len(c.firsts):], c.last[slot*len(c.targets):]
 	now := uint32(row) + 1
 	for i := range c.sets {
 		if !c.sets[i].rows.Get(row) {
@@ -143,30 +168,28 @@ func (c *copies) note(row int, root uint32) {
 				continue
 			}
 			last[p.target] = cell{now, p.prop}
-			if f := &first[p.target]; (f.prop == nil || f.row == now) && p.prop.Kinds[code-1] != event.Null {
+			// Of several that the row has for one first value, the last counts as well.
+			if f := &first[p.first]; (f.prop == nil || f.row == now) && p.prop.Kinds[code-1] != event.Null {
 				*f = cell{now, p.prop}
 			}
 		}
 	}
 }
 
+// grown is cells with n more of them, which are none.
+func grown(cells []cell, n int) []cell {
+	end := len(cells)
+	cells = slices.Grow(cells, n)[:end+n]
+	clear(cells[end:])
+	return cells
+}
+
 // flush writes what was noted. It must come before persons are merged.
 func (c *copies) flush() {
 	for slot, root := range c.roots {
-		c.arena, c.set, c.init = c.arena[:0], c.set[:0], c.init[:0]
-		from := slot * len(c.targets)
-		for i := range c.targets {
-			if l := c.last[from+i]; l.prop != nil {
-				c.set = append(c.set, properties.Member{Key: c.targets[i].key, Value: c.value(l)})
-			}
-		}
-		for _, i := range c.once {
-			// Two properties may have one name for their first values: $a and a.
-			twice := len(c.init) > 0 && string(c.init[len(c.init)-1].Key) == string(c.targets[i].initial)
-			if f := c.first[from+i]; f.prop != nil && !twice {
-				c.init = append(c.init, properties.Member{Key: c.targets[i].initial, Value: c.value(f)})
-			}
-		}
+		c.arena = c.arena[:0]
+		c.set = c.members(c.set[:0], c.targets, c.last[slot*len(c.targets):])
+		c.init = c.members(c.init[:0], c.firsts, c.first[slot*len(c.firsts):])
 		c.persons.Copy(root, c.set, c.init)
 	}
 	if len(c.roots) == 0 {
@@ -178,9 +201,20 @@ func (c *copies) flush() {
 	c.roots, c.first, c.last = c.roots[:0], c.first[:0], c.last[:0]
 }
 
+// members adds what a person gets of targets to dst.
+func (c *copies) members(dst []properties.Member, targets []target, cells []cell) []properties.Member {
+	for i := range targets {
+		if v := cells[i]; v.prop != nil {
+			dst = append(dst, properties.Member{Key: targets[i].key, Value: c.value(v)})
+		}
+	}
+	return dst
+}
+
 // end writes what was noted, and lets go of the batch.
 func (c *copies) end() {
 	c.flush()
+	c.persons = nil
 	if cap(c.first) > keptCells {
 		c.first, c.last, c.slots = nil, nil, map[uint32]int{}
 	}

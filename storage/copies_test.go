@@ -3,11 +3,13 @@ package storage
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/prickledb/prickle/storage/dedup"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/person"
+	"github.com/prickledb/prickle/storage/properties"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -18,6 +20,7 @@ func TestCopies(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	keys := []string{"$browser", "$os", "$os_name", "browser", "plan", "$u\"rl", "$current_url"}
 	p := &project{persons: person.NewState(1, nil), warnings: map[person.Warning]int64{}}
+	var scratch copies
 	model := person.NewState(1, nil)
 	for round := range 80 {
 		build := event.NewBuilder()
@@ -28,7 +31,7 @@ func TestCopies(t *testing.T) {
 		}
 		known := &known{events: &dedup.Query{Seen: seen}, persons: make([]uint32, b.DistinctID.Values.Len())}
 		p.persons.Known(known.persons, &b.DistinctID.Values)
-		p.apply(wire, known)
+		p.apply(wire, known, &scratch)
 		for i := range b.Rows {
 			if !seen[i] {
 				plainCopies(model, b, i)
@@ -75,6 +78,9 @@ func randomCopies(rng *rand.Rand, build *event.Builder, keys []string) (*event.B
 			build.Op(event.PersonOp{Set: []byte(`{"$browser": "given", "own": 1}`), SetOnce: []byte(`{"$initial_os": "first", "$os": 5}`), Unset: []string{"plan"}})
 		case 1:
 			build.Op(event.PersonOp{Kind: event.OpMergeDangerously, Other: fmt.Sprint("u", rng.IntN(9)), Set: []byte(`{"merged": true}`)})
+		case 2:
+			// All of an operation is done, or nothing, where nothing is copied: half of this one would fit.
+			build.Op(event.PersonOp{Set: []byte(`{"whole": 1}`), SetOnce: fmt.Appendf(nil, `{"half": "%0*d"}`, properties.MaxBytes-9<<10+rng.IntN(10<<10), i)})
 		}
 		build.End()
 	}
@@ -101,6 +107,12 @@ func plainCopies(s *person.State, b *event.Batch, row int) {
 	}
 	o := s.Ordinal([]byte(id))
 	s.Touch(o, b.Time[row])
+	if !slices.ContainsFunc(b.Copies, func(c event.Copy) bool { return c.Rows.Get(row) }) {
+		for _, op := range ops {
+			s.Set(o, &op)
+		}
+		return
+	}
 	for _, op := range ops {
 		s.Set(o, &event.PersonOp{SetOnce: op.SetOnce})
 	}
@@ -122,7 +134,7 @@ func plainCopies(s *person.State, b *event.Batch, row int) {
 				once[event.Initial(p.To)] = value
 			}
 		}
-		// One property at a time: where two have one name for the first value, the first counts.
+		// One property at a time: where two have one name for the first value, the last counts.
 		for _, p := range c.Props {
 			key := event.Initial(p.To)
 			if v, found := once[key]; found {
@@ -135,5 +147,46 @@ func plainCopies(s *person.State, b *event.Batch, row int) {
 	}
 	for _, op := range ops {
 		s.Set(o, &event.PersonOp{Set: op.Set, Unset: op.Unset})
+	}
+}
+
+// TestCopiesFirst has properties with one name for their first values: the earliest row
+// counts, in whichever of them, and of one row the last in the list.
+func TestCopiesFirst(t *testing.T) {
+	for _, c := range []struct {
+		rows [][2]string // of "$a" and "a", empty for none
+		want string
+	}{
+		{[][2]string{{"x", ""}, {"", "y"}}, `{"a": "y", "$a": "x", "$initial_a": "x"}`},
+		{[][2]string{{"", "y"}, {"x", ""}}, `{"a": "y", "$a": "x", "$initial_a": "y"}`},
+		{[][2]string{{"x", "y"}}, `{"a": "y", "$a": "x", "$initial_a": "y"}`},
+		{[][2]string{{"x", "y"}, {"z", "z"}}, `{"a": "z", "$a": "z", "$initial_a": "y"}`},
+	} {
+		for _, batches := range []int{1, len(c.rows)} {
+			p := &project{persons: person.NewState(1, nil), warnings: map[person.Warning]int64{}}
+			var scratch copies
+			for part := range slices.Chunk(c.rows, len(c.rows)/batches) {
+				build := event.NewBuilder()
+				rows := vec.NewBitmap(len(part))
+				for i, r := range part {
+					build.Begin(vec.UUIDValue{}, int64(i))
+					build.SetName([]byte("e"))
+					build.SetDistinctID([]byte("u"))
+					for k, key := range []string{"$a", "a"} {
+						if r[k] != "" {
+							build.Property([]byte(key), event.Text, []byte(r[k]))
+						}
+					}
+					rows.Set(i)
+					build.End()
+				}
+				b := build.Finish()
+				b.Copies = []event.Copy{{Rows: rows, Props: []event.CopiedProp{{From: "$a", To: "$a"}, {From: "a", To: "a"}}}}
+				p.apply(b, &known{events: &dedup.Query{Seen: make([]bool, b.Rows)}, persons: make([]uint32, 1)}, &scratch)
+			}
+			if _, table := p.persons.Publish(); string(table.Properties(0)) != c.want {
+				t.Errorf("%q in %d batches: %s, want %s", c.rows, batches, table.Properties(0), c.want)
+			}
+		}
 	}
 }

@@ -95,6 +95,7 @@ type Store struct {
 	aside      []byte // what Options.Aside gave last
 	lastTime   int64  // of the newest entry, µs since 1970 UTC
 	hash       uint64 // of the effects of all entries, in their order
+	copies     copies // of the batch that is being applied
 	// merges are those that an entry planned and none has ended, by their number: the
 	// index of the plan. They are part of the state: a plan keeps its inputs from others.
 	merges map[uint64]*pendingMerge
@@ -129,7 +130,6 @@ type project struct {
 	cohorts  cohort.State
 	tables   *table.Tables
 	sessions *sessionList
-	copies   copies
 	// adopted says that no state file has anything of the project yet.
 	adopted bool
 	// tablesChanged says that tables are not what the last sealed memtable has.
@@ -473,7 +473,7 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 	if late := markLate(b, known.events.Seen, at); late > 0 {
 		s.effect(uint64(late))
 	}
-	mb, stored := p.apply(b, known)
+	mb, stored := p.apply(b, known, &s.copies)
 	if stored > 0 {
 		s.active.add(id, mb)
 	}
@@ -489,13 +489,12 @@ func (s *Store) ApplyEvents(index uint64, at int64, id uint32, b *event.Batch) (
 
 // apply decides for each row that was not seen whose it is. Rows are taken in order: what
 // an event does to persons holds for those after it.
-func (p *project) apply(b *event.Batch, known *known) (*memBatch, int) {
+func (p *project) apply(b *event.Batch, known *known, copies *copies) (*memBatch, int) {
 	mb := &memBatch{batch: b, ordinals: make([]uint32, b.Rows)}
 	seen, owners := known.events.Seen, known.persons
 	profiled := make([]bool, len(owners))
 	ops, groups := b.Ops, b.Groups
-	p.copies.begin(p.persons, b)
-	copies := &p.copies
+	copies.begin(p.persons, b)
 	stored := 0
 	for i := range b.Rows {
 		for ; len(groups) > 0 && int(groups[0].Row) == i; groups = groups[1:] {

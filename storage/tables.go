@@ -25,8 +25,8 @@ func (s *Store) ApplyTables(index uint64, at int64, id uint32, ws *table.WriteSe
 		return table.Change{}, err
 	}
 	for i := range ws.Ops {
-		if e := ws.Ops[i].Encoded; e != nil {
-			e.Share(s.cache, s.active)
+		if e := ws.Ops[i].Encoded; e != nil && s.opt.Memory != nil {
+			e.Share(s.cache, s.active) // as shareTable: something bounds what is decoded
 		}
 	}
 	next, change, err := p.tables.Apply(ws, at, s.active.epoch)

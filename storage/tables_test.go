@@ -15,6 +15,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
@@ -264,7 +265,7 @@ func (w *tableWriter) alter(s *table.Schema, m *modelTable) *table.Schema {
 	return s
 }
 
-// insert adds rows, and perhaps deletes some of them again.
+// insert adds rows, encoded or not, and perhaps deletes some of them again.
 func (w *tableWriter) insert(ws *table.WriteSet, id uint32, s *table.Schema, m *modelTable) {
 	n := 1 + w.rng.IntN(20)
 	if w.rng.IntN(20) == 0 && !w.small {
@@ -323,7 +324,21 @@ func (w *tableWriter) insert(ws *table.WriteSet, id uint32, s *table.Schema, m *
 			m.rows[r[1]] = r
 		}
 	}
-	ws.Ops = append(ws.Ops, table.Op{Kind: table.OpInsert, Table: id, Version: s.Version, Columns: columns, Batch: b})
+	o := table.Op{Kind: table.OpInsert, Table: id, Version: s.Version, Columns: columns, Batch: b}
+	if w.rng.IntN(3) > 0 {
+		ws.Ops = append(ws.Ops, o)
+		return
+	}
+	for from := 0; from < n; from += vec.BatchRows {
+		piece := &vec.Batch{Rows: min(vec.BatchRows, n-from)}
+		for _, v := range b.Cols {
+			c := vec.NewBuilder(v.Type)
+			c.AppendRows(v, from, from+piece.Rows)
+			piece.Cols = append(piece.Cols, c.V)
+		}
+		o.Kind, o.Batch, o.Encoded = table.OpLoad, nil, table.Encode(piece)
+		ws.Ops = append(ws.Ops, o)
+	}
 }
 
 // staged cuts a write set into parts at random places, if it may be cut.
@@ -336,7 +351,7 @@ func (w *tableWriter) staged(ws *table.WriteSet) []*table.WriteSet {
 		switch o.Kind {
 		case table.OpAlter, table.OpDrop:
 			return []*table.WriteSet{ws}
-		case table.OpCreate, table.OpInsert:
+		case table.OpCreate, table.OpInsert, table.OpLoad:
 			out = append(out, &table.WriteSet{Stage: table.Part, Txn: txn, Ops: []table.Op{o}})
 		default:
 			last.Ops = append(last.Ops, o)
@@ -722,5 +737,39 @@ func TestErasureBesideTables(t *testing.T) {
 	r, err := VerifyErased(fs, "d")
 	if err != nil || len(r.Erasures) != 0 {
 		t.Errorf("VerifyErased = %+v, %v", r, err)
+	}
+}
+
+// What queries decode of encoded rows is kept if a budget bounds it, and counted there.
+func TestDecodedRowsAreBounded(t *testing.T) {
+	schema := &table.Schema{Version: 1, Name: "t"}
+	schema.Add(table.Column{Name: "n", Type: vec.T(vec.Int8)})
+	b := &vec.Batch{Rows: 2000, Cols: []*vec.Vector{{Type: vec.T(vec.Int8), I64: make([]int64, 2000)}}}
+	log := tableLog{nil, table.AppendWriteSet(nil, &table.WriteSet{Ops: []table.Op{
+		{Kind: table.OpCreate, Table: table.Fresh, Schema: schema},
+		{Kind: table.OpLoad, Table: table.Fresh, Version: 1, Columns: []uint32{1}, Encoded: table.Encode(b)},
+	}})}
+	for _, budget := range []*memory.Budget{nil, memory.NewBudget(1 << 30)} {
+		s := log.replay(t, vfs.NewMem(), Options{Memory: budget})
+		sn, err := s.Snapshot(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := func() *vec.Vector {
+			v := sn.Tables().List()[0]
+			c, err := v.Pieces()[0].Column(&v.Schema.Columns[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		kept := read() == read()
+		if used := budget.Pool(memory.Decoded).Used(); kept != (budget != nil) || used > 0 != kept {
+			t.Errorf("with a budget %v: kept %v, %d bytes are counted", budget != nil, kept, used)
+		}
+		sn.Release()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -130,7 +130,7 @@ func (u *run) loadTable(w io.Writer) {
 			} else if l.Bytes <= goalBytes {
 				verdict = "goal"
 			}
-			fmt.Fprintf(w, "\nBytes per event: %.1f; goal %d, stretch %d: %s.\n", l.Bytes, goalBytes, stretchBytes, verdict)
+			fmt.Fprintf(w, "\nBytes per event: %.1f; goal %d, stretch %d: %s. Counted are segments, state and manifest, not the log and the uuids of two days.\n", l.Bytes, goalBytes, stretchBytes, verdict)
 		case l.Name == prickle && u.Suite == "ingest":
 			fmt.Fprintf(w, "\nImport of NDJSON: %s events/s; goal %s, stretch %s: %s.\n", grouped(uint64(l.Rate)), grouped(goalImport), grouped(stretchImport), reached(l.Rate, goalImport, stretchImport))
 		}

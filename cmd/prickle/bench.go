@@ -19,6 +19,7 @@ import (
 
 	"github.com/prickledb/prickle/bench"
 	"github.com/prickledb/prickle/bench/gen"
+	"github.com/prickledb/prickle/bench/load"
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/server"
@@ -55,8 +56,9 @@ type benchOptions struct {
 	against string
 }
 
-// benchClients is how many clients send events at a time.
-const benchClients = 64
+// benchClients is how many clients send events at a time, and benchBatch how many events a
+// request has.
+const benchClients, benchBatch = 64, 100
 
 // benchReport is what was measured.
 type benchReport struct {
@@ -204,11 +206,19 @@ func (r *benchReport) takeIn(ctx context.Context, c *console, d time.Duration) e
 		return err
 	}
 	defer s.close()
-	taken, err := bench.TakeIn(ctx, "http://"+s.address, s.project.Token, r.Clients, d)
+	taken, err := load.Run(ctx, load.Config{
+		Dial:    func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", s.address) },
+		Host:    s.address,
+		Token:   s.project.Token,
+		Clients: r.Clients, Batch: benchBatch, Duration: d,
+	})
+	if err == nil && len(taken.Errors) > 0 {
+		err = fmt.Errorf("requests that failed, by kind: %v", taken.Errors)
+	}
 	if err != nil {
 		return fmt.Errorf("events over HTTP: %w", err)
 	}
-	r.TakeIn, r.TakeInP99 = float64(taken.Events)/taken.Seconds, milliseconds(taken.P99)
+	r.TakeIn, r.TakeInP99 = taken.EventsPerSecond, taken.Latency.P99
 	return nil
 }
 

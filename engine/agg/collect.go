@@ -6,6 +6,7 @@ import (
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -505,7 +506,7 @@ func finishObject(ctx *expr.Context, out *vec.Builder, cols []*vec.Vector, rows 
 		if i > 0 {
 			text = append(text, ',')
 		}
-		text = expr.AppendJSONString(text, expr.AppendText(nil, cols[0], int(r), ctx))
+		text = event.AppendJSONString(text, expr.AppendText(nil, cols[0], int(r), ctx))
 		text = append(text, ':')
 		text = expr.AppendJSON(text, cols[1], int(r), ctx)
 	}

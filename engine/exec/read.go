@@ -96,6 +96,7 @@ func (x *read) start(ctx context.Context) error {
 				}
 				if j.of != of {
 					of, d = j.of, j.of.Decoder()
+					d.Away = func() func() { return away(ctx) }
 				}
 				out := decoded{held: j.piece.Bytes()}
 				out.batches, out.err = d.Decode(j.piece)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -377,7 +378,7 @@ func jsonBuilders(prefix string) {
 					if f.args[k].IsNull(i) {
 						return dst, pgerr.New(pgerr.InvalidParameterValue, "argument %d: key must not be null", k+1)
 					}
-					key := appendJSONString(nil, appendText(nil, f.args[k], i, &z))
+					key := event.AppendJSONString(nil, appendText(nil, f.args[k], i, &z))
 					members = append(members, jsonMember{key, AppendJSON(nil, f.args[k+1], i, f.ctx)})
 				}
 				return appendMembers(dst, members), nil

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/event"
 )
 
 // maxJSONDepth bounds the nesting of JSON input, which is read by recursion.
@@ -243,7 +244,7 @@ func (r *jsonReader) text(dst []byte) ([]byte, bool) {
 	if !ok {
 		return dst, false
 	}
-	return appendJSONString(dst, raw), true
+	return event.AppendJSONString(dst, raw), true
 }
 
 // unquote reads a string's bytes.
@@ -318,34 +319,6 @@ func hex4(s []byte, i int) (rune, bool) {
 	}
 	x, err := strconv.ParseUint(string(s[i:i+4]), 16, 32)
 	return rune(x), err == nil
-}
-
-// appendJSONString writes a quoted string.
-func appendJSONString(dst, s []byte) []byte {
-	dst = append(dst, '"')
-	for _, c := range s {
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c >= ' ':
-			dst = append(dst, c)
-		case c == '\n':
-			dst = append(dst, `\n`...)
-		case c == '\t':
-			dst = append(dst, `\t`...)
-		case c == '\r':
-			dst = append(dst, `\r`...)
-		case c == '\b':
-			dst = append(dst, `\b`...)
-		case c == '\f':
-			dst = append(dst, `\f`...)
-		default:
-			const digits = "0123456789abcdef"
-			dst = append(dst, `\u00`...)
-			dst = append(dst, digits[c>>4], digits[c&15])
-		}
-	}
-	return append(dst, '"')
 }
 
 // The functions below read canonical text, as jsonb vectors hold it.

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -630,7 +631,7 @@ func (r *pathRun) method(n *pathNode, v []byte, out [][]byte, each func() ([][]b
 	kind := jsonType(v)
 	switch n.text {
 	case "type":
-		return append(out, appendJSONString(nil, []byte(kind))), nil
+		return append(out, event.AppendJSONString(nil, []byte(kind))), nil
 	case "size":
 		switch {
 		case kind == "array":

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -49,7 +50,7 @@ func (e *jsonEdit) apply(dst, j []byte, path []string, level int) ([]byte, error
 			return dst, err
 		}
 		if !found && last && !e.remove && e.create {
-			members = append(members, jsonMember{appendJSONString(nil, []byte(key)), e.value})
+			members = append(members, jsonMember{event.AppendJSONString(nil, []byte(key)), e.value})
 		}
 		return appendMembers(dst, members), nil
 	case "array":
@@ -299,9 +300,9 @@ var errNullKey = pgerr.New(pgerr.NullNotAllowed, "null value not allowed for obj
 
 // textMember is a member of texts.
 func textMember(keys *vec.Vector, k int, values *vec.Vector, v int) jsonMember {
-	m := jsonMember{key: appendJSONString(nil, keys.Str.At(k)), value: []byte("null")}
+	m := jsonMember{key: event.AppendJSONString(nil, keys.Str.At(k)), value: []byte("null")}
 	if !values.IsNull(v) {
-		m.value = appendJSONString(nil, values.Str.At(v))
+		m.value = event.AppendJSONString(nil, values.Str.At(v))
 	}
 	return m
 }

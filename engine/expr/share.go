@@ -3,6 +3,7 @@ package expr
 import (
 	"math/big"
 
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -35,7 +36,7 @@ func AppendJSON(dst []byte, v *vec.Vector, row int, ctx *Context) []byte {
 		text := appendFloat(nil, v.F64[row], t.Kind)
 		d, err := vec.ParseDecimal(text)
 		if err != nil || d.IsNaN() {
-			return appendJSONString(dst, text)
+			return event.AppendJSONString(dst, text)
 		}
 		return d.Append(dst)
 	case t.Kind == vec.Numeric && v.Decimal(row).IsNaN():
@@ -55,11 +56,8 @@ func AppendJSON(dst []byte, v *vec.Vector, row int, ctx *Context) []byte {
 			text = append(text, ":00"...)
 		}
 	}
-	return appendJSONString(dst, text)
+	return event.AppendJSONString(dst, text)
 }
-
-// AppendJSONString writes a quoted JSON string.
-func AppendJSONString(dst, s []byte) []byte { return appendJSONString(dst, s) }
 
 // QuoBig is num × 10^-scale / den as a decimal with PostgreSQL's choice of decimals.
 func QuoBig(num *big.Int, scale int, den *big.Int) (vec.Decimal, error) {

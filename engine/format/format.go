@@ -214,6 +214,10 @@ func badFormat(format string, args ...any) *pgerr.Error {
 
 // Decoder makes batches of pieces. It is for one goroutine.
 type Decoder struct {
+	// Away, if it is not nil, is called before Decode waits for the decoder of an earlier piece,
+	// and what it gives afterwards.
+	Away func() (back func())
+
 	r      *Reader
 	inputs []*expr.Input
 	cols   []vec.Builder // of the batch that is made

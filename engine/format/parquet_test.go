@@ -140,6 +140,53 @@ func TestParquetPages(t *testing.T) {
 	}
 }
 
+// A decoder that waits for an earlier piece says so: somebody else may compute meanwhile.
+func TestParquetAway(t *testing.T) {
+	type row struct {
+		Number int64 `parquet:"number"`
+	}
+	var out bytes.Buffer
+	w := parquet.NewGenericWriter[row](&out)
+	if _, err := w.Write(make([]row, parquetRows+1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p, err := OpenParquet(bytes.NewReader(out.Bytes()), int64(out.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.Reader(p.Columns(), nil, "file", testContext())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := r.Decoder(), r.Decoder()
+	away, back := make(chan bool), false
+	first.Away = func() func() { t.Error("the first piece waits"); return func() {} }
+	second.Away = func() func() { close(away); return func() { back = true } }
+	var pieces []*Piece
+	for range 2 {
+		piece, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pieces = append(pieces, piece)
+	}
+	done := make(chan error)
+	go func() {
+		_, err := second.Decode(pieces[1])
+		done <- err
+	}()
+	<-away
+	if _, err := first.Decode(pieces[0]); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil || !back {
+		t.Errorf("the second piece: %v; back %v", err, back)
+	}
+}
+
 func rowOf(b *vec.Batch, row int, columns []Column) string {
 	var out []string
 	for i, c := range b.Cols {

@@ -27,11 +27,17 @@ func newParquetGroup(columns int) *parquetGroup {
 	return g
 }
 
-// enter gives the cursor of a column once it has come to a row.
-func (g *parquetGroup) enter(column int, row int64) (*parquetCursor, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// enter gives the cursor of a column once it has come to a row. It calls away, if that is not
+// nil, before it waits, and what that gives afterwards.
+func (g *parquetGroup) enter(column int, row int64, away func() (back func())) (*parquetCursor, error) {
 	c := &g.cursors[column]
+	g.mu.Lock()
+	if away != nil && g.err == nil && c.row < row {
+		g.mu.Unlock()
+		defer away()()
+		g.mu.Lock()
+	}
+	defer g.mu.Unlock()
 	for g.err == nil && c.row < row {
 		g.moved.Wait()
 	}

@@ -241,7 +241,7 @@ func (x *parquetReading) decode(d *Decoder, p *Piece) (err error) {
 		if in.leaf >= len(chunks) {
 			return badFormat("row group %d has %d columns, the file more", p.group, len(chunks))
 		}
-		c, err := p.of.enter(i, p.lo)
+		c, err := p.of.enter(i, p.lo, d.Away)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -29,7 +30,7 @@ func NewWriter(out io.Writer, o Options, schema vec.Schema, ctx *expr.Context) (
 	case JSONL:
 		w.keys = make([][]byte, len(schema))
 		for i, f := range schema {
-			w.keys[i] = append(expr.AppendJSONString(nil, []byte(f.Name)), ':')
+			w.keys[i] = append(event.AppendJSONString(nil, []byte(f.Name)), ':')
 		}
 		w.row = w.object
 	case Binary:

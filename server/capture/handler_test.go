@@ -26,6 +26,7 @@ import (
 
 // memory is a store that keeps what it is given.
 type memory struct {
+	parts   []int // sizes of what ImportPersons was given
 	mu      sync.Mutex
 	batches []*event.Batch
 	persons []person.Edit
@@ -62,6 +63,7 @@ func (m *memory) NameGroups(_ context.Context, _ uint32, names []string) ([]stri
 
 func (m *memory) ImportPersons(_ context.Context, _ uint32, edits []person.Edit) (Receipt, error) {
 	m.persons = append(m.persons, edits...)
+	m.parts = append(m.parts, len(edits))
 	return Receipt{Token: "v1.0:8"}, m.err
 }
 
@@ -221,6 +223,30 @@ func TestImport(t *testing.T) {
 	}
 	if w := post(m, BatchType, packed[:20]); w.Code != 400 {
 		t.Errorf("import of half a batch = %d %s", w.Code, w.Body)
+	}
+}
+
+// Persons go through the log in parts that fit, whether their properties or their distinct ids
+// are what is large.
+func TestImportOfManyIDs(t *testing.T) {
+	var lines strings.Builder
+	const persons = 250
+	for i := range persons {
+		lines.WriteString(`{"type":"person","distinct_ids":[`)
+		for k := range 100 {
+			if k > 0 {
+				lines.WriteByte(',')
+			}
+			fmt.Fprintf(&lines, `"%d %d %s"`, i, k, strings.Repeat("x", 90))
+		}
+		lines.WriteString("]}\n")
+	}
+	m := &memory{}
+	if w := post(m, "application/x-ndjson", lines.String()); w.Code != 200 || len(m.persons) != persons {
+		t.Fatalf("import = %d %s, %d persons", w.Code, w.Body, len(m.persons))
+	}
+	if len(m.parts) != 3 {
+		t.Errorf("parts of %d persons, want 3 parts of about a megabyte", m.parts)
 	}
 }
 

@@ -33,10 +33,10 @@ const (
 	maxImportBody = 1 << 30
 	// maxBatchBody bounds a batch, packed and unpacked.
 	maxBatchBody = 32 << 20
-	// personsAtOnce and personBytesAtOnce bound the lines about persons, groups and objects that
+	// changesAtOnce and changeBytesAtOnce bound the changes of persons, groups and objects that
 	// go through the log in one piece, and membersAtOnce the members of a cohort.
-	personsAtOnce     = 4096
-	personBytesAtOnce = 1 << 20
+	changesAtOnce     = 4096
+	changeBytesAtOnce = 1 << 20
 	membersAtOnce     = 20_000
 )
 
@@ -268,7 +268,7 @@ func (h *ImportHandler) typed(r *http.Request, project uint32, now int64) (answe
 		return answer, err
 	}
 	t.bornWithFirstEvent()
-	err = pieces(t.persons, func(e *person.Edit) int { return len(e.Properties) }, func(part []person.Edit) error {
+	err = Pieces(t.persons, (*person.Edit).Bytes, func(part []person.Edit) error {
 		receipt, err := h.Store.ImportPersons(r.Context(), project, part)
 		if err == nil {
 			answer.token = receipt.Token

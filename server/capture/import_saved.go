@@ -153,11 +153,11 @@ func (l *savedLines) store(ctx context.Context, to Importer, project uint32, ans
 		}
 		return err
 	}
-	err := pieces(l.groups, func(e *group.Edit) int { return len(e.Properties) }, func(part []group.Edit) error {
+	err := Pieces(l.groups, func(e *group.Edit) int { return len(e.Key) + len(e.Properties) }, func(part []group.Edit) error {
 		return wrote(to.ImportGroups(ctx, project, part))
 	})
 	if err == nil {
-		err = pieces(l.objects, func(e *object.Edit) int { return len(e.Body) }, func(part []object.Edit) error {
+		err = Pieces(l.objects, func(e *object.Edit) int { return len(e.Body) }, func(part []object.Edit) error {
 			return wrote(to.ImportObjects(ctx, project, part))
 		})
 	}
@@ -176,11 +176,12 @@ func (l *savedLines) store(ctx context.Context, to Importer, project uint32, ans
 	return err
 }
 
-// pieces hands out parts of a list that are small enough for one entry of the log.
-func pieces[T any](list []T, size func(*T) int, store func([]T) error) error {
+// Pieces hands out parts of a list of changes that are small enough for one entry of the log,
+// in order, until one fails. size is about how many bytes an entry has of a change.
+func Pieces[T any](list []T, size func(*T) int, store func([]T) error) error {
 	for len(list) > 0 {
 		n, bytes := 0, 0
-		for n < len(list) && n < personsAtOnce && (n == 0 || bytes < personBytesAtOnce) {
+		for n < len(list) && n < changesAtOnce && (n == 0 || bytes < changeBytesAtOnce) {
 			bytes += size(&list[n])
 			n++
 		}

@@ -11,14 +11,12 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/vec"
 )
-
-// changedPersons is how many persons an entry of the log changes at most.
-const changedPersons = 10_000
 
 // change carries out a statement that changes events or persons. It does so at once: such a
 // change is not part of a transaction, and so cannot be in one.
@@ -102,21 +100,24 @@ func (e *storeEngine) change(ctx context.Context, scope *Scope, st *sql.Statemen
 		}
 		return nil
 	})
+	if err != nil {
+		return 0, err
+	}
 	n := 0
-	for part := range slices.Chunk(persons, changedPersons) {
-		if err == nil {
-			var k int
-			k, err = e.writer.DeletePersons(ctx, project, part, false)
-			n += k
-		}
+	count := func(k int, err error) error {
+		n += k
+		return err
 	}
-	for part := range slices.Chunk(updates, changedPersons) {
-		if err == nil {
-			var k int
-			k, err = e.writer.UpdatePersons(ctx, project, part)
-			n += k
-		}
+	if st.Change == sql.DeletePersons {
+		const bytes = 64 // of a person, in JSON
+		err = capture.Pieces(persons, func(*vec.UUIDValue) int { return bytes }, func(part []vec.UUIDValue) error {
+			return count(e.writer.DeletePersons(ctx, project, part, false))
+		})
+		return n, err
 	}
+	err = capture.Pieces(updates, (*person.Update).Bytes, func(part []person.Update) error {
+		return count(e.writer.UpdatePersons(ctx, project, part))
+	})
 	return n, err
 }
 

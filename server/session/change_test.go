@@ -2,6 +2,8 @@ package session_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -11,6 +13,8 @@ import (
 	"github.com/prickledb/prickle/sql/logictest"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/object"
+	"github.com/prickledb/prickle/storage/person"
+	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -62,3 +66,52 @@ func (n *nodeSession) Load(t *testing.T, lines string) error {
 
 // Run implements logictest.Database.
 func (n *nodeSession) Run(_ *testing.T, sql string) (*logictest.Result, error) { return n.run(sql) }
+
+// pieceWriter is a node that notes how large the parts are in which persons change.
+type pieceWriter struct {
+	*cluster.Node
+	parts []int
+}
+
+func (w *pieceWriter) UpdatePersons(ctx context.Context, project uint32, updates []person.Update) (int, error) {
+	bytes := 0
+	for i := range updates {
+		bytes += len(updates[i].Set)
+	}
+	w.parts = append(w.parts, bytes)
+	return w.Node.UpdatePersons(ctx, project, updates)
+}
+
+// An UPDATE of many persons goes through the log in parts of about a megabyte, however large
+// what it sets is.
+func TestUpdateInParts(t *testing.T) {
+	node, err := cluster.Open(t.Context(), cluster.Config{FS: vfs.NewMem(), Dir: "n", NoMerger: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close(context.Background()) //nolint:errcheck // nothing is kept
+	b := event.NewBuilder()
+	const persons = 150
+	for i := range persons {
+		b.Begin(vec.UUIDValue{15: byte(i), 14: 1}, 0)
+		b.SetDistinctID(fmt.Append(nil, "u", i))
+		b.SetName([]byte("e"))
+		b.End()
+	}
+	if _, err := node.Ingest(t.Context(), 1, b.Finish()); err != nil {
+		t.Fatal(err)
+	}
+	w := &pieceWriter{Node: node}
+	s, err := session.New(t.Context(), session.Config{Engine: session.NewEngine(node.Store(), w, session.Limits{}), Project: 1, Database: "prickle", User: "app"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c := &client{s}
+	if r, err := c.run("UPDATE persons SET properties = jsonb_build_object('x', repeat('y', 20000))"); err != nil || r.Tag != "UPDATE 150" {
+		t.Fatalf("UPDATE: %+v, %v", r, err)
+	}
+	if len(w.parts) != 3 || slices.Max(w.parts) > 1<<20+20_100 {
+		t.Errorf("parts of %d bytes, want 3 of about a megabyte", w.parts)
+	}
+}

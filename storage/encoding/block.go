@@ -3,6 +3,7 @@ package encoding
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 )
 
 // BlockRows is how many values a block holds, except for the last of a column. Decoding
@@ -73,11 +74,14 @@ func appendBlock(dst []byte, v []uint32, mayRun bool) []byte {
 		return binary.LittleEndian.AppendUint32(append(dst, formConstant), least)
 	}
 	if mayRun && runs <= len(v)/2 {
-		longest := longestRun(v)
+		first, second := GetScratch(), GetScratch()
+		defer first.Put()
+		defer second.Put()
+		values, lengths := first[:runs], second[:runs]
 		size := 7 + 2*(1+forHead*((runs+GroupRows-1)/GroupRows)) +
-			packedSize(runs, widthOf(most-least)) + packedSize(runs, widthOf(uint32(longest-1)))
+			packedSize(runs, widthOf(most-least)) + packedSize(runs, widthOf(findRuns(values, lengths, v)))
 		if size < min(sizeFOR, sizeDelta) {
-			return appendRLE(dst, v, runs)
+			return appendRLE(dst, values, lengths)
 		}
 	}
 	// A sum is dearer to undo than a shift, so differences must be worth it.
@@ -89,23 +93,25 @@ func appendBlock(dst []byte, v []uint32, mayRun bool) []byte {
 
 // measure looks at the values of a group and returns how often they change.
 func (s *groupStats) measure(v []uint32) (changes int) {
-	first := v[0]
-	s.least, s.most = first, first
-	if len(v) == 1 {
-		return 0
-	}
-	s.leastDiff, s.mostDiff = 1<<40, -1<<40
-	before := first
+	before := v[0]
+	least, most := before, before
+	leastDiff, mostDiff := int32(math.MaxInt32), int32(math.MinInt32)
 	for _, x := range v[1:] {
 		if x == before {
-			s.leastDiff, s.mostDiff = min(s.leastDiff, 0), max(s.mostDiff, 0)
 			continue
 		}
 		changes++
-		d := int64(int32(x - before)) // modulo 2^32, so that any two fit 32 bits
-		s.leastDiff, s.mostDiff = min(s.leastDiff, d), max(s.mostDiff, d)
-		s.least, s.most = min(s.least, x), max(s.most, x)
+		d := int32(x - before) // modulo 2^32, so that any two fit 32 bits
+		leastDiff, mostDiff = min(leastDiff, d), max(mostDiff, d)
+		least, most = min(least, x), max(most, x)
 		before = x
+	}
+	if changes < len(v)-1 {
+		leastDiff, mostDiff = min(leastDiff, 0), max(mostDiff, 0)
+	}
+	s.least, s.most = least, most
+	if len(v) > 1 {
+		s.leastDiff, s.mostDiff = int64(leastDiff), int64(mostDiff)
 	}
 	return changes
 }
@@ -113,15 +119,22 @@ func (s *groupStats) measure(v []uint32) (changes int) {
 // diffWidth is the bits of a difference.
 func (s *groupStats) diffWidth() uint { return widthOf(uint32(s.mostDiff - s.leastDiff)) }
 
-func longestRun(v []uint32) int {
-	longest, start := 0, 0
-	for i := 1; i <= len(v); i++ {
-		if i == len(v) || v[i] != v[start] {
-			longest = max(longest, i-start)
-			start = i
+// findRuns fills values and lengths with the runs of v, lengths less 1, and gives the longest.
+// There are as many of them as the two have room for.
+func findRuns(values, lengths, v []uint32) (longest uint32) {
+	lengths = lengths[:len(values)]
+	at, start := 0, 0
+	before := v[0]
+	for i, x := range v {
+		if x == before {
+			continue
 		}
+		values[at], lengths[at] = before, uint32(i-start-1)
+		longest = max(longest, lengths[at])
+		at, start, before = at+1, i, x
 	}
-	return longest
+	values[at], lengths[at] = before, uint32(len(v)-start-1)
+	return max(longest, lengths[at])
 }
 
 func appendFOR(dst []byte, v []uint32, stats []groupStats) []byte {
@@ -160,17 +173,7 @@ func appendDelta(dst []byte, v []uint32, stats []groupStats) []byte {
 	return dst
 }
 
-func appendRLE(dst []byte, v []uint32, runs int) []byte {
-	values := make([]uint32, 0, runs)
-	lengths := make([]uint32, 0, runs)
-	start := 0
-	for i := 1; i <= len(v); i++ {
-		if i == len(v) || v[i] != v[start] {
-			values = append(values, v[start])
-			lengths = append(lengths, uint32(i-start-1))
-			start = i
-		}
-	}
+func appendRLE(dst []byte, values, lengths []uint32) []byte {
 	dst = append(dst, formRLE)
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(values)))
 	at := len(dst)

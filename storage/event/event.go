@@ -117,7 +117,7 @@ type PersonOp struct {
 type Copy struct {
 	Rows vec.Bitmap
 	// Props are what is copied. Of several that a row has and that become one property, the
-	// last counts.
+	// last counts; likewise of several that have one name for their first values, as $a and a.
 	Props []CopiedProp
 }
 

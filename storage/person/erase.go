@@ -35,6 +35,15 @@ type Update struct {
 	Unset  []string
 }
 
+// Bytes is about how large the update is.
+func (u *Update) Bytes() int {
+	n := 64 + len(u.Set)
+	for _, key := range u.Unset {
+		n += len(key) + 4
+	}
+	return n
+}
+
 // ErrShared is returned for a distinct id that cannot be split off: it gave its person the
 // uuid.
 var ErrShared = errors.New("the person has its uuid from this distinct id; split off the others instead")

@@ -32,6 +32,15 @@ type Edit struct {
 	HasCreatedAt bool
 }
 
+// Bytes is about how large the edit is.
+func (e *Edit) Bytes() int {
+	n := 64 + len(e.Properties)
+	for _, id := range e.DistinctIDs {
+		n += len(id) + 4
+	}
+	return n
+}
+
 // Warning is something about a person that was asked for and not done.
 type Warning string
 

@@ -98,10 +98,20 @@ type piece struct {
 	lo int // first row
 	// add brings the values into u and returns their ids there, by code.
 	add func(u *unifier) (ids []uint32, err error)
-	// codes are positions in ids, or with nullable one more and 0 for nothing.
-	// Memory of buf may be used for them.
+	// codes are positions in ids, or with nullable one more and 0 for nothing. They are
+	// in memory of buf, or in new memory; those that are lent are the source's.
 	codes    func(buf []uint32) ([]uint32, error)
 	nullable bool
+	lent     bool
+}
+
+// read gives the codes, until it is called with the same buf again.
+func (p *piece) read(buf *[]uint32) ([]uint32, error) {
+	codes, err := p.codes(*buf)
+	if err == nil && !p.lent {
+		*buf = codes
+	}
+	return codes, err
 }
 
 // batchSource is the rows of a batch that are kept and lie in [start, end). If these are
@@ -129,6 +139,7 @@ func batchSource(in *Input, start, end int64) (source, error) {
 				add:      func(u *unifier) ([]uint32, error) { return u.addBatch(kinds, values, nil) },
 				codes:    func([]uint32) ([]uint32, error) { return codes, nil },
 				nullable: nullable,
+				lent:     true,
 			}
 		}
 		first := uint32(0)
@@ -184,7 +195,8 @@ func keptRows(in *Input, start, end int64) (keep []uint32, all bool) {
 				keep = append(keep, r) // one that does not exist is an error of the caller's
 			}
 		}
-		return keep, false
+		n := len(keep)
+		return keep, n == len(times) && n > 0 && int(keep[n-1]) == n-1 // they ascend
 	}
 	inside := 0
 	for _, t := range times {
@@ -317,11 +329,12 @@ func (b *builder) sort() error {
 	d.unit = 100 * 1e6 // the largest power of ten that divides a quarter-hour
 	for i := range b.sources {
 		s := &b.sources[i]
-		if buf, err = s.names.codes(buf); err != nil {
+		codes, err := s.names.read(&buf)
+		if err != nil {
 			return fmt.Errorf("event names: %w", err)
 		}
-		if len(buf) != s.rows {
-			return fmt.Errorf("%d event names for %d rows", len(buf), s.rows)
+		if len(codes) != s.rows {
+			return fmt.Errorf("%d event names for %d rows", len(codes), s.rows)
 		}
 		of := eventOf[b.base[i]:][:s.rows]
 		for r := range of {
@@ -331,7 +344,7 @@ func (b *builder) sort() error {
 			if t < b.dayStart || t >= end || s.dead != nil && s.dead.Contains(uint32(r)) {
 				continue
 			}
-			id := nameIDs[i][buf[r]]
+			id := nameIDs[i][codes[r]]
 			of[r] = id
 			counts[id]++
 			if d.rows == 0 {
@@ -344,7 +357,6 @@ func (b *builder) sort() error {
 				d.unit /= 10
 			}
 		}
-		buf = nil // it may belong to the source
 	}
 	if d.rows == 0 {
 		d.unit = 1
@@ -559,7 +571,7 @@ func parallel(n int, work func(i int) error) error {
 // scatter puts the values of a column where their rows are: ids, or with plus one more
 // and 0 for nothing. It returns nil if no row of the segment has a value.
 func (b *builder) scatter(out []uint32, s int, p *piece, ids []uint32, plus uint32, buf *[]uint32) (any bool, err error) {
-	codes, err := p.codes(*buf)
+	codes, err := p.read(buf)
 	if err != nil {
 		return false, err
 	}
@@ -596,8 +608,8 @@ func (b *builder) whole(u *unifier, column func(*source) *piece) ([]uint32, erro
 		return nil, err
 	}
 	out := make([]uint32, b.dir.rows)
+	var buf []uint32
 	for s := range b.sources {
-		var buf []uint32
 		if _, err := b.scatter(out, s, column(&b.sources[s]), ids[s], 0, &buf); err != nil {
 			return nil, err
 		}

@@ -1,10 +1,12 @@
 package segment
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/event"
@@ -103,8 +105,20 @@ func (b *builder) columns() (session []owned, byGroup [][]columnOut, err error) 
 	return session, byGroup, nil
 }
 
+// columnScratch is memory in which columns are made, one after the other.
+type columnScratch struct {
+	codes  []uint32 // of all rows of a segment
+	source []uint32 // of a piece of a source
+	group  []uint32 // of the rows of a group that several events share
+	data   []byte
+}
+
+var columnScratches = sync.Pool{New: func() any { return new(columnScratch) }}
+
 // property encodes one property for every group that has it.
 func (b *builder) property(key string, refs []propRef) ([]columnOut, []owned, error) {
+	scratch := columnScratches.Get().(*columnScratch)
+	defer columnScratches.Put(scratch)
 	var u unifier
 	ids := make([][]uint32, 0, len(refs))
 	for _, ref := range refs {
@@ -116,12 +130,13 @@ func (b *builder) property(key string, refs []propRef) ([]columnOut, []owned, er
 			ids = append(ids, of)
 		}
 	}
-	codes := make([]uint32, b.dir.rows) // one more than the id, 0 for nothing
+	scratch.codes = resize(scratch.codes, b.dir.rows)
+	codes := scratch.codes // one more than the id, 0 for nothing
+	clear(codes)
 	at, any := 0, false
 	for _, ref := range refs {
-		var buf []uint32
 		for i := range ref.prop.pieces {
-			some, err := b.scatter(codes, ref.source, &ref.prop.pieces[i], ids[at], 1, &buf)
+			some, err := b.scatter(codes, ref.source, &ref.prop.pieces[i], ids[at], 1, &scratch.source)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -137,9 +152,10 @@ func (b *builder) property(key string, refs []propRef) ([]columnOut, []owned, er
 		for i := range codes {
 			codes[i]-- // to dropped, if there is none
 		}
+		scratch.codes = nil // they are kept
 		return nil, []owned{b.own(&u, codes, true)}, nil
 	}
-	e := columnEncoder{u: &u, order: u.order(), local: make([]uint32, u.len()+1), compress: !b.opt.Image}
+	e := columnEncoder{u: &u, order: u.order(), local: make([]uint32, u.len()+1), compress: !b.opt.Image, scratch: scratch}
 	e.rank = make([]uint32, len(e.order)+1)
 	for i, id := range e.order {
 		e.rank[id+1] = uint32(i)
@@ -149,12 +165,13 @@ func (b *builder) property(key string, refs []propRef) ([]columnOut, []owned, er
 		rows := codes[b.lo[members[0]]:b.lo[members[0]+1]]
 		carried := []bool{true}
 		if len(members) > 1 {
-			rows, carried = nil, nil
+			rows, carried = scratch.group[:0], make([]bool, 0, len(members))
 			for _, m := range members {
 				part := codes[b.lo[m]:b.lo[m+1]]
 				rows = append(rows, part...)
 				carried = append(carried, slices.ContainsFunc(part, func(c uint32) bool { return c != 0 }))
 			}
+			scratch.group = rows
 		}
 		if c, ok := e.encode(rows); ok {
 			c.group, c.entry.key, c.carried = g, key, carried
@@ -187,6 +204,7 @@ type columnEncoder struct {
 	local    []uint32 // by id plus one: code in the group; 0 between groups
 	used     []uint32 // ids plus one of the group, sorted
 	compress bool
+	scratch  *columnScratch
 }
 
 // encode gives the column of a group, unless no row has a value. Rows holds ids plus one
@@ -225,6 +243,7 @@ func (e *columnEncoder) encode(rows []uint32) (columnOut, bool) {
 		e.local[id] = uint32(i) + first
 		c.counts[e.u.kinds[id-1]]++
 	}
+	out.data = e.scratch.data[:0]
 	n := len(e.used)
 	if kind := e.u.kinds[e.used[0]-1]; c.counts[kind] == n && (kind == event.Int || kind == event.Float) &&
 		(n > plainMany || n > plainLeast && n > len(rows)/plainShare) {
@@ -233,6 +252,7 @@ func (e *columnEncoder) encode(rows []uint32) (columnOut, bool) {
 	} else {
 		e.dictionary(&out, rows)
 	}
+	e.scratch.data, out.data = out.data, bytes.Clone(out.data)
 	for _, id := range e.used {
 		e.local[id] = 0
 	}
@@ -257,7 +277,7 @@ func (e *columnEncoder) plain(out *columnOut, kind event.Kind, rows []uint32) {
 	if kind == event.Float {
 		c.decimals = packFloats(values)
 	}
-	out.data = encoding.AppendColumn(nil, rows)
+	out.data = encoding.AppendColumn(out.data, rows)
 	c.codes.size = len(out.data)
 	out.data = encoding.AppendWide(out.data, values)
 	c.values[kind].size = len(out.data) - c.codes.size
@@ -269,7 +289,7 @@ func (e *columnEncoder) dictionary(out *columnOut, rows []uint32) {
 	for i, id := range rows {
 		rows[i] = e.local[id] // 0 stays 0
 	}
-	out.data = encoding.AppendColumn(nil, rows)
+	out.data = encoding.AppendColumn(out.data, rows)
 	c.codes.size = len(out.data)
 	used := e.used
 	for kind := range event.JSON + 1 {

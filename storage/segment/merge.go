@@ -220,6 +220,7 @@ func (c *column) pieces(g *group) []piece {
 				return buf, c.readCodes(buf, rg.at)
 			},
 			nullable: c.entry.nullable,
+			lent:     c.entry.plain,
 		})
 	}
 	return out
