@@ -128,8 +128,6 @@ type binder struct {
 	// instead are expressions that stand in the places of others; see overGroups.
 	instead map[ast.Expr]ast.Expr
 	looked  int // parts of subqueries that were looked through for it
-	// setOps are the aggregates that EXCEPT and INTERSECT are made of.
-	setOps map[*plan.Aggregate]bool
 	// top is the statement, if it is a plain SELECT, and shown the sources of its columns.
 	top   *ast.Select
 	shown []Source

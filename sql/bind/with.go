@@ -90,7 +90,7 @@ func (b *binder) useCTE(c *cte) *relation {
 			return &relation{node: &plan.Values{}}
 		}
 		switch volatile := plan.Volatile(node); {
-		case c.kept && !volatile && correlated(node):
+		case c.kept && !volatile && b.depends(node):
 			c.kept = false // it gives the same rows each time, and MATERIALIZED is a matter of speed
 		case volatile && c.ast.Materialized != ast.MaterializedNever:
 			c.kept = true
@@ -98,7 +98,7 @@ func (b *binder) useCTE(c *cte) *relation {
 		if !c.kept {
 			return b.namedCTE(c, b.derived(node, name, nil))
 		}
-		if correlated(node) {
+		if b.depends(node) {
 			b.unsupported("a correlated query of WITH that has to run once", c.ast.Pos())
 		}
 		b.subs = append(b.subs, plan.Sub{Node: node, Kind: plan.TableSub})
