@@ -435,8 +435,7 @@ func (b *binder) twice(n plan.Node) plan.Node {
 	if _, ok := n.(*plan.Scan); ok || b.err != nil || b.depends(n) {
 		return n
 	}
-	b.subs = append(b.subs, plan.Sub{Node: n, Kind: plan.TableSub})
-	return &plan.Spool{Slot: len(b.subs) - 1, Name: "side of a join", Columns: n.Schema()}
+	return b.spool(n, plan.TableSub, "side of a join")
 }
 
 // sideWhere filters a side of a join by the condition, with the subqueries in it. What it
