@@ -100,6 +100,9 @@ func (c *CompileContext) finds(kind ChangeKind, tag string, with *ast.With, t *a
 	if err != nil {
 		return nil, err
 	}
+	if len(r.Parts) > 0 {
+		return nil, pgerr.Unsupported(tag + " of this table beside other changes").At(ast.CharPosition(text, with.Pos()))
+	}
 	return c.planned(&Statement{Kind: Change, Change: kind, Params: r.Params, Tag: tag}, r.Plan), nil
 }
 

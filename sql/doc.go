@@ -6,7 +6,7 @@
 // filters down, below joins as well. The result is a [Statement]. If it is a query, engine.Run runs its plan;
 // if it is a command (SET, BEGIN, SHOW, …), the session carries it out. INSERT, UPDATE,
 // DELETE and CREATE TABLE AS have a plan, too, and a [bind.Write] that says what its rows
-// are for; CREATE TABLE, CREATE VIEW and their like are a [bind.Change]. DELETE and UPDATE of events and
+// are for, and so has each of them in the WITH of a statement; CREATE TABLE, CREATE VIEW and their like are a [bind.Change]. DELETE and UPDATE of events and
 // persons have a plan of what they change, and a [ChangeKind]. COPY FROM is an INSERT whose plan
 // reads rows that are outside; COPY TO is a query whose rows go another way. A plan only reads.
 //

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/prickledb/prickle/engine/catalog"
@@ -47,6 +48,7 @@ type Statement struct {
 	Command *CommandSpec // of a command
 	DDL     *bind.Change // of CREATE TABLE and its like; nil for others
 	Write   *bind.Write  // of INSERT, UPDATE, DELETE, CREATE TABLE AS and COPY FROM; nil for others
+	Parts   []bind.Part  // what the plan writes besides: INSERT, UPDATE and DELETE in WITH
 	Copy    *bind.Copy   // of COPY; nil for others
 	Change  ChangeKind   // of DELETE and UPDATE of events or persons
 	Cohort  *CohortSpec  // of CREATE COHORT and its like; nil for others
@@ -244,6 +246,9 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(inner.Parts) > 0 {
+			return nil, pgerr.New(pgerr.FeatureNotSupported, "DECLARE CURSOR must not contain data-modifying statements in WITH")
+		}
 		st, err := command("DECLARE CURSOR", CommandSpec{Kind: DeclareCommand, Name: s.Name.Name, Cursor: s})
 		st.Params = inner.Params
 		return st, err
@@ -354,7 +359,11 @@ func (c *CompileContext) query(q ast.Query, text string) (*Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.planned(&Statement{Kind: Query, Schema: r.Schema, Sources: r.Sources, Params: r.Params, Tag: "SELECT"}, r.Plan), nil
+	st := &Statement{Kind: Query, Schema: r.Schema, Sources: r.Sources, Params: r.Params, Tag: "SELECT", Parts: r.Parts}
+	if len(r.Parts) > 0 {
+		st.Kind = Modify
+	}
+	return c.planned(st, r.Plan), nil
 }
 
 // ddl compiles a statement about tables.
@@ -371,7 +380,7 @@ func (c *CompileContext) modify(w *bind.Write, err error, tag string) (*Statemen
 	if err != nil {
 		return nil, err
 	}
-	return c.planned(&Statement{Kind: Modify, Write: w, Schema: w.Schema, Params: w.Params, Tag: tag}, w.Plan), nil
+	return c.planned(&Statement{Kind: Modify, Write: w, Schema: w.Schema, Params: w.Params, Tag: tag, Parts: w.Parts}, w.Plan), nil
 }
 
 // copy compiles COPY. What it gives goes to the client by another way than rows do, so it has
@@ -419,12 +428,10 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 		inner.Schema = vec.Schema{{Name: "QUERY PLAN", Type: vec.T(vec.Text)}}
 		return inner, nil
 	}
-	if inner.Write != nil && inner.Explain == nil && inner.Copy == nil {
-		if s.Analyze {
-			return nil, pgerr.Unsupported("EXPLAIN ANALYZE of a statement that writes").At(ast.CharPosition(text, s.Pos()))
-		}
-		word := map[string]string{"INSERT 0": "Insert", "UPDATE": "Update", "DELETE": "Delete", "SELECT": "Insert"}[inner.Tag]
-		inner.Kind, inner.Plan, inner.Write = Query, &plan.Modify{Input: inner.Plan, What: word, Table: inner.Write.Target.Name}, nil
+	writes := (inner.Write != nil || len(inner.Parts) > 0) && inner.Explain == nil && inner.Copy == nil
+	if writes {
+		inner.Kind, inner.Plan = Query, explained(inner)
+		inner.Write, inner.Parts = nil, nil
 	}
 	if inner.Kind != Query || inner.Explain != nil || inner.Copy != nil {
 		return nil, pgerr.Unsupported("EXPLAIN of this statement").At(ast.CharPosition(text, s.Stmt.Pos()))
@@ -467,6 +474,9 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 			return nil, pgerr.New(pgerr.SyntaxError, "%s requires a Boolean value", o.Name).At(ast.CharPosition(text, o.Pos()))
 		}
 	}
+	if writes && x.Analyze {
+		return nil, pgerr.Unsupported("EXPLAIN ANALYZE of a statement that writes").At(ast.CharPosition(text, s.Pos()))
+	}
 	if !summary {
 		x.Summary = x.Analyze
 	}
@@ -480,6 +490,32 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 	inner.Schema, inner.Sources = vec.Schema{{Name: "QUERY PLAN", Type: t}}, nil
 	inner.Explain, inner.Tag = x, "EXPLAIN"
 	return inner, nil
+}
+
+// explained is the plan of a statement that writes, with what becomes of the rows.
+func explained(st *Statement) plan.Node {
+	n := st.Plan
+	modify := func(n plan.Node, w *bind.Write) plan.Node {
+		word := "Insert"
+		switch {
+		case w.Deletes && w.Inserts:
+			word = "Update"
+		case w.Deletes:
+			word = "Delete"
+		}
+		return &plan.Modify{Input: n, What: word, Table: w.Target.Name}
+	}
+	if s, ok := n.(*plan.Setup); ok {
+		c := &plan.Setup{Subs: slices.Clone(s.Subs), Input: s.Input}
+		for _, p := range st.Parts {
+			c.Subs[p.Slot].Node = modify(c.Subs[p.Slot].Node, p.Write)
+		}
+		n = c
+	}
+	if st.Write != nil {
+		n = modify(n, st.Write)
+	}
+	return n
 }
 
 func (c *CompileContext) show(s *ast.Show, text string) (*Statement, error) {

@@ -22,15 +22,11 @@ func newByCode(sc *plan.Scan, rows int, exprs ...expr.Expr) *byCode {
 	c := &byCode{column: -1, most: rows / 16}
 	one := true
 	for _, e := range exprs {
+		one = one && !expr.Volatile(e)
 		expr.Walk(e, func(e expr.Expr) bool {
-			switch e := e.(type) {
-			case *expr.Column:
-				if sc.Columns[e.Index].Column != "event" {
-					one = one && (c.column < 0 || c.column == e.Index)
-					c.column = e.Index
-				}
-			case *expr.Call:
-				one = one && !e.Overload.Fn.Volatile
+			if e, ok := e.(*expr.Column); ok && sc.Columns[e.Index].Column != "event" {
+				one = one && (c.column < 0 || c.column == e.Index)
+				c.column = e.Index
 			}
 			return one
 		})

@@ -42,6 +42,8 @@ type Env struct {
 	// Input begins to read what the client sends; nil: it sends nothing. Close of what it
 	// gives wakes a read that waits, and may be called at the same time.
 	Input func() (io.ReadCloser, error)
+	// Write takes the rows that a plan.WriteSub gives, with the number of its slot. They stay.
+	Write func(slot int, b *vec.Batch) error
 	Files *outside.Places // where files of statements may lie; nil: nowhere
 	// Stats, if not nil, collects what EXPLAIN ANALYZE shows.
 	Stats *Stats

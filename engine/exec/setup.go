@@ -49,7 +49,7 @@ func (s *setup) run(ctx context.Context, sub *plan.Sub) error {
 	var e *pgerr.Error
 	switch {
 	case err == nil:
-	case sub.Kind != plan.TableSub && errors.As(err, &e) && (strings.HasPrefix(e.Code, "21") || strings.HasPrefix(e.Code, "22")):
+	case sub.Kind != plan.TableSub && sub.Kind != plan.WriteSub && errors.As(err, &e) && (strings.HasPrefix(e.Code, "21") || strings.HasPrefix(e.Code, "22")):
 		value = expr.SlotValue{Err: err}
 	default:
 		return err
@@ -86,7 +86,9 @@ func (s *setup) answer(ctx context.Context, sub *plan.Sub) (v *vec.Vector, err e
 	case plan.ArraySub:
 		return s.array(ctx, op, sub.Node.Schema()[0].Type)
 	case plan.TableSub:
-		return nil, s.table(ctx, op)
+		return nil, s.table(ctx, op, nil)
+	case plan.WriteSub:
+		return nil, s.table(ctx, op, s.env.Write)
 	}
 	return nil, fmt.Errorf("subquery of kind %d", sub.Kind)
 }
@@ -134,13 +136,14 @@ func (s *setup) array(ctx context.Context, op Operator, t vec.Type) (*vec.Vector
 	return &vec.Vector{Type: vec.ArrayOf(t.Kind), Form: vec.Const, Offs: []uint32{0, uint32(elems.V.Len())}, Elem: elems.V}, nil
 }
 
-// table keeps all rows of a query for the spools that read it.
-func (s *setup) table(ctx context.Context, op Operator) error {
-	t := &spooled{}
+// table keeps all rows of a query for the spools that read it, and gives them to write, unless
+// that is nil.
+func (s *setup) table(ctx context.Context, op Operator, write func(int, *vec.Batch) error) error {
+	t, slot := &spooled{}, len(s.env.Expr.Slots)
 	if s.env.spooled == nil {
 		s.env.spooled = map[int]*spooled{}
 	}
-	s.env.spooled[len(s.env.Expr.Slots)] = t
+	s.env.spooled[slot] = t
 	return drain(ctx, op, func(b *vec.Batch) error {
 		if b = b.Compact(); b.Rows == 0 {
 			return nil
@@ -150,7 +153,10 @@ func (s *setup) table(ctx context.Context, op Operator) error {
 		for _, c := range b.Cols {
 			size += c.Bytes()
 		}
-		return s.hold(ctx, size)
+		if err := s.hold(ctx, size); err != nil || write == nil {
+			return err
+		}
+		return write(slot, b)
 	})
 }
 

@@ -309,9 +309,10 @@ func conjuncts(e expr.Expr) []expr.Expr {
 	return out
 }
 
-// readsOnly says whether an expression reads no other columns of the scan.
+// readsOnly says whether an expression is known by such columns of the scan: it reads no others,
+// and is not volatile.
 func readsOnly(e expr.Expr, sc *plan.Scan, columns func(*plan.ScanColumn) bool) bool {
-	only := true
+	only := !expr.Volatile(e)
 	expr.Walk(e, func(e expr.Expr) bool {
 		if c, ok := e.(*expr.Column); ok && !columns(&sc.Columns[c.Index]) {
 			only = false

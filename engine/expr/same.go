@@ -30,6 +30,12 @@ func Same(a, b Expr) bool {
 	return true
 }
 
+// Volatile says whether e differs from row to row for equal rows.
+func Volatile(e Expr) bool {
+	_, volatile := references(e)
+	return volatile
+}
+
 // references is what an expression reads, in order, and whether it is volatile.
 func references(e Expr) (refs []int, volatile bool) {
 	Walk(e, func(x Expr) bool {

@@ -34,7 +34,7 @@ func Arrange(n Node, s Statistics) Node {
 const maxArranged = 10
 
 func arrange(n Node, s Statistics) Node {
-	if j, ok := n.(*Join); ok && j.Kind == InnerJoin && !volatile(j.On) {
+	if j, ok := n.(*Join); ok && j.Kind == InnerJoin && !expr.Volatile(j.On) {
 		var g joinGroup
 		g.add(j, 0)
 		if k := len(g.inputs); k > 2 && k <= maxArranged {
@@ -61,7 +61,7 @@ type joinTree struct {
 
 // treeOf is the order that a join has now. next is the number of its first input.
 func treeOf(n Node, next *int) *joinTree {
-	if j, ok := n.(*Join); ok && j.Kind == InnerJoin && !volatile(j.On) {
+	if j, ok := n.(*Join); ok && j.Kind == InnerJoin && !expr.Volatile(j.On) {
 		left := treeOf(j.Left, next)
 		return &joinTree{left: left, right: treeOf(j.Right, next)}
 	}

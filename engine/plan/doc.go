@@ -6,7 +6,8 @@
 // the top of a plan has such queries, and an expr.Slot stands where the answer is used. Where
 // x IN (query) must hold for a row to count, it is a [Join] instead. x IN COHORT is an
 // expr.InSet, wherever it stands: the Setup keeps the values of the query as a set, and a
-// [Combine] puts such sets together.
+// [Combine] puts such sets together. What INSERT, UPDATE and DELETE in WITH write is the rows of
+// such a query, too ([WriteSub]).
 //
 // WITH RECURSIVE is a [Recursive], whose step reads what was just given by a [Spool]. It is
 // one for each place that names it, and gives rows as they are asked for.

@@ -177,22 +177,10 @@ func eachExpr(n Node, visit func(expr.Expr)) {
 	mapExprs(n, func(e expr.Expr) expr.Expr { visit(e); return e })
 }
 
-// volatile says whether e differs from row to row for equal rows.
-func volatile(e expr.Expr) bool {
-	found := false
-	expr.Walk(e, func(x expr.Expr) bool {
-		if c, ok := x.(*expr.Call); ok && c.Overload.Fn.Volatile {
-			found = true
-		}
-		return !found
-	})
-	return found
-}
-
 // Volatile says whether a plan may give other rows when it runs again in one statement.
 func Volatile(n Node) bool {
 	found := false
-	eachExpr(n, func(e expr.Expr) { found = found || volatile(e) })
+	eachExpr(n, func(e expr.Expr) { found = found || expr.Volatile(e) })
 	for _, in := range n.Inputs() {
 		found = found || Volatile(in)
 	}

@@ -49,7 +49,7 @@ func factoredOr(or *expr.Or) expr.Expr {
 	}
 	var common []expr.Expr
 	for _, c := range branches[0] {
-		if volatile(c) || contains(common, c) {
+		if expr.Volatile(c) || contains(common, c) {
 			continue
 		}
 		everywhere := true

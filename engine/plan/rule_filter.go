@@ -17,12 +17,12 @@ func pushFilters(n Node) Node {
 }
 
 func pushFilter(f *Filter) Node {
-	if volatile(f.Cond) {
+	if expr.Volatile(f.Cond) {
 		return f
 	}
 	switch in := f.Input.(type) {
 	case *Filter:
-		if volatile(in.Cond) {
+		if expr.Volatile(in.Cond) {
 			return f
 		}
 		// The lower condition comes first, so that the upper one sees only its rows.
@@ -90,7 +90,7 @@ func pushable(cond expr.Expr, p *Project) bool {
 	})
 	grown := 0
 	for i, e := range p.Exprs {
-		if uses[i] > 0 && volatile(e) {
+		if uses[i] > 0 && expr.Volatile(e) {
 			return false
 		}
 		if uses[i] > 1 {

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -30,6 +32,8 @@ func foldOne(e expr.Expr) expr.Expr {
 		return foldLogic(e, e.Args, false)
 	case *expr.Or:
 		return foldLogic(e, e.Args, true)
+	case *expr.Case:
+		return foldCase(e)
 	case *expr.Call:
 		if sessionFunctions[e.Overload.Fn.Name] || e.Overload.Fn.Volatile || e.Overload.Fn.Session {
 			return e
@@ -53,8 +57,13 @@ func foldOne(e expr.Expr) expr.Expr {
 			return e
 		}
 	}
+	// Values of one type are compared the same way in all zones.
+	alike := e.Type().Kind == vec.Bool && !slices.ContainsFunc(children, func(c expr.Expr) bool { return c.Type() != children[0].Type() })
+	if _, cast := e.(*expr.Cast); cast {
+		alike = false
+	}
 	for _, c := range children {
-		if _, ok := c.(*expr.Const); !ok || zoned(c.Type()) {
+		if _, ok := c.(*expr.Const); !ok || zoned(c.Type()) && !alike || styled(c.Type(), e.Type()) {
 			return e
 		}
 	}
@@ -68,6 +77,44 @@ func foldOne(e expr.Expr) expr.Expr {
 // zoned says whether conversions of the type look at the session's zone, style or catalog.
 func zoned(t vec.Type) bool {
 	return t.IsTime() || t.Kind == vec.Time || t.Kind >= vec.RegClass && t.Kind <= vec.RegRole
+}
+
+// styled says whether what becomes of a value in another type may look at how the session wants values
+// shown: intervalstyle, extra_float_digits, bytea_output and the zone.
+func styled(from, to vec.Type) bool {
+	if from.Kind == to.Kind || (vec.Type{Kind: to.Kind}).Payload() != vec.PayloadStr {
+		return false
+	}
+	switch from.Kind {
+	case vec.Interval, vec.Float4, vec.Float8, vec.Bytea, vec.Record, vec.Date, vec.Time, vec.Timestamp, vec.TimestampTZ:
+		return true
+	}
+	return false
+}
+
+// foldCase drops the branches of CASE that are never taken.
+func foldCase(e *expr.Case) expr.Expr {
+	out := &expr.Case{Else: e.Else, T: e.T}
+	for _, w := range e.Whens {
+		c, ok := w.Cond.(*expr.Const)
+		if !ok {
+			out.Whens = append(out.Whens, w)
+			continue
+		}
+		if !c.Value.IsNull(0) && c.Value.Bools[0] {
+			out.Else = w.Result
+			break
+		}
+	}
+	switch {
+	case len(out.Whens) > 0:
+		return out
+	case out.Else == nil:
+		return &expr.Const{Value: vec.NullConst(e.T)}
+	case out.Else.Type() != e.T:
+		return e
+	}
+	return out.Else
 }
 
 // foldLogic drops arguments of AND and OR that decide nothing, and the rest if one

@@ -7,7 +7,7 @@ import "github.com/prickledb/prickle/engine/expr"
 func implyConditions(n Node) Node {
 	return everywhere(n, func(n Node) Node {
 		j, ok := n.(*Join)
-		if !ok || j.On == nil || volatile(j.On) {
+		if !ok || j.On == nil || expr.Volatile(j.On) {
 			return n
 		}
 		left := len(j.Left.Schema())

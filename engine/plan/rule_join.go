@@ -167,7 +167,7 @@ func nullWhen(e expr.Expr, of func(int) bool) bool {
 // settleJoin moves what the condition of a join says of one side alone to that side, where
 // that changes nothing, and finds the keys in the rest.
 func settleJoin(j *Join) Node {
-	if j.On == nil || volatile(j.On) {
+	if j.On == nil || expr.Volatile(j.On) {
 		return j
 	}
 	left := len(j.Left.Schema())

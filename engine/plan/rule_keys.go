@@ -69,7 +69,7 @@ func dependentKeys(n Node) Node {
 
 // computable says whether a key can be computed from columns that are keys.
 func computable(k expr.Expr, keys map[int]int) bool {
-	if volatile(k) {
+	if expr.Volatile(k) {
 		return false
 	}
 	yes := true

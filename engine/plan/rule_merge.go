@@ -39,7 +39,7 @@ func affordable(n Node, inner *Project) bool {
 		})
 	})
 	for i, e := range inner.Exprs {
-		if uses[i] > 1 && !cheap(e) || volatile(e) {
+		if uses[i] > 1 && !cheap(e) || expr.Volatile(e) {
 			return false
 		}
 	}

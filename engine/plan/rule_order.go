@@ -10,7 +10,7 @@ import (
 // pairs all rows with all rows although another input would have an equality with what is
 // joined already: that one comes first.
 func orderJoins(n Node) Node {
-	if j, ok := n.(*Join); ok && j.Kind == InnerJoin && !volatile(j.On) {
+	if j, ok := n.(*Join); ok && j.Kind == InnerJoin && !expr.Volatile(j.On) {
 		var g joinGroup
 		g.add(j, 0)
 		for i := range g.inputs {
@@ -35,7 +35,7 @@ type joinGroup struct {
 
 func (g *joinGroup) add(n Node, at int) {
 	j, ok := n.(*Join)
-	if !ok || j.Kind != InnerJoin || volatile(j.On) {
+	if !ok || j.Kind != InnerJoin || expr.Volatile(j.On) {
 		g.inputs, g.starts = append(g.inputs, n), append(g.starts, at)
 		return
 	}

@@ -36,7 +36,7 @@ func small(e expr.Expr) bool {
 
 func anyVolatile(list []expr.Expr) bool {
 	for _, e := range list {
-		if volatile(e) {
+		if expr.Volatile(e) {
 			return true
 		}
 	}

@@ -24,6 +24,7 @@ const (
 	ExistsSub                // whether there is a row
 	ArraySub                 // the values of the one column, as an array
 	TableSub                 // all rows, which a Spool reads
+	WriteSub                 // like TableSub, and the rows are given to who runs the plan, to be written
 	SetSub                   // the distinct values of the one column, which an expr.InSet or a Cohort looks at
 )
 

@@ -146,7 +146,7 @@ func (d *Dependent) peel(n Node, on expr.Expr) (Node, expr.Expr, bool) {
 	for d.reads(n) {
 		switch x := n.(type) {
 		case *Filter:
-			if volatile(x.Cond) {
+			if expr.Volatile(x.Cond) {
 				return nil, nil, false
 			}
 			conds = append(conds, d.inner(shiftInner(x.Cond, left)))
@@ -154,7 +154,7 @@ func (d *Dependent) peel(n Node, on expr.Expr) (Node, expr.Expr, bool) {
 		case *Project:
 			next := make([]expr.Expr, len(x.Exprs))
 			for i, e := range x.Exprs {
-				if volatile(e) {
+				if expr.Volatile(e) {
 					return nil, nil, false
 				}
 				next[i] = d.inner(shiftInner(e, left))
@@ -285,7 +285,7 @@ func (u *unnesting) push(n Node) Node {
 	}
 	switch n := n.(type) {
 	case *Filter:
-		if in, ok := n.Input.(*Filter); ok && !volatile(n.Cond) && !volatile(in.Cond) {
+		if in, ok := n.Input.(*Filter); ok && !expr.Volatile(n.Cond) && !expr.Volatile(in.Cond) {
 			return u.push(&Filter{in.Input, and(in.Cond, n.Cond)})
 		}
 		if !u.readBy(n.Input) {
@@ -426,7 +426,7 @@ func (u *unnesting) equated(n *Filter) Node {
 // equals; nil if it says no such thing.
 func (u *unnesting) equation(cond expr.Expr) (int, expr.Expr) {
 	c, ok := cond.(*expr.Call)
-	if !ok || c.Overload.Fn.Name != "=" || len(c.Args) != 2 || volatile(cond) {
+	if !ok || c.Overload.Fn.Name != "=" || len(c.Args) != 2 || expr.Volatile(cond) {
 		return 0, nil
 	}
 	for k := range c.Args {

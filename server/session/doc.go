@@ -3,7 +3,7 @@
 // API both run their statements through it, so that a statement means the same to both.
 //
 // A statement that writes runs its source plan to the end and makes a table.WriteSet of the
-// rows (write.go). Outside a block it is committed at once, and tried again on a conflict. A
+// rows (write.go), with those of INSERT, UPDATE and DELETE in its WITH. Outside a block it is committed at once, and tried again on a conflict. A
 // block keeps one write set: its statements see the read point and on top of it what the
 // block has written, COMMIT proposes all of it, ROLLBACK forgets it, and ROLLBACK TO cuts it
 // off where the savepoint was. A conflict at COMMIT is 40001. Changes of events and persons

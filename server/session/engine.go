@@ -64,6 +64,7 @@ type Scope struct {
 	Threads  int   // as the session wants it; 0 leaves it to the engine
 	Memory   int64 // bytes, likewise
 	Progress *engine.Progress
-	Input    func() (io.ReadCloser, error) // what the client sends; nil: nothing
-	Payer    engine.Payer                  // of the processors
+	Input    func() (io.ReadCloser, error)      // what the client sends; nil: nothing
+	Write    func(slot int, b *vec.Batch) error // takes what a plan.WriteSub gives; nil: there is none
+	Payer    engine.Payer                       // of the processors
 }

@@ -160,7 +160,7 @@ func (e *storeEngine) Ingest(ctx context.Context, project uint32, b *event.Batch
 
 func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, pin Pin) (Rows, error) {
 	env := &engine.Env{Expr: scope.Expr, Threads: e.limits.Threads, Memory: e.limits.Memory, Spill: e.limits.Spill, Progress: scope.Progress,
-		Input: scope.Input, Files: e.limits.Files, Disabled: st.Disabled}
+		Input: scope.Input, Write: scope.Write, Files: e.limits.Files, Disabled: st.Disabled}
 	env.Snapshot, _ = pin.(*storage.Snapshot)
 	if n := scope.Threads; n > 0 && n < env.Threads {
 		env.Threads = n

@@ -219,7 +219,7 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 		w.change(st.DDL)
 		p.tag = st.Tag
 	}
-	if st.Write != nil {
+	if st.Write != nil || len(st.Parts) > 0 {
 		n, err := w.rows(st)
 		if err == nil {
 			err = s.configure()
@@ -233,11 +233,13 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 			}
 			return err
 		}
-		p.tag = st.Tag + " " + strconv.Itoa(n)
+		if st.Write != nil { // of a query the rows are counted as the client takes them
+			p.tag = st.Tag + " " + strconv.Itoa(n)
+		}
 		if skipped := scope.Progress.Skipped.Load(); skipped > 0 {
 			s.notice(pgerr.New("00000", "%d rows were skipped due to data type incompatibility", skipped))
 		}
-		if st.Write.Returning != nil {
+		if st.Write == nil || st.Write.Returning != nil {
 			answer = &fixedRows{w.returned}
 		}
 	}
@@ -258,8 +260,12 @@ func (s *Session) temporaries() *table.Tables {
 
 // temporary says whether a statement writes into temporary tables alone.
 func temporary(st *sql.Statement) bool {
-	if w := st.Write; w != nil {
-		return w.Target.Schema != nil && w.Target.Schema.Temp
+	lasting := func(w *bind.Write) bool { return w.Target.Schema == nil || !w.Target.Schema.Temp }
+	if slices.ContainsFunc(st.Parts, func(p bind.Part) bool { return lasting(p.Write) }) {
+		return false
+	}
+	if st.Write != nil || len(st.Parts) > 0 {
+		return st.Write == nil || !lasting(st.Write)
 	}
 	return !slices.ContainsFunc(st.DDL.Ops, func(o table.Op) bool { return !isTemp(&o) })
 }
@@ -276,10 +282,9 @@ type writing struct {
 	scope  *Scope
 	base   *table.Tables // what others have committed
 	into   *writes
-	write  *bind.Write
-	table  uint32 // in the write set
-	ids    []uint32
-	temp   writes // what changes temporary tables
+	destination
+	parts map[int]destination // of the rows of subqueries, by slot
+	temp  writes              // what changes temporary tables
 
 	// Outside a block, rows that are only inserted are sent as they come.
 	txn    table.Txn
@@ -294,6 +299,13 @@ type writing struct {
 
 	returned []*vec.Batch
 	held     int64
+}
+
+// destination is where rows go.
+type destination struct {
+	write *bind.Write // nil: they are the answer of a query
+	table uint32      // in the write set
+	ids   []uint32    // of the columns
 }
 
 // number is what a table of the catalog is called in the write set: one that the
@@ -404,21 +416,21 @@ func (w *writing) own(id uint32) uint32 {
 // rows runs the plan of a statement and takes in its rows. It gives how many there were.
 func (w *writing) rows(st *sql.Statement) (n int, err error) {
 	p := w.portal
-	w.write = st.Write
-	if w.write.Target.Schema == nil {
-		if p.session.gathers() {
-			return 0, pgerr.Unsupported("INSERT INTO events in a transaction").WithHint("Send it as a statement of its own, outside a block.")
+	if st.Write != nil {
+		if err := w.open(st.Write); err != nil {
+			return 0, err
 		}
-		w.events = &ingest{rows: capture.NewTypedLines(), now: w.scope.Expr.Now}
-	} else if create := w.write.Create; create != nil {
-		w.table = table.Fresh + w.target().made
-		w.target().add(table.Op{Kind: table.OpCreate, Table: w.table, Schema: w.numbered(create)})
-	} else {
-		w.table = w.number(w.write.Target.Schema.Table)
 	}
-	for i := range w.write.Columns {
-		w.ids = append(w.ids, w.write.Columns[i].ID)
+	main := w.destination
+	w.parts = make(map[int]destination, len(st.Parts))
+	for _, part := range st.Parts {
+		if err := w.open(part.Write); err != nil {
+			return 0, err
+		}
+		w.parts[part.Slot] = w.destination
 	}
+	w.destination = main
+	w.scope.Write = w.part
 	rows, err := p.session.config.Engine.Run(p.ctx, w.scope, st, w.view.shown)
 	if err != nil {
 		return 0, err
@@ -437,13 +449,51 @@ func (w *writing) rows(st *sql.Statement) (n int, err error) {
 			continue
 		}
 		n += b.Rows
-		w.encodes = w.write.Inserts && w.events == nil && !w.write.Target.Schema.Temp && b.Rows >= table.EncodeLeast
-		for part := range pieces(b, st.Copy != nil, w.encodes) {
-			if err := w.batch(part); err != nil {
-				return n, err
-			}
+		if err := w.take(b, st.Copy != nil); err != nil {
+			return n, err
 		}
 	}
+}
+
+// open prepares to take in the rows of a part of the statement.
+func (w *writing) open(write *bind.Write) error {
+	w.destination = destination{write: write}
+	if write.Target.Schema == nil {
+		if w.portal.session.gathers() {
+			return pgerr.Unsupported("INSERT INTO events in a transaction").WithHint("Send it as a statement of its own, outside a block.")
+		}
+		w.events = &ingest{rows: capture.NewTypedLines(), now: w.scope.Expr.Now}
+	} else if create := write.Create; create != nil {
+		w.table = table.Fresh + w.target().made
+		w.target().add(table.Op{Kind: table.OpCreate, Table: w.table, Schema: w.numbered(create)})
+	} else {
+		w.table = w.number(write.Target.Schema.Table)
+	}
+	for i := range write.Columns {
+		w.ids = append(w.ids, write.Columns[i].ID)
+	}
+	return nil
+}
+
+// part takes in rows of a subquery.
+func (w *writing) part(slot int, b *vec.Batch) error {
+	defer func(main destination) { w.destination = main }(w.destination)
+	w.destination = w.parts[slot]
+	if err := w.take(b, false); err != nil {
+		return err
+	}
+	return w.drain(0)
+}
+
+// take takes in a batch of rows, which are its own if nobody else has vectors of it.
+func (w *writing) take(b *vec.Batch, own bool) error {
+	w.encodes = w.write != nil && w.write.Inserts && w.events == nil && !w.write.Target.Schema.Temp && b.Rows >= table.EncodeLeast
+	for piece := range pieces(b, own, w.encodes) {
+		if err := w.batch(piece); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // pieces cuts a batch so that each piece has few enough rows and bytes for one operation. own
@@ -485,6 +535,9 @@ func pieces(b *vec.Batch, own, encoded bool) func(func(*vec.Batch) bool) {
 
 // batch takes in rows of the plan.
 func (w *writing) batch(b *vec.Batch) error {
+	if w.write == nil {
+		return w.answer(b)
+	}
 	if w.write.Deletes {
 		w.delete(b.Cols[0].Flatten(b.Rows).I64)
 		b = &vec.Batch{Rows: b.Rows, Cols: b.Cols[1:]}
@@ -500,7 +553,7 @@ func (w *writing) batch(b *vec.Batch) error {
 		}
 	}
 	if w.sends() && w.into.bytes > table.EntryBytes/2 {
-		return w.part()
+		return w.ship()
 	}
 	if w.into.bytes > maxWriteBytes {
 		return tooMuch("a transaction")
@@ -518,7 +571,7 @@ func tooMuch(what string) error {
 
 // sends says whether rows are sent as they come.
 func (w *writing) sends() bool {
-	return w.write.Inserts && !w.write.Deletes && !w.portal.session.keeps()
+	return len(w.parts) == 0 && w.write.Inserts && !w.write.Deletes && !w.portal.session.keeps()
 }
 
 // sent is how a part that was sent ended.
@@ -527,9 +580,9 @@ type sent struct {
 	err     error
 }
 
-// part sends what there is as a part of a transaction, once the part before it has arrived.
+// ship sends what there is as a part of a transaction, once the part before it has arrived.
 // Meanwhile the next one is gathered.
-func (w *writing) part() error {
+func (w *writing) ship() error {
 	if err := w.land(); err != nil {
 		return err
 	}
@@ -621,7 +674,7 @@ func (w *writing) drain(most int) error {
 		for _, e := range <-job.done {
 			o := table.Op{Kind: table.OpLoad, Table: w.table, Version: w.write.Target.Schema.Version, Columns: w.ids, Encoded: e}
 			if w.sends() && w.into.bytes > 0 && w.into.bytes+o.Bytes() > table.EntryBytes {
-				if err := w.part(); err != nil {
+				if err := w.ship(); err != nil {
 					return err
 				}
 			}
@@ -736,13 +789,20 @@ func (w *writing) returning(b *vec.Batch) error {
 		if err != nil {
 			return err
 		}
-		w.held += v.Bytes()
 		out.Cols = append(out.Cols, v)
 	}
-	if w.held > maxWriteBytes {
-		return tooMuch("RETURNING")
+	return w.answer(out)
+}
+
+// answer keeps rows for the client, who gets them when all is written.
+func (w *writing) answer(b *vec.Batch) error {
+	for _, c := range b.Cols {
+		w.held += c.Bytes()
 	}
-	w.returned = append(w.returned, out)
+	if w.held > maxWriteBytes {
+		return tooMuch("an answer of a statement that writes")
+	}
+	w.returned = append(w.returned, b)
 	return nil
 }
 

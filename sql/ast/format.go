@@ -430,7 +430,11 @@ func (p *printer) with(w *With) {
 			p.s(")")
 		}
 		p.s(" AS ", []string{"", "MATERIALIZED ", "NOT MATERIALIZED "}[c.Materialized], "(")
-		p.query(c.Query)
+		if c.Change != nil {
+			p.stmt(c.Change)
+		} else {
+			p.query(c.Query)
+		}
 		p.s(")")
 	})
 	p.s(" ")

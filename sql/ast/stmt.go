@@ -47,6 +47,7 @@ type CTE struct {
 	Columns      []Ident
 	Materialized Materialized
 	Query        Query
+	Change       Stmt // an Insert, Update or Delete instead of Query; nil for a query
 	// SearchCycle is the place of a SEARCH or CYCLE clause, which the binder
 	// refuses; nil when there is none.
 	SearchCycle *Unsupported

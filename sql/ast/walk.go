@@ -166,7 +166,11 @@ func (w walker) query(q Query) {
 func (w walker) with(list *With) {
 	if list != nil {
 		for i := range list.CTEs {
-			w.query(list.CTEs[i].Query)
+			if c := list.CTEs[i].Change; c != nil {
+				w.stmt(c)
+			} else {
+				w.query(list.CTEs[i].Query)
+			}
 		}
 	}
 }

@@ -25,6 +25,7 @@ type Result struct {
 	Schema  vec.Schema
 	Sources []Source // of the columns of Schema, of plain queries; else nil
 	Params  []vec.Type
+	Parts   []Part // what it writes on the way
 }
 
 // Source is the column of a table that a column of an answer shows as it is: the object id of
@@ -38,12 +39,13 @@ type Source struct {
 func Query(env Env, q ast.Query) (*Result, error) {
 	b := newBinder(env)
 	b.top, _ = q.(*ast.Select)
+	b.own = q.Tail().With
 	node := b.setup(b.query(q))
 	b.finishParams()
 	if b.err != nil {
 		return nil, b.err
 	}
-	r := &Result{Plan: node, Schema: node.Schema(), Sources: b.shown}
+	r := &Result{Plan: node, Schema: node.Schema(), Sources: b.shown, Parts: b.parts}
 	for _, p := range b.params {
 		r.Params = append(r.Params, p.t)
 	}
@@ -128,8 +130,11 @@ type binder struct {
 	// instead are expressions that stand in the places of others; see overGroups.
 	instead map[ast.Expr]ast.Expr
 	looked  int // parts of subqueries that were looked through for it
-	// setOps are the aggregates that EXCEPT and INTERSECT are made of.
-	setOps map[*plan.Aggregate]bool
+	// own is the WITH of the statement, where INSERT, UPDATE and DELETE may stand, parts are those
+	// that were bound, and changed is what reads their rows that were deleted, by table.
+	own     *ast.With
+	parts   []Part
+	changed map[uint32][]*plan.Spool
 	// top is the statement, if it is a plain SELECT, and shown the sources of its columns.
 	top   *ast.Select
 	shown []Source

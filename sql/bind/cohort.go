@@ -120,6 +120,9 @@ func (b *binder) keepSet(key cohortKey, of *memberSet) cohortSlot {
 
 // dropSubs forgets subqueries, from one on.
 func (b *binder) dropSubs(from int) {
+	if n := len(b.parts); n > 0 && b.parts[n-1].Slot >= from {
+		return // what writes must run
+	}
 	b.subs = b.subs[:from]
 	for key, kept := range b.cohorts {
 		if kept.slot >= from {

@@ -85,6 +85,10 @@ func (b *binder) copyTo(c *Copy, s *ast.Copy) {
 		return
 	}
 	q := s.Query
+	if q != nil && changes(q.Tail().With) {
+		b.unsupported("a data-modifying WITH in COPY", q.Tail().With.Pos())
+		return
+	}
 	if q == nil {
 		rel := b.tableName(s.Table, "SELECT")
 		if rel == nil {

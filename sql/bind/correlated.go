@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -37,6 +39,14 @@ func correlated(n plan.Node) bool {
 	found := false
 	plan.OutsideColumns(n, func(*expr.Column) { found = true })
 	return found
+}
+
+// depends says whether a query is not the same whenever it runs in the statement: it reads columns
+// of what is around it, or the rows just given of a recursive query.
+func (b *binder) depends(n plan.Node) bool {
+	return correlated(n) || slices.ContainsFunc(b.recursing, func(c *cte) bool {
+		return c.step != nil && readsSlot(n, c.step.slot)
+	})
 }
 
 // attach has a subquery joined with FROM.

@@ -38,6 +38,8 @@ type Write struct {
 	Returning []expr.Expr
 	Schema    vec.Schema
 	Params    []vec.Type
+	// Parts are what the plan writes besides.
+	Parts []Part
 }
 
 // Check is a condition that rows fulfil.
@@ -49,6 +51,7 @@ type Check struct {
 // Insert binds INSERT.
 func Insert(env Env, s *ast.Insert) (*Write, error) {
 	b := newBinder(env)
+	b.own = s.With
 	w := b.insert(s)
 	return b.finishWrite(w)
 }
@@ -56,6 +59,7 @@ func Insert(env Env, s *ast.Insert) (*Write, error) {
 // Update binds UPDATE.
 func Update(env Env, s *ast.Update) (*Write, error) {
 	b := newBinder(env)
+	b.own = s.With
 	w := b.update(s)
 	return b.finishWrite(w)
 }
@@ -63,6 +67,7 @@ func Update(env Env, s *ast.Update) (*Write, error) {
 // Delete binds DELETE.
 func Delete(env Env, s *ast.Delete) (*Write, error) {
 	b := newBinder(env)
+	b.own = s.With
 	w := b.delete(s)
 	return b.finishWrite(w)
 }
@@ -74,7 +79,10 @@ func (b *binder) finishWrite(w *Write) (*Write, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	w.Plan = b.setup(w.Plan)
+	if len(b.parts) > 0 && w.Target.Schema == nil {
+		return nil, pgerr.Unsupported("INSERT INTO " + w.Target.Name + " beside other changes")
+	}
+	w.Plan, w.Parts = b.setup(w.Plan), b.parts
 	for _, p := range b.params {
 		w.Params = append(w.Params, p.t)
 	}
@@ -525,7 +533,7 @@ func (b *binder) update(s *ast.Update) *Write {
 	var shown *relation
 	w.Plan, shown = change.finish(s.Returning)
 	b.returning(w, s.Returning, shown)
-	return w
+	return b.settled(w, s.With)
 }
 
 func (b *binder) delete(s *ast.Delete) *Write {
@@ -549,7 +557,7 @@ func (b *binder) delete(s *ast.Delete) *Write {
 	var shown *relation
 	w.Plan, shown = change.finish(s.Returning)
 	b.returning(w, s.Returning, shown)
-	return w
+	return b.settled(w, s.With)
 }
 
 // checks binds the conditions that the rows of a table fulfil, in the order of their names, over

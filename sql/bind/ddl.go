@@ -90,6 +90,7 @@ func CreateAs(env Env, s *ast.CreateTableAs) (w *Write, notices []*pgerr.Error, 
 		}
 		return &Write{}, []*pgerr.Error{skip}, nil
 	}
+	b.own = s.Query.Tail().With
 	node := b.query(s.Query)
 	schema.OnCommit = table.OnCommit(s.OnCommit)
 	fields := node.Schema()

@@ -17,8 +17,9 @@
 // bound, scans still grow, so a column has the number that it has in its input, plus a base
 // that tells the inputs apart; when all is bound, [binder.seal] builds the joins and moves
 // columns to their places. Subqueries and the queries of WITH are bound where they are used;
-// see subquery.go and with.go for which of them run only once, and cohort.go for the sets of
-// IN COHORT, which are computed once for all places that say the same. A name that a subquery
+// see subquery.go and with.go for which of them run only once, change.go for INSERT, UPDATE and
+// DELETE in WITH, and cohort.go for the sets of IN COHORT, which are computed once for all places
+// that say the same. A name that a subquery
 // does not find is looked for in what is around it, and is then a column with a base that the
 // subquery's own inputs do not have. Such a subquery is attached to the SELECT around it
 // (correlated.go), as a join that plan.Dependent makes an ordinary one.

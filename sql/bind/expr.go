@@ -126,7 +126,7 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 		return b.inCohort(e, sc)
 	case *ast.Exists:
 		node := b.queryIn(e.Query, sc)
-		if correlated(node) {
+		if b.depends(node) {
 			return b.existsValue(node, sc, e.Pos())
 		}
 		return b.exists(node)
@@ -135,13 +135,13 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 		if !b.oneColumn(node, e.Pos()) {
 			return null(vec.T(vec.Unknown))
 		}
-		if correlated(node) {
+		if b.depends(node) {
 			return b.scalarValue(node, sc, e.Pos())
 		}
 		return b.sub(node, plan.ScalarSub, node.Schema()[0].Type)
 	case *ast.ArrayQuery:
 		node := b.queryIn(e.Query, sc)
-		if correlated(node) {
+		if b.depends(node) {
 			return b.arrayValue(node, sc, e.Pos())
 		}
 		return b.arrayQuery(node, e.Query.Pos(), "")
@@ -558,7 +558,7 @@ func (b *binder) quantified(e *ast.Quantified, sc *scope) expr.Expr {
 	if e.Query != nil {
 		x := b.expr(e.X, sc)
 		node := b.queryIn(e.Query, sc)
-		if correlated(node) {
+		if b.depends(node) {
 			return b.anyValue(e.Op, x, node, e.Quantifier == ast.All, sc, e.Pos())
 		}
 		array := b.arrayQuery(node, e.Query.Pos(), e.Op)

@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -406,8 +407,35 @@ func (b *binder) place(p placement, rel *relation, at int) plan.Node {
 		}
 		return back
 	}
-	b.unsupported("a subquery in the condition of a full join that reads both sides", j.attached[0].pos)
-	return left
+	return b.fullWhere(p, left, right, j, at)
+}
+
+// fullWhere is a full join whose condition has subqueries that read both sides: what a left join
+// gives, and the rows of the right side that no row of the left one goes with.
+func (b *binder) fullWhere(p placement, left, right plan.Node, j *joined, at int) plan.Node {
+	left, right = b.twice(left), b.twice(right)
+	l, r := len(left.Schema()), len(right.Schema())
+	here, there := p.from(at), p.from(at+l)
+	alone := b.dependent(&plan.Dependent{Kind: plan.AntiJoin, Left: right, Right: b.sideWhere(maps.Clone(p), left, j, at, j.left)}, there)
+	pairs := b.dependent(&plan.Dependent{Kind: plan.LeftJoin, Left: left, Right: b.sideWhere(p, right, j, at+l, j.right)}, here)
+	rest := &plan.Project{Input: alone}
+	for i, f := range pairs.Schema() {
+		var e expr.Expr = null(f.Type)
+		if i >= l && i < l+r {
+			e = &expr.Column{Index: i - l, T: f.Type, Name: f.Name}
+		}
+		rest.Exprs, rest.Names = append(rest.Exprs, e), append(rest.Names, f.Name)
+	}
+	return &plan.Union{Of: []plan.Node{pairs, rest}}
+}
+
+// twice is a plan that stands in two places, which give the same rows: they are computed once,
+// unless they depend on what is around the query.
+func (b *binder) twice(n plan.Node) plan.Node {
+	if _, ok := n.(*plan.Scan); ok || b.err != nil || b.depends(n) {
+		return n
+	}
+	return b.spool(n, plan.TableSub, "side of a join")
 }
 
 // sideWhere filters a side of a join by the condition, with the subqueries in it. What it

@@ -57,7 +57,6 @@ func (b *binder) recursive(c *cte) plan.Node {
 		}
 		c.step.columns = append(c.step.columns, f)
 	}
-	subs := len(b.subs)
 	uses := 0
 	b.findItself(q.Right, c, "", &uses)
 	step := b.query(q.Right)
@@ -79,7 +78,7 @@ func (b *binder) recursive(c *cte) plan.Node {
 		}
 		return b.tail(node, &q.QueryTail, q.Pos())
 	}
-	b.checkStep(c, q, left.Schema(), right, subs)
+	b.checkStep(c, q, left.Schema())
 	return &plan.Recursive{Base: left, Step: right, Slot: c.step.slot, All: q.All, Name: name.Name, Columns: base.Schema()}
 }
 
@@ -103,7 +102,7 @@ func (b *binder) useItself(c *cte) *relation {
 }
 
 // checkStep refuses a second part that would not make the rows of the first.
-func (b *binder) checkStep(c *cte, q *ast.SetOp, overall vec.Schema, step plan.Node, subs int) {
+func (b *binder) checkStep(c *cte, q *ast.SetOp, overall vec.Schema) {
 	name := c.ast.Name.Name
 	for i, f := range c.step.columns {
 		if t := overall[i].Type; t != f.Type {
@@ -120,21 +119,18 @@ func (b *binder) checkStep(c *cte, q *ast.SetOp, overall vec.Schema, step plan.N
 	case q.Offset != nil:
 		b.unsupported("OFFSET in a recursive query", q.Offset.Pos())
 	}
-	for _, s := range b.subs[subs:] {
-		if readsSlot(s.Node, c.step.slot) {
-			b.withinStep(c, "a subquery", q.Right.Pos())
-		}
+}
+
+// itself says whether a recursive query stands in a FROM by its own name.
+func (rel *relation) itself() bool {
+	switch {
+	case rel == nil:
+		return false
+	case rel.join != nil:
+		return rel.join.left.itself() || rel.join.right.itself()
 	}
-	var aggregates func(plan.Node)
-	aggregates = func(n plan.Node) {
-		if a, ok := n.(*plan.Aggregate); ok && len(a.Aggs) > 0 && !b.setOps[a] && readsSlot(a, c.step.slot) {
-			b.fail(pgerr.New(pgerr.InvalidRecursion, "aggregate functions are not allowed in a recursive query's recursive term"), q.Right.Pos())
-		}
-		for _, in := range n.Inputs() {
-			aggregates(in)
-		}
-	}
-	aggregates(step)
+	s, ok := rel.node.(*plan.Spool)
+	return ok && s.Slot < 0
 }
 
 func (b *binder) withinStep(c *cte, what string, pos ast.Pos) {

@@ -154,7 +154,7 @@ func (b *binder) rowsOfQuery(op string, row *ast.Row, q *ast.Subquery, flipped b
 	one := b.rowOf(columns, node.Schema(), pos)
 	node = &plan.Project{Input: node, Exprs: []expr.Expr{one}, Names: []string{"row"}}
 	var value expr.Expr
-	if correlated(node) {
+	if b.depends(node) {
 		value = b.scalarValue(node, sc, pos)
 	} else {
 		value = b.sub(node, plan.ScalarSub, one.Type())

@@ -207,6 +207,9 @@ func (s *selection) finish() plan.Node {
 	}
 	s.bindOrder()
 	s.bindDistinctOn()
+	if len(s.aggs.calls) > 0 && s.sc.rel.itself() {
+		b.fail(pgerr.New(pgerr.InvalidRecursion, "aggregate functions are not allowed in a recursive query's recursive term"), s.q.Pos())
+	}
 	limit, offset := b.limit(s.q.Limit, "LIMIT"), b.limit(s.q.Offset, "OFFSET")
 	if b.err != nil {
 		return &plan.Values{}

@@ -99,10 +99,6 @@ func (b *binder) compared(q *ast.SetOp, left, right plan.Node) plan.Node {
 		return p
 	}
 	a := &plan.Aggregate{Input: &plan.Union{Of: []plan.Node{side(left, true), side(right, false)}}}
-	if b.setOps == nil {
-		b.setOps = map[*plan.Aggregate]bool{}
-	}
-	b.setOps[a] = true
 	for i, f := range schema {
 		a.Keys, a.Names = append(a.Keys, &expr.Column{Index: i, T: f.Type, Name: f.Name}), append(a.Names, f.Name)
 	}

@@ -75,7 +75,7 @@ func (b *binder) inQuery(e *ast.In, sc *scope) expr.Expr {
 	}
 	x := b.expr(e.X, sc)
 	node := b.queryIn(e.Query, sc)
-	if correlated(node) {
+	if b.depends(node) {
 		return negate(b.anyValue("=", x, node, false, sc, e.Pos()), e.Not)
 	}
 	array := b.arrayQuery(node, e.Query.Pos(), "=")
@@ -177,7 +177,7 @@ func (s *selection) whereExists(e *ast.Exists, not bool) expr.Expr {
 	if s.b.err != nil {
 		return nil
 	}
-	if !correlated(node) {
+	if !s.b.depends(node) {
 		return negate(s.b.exists(node), not)
 	}
 	kind := plan.SemiJoin

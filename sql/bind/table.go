@@ -79,7 +79,7 @@ func (b *binder) tableName(t *ast.TableName, right string) *relation {
 	}
 	full, name := strings.Join(words, "."), words[len(words)-1]
 	if len(words) == 1 {
-		if rel := b.cteNamed(name); rel != nil {
+		if rel := b.cteNamed(name, t.Pos()); rel != nil {
 			return rel
 		}
 	}

@@ -142,6 +142,9 @@ func viewText(env Env, q ast.Query, schema vec.Schema) string {
 
 // createView binds CREATE VIEW.
 func (b *binder) createView(c *Change, s *ast.CreateView) {
+	if changes(s.Query.Tail().With) {
+		b.fail(pgerr.New(pgerr.FeatureNotSupported, "views must not contain data-modifying statements in WITH"), ast.NoPos)
+	}
 	var reads []read
 	b.reads = &reads
 	node := b.query(s.Query)

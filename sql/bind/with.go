@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql/ast"
@@ -40,6 +42,9 @@ func (b *binder) with(w *ast.With) func() {
 			b.fail(pgerr.New(pgerr.DuplicateAlias, `WITH query name "%s" specified more than once`, c.Name.Name), c.Name.Pos())
 		}
 		seen[c.Name.Name] = true
+		if c.Change != nil && w != b.own {
+			b.fail(pgerr.New(pgerr.FeatureNotSupported, "WITH clause containing a data-modifying statement must be at the top level"), c.Name.Pos())
+		}
 		x := &cte{ast: c, scope: b.ctes, outer: b.outer, kept: c.Materialized == ast.MaterializedAlways}
 		if x.ast.SearchCycle != nil {
 			b.unsupported(x.ast.SearchCycle.What, x.ast.SearchCycle.Pos())
@@ -53,8 +58,14 @@ func (b *binder) with(w *ast.With) func() {
 		}
 	}
 	return func() {
+		for _, c := range slices.Backward(list) {
+			if c.ast.Change != nil && c.uses == 0 && b.err == nil {
+				c.uses++
+				b.bindChange(c)
+			}
+		}
 		for _, c := range list {
-			if c.uses == 0 && b.err == nil {
+			if c.ast.Change == nil && c.uses == 0 && b.err == nil {
 				// It does not run, but it must be right.
 				subs := len(b.subs)
 				b.bindCTE(c)
@@ -66,9 +77,12 @@ func (b *binder) with(w *ast.With) func() {
 }
 
 // cteNamed is the query of WITH that a name means, as a relation; nil if there is none.
-func (b *binder) cteNamed(name string) *relation {
+func (b *binder) cteNamed(name string, pos ast.Pos) *relation {
 	for s := b.ctes; s != nil; s = s.outer {
 		if s.cte.ast.Name.Name == name {
+			if s.cte.ast.Change != nil {
+				return b.useChange(s.cte, pos)
+			}
 			return b.useCTE(s.cte)
 		}
 	}
@@ -90,7 +104,7 @@ func (b *binder) useCTE(c *cte) *relation {
 			return &relation{node: &plan.Values{}}
 		}
 		switch volatile := plan.Volatile(node); {
-		case c.kept && !volatile && correlated(node):
+		case c.kept && !volatile && b.depends(node):
 			c.kept = false // it gives the same rows each time, and MATERIALIZED is a matter of speed
 		case volatile && c.ast.Materialized != ast.MaterializedNever:
 			c.kept = true
@@ -98,11 +112,10 @@ func (b *binder) useCTE(c *cte) *relation {
 		if !c.kept {
 			return b.namedCTE(c, b.derived(node, name, nil))
 		}
-		if correlated(node) {
+		if b.depends(node) {
 			b.unsupported("a correlated query of WITH that has to run once", c.ast.Pos())
 		}
-		b.subs = append(b.subs, plan.Sub{Node: node, Kind: plan.TableSub})
-		c.slot, c.schema = len(b.subs)-1, node.Schema()
+		c.slot, c.schema = b.spool(node, plan.TableSub, name).Slot, node.Schema()
 	}
 	return b.namedCTE(c, b.derived(&plan.Spool{Slot: c.slot, Name: name, Columns: c.schema}, name, nil))
 }

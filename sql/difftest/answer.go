@@ -140,17 +140,17 @@ func (a *Answer) sorted() [][]*string {
 	rows := make([]*[]*string, len(a.Rows))
 	for i := range a.Rows {
 		row := &a.Rows[i]
-		var key strings.Builder
+		var key, floats strings.Builder
 		for k, v := range *row {
 			switch {
 			case v == nil:
 				key.WriteString("\x00N")
 			case a.Columns[k].OID == oidFloat8:
 				f, _ := strconv.ParseFloat(*v, 64)
-				if f == 0 {
-					f = 0 // of either sign
+				if math.Abs(f) < 1e-12 {
+					f = 0 // of either sign, and what is left of sums of nothing
 				}
-				key.WriteString(strconv.FormatFloat(f, 'e', 6, 64))
+				floats.WriteString(strconv.FormatFloat(f, 'e', 6, 64) + "\x00")
 			case a.Columns[k].OID == oidNumeric:
 				key.WriteString(trimmed(*v))
 			default:
@@ -158,6 +158,7 @@ func (a *Answer) sorted() [][]*string {
 			}
 			key.WriteByte(0)
 		}
+		key.WriteString(floats.String())
 		key.WriteByte(0) // rows that are equal so far go by their digits
 		for _, v := range *row {
 			if v != nil {

@@ -253,14 +253,17 @@ func (p *parser) with() *ast.With {
 		}
 		t := p.tok()
 		p.expect("(")
-		if p.kw("insert") || p.kw("update") || p.kw("delete") {
-			p.fail(p.tok(), pgerr.FeatureNotSupported, "data-modifying WITH is not supported")
-		}
-		if p.tok().is("(") {
+		switch {
+		case p.tok().is("("):
 			c.Query = p.queryFrom(p.queryTerm())
-		} else if p.queryAt(0) {
+		case p.kw("insert"), p.kw("update"), p.kw("delete"), p.dataAfterWith():
+			c.Change = p.change()
+		case p.queryAt(0):
 			c.Query = p.query()
-		} else {
+		default:
+			if p.kw("merge") {
+				p.fail(p.tok(), pgerr.FeatureNotSupported, "MERGE is not supported")
+			}
 			p.unexpected()
 			c.Query = &ast.Select{Place: t.at()}
 		}

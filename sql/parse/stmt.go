@@ -107,34 +107,67 @@ func (p *parser) statement() ast.Stmt {
 
 func (p *parser) queryStatement() ast.Stmt {
 	t := p.tok()
-	if t.kw("with") {
-		// WITH … INSERT: the body tells only after the list.
-		depth := 0
-		for n := 0; ; n++ {
-			a := p.ahead(n)
-			if a.kind == tokEOF || a.is(";") {
-				break
-			}
-			if a.is("(") {
-				depth++
-			} else if a.is(")") {
-				depth--
-			}
-			if depth != 0 || n == 0 || !p.ahead(n-1).is(")") {
-				continue
-			}
-			switch {
-			case a.kw("merge"):
-				return p.skip(t, "MERGE")
-			case a.kw("insert"), a.kw("update"), a.kw("delete"):
-				return p.withData()
-			}
-		}
+	switch body := p.bodyAfterWith(); {
+	case body.kw("merge"):
+		return p.skip(t, "MERGE")
+	case p.dataAfterWith():
+		return p.withData()
 	}
 	if t.is("(") {
 		return p.queryFrom(p.queryTerm())
 	}
 	return p.query()
+}
+
+// bodyAfterWith is the word that the body behind a WITH begins with, if it is none of a query.
+func (p *parser) bodyAfterWith() token {
+	if !p.kw("with") {
+		return token{}
+	}
+	depth := 0
+	for n := 1; ; n++ {
+		a := p.ahead(n)
+		switch {
+		case a.kind == tokEOF || a.is(";") || depth < 0:
+			return token{}
+		case a.is("("):
+			depth++
+		case a.is(")"):
+			depth--
+		case depth == 0 && p.ahead(n-1).is(")") && (a.kw("merge") || a.kw("insert") || a.kw("update") || a.kw("delete")):
+			return a
+		}
+	}
+}
+
+// dataAfterWith says whether a WITH before INSERT, UPDATE or DELETE stands here.
+func (p *parser) dataAfterWith() bool {
+	body := p.bodyAfterWith()
+	return body.kw("insert") || body.kw("update") || body.kw("delete")
+}
+
+// change reads an INSERT, UPDATE or DELETE in WITH.
+func (p *parser) change() ast.Stmt {
+	if !p.enter() {
+		return &ast.Insert{}
+	}
+	defer func() { p.depth-- }()
+	t := p.tok()
+	var s ast.Stmt
+	switch {
+	case t.kw("insert"):
+		s = p.insert()
+	case t.kw("update"):
+		s = p.update()
+	case t.kw("delete"):
+		s = p.delete()
+	default:
+		s = p.withData()
+	}
+	if u, ok := s.(*ast.Unsupported); ok {
+		p.fail(t, pgerr.FeatureNotSupported, "%s is not supported", u.What)
+	}
+	return s
 }
 
 // withData reads WITH before INSERT, UPDATE or DELETE.

@@ -104,7 +104,7 @@ func (e *Engine) Run(ctx context.Context, scope *session.Scope, st *sql.Statemen
 	}
 	find(st.Plan)
 	if table == "" {
-		return engine.Run(ctx, st.Plan, &engine.Env{Expr: scope.Expr, Threads: 1, Progress: scope.Progress})
+		return engine.Run(ctx, st.Plan, &engine.Env{Expr: scope.Expr, Threads: 1, Progress: scope.Progress, Write: scope.Write})
 	}
 	e.Running.Add(1)
 	return &rows{engine: e, table: table, params: scope.Expr.Params}, nil
