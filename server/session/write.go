@@ -692,6 +692,17 @@ func (w *writing) insert(b *vec.Batch) error {
 // violated is the error of a row that must not be.
 func (w *writing) violated(e *pgerr.Error, column string, b *vec.Batch, row int) error {
 	e.About(w.write.Target.Namespace(), w.write.Target.Name, column)
+	if shown := w.write.Shown; shown != nil {
+		if len(shown) == 0 {
+			return e
+		}
+		part := &vec.Batch{Rows: b.Rows}
+		var names []string
+		for _, i := range shown {
+			part.Cols, names = append(part.Cols, b.Cols[i]), append(names, w.write.Columns[i].Name)
+		}
+		return e.WithDetail("Failing row contains (%s) = %s.", strings.Join(names, ", "), rowText(w.scope.Expr, part, row))
+	}
 	return e.WithDetail("Failing row contains %s.", rowText(w.scope.Expr, b, row))
 }
 
