@@ -206,6 +206,7 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 		w.into = &writes{}
 	}
 	w.base = s.config.Engine.Tables(v.pin)
+	defer s.settleMemory()
 	var answer Rows
 	if st.DDL != nil {
 		for _, n := range st.DDL.Notices {
@@ -508,7 +509,7 @@ func (w *writing) batch(b *vec.Batch) error {
 	if s := w.portal.session; w.temp.bytes > 0 && w.temp.bytes+s.temporaries().Bytes() > maxWriteBytes {
 		return tooMuch("temporary tables")
 	}
-	return nil
+	return w.hold()
 }
 
 func tooMuch(what string) error {
