@@ -33,6 +33,9 @@ type Write struct {
 	Columns []table.Column
 	// Shown are the columns whose values an error about a row may show; nil is all of them.
 	Shown []int
+	// From is what the rows are of, "COPY t", if errors about them name lines: those are the column
+	// behind the others then. It is empty otherwise.
+	From string
 	// Checks are true or null for each row to insert, over its columns.
 	Checks []Check
 	// Returning is computed over the columns behind the number, those of the tables of FROM and
