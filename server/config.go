@@ -51,8 +51,8 @@ type Config struct {
 	Threads int
 	// QueryMemory is how many bytes one query may hold; 0 means no limit.
 	QueryMemory int64
-	// Memory is the budget of the process, for metrics; Admission shares its part for queries
-	// among them. Either may be nil.
+	// Memory is the budget of the process, for metrics and for what sessions hold; Admission shares
+	// its part for queries among them. Either may be nil.
 	Memory    *memory.Budget
 	Admission *engine.Admission
 	// Spill takes what queries cannot hold in memory; nil: they fail instead.

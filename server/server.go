@@ -22,6 +22,7 @@ import (
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/memory"
 )
 
 // Server answers both protocols over one node.
@@ -327,7 +328,7 @@ func (s *Server) open(ctx context.Context, o opening) (*session.Session, error) 
 		start[name] = value
 	}
 	c := session.Config{Engine: s.engine, Counters: &s.counters, Logger: s.config.Logger, Project: p.ID, Database: p.Database,
-		User: o.user, Start: start, Limit: s.config.QueryTimeout, Cuts: &s.cuts, Keep: o.keep, Queries: &s.queries,
+		User: o.user, Start: start, Limit: s.config.QueryTimeout, Memory: s.config.Memory.Pool(memory.Queries), Cuts: &s.cuts, Keep: o.keep, Queries: &s.queries,
 		Sessions: &s.sessions, Remote: o.remote, Local: o.local, TLS: o.tls}
 	cohorts := &ask.Cohorts{Saving: &s.saving}
 	c.Cohorts = cohorts

@@ -722,7 +722,7 @@ var settingTable = []setting{
 	{name: "max_recursive_rows", value: "1000000", description: "Rows that a recursive query may make.", check: intBetween(1, math.MaxInt64)},
 	{name: "role", value: "none", description: "The current role."},
 	{name: "row_security", value: "off", description: "Row security; always off.", check: only("off", "There is no row security.")},
-	{name: "search_path", value: `"$user", public`, description: "Schemas in which names are looked up.", reported: true, check: checkPath},
+	{name: "search_path", value: `"$user", public`, description: "Schemas in which names are looked up.", check: checkPath},
 	{name: "server_encoding", value: "UTF8", description: "Character set of the server.", reported: true, fixed: true},
 	{name: "server_version", value: "15.0 (prickle 0.1.0)", description: "Version of PostgreSQL that is spoken.", reported: true, fixed: true},
 	{name: "server_version_num", value: "150000", description: "The same as a number.", fixed: true},

@@ -104,7 +104,7 @@ type exactMoments struct {
 	n         []int64
 	sum, sqrs []*big.Int // scaled by 10^scale and its square
 	scale     []int
-	nan       []bool
+	nan       []bool // a value is not finite
 }
 
 func (s *exactMoments) Grow(groups int) {
@@ -132,7 +132,7 @@ func (s *exactMoments) Update(_ *expr.Context, groups []uint32, args []*vec.Vect
 	x := dense[vec.Decimal](args[0], rows)
 	for i, g := range groups {
 		s.n[g]++
-		if x[i].IsNaN() {
+		if !x[i].IsFinite() {
 			s.nan[g] = true
 			continue
 		}

@@ -183,8 +183,14 @@ func appendBinaryArray(dst []byte, v *vec.Vector, i int, ctx *Context) []byte {
 // the display scale, the digits.
 func appendBinaryNumeric(dst []byte, d vec.Decimal) []byte {
 	be := binary.BigEndian
-	if d.IsNaN() {
+	switch {
+	case d.IsFinite():
+	case d.IsNaN():
 		return append(dst, 0, 0, 0, 0, 0xc0, 0, 0, 0)
+	case d.Sign() > 0: // with a display scale that means nothing, as PostgreSQL sends it
+		return append(dst, 0, 0, 0, 0, 0xd0, 0, 0, 0x20)
+	default:
+		return append(dst, 0, 0, 0, 0, 0xf0, 0, 0, 0x20)
 	}
 	digits, negative := decimalDigits(d) // decimal, least significant first
 	scale := int(d.Scale)

@@ -81,8 +81,12 @@ func modifier(t vec.Type) func(*frame) error {
 // fitDecimal rounds to what numeric(p, s) holds, or fails.
 func fitDecimal(d vec.Decimal, mod int32) (vec.Decimal, error) {
 	precision, scale := int(mod-4)>>16&0xffff, int(mod-4)&0x7ff
+	if d.IsInf() {
+		return d, pgerr.New(pgerr.NumericOutOfRange, "numeric field overflow").
+			WithDetail("A field with precision %d, scale %d cannot hold an infinite value.", precision, scale)
+	}
 	r, err := d.Round(scale)
-	if err != nil || !r.IsNaN() && r.Digits() > precision-scale {
+	if err != nil || r.IsFinite() && r.Digits() > precision-scale {
 		return r, pgerr.New(pgerr.NumericOutOfRange, "numeric field overflow").
 			WithDetail("A field with precision %d, scale %d must round to an absolute value less than 10^%d.", precision, scale, precision-scale)
 	}
@@ -313,8 +317,11 @@ func castFromJSON(to vec.Type) (*Function, bool) {
 }
 
 func decimalToInt(d vec.Decimal, to vec.Type) (int64, error) {
-	if d.IsNaN() {
+	switch {
+	case d.IsNaN():
 		return 0, pgerr.New(pgerr.FeatureNotSupported, "cannot convert NaN to %s", to)
+	case d.IsInf():
+		return 0, pgerr.New(pgerr.FeatureNotSupported, "cannot convert infinity to %s", to)
 	}
 	lo, hi := intRange(to.Kind)
 	i, ok := d.Int64()

@@ -700,7 +700,7 @@ func formats() {
 	}))
 	define("to_char", tText, types(tFloat8, tText), text2(func(_ *Context, dst []byte, x float64, format string) ([]byte, error) {
 		d, err := vec.DecimalFromFloat(x, 15)
-		if err != nil || math.IsNaN(x) {
+		if err != nil {
 			return dst, pgerr.New(pgerr.NumericOutOfRange, "value out of range for to_char")
 		}
 		return appendNumberFormat(dst, d, format)

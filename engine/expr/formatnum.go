@@ -158,14 +158,11 @@ func appendNumberFormat(dst []byte, d vec.Decimal, format string) ([]byte, error
 			return dst, decimalError(err)
 		}
 	}
-	number, neg := "NaN", false
-	if !d.IsNaN() {
-		r, err := d.Round(f.post)
-		if err != nil {
-			return dst, decimalError(err)
-		}
-		number, neg = r.Abs().String(), r.Sign() < 0
+	r, err := d.Round(f.post)
+	if err != nil {
+		return dst, decimalError(err)
 	}
+	number, neg := r.Abs().String(), r.Sign() < 0
 	whole, _, _ := strings.Cut(number, ".")
 	w := &numberWriter{f: f, dst: dst, number: number, neg: neg, last: -1, blanks: max(pre-len(whole), 0)}
 	if len(whole) > pre {
@@ -372,7 +369,7 @@ func (w *numberWriter) show(word string) {
 // appendRoman is RN: numbers from 1 to 3999.
 func (f *numberFormat) appendRoman(dst []byte, d vec.Decimal) []byte {
 	text := strings.Repeat("#", 15)
-	if r, err := d.Round(0); err == nil && !d.IsNaN() {
+	if r, err := d.Round(0); err == nil {
 		if n, ok := r.Int64(); ok && n >= 1 && n <= 3999 {
 			text = roman(n)
 		}
@@ -402,7 +399,7 @@ func roman(n int64) string {
 
 // appendScientific is EEEE: one digit before the point, and an exponent.
 func (f *numberFormat) appendScientific(dst []byte, d vec.Decimal) ([]byte, error) {
-	if d.IsNaN() {
+	if !d.IsFinite() {
 		dst = append(dst, ' ')
 		dst = append(dst, strings.Repeat("#", max(f.pre, 1))...)
 		if f.point {

@@ -54,7 +54,7 @@ func power(a, b float64) (float64, error) {
 	switch {
 	case a == 0 && b < 0:
 		return 0, pgerr.New(pgerr.InvalidPowerArgument, "zero raised to a negative power is undefined")
-	case a < 0 && b != math.Trunc(b):
+	case a < 0 && b == b && b != math.Trunc(b):
 		return 0, pgerr.New(pgerr.InvalidPowerArgument, "a negative number raised to a non-integer power yields a complex result")
 	}
 	r := math.Pow(a, b)
@@ -97,7 +97,7 @@ func bucketOf(f *frame) error {
 
 // gcdDecimal has the larger scale of the two.
 func gcdDecimal(a, b vec.Decimal) (vec.Decimal, error) {
-	if a.IsNaN() || b.IsNaN() {
+	if !a.IsFinite() || !b.IsFinite() {
 		return vec.DecimalNaN, nil
 	}
 	scale := int(max(a.Scale, b.Scale))
@@ -112,11 +112,11 @@ func gcdDecimal(a, b vec.Decimal) (vec.Decimal, error) {
 }
 
 func lcmDecimal(a, b vec.Decimal) (vec.Decimal, error) {
-	if a.IsZero() || b.IsZero() {
+	if (a.IsZero() || b.IsZero()) && a.IsFinite() && b.IsFinite() {
 		return vec.Decimal{Scale: max(a.Scale, b.Scale)}, nil
 	}
 	g, err := gcdDecimal(a, b)
-	if err != nil || g.IsNaN() {
+	if err != nil || !g.IsFinite() {
 		return g, err
 	}
 	q, err := a.QuoInt(g)
@@ -186,7 +186,7 @@ func init() {
 		return vec.DecimalFromInt(int64(d.Sign())), nil
 	})
 	define("round", tNum, types(tNum, tInt4), map2(func(_ *Context, d vec.Decimal, n int64) (vec.Decimal, error) {
-		if n < -vec.MaxDecimalDigits && !d.IsNaN() {
+		if n < -vec.MaxDecimalDigits && d.IsFinite() {
 			return vec.Decimal{}, nil // less than half of the unit
 		}
 		r, err := d.Round(int(min(n, vec.MaxDecimalDigits)))
@@ -245,26 +245,43 @@ func init() {
 					return d, err
 				}
 			}
-			return fn(d)
+			switch {
+			case d.IsFinite():
+				return fn(d)
+			case d.Sign() < 0: // of exp
+				return vec.Decimal{}, nil
+			}
+			return d, nil
 		}))
 	}
 	define("log", tNum, types(tNum, tNum), map2(func(_ *Context, b, x vec.Decimal) (vec.Decimal, error) {
+		if b.IsNaN() || x.IsNaN() {
+			return vec.DecimalNaN, nil
+		}
 		for _, d := range []vec.Decimal{b, x} {
-			if d.IsNaN() {
-				return d, nil
-			}
 			if err := checkLog(d.Float64()); err != nil {
 				return d, err
 			}
+		}
+		switch {
+		case b.IsInf() && x.IsInf():
+			return vec.DecimalNaN, nil
+		case b.IsInf():
+			return vec.Decimal{}, nil
+		case x.IsInf():
+			return x, nil
 		}
 		return logDecimal(b, x)
 	}))
 	define("power", tFloat8, types(tFloat8, tFloat8), map2(func(_ *Context, a, b float64) (float64, error) { return power(a, b) }))
 	define("power", tNum, types(tNum, tNum), map2(func(_ *Context, a, b vec.Decimal) (vec.Decimal, error) {
-		if r, err := power(a.Float64(), b.Float64()); err != nil && pgerr.Code(err) == pgerr.InvalidPowerArgument || a.IsNaN() || b.IsNaN() || a.Sign() == 0 {
-			if err != nil {
-				return a, err
-			}
+		r, err := power(a.Float64(), b.Float64())
+		switch {
+		case err != nil && pgerr.Code(err) == pgerr.InvalidPowerArgument:
+			return a, err
+		case !a.IsFinite() || !b.IsFinite(): // 0, 1, infinite or NaN
+			return vec.DecimalFromFloat(r, 1)
+		case a.IsZero():
 			return floatDecimal(r)
 		}
 		return powerDecimal(a, b)
@@ -353,13 +370,13 @@ func init() {
 	define("isnan", tBool, types(tNum), map1(func(_ *Context, d vec.Decimal) (bool, error) { return d.IsNaN(), nil }))
 	define("isinf", tBool, types(tFloat8), map1(func(_ *Context, x float64) (bool, error) { return math.IsInf(x, 0), nil }))
 	define("scale", tInt4, types(tNum), map1(func(_ *Context, d vec.Decimal) (int64, error) {
-		if d.IsNaN() {
+		if !d.IsFinite() {
 			return 0, errNull
 		}
 		return int64(d.Scale), nil
 	}))
 	define("min_scale", tInt4, types(tNum), map1(func(_ *Context, d vec.Decimal) (int64, error) {
-		if d.IsNaN() {
+		if !d.IsFinite() {
 			return 0, errNull
 		}
 		return int64(d.Trim().Scale), nil
@@ -422,7 +439,7 @@ func floatDecimal(x float64) (vec.Decimal, error) {
 	if err != nil {
 		return d, decimalError(err)
 	}
-	if d.IsNaN() {
+	if !d.IsFinite() {
 		return d, nil
 	}
 	r, err := d.Round(max(16-max(d.Digits()-1, 0), 0))

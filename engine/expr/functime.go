@@ -210,12 +210,15 @@ func extractTime(unit string, local, off int64, t vec.Type) (vec.Decimal, error)
 }
 
 // extractInfinite is a part of an infinite time: infinite where it grows with time.
-func extractInfinite(unit string, t int64) (float64, error) {
+func extractInfinite(unit string, t int64) (vec.Decimal, error) {
 	switch lower(unit) {
 	case "epoch", "year", "isoyear", "decade", "century", "millennium", "julian":
-		return math.Inf(int(max(min(t, 1), -1))), nil
+		if t < 0 {
+			return vec.DecimalNegInf, nil
+		}
+		return vec.DecimalInf, nil
 	}
-	return 0, errNull
+	return vec.Decimal{}, errNull
 }
 
 func extractInterval(unit string, v vec.IntervalValue) (vec.Decimal, error) {
@@ -584,15 +587,11 @@ func extractions() {
 				return func(i int) error {
 					v := x.at(i)
 					if isInfinite(v) {
-						inf, err := extractInfinite(unit.at(i), v)
-						if err != nil {
-							return err
+						d, err := extractInfinite(unit.at(i), v)
+						if err == nil {
+							set(f, i, d)
 						}
-						if f.out.F64 == nil {
-							return pgerr.New(pgerr.FeatureNotSupported, "extract of an infinite time is not supported; use date_part")
-						}
-						f.out.F64[i] = inf
-						return nil
+						return err
 					}
 					off := int64(0)
 					switch t.Kind {

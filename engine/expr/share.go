@@ -35,12 +35,12 @@ func AppendJSON(dst []byte, v *vec.Vector, row int, ctx *Context) []byte {
 	case isFloat(t):
 		text := appendFloat(nil, v.F64[row], t.Kind)
 		d, err := vec.ParseDecimal(text)
-		if err != nil || d.IsNaN() {
+		if err != nil || !d.IsFinite() {
 			return event.AppendJSONString(dst, text)
 		}
 		return d.Append(dst)
-	case t.Kind == vec.Numeric && v.Decimal(row).IsNaN():
-		return append(dst, `"NaN"`...)
+	case t.Kind == vec.Numeric && !v.Decimal(row).IsFinite():
+		return event.AppendJSONString(dst, v.Decimal(row).Append(nil))
 	case t.IsNumber():
 		return AppendText(dst, v, row, ctx)
 	}
@@ -76,7 +76,7 @@ func QuoBig(num *big.Int, scale int, den *big.Int) (vec.Decimal, error) {
 // SqrtDecimal is the square root of a decimal that is not negative, with at least 16
 // significant digits.
 func SqrtDecimal(d vec.Decimal) (vec.Decimal, error) {
-	if d.IsNaN() {
+	if !d.IsFinite() {
 		return d, nil
 	}
 	// PostgreSQL counts in groups of four digits; weight is the place of the first one.

@@ -183,8 +183,12 @@ func openDecimals(_ *Context, args []*vec.Vector, row int) (Series, error) {
 	x[2] = vec.DecimalFromInt(1)
 	for i := range args {
 		v, at := tableArg(args, i, row)
-		if x[i] = v.Decimal(at); x[i].IsNaN() {
-			return nil, pgerr.New(pgerr.InvalidParameterValue, "%s cannot be NaN", [...]string{"start value", "stop value", "step size"}[i])
+		if x[i] = v.Decimal(at); !x[i].IsFinite() {
+			what := "NaN"
+			if x[i].IsInf() {
+				what = "infinity"
+			}
+			return nil, pgerr.New(pgerr.InvalidParameterValue, "%s cannot be %s", [...]string{"start value", "stop value", "step size"}[i], what)
 		}
 	}
 	if x[2].IsZero() {

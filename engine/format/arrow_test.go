@@ -33,7 +33,7 @@ var shown = []struct {
 	{vec.T(vec.Float4), []string{"0.1", "Infinity"}, "float32 0.1 +Inf", "FLOAT 0.1 +Inf"},
 	{vec.T(vec.Float8), []string{"0.1", "-1e300"}, "float64 0.1 -1e+300", "DOUBLE 0.1 -1e+300"},
 	{vec.Type{Kind: vec.Numeric, Mod: 12<<16 | 3 + 4}, []string{"1.5", "-999999999.999"}, "decimal(12, 3) 1.5 -999999999.999", "DECIMAL(12,3) 00000000000000000000000000001500 ...ffffff172b5af001"},
-	{vec.T(vec.Numeric), []string{"1.50", "NaN"}, "utf8 1.50 NaN", "STRING 1.50 NaN"},
+	{vec.T(vec.Numeric), []string{"-Infinity", "NaN"}, "utf8 -Infinity NaN", "STRING -Infinity NaN"},
 	{vec.T(vec.Text), []string{"", "é"}, "utf8  é", "STRING  é"},
 	{vec.T(vec.Bytea), []string{`\x00ff`, ""}, "binary AP8= ", "BYTE_ARRAY \x00\xff "},
 	{vec.T(vec.Date), []string{"1969-12-31", "2026-01-31"}, "date32 1969-12-31 2026-01-31", "DATE -1 20484"},

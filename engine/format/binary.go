@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/prickledb/prickle/engine/pgerr"
-	"github.com/prickledb/prickle/storage/vec"
 )
 
 // The binary form of COPY:
@@ -159,9 +158,7 @@ func (d *Decoder) tuples(p *Piece) error {
 		if len(d.cols) == 0 {
 			return nil
 		}
-		if d.rows++; d.rows == vec.BatchRows {
-			d.flush()
-		}
+		d.row(row)
 	}
 	return nil
 }

@@ -59,6 +59,9 @@ type Options struct {
 	ForceNull     []bool
 	ForceNotNull  []bool
 	Skip          bool // rows that are wrong are left out and counted
+	// Lines wants one more column behind all: the line, or row, that a row begins at, from 1. Parquet
+	// and Arrow have none.
+	Lines bool
 }
 
 // Defaults is how rows of a kind are written down if nobody says otherwise.
@@ -222,6 +225,7 @@ type Decoder struct {
 	inputs []*expr.Input
 	cols   []vec.Builder // of the batch that is made
 	rows   int
+	at     []int64 // their lines, if those are wanted
 	out    []*vec.Batch
 
 	cells []cell
@@ -253,7 +257,7 @@ func (d *Decoder) Decode(p *Piece) ([]*vec.Batch, error) {
 }
 
 func (d *Decoder) begin() {
-	d.cols, d.rows = make([]vec.Builder, len(d.r.columns)), 0
+	d.cols, d.rows, d.at = make([]vec.Builder, len(d.r.columns)), 0, nil
 	for i, c := range d.r.columns {
 		d.cols[i].V = &vec.Vector{Type: c.Type}
 	}
@@ -270,8 +274,21 @@ func (d *Decoder) flush() {
 			b.Cols = append(b.Cols, d.cols[i].V)
 		}
 	}
+	if d.r.options.Lines {
+		b.Cols = append(b.Cols, &vec.Vector{Type: vec.T(vec.Int8), I64: d.at})
+	}
 	d.out = append(d.out, b)
 	d.begin()
+}
+
+// row notes that a row is whole.
+func (d *Decoder) row(line int64) {
+	if d.rows++; d.r.options.Lines {
+		d.at = append(d.at, line)
+	}
+	if d.rows == vec.BatchRows {
+		d.flush()
+	}
 }
 
 // null appends a null to a column, if it may hold one.

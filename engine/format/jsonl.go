@@ -26,9 +26,7 @@ func (d *Decoder) objects(p *Piece) error {
 			}
 			return err
 		}
-		if d.rows++; d.rows == vec.BatchRows {
-			d.flush()
-		}
+		d.row(line)
 	}
 	return nil
 }

@@ -167,8 +167,8 @@ func decimalType(t vec.Type) (precision, scale int, ok bool) {
 
 // decimalBits is a numeric as a whole number of 10^-scale.
 func decimalBits(d vec.Decimal, scale int) (hi int64, lo uint64, err error) {
-	if d.IsNaN() {
-		return 0, 0, pgerr.New(pgerr.NumericOutOfRange, "NaN is no decimal of this form").WithHint("Convert the column to double precision or text.")
+	if !d.IsFinite() {
+		return 0, 0, pgerr.New(pgerr.NumericOutOfRange, "%s is no decimal of this form", d).WithHint("Convert the column to double precision or text.")
 	}
 	d, err = d.Round(scale)
 	return d.Hi, d.Lo, err

@@ -246,6 +246,11 @@ func (d *Decoder) block(p *Piece) error {
 			}
 		}
 		if failed == nil {
+			if d.r.options.Lines {
+				for _, line := range d.lines {
+					d.at = append(d.at, p.line+int64(line))
+				}
+			}
 			if d.rows = base + rows; d.rows == vec.BatchRows {
 				d.flush()
 			}

@@ -8,7 +8,8 @@ import (
 )
 
 // Read reads rows that are outside of the database: those that the client sends, or those of
-// files. Its schema is those of Columns that are read, in order.
+// files. Its schema is those of Columns that are read, in order, and the lines if the options want
+// those.
 type Read struct {
 	File    string // empty: the client
 	Title   string // in errors: COPY t
@@ -28,6 +29,9 @@ func (n *Read) Schema() vec.Schema {
 		if !c.Unread {
 			s = append(s, vec.Field{Name: c.Name, Type: c.Type})
 		}
+	}
+	if n.Options.Lines {
+		s = append(s, vec.Field{Name: "line", Type: vec.T(vec.Int8)})
 	}
 	return s
 }
@@ -55,6 +59,13 @@ func (n *Read) prune(need []bool) (Node, []int) {
 		if !col.Unread || !n.Named {
 			c.Columns = append(c.Columns, col)
 		}
+	}
+	switch {
+	case !n.Options.Lines:
+	case need[len(at)]:
+		at = append(at, left)
+	default:
+		at, c.Options.Lines = append(at, -1), false
 	}
 	return &c, at
 }

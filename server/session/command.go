@@ -217,6 +217,7 @@ func (s *Session) discard(what string) error {
 	}
 	if all || what == "temp" {
 		s.temp = nil
+		s.settleMemory()
 	}
 	if all || what == "sequences" {
 		s.mu.Lock()

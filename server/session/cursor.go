@@ -136,6 +136,9 @@ func (c *cursor) read() (more bool, err error) {
 			return false, pgerr.New(pgerr.ProgramLimitExceeded, "the cursors of a session keep at most %d MB of rows", s.cursorLimit>>20).
 				WithHint("Declare cursors NO SCROLL and WITHOUT HOLD, or close some.")
 		}
+		if err := s.hold(size); err != nil {
+			return false, err
+		}
 		s.cursorBytes += size
 		c.bytes += size
 		c.before = append(c.before, c.count())
@@ -179,6 +182,7 @@ func (c *cursor) has(row int64) (bool, error) {
 func (c *cursor) forget() {
 	c.portal.session.cursorBytes -= c.bytes
 	c.kept, c.before, c.bytes = nil, nil, 0
+	c.portal.session.settleMemory()
 }
 
 // scrolls says whether the cursor goes backwards.

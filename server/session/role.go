@@ -142,6 +142,23 @@ func (c *roleChange) name(id ast.Ident, public bool) (string, error) {
 	return name, nil
 }
 
+// grantor checks whom GRANTED BY names: it is the role that grants, or any where that is allowed.
+func (c *roleChange) grantor(by ast.Ident, others bool) error {
+	who := c.session.role()
+	if by.Name == "" || by.Name == who {
+		return nil
+	}
+	name, err := c.name(by, false)
+	if !by.Quoted && (by.Name == "current_user" || by.Name == "current_role" || by.Name == "session_user" && c.session.config.User == who) {
+		return nil // who may have no record
+	}
+	switch {
+	case err != nil || others || name == who:
+		return err
+	}
+	return c.fail(pgerr.New(pgerr.FeatureNotSupported, "grantor must be current user"), by)
+}
+
 // administers says whether the statement may make, change and drop roles.
 func (c *roleChange) administers() bool {
 	roles, who := c.catalog.Roles, c.session.role()
@@ -165,6 +182,9 @@ func (c *roleChange) run() error {
 	case *ast.DropRole:
 		return c.drop(s)
 	case *ast.Grant:
+		if err := c.grantor(s.By, false); err != nil {
+			return err
+		}
 		for _, id := range s.Roles {
 			name, err := c.name(id, true)
 			if err != nil {
@@ -328,6 +348,9 @@ func (c *roleChange) mustAdminister(group string, at ast.Node) error {
 
 func (c *roleChange) memberships(s *ast.GrantRole) error {
 	roles, who := c.catalog.Roles, c.session.role()
+	if err := c.grantor(s.By, roles.Super(who)); err != nil {
+		return err
+	}
 	for _, of := range s.Of {
 		group, err := c.name(of, false)
 		if err != nil {

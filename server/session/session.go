@@ -19,6 +19,7 @@ import (
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/sql/parse"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/table"
 )
 
@@ -84,6 +85,8 @@ type Config struct {
 	Limit time.Duration
 	// Log is where reads wait for what was written; nil: they read what there is.
 	Log Log
+	// Memory is what sessions reserve what they hold of; nil: there are no bounds.
+	Memory *memory.Pool
 	// Cuts keeps the states that answers were read from, if Keep, and gives them again.
 	Cuts *Cuts
 	Keep bool
@@ -118,6 +121,7 @@ type Session struct {
 	opened     int // portals so far that have a name
 	// cursorBytes is what the rows take that cursors keep, and cursorLimit what they may.
 	cursorBytes, cursorLimit int64
+	holding                  holding
 
 	// The transaction. block is set between BEGIN and its end; started as soon as a
 	// statement runs, so also for the implicit transaction of a statement, of a Query
@@ -207,6 +211,8 @@ func (s *Session) Close() {
 	for name := range s.portals { // those that transactions have left behind
 		s.ClosePortal(name)
 	}
+	s.temp = nil
+	s.settleMemory()
 	s.config.Sessions.remove(s)
 	s.config.Counters.Sessions.Add(-1)
 	close(s.closed)
@@ -380,6 +386,7 @@ func (s *Session) endTransaction(commit bool) {
 		}
 	}
 	s.block, s.failed, s.started, s.queried, s.together, s.pipeline, s.writes = false, false, false, false, false, false, nil
+	s.settleMemory()
 }
 
 // closePortals closes those that were opened after so many, and that no transaction has left

@@ -169,7 +169,8 @@ func texts(b *vec.Batch, row int, ctx *expr.Context) []*string {
 
 // TestTables runs the cases of testdata/tables with rows in memtables, and again with all of
 // them in segments. Beside the words of logictest there is "notices", which lists what was
-// said since the last time; as=name chooses one of several sessions.
+// said since the last time, and "detail", which shows the detail of a statement's error; as=name
+// chooses one of several sessions.
 func TestTables(t *testing.T) {
 	for _, flush := range []bool{false, true} {
 		t.Run(fmt.Sprintf("flush=%v", flush), func(t *testing.T) {
@@ -185,6 +186,10 @@ func TestTables(t *testing.T) {
 							fmt.Fprintf(&out, "%s %s: %s\n", n.Severity, n.Code, n.Message)
 						}
 						return out.String()
+					}
+					if d.Cmd == "detail" {
+						_, err := c.run(d.Input)
+						return fmt.Sprintf("%v\n%s", err, pgerr.From(err).Detail)
 					}
 					out := logictest.Case(t, onSession{c}, d)
 					if flush {

@@ -206,6 +206,7 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 		w.into = &writes{}
 	}
 	w.base = s.config.Engine.Tables(v.pin)
+	defer s.settleMemory()
 	var answer Rows
 	if st.DDL != nil {
 		for _, n := range st.DDL.Notices {
@@ -561,7 +562,7 @@ func (w *writing) batch(b *vec.Batch) error {
 	if s := w.portal.session; w.temp.bytes > 0 && w.temp.bytes+s.temporaries().Bytes() > maxWriteBytes {
 		return tooMuch("temporary tables")
 	}
-	return nil
+	return w.hold()
 }
 
 func tooMuch(what string) error {
@@ -700,13 +701,14 @@ func (w *writing) delete(rows []int64) {
 }
 
 func (w *writing) insert(b *vec.Batch) error {
-	b = &vec.Batch{Rows: b.Rows, Cols: slices.Clone(b.Cols[:len(w.write.Columns)])} // what is behind is for RETURNING
+	of := b // with what is behind the columns, for RETURNING or errors
+	b = &vec.Batch{Rows: b.Rows, Cols: slices.Clone(b.Cols[:len(w.write.Columns)])}
 	for i := range w.write.Columns {
 		c := &w.write.Columns[i]
 		if c.NotNull && b.Cols[i].HasNulls() {
 			for row := range b.Rows {
 				if b.Cols[i].IsNull(row) {
-					return w.violated(pgerr.New(pgerr.NotNullViolation, `null value in column "%s" of relation "%s" violates not-null constraint`, c.Name, w.write.Target.Name), c.Name, b, row)
+					return w.violated(pgerr.New(pgerr.NotNullViolation, `null value in column "%s" of relation "%s" violates not-null constraint`, c.Name, w.write.Target.Name), c.Name, of, row)
 				}
 			}
 		}
@@ -719,13 +721,13 @@ func (w *writing) insert(b *vec.Batch) error {
 	for _, c := range w.write.Checks {
 		v, err := c.Cond.Eval(w.scope.Expr, b)
 		if err != nil {
-			return err
+			return w.failed(c.Cond, of, err)
 		}
 		for row := range b.Rows {
 			if at, i := v.At(row); !v.IsNull(row) && !at.Bools[i] {
 				e := pgerr.New(pgerr.CheckViolation, `new row for relation "%s" violates check constraint "%s"`, w.write.Target.Name, c.Name)
 				e.Constraint = c.Name
-				return w.violated(e, "", b, row)
+				return w.violated(e, "", of, row)
 			}
 		}
 	}
@@ -742,9 +744,48 @@ func (w *writing) insert(b *vec.Batch) error {
 	return nil
 }
 
+// failed is the error of a condition that fails for a row of a batch, and names its line.
+func (w *writing) failed(cond expr.Expr, b *vec.Batch, err error) error {
+	if w.write.From == "" {
+		return err
+	}
+	for row := range b.Rows {
+		one := &vec.Batch{Rows: 1}
+		for _, c := range b.Cols[:len(w.write.Columns)] {
+			one.Cols = append(one.Cols, c.Take([]uint32{uint32(row)}))
+		}
+		if _, err := cond.Eval(w.scope.Expr, one); err != nil {
+			e := *pgerr.From(err) // it may be shared
+			return w.where(&e, b, row)
+		}
+	}
+	return err
+}
+
+// where names the line of a row in an error.
+func (w *writing) where(e *pgerr.Error, b *vec.Batch, row int) *pgerr.Error {
+	if w.write.From == "" {
+		return e
+	}
+	lines, row := b.Cols[len(w.write.Columns)].At(row)
+	return e.WithWhere("%s, line %d", w.write.From, lines.I64[row])
+}
+
 // violated is the error of a row that must not be.
 func (w *writing) violated(e *pgerr.Error, column string, b *vec.Batch, row int) error {
-	e.About(w.write.Target.Namespace(), w.write.Target.Name, column)
+	w.where(e.About(w.write.Target.Namespace(), w.write.Target.Name, column), b, row)
+	b = &vec.Batch{Rows: b.Rows, Cols: b.Cols[:len(w.write.Columns)]}
+	if shown := w.write.Shown; shown != nil {
+		if len(shown) == 0 {
+			return e
+		}
+		part := &vec.Batch{Rows: b.Rows}
+		var names []string
+		for _, i := range shown {
+			part.Cols, names = append(part.Cols, b.Cols[i]), append(names, w.write.Columns[i].Name)
+		}
+		return e.WithDetail("Failing row contains (%s) = %s.", strings.Join(names, ", "), rowText(w.scope.Expr, part, row))
+	}
 	return e.WithDetail("Failing row contains %s.", rowText(w.scope.Expr, b, row))
 }
 

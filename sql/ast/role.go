@@ -44,6 +44,7 @@ type Grant struct {
 	On    string
 	Names [][]Ident
 	Roles []Ident // whom; public is everybody
+	By    Ident   // GRANTED BY; its name is empty where nobody is named
 }
 
 // GrantRole is GRANT and REVOKE of memberships.
@@ -53,6 +54,7 @@ type GrantRole struct {
 	Admin  bool // WITH ADMIN OPTION, or ADMIN OPTION FOR
 	Of     []Ident
 	Roles  []Ident
+	By     Ident // as of Grant
 }
 
 func (*RoleStmt) stmt()  {}
@@ -86,11 +88,11 @@ func (p *printer) roleStmt(s Stmt) {
 		p.list(len(s.Rights), func(i int) { p.s(s.Rights[i]) })
 		p.s(map[string]string{"table": " ON ", "schema": " ON SCHEMA ", "database": " ON DATABASE ", "tables": " ON ALL TABLES IN SCHEMA "}[s.On])
 		p.list(len(s.Names), func(i int) { p.name(s.Names[i]) })
-		p.grantTail(s.Revoke, s.Option, s.Roles, " WITH GRANT OPTION")
+		p.grantTail(s.Revoke, s.Option, s.Roles, " WITH GRANT OPTION", s.By)
 	case *GrantRole:
 		p.grantHead(s.Revoke, s.Admin, "ADMIN")
 		p.roles(s.Of)
-		p.grantTail(s.Revoke, s.Admin, s.Roles, " WITH ADMIN OPTION")
+		p.grantTail(s.Revoke, s.Admin, s.Roles, " WITH ADMIN OPTION", s.By)
 	}
 }
 
@@ -117,10 +119,14 @@ func (p *printer) grantHead(revoke, option bool, what string) {
 	p.flag(option, what+" OPTION FOR ")
 }
 
-func (p *printer) grantTail(revoke, option bool, roles []Ident, with string) {
+func (p *printer) grantTail(revoke, option bool, roles []Ident, with string, by Ident) {
 	p.s(map[bool]string{false: " TO ", true: " FROM "}[revoke])
 	p.roles(roles)
 	p.flag(option && !revoke, with)
+	if by.Name != "" {
+		p.s(" GRANTED BY ")
+		p.role(by)
+	}
 }
 
 // roleWords are the options that are on or off.

@@ -1,8 +1,10 @@
 package bind
 
 import (
+	"slices"
 	"strings"
 
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/format"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -77,7 +79,22 @@ func (b *binder) copyFrom(c *Copy, s *ast.Copy) {
 	if b.err != nil {
 		return
 	}
+	if rel.table.Schema != nil && c.Options.Kind < format.Parquet && (len(w.Checks) > 0 || missing(schema, given)) {
+		read.Options.Lines, w.From = true, read.Title
+		p := w.Plan.(*plan.Project)
+		p.Exprs, p.Names = append(p.Exprs, &expr.Column{Index: len(read.Columns), T: vec.T(vec.Int8), Name: "line"}), append(p.Names, "line")
+	}
 	c.Write = w
+}
+
+// missing says whether a column that must have a value is not among those given.
+func missing(schema *table.Schema, given []*table.Column) bool {
+	for i := range schema.Columns {
+		if c := &schema.Columns[i]; c.NotNull && !slices.Contains(given, c) {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *binder) copyTo(c *Copy, s *ast.Copy) {

@@ -9,6 +9,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/engine/role"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/sql/parse"
 	"github.com/prickledb/prickle/storage/table"
@@ -30,6 +31,11 @@ type Write struct {
 	Deletes, Inserts bool
 	// Columns are those of a row to insert.
 	Columns []table.Column
+	// Shown are the columns whose values an error about a row may show; nil is all of them.
+	Shown []int
+	// From is what the rows are of, "COPY t", if errors about them name lines: those are the column
+	// behind the others then. It is empty otherwise.
+	From string
 	// Checks are true or null for each row to insert, over its columns.
 	Checks []Check
 	// Returning is computed over the columns behind the number, those of the tables of FROM and
@@ -175,7 +181,24 @@ func (b *binder) inserting(rel *relation, schema *table.Schema, given []*table.C
 		}
 		p.Exprs, p.Names = append(p.Exprs, e), append(p.Names, c.Name)
 	}
-	return &Write{Target: rel.table, Inserts: true, Columns: schema.Columns, Plan: p, Checks: b.checks(rel, schema)}
+	w := &Write{Target: rel.table, Inserts: true, Columns: schema.Columns, Plan: p, Checks: b.checks(rel, schema)}
+	b.limitShown(w, func(c *table.Column) bool { _, ok := at[c.ID]; return ok })
+	return w
+}
+
+// limitShown limits what errors about rows show: a role that may not read the table sees the values that
+// its statement gives, and no others.
+func (b *binder) limitShown(w *Write, given func(*table.Column) bool) {
+	t := w.Target
+	if t.Temp() || b.env.Catalog.Roles.May(b.asker(), "SELECT", role.Table, t.OID, t.Owner(), false) {
+		return
+	}
+	w.Shown = []int{}
+	for i := range w.Columns {
+		if given(&w.Columns[i]) {
+			w.Shown = append(w.Shown, i)
+		}
+	}
 }
 
 // eventSchema is the events table as INSERT sees it; it refuses what such an INSERT cannot do.
@@ -522,6 +545,7 @@ func (b *binder) update(s *ast.Update) *Write {
 		}
 		values[c.ID] = b.valueFor(a.Value, c, change.sc.in("UPDATE", nil))
 	}
+	b.limitShown(w, func(c *table.Column) bool { return values[c.ID] != nil })
 	for i := range schema.Columns {
 		c := &schema.Columns[i]
 		e := values[c.ID]

@@ -126,7 +126,7 @@ func (p *parser) grant() ast.Stmt {
 				p.expectKw("true")
 			}
 		}
-		p.grantEnd(revoke)
+		g.By = p.grantEnd(revoke)
 		return g
 	}
 	g := &ast.Grant{Place: t.at(), Revoke: revoke, Option: option, On: "table"}
@@ -156,19 +156,21 @@ func (p *parser) grant() ast.Stmt {
 	if !revoke && p.acceptKw("with", "grant", "option") {
 		g.Option = true
 	}
-	p.grantEnd(revoke)
+	g.By = p.grantEnd(revoke)
 	if refused != "" {
 		return p.refuse(start, refused)
 	}
 	return g
 }
 
-// grantEnd reads what may stand at the end and makes no difference.
-func (p *parser) grantEnd(revoke bool) {
+// grantEnd reads what may stand at the end: who grants, and CASCADE or RESTRICT, which makes no
+// difference.
+func (p *parser) grantEnd(revoke bool) (by ast.Ident) {
 	if p.acceptKw("granted", "by") {
-		p.roleName()
+		by = p.roleName()
 	}
 	if revoke && !p.acceptKw("cascade") {
 		p.acceptKw("restrict")
 	}
+	return by
 }

@@ -388,11 +388,11 @@ func (d *decoder) body(v *vec.Vector, rows int) {
 		}
 		v.Dec = make([]vec.Decimal, rows)
 		for i := range v.Dec {
-			if scale[i] > math.MaxUint8 {
+			v.Dec[i] = vec.Decimal{Hi: high[i], Lo: uint64(low[i]), Scale: uint8(scale[i])}
+			if scale[i] > math.MaxUint8 || !v.Dec[i].Valid() {
 				d.Fail("scale %d", scale[i])
 				return
 			}
-			v.Dec[i] = vec.Decimal{Hi: high[i], Lo: uint64(low[i]), Scale: uint8(scale[i])}
 		}
 		return
 	case vec.PayloadIvl:

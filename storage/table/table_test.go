@@ -367,6 +367,29 @@ func FuzzOpenBytes(f *testing.F) {
 	})
 }
 
+// Numerics that are not finite are kept, and others that no numeric is are refused.
+func TestBlockOfInfiniteNumerics(t *testing.T) {
+	inf, one := vec.DecimalInf, vec.DecimalFromInt(1)
+	for _, values := range [][]vec.Decimal{{inf}, {one, vec.DecimalNegInf, vec.DecimalNaN, one, inf}, {vec.DecimalNaN, vec.DecimalNaN}} {
+		v := &vec.Vector{Type: vec.T(vec.Numeric), Dec: values}
+		back, err := decodeBlock(appendBlock(nil, v), v.Type, len(values))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range values {
+			if got := back.Decimal(i); got != want {
+				t.Errorf("%v: value %d is %v", values, i, got)
+			}
+		}
+	}
+	for _, bad := range []vec.Decimal{{Hi: 2, Scale: 255}, {Lo: 1, Scale: 255}, {Lo: 1, Scale: 39}} {
+		v := &vec.Vector{Type: vec.T(vec.Numeric), Dec: []vec.Decimal{bad}}
+		if _, err := decodeBlock(appendBlock(nil, v), v.Type, 1); err == nil {
+			t.Errorf("%+v is read", bad)
+		}
+	}
+}
+
 // FuzzBlock mends the checksum, so that the fuzzer gets behind it.
 func FuzzBlock(f *testing.F) {
 	s, b := everyType(10)

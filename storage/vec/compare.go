@@ -7,7 +7,7 @@ import (
 )
 
 // Compare orders two values of the same type: -1, 0 or 1. Nulls are equal to each other and
-// greater than every value; NaN is greater than every number and equal to itself, and
+// greater than every value; NaN is greater than every number, infinity included, and equal to itself, and
 // -0 equals 0. Text orders by bytes.
 func Compare(a *Vector, i int, b *Vector, j int) int {
 	an, bn := a.IsNull(i), b.IsNull(j)

@@ -1,15 +1,18 @@
 package vec
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"math/big"
 	"math/bits"
 	"strconv"
+	"strings"
 )
 
 // Decimal is a numeric value: Coef × 10^-Scale, with a coefficient of 128 bits in two's
-// complement. The scale is kept as written, so 1.50 stays 1.50. NaN has Scale 255.
+// complement. The scale is kept as written, so 1.50 stays 1.50. Scale 255 marks what is no number
+// with digits, which Hi tells apart: 0 is NaN, 1 infinity, -1 minus infinity.
 type Decimal struct {
 	Hi    int64
 	Lo    uint64
@@ -19,7 +22,7 @@ type Decimal struct {
 // MaxDecimalDigits is how many digits a coefficient has at most: what 127 bits hold.
 const MaxDecimalDigits = 38
 
-const nanScale = 255
+const specialScale = 255
 
 // The errors of decimal arithmetic.
 var (
@@ -28,8 +31,12 @@ var (
 	ErrDecimalSyntax   = errors.New("invalid numeric syntax")
 )
 
-// DecimalNaN is the value that is not a number.
-var DecimalNaN = Decimal{Scale: nanScale}
+// The values that are not finite: the one that is not a number, and the two infinities.
+var (
+	DecimalNaN    = Decimal{Scale: specialScale}
+	DecimalInf    = Decimal{Hi: 1, Scale: specialScale}
+	DecimalNegInf = Decimal{Hi: -1, Scale: specialScale}
+)
 
 // DecimalFromInt is an integer as a decimal.
 func DecimalFromInt(i int64) Decimal { return Decimal{Hi: i >> 63, Lo: uint64(i)} }
@@ -139,10 +146,24 @@ func (a uint128) big() *big.Int {
 }
 
 // IsNaN says whether d is not a number.
-func (d Decimal) IsNaN() bool { return d.Scale == nanScale }
+func (d Decimal) IsNaN() bool { return d.Scale == specialScale && d.Hi == 0 }
+
+// IsFinite says whether d is neither NaN nor infinite.
+func (d Decimal) IsFinite() bool { return d.Scale != specialScale }
+
+// IsInf says whether d is infinite.
+func (d Decimal) IsInf() bool { return d.Scale == specialScale && d.Hi != 0 }
+
+// Valid says whether d has a scale that there is.
+func (d Decimal) Valid() bool {
+	return d.Scale <= MaxDecimalDigits || d == DecimalNaN || d == DecimalInf || d == DecimalNegInf
+}
+
+// infinite is the infinity of a sign, and NaN for 0.
+func infinite(sign int) Decimal { return Decimal{Hi: int64(sign), Scale: specialScale} }
 
 // IsZero says whether d is 0.
-func (d Decimal) IsZero() bool { return d.Hi == 0 && d.Lo == 0 && d.Scale != nanScale }
+func (d Decimal) IsZero() bool { return d.Hi == 0 && d.Lo == 0 && d.Scale != specialScale }
 
 // Sign is -1, 0 or 1; NaN counts as positive.
 func (d Decimal) Sign() int {
@@ -204,9 +225,6 @@ func (d Decimal) Big() *big.Int {
 
 // Neg is -d.
 func (d Decimal) Neg() Decimal {
-	if d.IsNaN() {
-		return d
-	}
 	m := uint128{}.sub(uint128{uint64(d.Hi), d.Lo})
 	return Decimal{Hi: int64(m.hi), Lo: m.lo, Scale: d.Scale}
 }
@@ -238,8 +256,14 @@ func (d Decimal) Add(b Decimal) (Decimal, error) {
 	if sum, ok := d.AddQuick(b); ok {
 		return sum, nil
 	}
-	if d.IsNaN() || b.IsNaN() {
+	switch {
+	case d.IsFinite() && b.IsFinite():
+	case d.IsNaN() || b.IsNaN() || d.IsInf() && b.IsInf() && d != b:
 		return DecimalNaN, nil
+	case d.IsInf():
+		return d, nil
+	default:
+		return b, nil
 	}
 	x, y, xneg, yneg, scale, ok := align(d, b)
 	if !ok {
@@ -278,14 +302,14 @@ func (d Decimal) AddQuick(b Decimal) (Decimal, bool) {
 			d, b = b, d
 		}
 		by := b.Scale - d.Scale
-		if b.Scale == nanScale || by > 18 || !d.short() {
+		if b.Scale == specialScale || by > 18 || !d.short() {
 			return Decimal{}, false
 		}
 		d.Hi, d.Lo = mulInt64(int64(d.Lo), int64(pow10[by].lo))
 		d.Scale = b.Scale
 	}
 	const most = 1 << 61 // two such upper halves make less than 2^126, which is less than 10^38
-	if d.Hi < -most || d.Hi >= most || b.Hi < -most || b.Hi >= most || d.Scale == nanScale {
+	if d.Hi < -most || d.Hi >= most || b.Hi < -most || b.Hi >= most || d.Scale == specialScale {
 		return Decimal{}, false
 	}
 	lo, carry := bits.Add64(d.Lo, b.Lo, 0)
@@ -315,8 +339,11 @@ func (d Decimal) Mul(b Decimal) (Decimal, error) {
 	if p, ok := d.MulQuick(b); ok {
 		return p, nil
 	}
-	if d.IsNaN() || b.IsNaN() {
+	switch {
+	case d.IsNaN() || b.IsNaN():
 		return DecimalNaN, nil
+	case d.IsInf() || b.IsInf():
+		return infinite(d.Sign() * b.Sign()), nil
 	}
 	x, xneg := d.magnitude()
 	y, yneg := b.magnitude()
@@ -347,8 +374,15 @@ func (d Decimal) Quo(b Decimal) (Decimal, error) {
 	if d.IsNaN() || b.IsNaN() {
 		return DecimalNaN, nil
 	}
-	if b.IsZero() {
+	switch {
+	case b.IsZero():
 		return Decimal{}, ErrDivisionByZero
+	case d.IsInf() && b.IsInf():
+		return DecimalNaN, nil
+	case d.IsInf():
+		return infinite(d.Sign() * b.Sign()), nil
+	case b.IsInf():
+		return Decimal{}, nil
 	}
 	scale := quoScale(d, b)
 	x, xneg := d.magnitude()
@@ -434,8 +468,15 @@ func (d Decimal) quoRem(b Decimal) (q, r Decimal, err error) {
 	if d.IsNaN() || b.IsNaN() {
 		return DecimalNaN, DecimalNaN, nil
 	}
-	if b.IsZero() {
+	switch {
+	case b.IsZero():
 		return q, r, ErrDivisionByZero
+	case d.IsInf() && b.IsInf():
+		return DecimalNaN, DecimalNaN, nil
+	case d.IsInf():
+		return infinite(d.Sign() * b.Sign()), DecimalNaN, nil
+	case b.IsInf():
+		return q, d, nil
 	}
 	x, y, xneg, yneg, scale, ok := align(d, b)
 	if ok {
@@ -457,10 +498,21 @@ func (d Decimal) quoRem(b Decimal) (q, r Decimal, err error) {
 	return q, r, err
 }
 
-// Cmp orders decimals by value; NaN is the greatest and equal to itself.
+// place orders what is not finite around the numbers, which are at 0.
+func (d Decimal) place() int {
+	switch {
+	case d.IsFinite():
+		return 0
+	case d.IsNaN():
+		return 2
+	}
+	return int(d.Hi)
+}
+
+// Cmp orders decimals by value; NaN is the greatest, even than infinity, and equal to itself.
 func (d Decimal) Cmp(b Decimal) int {
-	if d.IsNaN() || b.IsNaN() {
-		return compareBool(d.IsNaN(), b.IsNaN())
+	if !d.IsFinite() || !b.IsFinite() {
+		return cmp.Compare(d.place(), b.place())
 	}
 	if d.Scale == b.Scale {
 		if d.Hi != b.Hi {
@@ -497,7 +549,7 @@ func (d Decimal) Round(scale int) (Decimal, error) { return d.rescale(scale, tru
 func (d Decimal) Trunc(scale int) (Decimal, error) { return d.rescale(scale, false) }
 
 func (d Decimal) rescale(scale int, round bool) (Decimal, error) {
-	if d.IsNaN() {
+	if !d.IsFinite() {
 		return d, nil
 	}
 	m, neg := d.magnitude()
@@ -556,7 +608,7 @@ func (d Decimal) Ceil() (Decimal, error) {
 
 // Trim is d without zeroes at its end: equal values give equal results.
 func (d Decimal) Trim() Decimal {
-	if d.IsNaN() || d.Scale == 0 {
+	if !d.IsFinite() || d.Scale == 0 {
 		return d
 	}
 	m, neg := d.magnitude()
@@ -577,7 +629,7 @@ func (d Decimal) Trim() Decimal {
 
 // Int64 is d rounded to an integer, half away from zero; false if it does not fit.
 func (d Decimal) Int64() (int64, bool) {
-	if d.IsNaN() {
+	if !d.IsFinite() {
 		return 0, false
 	}
 	r, err := d.Round(0)
@@ -593,8 +645,11 @@ var exactPow10 = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e
 
 // Float64 is the float nearest to d.
 func (d Decimal) Float64() float64 {
-	if d.IsNaN() {
+	switch {
+	case d.IsNaN():
 		return math.NaN()
+	case d.IsInf():
+		return math.Inf(d.Sign())
 	}
 	m, neg := d.magnitude()
 	if m.hi == 0 && m.lo < 1<<53 && int(d.Scale) < len(exactPow10) {
@@ -609,28 +664,36 @@ func (d Decimal) Float64() float64 {
 }
 
 // DecimalFromFloat is f with 15 significant digits, as PostgreSQL converts; real
-// numbers pass 6. Infinities fail.
+// numbers pass 6.
 func DecimalFromFloat(f float64, digits int) (Decimal, error) {
 	if f != f {
 		return DecimalNaN, nil
 	}
 	if math.IsInf(f, 0) {
-		return Decimal{}, ErrDecimalOverflow
+		return infinite(int(math.Copysign(1, f))), nil
 	}
 	var buf [40]byte
 	return ParseDecimal(strconv.AppendFloat(buf[:0], f, 'g', digits, 64))
 }
 
-// ParseDecimal reads a decimal: sign, digits with a point, exponent, or NaN. More
-// decimals than 38 are rounded off; more digits before the point fail.
+// ParseDecimal reads a decimal: sign, digits with a point, exponent; or NaN, or inf or infinity with
+// or without a sign. More decimals than 38 are rounded off; more digits before the point fail.
 func ParseDecimal(s []byte) (Decimal, error) {
 	i, neg := 0, false
 	if i < len(s) && (s[i] == '+' || s[i] == '-') {
 		neg = s[i] == '-'
 		i++
 	}
-	if len(s)-i == 3 && s[i]|32 == 'n' && s[i+1]|32 == 'a' && s[i+2]|32 == 'n' && i == 0 {
-		return DecimalNaN, nil
+	if i < len(s) && s[i] > '9' {
+		switch word := strings.ToLower(string(s[i:min(len(s), i+len("infinity")+1)])); {
+		case word == "nan" && i == 0:
+			return DecimalNaN, nil
+		case word == "inf" || word == "infinity":
+			if neg {
+				return DecimalNegInf, nil
+			}
+			return DecimalInf, nil
+		}
 	}
 	var m uint128
 	scale, digits, extra := 0, 0, 0 // extra: digits before the point that no longer fit
@@ -728,8 +791,14 @@ func ParseDecimal(s []byte) (Decimal, error) {
 
 // Append writes d in plain digits, with as many decimals as its scale says.
 func (d Decimal) Append(dst []byte) []byte {
-	if d.IsNaN() {
+	switch {
+	case d.IsFinite():
+	case d.IsNaN():
 		return append(dst, "NaN"...)
+	case d.Hi < 0:
+		return append(dst, "-Infinity"...)
+	default:
+		return append(dst, "Infinity"...)
 	}
 	m, neg := d.magnitude()
 	if neg {

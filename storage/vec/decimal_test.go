@@ -1,6 +1,7 @@
 package vec
 
 import (
+	"cmp"
 	"errors"
 	"math/big"
 	"math/rand/v2"
@@ -117,20 +118,47 @@ func TestDecimalScale(t *testing.T) {
 			t.Errorf("Round(%s, %d) = %s, %v, want %s", c.in, c.scale, got, err, c.want)
 		}
 	}
-	for in, want := range map[string]string{"1e3": "1000", "1.5e-3": "0.0015", ".5": "0.5", "5.": "5", "+7": "7", "NaN": "NaN",
+	for in, want := range map[string]string{"1e3": "1000", "1.5e-3": "0.0015", ".5": "0.5", "5.": "5", "+7": "7", "NaN": "NaN", "iNf": "Infinity", "+infinity": "Infinity", "-INF": "-Infinity",
 		"99999999999999999999999999999999999999": "99999999999999999999999999999999999999"} {
 		if d, err := ParseDecimal([]byte(in)); err != nil || d.String() != want {
 			t.Errorf("ParseDecimal(%s) = %s, %v, want %s", in, d, err, want)
 		}
 	}
-	for _, in := range []string{"", ".", "e5", "1e", "1x", "--1", "1e999", "999999999999999999999999999999999999999"} {
+	for _, in := range []string{"", ".", "e5", "1e", "1x", "--1", "+nan", "-", "infin", "infinityx", "--inf", "1inf", "1e999", "999999999999999999999999999999999999999"} {
 		if d, err := ParseDecimal([]byte(in)); err == nil {
 			t.Errorf("ParseDecimal(%q) = %s, want an error", in, d)
 		}
 	}
 }
 
+// What is not finite is around the numbers in order, and each has a key and a hash of its own.
+func TestDecimalsInOrder(t *testing.T) {
+	v := &Vector{Type: T(Numeric)}
+	for _, text := range []string{"-inf", "-99999999999999999999999999999999999999", "-1", "0", "0.1", "1e37", "inf", "nan"} {
+		d, err := ParseDecimal([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Dec = append(v.Dec, d)
+	}
+	keys, sums := map[string]bool{}, make([]uint64, len(v.Dec))
+	HashRows(sums, []*Vector{v}, []uint32{0, 1, 2, 3, 4, 5, 6, 7})
+	hashes := map[uint64]bool{}
+	for i, a := range v.Dec {
+		keys[string(AppendKey(nil, v, i))], hashes[sums[i]] = true, true
+		for j, b := range v.Dec {
+			if got, want := Compare(v, i, v, j), cmp.Compare(i, j); got != want || b.Cmp(a) != -want {
+				t.Errorf("%s is compared with %s as %d, want %d", a, b, got, want)
+			}
+		}
+	}
+	if len(keys) != len(v.Dec) || len(hashes) != len(v.Dec) {
+		t.Errorf("%d keys and %d hashes of %d values", len(keys), len(hashes), len(v.Dec))
+	}
+}
+
 func FuzzParseDecimal(f *testing.F) {
+	f.Add([]byte("-Infinity"))
 	f.Add([]byte("1.5e3"))
 	f.Add([]byte("-0.000000000000000000000000000000000000000000001"))
 	f.Fuzz(func(t *testing.T, in []byte) {

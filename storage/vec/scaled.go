@@ -61,7 +61,7 @@ func Narrow(values []Decimal, nulls Bitmap) (coefs []int64, scale uint8, ok bool
 	for first < len(values) && nulls.Get(first) {
 		first++
 	}
-	if first == len(values) || values[first].IsNaN() {
+	if first == len(values) || !values[first].IsFinite() {
 		return nil, 0, false
 	}
 	scale = values[first].Scale
@@ -77,7 +77,7 @@ func Narrow(values []Decimal, nulls Bitmap) (coefs []int64, scale uint8, ok bool
 }
 
 // Short is the coefficient of a decimal, if it has 64 bits.
-func (d Decimal) Short() (coef int64, ok bool) { return int64(d.Lo), d.short() && !d.IsNaN() }
+func (d Decimal) Short() (coef int64, ok bool) { return int64(d.Lo), d.short() && d.IsFinite() }
 
 // Rescaled is a coefficient with more digits behind the point; ok is false if it has 64 bits no
 // more.

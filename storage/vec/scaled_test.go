@@ -25,7 +25,7 @@ func TestScaled(t *testing.T) {
 			}
 			wide := &Vector{Type: T(Numeric), Dec: part.Decimals()}
 			if rng.IntN(30) == 0 {
-				wide.Dec[0] = []Decimal{DecimalNaN, {Hi: 5, Lo: 6, Scale: 2}}[rng.IntN(2)]
+				wide.Dec[0] = []Decimal{DecimalNaN, DecimalInf, DecimalNegInf, {Hi: 5, Lo: 6, Scale: 2}}[rng.IntN(4)]
 				part = wide
 			}
 			for i, d := range wide.Dec {

@@ -507,13 +507,13 @@ func (d *wireReader) decimals(v *Vector, n int) {
 	}
 	v.Dec = make([]Decimal, n)
 	for i := range v.Dec {
-		if scale[i] == nanScale && hi[i] == 0 && lo[i] == 0 {
-			v.Dec[i] = DecimalNaN
-			continue
-		}
-		if scale[i] < 0 || scale[i] > MaxDecimalDigits {
+		v.Dec[i] = Decimal{Hi: hi[i], Lo: uint64(lo[i]), Scale: uint8(scale[i])}
+		if int64(v.Dec[i].Scale) != scale[i] || !v.Dec[i].Valid() {
 			d.Fail("numeric of scale %d", scale[i])
 			return
+		}
+		if !v.Dec[i].IsFinite() {
+			continue
 		}
 		x, err := DecimalFrom128(hi[i], uint64(lo[i]), int(scale[i]))
 		if err != nil {

@@ -25,7 +25,7 @@ func randomValue(rng *rand.Rand, b *Builder, domain int) {
 	case PayloadDec:
 		d, err := DecimalFrom128(x%1000, uint64(x), rng.IntN(MaxDecimalDigits+1))
 		if err != nil || rng.IntN(10) == 0 {
-			d = DecimalNaN
+			d = []Decimal{DecimalNaN, DecimalInf, DecimalNegInf}[rng.IntN(3)]
 		}
 		v.Dec = append(v.Dec, d)
 	case PayloadStr:
