@@ -1,6 +1,10 @@
 package exec
 
-import "github.com/prickledb/prickle/storage/vec"
+import (
+	"math"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
 
 // combination is what a grouper knows of rows whose keys are all in small dictionaries: for each
 // combination of codes the group plus one, 0 if no row had it. One look-up finds the group of a
@@ -69,7 +73,9 @@ func (g *grouper) assignCodes(dst []uint32, c *combination, cols []*vec.Vector, 
 	for i, code := range g.codes {
 		n := c.groups[code]
 		if n == 0 {
-			g.fresh, g.freshRows = append(g.fresh, uint32(i)), append(g.freshRows, rows[i])
+			n = notFound // no other row of the batch need be looked up
+			c.groups[code] = n
+			g.fresh, g.freshRows = append(g.fresh, code), append(g.freshRows, rows[i])
 		}
 		dst[i] = n - 1
 	}
@@ -78,11 +84,16 @@ func (g *grouper) assignCodes(dst []uint32, c *combination, cols []*vec.Vector, 
 	}
 	g.freshIDs = grow(g.freshIDs, len(g.fresh))
 	g.assignKeys(g.freshIDs, cols, g.freshRows)
-	for j, i := range g.fresh {
-		dst[i] = g.freshIDs[j]
-		c.groups[g.codes[i]] = dst[i] + 1
+	for j, code := range g.fresh {
+		c.groups[code] = g.freshIDs[j] + 1
+	}
+	for i, code := range g.codes {
+		dst[i] = c.groups[code] - 1
 	}
 }
+
+// notFound stands for a group that is being looked up.
+const notFound = math.MaxUint32
 
 // addCodes adds the codes of a key to combined ones.
 func addCodes(codes []uint32, v *vec.Vector, rows []uint32, size uint32, first bool) {
