@@ -436,7 +436,11 @@ const tagBits = math.MaxUint64 &^ math.MaxUint32
 
 // grow makes room for twice as many entries.
 func (t *slotTable) grow() {
-	n := max(64, 2*len(t.slots))
+	t.resize(max(64, 2*len(t.slots)))
+}
+
+// resize gives the table n slots, a power of two.
+func (t *slotTable) resize(n int) {
 	old := t.slots
 	t.slots, t.shift = make([]uint64, n), uint(64-bits.TrailingZeros(uint(n)))
 	for _, s := range old {
@@ -448,8 +452,8 @@ func (t *slotTable) grow() {
 
 // expect makes room for so many entries in an empty table.
 func (t *slotTable) expect(n int) {
-	for 2*n > len(t.slots) {
-		t.grow()
+	if 2*n > len(t.slots) {
+		t.resize(1 << bits.Len(uint(max(64, 2*n)-1)))
 	}
 }
 
