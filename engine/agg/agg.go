@@ -228,6 +228,21 @@ func dense[T any](v *vec.Vector, rows []uint32) []T {
 	return out
 }
 
+// sources is where the values of rows are: x[at[i]] is that of rows[i].
+func sources[T any](v *vec.Vector, rows []uint32) (x []T, at []uint32) {
+	switch v.Form {
+	case vec.Flat:
+		return vec.Values[T](v), rows
+	case vec.Const:
+		return vec.Values[T](v), make([]uint32, len(rows))
+	}
+	at = make([]uint32, len(rows))
+	for i, r := range rows {
+		at[i] = v.Codes[r]
+	}
+	return vec.Values[T](v.Dict), at
+}
+
 // grow extends a slice with zero values.
 func grow[T any](s []T, n int) []T {
 	if n <= len(s) {

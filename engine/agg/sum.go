@@ -68,31 +68,32 @@ func (s *sumInt) Bytes() int64 { return int64(cap(s.hi)) * 24 }
 
 func (s *sumInt) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
 	groups, rows = valid(args[0], groups, rows)
-	s.add(groups, dense[int64](args[0], rows))
-	return nil
-}
-
-// add adds numbers to groups; where there is one group, all belong to it.
-func (s *sumInt) add(groups []uint32, x []int64) {
 	if len(s.n) == 1 {
-		hi, lo := s.hi[0], s.lo[0]
-		for _, v := range x {
-			var c uint64
-			lo, c = bits.Add64(lo, uint64(v), 0)
-			hi += v>>63 + int64(c)
-		}
-		s.hi[0], s.lo[0] = hi, lo
-		s.n[0] += int64(len(x))
-		return
+		s.addAll(dense[int64](args[0], rows))
+		return nil
 	}
+	x, at := sources[int64](args[0], rows)
 	hi, lo, n := s.hi, s.lo, s.n
 	for i, g := range groups {
-		v := x[i]
+		v := x[at[i]]
 		sum, c := bits.Add64(lo[g], uint64(v), 0)
 		lo[g] = sum
 		hi[g] += v>>63 + int64(c)
 		n[g]++
 	}
+	return nil
+}
+
+// addAll adds numbers to the only group.
+func (s *sumInt) addAll(x []int64) {
+	hi, lo := s.hi[0], s.lo[0]
+	for _, v := range x {
+		var c uint64
+		lo, c = bits.Add64(lo, uint64(v), 0)
+		hi += v>>63 + int64(c)
+	}
+	s.hi[0], s.lo[0] = hi, lo
+	s.n[0] += int64(len(x))
 }
 
 func (s *sumInt) Merge(from State, to []uint32) error {
@@ -144,19 +145,19 @@ func (s *sumSmall) Bytes() int64    { return int64(cap(s.sum)) * 16 }
 
 func (s *sumSmall) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
 	groups, rows = valid(args[0], groups, rows)
-	x := dense[int64](args[0], rows)
 	if len(s.n) == 1 {
 		sum := int64(0)
-		for _, v := range x {
+		for _, v := range dense[int64](args[0], rows) {
 			sum += v
 		}
 		s.sum[0] += sum
-		s.n[0] += int64(len(x))
+		s.n[0] += int64(len(rows))
 		return nil
 	}
+	x, at := sources[int64](args[0], rows)
 	sum, n := s.sum, s.n
 	for i, g := range groups {
-		sum[g] += x[i]
+		sum[g] += x[at[i]]
 		n[g]++
 	}
 	return nil
@@ -191,7 +192,7 @@ func (s *sumDecimal) Bytes() int64    { return int64(cap(s.sum)) * 32 }
 func (s *sumDecimal) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) (err error) {
 	groups, rows = valid(args[0], groups, rows)
 	if v := args[0]; v.Form == vec.Flat && v.Scaled() {
-		return s.addScaled(groups, dense[int64](&vec.Vector{Type: vec.T(vec.Int8), I64: v.I64}, rows), v.Scale)
+		return s.addScaled(groups, &vec.Vector{Type: vec.T(vec.Int8), I64: v.I64}, rows, v.Scale)
 	}
 	x := dense[vec.Decimal](args[0], rows)
 	for i, g := range groups {
@@ -205,13 +206,13 @@ func (s *sumDecimal) Update(_ *expr.Context, groups []uint32, args []*vec.Vector
 
 // addScaled adds numbers of one scale: in 128 bits where the sum has their scale and is far from
 // the ends, which is almost always.
-func (s *sumDecimal) addScaled(groups []uint32, x []int64, scale uint8) (err error) {
+func (s *sumDecimal) addScaled(groups []uint32, v *vec.Vector, rows []uint32, scale uint8) (err error) {
+	if len(rows) == 0 {
+		return nil
+	}
 	if len(s.n) == 1 {
 		part := sumInt{hi: make([]int64, 1), lo: make([]uint64, 1), n: make([]int64, 1)}
-		part.add(nil, x)
-		if len(x) == 0 {
-			return nil
-		}
+		part.addAll(dense[int64](v, rows))
 		// No batch makes more than 2^64 times 2^63.
 		if s.sum[0], err = s.sum[0].Add(vec.Decimal{Hi: part.hi[0], Lo: part.lo[0], Scale: scale}); err != nil {
 			return errNumeric
@@ -220,8 +221,9 @@ func (s *sumDecimal) addScaled(groups []uint32, x []int64, scale uint8) (err err
 		return nil
 	}
 	const most = 1 << 61 // as for Decimal.AddQuick
+	x := v.I64
 	for i, g := range groups {
-		sum, v := &s.sum[g], x[i]
+		sum, v := &s.sum[g], x[rows[i]]
 		if s.n[g] == 0 && sum.IsZero() {
 			sum.Scale = max(sum.Scale, scale)
 		}
@@ -292,21 +294,21 @@ func addFloat(a, b float64) (sum, low float64) {
 
 func (s *sumFloat) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
 	groups, rows = valid(args[0], groups, rows)
-	x := dense[float64](args[0], rows)
 	if len(s.n) == 1 {
 		sum, low, inf := s.sum[0], s.low[0], s.inf[0]
-		for _, v := range x {
+		for _, v := range dense[float64](args[0], rows) {
 			var lost float64
 			sum, lost = addFloat(sum, v)
 			low += lost
 			inf = inf || v > math.MaxFloat64 || v < -math.MaxFloat64
 		}
 		s.sum[0], s.low[0], s.inf[0] = sum, low, inf
-		s.n[0] += int64(len(x))
+		s.n[0] += int64(len(rows))
 		return nil
 	}
+	x, at := sources[float64](args[0], rows)
 	for i, g := range groups {
-		v := x[i]
+		v := x[at[i]]
 		sum, lost := addFloat(s.sum[g], v)
 		s.sum[g] = sum
 		s.low[g] += lost

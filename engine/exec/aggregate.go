@@ -134,6 +134,10 @@ func newState(call *plan.AggCall) (agg.State, error) {
 	return spec.New(call.Distinct, keys), nil
 }
 
+// thinBatch is how many rows a batch has for each that counts when these are copied out of it:
+// expressions make vectors of all rows.
+const thinBatch = 8
+
 // add takes in the rows of a batch that count.
 func (g *grouping) add(ctx context.Context, b *vec.Batch) error {
 	rows := b.Sel
@@ -142,6 +146,10 @@ func (g *grouping) add(ctx context.Context, b *vec.Batch) error {
 	}
 	if len(rows) == 0 {
 		return nil
+	}
+	if len(rows)*thinBatch < b.Rows {
+		b = b.Compact()
+		rows = firstRows(&g.rows, b.Rows)
 	}
 	keys, err := evalAll(g.env.Expr, g.node.Keys, b)
 	if err != nil {

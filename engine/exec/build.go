@@ -37,7 +37,7 @@ func build(n plan.Node, env *Env) (Operator, error) {
 	case *plan.Union:
 		return newUnion(n, env)
 	case *plan.Window:
-		return newWindowing(n, env)
+		return newWindowAgg(n, env)
 	case *plan.Expand:
 		return newExpand(n, env)
 	case *plan.Repeat:

@@ -188,29 +188,74 @@ func (d *distinct) Close() error {
 	return err
 }
 
+// divider divides rows by the hash of their keys. It belongs to one goroutine.
+type divider struct {
+	dict   *vec.Vector // the dictionary of the only key; nil: there is none
+	hashes []uint64    // of its values; 0 if not computed
+
+	scratch []uint8
+	rows    []uint32
+}
+
 // divide orders rows by the partition that their keys belong to, and says where each
 // partition ends.
-func divide(keys []*vec.Vector, n, level int) (order []uint32, ends [fanOut]int) {
-	part := make([]uint8, n)
+func (d *divider) divide(keys []*vec.Vector, n, level int) (order []uint32, ends [fanOut]int) {
+	d.scratch = d.parts(d.scratch[:0], keys, firstRows(&d.rows, n), level)
+	return inOrderOfParts(d.scratch)
+}
+
+// parts appends the partition that the keys of each of the rows belong to.
+func (d *divider) parts(to []uint8, keys []*vec.Vector, rows []uint32, level int) []uint8 {
+	hash := d.hash(keys)
+	for _, r := range rows {
+		to = append(to, uint8(hash(int(r))>>(4*level)%fanOut))
+	}
+	return to
+}
+
+// inOrderOfParts orders rows by their partition, and says where each partition ends.
+func inOrderOfParts(parts []uint8) (order []uint32, ends [fanOut]int) {
 	var counts [fanOut + 1]int
-	for i := range part {
-		h := uint64(0)
-		for _, k := range keys {
-			h = vec.Mix(h + vec.HashRow(k, i))
-		}
-		part[i] = uint8(h >> (4 * level) % fanOut)
-		counts[part[i]+1]++
+	for _, p := range parts {
+		counts[p+1]++
 	}
 	for i := range fanOut {
 		counts[i+1] += counts[i]
 		ends[i] = counts[i+1]
 	}
-	order = make([]uint32, n)
-	for i, at := range part {
+	order = make([]uint32, len(parts))
+	for i, at := range parts {
 		order[counts[at]] = uint32(i)
 		counts[at]++
 	}
 	return order, ends
+}
+
+// hash is the hash of the keys of a row. That of a value in a dictionary is computed once.
+func (d *divider) hash(keys []*vec.Vector) func(row int) uint64 {
+	if v := keys[0]; len(keys) == 1 && v.Form == vec.Dict {
+		if d.dict != v.Dict || len(d.hashes) != v.Dict.Len() {
+			d.dict, d.hashes = v.Dict, grow(d.hashes, v.Dict.Len())
+			clear(d.hashes)
+		}
+		return func(row int) uint64 {
+			if v.Nulls.Get(row) {
+				return vec.Mix(vec.HashRow(v, row))
+			}
+			h := &d.hashes[v.Codes[row]]
+			if *h == 0 {
+				*h = vec.Mix(vec.HashRow(v, row))
+			}
+			return *h
+		}
+	}
+	return func(row int) uint64 {
+		h := uint64(0)
+		for _, k := range keys {
+			h = vec.Mix(h + vec.HashRow(k, row))
+		}
+		return h
+	}
 }
 
 // rowPartitions divides rows by the hash of their first columns. Each batch has a first
@@ -221,6 +266,8 @@ type rowPartitions struct {
 	level  int
 	on     int
 	files  [fanOut]*spillFile
+
+	divider divider
 }
 
 func (p *rowPartitions) add(b *vec.Batch, seen bool) error {
@@ -232,7 +279,7 @@ func (p *rowPartitions) add(b *vec.Batch, seen bool) error {
 	if seen {
 		mark = tag(keysBatch)
 	}
-	order, ends := divide(b.Cols[:p.on], b.Rows, p.level)
+	order, ends := p.divider.divide(b.Cols[:p.on], b.Rows, p.level)
 	step := p.env.blockRows(bytesOf(b.Cols), b.Rows)
 	lo := 0
 	for i, end := range ends {

@@ -17,6 +17,7 @@ type pipeline struct {
 	leaf   plan.Node
 	source *scanSource  // nil: the leaf is not a scan that can be shared
 	groups *aggregating // nil: nor an aggregate
+	window *dividing    // nil: nor a window that is divided
 	joins  map[plan.Node]*joining
 	env    *Env
 }
@@ -51,6 +52,15 @@ func newPipeline(n plan.Node, env *Env) (*pipeline, error) {
 				return nil, err
 			}
 			p.groups = groups
+		case *plan.Window:
+			if !divided(x, env) {
+				break
+			}
+			window, err := newDividing(x, env)
+			if err != nil {
+				return nil, err
+			}
+			p.window = window
 		}
 		for _, j := range p.joins {
 			j.active = p.copies()
@@ -64,6 +74,9 @@ func (p *pipeline) close() error {
 	var first error
 	if p.groups != nil {
 		first = p.groups.close()
+	}
+	if p.window != nil {
+		first = p.window.close()
 	}
 	for _, j := range p.joins {
 		if err := j.close(); first == nil {
@@ -100,6 +113,9 @@ func (p *pipeline) drain(ctx context.Context, begin func(ctx context.Context, wo
 func (p *pipeline) copies() int {
 	if p.groups != nil && len(p.groups.node.Keys) > 0 {
 		return p.groups.pipe.copies()
+	}
+	if p.window != nil {
+		return min(fanOut, p.window.pipe.copies())
 	}
 	if p.source == nil {
 		return 1
@@ -158,6 +174,11 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 		op = newScan(p.source, filters)
 	case *plan.Aggregate:
 		op = &aggregate{aggregating: p.groups}
+	case *plan.Window:
+		if p.window == nil {
+			return Build(n, p.env)
+		}
+		op = &dividedWindow{dividing: p.window}
 	default:
 		return Build(n, p.env)
 	}

@@ -13,6 +13,7 @@ import (
 // bits as their type has, and of everything else the number that an interner gives it. The
 // group is found by one look-up of the words. Once a number is NULL, keys have words more that
 // say which are. A single key of an interner needs no look-up: its numbers are the groups.
+// Rows whose keys are all in small dictionaries are found by their codes ([combination]).
 type grouper struct {
 	cols   []keyColumn
 	words  int  // of a packed key
@@ -20,9 +21,13 @@ type grouper struct {
 	table  keyTable
 	groups int
 
-	ids    []uint32 // scratch
-	packed []uint64 // scratch
-	places []uint32 // scratch
+	combined []combination // of dictionaries that came last
+	next     int           // of combined: which one is forgotten next
+
+	// Scratch.
+	ids, places                       []uint32
+	packed                            []uint64
+	codes, fresh, freshRows, freshIDs []uint32
 }
 
 // keyColumn is one key of a grouper.
@@ -68,6 +73,7 @@ func newGrouper(types []vec.Type) *grouper {
 // empty forgets all groups and keeps the memory. Nothing that the grouper gave out shares it.
 func (g *grouper) empty() {
 	g.groups, g.table.count, g.table.list = 0, 0, g.table.list[:0]
+	g.combined, g.next = nil, 0
 	clear(g.table.slots)
 	for k := range g.cols {
 		if in := g.cols[k].texts; in != nil {
@@ -104,6 +110,15 @@ func (g *grouper) assign(dst []uint32, cols []*vec.Vector, rows []uint32) {
 	if len(rows) == 0 {
 		return
 	}
+	if c := g.combinationOf(cols, len(rows)); c != nil {
+		g.assignCodes(dst, c, cols, rows)
+		return
+	}
+	g.assignKeys(dst, cols, rows)
+}
+
+// assignKeys is assign by the values of the keys.
+func (g *grouper) assignKeys(dst []uint32, cols []*vec.Vector, rows []uint32) {
 	if g.alone() {
 		in := g.cols[0].texts
 		in.assign(dst, cols[0], rows)
@@ -198,9 +213,19 @@ func (c *keyColumn) pack(packed []uint64, words int, v *vec.Vector, rows, nulls 
 			packed[i*words] |= c.bits(v.Dict, int(v.Codes[r])) << c.shift
 		}
 	default:
-		if len(v.Nulls) == 0 && v.Type.Payload() == vec.PayloadI64 {
+		if v.Type.Payload() == vec.PayloadI64 {
 			x, mask, shift := v.I64, c.mask, c.shift
+			if len(v.Nulls) == 0 {
+				for i, r := range rows {
+					packed[i*words] |= uint64(x[r]) & mask << shift
+				}
+				return nulls
+			}
 			for i, r := range rows {
+				if v.Nulls.Get(int(r)) {
+					nulls = append(nulls, uint32(i))
+					continue
+				}
 				packed[i*words] |= uint64(x[r]) & mask << shift
 			}
 			return nulls
@@ -384,7 +409,11 @@ const nullHash = 0x9ae16a3b2f90404f
 
 // bytes is how much memory the grouper holds.
 func (g *grouper) bytes() int64 {
-	n := g.table.bytes() + int64(4*(cap(g.ids)+cap(g.places))+8*cap(g.packed))
+	n := g.table.bytes() + int64(8*cap(g.packed)) +
+		int64(4*(cap(g.ids)+cap(g.places)+cap(g.codes)+cap(g.fresh)+cap(g.freshRows)+cap(g.freshIDs)))
+	for i := range g.combined {
+		n += int64(4 * cap(g.combined[i].groups))
+	}
 	for k := range g.cols {
 		if in := g.cols[k].texts; in != nil {
 			n += in.bytes()
@@ -407,7 +436,11 @@ const tagBits = math.MaxUint64 &^ math.MaxUint32
 
 // grow makes room for twice as many entries.
 func (t *slotTable) grow() {
-	n := max(64, 2*len(t.slots))
+	t.resize(max(64, 2*len(t.slots)))
+}
+
+// resize gives the table n slots, a power of two.
+func (t *slotTable) resize(n int) {
 	old := t.slots
 	t.slots, t.shift = make([]uint64, n), uint(64-bits.TrailingZeros(uint(n)))
 	for _, s := range old {
@@ -419,8 +452,8 @@ func (t *slotTable) grow() {
 
 // expect makes room for so many entries in an empty table.
 func (t *slotTable) expect(n int) {
-	for 2*n > len(t.slots) {
-		t.grow()
+	if 2*n > len(t.slots) {
+		t.resize(1 << bits.Len(uint(max(64, 2*n)-1)))
 	}
 }
 

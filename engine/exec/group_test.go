@@ -20,7 +20,7 @@ func keyRows(rnd *rand.Rand, kinds []vec.Kind) (cols []*vec.Vector, rows []uint3
 				v.I64[i] = int64(int32(x))
 			}
 		}
-		switch rnd.IntN(4) {
+		switch rnd.IntN(6) {
 		case 0:
 			one := *v.Take([]uint32{uint32(rnd.IntN(n))})
 			one.Form = vec.Const
@@ -34,6 +34,17 @@ func keyRows(rnd *rand.Rand, kinds []vec.Kind) (cols []*vec.Vector, rows []uint3
 				codes[i] = uint32(rnd.IntN(n))
 			}
 			v = &vec.Vector{Type: v.Type, Form: vec.Dict, Dict: v, Codes: codes}
+		case 2, 3:
+			if kind == vec.UUID {
+				break
+			}
+			v = &vec.Vector{Type: v.Type, Form: vec.Dict, Dict: v.Slice(0, min(n, 1+rnd.IntN(3))), Codes: make([]uint32, n)}
+			for i := range v.Codes {
+				if v.Codes[i] = uint32(rnd.IntN(v.Dict.Len())); rnd.IntN(8) == 0 {
+					v.Nulls = v.Nulls.Grow(n)
+					v.Nulls.Set(i)
+				}
+			}
 		}
 		cols = append(cols, v)
 	}
@@ -82,6 +93,8 @@ func TestGrouper(t *testing.T) {
 			}
 			found, groups, others := make([]uint32, len(rows)), make([]uint32, len(rows)), make([]uint32, len(rows))
 			g.find(found, &finder{}, cols, rows, nullSafe)
+			some := rows[:rnd.IntN(len(rows)+1)]
+			g.assign(groups[:len(some)], cols, some)
 			g.assign(groups, cols, rows)
 			for i, r := range rows {
 				want, known := model[key(cols, r)]
@@ -120,4 +133,28 @@ func TestGrouper(t *testing.T) {
 			}
 		}
 	}
+}
+
+// BenchmarkGroupCodes is two keys in dictionaries, of 40 and 3 values.
+func BenchmarkGroupCodes(b *testing.B) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var cols []*vec.Vector
+	var types []vec.Type
+	for _, size := range []int{40, 3} {
+		v := &vec.Vector{Type: vec.T(vec.Text), Form: vec.Dict, Dict: &vec.Vector{Type: vec.T(vec.Text)}}
+		for i := range size {
+			v.Dict.Str.AppendString(string(rune('A' + i)))
+		}
+		for range vec.BatchRows {
+			v.Codes = append(v.Codes, uint32(rnd.IntN(size)))
+		}
+		cols, types = append(cols, v), append(types, v.Type)
+	}
+	g := newGrouper(types)
+	var scratch []uint32
+	rows, ids := firstRows(&scratch, vec.BatchRows), make([]uint32, vec.BatchRows)
+	for b.Loop() {
+		g.assign(ids, cols, rows)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/vec.BatchRows, "ns/row")
 }

@@ -34,8 +34,8 @@ type Env struct {
 	// SpillAt is how many bytes the query holds when operators begin to spill; 0 means
 	// half of its share. Tests set 1, so that everything is spilled.
 	SpillAt int64
-	// GroupsAt is how many groups a goroutine has before they go to partitions; 0 means as
-	// many as the caches hold. Tests set few.
+	// GroupsAt is how many groups a goroutine has before they go to partitions, and how many
+	// rows a window has that is divided; 0 means as many as make it worth while. Tests set few.
 	GroupsAt int
 	Progress *Progress
 	Disabled []string // rules of the optimiser that do not apply, of plan.Rules

@@ -34,6 +34,9 @@ const sortRun = 1 << 16
 // radixRows is from how many rows on a radix sort pays.
 const radixRows = 96
 
+// insertionRows is up to how many rows are put in their place one by one.
+const insertionRows = 16
+
 // textWords is how many words of a text are looked at before texts are compared as a whole.
 const textWords = 4
 
@@ -175,6 +178,21 @@ func textWord(s []byte, at int) uint64 {
 		copy(w[:], s[at:])
 	}
 	return binary.BigEndian.Uint64(w[:])
+}
+
+// sortFew orders rows of which there are not many, as a rule.
+func (o *rowOrder) sortFew(rows []uint32) {
+	if len(rows) > insertionRows {
+		o.sort(rows, 0, 0)
+		return
+	}
+	for i := 1; i < len(rows); i++ {
+		row, at := rows[i], i
+		for ; at > 0 && o.compare(rows[at-1], row) > 0; at-- {
+			rows[at] = rows[at-1]
+		}
+		rows[at] = row
+	}
 }
 
 // sort orders rows that are equal in the keys before one, and in its words before one.

@@ -292,6 +292,54 @@ func TestPartitionsChangeNoRow(t *testing.T) {
 	}
 }
 
+// Windows that are divided, and those of which some rows go to disk, give the same rows.
+func TestDividedWindowsChangeNoRow(t *testing.T) {
+	for _, seed := range seeds() {
+		rng := rand.New(rand.NewPCG(seed, 9))
+		types, batches := spillRows(rng, 1_500)
+		last := len(types) - 1
+		byRow := []plan.SortKey{{Expr: column(types, last), Desc: true}}
+		sofar := plan.Frame{Unit: plan.RowsFrame, Start: plan.FrameBound{Unbounded: true}}
+		calls := []plan.WindowCall{
+			{Name: "row_number", T: vec.T(vec.Int8)},
+			{Name: "rank", T: vec.T(vec.Int8)},
+			{Name: "lag", Args: []expr.Expr{column(types, 1)}, T: vec.T(vec.Text)},
+			{Name: "count", Args: []expr.Expr{column(types, 2)}, Frame: sofar, T: vec.T(vec.Int8)},
+		}
+		for k := range last {
+			n := &plan.Window{Input: exectest.Input(types, batches), Partition: []expr.Expr{column(types, k)}, Order: byRow, Calls: calls, Names: []string{"a", "b", "c", "d"}}
+			if rng.IntN(2) == 0 {
+				n.Partition = append(n.Partition, column(types, (k+1)%last))
+			}
+			if rng.IntN(4) == 0 {
+				n.Order, n.Calls, n.Names = nil, []plan.WindowCall{{Name: "count", Frame: plan.Frame{Start: sofar.Start, End: sofar.Start}, T: vec.T(vec.Int8)}}, n.Names[:1]
+			}
+			disk := vfs.NewMem()
+			dir, err := exec.OpenSpillDir(disk, "tmp", 1<<30)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for i, env := range []*exec.Env{{Threads: 1}, {Threads: 2, GroupsAt: 60}, {Threads: 2, GroupsAt: 60, Memory: 1 << 20, SpillAt: 64 << 10, Spill: dir, Stats: exec.NewStats(n)}} {
+				env.Expr = utc()
+				rows, err := exectest.Rows(t.Context(), n, env)
+				if err != nil {
+					t.Fatalf("seed %d: by column %d, way %d: %v", seed, k, i, err)
+				}
+				if i == 2 && env.Stats.Node(n).Spilled.Load() == 0 {
+					t.Errorf("seed %d: by column %d: nothing was spilled", seed, k)
+				}
+				if slices.Sort(rows); i == 0 {
+					want = rows
+				} else if !slices.Equal(rows, want) {
+					t.Errorf("seed %d: by column %d, way %d: %d rows are not the %d of one sort", seed, k, i, len(rows), len(want))
+				}
+			}
+			emptySpillDir(t, disk, dir)
+		}
+	}
+}
+
 func utc() *expr.Context { return &expr.Context{Location: time.UTC} }
 
 func emptySpillDir(t *testing.T, disk vfs.FS, dir *exec.SpillDir) {

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"slices"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -9,7 +10,8 @@ import (
 )
 
 // windowing computes functions over the rows around each row. Its input comes by partition, in
-// order. Whole partitions are taken in, as many as make a batch, and computed together.
+// order. Whole partitions are taken in, as many as make a batch, and computed together. Many
+// rows with PARTITION BY are divided instead ([dividing]).
 type windowing struct {
 	node  *plan.Window
 	input Operator
@@ -35,15 +37,17 @@ type windowRows struct {
 	peerAt []int32 // where the rows of each number begin, and one more
 }
 
-func newWindowing(n *plan.Window, env *Env) (Operator, error) {
-	in := n.Input
-	if len(n.Partition)+len(n.Order) > 0 {
-		s := &plan.Sort{Input: in}
-		for _, e := range n.Partition {
-			s.Keys = append(s.Keys, plan.SortKey{Expr: e})
+func newWindowAgg(n *plan.Window, env *Env) (Operator, error) {
+	if divided(n, env) {
+		d, err := newDividing(n, env)
+		if err != nil {
+			return nil, err
 		}
-		s.Keys = append(s.Keys, n.Order...)
-		in = s
+		return &dividedWindow{dividing: d, alone: true}, nil
+	}
+	in := n.Input
+	if keys := windowKeys(n); len(keys) > 0 {
+		in = &plan.Sort{Input: in, Keys: keys}
 	}
 	input, err := Build(in, env)
 	if err != nil {
@@ -58,16 +62,25 @@ func (w *windowing) Next(ctx context.Context) (*vec.Batch, error) {
 		if !more || err != nil {
 			return nil, err
 		}
-		if err := w.compute(ctx); err != nil {
+		for i := range w.now.columns {
+			w.now.cols = append(w.now.cols, w.now.columns[i].finish())
+		}
+		if err := w.now.compute(ctx, w.node, w.env); err != nil {
 			return nil, err
 		}
 	}
-	b := &vec.Batch{Rows: min(vec.BatchRows, w.now.count-w.row), Cols: make([]*vec.Vector, len(w.now.cols))}
-	for i, c := range w.now.cols {
-		b.Cols[i] = c.Slice(w.row, w.row+b.Rows)
-	}
+	b := w.now.slice(w.row)
 	w.row += b.Rows
 	return b, nil
+}
+
+// slice is a batch of rows from one on.
+func (r *windowRows) slice(row int) *vec.Batch {
+	b := &vec.Batch{Rows: min(vec.BatchRows, r.count-row)}
+	for _, c := range r.cols {
+		b.Cols = append(b.Cols, c.Slice(row, row+b.Rows))
+	}
+	return b
 }
 
 // gather takes in whole partitions, about as many as make a batch. It says whether there
@@ -174,27 +187,25 @@ func (w *windowing) hold(ctx context.Context) error {
 	return w.env.hold(ctx, grown)
 }
 
-// compute computes the calls.
-func (w *windowing) compute(ctx context.Context) error {
-	r := w.now
-	for i := range r.columns {
-		r.cols = append(r.cols, r.columns[i].finish())
-	}
+// compute computes the calls of a window.
+func (r *windowRows) compute(ctx context.Context, n *plan.Window, env *Env) error {
 	r.part = make([]int32, r.count)
 	for p := range r.starts[1:] {
 		for i := r.starts[p]; i < r.starts[p+1]; i++ {
 			r.part[i] = int32(p)
 		}
 	}
-	r.findPeers(w.node.Order)
+	if slices.ContainsFunc(n.Calls, seesPeers) {
+		r.findPeers(n.Order)
+	}
 	var calls []*vec.Vector
-	for i := range w.node.Calls {
+	for i := range n.Calls {
 		if err := yield(ctx); err != nil {
 			return err
 		}
-		c := &windowCall{env: w.env, call: &w.node.Calls[i], rows: r}
-		if len(w.node.Order) > 0 {
-			c.order = w.node.Order[0]
+		c := &windowCall{env: env, call: &n.Calls[i], rows: r}
+		if len(n.Order) > 0 {
+			c.order = n.Order[0]
 		}
 		v, err := c.values(ctx)
 		if err != nil {
@@ -204,6 +215,15 @@ func (w *windowing) compute(ctx context.Context) error {
 	}
 	r.cols = append(r.cols, calls...)
 	return nil
+}
+
+// seesPeers says whether the answer of a call may depend on which rows are equal in order.
+func seesPeers(c plan.WindowCall) bool {
+	switch c.Name {
+	case "row_number", "lag", "lead", "ntile", "session_start":
+		return false
+	}
+	return true
 }
 
 // findPeers numbers rows that are equal in order.

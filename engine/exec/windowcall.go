@@ -41,15 +41,21 @@ func (c *windowCall) values(ctx context.Context) (*vec.Vector, error) {
 func (c *windowCall) rank() *vec.Vector {
 	r := c.rows
 	v := &vec.Vector{Type: c.call.T, I64: make([]int64, r.count)}
-	for i := range v.I64 {
-		first := r.starts[r.part[i]]
+	for p, first := range r.starts[:len(r.starts)-1] {
+		rows := v.I64[first:r.starts[p+1]]
 		switch c.call.Name {
 		case "row_number":
-			v.I64[i] = int64(int32(i)-first) + 1
+			for i := range rows {
+				rows[i] = int64(i) + 1
+			}
 		case "rank":
-			v.I64[i] = int64(r.peerAt[r.peer[i]]-first) + 1
+			for i := range rows {
+				rows[i] = int64(r.peerAt[r.peer[int(first)+i]]-first) + 1
+			}
 		default:
-			v.I64[i] = int64(r.peer[i]-r.peer[first]) + 1
+			for i := range rows {
+				rows[i] = int64(r.peer[int(first)+i]-r.peer[first]) + 1
+			}
 		}
 	}
 	return v

@@ -357,6 +357,10 @@ func (e *dictEntry) unique() {
 	}
 }
 
+// fewEntries is how many rows there are at least for each entry of a dictionary of integers that
+// stays one: rows are grouped by its codes, and what is computed of it is computed once.
+const fewEntries = 64
+
 // lookup is the answer for the rows of v.
 func (e *dictEntry) lookup(v *vec.Vector, t vec.Type, n int, lax bool) *vec.Vector {
 	codes := v.Codes[:n]
@@ -379,6 +383,9 @@ func (e *dictEntry) lookup(v *vec.Vector, t vec.Type, n int, lax bool) *vec.Vect
 			}
 			codes = own
 		}
+		return &vec.Vector{Type: t, Form: vec.Dict, Nulls: nulls, Codes: codes, Dict: e.out}
+	}
+	if t.Payload() == vec.PayloadI64 && e.out.Len() <= n/fewEntries {
 		return &vec.Vector{Type: t, Form: vec.Dict, Nulls: nulls, Codes: codes, Dict: e.out}
 	}
 	out := &vec.Vector{Type: t}
