@@ -70,6 +70,13 @@ func newAggregating(n *plan.Aggregate, env *Env) (*aggregating, error) {
 }
 
 func newAggregate(n *plan.Aggregate, env *Env) (Operator, error) {
+	if c := newRunCount(n, env); c != nil {
+		return c, nil
+	}
+	return newHashAggregate(n, env)
+}
+
+func newHashAggregate(n *plan.Aggregate, env *Env) (Operator, error) {
 	a, err := newAggregating(n, env)
 	if err != nil {
 		return nil, err

@@ -16,10 +16,13 @@ type byCode struct {
 	asked  []uint32 // rows
 }
 
+// mostCodes is how many entries of the dictionary of so many rows are worth to be remembered.
+func mostCodes(rows int) int { return rows / 16 }
+
 // newByCode is for expressions over a range of so many rows. The name of the event is the same
 // in all of them.
 func newByCode(sc *plan.Scan, rows int, exprs ...expr.Expr) *byCode {
-	c := &byCode{column: -1, most: rows / 16}
+	c := &byCode{column: -1, most: mostCodes(rows)}
 	one := true
 	for _, e := range exprs {
 		one = one && !expr.Volatile(e)
@@ -51,11 +54,12 @@ func (c *byCode) find(dst []uint32, b *vec.Batch, rows []uint32, ask func(dst []
 		return nil
 	}
 	asked := c.asked
-	if err := ask(dst, &vec.Batch{Rows: b.Rows, Sel: asked, Cols: b.Cols}, asked); err != nil {
+	numbers := make([]uint32, len(asked))
+	if err := ask(numbers, &vec.Batch{Rows: b.Rows, Sel: asked, Cols: b.Cols}, asked); err != nil {
 		return err
 	}
 	for i, r := range asked {
-		c.seen[c.code(v, r)] = dst[i] + 1
+		c.seen[c.code(v, r)] = numbers[i] + 1
 	}
 	c.look(dst, v, rows)
 	return nil
@@ -64,6 +68,17 @@ func (c *byCode) find(dst []uint32, b *vec.Batch, rows []uint32, ask func(dst []
 // look looks the rows up, and notes those whose values are not known.
 func (c *byCode) look(dst []uint32, v *vec.Vector, rows []uint32) {
 	c.asked = c.asked[:0]
+	if len(v.Nulls) == 0 && len(rows) == len(v.Codes) {
+		seen, most := c.seen, uint32(0)
+		for i, code := range v.Codes {
+			n := seen[code] - 1
+			dst[i] = n
+			most = max(most, n)
+		}
+		if most != noGroup {
+			return
+		}
+	}
 	for i, r := range rows {
 		n := c.seen[c.code(v, r)]
 		if n == 0 {

@@ -6,6 +6,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/segment"
 )
 
 // Cost is about what a plan is going to read, as far as the snapshot knows it without
@@ -118,8 +119,8 @@ func (c *Cost) scan(n *plan.Scan, env *Env, columns int, segments map[*storage.S
 		if err != nil {
 			return
 		}
-		eventRanges(n, env, from, to, func(seg *storage.Segment, count int) {
-			rows += count
+		eventRanges(n, env, from, to, func(seg *storage.Segment, rng *segment.Range) {
+			rows += rng.Hi - rng.Lo
 			segments[seg] = true
 		})
 	case n.Table.Name == "sessions":
@@ -132,8 +133,8 @@ func (c *Cost) scan(n *plan.Scan, env *Env, columns int, segments map[*storage.S
 	c.Bytes += int64(rows) * int64(columns) * 8
 }
 
-// eventRanges visits the segments that a scan of events reads rows of, and how many.
-func eventRanges(n *plan.Scan, env *Env, from, to int64, visit func(seg *storage.Segment, rows int)) {
+// eventRanges visits the ranges that a scan of events reads rows of.
+func eventRanges(n *plan.Scan, env *Env, from, to int64, visit func(*storage.Segment, *segment.Range)) {
 	var wanted map[string]bool
 	if n.Events != nil {
 		wanted = make(map[string]bool, len(n.Events))
@@ -145,14 +146,10 @@ func eventRanges(n *plan.Scan, env *Env, from, to int64, visit func(seg *storage
 		if seg.MaxTime() < from || seg.MinTime() >= to {
 			continue
 		}
-		rows := 0
 		for _, rng := range seg.Ranges() {
 			if wanted == nil || wanted[rng.Event] {
-				rows += rng.Hi - rng.Lo
+				visit(seg, rng)
 			}
-		}
-		if rows > 0 {
-			visit(seg, rows)
 		}
 	}
 }

@@ -315,14 +315,14 @@ func (m *liveModel) step() string {
 	return op.name
 }
 
-// road answers a plan. With plain, native operators see rows and no index.
-func (m *liveModel) road(n plan.Node, threads int, plain bool) []string {
+// road answers a plan without some rules. With plain, native operators see rows and no index.
+func (m *liveModel) road(n plan.Node, threads int, plain bool, without ...string) []string {
 	m.t.Helper()
 	sn, err := m.st.Snapshot(1)
 	m.fail(err)
 	defer sn.Release()
 	env := testEnv(liveStart + 60*day)
-	env.Threads, env.Snapshot = threads, sn
+	env.Threads, env.Snapshot, env.Disabled = threads, sn, without
 	if plain {
 		n = n.WithInputs([]plan.Node{&plan.Limit{Input: n.Inputs()[0]}})
 	}
@@ -441,6 +441,44 @@ func (m *liveModel) check(what string) {
 		n, _ := randomNode(m.t, r)
 		same(fmt.Sprintf("%T %+v", n, n), m.road(n, 1+r.Intn(3), false), m.road(n, 1, true))
 	}
+	for range 4 {
+		n := m.counts()
+		same(fmt.Sprintf("counts %+v", n), m.road(n, 1+r.Intn(3), false), m.road(n, 1, false, plan.CountRuns))
+	}
+}
+
+// counts is an aggregate that counts rows and persons.
+func (m *liveModel) counts() *plan.Aggregate {
+	r := m.r
+	is := func(name int) expr.Expr {
+		return equals(m.t, colEvent, &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf(string(liveNames[name]))})
+	}
+	after := func() expr.Expr {
+		e, err := expr.NewOperator([]string{"<", "<=", ">", ">="}[r.Intn(4)], scanColumn(colTime), timeConst(liveStart+int64(r.Intn(40))*day/2))
+		m.fail(err)
+		return e
+	}
+	n := &plan.Aggregate{Input: eventsScan()}
+	switch r.Intn(4) {
+	case 0:
+		n.Input = &plan.Filter{Input: n.Input, Cond: is(r.Intn(len(liveNames)))}
+	case 1:
+		n.Input = &plan.Filter{Input: n.Input, Cond: after()}
+	case 2:
+		n.Input = &plan.Filter{Input: n.Input, Cond: &expr.And{Args: []expr.Expr{after(), &expr.Or{Args: []expr.Expr{is(0), after()}}}}}
+	}
+	n.Aggs = []plan.AggCall{{Name: "count", T: vec.T(vec.Int8)}, {Name: "count", Args: []expr.Expr{scanColumn(colPerson)}, Distinct: true, T: vec.T(vec.Int8)}}
+	for i := range n.Aggs {
+		if r.Intn(3) == 0 {
+			n.Aggs[i].Filter = is(r.Intn(len(liveNames)))
+		}
+	}
+	n.Keys = [][]expr.Expr{nil, {scanColumn(colPlan)}, {scanColumn(colPerson)}, {scanColumn(colEvent)}, {scanColumn(colEvent), scanColumn(colPlan)}}[r.Intn(5)]
+	n.Names = make([]string, len(n.Keys)+len(n.Aggs))
+	if newRunCount(n, testEnv(0)) == nil {
+		m.t.Fatalf("%+v is not counted from run indexes", n)
+	}
+	return n
 }
 
 func (m *liveModel) tableScan(name string, columns ...string) *plan.Scan {

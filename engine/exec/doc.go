@@ -46,6 +46,11 @@
 // and keep the first rows side by side. What has to leave memory is the same partitions, four
 // to a file.
 //
+// Events are counted without that where only rows and persons are counted, by what is the same
+// for all rows with one value of a property, or by person (runcount.go): the run indexes have
+// the rows of a person one after the other, so each group has a number of rows and the person
+// who was counted in it last.
+//
 // # Joins
 //
 // A join reads the side that seems to have fewer rows into a table by its keys (a
@@ -81,7 +86,8 @@
 // What only asks in which buckets an actor has rows is answered from day masks, and no times are
 // read, where buckets and bounds lie on UTC days and no condition is on rows (days.go). Which
 // conditions are: what reads nothing but the event's name is decided once for a range, and
-// so is what reads properties that the range does not carry; what reads nothing but what persons
+// so is what reads properties that the range does not carry; bounds of the time are decided once
+// for each segment that they do not lie in; what reads nothing but what persons
 // have is decided once for each, and marks the runs to be passed over. Conditions and breakdowns
 // over one column are evaluated once for each value in its dictionary (bycode.go).
 //

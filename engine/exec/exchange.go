@@ -47,6 +47,9 @@ func newPipeline(n plan.Node, env *Env) (*pipeline, error) {
 			}
 			p.source = src
 		case *plan.Aggregate:
+			if newRunCount(x, env) != nil {
+				break // it is one operator
+			}
 			groups, err := newAggregating(x, env)
 			if err != nil {
 				return nil, err
@@ -173,6 +176,9 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 	case *plan.Scan:
 		op = newScan(p.source, filters)
 	case *plan.Aggregate:
+		if p.groups == nil {
+			return Build(n, p.env)
+		}
 		op = &aggregate{aggregating: p.groups}
 	case *plan.Window:
 		if p.window == nil {

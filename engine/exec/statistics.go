@@ -8,6 +8,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -220,7 +221,7 @@ func (s *statistics) scanned(n *plan.Scan) float64 {
 		if err != nil {
 			return 0 // likewise
 		}
-		eventRanges(n, s.env, from, to, func(_ *storage.Segment, count int) { rows += count })
+		eventRanges(n, s.env, from, to, func(_ *storage.Segment, rng *segment.Range) { rows += rng.Hi - rng.Lo })
 	case n.Table.Name == "sessions":
 		rows = s.env.Snapshot.SessionCount()
 	default:

@@ -63,14 +63,15 @@ type indexed struct {
 	lo, hi  int64
 	filters int // streams with a condition on rows, or with dead ones
 	rows    int64
+	held    int64 // bytes accounted for
 }
 
 // openIndexed prepares the streams of a native operator over the events table. It says
 // false if the source is anything else, or if persons were split and runs do not tell whose
-// rows are.
+// rows are. A source without an actor is one by person.
 func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []expr.Expr, need need, env *Env) (*indexed, bool, error) {
 	sc, ok := src.Input.(*plan.Scan)
-	if !ok || !sc.Table.IsEvents() || !isColumn(src.Actor, sc, "person_id") || !isColumn(src.Time, sc, "timestamp") {
+	if !ok || !sc.Table.IsEvents() || src.Actor != nil && !isColumn(src.Actor, sc, "person_id") || src.Time != nil && !isColumn(src.Time, sc, "timestamp") {
 		return nil, false, nil
 	}
 	ix := &indexed{env: env, node: n, scan: sc, need: need, total: env.Snapshot.Persons().Len(), streams: make([][]*stream, len(conds)), sweeps: make([][]*sweep, len(conds)), apart: true,
@@ -125,7 +126,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 			hit := dead != nil && dead.IntersectsWithInterval(uint64(rng.Lo), uint64(rng.Hi))
 			uses := 0
 			for i, f := range wanted {
-				rest, ok, err := f.forRange(env.Expr, rng)
+				rest, ok, err := f.forRange(env.Expr, seg, rng)
 				if err != nil {
 					return nil, true, err
 				}
@@ -163,7 +164,8 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	}
 	ix.usedIndex("run index")
 	if src.Breakdown != nil {
-		if err := env.hold(ctx, ix.rows*4); err != nil { // stream.vals
+		ix.held = ix.rows * 4 // stream.vals
+		if err := env.hold(ctx, ix.held); err != nil {
 			return nil, true, err
 		}
 	}
@@ -265,11 +267,12 @@ func (ix *indexed) intervalSize() int {
 
 // rowFilter is a condition on the rows of the events table, in conjuncts: those that read
 // only the event's name are decided once per range, those that read only what persons have
-// once per person.
+// once per person, and bounds of the time once per segment, unless they lie in it.
 type rowFilter struct {
 	scan     *plan.Scan
 	byName   []expr.Expr
 	byPerson []expr.Expr
+	byTime   []expr.Expr
 	byRow    []expr.Expr
 	cache    map[string]bool
 	nulls    []*vec.Vector // by column of the scan
@@ -285,6 +288,8 @@ func newRowFilter(sc *plan.Scan, conds ...expr.Expr) *rowFilter {
 				f.byName = append(f.byName, e)
 			case readsOnly(e, sc, ofPerson):
 				f.byPerson = append(f.byPerson, e)
+			case boundsTime(e, sc):
+				f.byTime = append(f.byTime, e)
 			default:
 				f.byRow = append(f.byRow, e)
 			}
@@ -322,9 +327,55 @@ func readsOnly(e expr.Expr, sc *plan.Scan, columns func(*plan.ScanColumn) bool) 
 	return only
 }
 
+// boundsTime says whether a condition compares the time of a row with something that is the
+// same for all rows, so that it holds for all times before or after one.
+func boundsTime(e expr.Expr, sc *plan.Scan) bool {
+	c, ok := e.(*expr.Call)
+	if !ok || len(c.Args) != 2 {
+		return false
+	}
+	switch c.Overload.Fn.Name {
+	case "<", "<=", ">", ">=":
+	default:
+		return false
+	}
+	bound := c.Args[1]
+	if !isColumn(c.Args[0], sc, sc.Table.Time) {
+		if bound = c.Args[0]; !isColumn(c.Args[1], sc, sc.Table.Time) {
+			return false
+		}
+	}
+	return readsOnly(bound, sc, func(*plan.ScanColumn) bool { return false }) && !isVolatile(bound)
+}
+
+// isVolatile says whether an expression may be something else for each row.
+func isVolatile(e expr.Expr) bool {
+	volatile := false
+	expr.Walk(e, func(e expr.Expr) bool {
+		c, ok := e.(*expr.Call)
+		volatile = volatile || ok && c.Overload.Fn.Volatile
+		return !volatile
+	})
+	return volatile
+}
+
+// inSegment is how many of the first and the last time of a segment satisfy a bound of the
+// time: it holds for both if it does for all rows, and for neither if it does for none.
+func (f *rowFilter) inSegment(ctx *expr.Context, bound expr.Expr, seg *storage.Segment) (int, error) {
+	ends := &vec.Batch{Rows: 2, Cols: make([]*vec.Vector, len(f.scan.Columns))}
+	for i := range f.scan.Columns {
+		ends.Cols[i] = &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: []int64{seg.MinTime(), seg.MaxTime()}}
+	}
+	kept, err := keepTrue(ctx, bound, ends)
+	if err != nil {
+		return 0, err
+	}
+	return kept.Live(), nil
+}
+
 // forRange says whether rows of a range can satisfy the filter, and what is left to decide
 // for each of them.
-func (f *rowFilter) forRange(ctx *expr.Context, rng *segment.Range) ([]expr.Expr, bool, error) {
+func (f *rowFilter) forRange(ctx *expr.Context, seg *storage.Segment, rng *segment.Range) ([]expr.Expr, bool, error) {
 	ok, known := f.cache[rng.Event]
 	if !known {
 		var err error
@@ -337,6 +388,14 @@ func (f *rowFilter) forRange(ctx *expr.Context, rng *segment.Range) ([]expr.Expr
 		return nil, false, nil
 	}
 	var rest []expr.Expr
+	for _, e := range f.byTime {
+		switch n, err := f.inSegment(ctx, e, seg); {
+		case n == 0 || err != nil:
+			return nil, false, err
+		case n == 1:
+			rest = append(rest, e)
+		}
+	}
 	for i, e := range f.byRow {
 		if !readsOnly(e, f.scan, func(c *plan.ScanColumn) bool { return c.Column == "event" || absent(c, rng) }) {
 			rest = append(rest, e)
@@ -552,7 +611,11 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 		if by == nil {
 			continue
 		}
-		err := values.find(ids, b, rows, func(dst []uint32, b *vec.Batch, rows []uint32) error {
+		numbers := ids
+		if len(rows) == b.Rows {
+			numbers = s.vals[base : base+b.Rows]
+		}
+		err := values.find(numbers, b, rows, func(dst []uint32, b *vec.Batch, rows []uint32) error {
 			cols, err := evalAll(ix.env.Expr, by.Exprs, b)
 			if err == nil {
 				ix.values.assign(dst[:len(rows)], cols, rows)
@@ -561,6 +624,9 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 		})
 		if err != nil {
 			return err
+		}
+		if len(rows) == b.Rows {
+			continue
 		}
 		for i, r := range rows {
 			s.vals[base+int(r)] = ids[i]

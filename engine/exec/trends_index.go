@@ -128,6 +128,15 @@ func (t *trends) countTimes(counts []int64, s *stream, lo, hi int) error {
 // countActors is the number of actors of each value and bucket. The runs of an actor are
 // visited one after the other, in any order: a cell notes who was counted last in it.
 func (t *trends) countActors(ctx context.Context, ix *indexed, sp *spans) ([]int64, error) {
+	everything := sp.line.count() == 1 && max(sp.from, sp.line.starts[0]) <= ix.lo && min(sp.to, sp.line.starts[1]) > ix.hi
+	if everything && sp.own && t.line.count() == 1 {
+		all := make([]bool, len(ix.streams[0]))
+		for i := range all {
+			all[i] = true
+		}
+		counts, err := ix.countValues(ctx, []runTally{{persons: true, streams: all}})
+		return counts[0], err
+	}
 	n := t.line.count()
 	cells := n * ix.values.count()
 	type part struct {
@@ -144,7 +153,7 @@ func (t *trends) countActors(ctx context.Context, ix *indexed, sp *spans) ([]int
 	streams := ix.streams[0]
 	byCode := make([][]int32, len(streams)) // units by time code, where that tells
 	switch {
-	case sp.line.count() == 1 && max(sp.from, sp.line.starts[0]) <= ix.lo && min(sp.to, sp.line.starts[1]) > ix.hi:
+	case everything:
 		for i := range streams {
 			byCode[i] = []int32{} // all rows are of unit 0
 		}
@@ -227,7 +236,7 @@ type unitRun struct{ stream, row, rows, at uint32 }
 func (r *unitRuns) of(actor int) []unitRun { return r.runs[r.off[actor]:r.off[actor+1]] }
 
 // open makes the runs of the actors [lo, hi) ready. Without units by time code the times of the
-// rows tell.
+// rows tell. Without spans, no units are asked for.
 func (r *unitRuns) open(streams []*stream, sp *spans, byCode [][]int32, lo, hi uint32) error {
 	r.off = grow(r.off, int(hi-lo)+1)
 	clear(r.off)
@@ -235,9 +244,11 @@ func (r *unitRuns) open(streams []*stream, sp *spans, byCode [][]int32, lo, hi u
 	rows := 0
 	for i, s := range streams {
 		spans[i] = span{s: s, lo: lowerBound(s.runs.Ordinals, lo), hi: lowerBound(s.runs.Ordinals, hi), moved: s.movedIn(lo, hi)}
-		rows += int(s.runs.Starts[spans[i].hi] - s.runs.Starts[spans[i].lo])
-		for _, m := range spans[i].moved {
-			rows += int(s.runs.Starts[m.run+1] - s.runs.Starts[m.run])
+		if sp != nil {
+			rows += int(s.runs.Starts[spans[i].hi] - s.runs.Starts[spans[i].lo])
+			for _, m := range spans[i].moved {
+				rows += int(s.runs.Starts[m.run+1] - s.runs.Starts[m.run])
+			}
 		}
 		spans[i].each(func(actor uint32, _, _ int) { r.off[actor-lo+1]++ })
 	}
@@ -250,6 +261,13 @@ func (r *unitRuns) open(streams []*stream, sp *spans, byCode [][]int32, lo, hi u
 	for i, s := range streams {
 		starts := s.runs.Starts
 		first, last := int(starts[spans[i].lo]), int(starts[spans[i].hi])
+		if sp == nil {
+			spans[i].each(func(actor uint32, from, to int) {
+				r.runs[r.next[actor-lo]] = unitRun{stream: uint32(i), row: uint32(from), rows: uint32(to - from)}
+				r.next[actor-lo]++
+			})
+			continue
+		}
 		if err := sp.units(r.units[at:at+last-first], s, byCode[i], first); err != nil {
 			return err
 		}

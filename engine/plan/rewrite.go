@@ -29,11 +29,13 @@ var rules = []struct {
 	{"read_late", readLate},
 }
 
-// The names of what is decided when a plan runs: the order of joins, by [Arrange], and whether
-// scans drop rows whose keys are not in the other side of a join.
+// The names of what is decided when a plan runs: the order of joins, by [Arrange], whether
+// scans drop rows whose keys are not in the other side of a join, and whether rows and persons
+// are counted from run indexes.
 const (
 	ArrangeJoins = "arrange_joins"
 	JoinFilters  = "join_filters"
+	CountRuns    = "count_runs"
 )
 
 // Rules lists the names of the rules. A plan gives the same rows without any of them.
@@ -42,7 +44,7 @@ func Rules() []string {
 	for i := range rules {
 		names = append(names, rules[i].name)
 	}
-	return append(names, ArrangeJoins, JoinFilters)
+	return append(names, ArrangeJoins, JoinFilters, CountRuns)
 }
 
 // Rewrite improves a plan by all rules but those that are named. The result gives the same

@@ -1,0 +1,436 @@
+package exec
+
+import (
+	"context"
+	"slices"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// runCount is an aggregate over events that counts rows and persons. It reads the run indexes,
+// where all rows of a person follow each other: so a group needs no set of its persons but only
+// the last one, and groups that are persons need no keys.
+type runCount struct {
+	answered
+	node    *plan.Aggregate
+	scan    *plan.Scan
+	filter  *plan.Filter // or nil
+	persons bool         // groups are persons
+	plain   Operator     // what answers if the run indexes cannot
+}
+
+// newRunCount is an aggregate as runCount; nil if it counts something else.
+func newRunCount(n *plan.Aggregate, env *Env) *runCount {
+	if slices.Contains(env.Disabled, plan.CountRuns) {
+		return nil
+	}
+	c := &runCount{answered: answered{env: env}, node: n}
+	in := n.Input
+	if f, ok := in.(*plan.Filter); ok {
+		c.filter, in = f, f.Input
+	}
+	sc, ok := in.(*plan.Scan)
+	if !ok || !sc.Table.IsEvents() || c.filter != nil && isVolatile(c.filter.Cond) {
+		return nil
+	}
+	if _, oids := withoutOID(sc); len(oids) > 0 {
+		return nil
+	}
+	c.scan = sc
+	c.persons = len(n.Keys) == 1 && isColumn(n.Keys[0], sc, "person_id")
+	some := false // persons are counted
+	for i := range n.Aggs {
+		call := &n.Aggs[i]
+		if call.Name != "count" || len(call.OrderBy) > 0 || call.Filter != nil && (isVolatile(call.Filter) || !readsOnly(call.Filter, sc, isEventName)) {
+			return nil
+		}
+		switch {
+		case len(call.Args) == 0 && !call.Distinct:
+		case len(call.Args) == 1 && isColumn(call.Args[0], sc, "person_id"):
+			some = some || call.Distinct
+		default:
+			return nil
+		}
+	}
+	if !c.persons && (!some || !c.keysByCode()) {
+		return nil
+	}
+	return c
+}
+
+func isEventName(c *plan.ScanColumn) bool { return c.Column == "event" }
+
+// keysByCode says whether the keys are the same for all rows that have one value of one
+// property.
+func (c *runCount) keysByCode() bool {
+	column := -1
+	for _, k := range c.node.Keys {
+		if isVolatile(k) || !readsOnly(k, c.scan, func(of *plan.ScanColumn) bool { return isEventName(of) || propertyKey(of) != "" }) {
+			return false
+		}
+	}
+	one := true
+	for _, k := range c.node.Keys {
+		expr.Walk(k, func(e expr.Expr) bool {
+			if col, ok := e.(*expr.Column); ok && !isEventName(&c.scan.Columns[col.Index]) {
+				one = one && (column < 0 || column == col.Index)
+				column = col.Index
+			}
+			return one
+		})
+	}
+	return one
+}
+
+// propertyKey is the property that a column of events is; empty if it is none.
+func propertyKey(c *plan.ScanColumn) string {
+	if key, ok := propertyColumns[c.Column]; ok {
+		return key
+	}
+	if c.Column == "properties" && len(c.Path) == 1 {
+		return c.Path[0]
+	}
+	return ""
+}
+
+func (c *runCount) Next(ctx context.Context) (*vec.Batch, error) {
+	if !c.done && c.plain == nil {
+		ok, err := c.count(ctx)
+		if err == nil && !ok {
+			c.plain, err = newHashAggregate(c.node, c.env)
+		}
+		if err != nil {
+			return nil, err
+		}
+		c.done = ok
+	}
+	if c.plain != nil {
+		return c.plain.Next(ctx)
+	}
+	return slice(c.cols, c.rows, &c.at), nil
+}
+
+func (c *runCount) Close() error {
+	err := c.answered.Close()
+	if c.plain != nil {
+		if closing := c.plain.Close(); err == nil {
+			err = closing
+		}
+	}
+	return err
+}
+
+func (c *runCount) hold(ctx context.Context, bytes int64) error {
+	c.held.Add(bytes)
+	return c.env.hold(ctx, bytes)
+}
+
+// count makes the answer; it says false if that is not possible, or too costly.
+func (c *runCount) count(ctx context.Context) (bool, error) {
+	src := &plan.Source{Input: c.scan}
+	if c.filter != nil {
+		src.Where = c.filter.Cond
+	}
+	if ok, err := c.worthIt(); !ok || err != nil {
+		return false, err
+	}
+	if !c.persons && len(c.node.Keys) > 0 {
+		src.Breakdown = &plan.Breakdown{Exprs: c.node.Keys}
+	}
+	ix, ok, err := openIndexed(ctx, c.node, src, []expr.Expr{nil}, need{}, c.env)
+	if !ok || err != nil {
+		return false, err
+	}
+	c.held.Add(ix.held)
+	tallies, err := c.tallies(ix)
+	if err != nil {
+		return false, err
+	}
+	if c.filter != nil && c.env.Stats.Node(c.filter) != nil {
+		for _, s := range ix.streams[0] {
+			c.env.Stats.Node(c.filter).Rows.Add(int64(s.countRows(s.rng.Lo, s.rng.Hi)))
+		}
+	}
+	if c.persons {
+		return true, c.countPersons(ctx, ix, tallies)
+	}
+	counts, err := ix.countValues(ctx, tallies)
+	if err != nil {
+		return false, err
+	}
+	return true, c.answerValues(ctx, ix.values, counts)
+}
+
+// personShare is how many persons there may be for each row: all of them are visited.
+const personShare = 4
+
+// worthIt says whether there is memory for what is kept, and whether it is less work than to
+// group rows: keys are computed once for each value of a property, and the numbers of these
+// must not be given out row by row.
+func (c *runCount) worthIt() (bool, error) {
+	column := -1 // that keys read
+	for _, k := range c.node.Keys {
+		expr.Walk(k, func(e expr.Expr) bool {
+			if col, ok := e.(*expr.Column); ok && !isEventName(&c.scan.Columns[col.Index]) {
+				column = col.Index
+			}
+			return true
+		})
+	}
+	var read columnReader
+	var err error
+	if !c.persons && column >= 0 {
+		if read, err = eventColumn(c.scan.Columns[column], c.env); err != nil {
+			return false, err
+		}
+	}
+	from, to, err := timeBounds(c.scan.From, c.scan.To, c.env)
+	if err != nil {
+		return false, err
+	}
+	rows, apart := 0, 0 // apart are those whose values have no small dictionary
+	eventRanges(c.scan, c.env, from, to, func(seg *storage.Segment, rng *segment.Range) {
+		n := rng.Hi - rng.Lo
+		rows += n
+		if read == nil || n < vec.BatchRows || err != nil {
+			return
+		}
+		var v *vec.Vector
+		if v, err = read(morsel{seg: seg, rng: rng}, rng.Lo, rng.Lo+1); err == nil && v.Form != vec.Const && (v.Form != vec.Dict || v.Dict.Len() > mostCodes(n)) {
+			apart += n
+		}
+	})
+	persons := c.env.Snapshot.Persons().Len()
+	held := 4 * int64(rows) // the number of each row's value
+	if c.persons {
+		held = int64(persons) * int64(16*(1+len(c.node.Aggs)))
+	}
+	return apart <= rows/16 && rows >= persons/personShare && c.env.room(held), err
+}
+
+// runTally counts rows, or persons who have rows, of some of the streams.
+type runTally struct {
+	persons bool
+	streams []bool // which
+}
+
+// tallies are what is to be counted: all rows, and then what each call counts.
+func (c *runCount) tallies(ix *indexed) ([]runTally, error) {
+	streams := ix.streams[0]
+	all := make([]bool, len(streams))
+	for i := range all {
+		all[i] = true
+	}
+	out := []runTally{{streams: all}}
+	for i := range c.node.Aggs {
+		call := &c.node.Aggs[i]
+		t := runTally{persons: call.Distinct, streams: all}
+		if call.Filter != nil {
+			f := newRowFilter(c.scan, call.Filter)
+			t.streams = make([]bool, len(streams))
+			for k, s := range streams {
+				_, ok, err := f.forRange(c.env.Expr, s.seg, s.rng)
+				if err != nil {
+					return nil, err
+				}
+				t.streams[k] = ok
+			}
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// valueCounts are the counts of tallies by value, of one goroutine.
+type valueCounts struct {
+	counts [][]int64
+	stamps [][]uint32 // where persons are counted: the last of a value, plus one
+	runs   unitRuns
+	kept   []uint32 // scratch: values of the rows that match
+}
+
+// countValues makes the counts of tallies by breakdown value.
+func (ix *indexed) countValues(ctx context.Context, tallies []runTally) ([][]int64, error) {
+	values := ix.values.count()
+	parts := make([]valueCounts, ix.env.Threads)
+	held := int64(values*len(tallies)) * 12 * int64(len(parts))
+	defer ix.env.release(held)
+	if err := ix.env.hold(ctx, held); err != nil {
+		return nil, err
+	}
+	err := intervals(ctx, ix.env, ix.total, ix.intervalSize(), func(_ context.Context, w, lo, hi int) error {
+		p := &parts[w]
+		if p.counts == nil {
+			p.counts, p.stamps = make([][]int64, len(tallies)), make([][]uint32, len(tallies))
+			for i, t := range tallies {
+				p.counts[i] = make([]int64, values)
+				if t.persons {
+					p.stamps[i] = make([]uint32, values)
+				}
+			}
+		}
+		if err := p.runs.open(ix.streams[0], nil, nil, uint32(lo), uint32(hi)); err != nil {
+			return err
+		}
+		for actor := range hi - lo {
+			for _, run := range p.runs.of(actor) {
+				s := ix.streams[0][run.stream]
+				rows := int(run.rows)
+				var vals []uint32
+				if s.vals != nil {
+					at := int(run.row) - s.rng.Lo
+					vals = p.matching(s, at, at+rows)
+				} else {
+					rows = s.countRows(int(run.row), int(run.row)+rows)
+				}
+				for i := range tallies {
+					t := &tallies[i]
+					switch {
+					case !t.streams[run.stream]:
+					case s.vals == nil && !t.persons:
+						p.counts[i][0] += int64(rows)
+					case s.vals == nil:
+						if rows > 0 && p.stamps[i][0] != uint32(lo+actor)+1 {
+							p.stamps[i][0] = uint32(lo+actor) + 1
+							p.counts[i][0]++
+						}
+					case t.persons:
+						stampValues(p.counts[i], p.stamps[i], vals, uint32(lo+actor)+1)
+					default:
+						counts := p.counts[i]
+						for _, v := range vals {
+							counts[v]++
+						}
+					}
+				}
+			}
+		}
+		return nil
+	})
+	out := make([][]int64, len(tallies))
+	for i := range out {
+		of := make([][]int64, 0, len(parts))
+		for k := range parts {
+			if parts[k].counts != nil {
+				of = append(of, parts[k].counts[i])
+			}
+		}
+		out[i] = sum(of, values)
+	}
+	return out, err
+}
+
+// stampValues counts the values that do not have the stamp yet, which they get.
+func stampValues(counts []int64, stamps, vals []uint32, stamp uint32) {
+	for _, v := range vals {
+		if stamps[v] != stamp {
+			stamps[v] = stamp
+			counts[v]++
+		}
+	}
+}
+
+// matching is the values of those rows of a stream that match, by their places in the range.
+func (p *valueCounts) matching(s *stream, from, to int) []uint32 {
+	if s.match == nil {
+		return s.vals[from:to]
+	}
+	p.kept = p.kept[:0]
+	for at := from; at < to; at++ {
+		if s.match.Get(at) {
+			p.kept = append(p.kept, s.vals[at])
+		}
+	}
+	return p.kept
+}
+
+// answerValues makes a row for each value that rows have; without keys, there is one row.
+func (c *runCount) answerValues(ctx context.Context, values *values32, counts [][]int64) error {
+	groups := []uint32{0}
+	if values != nil {
+		groups = groups[:0]
+		for v, n := range counts[0] {
+			if n > 0 {
+				groups = append(groups, uint32(v))
+			}
+		}
+		c.cols = values.groups.ordered(groups)
+	}
+	for _, of := range counts[1:] {
+		v := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, len(groups))}
+		for i, g := range groups {
+			v.I64[i] = of[g]
+		}
+		c.cols = append(c.cols, v)
+	}
+	c.rows = len(groups)
+	return c.hold(ctx, bytesOf(c.cols))
+}
+
+// countPersons makes a row for each person who has rows.
+func (c *runCount) countPersons(ctx context.Context, ix *indexed, tallies []runTally) error {
+	type part struct {
+		persons []uint32
+		counts  [][]int64 // of tallies, by place in persons
+		of      [][]uint32
+	}
+	parts := make([]part, c.env.Threads)
+	err := intervals(ctx, c.env, ix.total, ix.intervalSize(), func(ctx context.Context, w, lo, hi int) error {
+		p := &parts[w]
+		if p.of == nil {
+			p.counts, p.of = make([][]int64, len(tallies)), make([][]uint32, len(tallies))
+		}
+		for i := range p.of {
+			p.of[i] = grow(p.of[i], hi-lo)
+			clear(p.of[i])
+		}
+		for k, s := range ix.streams[0] {
+			sp := span{s: s, lo: lowerBound(s.runs.Ordinals, uint32(lo)), hi: lowerBound(s.runs.Ordinals, uint32(hi)), moved: s.movedIn(uint32(lo), uint32(hi))}
+			sp.each(func(actor uint32, from, to int) {
+				rows := uint32(s.countRows(from, to))
+				for i := range tallies {
+					if tallies[i].streams[k] {
+						p.of[i][actor-uint32(lo)] += rows
+					}
+				}
+			})
+		}
+		before := len(p.persons)
+		for actor, n := range p.of[0] {
+			if n == 0 {
+				continue
+			}
+			p.persons = append(p.persons, uint32(lo+actor))
+			for i := range tallies {
+				rows := int64(p.of[i][actor])
+				if tallies[i].persons {
+					rows = min(rows, 1)
+				}
+				p.counts[i] = append(p.counts[i], rows)
+			}
+		}
+		return c.hold(ctx, int64(len(p.persons)-before)*int64(4+8*len(tallies)))
+	})
+	if err != nil {
+		return err
+	}
+	var persons []uint32
+	counts := make([]*vec.Vector, len(tallies)-1)
+	for i := range counts {
+		counts[i] = &vec.Vector{Type: vec.T(vec.Int8)}
+	}
+	for k := range parts {
+		if persons = append(persons, parts[k].persons...); parts[k].counts == nil {
+			continue
+		}
+		for i := range counts {
+			counts[i].I64 = append(counts[i].I64, parts[k].counts[i+1]...)
+		}
+	}
+	c.rows, c.cols = len(persons), append([]*vec.Vector{ix.vector(persons)}, counts...)
+	return c.hold(ctx, int64(c.rows)*int64(4+8*len(counts)))
+}
