@@ -46,6 +46,7 @@ type block struct {
 	base  uint32 // actor of position 0
 	count int
 	conds []csr
+	alone int64 // actors without rows here who have done one step, and can do no other: need.alone
 }
 
 // actors is what a native operator reads, made ready: rows by actor and time.
@@ -115,6 +116,17 @@ type need struct {
 	// whole is the list that has every row of all others, 0 if there is none such or if it is
 	// read for itself. Otherwise only its actors who have rows in others too are asked for.
 	whole int
+	// steps is how many of the first lists are steps that all have to be done, 0 if that is not
+	// so. With inOrder an actor can only do a step whose list and those before have a row.
+	// Rows of steps that an actor cannot do may be left out, and if it can do one at most also
+	// those of lists that are not steps.
+	steps   int
+	inOrder bool
+	all     bool // the rows of actors who cannot do all steps may be left out
+	// alone lets block.alone count actors who can do one step at most, for whom from <= time <
+	// to then holds at least once. Their rows are left out.
+	alone    bool
+	from, to int64
 }
 
 // noNumber stands for NULL among a csr's numbers.

@@ -17,14 +17,81 @@ func (k *walker) index(i int) {
 	for x := range k.bars {
 		k.bars[x] = k.b.conds[len(k.steps)+x].of(i)
 	}
-	if k.f.node.Breakdown != nil {
+	switch {
+	case k.f.node.Breakdown != nil:
 		k.byValue(i)
+	case k.f.node.Entry == plan.EntryEvery || k.f.node.Entry == plan.EntryEach:
+		k.everyEntry()
+	default:
+		k.propose(0, k.furthest)
+	}
+}
+
+// propose keeps the attempt that find finds for a breakdown value, if it finds one. It is made in
+// place, as an attempt is large.
+func (k *walker) propose(value uint32, find func(*attempt) bool) {
+	n := len(k.best)
+	k.best = slices.Grow(k.best, 1)[:n+1]
+	a := &k.best[n]
+	a.reached, a.value = 0, k.name(value)
+	found := find(a)
+	if k.best = k.best[:n]; !found {
 		return
 	}
-	best := slices.Grow(k.best, 1)[:1] // made in place: an attempt is large
-	best[0].reached, best[0].value = 0, 0
-	if k.furthest(&best[0]) {
-		k.best = best
+	if k.other != nil && n > 0 { // another value may have the same name
+		k.offer(a)
+		return
+	}
+	k.best = k.best[:n+1]
+}
+
+// neighbours finds the attempt that reaches furthest in MODE STRICT, the earliest among equals.
+func (k *walker) neighbours(i int, best *attempt) bool {
+	f, n := k.f, len(k.steps)
+	rows := &k.b.conds[f.lists-1]
+	times, refs := rows.of(i), rows.refsOf(i)
+	for e := skipTo(times, 0, f.from); e < len(times) && times[e] < f.to; e++ {
+		if k.marks.stepsOf(refs[e], n)&1 == 0 {
+			continue
+		}
+		limit, reached := f.within.after(times[e]), 1
+		for r := e + 1; reached < n && r < len(times) && times[r] <= limit && k.marks.stepsOf(refs[r], n)>>reached&1 != 0; r++ {
+			reached++
+		}
+		if reached > best.reached {
+			best.reached = reached
+			copy(best.times[:reached], times[e:])
+		}
+		if reached == n || f.node.Entry == plan.EntryFirst {
+			break
+		}
+	}
+	best.entered = best.times[0]
+	best.done = ^uint64(0) >> (maxSteps - best.reached)
+	return best.reached > 0
+}
+
+// everyEntry counts the attempts of ENTRY EVERY and EACH.
+func (k *walker) everyEntry() {
+	f, entries, a := k.f, k.steps[0], &k.try
+	clear(k.at[:len(k.steps)])
+	a.value = 0
+	busy, free := false, int64(0)
+	for i := skipTo(entries, 0, f.from); i < len(entries) && entries[i] < f.to; i++ {
+		if busy && entries[i] <= free {
+			continue
+		}
+		k.chain(a, i)
+		if f.node.Entry == plan.EntryEvery {
+			// Done or not, an attempt is over at its end.
+			if busy, free = true, f.within.after(entries[i]); f.converted(a) {
+				free = a.last()
+			}
+		}
+		if k.judge(a) {
+			f.measure(a)
+			k.add(a)
+		}
 	}
 }
 
@@ -136,7 +203,7 @@ func (k *walker) simple(best *attempt) bool {
 		i++
 		limit := f.within.after(entry)
 		last, reached := entry, 1
-		var times [maxSteps]int64
+		times := &k.try.times
 		times[0] = entry
 		blocked := vec.InfinityTime // time of the first event beyond the window
 		for s := 1; s < n; s++ {
@@ -210,10 +277,7 @@ func (k *walker) byValue(i int) {
 		same = same && v == first
 	}
 	if same { // every attempt has this value
-		a := attempt{value: k.name(first)}
-		if k.furthest(&a) {
-			k.best = append(k.best, a)
-		}
+		k.propose(first, k.furthest)
 		return
 	}
 	clear(k.at[:len(k.steps)])
@@ -260,30 +324,40 @@ func attributed(by *plan.Breakdown, steps []int, value func(step int) uint32) ui
 
 // eachValue evaluates the attempts once per value, over the rows that carry it.
 func (k *walker) eachValue(i int, entryVals []uint32) {
-	steps, bars := slices.Clone(k.steps), slices.Clone(k.bars)
-	distinct := slices.Clone(entryVals)
-	slices.Sort(distinct)
-	for _, v := range slices.Compact(distinct) {
-		for s := range steps {
-			k.steps[s] = carrying(steps[s], k.b.conds[s].valsOf(i), v)
+	n := len(k.steps)
+	v, alike := entryVals[0], true
+	for c := 0; c < n+len(k.bars) && alike; c++ {
+		for _, x := range k.b.conds[c].valsOf(i) {
+			alike = alike && x == v
 		}
-		for x := range bars {
-			k.bars[x] = carrying(bars[x], k.b.conds[len(steps)+x].valsOf(i), v)
+	}
+	if alike { // the usual case
+		k.propose(v, k.furthest)
+		return
+	}
+	k.values = append(k.values[:0], entryVals...)
+	slices.Sort(k.values)
+	k.values = slices.Compact(k.values)
+	if k.one == nil {
+		k.one = make([][]int64, n+len(k.bars))
+	}
+	for _, v := range k.values {
+		for c := range k.one {
+			rows := &k.b.conds[c]
+			k.one[c] = carrying(k.one[c][:0], rows.of(i), rows.valsOf(i), v)
 		}
-		a := attempt{value: k.name(v)}
-		if k.furthest(&a) {
-			k.offer(&a)
-		}
+		copy(k.steps, k.one)
+		copy(k.bars, k.one[n:])
+		k.propose(v, k.furthest)
 	}
 }
 
-// carrying is the times of the rows with a value.
-func carrying(times []int64, vals []uint32, v uint32) []int64 {
-	var out []int64
+// carrying appends the times of the rows with a value.
+func carrying(dst, times []int64, vals []uint32, v uint32) []int64 {
 	for r, x := range vals {
 		if x == v {
-			out = append(out, times[r])
+			dst = append(dst, times[r])
 		}
 	}
-	return out
+	return dst
 }

@@ -306,6 +306,10 @@ func (f *funnel) converted(a *attempt) bool { return f.required&^a.done == 0 }
 
 // inOrder lists the steps of an attempt in the order of their events.
 func (k *walker) inOrder(a *attempt) {
+	if k.straight != nil {
+		k.order = k.straight[:a.reached]
+		return
+	}
 	k.order = k.order[:0]
 	for w := a.done; w != 0; w &= w - 1 {
 		k.order = append(k.order, bits.TrailingZeros64(w))

@@ -11,44 +11,85 @@ import (
 // funnelTally is what the attempts of one breakdown value add up to. Steps are counted by
 // name, and in MODE UNORDERED by number: those attempts that did so many.
 type funnelTally struct {
-	counts    []int64   // attempts that did each step
-	dropped   []int64   // those of them that came no further, and did not convert
-	durations [][]int64 // µs from the step before that is not optional, of those that did it
-	// With OUTPUT ACTORS and TREND ACTORS: who, and what of them.
-	actors []uint32
-	done   []uint64
-	last   []uint8 // step of the last event
-	offs   []uint32
-	times  []int64 // of the steps done
+	counts    []int64     // attempts that did each step
+	dropped   []int64     // those of them that came no further, and did not convert
+	durations [][]int64   // µs from the step before that is not optional, of those that did it
+	pieces    []*attempts // with OUTPUT ACTORS and TREND ACTORS
 	// With OUTPUT TREND: by period.
 	entered, converted []int64
-	entries            []trendEntry // with TREND ACTORS, along with actors
+}
+
+// attempts is a list of who made attempts, and what of them.
+type attempts struct {
+	actors []uint32
+	// With OUTPUT ACTORS.
+	done  []uint64
+	last  []uint8 // step of the last event
+	times []int64 // of the steps done
+	// With TREND ACTORS.
+	entries []trendEntry
+}
+
+// attemptsPiece is how many attempts are in a list at most. The next ones come in another, so that
+// none is moved; the first lists are short.
+const attemptsPiece = 4096
+
+// piece is a list with room for an attempt more.
+func (t *funnelTally) piece() *attempts {
+	size := 16
+	if n := len(t.pieces); n > 0 {
+		last := t.pieces[n-1]
+		if size = cap(last.actors); len(last.actors) < size {
+			return last
+		}
+		size = min(2*size, attemptsPiece)
+	}
+	p := &attempts{actors: make([]uint32, 0, size)}
+	t.pieces = append(t.pieces, p)
+	return p
+}
+
+// tally is that of a breakdown value.
+func (k *walker) tally(value uint32) *funnelTally {
+	if t := k.out[value]; t != nil {
+		return t
+	}
+	n := len(k.steps)
+	t := newFunnelTally(n)
+	k.grown += int64(n)*40 + 256
+	if line := k.f.line; line != nil {
+		t.entered, t.converted = make([]int64, line.count()), make([]int64, line.count())
+		k.grown += int64(line.count()) * 16
+	}
+	k.out[value] = t
+	return t
+}
+
+func newFunnelTally(steps int) *funnelTally {
+	return &funnelTally{counts: make([]int64, steps), dropped: make([]int64, steps), durations: make([][]int64, steps)}
 }
 
 // add counts an attempt.
 func (k *walker) add(a *attempt) {
-	f, n := k.f, len(k.steps)
-	t := k.out[a.value]
-	if t == nil {
-		t = &funnelTally{counts: make([]int64, n), dropped: make([]int64, n), durations: make([][]int64, n), offs: []uint32{0}}
-		k.grown += int64(n)*40 + 256
-		if f.line != nil {
-			buckets := f.line.count()
-			t.entered, t.converted = make([]int64, buckets), make([]int64, buckets)
-			k.grown += int64(buckets) * 16
-		}
-		k.out[a.value] = t
+	f := k.f
+	if f.node.Converted && !f.converted(a) {
+		return
 	}
+	t := k.tally(a.value)
 	k.inOrder(a)
 	switch f.node.Output {
 	case plan.OutputActors:
-		t.actors, t.done = append(t.actors, k.actor), append(t.done, a.done)
-		t.last = append(t.last, uint8(k.order[len(k.order)-1]))
-		for w := a.done; w != 0; w &= w - 1 {
-			t.times = append(t.times, a.times[bits.TrailingZeros64(w)])
+		p := t.piece()
+		if p.done == nil {
+			size := cap(p.actors)
+			p.done, p.last, p.times = make([]uint64, 0, size), make([]uint8, 0, size), make([]int64, 0, size*len(k.order))
+			k.grown += int64(size * (13 + 8*len(k.order)))
 		}
-		t.offs = append(t.offs, uint32(len(t.times)))
-		k.grown += int64(17 + 8*len(k.order))
+		p.actors, p.done = append(p.actors, k.actor), append(p.done, a.done)
+		p.last = append(p.last, uint8(k.order[len(k.order)-1]))
+		for w := a.done; w != 0; w &= w - 1 {
+			p.times = append(p.times, a.times[bits.TrailingZeros64(w)])
+		}
 	case plan.OutputTrend:
 		k.addTrend(t, a)
 	}
@@ -62,7 +103,7 @@ func (k *walker) add(a *attempt) {
 			s, optional = i, false
 		}
 		t.counts[s]++
-		if i > 0 && f.node.Output == plan.OutputDefault {
+		if i > 0 && f.timed {
 			t.durations[s] = append(t.durations[s], time-before)
 			k.grown += 8
 		}
@@ -88,7 +129,8 @@ func (k *walker) addTrend(t *funnelTally, a *attempt) {
 		t.converted[e.period]++
 	}
 	if trend.Actors {
-		t.actors, t.entries = append(t.actors, k.actor), append(t.entries, e)
+		p := t.piece()
+		p.actors, p.entries = append(p.actors, k.actor), append(p.entries, e)
 		k.grown += 20
 	}
 }
@@ -103,15 +145,7 @@ func (t *funnelTally) merge(o *funnelTally) {
 		t.entered[i] += o.entered[i]
 		t.converted[i] += o.converted[i]
 	}
-	t.actors = append(t.actors, o.actors...)
-	t.done = append(t.done, o.done...)
-	t.last = append(t.last, o.last...)
-	t.entries = append(t.entries, o.entries...)
-	base := uint32(len(t.times))
-	t.times = append(t.times, o.times...)
-	for _, end := range o.offs[1:] {
-		t.offs = append(t.offs, base+end)
-	}
+	t.pieces = append(t.pieces, o.pieces...)
 }
 
 // rank orders the breakdown values that occur: most entries first, ties by value.
@@ -152,7 +186,7 @@ func (f *funnel) stepRows(tallies []*funnelTally, values []uint32) ([]uint32, []
 	n := len(f.node.Steps)
 	if f.node.Breakdown == nil && len(values) == 0 {
 		values = []uint32{0}
-		tallies[0] = &funnelTally{counts: make([]int64, n), dropped: make([]int64, n), durations: make([][]int64, n)}
+		tallies[0] = newFunnelTally(n)
 	}
 	step, name := &vec.Vector{Type: vec.T(vec.Int4)}, &vec.Vector{Type: vec.T(vec.Text), Str: vec.MakeStrings(n, 0)}
 	count, dropped := &vec.Vector{Type: vec.T(vec.Int8)}, &vec.Vector{Type: vec.T(vec.Int8)}
@@ -257,37 +291,48 @@ func selectNth(a []int64, n int) int64 {
 func (f *funnel) actorRows(tallies []*funnelTally, values []uint32) ([]uint32, []*vec.Vector) {
 	n, steps := 0, len(f.node.Steps)
 	for _, v := range values {
-		n += len(tallies[v].actors)
+		for _, p := range tallies[v].pieces {
+			n += len(p.actors)
+		}
 	}
 	ids, who := make([]uint32, 0, n), make([]uint32, 0, n)
 	reached, converted := &vec.Vector{Type: vec.T(vec.Int4), I64: make([]int64, 0, n)}, &vec.Vector{Type: vec.T(vec.Bool), Bools: make([]bool, 0, n)}
 	entered := &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: make([]int64, 0, n)}
 	times := &vec.Vector{Type: vec.ArrayOf(vec.TimestampTZ), Offs: make([]uint32, 1, n+1)}
 	times.Elem = &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: make([]int64, n*steps), Nulls: vec.NewBitmap(n * steps)}
-	last := &vec.Vector{Type: vec.T(vec.Text), Str: vec.MakeStrings(n, 0)}
+	last := vec.NullConst(vec.T(vec.Text))
+	named := f.reads("last_step")
+	if named {
+		last = &vec.Vector{Type: vec.T(vec.Text), Str: vec.MakeStrings(n, 0)}
+	}
 	var a attempt
 	at := 0
 	for _, v := range values {
-		t := tallies[v]
-		for i := range t.actors {
-			a.done = t.done[i]
-			f.measure(&a)
-			chain := t.times[t.offs[i]:t.offs[i+1]]
-			ids, who = append(ids, v), append(who, t.actors[i])
-			reached.I64 = append(reached.I64, int64(a.reached))
-			converted.Bools = append(converted.Bools, f.converted(&a))
-			entered.I64 = append(entered.I64, slices.Min(chain))
-			for s := range steps {
-				if a.done>>s&1 == 0 {
-					times.Elem.Nulls.Set(at + s)
-					continue
+		for _, p := range tallies[v].pieces {
+			rest := p.times
+			for i, actor := range p.actors {
+				a.done = p.done[i]
+				f.measure(&a)
+				chain := rest[:bits.OnesCount64(a.done)]
+				rest = rest[len(chain):]
+				ids, who = append(ids, v), append(who, actor)
+				reached.I64 = append(reached.I64, int64(a.reached))
+				converted.Bools = append(converted.Bools, f.converted(&a))
+				entered.I64 = append(entered.I64, slices.Min(chain))
+				for s := range steps {
+					if a.done>>s&1 == 0 {
+						times.Elem.Nulls.Set(at + s)
+						continue
+					}
+					times.Elem.I64[at+s] = chain[0]
+					chain = chain[1:]
 				}
-				times.Elem.I64[at+s] = chain[0]
-				chain = chain[1:]
+				at += steps
+				times.Offs = append(times.Offs, uint32(at))
+				if named {
+					last.Str.AppendString(f.node.Steps[p.last[i]].Name)
+				}
 			}
-			at += steps
-			times.Offs = append(times.Offs, uint32(at))
-			last.Str.AppendString(f.node.Steps[t.last[i]].Name)
 		}
 	}
 	return ids, []*vec.Vector{f.actors.vector(who), reached, converted, entered, times, last}
@@ -355,11 +400,12 @@ func (f *funnel) trendActorRows(tallies []*funnelTally, values []uint32) ([]uint
 	bucket, converted := &vec.Vector{Type: vec.T(vec.TimestampTZ)}, &vec.Vector{Type: vec.T(vec.Bool)}
 	var ids, who []uint32
 	for _, v := range values {
-		t := tallies[v]
-		for i, e := range t.entries {
-			ids, who = append(ids, v), append(who, t.actors[i])
-			bucket.I64 = append(bucket.I64, f.line.starts[e.period])
-			converted.Bools = append(converted.Bools, e.converted)
+		for _, p := range tallies[v].pieces {
+			for i, e := range p.entries {
+				ids, who = append(ids, v), append(who, p.actors[i])
+				bucket.I64 = append(bucket.I64, f.line.starts[e.period])
+				converted.Bools = append(converted.Bools, e.converted)
+			}
 		}
 	}
 	return ids, []*vec.Vector{bucket, f.actors.vector(who), converted}

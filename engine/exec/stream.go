@@ -3,6 +3,7 @@ package exec
 import (
 	"cmp"
 	"context"
+	"math/bits"
 	"slices"
 	"sort"
 	"sync/atomic"
@@ -32,9 +33,7 @@ type stream struct {
 	vals []uint32
 	// nums are the numbers of rows rng.Lo… that the operator asks for, or nil.
 	nums []int64
-	// times are all times, if the range is small enough to decode once.
-	times []int64
-	list  uint32 // for rowRef: the range's number, the same in every condition
+	list uint32 // for rowRef: the range's number, the same in every condition
 	// swept says that a sweep reads the stream, but for moved runs.
 	swept bool
 }
@@ -42,9 +41,8 @@ type stream struct {
 // movedRun is a run that belongs to another person than its ordinal says.
 type movedRun struct{ root, run uint32 }
 
-// smallRange is how many rows are decoded once for all intervals, rather than interval by
-// interval: an interval has at least this many rows of the largest stream.
-const smallRange = 1 << 15
+// intervalRows is about how many rows of the largest stream an interval of persons has.
+const intervalRows = 1 << 15
 
 // indexed is actors read through the run indexes of the events table.
 type indexed struct {
@@ -57,8 +55,10 @@ type indexed struct {
 	apart   bool        // conditions share no range
 	values  *values32
 	total   int // ordinals there are
-	size    int // ordinals in an interval; 0 before times are read
+	size    int // ordinals in an interval; 0 before readTimes
 	need    need
+	keep    bool        // segments keep the times that are read
+	sparse  bool        // see fillSparse
 	marks   []listMarks // by rowRef.list, with need.whole
 	lo, hi  int64
 	filters int // streams with a condition on rows, or with dead ones
@@ -169,6 +169,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 			return nil, true, err
 		}
 	}
+	ix.keep = len(segments) > 0 && segments[0].KeepsTimes(ix.rows)
 	env.Progress.Rows.Add(ix.rows)
 	env.Progress.Bytes.Add(ix.rows * 8)
 	if err := runJobs(ctx, env, jobs); err != nil {
@@ -186,7 +187,7 @@ func (ix *indexed) usedIndex(what string) {
 	ix.env.usedIndex(ix.node, what)
 }
 
-// readTimes makes the times of rows ready, which blocks have.
+// readTimes makes ready what blocks need to have the times of rows.
 func (ix *indexed) readTimes(ctx context.Context) error {
 	if ix.size > 0 {
 		return nil
@@ -194,11 +195,6 @@ func (ix *indexed) readTimes(ctx context.Context) error {
 	jobs := ix.findSweeps(ctx)
 	if len(jobs) > 0 {
 		ix.usedIndex("run index and order of rows")
-	}
-	for _, list := range ix.streams {
-		for _, s := range list {
-			jobs = append(jobs, s.readTimes)
-		}
 	}
 	if err := runJobs(ctx, ix.env, jobs); err != nil {
 		return err
@@ -210,19 +206,53 @@ func (ix *indexed) readTimes(ctx context.Context) error {
 	}
 	if ix.need.whole > 0 {
 		ix.findMarks()
+		ix.sparse = ix.canBeSparse()
 	}
 	ix.size = ix.intervalSize()
 	return nil
 }
 
-// readTimes decodes the times of a small range.
-func (s *stream) readTimes() error {
-	n := s.rng.Hi - s.rng.Lo
-	if n > smallRange {
-		return nil
+// rowTimes reads the times of a segment's rows, which are asked for in order.
+type rowTimes struct {
+	seg   *storage.Segment
+	keep  bool // the segment keeps what is read
+	end   int  // no rows from here on are asked for
+	first int  // row of times[0]
+	times []int64
+	space []int64 // used again for times that the segment does not keep
+}
+
+// open makes ready to read rows below end.
+func (t *rowTimes) open(ix *indexed, seg *storage.Segment, end int) {
+	t.seg, t.keep, t.end, t.times = seg, ix.keep, end, nil
+}
+
+// from is times of rows from a row on, at least one.
+func (t *rowTimes) from(row int) ([]int64, error) {
+	if at := row - t.first; at >= 0 && at < len(t.times) {
+		return t.times[at:], nil
 	}
-	s.times = make([]int64, n)
-	return s.seg.Times(s.times, s.rng.Lo, s.rng.Hi)
+	var err error
+	if t.first = row; t.keep {
+		t.times, err = t.seg.KeptTimes(row)
+		return t.times, err
+	}
+	t.space = grow(t.space, min(intervalRows, t.end-row))
+	t.times = t.space
+	return t.times, t.seg.Times(t.times, row, row+len(t.times))
+}
+
+// copy fills dst with the times of rows from a row on.
+func (t *rowTimes) copy(dst []int64, row int) error {
+	for len(dst) > 0 {
+		times, err := t.from(row)
+		if err != nil {
+			return err
+		}
+		n := copy(dst, times)
+		dst, row = dst[n:], row+n
+	}
+	return nil
 }
 
 // isColumn says whether e reads the named column of the scan.
@@ -261,7 +291,7 @@ func (ix *indexed) intervalSize() int {
 		}
 		largest = max(largest, rows)
 	}
-	size := int(int64(ix.total)*smallRange/int64(largest)) + 1
+	size := int(int64(ix.total)*intervalRows/int64(largest)) + 1
 	return max(256, min(size, ix.total/(2*ix.env.Threads)+1))
 }
 
@@ -717,19 +747,8 @@ func (ix *indexed) blocks(ctx context.Context, f func(context.Context, int, *blo
 		if fl.block.conds == nil {
 			fl.block.conds = make([]csr, len(ix.streams))
 		}
-		whole := ix.need.whole
-		for i := range ix.streams {
-			if whole > 0 && i == whole {
-				continue
-			}
-			if err := fl.fill(ctx, ix, i, nil, uint32(lo), uint32(hi)); err != nil {
-				return err
-			}
-		}
-		if whole > 0 {
-			if err := fl.fill(ctx, ix, whole, fl.inOthers(whole), uint32(lo), uint32(hi)); err != nil {
-				return err
-			}
+		if err := fl.fillAll(ctx, ix, uint32(lo), uint32(hi)); err != nil {
+			return err
 		}
 		return f(ctx, w, &fl.block)
 	})
@@ -739,13 +758,50 @@ func (ix *indexed) blocks(ctx context.Context, f func(context.Context, int, *blo
 type filler struct {
 	block  block
 	at     []uint32 // next free position of each actor
-	times  []int64
+	times  rowTimes
 	spans  []span
 	mixed  []uint32 // actors whose rows did not arrive in order
 	sorter actorSorter
 	sweeper
 	wanted []bool
-	held   int64 // bytes that are accounted for
+	reached
+	held int64 // bytes that are accounted for
+}
+
+// fillAll gathers the rows of the actors [lo, hi).
+func (fl *filler) fillAll(ctx context.Context, ix *indexed, lo, hi uint32) error {
+	need := &ix.need
+	if need.steps > 0 {
+		fl.findReached(ix, lo, hi)
+	}
+	for i := range ix.streams {
+		var wanted []bool
+		switch {
+		case need.whole == i && i > 0:
+			continue
+		case need.whole > 0 && need.steps > 0: // the rows of the whole list say what they are
+			fl.block.conds[i].reset(int(hi-lo), 0)
+			continue
+		case need.steps > 0:
+			wanted = fl.wantedOf(ix, i)
+		}
+		if err := fl.fill(ctx, ix, i, wanted, lo, hi); err != nil {
+			return err
+		}
+	}
+	switch {
+	case need.whole == 0:
+		return nil
+	case need.steps > 0:
+		wanted := fl.wantedOf(ix, need.whole)
+		if ix.sparse {
+			if ok, err := fl.fillSparse(ctx, ix, wanted, lo, hi); ok || err != nil {
+				return err
+			}
+		}
+		return fl.fill(ctx, ix, need.whole, wanted, lo, hi)
+	}
+	return fl.fill(ctx, ix, need.whole, fl.inOthers(need.whole), lo, hi)
 }
 
 // inOthers says which actors have rows in any list but one.
@@ -768,16 +824,13 @@ type span struct {
 	moved  []movedRun
 }
 
-// fill gathers the rows of one condition for the actors [lo, hi), or only for those of them
-// who are wanted.
-func (fl *filler) fill(ctx context.Context, ix *indexed, cond int, wanted []bool, lo, hi uint32) error {
-	c := &fl.block.conds[cond]
-	n := int(hi - lo)
-	c.reset(n, 0)
+// findSpans finds the runs of the persons [lo, hi), those that a sweep reads only if that is
+// asked for.
+func (fl *filler) findSpans(ix *indexed, cond int, swept bool, lo, hi uint32) {
 	fl.spans = fl.spans[:0]
 	for _, s := range ix.streams[cond] {
 		sp := span{s: s}
-		if !s.swept {
+		if !s.swept || swept {
 			sp.lo, sp.hi = lowerBound(s.runs.Ordinals, lo), lowerBound(s.runs.Ordinals, hi)
 		}
 		sp.moved = s.movedIn(lo, hi)
@@ -785,14 +838,38 @@ func (fl *filler) fill(ctx context.Context, ix *indexed, cond int, wanted []bool
 			fl.spans = append(fl.spans, sp)
 		}
 	}
+}
+
+// count adds how many rows each of the actors from base on has, if they are wanted.
+func (sp *span) count(count []uint32, wanted []bool, base uint32) {
+	s := sp.s
+	ordinals, starts := s.runs.Ordinals[sp.lo:sp.hi], s.runs.Starts[sp.lo:]
+	for r, o := range ordinals {
+		if actor := o - base; (wanted == nil || wanted[actor]) && !s.skips(sp.lo+r) {
+			count[actor] += uint32(s.countRows(int(starts[r]), int(starts[r+1])))
+		}
+	}
+	for _, m := range sp.moved {
+		if actor := m.root - base; wanted == nil || wanted[actor] {
+			count[actor] += uint32(s.countRows(int(s.runs.Starts[m.run]), int(s.runs.Starts[m.run+1])))
+		}
+	}
+}
+
+// skips says whether a run's rows come as a moved run, or not at all.
+func (s *stream) skips(run int) bool { return s.skip != nil && s.skip.Get(run) }
+
+// fill gathers the rows of one condition for the actors [lo, hi), or only for those of them
+// who are wanted.
+func (fl *filler) fill(ctx context.Context, ix *indexed, cond int, wanted []bool, lo, hi uint32) error {
+	c := &fl.block.conds[cond]
+	n := int(hi - lo)
+	c.reset(n, 0)
+	fl.findSpans(ix, cond, false, lo, hi)
 	// Count the rows of each actor, and make the counts offsets.
 	count := c.off[1:]
 	for i := range fl.spans {
-		fl.spans[i].each(func(actor uint32, from, to int) {
-			if wanted == nil || wanted[actor-lo] {
-				count[actor-lo] += uint32(fl.spans[i].s.countRows(from, to))
-			}
-		})
+		fl.spans[i].count(count, wanted, lo)
 	}
 	for _, w := range ix.sweeps[cond] {
 		w.count(count, wanted, lo, hi)
@@ -819,12 +896,12 @@ func (fl *filler) fill(ctx context.Context, ix *indexed, cond int, wanted []bool
 	copy(fl.at, c.off[:n])
 	fl.mixed = fl.mixed[:0]
 	for i := range fl.spans {
-		if err := fl.copySpan(c, &fl.spans[i], wanted, lo); err != nil {
+		if err := fl.copySpan(ix, c, &fl.spans[i], wanted, lo); err != nil {
 			return err
 		}
 	}
 	for _, w := range ix.sweeps[cond] {
-		if err := fl.copySweep(c, w, wanted, lo, hi); err != nil {
+		if err := fl.copySweep(ix, c, w, wanted, lo, hi); err != nil {
 			return err
 		}
 	}
@@ -889,50 +966,55 @@ func (s *stream) countRows(from, to int) int {
 }
 
 // copySpan appends the rows of a span to their actors' lists.
-func (fl *filler) copySpan(c *csr, sp *span, wanted []bool, base uint32) error {
+func (fl *filler) copySpan(ix *indexed, c *csr, sp *span, wanted []bool, base uint32) error {
 	s := sp.s
-	times, first := s.times, s.rng.Lo
-	if times == nil && sp.lo < sp.hi {
-		from, to := int(s.runs.Starts[sp.lo]), int(s.runs.Starts[sp.hi])
-		fl.times = grow(fl.times, to-from)
-		if err := s.seg.Times(fl.times, from, to); err != nil {
+	fl.times.open(ix, s.seg, int(s.runs.Starts[sp.hi]))
+	ordinals, starts := s.runs.Ordinals[sp.lo:sp.hi], s.runs.Starts[sp.lo:]
+	for r, o := range ordinals {
+		if wanted != nil && !wanted[o-base] || s.skips(sp.lo+r) {
+			continue
+		}
+		if err := fl.copyRun(c, s, o-base, int(starts[r]), int(starts[r+1])); err != nil {
 			return err
 		}
-		times, first = fl.times, from
-	}
-	ordinals, starts := s.runs.Ordinals, s.runs.Starts
-	for r := sp.lo; r < sp.hi; r++ {
-		if s.skip != nil && s.skip.Get(r) {
-			continue
-		}
-		if wanted != nil && !wanted[ordinals[r]-base] {
-			continue
-		}
-		from, to := int(starts[r]), int(starts[r+1])
-		fl.copyRun(c, s, ordinals[r]-base, times[from-first:to-first], from)
 	}
 	for _, m := range sp.moved {
 		if wanted != nil && !wanted[m.root-base] {
 			continue
 		}
-		from, to := int(starts[m.run]), int(starts[m.run+1])
-		moved := make([]int64, to-from)
-		if err := s.seg.Times(moved, from, to); err != nil {
+		from, to := int(s.runs.Starts[m.run]), int(s.runs.Starts[m.run+1])
+		fl.times.open(ix, s.seg, to)
+		if err := fl.copyRun(c, s, m.root-base, from, to); err != nil {
 			return err
 		}
-		fl.copyRun(c, s, m.root-base, moved, from)
 	}
 	return nil
 }
 
-// copyRun appends the matching rows of a run, whose first row is from, to an actor's list.
-func (fl *filler) copyRun(c *csr, s *stream, actor uint32, times []int64, from int) {
+// copyRun appends the matching rows of a run, [from, to), to an actor's list.
+func (fl *filler) copyRun(c *csr, s *stream, actor uint32, from, to int) error {
 	at := fl.at[actor]
 	begin := at
-	switch {
-	case s.match == nil && c.vals == nil && c.nums == nil && c.refs == nil:
-		at += uint32(copy(c.times[at:], times))
-	default:
+	plain := c.nums == nil && c.refs == nil
+	for from < to {
+		times, err := fl.times.from(from)
+		if err != nil {
+			return err
+		}
+		times = times[:min(len(times), to-from)]
+		switch {
+		case plain && s.match == nil:
+			copy(c.times[at:], times)
+			if c.vals != nil {
+				copy(c.vals[at:], s.vals[from-s.rng.Lo:][:len(times)])
+			}
+			at, from = at+uint32(len(times)), from+len(times)
+			continue
+		case plain:
+			at = fl.copyMatches(c, s, at, times, from)
+			from += len(times)
+			continue
+		}
 		for i, t := range times {
 			row := from + i
 			if s.match != nil && !s.match.Get(row-s.rng.Lo) {
@@ -950,9 +1032,33 @@ func (fl *filler) copyRun(c *csr, s *stream, actor uint32, times []int64, from i
 			}
 			at++
 		}
+		from += len(times)
 	}
 	fl.at[actor] = at
 	fl.seam(c, actor, begin)
+	return nil
+}
+
+// copyMatches appends the matching ones of the rows from a row on to an actor's list, which goes on
+// at at, and gives where it then does.
+func (fl *filler) copyMatches(c *csr, s *stream, at uint32, times []int64, from int) uint32 {
+	first := from - s.rng.Lo
+	for i := 0; i < len(times); {
+		// The bits of a word from the row on, as many as there are rows.
+		shift := (first + i) & 63
+		n := min(64-shift, len(times)-i)
+		w := s.match[(first+i)>>6] >> shift & (^uint64(0) >> (64 - n))
+		for ; w != 0; w &= w - 1 {
+			r := i + bits.TrailingZeros64(w)
+			c.times[at] = times[r]
+			if c.vals != nil {
+				c.vals[at] = s.vals[first+r]
+			}
+			at++
+		}
+		i += n
+	}
+	return at
 }
 
 // seam notes whether an actor's list is in order where rows, which are in order themselves,

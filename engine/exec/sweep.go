@@ -117,28 +117,22 @@ func mergedIn(seg *storage.Segment, env *Env) (*roaring.Bitmap, error) {
 	return roaring.And(present, identity.Merged()), nil
 }
 
-// count adds how many rows each of the actors [lo, hi) has in the list.
+// count adds how many rows each of the actors [lo, hi) has in the list, if they are wanted.
 func (w *sweep) count(count []uint32, wanted []bool, lo, hi uint32) {
-	add := func(actor uint32, rows int) {
-		if wanted == nil || wanted[actor-lo] {
-			count[actor-lo] += uint32(rows)
-		}
-	}
 	if w.whole {
 		starts := w.order.Starts
 		for p, end := lowerBound(w.persons, lo), lowerBound(w.persons, hi); p < end; p++ {
-			if w.skip == nil || !w.skip.Get(p) {
-				add(w.persons[p], int(starts[p+1]-starts[p]))
+			if actor := w.persons[p] - lo; (wanted == nil || wanted[actor]) && (w.skip == nil || !w.skip.Get(p)) {
+				count[actor] += starts[p+1] - starts[p]
 			}
 		}
 		return
 	}
 	for _, s := range w.streams {
-		if s == nil {
-			continue
+		if s != nil {
+			sp := span{s: s, lo: lowerBound(s.runs.Ordinals, lo), hi: lowerBound(s.runs.Ordinals, hi)}
+			sp.count(count, wanted, lo)
 		}
-		sp := span{s: s, lo: lowerBound(s.runs.Ordinals, lo), hi: lowerBound(s.runs.Ordinals, hi)}
-		sp.each(func(actor uint32, from, to int) { add(actor, s.countRows(from, to)) })
 	}
 }
 
@@ -154,11 +148,13 @@ type sweepRange struct {
 type sweeper struct {
 	ranges []sweepRange
 	events []uint32
-	times  []int64
+	room   []int64 // of the times of ranges
+	parts  []sparsePart
 }
 
-// open makes the rows of the persons whose ordinals are in [lo, hi) ready.
-func (sw *sweeper) open(w *sweep, lo, hi uint32) error {
+// openSweep makes the rows of the persons whose ordinals are in [lo, hi) ready.
+func (fl *filler) openSweep(ix *indexed, w *sweep, lo, hi uint32) error {
+	sw := &fl.sweeper
 	sw.ranges = grow(sw.ranges, len(w.streams))
 	rows := 0
 	for i, s := range w.streams {
@@ -168,21 +164,16 @@ func (sw *sweeper) open(w *sweep, lo, hi uint32) error {
 		}
 		starts := s.runs.Starts
 		r.first, r.end = int(starts[lowerBound(s.runs.Ordinals, lo)]), int(starts[lowerBound(s.runs.Ordinals, hi)])
-		if s.times == nil {
-			rows += r.end - r.first
-		}
+		rows += r.end - r.first
 	}
-	sw.times = grow(sw.times, rows)
-	rest := sw.times
+	sw.room = grow(sw.room, rows)
+	rest := sw.room
 	for i := range sw.ranges {
 		r := &sw.ranges[i]
-		switch {
-		case r.first == r.end:
-		case r.stream.times != nil:
-			r.times = r.stream.times[r.first-r.rng.Lo : r.end-r.rng.Lo]
-		default:
-			r.times, rest = rest[:r.end-r.first], rest[r.end-r.first:]
-			if err := w.seg.Times(r.times, r.first, r.end); err != nil {
+		r.times, rest = rest[:r.end-r.first], rest[r.end-r.first:]
+		if len(r.times) > 0 {
+			fl.times.open(ix, w.seg, r.end)
+			if err := fl.times.copy(r.times, r.first); err != nil {
 				return err
 			}
 		}
@@ -191,9 +182,9 @@ func (sw *sweeper) open(w *sweep, lo, hi uint32) error {
 }
 
 // copySweep appends the rows of the actors [lo, hi) to their lists, if they are wanted.
-func (fl *filler) copySweep(c *csr, w *sweep, wanted []bool, lo, hi uint32) error {
+func (fl *filler) copySweep(ix *indexed, c *csr, w *sweep, wanted []bool, lo, hi uint32) error {
 	sw := &fl.sweeper
-	if err := sw.open(w, lo, hi); err != nil {
+	if err := fl.openSweep(ix, w, lo, hi); err != nil {
 		return err
 	}
 	starts := w.order.Starts
@@ -247,6 +238,134 @@ func (fl *filler) copySweep(c *csr, w *sweep, wanted []bool, lo, hi uint32) erro
 	return nil
 }
 
+// fillSparse gathers, from sweeps of all rows, those of the actors [lo, hi) who are wanted that are
+// in other lists too, and of those between only that there are some: one, with the time of the row
+// before. It says false if rows do not come in order that way.
+func (fl *filler) fillSparse(ctx context.Context, ix *indexed, wanted []bool, lo, hi uint32) (bool, error) {
+	sweeps := ix.sweeps[ix.need.whole]
+	for len(fl.parts) < len(sweeps) {
+		fl.parts = append(fl.parts, sparsePart{})
+	}
+	parts := fl.parts[:len(sweeps)]
+	for _, s := range ix.streams[ix.need.whole] {
+		if len(s.movedIn(lo, hi)) > 0 {
+			return false, nil
+		}
+	}
+	for i, w := range sweeps {
+		if err := parts[i].open(ix, w, lo, hi); err != nil {
+			return true, err
+		}
+	}
+	c := &fl.block.conds[ix.need.whole]
+	c.reset(int(hi-lo), 0)
+	c.times, c.refs = c.times[:0], c.refs[:0]
+	for a := range wanted {
+		if begin := len(c.times); wanted[a] {
+			for i := range parts {
+				if err := parts[i].append(c, begin, lo+uint32(a)); err != nil {
+					return true, err
+				}
+			}
+		}
+		c.off[a+1] = uint32(len(c.times))
+	}
+	return true, fl.hold(ctx, ix.env)
+}
+
+// sparsePart reads what a sweep has of an interval of persons.
+type sparsePart struct {
+	w      *sweep
+	lists  []*stream // by range
+	next   int       // person
+	end    int
+	base   int
+	events []uint32
+	marked []bool // by range: its rows are in other lists too, perhaps
+	cursor []sparseCursor
+}
+
+// sparseCursor is where a part is in a range.
+type sparseCursor struct {
+	runs  *segment.Runs
+	run   int
+	row   int
+	end   int // of the person's rows
+	times rowTimes
+}
+
+// open goes to the first of the persons whose ordinals are in [lo, hi).
+func (p *sparsePart) open(ix *indexed, w *sweep, lo, hi uint32) error {
+	p.w, p.lists = w, w.streams
+	p.next, p.end = lowerBound(w.persons, lo), lowerBound(w.persons, hi)
+	p.base = int(w.order.Starts[p.next])
+	p.events = grow(p.events, int(w.order.Starts[p.end])-p.base)
+	p.marked = grow(p.marked, len(w.streams))
+	if len(p.cursor) < len(w.streams) {
+		p.cursor = make([]sparseCursor, len(w.streams))
+	}
+	for i, s := range w.streams {
+		if p.marked[i] = ix.marks[s.list].any; p.marked[i] {
+			c := &p.cursor[i]
+			c.runs, c.run = s.runs, lowerBound(s.runs.Ordinals, lo)
+			c.times.open(ix, w.seg, int(s.runs.Starts[lowerBound(s.runs.Ordinals, hi)]))
+		}
+	}
+	return w.order.Events(p.events, p.base)
+}
+
+// append appends rows of an actor to a list, where those from begin on are the actor's.
+func (p *sparsePart) append(c *csr, begin int, actor uint32) error {
+	persons := p.w.persons
+	for p.next < p.end && persons[p.next] < actor {
+		p.next++
+	}
+	if p.next == p.end || persons[p.next] != actor || p.w.skip != nil && p.w.skip.Get(p.next) {
+		return nil
+	}
+	for i, marked := range p.marked {
+		if !marked {
+			continue
+		}
+		cur := &p.cursor[i]
+		for cur.run < len(cur.runs.Ordinals) && cur.runs.Ordinals[cur.run] < actor {
+			cur.run++
+		}
+		if cur.row, cur.end = 0, 0; cur.run < len(cur.runs.Ordinals) && cur.runs.Ordinals[cur.run] == actor {
+			cur.row, cur.end = int(cur.runs.Starts[cur.run]), int(cur.runs.Starts[cur.run+1])
+		}
+	}
+	starts := p.w.order.Starts
+	gap := -1 // an event since the last row that is in other lists
+	for _, e := range p.events[int(starts[p.next])-p.base : int(starts[p.next+1])-p.base] {
+		if !p.marked[e] {
+			gap = int(e)
+			continue
+		}
+		p.mind(c, begin, gap)
+		gap = -1
+		cur := &p.cursor[e]
+		if cur.row == cur.end {
+			return fmt.Errorf("segment %d: the order of its rows has more events %q of person %d than their runs; run prickle verify", p.w.seg.ID(), p.lists[e].rng.Event, actor)
+		}
+		times, err := cur.times.from(cur.row)
+		if err != nil {
+			return err
+		}
+		c.times, c.refs = append(c.times, times[0]), append(c.refs, rowRef{p.lists[e].list, uint32(cur.row)})
+		cur.row++
+	}
+	p.mind(c, begin, gap)
+	return nil
+}
+
+// mind appends a row for those of the event and others in no other list, if there are any.
+func (p *sparsePart) mind(c *csr, begin, event int) {
+	if event >= 0 && len(c.times) > begin {
+		c.times, c.refs = append(c.times, c.times[len(c.times)-1]), append(c.refs, rowRef{list: p.lists[event].list})
+	}
+}
+
 // listMarks is in which lists besides need.whole the rows of a range are.
 type listMarks struct {
 	always condSet
@@ -277,6 +396,36 @@ func (ix *indexed) findMarks() {
 			}
 		}
 	}
+}
+
+// canBeSparse says whether fillSparse may do: all rows come from sweeps, segment after segment.
+func (ix *indexed) canBeSparse() bool {
+	if ix.need.steps == 0 || ix.values != nil || ix.need.number != nil {
+		return false
+	}
+	streams := 0
+	for i, w := range ix.sweeps[ix.need.whole] {
+		if !w.whole || i > 0 && ix.sweeps[ix.need.whole][i-1].seg.MaxTime() >= w.seg.MinTime() {
+			return false
+		}
+		streams += len(w.streams)
+	}
+	return streams == len(ix.streams[ix.need.whole])
+}
+
+// stepsOf is which of the first so many lists a row of need.whole is in, one bit each.
+func (ix *indexed) stepsOf(r rowRef, n int) uint64 {
+	m := &ix.marks[r.list]
+	if !m.any {
+		return 0
+	}
+	out := m.always.slice(0, n)
+	for _, s := range m.some {
+		if s.cond < n && s.match.Get(int(r.row)-s.rng.Lo) {
+			out |= 1 << s.cond
+		}
+	}
+	return out
 }
 
 // marked is as actors says.

@@ -57,6 +57,7 @@ type funnel struct {
 	values   *values32 // breakdown values
 	joint    []joint   // with HOLDING: what the values that actors number consist of
 	line     *timeline // of OUTPUT TREND
+	timed    bool      // somebody reads how long steps took
 }
 
 func newFunnel(n *plan.Funnel, env *Env) (Operator, error) {
@@ -95,6 +96,7 @@ func (f *funnel) run(ctx context.Context) error {
 			f.windows[i] = newWindow(*w, loc)
 		}
 	}
+	f.timed = n.Output == plan.OutputDefault && (f.reads("median_time") || f.reads("average_time"))
 	if err := f.read(ctx); err != nil {
 		return err
 	}
@@ -130,6 +132,19 @@ func (f *funnel) run(ctx context.Context) error {
 	return nil
 }
 
+// reads says whether somebody reads a column of the answer.
+func (f *funnel) reads(name string) bool {
+	if f.node.Unread == nil {
+		return true
+	}
+	for i, field := range f.node.Schema() {
+		if field.Name == name && !f.node.Unread[i] {
+			return true
+		}
+	}
+	return false
+}
+
 // indexOnly says whether the lists of steps and exclusions are all that is needed, if no row is
 // in two: not in which order rows of one time come.
 func (f *funnel) indexOnly() bool {
@@ -139,10 +154,25 @@ func (f *funnel) indexOnly() bool {
 			return false
 		}
 	}
-	if len(n.Holding) > 0 || n.Entry != plan.EntryBest && n.Entry != plan.EntryFirst {
+	if len(n.Holding) > 0 {
 		return false
 	}
+	if n.Entry == plan.EntryEvery || n.Entry == plan.EntryEach {
+		return n.Mode == plan.Ordered && n.Breakdown == nil
+	}
 	return n.Mode == plan.Ordered || n.Mode == plan.Unordered && len(n.Exclude) == 0 && n.Breakdown == nil && n.Output != plan.OutputActors
+}
+
+// neighboursOnly says whether the rows of all lists, in order, are all that is needed in MODE
+// STRICT.
+func (f *funnel) neighboursOnly() bool {
+	n := f.node
+	for i := range n.Steps {
+		if n.Steps[i].Optional || n.Steps[i].Within != nil {
+			return false
+		}
+	}
+	return n.Mode == plan.Strict && len(n.Holding) == 0 && len(n.Exclude) == 0 && n.Breakdown == nil && (n.Entry == plan.EntryBest || n.Entry == plan.EntryFirst)
 }
 
 // read makes the actors ready: a list for each step, one for each exclusion, and one of all
@@ -156,7 +186,13 @@ func (f *funnel) read(ctx context.Context) error {
 	for i := range n.Exclude {
 		conds = append(conds, n.Exclude[i].Cond)
 	}
-	need := need{}
+	need := need{inOrder: n.Mode != plan.Unordered, from: f.from, to: f.to}
+	if f.required == ^uint64(0)>>(maxSteps-len(n.Steps)) {
+		need.steps = len(n.Steps)
+		need.all = n.Converted && n.Mode != plan.Unordered
+		// Without a row to tell, one attempt that comes no further than its entry is like another.
+		need.alone = n.Output == plan.OutputDefault && n.Breakdown == nil && len(n.Holding) == 0 && (n.Entry == plan.EntryBest || n.Entry == plan.EntryFirst)
+	}
 	if n.Mode == plan.Strict {
 		need.whole = len(conds)
 		conds = append(conds, nil)
@@ -259,30 +295,53 @@ type walker struct {
 	at    [maxSteps]int
 	order []int
 	try   attempt
-	best  []attempt      // per breakdown value
-	rows  *rowWalker     // where merged rows are walked
-	out   []*funnelTally // by breakdown value
-	actor uint32
-	grown int64 // bytes the tallies have grown by
+	best  []attempt  // per breakdown value
+	rows  *rowWalker // where merged rows are walked
+	marks *indexed   // where rows are told by their marks, in order
+	// straight is the steps in order, if an attempt cannot do them otherwise.
+	straight []int
+	one      [][]int64 // per list: the rows that carry one value
+	values   []uint32
+	out      []*funnelTally // by breakdown value
+	actor    uint32
+	grown    int64 // bytes the tallies have grown by
 }
 
 func newWalker(f *funnel, values int, other []uint32) *walker {
 	k := &walker{f: f, steps: make([][]int64, len(f.node.Steps)), bars: make([][]int64, len(f.node.Exclude)), other: other, out: make([]*funnelTally, values)}
-	if !f.actors.disjoint() || !f.indexOnly() {
+	if ix, ok := f.actors.(*indexed); ok && ix.need.whole > 0 && f.neighboursOnly() {
+		k.marks = ix
+	} else if !f.actors.disjoint() || !f.indexOnly() {
 		k.rows = newRowWalker(k)
+	}
+	if f.node.Mode != plan.Unordered && f.required == ^uint64(0)>>(maxSteps-len(k.steps)) {
+		for s := range k.steps {
+			k.straight = append(k.straight, s)
+		}
 	}
 	return k
 }
 
 func (k *walker) block(ctx context.Context, b *block) error {
 	k.b = b
+	if b.alone > 0 {
+		t := k.tally(0)
+		t.counts[0] += b.alone
+		if len(k.steps) > 1 {
+			t.dropped[0] += b.alone
+		}
+	}
+	entries := &b.conds[0]
+	if k.f.node.Mode == plan.Strict {
+		entries = &b.conds[k.f.lists-1] // the list of all rows
+	}
 	for i := range b.count {
 		if i&0xfff == 0 {
 			if err := yield(ctx); err != nil {
 				return err
 			}
 		}
-		if k.f.node.Mode != plan.Unordered && b.conds[0].countOf(i) == 0 {
+		if k.f.node.Mode != plan.Unordered && entries.countOf(i) == 0 {
 			continue
 		}
 		k.actor, k.best = b.base+uint32(i), k.best[:0]
@@ -290,21 +349,32 @@ func (k *walker) block(ctx context.Context, b *block) error {
 			if err := k.rows.walk(ctx, b, i); err != nil {
 				return err
 			}
+		} else if k.marks != nil {
+			k.propose(0, func(a *attempt) bool { return k.neighbours(i, a) })
 		} else {
 			k.index(i)
 		}
 		for a := range k.best {
 			k.add(&k.best[a])
 		}
-		if k.grown > 0 {
-			k.f.held.Add(k.grown)
-			if err := k.f.env.hold(ctx, k.grown); err != nil {
+		if k.grown > grownStep {
+			if err := k.hold(ctx); err != nil {
 				return err
 			}
-			k.grown = 0
 		}
 	}
-	return nil
+	return k.hold(ctx)
+}
+
+// grownStep is by how many bytes the tallies grow before they are accounted for.
+const grownStep = 1 << 16
+
+// hold accounts for what the tallies have grown by.
+func (k *walker) hold(ctx context.Context) error {
+	grown := k.grown
+	k.grown = 0
+	k.f.held.Add(grown)
+	return k.f.env.hold(ctx, grown)
 }
 
 // name is what a breakdown value counts as.

@@ -63,6 +63,12 @@ type Funnel struct {
 	Person expr.Expr
 	Output Output // Default (steps), Actors or Trend
 	Trend  *Trend // of OutputTrend
+	// Converted leaves out, in the plain meaning of OutputActors, attempts that did not do all
+	// steps that are not optional.
+	Converted bool
+	// Unread is which columns of the answer nobody reads, so that they may hold anything; nil:
+	// none. The plain meaning of OutputDefault and OutputActors looks at it.
+	Unread []bool
 }
 
 // Trend is what OUTPUT TREND counts: by the period of their first step, those who came
@@ -201,6 +207,24 @@ func (n *Funnel) hints() hints {
 	return h
 }
 
+// filter takes over those of the conditions on the answer that leave out actors before their
+// attempts are made, and gives the others back.
+func (n *Funnel) filter(conds []expr.Expr) (*Funnel, []expr.Expr) {
+	if n.Output != OutputActors || n.Compatible || n.Breakdown != nil {
+		return n, conds
+	}
+	c := *n
+	var rest []expr.Expr
+	for _, e := range conds {
+		if col, ok := e.(*expr.Column); ok && n.Schema()[col.Index].Name == "converted" {
+			c.Converted = true
+		} else {
+			rest = append(rest, e)
+		}
+	}
+	return &c, rest
+}
+
 // Guess implements Native.
 func (n *Funnel) Guess(rows float64) float64 {
 	if n.Output == OutputDefault {
@@ -240,6 +264,9 @@ func (n *Funnel) Describe(p *Printer) {
 	}
 	for i := range n.Exclude {
 		p.Detail("Exclude", "%s", n.exclusionText(&n.Exclude[i]))
+	}
+	if n.Converted {
+		p.Detail("Only", "converted")
 	}
 	n.Source.describe(p)
 	switch t := n.Trend; {

@@ -48,6 +48,12 @@ func pushFilter(f *Filter) Node {
 		return filterJoin(f, in)
 	case *Expand:
 		return filterExpand(f, in)
+	case *Funnel:
+		out, rest := in.filter(conjuncts(f.Cond))
+		if len(rest) == 0 {
+			return out
+		}
+		return &Filter{out, allOf(rest)}
 	}
 	return f
 }

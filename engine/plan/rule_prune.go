@@ -64,6 +64,13 @@ func prune(n Node, need []bool) (Node, []int) {
 		c := *n
 		c.Base, c.Step = pruneColumns(n.Base), pruneColumns(n.Step)
 		return &c, same(len(n.Columns))
+	case *Funnel:
+		c := *n
+		c.Unread = make([]bool, len(need))
+		for i := range need {
+			c.Unread[i] = !need[i]
+		}
+		return pruneInput(&c), same(len(need))
 	case *PersonsOf:
 		return &PersonsOf{pruneColumns(n.Input)}, same(1)
 	case *Project:

@@ -31,6 +31,14 @@ type Entry struct {
 // NewCache is a cache that fills a pool.
 func NewCache(pool *Pool) *Cache { return &Cache{pool: pool} }
 
+// Size is how many bytes there is room for; 0 if nothing says.
+func (c *Cache) Size() int64 {
+	if c == nil {
+		return 0
+	}
+	return c.pool.Size()
+}
+
 // Add counts a value of an owner; e lies beside it and was not added before. Drop is
 // called, once at most, when the value has to go; it must be quick and not call the cache.
 // Others may have to go now.

@@ -44,6 +44,7 @@ type Reader struct {
 	ids                                 lazy[vec.Vector]
 	sessions                            lazy[vec.Vector]
 	created, firstTimes                 lazy[[]int64]
+	times                               []lazy[[]int64] // by block
 	order                               lazy[Order]
 	sessionViews                        views
 	idFirst, sessionFirst, createdFirst lazy[[]uint32]
@@ -95,6 +96,7 @@ func (r *Reader) open() error {
 	}
 	r.dir = dir
 	r.uuidsOK = make([]atomic.Uint32, (dir.rows/encoding.BlockRows+32)/32)
+	r.times = make([]lazy[[]int64], (dir.rows+encoding.BlockRows-1)/encoding.BlockRows)
 	r.groups = make([]*group, len(dir.groups))
 	for i := range dir.groups {
 		r.groups[i] = newGroup(r, i)
@@ -300,6 +302,30 @@ func (r *Reader) Times(dst []int64, lo, hi int) error {
 		lo += n
 	}
 	return nil
+}
+
+// KeepsTimes says whether there is room to keep the times of so many rows, and as much beside.
+func (r *Reader) KeepsTimes(rows int64) bool {
+	size := r.cache.Size()
+	return size == 0 || 8*rows <= size/2
+}
+
+// KeptTimes is the times of the rows that lie in a block with a row, from that row on to the end
+// of the block. They are decoded once and kept for whoever asks next.
+func (r *Reader) KeptTimes(row int) ([]int64, error) {
+	if err := r.rows(row, row+1, 1); err != nil {
+		return nil, err
+	}
+	b := row / encoding.BlockRows
+	times, err := r.times[b].get(r, func() (*[]int64, error) {
+		lo := b * encoding.BlockRows
+		out := make([]int64, min(encoding.BlockRows, r.dir.rows-lo))
+		return &out, r.Times(out, lo, lo+len(out))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return (*times)[row-b*encoding.BlockRows:], nil
 }
 
 // Ordinals fills dst with the person ordinals of rows [lo, hi).
