@@ -65,11 +65,12 @@ type CreateSchema struct {
 	Owner       *Ident // AUTHORIZATION; nil when not given
 }
 
-// RenameSchema is ALTER SCHEMA name RENAME TO name.
-type RenameSchema struct {
+// AlterSchema is ALTER SCHEMA name RENAME TO name, or OWNER TO role.
+type AlterSchema struct {
 	Place
-	Name Ident
-	To   Ident
+	Name  Ident
+	To    Ident
+	Owner *Ident // nil when it is renamed
 }
 
 // DropSchema is DROP SCHEMA names.
@@ -138,6 +139,7 @@ const (
 	SetType                         // Name, Type
 	AddConstraint                   // Constraint
 	DropConstraint                  // Name; Exists is IF EXISTS
+	SetOwner                        // To
 )
 
 // AlterTable is ALTER TABLE or ALTER VIEW name with its actions; the renaming ones stand
@@ -246,7 +248,7 @@ func (*CreateTable) stmt()   {}
 func (*CreateTableAs) stmt() {}
 func (*CreateView) stmt()    {}
 func (*CreateSchema) stmt()  {}
-func (*RenameSchema) stmt()  {}
+func (*AlterSchema) stmt()   {}
 func (*DropSchema) stmt()    {}
 func (*Comment) stmt()       {}
 func (*AlterTable) stmt()    {}

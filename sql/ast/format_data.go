@@ -75,9 +75,14 @@ func (p *printer) dataStmt(s Stmt) {
 			p.s(" AUTHORIZATION ")
 			p.role(*s.Owner)
 		}
-	case *RenameSchema:
+	case *AlterSchema:
 		p.s("ALTER SCHEMA ")
 		p.ident(s.Name)
+		if s.Owner != nil {
+			p.s(" OWNER TO ")
+			p.role(*s.Owner)
+			return
+		}
 		p.s(" RENAME TO ")
 		p.ident(s.To)
 	case *DropSchema:
@@ -254,6 +259,9 @@ func (p *printer) alterAction(a *AlterAction) {
 	case SetSchema:
 		p.s("SET SCHEMA ")
 		p.ident(a.To)
+	case SetOwner:
+		p.s("OWNER TO ")
+		p.role(a.To)
 	case AddConstraint:
 		p.s("ADD ")
 		p.constraint(a.Constraint)

@@ -49,8 +49,10 @@ func DDL(env Env, s ast.Stmt) (*Change, error) {
 		b.dropTables(c, s)
 	case *ast.CreateSchema:
 		b.createSchema(c, s)
-	case *ast.RenameSchema:
-		b.renameSchema(c, s)
+	case *ast.AlterSchema:
+		b.alterSchema(c, s)
+	case *ast.ReassignOwned:
+		b.reassign(c, s)
 	case *ast.DropSchema:
 		b.dropSchemas(c, s)
 	case *ast.Comment:
@@ -422,7 +424,7 @@ func (b *binder) alterTable(c *Change, s *ast.AlterTable) {
 		return
 	}
 	first := s.Actions[0].Kind
-	views := first == ast.RenameTable || first == ast.RenameColumn || first == ast.SetSchema || first == ast.SetDefault || first == ast.DropDefault
+	views := first == ast.RenameTable || first == ast.RenameColumn || first == ast.SetSchema || first == ast.SetDefault || first == ast.DropDefault || first == ast.SetOwner
 	switch {
 	case s.View && t.View() == "":
 		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" is not a view`, t.Name), s.Name[0].Pos())
@@ -493,6 +495,8 @@ func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, t *catalog.T
 		}
 	case ast.SetSchema:
 		b.setSchema(c, schema, a, t)
+	case ast.SetOwner:
+		b.setOwner(schema, a, t)
 	case ast.AddConstraint:
 		b.addConstraint(c, op, a.Constraint, a.Constraint.Columns, t)
 	case ast.DropConstraint:

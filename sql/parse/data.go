@@ -381,14 +381,19 @@ func (p *parser) schemaStatement() ast.Stmt {
 		d.Cascade = p.cascade()
 		return d
 	}
-	r := &ast.RenameSchema{Place: t.at(), Name: p.ident()}
-	if !p.kw("rename") {
+	a := &ast.AlterSchema{Place: t.at(), Name: p.ident()}
+	switch {
+	case p.acceptKw("owner", "to"):
+		owner := p.roleName()
+		a.Owner = &owner
+	case p.kw("rename"):
+		p.i++
+		p.expectKw("to")
+		a.To = p.ident()
+	default:
 		return p.refuse(start, "ALTER SCHEMA … "+upper(p.tok().text))
 	}
-	p.i++
-	p.expectKw("to")
-	r.To = p.ident()
-	return r
+	return a
 }
 
 // cascade reads CASCADE or RESTRICT, which is also what nothing means.
@@ -437,6 +442,8 @@ func (p *parser) alterTable() ast.Stmt {
 		}
 		x := ast.AlterAction{Place: p.tok().at()}
 		switch {
+		case p.acceptKw("owner", "to"):
+			x.Kind, x.To = ast.SetOwner, p.roleName()
 		case a.View && !p.kw("rename") && !p.kw("set", "schema"):
 			refused = "ALTER VIEW … " + upper(p.tok().text)
 		case p.kw("add") && (p.kw("add", "constraint") || p.kw("add", "primary") || p.kw("add", "unique") || p.kw("add", "check") || p.kw("add", "foreign")):
