@@ -283,6 +283,10 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 		return c.ddl(s, text, "CREATE SCHEMA")
 	case *ast.AlterSchema:
 		return c.ddl(s, text, "ALTER SCHEMA")
+	case *ast.CreateSequence:
+		return c.ddl(s, text, "CREATE SEQUENCE")
+	case *ast.DropSequence:
+		return c.ddl(s, text, "DROP SEQUENCE")
 	case *ast.ReassignOwned:
 		return c.ddl(s, text, "REASSIGN OWNED")
 	case *ast.DropSchema:

@@ -109,6 +109,8 @@ type Catalog struct {
 	Tables   []*Table
 	// Namespaces are the schemas that users made.
 	Namespaces []*Namespace
+	// Sequences are the session's own, which belong to no table.
+	Sequences []*table.Schema
 	// Notes keep the comments of what every project has, by their names: see NoteOf.
 	Notes map[string]*table.Schema
 	// Path is the schemas in which a name is looked up that has none, as search_path lists them:
@@ -336,6 +338,15 @@ func NotesOf(tables *table.Tables) map[string]*table.Schema {
 	out := map[string]*table.Schema{}
 	for _, v := range tables.Of(table.Note) {
 		out[v.Schema.Name] = v.Schema
+	}
+	return out
+}
+
+// SequencesOf is the temporary sequences of a session.
+func SequencesOf(tables *table.Tables) []*table.Schema {
+	var out []*table.Schema
+	for _, v := range tables.Of(table.Sequence) {
+		out = append(out, v.Schema)
 	}
 	return out
 }

@@ -73,6 +73,21 @@ type AlterSchema struct {
 	Owner *Ident // nil when it is renamed
 }
 
+// CreateSequence is CREATE TEMP SEQUENCE name; others belong to columns.
+type CreateSequence struct {
+	Place
+	IfNotExists bool
+	Name        []Ident
+	Start       int64
+}
+
+// DropSequence is DROP SEQUENCE names.
+type DropSequence struct {
+	Place
+	IfExists bool
+	Names    [][]Ident
+}
+
 // DropSchema is DROP SCHEMA names.
 type DropSchema struct {
 	Place
@@ -243,17 +258,19 @@ type CopyOption struct {
 	Columns []Ident // FORCE_QUOTE (…)
 }
 
-func (*Copy) stmt()          {}
-func (*CreateTable) stmt()   {}
-func (*CreateTableAs) stmt() {}
-func (*CreateView) stmt()    {}
-func (*CreateSchema) stmt()  {}
-func (*AlterSchema) stmt()   {}
-func (*DropSchema) stmt()    {}
-func (*Comment) stmt()       {}
-func (*AlterTable) stmt()    {}
-func (*DropTable) stmt()     {}
-func (*Truncate) stmt()      {}
-func (*Insert) stmt()        {}
-func (*Update) stmt()        {}
-func (*Delete) stmt()        {}
+func (*Copy) stmt()           {}
+func (*CreateTable) stmt()    {}
+func (*CreateTableAs) stmt()  {}
+func (*CreateView) stmt()     {}
+func (*CreateSchema) stmt()   {}
+func (*AlterSchema) stmt()    {}
+func (*CreateSequence) stmt() {}
+func (*DropSequence) stmt()   {}
+func (*DropSchema) stmt()     {}
+func (*Comment) stmt()        {}
+func (*AlterTable) stmt()     {}
+func (*DropTable) stmt()      {}
+func (*Truncate) stmt()       {}
+func (*Insert) stmt()         {}
+func (*Update) stmt()         {}
+func (*Delete) stmt()         {}

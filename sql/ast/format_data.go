@@ -1,6 +1,9 @@
 package ast
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // dataStmt prints the statements about tables and their rows.
 func (p *printer) dataStmt(s Stmt) {
@@ -75,6 +78,15 @@ func (p *printer) dataStmt(s Stmt) {
 			p.s(" AUTHORIZATION ")
 			p.role(*s.Owner)
 		}
+	case *CreateSequence:
+		p.s("CREATE TEMP SEQUENCE ")
+		p.flag(s.IfNotExists, "IF NOT EXISTS ")
+		p.name(s.Name)
+		p.flag(s.Start != 1, " START "+strconv.FormatInt(s.Start, 10))
+	case *DropSequence:
+		p.s("DROP SEQUENCE ")
+		p.flag(s.IfExists, "IF EXISTS ")
+		p.list(len(s.Names), func(i int) { p.name(s.Names[i]) })
 	case *AlterSchema:
 		p.s("ALTER SCHEMA ")
 		p.ident(s.Name)

@@ -21,6 +21,8 @@ func (p *parser) tableStatement() ast.Stmt {
 			return p.createTable()
 		case p.ahead(n).kw("view"):
 			return p.createView()
+		case n > 1 && p.tempAhead(1) == n-1 && p.ahead(n).kw("sequence"):
+			return p.createSequence()
 		}
 	}
 	switch {
@@ -35,7 +37,34 @@ func (p *parser) tableStatement() ast.Stmt {
 		d.Cascade = p.cascade()
 		return d
 	}
+	if t := p.tok(); p.acceptKw("drop", "sequence") {
+		d := &ast.DropSequence{Place: t.at(), IfExists: p.acceptKw("if", "exists"), Names: p.names()}
+		p.cascade()
+		return d
+	}
 	return p.schemaStatement()
+}
+
+// createSequence reads CREATE TEMP SEQUENCE.
+func (p *parser) createSequence() ast.Stmt {
+	start := p.i
+	s := &ast.CreateSequence{Place: p.next().at(), Start: 1}
+	p.temp()
+	p.i++
+	s.IfNotExists = p.acceptKw("if", "not", "exists")
+	s.Name = p.name()
+	for p.tok().kind == tokIdent {
+		option := upper(p.tok().text)
+		switch {
+		case p.acceptKw("start"):
+			p.acceptKw("with")
+			s.Start = p.signed()
+		case p.acceptKw("no", "minvalue"), p.acceptKw("no", "maxvalue"), p.acceptKw("no", "cycle"), p.acceptKw("owned", "by", "none"):
+		default:
+			return p.refuse(start, option+" of a sequence")
+		}
+	}
+	return s
 }
 
 // tempAhead is how many words say that something is temporary, from the n-th one ahead on.
