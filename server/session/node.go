@@ -90,7 +90,7 @@ func (e *storeEngine) Catalog(project uint32, database string, pin Pin) *catalog
 		tables = e.Tables(pin)
 	}
 	all := e.list(project, tables)
-	c := &catalog.Catalog{Project: project, Database: database, Tables: all.list, Namespaces: all.namespaces, Notes: all.notes, Sequences: all.sequences}
+	c := &catalog.Catalog{Project: project, Database: database, Tables: all.list, Namespaces: all.namespaces, Notes: all.notes, Sequences: all.sequences, Next: tables.LastID() + 1}
 	objects := e.store.Objects(project)
 	if sn, ok := pin.(*storage.Snapshot); ok {
 		objects = sn.Objects()

@@ -63,6 +63,8 @@ type CreateSchema struct {
 	IfNotExists bool
 	Name        *Ident // nil: that of Owner
 	Owner       *Ident // AUTHORIZATION; nil when not given
+	// Elements are the tables and views that are made in it.
+	Elements []Stmt
 }
 
 // AlterSchema is ALTER SCHEMA name RENAME TO name, or OWNER TO role.

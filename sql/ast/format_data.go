@@ -78,6 +78,10 @@ func (p *printer) dataStmt(s Stmt) {
 			p.s(" AUTHORIZATION ")
 			p.role(*s.Owner)
 		}
+		for _, e := range s.Elements {
+			p.s(" ")
+			p.dataStmt(e)
+		}
 	case *CreateSequence:
 		p.s("CREATE TEMP SEQUENCE ")
 		p.flag(s.IfNotExists, "IF NOT EXISTS ")

@@ -27,12 +27,62 @@ func (b *binder) createSchema(c *Change, s *ast.CreateSchema) {
 	}
 	switch {
 	case !b.mayCreateSchemas(name.Pos()), !b.mayName(name):
+	case s.IfNotExists && len(s.Elements) > 0:
+		b.fail(pgerr.New(pgerr.FeatureNotSupported, "CREATE SCHEMA IF NOT EXISTS cannot include schema elements"), s.Elements[0].Pos())
 	case cat.SchemaOID(name.Name) == 0:
-		c.Ops = append(c.Ops, table.Op{Kind: table.OpCreate, Schema: &table.Schema{Kind: table.Namespace, Name: name.Name, Version: 1, Owner: owner}})
+		schema := &table.Schema{Kind: table.Namespace, Name: name.Name, Version: 1, Owner: owner}
+		c.Ops = append(c.Ops, table.Op{Kind: table.OpCreate, Schema: schema})
+		if len(s.Elements) > 0 {
+			b.schemaElements(c, schema, s.Elements)
+		}
 	case s.IfNotExists:
 		c.Notices = append(c.Notices, notice(pgerr.DuplicateSchema, `schema "%s" already exists, skipping`, name.Name))
 	default:
 		b.fail(pgerr.New(pgerr.DuplicateSchema, `schema "%s" already exists`, name.Name), name.Pos())
+	}
+}
+
+// schemaElements binds the tables and views of CREATE SCHEMA, which its owner makes in it. Tables
+// come first, as views may read them, and each sees those before it.
+func (b *binder) schemaElements(c *Change, schema *table.Schema, elements []ast.Stmt) {
+	outer, as := b.env.Catalog, b.as
+	defer func() { b.env.Catalog, b.as = outer, as }()
+	within := *outer
+	b.env.Catalog = &within
+	if schema.Owner != "" {
+		b.as = &schema.Owner
+	}
+	within.Add(schema)
+	within.Path = append([]string{schema.Name}, outer.Path...)
+	if outer.Path == nil {
+		within.Path = append(within.Path, catalog.Public)
+	}
+	named := func(name []ast.Ident) bool {
+		if n := len(name); n > 1 && name[n-2].Name != schema.Name {
+			b.fail(pgerr.New("42P15", "CREATE specifies a schema (%s) different from the one being created (%s)", name[n-2].Name, schema.Name), name[0].Pos())
+		}
+		return b.err == nil
+	}
+	add := func(ops int) {
+		for _, o := range c.Ops[ops:] {
+			if b.err == nil && o.Kind == table.OpCreate {
+				within.Add(o.Schema)
+			}
+		}
+	}
+	for _, e := range elements {
+		if t, ok := e.(*ast.CreateTable); ok && named(t.Name) {
+			ops := len(c.Ops)
+			b.createTable(c, t)
+			add(ops)
+		}
+	}
+	for _, e := range elements {
+		if v, ok := e.(*ast.CreateView); ok && named(v.Name) {
+			ops := len(c.Ops)
+			b.createView(c, v)
+			add(ops)
+		}
 	}
 }
 

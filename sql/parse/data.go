@@ -400,8 +400,19 @@ func (p *parser) schemaStatement() ast.Stmt {
 			owner := p.roleName()
 			s.Owner = &owner
 		}
-		if p.kw("create") || p.kw("grant") {
-			return p.refuse(start, upper(p.tok().text)+" inside CREATE SCHEMA")
+		for p.kw("create") || p.kw("grant") {
+			what := upper(p.tok().text) + " " + upper(p.ahead(1).text)
+			if !p.kw("create", "table") && !p.kw("create", "view") {
+				return p.refuse(start, what+" inside CREATE SCHEMA")
+			}
+			switch e := p.tableStatement().(type) {
+			case *ast.CreateTable, *ast.CreateView:
+				s.Elements = append(s.Elements, e)
+			case *ast.CreateTableAs:
+				return p.refuse(start, "CREATE TABLE AS inside CREATE SCHEMA")
+			default:
+				return e // it is refused
+			}
 		}
 		return s
 	case t.kw("drop"):
