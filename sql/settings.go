@@ -43,7 +43,6 @@ const disabledRules = "disabled_rules"
 // form, or refuses it.
 type setting struct {
 	name, value, description string
-	reported                 bool // the client is told of every change
 	fixed                    bool // cannot be changed by SET
 	check                    func(s *setting, value string) (string, error)
 }
@@ -139,19 +138,6 @@ func (s *Settings) All() []SettingValue {
 		out = append(out, SettingValue{d.name, value, d.description, d.value})
 	}
 	slices.SortFunc(out, func(a, b SettingValue) int { return strings.Compare(key(a.Name), key(b.Name)) })
-	return out
-}
-
-// Reported are the settings whose value a client is told of at the start and whenever it
-// changes.
-func (s *Settings) Reported() []SettingValue {
-	var out []SettingValue
-	for i := range settingTable {
-		if d := &settingTable[i]; d.reported {
-			value, _ := s.Get(d.name)
-			out = append(out, SettingValue{d.name, value, d.description, d.value})
-		}
-	}
 	return out
 }
 
@@ -697,22 +683,22 @@ var isolationLevels = oneOf("serializable", "repeatable read", "read committed",
 // settingTable is every setting with a name of its own. Those without a check and
 // without an effect are remembered and shown, because clients set them unasked.
 var settingTable = []setting{
-	{name: "application_name", description: "Name that the client gives itself.", reported: true},
+	{name: "application_name", description: "Name that the client gives itself."},
 	{name: "bytea_output", value: "hex", description: "Form of bytea values in text.", check: oneOf("hex", "escape")},
-	{name: "client_encoding", value: "UTF8", description: "Character set of the client; always UTF8.", reported: true, check: checkEncoding},
+	{name: "client_encoding", value: "UTF8", description: "Character set of the client; always UTF8.", check: checkEncoding},
 	{name: "client_min_messages", value: "notice", description: "Which messages are sent to the client.",
 		check: oneOf("debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error")},
-	{name: "DateStyle", value: "ISO, MDY", description: "Form of dates, and the order of day and month on input.", reported: true, check: checkDateStyle},
+	{name: "DateStyle", value: "ISO, MDY", description: "Form of dates, and the order of day and month on input.", check: checkDateStyle},
 	{name: "default_transaction_deferrable", value: "off", description: "Whether new transactions are deferrable.", check: checkBool},
 	{name: "default_transaction_isolation", value: "read committed", description: "Isolation of new transactions.", check: isolationLevels},
-	{name: "default_transaction_read_only", value: "off", description: "Whether new transactions may only read.", check: checkBool, reported: true},
+	{name: "default_transaction_read_only", value: "off", description: "Whether new transactions may only read.", check: checkBool},
 	{name: "exact_float_sum", value: "off", description: "Whether sums of floats are the same in every run.", check: checkBool},
 	{name: "extra_float_digits", value: "1", description: "Digits of floats in text.", check: intBetween(-15, 3)},
 	{name: "idle_in_transaction_session_timeout", value: "0", description: "Time after which an idle transaction is ended.", check: withUnits(timeUnits, 0, math.MaxInt32)},
-	{name: "in_hot_standby", value: "off", description: "Whether this is a hot standby.", reported: true, fixed: true},
-	{name: "integer_datetimes", value: "on", description: "Whether times are integers.", reported: true, fixed: true},
-	{name: "IntervalStyle", value: "postgres", description: "Form of intervals in text.", reported: true, check: oneOf("postgres", "iso_8601")},
-	{name: "is_superuser", value: "on", description: "Whether the user is a superuser.", reported: true, fixed: true},
+	{name: "in_hot_standby", value: "off", description: "Whether this is a hot standby.", fixed: true},
+	{name: "integer_datetimes", value: "on", description: "Whether times are integers.", fixed: true},
+	{name: "IntervalStyle", value: "postgres", description: "Form of intervals in text.", check: oneOf("postgres", "iso_8601")},
+	{name: "is_superuser", value: "on", description: "Whether the user is a superuser.", fixed: true},
 	{name: "lc_collate", value: "C", description: "Order of text.", fixed: true},
 	{name: "lc_ctype", value: "C.UTF-8", description: "Classes of characters.", fixed: true},
 	{name: "lock_timeout", value: "0", description: "Time to wait for a lock.", check: withUnits(timeUnits, 0, math.MaxInt32)},
@@ -723,10 +709,10 @@ var settingTable = []setting{
 	{name: "role", value: "none", description: "The current role."},
 	{name: "row_security", value: "off", description: "Row security; always off.", check: only("off", "There is no row security.")},
 	{name: "search_path", value: `"$user", public`, description: "Schemas in which names are looked up.", check: checkPath},
-	{name: "server_encoding", value: "UTF8", description: "Character set of the server.", reported: true, fixed: true},
-	{name: "server_version", value: "15.0 (prickle 0.1.0)", description: "Version of PostgreSQL that is spoken.", reported: true, fixed: true},
+	{name: "server_encoding", value: "UTF8", description: "Character set of the server.", fixed: true},
+	{name: "server_version", value: "15.0 (prickle 0.1.0)", description: "Version of PostgreSQL that is spoken.", fixed: true},
 	{name: "server_version_num", value: "150000", description: "The same as a number.", fixed: true},
-	{name: "session_authorization", value: "default", description: "The user of the session.", reported: true},
+	{name: "session_authorization", value: "default", description: "The user of the session."},
 	{name: "prickle.at", value: "", description: "Token of an earlier answer whose very state is read again; empty: the newest."},
 	{name: "prickle.consistency", value: "session", description: "What a query sees at least: what its token names, what there is here, what is at most max_age old, or all that was acknowledged.",
 		check: oneOf("session", "local", "bounded", "linearizable")},
@@ -734,10 +720,10 @@ var settingTable = []setting{
 	{name: "prickle.token", value: "", description: "Token of a write or an answer that queries must include."},
 	{name: "prickle.user_weight", value: "100", description: "Part of the processors that the user's queries get beside those of other users of the project, who have 100: less for what can wait.",
 		check: intBetween(1, 100)},
-	{name: "standard_conforming_strings", value: "on", description: "Whether a backslash is an ordinary character; always on.", reported: true,
+	{name: "standard_conforming_strings", value: "on", description: "Whether a backslash is an ordinary character; always on.",
 		check: only("on", `Write strings with escapes as E'…'.`)},
 	{name: "statement_timeout", value: "0", description: "Time after which a statement is cancelled.", check: withUnits(timeUnits, 0, math.MaxInt32)},
-	{name: "TimeZone", value: "UTC", description: "Zone in which times are shown and cut.", reported: true, check: checkZone},
+	{name: "TimeZone", value: "UTC", description: "Zone in which times are shown and cut.", check: checkZone},
 	{name: "transaction_deferrable", value: "off", description: "Whether the transaction is deferrable.", check: checkBool},
 	{name: "transaction_isolation", value: "read committed", description: "Isolation of the transaction.", check: isolationLevels},
 	{name: "transaction_read_only", value: "off", description: "Whether the transaction may only read.", check: checkBool},

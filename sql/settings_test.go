@@ -2,7 +2,6 @@ package sql_test
 
 import (
 	"reflect"
-	"slices"
 	"testing"
 
 	"github.com/prickledb/prickle/sql"
@@ -130,22 +129,5 @@ func TestSearchPath(t *testing.T) {
 		if got := s.SearchPath(); !reflect.DeepEqual(got, want) {
 			t.Errorf("SearchPath of %q = %q, want %q", value, got, want)
 		}
-	}
-}
-
-// A client is told of what PostgreSQL 15 tells of, in its order.
-func TestReportedSettings(t *testing.T) {
-	settings, err := sql.NewSettings(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, v := range settings.Reported() {
-		names = append(names, v.Name)
-	}
-	want := []string{"application_name", "client_encoding", "DateStyle", "default_transaction_read_only", "in_hot_standby", "integer_datetimes",
-		"IntervalStyle", "is_superuser", "server_encoding", "server_version", "session_authorization", "standard_conforming_strings", "TimeZone"}
-	if !slices.Equal(names, want) {
-		t.Errorf("reported are %q, want %q", names, want)
 	}
 }

@@ -286,8 +286,14 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 		return c.ddl(s, text, "DROP TABLE")
 	case *ast.CreateSchema:
 		return c.ddl(s, text, "CREATE SCHEMA")
-	case *ast.RenameSchema:
+	case *ast.AlterSchema:
 		return c.ddl(s, text, "ALTER SCHEMA")
+	case *ast.CreateSequence:
+		return c.ddl(s, text, "CREATE SEQUENCE")
+	case *ast.DropSequence:
+		return c.ddl(s, text, "DROP SEQUENCE")
+	case *ast.ReassignOwned:
+		return c.ddl(s, text, "REASSIGN OWNED")
 	case *ast.DropSchema:
 		return c.ddl(s, text, "DROP SCHEMA")
 	case *ast.Comment:

@@ -109,6 +109,10 @@ type Catalog struct {
 	Tables   []*Table
 	// Namespaces are the schemas that users made.
 	Namespaces []*Namespace
+	// Next is the number of the next table or schema that is made.
+	Next uint32
+	// Sequences are the session's own, which belong to no table.
+	Sequences []*table.Schema
 	// Notes keep the comments of what every project has, by their names: see NoteOf.
 	Notes map[string]*table.Schema
 	// Path is the schemas in which a name is looked up that has none, as search_path lists them:
@@ -340,6 +344,41 @@ func NotesOf(tables *table.Tables) map[string]*table.Schema {
 	return out
 }
 
+func tableOf(s *table.Schema, in *Namespace) *Table {
+	t := &Table{OID: oidOf(s.Table), Name: s.Name, Schema: s, Space: in, Actor: s.NameOf(s.Actor), Time: s.NameOf(s.Time), Event: s.NameOf(s.Event)}
+	for _, c := range s.Columns {
+		t.Columns = append(t.Columns, Column{Name: c.Name, Type: c.Type})
+	}
+	return t
+}
+
+// Add gives the schema the next number, and has it in the catalog as if it were made.
+func (c *Catalog) Add(s *table.Schema) {
+	made := s.Clone()
+	made.Table = c.Next
+	c.Next++
+	if s.Kind == table.Namespace {
+		c.Namespaces = append(slices.Clip(c.Namespaces), &Namespace{OID: oidOf(made.Table), Name: made.Name, Schema: made})
+		return
+	}
+	var in *Namespace
+	for _, n := range c.Namespaces {
+		if n.Schema.Table == made.In {
+			in = n
+		}
+	}
+	c.Tables = append(slices.Clip(c.Tables), tableOf(made, in))
+}
+
+// SequencesOf is the temporary sequences of a session.
+func SequencesOf(tables *table.Tables) []*table.Schema {
+	var out []*table.Schema
+	for _, v := range tables.Of(table.Sequence) {
+		out = append(out, v.Schema)
+	}
+	return out
+}
+
 // With is the built-in tables and those that users made.
 func With(builtin []*Table, tables *table.Tables) []*Table {
 	out := slices.Clone(builtin)
@@ -348,12 +387,8 @@ func With(builtin []*Table, tables *table.Tables) []*Table {
 		spaces[n.Schema.Table] = n
 	}
 	for _, v := range tables.List() {
-		s := v.Schema
-		t := &Table{OID: oidOf(s.Table), Name: s.Name, Schema: s, Rows: v.Live(), Space: spaces[s.In],
-			Actor: s.NameOf(s.Actor), Time: s.NameOf(s.Time), Event: s.NameOf(s.Event)}
-		for _, c := range s.Columns {
-			t.Columns = append(t.Columns, Column{Name: c.Name, Type: c.Type})
-		}
+		t := tableOf(v.Schema, spaces[v.Schema.In])
+		t.Rows = v.Live()
 		if at := slices.IndexFunc(out, func(b *Table) bool { return b.Name == t.Name && b.Schema == nil && !t.Temp() && t.Space == nil }); at >= 0 {
 			hidden := *out[at]
 			hidden.Hidden = true

@@ -92,6 +92,11 @@ func (s *Session) set(c *sql.CommandSpec) error {
 			return err
 		}
 	}
+	if strings.EqualFold(c.Name, "session_authorization") {
+		if err := s.mayBecome(c.Value); err != nil {
+			return err
+		}
+	}
 	warning, err := s.Settings.Set(c.Name, c.Value, c.Local)
 	if warning != nil {
 		s.notice(warning)

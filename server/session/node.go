@@ -43,6 +43,7 @@ type tableList struct {
 	list       []*catalog.Table
 	namespaces []*catalog.Namespace
 	notes      map[string]*table.Schema
+	sequences  []*table.Schema
 }
 
 // list gives the built-in tables and what users made.
@@ -50,7 +51,7 @@ func (e *storeEngine) list(project uint32, tables *table.Tables) *tableList {
 	if l, ok := e.lists.Load(project); ok && l.(*tableList).tables == tables {
 		return l.(*tableList)
 	}
-	l := &tableList{tables, catalog.With(e.tables, tables), catalog.NamespacesOf(tables), catalog.NotesOf(tables)}
+	l := &tableList{tables, catalog.With(e.tables, tables), catalog.NamespacesOf(tables), catalog.NotesOf(tables), catalog.SequencesOf(tables)}
 	e.lists.Store(project, l)
 	return l
 }
@@ -89,7 +90,7 @@ func (e *storeEngine) Catalog(project uint32, database string, pin Pin) *catalog
 		tables = e.Tables(pin)
 	}
 	all := e.list(project, tables)
-	c := &catalog.Catalog{Project: project, Database: database, Tables: all.list, Namespaces: all.namespaces, Notes: all.notes}
+	c := &catalog.Catalog{Project: project, Database: database, Tables: all.list, Namespaces: all.namespaces, Notes: all.notes, Sequences: all.sequences, Next: tables.LastID() + 1}
 	objects := e.store.Objects(project)
 	if sn, ok := pin.(*storage.Snapshot); ok {
 		objects = sn.Objects()

@@ -75,6 +75,21 @@ func (s *Session) setRole(name string) error {
 	return nil
 }
 
+// mayBecome checks that SET SESSION AUTHORIZATION may take a value: the user stays who it is.
+func (s *Session) mayBecome(name string) error {
+	if name == "default" || name == s.config.User {
+		return nil
+	}
+	roles := s.config.Engine.Catalog(s.config.Project, s.config.Database, nil).Roles
+	switch {
+	case roles.Find(name) == nil || name == role.Public:
+		return pgerr.New(pgerr.InvalidParameterValue, `role "%s" does not exist`, name)
+	case !roles.Super(s.config.User):
+		return pgerr.New(pgerr.InsufficientPrivilege, "permission denied to set session authorization")
+	}
+	return pgerr.Unsupported("SET SESSION AUTHORIZATION to another role").WithHint("Use SET ROLE.")
+}
+
 // changeRole carries out a statement about roles. Like changes of persons, it is no part of a
 // transaction.
 func (p *Portal) changeRole(st *sql.Statement, tables *catalog.Catalog, ctx *expr.Context) error {

@@ -11,11 +11,11 @@ import (
 	"github.com/prickledb/prickle/storage/table"
 )
 
-// A sequence belongs to a column of a table. Numbers of it are taken by an entry of the log of
+// A sequence belongs to a column of a table, or, if it is temporary, perhaps to none. Numbers of it are taken by an entry of the log of
 // their own, at once, whatever becomes of the transaction: so nobody waits for others, and none
 // is given out twice. A statement that takes many takes more and more at a time; what it leaves
-// over is for the session's next statement. Tables that only the session knows, temporary ones
-// and those that its transaction has made, are counted without the log, in what it writes.
+// over is for the session's next statement. Those that only the session knows, temporary ones
+// and those of tables that its transaction has made, are counted without the log, in what it writes.
 
 // sequences gives the numbers of sequences to one statement.
 type sequences struct {
@@ -54,6 +54,11 @@ func (q *sequences) find(name string) (*sequence, error) {
 	parts, ok := expr.ParseIdent(name)
 	if ok {
 		last := parts[len(parts)-1]
+		for _, t := range q.catalog.Sequences {
+			if t.Name == last {
+				return q.add(name, &sequence{name: last, table: t, column: &t.Columns[0], local: true}), nil
+			}
+		}
 		for _, temp := range []bool{true, false} {
 			for _, t := range q.catalog.Tables {
 				if t.Schema == nil || t.Temp() != temp {
@@ -64,18 +69,27 @@ func (q *sequences) find(name string) (*sequence, error) {
 						if !q.may(t) {
 							return nil, pgerr.New(pgerr.InsufficientPrivilege, "permission denied for sequence %s", last)
 						}
-						f := &sequence{name: last, table: t.Schema, column: c, local: temp || t.Schema.Table > q.base.LastID(), step: 1}
-						if q.found == nil {
-							q.found = map[string]*sequence{}
-						}
-						q.found[name] = f
-						return f, nil
+						return q.add(name, &sequence{name: last, table: t.Schema, column: c, local: temp || t.Schema.Table > q.base.LastID(), step: 1}), nil
 					}
 				}
 			}
 		}
 	}
 	return nil, pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, name)
+}
+
+// add keeps a sequence that was found by a name. It may be known by another already: public.s is s.
+func (q *sequences) add(name string, f *sequence) *sequence {
+	if q.found == nil {
+		q.found = map[string]*sequence{}
+	}
+	for _, known := range q.found {
+		if known.key() == f.key() {
+			f = known
+		}
+	}
+	q.found[name] = f
+	return f
 }
 
 // may says whether the statement may take numbers for the rows of a table.

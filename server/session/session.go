@@ -190,6 +190,9 @@ func New(ctx context.Context, config Config) (*Session, error) {
 	if err := s.setRole(s.value("role")); err != nil {
 		return nil, err
 	}
+	if err := s.mayBecome(s.value("session_authorization")); err != nil {
+		return nil, err
+	}
 	s.ctx, s.close = context.WithCancelCause(ctx)
 	s.pause(s.began)
 	most := role.Unlimited

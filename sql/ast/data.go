@@ -63,13 +63,31 @@ type CreateSchema struct {
 	IfNotExists bool
 	Name        *Ident // nil: that of Owner
 	Owner       *Ident // AUTHORIZATION; nil when not given
+	// Elements are the tables and views that are made in it.
+	Elements []Stmt
 }
 
-// RenameSchema is ALTER SCHEMA name RENAME TO name.
-type RenameSchema struct {
+// AlterSchema is ALTER SCHEMA name RENAME TO name, or OWNER TO role.
+type AlterSchema struct {
 	Place
-	Name Ident
-	To   Ident
+	Name  Ident
+	To    Ident
+	Owner *Ident // nil when it is renamed
+}
+
+// CreateSequence is CREATE TEMP SEQUENCE name; others belong to columns.
+type CreateSequence struct {
+	Place
+	IfNotExists bool
+	Name        []Ident
+	Start       int64
+}
+
+// DropSequence is DROP SEQUENCE names.
+type DropSequence struct {
+	Place
+	IfExists bool
+	Names    [][]Ident
 }
 
 // DropSchema is DROP SCHEMA names.
@@ -138,6 +156,7 @@ const (
 	SetType                         // Name, Type
 	AddConstraint                   // Constraint
 	DropConstraint                  // Name; Exists is IF EXISTS
+	SetOwner                        // To
 )
 
 // AlterTable is ALTER TABLE or ALTER VIEW name with its actions; the renaming ones stand
@@ -241,17 +260,19 @@ type CopyOption struct {
 	Columns []Ident // FORCE_QUOTE (…)
 }
 
-func (*Copy) stmt()          {}
-func (*CreateTable) stmt()   {}
-func (*CreateTableAs) stmt() {}
-func (*CreateView) stmt()    {}
-func (*CreateSchema) stmt()  {}
-func (*RenameSchema) stmt()  {}
-func (*DropSchema) stmt()    {}
-func (*Comment) stmt()       {}
-func (*AlterTable) stmt()    {}
-func (*DropTable) stmt()     {}
-func (*Truncate) stmt()      {}
-func (*Insert) stmt()        {}
-func (*Update) stmt()        {}
-func (*Delete) stmt()        {}
+func (*Copy) stmt()           {}
+func (*CreateTable) stmt()    {}
+func (*CreateTableAs) stmt()  {}
+func (*CreateView) stmt()     {}
+func (*CreateSchema) stmt()   {}
+func (*AlterSchema) stmt()    {}
+func (*CreateSequence) stmt() {}
+func (*DropSequence) stmt()   {}
+func (*DropSchema) stmt()     {}
+func (*Comment) stmt()        {}
+func (*AlterTable) stmt()     {}
+func (*DropTable) stmt()      {}
+func (*Truncate) stmt()       {}
+func (*Insert) stmt()         {}
+func (*Update) stmt()         {}
+func (*Delete) stmt()         {}

@@ -293,7 +293,7 @@ func (p *printer) stmt(s Stmt) {
 		p.s(s.Text)
 	case *Shorthand:
 		p.shorthand(s)
-	case *RoleStmt, *DropRole, *Grant, *GrantRole:
+	case *RoleStmt, *DropRole, *Grant, *GrantRole, *ReassignOwned:
 		p.roleStmt(s)
 	case *DeclareCursor, *FetchCursor, *CloseCursor:
 		p.cursorStmt(s)

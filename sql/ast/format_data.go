@@ -1,6 +1,9 @@
 package ast
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // dataStmt prints the statements about tables and their rows.
 func (p *printer) dataStmt(s Stmt) {
@@ -75,9 +78,27 @@ func (p *printer) dataStmt(s Stmt) {
 			p.s(" AUTHORIZATION ")
 			p.role(*s.Owner)
 		}
-	case *RenameSchema:
+		for _, e := range s.Elements {
+			p.s(" ")
+			p.dataStmt(e)
+		}
+	case *CreateSequence:
+		p.s("CREATE TEMP SEQUENCE ")
+		p.flag(s.IfNotExists, "IF NOT EXISTS ")
+		p.name(s.Name)
+		p.flag(s.Start != 1, " START "+strconv.FormatInt(s.Start, 10))
+	case *DropSequence:
+		p.s("DROP SEQUENCE ")
+		p.flag(s.IfExists, "IF EXISTS ")
+		p.list(len(s.Names), func(i int) { p.name(s.Names[i]) })
+	case *AlterSchema:
 		p.s("ALTER SCHEMA ")
 		p.ident(s.Name)
+		if s.Owner != nil {
+			p.s(" OWNER TO ")
+			p.role(*s.Owner)
+			return
+		}
 		p.s(" RENAME TO ")
 		p.ident(s.To)
 	case *DropSchema:
@@ -254,6 +275,9 @@ func (p *printer) alterAction(a *AlterAction) {
 	case SetSchema:
 		p.s("SET SCHEMA ")
 		p.ident(a.To)
+	case SetOwner:
+		p.s("OWNER TO ")
+		p.role(a.To)
 	case AddConstraint:
 		p.s("ADD ")
 		p.constraint(a.Constraint)

@@ -57,6 +57,15 @@ type GrantRole struct {
 	By     Ident // as of Grant
 }
 
+// ReassignOwned is REASSIGN OWNED BY roles TO role.
+type ReassignOwned struct {
+	Place
+	From []Ident
+	To   Ident
+}
+
+func (*ReassignOwned) stmt() {}
+
 func (*RoleStmt) stmt()  {}
 func (*DropRole) stmt()  {}
 func (*Grant) stmt()     {}
@@ -89,6 +98,11 @@ func (p *printer) roleStmt(s Stmt) {
 		p.s(map[string]string{"table": " ON ", "schema": " ON SCHEMA ", "database": " ON DATABASE ", "tables": " ON ALL TABLES IN SCHEMA "}[s.On])
 		p.list(len(s.Names), func(i int) { p.name(s.Names[i]) })
 		p.grantTail(s.Revoke, s.Option, s.Roles, " WITH GRANT OPTION", s.By)
+	case *ReassignOwned:
+		p.s("REASSIGN OWNED BY ")
+		p.roles(s.From)
+		p.s(" TO ")
+		p.role(s.To)
 	case *GrantRole:
 		p.grantHead(s.Revoke, s.Admin, "ADMIN")
 		p.roles(s.Of)

@@ -59,6 +59,10 @@ func (w walker) stmt(s Stmt) {
 		w.query(s.Query)
 	case *CreateView:
 		w.query(s.Query)
+	case *CreateSchema:
+		for _, e := range s.Elements {
+			w.stmt(e)
+		}
 	case *AlterTable:
 		for _, a := range s.Actions {
 			if a.Column != nil {

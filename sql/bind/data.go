@@ -545,6 +545,9 @@ func (b *binder) update(s *ast.Update) *Write {
 		}
 		values[c.ID] = b.valueFor(a.Value, c, change.sc.in("UPDATE", nil))
 	}
+	if s.Where == nil && b.err == nil && slices.ContainsFunc(rel.scan.Columns, func(c plan.ScanColumn) bool { return c.Column != plan.RowNumber }) {
+		b.may("SELECT", rel.table, s.Set[0].Value.Pos()) // the values read columns of the table
+	}
 	b.limitShown(w, func(c *table.Column) bool { return values[c.ID] != nil })
 	for i := range schema.Columns {
 		c := &schema.Columns[i]

@@ -49,8 +49,14 @@ func DDL(env Env, s ast.Stmt) (*Change, error) {
 		b.dropTables(c, s)
 	case *ast.CreateSchema:
 		b.createSchema(c, s)
-	case *ast.RenameSchema:
-		b.renameSchema(c, s)
+	case *ast.AlterSchema:
+		b.alterSchema(c, s)
+	case *ast.CreateSequence:
+		b.createSequence(c, s)
+	case *ast.DropSequence:
+		b.dropSequences(c, s)
+	case *ast.ReassignOwned:
+		b.reassign(c, s)
 	case *ast.DropSchema:
 		b.dropSchemas(c, s)
 	case *ast.Comment:
@@ -400,6 +406,60 @@ func (b *binder) identity(schema *table.Schema, c *table.Column, s *ast.ColumnSp
 	s.Default = &ast.Call{Place: s.Place, Name: []ast.Ident{ast.ID("nextval")}, Args: []ast.Arg{{Value: name}}}
 }
 
+// createSequence binds CREATE TEMP SEQUENCE.
+func (b *binder) createSequence(c *Change, s *ast.CreateSequence) {
+	schema, name := b.schemaName(s.Name)
+	seq := &table.Schema{Kind: table.Sequence, Name: name, Version: 1, Owner: b.owner(), Temp: true}
+	seq.Add(table.Column{Name: "last_value", Type: vec.T(vec.Int8), Sequence: name, Next: s.Start})
+	switch {
+	case b.err != nil:
+	case schema != "" && schema != "pg_temp":
+		b.fail(pgerr.New(pgerr.InvalidTableDefinition, "cannot create temporary relation in non-temporary schema"), s.Name[0].Pos())
+	case b.env.Catalog.In("pg_temp", name) == nil && !b.sequenceTaken(seq, &seq.Columns[0]):
+		c.Ops = append(c.Ops, table.Op{Kind: table.OpCreate, Schema: seq})
+	case s.IfNotExists:
+		c.Notices = append(c.Notices, notice(pgerr.DuplicateTable, `relation "%s" already exists, skipping`, name))
+	default:
+		b.fail(pgerr.New(pgerr.DuplicateTable, `relation "%s" already exists`, name), s.Name[0].Pos())
+	}
+}
+
+// dropSequences binds DROP SEQUENCE.
+func (b *binder) dropSequences(c *Change, s *ast.DropSequence) {
+	for _, parts := range s.Names {
+		schema, name := b.schemaName(parts)
+		if b.err != nil {
+			return
+		}
+		found := false
+		for _, seq := range b.env.Catalog.Sequences {
+			if seq.Name == name && (schema == "" || schema == "pg_temp") {
+				c.Ops, found = append(c.Ops, table.Op{Kind: table.OpDrop, Table: seq.Table, Version: seq.Version}), true
+			}
+		}
+		for _, t := range b.env.Catalog.Tables {
+			if t.Schema == nil || found || schema != "" && !t.InSchema(schema) {
+				continue
+			}
+			for i := range t.Schema.Columns {
+				if col := &t.Schema.Columns[i]; col.Sequence == name {
+					b.fail(pgerr.New(pgerr.DependentObjects, "cannot drop sequence %s because other objects depend on it", name).
+						WithDetail("default value for column %s of table %s depends on sequence %s", col.Name, t.Name, name), parts[0].Pos())
+					return
+				}
+			}
+		}
+		switch {
+		case found:
+		case s.IfExists:
+			c.Notices = append(c.Notices, notice("00000", `sequence "%s" does not exist, skipping`, name))
+		default:
+			b.fail(pgerr.New(pgerr.UndefinedTable, `sequence "%s" does not exist`, name), parts[0].Pos())
+			return
+		}
+	}
+}
+
 // sequenceTaken says whether another column has a sequence of the same name.
 func (b *binder) sequenceTaken(schema *table.Schema, c *table.Column) bool {
 	taken := false
@@ -414,6 +474,11 @@ func (b *binder) sequenceTaken(schema *table.Schema, c *table.Column) bool {
 			look(t.Schema.Columns)
 		}
 	}
+	for _, s := range b.env.Catalog.Sequences {
+		if schema.Temp {
+			look(s.Columns)
+		}
+	}
 	return taken
 }
 
@@ -423,7 +488,7 @@ func (b *binder) alterTable(c *Change, s *ast.AlterTable) {
 		return
 	}
 	first := s.Actions[0].Kind
-	views := first == ast.RenameTable || first == ast.RenameColumn || first == ast.SetSchema || first == ast.SetDefault || first == ast.DropDefault
+	views := first == ast.RenameTable || first == ast.RenameColumn || first == ast.SetSchema || first == ast.SetDefault || first == ast.DropDefault || first == ast.SetOwner
 	switch {
 	case s.View && t.View() == "":
 		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" is not a view`, t.Name), s.Name[0].Pos())
@@ -494,6 +559,8 @@ func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, t *catalog.T
 		}
 	case ast.SetSchema:
 		b.setSchema(c, schema, a, t)
+	case ast.SetOwner:
+		b.setOwner(schema, a, t)
 	case ast.AddConstraint:
 		b.addConstraint(c, op, a.Constraint, a.Constraint.Columns, t)
 	case ast.DropConstraint:

@@ -17,34 +17,154 @@ func (b *binder) createSchema(c *Change, s *ast.CreateSchema) {
 	owner := b.owner()
 	name := s.Name
 	if s.Owner != nil {
-		who := s.Owner.Name
-		switch who {
-		case "current_user", "current_role", "session_user":
-			if !s.Owner.Quoted {
-				who = b.asker()
-			}
+		var ok bool
+		if owner, ok = b.newOwner(s.Owner); !ok {
+			return
 		}
 		if name == nil {
-			name = &ast.Ident{Place: s.Owner.Place, Name: who}
-		}
-		if owner = who; cat.Roles.Find(who) == nil {
-			if owner = ""; who != b.asker() {
-				b.fail(pgerr.New(pgerr.UndefinedObject, `role "%s" does not exist`, who), s.Owner.Pos())
-				return
-			}
-		} else if !cat.Roles.Super(b.asker()) && !cat.Roles.Member(b.asker(), who, false) {
-			b.fail(pgerr.New(pgerr.InsufficientPrivilege, `must be member of role "%s"`, who), s.Owner.Pos())
-			return
+			name = &ast.Ident{Place: s.Owner.Place, Name: b.roleName(s.Owner)}
 		}
 	}
 	switch {
 	case !b.mayCreateSchemas(name.Pos()), !b.mayName(name):
+	case s.IfNotExists && len(s.Elements) > 0:
+		b.fail(pgerr.New(pgerr.FeatureNotSupported, "CREATE SCHEMA IF NOT EXISTS cannot include schema elements"), s.Elements[0].Pos())
 	case cat.SchemaOID(name.Name) == 0:
-		c.Ops = append(c.Ops, table.Op{Kind: table.OpCreate, Schema: &table.Schema{Kind: table.Namespace, Name: name.Name, Version: 1, Owner: owner}})
+		schema := &table.Schema{Kind: table.Namespace, Name: name.Name, Version: 1, Owner: owner}
+		c.Ops = append(c.Ops, table.Op{Kind: table.OpCreate, Schema: schema})
+		if len(s.Elements) > 0 {
+			b.schemaElements(c, schema, s.Elements)
+		}
 	case s.IfNotExists:
 		c.Notices = append(c.Notices, notice(pgerr.DuplicateSchema, `schema "%s" already exists, skipping`, name.Name))
 	default:
 		b.fail(pgerr.New(pgerr.DuplicateSchema, `schema "%s" already exists`, name.Name), name.Pos())
+	}
+}
+
+// schemaElements binds the tables and views of CREATE SCHEMA, which its owner makes in it. Tables
+// come first, as views may read them, and each sees those before it.
+func (b *binder) schemaElements(c *Change, schema *table.Schema, elements []ast.Stmt) {
+	outer, as := b.env.Catalog, b.as
+	defer func() { b.env.Catalog, b.as = outer, as }()
+	within := *outer
+	b.env.Catalog = &within
+	if schema.Owner != "" {
+		b.as = &schema.Owner
+	}
+	within.Add(schema)
+	within.Path = append([]string{schema.Name}, outer.Path...)
+	if outer.Path == nil {
+		within.Path = append(within.Path, catalog.Public)
+	}
+	named := func(name []ast.Ident) bool {
+		if n := len(name); n > 1 && name[n-2].Name != schema.Name {
+			b.fail(pgerr.New("42P15", "CREATE specifies a schema (%s) different from the one being created (%s)", name[n-2].Name, schema.Name), name[0].Pos())
+		}
+		return b.err == nil
+	}
+	add := func(ops int) {
+		for _, o := range c.Ops[ops:] {
+			if b.err == nil && o.Kind == table.OpCreate {
+				within.Add(o.Schema)
+			}
+		}
+	}
+	for _, e := range elements {
+		if t, ok := e.(*ast.CreateTable); ok && named(t.Name) {
+			ops := len(c.Ops)
+			b.createTable(c, t)
+			add(ops)
+		}
+	}
+	for _, e := range elements {
+		if v, ok := e.(*ast.CreateView); ok && named(v.Name) {
+			ops := len(c.Ops)
+			b.createView(c, v)
+			add(ops)
+		}
+	}
+}
+
+// roleName is the role that a statement names.
+func (b *binder) roleName(id *ast.Ident) string {
+	switch id.Name {
+	case "current_user", "current_role", "session_user":
+		if !id.Quoted {
+			return b.asker()
+		}
+	}
+	return id.Name
+}
+
+// newOwner is the role that is to own something, empty for nobody: one that has no record owns
+// nothing. It is false where the statement may not give things to it.
+func (b *binder) newOwner(id *ast.Ident) (owner string, ok bool) {
+	roles, who := b.env.Catalog.Roles, b.roleName(id)
+	switch {
+	case roles.Find(who) == nil && who == b.asker():
+		return "", true
+	case roles.Find(who) == nil || who == role.Public:
+		b.fail(pgerr.New(pgerr.UndefinedObject, `role "%s" does not exist`, who), id.Pos())
+	case !roles.Super(b.asker()) && !roles.Member(b.asker(), who, false):
+		b.fail(pgerr.New(pgerr.InsufficientPrivilege, `must be member of role "%s"`, who), id.Pos())
+	default:
+		return who, true
+	}
+	return "", false
+}
+
+// setOwner binds ALTER TABLE … OWNER TO.
+func (b *binder) setOwner(schema *table.Schema, a *ast.AlterAction, t *catalog.Table) {
+	owner, ok := b.newOwner(&a.To)
+	if !ok || owner == t.Owner() {
+		return
+	}
+	cat := b.env.Catalog
+	if !t.Temp() && !cat.Roles.Super(b.asker()) { // the new owner could have made it there
+		oid, of := uint32(role.PublicSchema), ""
+		if t.Space != nil {
+			oid, of = t.Space.OID, t.Space.Schema.Owner
+		}
+		if !cat.Roles.May(owner, "CREATE", role.Schema, oid, of, false) {
+			b.fail(denied("schema", t.Namespace()), a.To.Pos())
+			return
+		}
+	}
+	schema.Owner = owner
+}
+
+// reassign binds REASSIGN OWNED.
+func (b *binder) reassign(c *Change, s *ast.ReassignOwned) {
+	cat, from := b.env.Catalog, map[string]bool{}
+	for i := range s.From {
+		who := b.roleName(&s.From[i])
+		switch {
+		case cat.Roles.Find(who) == nil && who != b.asker() || who == role.Public:
+			b.fail(pgerr.New(pgerr.UndefinedObject, `role "%s" does not exist`, who), s.From[i].Pos())
+			return
+		case !cat.Roles.Super(b.asker()) && !cat.Roles.Member(b.asker(), who, true):
+			b.fail(pgerr.New(pgerr.InsufficientPrivilege, "permission denied to reassign objects"), s.From[i].Pos())
+			return
+		}
+		from[who] = cat.Roles.Find(who) != nil
+	}
+	owner, ok := b.newOwner(&s.To)
+	if !ok {
+		return
+	}
+	give := func(of *table.Schema) {
+		if of != nil && from[of.Owner] && of.Owner != owner && !of.Temp {
+			schema := of.Clone()
+			schema.Owner = owner
+			c.Ops = append(c.Ops, table.Op{Kind: table.OpAlter, Table: schema.Table, Version: schema.Version, Schema: schema})
+		}
+	}
+	for _, n := range cat.Namespaces {
+		give(n.Schema)
+	}
+	for _, t := range cat.Tables {
+		give(t.Schema)
 	}
 }
 
@@ -92,9 +212,25 @@ func (b *binder) ownsSchema(n *catalog.Namespace) bool {
 	return roles.Super(who) || owner != "" && roles.Member(who, owner, true)
 }
 
-// renameSchema binds ALTER SCHEMA … RENAME TO.
-func (b *binder) renameSchema(c *Change, s *ast.RenameSchema) {
-	n := b.ownSchema(&s.Name, "rename")
+// alterSchema binds ALTER SCHEMA.
+func (b *binder) alterSchema(c *Change, s *ast.AlterSchema) {
+	word := "rename"
+	if s.Owner != nil {
+		word = "alter"
+	}
+	n := b.ownSchema(&s.Name, word)
+	if s.Owner != nil {
+		if n == nil {
+			return
+		}
+		owner, ok := b.newOwner(s.Owner)
+		if ok && owner != n.Schema.Owner && b.mayCreateSchemas(s.Owner.Pos()) {
+			schema := n.Schema.Clone()
+			schema.Owner = owner
+			c.Ops = append(c.Ops, table.Op{Kind: table.OpAlter, Table: schema.Table, Version: schema.Version, Schema: schema})
+		}
+		return
+	}
 	switch {
 	case n == nil || !b.mayCreateSchemas(s.Name.Pos()) || !b.mayName(&s.To):
 		return

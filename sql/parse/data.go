@@ -21,6 +21,8 @@ func (p *parser) tableStatement() ast.Stmt {
 			return p.createTable()
 		case p.ahead(n).kw("view"):
 			return p.createView()
+		case n > 1 && p.tempAhead(1) == n-1 && p.ahead(n).kw("sequence"):
+			return p.createSequence()
 		}
 	}
 	switch {
@@ -35,7 +37,34 @@ func (p *parser) tableStatement() ast.Stmt {
 		d.Cascade = p.cascade()
 		return d
 	}
+	if t := p.tok(); p.acceptKw("drop", "sequence") {
+		d := &ast.DropSequence{Place: t.at(), IfExists: p.acceptKw("if", "exists"), Names: p.names()}
+		p.cascade()
+		return d
+	}
 	return p.schemaStatement()
+}
+
+// createSequence reads CREATE TEMP SEQUENCE.
+func (p *parser) createSequence() ast.Stmt {
+	start := p.i
+	s := &ast.CreateSequence{Place: p.next().at(), Start: 1}
+	p.temp()
+	p.i++
+	s.IfNotExists = p.acceptKw("if", "not", "exists")
+	s.Name = p.name()
+	for p.tok().kind == tokIdent {
+		option := upper(p.tok().text)
+		switch {
+		case p.acceptKw("start"):
+			p.acceptKw("with")
+			s.Start = p.signed()
+		case p.acceptKw("no", "minvalue"), p.acceptKw("no", "maxvalue"), p.acceptKw("no", "cycle"), p.acceptKw("owned", "by", "none"):
+		default:
+			return p.refuse(start, option+" of a sequence")
+		}
+	}
+	return s
 }
 
 // tempAhead is how many words say that something is temporary, from the n-th one ahead on.
@@ -371,8 +400,19 @@ func (p *parser) schemaStatement() ast.Stmt {
 			owner := p.roleName()
 			s.Owner = &owner
 		}
-		if p.kw("create") || p.kw("grant") {
-			return p.refuse(start, upper(p.tok().text)+" inside CREATE SCHEMA")
+		for p.kw("create") || p.kw("grant") {
+			what := upper(p.tok().text) + " " + upper(p.ahead(1).text)
+			if !p.kw("create", "table") && !p.kw("create", "view") {
+				return p.refuse(start, what+" inside CREATE SCHEMA")
+			}
+			switch e := p.tableStatement().(type) {
+			case *ast.CreateTable, *ast.CreateView:
+				s.Elements = append(s.Elements, e)
+			case *ast.CreateTableAs:
+				return p.refuse(start, "CREATE TABLE AS inside CREATE SCHEMA")
+			default:
+				return e // it is refused
+			}
 		}
 		return s
 	case t.kw("drop"):
@@ -381,14 +421,19 @@ func (p *parser) schemaStatement() ast.Stmt {
 		d.Cascade = p.cascade()
 		return d
 	}
-	r := &ast.RenameSchema{Place: t.at(), Name: p.ident()}
-	if !p.kw("rename") {
+	a := &ast.AlterSchema{Place: t.at(), Name: p.ident()}
+	switch {
+	case p.acceptKw("owner", "to"):
+		owner := p.roleName()
+		a.Owner = &owner
+	case p.kw("rename"):
+		p.i++
+		p.expectKw("to")
+		a.To = p.ident()
+	default:
 		return p.refuse(start, "ALTER SCHEMA … "+upper(p.tok().text))
 	}
-	p.i++
-	p.expectKw("to")
-	r.To = p.ident()
-	return r
+	return a
 }
 
 // cascade reads CASCADE or RESTRICT, which is also what nothing means.
@@ -437,6 +482,8 @@ func (p *parser) alterTable() ast.Stmt {
 		}
 		x := ast.AlterAction{Place: p.tok().at()}
 		switch {
+		case p.acceptKw("owner", "to"):
+			x.Kind, x.To = ast.SetOwner, p.roleName()
 		case a.View && !p.kw("rename") && !p.kw("set", "schema"):
 			refused = "ALTER VIEW … " + upper(p.tok().text)
 		case p.kw("add") && (p.kw("add", "constraint") || p.kw("add", "primary") || p.kw("add", "unique") || p.kw("add", "check") || p.kw("add", "foreign")):

@@ -85,6 +85,17 @@ func (p *parser) roleOption() ast.RoleOption {
 	return o
 }
 
+// reassign reads REASSIGN OWNED.
+func (p *parser) reassign() ast.Stmt {
+	s := &ast.ReassignOwned{Place: p.next().at()}
+	p.expectKw("owned")
+	p.expectKw("by")
+	p.list(func() { s.From = append(s.From, p.roleName()) }, nil)
+	p.expectKw("to")
+	s.To = p.roleName()
+	return s
+}
+
 // grant reads GRANT and REVOKE.
 func (p *parser) grant() ast.Stmt {
 	start := p.i

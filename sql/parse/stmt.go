@@ -80,6 +80,8 @@ func (p *parser) statement() ast.Stmt {
 		}
 	case "grant", "revoke":
 		return p.grant()
+	case "reassign":
+		return p.reassign()
 	case "copy":
 		return p.copy()
 	case "declare", "fetch", "move", "close":
@@ -378,7 +380,7 @@ func (p *parser) noEffect() ast.Stmt {
 func (p *parser) refused() ast.Stmt {
 	t := p.tok()
 	switch t.text {
-	case "merge", "call", "do", "load", "import", "reassign":
+	case "merge", "call", "do", "load", "import":
 		return p.skip(t, upper(t.text))
 	case "refresh":
 		return p.skip(t, "REFRESH MATERIALIZED VIEW")

@@ -37,6 +37,8 @@ const (
 	Relation  Kind = 0 // a table or a view
 	Namespace Kind = 1
 	Note      Kind = 2
+	// Sequence is a temporary sequence, by itself: its one column has it. It is in no log and no file.
+	Sequence Kind = 3
 )
 
 func (k Kind) String() string {
@@ -45,11 +47,13 @@ func (k Kind) String() string {
 		return "schema"
 	case Note:
 		return "note"
+	case Sequence:
+		return "sequence"
 	}
 	return "table"
 }
 
-// Schema is what a table or a view looks like, or a namespace or a note, which have no rows. It
+// Schema is what a table or a view looks like, or a namespace, a note or a sequence, which have no rows. It
 // is immutable.
 type Schema struct {
 	Kind    Kind     `json:"kind,omitempty"`

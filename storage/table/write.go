@@ -363,7 +363,7 @@ func (w *writing) op(o *Op) error {
 	if w.stage == Part && o.Kind != OpInsert && o.Kind != OpLoad {
 		return &ConflictError{v.Schema.Name, fmt.Sprintf("operation %d in a part of a transaction", o.Kind)}
 	}
-	if (v.Schema.View != "" || v.Schema.Kind != Relation) && o.Kind != OpAlter && o.Kind != OpDrop {
+	if (v.Schema.View != "" || v.Schema.Kind != Relation) && o.Kind != OpAlter && o.Kind != OpDrop && !(v.Schema.Kind == Sequence && o.Kind == OpAdvance) {
 		return fmt.Errorf("table %s: operation %d on what has no rows", v.Schema.Name, o.Kind)
 	}
 	c := *v
