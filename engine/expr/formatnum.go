@@ -148,7 +148,7 @@ func appendNumberFormat(dst []byte, d vec.Decimal, format string) ([]byte, error
 	}
 	switch {
 	case f.roman:
-		return f.appendRoman(dst, d), nil
+		return f.appendRoman(dst, d)
 	case f.scientific:
 		return f.appendScientific(dst, d)
 	}
@@ -366,13 +366,15 @@ func (w *numberWriter) show(word string) {
 	}
 }
 
-// appendRoman is RN: numbers from 1 to 3999.
-func (f *numberFormat) appendRoman(dst []byte, d vec.Decimal) []byte {
+// appendRoman is RN: numbers from 1 to 3999. Others are shown as ###, if they are an integer at all.
+func (f *numberFormat) appendRoman(dst []byte, d vec.Decimal) ([]byte, error) {
+	n, err := decimalToInt(d, vec.T(vec.Int4))
+	if err != nil {
+		return dst, err
+	}
 	text := strings.Repeat("#", 15)
-	if r, err := d.Round(0); err == nil {
-		if n, ok := r.Int64(); ok && n >= 1 && n <= 3999 {
-			text = roman(n)
-		}
+	if n >= 1 && n <= 3999 {
+		text = roman(n)
 	}
 	if f.small {
 		text = strings.ToLower(text)
@@ -380,7 +382,7 @@ func (f *numberFormat) appendRoman(dst []byte, d vec.Decimal) []byte {
 	for n := len(text); n < 15 && !f.fill; n++ {
 		dst = append(dst, ' ')
 	}
-	return append(dst, text...)
+	return append(dst, text...), nil
 }
 
 // roman writes a number between 1 and 3999.

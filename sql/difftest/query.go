@@ -29,6 +29,8 @@ type Query struct {
 	Loose bool
 	// Strict: every expression is computed for every row, so that both fail or none does.
 	Strict bool
+	// Writes: it changes tables, which are to be compared, too, and put back.
+	Writes bool
 }
 
 // New is a generator; the same seed gives the same.
@@ -92,8 +94,10 @@ func (g *Generator) Query() Query {
 		q = g.grouped()
 	case n < 80:
 		q = g.windowed()
-	case n < 90:
+	case n < 88:
 		q = g.united()
+	case n < 92:
+		q = g.changed()
 	default:
 		q = g.distinct()
 	}
@@ -280,13 +284,27 @@ func (g *Generator) derived(outer *scope, depth int) (string, []column) {
 		}
 		return "(" + with + "SELECT " + text + " FROM " + from + g.where(s, depth-1) + " GROUP BY " + key.text + ")", names
 	}
+	if g.chance(15) { // of two tables
+		a, b := g.rows3(outer, 0), g.rows3(outer, 1000)
+		return "(" + a + pick(g, []string{" UNION ALL ", " UNION ALL ", " UNION "}) + b + ")", []column{{"k", "int4"}, {"u", "int4"}, {"v", "text"}}
+	}
 	t := pick(g, g.tables)
 	alias := g.name("s")
-	s := &scope{outer: outer}
+	s := &scope{outer: outer, keys: []string{alias + ".k"}}
 	for _, c := range t.cols {
 		s.cols = append(s.cols, column{alias + "." + c.text, c.typ})
 	}
+	if g.chance(12) { // the first row of each value
+		e := g.expr(s, "text", 1)
+		return fmt.Sprintf("(SELECT DISTINCT ON (%s.c1) %s.c1 AS k, %s.k AS first, %s AS e FROM %s AS %s%s ORDER BY %s.c1, %s.k%s)", alias, alias, alias, e, t.name, alias,
+			g.where(s, depth-1), alias, alias, pick(g, []string{"", " DESC"})), []column{{"k", "int4"}, {"first", "int4"}, {"e", "text"}}
+	}
 	its := append([]item{{alias + ".k", "int4", "k"}}, g.items(s, 1+g.rng.IntN(3), 1, false)...)
+	if g.chance(30) {
+		typ := pick(g, []string{"int8", "int4", "text", "bool", "date"})
+		flat := &scope{cols: s.cols, keys: s.keys, flat: true}
+		its = append(its, item{g.form(flat, pick(g, grammar["win "+typ]), 1), typ, g.name("w")})
+	}
 	cols := make([]column, len(its))
 	for i, it := range its {
 		cols[i] = column{it.name, it.typ}
@@ -299,6 +317,17 @@ func (g *Generator) derived(outer *scope, depth int) (string, []column) {
 		text += fmt.Sprintf(" ORDER BY %s.k LIMIT %d", alias, g.rng.IntN(6))
 	}
 	return text + ")", cols
+}
+
+// rows3 is a query of the columns k, u and v, with k moved.
+func (g *Generator) rows3(outer *scope, by int) string {
+	t := pick(g, g.tables)
+	alias := g.name("s")
+	s := &scope{outer: outer}
+	for _, c := range t.cols {
+		s.cols = append(s.cols, column{alias + "." + c.text, c.typ})
+	}
+	return fmt.Sprintf("SELECT %s.k + %d AS k, %s AS u, %s AS v FROM %s AS %s%s", alias, by, g.expr(s, "int4", 1), g.expr(s, "text", 1), t.name, alias, g.where(s, 1))
 }
 
 // leafOf is a column of a type, or else the first column.
@@ -418,6 +447,9 @@ func (g *Generator) grouped() Query {
 		above.cols = append(above.cols, g.aggregate(s, false, 0))
 	}
 	items = append(items, g.items(above, g.rng.IntN(2), 2, false)...)
+	if g.chance(25) {
+		items = append(items, g.overGroups(s, keys))
+	}
 	text := with + "SELECT " + list(items) + " FROM " + from + g.where(s, 1) + group
 	if (len(keys) > 0 || g.chance(20)) && g.chance(25) {
 		text += " HAVING " + g.expr(above, "bool", 2)
@@ -431,6 +463,81 @@ func (g *Generator) grouped() Query {
 		tail, ordered = "", false // rough values have no sure order
 	}
 	return Query{SQL: text + tail, Ordered: ordered}
+}
+
+// overGroups is a subquery that reads groups: keys that are columns, and aggregates of columns.
+func (g *Generator) overGroups(s *scope, keys []column) item {
+	groups := &scope{}
+	for _, k := range keys {
+		if !strings.ContainsAny(k.text, "( ") {
+			groups.cols = append(groups.cols, k)
+		}
+	}
+	for range 2 {
+		if a := g.aggregate(s, false, 0); s.reads(a.text) {
+			groups.cols = append(groups.cols, a)
+		}
+	}
+	typ := pick(g, []string{"int8", "int4", "bool", "text", "date"})
+	if len(groups.cols) == 0 {
+		return item{g.literal(typ), typ, g.name("o")}
+	}
+	if g.chance(30) {
+		c := pick(g, groups.cols)
+		return item{"(SELECT " + c.text + ")", c.typ, g.name("o")}
+	}
+	return item{g.scalar(groups, typ, 1), typ, g.name("o")}
+}
+
+// changed is a query with INSERT, UPDATE and DELETE in its WITH, each of a table of its own.
+func (g *Generator) changed() Query {
+	var parts []string
+	order := g.rng.Perm(len(g.tables))
+	change := func(t table) string {
+		s := &scope{}
+		for _, c := range t.cols {
+			s.cols = append(s.cols, column{"a." + c.text, c.typ})
+		}
+		where := g.where(s, 1)
+		if n := len(parts); n > 0 && g.chance(50) {
+			where = fmt.Sprintf(" WHERE a.k IN (SELECT k FROM m%d)", 1+g.rng.IntN(n))
+		}
+		shown := &scope{flat: true, cols: s.cols}
+		text := ""
+		switch g.rng.IntN(3) {
+		case 0:
+			text = "DELETE FROM " + t.name + " AS a" + where
+		case 1:
+			c := pick(g, t.cols)
+			text = "UPDATE " + t.name + " AS a SET " + c.text + " = " + g.expr(s, c.typ, 1) + where
+		default:
+			text = "INSERT INTO " + t.name + " AS a (k, c1) SELECT a.k + 100, " + g.expr(s, "int4", 1) + " FROM " + t.name + " AS a" + where
+		}
+		return text + " RETURNING a.k, " + g.expr(shown, "int4", 1) + " AS r, " + g.expr(shown, "text", 1) + " AS s"
+	}
+	for i := range 1 + g.rng.IntN(2) {
+		parts = append(parts, fmt.Sprintf("m%d AS (%s)", i+1, change(g.tables[order[i]])))
+	}
+	n := len(parts)
+	body := fmt.Sprintf("SELECT * FROM m%d", 1+g.rng.IntN(n))
+	switch g.rng.IntN(4) {
+	case 0:
+		body = "SELECT count(*) FROM " + g.tables[order[0]].name
+	case 1:
+		body = change(g.tables[order[2]])
+	case 2:
+		body = fmt.Sprintf("SELECT a.k, a.r, b.s FROM m1 AS a LEFT JOIN m%d AS b ON a.k = b.k", n)
+	}
+	return Query{SQL: "WITH " + strings.Join(parts, ", ") + " " + body, Writes: true}
+}
+
+// Tables are queries for all rows of the tables.
+func (g *Generator) Tables() []string {
+	var out []string
+	for _, t := range g.tables {
+		out = append(out, "SELECT * FROM "+t.name)
+	}
+	return out
 }
 
 // windowed is a query with window functions.
