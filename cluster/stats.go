@@ -125,9 +125,6 @@ func (n *Node) logMetrics(r *metric.Registry) {
 	)
 }
 
-// AckQuantile estimates in how many seconds a share q of all writes was answered.
-func (n *Node) AckQuantile(q float64) float64 { return n.numbers.ack.Quantile(q) }
-
 // followLeader counts and logs changes of leadership until ctx ends. The first election is
 // over when it begins.
 func (n *Node) followLeader(ctx context.Context) {

@@ -174,6 +174,18 @@ type tableWriter struct {
 	small bool // no batch is larger than a block
 }
 
+// on is a random write set on what a store has. It reads rows, so a snapshot holds their files
+// meanwhile: a full memtable is flushed at any time.
+func (w *tableWriter) on(s *Store) *table.WriteSet {
+	w.t.Helper()
+	sn, err := s.Snapshot(1)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer sn.Release()
+	return w.random(sn.Tables())
+}
+
 // random is a write set of a few operations on different tables. It follows the rules: one
 // table is touched by deletions of old rows at most once.
 func (w *tableWriter) random(tables *table.Tables) *table.WriteSet {
@@ -393,7 +405,7 @@ func TestTablesAgainstModel(t *testing.T) {
 			}
 			for range 80 {
 				before := w.model.clone()
-				ws := w.random(s.Tables(1))
+				ws := w.on(s)
 				parts := []*table.WriteSet{ws}
 				if rng.IntN(3) == 0 {
 					parts = w.staged(ws)
@@ -456,7 +468,7 @@ func TestTableFilesAreAFunctionOfTheLog(t *testing.T) {
 		s := log.replay(t, fs, Options{SealRows: 5_000})
 		w := &tableWriter{t: t, rng: rand.New(rand.NewPCG(1, 1)), model: model{}}
 		for i := range 60 {
-			log = append(log, table.AppendWriteSet(nil, w.random(s.Tables(1))))
+			log = append(log, table.AppendWriteSet(nil, w.on(s)))
 			if _, err := log.apply(s, uint64(len(log))); err != nil {
 				t.Fatal(err)
 			}
@@ -625,7 +637,7 @@ func TestTableCrashAtEveryStep(t *testing.T) {
 	w := &tableWriter{t: t, rng: rand.New(rand.NewPCG(3, 3)), model: model{}, small: true}
 	plain := log.replay(t, vfs.NewMem(), Options{})
 	for range 12 {
-		log = append(log, table.AppendWriteSet(nil, w.random(plain.Tables(1))))
+		log = append(log, table.AppendWriteSet(nil, w.on(plain)))
 		if _, err := log.apply(plain, uint64(len(log))); err != nil {
 			t.Fatal(err)
 		}

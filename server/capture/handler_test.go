@@ -213,16 +213,9 @@ func TestImport(t *testing.T) {
 	if len(m.persons) != 1 || m.rows() != 2 || m.batches[0].UUID[0] == m.batches[0].UUID[1] {
 		t.Errorf("stored %d persons, %d rows", len(m.persons), m.rows())
 	}
-	packed := string(PackBatch(m.batches[0]))
 	m = &memory{}
 	if w := post(m, "application/x-ndjson", ann+open+"{\n"); w.Code != 400 || !strings.Contains(w.Body.String(), "line 3") || m.rows()+len(m.persons) > 0 {
 		t.Errorf("import of a broken line = %d %s, %d rows stored", w.Code, w.Body, m.rows())
-	}
-	if w := post(m, BatchType, packed); w.Code != 200 || m.rows() != 2 {
-		t.Errorf("import of a batch = %d %s", w.Code, w.Body)
-	}
-	if w := post(m, BatchType, packed[:20]); w.Code != 400 {
-		t.Errorf("import of half a batch = %d %s", w.Code, w.Body)
 	}
 }
 

@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/s2"
-
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
@@ -25,14 +23,9 @@ import (
 )
 
 const (
-	// BatchType is the content type of a body that is one batch in its wire form, packed
-	// as one S2 block. What reads files sends it.
-	BatchType = "application/x-prickle-batch"
 	// maxImportBody bounds a typed import, unpacked: it is all or nothing, so its events
 	// are held until the last line was read.
 	maxImportBody = 1 << 30
-	// maxBatchBody bounds a batch, packed and unpacked.
-	maxBatchBody = 32 << 20
 	// changesAtOnce and changeBytesAtOnce bound the changes of persons, groups and objects that
 	// go through the log in one piece, and membersAtOnce the members of a cohort.
 	changesAtOnce     = 4096
@@ -54,12 +47,9 @@ type Importer interface {
 }
 
 // ImportHandler answers POST /api/projects/{id}/import/. Who may ask, and that the
-// project exists, is checked before. The body is one of
-//
-//   - lines of typed JSON, of type "event", "person", "group", "cohort", "action" or
-//     "property_definition". They are stored when all of them are right, and the first wrong
-//     one is named otherwise;
-//   - a batch (BatchType), as a command makes it that reads files.
+// project exists, is checked before. The body is lines of typed JSON, of type "event", "person",
+// "group", "cohort", "action" or "property_definition". They are stored when all of them are
+// right, and the first wrong one is named otherwise.
 //
 // The answer is {"events", "persons", "stored", "duplicates"}, and what there was of "groups",
 // "objects" and "unknown_members".
@@ -95,12 +85,7 @@ func (h *ImportHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.Now != nil {
 		now = h.Now
 	}
-	var answer importAnswer
-	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); strings.TrimSpace(kind) == BatchType {
-		answer, err = h.batch(r, uint32(id), now().UnixMicro())
-	} else {
-		answer, err = h.typed(r, uint32(id), now().UnixMicro())
-	}
+	answer, err := h.typed(r, uint32(id), now().UnixMicro())
 	if h.Done != nil {
 		h.Done(uint32(id), result(err), answer.Events, max(r.ContentLength, 0))
 	}
@@ -151,48 +136,6 @@ func (h *ImportHandler) admit(project uint32, events int) error {
 		return nil
 	}
 	return h.Admit(project, events)
-}
-
-// batch stores a batch that is the body.
-func (h *ImportHandler) batch(r *http.Request, project uint32, now int64) (answer importAnswer, err error) {
-	body, err := readAll(new(bytes.Buffer), r.Body, r.ContentLength, maxBatchBody, "the batch")
-	if err != nil {
-		return answer, invalidBody(err)
-	}
-	b, err := UnpackBatch(body)
-	if err != nil {
-		return answer, invalid("invalid_batch", "the body is not a batch: %v", err)
-	}
-	b.CreatedAt = now
-	answer.Events = b.Rows
-	if err := h.admit(project, b.Rows); err != nil {
-		return answer, err
-	}
-	name := func(types []string) ([]string, error) { return h.Store.NameGroups(r.Context(), project, types) }
-	if err := NameGroups(b, name); err != nil {
-		return answer, err
-	}
-	err = h.ingest(r.Context(), project, b, &answer)
-	return answer, err
-}
-
-// PackBatch is the body of a request of type BatchType.
-func PackBatch(b *event.Batch) []byte { return s2.Encode(nil, event.Append(nil, b)) }
-
-// UnpackBatch reads what PackBatch made.
-func UnpackBatch(body []byte) (*event.Batch, error) {
-	size, err := s2.DecodedLen(body)
-	if err != nil {
-		return nil, err
-	}
-	if size > maxBatchBody {
-		return nil, fmt.Errorf("%d bytes unpacked; the limit is %d", size, maxBatchBody)
-	}
-	wire, err := s2.Decode(nil, body)
-	if err != nil {
-		return nil, err
-	}
-	return event.Decode(wire)
 }
 
 func invalidBody(err error) error {

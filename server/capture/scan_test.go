@@ -223,7 +223,7 @@ func FuzzDecode(f *testing.F) {
 			batches = append(batches, im.batches...)
 		}
 		for _, b := range batches {
-			again, err := UnpackBatch(PackBatch(b))
+			again, err := event.Decode(event.Append(nil, b))
 			if err != nil || again.Rows != b.Rows || len(again.Props) != len(b.Props) || len(again.Ops) != len(b.Ops) {
 				t.Fatalf("batch does not survive: %v", err)
 			}

@@ -13,8 +13,10 @@ const (
 	// keptColumns bounds the columns that a builder keeps between batches. Beyond it,
 	// keys are likely made up as they go, and remembering them costs more than it saves.
 	keptColumns = 4096
-	// keptSlots bounds the value table that a column keeps between batches.
+	// keptSlots bounds the value table that a column keeps between batches, and its codes;
+	// keptBytes bounds its values.
 	keptSlots = 1 << 16
+	keptBytes = 1 << 18
 )
 
 // Builder makes batches from events given one by one. It is for one goroutine. It keeps
@@ -63,8 +65,6 @@ type table struct {
 	values vec.Strings
 	last   uint32   // code given out last, plus one; 0 for none
 	slots  []uint64 // open addressing: hash's high half, code plus one; 0 is free
-	room   int      // values hint of the previous batch
-	bytes  int      // value bytes of the previous batch
 }
 
 // NewBuilder is an empty builder.
@@ -250,44 +250,45 @@ func (b *Builder) Abort() {
 // another. CreatedAt is left for the caller to set.
 func (b *Builder) Finish() *Batch {
 	out := &Batch{
-		Rows:       b.rows,
-		UUID:       b.uuid[:b.rows:b.rows],
-		Time:       b.time[:b.rows:b.rows],
-		Name:       b.name.column(),
-		DistinctID: b.distinctID.column(),
-		Ops:        b.ops,
-		Groups:     b.groups,
+		Rows:   b.rows,
+		UUID:   b.uuid[:b.rows:b.rows],
+		Time:   b.time[:b.rows:b.rows],
+		Ops:    b.ops,
+		Groups: b.groups,
 	}
 	if b.personless.Any() {
 		out.Personless = b.personless.Grow(b.rows)
 	}
 	live := make([]uint32, 0, b.cells)
+	room := room{rows: b.rows}
+	room.count(&b.name)
+	room.count(&b.distinctID)
 	for i := range b.columns {
 		if c := &b.columns[i]; c.live {
 			// A column whose every row was aborted carries nothing.
 			if len(c.table.codes) > 0 {
 				live = append(live, uint32(i))
+				room.count(&c.table)
 			} else {
 				c.table.reset()
 			}
 			c.live = false
 		}
 	}
+	room.make()
+	out.Name, out.DistinctID = room.column(&b.name), room.column(&b.distinctID)
 	slices.SortFunc(live, func(x, y uint32) int { return cmp.Compare(b.columns[x].key, b.columns[y].key) })
 	if len(live) > 0 {
 		out.Props = make([]Prop, len(live))
 	}
 	for i, at := range live {
-		c := &b.columns[at]
-		c.table.pad(b.rows)
-		p := &out.Props[i]
+		c, p := &b.columns[at], &out.Props[i]
 		p.Key = c.key
-		p.Codes, p.Kinds, p.Values = c.table.codes, c.table.kinds, c.table.values
-		c.table.reset()
+		p.Codes, p.Kinds, p.Values = room.take(&c.table)
 	}
-	room := b.rows + b.rows/8
-	b.uuid = make([]vec.UUIDValue, 0, room)
-	b.time = make([]int64, 0, room)
+	more := b.rows + b.rows/8
+	b.uuid = make([]vec.UUIDValue, 0, more)
+	b.time = make([]int64, 0, more)
 	b.rows, b.size, b.cells = 0, 0, 0
 	b.personless, b.ops, b.groups = nil, nil, nil
 	if len(b.columns) > keptColumns {
@@ -295,6 +296,61 @@ func (b *Builder) Finish() *Batch {
 		b.first, b.last = 0, 0
 	}
 	return out
+}
+
+// room is the memory of a batch's columns: one piece for each kind of thing, in which every
+// column has a part. A batch of a hundred rows has as many columns.
+type room struct {
+	rows    int
+	columns int
+	values  int
+	size    int // bytes of values
+
+	codes []uint32
+	offs  []uint32
+	kinds []Kind
+	bytes []byte
+}
+
+func (r *room) count(t *table) {
+	r.columns++
+	r.values += len(t.kinds)
+	r.size += len(t.values.Bytes)
+}
+
+func (r *room) make() {
+	r.codes, r.offs = make([]uint32, r.columns*r.rows), make([]uint32, 0, r.columns+r.values)
+	r.kinds, r.bytes = make([]Kind, 0, r.values), make([]byte, 0, r.size)
+}
+
+// take copies a table into the room, and starts another. Whoever appends to a part does not
+// write into the next.
+func (r *room) take(t *table) (codes []uint32, kinds []Kind, values vec.Strings) {
+	codes, r.codes = r.codes[:r.rows:r.rows], r.codes[r.rows:]
+	copy(codes, t.codes) // there are 0s behind them
+	if len(t.kinds) > 0 {
+		kinds, r.kinds = part(r.kinds, t.kinds)
+		values.Offs, r.offs = part(r.offs, t.values.Offs)
+		values.Bytes, r.bytes = part(r.bytes, t.values.Bytes)
+	}
+	t.reset()
+	return codes, kinds, values
+}
+
+// column is take for a column without missing values.
+func (r *room) column(t *table) Column {
+	codes, _, values := r.take(t)
+	for i := range codes {
+		codes[i]--
+	}
+	return Column{Codes: codes, Values: values}
+}
+
+// part appends src to all, and gives the part that it is, and all.
+func part[T any](all, src []T) (part, grown []T) {
+	start := len(all)
+	all = append(all, src...)
+	return all[start:len(all):len(all)], all
 }
 
 // set gives row the value and returns about how many bytes that adds to the wire.
@@ -344,10 +400,6 @@ func (t *table) is(code uint32, kind Kind, value []byte) bool {
 func (t *table) grow() {
 	if len(t.slots) == 0 {
 		t.slots = make([]uint64, 16)
-		if cap(t.kinds) == 0 && t.room > 0 {
-			t.kinds = make([]Kind, 0, t.room)
-			t.values = vec.MakeStrings(t.room, t.bytes)
-		}
 		return
 	}
 	old := t.slots
@@ -386,32 +438,16 @@ func (t *table) cut(row int) {
 	}
 }
 
-// column gives the codes as a column without missing values, and starts another.
-func (t *table) column() Column {
-	for i := range t.codes {
-		t.codes[i]--
-	}
-	c := Column{Codes: t.codes, Values: t.values}
-	t.reset()
-	return c
-}
-
-// reset forgets what was given away. The hash table stays unless it is large.
+// reset forgets what was taken. The memory stays unless it is large.
 func (t *table) reset() {
-	t.room = len(t.kinds)
-	t.bytes = len(t.values.Bytes)
-	rows := len(t.codes)
-	t.codes, t.kinds, t.values, t.last = nil, nil, vec.Strings{}, 0
-	if rows > 0 {
-		t.codes = make([]uint32, 0, rows+rows/8)
+	if cap(t.codes) > keptSlots || len(t.slots) > keptSlots || cap(t.values.Bytes) > keptBytes {
+		*t = table{}
+		return
 	}
-	if len(t.slots) > keptSlots {
-		t.slots = nil
-	} else {
-		clear(t.slots)
-	}
-	if t.room > 0 && t.slots != nil {
-		t.kinds = make([]Kind, 0, t.room+t.room/8)
-		t.values = vec.MakeStrings(t.room+t.room/8, t.bytes+t.bytes/8)
+	clear(t.slots)
+	t.codes, t.kinds, t.last = t.codes[:0], t.kinds[:0], 0
+	t.values.Bytes = t.values.Bytes[:0]
+	if len(t.values.Offs) > 0 {
+		t.values.Offs = t.values.Offs[:1]
 	}
 }

@@ -323,3 +323,39 @@ func TestVersions(t *testing.T) {
 		}
 	}
 }
+
+// A batch is the caller's: what is appended to one of its columns changes no other, and neither
+// does the next batch of the builder.
+func TestBatchesShareNothing(t *testing.T) {
+	build := NewBuilder()
+	make3 := func(value string) *Batch {
+		for i := range 3 {
+			build.Begin(vec.UUIDValue{byte(i)}, int64(i))
+			build.SetName([]byte("e"))
+			build.SetDistinctID([]byte(value))
+			for _, key := range []string{"a", "b", "c"} {
+				build.Property([]byte(key), Text, fmt.Append(nil, value, key, i))
+			}
+			build.End()
+		}
+		return build.Finish()
+	}
+	first := make3("one ")
+	want := Append(nil, first)
+	first.Set("b", Text, "more", []uint32{1})
+	next := make3("two ")
+	for i, key := range []string{"a", "b", "c"} {
+		if got := first.Props[i].Values.Str(0); got != "one "+key+"0" {
+			t.Errorf("first value of %s: %q", key, got)
+		}
+		if got := next.Props[i].Values.Str(2); got != "two "+key+"2" {
+			t.Errorf("last value of %s in the next batch: %q", key, got)
+		}
+	}
+	first.Props[1].Codes[1] = 2
+	first.Props[1].Kinds = first.Props[1].Kinds[:3]
+	first.Props[1].Values = vec.StringsOf("one b0", "one b1", "one b2")
+	if got := Append(nil, first); string(got) != string(want) {
+		t.Error("appending to a column has changed others")
+	}
+}
