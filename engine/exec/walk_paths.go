@@ -25,6 +25,7 @@ type paths struct {
 	labels   []label     // what the numbers of rows mean
 	names    *vec.Vector // of nodes
 	values   *values32   // of the breakdown; nil without one
+	short  bool        // edges differ in nodes and step alone
 	// The nodes that stand for NULL, for the empty text and, under the rules of the insights,
 	// for what was left out of the middle of a path.
 	none, empty, dots uint32
@@ -74,34 +75,37 @@ type pathCounts struct {
 
 const pathCountBytes = 120
 
-// pathParts gathers edges in parts by hash, of which each fits into the cache when it is
-// counted. Edges wait until there are so many of a part that it is worth to turn to it.
+// pathParts gathers edges in parts, of which each fits into the cache when
+// it is counted. Edges wait until there are so many of a part that it is worth to turn to it.
 type pathParts [256]pathPart
 
 type pathPart struct {
+	short   []shortEdge
 	waiting []pathEdge
 	counts  pathCounts
 }
 
-// edgesWaiting is how many edges wait at most in a part.
-const edgesWaiting = 1024
+// edgesWaiting is how many edges wait at most in a part, and shortWaiting how many short ones.
+const (
+	edgesWaiting = 1024
+	shortWaiting = 1 << 14
+)
 
 // add counts an edge, and gives how many bytes that took.
-func (p *pathParts) add(e *pathEdge) int64 {
-	part := &p[e.hash()>>56]
-	if len(part.waiting) < cap(part.waiting) {
-		part.waiting = append(part.waiting, *e)
+func (p *pathPart) add(e *pathEdge) int64 {
+	if len(p.waiting) < cap(p.waiting) {
+		p.waiting = append(p.waiting, *e)
 		return 0
 	}
 	grown := int64(0)
-	if before := cap(part.waiting); before < edgesWaiting {
-		part.waiting = slices.Grow(part.waiting, max(16, 3*before))
-		grown = int64(cap(part.waiting)-before) * int64(unsafe.Sizeof(*e))
+	if before := cap(p.waiting); before < edgesWaiting {
+		p.waiting = slices.Grow(p.waiting, max(16, 3*before))
+		grown = int64(cap(p.waiting)-before) * int64(unsafe.Sizeof(*e))
 	} else {
-		grown = part.counts.addEdges(part.waiting)
-		part.waiting = part.waiting[:0]
+		grown = p.counts.addEdges(p.waiting)
+		p.waiting = p.waiting[:0]
 	}
-	part.waiting = append(part.waiting, *e)
+	p.waiting = append(p.waiting, *e)
 	return grown
 }
 
@@ -225,6 +229,7 @@ func (p *paths) readLabels(ctx context.Context) error {
 		p.empty, p.dots = names.number1(&text, 0), names.number1(&text, 1)
 	}
 	p.names = names.values.V
+	p.short = n.Breakdown == nil && n.Output != plan.OutputActors
 	p.labels = make([]label, all.groups)
 	for i, node := range all.numbers(0) {
 		if node == p.none && n.Compatible {
@@ -267,7 +272,7 @@ func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 	walkers := make([]pathWalker, p.env.Threads)
 	err := p.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		k := &walkers[w]
-		k.p = p
+		k.p, k.names = p, p.names.Len()
 		for i := range b.count {
 			if i&1023 == 0 {
 				if err := yield(ctx); err != nil {
@@ -292,7 +297,7 @@ func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 	// Parts of one hash come together. Unless they are asked for by breakdown, no more edges are
 	// kept than the answer has.
 	top := p.node.EdgesTop > 0 && p.node.Breakdown == nil && p.node.Output != plan.OutputActors
-	sums := make([]pathCounts, len(walkers))
+	sums, tallies := make([]pathCounts, len(walkers)), make([]edgeTally, len(walkers))
 	kept := make([]edgeFilter, len(walkers))
 	err = intervals(ctx, p.env, len(pathParts{}), 1, func(ctx context.Context, w, at, _ int) error {
 		sum := &sums[w]
@@ -303,7 +308,21 @@ func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 				sum.add(&part.counts.list[j])
 			}
 			sum.addEdges(part.waiting)
-			*part = pathPart{}
+		}
+		lists := make([][]shortEdge, len(walkers))
+		for i := range walkers {
+			lists[i] = walkers[i].counts[at].short
+		}
+		short := tallies[w].count(p, lists...)
+		if len(sum.list) == 0 {
+			sum.list = append(sum.list, short...)
+		} else {
+			for i := range short {
+				sum.add(&short[i])
+			}
+		}
+		for i := range walkers {
+			walkers[i].counts[at] = pathPart{}
 		}
 		before := len(kept[w].best)
 		if kept[w].p = p; top {
@@ -329,7 +348,9 @@ func (t *pathCounts) clear() {
 // pathWalker takes actors, one after the other.
 type pathWalker struct {
 	p      *paths
+	names  int // of nodes
 	counts pathParts
+	tally  edgeTally
 	grown  int64 // bytes that are not accounted for yet
 	items  []pathItem
 }
@@ -472,6 +493,6 @@ func (k *pathWalker) count(actor uint32, items []pathItem) {
 		case output == plan.OutputDefault:
 			c.step = uint32(i)
 		}
-		k.grown += k.counts.add(&c)
+		k.grown += k.add(&c)
 	}
 }
