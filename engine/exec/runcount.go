@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -20,6 +21,7 @@ type runCount struct {
 	scan    *plan.Scan
 	filter  *plan.Filter // or nil
 	persons bool         // groups are persons
+	batches []*vec.Batch // persons and their counts, where groups are persons
 	plain   Operator     // what answers if the run indexes cannot
 }
 
@@ -110,6 +112,11 @@ func (c *runCount) Next(ctx context.Context) (*vec.Batch, error) {
 	}
 	if c.plain != nil {
 		return c.plain.Next(ctx)
+	}
+	if len(c.batches) > 0 {
+		b := c.batches[0]
+		c.batches = c.batches[1:]
+		return b, nil
 	}
 	return slice(c.cols, c.rows, &c.at), nil
 }
@@ -233,7 +240,7 @@ func (c *runCount) tallies(ix *indexed) ([]runTally, error) {
 			f := newRowFilter(c.scan, call.Filter)
 			t.streams = make([]bool, len(streams))
 			for k, s := range streams {
-				_, ok, err := f.forRange(c.env.Expr, s.seg, s.rng)
+				_, ok, err := f.forRange(c.env.Expr, s.rng)
 				if err != nil {
 					return nil, err
 				}
@@ -373,20 +380,16 @@ func (c *runCount) answerValues(ctx context.Context, values *values32, counts []
 
 // countPersons makes a row for each person who has rows.
 func (c *runCount) countPersons(ctx context.Context, ix *indexed, tallies []runTally) error {
-	type part struct {
-		persons []uint32
-		counts  [][]int64 // of tallies, by place in persons
-		of      [][]uint32
-	}
-	parts := make([]part, c.env.Threads)
-	err := intervals(ctx, c.env, ix.total, ix.intervalSize(), func(ctx context.Context, w, lo, hi int) error {
-		p := &parts[w]
-		if p.of == nil {
-			p.counts, p.of = make([][]int64, len(tallies)), make([][]uint32, len(tallies))
+	counts := make([][][]uint32, c.env.Threads) // of tallies, by person of the interval
+	var mu sync.Mutex
+	return intervals(ctx, c.env, ix.total, min(ix.intervalSize(), vec.BatchRows), func(ctx context.Context, w, lo, hi int) error {
+		if counts[w] == nil {
+			counts[w] = make([][]uint32, len(tallies))
 		}
-		for i := range p.of {
-			p.of[i] = grow(p.of[i], hi-lo)
-			clear(p.of[i])
+		of := counts[w]
+		for i := range of {
+			of[i] = grow(of[i], hi-lo)
+			clear(of[i])
 		}
 		for k, s := range ix.streams[0] {
 			sp := span{s: s, lo: lowerBound(s.runs.Ordinals, uint32(lo)), hi: lowerBound(s.runs.Ordinals, uint32(hi)), moved: s.movedIn(uint32(lo), uint32(hi))}
@@ -394,43 +397,35 @@ func (c *runCount) countPersons(ctx context.Context, ix *indexed, tallies []runT
 				rows := uint32(s.countRows(from, to))
 				for i := range tallies {
 					if tallies[i].streams[k] {
-						p.of[i][actor-uint32(lo)] += rows
+						of[i][actor-uint32(lo)] += rows
 					}
 				}
 			})
 		}
-		before := len(p.persons)
-		for actor, n := range p.of[0] {
-			if n == 0 {
-				continue
+		persons := make([]uint32, 0, hi-lo)
+		for actor, n := range of[0] {
+			if n > 0 {
+				persons = append(persons, uint32(lo+actor))
 			}
-			p.persons = append(p.persons, uint32(lo+actor))
-			for i := range tallies {
-				rows := int64(p.of[i][actor])
-				if tallies[i].persons {
+		}
+		if len(persons) == 0 {
+			return nil
+		}
+		b := &vec.Batch{Rows: len(persons), Cols: []*vec.Vector{ix.vector(persons)}}
+		for i, t := range tallies[1:] {
+			v := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, len(persons))}
+			for at, person := range persons {
+				rows := int64(of[i+1][int(person)-lo])
+				if t.persons {
 					rows = min(rows, 1)
 				}
-				p.counts[i] = append(p.counts[i], rows)
+				v.I64[at] = rows
 			}
+			b.Cols = append(b.Cols, v)
 		}
-		return c.hold(ctx, int64(len(p.persons)-before)*int64(4+8*len(tallies)))
+		mu.Lock()
+		c.batches = append(c.batches, b)
+		mu.Unlock()
+		return c.hold(ctx, int64(4*cap(persons)+8*len(persons)*(len(tallies)-1)))
 	})
-	if err != nil {
-		return err
-	}
-	var persons []uint32
-	counts := make([]*vec.Vector, len(tallies)-1)
-	for i := range counts {
-		counts[i] = &vec.Vector{Type: vec.T(vec.Int8)}
-	}
-	for k := range parts {
-		if persons = append(persons, parts[k].persons...); parts[k].counts == nil {
-			continue
-		}
-		for i := range counts {
-			counts[i].I64 = append(counts[i].I64, parts[k].counts[i+1]...)
-		}
-	}
-	c.rows, c.cols = len(persons), append([]*vec.Vector{ix.vector(persons)}, counts...)
-	return c.hold(ctx, int64(c.rows)*int64(4+8*len(counts)))
 }
