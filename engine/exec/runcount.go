@@ -21,6 +21,7 @@ type runCount struct {
 	scan    *plan.Scan
 	filter  *plan.Filter // or nil
 	persons bool         // groups are persons
+	column  int          // of the scan, which keys read besides the event's name; -1: none
 	batches []*vec.Batch // persons and their counts, where groups are persons
 	plain   Operator     // what answers if the run indexes cannot
 }
@@ -30,7 +31,7 @@ func newRunCount(n *plan.Aggregate, env *Env) *runCount {
 	if slices.Contains(env.Disabled, plan.CountRuns) {
 		return nil
 	}
-	c := &runCount{answered: answered{env: env}, node: n}
+	c := &runCount{answered: answered{env: env}, node: n, column: -1}
 	in := n.Input
 	if f, ok := in.(*plan.Filter); ok {
 		c.filter, in = f, f.Input
@@ -67,20 +68,15 @@ func newRunCount(n *plan.Aggregate, env *Env) *runCount {
 func isEventName(c *plan.ScanColumn) bool { return c.Column == "event" }
 
 // keysByCode says whether the keys are the same for all rows that have one value of one
-// property.
+// property, which is then c.column if they read one.
 func (c *runCount) keysByCode() bool {
-	column := -1
-	for _, k := range c.node.Keys {
-		if isVolatile(k) || !readsOnly(k, c.scan, func(of *plan.ScanColumn) bool { return isEventName(of) || propertyKey(of) != "" }) {
-			return false
-		}
-	}
 	one := true
 	for _, k := range c.node.Keys {
+		one = one && !isVolatile(k)
 		expr.Walk(k, func(e expr.Expr) bool {
 			if col, ok := e.(*expr.Column); ok && !isEventName(&c.scan.Columns[col.Index]) {
-				one = one && (column < 0 || column == col.Index)
-				column = col.Index
+				one = one && propertyKey(&c.scan.Columns[col.Index]) != "" && (c.column < 0 || c.column == col.Index)
+				c.column = col.Index
 			}
 			return one
 		})
@@ -179,19 +175,10 @@ const personShare = 4
 // group rows: keys are computed once for each value of a property, and the numbers of these
 // must not be given out row by row.
 func (c *runCount) worthIt() (bool, error) {
-	column := -1 // that keys read
-	for _, k := range c.node.Keys {
-		expr.Walk(k, func(e expr.Expr) bool {
-			if col, ok := e.(*expr.Column); ok && !isEventName(&c.scan.Columns[col.Index]) {
-				column = col.Index
-			}
-			return true
-		})
-	}
 	var read columnReader
 	var err error
-	if !c.persons && column >= 0 {
-		if read, err = eventColumn(c.scan.Columns[column], c.env); err != nil {
+	if c.column >= 0 {
+		if read, err = eventColumn(c.scan.Columns[c.column], c.env); err != nil {
 			return false, err
 		}
 	}

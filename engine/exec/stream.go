@@ -109,7 +109,8 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	if err != nil {
 		return nil, true, err
 	}
-	var jobs []func() error
+	var tests [][]expr.Expr // of rows, of each stream
+	var all []*stream
 	segments := slices.Clone(env.Snapshot.Segments())
 	slices.SortStableFunc(segments, func(a, b *storage.Segment) int { return cmp.Compare(a.MinTime(), b.MinTime()) })
 	used := 0
@@ -154,7 +155,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 				if hit {
 					s.dead = dead
 				}
-				jobs = append(jobs, func() error { return s.prepare(ix, rest, src.Breakdown, readers) })
+				all, tests = append(all, s), append(tests, rest)
 				if len(rest) > 0 || hit || s.bounds != nil {
 					ix.filters++
 				}
@@ -183,6 +184,10 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	}
 	env.Progress.Rows.Add(ix.rows)
 	env.Progress.Bytes.Add(ix.rows * 8)
+	var jobs []func() error
+	for i, s := range all {
+		jobs = append(jobs, s.jobs(ix, tests[i], src.Breakdown, readers)...)
+	}
 	if err := runJobs(ctx, env, jobs); err != nil {
 		return nil, true, err
 	}
@@ -468,16 +473,8 @@ func (f *rowFilter) always(ctx *expr.Context, conds []expr.Expr, rng *segment.Ra
 	return true, nil
 }
 
-// prepare decodes what every interval needs: runs, merged runs, matches and values.
-func (s *stream) prepare(ix *indexed, rest []expr.Expr, by *plan.Breakdown, readers []columnReader) error {
-	runs, err := s.rng.Runs()
-	if err != nil {
-		return err
-	}
-	s.runs = runs
-	if err := s.findMoved(ix.env); err != nil {
-		return err
-	}
+// jobs decode what every interval needs: runs, merged runs, matches and values.
+func (s *stream) jobs(ix *indexed, rest []expr.Expr, by *plan.Breakdown, readers []columnReader) []func() error {
 	n := s.rng.Hi - s.rng.Lo
 	if len(rest) > 0 || s.dead != nil || s.bounds != nil {
 		s.match = vec.NewBitmap(n)
@@ -488,15 +485,35 @@ func (s *stream) prepare(ix *indexed, rest []expr.Expr, by *plan.Breakdown, read
 	if ix.need.number != nil {
 		s.nums = make([]int64, n)
 	}
-	if s.bounds != nil && len(rest) == 0 && s.dead == nil && by == nil && s.nums == nil {
-		return s.matchTimes()
+	jobs := []func() error{func() error { return s.prepare(ix.env) }}
+	if s.match == nil && by == nil && s.nums == nil {
+		return jobs
 	}
-	if s.match != nil || by != nil || s.nums != nil {
-		if err := s.evaluate(ix, rest, by, readers); err != nil {
-			return err
-		}
+	times := s.bounds != nil && len(rest) == 0 && s.dead == nil && by == nil && s.nums == nil
+	// Each goroutine has a part: in every one, the values of dictionaries are new.
+	batches := (n + vec.BatchRows - 1) / vec.BatchRows
+	step := vec.BatchRows * max(evaluatedBatches, (batches+ix.env.Threads-1)/ix.env.Threads)
+	for lo := s.rng.Lo; lo < s.rng.Hi; lo += step {
+		hi := min(lo+step, s.rng.Hi)
+		jobs = append(jobs, func() error {
+			if times {
+				return s.matchTimes(lo, hi)
+			}
+			return s.evaluate(ix, rest, by, readers, lo, hi)
+		})
 	}
-	return nil
+	return jobs
+}
+
+// evaluatedBatches is how many batches a goroutine evaluates at least.
+const evaluatedBatches = 8
+
+// prepare reads the runs.
+func (s *stream) prepare(env *Env) (err error) {
+	if s.runs, err = s.rng.Runs(); err != nil {
+		return err
+	}
+	return s.findMoved(env)
 }
 
 // findMoved lists the runs of persons that were merged into another one, and marks those to
@@ -562,13 +579,13 @@ func eachPosition(ordinals []uint32, set *roaring.Bitmap, visit func(at int, ord
 	}
 }
 
-// matchTimes computes matches where nothing but bounds of the time decides.
-func (s *stream) matchTimes() error {
-	times := make([]int64, min(vec.BatchRows, s.rng.Hi-s.rng.Lo))
+// matchTimes computes the matches of rows [lo, hi) where nothing but bounds of the time decides.
+func (s *stream) matchTimes(lo, hi int) error {
+	times := make([]int64, min(vec.BatchRows, hi-lo))
 	first := uint64(s.bounds.first)
 	span := uint64(s.bounds.last) - first
-	for lo := s.rng.Lo; lo < s.rng.Hi; lo += vec.BatchRows {
-		times = times[:min(vec.BatchRows, s.rng.Hi-lo)]
+	for ; lo < hi; lo += vec.BatchRows {
+		times = times[:min(vec.BatchRows, hi-lo)]
 		if err := s.seg.Times(times, lo, lo+len(times)); err != nil {
 			return err
 		}
@@ -599,8 +616,8 @@ func (s *stream) within(rows []uint32, lo, hi int) ([]uint32, error) {
 	return out, nil
 }
 
-// evaluate computes matches and breakdown values of all rows of the range.
-func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, readers []columnReader) error {
+// evaluate computes matches and breakdown values of rows [from, to).
+func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, readers []columnReader, from, to int) error {
 	needed := make([]bool, len(readers))
 	note := func(e expr.Expr) bool {
 		if c, ok := e.(*expr.Column); ok {
@@ -632,8 +649,8 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 	var all []uint32
 	var err error
 	ids := make([]uint32, vec.BatchRows)
-	for lo := s.rng.Lo; lo < s.rng.Hi; lo += vec.BatchRows {
-		hi := min(lo+vec.BatchRows, s.rng.Hi)
+	for lo := from; lo < to; lo += vec.BatchRows {
+		hi := min(lo+vec.BatchRows, to)
 		b := &vec.Batch{Rows: hi - lo, Sel: liveRows(s.dead, lo, hi), Cols: make([]*vec.Vector, len(readers))}
 		if b.Live() == 0 {
 			continue
