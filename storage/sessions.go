@@ -410,16 +410,17 @@ func (x *Sessions) List(ctx context.Context, s *Segment) ([]uint32, error) {
 	if err != nil {
 		return nil, err
 	}
-	joints := x.joined.Of(i)
-	var out []uint32
+	elsewhere := vec.NewBitmap(len(times.Start))
+	for n, joint := range x.joined.Of(i) {
+		if x.joined.Sessions()[joint][0] != (session.Member{Segment: i, Number: n}) {
+			elsewhere.Set(int(n))
+		}
+	}
+	out := make([]uint32, 0, len(times.Start))
 	for n := range uint32(len(times.Start)) {
-		if times.Start[n] > times.End[n] || x.ids[i].IsEmpty(n) {
-			continue
+		if times.Start[n] <= times.End[n] && !x.ids[i].IsEmpty(n) && !elsewhere.Get(int(n)) {
+			out = append(out, n)
 		}
-		if joint, ok := joints[n]; ok && x.joined.Sessions()[joint][0] != (session.Member{Segment: i, Number: n}) {
-			continue
-		}
-		out = append(out, n)
 	}
 	return out, nil
 }

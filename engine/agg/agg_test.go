@@ -411,8 +411,8 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// TestSelectRow holds the selection of rows against sorting them.
-func TestSelectRow(t *testing.T) {
+// TestRanks holds the selection of values against sorting them.
+func TestRanks(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for range 2000 {
 		v := make([]float64, 1+r.IntN(40))
@@ -420,21 +420,69 @@ func TestSelectRow(t *testing.T) {
 		for i := range v {
 			rows[i] = uint32(i)
 			if v[i] = float64(r.IntN(8)); r.IntN(9) == 0 {
-				v[i] = []float64{math.NaN(), math.Inf(1), math.Copysign(0, -1)}[r.IntN(3)]
+				v[i] = []float64{math.NaN(), math.Inf(1), math.Inf(-1)}[r.IntN(3)]
 			}
 		}
 		desc := r.IntN(2) == 0
 		want := slices.Clone(rows)
 		slices.SortStableFunc(want, func(a, b uint32) int {
+			c := vec.CompareFloat(v[a], v[b])
 			if desc {
-				a, b = b, a
+				return -c
 			}
-			return vec.CompareFloat(v[a], v[b])
+			return c
 		})
-		for range 3 {
-			if n := r.IntN(len(v)); selectRow(rows, v, n, desc) != want[n] {
-				t.Fatalf("row %d of %v, descending %v: not %d", n, v, desc, want[n])
+		ranked, first := newRanks(v, rows, desc)
+		if first != int(want[0]) {
+			t.Fatalf("row %d comes first of %v, descending %v: not %d", first, v, desc, want[0])
+		}
+		for range 4 {
+			n := r.IntN(len(v))
+			if got, of := ranked.nth(n), v[want[n]]; vec.CompareFloat(got, of) != 0 {
+				t.Fatalf("value %d of %v, descending %v: %v, not %v", n, v, desc, got, of)
 			}
+		}
+	}
+}
+
+// TestSingleFraction changes the fraction of a percentile within the rows, which is kept once
+// before, and merges states of which one has a single fraction.
+func TestSingleFraction(t *testing.T) {
+	half := &vec.Vector{Type: vec.T(vec.Float8), Form: vec.Const, F64: []float64{0.5}}
+	two := &vec.Vector{Type: vec.T(vec.Float8), F64: []float64{1, 0}}
+	x := &vec.Vector{Type: vec.T(vec.Float8), F64: []float64{3, 1}}
+	spec, err := Resolve("percentile_cont", []vec.Type{half.Type, x.Type})
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled := func(fractions ...*vec.Vector) State {
+		s := spec.New(false, nil)
+		s.Grow(1)
+		for _, f := range fractions {
+			if err := s.Update(nil, []uint32{0, 0}, []*vec.Vector{f, x}, []uint32{0, 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return s
+	}
+	for i, states := range [][]State{{filled(half, half)}, {filled(half, two)}, {filled(two, half)}, {filled(half), filled(half)}, {filled(half), filled(two)}, {filled(two), filled(half)}} {
+		for _, o := range states[1:] {
+			if err := states[0].Merge(o, []uint32{0}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		groups, cols := states[0].Partial()
+		s := filled()
+		if err := s.Absorb(nil, groups, cols); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The fraction is that of the first row with the least value.
+		if want := []float64{2, 2, 1, 2, 2, 1}[i]; got.F64[0] != want {
+			t.Errorf("case %d: %v, want %v", i, got.F64[0], want)
 		}
 	}
 }

@@ -14,10 +14,14 @@ import (
 type collected struct {
 	cols   []*vec.Builder
 	groups []uint32
+	// single is the column of which one value is kept while all rows have the same, or -1; value
+	// is that value as a constant.
+	single int
+	value  *vec.Vector
 }
 
 func newCollected(args []vec.Type, order []OrderKey) collected {
-	var c collected
+	c := collected{single: -1}
 	for _, t := range args {
 		c.cols = append(c.cols, vec.NewBuilder(t))
 	}
@@ -47,7 +51,39 @@ func (c *collected) vectors() []*vec.Vector {
 	for i, b := range c.cols {
 		out[i] = b.V
 	}
+	if c.value != nil {
+		out[c.single] = c.value
+	}
 	return out
+}
+
+// addAll adds rows; their groups are added afterwards.
+func (c *collected) addAll(args []*vec.Vector, rows []uint32) {
+	for i, b := range c.cols {
+		if i != c.single || !c.keepSingle(args[i]) {
+			appendRows(b, args[i], rows)
+		}
+	}
+}
+
+// keepSingle says whether rows to be added have the value that all have so far.
+func (c *collected) keepSingle(v *vec.Vector) bool {
+	if v.Form == vec.Const && !v.IsNull(0) {
+		if c.value == nil && len(c.groups) == 0 {
+			c.value = v
+			return true
+		}
+		if c.value != nil && vec.Equal(c.value, 0, v, 0) {
+			return true
+		}
+	}
+	if c.value != nil {
+		for range c.groups {
+			c.cols[c.single].AppendFrom(c.value, 0)
+		}
+		c.value = nil
+	}
+	return false
 }
 
 // partial is the rows and their groups. No rows is not the same as one row for each group,
@@ -96,24 +132,59 @@ func (s *collect) Update(ctx *expr.Context, groups []uint32, args []*vec.Vector,
 	if s.skip >= 0 {
 		groups, rows = valid(args[s.skip], groups, rows)
 	}
-	s.rows.groups = append(s.rows.groups, groups...)
-	for i, b := range s.rows.cols {
-		v := args[i]
-		if v.Form == vec.Flat && len(v.Nulls) == 0 && len(b.V.Nulls) == 0 {
-			switch v.Type.Payload() {
-			case vec.PayloadI64:
-				b.V.I64 = append(b.V.I64, dense[int64](v, rows)...)
-				continue
-			case vec.PayloadF64:
-				b.V.F64 = append(b.V.F64, dense[float64](v, rows)...)
-				continue
-			}
-		}
-		for _, r := range rows {
-			b.AppendFrom(v, int(r))
+	s.rows.addAll(args, rows)
+	s.rows.groups = append(double(s.rows.groups, len(groups)), groups...)
+	return nil
+}
+
+// appendRows appends rows of a vector.
+func appendRows(b *vec.Builder, v *vec.Vector, rows []uint32) {
+	if !v.HasNulls() && len(b.V.Nulls) == 0 {
+		switch v.Type.Payload() {
+		case vec.PayloadI64:
+			b.V.I64 = appendValues(b.V.I64, v, rows)
+			return
+		case vec.PayloadF64:
+			b.V.F64 = appendValues(b.V.F64, v, rows)
+			return
 		}
 	}
-	return nil
+	for _, r := range rows {
+		b.AppendFrom(v, int(r))
+	}
+}
+
+// appendValues appends the values of rows. Memory doubles when it is used up: there may be
+// many of them.
+func appendValues[T any](to []T, v *vec.Vector, rows []uint32) []T {
+	n := len(to)
+	to = double(to, len(rows))[:n+len(rows)]
+	switch v.Form {
+	case vec.Dict:
+		values, codes := vec.Values[T](v.Dict), v.Codes
+		for i, r := range rows {
+			to[n+i] = values[codes[r]]
+		}
+	case vec.Const:
+		x := vec.Values[T](v)[0]
+		for i := range rows {
+			to[n+i] = x
+		}
+	default:
+		values := vec.Values[T](v)
+		for i, r := range rows {
+			to[n+i] = values[r]
+		}
+	}
+	return to
+}
+
+// double makes room for more values; if that takes new memory, for twice as many as there are.
+func double[T any](s []T, more int) []T {
+	if cap(s)-len(s) >= more {
+		return s
+	}
+	return append(make([]T, 0, max(2*len(s), len(s)+more)), s...)
 }
 
 func (s *collect) Merge(from State, to []uint32) error {
@@ -121,14 +192,10 @@ func (s *collect) Merge(from State, to []uint32) error {
 	if s.ctx == nil {
 		s.ctx = o.ctx
 	}
+	s.rows.addAll(o.rows.vectors(), o.rows.all())
+	s.rows.groups = double(s.rows.groups, len(o.rows.groups))
 	for _, g := range o.rows.groups {
 		s.rows.groups = append(s.rows.groups, to[g])
-	}
-	for i, b := range s.rows.cols {
-		src := o.rows.cols[i].V
-		for r := range src.Len() {
-			b.AppendFrom(src, r)
-		}
 	}
 	return nil
 }
@@ -327,27 +394,23 @@ func resolveContinuous(args []vec.Type, x, p int) *Spec {
 		result.Array = args[p].Array
 	}
 	spec := collector(t, result, x, x, func(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, desc bool) error {
-		nth := func(n int) int { return int(rows[n]) }
+		var values ranks
+		first := int(rows[0])
 		if result.Kind != vec.Interval {
-			nth = func(n int) int { return int(selectRow(rows, cols[x].F64, n, desc)) }
+			values, first = newRanks(cols[x].F64, rows, desc)
 		}
 		one := func(to *vec.Builder, p float64) {
 			pos := p * float64(len(rows)-1)
 			lo := int(math.Floor(pos))
 			hi := int(math.Ceil(pos))
 			frac := pos - float64(lo)
-			a := nth(lo)
-			b := a
-			if hi != lo {
-				b = nth(hi)
-			}
 			if result.Kind == vec.Interval {
-				to.V.Ivl = append(to.V.Ivl, between(cols[x].Ivl[a], cols[x].Ivl[b], frac))
+				to.V.Ivl = append(to.V.Ivl, between(cols[x].Ivl[rows[lo]], cols[x].Ivl[rows[hi]], frac))
 				return
 			}
-			v := cols[x].F64[a]
+			v := values.nth(lo)
 			if hi != lo && frac != 0 {
-				v += (cols[x].F64[b] - v) * frac
+				v += (values.nth(hi) - v) * frac
 			}
 			to.V.F64 = append(to.V.F64, v)
 		}
@@ -355,57 +418,15 @@ func resolveContinuous(args []vec.Type, x, p int) *Spec {
 			one(out, 0.5)
 			return nil
 		}
-		return eachFraction(out, cols[p], nth(0), one)
+		return eachFraction(out, cols[p], first, one)
 	})
-	if create := spec.create; result.Kind != vec.Interval {
-		spec.create = func(order []OrderKey) State {
-			s := create(order).(*collect)
-			s.unsorted = true
-			return s
-		}
+	create := spec.create
+	spec.create = func(order []OrderKey) State {
+		s := create(order).(*collect)
+		s.unsorted, s.rows.single = result.Kind != vec.Interval, p
+		return s
 	}
 	return spec
-}
-
-// selectRow puts the n-th of rows in order of their values where sorting would, and gives it:
-// those before come no later, those behind no earlier. Equal values are in order of rows.
-func selectRow(rows []uint32, v []float64, n int, desc bool) uint32 {
-	sign := 1
-	if desc {
-		sign = -1
-	}
-	before := func(a, b uint32) bool {
-		c := sign * vec.CompareFloat(v[a], v[b])
-		return c < 0 || c == 0 && a < b
-	}
-	random := uint64(len(rows)) // no order of rows makes all pivots bad ones
-	for lo, hi := 0, len(rows)-1; lo < hi; {
-		random = random*6364136223846793005 + 1442695040888963407
-		pivot := rows[lo+int((random>>33)%uint64(hi-lo+1))]
-		i, j := lo, hi
-		for i <= j {
-			for before(rows[i], pivot) {
-				i++
-			}
-			for before(pivot, rows[j]) {
-				j--
-			}
-			if i <= j {
-				rows[i], rows[j] = rows[j], rows[i]
-				i++
-				j--
-			}
-		}
-		switch {
-		case n <= j:
-			hi = j
-		case n >= i:
-			lo = i
-		default:
-			return rows[n]
-		}
-	}
-	return rows[n]
 }
 
 // between is the interval at a fraction of the way.
@@ -430,6 +451,7 @@ func eachFraction(out *vec.Builder, v *vec.Vector, row int, do func(*vec.Builder
 		out.AppendNull()
 		return nil
 	}
+	v, row = v.At(row)
 	if !v.Type.Array {
 		p := v.F64[row]
 		if err := check(p); err != nil {

@@ -123,7 +123,7 @@ func (p *pipeline) copies() int {
 	if p.source == nil {
 		return 1
 	}
-	return max(1, min(p.env.Threads, len(p.source.morsels)+len(p.source.pieces)))
+	return max(1, min(p.env.Threads, p.source.count()))
 }
 
 // open starts one copy.

@@ -15,7 +15,7 @@ func TestShortEdges(t *testing.T) {
 	p := &paths{short: true, names: &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf(make([]string, names)...)}}
 	walkers := make([]pathWalker, 2)
 	want := map[pathKey]pathCount{}
-	for i := range 200_000 {
+	for i := range 400_000 {
 		e := pathEdge{pathKey: pathKey{step: uint32(r.Intn(3)), source: uint32(r.Intn(4)), target: uint32(r.Intn(names))}, time: uint64(r.Intn(1000))}
 		switch {
 		case i%1000 == 0:
@@ -44,7 +44,7 @@ func TestShortEdges(t *testing.T) {
 			}
 			sum.addEdges(part.waiting)
 		}
-		for _, c := range tally.count(p, walkers[0].counts[at].short, walkers[1].counts[at].short) {
+		for _, c := range tally.count(p, walkers[1].counts[at].lists(walkers[0].counts[at].lists(nil))) {
 			sum.add(&c)
 		}
 		for _, c := range sum.list {

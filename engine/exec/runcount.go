@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -20,6 +21,8 @@ type runCount struct {
 	scan    *plan.Scan
 	filter  *plan.Filter // or nil
 	persons bool         // groups are persons
+	column  int          // of the scan, which keys read besides the event's name; -1: none
+	batches []*vec.Batch // persons and their counts, where groups are persons
 	plain   Operator     // what answers if the run indexes cannot
 }
 
@@ -28,7 +31,7 @@ func newRunCount(n *plan.Aggregate, env *Env) *runCount {
 	if slices.Contains(env.Disabled, plan.CountRuns) {
 		return nil
 	}
-	c := &runCount{answered: answered{env: env}, node: n}
+	c := &runCount{answered: answered{env: env}, node: n, column: -1}
 	in := n.Input
 	if f, ok := in.(*plan.Filter); ok {
 		c.filter, in = f, f.Input
@@ -65,20 +68,15 @@ func newRunCount(n *plan.Aggregate, env *Env) *runCount {
 func isEventName(c *plan.ScanColumn) bool { return c.Column == "event" }
 
 // keysByCode says whether the keys are the same for all rows that have one value of one
-// property.
+// property, which is then c.column if they read one.
 func (c *runCount) keysByCode() bool {
-	column := -1
-	for _, k := range c.node.Keys {
-		if isVolatile(k) || !readsOnly(k, c.scan, func(of *plan.ScanColumn) bool { return isEventName(of) || propertyKey(of) != "" }) {
-			return false
-		}
-	}
 	one := true
 	for _, k := range c.node.Keys {
+		one = one && !isVolatile(k)
 		expr.Walk(k, func(e expr.Expr) bool {
 			if col, ok := e.(*expr.Column); ok && !isEventName(&c.scan.Columns[col.Index]) {
-				one = one && (column < 0 || column == col.Index)
-				column = col.Index
+				one = one && propertyKey(&c.scan.Columns[col.Index]) != "" && (c.column < 0 || c.column == col.Index)
+				c.column = col.Index
 			}
 			return one
 		})
@@ -110,6 +108,11 @@ func (c *runCount) Next(ctx context.Context) (*vec.Batch, error) {
 	}
 	if c.plain != nil {
 		return c.plain.Next(ctx)
+	}
+	if len(c.batches) > 0 {
+		b := c.batches[0]
+		c.batches = c.batches[1:]
+		return b, nil
 	}
 	return slice(c.cols, c.rows, &c.at), nil
 }
@@ -172,19 +175,10 @@ const personShare = 4
 // group rows: keys are computed once for each value of a property, and the numbers of these
 // must not be given out row by row.
 func (c *runCount) worthIt() (bool, error) {
-	column := -1 // that keys read
-	for _, k := range c.node.Keys {
-		expr.Walk(k, func(e expr.Expr) bool {
-			if col, ok := e.(*expr.Column); ok && !isEventName(&c.scan.Columns[col.Index]) {
-				column = col.Index
-			}
-			return true
-		})
-	}
 	var read columnReader
 	var err error
-	if !c.persons && column >= 0 {
-		if read, err = eventColumn(c.scan.Columns[column], c.env); err != nil {
+	if c.column >= 0 {
+		if read, err = eventColumn(c.scan.Columns[c.column], c.env); err != nil {
 			return false, err
 		}
 	}
@@ -233,7 +227,7 @@ func (c *runCount) tallies(ix *indexed) ([]runTally, error) {
 			f := newRowFilter(c.scan, call.Filter)
 			t.streams = make([]bool, len(streams))
 			for k, s := range streams {
-				_, ok, err := f.forRange(c.env.Expr, s.seg, s.rng)
+				_, ok, err := f.forRange(c.env.Expr, s.rng)
 				if err != nil {
 					return nil, err
 				}
@@ -373,20 +367,16 @@ func (c *runCount) answerValues(ctx context.Context, values *values32, counts []
 
 // countPersons makes a row for each person who has rows.
 func (c *runCount) countPersons(ctx context.Context, ix *indexed, tallies []runTally) error {
-	type part struct {
-		persons []uint32
-		counts  [][]int64 // of tallies, by place in persons
-		of      [][]uint32
-	}
-	parts := make([]part, c.env.Threads)
-	err := intervals(ctx, c.env, ix.total, ix.intervalSize(), func(ctx context.Context, w, lo, hi int) error {
-		p := &parts[w]
-		if p.of == nil {
-			p.counts, p.of = make([][]int64, len(tallies)), make([][]uint32, len(tallies))
+	counts := make([][][]uint32, c.env.Threads) // of tallies, by person of the interval
+	var mu sync.Mutex
+	return intervals(ctx, c.env, ix.total, min(ix.intervalSize(), vec.BatchRows), func(ctx context.Context, w, lo, hi int) error {
+		if counts[w] == nil {
+			counts[w] = make([][]uint32, len(tallies))
 		}
-		for i := range p.of {
-			p.of[i] = grow(p.of[i], hi-lo)
-			clear(p.of[i])
+		of := counts[w]
+		for i := range of {
+			of[i] = grow(of[i], hi-lo)
+			clear(of[i])
 		}
 		for k, s := range ix.streams[0] {
 			sp := span{s: s, lo: lowerBound(s.runs.Ordinals, uint32(lo)), hi: lowerBound(s.runs.Ordinals, uint32(hi)), moved: s.movedIn(uint32(lo), uint32(hi))}
@@ -394,43 +384,35 @@ func (c *runCount) countPersons(ctx context.Context, ix *indexed, tallies []runT
 				rows := uint32(s.countRows(from, to))
 				for i := range tallies {
 					if tallies[i].streams[k] {
-						p.of[i][actor-uint32(lo)] += rows
+						of[i][actor-uint32(lo)] += rows
 					}
 				}
 			})
 		}
-		before := len(p.persons)
-		for actor, n := range p.of[0] {
-			if n == 0 {
-				continue
+		persons := make([]uint32, 0, hi-lo)
+		for actor, n := range of[0] {
+			if n > 0 {
+				persons = append(persons, uint32(lo+actor))
 			}
-			p.persons = append(p.persons, uint32(lo+actor))
-			for i := range tallies {
-				rows := int64(p.of[i][actor])
-				if tallies[i].persons {
+		}
+		if len(persons) == 0 {
+			return nil
+		}
+		b := &vec.Batch{Rows: len(persons), Cols: []*vec.Vector{ix.vector(persons)}}
+		for i, t := range tallies[1:] {
+			v := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, len(persons))}
+			for at, person := range persons {
+				rows := int64(of[i+1][int(person)-lo])
+				if t.persons {
 					rows = min(rows, 1)
 				}
-				p.counts[i] = append(p.counts[i], rows)
+				v.I64[at] = rows
 			}
+			b.Cols = append(b.Cols, v)
 		}
-		return c.hold(ctx, int64(len(p.persons)-before)*int64(4+8*len(tallies)))
+		mu.Lock()
+		c.batches = append(c.batches, b)
+		mu.Unlock()
+		return c.hold(ctx, int64(4*cap(persons)+8*len(persons)*(len(tallies)-1)))
 	})
-	if err != nil {
-		return err
-	}
-	var persons []uint32
-	counts := make([]*vec.Vector, len(tallies)-1)
-	for i := range counts {
-		counts[i] = &vec.Vector{Type: vec.T(vec.Int8)}
-	}
-	for k := range parts {
-		if persons = append(persons, parts[k].persons...); parts[k].counts == nil {
-			continue
-		}
-		for i := range counts {
-			counts[i].I64 = append(counts[i].I64, parts[k].counts[i+1]...)
-		}
-	}
-	c.rows, c.cols = len(persons), append([]*vec.Vector{ix.vector(persons)}, counts...)
-	return c.hold(ctx, int64(c.rows)*int64(4+8*len(counts)))
 }

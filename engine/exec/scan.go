@@ -267,6 +267,14 @@ func jsonPath(in expr.Expr, path []string, as plan.ScanColumn) (expr.Expr, error
 	return at, nil
 }
 
+// count is how many morsels can be read side by side.
+func (s *scanSource) count() int {
+	if s.sessions != nil {
+		return len(s.sessions.pieces)
+	}
+	return len(s.morsels) + len(s.pieces)
+}
+
 // take hands out the next morsel.
 func (s *scanSource) take() (int, bool) {
 	i := int(s.next.Add(1)) - 1

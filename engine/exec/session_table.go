@@ -65,8 +65,8 @@ func newSessionTable(columns []plan.ScanColumn, env *Env) (*sessionTable, error)
 		if s.HasSessions() {
 			most = s.SessionCount()
 		}
-		for lo := 0; lo < most; lo += morselRows {
-			t.pieces = append(t.pieces, sessionPiece{of, lo, min(most, lo+morselRows)})
+		for lo := 0; lo < most; lo += vec.BatchRows {
+			t.pieces = append(t.pieces, sessionPiece{of, lo, min(most, lo+vec.BatchRows)})
 		}
 	}
 	return t, nil
@@ -114,7 +114,15 @@ func (t *sessionTable) column(ctx context.Context, x *storage.Sessions, s *stora
 		}
 		return &vec.Vector{Type: vec.T(vec.UUID), Form: vec.Dict, Dict: t.env.Snapshot.Persons().UUIDVector(), Codes: ordinals}, nil
 	}
-	return t.columns[i].of(ctx, x, s, slices.Clone(numbers))
+	v, err := t.columns[i].of(ctx, x, s, slices.Clone(numbers))
+	if err != nil || v.Type.Payload() == vec.PayloadStr {
+		return v, err
+	}
+	v = v.Dict.Take(v.Codes) // each number is there once
+	if !v.Nulls.Any() {
+		v.Nulls = nil
+	}
+	return v, nil
 }
 
 func (l *listedSessions) list(ctx context.Context, x *storage.Sessions, env *Env) ([]uint32, error) {

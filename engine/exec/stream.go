@@ -3,6 +3,7 @@ package exec
 import (
 	"cmp"
 	"context"
+	"math"
 	"math/bits"
 	"slices"
 	"sort"
@@ -24,6 +25,8 @@ type stream struct {
 	dead  *roaring.Bitmap // rows of the segment that do not count; nil: all of the range do
 	runs  *segment.Runs
 	match vec.Bitmap // of rows rng.Lo…; nil means all of them
+	// bounds has the times that rows may have, where some rows of the segment have others.
+	bounds *rowFilter
 	// moved are the runs of merged persons, by root; skip marks them among the runs, and those
 	// of persons who are not wanted.
 	moved   []movedRun
@@ -93,6 +96,9 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 		if err := f.findPersons(ctx, env, need.rows || need.whole > 0); err != nil {
 			return nil, true, err
 		}
+		if err := f.findTimes(env.Expr); err != nil {
+			return nil, true, err
+		}
 		wanted[i] = f
 	}
 	if src.Breakdown != nil {
@@ -103,7 +109,8 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	if err != nil {
 		return nil, true, err
 	}
-	var jobs []func() error
+	var tests [][]expr.Expr // of rows, of each stream
+	var all []*stream
 	segments := slices.Clone(env.Snapshot.Segments())
 	slices.SortStableFunc(segments, func(a, b *storage.Segment) int { return cmp.Compare(a.MinTime(), b.MinTime()) })
 	used := 0
@@ -126,7 +133,10 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 			hit := dead != nil && dead.IntersectsWithInterval(uint64(rng.Lo), uint64(rng.Hi))
 			uses := 0
 			for i, f := range wanted {
-				rest, ok, err := f.forRange(env.Expr, seg, rng)
+				if f.first > f.last || seg.MaxTime() < f.first || seg.MinTime() > f.last {
+					continue
+				}
+				rest, ok, err := f.forRange(env.Expr, rng)
 				if err != nil {
 					return nil, true, err
 				}
@@ -134,6 +144,9 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 					continue
 				}
 				s := &stream{seg: seg, rng: rng, list: uint32(len(ix.lists)), persons: f.persons}
+				if seg.MinTime() < f.first || seg.MaxTime() > f.last {
+					s.bounds = f
+				}
 				ix.streams[i] = append(ix.streams[i], s)
 				if uses++; uses == 1 {
 					ix.lists = append(ix.lists, s)
@@ -142,8 +155,8 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 				if hit {
 					s.dead = dead
 				}
-				jobs = append(jobs, func() error { return s.prepare(ix, rest, src.Breakdown, readers) })
-				if len(rest) > 0 || hit {
+				all, tests = append(all, s), append(tests, rest)
+				if len(rest) > 0 || hit || s.bounds != nil {
 					ix.filters++
 				}
 				ix.rows += int64(rng.Hi - rng.Lo)
@@ -172,6 +185,10 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	ix.keep = len(segments) > 0 && segments[0].KeepsTimes(ix.rows)
 	env.Progress.Rows.Add(ix.rows)
 	env.Progress.Bytes.Add(ix.rows * 8)
+	var jobs []func() error
+	for i, s := range all {
+		jobs = append(jobs, s.jobs(ix, tests[i], src.Breakdown, readers)...)
+	}
 	if err := runJobs(ctx, env, jobs); err != nil {
 		return nil, true, err
 	}
@@ -302,11 +319,13 @@ type rowFilter struct {
 	scan     *plan.Scan
 	byName   []expr.Expr
 	byPerson []expr.Expr
-	byTime   []expr.Expr
-	byRow    []expr.Expr
-	cache    map[string]bool
-	nulls    []*vec.Vector // by column of the scan
-	persons  vec.Bitmap    // by ordinal: byPerson is true; nil: there is none
+	byTime   []timeBound
+	// first and last are the times that byTime lets pass; first is beyond last if there is none.
+	first, last int64
+	byRow       []expr.Expr
+	cache       map[string]bool
+	nulls       []*vec.Vector // by column of the scan
+	persons     vec.Bitmap    // by ordinal: byPerson is true; nil: there is none
 }
 
 func newRowFilter(sc *plan.Scan, conds ...expr.Expr) *rowFilter {
@@ -318,10 +337,12 @@ func newRowFilter(sc *plan.Scan, conds ...expr.Expr) *rowFilter {
 				f.byName = append(f.byName, e)
 			case readsOnly(e, sc, ofPerson):
 				f.byPerson = append(f.byPerson, e)
-			case boundsTime(e, sc):
-				f.byTime = append(f.byTime, e)
 			default:
-				f.byRow = append(f.byRow, e)
+				if b, ok := boundOf(e, sc); ok {
+					f.byTime = append(f.byTime, b)
+				} else {
+					f.byRow = append(f.byRow, e)
+				}
 			}
 		}
 	}
@@ -357,25 +378,60 @@ func readsOnly(e expr.Expr, sc *plan.Scan, columns func(*plan.ScanColumn) bool) 
 	return only
 }
 
-// boundsTime says whether a condition compares the time of a row with something that is the
-// same for all rows, so that it holds for all times before or after one.
-func boundsTime(e expr.Expr, sc *plan.Scan) bool {
+// timeBound is a comparison of the time of a row with something that is the same for all rows.
+type timeBound struct {
+	op    string // with the time on its left
+	bound expr.Expr
+}
+
+// boundOf is a condition as a bound of the time, if it is one.
+func boundOf(e expr.Expr, sc *plan.Scan) (b timeBound, ok bool) {
 	c, ok := e.(*expr.Call)
-	if !ok || len(c.Args) != 2 {
-		return false
+	if !ok || len(c.Args) != 2 || c.Args[0].Type() != vec.T(vec.TimestampTZ) || c.Args[1].Type() != vec.T(vec.TimestampTZ) {
+		return b, false
 	}
-	switch c.Overload.Fn.Name {
-	case "<", "<=", ">", ">=":
-	default:
-		return false
-	}
-	bound := c.Args[1]
+	b = timeBound{c.Overload.Fn.Name, c.Args[1]}
 	if !isColumn(c.Args[0], sc, sc.Table.Time) {
-		if bound = c.Args[0]; !isColumn(c.Args[1], sc, sc.Table.Time) {
-			return false
+		b = timeBound{turned[b.op], c.Args[0]}
+		if !isColumn(c.Args[1], sc, sc.Table.Time) {
+			return b, false
 		}
 	}
-	return readsOnly(bound, sc, func(*plan.ScanColumn) bool { return false }) && !isVolatile(bound)
+	return b, turned[b.op] != "" && readsOnly(b.bound, sc, func(*plan.ScanColumn) bool { return false }) && !isVolatile(b.bound)
+}
+
+// turned is a comparison with its sides exchanged.
+var turned = map[string]string{"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+// findTimes computes the bounds of the time.
+func (f *rowFilter) findTimes(ctx *expr.Context) error {
+	f.first, f.last = math.MinInt64, math.MaxInt64
+	for _, b := range f.byTime {
+		v, err := b.bound.Eval(ctx, &vec.Batch{Rows: 1})
+		if err != nil {
+			return err
+		}
+		none := v.IsNull(0)
+		if !none {
+			v, i := v.At(0)
+			at := v.I64[i]
+			switch b.op {
+			case "<":
+				f.last, none = min(f.last, at-1), at == math.MinInt64
+			case "<=":
+				f.last = min(f.last, at)
+			case ">":
+				f.first, none = max(f.first, at+1), at == math.MaxInt64
+			case ">=":
+				f.first = max(f.first, at)
+			}
+		}
+		if none {
+			f.first, f.last = math.MaxInt64, math.MinInt64
+			return nil
+		}
+	}
+	return nil
 }
 
 // isVolatile says whether an expression may be something else for each row.
@@ -389,23 +445,9 @@ func isVolatile(e expr.Expr) bool {
 	return volatile
 }
 
-// inSegment is how many of the first and the last time of a segment satisfy a bound of the
-// time: it holds for both if it does for all rows, and for neither if it does for none.
-func (f *rowFilter) inSegment(ctx *expr.Context, bound expr.Expr, seg *storage.Segment) (int, error) {
-	ends := &vec.Batch{Rows: 2, Cols: make([]*vec.Vector, len(f.scan.Columns))}
-	for i := range f.scan.Columns {
-		ends.Cols[i] = &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: []int64{seg.MinTime(), seg.MaxTime()}}
-	}
-	kept, err := keepTrue(ctx, bound, ends)
-	if err != nil {
-		return 0, err
-	}
-	return kept.Live(), nil
-}
-
 // forRange says whether rows of a range can satisfy the filter, and what is left to decide
 // for each of them.
-func (f *rowFilter) forRange(ctx *expr.Context, seg *storage.Segment, rng *segment.Range) ([]expr.Expr, bool, error) {
+func (f *rowFilter) forRange(ctx *expr.Context, rng *segment.Range) ([]expr.Expr, bool, error) {
 	ok, known := f.cache[rng.Event]
 	if !known {
 		var err error
@@ -418,14 +460,6 @@ func (f *rowFilter) forRange(ctx *expr.Context, seg *storage.Segment, rng *segme
 		return nil, false, nil
 	}
 	var rest []expr.Expr
-	for _, e := range f.byTime {
-		switch n, err := f.inSegment(ctx, e, seg); {
-		case n == 0 || err != nil:
-			return nil, false, err
-		case n == 1:
-			rest = append(rest, e)
-		}
-	}
 	for i, e := range f.byRow {
 		if !readsOnly(e, f.scan, func(c *plan.ScanColumn) bool { return c.Column == "event" || absent(c, rng) }) {
 			rest = append(rest, e)
@@ -470,18 +504,10 @@ func (f *rowFilter) always(ctx *expr.Context, conds []expr.Expr, rng *segment.Ra
 	return true, nil
 }
 
-// prepare decodes what every interval needs: runs, merged runs, matches and values.
-func (s *stream) prepare(ix *indexed, rest []expr.Expr, by *plan.Breakdown, readers []columnReader) error {
-	runs, err := s.rng.Runs()
-	if err != nil {
-		return err
-	}
-	s.runs = runs
-	if err := s.findMoved(ix.env); err != nil {
-		return err
-	}
+// jobs decode what every interval needs: runs, merged runs, matches and values.
+func (s *stream) jobs(ix *indexed, rest []expr.Expr, by *plan.Breakdown, readers []columnReader) []func() error {
 	n := s.rng.Hi - s.rng.Lo
-	if len(rest) > 0 || s.dead != nil {
+	if len(rest) > 0 || s.dead != nil || s.bounds != nil {
 		s.match = vec.NewBitmap(n)
 	}
 	if by != nil {
@@ -490,12 +516,35 @@ func (s *stream) prepare(ix *indexed, rest []expr.Expr, by *plan.Breakdown, read
 	if ix.need.number != nil {
 		s.nums = make([]int64, n)
 	}
-	if s.match != nil || by != nil || s.nums != nil {
-		if err := s.evaluate(ix, rest, by, readers); err != nil {
-			return err
-		}
+	jobs := []func() error{func() error { return s.prepare(ix.env) }}
+	if s.match == nil && by == nil && s.nums == nil {
+		return jobs
 	}
-	return nil
+	times := s.bounds != nil && len(rest) == 0 && s.dead == nil && by == nil && s.nums == nil
+	// Each goroutine has a part: in every one, the values of dictionaries are new.
+	batches := (n + vec.BatchRows - 1) / vec.BatchRows
+	step := vec.BatchRows * max(evaluatedBatches, (batches+ix.env.Threads-1)/ix.env.Threads)
+	for lo := s.rng.Lo; lo < s.rng.Hi; lo += step {
+		hi := min(lo+step, s.rng.Hi)
+		jobs = append(jobs, func() error {
+			if times {
+				return s.matchTimes(lo, hi)
+			}
+			return s.evaluate(ix, rest, by, readers, lo, hi)
+		})
+	}
+	return jobs
+}
+
+// evaluatedBatches is how many batches a goroutine evaluates at least.
+const evaluatedBatches = 8
+
+// prepare reads the runs.
+func (s *stream) prepare(env *Env) (err error) {
+	if s.runs, err = s.rng.Runs(); err != nil {
+		return err
+	}
+	return s.findMoved(env)
 }
 
 // findMoved lists the runs of persons that were merged into another one, and marks those to
@@ -561,8 +610,45 @@ func eachPosition(ordinals []uint32, set *roaring.Bitmap, visit func(at int, ord
 	}
 }
 
-// evaluate computes matches and breakdown values of all rows of the range.
-func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, readers []columnReader) error {
+// matchTimes computes the matches of rows [lo, hi) where nothing but bounds of the time decides.
+func (s *stream) matchTimes(lo, hi int) error {
+	times := make([]int64, min(vec.BatchRows, hi-lo))
+	first := uint64(s.bounds.first)
+	span := uint64(s.bounds.last) - first
+	for ; lo < hi; lo += vec.BatchRows {
+		times = times[:min(vec.BatchRows, hi-lo)]
+		if err := s.seg.Times(times, lo, lo+len(times)); err != nil {
+			return err
+		}
+		words := s.match[(lo-s.rng.Lo)/64:]
+		for i, t := range times {
+			in := uint64(0)
+			if uint64(t)-first <= span {
+				in = 1
+			}
+			words[i/64] |= in << (i % 64)
+		}
+	}
+	return nil
+}
+
+// within is those of rows from lo on, by their places after it, whose times are within bounds.
+func (s *stream) within(rows []uint32, lo, hi int) ([]uint32, error) {
+	times := make([]int64, hi-lo)
+	if err := s.seg.Times(times, lo, hi); err != nil {
+		return nil, err
+	}
+	out := make([]uint32, 0, len(rows))
+	for _, r := range rows {
+		if t := times[r]; t >= s.bounds.first && t <= s.bounds.last {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// evaluate computes matches and breakdown values of rows [from, to).
+func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, readers []columnReader, from, to int) error {
 	needed := make([]bool, len(readers))
 	note := func(e expr.Expr) bool {
 		if c, ok := e.(*expr.Column); ok {
@@ -594,8 +680,8 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 	var all []uint32
 	var err error
 	ids := make([]uint32, vec.BatchRows)
-	for lo := s.rng.Lo; lo < s.rng.Hi; lo += vec.BatchRows {
-		hi := min(lo+vec.BatchRows, s.rng.Hi)
+	for lo := from; lo < to; lo += vec.BatchRows {
+		hi := min(lo+vec.BatchRows, to)
 		b := &vec.Batch{Rows: hi - lo, Sel: liveRows(s.dead, lo, hi), Cols: make([]*vec.Vector, len(readers))}
 		if b.Live() == 0 {
 			continue
@@ -613,6 +699,11 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 		rows := b.Sel
 		if rows == nil {
 			rows = firstRows(&all, b.Rows)
+		}
+		if s.bounds != nil {
+			if rows, err = s.within(rows, lo, hi); err != nil {
+				return err
+			}
 		}
 		for i, e := range rest {
 			if rows, err = s.keep(ix, e, truths[i], b, rows, ids); err != nil {

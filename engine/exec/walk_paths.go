@@ -26,6 +26,9 @@ type paths struct {
 	names    *vec.Vector // of nodes
 	values   *values32   // of the breakdown; nil without one
 	short    bool        // edges differ in nodes and step alone
+	// direct says that all rows of a session are its path, but for repeats and its length.
+	direct bool
+	nodes  []uint32 // what the numbers of rows mean, as direct needs it
 	// The nodes that stand for NULL, for the empty text and, under the rules of the insights,
 	// for what was left out of the middle of a path.
 	none, empty, dots uint32
@@ -80,16 +83,14 @@ const pathCountBytes = 120
 type pathParts [256]pathPart
 
 type pathPart struct {
-	short   []shortEdge
+	short   []shortEdge   // to be filled
+	full    []*edgesShort // such as are
 	waiting []pathEdge
 	counts  pathCounts
 }
 
-// edgesWaiting is how many edges wait at most in a part, and shortWaiting how many short ones.
-const (
-	edgesWaiting = 1024
-	shortWaiting = 1 << 14
-)
+// edgesWaiting is how many edges wait at most in a part.
+const edgesWaiting = 1024
 
 // add counts an edge, and gives how many bytes that took.
 func (p *pathPart) add(e *pathEdge) int64 {
@@ -230,12 +231,14 @@ func (p *paths) readLabels(ctx context.Context) error {
 	}
 	p.names = names.values.V
 	p.short = n.Breakdown == nil && n.Output != plan.OutputActors
+	p.direct = p.short && !n.Compatible && n.StartAt == nil && n.EndAt == nil
 	p.labels = make([]label, all.groups)
 	for i, node := range all.numbers(0) {
 		if node == p.none && n.Compatible {
 			node = p.empty
 		}
 		p.labels[i].node = node
+		p.nodes = append(p.nodes, node)
 	}
 	next, columns := 1, all.values()
 	truths := func(set func(*label)) {
@@ -309,26 +312,25 @@ func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 			}
 			sum.addEdges(part.waiting)
 		}
-		lists := make([][]shortEdge, len(walkers))
+		var short [][]shortEdge
 		for i := range walkers {
-			lists[i] = walkers[i].counts[at].short
+			short = walkers[i].counts[at].lists(short)
 		}
-		short := tallies[w].count(p, lists...)
-		if len(sum.list) == 0 {
-			sum.list = append(sum.list, short...)
-		} else {
-			for i := range short {
-				sum.add(&short[i])
+		list := tallies[w].count(p, short)
+		if len(sum.list) > 0 {
+			for i := range list {
+				sum.add(&list[i])
 			}
+			list = sum.list
 		}
 		for i := range walkers {
-			walkers[i].counts[at] = pathPart{}
+			walkers[i].counts[at].forget()
 		}
 		before := len(kept[w].best)
 		if kept[w].p = p; top {
-			kept[w].add(sum.list)
+			kept[w].add(list)
 		} else {
-			kept[w].best = append(kept[w].best, sum.list...)
+			kept[w].best = append(kept[w].best, list...)
 		}
 		return p.hold(ctx, int64(max(0, len(kept[w].best)-before))*int64(unsafe.Sizeof(pathCount{})))
 	})
@@ -366,6 +368,10 @@ func (k *pathWalker) actor(actor uint32, times []int64, vals []uint32) {
 	p := k.p
 	lo := skipTo(times, 0, p.from)
 	hi := skipTo(times, lo, p.to)
+	if p.direct {
+		k.direct(times[lo:hi], vals[lo:hi])
+		return
+	}
 	for lo < hi {
 		end := lo + 1
 		for end < hi && !p.cuts(times[end-1], times[end]) {

@@ -110,11 +110,11 @@ type edgeFilter struct {
 func (f *edgeFilter) add(list []pathCount) {
 	n := f.p.node
 	for i := range list {
-		c := list[i]
-		if c.count < int64(n.WeightFrom) || n.WeightTo > 0 && c.count > int64(n.WeightTo) || f.sorted && f.p.compare(&c, &f.best[n.EdgesTop-1]) > 0 {
+		c := &list[i]
+		if c.count < int64(n.WeightFrom) || n.WeightTo > 0 && c.count > int64(n.WeightTo) || f.sorted && f.p.compare(c, &f.best[n.EdgesTop-1]) > 0 {
 			continue
 		}
-		if f.best = append(f.best, c); n.EdgesTop > 0 && len(f.best) == 2*n.EdgesTop {
+		if f.best = append(f.best, *c); n.EdgesTop > 0 && len(f.best) == 2*n.EdgesTop {
 			f.best, f.sorted = f.first(), true
 		}
 	}
