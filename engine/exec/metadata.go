@@ -93,7 +93,7 @@ func (b *blocks) events(morsels []morsel) (rest []morsel, err error) {
 		var left []morsel
 		rows := 0
 		for _, m := range of {
-			_, counts, err := filter.forRange(b.env.Expr, seg, m.rng)
+			_, counts, err := filter.forRange(b.env.Expr, m.rng)
 			if err != nil {
 				return nil, err
 			}
