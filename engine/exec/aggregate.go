@@ -279,7 +279,10 @@ func (a *aggregating) readInput(ctx context.Context) error {
 			}
 			return a.parts.relieve(ctx, g)
 		}, nil
-	}, func(context.Context, int) error { return nil })
+	}, func(ctx context.Context, w int) error {
+		groupings[w].groups.forgetCodes()
+		return groupings[w].hold(ctx)
+	})
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,8 @@
 //
 // A [grouper] numbers combinations of key values: numbers are packed into words as they are,
 // everything else by the number that an [interner] gives it, and one look-up of the words finds
-// the group. Each copy of the pipeline below an aggregate has groups and states of its own. When
+// the group. Rows whose keys are all in small dictionaries find it by their codes alone
+// ([combination]). Each copy of the pipeline below an aggregate has groups and states of its own. When
 // these are more than the caches hold, they go to 64 partitions by the hash of their keys, in
 // memory ([groupRun]), and the copy starts anew; few groups with much in their states stay. At
 // the end each partition is merged alone, so its table is small, and the copies of the pipeline
@@ -70,6 +71,14 @@
 // Where only the first rows by a column are wanted, the blocks of a table come in the order of the
 // best value that their zones promise, as segments of events do by time, and the rest of them is
 // left out when enough rows are known ([valueOrder]).
+//
+// # Windows
+//
+// A window over few rows, or without PARTITION BY, reads them sorted, and one goroutine takes in
+// whole partitions ([windowing]). Over many rows the copies of the pipeline below divide them by
+// the hash of the keys, and the copies of the pipeline above take one part after the other: they
+// number its partitions, sort inside these, and copy each column once ([dividing]). Rows that do
+// not fit into memory are sorted on disk, and one copy reads them.
 //
 // # Native operators
 //

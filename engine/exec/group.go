@@ -73,7 +73,7 @@ func newGrouper(types []vec.Type) *grouper {
 // empty forgets all groups and keeps the memory. Nothing that the grouper gave out shares it.
 func (g *grouper) empty() {
 	g.groups, g.table.count, g.table.list = 0, 0, g.table.list[:0]
-	g.combined, g.next = nil, 0
+	g.forgetCodes()
 	clear(g.table.slots)
 	for k := range g.cols {
 		if in := g.cols[k].texts; in != nil {

@@ -53,6 +53,9 @@ func (g *grouper) combinationOf(cols []*vec.Vector, rows int) *combination {
 	return c
 }
 
+// forgetCodes forgets dictionaries: what follows has other ones, if any.
+func (g *grouper) forgetCodes() { g.combined, g.next = nil, 0 }
+
 // of says whether it is of the dictionaries of the keys, as long as they are now.
 func (c *combination) of(cols []*vec.Vector) bool {
 	for k, v := range cols {

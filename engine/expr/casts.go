@@ -452,7 +452,13 @@ func castTime(from, to vec.Type) (*Function, bool) {
 	}
 	switch [2]vec.Kind{from.Kind, to.Kind} {
 	case [2]vec.Kind{vec.Date, vec.Timestamp}:
-		return toTime(func(_ *zone, t int64) (int64, error) { return inRange(t) })
+		one, _ := toTime(func(_ *zone, t int64) (int64, error) { return inRange(t) })
+		return newCast(func(f *frame) error {
+			if v := f.args[0]; v.Form == vec.Flat && startsOfDays(f.out.I64, v.I64, f.rows) {
+				return nil
+			}
+			return one.eval(f)
+		})
 	case [2]vec.Kind{vec.Date, vec.TimestampTZ}:
 		return toTime(func(z *zone, t int64) (int64, error) {
 			t, err := inRange(t)
@@ -483,6 +489,25 @@ func castTime(from, to vec.Type) (*Function, bool) {
 		}))
 	}
 	return nil, false
+}
+
+// startsOfDays sets the beginnings of days, of some rows or, with nil, of all; false if one of
+// them is no instant, or infinite.
+func startsOfDays(dst, days []int64, rows []uint32) bool {
+	days = days[:len(dst)]
+	low, high := int64(0), int64(0)
+	if rows == nil {
+		for i, d := range days {
+			low, high = min(low, d), max(high, d)
+			dst[i] = d * microsDay
+		}
+	}
+	for _, i := range rows {
+		d := days[i]
+		low, high = min(low, d), max(high, d)
+		dst[i] = d * microsDay
+	}
+	return low >= minDay && high <= maxTime/microsDay-1
 }
 
 // castElements converts arrays element by element.

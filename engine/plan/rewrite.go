@@ -22,6 +22,7 @@ var rules = []struct {
 	{"drop_filters", dropFilters},
 	{"dependent_keys", dependentKeys},
 	{"sums_of_shifts", sumsOfShifts},
+	{"group_distinct", groupDistinct},
 	{"read_properties", readProperties},
 	{"top_n", topN},
 	{"hint_scans", hintScans},

@@ -8,7 +8,8 @@ import (
 )
 
 // Window computes functions over the rows around each row. Its schema is the input's, then
-// one column for each call. Rows come out by partition, in order.
+// one column for each call. Rows come out by partition, in order there; partitions come in the
+// order of their keys as long as rows are few.
 type Window struct {
 	Input     Node
 	Partition []expr.Expr // columns of the input
