@@ -6,7 +6,9 @@ type reached struct {
 	// any order it is 0 without rows, 1 + the list if they are in one alone, and several. It is 0
 	// for those who are alone, too.
 	level []uint8
-	sure  []bool // a row of the first list, or with steps in any order of any, is in need.from and need.to
+	// sure is that a row of the first list, or with steps in any order of any, lies between
+	// need.from and need.to.
+	sure []bool
 }
 
 // several is the level of actors with rows in more than one list.
@@ -88,8 +90,8 @@ func (n *need) farLevel() uint8 {
 	return several
 }
 
-// wanted is whose rows a list is asked for: the actors whose level is at least so high, or if there
-// are no levels all.
+// wanted is whose rows a list is asked for: those of actors whose level is least or more. Without
+// levels it is everybody's.
 type wanted struct {
 	level []uint8
 	least uint8

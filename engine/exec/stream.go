@@ -799,16 +799,14 @@ func (fl *filler) fill(ctx context.Context, ix *indexed, cond int, want wanted, 
 	c := &fl.block.conds[cond]
 	n := int(hi - lo)
 	fl.findSpans(ix, cond, false, lo, hi)
-	// Count the rows of each actor, and make the counts offsets.
-	counted := cond < ix.need.steps // by findReached, whoever is wanted
+	// Count the rows of each actor, and make the counts offsets. Those of steps findReached has
+	// counted, whoever is wanted.
+	counted := cond < ix.need.steps
 	if !counted {
 		c.reset(n, 0)
 	}
 	count := c.off[1:]
-	for i := range fl.spans {
-		if counted {
-			break
-		}
+	for i := 0; i < len(fl.spans) && !counted; i++ {
 		fl.spans[i].count(count, want, lo)
 	}
 	for _, w := range ix.sweeps[cond] {
