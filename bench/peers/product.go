@@ -70,7 +70,7 @@ var productQuestions = []asked{
 			SELECT count(*) FILTER (l >= 1), count(*) FILTER (l >= 2), count(*) FILTER (l >= 3) FROM b`),
 
 	question("F8", "funnel of 3 steps: median time to convert",
-		`SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY m) FROM (SELECT actor, avg(extract(epoch FROM step_times[3] - step_times[1])::float8) AS m
+		`SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY m) FROM (SELECT actor, avg(date_part('epoch', step_times[3] - step_times[1])) AS m
 			FROM FUNNEL(STEPS (a: event = 'product_viewed', b: event = 'added_to_cart', c: event = 'purchase') WITHIN INTERVAL '14 days' ENTRY EACH `+during+` OUTPUT ACTORS) WHERE converted GROUP BY actor) AS persons`,
 		`SELECT count(), quantileExactInclusive(0.5)(m) FROM (SELECT a.pid AS p, avg(toUnixTimestamp64Milli(c.ts) - toUnixTimestamp64Milli(a.ts)) / 1000 AS m FROM `+asofShopping+` WHERE c.ts <= a.ts + toIntervalDay(14) GROUP BY p)`,
 		`WITH x AS (SELECT a.pid, avg(epoch_ms(c.ts) - epoch_ms(a.ts)) / 1000 AS m FROM `+asofShopping+` WHERE c.ts <= a.ts + INTERVAL 14 DAY GROUP BY a.pid) SELECT count(*), median(m) FROM x`),

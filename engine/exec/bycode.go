@@ -68,14 +68,13 @@ func (c *byCode) find(dst []uint32, b *vec.Batch, rows []uint32, ask func(dst []
 // look looks the rows up, and notes those whose values are not known.
 func (c *byCode) look(dst []uint32, v *vec.Vector, rows []uint32) {
 	c.asked = c.asked[:0]
-	if len(v.Nulls) == 0 && len(rows) == len(v.Codes) {
-		seen, most := c.seen, uint32(0)
-		for i, code := range v.Codes {
-			n := seen[code] - 1
-			dst[i] = n
-			most = max(most, n)
+	if !v.HasNulls() {
+		codes, seen, least := v.Codes, c.seen, ^uint32(0)
+		for i, r := range rows {
+			n := seen[codes[r]]
+			dst[i], least = n-1, min(least, n)
 		}
-		if most != noGroup {
+		if least > 0 {
 			return
 		}
 	}

@@ -86,7 +86,8 @@
 // sorted list of times for each condition (a [csr] of a [block]). Over the events table
 // the lists come straight from the run indexes of the event ranges that a condition can be
 // true in (stream.go): the actors of a range are sorted, so an interval of ordinals is one
-// stretch of rows in each range. A list that holds rows of many events is a sweep (sweep.go)
+// stretch of rows in each range. Times come from blocks that the segment keeps decoded, unless
+// the query reads so many rows that others would lose theirs. A list that holds rows of many events is a sweep (sweep.go)
 // of each segment in the order that it has of its rows, since the runs would have to be
 // sorted; what is left to do is to put the segments one after the other, and where their
 // times overlap, an actor's rows are sorted. Any other input is read as rows, grouped and
@@ -129,8 +130,17 @@
 //   - MODE STRICT: rows that are neighbours in order of time and uuid (strictChains). They
 //     come from a sweep of all rows of those actors who have a step, with marks that say
 //     which steps a row is; of rows in a line that are none, the first and the last will do.
+//     Without other clauses the marks are compared as they come (neighbours). Where no
+//     value is asked for, the sweep only makes rows of those that have marks, and one after
+//     them for all that have none (fillSparse).
 //   - MODE UNORDERED: as many steps as can be given different rows in the window, the earliest
 //     such rows, and of the steps first those that are not OPTIONAL (unorderedChains).
+//
+// How far actors can come is known before, where no step is OPTIONAL: one without a row of a step
+// does none of those after it (reach.go). The lists have the rows of those actors alone who may
+// do the step, and who can do no step but one are counted and have no rows, if their number is
+// all that is asked for. Columns of the answer that nobody reads are not made, and a condition
+// that asks for actors who converted is the funnel's own.
 //
 // Some points could go either way and are settled so. A step left out counts as later than any time, so
 // that an optional step is done if the attempt comes as far with it. An attempt has converted

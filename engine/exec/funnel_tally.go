@@ -13,6 +13,7 @@ import (
 type funnelTally struct {
 	counts    []int64     // attempts that did each step
 	dropped   []int64     // those of them that came no further, and did not convert
+	reached   []int64     // attempts by how far they came, to be added to counts and dropped
 	durations [][]int64   // µs from the step before that is not optional, of those that did it
 	pieces    []*attempts // with OUTPUT ACTORS and TREND ACTORS
 	// With OUTPUT TREND: by period.
@@ -56,7 +57,7 @@ func (k *walker) tally(value uint32) *funnelTally {
 	}
 	n := len(k.steps)
 	t := newFunnelTally(n)
-	k.grown += int64(n)*40 + 256
+	k.grown += int64(n)*48 + 256
 	if line := k.f.line; line != nil {
 		t.entered, t.converted = make([]int64, line.count()), make([]int64, line.count())
 		k.grown += int64(line.count()) * 16
@@ -66,7 +67,7 @@ func (k *walker) tally(value uint32) *funnelTally {
 }
 
 func newFunnelTally(steps int) *funnelTally {
-	return &funnelTally{counts: make([]int64, steps), dropped: make([]int64, steps), durations: make([][]int64, steps)}
+	return &funnelTally{reached: make([]int64, steps), counts: make([]int64, steps), dropped: make([]int64, steps), durations: make([][]int64, steps)}
 }
 
 // add counts an attempt.
@@ -76,6 +77,10 @@ func (k *walker) add(a *attempt) {
 		return
 	}
 	t := k.tally(a.value)
+	if k.counted {
+		t.reached[a.reached-1]++
+		return
+	}
 	k.inOrder(a)
 	switch f.node.Output {
 	case plan.OutputActors:
@@ -132,6 +137,19 @@ func (k *walker) addTrend(t *funnelTally, a *attempt) {
 		p := t.piece()
 		p.actors, p.entries = append(p.actors, k.actor), append(p.entries, e)
 		k.grown += 20
+	}
+}
+
+// settle adds up what was only noted.
+func (t *funnelTally) settle() {
+	further := int64(0) // attempts that came further
+	for s := len(t.reached) - 1; s >= 0; s-- {
+		if s < len(t.reached)-1 {
+			t.dropped[s] += t.reached[s]
+		}
+		further += t.reached[s]
+		t.counts[s] += further
+		t.reached[s] = 0
 	}
 }
 

@@ -81,3 +81,33 @@ func TestFunnelsByReach(t *testing.T) {
 		m.fail(m.st.Close())
 	}
 }
+
+// TestRowTimes reads the times of segments that keep them and of such as do not.
+func TestRowTimes(t *testing.T) {
+	m := newLiveModel(t, 7)
+	for range 20 {
+		m.events()
+	}
+	m.flush()
+	sn, err := m.st.Snapshot(1)
+	m.fail(err)
+	defer sn.Release()
+	for _, seg := range sn.Segments() {
+		want := make([]int64, seg.Rows())
+		m.fail(seg.Times(want, 0, len(want)))
+		for _, keep := range []bool{false, true} {
+			var times rowTimes
+			times.open(&indexed{keep: keep}, seg, len(want))
+			for from := 0; from < len(want); {
+				n := min(1+m.r.Intn(5), len(want)-from)
+				got := make([]int64, n)
+				m.fail(times.copy(got, from))
+				if !slices.Equal(got, want[from:from+n]) {
+					t.Fatalf("keep %v: times of rows %d to %d = %d, want %d", keep, from, from+n, got, want[from:from+n])
+				}
+				from += n + m.r.Intn(3)
+			}
+		}
+	}
+	m.fail(m.st.Close())
+}

@@ -679,7 +679,7 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 	}
 	var all []uint32
 	var err error
-	ids := make([]uint32, vec.BatchRows)
+	ids, room := make([]uint32, vec.BatchRows), make([]uint32, vec.BatchRows)
 	for lo := from; lo < to; lo += vec.BatchRows {
 		hi := min(lo+vec.BatchRows, to)
 		b := &vec.Batch{Rows: hi - lo, Sel: liveRows(s.dead, lo, hi), Cols: make([]*vec.Vector, len(readers))}
@@ -706,7 +706,7 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 			}
 		}
 		for i, e := range rest {
-			if rows, err = s.keep(ix, e, truths[i], b, rows, ids); err != nil {
+			if rows, err = s.keep(ix, e, truths[i], b, rows, ids, room); err != nil {
 				return err
 			}
 		}
@@ -756,8 +756,9 @@ func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, rea
 	return nil
 }
 
-// keep is those of the rows for which a condition is true. There is room in ids for a number of each.
-func (s *stream) keep(ix *indexed, cond expr.Expr, truths *byCode, b *vec.Batch, rows, ids []uint32) ([]uint32, error) {
+// keep is those of the rows for which a condition is true, in room, where rows may be already. There
+// is room in ids for a number of each.
+func (s *stream) keep(ix *indexed, cond expr.Expr, truths *byCode, b *vec.Batch, rows, ids, room []uint32) ([]uint32, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
@@ -781,13 +782,12 @@ func (s *stream) keep(ix *indexed, cond expr.Expr, truths *byCode, b *vec.Batch,
 	if err != nil {
 		return nil, err
 	}
-	out := make([]uint32, 0, len(rows))
-	for i, r := range rows {
-		if ids[i] != 0 {
-			out = append(out, r)
-		}
+	n := 0
+	for i, r := range rows { // without a branch that nobody can foresee
+		room[n] = r
+		n += int(ids[i])
 	}
-	return out, nil
+	return room[:n], nil
 }
 
 func (ix *indexed) disjoint() bool         { return ix.apart }
@@ -854,7 +854,6 @@ type filler struct {
 	mixed  []uint32 // actors whose rows did not arrive in order
 	sorter actorSorter
 	sweeper
-	wanted []bool
 	reached
 	held int64 // bytes that are accounted for
 }
@@ -866,7 +865,7 @@ func (fl *filler) fillAll(ctx context.Context, ix *indexed, lo, hi uint32) error
 		fl.findReached(ix, lo, hi)
 	}
 	for i := range ix.streams {
-		var wanted []bool
+		var want wanted
 		switch {
 		case need.whole == i && i > 0:
 			continue
@@ -874,9 +873,9 @@ func (fl *filler) fillAll(ctx context.Context, ix *indexed, lo, hi uint32) error
 			fl.block.conds[i].reset(int(hi-lo), 0)
 			continue
 		case need.steps > 0:
-			wanted = fl.wantedOf(ix, i)
+			want = fl.wantedOf(need, i)
 		}
-		if err := fl.fill(ctx, ix, i, wanted, lo, hi); err != nil {
+		if err := fl.fill(ctx, ix, i, want, lo, hi); err != nil {
 			return err
 		}
 	}
@@ -884,28 +883,30 @@ func (fl *filler) fillAll(ctx context.Context, ix *indexed, lo, hi uint32) error
 	case need.whole == 0:
 		return nil
 	case need.steps > 0:
-		wanted := fl.wantedOf(ix, need.whole)
+		want := fl.wantedOf(need, need.whole)
 		if ix.sparse {
-			if ok, err := fl.fillSparse(ctx, ix, wanted, lo, hi); ok || err != nil {
+			if ok, err := fl.fillSparse(ctx, ix, want, lo, hi); ok || err != nil {
 				return err
 			}
 		}
-		return fl.fill(ctx, ix, need.whole, wanted, lo, hi)
+		return fl.fill(ctx, ix, need.whole, want, lo, hi)
 	}
 	return fl.fill(ctx, ix, need.whole, fl.inOthers(need.whole), lo, hi)
 }
 
-// inOthers says which actors have rows in any list but one.
-func (fl *filler) inOthers(but int) []bool {
-	fl.wanted = grow(fl.wanted, fl.block.count)
-	clear(fl.wanted)
+// inOthers is the actors who have rows in any list but one.
+func (fl *filler) inOthers(but int) wanted {
+	fl.level = grow(fl.level, fl.block.count)
+	clear(fl.level)
 	for i := range fl.block.conds {
 		c := &fl.block.conds[i]
-		for a := range fl.wanted {
-			fl.wanted[a] = fl.wanted[a] || i != but && c.countOf(a) > 0
+		for a := range fl.level {
+			if i != but && c.countOf(a) > 0 {
+				fl.level[a] = 1
+			}
 		}
 	}
-	return fl.wanted
+	return wanted{fl.level, 1}
 }
 
 // span is the runs of a stream that fall into an interval.
@@ -932,16 +933,16 @@ func (fl *filler) findSpans(ix *indexed, cond int, swept bool, lo, hi uint32) {
 }
 
 // count adds how many rows each of the actors from base on has, if they are wanted.
-func (sp *span) count(count []uint32, wanted []bool, base uint32) {
+func (sp *span) count(count []uint32, want wanted, base uint32) {
 	s := sp.s
 	ordinals, starts := s.runs.Ordinals[sp.lo:sp.hi], s.runs.Starts[sp.lo:]
 	for r, o := range ordinals {
-		if actor := o - base; (wanted == nil || wanted[actor]) && !s.skips(sp.lo+r) {
+		if actor := o - base; want.has(actor) && !s.skips(sp.lo+r) {
 			count[actor] += uint32(s.countRows(int(starts[r]), int(starts[r+1])))
 		}
 	}
 	for _, m := range sp.moved {
-		if actor := m.root - base; wanted == nil || wanted[actor] {
+		if actor := m.root - base; want.has(actor) {
 			count[actor] += uint32(s.countRows(int(s.runs.Starts[m.run]), int(s.runs.Starts[m.run+1])))
 		}
 	}
@@ -952,22 +953,28 @@ func (s *stream) skips(run int) bool { return s.skip != nil && s.skip.Get(run) }
 
 // fill gathers the rows of one condition for the actors [lo, hi), or only for those of them
 // who are wanted.
-func (fl *filler) fill(ctx context.Context, ix *indexed, cond int, wanted []bool, lo, hi uint32) error {
+func (fl *filler) fill(ctx context.Context, ix *indexed, cond int, want wanted, lo, hi uint32) error {
 	c := &fl.block.conds[cond]
 	n := int(hi - lo)
-	c.reset(n, 0)
 	fl.findSpans(ix, cond, false, lo, hi)
-	// Count the rows of each actor, and make the counts offsets.
+	// Count the rows of each actor, and make the counts offsets. Those of steps findReached has
+	// counted, whoever is wanted.
+	counted := cond < ix.need.steps
+	if !counted {
+		c.reset(n, 0)
+	}
 	count := c.off[1:]
-	for i := range fl.spans {
-		fl.spans[i].count(count, wanted, lo)
+	for i := 0; i < len(fl.spans) && !counted; i++ {
+		fl.spans[i].count(count, want, lo)
 	}
 	for _, w := range ix.sweeps[cond] {
-		w.count(count, wanted, lo, hi)
+		w.count(count, want, lo, hi)
 	}
 	total := uint32(0)
 	for i, k := range count {
-		total += k
+		if want.has(uint32(i)) {
+			total += k
+		}
 		count[i] = total
 	}
 	c.times = grow(c.times, int(total))
@@ -987,12 +994,12 @@ func (fl *filler) fill(ctx context.Context, ix *indexed, cond int, wanted []bool
 	copy(fl.at, c.off[:n])
 	fl.mixed = fl.mixed[:0]
 	for i := range fl.spans {
-		if err := fl.copySpan(ix, c, &fl.spans[i], wanted, lo); err != nil {
+		if err := fl.copySpan(ix, c, &fl.spans[i], want, lo); err != nil {
 			return err
 		}
 	}
 	for _, w := range ix.sweeps[cond] {
-		if err := fl.copySweep(ix, c, w, wanted, lo, hi); err != nil {
+		if err := fl.copySweep(ix, c, w, want, lo, hi); err != nil {
 			return err
 		}
 	}
@@ -1057,20 +1064,34 @@ func (s *stream) countRows(from, to int) int {
 }
 
 // copySpan appends the rows of a span to their actors' lists.
-func (fl *filler) copySpan(ix *indexed, c *csr, sp *span, wanted []bool, base uint32) error {
+func (fl *filler) copySpan(ix *indexed, c *csr, sp *span, want wanted, base uint32) error {
 	s := sp.s
 	fl.times.open(ix, s.seg, int(s.runs.Starts[sp.hi]))
+	simple := s.match == nil && c.vals == nil && c.nums == nil && c.refs == nil
 	ordinals, starts := s.runs.Ordinals[sp.lo:sp.hi], s.runs.Starts[sp.lo:]
 	for r, o := range ordinals {
-		if wanted != nil && !wanted[o-base] || s.skips(sp.lo+r) {
+		if !want.has(o-base) || s.skips(sp.lo+r) {
 			continue
 		}
-		if err := fl.copyRun(c, s, o-base, int(starts[r]), int(starts[r+1])); err != nil {
+		from, to := int(starts[r]), int(starts[r+1])
+		if at := from - fl.times.first; simple && at >= 0 && to-fl.times.first <= len(fl.times.times) {
+			// The usual case: a few rows of a block.
+			begin := fl.at[o-base]
+			times := fl.times.times[at : to-fl.times.first]
+			room := c.times[begin:][:len(times)]
+			for i, t := range times {
+				room[i] = t
+			}
+			fl.at[o-base] = begin + uint32(len(times))
+			fl.seam(c, o-base, begin)
+			continue
+		}
+		if err := fl.copyRun(c, s, o-base, from, to); err != nil {
 			return err
 		}
 	}
 	for _, m := range sp.moved {
-		if wanted != nil && !wanted[m.root-base] {
+		if !want.has(m.root - base) {
 			continue
 		}
 		from, to := int(s.runs.Starts[m.run]), int(s.runs.Starts[m.run+1])

@@ -118,11 +118,11 @@ func mergedIn(seg *storage.Segment, env *Env) (*roaring.Bitmap, error) {
 }
 
 // count adds how many rows each of the actors [lo, hi) has in the list, if they are wanted.
-func (w *sweep) count(count []uint32, wanted []bool, lo, hi uint32) {
+func (w *sweep) count(count []uint32, want wanted, lo, hi uint32) {
 	if w.whole {
 		starts := w.order.Starts
 		for p, end := lowerBound(w.persons, lo), lowerBound(w.persons, hi); p < end; p++ {
-			if actor := w.persons[p] - lo; (wanted == nil || wanted[actor]) && (w.skip == nil || !w.skip.Get(p)) {
+			if actor := w.persons[p] - lo; want.has(actor) && (w.skip == nil || !w.skip.Get(p)) {
 				count[actor] += starts[p+1] - starts[p]
 			}
 		}
@@ -131,7 +131,7 @@ func (w *sweep) count(count []uint32, wanted []bool, lo, hi uint32) {
 	for _, s := range w.streams {
 		if s != nil {
 			sp := span{s: s, lo: lowerBound(s.runs.Ordinals, lo), hi: lowerBound(s.runs.Ordinals, hi)}
-			sp.count(count, wanted, lo)
+			sp.count(count, want, lo)
 		}
 	}
 }
@@ -182,7 +182,7 @@ func (fl *filler) openSweep(ix *indexed, w *sweep, lo, hi uint32) error {
 }
 
 // copySweep appends the rows of the actors [lo, hi) to their lists, if they are wanted.
-func (fl *filler) copySweep(ix *indexed, c *csr, w *sweep, wanted []bool, lo, hi uint32) error {
+func (fl *filler) copySweep(ix *indexed, c *csr, w *sweep, want wanted, lo, hi uint32) error {
 	sw := &fl.sweeper
 	if err := fl.openSweep(ix, w, lo, hi); err != nil {
 		return err
@@ -198,7 +198,7 @@ func (fl *filler) copySweep(ix *indexed, c *csr, w *sweep, wanted []bool, lo, hi
 	for ; p < end; p++ {
 		events := sw.events[int(starts[p])-base : int(starts[p+1])-base]
 		actor := w.persons[p] - lo
-		if w.skip != nil && w.skip.Get(p) || wanted != nil && !wanted[actor] {
+		if w.skip != nil && w.skip.Get(p) || !want.has(actor) {
 			for _, e := range events {
 				ranges[e].next++
 			}
@@ -241,7 +241,7 @@ func (fl *filler) copySweep(ix *indexed, c *csr, w *sweep, wanted []bool, lo, hi
 // fillSparse gathers, from sweeps of all rows, those of the actors [lo, hi) who are wanted that are
 // in other lists too, and of those between only that there are some: one, with the time of the row
 // before. It says false if rows do not come in order that way.
-func (fl *filler) fillSparse(ctx context.Context, ix *indexed, wanted []bool, lo, hi uint32) (bool, error) {
+func (fl *filler) fillSparse(ctx context.Context, ix *indexed, want wanted, lo, hi uint32) (bool, error) {
 	sweeps := ix.sweeps[ix.need.whole]
 	for len(fl.parts) < len(sweeps) {
 		fl.parts = append(fl.parts, sparsePart{})
@@ -260,8 +260,8 @@ func (fl *filler) fillSparse(ctx context.Context, ix *indexed, wanted []bool, lo
 	c := &fl.block.conds[ix.need.whole]
 	c.reset(int(hi-lo), 0)
 	c.times, c.refs = c.times[:0], c.refs[:0]
-	for a := range wanted {
-		if begin := len(c.times); wanted[a] {
+	for a := range int(hi - lo) {
+		if begin := len(c.times); want.has(uint32(a)) {
 			for i := range parts {
 				if err := parts[i].append(c, begin, lo+uint32(a)); err != nil {
 					return true, err

@@ -280,6 +280,11 @@ func (f *funnel) count(ctx context.Context, other []uint32) ([]*funnelTally, err
 		if k == nil {
 			continue
 		}
+		for _, t := range k.out {
+			if t != nil {
+				t.settle()
+			}
+		}
 		mergeValues(out, k.out)
 	}
 	return out, nil
@@ -300,6 +305,7 @@ type walker struct {
 	marks *indexed   // where rows are told by their marks, in order
 	// straight is the steps in order, if an attempt cannot do them otherwise.
 	straight []int
+	counted  bool      // how far attempts come is all there is to know
 	one      [][]int64 // per list: the rows that carry one value
 	values   []uint32
 	out      []*funnelTally // by breakdown value
@@ -314,9 +320,12 @@ func newWalker(f *funnel, values int, other []uint32) *walker {
 	} else if !f.actors.disjoint() || !f.indexOnly() {
 		k.rows = newRowWalker(k)
 	}
-	if f.node.Mode != plan.Unordered && f.required == ^uint64(0)>>(maxSteps-len(k.steps)) {
+	if f.required == ^uint64(0)>>(maxSteps-len(k.steps)) {
+		k.counted = f.node.Output == plan.OutputDefault && !f.timed
 		for s := range k.steps {
-			k.straight = append(k.straight, s)
+			if f.node.Mode != plan.Unordered {
+				k.straight = append(k.straight, s)
+			}
 		}
 	}
 	return k
@@ -325,11 +334,7 @@ func newWalker(f *funnel, values int, other []uint32) *walker {
 func (k *walker) block(ctx context.Context, b *block) error {
 	k.b = b
 	if b.alone > 0 {
-		t := k.tally(0)
-		t.counts[0] += b.alone
-		if len(k.steps) > 1 {
-			t.dropped[0] += b.alone
-		}
+		k.tally(0).reached[0] += b.alone
 	}
 	entries := &b.conds[0]
 	if k.f.node.Mode == plan.Strict {

@@ -156,6 +156,18 @@ func init() {
 		if list.Type.IsVector() {
 			first = 0
 		}
+		if f.out.Type.Payload() == vec.PayloadI64 {
+			return tryEach(f, func(i int) error {
+				elem, lo, hi := elements(list, i)
+				k := at.at(i) - first
+				if k < 0 || k >= int64(hi-lo) || elem.IsNull(lo+int(k)) {
+					return errNull
+				}
+				v, j := elem.At(lo + int(k))
+				f.out.I64[i] = v.I64[j]
+				return nil
+			})
+		}
 		b := vec.NewBuilder(f.out.Type)
 		next := 0
 		each(f, func(i int) {

@@ -222,10 +222,15 @@ func extractInfinite(unit string, t int64) (vec.Decimal, error) {
 }
 
 func extractInterval(unit string, v vec.IntervalValue) (vec.Decimal, error) {
-	word := unitWords[lower(unit)]
-	if lower(unit) == "epoch" {
+	if unit == "epoch" || lower(unit) == "epoch" {
 		// A year is 365.25 days, a month 30.
 		sec := int64(v.Months/12)*31557600 + int64(v.Months%12)*2592000 + int64(v.Days)*86400
+		const small = math.MaxInt64 / 4 // µs
+		if max(sec, -sec) < small/1000000 && -small < v.Micros && v.Micros < small {
+			d := vec.DecimalFromInt(sec*1000000 + v.Micros)
+			d.Scale = 6
+			return d, nil
+		}
 		d, err := vec.DecimalFromInt(sec).Mul(vec.Decimal{Lo: 1000000, Scale: 6})
 		if err == nil {
 			us := vec.DecimalFromInt(v.Micros)
@@ -234,7 +239,7 @@ func extractInterval(unit string, v vec.IntervalValue) (vec.Decimal, error) {
 		}
 		return d, decimalError(err)
 	}
-	switch word {
+	switch word := unitWords[lower(unit)]; word {
 	case "microsecond":
 		return vec.DecimalFromInt(v.Micros % microsMinute), nil
 	case "millisecond":

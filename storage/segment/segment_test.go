@@ -237,6 +237,14 @@ func check(t testing.TB, r *Reader, rows []row) {
 	}
 	times, created, codes, ordinals, uuids := make([]int64, n), make([]int64, n), make([]uint32, n), make([]uint32, n), make([]vec.UUIDValue, n)
 	fatal(r.Times(times, 0, n))
+	for row := n / 3; row < n; {
+		kept, err := r.KeptTimes(row)
+		fatal(err)
+		if !slices.Equal(kept, times[row:row+len(kept)]) {
+			t.Fatalf("KeptTimes(%d) = %d, want %d", row, kept, times[row:row+len(kept)])
+		}
+		row += len(kept)
+	}
 	fatal(r.CreatedAt(created, 0, n))
 	fatal(r.TimeCodes(codes, 0, n))
 	fatal(r.Ordinals(ordinals, 0, n))
@@ -649,6 +657,9 @@ func TestWideKeys(t *testing.T) {
 // readAll reads everything and returns the first error.
 func readAll(r *Reader) error {
 	n := r.Rows()
+	if _, err := r.KeptTimes(n - 1); err != nil {
+		return err
+	}
 	if err := r.Times(make([]int64, n), 0, n); err != nil {
 		return err
 	}
