@@ -78,13 +78,13 @@ type pathCounts struct {
 
 const pathCountBytes = 120
 
-// pathParts gathers edges in parts, of which each fits into the cache when
-// it is counted. Edges wait until there are so many of a part that it is worth to turn to it.
+// pathParts gathers edges in parts, of which each fits into the cache when it is counted. Edges
+// wait until there are so many of a part that it is worth to turn to it.
 type pathParts [256]pathPart
 
 type pathPart struct {
-	short   []shortEdge   // to be filled
-	full    []*edgesShort // such as are
+	full    []*edgesShort // short edges
+	short   []shortEdge   // the last of full, as far as it is filled
 	waiting []pathEdge
 	counts  pathCounts
 }
