@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/role"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -15,13 +16,13 @@ func information() {
 	}
 	dynamics["information_schema.schemata"] = func(r *Reader, t *table) {
 		for _, n := range r.namespaces() {
-			if n.oid != schemaTemp {
+			if n.oid != schemaTemp && (r.catalog.Namespace(n.name) == nil || r.mayAny(role.Schema, n.oid, n.owner)) {
 				t.add("catalog_name", r.catalog.Database, "schema_name", n.name, "schema_owner", r.ownedBy(n.owner))
 			}
 		}
 	}
 	dynamics["information_schema.tables"] = func(r *Reader, t *table) {
-		r.eachTable(func(schema, name, kind string, _ []column) {
+		r.eachVisible(func(schema, name, kind string, _ []column) {
 			word := "BASE TABLE"
 			switch {
 			case kind == "v":
@@ -34,17 +35,17 @@ func information() {
 		})
 	}
 	dynamics["information_schema.columns"] = func(r *Reader, t *table) {
-		r.eachTable(func(schema, name, kind string, columns []column) {
+		r.eachVisible(func(schema, name, kind string, columns []column) {
 			for _, c := range columns {
 				r.informationColumn(t, schema, name, kind, c)
 			}
 		})
 	}
 	dynamics["information_schema.views"] = func(r *Reader, t *table) {
-		r.eachTable(func(schema, name, kind string, _ []column) {
+		r.eachVisible(func(schema, name, kind string, _ []column) {
 			if kind == "v" {
 				var definition any
-				if v := r.catalog.In(schema, name); v != nil {
+				if v := r.catalog.In(schema, name); v != nil && (v.Temp() || r.enabled(v.Owner())) {
 					definition = viewDefinition(v)
 				}
 				t.add("view_definition", definition, "table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "check_option", "NONE", "is_updatable", "NO",
@@ -60,6 +61,9 @@ func information() {
 	for _, name := range []string{"table_privileges", "role_table_grants"} {
 		dynamics["information_schema."+name] = func(r *Reader, t *table) {
 			r.eachRight(func(schema string, u *catalog.Table, table, _, grantee, right string, option bool, _ []column) {
+				if by := r.grantor(u); !r.enabled(by) && !r.enabled(grantee) && (grantee != "PUBLIC" || name == "role_table_grants") {
+					return
+				}
 				t.add("grantor", r.grantor(u), "grantee", grantee, "table_catalog", r.catalog.Database, "table_schema", schema,
 					"table_name", table, "privilege_type", right, "is_grantable", yesNo(option), "with_hierarchy", yesNo(right == "SELECT"))
 			})
@@ -67,7 +71,7 @@ func information() {
 	}
 	dynamics["information_schema.column_privileges"] = func(r *Reader, t *table) {
 		r.eachRight(func(schema string, u *catalog.Table, table, _, grantee, right string, option bool, columns []column) {
-			if right == "DELETE" || right == "TRUNCATE" || right == "TRIGGER" {
+			if right == "DELETE" || right == "TRUNCATE" || right == "TRIGGER" || !r.enabled(r.grantor(u)) && !r.enabled(grantee) && grantee != "PUBLIC" {
 				return
 			}
 			for _, c := range columns {
@@ -208,6 +212,25 @@ func (r *Reader) eachTable(do func(schema, name, kind string, columns []column))
 		}
 		do(s.System, s.Name, s.kind, columns)
 	}
+}
+
+// eachVisible is eachTable of those that whoever looks may do something with.
+func (r *Reader) eachVisible(do func(schema, name, kind string, columns []column)) {
+	r.eachTable(func(schema, name, kind string, columns []column) {
+		if u := r.catalog.In(schema, name); u == nil || u.System != "" || u.Temp() || r.mayAny(role.Table, u.OID, u.Owner()) {
+			do(schema, name, kind, columns)
+		}
+	})
+}
+
+// mayAny says whether whoever looks has any right on a thing.
+func (r *Reader) mayAny(on role.Class, oid uint32, owner string) bool {
+	return slices.ContainsFunc(role.RightsOn(on), func(right string) bool { return r.catalog.Roles.May(r.current(), right, on, oid, owner, false) })
+}
+
+// enabled says whether whoever looks has the rights of a role.
+func (r *Reader) enabled(name string) bool {
+	return r.catalog.Roles.Super(r.current()) || r.catalog.Roles.Member(r.current(), name, true)
 }
 
 func yesNo(b bool) string {

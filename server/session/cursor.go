@@ -136,7 +136,7 @@ func (c *cursor) read() (more bool, err error) {
 			return false, pgerr.New(pgerr.ProgramLimitExceeded, "the cursors of a session keep at most %d MB of rows", s.cursorLimit>>20).
 				WithHint("Declare cursors NO SCROLL and WITHOUT HOLD, or close some.")
 		}
-		if err := s.hold(size); err != nil {
+		if err := s.hold(size, 0); err != nil {
 			return false, err
 		}
 		s.cursorBytes += size

@@ -29,8 +29,8 @@
 // A cursor (cursor.go) is a portal with a place among its rows. It is a stream as any portal
 // is, unless it was declared SCROLL or WITH HOLD: then it keeps what it has read.
 //
-// What a session holds, the rows of its cursors, its temporary tables and what it is writing, is
-// reserved of the memory for queries (memory.go).
+// What a session holds, the rows of its cursors, its temporary tables and what it is writing, counts
+// as memory of queries, and is refused where there is no room (memory.go).
 //
 // What a query reads is one snapshot, taken after it waited for what its settings ask for
 // (read.go) or kept from an earlier answer (Cuts). Queries lists what runs and what ran last,

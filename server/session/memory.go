@@ -2,55 +2,70 @@ package session
 
 import (
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/table"
 )
 
-// What a session holds beside the queries that run is reserved of the memory for queries: the rows
-// that its cursors keep, its temporary tables, what its transaction has written, and the rows that
-// a statement is writing. It is counted in whole steps, so that small sessions count nothing.
+// What a session holds beside the queries that run counts as memory of queries: the rows that its
+// cursors keep, its temporary tables and what its transaction has written, which may last, and the
+// rows that a statement is writing, which are on their way. It is counted in whole steps, so that
+// small sessions count nothing. What lasts may be half of that memory for all sessions together.
 
 const holdStep = 1 << 20
 
-// holding is what a session has reserved.
+// holding is what a session has counted.
 type holding struct {
-	reserved int64
-	temp     *table.Tables // of which temps was found
-	temps    int64
+	bytes, lasting int64
+	temp           *table.Tables // of which temps was found
+	temps          int64
 }
 
-// hold reserves what the session holds, and more bytes that a statement of it holds, and gives back
-// what it holds no longer. It fails if there is no room.
-func (s *Session) hold(more int64) error {
+// hold counts what the session holds, with what a statement adds to that, and what is on its way.
+// It fails if more lasts than there is room for.
+func (s *Session) hold(lasting, passing int64) error {
 	h := &s.holding
 	if h.temp != s.temp {
 		h.temp, h.temps = s.temp, s.temporaries().Bytes()
 	}
-	want := more + s.cursorBytes + h.temps
+	lasting += s.cursorBytes + h.temps
 	if s.writes != nil {
-		want += s.writes.bytes
+		lasting += s.writes.bytes
 	}
-	want -= want % holdStep
-	if want > h.reserved && !s.config.Memory.TryReserve(want-h.reserved) {
-		return pgerr.New(pgerr.OutOfMemory, "out of memory: the session holds %d MB of rows, and there is no room for more", h.reserved>>20).
+	lasting -= lasting % holdStep
+	all := lasting + passing - passing%holdStep
+	pool, held := s.config.Memory, &s.config.Sessions.held
+	if pool != nil && lasting > h.lasting && held.Load()+lasting-h.lasting > pool.Size()/2 {
+		return pgerr.New(pgerr.OutOfMemory, "out of memory: sessions hold %d MB of rows, this one %d MB, and there is no room for more", held.Load()>>20, h.lasting>>20).
 			WithHint("End the transaction, close cursors, drop temporary tables, or raise the setting memory.")
 	}
-	if want < h.reserved {
-		s.config.Memory.Release(h.reserved - want)
-	}
-	h.reserved = want
+	held.Add(lasting - h.lasting)
+	pool.Add(all - h.bytes)
+	h.bytes, h.lasting = all, lasting
 	return nil
 }
 
-// settleMemory is hold where there is nothing more to reserve.
+// settleMemory is hold after what was held has become less.
 func (s *Session) settleMemory() {
-	_ = s.hold(0) // it needs no more than before, and if it does, the next statement that writes fails
+	_ = s.hold(0, 0) // it needs no more than before, and if it does, the next statement that writes fails
 }
 
-// hold reserves what the statement holds.
+// hold counts what the statement holds.
 func (w *writing) hold() error {
-	more := w.queued + w.held + w.temp.bytes
-	if w.into != w.portal.session.writes {
-		more += w.into.bytes
+	s, lasting, passing := w.portal.session, w.held+w.temp.bytes, w.queued
+	switch {
+	case w.into == s.writes: // which the session counts
+	case s.keeps():
+		lasting += w.into.bytes
+	default:
+		passing += w.into.bytes
 	}
-	return w.portal.session.hold(more)
+	return s.hold(lasting, passing)
+}
+
+// queueLimit bounds the rows of a statement that are being encoded.
+func queueLimit(pool *memory.Pool) int64 {
+	if pool == nil {
+		return queueBytes
+	}
+	return min(queueBytes, pool.Size()/8)
 }

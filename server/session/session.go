@@ -85,7 +85,7 @@ type Config struct {
 	Limit time.Duration
 	// Log is where reads wait for what was written; nil: they read what there is.
 	Log Log
-	// Memory is what sessions reserve what they hold of; nil: there are no bounds.
+	// Memory is what sessions hold is counted in; nil: there are no bounds.
 	Memory *memory.Pool
 	// Cuts keeps the states that answers were read from, if Keep, and gives them again.
 	Cuts *Cuts

@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prickledb/prickle/engine/pgcatalog"
@@ -17,6 +18,7 @@ type Sessions struct {
 	mu   sync.Mutex
 	last uint32
 	open map[uint32]*Session
+	held atomic.Int64 // bytes that sessions hold, and may hold for long
 }
 
 // add gives a session its number. It says false if there are as many of its user in its project

@@ -628,7 +628,7 @@ func (w *writing) settle(err error) error {
 	return err
 }
 
-// queueBytes bounds the rows of a statement that are being encoded.
+// queueBytes bounds the rows of a statement that are being encoded where there is much memory.
 const queueBytes = 64 << 20
 
 // encoding is rows that are being encoded.
@@ -669,7 +669,7 @@ func encoded(b *vec.Batch) []*table.Encoded {
 
 // drain takes in rows that are encoded, until no more than so many batches wait.
 func (w *writing) drain(most int) error {
-	for len(w.queue) > most || w.queued > queueBytes {
+	for len(w.queue) > most || w.queued > queueLimit(w.portal.session.config.Memory) {
 		job := w.queue[0]
 		w.queue, w.queued = w.queue[1:], w.queued-job.bytes
 		for _, e := range <-job.done {
