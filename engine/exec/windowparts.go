@@ -98,7 +98,7 @@ func (d *dividing) readInput(ctx context.Context) error {
 	if err != nil || all.count == 0 && runs == nil {
 		return err
 	}
-	more := d.held + int64(all.count)*8 // at most: the largest share is not copied
+	more := d.held + int64(all.count)*8 // at most, since the largest share is not copied
 	if len(runs) > 0 || !d.env.room(2*more) {
 		return d.divideOnDisk(ctx, shares, runs)
 	}
@@ -119,7 +119,7 @@ func (d *dividing) readInput(ctx context.Context) error {
 	d.order, d.ends = inOrderOfParts(all.parts)
 	for _, e := range d.node.Partition {
 		k := all.columns[e.(*expr.Column).Index].v
-		if k.Form == vec.Dict && k.Type.Kind == vec.UUID { // which has each of them once
+		if k.Form == vec.Dict && k.Type.Kind == vec.UUID && len(k.Dict.Nulls) == 0 { // which has each of them once
 			k = &vec.Vector{Type: vec.T(vec.Int8), Nulls: k.Nulls, I64: widen(k.Codes)}
 		}
 		d.keys = append(d.keys, k)
