@@ -18,6 +18,8 @@ type aggregating struct {
 	node *plan.Aggregate
 	pipe *pipeline
 	env  *Env
+	// known is what it need not read; nil for nothing.
+	known *metadata
 
 	mu     sync.Mutex // held to read the input, and to change what follows
 	begun  bool       // the input is read, or reading it failed with err
@@ -60,6 +62,9 @@ func newAggregating(n *plan.Aggregate, env *Env) (*aggregating, error) {
 		return nil, err
 	}
 	a := &aggregating{node: n, pipe: pipe, env: env, spills: spills{env: env, node: n}}
+	if a.known, err = findMetadata(n, pipe.source, env); err != nil {
+		return nil, err
+	}
 	a.parts = &partitions{spills: &a.spills}
 	return a, nil
 }
@@ -264,6 +269,9 @@ func (a *aggregating) readInput(ctx context.Context) error {
 		return err
 	}
 	out := groupings[0]
+	if err := out.know(ctx, a.known); err != nil {
+		return err
+	}
 	groups, held := 0, int64(0)
 	for _, g := range groupings[1:] {
 		groups, held = groups+g.groups.groups, held+g.held
@@ -353,6 +361,9 @@ func (a *aggregate) finish(g *grouping) error {
 		}
 		if v.Len() != a.rows {
 			return fmt.Errorf("aggregate %s: %d values for %d groups", a.node.Aggs[i].Name, v.Len(), a.rows)
+		}
+		if a.known != nil && a.known.ends[i] == nil {
+			v.I64[0] += a.known.rows // it is a count, of one group
 		}
 		a.cols = append(a.cols, v)
 	}

@@ -17,7 +17,8 @@ type Cost struct {
 }
 
 // EstimateCost adds up what the scans of a plan read. A scan that may end early, since only
-// its first rows are wanted, or whose bounds are yet to be computed, counts nothing.
+// its first rows are wanted, whose bounds are yet to be computed, or of which blocks may be counted
+// without being read, counts nothing.
 func EstimateCost(n plan.Node, env *Env) Cost {
 	var c Cost
 	segments := map[*storage.Segment]bool{}
@@ -34,6 +35,10 @@ func (c *Cost) add(n plan.Node, env *Env, segments map[*storage.Segment]bool) {
 	case *plan.Filter:
 		if sc, ok := n.Input.(*plan.Scan); ok {
 			c.scan(sc, env, countColumns(n.Cond), segments)
+			return
+		}
+	case *plan.Aggregate:
+		if _, _, ok := n.Metadata(); ok {
 			return
 		}
 	case *plan.Limit:

@@ -23,7 +23,8 @@ func TestEstimateCost(t *testing.T) {
 		change(sc)
 		return sc
 	}
-	count := []plan.AggCall{{Name: "count", Args: []expr.Expr{scanColumn(2)}, T: vec.T(vec.Int8)}}
+	count := []plan.AggCall{{Name: "count", Args: []expr.Expr{scanColumn(2)}, Distinct: true, T: vec.T(vec.Int8)}}
+	known := []plan.AggCall{{Name: "count", Args: []expr.Expr{scanColumn(2)}, T: vec.T(vec.Int8)}}
 	for seed := range int64(5) {
 		st := randomStore(t, rand.New(rand.NewSource(seed)))
 		sn, err := st.Snapshot(1)
@@ -66,6 +67,7 @@ func TestEstimateCost(t *testing.T) {
 		for name, n := range map[string]plan.Node{
 			"limit":           &plan.Limit{Input: &plan.Filter{Input: eventsScan()}, Limit: bigint(10)},
 			"top by time":     &plan.TopN{Input: &plan.Filter{Input: eventsScan()}, Keys: []plan.SortKey{{Expr: scanColumn(1)}}, Limit: bigint(1)},
+			"metadata":        &plan.Aggregate{Input: eventsScan(), Aggs: known, Names: []string{"n"}},
 			"from a subquery": narrow(func(sc *plan.Scan) { sc.From = &expr.Slot{T: vec.T(vec.TimestampTZ)} }),
 		} {
 			env := testEnv(0)

@@ -61,7 +61,7 @@ type Env struct {
 // within is an Env for a part of the statement, which may have spooled rows of its own.
 func (env *Env) within() *Env {
 	return &Env{Snapshot: env.Snapshot, Expr: env.Expr, Threads: env.Threads, Memory: env.Memory, Account: env.Account, Share: env.Share, Spill: env.Spill,
-		SpillAt: env.SpillAt, GroupsAt: env.GroupsAt, Progress: env.Progress, Disabled: env.Disabled, Input: env.Input, Files: env.Files, Stats: env.Stats, outer: env,
+		SpillAt: env.SpillAt, GroupsAt: env.GroupsAt, Progress: env.Progress, Disabled: env.Disabled, Input: env.Input, Write: env.Write, Files: env.Files, Stats: env.Stats, outer: env,
 		spooled: maps.Clone(env.spooled)}
 }
 

@@ -300,6 +300,9 @@ func (n *Aggregate) Describe(p *Printer) {
 		}
 		p.Detail("Aggregates", "%s", strings.Join(words, ", "))
 	}
+	if _, _, ok := n.Metadata(); ok {
+		p.Detail("Metadata", "of blocks whose rows all count")
+	}
 }
 
 // Describe implements Node.

@@ -491,6 +491,38 @@ func TestPreparedInsert(t *testing.T) {
 	}
 }
 
+// Blocks whose rows all count are counted by their zones.
+func TestZonesAnswer(t *testing.T) {
+	tb := newTables(t)
+	tb.must("a", "CREATE TABLE t (n int NOT NULL, v text)")
+	tb.must("a", fmt.Sprintf("INSERT INTO t SELECT n, 'v' || n FROM generate_series(0, %d) g(n)", 3*vec.BatchRows-1))
+	if err := tb.store.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check := func(text, answer, read string) {
+		t.Helper()
+		if got := tb.value("a", "SELECT a || ' ' || b || ' ' || c FROM ("+text+") x(a, b, c)"); got != answer {
+			t.Errorf("%s: %s, want %s", text, got, answer)
+		}
+		var lines []string
+		for _, row := range tb.must("a", "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "+text).Rows {
+			lines = append(lines, *row[0])
+		}
+		if plan := strings.Join(lines, "\n"); !strings.Contains(plan, read) {
+			t.Errorf("%s: no %q in\n%s", text, read, plan)
+		}
+	}
+	check("SELECT count(*), max(n), min(v) FROM t", "24576 24575 v0", "Rows read: 0")
+	check("SELECT count(*), min(n), max(n) FROM t WHERE n > 100", "24475 101 24575", "Rows read: 8192")
+	check("SELECT count(n), min(n), 0 FROM t WHERE n >= 8192 AND n <= 16383", "8192 8192 0", "Rows read: 0")
+	check("SELECT count(*), count(v), max(n) FROM t", "24576 24576 24575", "Rows read: 24576")
+	tb.must("a", "DELETE FROM t WHERE n = 24575")
+	check("SELECT count(*), 1, 2 FROM t WHERE n > 0", "24574 1 2", "Rows read: 8192")
+	check("SELECT max(n), 1, 2 FROM t", "24574 1 2", "Rows read: 8192")
+	tb.must("a", "UPDATE t SET n = 50000 WHERE n = 0")
+	check("SELECT min(n), max(n), count(*) FROM t", "1 50000 24575", "metadata, for 8192 of ")
+}
+
 // A filter reads only the blocks that can hold what it wants.
 func TestZonesLeaveOutBlocks(t *testing.T) {
 	tb := newTables(t)

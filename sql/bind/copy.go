@@ -86,7 +86,7 @@ func (b *binder) copyTo(c *Copy, s *ast.Copy) {
 	}
 	q := s.Query
 	if q != nil && changes(q.Tail().With) {
-		b.unsupported("a data-modifying WITH in COPY", q.Pos())
+		b.unsupported("a data-modifying WITH in COPY", q.Tail().With.Pos())
 		return
 	}
 	if q == nil {

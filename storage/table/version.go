@@ -229,7 +229,7 @@ func (p *Piece) Span() (first, last uint32) {
 // Bounds is the least and the greatest value of a column, for types whose values are
 // integers inside; ok is false if the piece does not know them.
 func (p *Piece) Bounds(c *Column) (low, high int64, ok bool) {
-	zone := p.zone(c)
+	zone := p.Zone(c)
 	if zone == nil || zone.Type.Payload() != vec.PayloadI64 {
 		return 0, 0, false
 	}
@@ -239,15 +239,16 @@ func (p *Piece) Bounds(c *Column) (low, high int64, ok bool) {
 // MayHold says whether a row of the piece can have a value of the column from low to high,
 // either of which may be nil: vectors with one value of the column's type.
 func (p *Piece) MayHold(c *Column, low, high *vec.Vector) bool {
-	zone := p.zone(c)
+	zone := p.Zone(c)
 	if zone == nil || zone.Type.Kind == vec.JSONB { // older segments have zones of jsonb, by bytes
 		return true
 	}
 	return (low == nil || vec.Compare(zone, 1, low, 0) >= 0) && (high == nil || vec.Compare(zone, 0, high, 0) <= 0)
 }
 
-// zone is the least and the greatest value of a column; nil if the piece does not know them.
-func (p *Piece) zone(c *Column) (zone *vec.Vector) {
+// Zone is the least and the greatest value of a column; nil if the piece does not know them, or
+// has NULL alone.
+func (p *Piece) Zone(c *Column) (zone *vec.Vector) {
 	if p.segment != nil {
 		zone = p.segment.zone(p.block, c)
 	} else if i := slices.Index(p.rows.Columns, c.ID); i >= 0 && p.rows.zones != nil {
