@@ -63,7 +63,7 @@ func foldOne(e expr.Expr) expr.Expr {
 		alike = false
 	}
 	for _, c := range children {
-		if _, ok := c.(*expr.Const); !ok || zoned(c.Type()) && !alike {
+		if _, ok := c.(*expr.Const); !ok || zoned(c.Type()) && !alike || styled(c.Type(), e.Type()) {
 			return e
 		}
 	}
@@ -77,6 +77,19 @@ func foldOne(e expr.Expr) expr.Expr {
 // zoned says whether conversions of the type look at the session's zone, style or catalog.
 func zoned(t vec.Type) bool {
 	return t.IsTime() || t.Kind == vec.Time || t.Kind >= vec.RegClass && t.Kind <= vec.RegRole
+}
+
+// styled says whether what becomes of a value in another type may look at how the session wants values
+// shown: intervalstyle, extra_float_digits, bytea_output and the zone.
+func styled(from, to vec.Type) bool {
+	if from.Kind == to.Kind || (vec.Type{Kind: to.Kind}).Payload() != vec.PayloadStr {
+		return false
+	}
+	switch from.Kind {
+	case vec.Interval, vec.Float4, vec.Float8, vec.Bytea, vec.Record, vec.Date, vec.Time, vec.Timestamp, vec.TimestampTZ:
+		return true
+	}
+	return false
 }
 
 // foldCase drops the branches of CASE that are never taken.
