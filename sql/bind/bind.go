@@ -127,9 +127,6 @@ type binder struct {
 	// shapes are the columns of rows as values: the modifier of such a type is the number of
 	// one, from 1.
 	shapes []vec.Schema
-	// instead are expressions that stand in the places of others; see overGroups.
-	instead map[ast.Expr]ast.Expr
-	looked  int // parts of subqueries that were looked through for it
 	// own is the WITH of the statement, where INSERT, UPDATE and DELETE may stand, parts are those
 	// that were bound, and changed is what reads their rows that were deleted, by table.
 	own     *ast.With

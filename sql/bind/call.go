@@ -16,6 +16,7 @@ import (
 type aggregates struct {
 	calls []plan.AggCall
 	inner bool // inside an aggregate's argument
+	base  int  // where the numbers of those begin that stand in subqueries; 0 if there are none
 }
 
 // aggRef stands for an aggregate's result until the Aggregate node is made.
@@ -326,28 +327,87 @@ func (b *binder) function(name string, args []expr.Expr, e *ast.Call) expr.Expr 
 	return expr.NewCall(o, out)
 }
 
-// aggregate binds an aggregate call to a placeholder.
+// aggregate binds an aggregate call to a placeholder. One in a subquery belongs to the query around
+// if that is where all columns of its arguments are: there it is a column from outside.
 func (b *binder) aggregate(e *ast.Call, sc *scope) expr.Expr {
-	if sc.aggs == nil {
-		return b.fail(pgerr.New(pgerr.GroupingError, "aggregate functions are not allowed in %s", sc.clause), e.Pos())
+	nested := sc.aggs != nil && sc.aggs.inner
+	if sc.aggs != nil && !nested {
+		sc.aggs.inner = true
+		defer func() { sc.aggs.inner = false }()
 	}
-	if sc.aggs.inner {
-		return b.fail(pgerr.New(pgerr.GroupingError, "aggregate function calls cannot be nested"), e.Pos())
-	}
-	sc.aggs.inner = true
-	defer func() { sc.aggs.inner = false }()
 	call, ok := b.aggCall(e, sc)
-	if !ok || b.outerOnly(&call, sc, e.Pos()) {
+	if !ok {
 		return null(vec.T(vec.Unknown))
 	}
-	text := call.String()
-	for i := range sc.aggs.calls {
-		if sameCall(&sc.aggs.calls[i], &call) {
-			return &aggRef{index: i, t: call.T, text: text}
+	home, inAggregate := b.homeOf(&call, sc)
+	switch {
+	case home.aggs == nil:
+		return b.fail(pgerr.New(pgerr.GroupingError, "aggregate functions are not allowed in %s", home.clause), e.Pos())
+	case inAggregate, home == sc && nested, home != sc && home.aggs.inner:
+		pos := e.Pos()
+		ast.Walk(e, func(x ast.Node) bool {
+			c, ok := x.(*ast.Call)
+			if ok && inAggregate && c != e && agg.IsAggregate(c.Func()) {
+				pos, inAggregate = c.Pos(), false
+			}
+			return true
+		})
+		return b.fail(pgerr.New(pgerr.GroupingError, "aggregate function calls cannot be nested"), pos)
+	case home != sc && (home.host == nil || home.aggs != &home.host.aggs):
+		return b.unsupported("an aggregate of columns outside of the subquery", e.Pos())
+	}
+	aggs, text := home.aggs, call.String()
+	at := slices.IndexFunc(aggs.calls, func(c plan.AggCall) bool { return sameCall(&c, &call) })
+	if at < 0 {
+		at = len(aggs.calls)
+		aggs.calls = append(aggs.calls, call)
+	}
+	if home == sc {
+		return &aggRef{index: at, t: call.T, text: text}
+	}
+	return aggs.outside(b, at)
+}
+
+// outside is an aggregate as a subquery reads it.
+func (a *aggregates) outside(b *binder, i int) *expr.Column {
+	if a.base == 0 {
+		a.base = b.base()
+	}
+	return &expr.Column{Index: a.base + i, T: a.calls[i].T, Name: a.calls[i].String()}
+}
+
+// homeOf is the innermost scope that has a column which an aggregate reads, and whether one of
+// them is an aggregate itself.
+func (b *binder) homeOf(call *plan.AggCall, sc *scope) (home *scope, inAggregate bool) {
+	own := func(o *scope, c *expr.Column) bool {
+		return o.rel.owns(c) || o.host != nil && (o.host.attachedOf(c) != nil || o.host.aggs.base != 0 && o.host.aggs.base == baseOf(c.Index))
+	}
+	var all []*expr.Column
+	collect := func(e expr.Expr) {
+		if e != nil {
+			expr.Walk(e, func(x expr.Expr) bool {
+				if c, ok := x.(*expr.Column); ok {
+					all = append(all, c)
+				}
+				return true
+			})
 		}
 	}
-	sc.aggs.calls = append(sc.aggs.calls, call)
-	return &aggRef{index: len(sc.aggs.calls) - 1, t: call.T, text: text}
+	for _, a := range call.Args {
+		collect(a)
+	}
+	collect(call.Filter)
+	for _, k := range call.OrderBy {
+		collect(k.Expr)
+	}
+	for o := sc; o != nil && len(all) > 0; o = o.outer {
+		for _, c := range all {
+			if own(o, c) {
+				return o, o.host != nil && o.host.aggs.base != 0 && slices.ContainsFunc(all, func(c *expr.Column) bool { return baseOf(c.Index) == o.host.aggs.base })
+			}
+		}
+	}
+	return sc, false
 }
 
 func (b *binder) aggCall(e *ast.Call, sc *scope) (plan.AggCall, bool) {

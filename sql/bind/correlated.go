@@ -19,7 +19,9 @@ type attached struct {
 	reads []*expr.Column
 	// sparse: it is an aggregate whose row of no rows is made up where its columns are read.
 	sparse bool
-	pos    ast.Pos
+	// above says that it is joined with the groups of the selection, not with the rows.
+	above bool
+	pos   ast.Pos
 }
 
 // queryIn binds a query whose names may mean columns of what is around it.
@@ -61,6 +63,42 @@ func (s *selection) attach(kind plan.JoinKind, node plan.Node, pos ast.Pos) *att
 func (a *attached) column(i int) *expr.Column {
 	f := a.node.Schema()[i]
 	return &expr.Column{Index: a.base + i, T: f.Type, Name: f.Name}
+}
+
+// readBelow says whether a subquery has to be joined with the rows that a selection groups: with
+// those it is a condition on, or a part of what they are grouped by or aggregated, or is read by
+// another such one.
+func (s *selection) readBelow(a *attached, later []*attached) bool {
+	mine := func(c *expr.Column) bool { return baseOf(c.Index) == a.base }
+	if a.kind != plan.LeftJoin || a.on != nil ||
+		slices.ContainsFunc(later, func(o *attached) bool { return !o.above && slices.ContainsFunc(o.reads, mine) }) {
+		return true
+	}
+	found := false
+	read := func(e expr.Expr) {
+		if e != nil {
+			expr.Walk(e, func(x expr.Expr) bool {
+				c, ok := x.(*expr.Column)
+				found = found || ok && mine(c)
+				return !found
+			})
+		}
+	}
+	read(s.where)
+	for _, k := range s.keys {
+		read(k)
+	}
+	for i := range s.aggs.calls {
+		c := &s.aggs.calls[i]
+		for _, e := range c.Args {
+			read(e)
+		}
+		read(c.Filter)
+		for _, k := range c.OrderBy {
+			read(k.Expr)
+		}
+	}
+	return found
 }
 
 // attachedOf is the subquery whose column c is; nil if it is of none.
@@ -211,13 +249,29 @@ func (b *binder) arrayValue(node plan.Node, sc *scope, pos ast.Pos) expr.Expr {
 	return &expr.Coalesce{Args: []expr.Expr{e, empty}, T: e.Type()}
 }
 
+// outside is an expression of the selection as a subquery in it reads it.
+func (s *selection) outside(e expr.Expr) expr.Expr {
+	if _, ok := e.(*pathRef); ok {
+		return e
+	}
+	return expr.Map(e, func(x expr.Expr) expr.Expr {
+		switch x := x.(type) {
+		case *aggRef:
+			return s.aggs.outside(s.b, x.index)
+		case *windowRef, *setRef, *groupingRef:
+			s.b.unsupported("a correlated subquery that is compared with "+expr.String(x), ast.NoPos)
+		}
+		return x
+	})
+}
+
 // anyValue is x op ANY (query) or, with all, x op ALL (query) as a value.
 func (b *binder) anyValue(op string, x expr.Expr, node plan.Node, all bool, sc *scope, pos ast.Pos) expr.Expr {
 	s := b.hostOf(sc, pos)
 	if b.err != nil || !b.comparedColumn(node, pos, op) {
 		return boolConst(true)
 	}
-	return b.decided(s, b.against(op, x, node, 0, pos), node, all, pos)
+	return b.decided(s, b.against(op, s.outside(x), node, 0, pos), node, all, pos)
 }
 
 // against compares x with the i-th column of a query.
@@ -241,7 +295,7 @@ func (b *binder) rowAgainst(op string, row *ast.Row, node plan.Node, all bool, s
 	left, right := make([]expr.Expr, len(row.Elems)), make([]expr.Expr, len(row.Elems))
 	for i, f := range node.Schema() {
 		right[i] = &expr.Column{Index: i, T: f.Type, Name: f.Name}
-		left[i] = b.expr(row.Elems[i], sc)
+		left[i] = s.outside(b.expr(row.Elems[i], sc))
 	}
 	return b.decided(s, b.rowsBound(op, left, right, pos), node, all, pos)
 }
@@ -279,24 +333,4 @@ func (b *binder) decided(s *selection, equal expr.Expr, node plan.Node, all bool
 	}
 	open := b.call(">", []expr.Expr{list[1], list[2]}, pos)
 	return &expr.Case{Whens: []expr.When{{Cond: found, Result: boolConst(!all)}, {Cond: open, Result: null(vec.T(vec.Bool))}}, Else: boolConst(all), T: vec.T(vec.Bool)}
-}
-
-// outerOnly fails for an aggregate of which all columns are of what is around the query: it
-// would belong there.
-func (b *binder) outerOnly(call *plan.AggCall, sc *scope, pos ast.Pos) bool {
-	here, outside := false, false
-	for _, a := range call.Args {
-		expr.Walk(a, func(x expr.Expr) bool {
-			if c, ok := x.(*expr.Column); ok {
-				mine := sc.rel.owns(c) || sc.host != nil && sc.host.attachedOf(c) != nil
-				here, outside = here || mine, outside || !mine
-			}
-			return true
-		})
-	}
-	if !outside || here || sc.outer == nil {
-		return false
-	}
-	b.fail(pgerr.Unsupported("an aggregate of columns outside of the subquery"), pos)
-	return true
 }

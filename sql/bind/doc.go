@@ -26,7 +26,8 @@
 //
 // Aggregates are bound to placeholders. When the whole SELECT is bound, expressions are
 // rewritten to stand above the Aggregate node; a column that is left over is neither
-// grouped nor aggregated, and an error.
+// grouped nor aggregated, and an error. A subquery in what is computed of groups is joined with
+// them; an aggregate in it may belong to the query around, of which it then reads a column.
 //
 // Tables are looked up along search_path, which the catalog has. What is kept as text, the query of
 // a view, is written so that it means the same whatever search_path is, and is bound without one

@@ -20,9 +20,6 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 		return null(vec.T(vec.Unknown))
 	}
 	defer b.leave()
-	if x := b.instead[e]; x != nil {
-		return b.expr(x, sc)
-	}
 	switch e.(type) {
 	case *ast.Number, *ast.String, *ast.Null, *ast.Bool: // long lists of these are ordinary
 	default:

@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -47,6 +49,11 @@ func (s *selection) grouped(node plan.Node) plan.Node {
 		c.Index += len(s.keys) + len(s.aggs.calls)
 	}
 	out := s.perSet(a)
+	for _, x := range s.attached {
+		if x.above {
+			out = g.join(out, x)
+		}
+	}
 	if having != nil {
 		return &plan.Filter{Input: out, Cond: having}
 	}
@@ -75,8 +82,50 @@ func (w *windowCall) rewrite(g *grouping) {
 // grouping moves expressions over the input to stand above the Aggregate node.
 type grouping struct {
 	s *selection
-	// later are columns behind the aggregates, of which there may be more yet.
+	// later are columns behind the aggregates, of which there may be more yet, and above those of
+	// subqueries that are joined with the groups.
 	later []*expr.Column
+	above map[*attached][]*expr.Column
+	// places are where the columns of those subqueries begin, by their bases.
+	places map[int]int
+}
+
+// join joins a subquery with the groups.
+func (g *grouping) join(groups plan.Node, a *attached) plan.Node {
+	s := g.s
+	width := len(groups.Schema())
+	for _, c := range g.above[a] {
+		c.Index += width
+	}
+	if g.places == nil {
+		g.places = map[int]int{}
+	}
+	defer func() { g.places[a.base] = width }()
+	d := &plan.Dependent{Kind: a.kind, Left: groups, Right: a.node, Sparse: a.sparse, Place: func(c *expr.Column) (int, bool) {
+		if x := g.aggregate(c); x != nil {
+			return x.Index, true
+		}
+		if at, ok := g.places[baseOf(c.Index)]; ok {
+			return at + c.Index - baseOf(c.Index), true
+		}
+		i := slices.IndexFunc(s.keys, func(k expr.Expr) bool { return expr.Same(c, k) })
+		return i, i >= 0
+	}}
+	node, err := d.Unnest()
+	if err != nil {
+		s.b.failErr(err, a.pos)
+		return groups
+	}
+	return node
+}
+
+// aggregate is where an aggregate is that stands in a subquery; nil if c is anything else.
+func (g *grouping) aggregate(c *expr.Column) *expr.Column {
+	base := g.s.aggs.base
+	if base == 0 || baseOf(c.Index) != base {
+		return nil
+	}
+	return &expr.Column{Index: len(g.s.keys) + c.Index - base, T: c.T, Name: c.Name}
 }
 
 func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
@@ -100,6 +149,9 @@ func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 	}
 	switch e := e.(type) {
 	case *expr.Column:
+		if x := g.aggregate(e); x != nil {
+			return x
+		}
 		if x := g.sameProperty(e); x != nil {
 			return x
 		}
@@ -129,13 +181,22 @@ func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 	return e
 }
 
-// subquery is a value of a correlated subquery: all rows of a group have the same if it reads
-// nothing but keys.
+// subquery is a value of a correlated subquery. If it is joined with the rows, all of a group have
+// the same, since it reads nothing but keys.
 func (g *grouping) subquery(a *attached, e *expr.Column, pos ast.Pos) expr.Expr {
 	for _, c := range a.reads {
 		if g.s.sc.rel.owns(c) && !anySame(c, g.s.keys) {
-			return g.s.b.fail(pgerr.New(pgerr.GroupingError, `subquery uses ungrouped column "%s" from outer query`, g.s.b.places[c].name), a.pos)
+			p := g.s.b.places[c]
+			return g.s.b.fail(pgerr.New(pgerr.GroupingError, `subquery uses ungrouped column "%s" from outer query`, p.name), p.pos)
 		}
+	}
+	if a.above {
+		if g.above == nil {
+			g.above = map[*attached][]*expr.Column{}
+		}
+		c := &expr.Column{Index: e.Index - a.base, T: e.T, Name: e.Name}
+		g.above[a] = append(g.above[a], c)
+		return c
 	}
 	call := plan.AggCall{Name: "any_value", Args: []expr.Expr{e}, T: e.T}
 	for i := range g.s.aggs.calls {

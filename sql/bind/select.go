@@ -2,6 +2,7 @@ package bind
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -138,12 +139,6 @@ func (b *binder) selectOf(q *ast.Select) plan.Node {
 	if b.err != nil {
 		return &plan.Values{}
 	}
-	if over := b.overGroups(q); over != nil {
-		if b.top == q {
-			b.top = over
-		}
-		return b.selectOf(over)
-	}
 	s := &selection{b: b, q: q, sc: &scope{aliases: map[string]ast.Expr{}, outer: b.outer}}
 	s.sc.host = s
 	if s.sc.rel = b.from(q.From); b.err != nil {
@@ -216,14 +211,20 @@ func (s *selection) finish() plan.Node {
 	}
 	var node plan.Node
 	node, s.placed = b.seal(s.sc.rel)
+	grouped := s.q.GroupBy != nil || len(s.aggs.calls)+len(s.groupingCalls) > 0 || s.having != nil
+	for i, a := range slices.Backward(s.attached) {
+		a.above = grouped && !s.readBelow(a, s.attached[i+1:])
+	}
 	for _, a := range s.attached {
-		node = s.join(node, a)
+		if !a.above {
+			node = s.join(node, a)
+		}
 	}
 	if s.where != nil {
 		node = &plan.Filter{Input: node, Cond: s.placed.one(s.where)}
 	}
 	move := func(e expr.Expr, _ ast.Pos) expr.Expr { return s.placed.one(e) }
-	if s.q.GroupBy != nil || len(s.aggs.calls)+len(s.groupingCalls) > 0 || s.having != nil {
+	if grouped {
 		node = s.grouped(node)
 		move = func(e expr.Expr, _ ast.Pos) expr.Expr { return e } // grouped has moved them
 		if b.err != nil {
