@@ -147,7 +147,7 @@ func (a *Answer) sorted() [][]*string {
 				key.WriteString("\x00N")
 			case a.Columns[k].OID == oidFloat8:
 				f, _ := strconv.ParseFloat(*v, 64)
-				if math.Abs(f) < 1e-12 {
+				if math.Abs(f) < 1e-9 {
 					f = 0 // of either sign, and what is left of sums of nothing
 				}
 				floats.WriteString(strconv.FormatFloat(f, 'e', 6, 64) + "\x00")
@@ -194,7 +194,7 @@ func alike(oid uint32, loose bool, want, got *string) bool {
 	case oid == oidFloat8:
 		x, err1 := strconv.ParseFloat(w, 64)
 		y, err2 := strconv.ParseFloat(g, 64)
-		return err1 == nil && err2 == nil && (x == y || math.Abs(x-y) <= 1e-9*max(math.Abs(x), math.Abs(y), 1e-3))
+		return err1 == nil && err2 == nil && (x == y || math.Abs(x-y) <= 1e-9*max(math.Abs(x), math.Abs(y), 1))
 	case oid == oidNumeric && len(w) > 39: // more digits than there are in prickle
 		return len(g) > 16 && strings.HasPrefix(w, g[:len(g)-1])
 	case loose && oid == oidNumeric:

@@ -29,6 +29,8 @@ type Query struct {
 	Loose bool
 	// Strict: every expression is computed for every row, so that both fail or none does.
 	Strict bool
+	// Writes: it changes tables, which are to be compared, too, and put back.
+	Writes bool
 }
 
 // New is a generator; the same seed gives the same.
@@ -92,8 +94,10 @@ func (g *Generator) Query() Query {
 		q = g.grouped()
 	case n < 80:
 		q = g.windowed()
-	case n < 90:
+	case n < 88:
 		q = g.united()
+	case n < 92:
+		q = g.changed()
 	default:
 		q = g.distinct()
 	}
@@ -418,6 +422,9 @@ func (g *Generator) grouped() Query {
 		above.cols = append(above.cols, g.aggregate(s, false, 0))
 	}
 	items = append(items, g.items(above, g.rng.IntN(2), 2, false)...)
+	if g.chance(25) {
+		items = append(items, g.overGroups(s, keys))
+	}
 	text := with + "SELECT " + list(items) + " FROM " + from + g.where(s, 1) + group
 	if (len(keys) > 0 || g.chance(20)) && g.chance(25) {
 		text += " HAVING " + g.expr(above, "bool", 2)
@@ -431,6 +438,81 @@ func (g *Generator) grouped() Query {
 		tail, ordered = "", false // rough values have no sure order
 	}
 	return Query{SQL: text + tail, Ordered: ordered}
+}
+
+// overGroups is a subquery that reads groups: keys that are columns, and aggregates of columns.
+func (g *Generator) overGroups(s *scope, keys []column) item {
+	groups := &scope{}
+	for _, k := range keys {
+		if !strings.ContainsAny(k.text, "( ") {
+			groups.cols = append(groups.cols, k)
+		}
+	}
+	for range 2 {
+		if a := g.aggregate(s, false, 0); s.reads(a.text) {
+			groups.cols = append(groups.cols, a)
+		}
+	}
+	typ := pick(g, []string{"int8", "int4", "bool", "text", "date"})
+	if len(groups.cols) == 0 {
+		return item{g.literal(typ), typ, g.name("o")}
+	}
+	if g.chance(30) {
+		c := pick(g, groups.cols)
+		return item{"(SELECT " + c.text + ")", c.typ, g.name("o")}
+	}
+	return item{g.scalar(groups, typ, 1), typ, g.name("o")}
+}
+
+// changed is a query with INSERT, UPDATE and DELETE in its WITH, each of a table of its own.
+func (g *Generator) changed() Query {
+	var parts []string
+	order := g.rng.Perm(len(g.tables))
+	change := func(t table) string {
+		s := &scope{}
+		for _, c := range t.cols {
+			s.cols = append(s.cols, column{"a." + c.text, c.typ})
+		}
+		where := g.where(s, 1)
+		if n := len(parts); n > 0 && g.chance(50) {
+			where = fmt.Sprintf(" WHERE a.k IN (SELECT k FROM m%d)", 1+g.rng.IntN(n))
+		}
+		shown := &scope{flat: true, cols: s.cols}
+		text := ""
+		switch g.rng.IntN(3) {
+		case 0:
+			text = "DELETE FROM " + t.name + " AS a" + where
+		case 1:
+			c := pick(g, t.cols)
+			text = "UPDATE " + t.name + " AS a SET " + c.text + " = " + g.expr(s, c.typ, 1) + where
+		default:
+			text = "INSERT INTO " + t.name + " AS a (k, c1) SELECT a.k + 100, " + g.expr(s, "int4", 1) + " FROM " + t.name + " AS a" + where
+		}
+		return text + " RETURNING a.k, " + g.expr(shown, "int4", 1) + " AS r, " + g.expr(shown, "text", 1) + " AS s"
+	}
+	for i := range 1 + g.rng.IntN(2) {
+		parts = append(parts, fmt.Sprintf("m%d AS (%s)", i+1, change(g.tables[order[i]])))
+	}
+	n := len(parts)
+	body := fmt.Sprintf("SELECT * FROM m%d", 1+g.rng.IntN(n))
+	switch g.rng.IntN(4) {
+	case 0:
+		body = "SELECT count(*) FROM " + g.tables[order[0]].name
+	case 1:
+		body = change(g.tables[order[2]])
+	case 2:
+		body = fmt.Sprintf("SELECT a.k, a.r, b.s FROM m1 AS a LEFT JOIN m%d AS b ON a.k = b.k", n)
+	}
+	return Query{SQL: "WITH " + strings.Join(parts, ", ") + " " + body, Writes: true}
+}
+
+// Tables are queries for all rows of the tables.
+func (g *Generator) Tables() []string {
+	var out []string
+	for _, t := range g.tables {
+		out = append(out, "SELECT * FROM "+t.name)
+	}
+	return out
 }
 
 // windowed is a query with window functions.
