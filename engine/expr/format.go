@@ -703,6 +703,9 @@ func formats() {
 		if err != nil || math.IsNaN(x) {
 			return dst, pgerr.New(pgerr.NumericOutOfRange, "value out of range for to_char")
 		}
+		if f, err := numberFormats.get(format, "", parseNumberFormat); err == nil && f.roman && math.Abs(x) > math.MaxInt32 {
+			d = vec.DecimalFromInt(0) // which is shown as ### too, where an integer would be an error
+		}
 		return appendNumberFormat(dst, d, format)
 	}))
 	define("to_char", tText, types(tInt8, tText), text2(func(_ *Context, dst []byte, x int64, format string) ([]byte, error) {

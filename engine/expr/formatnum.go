@@ -148,7 +148,7 @@ func appendNumberFormat(dst []byte, d vec.Decimal, format string) ([]byte, error
 	}
 	switch {
 	case f.roman:
-		return f.appendRoman(dst, d), nil
+		return f.appendRoman(dst, d)
 	case f.scientific:
 		return f.appendScientific(dst, d)
 	}
@@ -369,13 +369,21 @@ func (w *numberWriter) show(word string) {
 	}
 }
 
-// appendRoman is RN: numbers from 1 to 3999.
-func (f *numberFormat) appendRoman(dst []byte, d vec.Decimal) []byte {
+// appendRoman is RN: numbers from 1 to 3999. Others are shown as ###, if they are an integer at all.
+func (f *numberFormat) appendRoman(dst []byte, d vec.Decimal) ([]byte, error) {
+	if d.IsNaN() {
+		return dst, pgerr.New(pgerr.FeatureNotSupported, "cannot convert NaN to integer")
+	}
+	n, ok := int64(0), false
+	if r, err := d.Round(0); err == nil {
+		n, ok = r.Int64()
+	}
+	if !ok || n != int64(int32(n)) {
+		return dst, outOfRange(vec.T(vec.Int4))
+	}
 	text := strings.Repeat("#", 15)
-	if r, err := d.Round(0); err == nil && !d.IsNaN() {
-		if n, ok := r.Int64(); ok && n >= 1 && n <= 3999 {
-			text = roman(n)
-		}
+	if n >= 1 && n <= 3999 {
+		text = roman(n)
 	}
 	if f.small {
 		text = strings.ToLower(text)
@@ -383,7 +391,7 @@ func (f *numberFormat) appendRoman(dst []byte, d vec.Decimal) []byte {
 	for n := len(text); n < 15 && !f.fill; n++ {
 		dst = append(dst, ' ')
 	}
-	return append(dst, text...)
+	return append(dst, text...), nil
 }
 
 // roman writes a number between 1 and 3999.
