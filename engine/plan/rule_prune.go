@@ -71,7 +71,7 @@ func prune(n Node, need []bool) (Node, []int) {
 		at := make([]int, len(n.Exprs))
 		for i, e := range n.Exprs {
 			at[i] = -1
-			if need[i] {
+			if need[i] || expr.Volatile(e) { // it may do something, as nextval does
 				at[i] = len(c.Exprs)
 				c.Exprs, c.Names = append(c.Exprs, e), append(c.Names, n.Names[i])
 			}
