@@ -284,13 +284,27 @@ func (g *Generator) derived(outer *scope, depth int) (string, []column) {
 		}
 		return "(" + with + "SELECT " + text + " FROM " + from + g.where(s, depth-1) + " GROUP BY " + key.text + ")", names
 	}
+	if g.chance(15) { // of two tables
+		a, b := g.rows3(outer, 0), g.rows3(outer, 1000)
+		return "(" + a + pick(g, []string{" UNION ALL ", " UNION ALL ", " UNION "}) + b + ")", []column{{"k", "int4"}, {"u", "int4"}, {"v", "text"}}
+	}
 	t := pick(g, g.tables)
 	alias := g.name("s")
-	s := &scope{outer: outer}
+	s := &scope{outer: outer, keys: []string{alias + ".k"}}
 	for _, c := range t.cols {
 		s.cols = append(s.cols, column{alias + "." + c.text, c.typ})
 	}
+	if g.chance(12) { // the first row of each value
+		e := g.expr(s, "text", 1)
+		return fmt.Sprintf("(SELECT DISTINCT ON (%s.c1) %s.c1 AS k, %s.k AS first, %s AS e FROM %s AS %s%s ORDER BY %s.c1, %s.k%s)", alias, alias, alias, e, t.name, alias,
+			g.where(s, depth-1), alias, alias, pick(g, []string{"", " DESC"})), []column{{"k", "int4"}, {"first", "int4"}, {"e", "text"}}
+	}
 	its := append([]item{{alias + ".k", "int4", "k"}}, g.items(s, 1+g.rng.IntN(3), 1, false)...)
+	if g.chance(30) {
+		typ := pick(g, []string{"int8", "int4", "text", "bool", "date"})
+		flat := &scope{cols: s.cols, keys: s.keys, flat: true}
+		its = append(its, item{g.form(flat, pick(g, grammar["win "+typ]), 1), typ, g.name("w")})
+	}
 	cols := make([]column, len(its))
 	for i, it := range its {
 		cols[i] = column{it.name, it.typ}
@@ -303,6 +317,17 @@ func (g *Generator) derived(outer *scope, depth int) (string, []column) {
 		text += fmt.Sprintf(" ORDER BY %s.k LIMIT %d", alias, g.rng.IntN(6))
 	}
 	return text + ")", cols
+}
+
+// rows3 is a query of the columns k, u and v, with k moved.
+func (g *Generator) rows3(outer *scope, by int) string {
+	t := pick(g, g.tables)
+	alias := g.name("s")
+	s := &scope{outer: outer}
+	for _, c := range t.cols {
+		s.cols = append(s.cols, column{alias + "." + c.text, c.typ})
+	}
+	return fmt.Sprintf("SELECT %s.k + %d AS k, %s AS u, %s AS v FROM %s AS %s%s", alias, by, g.expr(s, "int4", 1), g.expr(s, "text", 1), t.name, alias, g.where(s, 1))
 }
 
 // leafOf is a column of a type, or else the first column.
