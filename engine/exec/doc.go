@@ -62,6 +62,9 @@
 // further up ([keyFilter]): it decodes the columns that these look at first, and the others
 // only where rows are left.
 //
+// An aggregate without keys takes count, min and max of blocks whose rows all count from what is
+// kept beside them (metadata.go), and reads the others.
+//
 // Where only the first rows by a column are wanted, the blocks of a table come in the order of the
 // best value that their zones promise, as segments of events do by time, and the rest of them is
 // left out when enough rows are known ([valueOrder]).

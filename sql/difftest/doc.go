@@ -5,7 +5,8 @@
 // A [Generator] makes a few small tables of all types, and valid queries over them. What
 // expressions are made of is in grammar.txt; the shapes of queries are in query.go. All that
 // has no order of its own is put into one, or compared as a bag, so that any difference is
-// one of meaning. [Compare] knows the few that are not.
+// one of meaning. [Compare] knows the few that are not. Queries that write do so in WITH, in a
+// block that is rolled back when the tables have been compared.
 //
 // The database that is the yardstick has the collation C, and knows the letters of Unicode:
 //
