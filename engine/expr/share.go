@@ -68,11 +68,24 @@ func QuoBig(num *big.Int, scale int, den *big.Int) (vec.Decimal, error) {
 	if errA == nil && errB == nil {
 		return a.Quo(b)
 	}
-	// Too large for a decimal: divide first, then keep 16 decimals, or as many as fit.
-	const decimals = 16
-	n := new(big.Int).Mul(num, new(big.Int).Exp(big.NewInt(10), big.NewInt(decimals), nil))
-	d := new(big.Int).Mul(den, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(scale)), nil))
-	return vec.DecimalFromBig(n.Quo(n, d), decimals)
+	// Too large for a decimal: divide first, then keep as many decimals as fit.
+	tens := func(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
+	by := new(big.Int).Mul(den, tens(scale))
+	rounded := func(decimals int) *big.Int {
+		n := new(big.Int).Mul(new(big.Int).Abs(num), tens(decimals))
+		n.Add(n, new(big.Int).Rsh(by, 1)).Quo(n, by)
+		if num.Sign() < 0 {
+			n.Neg(n)
+		}
+		return n
+	}
+	decimals := min(max(16, scale), vec.MaxDecimalDigits)
+	n := rounded(decimals)
+	if over := min(len(new(big.Int).Abs(n).Text(10))-vec.MaxDecimalDigits, decimals); over > 0 {
+		decimals -= over
+		n = rounded(decimals)
+	}
+	return vec.DecimalFromBig(n, decimals)
 }
 
 // SqrtDecimal is the square root of a decimal that is not negative, with at least 16
@@ -88,11 +101,13 @@ func SqrtDecimal(d vec.Decimal) (vec.Decimal, error) {
 	}
 	weight := (digits - 1) >> 2
 	scale := max(16-((weight+1)*2-1), int(d.Scale), 0)
-	return SqrtScaled(d, min(scale, vec.MaxDecimalDigits-max(digits+1, 0)/2-2))
+	return SqrtScaled(d, scale)
 }
 
-// SqrtScaled is the square root with so many digits behind the point, rounded.
+// SqrtScaled is the square root with so many digits behind the point, rounded, or as many as fit.
 func SqrtScaled(d vec.Decimal, scale int) (vec.Decimal, error) {
+	digits := len(d.Abs().Big().Text(10)) - int(d.Scale)
+	scale = min(scale, vec.MaxDecimalDigits-max(digits+1, 0)/2-2)
 	// One digit more is computed and rounded away.
 	x := d.Big()
 	up := 2*(scale+1) - int(d.Scale)

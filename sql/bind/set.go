@@ -190,7 +190,7 @@ func (b *binder) functions(t *ast.FuncTable) *relation {
 	if outer == nil {
 		outer = b.outer
 	}
-	sc := &scope{clause: "FROM", outer: outer}
+	sc := &scope{clause: "functions in FROM", outer: outer}
 	var node plan.Node = &plan.Values{Rows: [][]expr.Expr{{}}}
 	var sets []plan.SetCall
 	named := true
