@@ -183,9 +183,10 @@ func (s *exactMoments) Finish() (*vec.Vector, error) {
 		if num.Sign() == 0 {
 			continue // 0, without digits behind the point
 		}
-		v, err := expr.QuoBig(num, 2*s.scale[g], new(big.Int).Mul(big.NewInt(n), big.NewInt(d)))
+		den := new(big.Int).Mul(big.NewInt(n), big.NewInt(d))
+		v, err := expr.QuoBig(num, 2*s.scale[g], den)
 		if err == nil && s.root {
-			v, err = expr.SqrtScaled(v, int(v.Scale))
+			v, err = expr.SqrtBig(v, num, 2*s.scale[g], den)
 		}
 		if err != nil {
 			return nil, errNumeric

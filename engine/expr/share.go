@@ -88,6 +88,25 @@ func QuoBig(num *big.Int, scale int, den *big.Int) (vec.Decimal, error) {
 	return vec.DecimalFromBig(n, decimals)
 }
 
+// SqrtBig is the square root of q, which QuoBig has made of num × 10^-scale / den, with as many digits
+// behind the point as q has. What q has lost because num is too large is not lost to the root.
+func SqrtBig(q vec.Decimal, num *big.Int, scale int, den *big.Int) (vec.Decimal, error) {
+	decimals := int(q.Scale)
+	if _, err := vec.DecimalFromBig(num, scale); err == nil {
+		return SqrtScaled(q, decimals)
+	}
+	digits := len(q.Abs().Big().Text(10)) - decimals
+	decimals = min(decimals, vec.MaxDecimalDigits-max(digits+1, 0)/2-2)
+	tens := func(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
+	x := new(big.Int).Mul(num, tens(2*(decimals+1)))
+	x.Quo(x, new(big.Int).Mul(den, tens(scale)))
+	r, err := vec.DecimalFromBig(x.Sqrt(x), decimals+1)
+	if err != nil {
+		return r, err
+	}
+	return r.Round(decimals)
+}
+
 // SqrtDecimal is the square root of a decimal that is not negative, with at least 16
 // significant digits.
 func SqrtDecimal(d vec.Decimal) (vec.Decimal, error) {
