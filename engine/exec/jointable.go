@@ -54,6 +54,9 @@ func (t *joinTable) reset() {
 	types := make([]vec.Type, len(t.of.buildKeys))
 	for i, k := range t.of.buildKeys {
 		types[i] = k.Type()
+		if types[i].Payload() == vec.PayloadI64 && t.of.keys[i].Type() != types[i] {
+			types[i] = vec.T(vec.Int8) // a key that is looked up may be too large for the other side's type
+		}
 	}
 	t.groups, t.columns, t.rows, t.groupOf = newGrouper(types), nil, 0, nil
 	if t.stored {
