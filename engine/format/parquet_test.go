@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -260,5 +261,21 @@ func TestParquetText(t *testing.T) {
 		if want := fmt.Sprintf(`"\\x%x" "\\x%x"`, c.plain, c.coded); err != nil || len(rows) != 4 || rows[2] != want {
 			t.Errorf("raw: %v %v, want %s", rows, err, want)
 		}
+	}
+}
+
+// TestParquetFooter: the length that a damaged end has is no reason to take so much memory.
+func TestParquetFooter(t *testing.T) {
+	raw := parquetOf(t)
+	raw[len(raw)-5] = 0x7f
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := readParquet(raw, nil)
+	runtime.ReadMemStats(&after)
+	if err == nil || !strings.Contains(err.Error(), "its description has 21") || after.TotalAlloc-before.TotalAlloc > 16<<20 {
+		t.Errorf("%v, after %d MB", err, (after.TotalAlloc-before.TotalAlloc)>>20)
+	}
+	if _, err := readParquet(raw[:5], nil); err == nil || !strings.Contains(err.Error(), "it has 5 bytes") {
+		t.Errorf("of 5 bytes: %v", err)
 	}
 }

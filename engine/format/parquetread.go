@@ -1,6 +1,7 @@
 package format
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"math"
@@ -40,9 +41,29 @@ func damaged(err *error) {
 	}
 }
 
+// checkFooter looks at what the end of a file says of the length of its description: the library takes so much
+// memory before it looks whether the file is as long.
+func checkFooter(in io.ReaderAt, size int64) error {
+	const tail = 8 // the length, and PAR1
+	var end [tail]byte
+	if size < tail {
+		return badFormat("this is not a whole Parquet file: it has %d bytes", size)
+	}
+	if _, err := in.ReadAt(end[:], size-tail); err != nil && err != io.EOF {
+		return err
+	}
+	if n := int64(binary.LittleEndian.Uint32(end[:])); n > size-tail {
+		return badFormat("this is not a whole Parquet file: its description has %d bytes, the file %d", n, size)
+	}
+	return nil
+}
+
 // OpenParquet reads the description of a file.
 func OpenParquet(in io.ReaderAt, size int64) (p *ParquetFile, err error) {
 	defer damaged(&err)
+	if err := checkFooter(in, size); err != nil {
+		return nil, err
+	}
 	f, err := parquet.OpenFile(in, size, parquet.SkipBloomFilters(true), parquet.ReadBufferSize(1<<20))
 	if err != nil {
 		return nil, badFormat("this is not a whole Parquet file: %v", err)

@@ -401,8 +401,11 @@ func (p *parser) schemaStatement() ast.Stmt {
 			s.Owner = &owner
 		}
 		for p.kw("create") || p.kw("grant") {
-			what := upper(p.tok().text) + " " + upper(p.ahead(1).text)
 			if !p.kw("create", "table") && !p.kw("create", "view") {
+				what := upper(p.tok().text)
+				if next := p.ahead(1); next.kind == tokIdent {
+					what += " " + upper(next.text)
+				}
 				return p.refuse(start, what+" inside CREATE SCHEMA")
 			}
 			switch e := p.tableStatement().(type) {
