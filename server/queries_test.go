@@ -97,7 +97,7 @@ func TestQueriesAndSessionsInSQL(t *testing.T) {
 	}
 	const mine = "select username, pid, kind, state, rows_read, ended >= started, waited_ms >= 0, killed, error, query from system.queries where username = 'ann' and query like '% from %' order by id"
 	want := fmt.Sprintf(`ann %[1]d sql done 1 true true <nil> <nil> select count(distinct distinct_id) from events
-ann %[1]d sql failed 1 true true <nil> division by zero select 1 / (count(*) - 1) from events
+ann %[1]d sql failed 0 true true <nil> division by zero select 1 / (count(*) - 1) from events
 ann %[1]d sql running 0 <nil> true <nil> <nil> %[2]s`, pid, endless)
 	eventually(t, b, mine, want)
 	if got := rows(t, b, fmt.Sprintf("select pg_cancel_backend(%d), pg_cancel_backend(-1), pg_cancel_backend(null)", pid)); got != "true false <nil>" {
