@@ -2,7 +2,6 @@ package bind
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -50,10 +49,7 @@ const maxDecimals = 6
 
 // typeOf is the type that a name in a statement means.
 func (b *binder) typeOf(n *ast.TypeName) vec.Type {
-	name := strings.ToLower(n.Name)
-	if n.Quoted {
-		name = n.Name
-	}
+	name := n.Name
 	kind, ok := typeNames[name]
 	if n.Quoted && name == "char" {
 		kind, ok = vec.Char, true

@@ -37,17 +37,21 @@ func (p *parser) typeName() ast.TypeName {
 	}
 }
 
+// needlessly says whether a name is in quotes that it does not need: of a type that can be another one. Names
+// that need them are the same type however they are written.
+func needlessly(id ast.Ident) bool { return id.Quoted && ast.QuoteIdent(id.Name) == id.Name }
+
 // simpleType reads a type without array brackets.
 func (p *parser) simpleType() ast.TypeName {
 	first := p.tok()
 	t := ast.TypeName{Place: first.at()}
 	id := p.ident()
-	t.Name, t.Quoted = id.Name, id.Quoted
+	t.Name, t.Quoted = id.Name, needlessly(id)
 	if p.tok().is(".") {
 		for p.accept(".") {
 			t.Schema = t.Name
 			id = p.label()
-			t.Name, t.Quoted = id.Name, id.Quoted
+			t.Name, t.Quoted = id.Name, needlessly(id)
 		}
 		t.Mods = p.typeMods()
 		return t
