@@ -53,15 +53,14 @@ func (r *ranks) nth(n int) float64 {
 	default:
 		return r.v[n]
 	}
-	r.place(n, lo, hi)
+	Place(r.v, n, lo, hi)
 	r.placed = n
 	return r.v[n]
 }
 
-// place puts the n-th value where sorting would: those of [lo, hi) before it are no greater, and
-// those after it no less.
-func (r *ranks) place(n, lo, hi int) {
-	v := r.v
+// Place puts the n-th value where sorting would, by quickselect (Hoare, 1961): of the values from lo to hi, those before
+// it are no greater, and those after it no less.
+func Place[T int64 | float64](v []T, n, lo, hi int) {
 	random := uint64(len(v)) // no order of values makes all pivots bad ones
 	for lo < hi {
 		if n == lo {

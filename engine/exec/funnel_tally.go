@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/prickledb/prickle/engine/agg"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -276,32 +277,7 @@ func interval(us int64) vec.IntervalValue {
 
 // selectNth puts the n-th smallest value where sorting would, smaller ones before it.
 func selectNth(a []int64, n int) int64 {
-	lo, hi := 0, len(a)-1
-	for lo < hi {
-		p := a[(lo+hi)>>1]
-		i, j := lo, hi
-		for i <= j {
-			for a[i] < p {
-				i++
-			}
-			for a[j] > p {
-				j--
-			}
-			if i <= j {
-				a[i], a[j] = a[j], a[i]
-				i++
-				j--
-			}
-		}
-		switch {
-		case n <= j:
-			hi = j
-		case n >= i:
-			lo = i
-		default:
-			return a[n]
-		}
-	}
+	agg.Place(a, n, 0, len(a)-1)
 	return a[n]
 }
 
