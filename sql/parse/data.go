@@ -54,7 +54,7 @@ func (p *parser) createSequence() ast.Stmt {
 	s.IfNotExists = p.acceptKw("if", "not", "exists")
 	s.Name = p.name()
 	for p.tok().kind == tokIdent {
-		option := upper(p.tok().text)
+		option := p.feature()
 		switch {
 		case p.acceptKw("start"):
 			p.acceptKw("with")
@@ -111,6 +111,15 @@ func (p *parser) names() [][]ast.Ident {
 	var out [][]ast.Ident
 	p.list(func() { out = append(out, p.name()) }, nil)
 	return out
+}
+
+// feature is the next word, which says what a statement wants that there is not. It must have one.
+func (p *parser) feature() string {
+	t := p.tok()
+	if t.kind == tokEOF || t.is(";") {
+		p.unexpected()
+	}
+	return upper(t.text)
 }
 
 // refuse makes the statement that began at start one that is not supported, because of
@@ -170,7 +179,7 @@ func (p *parser) createTable() ast.Stmt {
 	}
 	p.expect(")")
 	if p.kw("inherits") || p.kw("partition") || p.kw("tablespace") {
-		return p.refuse(start, upper(p.tok().text)+" of CREATE TABLE")
+		return p.refuse(start, p.feature()+" of CREATE TABLE")
 	}
 	c.Options = p.tableOptions()
 	c.OnCommit = p.onCommit(temp)
@@ -343,7 +352,7 @@ func (p *parser) columnSpec() (c ast.ColumnSpec, what string) {
 		case p.kw("references"):
 			p.references(&k)
 		case p.kw("generated"), p.kw("collate"):
-			return c, upper(p.tok().text)
+			return c, p.feature()
 		default:
 			return c, ""
 		}
@@ -402,7 +411,7 @@ func (p *parser) schemaStatement() ast.Stmt {
 		}
 		for p.kw("create") || p.kw("grant") {
 			if !p.kw("create", "table") && !p.kw("create", "view") {
-				what := upper(p.tok().text)
+				what := p.feature()
 				if next := p.ahead(1); next.kind == tokIdent {
 					what += " " + upper(next.text)
 				}
@@ -434,7 +443,7 @@ func (p *parser) schemaStatement() ast.Stmt {
 		p.expectKw("to")
 		a.To = p.ident()
 	default:
-		return p.refuse(start, "ALTER SCHEMA … "+upper(p.tok().text))
+		return p.refuse(start, "ALTER SCHEMA … "+p.feature())
 	}
 	return a
 }
@@ -488,7 +497,7 @@ func (p *parser) alterTable() ast.Stmt {
 		case p.acceptKw("owner", "to"):
 			x.Kind, x.To = ast.SetOwner, p.roleName()
 		case a.View && !p.kw("rename") && !p.kw("set", "schema"):
-			refused = "ALTER VIEW … " + upper(p.tok().text)
+			refused = "ALTER VIEW … " + p.feature()
 		case p.kw("add") && (p.kw("add", "constraint") || p.kw("add", "primary") || p.kw("add", "unique") || p.kw("add", "check") || p.kw("add", "foreign")):
 			p.i++
 			x.Kind = ast.AddConstraint
@@ -526,7 +535,7 @@ func (p *parser) alterTable() ast.Stmt {
 			if p.tok().kind != tokIdent {
 				p.unexpected()
 			}
-			if refused = "ALTER TABLE … " + upper(p.tok().text); p.ahead(1).kind == tokIdent {
+			if refused = "ALTER TABLE … " + p.feature(); p.ahead(1).kind == tokIdent {
 				refused += " " + upper(p.ahead(1).text)
 			}
 		}
@@ -556,13 +565,13 @@ func (p *parser) alterColumn(x *ast.AlterAction) string {
 		t := p.typeName()
 		x.Kind, x.Type = ast.SetType, &t
 		if p.kw("using") || p.kw("collate") {
-			return "ALTER COLUMN … TYPE … " + upper(p.tok().text)
+			return "ALTER COLUMN … TYPE … " + p.feature()
 		}
 	default:
 		if p.tok().kind != tokIdent {
 			p.unexpected()
 		}
-		return "ALTER TABLE … ALTER COLUMN … " + upper(p.tok().text)
+		return "ALTER TABLE … ALTER COLUMN … " + p.feature()
 	}
 	return ""
 }
@@ -574,7 +583,7 @@ func (p *parser) truncate() ast.Stmt {
 	p.acceptKw("only")
 	t.Names = p.names()
 	if p.kw("restart", "identity") || p.kw("continue", "identity") {
-		return p.refuse(start, upper(p.tok().text)+" IDENTITY")
+		return p.refuse(start, p.feature()+" IDENTITY")
 	}
 	if !p.acceptKw("restrict") {
 		p.acceptKw("cascade")

@@ -26,7 +26,7 @@ func (p *parser) roleStatement() ast.Stmt {
 		s.To = p.ident()
 		return s
 	case s.Alter && (p.kw("set") || p.kw("reset") || p.kw("in", "database") || p.kw("add") || p.kw("drop")):
-		return p.refuse(start, upper(t.text)+" "+upper(kind.text)+" … "+upper(p.tok().text))
+		return p.refuse(start, upper(t.text)+" "+upper(kind.text)+" … "+p.feature())
 	}
 	p.acceptKw("with")
 	for p.tok().kind == tokIdent {
@@ -158,7 +158,7 @@ func (p *parser) grant() ast.Stmt {
 		g.On = "database"
 	case p.ahead(1).kind == tokIdent && slices.Contains([]string{"function", "sequence", "domain", "language", "type", "procedure", "routine", "tablespace", "parameter"}, p.tok().text),
 		p.kw("large", "object"), p.kw("foreign"):
-		return p.refuse(start, "GRANT ON "+upper(p.tok().text))
+		return p.refuse(start, "GRANT ON "+p.feature())
 	default:
 		p.acceptKw("table")
 	}
