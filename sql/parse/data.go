@@ -374,7 +374,10 @@ func (p *parser) tableOptions() []ast.TableOption {
 	p.paren(func() {
 		o := ast.TableOption{Place: p.tok().at(), Name: foldASCII(p.label().Name)}
 		for p.accept(".") {
-			o.Name += "." + foldASCII(p.label().Name)
+			last := p.tok()
+			if o.Name += "." + foldASCII(p.label().Name); len(o.Name) > maxNameBytes { // it could not be written as one name
+				p.unexpectedAt(last)
+			}
 		}
 		if p.accept("=") {
 			switch t := p.tok(); t.kind {
