@@ -42,6 +42,9 @@ func QuoteIdent(name string) string {
 	return name
 }
 
+// MaxNameBytes is where PostgreSQL cuts identifiers.
+const MaxNameBytes = 63
+
 // QuoteString gives s as a string literal.
 func QuoteString(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 

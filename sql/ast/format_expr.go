@@ -517,6 +517,8 @@ func (p *printer) cohort(c CohortSet, min int) {
 		case c.Param > 0:
 			p.s("$")
 			p.n(c.Param)
+		case len(c.Name) > MaxNameBytes: // a name of a cohort may be longer than one of SQL
+			p.s(QuoteString(c.Name))
 		default:
 			p.s(QuoteIdent(c.Name))
 		}

@@ -1,5 +1,7 @@
 package parse
 
+import "github.com/prickledb/prickle/sql/ast"
+
 const (
 	// maxTextBytes bounds the statement text. Larger loads belong in COPY.
 	maxTextBytes = 16 << 20
@@ -19,6 +21,6 @@ const (
 	maxChain  = 50_000
 	chainFree = 64
 
-	// maxNameBytes is where PostgreSQL cuts identifiers.
-	maxNameBytes = 63
+	// maxNameBytes is how long identifiers are.
+	maxNameBytes = ast.MaxNameBytes
 )
