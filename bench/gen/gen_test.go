@@ -174,6 +174,7 @@ func TestSeedsDiffer(t *testing.T) {
 
 // Whoever merges what the stream says is to be merged must arrive at the persons that the model knows.
 func TestTruthAboutPersons(t *testing.T) {
+	oneGoroutine(t)
 	for _, c := range configs() {
 		m := New(c)
 		var number = map[string]uint64{}
@@ -236,6 +237,7 @@ func TestTruthAboutPersons(t *testing.T) {
 }
 
 func TestMergesChangeNothingElse(t *testing.T) {
+	oneGoroutine(t)
 	plain, merging := lines(t, Config{Events: 20_000}), lines(t, Config{Events: 20_000, Merges: true})
 	for i, l := range merging {
 		if _, ok := l.Properties["$anon_distinct_id"]; ok {
@@ -319,6 +321,7 @@ func TestWritersStop(t *testing.T) {
 
 // The numbers are what a person who loads the sample data sees first, so they must make sense.
 func TestDemoTellsAStory(t *testing.T) {
+	oneGoroutine(t)
 	now := time.Date(2026, 11, 24, 12, 4, 9, 0, time.UTC)
 	m := New(Demo(now, DemoEvents))
 	type visit struct {
@@ -379,5 +382,13 @@ func BenchmarkNDJSON(b *testing.B) {
 	for e := range m.All() {
 		line = e.AppendNDJSON(line[:0])
 		b.SetBytes(int64(len(line)))
+	}
+}
+
+// oneGoroutine leaves a test out where the race detector, which has nothing to see in it, makes it long.
+func oneGoroutine(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it runs in one goroutine, and for long under the race detector")
 	}
 }

@@ -507,6 +507,9 @@ func (m *liveModel) tableScan(name string, columns ...string) *plan.Scan {
 // many logs there are (8).
 func TestDeletesModel(t *testing.T) {
 	seeds, steps := 8, 40
+	if testing.Short() {
+		seeds = 3
+	}
 	if text := os.Getenv("PRICKLE_DELETES"); text != "" {
 		var err error
 		if seeds, err = strconv.Atoi(text); err != nil {

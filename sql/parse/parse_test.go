@@ -158,6 +158,9 @@ func equalValue(a, b reflect.Value) bool {
 // TestDeep checks that nesting and chains of any kind end in an error and not
 // in a full stack.
 func TestDeep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it runs in one goroutine, and for long under the race detector")
+	}
 	const n = 100_000
 	rep := strings.Repeat
 	for _, sql := range []string{
