@@ -150,8 +150,8 @@ func (p *parser) grant() ast.Stmt {
 	switch {
 	case p.acceptKw("all", "tables", "in", "schema"):
 		g.On = "tables"
-	case p.kw("all"):
-		return p.refuse(start, "GRANT ON ALL "+upper(p.ahead(1).text))
+	case p.acceptKw("all"):
+		return p.refuse(start, "GRANT ON ALL "+p.feature())
 	case p.acceptKw("schema"):
 		g.On = "schema"
 	case p.acceptKw("database"):
