@@ -209,20 +209,18 @@ func (c *runCount) worthIt() (bool, error) {
 // runTally counts rows, or persons who have rows, of some of the streams.
 type runTally struct {
 	persons bool
-	streams []bool // which
+	streams []bool // which; nil: all of them
 }
+
+func (t *runTally) counts(stream int) bool { return t.streams == nil || t.streams[stream] }
 
 // tallies are what is to be counted: all rows, and then what each call counts.
 func (c *runCount) tallies(ix *indexed) ([]runTally, error) {
 	streams := ix.streams[0]
-	all := make([]bool, len(streams))
-	for i := range all {
-		all[i] = true
-	}
-	out := []runTally{{streams: all}}
+	out := []runTally{{}}
 	for i := range c.node.Aggs {
 		call := &c.node.Aggs[i]
-		t := runTally{persons: call.Distinct, streams: all}
+		t := runTally{persons: call.Distinct}
 		if call.Filter != nil {
 			f := newRowFilter(c.scan, call.Filter)
 			t.streams = make([]bool, len(streams))
@@ -284,7 +282,7 @@ func (ix *indexed) countValues(ctx context.Context, tallies []runTally) ([][]int
 				for i := range tallies {
 					t := &tallies[i]
 					switch {
-					case !t.streams[run.stream]:
+					case !t.counts(int(run.stream)):
 					case s.vals == nil && !t.persons:
 						p.counts[i][0] += int64(rows)
 					case s.vals == nil:
@@ -305,6 +303,9 @@ func (ix *indexed) countValues(ctx context.Context, tallies []runTally) ([][]int
 		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
 	out := make([][]int64, len(tallies))
 	for i := range out {
 		of := make([][]int64, 0, len(parts))
@@ -315,7 +316,7 @@ func (ix *indexed) countValues(ctx context.Context, tallies []runTally) ([][]int
 		}
 		out[i] = sum(of, values)
 	}
-	return out, err
+	return out, nil
 }
 
 // stampValues counts the values that do not have the stamp yet, which they get.
@@ -383,7 +384,7 @@ func (c *runCount) countPersons(ctx context.Context, ix *indexed, tallies []runT
 			sp.each(func(actor uint32, from, to int) {
 				rows := uint32(s.countRows(from, to))
 				for i := range tallies {
-					if tallies[i].streams[k] {
+					if tallies[i].counts(k) {
 						of[i][actor-uint32(lo)] += rows
 					}
 				}

@@ -130,12 +130,11 @@ func (t *trends) countTimes(counts []int64, s *stream, lo, hi int) error {
 func (t *trends) countActors(ctx context.Context, ix *indexed, sp *spans) ([]int64, error) {
 	everything := sp.line.count() == 1 && max(sp.from, sp.line.starts[0]) <= ix.lo && min(sp.to, sp.line.starts[1]) > ix.hi
 	if everything && sp.own && t.line.count() == 1 {
-		all := make([]bool, len(ix.streams[0]))
-		for i := range all {
-			all[i] = true
+		counts, err := ix.countValues(ctx, []runTally{{persons: true}})
+		if err != nil {
+			return nil, err
 		}
-		counts, err := ix.countValues(ctx, []runTally{{persons: true, streams: all}})
-		return counts[0], err
+		return counts[0], nil
 	}
 	n := t.line.count()
 	cells := n * ix.values.count()
