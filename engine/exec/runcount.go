@@ -37,7 +37,7 @@ func newRunCount(n *plan.Aggregate, env *Env) *runCount {
 		c.filter, in = f, f.Input
 	}
 	sc, ok := in.(*plan.Scan)
-	if !ok || !sc.Table.IsEvents() || c.filter != nil && isVolatile(c.filter.Cond) {
+	if !ok || !sc.Table.IsEvents() || c.filter != nil && expr.Volatile(c.filter.Cond) {
 		return nil
 	}
 	if _, oids := withoutOID(sc); len(oids) > 0 {
@@ -48,7 +48,7 @@ func newRunCount(n *plan.Aggregate, env *Env) *runCount {
 	some := false // persons are counted
 	for i := range n.Aggs {
 		call := &n.Aggs[i]
-		if call.Name != "count" || len(call.OrderBy) > 0 || call.Filter != nil && (isVolatile(call.Filter) || !readsOnly(call.Filter, sc, isEventName)) {
+		if call.Name != "count" || len(call.OrderBy) > 0 || call.Filter != nil && !readsOnly(call.Filter, sc, isEventName) {
 			return nil
 		}
 		switch {
@@ -72,7 +72,7 @@ func isEventName(c *plan.ScanColumn) bool { return c.Column == "event" }
 func (c *runCount) keysByCode() bool {
 	one := true
 	for _, k := range c.node.Keys {
-		one = one && !isVolatile(k)
+		one = one && !expr.Volatile(k)
 		expr.Walk(k, func(e expr.Expr) bool {
 			if col, ok := e.(*expr.Column); ok && !isEventName(&c.scan.Columns[col.Index]) {
 				one = one && propertyKey(&c.scan.Columns[col.Index]) != "" && (c.column < 0 || c.column == col.Index)

@@ -333,7 +333,7 @@ func newRowFilter(sc *plan.Scan, conds ...expr.Expr) *rowFilter {
 	for _, c := range conds {
 		for _, e := range conjuncts(c) {
 			switch {
-			case readsOnly(e, sc, func(c *plan.ScanColumn) bool { return c.Column == "event" }):
+			case readsOnly(e, sc, isEventName):
 				f.byName = append(f.byName, e)
 			case readsOnly(e, sc, ofPerson):
 				f.byPerson = append(f.byPerson, e)
@@ -397,7 +397,7 @@ func boundOf(e expr.Expr, sc *plan.Scan) (b timeBound, ok bool) {
 			return b, false
 		}
 	}
-	return b, turned[b.op] != "" && readsOnly(b.bound, sc, func(*plan.ScanColumn) bool { return false }) && !isVolatile(b.bound)
+	return b, turned[b.op] != "" && readsOnly(b.bound, sc, func(*plan.ScanColumn) bool { return false })
 }
 
 // turned is a comparison with its sides exchanged.
@@ -432,17 +432,6 @@ func (f *rowFilter) findTimes(ctx *expr.Context) error {
 		}
 	}
 	return nil
-}
-
-// isVolatile says whether an expression may be something else for each row.
-func isVolatile(e expr.Expr) bool {
-	volatile := false
-	expr.Walk(e, func(e expr.Expr) bool {
-		c, ok := e.(*expr.Call)
-		volatile = volatile || ok && c.Overload.Fn.Volatile
-		return !volatile
-	})
-	return volatile
 }
 
 // forRange says whether rows of a range can satisfy the filter, and what is left to decide
