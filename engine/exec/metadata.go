@@ -36,7 +36,7 @@ func findMetadata(n *plan.Aggregate, src *scanSource, env *Env) (*metadata, erro
 	total := src.rows()
 	var err error
 	if scan.Table.IsEvents() {
-		src.morsels, err = of.events(src.morsels)
+		src.morsels = of.events(src.morsels)
 	} else {
 		src.pieces, err = of.table(src.pieces)
 	}
@@ -68,7 +68,7 @@ type blocks struct {
 
 // events takes in what is known of events, and gives the morsels that have to be read. A segment
 // knows the time of its first and last event, of all names.
-func (b *blocks) events(morsels []morsel) (rest []morsel, err error) {
+func (b *blocks) events(morsels []morsel) (rest []morsel) {
 	filter := newRowFilter(b.scan)
 	var byTime []expr.Expr
 	for _, c := range b.conds {
@@ -93,11 +93,10 @@ func (b *blocks) events(morsels []morsel) (rest []morsel, err error) {
 		var left []morsel
 		rows := 0
 		for _, m := range of {
-			_, counts, err := filter.forRange(b.env.Expr, m.rng)
-			if err != nil {
-				return nil, err
-			}
-			if counts { // else no row of it does
+			switch _, counts, err := filter.forRange(b.env.Expr, m.rng); {
+			case err != nil:
+				rest = append(rest, m) // another condition may leave out the rows that fail
+			case counts: // else no row of it does
 				left, rows = append(left, m), rows+m.hi-m.lo
 			}
 		}
@@ -123,7 +122,7 @@ func (b *blocks) events(morsels []morsel) (rest []morsel, err error) {
 			})
 		}
 	}
-	return rest, nil
+	return rest
 }
 
 // timesOf is the least and the greatest time of a segment.
@@ -136,20 +135,16 @@ func (b *blocks) table(pieces []table.Piece) (rest []table.Piece, err error) {
 	bounds := slices.ContainsFunc(b.known.ends, func(e *vec.Builder) bool { return e != nil })
 	for i := range pieces {
 		p := &pieces[i]
-		zone := func(c *plan.ScanColumn) *vec.Vector {
-			v := p.Zone(b.scan.Table.Schema.Column(c.Column))
-			if v == nil || v.Type == c.Type {
-				return v
-			}
-			typed := *v // the rows are older than the type
-			typed.Type = c.Type
-			return &typed
+		zone := func(c *plan.ScanColumn) *vec.Vector { return p.Zone(b.scan.Table.Schema.Column(c.Column)) }
+		if !b.hold(b.conds, zone) {
+			rest = append(rest, *p)
+			continue
 		}
 		live, err := p.Live()
 		if err != nil {
 			return nil, err
 		}
-		if !b.hold(b.conds, zone) || live != nil && bounds || !b.add(zone) {
+		if live != nil && bounds || !b.add(zone) {
 			rest = append(rest, *p)
 			continue
 		}

@@ -254,10 +254,13 @@ func (p *Piece) Zone(c *Column) (zone *vec.Vector) {
 	} else if i := slices.Index(p.rows.Columns, c.ID); i >= 0 && p.rows.zones != nil {
 		zone = p.rows.zones[i]
 	}
-	if zone == nil || zone.Type.Payload() != c.Type.Payload() { // all of these rows were dead when the type changed
+	switch {
+	case zone == nil || zone.Type == c.Type:
+		return zone
+	case zone.Type.Payload() != c.Type.Payload(): // all of these rows were dead when the type changed
 		return nil
 	}
-	return zone
+	return retyped(zone, c.Type) // the rows are older than the type
 }
 
 // cached is column, and keeps what it decodes.
