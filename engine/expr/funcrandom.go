@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prickledb/prickle/engine/pgerr"
 )
@@ -13,29 +14,31 @@ import (
 // for the same seed. Several goroutines may take numbers; which of them gets which is not known.
 // The zero value is ready, and its numbers cannot be foretold.
 type Random struct {
+	seeded atomic.Pointer[seeded] // nil before the first seed: those numbers need no lock
+}
+
+type seeded struct {
 	mu     sync.Mutex
-	source *rand.Rand // nil before the first seed
+	source *rand.Rand
 }
 
 func (r *Random) float64() float64 {
 	if r == nil {
 		return rand.Float64()
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.source == nil {
+	s := r.seeded.Load()
+	if s == nil {
 		return rand.Float64()
 	}
-	return r.source.Float64()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.source.Float64()
 }
 
 func (r *Random) seed(seed float64) {
-	if r == nil {
-		return
+	if r != nil {
+		r.seeded.Store(&seeded{source: rand.New(rand.NewPCG(math.Float64bits(seed), 0))})
 	}
-	r.mu.Lock()
-	r.source = rand.New(rand.NewPCG(math.Float64bits(seed), 0))
-	r.mu.Unlock()
 }
 
 func init() {

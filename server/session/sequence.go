@@ -53,9 +53,12 @@ func (q *sequences) find(name string) (*sequence, error) {
 	}
 	parts, ok := expr.ParseIdent(name)
 	if ok {
-		last := parts[len(parts)-1]
+		last, temp := parts[len(parts)-1], true
+		if n := len(parts); n > 1 {
+			temp = parts[n-2] == "pg_temp" || parts[n-2] == catalog.TempSchema
+		}
 		for _, t := range q.catalog.Sequences {
-			if t.Name == last {
+			if t.Name == last && temp {
 				return q.add(name, &sequence{name: last, table: t, column: &t.Columns[0], local: true}), nil
 			}
 		}

@@ -415,6 +415,8 @@ func (b *binder) createSequence(c *Change, s *ast.CreateSequence) {
 	case b.err != nil:
 	case schema != "" && schema != "pg_temp":
 		b.fail(pgerr.New(pgerr.InvalidTableDefinition, "cannot create temporary relation in non-temporary schema"), s.Name[0].Pos())
+	case s.Start < 1:
+		b.fail(pgerr.New(pgerr.InvalidParameterValue, "START value (%d) cannot be less than MINVALUE (1)", s.Start), s.Pos())
 	case b.env.Catalog.In("pg_temp", name) == nil && !b.sequenceTaken(seq, &seq.Columns[0]):
 		c.Ops = append(c.Ops, table.Op{Kind: table.OpCreate, Schema: seq})
 	case s.IfNotExists:

@@ -257,7 +257,7 @@ func (p *parser) with() *ast.With {
 		case p.tok().is("("):
 			c.Query = p.queryFrom(p.queryTerm())
 		case p.kw("insert"), p.kw("update"), p.kw("delete"), p.dataAfterWith():
-			c.Change = p.change()
+			c.Change = p.changeInWith()
 		case p.queryAt(0):
 			c.Query = p.query()
 		default:

@@ -109,11 +109,11 @@ func (p *parser) statement() ast.Stmt {
 
 func (p *parser) queryStatement() ast.Stmt {
 	t := p.tok()
-	switch body := p.bodyAfterWith(); {
-	case body.kw("merge"):
+	switch {
+	case p.bodyAfterWith().kw("merge"):
 		return p.skip(t, "MERGE")
 	case p.dataAfterWith():
-		return p.withData()
+		return p.change()
 	}
 	if t.is("(") {
 		return p.queryFrom(p.queryTerm())
@@ -121,7 +121,7 @@ func (p *parser) queryStatement() ast.Stmt {
 	return p.query()
 }
 
-// bodyAfterWith is the word that the body behind a WITH begins with, if it is none of a query.
+// bodyAfterWith is the token that the body behind a WITH begins with.
 func (p *parser) bodyAfterWith() token {
 	if !p.kw("with") {
 		return token{}
@@ -132,12 +132,12 @@ func (p *parser) bodyAfterWith() token {
 		switch {
 		case a.kind == tokEOF || a.is(";") || depth < 0:
 			return token{}
+		case depth == 0 && p.ahead(n-1).is(")") && !a.is(",") && !a.kw("as") && !a.kw("search") && !a.kw("cycle"):
+			return a
 		case a.is("("):
 			depth++
 		case a.is(")"):
 			depth--
-		case depth == 0 && p.ahead(n-1).is(")") && (a.kw("merge") || a.kw("insert") || a.kw("update") || a.kw("delete")):
-			return a
 		}
 	}
 }
@@ -148,33 +148,26 @@ func (p *parser) dataAfterWith() bool {
 	return body.kw("insert") || body.kw("update") || body.kw("delete")
 }
 
-// change reads an INSERT, UPDATE or DELETE in WITH.
-func (p *parser) change() ast.Stmt {
+// changeInWith reads an INSERT, UPDATE or DELETE in WITH.
+func (p *parser) changeInWith() ast.Stmt {
 	if !p.enter() {
 		return &ast.Insert{}
 	}
 	defer func() { p.depth-- }()
 	t := p.tok()
-	var s ast.Stmt
-	switch {
-	case t.kw("insert"):
-		s = p.insert()
-	case t.kw("update"):
-		s = p.update()
-	case t.kw("delete"):
-		s = p.delete()
-	default:
-		s = p.withData()
-	}
+	s := p.change()
 	if u, ok := s.(*ast.Unsupported); ok {
 		p.fail(t, pgerr.FeatureNotSupported, "%s is not supported", u.What)
 	}
 	return s
 }
 
-// withData reads WITH before INSERT, UPDATE or DELETE.
-func (p *parser) withData() ast.Stmt {
-	with := p.with()
+// change reads INSERT, UPDATE or DELETE, with a WITH before it.
+func (p *parser) change() ast.Stmt {
+	var with *ast.With
+	if p.kw("with") {
+		with = p.with()
+	}
 	var s ast.Stmt
 	switch {
 	case p.kw("insert"):
