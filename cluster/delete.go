@@ -113,13 +113,6 @@ func (n *Node) UpdatePersons(ctx context.Context, project uint32, updates []pers
 	return n.submitFor(ctx, kindUpdate, project, len(updates), updates)
 }
 
-// SetRetention says how long a project keeps events; 0 is for ever. What is older goes
-// within a day.
-func (n *Node) SetRetention(ctx context.Context, project uint32, keep time.Duration) error {
-	_, err := n.UpdateProject(ctx, storage.ProjectUpdate{ID: project, Retention: new(keep.Microseconds())})
-	return err
-}
-
 func (n *Node) submitFor(ctx context.Context, k kind, project uint32, rows int, payload any) (int, error) {
 	text, err := json.Marshal(payload)
 	if err != nil {

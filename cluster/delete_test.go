@@ -162,7 +162,7 @@ func TestRetention(t *testing.T) {
 	now := time.UnixMicro(1_750_000_000_000_000).Add(30 * 24 * time.Hour)
 	n := openNode(t, Config{FS: vfs.NewMem(), Dir: "n", Clock: func() time.Time { return now }})
 	ingest(t, n, 1, 0, 10, Receipt{Stored: 10})
-	if err := n.SetRetention(t.Context(), 1, 30*24*time.Hour); err != nil {
+	if _, err := n.UpdateProject(t.Context(), storage.ProjectUpdate{ID: 1, Retention: new((30 * 24 * time.Hour).Microseconds())}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -181,7 +181,7 @@ func TestRetention(t *testing.T) {
 			t.Errorf("after %d more days %d rows count, want %d", c.days, got, c.want)
 		}
 	}
-	if err := n.SetRetention(t.Context(), 9, time.Hour); err == nil || !strings.Contains(err.Error(), "project 9") {
-		t.Errorf("SetRetention of project 9: %v", err)
+	if _, err := n.UpdateProject(t.Context(), storage.ProjectUpdate{ID: 9, Retention: new(int64)}); err == nil || !strings.Contains(err.Error(), "project 9") {
+		t.Errorf("UpdateProject of project 9: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/person"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
@@ -198,7 +199,8 @@ func TestReadOnlyFrees(t *testing.T) {
 
 	must("DROP TABLE", write(table.Op{Kind: table.OpDrop, Table: made.Schema.Table, Version: made.Schema.Version}))
 	must("DeleteProject", n.DeleteProject(t.Context(), other.ID))
-	must("SetRetention", n.SetRetention(t.Context(), 1, time.Hour))
+	_, err = n.UpdateProject(t.Context(), storage.ProjectUpdate{ID: 1, Retention: new(time.Hour.Microseconds())})
+	must("UpdateProject of the retention", err)
 	must("Expire", n.Expire(t.Context(), 1, time.Now()))
 	must("MergeAll", n.MergeAll(t.Context()))
 	must("Flush", n.Flush(t.Context()))

@@ -230,29 +230,6 @@ func (h *Histogram) Observe(v float64, label string) {
 // Since observes the seconds since a time, without a label.
 func (h *Histogram) Since(began time.Time) { h.Observe(time.Since(began).Seconds(), "") }
 
-// Quantile estimates the value below which a share q of all observations lies, as the
-// upper bound of their bucket; 0 where nothing was observed.
-func (h *Histogram) Quantile(q float64) float64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	counts := make([]int64, len(h.bounds)+1)
-	var total int64
-	for _, d := range h.sets {
-		for i := range d.counts {
-			n := d.counts[i].Load()
-			counts[i] += n
-			total += n
-		}
-	}
-	below, want := int64(0), int64(math.Ceil(q*float64(total)))
-	for i, n := range counts {
-		if below += n; below >= want && total > 0 {
-			return h.bounds[min(i, len(h.bounds)-1)]
-		}
-	}
-	return 0
-}
-
 func (h *Histogram) about() (name, kind, help string) { return h.name, "histogram", h.help }
 
 func (h *Histogram) lines(dst []byte) []byte {

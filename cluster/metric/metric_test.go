@@ -57,21 +57,6 @@ prickle_g 1.5
 	}
 }
 
-func TestQuantile(t *testing.T) {
-	h := NewHistogram("h", "h", "", []float64{1, 2, 4})
-	if q := h.Quantile(.5); q != 0 {
-		t.Errorf("Quantile of nothing = %g", q)
-	}
-	for _, v := range []float64{.5, 1.5, 1.5, 3} {
-		h.Observe(v, "")
-	}
-	for q, want := range map[float64]float64{.25: 1, .5: 2, .75: 2, .99: 4} {
-		if got := h.Quantile(q); got != want {
-			t.Errorf("Quantile(%g) = %g, want %g", q, got, want)
-		}
-	}
-}
-
 // The busiest projects have lines of their own; what the others count is not lost.
 func TestProjects(t *testing.T) {
 	p := NewProjects("prickle_events_total", "events", "result")

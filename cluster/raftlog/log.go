@@ -614,18 +614,6 @@ var SyncBounds = [...]time.Duration{
 	100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second,
 }
 
-// Quantile is the bound below which a share q of the syncs were, the last bound if
-// they took longer.
-func (s *Stats) Quantile(q float64) time.Duration {
-	seen := uint64(0)
-	for i, bound := range SyncBounds {
-		if seen += s.Buckets[i]; float64(seen) >= q*float64(s.Syncs) {
-			return bound
-		}
-	}
-	return SyncBounds[len(SyncBounds)-1]
-}
-
 // meter counts calls to the disk.
 type meter struct {
 	busy atomic.Int64 // since when, ns since 1970; 0 if there is none

@@ -1,8 +1,6 @@
 package memory
 
 import (
-	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 )
@@ -139,15 +137,6 @@ func (p *Pool) Peak() int64 {
 	return p.peak
 }
 
-// Pressure is which part of the pool is taken: 1 is all of it, and what was added without
-// asking may make it more.
-func (p *Pool) Pressure() float64 {
-	if p == nil || p.size == 0 {
-		return 0
-	}
-	return float64(p.Used()) / float64(p.size)
-}
-
 // TryReserve takes bytes if there are as many.
 func (p *Pool) TryReserve(bytes int64) bool {
 	if p == nil {
@@ -160,28 +149,6 @@ func (p *Pool) TryReserve(bytes int64) bool {
 	}
 	p.take(bytes)
 	return true
-}
-
-// Reserve takes bytes, and waits for as long as there are not as many. It fails when ctx
-// ends, and at once if the pool will never be large enough.
-func (p *Pool) Reserve(ctx context.Context, bytes int64) error {
-	if p == nil {
-		return nil
-	}
-	if bytes > p.size {
-		return fmt.Errorf("%d bytes of memory wanted, the pool has %d", bytes, p.size)
-	}
-	for {
-		changed := p.Changed()
-		if p.TryReserve(bytes) {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
 }
 
 // Changed is closed when bytes are released from now on.

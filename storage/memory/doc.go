@@ -1,8 +1,9 @@
 // Package memory divides the memory of a process among what uses it, and counts it.
 //
 // A [Budget] has a [Pool] for each use. What can wait or be refused reserves before it
-// allocates: [Pool.TryReserve] and [Pool.Reserve] never go beyond the pool. What is there
-// already, as rows that the log has applied, is noted with [Pool.Add] and can go beyond.
+// allocates: [Pool.TryReserve] never goes beyond the pool, and [Pool.Changed] says when to try
+// again. What is there already, as rows that the log has applied, is noted with [Pool.Add] and can
+// go beyond.
 // A [Cache] keeps what can be made again within its pool, and lets go of what was not
 // used for longest.
 //

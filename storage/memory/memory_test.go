@@ -1,8 +1,6 @@
 package memory
 
 import (
-	"context"
-	"errors"
 	"sync"
 	"testing"
 )
@@ -21,40 +19,18 @@ func TestPoolsAddUpToTheBudget(t *testing.T) {
 		t.Fatal("a pool of 100 bytes gives 100, and no more")
 	}
 	p.Add(50) // is there already
-	if p.Used() != 150 || p.Pressure() != 1.5 {
-		t.Fatalf("used %d, pressure %v, want 150 and 1.5", p.Used(), p.Pressure())
+	if p.Used() != 150 {
+		t.Fatalf("used %d, want 150", p.Used())
 	}
+	changed := p.Changed()
 	p.Release(150)
+	select {
+	case <-changed:
+	default:
+		t.Fatal("Release tells nobody that waits")
+	}
 	if p.Used() != 0 || p.Peak() != 150 {
 		t.Fatalf("used %d, peak %d, want 0 and 150", p.Used(), p.Peak())
-	}
-}
-
-func TestReserveWaitsForARelease(t *testing.T) {
-	p := NewBudget(1000).Pool(Traffic)
-	if err := p.Reserve(t.Context(), 101); err == nil {
-		t.Fatal("Reserve waits for more than there ever is")
-	}
-	p.Add(100)
-	got := make(chan error)
-	for range 3 {
-		go func() { got <- p.Reserve(t.Context(), 30) }()
-	}
-	p.Release(90)
-	for range 3 {
-		if err := <-got; err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx, cancel := context.WithCancelCause(t.Context())
-	why := errors.New("enough")
-	go func() { got <- p.Reserve(ctx, 1) }()
-	cancel(why)
-	if err := <-got; !errors.Is(err, why) {
-		t.Fatalf("Reserve = %v, want why it was cancelled", err)
-	}
-	if p.Used() != 100 {
-		t.Fatalf("used %d, want 100", p.Used())
 	}
 }
 
@@ -155,7 +131,7 @@ func TestNilCountsNothing(t *testing.T) {
 	var b *Budget
 	p := b.Pool(Queries)
 	p.Add(1 << 50)
-	if !p.TryReserve(1<<50) || p.Reserve(t.Context(), 1<<50) != nil || b.Level() != Calm || p.Pressure() != 0 {
+	if !p.TryReserve(1<<50) || b.Level() != Calm || p.Used() != 0 {
 		t.Fatal("a budget that is not there has a bound")
 	}
 	b.Observe(1)
