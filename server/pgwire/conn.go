@@ -181,10 +181,12 @@ func (c *conn) loop() error {
 	}
 	for {
 		if c.in.Buffered() == 0 {
+			// Before the answer is sent: who has it sees a session at rest, and cancels what it
+			// asks next.
+			c.s.Rest()
 			if err := c.flush(); err != nil {
 				return err
 			}
-			c.s.Rest()
 		}
 		timeout := c.idleTimeout()
 		if timeout > 0 {
@@ -291,7 +293,9 @@ func (c *conn) message(kind byte, body []byte) error {
 			c.fail(err)
 		}
 		c.ready()
-		return c.flush()
+		if c.in.Buffered() > 0 { // of a pipeline
+			return c.flush()
+		}
 	case 'F':
 		c.fail(pgerr.Unsupported("the function call protocol"))
 		c.ready()

@@ -256,7 +256,7 @@ func (s *Session) Attend() {
 	s.mu.Unlock()
 }
 
-// Rest says that the client has its answer, or that nothing of it is left to read: a cancel
+// Rest says that the client's answer is ready, or that nothing of it is left to read: a cancel
 // that met no statement comes too late.
 func (s *Session) Rest() {
 	now := time.Now()

@@ -40,30 +40,31 @@ func TestSessions(t *testing.T) {
 	if _, err := b.Exec(t.Context(), "SET application_name = 'other'"); err != nil {
 		t.Fatal(err)
 	}
-	state := func(want string) {
+	state := func() (got string) {
 		t.Helper()
-		var got string
-		for range 100 { // it is told just after the answer
-			one("SELECT state FROM pg_stat_activity WHERE pid = $1 AND application_name = 'other' AND client_addr::text = '127.0.0.1'", &got, int32(pid))
-			if got == want {
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		t.Errorf("state = %s, want %s", got, want)
+		one("SELECT state FROM pg_stat_activity WHERE pid = $1 AND application_name = 'other' AND client_addr::text = '127.0.0.1'", &got, int32(pid))
+		return got
 	}
-	state("idle")
+	// Who has the answer sees the session at rest.
+	rests := func(want string) {
+		t.Helper()
+		if got := state(); got != want {
+			t.Errorf("state = %s, want %s", got, want)
+		}
+	}
+	rests("idle")
 	if _, err := b.Exec(t.Context(), "BEGIN"); err != nil {
 		t.Fatal(err)
 	}
-	state("idle in transaction")
+	rests("idle in transaction")
 	if _, err := b.Exec(t.Context(), "SELECT 1/0", pgx.QueryExecModeSimpleProtocol); stateOf(err) != "22012" {
 		t.Fatal(err)
 	}
-	state("idle in transaction (aborted)")
+	rests("idle in transaction (aborted)")
 	if _, err := b.Exec(t.Context(), "ROLLBACK"); err != nil {
 		t.Fatal(err)
 	}
+	rests("idle")
 
 	sleeps := func() chan error {
 		done := make(chan error, 1)
@@ -71,7 +72,9 @@ func TestSessions(t *testing.T) {
 			_, err := b.Exec(context.Background(), "SELECT pg_sleep(60)", pgx.QueryExecModeSimpleProtocol)
 			done <- err
 		}()
-		state("active")
+		for state() != "active" { // until it has come
+			time.Sleep(time.Millisecond)
+		}
 		return done
 	}
 	var ok bool
