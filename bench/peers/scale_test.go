@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Each shape is what its name says, and its events are all different.
+func TestShapes(t *testing.T) {
+	const events = 20_000
+	for _, s := range otherShapes(events) {
+		var b bytes.Buffer
+		if err := s.write(t.Context(), &b, events); err != nil {
+			t.Fatal(err)
+		}
+		uuids, names, persons, properties := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+		var times []time.Time
+		for line := range bytes.Lines(b.Bytes()) {
+			var e struct {
+				UUID, Event string
+				Person      string `json:"distinct_id"`
+				Timestamp   time.Time
+				Properties  map[string]string
+			}
+			if err := json.Unmarshal(line, &e); err != nil {
+				t.Fatalf("%s: %v: %s", s.name, err, line)
+			}
+			uuids[e.UUID], names[e.Event], persons[e.Person] = true, true, true
+			for name := range e.Properties {
+				properties[name] = true
+			}
+			if len(e.Properties) != 5 {
+				t.Fatalf("%s: %d properties, want 5: %s", s.name, len(e.Properties), line)
+			}
+			times = append(times, e.Timestamp)
+		}
+		if len(times) != events || len(uuids) != events {
+			t.Errorf("%s: %d events with %d uuids, want %d", s.name, len(times), len(uuids), events)
+		}
+		if inOrder := slices.IsSortedFunc(times, time.Time.Compare); inOrder == s.late {
+			t.Errorf("%s: in order is %v", s.name, inOrder)
+		}
+		if days := uint64(slices.MaxFunc(times, time.Time.Compare).Sub(slices.MinFunc(times, time.Time.Compare)).Hours()/24) + 1; days < s.days*9/10 && !s.late || days > s.days {
+			t.Errorf("%s: %d days, want %d", s.name, days, s.days)
+		}
+		// The rarest of many are not all met by so few events.
+		for what, c := range map[string]struct{ got, want uint64 }{
+			"names":      {uint64(len(names)), s.names},
+			"persons":    {uint64(len(persons)), s.persons},
+			"properties": {uint64(len(properties)), s.properties},
+		} {
+			if c.got > c.want || c.got < c.want*6/10 {
+				t.Errorf("%s: %d %s, want %d", s.name, c.got, what, c.want)
+			}
+		}
+	}
+}
+
+// Of more events the table also says what one costs beside one of the first column.
+func TestScaleTable(t *testing.T) {
+	var b strings.Builder
+	scaleTable(&b, "Stream, ms", []string{"T1", "F1"}, []column{
+		{name: "1000 events", events: 1000, rate: 5000, bytes: 30_000, memory: 1 << 20, times: []float64{1, 0.5}},
+		{name: "10,000 events", events: 10_000, rate: 123_456, bytes: 290_000, memory: 3 << 20, times: []float64{5, 10}},
+	})
+	const want = `## Stream, ms
+
+|  | 1000 events | 10,000 events |
+|---|--:|--:|
+| T1 | 1 | 5 (0.50 an event) |
+| F1 | 0.5 | 10 (2.00 an event) |
+| import, events/s | 5,000 | 123,456 |
+| bytes an event, segments | 30.0 | 29.0 |
+| peak memory, MiB | 1 | 3 |
+
+`
+	if got := b.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
