@@ -22,7 +22,7 @@ build: ## build ./prickle
 run: build ## build and serve with sample data
 	./prickle serve --demo
 
-test: ## vet and run all tests, two minutes on two cores
+test: ## vet and run all tests, four minutes on two cores
 	@$(GO) vet ./...
 	@$(GO) test $(GOTESTFLAGS) ./...
 
