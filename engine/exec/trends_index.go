@@ -348,28 +348,35 @@ func (t *trends) countMasks(ctx context.Context, ix *indexed, sp *spans, lo int6
 		b, last := sp.of(max((first+int64(d))*day, lo))
 		from[d], to[d] = int32(b), int32(last)
 	}
+	n := t.line.count()
 	parts := make([][]int64, t.env.Threads)
 	err := ix.dayBlocks(ctx, first, days, false, func(_ context.Context, w int, b *dayBlock) error {
 		if parts[w] == nil {
-			parts[w] = make([]int64, t.line.count())
+			parts[w] = make([]int64, n+1)
 		}
 		countDays(parts[w], b.conds[0], b.words, from, to)
 		return nil
 	})
-	return sum(parts, t.line.count()), err
+	counts := sum(parts, n)
+	for b := 1; b < n; b++ {
+		counts[b] += counts[b-1]
+	}
+	return counts, err
 }
 
-// countDays counts, for each actor, the buckets in which its active days count.
-func countDays(counts []int64, active []uint64, words int, from, to []int32) {
+// countDays counts, for each actor, the buckets in which its active days count, as changes from
+// one bucket to the next: a day that counts in many costs no more than one that counts in its own.
+func countDays(changes []int64, active []uint64, words int, from, to []int32) {
 	for a := 0; a < len(active); a += words {
-		counted := int32(-1)
+		next := int32(0) // no bucket from here on has the actor
 		for w, x := range active[a : a+words] {
 			for ; x != 0; x &= x - 1 {
 				d := w<<6 + bits.TrailingZeros64(x)
-				for k := max(from[d], counted+1); k <= to[d]; k++ {
-					counts[k]++
+				if lo, hi := max(from[d], next), to[d]; lo <= hi {
+					changes[lo]++
+					changes[hi+1]--
+					next = hi + 1
 				}
-				counted = max(counted, to[d])
 			}
 		}
 	}

@@ -273,6 +273,10 @@ func (k *returner) days(i int, line *dayLine, mask, repeats []uint64) {
 			done = true
 		}
 	})
+	if n := k.r.node; n.Brackets == nil && !n.OrAfter && n.Output != plan.OutputActors {
+		k.tally()
+		return
+	}
 	for _, s := range k.starts {
 		k.came = k.came[:0]
 		k.come(0, s.count)
@@ -282,6 +286,27 @@ func (k *returner) days(i int, line *dayLine, mask, repeats []uint64) {
 			}
 		}
 		k.count(i, s.period, 0)
+	}
+}
+
+// tally counts the starts and visits noted, where each period is a column and all who come count.
+func (k *returner) tally() {
+	later := k.visits
+	for _, s := range k.starts {
+		_, row := k.cohort(s.period, 0)
+		if s.count > 0 {
+			row[0]++
+		}
+		for len(later) > 0 && later[0].period <= s.period {
+			later = later[1:]
+		}
+		for _, v := range later {
+			column := v.period - s.period
+			if column >= len(row) {
+				break
+			}
+			row[column]++
+		}
 	}
 }
 
@@ -465,8 +490,8 @@ func (r *retention) distance(from, to int64) int {
 	return n
 }
 
-// count adds the actor to cohort c with what it came back for.
-func (k *returner) count(i, c int, value uint32) *matrix {
+// cohort is the matrix of a value with one more in cohort c, and the counts of that cohort.
+func (k *returner) cohort(c int, value uint32) (*matrix, []int64) {
 	r := k.r
 	m := k.out[value]
 	if m == nil {
@@ -490,6 +515,13 @@ func (k *returner) count(i, c int, value uint32) *matrix {
 		}
 	}
 	m.size[c]++
+	return m, row
+}
+
+// count adds the actor to cohort c with what it came back for.
+func (k *returner) count(i, c int, value uint32) *matrix {
+	r := k.r
+	m, row := k.cohort(c, value)
 	minimum := max(1, r.node.Minimum)
 	k.kept = k.kept[:0]
 	last := -1

@@ -375,22 +375,68 @@ func CountBlock(counts []uint32, src []byte, rows, lo, hi int) error {
 		}
 		return nil
 	}
-	values, lengths, err := decodeRuns(first, second, src[1:], rows)
+	values, ends, err := blockRuns(first, second, src, rows, lo, hi)
 	if err != nil {
 		return err
 	}
-	at := 0
+	at := uint32(0)
 	for i, v := range values {
-		end := at + int(lengths[i]) + 1
-		if end > rows || int(v) >= len(counts) {
+		if int(v) >= len(counts) {
 			return ErrBlock
 		}
-		if n := min(end, hi) - max(at, lo); n > 0 {
-			counts[v] += uint32(n)
+		counts[v] += ends[i] - at
+		at = ends[i]
+	}
+	return nil
+}
+
+// blockRuns gives the values of the runs that positions [lo, hi) of a block of rows values are kept
+// as, and the position behind each, counted from lo.
+func blockRuns(first, second *Scratch, src []byte, rows, lo, hi int) (values, ends []uint32, err error) {
+	values, lengths, err := decodeRuns(first, second, src[1:], rows)
+	if err != nil || lo == hi {
+		return nil, nil, err
+	}
+	at, n := 0, 0
+	for i, v := range values {
+		if at += int(lengths[i]) + 1; at > rows {
+			break
 		}
-		if at = end; at >= hi {
-			return nil
+		if at <= lo {
+			continue
+		}
+		// Those before are done with, so there is room for it.
+		values[n], lengths[n] = v, uint32(min(at, hi)-lo)
+		if n++; at >= hi {
+			return values[:n], lengths[:n], nil
 		}
 	}
-	return ErrBlock // fewer values than were asked for
+	return nil, nil, ErrBlock // fewer values than were asked for, or more than there are
+}
+
+// AppendBlockRuns adds the values in positions [lo, hi) of a block of rows values, which takes up all
+// of src, to values as runs, and to ends the position behind each, counted from lo and increased by
+// base. It says false, and adds nothing, where the block is not kept as runs.
+func AppendBlockRuns(values, ends []uint32, src []byte, rows, lo, hi int, base uint32) (v, e []uint32, ok bool, err error) {
+	if lo < 0 || lo > hi || hi > rows || rows > BlockRows || len(src) < 1 {
+		return values, ends, false, ErrBlock
+	}
+	switch {
+	case src[0] == formConstant && len(src) == 5 && lo < hi:
+		return append(values, binary.LittleEndian.Uint32(src[1:])), append(ends, base+uint32(hi-lo)), true, nil
+	case src[0] != formRLE:
+		return values, ends, false, nil
+	}
+	first, second := GetScratch(), GetScratch()
+	defer first.Put()
+	defer second.Put()
+	runs, behind, err := blockRuns(first, second, src, rows, lo, hi)
+	if err != nil {
+		return values, ends, false, err
+	}
+	values = append(values, runs...)
+	for _, end := range behind {
+		ends = append(ends, base+end)
+	}
+	return values, ends, true, nil
 }

@@ -120,6 +120,20 @@ func (c *Column) Count(counts []uint32, lo, hi int) error {
 	})
 }
 
+// AppendRuns adds the values in positions [lo, hi) to values as runs, and to ends the position behind
+// each, counted from lo. Runs that follow each other may have the same value. It says false if a
+// block is not kept as runs.
+func (c *Column) AppendRuns(values, ends []uint32, lo, hi int) (v, e []uint32, ok bool, err error) {
+	ok = true
+	err = c.each(lo, hi, func(block []byte, rows, from, to, at int) (err error) {
+		if ok {
+			values, ends, ok, err = AppendBlockRuns(values, ends, block, rows, from, to, uint32(at))
+		}
+		return err
+	})
+	return values, ends, ok, err
+}
+
 // each visits the blocks of positions [lo, hi): of a block of rows values, those in positions
 // [from, to), before which there were at.
 func (c *Column) each(lo, hi int, visit func(block []byte, rows, from, to, at int) error) error {

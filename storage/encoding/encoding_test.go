@@ -75,6 +75,13 @@ func TestColumnRoundTrip(t *testing.T) {
 				if err := c.Count(counts, lo, hi); err != nil || !slices.Equal(counts, want) {
 					t.Fatalf("%s of %d: Count(%d, %d) differs (%v)", name, n, lo, hi, err)
 				}
+				values, ends, ok, err := c.AppendRuns([]uint32{9}, []uint32{9}, lo, hi)
+				if err != nil || name == "runs" && n > 1000 && !ok || name == "any" && hi > lo && n > 1 && ok {
+					t.Fatalf("%s of %d: AppendRuns(%d, %d) = %v, %v", name, n, lo, hi, ok, err)
+				}
+				if ok && (values[0] != 9 || ends[0] != 9 || !slices.Equal(rowsOf(values[1:], ends[1:]), v[lo:hi])) {
+					t.Fatalf("%s of %d: AppendRuns(%d, %d) differs", name, n, lo, hi)
+				}
 				if hi > lo && n > 0 && c.Count(counts[:most], 0, n) == nil {
 					t.Fatalf("%s of %d: Count has no place for %d", name, n, most)
 				}
@@ -147,6 +154,17 @@ func TestEveryFlipIsNoticed(t *testing.T) {
 	}
 }
 
+// rowsOf is the rows of runs, each of which has some.
+func rowsOf(values, ends []uint32) []uint32 {
+	out := []uint32{}
+	for i, end := range ends {
+		for begin := len(out); len(out) < int(end) || len(out) == begin; {
+			out = append(out, values[i])
+		}
+	}
+	return out
+}
+
 func FuzzDecodeBlock(f *testing.F) {
 	for _, v := range shapes(rand.New(rand.NewPCG(9, 9)), 700) {
 		f.Add(AppendBlock(nil, v), 700, 13)
@@ -164,6 +182,13 @@ func FuzzDecodeBlock(f *testing.F) {
 		counting := CountBlock(counts, src, rows, lo, rows)
 		if counting != nil && !errors.Is(counting, ErrBlock) {
 			t.Fatal(counting)
+		}
+		values, ends, ok, running := AppendBlockRuns(nil, nil, src, rows, lo, rows, 0)
+		if running != nil && !errors.Is(running, ErrBlock) {
+			t.Fatal(running)
+		}
+		if err == nil && ok && !slices.Equal(rowsOf(values, ends), dst) {
+			t.Fatalf("runs %v that end at %v, want %v", values, ends, dst)
 		}
 		if err == nil && counting == nil {
 			for _, v := range dst {

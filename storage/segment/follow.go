@@ -171,8 +171,8 @@ func codesBy(leader, c *encoding.Column, space, rows int) (of []uint32, ok bool,
 	return of, true, nil
 }
 
-// followed fills dst with the codes of a column that follows, from row lo on.
-func (c *column) followed(dst []uint32, lo int) error {
+// following is the codes of a column that follows, by the codes of its leader.
+func (c *column) following() ([]uint32, error) {
 	of, err := c.follows.get(c.r, func() (*[]uint32, error) {
 		col, err := c.r.openColumn(c.name("codes"), c.entry.codes, c.leader.entry.space())
 		if err != nil {
@@ -185,14 +185,14 @@ func (c *column) followed(dst []uint32, lo int) error {
 		return &of, c.check(of)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := c.leader.readCodes(dst, lo); err != nil {
-		return err
+	return *of, nil
+}
+
+// lead turns codes of the leader of a column into the column's own.
+func lead(codes, of []uint32) {
+	for i, l := range codes {
+		codes[i] = of[l]
 	}
-	codes := *of
-	for i, l := range dst {
-		dst[i] = codes[l]
-	}
-	return nil
 }

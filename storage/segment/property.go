@@ -130,6 +130,36 @@ func (g *Range) Read(key string, as event.Reading, zone *time.Location, lo, hi i
 	return g.group.columns[i].read(as, zone, g.at+lo-g.Lo, hi-lo)
 }
 
+// ReadRuns is Read with one row for each stretch of rows that have the same value, and where each
+// ends, counted from lo; stretches that follow each other may have the same value. It says false if
+// the rows are not kept so.
+func (g *Range) ReadRuns(key string, as event.Reading, zone *time.Location, lo, hi int) (v *vec.Vector, ends []uint32, ok bool, err error) {
+	if lo < g.Lo || hi > g.Hi || lo >= hi {
+		return nil, nil, false, fmt.Errorf("runs of property %q of rows %d to %d: event %q has rows %d to %d", key, lo, hi, g.Event, g.Lo, g.Hi)
+	}
+	if key == sessionKey && g.r.HasSessions() {
+		return nil, nil, false, nil
+	}
+	i, found := g.group.find(key)
+	if !found || !g.carries(i) {
+		return vec.NullConst(as.Type()), []uint32{uint32(hi - lo)}, true, nil
+	}
+	c := g.group.columns[i]
+	if c.entry.plain {
+		return nil, nil, false, nil
+	}
+	codes, ends, ok, err := c.readRuns(g.at+lo-g.Lo, hi-lo)
+	if !ok || err != nil {
+		return nil, nil, false, err
+	}
+	var nulls vec.Bitmap
+	if c.entry.nullable {
+		nulls = dropAbsent(codes)
+	}
+	v, err = c.named(codes, nulls, as, zone)
+	return v, ends, err == nil, err
+}
+
 // session is the $session_id of rows, from the sessions table.
 func (g *Range) session(as event.Reading, zone *time.Location, lo, hi int) (*vec.Vector, error) {
 	r := g.r
@@ -179,13 +209,26 @@ func (c *column) name(what string) string {
 	return fmt.Sprintf("property %q: %s", c.entry.key, what)
 }
 
-func (c *column) readCodes(dst []uint32, lo int) error {
-	if c.leader != nil {
-		return c.followed(dst, lo)
-	}
-	col, err := c.codes.get(c.r, func() (*encoding.Column, error) {
+// packed is the codes as they are stored, of a column that does not follow.
+func (c *column) packed() (*encoding.Column, error) {
+	return c.codes.get(c.r, func() (*encoding.Column, error) {
 		return c.r.openColumn(c.name("codes"), c.entry.codes, c.rows)
 	})
+}
+
+func (c *column) readCodes(dst []uint32, lo int) error {
+	if c.leader != nil {
+		of, err := c.following()
+		if err != nil {
+			return err
+		}
+		err = c.leader.readCodes(dst, lo)
+		if err == nil {
+			lead(dst, of)
+		}
+		return err
+	}
+	col, err := c.packed()
 	if err != nil {
 		return err
 	}
@@ -193,6 +236,33 @@ func (c *column) readCodes(dst []uint32, lo int) error {
 		return c.r.corrupt(c.name("codes"), c.entry.codes, err)
 	}
 	return c.check(dst)
+}
+
+// readRuns is the codes of n rows from lo on as runs, and where each ends, counted from lo; ok is
+// false if they are not kept so.
+func (c *column) readRuns(lo, n int) (codes, ends []uint32, ok bool, err error) {
+	if c.leader != nil {
+		of, err := c.following()
+		if err != nil {
+			return nil, nil, false, err
+		}
+		if codes, ends, ok, err = c.leader.readRuns(lo, n); ok {
+			lead(codes, of)
+		}
+		return codes, ends, ok, err
+	}
+	col, err := c.packed()
+	if err != nil {
+		return nil, nil, false, err
+	}
+	err = c.r.touch(func() (err error) {
+		codes, ends, ok, err = col.AppendRuns(nil, nil, lo, lo+n)
+		return err
+	})
+	if err != nil {
+		return nil, nil, false, c.r.corrupt(c.name("codes"), c.entry.codes, err)
+	}
+	return codes, ends, ok, c.check(codes)
 }
 
 // check refuses codes beyond the dictionary: they would be read somewhere else.
@@ -236,6 +306,11 @@ func (c *column) read(as event.Reading, zone *time.Location, lo, n int) (*vec.Ve
 	if c.entry.plain {
 		return c.readPlain(as, lo, n, nulls)
 	}
+	return c.named(codes, nulls, as, zone)
+}
+
+// named is codes, which it takes, as values of the dictionary.
+func (c *column) named(codes []uint32, nulls vec.Bitmap, as event.Reading, zone *time.Location) (*vec.Vector, error) {
 	if as == event.ReadDigits && c.entry.counts[event.Float]+c.entry.counts[event.Number] == 0 {
 		as = event.ReadText // the same text
 	}
@@ -251,7 +326,7 @@ func (c *column) read(as event.Reading, zone *time.Location, lo, n int) (*vec.Ve
 			if w == 0 {
 				continue
 			}
-			for j := 64 * i; j < min(64*i+64, n); j++ {
+			for j := 64 * i; j < min(64*i+64, len(codes)); j++ {
 				if nulls.Get(j) {
 					codes[j] = 0
 				}

@@ -448,6 +448,7 @@ func checkRange(t testing.TB, g *Range, rows []row) {
 					t.Fatalf("%q %q: two dictionaries", g.Event, key)
 				}
 				dict = v.Dict
+				checkRuns(t, g, key, as, part[0], part[1])
 				for i := part[0]; i < part[1]; i++ {
 					p, ok := rows[i].props[key]
 					want, wantOK := expected(p, ok, as)
@@ -482,6 +483,73 @@ func checkRange(t testing.TB, g *Range, rows []row) {
 		if s, _ := got(whole, i-g.Lo); s != "{"+strings.Join(keys, ", ")+"}" {
 			t.Fatalf("%q: properties of row %d = %s, want {%s}", g.Event, i, s, strings.Join(keys, ", "))
 		}
+	}
+}
+
+// checkRuns compares rows read as runs with rows, and says whether they are kept so.
+func checkRuns(t testing.TB, g *Range, key string, kind vec.Kind, lo, hi int) bool {
+	if lo == hi {
+		return false
+	}
+	as, _ := event.ReadingOf(vec.T(kind), true)
+	v, ends, ok, err := g.ReadRuns(key, as, nil, lo, hi)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ok {
+		return false
+	}
+	rows, err := g.Read(key, as, nil, lo, hi)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := 0
+	for i := range hi - lo {
+		if uint32(i) == ends[run] {
+			run++
+		}
+		s, ok := got(v, run)
+		if want, wantOK := got(rows, i); ok != wantOK || ok && s != want {
+			t.Fatalf("%q %q as %v, run %d of row %d: %q %v, want %q %v", g.Event, key, vec.T(kind), run, i, s, ok, want, wantOK)
+		}
+	}
+	if len(ends) != run+1 || int(ends[run]) != hi-lo {
+		t.Fatalf("%q %q as %v: %d runs that end at %v, want %d rows", g.Event, key, vec.T(kind), len(ends), ends, hi-lo)
+	}
+	return true
+}
+
+// TestReadRuns reads properties that hardly change from row to row, and one that follows another.
+func TestReadRuns(t *testing.T) {
+	rng := newRand(t, 21)
+	rows := randomRows(rng, 20000, 1000)
+	for i := range rows {
+		city := int(rows[i].ordinal) % 60
+		rows[i].props["city"] = value{event.Text, fmt.Sprint("City ", city)}
+		rows[i].props["country"] = value{event.Text, fmt.Sprint("Country ", city%23)}
+		if delete(rows[i].props, "code"); city%3 > 0 {
+			rows[i].props["code"] = value{event.Int, fmt.Sprint(city % 13)}
+		}
+	}
+	r := mustOpen(t, mustBuild(t, inputs(rng, rows), Options{}))
+	kept := map[string]int{}
+	for _, g := range r.Ranges() {
+		for _, key := range []string{"city", "country", "code", sessionKey, "never carried"} {
+			for _, kind := range []vec.Kind{vec.Text, vec.Float8} {
+				lo := g.Lo + rng.IntN(g.Hi-g.Lo)
+				if checkRuns(t, g, key, kind, lo, g.Hi) && g.Hi-lo > 100 {
+					kept[key]++
+				}
+			}
+		}
+	}
+	for _, key := range []string{"city", "country", "code", "never carried"} {
+		if kept[key] == 0 {
+			t.Errorf("%q is never kept as runs: %v", key, kept)
+		}
+	}
+	if _, _, _, err := r.Ranges()[0].ReadRuns("city", event.ReadText, nil, 0, r.Rows()+1); err == nil {
+		t.Error("rows beyond the range are read")
 	}
 }
 
