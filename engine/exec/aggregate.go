@@ -42,6 +42,8 @@ type aggregate struct {
 	row   int           // next one to hand out
 	held  int64         // of the finished groups
 	disk  bool          // it merges the partitions on disk
+
+	space *grouping // that merged the partition in memory before
 }
 
 // grouping is groups and the states of their aggregates.
@@ -51,6 +53,8 @@ type grouping struct {
 	groups *grouper
 	states []agg.State
 	held   int64
+	taken  int  // rows since it had no groups
+	fresh  bool // nearly every row has a group of its own
 
 	ids  []uint32 // scratch: group of each live row
 	rows []uint32 // scratch: live rows
@@ -167,6 +171,7 @@ func (g *grouping) add(ctx context.Context, b *vec.Batch) error {
 	}
 	ids := g.ids[:len(rows)]
 	g.groups.assign(ids, keys, rows)
+	g.taken += len(rows)
 	for i := range g.states {
 		call := &g.node.Aggs[i]
 		if err := g.update(call, g.states[i], b, ids, rows); err != nil {
