@@ -160,3 +160,48 @@ func TestPartitionsShareNothing(t *testing.T) {
 		}
 	}
 }
+
+// A batch of which few rows count is copied for what an aggregate reads, wherever it reads it.
+func TestThinBatch(t *testing.T) {
+	column := func(i int) *expr.Column { return &expr.Column{Index: i, T: vec.T(vec.Int8)} }
+	over, err := expr.NewOperator(">", column(1), column(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &plan.Aggregate{Keys: []expr.Expr{column(4)}, Aggs: []plan.AggCall{
+		{Name: "array_agg", Args: []expr.Expr{column(0)}, Filter: over, OrderBy: []plan.SortKey{{Expr: column(5), Desc: true}}}}}
+	b := &vec.Batch{Rows: 100, Sel: []uint32{7, 20, 21}}
+	for k := range int64(6) {
+		v := &vec.Vector{Type: vec.T(vec.Int8)}
+		for i := range int64(100) {
+			v.I64 = append(v.I64, (k+1)*i%(50-k))
+		}
+		b.Cols = append(b.Cols, v)
+	}
+	g, err := newGrouping(n, &Env{Expr: &expr.Context{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	thin := g.compact(b)
+	for k, v := range thin.Cols {
+		if read := k != 3; read != (v != nil) {
+			t.Errorf("column %d is copied: %v, want %v", k, v != nil, read)
+		}
+	}
+	for _, rows := range []*vec.Batch{b, b.Compact()} {
+		if err := g.add(t.Context(), rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := ""
+	for i := range g.groups.groups {
+		v, err := g.states[0].Finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += string(expr.AppendText(nil, v, i, g.env.Expr)) + " "
+	}
+	if want := "{} {20,20} {21,21} "; got != want {
+		t.Errorf("add = %s, want %s", got, want)
+	}
+}
