@@ -193,9 +193,10 @@ func (s *distinct) Absorb(ctx *expr.Context, groups []uint32, cols []*vec.Vector
 
 // Partial is the pairs, each with its value.
 func (s *distinctCount) Partial() ([]uint32, []*vec.Vector) {
-	groups := make([]uint32, 0, s.pairs.total)
+	n := s.pairs.size()
+	groups := make([]uint32, 0, n)
 	if s.integers() {
-		numbers := make([]int64, 0, s.pairs.total)
+		numbers := make([]int64, 0, n)
 		s.pairs.each(func(g uint32, n int64) { groups, numbers = append(groups, g), append(numbers, n) })
 		return groups, vectors(&vec.Vector{Type: s.t, I64: numbers})
 	}
@@ -206,7 +207,7 @@ func (s *distinctCount) Partial() ([]uint32, []*vec.Vector) {
 	if values == nil {
 		return groups, vectors(&vec.Vector{Type: s.t})
 	}
-	ids := make([]uint32, 0, s.pairs.total)
+	ids := make([]uint32, 0, n)
 	s.pairs.each(func(g uint32, id int64) { groups, ids = append(groups, g), append(ids, uint32(id)) })
 	return groups, vectors(&vec.Vector{Type: s.t, Form: vec.Dict, Codes: ids, Dict: values})
 }

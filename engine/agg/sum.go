@@ -108,17 +108,19 @@ func (s *sumInt) Merge(from State, to []uint32) error {
 }
 
 func (s *sumInt) Finish() (*vec.Vector, error) {
-	out := &vec.Vector{Type: s.t}
-	seen := make([]bool, len(s.n))
-	for g, n := range s.n {
-		seen[g] = n > 0
-		if s.t.Kind == vec.Int8 {
-			if s.hi[g] != int64(s.lo[g])>>63 {
+	out := &vec.Vector{Type: s.t, Nulls: without(s.n)}
+	if s.t.Kind == vec.Int8 {
+		out.I64 = make([]int64, len(s.n))
+		for g, lo := range s.lo {
+			if s.hi[g] != int64(lo)>>63 {
 				return nil, overflow(s.t)
 			}
-			out.I64 = append(out.I64, int64(s.lo[g]))
-			continue
+			out.I64[g] = int64(lo)
 		}
+		return out, nil
+	}
+	out.Dec = make([]vec.Decimal, len(s.n))
+	for g, n := range s.n {
 		d, err := vec.DecimalFrom128(s.hi[g], s.lo[g], 0)
 		if err == nil && s.avg && n > 0 {
 			d, err = d.Quo(vec.DecimalFromInt(n))
@@ -126,10 +128,23 @@ func (s *sumInt) Finish() (*vec.Vector, error) {
 		if err != nil {
 			return nil, errNumeric
 		}
-		out.Dec = append(out.Dec, d)
+		out.Dec[g] = d
 	}
-	out.Nulls = unseen(seen)
 	return out, nil
+}
+
+// without marks the groups that have counted no value as null.
+func without(counts []int64) (nulls vec.Bitmap) {
+	for g, n := range counts {
+		if n > 0 {
+			continue
+		}
+		if nulls == nil {
+			nulls = vec.NewBitmap(len(counts))
+		}
+		nulls.Set(g)
+	}
+	return nulls
 }
 
 // sumSmall adds smallints: 64 bits are enough for 2⁴⁸ of them.
@@ -173,11 +188,20 @@ func (s *sumSmall) Merge(from State, to []uint32) error {
 }
 
 func (s *sumSmall) Finish() (*vec.Vector, error) {
-	wide := &sumInt{t: s.t, avg: s.avg, hi: make([]int64, len(s.n)), lo: make([]uint64, len(s.n)), n: s.n}
-	for i, x := range s.sum {
-		wide.hi[i], wide.lo[i] = x>>63, uint64(x)
+	if !s.avg {
+		return &vec.Vector{Type: s.t, I64: s.sum, Nulls: without(s.n)}, nil
 	}
-	return wide.Finish()
+	out := &vec.Vector{Type: s.t, Dec: make([]vec.Decimal, len(s.n)), Nulls: without(s.n)}
+	for g, n := range s.n {
+		if n == 0 {
+			continue
+		}
+		var err error
+		if out.Dec[g], err = vec.DecimalFromInt(s.sum[g]).Quo(vec.DecimalFromInt(n)); err != nil {
+			return nil, errNumeric
+		}
+	}
+	return out, nil
 }
 
 type sumDecimal struct {

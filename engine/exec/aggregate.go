@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/prickledb/prickle/engine/agg"
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -42,6 +43,8 @@ type aggregate struct {
 	row   int           // next one to hand out
 	held  int64         // of the finished groups
 	disk  bool          // it merges the partitions on disk
+
+	space *grouping // that merged the partition in memory before
 }
 
 // grouping is groups and the states of their aggregates.
@@ -51,6 +54,9 @@ type grouping struct {
 	groups *grouper
 	states []agg.State
 	held   int64
+	taken  int    // rows since it had no groups
+	fresh  bool   // nearly every row has a group of its own
+	reads  []bool // which columns of the input the keys and aggregates read; nil: not known yet
 
 	ids  []uint32 // scratch: group of each live row
 	rows []uint32 // scratch: live rows
@@ -145,6 +151,40 @@ func newState(call *plan.AggCall) (agg.State, error) {
 // expressions make vectors of all rows.
 const thinBatch = 8
 
+// compact copies the rows that count out of a batch, of the columns that the aggregate reads: what
+// only conditions have looked at stays behind.
+func (g *grouping) compact(b *vec.Batch) *vec.Batch {
+	if g.reads == nil {
+		g.reads = make([]bool, len(b.Cols))
+		read := func(e expr.Expr) bool {
+			if c, ok := e.(*expr.Column); ok {
+				g.reads[c.Index] = true
+			}
+			return true
+		}
+		for _, k := range g.node.Keys {
+			expr.Walk(k, read)
+		}
+		for i := range g.node.Aggs {
+			call := &g.node.Aggs[i]
+			expr.Walk(call.Filter, read)
+			for _, a := range call.Args {
+				expr.Walk(a, read)
+			}
+			for _, k := range call.OrderBy {
+				expr.Walk(k.Expr, read)
+			}
+		}
+	}
+	out := &vec.Batch{Rows: len(b.Sel), Cols: make([]*vec.Vector, len(b.Cols))}
+	for i, c := range b.Cols {
+		if g.reads[i] {
+			out.Cols[i] = c.Take(b.Sel)
+		}
+	}
+	return out
+}
+
 // add takes in the rows of a batch that count.
 func (g *grouping) add(ctx context.Context, b *vec.Batch) error {
 	rows := b.Sel
@@ -155,7 +195,7 @@ func (g *grouping) add(ctx context.Context, b *vec.Batch) error {
 		return nil
 	}
 	if len(rows)*thinBatch < b.Rows {
-		b = b.Compact()
+		b = g.compact(b)
 		rows = firstRows(&g.rows, b.Rows)
 	}
 	keys, err := evalAll(g.env.Expr, g.node.Keys, b)
@@ -167,6 +207,7 @@ func (g *grouping) add(ctx context.Context, b *vec.Batch) error {
 	}
 	ids := g.ids[:len(rows)]
 	g.groups.assign(ids, keys, rows)
+	g.taken += len(rows)
 	for i := range g.states {
 		call := &g.node.Aggs[i]
 		if err := g.update(call, g.states[i], b, ids, rows); err != nil {

@@ -30,6 +30,10 @@ const (
 	// times as much, more than to move the group and to merge it.
 	maxGroups     = 1 << 17
 	maxGroupBytes = 16 << 20
+	// maxFresh is how many groups a grouping has at a time where groups are made by nearly every
+	// row, as the first maxGroups have shown: it then only has to put them into the order of
+	// their partitions, best while they fit into the second-level cache.
+	maxFresh = 1 << 15
 	// heavyGroup is from how many bytes on a group stays nevertheless, because its states have
 	// much in them: what moved would come again, and be merged as often as it moved.
 	heavyGroup = 1 << 10
@@ -125,11 +129,13 @@ func (p *partitions) relieve(ctx context.Context, g *grouping) error {
 			return p.spillGroups(ctx, g)
 		}
 	}
-	most := maxGroups
-	if g.env.GroupsAt > 0 {
+	n, most := g.groups.groups, maxGroups
+	switch {
+	case g.env.GroupsAt > 0:
 		most = g.env.GroupsAt
+	case g.fresh:
+		most = maxFresh
 	}
-	n := g.groups.groups
 	if p.level > 0 || n < most && (g.held < maxGroupBytes || g.held > heavyGroup*int64(n)) {
 		return nil
 	}
@@ -139,6 +145,7 @@ func (p *partitions) relieve(ctx context.Context, g *grouping) error {
 		}
 		return p.spillGroups(ctx, g)
 	}
+	g.fresh = g.fresh || g.taken < n+n/2
 	if err := p.add(ctx, g); err != nil {
 		return err
 	}
@@ -162,6 +169,7 @@ func (p *partitions) add(ctx context.Context, g *grouping) error {
 		return err
 	}
 	g.groups.empty()
+	g.taken = 0
 	return g.newStates()
 }
 
@@ -389,9 +397,10 @@ func (r *groupRun) writeChunk(f *spillFile, lo, hi int) error {
 	return nil
 }
 
-// mergeInMemory merges a partition that is in memory and makes the answer of its groups.
+// mergeInMemory merges a partition that is in memory and makes the answer of its groups. Their
+// keys come first, so that the states have as many groups from the beginning as they will have.
 func (a *aggregate) mergeInMemory(ctx context.Context, p int) error {
-	g, err := newGrouping(a.node, a.env)
+	g, err := a.emptyGrouping()
 	if err != nil {
 		return err
 	}
@@ -402,7 +411,39 @@ func (a *aggregate) mergeInMemory(ctx context.Context, p int) error {
 		bytes += run.keyBytes * int64(hi-lo) / int64(run.ends[memoryParts-1])
 	}
 	g.groups.expect(rows/2, bytes/2) // many of them are in several runs
-	var to, groups, scratch []uint32
+	g.ids = grow(g.ids, rows)
+	err = a.eachRun(ctx, g, p, func(run *groupRun, lo, hi, at int) error {
+		g.groups.assign(g.ids[at:at+hi-lo], sliceAll(run.keys, lo, hi), firstRows(&g.rows, hi-lo))
+		return nil
+	})
+	for i, st := range g.states {
+		if err != nil {
+			return err
+		}
+		st.Grow(g.groups.groups)
+		err = a.eachRun(ctx, g, p, func(run *groupRun, lo, hi, at int) error {
+			part, to := &run.partials[i], g.ids[at:at+hi-lo]
+			from, end := partialRows(part.places, lo, hi)
+			if part.places != nil {
+				groups := make([]uint32, end-from)
+				for j, place := range part.places[from:end] {
+					groups[j] = to[int(place)-lo]
+				}
+				to = groups
+			}
+			return st.Absorb(a.env.Expr, to, sliceAll(part.cols, from, end))
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return a.finish(g)
+}
+
+// eachRun calls f for the groups of a partition in each run, which are at places [lo, hi) there, and
+// behind so many of the runs before. It accounts for what the grouping takes then.
+func (a *aggregate) eachRun(ctx context.Context, g *grouping, p int, f func(run *groupRun, lo, hi, before int) error) error {
+	before := 0
 	for _, run := range a.parts.runs {
 		lo, hi := run.part(p)
 		if lo == hi {
@@ -411,29 +452,28 @@ func (a *aggregate) mergeInMemory(ctx context.Context, p int) error {
 		if err := yield(ctx); err != nil {
 			return err
 		}
-		to = grow(to, hi-lo)
-		g.groups.assign(to, sliceAll(run.keys, lo, hi), firstRows(&scratch, hi-lo))
-		for i, st := range g.states {
-			part := &run.partials[i]
-			from, end := partialRows(part.places, lo, hi)
-			of := to
-			if part.places != nil {
-				groups = grow(groups, end-from)
-				for j, place := range part.places[from:end] {
-					groups[j] = to[int(place)-lo]
-				}
-				of = groups
-			}
-			st.Grow(g.groups.groups)
-			if err := st.Absorb(a.env.Expr, of, sliceAll(part.cols, from, end)); err != nil {
-				return err
-			}
+		if err := f(run, lo, hi, before); err != nil {
+			return err
 		}
 		if err := g.hold(ctx); err != nil {
 			return err
 		}
+		before += hi - lo
 	}
-	return a.finish(g)
+	return nil
+}
+
+// emptyGrouping is a grouping with the memory of the one before, which was finished, but for what
+// that gave out.
+func (a *aggregate) emptyGrouping() (g *grouping, err error) {
+	if g = a.space; g == nil {
+		g, err = newGrouping(a.node, a.env)
+		a.space = g
+		return g, err
+	}
+	g.groups.again()
+	g.held = 0 // given back when its answer was handed out
+	return g, g.newStates()
 }
 
 func tag(n int64) *vec.Vector {

@@ -82,3 +82,126 @@ func TestMergedPartitionsAreReleased(t *testing.T) {
 		t.Errorf("%d bytes are held after Close", held)
 	}
 }
+
+// Where nearly every row makes a group, they go to partitions sooner the next time.
+func TestFreshGroups(t *testing.T) {
+	for _, c := range []struct {
+		rows int64 // of each group, one after the other
+		most int
+	}{{1, maxFresh}, {2, maxGroups}} {
+		env := &Env{Expr: &expr.Context{}}
+		n := &plan.Aggregate{Keys: []expr.Expr{&expr.Column{Index: 0, T: vec.T(vec.Int8)}}}
+		g, err := newGrouping(n, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := &partitions{spills: &spills{env: env, node: n}}
+		most := 0
+		for at := int64(0); at < 6*maxGroups; at += vec.BatchRows {
+			b := &vec.Batch{Rows: vec.BatchRows, Cols: []*vec.Vector{{Type: vec.T(vec.Int8), I64: make([]int64, vec.BatchRows)}}}
+			for i := range b.Cols[0].I64 {
+				b.Cols[0].I64[i] = (at + int64(i)) / c.rows
+			}
+			if err := g.add(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+			if at >= 3*maxGroups {
+				most = max(most, g.groups.groups)
+			}
+			if err := parts.relieve(t.Context(), g); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if most > c.most || most < c.most/2 {
+			t.Errorf("%d rows a group: up to %d groups at a time, want %d", c.rows, most, c.most)
+		}
+	}
+}
+
+// The groups of one partition stay as they are while the next one is merged: what takes them may run
+// in another goroutine.
+func TestPartitionsShareNothing(t *testing.T) {
+	const rows = 2000
+	for keys := 1; keys <= 2; keys++ {
+		values := &plan.Values{Columns: vec.Schema{{Name: "s", Type: vec.T(vec.Text)}, {Name: "x", Type: vec.T(vec.Int8)}}}
+		for i := range int64(rows) {
+			values.Rows = append(values.Rows, []expr.Expr{
+				&expr.Const{Value: &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(fmt.Sprint("text ", i))}},
+				&expr.Const{Value: &vec.Vector{Type: vec.T(vec.Int8), Form: vec.Const, I64: []int64{i}}}})
+		}
+		columns := []expr.Expr{&expr.Column{Index: 0, T: vec.T(vec.Text)}, &expr.Column{Index: 1, T: vec.T(vec.Int8)}}
+		n := &plan.Aggregate{Input: values, Keys: columns[:keys], Aggs: []plan.AggCall{{Name: "sum", Args: columns[1:]}}}
+		op, err := newAggregate(n, &Env{Expr: &expr.Context{}, Threads: 1, GroupsAt: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []*vec.Batch
+		if err := drain(t.Context(), op, func(b *vec.Batch) error { all = append(all, b); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		sums := map[string]string{}
+		for _, b := range all {
+			for r := range b.Rows {
+				sum, at := b.Cols[keys].At(r)
+				text, where := b.Cols[0].At(r)
+				sums[text.Str.Str(where)] = "text " + string(sum.Decimal(at).Append(nil))
+			}
+		}
+		for text, sum := range sums {
+			if text != sum {
+				t.Fatalf("%d keys: the group of %q has the sum of %q", keys, text, sum)
+			}
+		}
+		if len(sums) != rows || len(all) < 2 {
+			t.Errorf("%d keys: %d groups in %d batches, want %d", keys, len(sums), len(all), rows)
+		}
+		if err := op.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A batch of which few rows count is copied for what an aggregate reads, wherever it reads it.
+func TestThinBatch(t *testing.T) {
+	column := func(i int) *expr.Column { return &expr.Column{Index: i, T: vec.T(vec.Int8)} }
+	over, err := expr.NewOperator(">", column(1), column(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &plan.Aggregate{Keys: []expr.Expr{column(4)}, Aggs: []plan.AggCall{
+		{Name: "array_agg", Args: []expr.Expr{column(0)}, Filter: over, OrderBy: []plan.SortKey{{Expr: column(5), Desc: true}}}}}
+	b := &vec.Batch{Rows: 100, Sel: []uint32{7, 20, 21}}
+	for k := range int64(6) {
+		v := &vec.Vector{Type: vec.T(vec.Int8)}
+		for i := range int64(100) {
+			v.I64 = append(v.I64, (k+1)*i%(50-k))
+		}
+		b.Cols = append(b.Cols, v)
+	}
+	g, err := newGrouping(n, &Env{Expr: &expr.Context{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	thin := g.compact(b)
+	for k, v := range thin.Cols {
+		if read := k != 3; read != (v != nil) {
+			t.Errorf("column %d is copied: %v, want %v", k, v != nil, read)
+		}
+	}
+	for _, rows := range []*vec.Batch{b, b.Compact()} {
+		if err := g.add(t.Context(), rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := ""
+	for i := range g.groups.groups {
+		v, err := g.states[0].Finish()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += string(expr.AppendText(nil, v, i, g.env.Expr)) + " "
+	}
+	if want := "{} {20,20} {21,21} "; got != want {
+		t.Errorf("add = %s, want %s", got, want)
+	}
+}

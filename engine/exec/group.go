@@ -3,6 +3,7 @@ package exec
 import (
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -28,6 +29,7 @@ type grouper struct {
 	ids, places                       []uint32
 	packed                            []uint64
 	codes, fresh, freshRows, freshIDs []uint32
+	first                             []uint32 // 0 …
 }
 
 // keyColumn is one key of a grouper.
@@ -70,6 +72,16 @@ func newGrouper(types []vec.Type) *grouper {
 	return g
 }
 
+// again is empty after finish: what that has given out is left to whoever has it.
+func (g *grouper) again() {
+	for k := range g.cols {
+		if in := g.cols[k].texts; in != nil {
+			in.values = vec.NewBuilder(g.cols[k].typ)
+		}
+	}
+	g.empty()
+}
+
 // empty forgets all groups and keeps the memory. Nothing that the grouper gave out shares it.
 func (g *grouper) empty() {
 	g.groups, g.table.count, g.table.list = 0, 0, g.table.list[:0]
@@ -86,12 +98,12 @@ func (g *grouper) empty() {
 func (g *grouper) expect(groups int, bytes int64) {
 	if !g.alone() {
 		g.table.expect(groups)
-		g.table.list = make([]uint64, 0, groups*g.words)
+		g.table.list = slices.Grow(g.table.list, groups*g.words)
 		return
 	}
 	in := g.cols[0].texts
 	in.table.expect(groups)
-	in.table.hashes = make([]uint64, 0, groups)
+	in.table.hashes = slices.Grow(in.table.hashes, groups)
 	if in.apart == nil {
 		in.values.V.Str = vec.MakeStrings(groups, int(bytes))
 	}
@@ -274,36 +286,20 @@ func floatKey(x float64) uint64 {
 }
 
 // values is the key columns of all groups, in the order of their numbers.
-func (g *grouper) values() []*vec.Vector {
-	out := make([]*vec.Vector, len(g.cols))
-	for k := range g.cols {
-		c := &g.cols[k]
-		if c.texts != nil {
-			out[k] = c.texts.values.V.Take(g.numbers(k))
-			continue
-		}
-		out[k] = g.unpack(k)
-	}
-	return out
-}
+func (g *grouper) values() []*vec.Vector { return g.ordered(g.all()) }
+
+// all is the numbers of all groups.
+func (g *grouper) all() []uint32 { return firstRows(&g.first, g.groups) }
 
 // ordered is the values of groups in an order, flat.
 func (g *grouper) ordered(order []uint32) []*vec.Vector {
 	out := make([]*vec.Vector, len(g.cols))
 	for k := range g.cols {
-		c := &g.cols[k]
-		if c.texts == nil {
-			out[k] = g.unpack(k).Take(order)
-			continue
+		if in := g.cols[k].texts; in != nil {
+			out[k] = in.values.V.Take(g.numbers(k, order))
+		} else {
+			out[k] = g.unpack(k, order)
 		}
-		ids := order
-		if !g.alone() {
-			ids = make([]uint32, len(order))
-			for i, group := range order {
-				ids[i] = uint32(g.table.list[int(group)*g.words+c.word] >> c.shift)
-			}
-		}
-		out[k] = c.texts.values.V.Take(ids)
 	}
 	return out
 }
@@ -318,42 +314,42 @@ func (g *grouper) finish() []*vec.Vector {
 		case g.alone():
 			out[k] = c.texts.values.V
 		case c.texts != nil:
-			out[k] = &vec.Vector{Type: c.typ, Form: vec.Dict, Codes: g.numbers(k), Dict: c.texts.values.V}
+			out[k] = &vec.Vector{Type: c.typ, Form: vec.Dict, Codes: g.numbers(k, g.all()), Dict: c.texts.values.V}
 		default:
-			out[k] = g.unpack(k)
+			out[k] = g.unpack(k, g.all())
 		}
 	}
 	return out
 }
 
-// unpack is a key column of numbers.
-func (g *grouper) unpack(k int) *vec.Vector {
+// unpack is a key column of numbers, of groups in an order.
+func (g *grouper) unpack(k int, order []uint32) *vec.Vector {
 	c := &g.cols[k]
 	v := &vec.Vector{Type: c.typ}
-	list := g.table.list
+	list, words, word := g.table.list, g.words, c.word
 	switch c.typ.Payload() {
 	case vec.PayloadBools:
-		v.Bools = make([]bool, g.groups)
-		for i := range v.Bools {
-			v.Bools[i] = list[i*g.words+c.word]>>c.shift&1 != 0
+		v.Bools = make([]bool, len(order))
+		for i, group := range order {
+			v.Bools[i] = list[int(group)*words+word]>>c.shift&1 != 0
 		}
 	case vec.PayloadF64:
-		v.F64 = make([]float64, g.groups)
-		for i := range v.F64 {
-			v.F64[i] = math.Float64frombits(list[i*g.words+c.word])
+		v.F64 = make([]float64, len(order))
+		for i, group := range order {
+			v.F64[i] = math.Float64frombits(list[int(group)*words+word])
 		}
 	default:
-		v.I64 = make([]int64, g.groups)
+		v.I64 = make([]int64, len(order))
 		sign := uint(bits.LeadingZeros64(c.mask))
-		for i := range v.I64 {
-			v.I64[i] = int64(list[i*g.words+c.word]>>c.shift<<sign) >> sign
+		for i, group := range order {
+			v.I64[i] = int64(list[int(group)*words+word]>>c.shift<<sign) >> sign
 		}
 	}
 	if g.nulls {
-		for i := range g.groups {
-			if g.isNull(k, i) {
+		for i, group := range order {
+			if g.isNull(k, int(group)) {
 				if v.Nulls == nil {
-					v.Nulls = vec.NewBitmap(g.groups)
+					v.Nulls = vec.NewBitmap(len(order))
 				}
 				v.Nulls.Set(i)
 			}
@@ -362,16 +358,16 @@ func (g *grouper) unpack(k int) *vec.Vector {
 	return v
 }
 
-// numbers is, for each group, the number that the interner of key column k gave its value.
-func (g *grouper) numbers(k int) []uint32 {
-	ids := make([]uint32, g.groups)
+// numbers is, for groups in an order, the number that the interner of key column k gave their value.
+func (g *grouper) numbers(k int, order []uint32) []uint32 {
+	if g.alone() {
+		return order
+	}
+	ids := make([]uint32, len(order))
 	c := &g.cols[k]
-	for i := range ids {
-		if g.alone() {
-			ids[i] = uint32(i)
-		} else {
-			ids[i] = uint32(g.table.list[i*g.words+c.word] >> c.shift)
-		}
+	list, words, word := g.table.list, g.words, c.word
+	for i, group := range order {
+		ids[i] = uint32(list[int(group)*words+word] >> c.shift)
 	}
 	return ids
 }
@@ -385,7 +381,7 @@ func (g *grouper) hashes() []uint64 {
 		case g.alone():
 			copy(out, c.texts.table.hashes)
 		case c.texts != nil:
-			for i, id := range g.numbers(k) {
+			for i, id := range g.numbers(k, g.all()) {
 				out[i] = mix(out[i] ^ c.texts.table.hashes[id])
 			}
 		default:
@@ -410,7 +406,7 @@ const nullHash = 0x9ae16a3b2f90404f
 // bytes is how much memory the grouper holds.
 func (g *grouper) bytes() int64 {
 	n := g.table.bytes() + int64(8*cap(g.packed)) +
-		int64(4*(cap(g.ids)+cap(g.places)+cap(g.codes)+cap(g.fresh)+cap(g.freshRows)+cap(g.freshIDs)))
+		int64(4*(cap(g.ids)+cap(g.places)+cap(g.codes)+cap(g.fresh)+cap(g.freshRows)+cap(g.freshIDs)+cap(g.first)))
 	for i := range g.combined {
 		n += int64(4 * cap(g.combined[i].groups))
 	}

@@ -233,7 +233,7 @@ func (p *paths) readLabels(ctx context.Context) error {
 	p.short = n.Breakdown == nil && n.Output != plan.OutputActors
 	p.direct = p.short && !n.Compatible && n.StartAt == nil && n.EndAt == nil
 	p.labels = make([]label, all.groups)
-	for i, node := range all.numbers(0) {
+	for i, node := range all.numbers(0, all.all()) {
 		if node == p.none && n.Compatible {
 			node = p.empty
 		}

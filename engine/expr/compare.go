@@ -149,7 +149,7 @@ func compareBoth(dst []bool, a, b []int64, op comparison) {
 	}
 }
 
-func compareConst(dst []bool, a []int64, x int64, op comparison) {
+func compareConstPortable(dst []bool, a []int64, x int64, op comparison) {
 	a = a[:len(dst)]
 	switch op {
 	case eq:

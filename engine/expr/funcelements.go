@@ -32,7 +32,7 @@ func textTest(operator, value string) (func(string) bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		return re.MatchString, nil
+		return re.matches, nil
 	}
 	return nil, pgerr.New(pgerr.InvalidParameterValue, "elements_match has no operator %q", operator).
 		WithHint("Operators are exact, contains, icontains and regex, and is_not, not_contains, not_icontains and not_regex.")

@@ -11,7 +11,7 @@ import (
 // cleaning is one rule of clean_path.
 type cleaning struct {
 	re *textPattern
-	to []byte // for Expand
+	to *replacement
 }
 
 // parseCleanings reads rules: a list of {"regex": …, "alias": …}.
@@ -30,7 +30,7 @@ func parseCleanings(text string) ([]cleaning, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, cleaning{re, []byte(expandReplacement(r.Alias))})
+		out = append(out, cleaning{re, parseReplacement(r.Alias)})
 	}
 	return out, nil
 }
@@ -49,7 +49,7 @@ func clean(s string, rules []cleaning) string {
 		at := 0
 		for _, m := range found {
 			dst = append(dst, s[at:m[0]]...)
-			dst = r.re.ExpandString(dst, string(r.to), s, m)
+			dst = r.to.append(dst, s, m)
 			at = m[1]
 		}
 		s = string(append(dst, s[at:]...))

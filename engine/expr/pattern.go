@@ -201,10 +201,47 @@ func (m *memo[T]) get(a, b string, build func(a, b string) (T, error)) (T, error
 // textPattern is a regular expression, ready to match.
 type textPattern struct {
 	*regexp.Regexp
-	tail string // what a text must end with, or else nothing in it matches
+	quick *matcher // finds the same; nil if the expression is not one for it
+	tail  string   // what a text must end with, or else nothing in it matches
 	// detached: a match does not depend on what stands before it.
 	detached bool
 }
+
+// find appends where the first match and its groups are to places: two numbers for each, -1 for groups that
+// are not in it. It appends nothing if there is none.
+func (p *textPattern) find(places []int, s string) []int {
+	if p.quick == nil {
+		return append(places, p.FindStringSubmatchIndex(s)...)
+	}
+	at, n := len(places), p.places()
+	places = slices.Grow(places, n)[:at+n]
+	found, known := p.quick.find(s, places[at:])
+	switch {
+	case found:
+		return places
+	case known:
+		return places[:at]
+	}
+	return append(places[:at], p.FindStringSubmatchIndex(s)...)
+}
+
+// places is how many numbers find gives.
+func (p *textPattern) places() int { return 2 + 2*p.NumSubexp() }
+
+// matches says whether there is a match.
+func (p *textPattern) matches(s string) bool {
+	if !p.mayMatch(s) {
+		return false
+	}
+	if p.quick == nil {
+		return p.MatchString(s)
+	}
+	var few [fewPlaces]int
+	return len(p.find(few[:0], s)) > 0
+}
+
+// fewPlaces is how many places a pattern has that has seven groups: more take memory of their own.
+const fewPlaces = 16
 
 // mayMatch is false only if nothing in s matches. It is much faster than matching.
 func (p *textPattern) mayMatch(s string) bool { return strings.HasSuffix(s, p.tail) }
@@ -264,7 +301,7 @@ func compileRegexp(pattern, flags string) (*textPattern, error) {
 		}
 		return nil, pgerr.New(pgerr.InvalidRegexp, "invalid regular expression: %s", text)
 	}
-	return &textPattern{out, tailOf(re), isDetached(re)}, nil
+	return &textPattern{out, newMatcher(re), tailOf(re), isDetached(re)}, nil
 }
 
 // wordBoundaries rewrites \m, \M and \y.
@@ -323,19 +360,28 @@ func stripExtended(p string) string {
 	return sb.String()
 }
 
-// expandReplacement turns \1 and \& into what Expand understands.
-func expandReplacement(s string) string {
+// replacement is what stands in place of a match: texts, and between them groups of the match.
+type replacement struct {
+	texts  []string // one more than groups
+	groups []int
+}
+
+// parseReplacement reads \1 and \&.
+func parseReplacement(s string) *replacement {
 	var sb strings.Builder
+	r := &replacement{}
+	group := func(n int) {
+		r.texts, r.groups = append(r.texts, sb.String()), append(r.groups, n)
+		sb.Reset()
+	}
 	for i := 0; i < len(s); i++ {
 		switch {
-		case s[i] == '$':
-			sb.WriteString("$$")
 		case s[i] == '\\' && i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9':
 			i++
-			sb.WriteString("${" + string(s[i]) + "}")
+			group(int(s[i] - '0'))
 		case s[i] == '\\' && i+1 < len(s) && s[i+1] == '&':
 			i++
-			sb.WriteString("${0}")
+			group(0)
 		case s[i] == '\\' && i+1 < len(s) && s[i+1] == '\\':
 			i++
 			sb.WriteByte('\\')
@@ -343,7 +389,20 @@ func expandReplacement(s string) string {
 			sb.WriteByte(s[i])
 		}
 	}
-	return sb.String()
+	r.texts = append(r.texts, sb.String())
+	return r
+}
+
+// append adds what stands in place of a match in s. A group that the pattern has not, or the match, is
+// empty.
+func (r *replacement) append(dst []byte, s string, match []int) []byte {
+	for i, group := range r.groups {
+		dst = append(dst, r.texts[i]...)
+		if 2*group < len(match) && match[2*group] >= 0 {
+			dst = append(dst, s[match[2*group]:match[2*group+1]]...)
+		}
+	}
+	return append(dst, r.texts[len(r.groups)]...)
 }
 
 func init() {
@@ -410,7 +469,7 @@ func init() {
 			if err != nil {
 				return false, err
 			}
-			return (re.mayMatch(s) && re.MatchString(s)) != op.not, nil
+			return re.matches(s) != op.not, nil
 		}))
 	}
 	var similar memo[*textPattern]
@@ -419,16 +478,17 @@ func init() {
 		if err != nil {
 			return false, err
 		}
-		return re.MatchString(s), nil
+		return re.matches(s), nil
 	}
 	define("substring", tText, types(tText, tText, tText), text3(func(_ *Context, dst []byte, s, p, e string) ([]byte, error) {
 		re, err := similar.get(p, e, compileSimilar)
 		if err != nil {
 			return dst, err
 		}
-		m := re.FindStringSubmatchIndex(s)
+		var few [fewPlaces]int
+		m := re.find(few[:0], s)
 		switch {
-		case m == nil:
+		case len(m) == 0:
 			return dst, errNull
 		case len(m) > 2: // the part between the escaped quotes
 			m = m[2:]

@@ -30,45 +30,43 @@ func isDetached(re string) bool {
 	return free(tree)
 }
 
-// matchesOf is the matches from a byte on, at most limit of them if that is not negative. As
-// in PostgreSQL, nothing may match right behind a match. Patterns that look at what is before
-// them cannot be asked so, and have the matches that Go finds.
-func matchesOf(re *textPattern, s string, from, limit int) [][]int {
-	var out [][]int
+// matchesOf appends the places of the matches from a byte on, at most limit of them if that is not
+// negative. As in PostgreSQL, nothing may match right behind a match. Patterns that look at what is
+// before them cannot be asked so, and have the matches that Go finds.
+func matchesOf(dst []int, re *textPattern, s string, from, limit int) []int {
 	if !re.mayMatch(s) {
-		return nil
+		return dst
 	}
 	if limit == 1 && from == 0 {
-		if m := re.FindStringSubmatchIndex(s); m != nil {
-			out = append(out, m)
-		}
-		return out
+		return re.find(dst, s)
 	}
+	n := 0
 	if !re.detached {
 		for _, m := range re.FindAllStringSubmatchIndex(s, -1) {
-			if m[0] >= from && (limit < 0 || len(out) < limit) {
-				out = append(out, m)
+			if m[0] >= from && (limit < 0 || n < limit) {
+				dst = append(dst, m...)
+				n++
 			}
 		}
-		return out
+		return dst
 	}
-	for at := from; at <= len(s) && (limit < 0 || len(out) < limit); {
-		m := re.FindStringSubmatchIndex(s[at:])
-		if m == nil {
+	for at := from; at <= len(s) && (limit < 0 || n < limit); n++ {
+		first := len(dst)
+		if dst = re.find(dst, s[at:]); len(dst) == first {
 			break
 		}
+		m := dst[first:]
 		for i := range m {
 			if m[i] >= 0 {
 				m[i] += at
 			}
 		}
-		out = append(out, m)
 		if at = m[1]; m[0] == m[1] {
 			_, n := utf8.DecodeRuneInString(s[at:])
 			at += max(n, 1)
 		}
 	}
-	return out
+	return dst
 }
 
 // regexpArgs are the arguments of one call in one row.
@@ -124,11 +122,11 @@ func (a regexpArgs) nth(re *textPattern, startArg, nArg int) ([]int, error) {
 	if start > runes(s)+1 {
 		return nil, nil
 	}
-	list := matchesOf(re, s, runeOffset(s, start-1), int(min(n, int64(len(s))+2)))
-	if int64(len(list)) < n {
+	list, each := matchesOf(nil, re, s, runeOffset(s, start-1), int(min(n, int64(len(s))+2))), re.places()
+	if int64(len(list)/each) < n {
 		return nil, nil
 	}
-	return list[n-1], nil
+	return list[each*int(n-1) : each*int(n)], nil
 }
 
 // forms defines a function with each number of its last arguments left out, down to least.
@@ -138,24 +136,27 @@ func forms(name string, result vec.Type, args []vec.Type, least int, eval func(*
 	}
 }
 
-func regexpReplace(dst []byte, s string, re *textPattern, to string, start, n int64, all bool) []byte {
-	template := expandReplacement(to)
+// replacements keeps the last replacement.
+var replacements memo[*replacement]
+
+func regexpReplace(dst []byte, s string, re *textPattern, to *replacement, start, n int64, all bool) []byte {
 	limit := int(n)
 	if all {
 		limit = -1
 	}
-	list := matchesOf(re, s, runeOffset(s, start-1), limit)
+	var few [fewPlaces]int
+	list, each := matchesOf(few[:0], re, s, runeOffset(s, start-1), limit), re.places()
 	if !all && n > 1 {
-		if int64(len(list)) < n {
+		if int64(len(list)/each) < n {
 			return append(dst, s...)
 		}
-		list = list[n-1:]
+		list = list[each*int(n-1):]
 	}
 	at := 0
-	for _, m := range list {
-		dst = append(dst, s[at:m[0]]...)
-		dst = re.ExpandString(dst, template, s, m)
-		at = m[1]
+	for ; len(list) > 0; list = list[each:] {
+		dst = append(dst, s[at:list[0]]...)
+		dst = to.append(dst, s, list[:each])
+		at = list[1]
 	}
 	return append(dst, s[at:]...)
 }
@@ -177,8 +178,12 @@ func init() {
 				if err != nil {
 					return dst, err
 				}
+				to, err := replacements.get(a.text(2), "", func(text, _ string) (*replacement, error) { return parseReplacement(text), nil })
+				if err != nil {
+					return dst, err
+				}
 				given := nArg >= 0 && nArg < len(f.args)
-				return regexpReplace(dst, a.text(0), re, a.text(2), start, n, n == 0 || !given && strings.Contains(flags, "g")), nil
+				return regexpReplace(dst, a.text(0), re, to, start, n, n == 0 || !given && strings.Contains(flags, "g")), nil
 			})
 		}
 	}
@@ -189,7 +194,7 @@ func init() {
 			a := regexpArgs{f, i}
 			re, _, err := a.pattern("regexp_like", 2, false)
 			if err == nil {
-				f.out.Bools[i] = re.mayMatch(a.text(0)) && re.MatchString(a.text(0))
+				f.out.Bools[i] = re.matches(a.text(0))
 			}
 			return err
 		})
@@ -205,7 +210,7 @@ func init() {
 			if err == nil {
 				s := a.text(0)
 				if start <= runes(s)+1 {
-					f.out.I64[i] = int64(len(matchesOf(re, s, runeOffset(s, start-1), -1)))
+					f.out.I64[i] = int64(len(matchesOf(nil, re, s, runeOffset(s, start-1), -1)) / re.places())
 				}
 			}
 			return err
@@ -271,8 +276,9 @@ func init() {
 		if group > int64(re.NumSubexp()) {
 			return dst, pgerr.New(pgerr.InvalidParameterValue, "regular expression has no group %d", group)
 		}
-		m := re.FindStringSubmatchIndex(s)
-		if m == nil || m[2*group] < 0 {
+		var few [fewPlaces]int
+		m := re.find(few[:0], s)
+		if len(m) == 0 || m[2*group] < 0 {
 			return dst, errNull
 		}
 		return append(dst, s[m[2*group]:m[2*group+1]]...), nil
@@ -290,8 +296,9 @@ func init() {
 			if err != nil {
 				return err
 			}
-			m := re.FindStringSubmatchIndex(a.text(0))
-			if m == nil {
+			var few [fewPlaces]int
+			m := re.find(few[:0], a.text(0))
+			if len(m) == 0 {
 				return errNull
 			}
 			appendGroups(out, a.text(0), m)

@@ -384,7 +384,7 @@ func (s *TableFunction) matches(args []vec.Type) bool {
 		if strings.Contains(flags, "g") {
 			n = -1
 		}
-		return &matchSeries{text(0), matchesOf(re, text(0), 0, n)}, nil
+		return &matchSeries{text(0), matchesOf(nil, re, text(0), 0, n), re.places()}, nil
 	}
 	return true
 }
@@ -392,18 +392,20 @@ func (s *TableFunction) matches(args []vec.Type) bool {
 // matchSeries is regexp_matches.
 type matchSeries struct {
 	s    string
-	list [][]int
+	list []int // places of matches
+	each int   // how many a match has
 }
 
 func (m *matchSeries) Next(out []*vec.Builder, n int) (int, error) {
-	n = min(n, len(m.list))
-	for _, at := range m.list[:n] {
+	n = min(n, len(m.list)/m.each)
+	for i := range n {
+		at := m.list[i*m.each : (i+1)*m.each]
 		groups := vec.NewBuilder(tText)
 		appendGroups(groups, m.s, at)
 		count := groups.V.Len()
 		out[0].AppendFrom(&vec.Vector{Type: tTexts, Elem: groups.V, Offs: []uint32{0, uint32(count)}}, 0)
 	}
-	m.list = m.list[n:]
+	m.list = m.list[n*m.each:]
 	return n, nil
 }
 

