@@ -13,13 +13,16 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// Arrange puts the joins of a plan in an order for the rows that env reads, unless that is
-// disabled. The result gives the same rows.
+// Arrange suits a plan to the rows that env reads: the order of joins, and which groups are
+// computed, as far as that is not disabled. The result gives the same rows.
 func Arrange(n plan.Node, env *Env) plan.Node {
-	if slices.Contains(env.Disabled, plan.ArrangeJoins) {
-		return n
+	if !slices.Contains(env.Disabled, plan.ArrangeJoins) {
+		n = plan.Arrange(n, env.statistics())
 	}
-	return plan.Arrange(n, env.statistics())
+	if !slices.Contains(env.Disabled, plan.NarrowedGroups) {
+		n = plan.NarrowGroups(n, env.statistics())
+	}
+	return n
 }
 
 // Statistics is what is known of the rows that env reads.

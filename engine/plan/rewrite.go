@@ -30,13 +30,14 @@ var rules = []struct {
 	{"read_late", readLate},
 }
 
-// The names of what is decided when a plan runs: the order of joins, by [Arrange], whether
-// scans drop rows whose keys are not in the other side of a join, and whether rows and persons
-// are counted from run indexes.
+// The names of what is decided when a plan runs: the order of joins, by [Arrange], which groups
+// need not be computed, by [NarrowGroups], whether scans drop rows whose keys are not in the other
+// side of a join, and whether rows and persons are counted from run indexes.
 const (
-	ArrangeJoins = "arrange_joins"
-	JoinFilters  = "join_filters"
-	CountRuns    = "count_runs"
+	ArrangeJoins   = "arrange_joins"
+	NarrowedGroups = "narrow_groups"
+	JoinFilters    = "join_filters"
+	CountRuns      = "count_runs"
 )
 
 // Rules lists the names of the rules. A plan gives the same rows without any of them.
@@ -45,7 +46,7 @@ func Rules() []string {
 	for i := range rules {
 		names = append(names, rules[i].name)
 	}
-	return append(names, ArrangeJoins, JoinFilters, CountRuns)
+	return append(names, ArrangeJoins, NarrowedGroups, JoinFilters, CountRuns)
 }
 
 // Rewrite improves a plan by all rules but those that are named. The result gives the same
