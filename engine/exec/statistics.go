@@ -13,14 +13,20 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// Arrange suits a plan to the rows that env reads: the order of joins, and which groups are
-// computed, as far as that is not disabled. The result gives the same rows.
+// Arrange suits a plan to the rows that env reads, by those rules of plan that need to know them
+// and are not disabled. The result gives the same rows.
 func Arrange(n plan.Node, env *Env) plan.Node {
-	if !slices.Contains(env.Disabled, plan.ArrangeJoins) {
-		n = plan.Arrange(n, env.statistics())
-	}
-	if !slices.Contains(env.Disabled, plan.NarrowedGroups) {
-		n = plan.NarrowGroups(n, env.statistics())
+	for _, rule := range []struct {
+		name  string
+		apply func(plan.Node, plan.Statistics) plan.Node
+	}{
+		{plan.PushedSemiJoins, plan.PushSemiJoins},
+		{plan.ArrangeJoins, plan.Arrange},
+		{plan.NarrowedGroups, plan.NarrowGroups},
+	} {
+		if !slices.Contains(env.Disabled, rule.name) {
+			n = rule.apply(n, env.statistics())
+		}
 	}
 	return n
 }
