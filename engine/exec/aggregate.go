@@ -37,12 +37,13 @@ type aggregating struct {
 // aggregate hands out groups. It is one of several copies, which share what was read.
 type aggregate struct {
 	*aggregating
-	alone bool          // there is no other, and the pipeline is its own
-	cols  []*vec.Vector // finished groups
-	rows  int           // how many these are
-	row   int           // next one to hand out
-	held  int64         // of the finished groups
-	disk  bool          // it merges the partitions on disk
+	alone   bool          // there is no other, and the pipeline is its own
+	filters []*keyFilter  // rows below that do not pass them have no effect above
+	cols    []*vec.Vector // finished groups
+	rows    int           // how many these are
+	row     int           // next one to hand out
+	held    int64         // of the finished groups
+	disk    bool          // it merges the partitions on disk
 
 	space *grouping // that merged the partition in memory before
 }
@@ -295,20 +296,20 @@ const (
 	fewBytes  = 2 << 20
 )
 
-// read reads the input, unless another copy has done so.
-func (a *aggregating) read(ctx context.Context) error {
+// read reads the input, unless another copy has done so. The filters are those of any copy.
+func (a *aggregating) read(ctx context.Context, filters []*keyFilter) error {
 	lock(ctx, &a.mu)
 	defer a.mu.Unlock()
 	if !a.begun {
 		a.begun = true
-		a.err = a.readInput(ctx)
+		a.err = a.readInput(ctx, filters)
 	}
 	return a.err
 }
 
-func (a *aggregating) readInput(ctx context.Context) error {
+func (a *aggregating) readInput(ctx context.Context, filters []*keyFilter) error {
 	groupings := make([]*grouping, a.pipe.copies())
-	err := a.pipe.drain(ctx, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
+	err := a.pipe.drain(ctx, filters, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
 		g, err := newGrouping(a.node, a.env)
 		if err != nil {
 			return nil, err
@@ -443,7 +444,7 @@ func drain(ctx context.Context, op Operator, f func(*vec.Batch) error) error {
 }
 
 func (a *aggregate) Next(ctx context.Context) (*vec.Batch, error) {
-	if err := a.read(ctx); err != nil {
+	if err := a.read(ctx, a.filters); err != nil {
 		return nil, err
 	}
 	for {

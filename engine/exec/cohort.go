@@ -78,7 +78,7 @@ func (s *setup) gather(ctx context.Context, n plan.Node, hold func(int64) error)
 		}
 	}()
 	t := n.Schema()[0].Type
-	err = pipe.drain(ctx, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
+	err = pipe.drain(ctx, nil, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
 		set := expr.NewSet(t, s.env.personUUIDs())
 		sets[w] = set
 		return func(b *vec.Batch) error {

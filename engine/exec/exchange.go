@@ -90,14 +90,14 @@ func (p *pipeline) close() error {
 }
 
 // drain runs copies of the pipeline side by side. Each gives its batches to what begin
-// makes for it, and then calls end.
-func (p *pipeline) drain(ctx context.Context, begin func(ctx context.Context, worker int) (func(*vec.Batch) error, error), end func(ctx context.Context, worker int) error) error {
+// makes for it, and then calls end. Rows that do not pass the filters may be left out.
+func (p *pipeline) drain(ctx context.Context, filters []*keyFilter, begin func(ctx context.Context, worker int) (func(*vec.Batch) error, error), end func(ctx context.Context, worker int) error) error {
 	return parallel(ctx, p.copies(), func(ctx context.Context, w int) error {
 		add, err := begin(ctx, w)
 		if err != nil {
 			return err
 		}
-		op, err := p.open()
+		op, err := p.openNode(p.node, again(filters))
 		if err != nil {
 			return err
 		}
@@ -179,7 +179,7 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 		if p.groups == nil {
 			return Build(n, p.env)
 		}
-		op = &aggregate{aggregating: p.groups}
+		op = &aggregate{aggregating: p.groups, filters: throughGroups(x, filters)}
 	case *plan.Window:
 		if p.window == nil {
 			return Build(n, p.env)

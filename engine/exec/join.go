@@ -40,9 +40,11 @@ type joining struct {
 func newJoining(n *plan.Join, env *Env) *joining {
 	s := &joining{node: n, env: env, spills: spills{env: env, node: n}}
 	left, right := env.statistics().Rows(n.Left), env.statistics().Rows(n.Right)
-	switch n.Kind {
-	case plan.NotInJoin:
-	case plan.SemiJoin, plan.AntiJoin:
+	switch {
+	case n.Narrows != plan.NarrowsNone:
+		s.swapped = n.Narrows == plan.NarrowsRight
+	case n.Kind == plan.NotInJoin:
+	case n.Kind == plan.SemiJoin || n.Kind == plan.AntiJoin:
 		// Of the right side alone keys are enough.
 		s.swapped = 2*left < right
 	default:

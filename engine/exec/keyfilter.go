@@ -102,3 +102,28 @@ func throughProject(p *plan.Project, from []*keyFilter) []*keyFilter {
 	}
 	return out
 }
+
+// throughGroups is the filters of keys of groups that need be computed only where the join asks
+// for them.
+func throughGroups(n *plan.Aggregate, from []*keyFilter) []*keyFilter {
+	var out []*keyFilter
+	for _, f := range from {
+		if f.of.node.Narrows == plan.NarrowsNone || f.column >= len(n.Keys) {
+			continue
+		}
+		if c, ok := n.Keys[f.column].(*expr.Column); ok {
+			f.column = c.Index
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// again is the same filters for another goroutine.
+func again(filters []*keyFilter) []*keyFilter {
+	var out []*keyFilter
+	for _, f := range filters {
+		out = append(out, &keyFilter{of: f.of, key: f.key, column: f.column})
+	}
+	return out
+}

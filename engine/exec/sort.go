@@ -61,7 +61,7 @@ func newTopN(n *plan.TopN, env *Env) (Operator, error) {
 
 func (s *sorter) run(ctx context.Context) error {
 	parts := make([]*sorted, s.pipe.copies())
-	err := s.pipe.drain(ctx, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
+	err := s.pipe.drain(ctx, nil, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
 		parts[w] = &sorted{keys: s.keys, env: s.env, keep: s.keep, source: s.pipe.source, spills: &s.spills}
 		return func(b *vec.Batch) error { return parts[w].add(ctx, b) }, nil
 	}, func(ctx context.Context, w int) error { return parts[w].cut(ctx) })

@@ -13,13 +13,22 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// Arrange puts the joins of a plan in an order for the rows that env reads, unless that is
-// disabled. The result gives the same rows.
+// Arrange suits a plan to the rows that env reads, by those rules of plan that need to know them
+// and are not disabled. The result gives the same rows.
 func Arrange(n plan.Node, env *Env) plan.Node {
-	if slices.Contains(env.Disabled, plan.ArrangeJoins) {
-		return n
+	for _, rule := range []struct {
+		name  string
+		apply func(plan.Node, plan.Statistics) plan.Node
+	}{
+		{plan.PushedSemiJoins, plan.PushSemiJoins},
+		{plan.ArrangeJoins, plan.Arrange},
+		{plan.NarrowedGroups, plan.NarrowGroups},
+	} {
+		if !slices.Contains(env.Disabled, rule.name) {
+			n = rule.apply(n, env.statistics())
+		}
 	}
-	return plan.Arrange(n, env.statistics())
+	return n
 }
 
 // Statistics is what is known of the rows that env reads.

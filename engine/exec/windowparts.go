@@ -79,7 +79,7 @@ func (d *dividing) read(ctx context.Context) error {
 
 func (d *dividing) readInput(ctx context.Context) error {
 	shares := make([]windowShare, d.pipe.copies())
-	err := d.pipe.drain(ctx, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
+	err := d.pipe.drain(ctx, nil, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
 		shares[w].of = d
 		return func(b *vec.Batch) error { return shares[w].add(ctx, b) }, nil
 	}, func(context.Context, int) error { return nil })

@@ -39,6 +39,8 @@ type Join struct {
 	LeftKeys, RightKeys []expr.Expr
 	NullSafe            []bool    // per key, whether NULL is equal to NULL; nil: for none it is
 	On                  expr.Expr // over both sides, the left one's columns first; nil is true
+	// Narrows is the side of whose groups only those are computed that the other side asks for.
+	Narrows Narrowing
 }
 
 // Asof says whether a row of the left side has one match at most, the nearest.
@@ -83,6 +85,9 @@ func (n *Join) Describe(p *Printer) {
 	}
 	if n.On != nil {
 		p.Detail("Join Filter", "%s", exprText(n.On))
+	}
+	if n.Narrows != NarrowsNone {
+		p.Detail("Narrows Groups", "%s", n.narrowedTexts())
 	}
 }
 

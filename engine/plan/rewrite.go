@@ -17,6 +17,7 @@ var rules = []struct {
 	{"factor_conditions", factorConditions},
 	{"push_filters", pushFilters},
 	{"imply_conditions", implyConditions},
+	{"plain_keys", plainKeys},
 	{"order_joins", orderJoins},
 	{"merge_projects", mergeProjects},
 	{"drop_filters", dropFilters},
@@ -30,13 +31,15 @@ var rules = []struct {
 	{"read_late", readLate},
 }
 
-// The names of what is decided when a plan runs: the order of joins, by [Arrange], whether
-// scans drop rows whose keys are not in the other side of a join, and whether rows and persons
-// are counted from run indexes.
+// The names of what is decided when a plan runs: where semi joins stand, by [PushSemiJoins], the
+// order of joins, by [Arrange], which groups need not be computed, by [NarrowGroups], whether scans drop rows whose keys are not in the other
+// side of a join, and whether rows and persons are counted from run indexes.
 const (
-	ArrangeJoins = "arrange_joins"
-	JoinFilters  = "join_filters"
-	CountRuns    = "count_runs"
+	PushedSemiJoins = "push_semi_joins"
+	ArrangeJoins    = "arrange_joins"
+	NarrowedGroups  = "narrow_groups"
+	JoinFilters     = "join_filters"
+	CountRuns       = "count_runs"
 )
 
 // Rules lists the names of the rules. A plan gives the same rows without any of them.
@@ -45,7 +48,7 @@ func Rules() []string {
 	for i := range rules {
 		names = append(names, rules[i].name)
 	}
-	return append(names, ArrangeJoins, JoinFilters, CountRuns)
+	return append(names, PushedSemiJoins, ArrangeJoins, NarrowedGroups, JoinFilters, CountRuns)
 }
 
 // Rewrite improves a plan by all rules but those that are named. The result gives the same

@@ -38,6 +38,8 @@ func pushFilter(f *Filter) Node {
 		if in.On == 0 {
 			return &Distinct{Input: pushFilter(&Filter{in.Input, f.Cond})}
 		}
+	case *Aggregate:
+		return filterGroups(f, in)
 	case *Union:
 		out := &Union{}
 		for _, x := range in.Of {
@@ -56,6 +58,38 @@ func pushFilter(f *Filter) Node {
 		return &Filter{out, allOf(rest)}
 	}
 	return f
+}
+
+// filterGroups moves the conditions on keys that are columns below the groups.
+func filterGroups(f *Filter, n *Aggregate) Node {
+	var below, above []expr.Expr
+	for _, c := range conjuncts(f.Cond) {
+		reads, keys := false, true
+		expr.Walk(c, func(x expr.Expr) bool {
+			if c, ok := x.(*expr.Column); ok {
+				reads = true
+				keys = keys && c.Index < len(n.Keys)
+				if keys {
+					_, keys = n.Keys[c.Index].(*expr.Column)
+				}
+			}
+			return true
+		})
+		if reads && keys {
+			below = append(below, substitute(c, n.Keys))
+		} else {
+			above = append(above, c)
+		}
+	}
+	if len(below) == 0 {
+		return f
+	}
+	out := *n
+	out.Input = filtered(n.Input, below)
+	if len(above) == 0 {
+		return &out
+	}
+	return &Filter{&out, allOf(above)}
 }
 
 // filterExpand moves the conditions below functions that give rows which ask nothing of those.

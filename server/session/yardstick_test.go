@@ -52,7 +52,7 @@ func TestTPCH(t *testing.T) {
 			t.Fatalf("table %s: %v", name, err)
 		}
 	}
-	for _, without := range []string{"", "arrange_joins", "join_filters", "prune_columns"} {
+	for _, without := range []string{"", "arrange_joins", "narrow_groups", "join_filters", "prune_columns"} {
 		if without != "" && testing.Short() {
 			break
 		}

@@ -158,6 +158,18 @@ func TestScansReadLess(t *testing.T) {
 	if without := bytes(join); without != 3*with {
 		t.Errorf("a join that nothing matches reads %d bytes, and %d without join_filters: want the key alone of three columns", with, without)
 	}
+	const groups = `SELECT (SELECT max(e.uuid::text) FROM events e WHERE e.distinct_id = v.id) FROM (VALUES ('nobody')) v(id)`
+	for _, c := range []struct {
+		disabled string
+		columns  int64
+	}{{"", 1}, {"narrow_groups", 2}} {
+		if _, err := d.settings.Set("disabled_rules", c.disabled, false); err != nil {
+			t.Fatal(err)
+		}
+		if got := bytes(groups); got != c.columns*with {
+			t.Errorf("without %q, groups that nobody asks for: %d bytes are read, want those of %d columns, %d", c.disabled, got, c.columns, c.columns*with)
+		}
+	}
 }
 
 func BenchmarkTail(b *testing.B) {
