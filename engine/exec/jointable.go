@@ -526,8 +526,11 @@ func (s *columnStore) add(v *vec.Vector, rows []uint32) error {
 		if v.Form == vec.Dict {
 			if at, ok := s.place(v.Dict, len(rows)); ok {
 				n := len(s.v.Codes)
-				for _, r := range rows {
-					s.v.Codes = append(s.v.Codes, at+v.Codes[r])
+				s.v.Codes = appendSome(s.v.Codes, v.Codes, rows)
+				if at > 0 {
+					for i := range rows {
+						s.v.Codes[n+i] += at
+					}
 				}
 				s.nulls(v, rows, n)
 				return nil
@@ -602,9 +605,14 @@ func (s *columnStore) finish() *vec.Vector {
 	return s.v
 }
 
+// appendSome appends the values of some rows. Memory is doubled, since to move what is there costs
+// more than to copy what comes.
 func appendSome[T any](dst, src []T, rows []uint32) []T {
 	n := len(dst)
-	dst = slices.Grow(dst, len(rows))[:n+len(rows)]
+	if n+len(rows) > cap(dst) {
+		dst = slices.Grow(dst, max(n, len(rows)))
+	}
+	dst = dst[:n+len(rows)]
 	for i, r := range rows {
 		dst[n+i] = src[r]
 	}

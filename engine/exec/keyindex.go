@@ -112,10 +112,12 @@ type denseKeys struct {
 }
 
 // A denseKeys has up to denseSpread bits for a row: with what it counts, 12 bytes. A slot at half
-// load takes 16. So many as denseLeast are worth it for any number of rows.
+// load takes 16. Of so many rows as slotRows the slots do not fit into the first cache, and
+// denseLeast bits, which are 1.5 MB, are faster.
 const (
 	denseSpread = 64
-	denseLeast  = 1 << 12
+	slotRows    = 1 << 9
+	denseLeast  = 1 << 23
 )
 
 // spread makes the keys bits, if they lie close together.
@@ -152,7 +154,11 @@ func (x *keyIndex) spread(ctx context.Context, in *indexing) (bool, error) {
 		all.rising = all.rising && b.rising && b.least > all.most
 		all.least, all.most = min(all.least, b.least), max(all.most, b.most)
 	}
-	if uint64(all.most)-uint64(all.least) >= max(denseLeast, denseSpread*uint64(len(in.rows))) {
+	most := denseSpread * uint64(len(in.rows))
+	if len(in.rows) >= slotRows {
+		most = max(most, denseLeast)
+	}
+	if uint64(all.most)-uint64(all.least) >= most {
 		return false, nil
 	}
 	d := &denseKeys{least: all.least}
