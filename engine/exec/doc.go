@@ -5,9 +5,10 @@
 // writes again to memory that it has handed out. A batch may therefore be kept, passed
 // to another goroutine, or shared; nobody writes to a vector that somebody else made.
 //
-// Work is spread over cores in two places only: exchange.go, where several copies of a
-// pipeline share the morsels of one scan, and actors.go, where the native operators
-// take one interval of person ordinals at a time. No other code takes a lock.
+// Work is spread over cores in few places: exchange.go, where several copies of a
+// pipeline share the morsels of one scan, actors.go, where the native operators
+// take one interval of person ordinals at a time, and keyindex.go, where each goroutine has keys
+// of its own. No other code takes a lock.
 //
 // # Processors
 //
@@ -55,11 +56,15 @@
 // # Joins
 //
 // A join reads the side that seems to have fewer rows into a table by its keys (a
-// [joinTable], whose keys are numbered as those of groups are), and looks up the rows of the
-// other side batch by batch. A key in a dictionary is looked up once for each entry, so a
-// join of events and persons costs two look-ups in arrays for a row. Rows with a NULL key
-// never match, unless the key says that NULL equals NULL. Without keys, every row meets
-// every other. A [pipeline] goes through joins along the side that is looked up, so copies
+// [joinTable]), and looks up the rows of the other side batch by batch. The copies of the pipeline
+// below read into shares of their own ([joinShare]), which are put together column by column; then
+// a [keyIndex] of the keys is built, in parts that goroutines fill side by side without a lock.
+// Integers that lie close together, as the keys of most tables do, are bits in a map, which says
+// with one word that fits into the caches that a row has no match; other numbers are hashed. Texts,
+// and NULL where it is a value, are numbered as keys of groups are, by one goroutine. A key in
+// a dictionary is looked up once for each entry, so a join of events and persons costs two look-ups
+// in arrays for a row. Rows with a NULL key never match, unless the key says that NULL equals NULL.
+// Without keys, every row meets every other. A [pipeline] goes through joins along the side that is looked up, so copies
 // of it share the table ([joining]). If the table does not fit into memory, the rows of both
 // sides go to partitions by the hash of their keys, and are joined one partition after the
 // other.

@@ -9,8 +9,8 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// joining is what the copies of one join share: the build side, which is read once, into a
-// table by its keys. If it does not fit into memory, the rows of both sides go to
+// joining is what the copies of one join share: the build side, which is read once, by several
+// goroutines, into a table by its keys. If it does not fit into memory, the rows of both sides go to
 // partitions on disk by the hash of their keys, and the last copy to come to the end of the
 // probe side joins these, one after the other.
 type joining struct {
@@ -20,12 +20,15 @@ type joining struct {
 	probe, build plan.Node
 	keys         []expr.Expr // of the probe side
 	buildKeys    []expr.Expr
+	stored       vec.Schema // what is kept of the build side's rows, keys apart
+	keyAt        []int      // where in stored each key is; those that are not come after it
+	keyTypes     []vec.Type // in which keys are looked up
 	probeOut     vec.Schema // for rows that are filled up with NULL
 
 	mu     sync.Mutex // held to read the build side, and to change what follows
 	begun  bool       // the build side is read, or reading it failed with err
 	err    error
-	table  *joinTable // nil: the rows are in parts
+	table  *joinTable // nil: the rows are in parts, or not read yet
 	parts  *joinParts
 	active int  // copies that are not at the end of the probe side
 	filled bool // the build side has rows
@@ -55,7 +58,32 @@ func newJoining(n *plan.Join, env *Env) *joining {
 		s.probe, s.build, s.keys, s.buildKeys = s.build, s.probe, s.buildKeys, s.keys
 	}
 	s.probeOut = s.probe.Schema()
+	if s.keepsRows() {
+		s.stored = s.build.Schema()
+	}
+	others := len(s.stored)
+	for i, k := range s.buildKeys {
+		if c, ok := k.(*expr.Column); ok && s.keepsRows() {
+			s.keyAt = append(s.keyAt, c.Index)
+		} else {
+			s.keyAt = append(s.keyAt, others)
+			others++
+		}
+		t := k.Type()
+		if t.Payload() == vec.PayloadI64 && s.keys[i].Type() != t {
+			t = vec.T(vec.Int8) // a key that is looked up may be too large for the other side's type
+		}
+		s.keyTypes = append(s.keyTypes, t)
+	}
 	return s
+}
+
+// keepsRows says whether rows of the build side are kept, and not only keys.
+func (s *joining) keepsRows() bool { return !s.node.Kind.LeftOnly() || s.node.On != nil || s.swapped }
+
+// indexing is to make an index of the keys of so many rows.
+func (s *joining) indexing(keys []*vec.Vector, count int) *indexing {
+	return newIndexing(s.env, s.keyTypes, keys, s.node.NullSafe, count)
 }
 
 // marks says whether rows of the build side come out once it is known which of them have a
@@ -86,38 +114,54 @@ func (s *joining) read(ctx context.Context) error {
 }
 
 func (s *joining) readBuild(ctx context.Context) (err error) {
-	op, err := Build(s.build, s.env)
+	pipe, err := newPipeline(s.build, s.env)
 	if err != nil {
 		return err
 	}
+	shares := make([]*joinShare, pipe.copies())
+	for w := range shares {
+		shares[w] = newJoinShare(s)
+	}
 	defer func() {
-		if closing := op.Close(); err == nil {
+		for _, share := range shares {
+			s.env.release(share.held)
+		}
+		if closing := pipe.close(); err == nil {
 			err = closing
 		}
 	}()
-	s.table = newJoinTable(s)
-	var parts *joinParts
-	err = drain(ctx, op, func(b *vec.Batch) error {
-		keys, err := evalAll(s.env.Expr, s.buildKeys, b)
-		if err != nil {
-			return err
-		}
-		if err := s.table.add(ctx, keys, b); err != nil {
-			return err
-		}
-		return s.table.relieve(ctx, &parts, 0)
-	})
+	parts := s.newParts(0)
+	err = pipe.drain(ctx, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
+		return func(b *vec.Batch) error {
+			keys, err := evalAll(s.env.Expr, s.buildKeys, b)
+			if err != nil {
+				return err
+			}
+			if err := shares[w].add(ctx, keys, b); err != nil {
+				return err
+			}
+			return shares[w].relieve(ctx, parts)
+		}, nil
+	}, func(context.Context, int) error { return nil })
 	if err != nil {
 		return err
 	}
-	s.filled, s.nullKeys = s.table.filled, s.table.nullKeys
-	if parts == nil {
-		return s.table.finish(ctx)
+	held := int64(0)
+	for _, share := range shares {
+		s.filled, s.nullKeys = s.filled || share.filled, s.nullKeys || share.nullKeys
+		held += share.held
 	}
-	if err := s.table.spill(ctx, parts); err != nil {
+	// To put shares together takes as much again, at most.
+	if !parts.begun() && (len(s.buildKeys) == 0 || len(shares) == 1 || s.env.room(held)) {
+		s.table, err = newJoinTable(ctx, s, shares)
 		return err
 	}
-	s.table, s.parts = nil, parts
+	for _, share := range shares {
+		if err := share.spill(ctx, parts); err != nil {
+			return err
+		}
+	}
+	s.parts = parts
 	return nil
 }
 
@@ -166,19 +210,21 @@ type join struct {
 	matched []bool // rows of lookup that had a match
 	rest    int    // next row of lookup to see whether it had one
 	scratch []uint32
+	// pairScratch is memory of pairs, but for the rows of the table, which may come out as codes.
+	pairScratch pairList
 }
 
-// noGroup is the group of a key that the build side does not have.
+// noGroup is the group of a key that is not there.
 const noGroup = ^uint32(0)
 
 // probing is a batch of the probe side and how far its pairs are handed out.
 type probing struct {
-	batch  *vec.Batch
-	rows   []uint32 // that count
-	groups []uint32 // of each of rows
-	hit    []bool   // whether each of rows has had a match
-	at     int      // in rows
-	offset uint32   // in the list of the group of rows[at]
+	batch *vec.Batch
+	rows  []uint32 // that count
+	found []uint32 // of each of rows, the first row of the table with its key
+	hit   []bool   // whether each of rows has had a match
+	at    int      // in rows
+	next  uint32   // row of the table to go on with for rows[at], plus one; 0 for the first one
 }
 
 func (j *join) Next(ctx context.Context) (*vec.Batch, error) {
@@ -223,7 +269,7 @@ func (j *join) Next(ctx context.Context) (*vec.Batch, error) {
 func (j *join) begin(ctx context.Context, t *joinTable) error {
 	j.lookup, j.probed, j.rest, j.matched = t, false, 0, nil
 	j.finder = finder{}
-	if !t.outer {
+	if !j.outer() {
 		return nil
 	}
 	j.matched = make([]bool, t.rows)
@@ -318,17 +364,17 @@ func (j *join) hopeless() bool {
 // find looks up the keys of a batch of the probe side.
 func (j *join) find(b *vec.Batch, keys []*vec.Vector) {
 	p := &j.now
-	*p = probing{batch: b, rows: b.Sel, groups: p.groups, hit: p.hit}
+	*p = probing{batch: b, rows: b.Sel, found: p.found, hit: p.hit}
 	if p.rows == nil {
 		p.rows = firstRows(&j.scratch, b.Rows)
 	}
-	if cap(p.groups) < len(p.rows) {
-		p.groups = make([]uint32, max(len(p.rows), vec.BatchRows))
-		p.hit = make([]bool, len(p.groups))
+	if cap(p.found) < len(p.rows) {
+		p.found = make([]uint32, max(len(p.rows), vec.BatchRows))
+		p.hit = make([]bool, len(p.found))
 	}
-	p.groups, p.hit = p.groups[:len(p.rows)], p.hit[:len(p.rows)]
+	p.found, p.hit = p.found[:len(p.rows)], p.hit[:len(p.rows)]
 	clear(p.hit)
-	j.lookup.find(p.groups, &j.finder, keys, p.rows)
+	j.lookup.find(p.found, &j.finder, keys, p.rows)
 	if j.node.Kind == plan.NotInJoin && j.filled {
 		for i, r := range p.rows {
 			p.hit[i] = keys[0].IsNull(int(r)) // in doubt
@@ -345,11 +391,11 @@ func (j *join) some() (*vec.Batch, error) {
 			j.mark()
 			return nil, nil
 		case j.node.Kind.LeftOnly():
-			for i, g := range p.groups {
-				p.hit[i] = p.hit[i] || g != noGroup
+			for i, r := range p.found {
+				p.hit[i] = p.hit[i] || r != noGroup
 			}
 			return j.chosen(), nil
-		case j.lookup.unique && p.at == 0:
+		case j.lookup.unique():
 			return j.single(), nil
 		}
 	}
@@ -396,15 +442,11 @@ func (j *join) some() (*vec.Batch, error) {
 // mark notes which rows of the table have a match in the batch at hand.
 func (j *join) mark() {
 	p, t := &j.now, j.lookup
-	for _, g := range p.groups {
-		if g == noGroup {
-			continue
+	for _, r := range p.found {
+		if r == noGroup || j.matched[r] {
+			continue // or all rows with the key have
 		}
-		list := t.list[t.starts[g]:t.starts[g+1]]
-		if j.matched[list[0]] {
-			continue // all of them have
-		}
-		for _, r := range list {
+		for ; r != noGroup; r = t.after(r) {
 			j.matched[r] = true
 		}
 	}
@@ -417,67 +459,68 @@ type pairList struct{ probe, build, place []uint32 }
 // pairs is the next pairs of the batch at hand, as many as a batch holds.
 func (j *join) pairs() pairList {
 	p, t := &j.now, j.lookup
-	var out pairList
+	out := pairList{probe: j.pairScratch.probe[:0], place: j.pairScratch.place[:0], build: make([]uint32, 0, min(vec.BatchRows, 2*len(p.rows)))}
 	for p.at < len(p.rows) && len(out.build) < vec.BatchRows {
-		g := p.groups[p.at]
-		if g == noGroup {
-			p.at++
-			continue
+		r := p.found[p.at]
+		if p.next != 0 {
+			r = p.next - 1
 		}
-		list := t.list[t.starts[g]:t.starts[g+1]]
-		n := min(len(list)-int(p.offset), vec.BatchRows-len(out.build))
-		for _, r := range list[p.offset : int(p.offset)+n] {
+		for ; r != noGroup && len(out.build) < vec.BatchRows; r = t.after(r) {
 			out.build = append(out.build, r)
 			out.probe = append(out.probe, p.rows[p.at])
 			out.place = append(out.place, uint32(p.at))
 		}
-		if p.offset += uint32(n); int(p.offset) == len(list) {
-			p.at, p.offset = p.at+1, 0
+		if p.next = r + 1; r == noGroup {
+			p.at++
 		}
 	}
+	j.pairScratch = out
 	return out
 }
+
+// fewMatches is how many rows a batch has for each that matches when these are copied out of it.
+const fewMatches = 4
 
 // single is what comes out of the batch at hand if every key is unique in the build side:
 // its own rows, with columns added.
 func (j *join) single() *vec.Batch {
 	p, t := &j.now, j.lookup
-	b, rows, groups := p.batch, p.rows, p.groups
+	b, rows, found := p.batch, p.rows, p.found
 	p.batch = nil
 	fill := j.fillsProbe()
-	if len(rows)*4 < b.Rows {
-		b = b.Compact()
-		rows = firstRows(&j.scratch, b.Rows)
-	}
-	from := make([]uint32, b.Rows)
-	var sel []uint32
-	if !fill {
-		sel = make([]uint32, 0, len(rows))
-	}
-	for i, g := range groups {
-		switch {
-		case g != noGroup:
-			r := t.list[g]
-			from[rows[i]] = r
-			if j.matched != nil {
+	if j.matched != nil {
+		for _, r := range found {
+			if r != noGroup {
 				j.matched[r] = true
 			}
-			if !fill {
-				sel = append(sel, rows[i])
-			}
-		case fill:
-			from[rows[i]] = uint32(t.rows)
 		}
 	}
-	if fill {
-		sel = b.Sel
-	} else if len(sel) == b.Rows {
-		sel = nil
+	sel, from := make([]uint32, len(rows)), make([]uint32, len(rows))
+	n := 0
+	for i, r := range found {
+		if r == noGroup {
+			if !fill {
+				continue
+			}
+			r = uint32(t.rows) // the row of NULL
+		}
+		sel[n], from[n] = rows[i], r
+		n++
 	}
-	if t.rows == 0 && !fill {
+	sel, from = sel[:n], from[:n]
+	switch {
+	case n == 0:
 		return nil
+	case n == b.Rows:
+		return &vec.Batch{Rows: n, Cols: j.columns(b.Cols, t.take(from))}
+	case n*fewMatches < b.Rows:
+		return &vec.Batch{Rows: n, Cols: j.columns(take(b.Cols, sel).Cols, t.take(from))}
 	}
-	return &vec.Batch{Rows: b.Rows, Sel: sel, Cols: j.columns(b.Cols, t.take(from))}
+	all := make([]uint32, b.Rows)
+	for i, r := range sel {
+		all[r] = from[i]
+	}
+	return &vec.Batch{Rows: b.Rows, Sel: sel, Cols: j.columns(b.Cols, t.take(all))}
 }
 
 // chosen is the rows of the batch at hand that a semi or anti join passes on.
@@ -506,7 +549,7 @@ func (j *join) filledUp() *vec.Batch {
 	}
 	b := p.batch
 	p.batch = nil
-	return &vec.Batch{Rows: b.Rows, Sel: sel, Cols: j.columns(b.Cols, nullColumns(j.lookup.schema))}
+	return &vec.Batch{Rows: b.Rows, Sel: sel, Cols: j.columns(b.Cols, nullColumns(j.stored))}
 }
 
 func nullColumns(schema vec.Schema) []*vec.Vector {

@@ -210,11 +210,12 @@ func TestJoinModel(t *testing.T) {
 			c.safe = []bool{rnd.IntN(2) == 0, rnd.IntN(2) == 0}[:c.keys]
 		}
 		values := 1 + rnd.IntN(40)
+		apart := []int{1, 1e13}[rnd.IntN(2)] // the values of the first key
 		side := func() []joinRow {
 			rows := make([]joinRow, rnd.IntN([]int{7, 70}[rnd.IntN(2)]))
 			nulls := rnd.IntN(3)
 			for i := range rows {
-				rows[i] = joinRow{rnd.IntN(values), rnd.IntN(values), rnd.IntN(20)}
+				rows[i] = joinRow{rnd.IntN(values) * apart, rnd.IntN(values), rnd.IntN(20)}
 				if nulls > 0 && rnd.IntN(8) == 0 {
 					rows[i].a = -1
 				}

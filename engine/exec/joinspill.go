@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"sync"
 
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
@@ -10,9 +11,19 @@ import (
 // joinParts is the rows of both sides of a join on disk, by the hash of their keys. A batch
 // there has the keys and then, if rows are wanted and not only keys, the columns.
 type joinParts struct {
-	level        int
+	level int
+
+	mu           sync.Mutex // held to add rows
 	build, probe rowPartitions
 }
+
+func (s *joining) newParts(level int) *joinParts {
+	rows := rowPartitions{env: s.env, spills: &s.spills, level: level, on: len(s.keys)}
+	return &joinParts{level: level, build: rows, probe: rows}
+}
+
+// begun says whether rows of the build side are there.
+func (p *joinParts) begun() bool { return len(p.build.list(nil)) > 0 }
 
 // joinPart is a partition of both sides. A nil file has no rows.
 type joinPart struct {
@@ -30,54 +41,45 @@ func readPart(f *spillFile, keys int) (*vec.Batch, []*vec.Vector, error) {
 	return &vec.Batch{Rows: b.Rows, Cols: cols[keys:]}, cols[:keys], nil
 }
 
-// relieve moves the rows of a table to partitions, which it makes if there are none yet, when
-// they take too much memory. Without keys there is nothing to divide them by.
-func (t *joinTable) relieve(ctx context.Context, to **joinParts, level int) error {
-	if len(t.groups.cols) == 0 || t.groups.groups < 2 || level > maxLevel || !t.env.crowded(t.held) {
+// relieve moves the rows to partitions when they take too much memory. Without keys there is nothing
+// to divide them by.
+func (s *joinShare) relieve(ctx context.Context, to *joinParts) error {
+	if len(s.of.keys) == 0 || to.level > maxLevel || !s.of.env.crowded(s.held) {
 		return nil
 	}
-	if *to == nil {
-		s := t.of
-		*to = &joinParts{level: level}
-		(*to).build = rowPartitions{env: t.env, spills: &s.spills, level: level, on: len(s.keys)}
-		(*to).probe = (*to).build
+	if !s.of.keepsRows() {
+		before := s.rows
+		if err := s.withoutRepeats(ctx); err != nil {
+			return err
+		}
+		if s.rows <= before/2 && !s.of.env.crowded(s.held) {
+			return nil
+		}
 	}
-	return t.spill(ctx, *to)
+	return s.spill(ctx, to)
 }
 
 // spill writes all rows to partitions, and forgets them.
-func (t *joinTable) spill(ctx context.Context, to *joinParts) error {
-	n := t.groups.groups
-	b := &vec.Batch{Rows: n, Cols: t.groups.values()}
-	if t.stored {
-		b.Rows = t.rows
-		rows := make([]uint32, t.rows)
-		for i, g := range t.groupOf {
-			rows[i] = min(g, uint32(n))
-		}
-		for i, c := range b.Cols {
-			(&vec.Builder{V: c}).AppendNull() // for rows without a group
-			b.Cols[i] = c.Take(rows)
-		}
-		for i := range t.columns {
-			if c := t.columns[i].v; c != nil {
-				b.Cols = append(b.Cols, c)
-			}
-		}
-	}
-	if b.Rows == 0 {
+func (s *joinShare) spill(ctx context.Context, to *joinParts) error {
+	if s.rows == 0 {
 		return nil
 	}
-	scratch := bytesOf(b.Cols[:len(t.of.keys)]) + 8*int64(b.Rows)
-	defer t.env.release(scratch)
-	if err := t.env.hold(ctx, scratch); err != nil {
+	b := &vec.Batch{Rows: s.rows, Cols: s.keys()}
+	for i := range s.of.stored {
+		b.Cols = append(b.Cols, s.columns[i].v)
+	}
+	scratch := 8 * int64(b.Rows)
+	defer s.of.env.release(scratch)
+	if err := s.of.env.hold(ctx, scratch); err != nil {
 		return err
 	}
+	lock(ctx, &to.mu)
+	defer to.mu.Unlock()
 	if err := to.build.add(b, false); err != nil {
 		return err
 	}
-	t.reset()
-	return t.hold(ctx)
+	s.forget()
+	return s.hold(ctx)
 }
 
 // divide writes the rows of the probe side to the partitions of the build side. The copy that
@@ -89,8 +91,8 @@ func (j *join) divide(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			j.mu.Lock()
-			defer j.mu.Unlock()
+			lock(ctx, &j.parts.mu)
+			defer j.parts.mu.Unlock()
 			return j.parts.probe.add(&vec.Batch{Rows: b.Rows, Sel: b.Sel, Cols: append(keys, b.Cols...)}, false)
 		})
 		if err != nil {
@@ -107,10 +109,14 @@ func (j *join) divide(ctx context.Context) error {
 
 // addWork lists partitions to be joined, without those of which nothing can come out.
 func (j *join) addWork(p *joinParts) error {
+	level := p.level
+	if len(p.build.list(nil)) == 1 {
+		level = maxLevel // all rows have the same hash, so to divide them again is in vain
+	}
 	fills := j.fillsProbe() || j.node.Kind == plan.NotInJoin || j.node.Kind == plan.AntiJoin && !j.swapped
 	outer := j.outer()
 	for i, build := range p.build.files {
-		part := joinPart{build, p.probe.files[i], p.level}
+		part := joinPart{build, p.probe.files[i], level}
 		if part.build != nil && part.probe == nil && !outer {
 			if err := part.build.done(); err != nil {
 				return err
@@ -137,8 +143,7 @@ func (j *join) nextPart(ctx context.Context) (bool, error) {
 		last := len(j.work) - 1
 		p := j.work[last]
 		j.work = j.work[:last]
-		t := newJoinTable(j.joining)
-		var parts *joinParts
+		share, parts := newJoinShare(j.joining), j.newParts(p.level+1)
 		if p.build != nil {
 			for {
 				if err := yield(ctx); err != nil {
@@ -151,10 +156,10 @@ func (j *join) nextPart(ctx context.Context) (bool, error) {
 				if b == nil {
 					break
 				}
-				if err := t.add(ctx, keys, b); err != nil {
+				if err := share.add(ctx, keys, b); err != nil {
 					return false, err
 				}
-				if err := t.relieve(ctx, &parts, p.level+1); err != nil {
+				if err := share.relieve(ctx, parts); err != nil {
 					return false, err
 				}
 			}
@@ -162,17 +167,18 @@ func (j *join) nextPart(ctx context.Context) (bool, error) {
 				return false, err
 			}
 		}
-		if parts == nil {
-			if err := t.finish(ctx); err != nil {
+		if !parts.begun() {
+			t, err := newJoinTable(ctx, j.joining, []*joinShare{share})
+			if err != nil {
 				return false, err
 			}
 			j.file = p.probe
 			return true, j.begin(ctx, t)
 		}
-		if err := t.spill(ctx, parts); err != nil {
+		if err := share.spill(ctx, parts); err != nil {
 			return false, err
 		}
-		j.env.release(t.held)
+		j.env.release(share.held)
 		if err := j.divideAgain(ctx, p.probe, parts); err != nil {
 			return false, err
 		}

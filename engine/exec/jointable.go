@@ -9,107 +9,251 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// joinTable is the build side of a join: its rows, and which of them have which key.
-type joinTable struct {
-	of     *joining
-	env    *Env
-	schema vec.Schema
-	stored bool // rows are kept, not only keys
-	// outer says that rows without a match come out, too.
-	outer    bool
-	nullSafe []bool // per key, whether NULL is equal to NULL
-
-	groups   *grouper
-	keys     []*grouper // of single keys, for a keyFilter; nil for those that have none
-	columns  []columnStore
+// joinShare is rows of the build side of a join that one goroutine has read.
+type joinShare struct {
+	of       *joining
+	columns  []columnStore // those that are stored, and then the keys that are none of them
 	rows     int
-	groupOf  []uint32 // of each row, while rows are read; noGroup if a key is NULL
-	starts   []uint32 // rows of group g are list[starts[g]:starts[g+1]]
-	list     []uint32
-	unique   bool          // every group has one row, and list has its place
-	filled   bool          // there were rows, also if they were spilled
-	nullKeys bool          // a row had a key that is NULL
-	out      []*vec.Vector // the columns, with a row of NULL behind the last one
+	filled   bool // there were rows, also if they were spilled
+	nullKeys bool // a row had a key that is NULL
 	held     int64
-	ids      []uint32
-	scratch  []uint32
 	live     []uint32
+	scratch  []uint32
 }
+
+// indexBytes is about what a keyIndex takes for each row. It is accounted for as rows come.
+const indexBytes = 48
 
 // maxJoinRows is how many rows a build side may have in memory: they are numbered with 32
 // bits, of which two numbers have a meaning of their own.
 const maxJoinRows = math.MaxUint32 - 2
 
-func newJoinTable(s *joining) *joinTable {
-	n := s.node
-	t := &joinTable{of: s, env: s.env, schema: s.build.Schema(), nullSafe: n.NullSafe}
-	t.outer = s.outer()
-	t.stored = !n.Kind.LeftOnly() || n.On != nil || s.swapped
-	t.reset()
-	return t
+func newJoinShare(of *joining) *joinShare {
+	s := &joinShare{of: of}
+	s.forget()
+	return s
 }
 
-// reset forgets all rows. What they held stays accounted for until the next call of hold.
-func (t *joinTable) reset() {
-	types := make([]vec.Type, len(t.of.buildKeys))
-	for i, k := range t.of.buildKeys {
-		types[i] = k.Type()
-		if types[i].Payload() == vec.PayloadI64 && t.of.keys[i].Type() != types[i] {
-			types[i] = vec.T(vec.Int8) // a key that is looked up may be too large for the other side's type
-		}
+// forget forgets all rows. What they held stays accounted for until the next call of hold.
+func (s *joinShare) forget() {
+	s.columns, s.rows = nil, 0
+	for _, f := range s.of.stored {
+		s.columns = append(s.columns, columnStore{typ: f.Type})
 	}
-	t.groups, t.columns, t.rows, t.groupOf = newGrouper(types), nil, 0, nil
-	if t.stored {
-		for _, f := range t.schema {
-			t.columns = append(t.columns, columnStore{typ: f.Type})
+	for i, k := range s.of.buildKeys {
+		if s.of.keyAt[i] >= len(s.of.stored) {
+			s.columns = append(s.columns, columnStore{typ: k.Type()})
 		}
 	}
 }
 
-// add takes in the rows of a batch, which has the columns of the schema if rows are stored.
-func (t *joinTable) add(ctx context.Context, keys []*vec.Vector, b *vec.Batch) error {
+// add takes in the rows of a batch, which has the columns that are stored.
+func (s *joinShare) add(ctx context.Context, keys []*vec.Vector, b *vec.Batch) error {
 	rows := b.Sel
 	if rows == nil {
-		rows = firstRows(&t.scratch, b.Rows)
+		rows = firstRows(&s.scratch, b.Rows)
 	}
 	if len(rows) == 0 {
 		return nil
 	}
-	t.filled = true
-	whole := withoutNulls(&t.live, keys, rows, t.nullSafe)
-	t.nullKeys = t.nullKeys || len(whole) < len(rows)
-	if cap(t.ids) < len(rows) {
-		t.ids = make([]uint32, max(len(rows), vec.BatchRows))
+	s.filled = true
+	whole := withoutNulls(&s.live, keys, rows, s.of.node.NullSafe)
+	s.nullKeys = s.nullKeys || len(whole) < len(rows)
+	if !s.of.outer() {
+		rows = whole // others have no match, and do not come out
 	}
-	ids := t.ids[:len(whole)]
-	t.groups.assign(ids, keys, whole)
-	switch {
-	case !t.stored:
-		t.rows += len(rows)
-		return t.hold(ctx)
-	case t.outer:
-		next := 0
-		for _, r := range rows {
-			g := noGroup
-			if next < len(whole) && whole[next] == r {
-				g = ids[next]
-				next++
-			}
-			t.groupOf = append(t.groupOf, g)
-		}
-	default:
-		rows = whole
-		t.groupOf = append(t.groupOf, ids...)
+	if s.rows += len(rows); s.rows > maxJoinRows {
+		return tooManyRows()
 	}
-	if t.rows += len(rows); t.rows > maxJoinRows {
-		return pgerr.New(pgerr.OutOfMemory, "out of memory: one side of a join has more than %d rows", maxJoinRows)
-	}
-	for i := range t.columns {
-		if err := t.columns[i].add(b.Cols[i], rows); err != nil {
+	for i := range s.of.stored {
+		if err := s.columns[i].add(b.Cols[i], rows); err != nil {
 			return err
 		}
 	}
-	return t.hold(ctx)
+	for i, at := range s.of.keyAt {
+		if at >= len(s.of.stored) {
+			if err := s.columns[at].add(keys[i], rows); err != nil {
+				return err
+			}
+		}
+	}
+	return s.hold(ctx)
+}
+
+func tooManyRows() error {
+	return pgerr.New(pgerr.OutOfMemory, "out of memory: one side of a join has more than %d rows", maxJoinRows)
+}
+
+func (s *joinShare) hold(ctx context.Context) error {
+	held := int64(4 * (cap(s.live) + cap(s.scratch)))
+	if len(s.of.keyAt) > 0 {
+		held += indexBytes * int64(s.rows)
+	}
+	for i := range s.columns {
+		held += s.columns[i].bytes()
+	}
+	grown := held - s.held
+	s.held = held
+	return s.of.env.hold(ctx, grown)
+}
+
+// keys is the keys of the rows.
+func (s *joinShare) keys() []*vec.Vector {
+	out := make([]*vec.Vector, len(s.of.keyAt))
+	for i, at := range s.of.keyAt {
+		out[i] = s.columns[at].v
+	}
+	return out
+}
+
+// withoutRepeats drops rows that have the keys of others.
+func (s *joinShare) withoutRepeats(ctx context.Context) error {
+	in := s.of.indexing(s.keys(), s.rows)
+	in.links = true
+	x := &keyIndex{groups: newGrouper(in.types)}
+	if err := x.number(ctx, in); err != nil {
+		return err
+	}
+	for i := range x.first {
+		x.first[i]--
+	}
+	for i := range s.columns {
+		s.columns[i].keep(x.first)
+	}
+	s.rows = len(x.first)
+	return s.hold(ctx)
+}
+
+// joinTable is the build side of a join: its rows, and which of them have which key.
+type joinTable struct {
+	env   *Env
+	index *keyIndex     // nil if there are no keys
+	keys  []*keyIndex   // of single keys, for a keyFilter; nil for those that have none
+	rows  int           // all of them
+	out   []*vec.Vector // the columns that are stored, with a row of NULL behind the last one
+	held  int64
+}
+
+// newJoinTable makes a table of the rows of shares, which are empty after that.
+func newJoinTable(ctx context.Context, s *joining, shares []*joinShare) (t *joinTable, err error) {
+	t = &joinTable{env: s.env}
+	all := shares[0]
+	for _, share := range shares {
+		t.rows += share.rows
+		t.held += share.held
+		share.held = 0
+		if share.rows > all.rows {
+			all = share
+		}
+	}
+	defer func() {
+		if err != nil {
+			t.env.release(t.held)
+		}
+	}()
+	if t.rows > maxJoinRows {
+		return nil, tooManyRows()
+	}
+	jobs := make([]func() error, len(all.columns))
+	for i := range jobs {
+		jobs[i] = func() error {
+			for _, share := range shares {
+				if share != all && share.rows > 0 {
+					if err := all.columns[i].absorb(&share.columns[i]); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}
+	}
+	if t.rows > all.rows {
+		if err := runJobs(ctx, t.env, jobs); err != nil {
+			return nil, err
+		}
+	}
+	all.rows = t.rows
+	if err := t.indexKeys(ctx, s, all.keys()); err != nil {
+		return nil, err
+	}
+	held := int64(0)
+	for i := range s.stored {
+		t.out = append(t.out, all.columns[i].finish())
+		held += all.columns[i].bytes()
+	}
+	for i, x := range append(t.keys, t.index) {
+		if x != nil && !(i < len(t.keys) && x == t.index) {
+			held += x.bytes()
+		}
+	}
+	grown := held - t.held
+	t.held = held
+	return t, t.env.hold(ctx, grown)
+}
+
+// indexKeys makes it possible to look up keys, together and, for a keyFilter, one alone.
+func (t *joinTable) indexKeys(ctx context.Context, s *joining, keys []*vec.Vector) (err error) {
+	if len(keys) == 0 {
+		return nil
+	}
+	for i, k := range keys {
+		if k == nil { // there are no rows
+			keys[i] = &vec.Vector{Type: s.keyTypes[i]}
+		}
+	}
+	all := s.indexing(keys, t.rows)
+	all.links = s.keepsRows()
+	if t.index, err = all.build(ctx); err != nil {
+		return err
+	}
+	t.keys = make([]*keyIndex, len(keys))
+	if len(keys) == 1 {
+		t.keys[0] = t.index
+		return nil
+	}
+	for i := range keys {
+		if s.filters(i) {
+			var nullSafe []bool
+			if s.node.NullSafe != nil {
+				nullSafe = s.node.NullSafe[i : i+1]
+			}
+			one := newIndexing(s.env, s.keyTypes[i:i+1], keys[i:i+1], nullSafe, t.rows)
+			if t.keys[i], err = one.build(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unique says whether there is one row at most for each key.
+func (t *joinTable) unique() bool { return t.index != nil && t.index.unique() }
+
+// find writes the first row with the keys of each of the rows to dst, noGroup for those that have
+// none.
+func (t *joinTable) find(dst []uint32, f *finder, keys []*vec.Vector, rows []uint32) {
+	if t.index != nil {
+		t.index.find(dst, f, keys, rows)
+		return
+	}
+	first := uint32(0)
+	if t.rows == 0 {
+		first = noGroup
+	}
+	for i := range dst {
+		dst[i] = first
+	}
+}
+
+// after is the row after another one that has the same key, noGroup for none.
+func (t *joinTable) after(row uint32) uint32 {
+	switch {
+	case t.index == nil && int(row)+1 < t.rows:
+		return row + 1
+	case t.index == nil || t.index.next == nil:
+		return noGroup
+	}
+	return t.index.next[row] - 1 // noGroup, if that is 0
 }
 
 // withoutNulls is the rows of which no key is NULL that must not be.
@@ -137,101 +281,6 @@ rows:
 	return out
 }
 
-func (t *joinTable) hold(ctx context.Context) error {
-	held := t.groups.bytes() + int64(4*(cap(t.groupOf)+cap(t.starts)+cap(t.list)+cap(t.ids)))
-	for _, k := range t.keys {
-		if k != nil && k != t.groups {
-			held += k.bytes()
-		}
-	}
-	for i := range t.columns {
-		held += t.columns[i].bytes()
-	}
-	grown := held - t.held
-	t.held = held
-	return t.env.hold(ctx, grown)
-}
-
-// finish lists the rows of each group.
-func (t *joinTable) finish(ctx context.Context) error {
-	t.separateKeys()
-	if !t.stored {
-		return t.hold(ctx)
-	}
-	if len(t.groups.cols) == 0 {
-		t.groups.groups = 1
-	}
-	n := t.groups.groups
-	more := int64(4 * (n + 1 + len(t.groupOf)))
-	if err := t.env.hold(ctx, more); err != nil {
-		t.held += more
-		return err
-	}
-	t.held += more
-	t.starts = make([]uint32, n+1)
-	kept := 0
-	for _, g := range t.groupOf {
-		if g != noGroup {
-			t.starts[g+1]++
-			kept++
-		}
-	}
-	for g := range n {
-		t.starts[g+1] += t.starts[g]
-	}
-	t.list = make([]uint32, kept)
-	for r, g := range t.groupOf {
-		if g != noGroup {
-			t.list[t.starts[g]] = uint32(r)
-			t.starts[g]++
-		}
-	}
-	copy(t.starts[1:], t.starts[:n])
-	t.starts[0] = 0
-	t.unique = kept == n && len(t.groups.cols) > 0
-	t.groupOf = nil
-	for i := range t.columns {
-		t.out = append(t.out, t.columns[i].finish())
-	}
-	return t.hold(ctx)
-}
-
-// separateKeys makes it possible to look up single keys.
-func (t *joinTable) separateKeys() {
-	t.keys = make([]*grouper, len(t.groups.cols))
-	if len(t.keys) == 1 {
-		t.keys[0] = t.groups
-		return
-	}
-	var values []*vec.Vector
-	for k := range t.keys {
-		if !t.of.filters(k) {
-			continue
-		}
-		if values == nil {
-			values = t.groups.finish()
-			t.ids = grow(t.ids, t.groups.groups)
-		}
-		t.keys[k] = newGrouper([]vec.Type{t.groups.cols[k].typ})
-		t.keys[k].assign(t.ids, values[k:k+1], firstRows(&t.scratch, t.groups.groups))
-	}
-}
-
-// find writes the group of each of the rows to dst, noGroup for those that have none.
-func (t *joinTable) find(dst []uint32, f *finder, keys []*vec.Vector, rows []uint32) {
-	if len(keys) == 0 {
-		g := uint32(0)
-		if t.rows == 0 {
-			g = noGroup
-		}
-		for i := range dst {
-			dst[i] = g
-		}
-		return
-	}
-	t.groups.find(dst, f, keys, rows, t.nullSafe)
-}
-
 // take is the columns of the given rows; one behind the last is all NULL. Values that are
 // costly to copy stay where they are.
 func (t *joinTable) take(rows []uint32) []*vec.Vector {
@@ -256,6 +305,9 @@ type finder struct {
 	packed []uint64
 	ids    []uint32
 	places []uint32
+	found  []uint32
+	values []int64
+	order  []uint32
 }
 
 // textFinder looks up values in an interner. It remembers what it found for the last
@@ -407,6 +459,33 @@ func (s *columnStore) place(dict *vec.Vector, rows int) (uint32, bool) {
 	return uint32(n), true
 }
 
+// absorb takes in the values of another store, which is empty after that.
+func (s *columnStore) absorb(from *columnStore) error {
+	v := from.v
+	if s.v != nil && s.v.Form == vec.Flat && v.Form == vec.Flat && len(s.v.Nulls) == 0 && len(v.Nulls) == 0 {
+		switch {
+		case v.Type.Payload() == vec.PayloadI64:
+			s.v.I64 = append(s.v.I64, v.I64...)
+		case s.takesScaled(v):
+			s.v.I64, s.v.Scale = append(s.v.I64, v.I64...), v.Scale
+		default:
+			v = nil
+		}
+		if v != nil {
+			*from = columnStore{typ: from.typ}
+			return nil
+		}
+	}
+	err := s.add(from.v, firstRows(new([]uint32), from.v.Len()))
+	*from = columnStore{typ: from.typ}
+	return err
+}
+
+// takesScaled says whether v is decimals that can be appended as the integers that they are.
+func (s *columnStore) takesScaled(v *vec.Vector) bool {
+	return v.Scaled() && len(s.v.Dec) == 0 && (len(s.v.I64) == 0 || s.v.Scale == v.Scale)
+}
+
 func appendAll(dst, src *vec.Vector) {
 	b := vec.Builder{V: dst}
 	for i := range src.Len() {
@@ -447,8 +526,11 @@ func (s *columnStore) add(v *vec.Vector, rows []uint32) error {
 		if v.Form == vec.Dict {
 			if at, ok := s.place(v.Dict, len(rows)); ok {
 				n := len(s.v.Codes)
-				for _, r := range rows {
-					s.v.Codes = append(s.v.Codes, at+v.Codes[r])
+				s.v.Codes = appendSome(s.v.Codes, v.Codes, rows)
+				if at > 0 {
+					for i := range rows {
+						s.v.Codes[n+i] += at
+					}
 				}
 				s.nulls(v, rows, n)
 				return nil
@@ -469,7 +551,9 @@ func (s *columnStore) add(v *vec.Vector, rows []uint32) error {
 		case vec.PayloadBools:
 			s.v.Bools = appendSome(s.v.Bools, src.Bools, rows)
 		default:
-			plain = false
+			if plain = s.takesScaled(src); plain {
+				s.v.I64, s.v.Scale = appendSome(s.v.I64, src.I64, rows), src.Scale
+			}
 		}
 	}
 	if plain {
@@ -521,9 +605,16 @@ func (s *columnStore) finish() *vec.Vector {
 	return s.v
 }
 
+// appendSome appends the values of some rows. Memory is doubled, since to move what is there costs
+// more than to copy what comes.
 func appendSome[T any](dst, src []T, rows []uint32) []T {
-	for _, r := range rows {
-		dst = append(dst, src[r])
+	n := len(dst)
+	if n+len(rows) > cap(dst) {
+		dst = slices.Grow(dst, max(n, len(rows)))
+	}
+	dst = dst[:n+len(rows)]
+	for i, r := range rows {
+		dst[n+i] = src[r]
 	}
 	return dst
 }

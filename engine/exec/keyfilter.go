@@ -12,13 +12,13 @@ import (
 // decoded: those whose value of a key column is in no row of the join's build side. A scan
 // pulls rows only after the build side is read. It is used by one goroutine.
 type keyFilter struct {
-	of     *joining
-	key    int // of the join's keys
-	column int // of the node that the filter is handed down to
-	finder finder
-	ids    []uint32
-	tried  int
-	passed int
+	of      *joining
+	key     int // of the join's keys
+	column  int // of the node that the filter is handed down to
+	finder  finder
+	scratch []uint32
+	tried   int
+	passed  int
 }
 
 // keyTrial is how many rows a keyFilter sees before it may give up, and keyGain what part of
@@ -36,23 +36,10 @@ func (f *keyFilter) keep(b *vec.Batch) *vec.Batch {
 	}
 	rows := b.Sel
 	if rows == nil {
-		rows = firstRows(new([]uint32), b.Rows)
+		rows = firstRows(&f.scratch, b.Rows)
 	}
-	if cap(f.ids) < len(rows) {
-		f.ids = make([]uint32, max(len(rows), vec.BatchRows))
-	}
-	ids := f.ids[:len(rows)]
-	var nullSafe []bool
-	if t.nullSafe != nil {
-		nullSafe = t.nullSafe[f.key:][:1]
-	}
-	t.keys[f.key].find(ids, &f.finder, b.Cols[f.column:f.column+1], rows, nullSafe)
-	sel := make([]uint32, 0, len(rows))
-	for i, id := range ids {
-		if id != noGroup {
-			sel = append(sel, rows[i])
-		}
-	}
+	sel := make([]uint32, len(rows))
+	sel = sel[:t.keys[f.key].keep(sel, &f.finder, b.Cols[f.column], rows)]
 	f.tried += len(rows)
 	f.passed += len(sel)
 	return &vec.Batch{Rows: b.Rows, Sel: sel, Cols: b.Cols}

@@ -1,0 +1,198 @@
+package exec
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// indexKind is keys of a join that are found in one of the ways that there are.
+type indexKind struct {
+	name   string
+	types  []vec.Type
+	values func(rnd *rand.Rand, rows int) int64 // of a key of integers, or the number in one of text
+	nulls  bool
+	safe   []bool
+	is     func(x *keyIndex) bool
+}
+
+func isDense(x *keyIndex) bool    { return x.dense != nil }
+func isHashed(x *keyIndex) bool   { return x.hashed != nil }
+func isNumbered(x *keyIndex) bool { return x.dense == nil && x.hashed == nil }
+
+func indexKinds() []indexKind {
+	int8s, text := vec.T(vec.Int8), vec.T(vec.Text)
+	few := func(rnd *rand.Rand, rows int) int64 { return rnd.Int64N(int64(rows)/3 + 1) }
+	one := func(*rand.Rand, int) int64 { return 7 }
+	far := func(rnd *rand.Rand, rows int) int64 { return rnd.Int64N(int64(rows))*1e12 - 1e15 }
+	ends := func(rnd *rand.Rand, rows int) int64 {
+		return []int64{math.MinInt64, math.MaxInt64, 0, -1}[rnd.IntN(4)]
+	}
+	return []indexKind{
+		{name: "close together", types: []vec.Type{int8s}, values: few, is: isDense},
+		{name: "close together, with NULL", types: []vec.Type{int8s}, values: few, nulls: true, is: isDense},
+		{name: "one for all rows", types: []vec.Type{int8s}, values: one, is: isDense},
+		{name: "far apart", types: []vec.Type{int8s}, values: far, is: isHashed},
+		{name: "far apart, with NULL", types: []vec.Type{int8s}, values: far, nulls: true, is: isHashed},
+		{name: "at the ends", types: []vec.Type{int8s}, values: ends, is: isHashed},
+		{name: "two in a word", types: []vec.Type{vec.T(vec.Int4), vec.T(vec.Int4)}, values: few, nulls: true, is: isHashed},
+		{name: "two words", types: []vec.Type{int8s, int8s}, values: few, is: isHashed},
+		{name: "one for all rows, in two words", types: []vec.Type{int8s, int8s}, values: one, is: isHashed},
+		{name: "text", types: []vec.Type{text}, values: few, nulls: true, is: isNumbered},
+		{name: "text and a number", types: []vec.Type{text, int8s}, values: few, is: isNumbered},
+		{name: "NULL is a value", types: []vec.Type{int8s, int8s}, values: few, nulls: true, safe: []bool{true, false}, is: isNumbered},
+	}
+}
+
+// keyValues is random keys, of which one in nine is NULL if there are such.
+func (k *indexKind) keyValues(rnd *rand.Rand, rows, of int) []*vec.Vector {
+	var out []*vec.Vector
+	for _, t := range k.types {
+		b := vec.NewBuilder(t)
+		for range rows {
+			x := k.values(rnd, of)
+			switch {
+			case k.nulls && rnd.IntN(9) == 0:
+				b.AppendNull()
+			case t.Payload() == vec.PayloadStr:
+				b.V.Str.AppendString(fmt.Sprint(x))
+			default:
+				b.V.I64 = append(b.V.I64, x)
+			}
+		}
+		if b.V.Nulls != nil {
+			b.V.Nulls = b.V.Nulls.Grow(rows)
+		}
+		out = append(out, b.V)
+	}
+	return out
+}
+
+// keyText is the same for keys that are equal; it says false if the row has no match at all.
+func keyText(keys []*vec.Vector, row int, safe []bool) (string, bool) {
+	out := ""
+	for i, k := range keys {
+		switch {
+		case !k.IsNull(row):
+			x, at := k.At(row)
+			if k.Type.Payload() == vec.PayloadStr {
+				out += x.Str.Str(at) + " "
+			} else {
+				out += fmt.Sprint(x.I64[at], " ")
+			}
+		case safe == nil || !safe[i]:
+			return "", false
+		default:
+			out += "NULL "
+		}
+	}
+	return out, true
+}
+
+// joinOf is a join with such keys, whose right side is looked up.
+func (k *indexKind) joinOf(kind plan.JoinKind) *plan.Join {
+	side := &plan.Values{}
+	n := &plan.Join{Left: side, Right: side, Kind: kind, NullSafe: k.safe}
+	for i, t := range k.types {
+		side.Columns = append(side.Columns, vec.Field{Name: fmt.Sprint("k", i), Type: t})
+		n.LeftKeys, n.RightKeys = append(n.LeftKeys, &expr.Column{Index: i, T: t}), append(n.RightKeys, &expr.Column{Index: i, T: t})
+	}
+	return n
+}
+
+// TestJoinTable reads random keys in one to three shares, and looks up others with one and two
+// goroutines at work. Every row is found from the first one with its key, and no other.
+func TestJoinTable(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	for _, k := range indexKinds() {
+		for _, count := range []int{0, 1, 1000, 2*manyRows + 77} {
+			for threads := 1; threads <= 2; threads++ {
+				env := &Env{Expr: &expr.Context{}, Threads: threads}
+				kind := []plan.JoinKind{plan.InnerJoin, plan.FullJoin, plan.SemiJoin}[rnd.IntN(3)]
+				s := newJoining(k.joinOf(kind), env)
+				where := fmt.Sprintf("seed %d: keys %s, join of kind %d, %d rows, %d threads", seed, k.name, kind, count, threads)
+				all := k.keyValues(rnd, count, count+1)
+				shares := make([]*joinShare, 1+rnd.IntN(3))
+				for i := range shares {
+					shares[i] = newJoinShare(s)
+				}
+				for lo := 0; lo < count; {
+					hi := min(count, lo+1+rnd.IntN(2*vec.BatchRows))
+					b := &vec.Batch{Rows: hi - lo}
+					for _, v := range all {
+						b.Cols = append(b.Cols, v.Slice(lo, hi))
+					}
+					if err := shares[rnd.IntN(len(shares))].add(t.Context(), b.Cols, b); err != nil {
+						t.Fatal(err)
+					}
+					lo = hi
+				}
+				table, err := newJoinTable(t.Context(), s, shares)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if count > 1 && !k.is(table.index) {
+					t.Errorf("%s: the index is of another kind", where)
+				}
+				if held := env.statement().held.Load(); held != table.held {
+					t.Errorf("%s: %d bytes are held, the table has %d", where, held, table.held)
+				}
+				want := map[string]int{}
+				for r := range count {
+					if key, ok := keyText(all, r, k.safe); ok {
+						want[key]++
+					}
+				}
+				asked := k.keyValues(rnd, vec.BatchRows, count+1)
+				found, rows := make([]uint32, vec.BatchRows), firstRows(new([]uint32), vec.BatchRows)
+				table.find(found, &finder{}, asked, rows)
+				var there []uint32
+				seen := map[uint32]bool{}
+				for i, r := range found {
+					key, ok := keyText(asked, i, k.safe)
+					if !ok || want[key] == 0 {
+						if r != noGroup {
+							t.Fatalf("%s: key %q is found, and is not there", where, key)
+						}
+						continue
+					}
+					if r == noGroup {
+						t.Fatalf("%s: key %q is not found", where, key)
+					}
+					there = append(there, uint32(i))
+					if seen[r] || !s.keepsRows() {
+						continue
+					}
+					seen[r] = true
+					n := 0
+					for at := r; at != noGroup; at = table.after(at) {
+						if got, _ := keyText(table.out, int(at), k.safe); got != key {
+							t.Fatalf("%s: row %d has key %q, want %q", where, at, got, key)
+						}
+						if n++; n > want[key] {
+							break
+						}
+					}
+					if n != want[key] {
+						t.Fatalf("%s: key %q has %d rows, want %d", where, key, n, want[key])
+					}
+				}
+				if len(asked) == 1 {
+					kept := make([]uint32, len(rows))
+					kept = kept[:table.keys[0].keep(kept, &finder{}, asked[0], rows)]
+					if !slices.Equal(kept, there) {
+						t.Errorf("%s: %d rows are kept, want %d", where, len(kept), len(there))
+					}
+				}
+			}
+		}
+	}
+}
