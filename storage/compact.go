@@ -89,8 +89,14 @@ func (x *exchange) into(e *manifest.Edit) {
 	}
 }
 
-// sameTogether is how many segments of the same days are merged without being asked.
-const sameTogether = 4
+const (
+	// sameTogether is how many segments of the same days are merged without being asked.
+	sameTogether = 4
+	// sameGrowth is how many times the rows of all smaller ones a segment may have to be merged
+	// with them: with 2, the output has at least half as many rows again as its largest input, so
+	// that a row is written a logarithmic number of times, however many small segments follow a large one.
+	sameGrowth = 2
+)
 
 // deadShare is which part of a segment's rows, one in so many, must be dead for the segment
 // to be written again without them when nobody asks for it.
@@ -98,12 +104,13 @@ const deadShare = 8
 
 // PlanMerge is the merge that is worth doing next, if any: days, or months, that have been
 // written several times; months that are over, by the time of the newest entry, and have
-// several segments; segments without a row that counts, or with many dead rows.
+// several segments; in both cases those that are about alike, see sameGrowth; segments without a
+// row that counts, or with many dead rows.
 func (s *Store) PlanMerge() (MergePlan, bool) {
-	if p, ok := s.planMerge(itsDays, sameTogether); ok {
+	if p, ok := s.planMerge(itsDays, alike); ok {
 		return p, true
 	}
-	if p, ok := s.planMerge(s.itsPastMonth, sameTogether); ok {
+	if p, ok := s.planMerge(s.itsPastMonth, alike); ok {
 		return p, true
 	}
 	return s.planDead(func(dead, rows int64) bool { return dead*deadShare >= rows })
@@ -113,7 +120,7 @@ func (s *Store) PlanMerge() (MergePlan, bool) {
 // months, then single segments. Equal days are not merged before: each row would be written
 // twice.
 func (s *Store) PlanMergeAll() (MergePlan, bool) {
-	if p, ok := s.planMerge(itsMonth, 2); ok {
+	if p, ok := s.planMerge(itsMonth, all); ok {
 		return p, true
 	}
 	return s.PlanErasure()
@@ -203,9 +210,30 @@ func (s *Store) itsPastMonth(f *segmentFile) (int32, int) {
 	return first, days
 }
 
-// planMerge finds the first stretch of days, by project and time, with at least so many
-// segments that lie inside it. Those of a merge under way do not count.
-func (s *Store) planMerge(stretch func(*segmentFile) (int32, int), atLeast int) (MergePlan, bool) {
+// alike is how many segments, the smallest first, are worth a merge that nobody asked for.
+func alike(bySize []*segmentFile) int {
+	n, rows := 0, int64(0)
+	for n < len(bySize) && (n == 0 || bySize[n].Rows <= sameGrowth*rows) {
+		rows += bySize[n].Rows
+		n++
+	}
+	if n < sameTogether {
+		return 0
+	}
+	return n
+}
+
+// all is how many segments are worth a merge into one a month.
+func all(bySize []*segmentFile) int {
+	if len(bySize) < 2 {
+		return 0
+	}
+	return len(bySize)
+}
+
+// planMerge finds the first stretch of days, by project and time, with segments inside it that
+// are worth a merge: so many of the smallest. Those of a merge under way do not count.
+func (s *Store) planMerge(stretch func(*segmentFile) (int32, int), worth func(bySize []*segmentFile) int) (MergePlan, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	type key struct {
@@ -213,7 +241,7 @@ func (s *Store) planMerge(stretch func(*segmentFile) (int32, int), atLeast int) 
 		firstDay int32
 		days     int
 	}
-	groups := map[key][]SegmentID{}
+	groups := map[key][]*segmentFile{}
 	var keys []key
 	for _, id := range slices.Sorted(maps.Keys(s.segments)) {
 		f := s.segments[id]
@@ -228,39 +256,42 @@ func (s *Store) planMerge(stretch func(*segmentFile) (int32, int), atLeast int) 
 		if groups[k] == nil {
 			keys = append(keys, k)
 		}
-		groups[k] = append(groups[k], SegmentID(id))
+		groups[k] = append(groups[k], f)
 	}
 	slices.SortFunc(keys, func(a, b key) int {
 		return cmp.Or(cmp.Compare(a.project, b.project), cmp.Compare(a.firstDay, b.firstDay), cmp.Compare(a.days, b.days))
 	})
 	for _, k := range keys {
-		if inputs := s.fitting(groups[k]); len(inputs) >= atLeast {
-			return MergePlan{Project: k.project, Inputs: inputs, FirstDay: k.firstDay, Days: k.days}, true
+		bySize := groups[k]
+		slices.SortStableFunc(bySize, func(a, b *segmentFile) int { return cmp.Compare(a.Rows, b.Rows) })
+		bySize = s.fitting(bySize)
+		n := worth(bySize)
+		if n == 0 {
+			continue
 		}
+		plan := MergePlan{Project: k.project, FirstDay: k.firstDay, Days: k.days}
+		for _, f := range bySize[:n] {
+			plan.Inputs = append(plan.Inputs, SegmentID(f.ID))
+		}
+		slices.Sort(plan.Inputs)
+		return plan, true
 	}
 	return MergePlan{}, false
 }
 
-// fitting is those of some segments that can be merged in the memory there is, the smallest
-// first: what is large has been merged already. The caller holds mu.
-func (s *Store) fitting(ids []SegmentID) []SegmentID {
+// fitting is those of some segments, the smallest first, that can be merged in the memory there
+// is: what is large has been merged already.
+func (s *Store) fitting(bySize []*segmentFile) []*segmentFile {
 	room := s.opt.Memory.Pool(memory.Decoded).Size()
 	if room == 0 {
-		return ids
+		return bySize
 	}
-	bySize := slices.Clone(ids)
-	slices.SortStableFunc(bySize, func(a, b SegmentID) int {
-		return cmp.Compare(s.segments[uint64(a)].Rows, s.segments[uint64(b)].Rows)
-	})
-	n := 0
-	for ; n < len(bySize); n++ {
-		if room -= mergeBytes([]*segmentFile{s.segments[uint64(bySize[n])]}); room < 0 {
-			break
+	for n, f := range bySize {
+		if room -= mergeBytes([]*segmentFile{f}); room < 0 {
+			return bySize[:n]
 		}
 	}
-	out := bySize[:n]
-	slices.Sort(out)
-	return out
+	return bySize
 }
 
 // merging says whether a segment is the input of a merge under way. The caller holds mu.

@@ -163,7 +163,7 @@ func (c *copies) note(row int, root uint32) {
 			continue
 		}
 		for _, p := range c.sets[i].props {
-			code := p.prop.Codes[row]
+			code := p.prop.Codes.At(row)
 			if code == 0 {
 				continue
 			}
@@ -229,7 +229,7 @@ const keptCells = 1 << 15
 
 // value is the value of a cell as canonical text.
 func (c *copies) value(l cell) []byte {
-	code := l.prop.Codes[l.row-1] - 1
+	code := l.prop.Codes.At(int(l.row-1)) - 1
 	start := len(c.arena)
 	c.arena = event.AppendJSON(c.arena, l.prop.Kinds[code], l.prop.Values.At(int(code)))
 	return c.arena[start:len(c.arena):len(c.arena)]

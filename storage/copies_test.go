@@ -124,10 +124,10 @@ func plainCopies(s *person.State, b *event.Batch, row int) {
 		once := map[string]string{}
 		for _, p := range c.Props {
 			at, found := b.Find(p.From)
-			if !found || b.Props[at].Codes[row] == 0 {
+			if !found || b.Props[at].Codes.At(row) == 0 {
 				continue
 			}
-			code := int(b.Props[at].Codes[row] - 1)
+			code := int(b.Props[at].Codes.At(row) - 1)
 			value := string(event.AppendJSON(nil, b.Props[at].Kinds[code], b.Props[at].Values.At(code)))
 			set[p.To] = value
 			if value != "null" {

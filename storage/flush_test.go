@@ -172,7 +172,8 @@ func TestFlushOfManyDays(t *testing.T) {
 		return b.Finish()
 	}
 	for _, c := range []struct{ days, large, segments, months int }{
-		{64, 0, 64, 3},
+		{flushDays, 0, flushDays, 1},
+		{flushDays + 1, 0, 1, 1},
 		{65, 0, 3, 3},
 		{365, 0, 12, 12},
 		{365, flushDayRows - 2, 13, 12}, // one day is large enough
@@ -270,13 +271,60 @@ func TestReplayHoldsFlushes(t *testing.T) {
 	}
 }
 
+// Small segments that keep coming are not merged with a large one of their days each time, and
+// still there are never many of them.
+func TestMergesOfLargeAndSmall(t *testing.T) {
+	s := openAt(t, vfs.NewMem())
+	createAs(t, s, 1, "a")
+	n := 0
+	flush := func(rows int) {
+		b := event.NewBuilder()
+		for range rows {
+			b.Begin(vec.UUIDValue{1, 14: byte(n >> 8), 15: byte(n)}, 20089*dayMicros+int64(n))
+			b.SetName([]byte("e"))
+			b.SetDistinctID([]byte("u"))
+			b.End()
+			n++
+		}
+		if _, err := s.ApplyEvents(s.AppliedIndex()+1, 1, 1, b.Finish()); err != nil {
+			t.Fatal(err)
+		}
+		flushNow(t, s)
+	}
+	flush(1000)
+	merged, most := int64(0), 0
+	const small = 200
+	for range small {
+		flush(10)
+		for {
+			plan, ok := s.PlanMerge()
+			if !ok {
+				break
+			}
+			must(t, s.Merge(t.Context(), s.AppliedIndex()+1, 1, plan))
+			merged += s.segments[mergeIDs+s.AppliedIndex()-1].Rows
+		}
+		most = max(most, s.Stats().Segments)
+	}
+	if st := s.Stats(); st.Events != 1000+10*small {
+		t.Errorf("%d events, want %d", st.Events, 1000+10*small)
+	}
+	if most > 10 {
+		t.Errorf("there were %d segments at once, want at most 10", most)
+	}
+	// Merged with the large one every third time, they would be 60,000 and more.
+	if merged > 20_000 {
+		t.Errorf("merges wrote %d rows for %d that came", merged, 1000+10*small)
+	}
+}
+
 // Thousands of segments are opened side by side. One that is missing is named, and nothing
 // is removed.
 func TestOpenManySegments(t *testing.T) {
 	fs := vfs.NewMem()
 	s := openAt(t, fs)
 	createAs(t, s, 1, "a")
-	const flushes, days = 5, 50 // more than openTogether for each of two processors
+	const flushes, days = 40, flushDays // more than openTogether for each of two processors
 	for i := range flushes {
 		b := event.NewBuilder()
 		for d := range days {

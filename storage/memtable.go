@@ -95,7 +95,8 @@ func (b *memBatch) bytes() int64 {
 	n := int64(e.Rows) * (16 + 8 + 4 + 4 + 4 + dedup.RowBytes)
 	n += int64(len(e.Name.Values.Bytes) + len(e.DistinctID.Values.Bytes))
 	for i := range e.Props {
-		n += int64(e.Rows)*4 + int64(len(e.Props[i].Values.Bytes)) + int64(e.Props[i].Values.Len())*5
+		values := &e.Props[i].Values
+		n += int64(e.Rows*event.CodeBytes(uint32(values.Len()))) + int64(len(values.Bytes)) + int64(values.Len())*5
 	}
 	return n
 }

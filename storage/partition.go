@@ -39,9 +39,9 @@ type part struct {
 }
 
 const (
-	// flushDays is up to how many days a flush writes a file each. An import in no order
-	// touches years of them.
-	flushDays = 64
+	// flushDays is up to how many days a flush writes a file each. An import touches many, and
+	// one in no order years of them.
+	flushDays = 8
 	// flushDayRows is how many rows a day needs for a file of its own in a flush that
 	// touches more. Files of fewer cost more to open and to merge than their rows do.
 	flushDayRows = 20_000

@@ -21,8 +21,8 @@
 //
 // # Files
 //
-// A file is made once, full of zeros if there is time, and then used again and again under the next
-// number: writing over blocks that exist needs no journal of the file system. Numbers have
+// A file is made once, full of zeros while little is written, and then used again and again under
+// the next number: writing over blocks that exist needs no journal of the file system. Numbers have
 // no gaps. The files behind the one that is written are spares: they hold zeros or records
 // of a former life.
 //

@@ -19,6 +19,10 @@ const (
 	// keepSpares is how many files that nobody needs any more stay as spares, if so many
 	// are in use: half a GB. The next ones then need not be filled with zeros.
 	keepSpares = 8
+	// calmBytes is how much the writer may write while a spare is filled with zeros. Filling
+	// takes a fraction of a second, so more is a load that the disk and the processors are
+	// wanted for. On ext4 a small round in room that holds no zeros takes a tenth longer.
+	calmBytes = 1 << 20
 )
 
 func (l *Log) fileName(number uint64) string {
@@ -169,13 +173,16 @@ func (l *Log) needed(f *file) bool {
 	return false
 }
 
-// makeSpare makes a file of zeros under the next number. making is held.
+// makeSpare makes a file under the next number, full of zeros while the writer has little to
+// do. making is held.
 func (l *Log) makeSpare(ctx context.Context) error {
 	l.mu.Lock()
 	number := l.newest + 1
 	l.mu.Unlock()
 	f := &file{number: number, name: l.fileName(number), size: l.opts.FileBytes}
-	if err := l.makeFile(ctx, f, nil); err != nil {
+	before := l.meter.written()
+	calm := func() bool { return !l.hurry.Load() && l.meter.written()-before < calmBytes }
+	if err := l.makeFile(ctx, f, nil, calm); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -184,9 +191,9 @@ func (l *Log) makeSpare(ctx context.Context) error {
 	return nil
 }
 
-// makeFile makes a file of zeros behind what it begins with. Only when that is synced it
-// gets its name.
-func (l *Log) makeFile(ctx context.Context, f *file, begin []byte) error {
+// makeFile makes a file, with zeros behind what it begins with for as long as it is calm.
+// Only when that is synced it gets its name.
+func (l *Log) makeFile(ctx context.Context, f *file, begin []byte, calm func() bool) error {
 	tmp := path.Join(l.opts.Dir, tmpName)
 	handle, err := l.fs.Create(tmp)
 	if err != nil {
@@ -196,10 +203,10 @@ func (l *Log) makeFile(ctx context.Context, f *file, begin []byte) error {
 		_, err = handle.WriteAt(begin, 0)
 	}
 	// Synced piece by piece: rounds that are written meanwhile wait for one piece, and not
-	// for a file. If the writer itself waits, the rest is left as room: then rounds there
-	// cost more, but less than writing all of it twice at once.
+	// for a file. When there is no calm, the rest is left as room: then rounds there cost
+	// more, but less than writing all of it twice at once.
 	at := int64(len(begin))
-	for ; err == nil && at < f.size && !l.hurry.Load(); at += int64(len(zeros)) {
+	for ; err == nil && at < f.size && calm(); at += int64(len(zeros)) {
 		if err = zero(ctx, handle, at, min(f.size, at+int64(len(zeros)))); err == nil {
 			err = handle.SyncData()
 		}

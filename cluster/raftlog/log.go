@@ -636,6 +636,13 @@ func (m *meter) count(took time.Duration, bytes int64) {
 	m.stats.Buckets[i]++
 }
 
+// written is how many bytes were synced since Open.
+func (m *meter) written() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stats.Bytes
+}
+
 // Stats gives the counts since Open.
 func (l *Log) Stats() Stats {
 	l.meter.mu.Lock()

@@ -481,6 +481,45 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// A spare is full of zeros, unless much is written meanwhile; the first file has none. The log
+// is the same either way.
+func TestZeros(t *testing.T) {
+	for _, c := range []struct {
+		during int64 // bytes of entries that are written while the spare is made
+		want   int   // pieces of zeros
+	}{{0, 8}, {calmBytes / 2, 8}, {2 * calmBytes, 3}} {
+		fs := vfs.NewMem()
+		opts := small(fs)
+		opts.FileBytes, opts.Spares, opts.MinFiles = 8<<20, 1, 2
+		pieces := 0
+		var g *Group
+		fs.Hook = func(op, name string) error {
+			if op != "write" || path.Base(name) != tmpName {
+				return nil
+			}
+			if pieces++; pieces == 2 && g != nil {
+				for i := range uint64(c.during / (256 << 10)) {
+					must(t, g.StoreLog(entry(i+1, 256<<10)))
+				}
+			}
+			return nil
+		}
+		l := open(t, opts)
+		if pieces != 2 { // the header, and the last sector
+			t.Errorf("the first file was made with %d writes, want 2", pieces)
+		}
+		pieces, g = 0, l.Group(0)
+		must(t, l.tidy(context.Background()))
+		if pieces != c.want {
+			t.Errorf("%d bytes written: the spare got %d pieces, want %d", c.during, pieces, c.want)
+		}
+		last, _ := g.LastIndex()
+		if want := uint64(c.during / (256 << 10)); last != want {
+			t.Errorf("the last entry is %d, want %d", last, want)
+		}
+	}
+}
+
 // Stats counts syncs, and says how long the call to the disk that hangs has been running.
 func TestStats(t *testing.T) {
 	fs := vfs.NewMem()

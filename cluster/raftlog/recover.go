@@ -387,7 +387,9 @@ func (l *Log) begin() error {
 	f.epoch = uint64(l.writer.session)<<32 | number
 	f.header = header{number: number, epoch: f.epoch, size: f.size}
 	mark := Record{Type: TypeMark, Epoch: f.epoch, CommitHint: recordBytes, AppendedAt: nanos(l.opts.Clock())}
-	if err := l.makeFile(context.Background(), f, mark.appendHeader(f.header.append(nil), 0)); err != nil {
+	// Somebody waits for the log to open: this one gets no zeros.
+	waited := func() bool { return false }
+	if err := l.makeFile(context.Background(), f, mark.appendHeader(f.header.append(nil), 0), waited); err != nil {
 		return err
 	}
 	l.files[number], l.oldest, l.newest, l.active = f, number, number, f

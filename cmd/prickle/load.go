@@ -601,7 +601,7 @@ func rowText(b *event.Batch, row int) string {
 		printable(b.Name.Values.Str(int(b.Name.Codes[row]))), printable(b.DistinctID.Values.Str(int(b.DistinctID.Codes[row]))), uuid.UUID(b.UUID[row]))
 	for i := range b.Props {
 		p := &b.Props[i]
-		if code := p.Codes[row]; code > 0 {
+		if code := p.Codes.At(row); code > 0 {
 			fmt.Fprintf(&t, "  %s=%s", printable(p.Key), printable(p.Values.Str(int(code-1))))
 		}
 	}

@@ -39,7 +39,7 @@ func showRow(b *event.Batch, row int, ids bool) string {
 	out.WriteString("\n")
 	var props []string
 	for _, p := range b.Props {
-		if c := p.Codes[row]; c != 0 {
+		if c := p.Codes.At(row); c != 0 {
 			kind := [...]string{"null", "bool", "int", "float", "number", "text", "json"}[p.Kinds[c-1]]
 			props = append(props, fmt.Sprintf("  %s %s %s\n", p.Key, kind, event.AppendJSON(nil, p.Kinds[c-1], p.Values.At(int(c-1)))))
 		}

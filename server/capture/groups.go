@@ -147,10 +147,10 @@ func groupMembers(object []byte) (out []namedGroup) {
 
 // setTexts sets a property of the rows of a batch to a text for each code of another: that
 // of code c is texts[c-1]. Where it is empty, or the code is 0, the row stays as it is.
-func setTexts(b *event.Batch, key string, codes []uint32, texts []string) {
+func setTexts(b *event.Batch, key string, codes event.Codes, texts []string) {
 	at, found := b.Find(key)
 	if !found {
-		b.Props = slices.Insert(b.Props, at, event.Prop{Key: key, Codes: make([]uint32, b.Rows)})
+		b.Props = slices.Insert(b.Props, at, event.Prop{Key: key, Codes: event.NewCodes(b.Rows, 1)})
 	}
 	p := &b.Props[at]
 	known := map[string]uint32{}
@@ -174,9 +174,9 @@ func setTexts(b *event.Batch, key string, codes []uint32, texts []string) {
 		to[i+1] = known[text]
 	}
 	p.Kinds, p.Values = kinds, values
-	for row, c := range codes {
-		if t := to[c]; t != 0 {
-			p.Codes[row] = t
+	for row := range codes.Len() {
+		if t := to[codes.At(row)]; t != 0 {
+			p.Codes.Set(row, t)
 		}
 	}
 }

@@ -20,7 +20,7 @@ func groupsOf(b *event.Batch) string {
 		for _, key := range groupKeys {
 			text := ""
 			if at, found := b.Find(key); found {
-				if c := b.Props[at].Codes[row]; c != 0 {
+				if c := b.Props[at].Codes.At(row); c != 0 {
 					text = b.Props[at].Values.Str(int(c - 1))
 				}
 			}

@@ -261,14 +261,14 @@ func (b *Builder) Finish() *Batch {
 	}
 	live := make([]uint32, 0, b.cells)
 	room := room{rows: b.rows}
-	room.count(&b.name)
-	room.count(&b.distinctID)
+	room.column(&b.name)
+	room.column(&b.distinctID)
 	for i := range b.columns {
 		if c := &b.columns[i]; c.live {
 			// A column whose every row was aborted carries nothing.
 			if len(c.table.codes) > 0 {
 				live = append(live, uint32(i))
-				room.count(&c.table)
+				room.prop(&c.table)
 			} else {
 				c.table.reset()
 			}
@@ -276,7 +276,7 @@ func (b *Builder) Finish() *Batch {
 		}
 	}
 	room.make()
-	out.Name, out.DistinctID = room.column(&b.name), room.column(&b.distinctID)
+	out.Name, out.DistinctID = room.takeColumn(&b.name), room.takeColumn(&b.distinctID)
 	slices.SortFunc(live, func(x, y uint32) int { return cmp.Compare(b.columns[x].key, b.columns[y].key) })
 	if len(live) > 0 {
 		out.Props = make([]Prop, len(live))
@@ -284,7 +284,8 @@ func (b *Builder) Finish() *Batch {
 	for i, at := range live {
 		c, p := &b.columns[at], &out.Props[i]
 		p.Key = c.key
-		p.Codes, p.Kinds, p.Values = room.take(&c.table)
+		p.Codes = room.codes(&c.table)
+		p.Kinds, p.Values = room.values(&c.table)
 	}
 	more := b.rows + b.rows/8
 	b.uuid = make([]vec.UUIDValue, 0, more)
@@ -302,49 +303,74 @@ func (b *Builder) Finish() *Batch {
 // column has a part. A batch of a hundred rows has as many columns.
 type room struct {
 	rows    int
-	columns int
-	values  int
-	size    int // bytes of values
+	columns [3]int // by the size of their codes: 1, 2 and 4 bytes
+	count   int    // of values
+	size    int    // bytes of values
 
-	codes []uint32
-	offs  []uint32
-	kinds []Kind
-	bytes []byte
+	narrow []uint8
+	middle []uint16
+	wide   []uint32
+	offs   []uint32
+	kinds  []Kind
+	bytes  []byte
 }
 
-func (r *room) count(t *table) {
-	r.columns++
-	r.values += len(t.kinds)
+// column makes room for a column without missing values, and prop for a property.
+func (r *room) column(t *table) { r.add(t, 4) }
+func (r *room) prop(t *table)   { r.add(t, CodeBytes(uint32(len(t.kinds)))) }
+
+func (r *room) add(t *table, codeBytes int) {
+	r.columns[codeBytes/2]++
+	r.count += len(t.kinds)
 	r.size += len(t.values.Bytes)
 }
 
 func (r *room) make() {
-	r.codes, r.offs = make([]uint32, r.columns*r.rows), make([]uint32, 0, r.columns+r.values)
-	r.kinds, r.bytes = make([]Kind, 0, r.values), make([]byte, 0, r.size)
+	r.narrow, r.middle = make([]uint8, r.columns[0]*r.rows), make([]uint16, r.columns[1]*r.rows)
+	r.wide, r.offs = make([]uint32, r.columns[2]*r.rows), make([]uint32, 0, r.columns[0]+r.columns[1]+r.columns[2]+r.count)
+	r.kinds, r.bytes = make([]Kind, 0, r.count), make([]byte, 0, r.size)
 }
 
-// take copies a table into the room, and starts another. Whoever appends to a part does not
-// write into the next.
-func (r *room) take(t *table) (codes []uint32, kinds []Kind, values vec.Strings) {
-	codes, r.codes = r.codes[:r.rows:r.rows], r.codes[r.rows:]
-	copy(codes, t.codes) // there are 0s behind them
+// codes copies the codes of a property into the room.
+func (r *room) codes(t *table) (out Codes) {
+	switch CodeBytes(uint32(len(t.kinds))) {
+	case 1:
+		out.narrow, r.narrow = cut(r.narrow, r.rows)
+		convert(out.narrow, t.codes) // there are 0s behind them
+	case 2:
+		out.middle, r.middle = cut(r.middle, r.rows)
+		convert(out.middle, t.codes)
+	default:
+		out.wide, r.wide = cut(r.wide, r.rows)
+		copy(out.wide, t.codes)
+	}
+	return out
+}
+
+// values copies the values of a table into the room, and starts another. Whoever appends to a
+// part does not write into the next.
+func (r *room) values(t *table) (kinds []Kind, values vec.Strings) {
 	if len(t.kinds) > 0 {
 		kinds, r.kinds = part(r.kinds, t.kinds)
 		values.Offs, r.offs = part(r.offs, t.values.Offs)
 		values.Bytes, r.bytes = part(r.bytes, t.values.Bytes)
 	}
 	t.reset()
-	return codes, kinds, values
+	return kinds, values
 }
 
-// column is take for a column without missing values.
-func (r *room) column(t *table) Column {
-	codes, _, values := r.take(t)
-	for i := range codes {
-		codes[i]--
+// takeColumn copies a column without missing values into the room.
+func (r *room) takeColumn(t *table) (out Column) {
+	out.Codes, r.wide = cut(r.wide, r.rows)
+	for i, c := range t.codes {
+		out.Codes[i] = c - 1
 	}
-	return Column{Codes: codes, Values: values}
+	_, out.Values = r.values(t)
+	return out
 }
+
+// cut gives the first n of all, and the others.
+func cut[T any](all []T, n int) (first, rest []T) { return all[:n:n], all[n:] }
 
 // part appends src to all, and gives the part that it is, and all.
 func part[T any](all, src []T) (part, grown []T) {

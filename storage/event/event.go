@@ -28,12 +28,12 @@ type Column struct {
 	Values vec.Strings
 }
 
-// Prop is one property of the rows of a batch. Codes[i] is 0 where row i does not carry
+// Prop is one property of the rows of a batch. The code of a row is 0 where it does not carry
 // it, and otherwise one more than the position of the value in Kinds and Values. Values
 // are distinct by (kind, bytes), in order of first appearance.
 type Prop struct {
 	Key    string
-	Codes  []uint32
+	Codes  Codes
 	Kinds  []Kind
 	Values vec.Strings
 }
@@ -73,7 +73,7 @@ func (b *Batch) Set(key string, kind Kind, value string, rows []uint32) {
 	}
 	at, found := b.Find(key)
 	if !found {
-		b.Props = slices.Insert(b.Props, at, Prop{Key: key, Codes: make([]uint32, b.Rows)})
+		b.Props = slices.Insert(b.Props, at, Prop{Key: key, Codes: NewCodes(b.Rows, 1)})
 	}
 	p := &b.Props[at]
 	code := 0
@@ -85,7 +85,7 @@ func (b *Batch) Set(key string, kind Kind, value string, rows []uint32) {
 		p.Values.AppendString(value)
 	}
 	for _, row := range rows {
-		p.Codes[row] = uint32(code) + 1
+		p.Codes.Set(int(row), uint32(code)+1)
 	}
 }
 

@@ -63,7 +63,7 @@ func Append(dst []byte, b *Batch) []byte {
 		dst = appendBytes(dst, p.Key)
 		dst = appendDict(dst, &p.Values)
 		dst = appendKinds(dst, p.Kinds)
-		dst = appendPacked(dst, p.Codes[:b.Rows], bits.Len(uint(p.Values.Len())))
+		dst = appendCodes(dst, &p.Codes, b.Rows, bits.Len(uint(p.Values.Len())))
 	}
 	dst = appendFlags(dst, b.Personless, b.Rows)
 	dst = binary.AppendUvarint(dst, uint64(len(b.Ops)))
@@ -155,7 +155,17 @@ func appendKinds(dst []byte, kinds []Kind) []byte {
 	return append(dst, byte(kinds[0]))
 }
 
-func appendPacked(dst []byte, codes []uint32, width int) []byte {
+func appendCodes(dst []byte, c *Codes, rows, width int) []byte {
+	switch {
+	case c.narrow != nil:
+		return appendPacked(dst, c.narrow[:rows], width)
+	case c.middle != nil:
+		return appendPacked(dst, c.middle[:rows], width)
+	}
+	return appendPacked(dst, c.wide[:rows], width)
+}
+
+func appendPacked[T code](dst []byte, codes []T, width int) []byte {
 	if width == 0 {
 		return dst
 	}
@@ -262,7 +272,7 @@ func Decode(src []byte) (*Batch, error) {
 		if values == 0 && rows > 0 {
 			d.Fail("column without values")
 		}
-		c.Codes = d.packed(rows, columnWidth(values), uint32(max(values, 1)-1))
+		c.Codes = packed[uint32](&d, rows, columnWidth(values), uint32(max(values, 1)-1))
 	}
 	d.props(b)
 	b.Personless = d.flags(rows)
@@ -353,13 +363,25 @@ func (d *wireReader) dict() vec.Strings {
 	return vec.Strings{Offs: offs, Bytes: d.Take(int(end))}
 }
 
-// packed reads a code a row, none above most.
-func (d *wireReader) packed(rows, width int, most uint32) []uint32 {
+// codes reads a code a row, none above most.
+func (d *wireReader) codes(rows int, most uint32) Codes {
+	width := bits.Len32(most)
+	switch CodeBytes(most) {
+	case 1:
+		return Codes{narrow: packed[uint8](d, rows, width, most)}
+	case 2:
+		return Codes{middle: packed[uint16](d, rows, width, most)}
+	}
+	return Codes{wide: packed[uint32](d, rows, width, most)}
+}
+
+// packed reads a code a row, none above most, of which T has room for all that the width has.
+func packed[T code](d *wireReader, rows, width int, most uint32) []T {
 	raw := d.Take((rows*width + 7) / 8)
 	if d.Err != nil {
 		return nil
 	}
-	out := make([]uint32, rows)
+	out := make([]T, rows)
 	if width == 0 {
 		return out
 	}
@@ -382,7 +404,7 @@ func (d *wireReader) packed(rows, width int, most uint32) []uint32 {
 		}
 		c := uint32(acc & mask)
 		seen = max(seen, c)
-		out[i] = c
+		out[i] = T(c)
 		acc >>= width
 		n -= width
 	}
@@ -435,7 +457,7 @@ func (d *wireReader) props(b *Batch) {
 		if d.Err == nil {
 			d.checkValues(key, kinds, &values)
 		}
-		codes := d.packed(b.Rows, bits.Len(uint(n)), uint32(n))
+		codes := d.codes(b.Rows, uint32(n))
 		if d.Err != nil {
 			return
 		}

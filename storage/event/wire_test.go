@@ -44,7 +44,7 @@ func rowsOf(t *testing.T, b *Batch) []row {
 			props: map[string]value{}, personless: b.Personless.Get(i),
 		}
 		for _, p := range b.Props {
-			if c := p.Codes[i]; c != 0 {
+			if c := p.Codes.At(i); c != 0 {
 				out[i].props[p.Key] = value{p.Kinds[c-1], string(p.Values.At(int(c - 1)))}
 			}
 		}
@@ -352,7 +352,7 @@ func TestBatchesShareNothing(t *testing.T) {
 			t.Errorf("last value of %s in the next batch: %q", key, got)
 		}
 	}
-	first.Props[1].Codes[1] = 2
+	first.Props[1].Codes.Set(1, 2)
 	first.Props[1].Kinds = first.Props[1].Kinds[:3]
 	first.Props[1].Values = vec.StringsOf("one b0", "one b1", "one b2")
 	if got := Append(nil, first); string(got) != string(want) {

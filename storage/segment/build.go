@@ -133,13 +133,21 @@ func batchSource(in *Input, start, end int64) (source, error) {
 		s.rows = len(keep)
 		s.time, s.ordinals, s.uuids = take(b.Time, keep), take(in.Ordinals, keep), take(b.UUID, keep)
 	}
-	column := func(codes []uint32, kinds []event.Kind, values *vec.Strings, nullable bool) piece {
+	column := func(codes event.Codes, kinds []event.Kind, values *vec.Strings, nullable bool) piece {
 		if all {
+			wide, lent := codes.Wide()
 			return piece{
-				add:      func(u *unifier) ([]uint32, error) { return u.addBatch(kinds, values, nil) },
-				codes:    func([]uint32) ([]uint32, error) { return codes, nil },
+				add: func(u *unifier) ([]uint32, error) { return u.addBatch(kinds, values, nil) },
+				codes: func(buf []uint32) ([]uint32, error) {
+					if lent {
+						return wide, nil
+					}
+					buf = resize(buf, codes.Len())
+					codes.Read(buf)
+					return buf, nil
+				},
 				nullable: nullable,
-				lent:     true,
+				lent:     lent,
 			}
 		}
 		first := uint32(0)
@@ -150,7 +158,7 @@ func batchSource(in *Input, start, end int64) (source, error) {
 			add: func(u *unifier) ([]uint32, error) {
 				used := vec.NewBitmap(values.Len())
 				for _, r := range keep {
-					if c := codes[r]; c >= first {
+					if c := codes.At(int(r)); c >= first {
 						used.Set(int(c - first))
 					}
 				}
@@ -158,16 +166,14 @@ func batchSource(in *Input, start, end int64) (source, error) {
 			},
 			codes: func(buf []uint32) ([]uint32, error) {
 				buf = resize(buf, len(keep))
-				for i, r := range keep {
-					buf[i] = codes[r]
-				}
+				codes.Take(buf, keep)
 				return buf, nil
 			},
 			nullable: nullable,
 		}
 	}
-	s.names = column(b.Name.Codes, nil, &b.Name.Values, false)
-	s.ids = column(b.DistinctID.Codes, nil, &b.DistinctID.Values, false)
+	s.names = column(event.WideCodes(b.Name.Codes), nil, &b.Name.Values, false)
+	s.ids = column(event.WideCodes(b.DistinctID.Codes), nil, &b.DistinctID.Values, false)
 	rows := s.rows
 	s.created = piece{
 		add: func(u *unifier) ([]uint32, error) { return []uint32{u.addNum(event.Int, b.CreatedAt)}, nil },
