@@ -131,7 +131,7 @@ func (s *joining) readBuild(ctx context.Context) (err error) {
 		}
 	}()
 	parts := s.newParts(0)
-	err = pipe.drain(ctx, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
+	err = pipe.drain(ctx, nil, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
 		return func(b *vec.Batch) error {
 			keys, err := evalAll(s.env.Expr, s.buildKeys, b)
 			if err != nil {
