@@ -90,11 +90,11 @@ func (x *exchange) into(e *manifest.Edit) {
 }
 
 const (
-	// sameTogether is how many segments of the same days are merged without being asked.
+	// sameTogether is how many alike segments of the same days are merged without being asked.
 	sameTogether = 4
-	// sameGrowth is how many times the rows of all smaller ones a segment may have to be merged
-	// with them: with 2, the output has at least half as many rows again as its largest input, so
-	// that a row is written a logarithmic number of times, however many small segments follow a large one.
+	// sameGrowth is how many times the rows of those before it, by size, a segment may have to be alike:
+	// with 2, the output has at least half as many rows again as its largest input, so that a row is
+	// written a logarithmic number of times, however many small segments follow a large one.
 	sameGrowth = 2
 )
 
@@ -210,17 +210,23 @@ func (s *Store) itsPastMonth(f *segmentFile) (int32, int) {
 	return first, days
 }
 
-// alike is how many segments, the smallest first, are worth a merge that nobody asked for.
+// alike is how many segments, the smallest first, are worth a merge that nobody asked for: those up
+// to the last of a few that are about alike.
 func alike(bySize []*segmentFile) int {
-	n, rows := 0, int64(0)
-	for n < len(bySize) && (n == 0 || bySize[n].Rows <= sameGrowth*rows) {
-		rows += bySize[n].Rows
-		n++
+	first, rows := 0, int64(0) // of those that are alike
+	for n, f := range bySize {
+		if n > first && f.Rows > sameGrowth*rows {
+			if n-first >= sameTogether {
+				return n
+			}
+			first, rows = n, 0
+		}
+		rows += f.Rows
 	}
-	if n < sameTogether {
+	if len(bySize)-first < sameTogether {
 		return 0
 	}
-	return n
+	return len(bySize)
 }
 
 // all is how many segments are worth a merge into one a month.

@@ -318,6 +318,35 @@ func TestMergesOfLargeAndSmall(t *testing.T) {
 	}
 }
 
+// A small segment does not keep those that are alike from being merged, and goes with them.
+func TestAlike(t *testing.T) {
+	for _, c := range []struct {
+		rows []int64
+		want int
+	}{
+		{nil, 0},
+		{[]int64{10, 10, 10}, 0},
+		{[]int64{10, 10, 10, 10}, 4},
+		{[]int64{10, 20, 60, 180}, 4},
+		{[]int64{10, 21, 63, 190}, 0},
+		{[]int64{10, 10, 10, 10, 81}, 4},
+		{[]int64{10, 10, 10, 10, 80}, 5},
+		{[]int64{1, 1000, 1000, 1000, 1000}, 5},
+		{[]int64{1, 1000, 1000, 1000}, 0},
+		{[]int64{1, 10, 1000, 1000, 1000, 1000, 9000}, 6},
+	} {
+		var files []*segmentFile
+		for _, n := range c.rows {
+			f := &segmentFile{}
+			f.Rows = n
+			files = append(files, f)
+		}
+		if got := alike(files); got != c.want {
+			t.Errorf("%v: %d, want %d", c.rows, got, c.want)
+		}
+	}
+}
+
 // Thousands of segments are opened side by side. One that is missing is named, and nothing
 // is removed.
 func TestOpenManySegments(t *testing.T) {
