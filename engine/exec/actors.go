@@ -217,6 +217,23 @@ func countBits(b vec.Bitmap, lo, hi int) int {
 	return n
 }
 
+// clearBits clears the bits of b in [lo, hi).
+func clearBits(b vec.Bitmap, lo, hi int) {
+	if lo >= hi {
+		return
+	}
+	first, last := lo>>6, (hi-1)>>6
+	head := ^uint64(0) << (uint(lo) & 63)
+	tail := ^uint64(0) >> (63 - uint(hi-1)&63)
+	if first == last {
+		b[first] &^= head & tail
+		return
+	}
+	b[first] &^= head
+	b[last] &^= tail
+	clear(b[first+1 : last])
+}
+
 // actorSorter puts the rows of actors in order of time and tie-break. It keeps its scratch
 // from one actor to the next.
 type actorSorter struct {

@@ -108,7 +108,10 @@
 // so is what reads properties that the range does not carry; bounds of the time are decided once
 // for each segment that they do not lie in; what reads nothing but what persons
 // have is decided once for each, and marks the runs to be passed over. Conditions and breakdowns
-// over one column are evaluated once for each value in its dictionary (bycode.go).
+// over one column are evaluated once for each value in its dictionary (bycode.go), and noted once
+// for each of its runs where it is kept as runs, as what is constant through a session is
+// (evaluate.go). Breakdown values stay such stretches of rows until each row's is asked for, which
+// counts of rows and of persons by value do not.
 //
 // Merged persons are handled where lists are made:
 // the runs of an ordinal that is not its own root are moved to the root's list. What needs

@@ -243,6 +243,7 @@ type valueCounts struct {
 	stamps [][]uint32 // where persons are counted: the last of a value, plus one
 	runs   unitRuns
 	kept   []uint32 // scratch: values of the rows that match
+	at     []int    // by stream: the stretch of the last row
 }
 
 // countValues makes the counts of tallies by breakdown value.
@@ -268,10 +269,16 @@ func (ix *indexed) countValues(ctx context.Context, tallies []runTally) ([][]int
 		if err := p.runs.open(ix.streams[0], nil, nil, uint32(lo), uint32(hi)); err != nil {
 			return err
 		}
+		p.at = grow(p.at, len(ix.streams[0]))
+		clear(p.at)
 		for actor := range hi - lo {
 			for _, run := range p.runs.of(actor) {
 				s := ix.streams[0][run.stream]
 				rows := int(run.rows)
+				if s.stretches.ends != nil {
+					p.addStretches(s, run, tallies, uint32(lo+actor)+1)
+					continue
+				}
 				var vals []uint32
 				if s.vals != nil {
 					at := int(run.row) - s.rng.Lo
@@ -317,6 +324,29 @@ func (ix *indexed) countValues(ctx context.Context, tallies []runTally) ([][]int
 		out[i] = sum(of, values)
 	}
 	return out, nil
+}
+
+// addStretches counts the rows of a run of the stamp's person.
+func (p *valueCounts) addStretches(s *stream, run unitRun, tallies []runTally, stamp uint32) {
+	from := int(run.row) - s.rng.Lo
+	end := from + int(run.rows)
+	at := s.stretches.find(p.at[run.stream], uint32(from))
+	for ; from < end; at++ {
+		to := min(int(s.stretches.ends[at]), end)
+		value, rows := s.stretches.of[at], s.countRows(s.rng.Lo+from, s.rng.Lo+to)
+		for i := range tallies {
+			switch t := &tallies[i]; {
+			case rows == 0 || !t.counts(int(run.stream)):
+			case !t.persons:
+				p.counts[i][value] += int64(rows)
+			case p.stamps[i][value] != stamp:
+				p.stamps[i][value] = stamp
+				p.counts[i][value]++
+			}
+		}
+		from = to
+	}
+	p.at[run.stream] = at - 1
 }
 
 // stampValues counts the values that do not have the stamp yet, which they get.

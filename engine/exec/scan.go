@@ -138,6 +138,36 @@ func timeBounds(from, to expr.Expr, env *Env) (int64, int64, error) {
 	return lo, hi, nil
 }
 
+// runReader reads one column of a morsel's rows with a row for each stretch of rows that have the
+// same value, and where each ends, counted from lo. It says false where they are not kept so.
+type runReader func(room *segment.RunRoom, m morsel, lo, hi int) (v *vec.Vector, ends []uint32, ok bool, err error)
+
+// eventReaders is how to read columns of the events table.
+type eventReaders struct {
+	rows []columnReader
+	runs []runReader // nil for what is never kept as runs
+}
+
+func newEventReaders(columns []plan.ScanColumn, env *Env) (*eventReaders, error) {
+	r := &eventReaders{make([]columnReader, len(columns)), make([]runReader, len(columns))}
+	for i, c := range columns {
+		var err error
+		if r.rows[i], err = eventColumn(c, env); err != nil {
+			return nil, err
+		}
+		key := propertyColumns[c.Column]
+		if c.Column == "properties" && len(c.Path) == 1 {
+			key = c.Path[0]
+		}
+		if as, ok := event.ReadingOf(c.Type, c.Digits); ok && key != "" {
+			r.runs[i] = func(room *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, []uint32, bool, error) {
+				return m.rng.ReadRuns(room, key, as, env.Expr.Location, lo, hi)
+			}
+		}
+	}
+	return r, nil
+}
+
 // propertyColumns are the columns of events that are kept as properties.
 var propertyColumns = map[string]string{
 	"session_id": "$session_id", "window_id": "$window_id", "elements_chain": "$elements_chain",

@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"slices"
 	"sort"
+	"sync"
 	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -32,8 +33,11 @@ type stream struct {
 	moved   []movedRun
 	skip    vec.Bitmap
 	persons vec.Bitmap // by ordinal: rows of no others count; nil: all persons are wanted
-	// vals are the breakdown values of rows rng.Lo…; nil without a breakdown.
-	vals []uint32
+	// vals are the breakdown values of rows rng.Lo…; nil without a breakdown, and as long as
+	// stretches has them.
+	vals       []uint32
+	stretches  stretches
+	makeValues sync.Once
 	// nums are the numbers of rows rng.Lo… that the operator asks for, or nil.
 	nums []int64
 	list uint32 // for rowRef: the range's number, the same in every condition
@@ -79,13 +83,9 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	}
 	ix := &indexed{env: env, node: n, scan: sc, need: need, total: env.Snapshot.Persons().Len(), streams: make([][]*stream, len(conds)), sweeps: make([][]*sweep, len(conds)), apart: true,
 		lo: vec.InfinityTime, hi: vec.NegInfinityTime}
-	readers := make([]columnReader, len(sc.Columns))
-	for i, c := range sc.Columns {
-		r, err := eventColumn(c, env)
-		if err != nil {
-			return nil, true, err
-		}
-		readers[i] = r
+	readers, err := newEventReaders(sc.Columns, env)
+	if err != nil {
+		return nil, true, err
 	}
 	if err := env.findSessions(ctx, sc.Columns); err != nil {
 		return nil, true, err
@@ -177,7 +177,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	}
 	ix.usedIndex("run index")
 	if src.Breakdown != nil {
-		ix.held = ix.rows * 4 // stream.vals
+		ix.held = ix.rows * 4 // stream.vals, or fewer stretches
 		if err := env.hold(ctx, ix.held); err != nil {
 			return nil, true, err
 		}
@@ -186,11 +186,19 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	env.Progress.Rows.Add(ix.rows)
 	env.Progress.Bytes.Add(ix.rows * 8)
 	var jobs []func() error
+	parts := make([][]*evaluator, len(all))
 	for i, s := range all {
-		jobs = append(jobs, s.jobs(ix, tests[i], src.Breakdown, readers)...)
+		parts[i] = s.evaluators(ix, tests[i], src.Breakdown, readers)
+		jobs = append(jobs, func() error { return s.prepare(env) })
+		for _, e := range parts[i] {
+			jobs = append(jobs, e.run)
+		}
 	}
 	if err := runJobs(ctx, env, jobs); err != nil {
 		return nil, true, err
+	}
+	for i, s := range all {
+		s.joinValues(parts[i])
 	}
 	ix.need.refs = ix.need.refs || !ix.apart
 	return ix, true, nil
@@ -214,6 +222,9 @@ func (ix *indexed) readTimes(ctx context.Context) error {
 		ix.usedIndex("run index and order of rows")
 	}
 	if err := runJobs(ctx, ix.env, jobs); err != nil {
+		return err
+	}
+	if err := ix.spreadValues(ctx); err != nil {
 		return err
 	}
 	for _, list := range ix.sweeps {
@@ -493,41 +504,6 @@ func (f *rowFilter) always(ctx *expr.Context, conds []expr.Expr, rng *segment.Ra
 	return true, nil
 }
 
-// jobs decode what every interval needs: runs, merged runs, matches and values.
-func (s *stream) jobs(ix *indexed, rest []expr.Expr, by *plan.Breakdown, readers []columnReader) []func() error {
-	n := s.rng.Hi - s.rng.Lo
-	if len(rest) > 0 || s.dead != nil || s.bounds != nil {
-		s.match = vec.NewBitmap(n)
-	}
-	if by != nil {
-		s.vals = make([]uint32, n)
-	}
-	if ix.need.number != nil {
-		s.nums = make([]int64, n)
-	}
-	jobs := []func() error{func() error { return s.prepare(ix.env) }}
-	if s.match == nil && by == nil && s.nums == nil {
-		return jobs
-	}
-	times := s.bounds != nil && len(rest) == 0 && s.dead == nil && by == nil && s.nums == nil
-	// Each goroutine has a part: in every one, the values of dictionaries are new.
-	batches := (n + vec.BatchRows - 1) / vec.BatchRows
-	step := vec.BatchRows * max(evaluatedBatches, (batches+ix.env.Threads-1)/ix.env.Threads)
-	for lo := s.rng.Lo; lo < s.rng.Hi; lo += step {
-		hi := min(lo+step, s.rng.Hi)
-		jobs = append(jobs, func() error {
-			if times {
-				return s.matchTimes(lo, hi)
-			}
-			return s.evaluate(ix, rest, by, readers, lo, hi)
-		})
-	}
-	return jobs
-}
-
-// evaluatedBatches is how many batches a goroutine evaluates at least.
-const evaluatedBatches = 8
-
 // prepare reads the runs.
 func (s *stream) prepare(env *Env) (err error) {
 	if s.runs, err = s.rng.Runs(); err != nil {
@@ -597,186 +573,6 @@ func eachPosition(ordinals []uint32, set *roaring.Bitmap, visit func(at int, ord
 			visit(at, o)
 		}
 	}
-}
-
-// matchTimes computes the matches of rows [lo, hi) where nothing but bounds of the time decides.
-func (s *stream) matchTimes(lo, hi int) error {
-	times := make([]int64, min(vec.BatchRows, hi-lo))
-	first := uint64(s.bounds.first)
-	span := uint64(s.bounds.last) - first
-	for ; lo < hi; lo += vec.BatchRows {
-		times = times[:min(vec.BatchRows, hi-lo)]
-		if err := s.seg.Times(times, lo, lo+len(times)); err != nil {
-			return err
-		}
-		words := s.match[(lo-s.rng.Lo)/64:]
-		for i, t := range times {
-			in := uint64(0)
-			if uint64(t)-first <= span {
-				in = 1
-			}
-			words[i/64] |= in << (i % 64)
-		}
-	}
-	return nil
-}
-
-// within is those of rows from lo on, by their places after it, whose times are within bounds.
-func (s *stream) within(rows []uint32, lo, hi int) ([]uint32, error) {
-	times := make([]int64, hi-lo)
-	if err := s.seg.Times(times, lo, hi); err != nil {
-		return nil, err
-	}
-	out := make([]uint32, 0, len(rows))
-	for _, r := range rows {
-		if t := times[r]; t >= s.bounds.first && t <= s.bounds.last {
-			out = append(out, r)
-		}
-	}
-	return out, nil
-}
-
-// evaluate computes matches and breakdown values of rows [from, to).
-func (s *stream) evaluate(ix *indexed, rest []expr.Expr, by *plan.Breakdown, readers []columnReader, from, to int) error {
-	needed := make([]bool, len(readers))
-	note := func(e expr.Expr) bool {
-		if c, ok := e.(*expr.Column); ok {
-			needed[c.Index] = true
-		}
-		return true
-	}
-	for _, e := range rest {
-		expr.Walk(e, note)
-	}
-	if by != nil {
-		for _, e := range by.Exprs {
-			expr.Walk(e, note)
-		}
-	}
-	if ix.need.number != nil {
-		expr.Walk(ix.need.number, note)
-	}
-	m := morsel{seg: s.seg, rng: s.rng}
-	total := s.rng.Hi - s.rng.Lo
-	truths := make([]*byCode, len(rest))
-	for i, e := range rest {
-		truths[i] = newByCode(ix.scan, total, e)
-	}
-	var values *byCode
-	if by != nil {
-		values = newByCode(ix.scan, total, by.Exprs...)
-	}
-	var all []uint32
-	var err error
-	ids, room := make([]uint32, vec.BatchRows), make([]uint32, vec.BatchRows)
-	for lo := from; lo < to; lo += vec.BatchRows {
-		hi := min(lo+vec.BatchRows, to)
-		b := &vec.Batch{Rows: hi - lo, Sel: liveRows(s.dead, lo, hi), Cols: make([]*vec.Vector, len(readers))}
-		if b.Live() == 0 {
-			continue
-		}
-		for i, read := range readers {
-			if !needed[i] {
-				continue
-			}
-			v, err := read(m, lo, hi)
-			if err != nil {
-				return err
-			}
-			b.Cols[i] = v
-		}
-		rows := b.Sel
-		if rows == nil {
-			rows = firstRows(&all, b.Rows)
-		}
-		if s.bounds != nil {
-			if rows, err = s.within(rows, lo, hi); err != nil {
-				return err
-			}
-		}
-		for i, e := range rest {
-			if rows, err = s.keep(ix, e, truths[i], b, rows, ids, room); err != nil {
-				return err
-			}
-		}
-		if len(rows) == 0 {
-			continue
-		}
-		b.Sel = rows
-		base := lo - s.rng.Lo
-		if s.match != nil {
-			for _, r := range rows {
-				s.match.Set(base + int(r))
-			}
-		}
-		if s.nums != nil {
-			v, err := ix.need.number.Eval(ix.env.Expr, b)
-			if err != nil {
-				return err
-			}
-			for _, r := range rows {
-				s.nums[base+int(r)] = numberOf(v, int(r))
-			}
-		}
-		if by == nil {
-			continue
-		}
-		numbers := ids
-		if len(rows) == b.Rows {
-			numbers = s.vals[base : base+b.Rows]
-		}
-		err := values.find(numbers, b, rows, func(dst []uint32, b *vec.Batch, rows []uint32) error {
-			cols, err := evalAll(ix.env.Expr, by.Exprs, b)
-			if err == nil {
-				ix.values.assign(dst[:len(rows)], cols, rows)
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		if len(rows) == b.Rows {
-			continue
-		}
-		for i, r := range rows {
-			s.vals[base+int(r)] = ids[i]
-		}
-	}
-	return nil
-}
-
-// keep is those of the rows for which a condition is true, in room, where rows may be already. There
-// is room in ids for a number of each.
-func (s *stream) keep(ix *indexed, cond expr.Expr, truths *byCode, b *vec.Batch, rows, ids, room []uint32) ([]uint32, error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	b.Sel = rows
-	err := truths.find(ids, b, rows, func(dst []uint32, b *vec.Batch, rows []uint32) error {
-		kept, err := keepTrue(ix.env.Expr, cond, b)
-		if err != nil {
-			return err
-		}
-		sel := kept.Sel
-		if sel == nil {
-			sel = rows
-		}
-		for i, r := range rows {
-			if dst[i] = 0; len(sel) > 0 && sel[0] == r {
-				dst[i], sel = 1, sel[1:]
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	n := 0
-	for i, r := range rows { // without a branch that nobody can foresee
-		room[n] = r
-		n += int(ids[i])
-	}
-	return room[:n], nil
 }
 
 func (ix *indexed) disjoint() bool         { return ix.apart }

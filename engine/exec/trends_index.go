@@ -14,6 +14,9 @@ const maxCells = 1 << 22
 
 // countRows is the number of rows of each value and bucket, from time codes or times.
 func (t *trends) countRows(ctx context.Context, ix *indexed) ([]int64, error) {
+	if err := ix.spreadValues(ctx); err != nil {
+		return nil, err
+	}
 	type job struct {
 		s      *stream
 		lo, hi int
@@ -135,6 +138,9 @@ func (t *trends) countActors(ctx context.Context, ix *indexed, sp *spans) ([]int
 			return nil, err
 		}
 		return counts[0], nil
+	}
+	if err := ix.spreadValues(ctx); err != nil {
+		return nil, err
 	}
 	n := t.line.count()
 	cells := n * ix.values.count()

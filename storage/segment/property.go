@@ -130,10 +130,13 @@ func (g *Range) Read(key string, as event.Reading, zone *time.Location, lo, hi i
 	return g.group.columns[i].read(as, zone, g.at+lo-g.Lo, hi-lo)
 }
 
+// RunRoom is memory that ReadRuns uses again.
+type RunRoom struct{ codes, ends []uint32 }
+
 // ReadRuns is Read with one row for each stretch of rows that have the same value, and where each
 // ends, counted from lo; stretches that follow each other may have the same value. It says false if
-// the rows are not kept so.
-func (g *Range) ReadRuns(key string, as event.Reading, zone *time.Location, lo, hi int) (v *vec.Vector, ends []uint32, ok bool, err error) {
+// the rows are not kept so. Both are in room where that is large enough.
+func (g *Range) ReadRuns(room *RunRoom, key string, as event.Reading, zone *time.Location, lo, hi int) (v *vec.Vector, ends []uint32, ok bool, err error) {
 	if lo < g.Lo || hi > g.Hi || lo >= hi {
 		return nil, nil, false, fmt.Errorf("runs of property %q of rows %d to %d: event %q has rows %d to %d", key, lo, hi, g.Event, g.Lo, g.Hi)
 	}
@@ -148,16 +151,17 @@ func (g *Range) ReadRuns(key string, as event.Reading, zone *time.Location, lo, 
 	if c.entry.plain {
 		return nil, nil, false, nil
 	}
-	codes, ends, ok, err := c.readRuns(g.at+lo-g.Lo, hi-lo)
+	room.codes, room.ends, ok, err = c.readRuns(room.codes[:0], room.ends[:0], g.at+lo-g.Lo, hi-lo)
 	if !ok || err != nil {
 		return nil, nil, false, err
 	}
+	codes := room.codes
 	var nulls vec.Bitmap
 	if c.entry.nullable {
 		nulls = dropAbsent(codes)
 	}
 	v, err = c.named(codes, nulls, as, zone)
-	return v, ends, err == nil, err
+	return v, room.ends, err == nil, err
 }
 
 // session is the $session_id of rows, from the sessions table.
@@ -238,31 +242,33 @@ func (c *column) readCodes(dst []uint32, lo int) error {
 	return c.check(dst)
 }
 
-// readRuns is the codes of n rows from lo on as runs, and where each ends, counted from lo; ok is
-// false if they are not kept so.
-func (c *column) readRuns(lo, n int) (codes, ends []uint32, ok bool, err error) {
+// readRuns adds to codes those of n rows from lo on as runs, and to ends where each ends, counted
+// from lo; ok is false if they are not kept so.
+func (c *column) readRuns(codes, ends []uint32, lo, n int) (_, _ []uint32, ok bool, err error) {
 	if c.leader != nil {
 		of, err := c.following()
 		if err != nil {
-			return nil, nil, false, err
+			return codes, ends, false, err
 		}
-		if codes, ends, ok, err = c.leader.readRuns(lo, n); ok {
-			lead(codes, of)
+		begin := len(codes)
+		if codes, ends, ok, err = c.leader.readRuns(codes, ends, lo, n); ok {
+			lead(codes[begin:], of)
 		}
 		return codes, ends, ok, err
 	}
 	col, err := c.packed()
 	if err != nil {
-		return nil, nil, false, err
+		return codes, ends, false, err
 	}
+	begin := len(codes)
 	err = c.r.touch(func() (err error) {
-		codes, ends, ok, err = col.AppendRuns(nil, nil, lo, lo+n)
+		codes, ends, ok, err = col.AppendRuns(codes, ends, lo, lo+n)
 		return err
 	})
 	if err != nil {
-		return nil, nil, false, c.r.corrupt(c.name("codes"), c.entry.codes, err)
+		return codes, ends, false, c.r.corrupt(c.name("codes"), c.entry.codes, err)
 	}
-	return codes, ends, ok, c.check(codes)
+	return codes, ends, ok, c.check(codes[begin:])
 }
 
 // check refuses codes beyond the dictionary: they would be read somewhere else.

@@ -492,7 +492,7 @@ func checkRuns(t testing.TB, g *Range, key string, kind vec.Kind, lo, hi int) bo
 		return false
 	}
 	as, _ := event.ReadingOf(vec.T(kind), true)
-	v, ends, ok, err := g.ReadRuns(key, as, nil, lo, hi)
+	v, ends, ok, err := g.ReadRuns(&RunRoom{}, key, as, nil, lo, hi)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -548,7 +548,7 @@ func TestReadRuns(t *testing.T) {
 			t.Errorf("%q is never kept as runs: %v", key, kept)
 		}
 	}
-	if _, _, _, err := r.Ranges()[0].ReadRuns("city", event.ReadText, nil, 0, r.Rows()+1); err == nil {
+	if _, _, _, err := r.Ranges()[0].ReadRuns(&RunRoom{}, "city", event.ReadText, nil, 0, r.Rows()+1); err == nil {
 		t.Error("rows beyond the range are read")
 	}
 }

@@ -1,0 +1,499 @@
+package exec
+
+import (
+	"context"
+	"math/bits"
+	"sort"
+
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// evaluator finds out which of some rows of a stream match, and their breakdown values and numbers.
+// What reads one property alone is evaluated once for each value that the property's dictionary has,
+// and noted once for each run where the property is kept as runs: those of a session, and most often
+// of a person. An evaluator belongs to one goroutine.
+type evaluator struct {
+	s       *stream
+	ix      *indexed
+	lo, hi  int // rows
+	readers *eventReaders
+	conds   []rowCondition
+	by      []expr.Expr
+	values  *byCode
+	// spread is false as long as all values are stretches. Then those of stream.vals are made.
+	spread    bool
+	stretches stretches
+	// Used again from batch to batch:
+	all, ids, room []uint32
+	mask           vec.Bitmap // of a batch: rows that match
+	event          *vec.Vector
+	runRoom        segment.RunRoom
+}
+
+// rowCondition is a condition on rows and what it is for values seen before: 1 where it is true.
+type rowCondition struct {
+	cond   expr.Expr
+	truths *byCode
+}
+
+// stretches are the values of rows of a range, by their places in it: those from the end before on,
+// up to its own end, have a value. Where no row matches it may be any.
+type stretches struct{ of, ends []uint32 }
+
+// add appends rows up to an end.
+func (s *stretches) add(value, end uint32) {
+	if last := len(s.of) - 1; last >= 0 && s.of[last] == value {
+		s.ends[last] = end
+		return
+	}
+	s.of, s.ends = append(s.of, value), append(s.ends, end)
+}
+
+// pass appends rows up to an end of which none matches.
+func (s *stretches) pass(end uint32) {
+	value := uint32(0)
+	if last := len(s.of) - 1; last >= 0 {
+		value = s.of[last]
+	}
+	s.add(value, end)
+}
+
+// find is the stretch of a row: that at a position, one of the next, or any.
+func (s *stretches) find(at int, row uint32) int {
+	if at > 0 && s.ends[at-1] > row {
+		at = 0
+	}
+	for n := 0; s.ends[at] <= row; n++ {
+		if n == 8 {
+			return at + sort.Search(len(s.ends)-at, func(i int) bool { return s.ends[at+i] > row })
+		}
+		at++
+	}
+	return at
+}
+
+// evaluatedBatches is how many batches a goroutine evaluates at least.
+const evaluatedBatches = 8
+
+// evaluators are the parts of what is to be evaluated for every row of a stream.
+func (s *stream) evaluators(ix *indexed, rest []expr.Expr, by *plan.Breakdown, readers *eventReaders) (parts []*evaluator) {
+	n := s.rng.Hi - s.rng.Lo
+	if len(rest) > 0 || s.dead != nil || s.bounds != nil {
+		s.match = vec.NewBitmap(n)
+	}
+	if ix.need.number != nil {
+		s.nums = make([]int64, n)
+	}
+	if s.match == nil && by == nil && s.nums == nil {
+		return nil
+	}
+	// Each goroutine has a part: in every one, the values of dictionaries are new.
+	batches := (n + vec.BatchRows - 1) / vec.BatchRows
+	step := vec.BatchRows * max(evaluatedBatches, (batches+ix.env.Threads-1)/ix.env.Threads)
+	for lo := s.rng.Lo; lo < s.rng.Hi; lo += step {
+		e := &evaluator{s: s, ix: ix, lo: lo, hi: min(lo+step, s.rng.Hi), readers: readers}
+		for _, cond := range rest {
+			e.conds = append(e.conds, rowCondition{cond, newByCode(ix.scan, n, cond)})
+		}
+		if by != nil {
+			e.by, e.values = by.Exprs, newByCode(ix.scan, n, by.Exprs...)
+		}
+		parts = append(parts, e)
+	}
+	return parts
+}
+
+// run evaluates all rows.
+func (e *evaluator) run() error {
+	s := e.s
+	if s.bounds != nil && len(e.conds) == 0 && s.dead == nil && e.by == nil && s.nums == nil {
+		return s.matchTimes(e.lo, e.hi)
+	}
+	e.ids, e.room = make([]uint32, vec.BatchRows), make([]uint32, vec.BatchRows)
+	e.event = &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(s.rng.Event)}
+	for lo := e.lo; lo < e.hi; lo += vec.BatchRows {
+		hi := min(lo+vec.BatchRows, e.hi)
+		any, err := e.matches(lo, hi)
+		if err != nil {
+			return err
+		}
+		if e.by == nil {
+			continue
+		}
+		if any {
+			err = e.valuesOf(lo, hi)
+		} else if !e.spread {
+			e.stretches.pass(uint32(hi - s.rng.Lo))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// matches finds the rows of [lo, hi) that match, notes them and the numbers that they have, and says
+// whether there are any. They are in mask afterwards.
+func (e *evaluator) matches(lo, hi int) (bool, error) {
+	s, n := e.s, hi-lo
+	e.mask = grow(e.mask, (n+63)/64)
+	for i := range e.mask {
+		e.mask[i] = ^uint64(0)
+	}
+	clearBits(e.mask, n, 64*len(e.mask))
+	if s.match == nil && s.nums == nil {
+		return true, nil
+	}
+	b := &vec.Batch{Rows: n, Sel: liveRows(s.dead, lo, hi), Cols: make([]*vec.Vector, len(e.readers.rows))}
+	if rows := b.Sel; rows != nil || s.bounds != nil {
+		if rows == nil {
+			rows = firstRows(&e.all, n)
+		}
+		if s.bounds != nil {
+			var err error
+			if rows, err = s.within(rows, lo, hi); err != nil {
+				return false, err
+			}
+		}
+		e.mark(rows)
+	}
+	conds := e.conds
+	for len(conds) > 0 && e.mask.Any() {
+		ok, err := e.keepRuns(&conds[0], lo, hi)
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			break
+		}
+		conds = conds[1:]
+	}
+	if len(conds) > 0 || s.nums != nil {
+		rows := e.marked()
+		for i := 0; i < len(conds) && len(rows) > 0; i++ {
+			if err := e.read(b, conds[i].cond, lo, hi); err != nil {
+				return false, err
+			}
+			var err error
+			if rows, err = e.keep(&conds[i], b, rows); err != nil {
+				return false, err
+			}
+		}
+		if s.nums != nil && len(rows) > 0 {
+			if err := e.numbers(b, rows, lo, hi); err != nil {
+				return false, err
+			}
+		}
+		e.mark(rows)
+	}
+	if s.match != nil { // lo is the first row of a word
+		copy(s.match[(lo-s.rng.Lo)/64:], e.mask)
+	}
+	return e.mask.Any(), nil
+}
+
+// mark makes rows, which come in order, those of the mask.
+func (e *evaluator) mark(rows []uint32) {
+	clear(e.mask)
+	for _, r := range rows {
+		e.mask.Set(int(r))
+	}
+}
+
+// marked is the rows of the mask.
+func (e *evaluator) marked() []uint32 {
+	n := 0
+	for i, w := range e.mask {
+		for ; w != 0; w &= w - 1 {
+			e.room[n] = uint32(64*i + bits.TrailingZeros64(w))
+			n++
+		}
+	}
+	return e.room[:n]
+}
+
+// read reads those columns of rows [lo, hi) that an expression needs and the batch lacks.
+func (e *evaluator) read(b *vec.Batch, of expr.Expr, lo, hi int) (err error) {
+	m := morsel{seg: e.s.seg, rng: e.s.rng}
+	expr.Walk(of, func(x expr.Expr) bool {
+		if c, ok := x.(*expr.Column); ok && err == nil && b.Cols[c.Index] == nil {
+			b.Cols[c.Index], err = e.readers.rows[c.Index](m, lo, hi)
+		}
+		return err == nil
+	})
+	return err
+}
+
+// runs reads rows [lo, hi) as a batch of runs, for what reads one column and the event's name alone;
+// ok is false where the column is not kept so, or there are several.
+func (e *evaluator) runs(column, lo, hi int) (b *vec.Batch, ends []uint32, ok bool, err error) {
+	if column < 0 || e.readers.runs[column] == nil {
+		return nil, nil, false, nil
+	}
+	v, ends, ok, err := e.readers.runs[column](&e.runRoom, morsel{seg: e.s.seg, rng: e.s.rng}, lo, hi)
+	if !ok || err != nil {
+		return nil, nil, false, err
+	}
+	b = &vec.Batch{Rows: len(ends), Cols: make([]*vec.Vector, len(e.readers.rows))}
+	for i, c := range e.ix.scan.Columns {
+		if c.Column == "event" {
+			b.Cols[i] = e.event
+		}
+	}
+	b.Cols[column] = v
+	return b, ends, true, nil
+}
+
+// live is the runs that have rows of the mask.
+func (e *evaluator) live(ends []uint32) []uint32 {
+	n, from := 0, 0
+	for r, end := range ends {
+		if countBits(e.mask, from, int(end)) > 0 {
+			e.room[n] = uint32(r)
+			n++
+		}
+		from = int(end)
+	}
+	return e.room[:n]
+}
+
+// keepRuns takes out of the mask the rows of runs for which a condition is not true. It says false if
+// rows have to be asked.
+func (e *evaluator) keepRuns(c *rowCondition, lo, hi int) (bool, error) {
+	b, ends, ok, err := e.runs(c.truths.column, lo, hi)
+	if !ok || err != nil {
+		return false, err
+	}
+	kept, err := e.keep(c, b, e.live(ends))
+	if err != nil {
+		return false, err
+	}
+	from := 0
+	for _, r := range kept {
+		if r > 0 {
+			clearBits(e.mask, from, int(ends[r-1]))
+		}
+		from = int(ends[r])
+	}
+	clearBits(e.mask, from, hi-lo)
+	return true, nil
+}
+
+// keep is those of the rows for which a condition is true, in room, where rows may be already.
+func (e *evaluator) keep(c *rowCondition, b *vec.Batch, rows []uint32) ([]uint32, error) {
+	b.Sel = rows
+	err := c.truths.find(e.ids, b, rows, func(dst []uint32, b *vec.Batch, rows []uint32) error {
+		kept, err := keepTrue(e.ix.env.Expr, c.cond, b)
+		if err != nil {
+			return err
+		}
+		sel := kept.Sel
+		if sel == nil {
+			sel = rows
+		}
+		for i, r := range rows {
+			if dst[i] = 0; len(sel) > 0 && sel[0] == r {
+				dst[i], sel = 1, sel[1:]
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for i, r := range rows { // without a branch that nobody can foresee
+		e.room[n] = r
+		n += int(e.ids[i])
+	}
+	return e.room[:n], nil
+}
+
+// numbers notes the numbers of rows.
+func (e *evaluator) numbers(b *vec.Batch, rows []uint32, lo, hi int) error {
+	number := e.ix.need.number
+	if err := e.read(b, number, lo, hi); err != nil {
+		return err
+	}
+	b.Sel = rows
+	v, err := number.Eval(e.ix.env.Expr, b)
+	if err != nil {
+		return err
+	}
+	base := lo - e.s.rng.Lo
+	for _, r := range rows {
+		e.s.nums[base+int(r)] = numberOf(v, int(r))
+	}
+	return nil
+}
+
+// valuesOf notes the values of rows [lo, hi) that are in the mask, of which there are some.
+func (e *evaluator) valuesOf(lo, hi int) error {
+	base := lo - e.s.rng.Lo
+	b, ends, ok, err := e.runs(e.values.column, lo, hi)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return e.valuesByRow(lo, hi)
+	}
+	rows := e.live(ends)
+	if err := e.name(e.ids, b, rows); err != nil {
+		return err
+	}
+	part := &e.stretches
+	switch {
+	case e.spread:
+		part = &stretches{}
+	case len(part.of) == 0: // the batches to come have about as many
+		n := len(rows) * (e.hi - lo) / (hi - lo) * 5 / 4
+		part.of, part.ends = make([]uint32, 0, n), make([]uint32, 0, n)
+	}
+	for i, r := range rows {
+		if r > 0 {
+			part.pass(uint32(base) + ends[r-1])
+		}
+		part.add(e.ids[i], uint32(base)+ends[r])
+	}
+	part.pass(uint32(base + hi - lo))
+	if e.spread {
+		part.fill(e.s.vals, base)
+	}
+	return nil
+}
+
+// valuesByRow notes the values of rows that have to be asked each.
+func (e *evaluator) valuesByRow(lo, hi int) error {
+	s, base := e.s, lo-e.s.rng.Lo
+	e.spreadPart()
+	b := &vec.Batch{Rows: hi - lo, Cols: make([]*vec.Vector, len(e.readers.rows))}
+	for _, x := range e.by {
+		if err := e.read(b, x, lo, hi); err != nil {
+			return err
+		}
+	}
+	rows := e.marked()
+	if len(rows) == b.Rows {
+		return e.name(s.vals[base:base+b.Rows], b, rows)
+	}
+	if err := e.name(e.ids, b, rows); err != nil {
+		return err
+	}
+	for i, r := range rows {
+		s.vals[base+int(r)] = e.ids[i]
+	}
+	return nil
+}
+
+// name writes the numbers of the values of rows to dst.
+func (e *evaluator) name(dst []uint32, b *vec.Batch, rows []uint32) error {
+	b.Sel = rows
+	return e.values.find(dst, b, rows, func(dst []uint32, b *vec.Batch, rows []uint32) error {
+		cols, err := evalAll(e.ix.env.Expr, e.by, b)
+		if err == nil {
+			e.ix.values.assign(dst[:len(rows)], cols, rows)
+		}
+		return err
+	})
+}
+
+// spreadPart makes values of stretches those of rows.
+func (e *evaluator) spreadPart() {
+	if e.spread {
+		return
+	}
+	e.spread = true
+	e.s.makeValues.Do(func() { e.s.vals = make([]uint32, e.s.rng.Hi-e.s.rng.Lo) })
+	e.stretches.fill(e.s.vals, e.lo-e.s.rng.Lo)
+	e.stretches = stretches{}
+}
+
+// fill writes values to those of rows, from a row on.
+func (s *stretches) fill(vals []uint32, from int) {
+	for i, end := range s.ends {
+		if int(end) > from {
+			of := vals[from:end]
+			for k := range of {
+				of[k] = s.of[i]
+			}
+			from = int(end)
+		}
+	}
+}
+
+// joinValues takes in the values of all parts: stretches, if all of them are.
+func (s *stream) joinValues(parts []*evaluator) {
+	n := 0
+	for _, e := range parts {
+		n += len(e.stretches.of)
+	}
+	all := stretches{make([]uint32, 0, n), make([]uint32, 0, n)}
+	for _, e := range parts {
+		if s.vals != nil {
+			e.spreadPart()
+			continue
+		}
+		all.of, all.ends = append(all.of, e.stretches.of...), append(all.ends, e.stretches.ends...)
+	}
+	if len(all.of) > 0 {
+		s.stretches = all
+	}
+}
+
+// spreadValues makes values of stretches those of rows.
+func (ix *indexed) spreadValues(ctx context.Context) error {
+	var jobs []func() error
+	for _, list := range ix.streams {
+		for _, s := range list {
+			if s.stretches.ends != nil {
+				jobs = append(jobs, func() error {
+					s.vals = make([]uint32, s.rng.Hi-s.rng.Lo)
+					s.stretches.fill(s.vals, 0)
+					s.stretches = stretches{}
+					return nil
+				})
+			}
+		}
+	}
+	return runJobs(ctx, ix.env, jobs)
+}
+
+// matchTimes computes the matches of rows [lo, hi) where nothing but bounds of the time decides.
+func (s *stream) matchTimes(lo, hi int) error {
+	times := make([]int64, min(vec.BatchRows, hi-lo))
+	first := uint64(s.bounds.first)
+	span := uint64(s.bounds.last) - first
+	for ; lo < hi; lo += vec.BatchRows {
+		times = times[:min(vec.BatchRows, hi-lo)]
+		if err := s.seg.Times(times, lo, lo+len(times)); err != nil {
+			return err
+		}
+		words := s.match[(lo-s.rng.Lo)/64:]
+		for i, t := range times {
+			in := uint64(0)
+			if uint64(t)-first <= span {
+				in = 1
+			}
+			words[i/64] |= in << (i % 64)
+		}
+	}
+	return nil
+}
+
+// within is those of rows from lo on, by their places after it, whose times are within bounds.
+func (s *stream) within(rows []uint32, lo, hi int) ([]uint32, error) {
+	times := make([]int64, hi-lo)
+	if err := s.seg.Times(times, lo, hi); err != nil {
+		return nil, err
+	}
+	out := make([]uint32, 0, len(rows))
+	for _, r := range rows {
+		if t := times[r]; t >= s.bounds.first && t <= s.bounds.last {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
