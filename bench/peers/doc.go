@@ -8,7 +8,10 @@
 // report.md, report.json and a picture for each suite.
 //
 // The suites: product (32 questions of product analytics, product.go), hits (43 about page views),
-// tpch (22, beside DuckDB alone), ingest (no questions: how fast NDJSON comes in).
+// tpch (22, beside DuckDB alone), ingest (no questions: how fast NDJSON comes in). Of loading
+// there are two times: until all rows are durable and queries see them, which goals are about,
+// and until the merges that follow are done: those that prickle import ends with, OPTIMIZE FINAL
+// and CHECKPOINT.
 //
 // To repeat the comparison:
 //

@@ -110,7 +110,7 @@ func (o guardOptions) compare(ctx context.Context, dir string, count counter) ([
 			return nil, err
 		}
 		say("%s imports", commit)
-		if _, _, err := p.importFile(ctx, file); err != nil {
+		if _, err := p.importFile(ctx, file); err != nil {
 			return nil, err
 		}
 		places[i] = p
@@ -150,7 +150,7 @@ func (p place) count(ctx context.Context, c counter, file string, questions []as
 	p.under = c
 	fresh := p
 	fresh.dir = filepath.Join(p.dir, "fresh")
-	if _, _, err := fresh.importFile(ctx, file); err != nil {
+	if _, err := fresh.importFile(ctx, file); err != nil {
 		return err
 	}
 	n, err := c.read(fresh.of("counts"))

@@ -170,14 +170,14 @@ func (o scaleOptions) measure(ctx context.Context, name string, events uint64, f
 		return nil, err
 	}
 	say("%s: importing", name)
-	took, _, err := p.importFile(ctx, file)
+	used, err := p.importFile(ctx, file)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.Remove(file); err != nil {
 		return nil, err
 	}
-	c := &column{name: name, events: events, rate: float64(events) / took.Seconds()}
+	c := &column{name: name, events: events, rate: float64(events) / used.stored.Seconds()}
 	if c.bytes, err = diskSize(filepath.Join(p.of(prickle), "data", "segments")); err != nil {
 		return nil, err
 	}
