@@ -81,6 +81,15 @@
 // best value that their zones promise, as segments of events do by time, and the rest of them is
 // left out when enough rows are known ([valueOrder]).
 //
+// # Estimates
+//
+// How many rows a condition on a user table leaves is told by a sample of 4,096 rows of each segment
+// (table.Sample), read at first use and kept among its decoded blocks: the condition is asked of
+// these rows, so columns that depend on each other are seen. Where few of them pass, a
+// [histogram] of each column says what each part of the condition leaves. Different values
+// are estimated from the same rows. What memory has is sampled likewise; events have what their run
+// indexes know.
+//
 // # Windows
 //
 // A window over few rows, or without PARTITION BY, reads them sorted, and one goroutine takes in

@@ -35,14 +35,21 @@ func Arrange(n plan.Node, env *Env) plan.Node {
 func (e *Env) Statistics() plan.Statistics { return e.statistics() }
 
 // statistics guesses how many rows a plan gives, from what the snapshot knows and, for user
-// tables, from a few blocks of them: good enough to say which of two inputs is the smaller.
-// It may be used by several goroutines.
+// tables, from samples of their segments, which the segments keep: good enough to say which of two
+// inputs is the smaller. It may be used by several goroutines.
 type statistics struct {
 	env *Env
 
 	mu      sync.Mutex
 	rows    map[plan.Node]float64
 	samples map[*plan.Scan]*sample
+	differs map[storedIn]float64 // how many different values a column of a table has
+}
+
+// storedIn is a column of a user table.
+type storedIn struct {
+	table  uint32
+	column string
 }
 
 func (e *Env) statistics() *statistics {
@@ -180,16 +187,10 @@ func (s *statistics) joined(n *plan.Join) float64 {
 func (s *statistics) share(n *plan.Filter) float64 {
 	scan, ok := n.Input.(*plan.Scan)
 	if ok && scan.Table.Schema != nil {
-		if share, ok := s.sample(scan).share(s.env, n.Cond); ok {
-			return share
-		}
-	}
-	conds := []expr.Expr{n.Cond}
-	if and, ok := n.Cond.(*expr.And); ok {
-		conds = and.Args
+		return s.sample(scan).share(s.env, n.Cond)
 	}
 	share := 1.0
-	for _, c := range conds {
+	for _, c := range plan.Conjuncts(n.Cond) {
 		call, _ := c.(*expr.Call)
 		switch {
 		case ok && scan.Table.IsEvents() && hinted(scan, c): // scanned knows
@@ -262,7 +263,7 @@ func (s *statistics) distinct(n plan.Node, column int) float64 {
 	switch n := n.(type) {
 	case *plan.Scan:
 		if n.Table.Schema != nil {
-			return min(rows, s.sample(n).distinct(s.env, column))
+			return min(rows, s.stored(n, column))
 		}
 		switch c := &n.Columns[column]; {
 		case n.Table.IsEvents() && c.Column == "person_id":
@@ -288,21 +289,34 @@ func (s *statistics) distinct(n plan.Node, column int) float64 {
 	return rows
 }
 
-// sample is a few blocks of a user table, whose columns are decoded when they are asked for.
-type sample struct {
-	scan     *plan.Scan
-	version  *table.Version
-	pieces   []table.Piece // of the table, all of them
-	chosen   []*vec.Batch
-	from     []*table.Piece // of each of chosen
-	loaded   []bool         // by column of the scan
-	differs  []float64      // by column of the scan: how many different values, or 0
-	tableRow float64        // rows of the table
+// stored is how many different values a column of a scan of a user table has, all rows taken.
+func (s *statistics) stored(n *plan.Scan, column int) float64 {
+	c := &n.Columns[column]
+	at := storedIn{n.Table.Schema.Table, c.Column}
+	if d, ok := s.differs[at]; ok && len(c.Path) == 0 {
+		return d
+	}
+	d := s.sample(n).distinct(s.env, column)
+	if len(c.Path) == 0 {
+		if s.differs == nil {
+			s.differs = map[storedIn]float64{}
+		}
+		s.differs[at] = d
+	}
+	return d
 }
 
-// sampleBlocks is how many blocks are looked at: a block is some thousand rows, which come
-// behind each other and may be alike.
-const sampleBlocks = 3
+// sample is some rows of a user table, whose columns are read when they are asked for.
+type sample struct {
+	scan       *plan.Scan
+	version    *table.Version
+	parts      []table.Sample
+	chosen     []*vec.Batch // of each of parts: as many rows as it has its share of the table
+	loaded     []bool       // by column of the scan
+	differs    []float64    // by column of the scan: how many different values, or 0
+	histograms map[int]*histogram
+	tableRows  float64
+}
 
 func (s *statistics) sample(n *plan.Scan) *sample {
 	if x := s.samples[n]; x != nil {
@@ -318,34 +332,50 @@ func (s *statistics) sample(n *plan.Scan) *sample {
 		x.version = nil
 		return x
 	}
-	x.pieces, x.tableRow = x.version.Pieces(), float64(x.version.Live())
-	count := min(sampleBlocks, len(x.pieces))
-	for i := range count {
-		p := &x.pieces[(2*i+1)*len(x.pieces)/(2*count)]
-		live, err := p.Live()
-		if err != nil {
-			continue // who reads it says so
-		}
-		x.chosen = append(x.chosen, &vec.Batch{Rows: p.Rows(), Sel: live, Cols: make([]*vec.Vector, len(n.Columns))})
-		x.from = append(x.from, p)
+	x.parts, x.tableRows = x.version.Samples(), float64(x.version.Live())
+	most := 0.0 // rows of the table for one in the sample
+	for i := range x.parts {
+		most = max(most, x.parts[i].Stands/float64(x.parts[i].Rows()))
+	}
+	for i := range x.parts {
+		p := &x.parts[i]
+		x.chosen = append(x.chosen, &vec.Batch{Rows: p.Rows(), Sel: wholeRuns(p.Rows(), p.Stands/most), Cols: make([]*vec.Vector, len(n.Columns))})
 	}
 	return x
 }
 
-// load decodes a column.
+// wholeRuns is about so many of the rows of a sample: whole runs, evenly.
+func wholeRuns(rows int, want float64) []uint32 {
+	runs := (rows + table.RunRows - 1) / table.RunRows
+	take := min(runs, max(1, int(math.Round(want/table.RunRows))))
+	var sel []uint32
+	for i := range take {
+		first := i * runs / take * table.RunRows
+		for r := first; r < min(rows, first+table.RunRows); r++ {
+			sel = append(sel, uint32(r))
+		}
+	}
+	return sel
+}
+
+// load reads a column.
 func (x *sample) load(env *Env, column int) bool {
 	if x.loaded[column] {
 		return true
 	}
-	if x.version == nil {
+	if x.version == nil || len(x.parts) == 0 {
 		return false
 	}
-	read, err := tableColumn(x.scan.Columns[column], x.version.Schema, env)
-	if err != nil {
+	stored, over, err := storedColumn(x.scan.Columns[column], x.version.Schema, env)
+	if err != nil || stored == nil {
 		return false
 	}
 	for i, b := range x.chosen {
-		if b.Cols[column], err = read(x.from[i]); err != nil {
+		v, err := x.parts[i].Column(stored)
+		if err != nil {
+			return false // who reads it says so
+		}
+		if b.Cols[column], err = over(v, b.Rows); err != nil {
 			return false
 		}
 	}
@@ -353,33 +383,46 @@ func (x *sample) load(env *Env, column int) bool {
 	return true
 }
 
-// share is what part of the rows a condition lets pass, unless no row is there or it fails.
-func (x *sample) share(env *Env, cond expr.Expr) (float64, bool) {
-	ok := true
+// surePassed is how many rows of a sample must pass a condition for it to say how many do.
+const surePassed = 25
+
+// share is what part of the rows a condition lets pass: as many as in the sample, or, where these
+// are few, as histograms say.
+func (x *sample) share(env *Env, cond expr.Expr) float64 {
+	passed, all, ok := x.count(env, cond)
+	if ok && passed >= surePassed {
+		return passed / all
+	}
+	share := x.estimate(env, cond)
+	if ok { // it would be seen if more did
+		share = min(share, (passed+3)/(all+3))
+	}
+	return share
+}
+
+// count is how many rows of the sample pass a condition, unless there are none or it fails.
+func (x *sample) count(env *Env, cond expr.Expr) (passed, all float64, ok bool) {
+	ok = true
 	expr.Walk(cond, func(e expr.Expr) bool {
 		if c, is := e.(*expr.Column); is {
 			ok = ok && x.load(env, c.Index)
 		}
 		return ok
 	})
-	passed, all := 0.0, 0.0
+	if !ok {
+		return 0, 0, false
+	}
 	for _, b := range x.chosen {
-		if !ok {
-			return 0, false
-		}
 		all += float64(b.Live())
 		kept, err := keepTrue(env.Expr, cond, b)
 		if err != nil {
-			return 0, false
+			return 0, 0, false
 		}
 		if kept != nil {
 			passed += float64(kept.Live())
 		}
 	}
-	if all == 0 {
-		return 0, false
-	}
-	return (passed + 0.5) / (all + 0.5), true // none of a few does not mean none
+	return passed, all, all > 0
 }
 
 // distinct guesses how many different values a column of the table has: by the range of
@@ -390,22 +433,21 @@ func (x *sample) distinct(env *Env, column int) float64 {
 	if x.differs[column] > 0 {
 		return x.differs[column]
 	}
-	d := x.tableRow
-	if !x.load(env, column) || len(x.chosen) == 0 {
+	d := x.tableRows
+	if !x.load(env, column) {
 		return max(1, d)
 	}
 	seen := newGrouper([]vec.Type{x.scan.Columns[column].Type})
 	var counts []int
 	rows := 0.0
 	for _, b := range x.chosen {
-		ids := make([]uint32, b.Rows)
-		all := firstRows(new([]uint32), b.Rows)
-		seen.assign(ids, []*vec.Vector{b.Cols[column]}, all)
+		ids := make([]uint32, len(b.Sel))
+		seen.assign(ids, []*vec.Vector{b.Cols[column]}, b.Sel)
 		counts = append(counts, make([]int, seen.groups-len(counts))...)
 		for _, id := range ids {
 			counts[id]++
 		}
-		rows += float64(b.Rows)
+		rows += float64(len(b.Sel))
 	}
 	once := 0.0
 	for _, c := range counts {
@@ -417,9 +459,9 @@ func (x *sample) distinct(env *Env, column int) float64 {
 	span, clustered := x.span(column)
 	switch {
 	case clustered:
-		d = min(d, differ/rows*x.tableRow)
+		d = min(d, differ/rows*x.tableRows)
 	default:
-		d = min(d, math.Sqrt(max(1, x.tableRow/rows))*once+differ-once)
+		d = min(d, math.Sqrt(max(1, x.tableRows/rows))*once+differ-once)
 	}
 	if span > 0 {
 		d = min(d, span)
@@ -438,8 +480,8 @@ func (x *sample) span(column int) (span float64, clustered bool) {
 	}
 	low, high := int64(math.MaxInt64), int64(math.MinInt64)
 	widths, blocks := 0.0, 0
-	for i := range x.pieces {
-		lo, hi, ok := x.pieces[i].Bounds(info)
+	for _, p := range x.version.Pieces() {
+		lo, hi, ok := p.Bounds(info)
 		if !ok {
 			return 0, false
 		}

@@ -115,14 +115,7 @@ func tableColumn(c plan.ScanColumn, schema *table.Schema, env *Env) (pieceColumn
 			return v, err
 		}, nil
 	}
-	column := schema.Column(c.Column)
-	if column == nil {
-		return nil, fmt.Errorf("table %q has no column %q", schema.Name, c.Column)
-	}
-	if len(c.Path) == 0 {
-		return func(p *table.Piece) (*vec.Vector, error) { return p.Column(column) }, nil
-	}
-	e, err := jsonPath(&expr.Column{Index: 0, T: column.Type}, c.Path, c)
+	column, over, err := storedColumn(c, schema, env)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +124,28 @@ func tableColumn(c plan.ScanColumn, schema *table.Schema, env *Env) (pieceColumn
 		if err != nil {
 			return nil, err
 		}
-		return e.Eval(env.Expr, &vec.Batch{Rows: p.Rows(), Cols: []*vec.Vector{v}})
+		return over(v, p.Rows())
+	}, nil
+}
+
+// storedColumn is the column of a table that one of a scan is read from, and what becomes of so many
+// values of it. Numbers of rows are read from none.
+func storedColumn(c plan.ScanColumn, schema *table.Schema, env *Env) (of *table.Column, over func(v *vec.Vector, rows int) (*vec.Vector, error), err error) {
+	if c.Column == plan.RowNumber || c.Column == plan.RowPlace {
+		return nil, nil, nil
+	}
+	if of = schema.Column(c.Column); of == nil {
+		return nil, nil, fmt.Errorf("table %q has no column %q", schema.Name, c.Column)
+	}
+	if len(c.Path) == 0 {
+		return of, func(v *vec.Vector, _ int) (*vec.Vector, error) { return v, nil }, nil
+	}
+	e, err := jsonPath(&expr.Column{Index: 0, T: of.Type}, c.Path, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return of, func(v *vec.Vector, rows int) (*vec.Vector, error) {
+		return e.Eval(env.Expr, &vec.Batch{Rows: rows, Cols: []*vec.Vector{v}})
 	}, nil
 }
 

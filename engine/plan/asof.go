@@ -71,7 +71,7 @@ func (n *Join) AsofCondition() (*AsofCondition, error) {
 	c := &AsofCondition{LeftKeys: n.LeftKeys, RightKeys: n.RightKeys, NullSafe: make([]bool, len(n.LeftKeys))}
 	copy(c.NullSafe, n.NullSafe)
 	var ofLeft, ofRight []expr.Expr
-	for _, part := range conjuncts(n.On) {
+	for _, part := range Conjuncts(n.On) {
 		op, l, r, ok := AsofPart(part, func(i int) bool { return i < left }, func(i int) bool { return i >= left })
 		switch {
 		case !ok || c.Op != "" && isInequality(op):

@@ -19,7 +19,7 @@ func (n *Aggregate) Metadata() (scan *Scan, conds []expr.Expr, ok bool) {
 		if !ok {
 			break
 		}
-		conds = append(conds, conjuncts(f.Cond)...)
+		conds = append(conds, Conjuncts(f.Cond)...)
 		in = f.Input
 	}
 	scan, ok = in.(*Scan)

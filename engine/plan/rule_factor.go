@@ -45,7 +45,7 @@ func factored(e expr.Expr) expr.Expr {
 func factoredOr(or *expr.Or) expr.Expr {
 	branches := make([][]expr.Expr, len(or.Args))
 	for i, a := range or.Args {
-		branches[i] = conjuncts(a)
+		branches[i] = Conjuncts(a)
 	}
 	var common []expr.Expr
 	for _, c := range branches[0] {

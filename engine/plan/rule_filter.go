@@ -51,7 +51,7 @@ func pushFilter(f *Filter) Node {
 	case *Expand:
 		return filterExpand(f, in)
 	case *Funnel:
-		out, rest := in.filter(conjuncts(f.Cond))
+		out, rest := in.filter(Conjuncts(f.Cond))
 		if len(rest) == 0 {
 			return out
 		}
@@ -63,7 +63,7 @@ func pushFilter(f *Filter) Node {
 // filterGroups moves the conditions on keys that are columns below the groups.
 func filterGroups(f *Filter, n *Aggregate) Node {
 	var below, above []expr.Expr
-	for _, c := range conjuncts(f.Cond) {
+	for _, c := range Conjuncts(f.Cond) {
 		reads, keys := false, true
 		expr.Walk(c, func(x expr.Expr) bool {
 			if c, ok := x.(*expr.Column); ok {
@@ -96,7 +96,7 @@ func filterGroups(f *Filter, n *Aggregate) Node {
 func filterExpand(f *Filter, x *Expand) Node {
 	width := len(x.Input.Schema())
 	var below, above []expr.Expr
-	for _, c := range conjuncts(f.Cond) {
+	for _, c := range Conjuncts(f.Cond) {
 		if sidesOf(c, width)&rightSide == 0 {
 			below = append(below, c)
 		} else {

@@ -12,7 +12,7 @@ func implyConditions(n Node) Node {
 		}
 		left := len(j.Left.Schema())
 		var toLeft, toRight []expr.Expr
-		for _, c := range conjuncts(j.On) {
+		for _, c := range Conjuncts(j.On) {
 			or, ok := c.(*expr.Or)
 			if !ok {
 				continue
@@ -42,7 +42,7 @@ func implied(or *expr.Or, left int, side sides) expr.Expr {
 	branches := make([]expr.Expr, len(or.Args))
 	for i, a := range or.Args {
 		var own []expr.Expr
-		for _, c := range conjuncts(a) {
+		for _, c := range Conjuncts(a) {
 			if sidesOf(c, left) == side {
 				own = append(own, c)
 			}

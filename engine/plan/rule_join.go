@@ -43,15 +43,15 @@ func shift(e expr.Expr, by int) expr.Expr {
 	})
 }
 
-// conjuncts are the conditions that all hold when cond does.
-func conjuncts(cond expr.Expr) []expr.Expr {
+// Conjuncts are the conditions that all hold when cond does.
+func Conjuncts(cond expr.Expr) []expr.Expr {
 	switch e := cond.(type) {
 	case nil:
 		return nil
 	case *expr.And:
 		var out []expr.Expr
 		for _, a := range e.Args {
-			out = append(out, conjuncts(a)...)
+			out = append(out, Conjuncts(a)...)
 		}
 		return out
 	}
@@ -78,7 +78,7 @@ func filtered(n Node, conds []expr.Expr) Node {
 // that changes nothing: a side whose rows may be filled up with NULL keeps its filters
 // above, unless they let no such row pass, when the join is in truth a narrower one.
 func filterJoin(f *Filter, j *Join) Node {
-	conds := conjuncts(f.Cond)
+	conds := Conjuncts(f.Cond)
 	left := len(j.Left.Schema())
 	kind := j.Kind
 	for _, c := range conds {
@@ -101,7 +101,7 @@ func filterJoin(f *Filter, j *Join) Node {
 	out := *j
 	out.Kind = kind
 	out.Left, out.Right = filtered(j.Left, toLeft), filtered(j.Right, toRight)
-	out.On = allOf(append(conjuncts(j.On), toJoin...))
+	out.On = allOf(append(Conjuncts(j.On), toJoin...))
 	n := settleJoin(&out)
 	if len(above) > 0 {
 		n = &Filter{n, allOf(above)}
@@ -180,7 +180,7 @@ func settleJoin(j *Join) Node {
 		}
 	}
 	var toLeft, toRight, rest []expr.Expr
-	for _, c := range conjuncts(j.On) {
+	for _, c := range Conjuncts(j.On) {
 		s := sidesOf(c, left)
 		switch {
 		case s == rightSide && j.Kind != RightJoin && j.Kind != FullJoin && j.Kind != NotInJoin:

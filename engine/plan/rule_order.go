@@ -54,7 +54,7 @@ func (g *joinGroup) add(n Node, at int) {
 		}
 		g.condition(shift(eq, at), true)
 	}
-	for _, c := range conjuncts(j.On) {
+	for _, c := range Conjuncts(j.On) {
 		g.condition(shift(c, at), false)
 	}
 }

@@ -109,32 +109,47 @@ func rangesOf(cond expr.Expr, name func(i int) string) []Range {
 		}
 		return out
 	case *expr.Call:
-		if len(e.Args) != 2 {
+		i, op, value, ok := Comparison(e)
+		if !ok {
 			return nil
 		}
-		op, l, r := e.Overload.Fn.Name, e.Args[0], e.Args[1]
-		if _, ok := r.(*expr.Column); ok {
-			l, r = r, l
-			op = mirrored[op]
-		}
-		c, ok := l.(*expr.Column)
-		if !ok || !expr.IsConstant(r) || r.Type().Kind != c.T.Kind || r.Type().Array || c.T.Array || c.T.Kind == vec.JSONB {
-			return nil
-		}
-		column := name(c.Index)
+		column := name(i)
 		if column == "" {
 			return nil
 		}
 		switch op {
 		case "=":
-			return []Range{{column, r, r}}
+			return []Range{{column, value, value}}
 		case "<", "<=":
-			return []Range{{column, nil, r}}
+			return []Range{{column, nil, value}}
 		case ">", ">=":
-			return []Range{{column, r, nil}}
+			return []Range{{column, value, nil}}
 		}
 	}
 	return nil
+}
+
+// Comparison is a condition that compares a column with a constant of its type, by =, <, <=, > or
+// >=, the column on the left side.
+func Comparison(cond expr.Expr) (column int, op string, value expr.Expr, ok bool) {
+	e, ok := cond.(*expr.Call)
+	if !ok || len(e.Args) != 2 {
+		return 0, "", nil, false
+	}
+	op, l, r := e.Overload.Fn.Name, e.Args[0], e.Args[1]
+	if _, ok := r.(*expr.Column); ok {
+		l, r = r, l
+		op = mirrored[op]
+	}
+	c, ok := l.(*expr.Column)
+	if !ok || !expr.IsConstant(r) || r.Type().Kind != c.T.Kind || r.Type().Array || c.T.Array || c.T.Kind == vec.JSONB {
+		return 0, "", nil, false
+	}
+	switch op {
+	case "=", "<", "<=", ">", ">=":
+		return c.Index, op, r, true
+	}
+	return 0, "", nil, false
 }
 
 // mirrored is a comparison with its sides exchanged.

@@ -93,7 +93,7 @@ func (d *Dependent) Unnest() (Node, error) {
 		return nil, u.err
 	}
 	left, width := len(d.Left.Schema()), len(d.Left.Schema())+len(d.Right.Schema())
-	conds := conjuncts(on)
+	conds := Conjuncts(on)
 	for i, c := range u.cols {
 		conds = append(conds, equal(&expr.Column{Index: of[i], T: c.T, Name: c.Name}, u.column(i, right, width-left, left)))
 	}
@@ -181,7 +181,7 @@ func (d *Dependent) peel(n Node, on expr.Expr) (Node, expr.Expr, bool) {
 	if t, ok := on.(*expr.IsTruth); ok { // NOT IN: the comparison counts among rows that the conditions let pass
 		return n, &expr.And{Args: append(conds, t)}, true
 	}
-	return n, allOf(append(conds, conjuncts(on)...)), true
+	return n, allOf(append(conds, Conjuncts(on)...)), true
 }
 
 // shiftInner moves the columns of e that are not from outside.
@@ -388,7 +388,7 @@ func (u *unnesting) crossed(n Node) Node {
 func (u *unnesting) equated(n *Filter) Node {
 	by := make([]expr.Expr, len(u.cols))
 	var rest []expr.Expr
-	for _, c := range conjuncts(n.Cond) {
+	for _, c := range Conjuncts(n.Cond) {
 		i, e := u.equation(c)
 		if e == nil || by[i] != nil {
 			rest = append(rest, c)
@@ -636,7 +636,7 @@ func (u *unnesting) join(n *Join) Node {
 	}
 	schema := append(append(vec.Schema(nil), out.Left.Schema()...), out.Right.Schema()...)
 	column := func(i int) expr.Expr { return &expr.Column{Index: i, T: schema[i].Type, Name: schema[i].Name} }
-	conds := conjuncts(expr.Map(n.On, func(x expr.Expr) expr.Expr {
+	conds := Conjuncts(expr.Map(n.On, func(x expr.Expr) expr.Expr {
 		c, ok := x.(*expr.Column)
 		if !ok {
 			return x

@@ -26,6 +26,8 @@
 // verified when it is read; damage is a [segment.CorruptError]. What queries read of it stays
 // decoded in a cache that segments share, as far as it has room: most of a scan is decoding.
 //
+// A [Sample] is some rows of a segment or batch, by which a plan's costs are estimated.
+//
 // A statement that brings many rows has them [Encoded]: in the log, in memory and in segments
 // they are the same blocks, which are copied and not encoded again.
 //

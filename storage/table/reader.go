@@ -38,8 +38,9 @@ type columnInfo struct {
 	id     uint32
 	typ    vec.Type
 	blocks []blockInfo
-	// decoded is the blocks that are kept.
+	// decoded is the blocks that are kept, and sampled the values of a Sample.
 	decoded []atomic.Pointer[decodedBlock]
+	sampled atomic.Pointer[decodedBlock]
 }
 
 // decodedBlock is a block that is kept in a cache.
