@@ -135,8 +135,8 @@ type joinTable struct {
 }
 
 // newJoinTable makes a table of the rows of shares, which are empty after that.
-func newJoinTable(ctx context.Context, s *joining, shares []*joinShare) (t *joinTable, err error) {
-	t = &joinTable{env: s.env}
+func newJoinTable(ctx context.Context, s *joining, shares []*joinShare) (_ *joinTable, err error) {
+	t := &joinTable{env: s.env}
 	all := shares[0]
 	for _, share := range shares {
 		t.rows += share.rows

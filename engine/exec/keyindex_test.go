@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -193,6 +195,105 @@ func TestJoinTable(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// A table that is being made ends when its statement does, and holds nothing then.
+func TestJoinTableCancelled(t *testing.T) {
+	for _, k := range indexKinds() {
+		env := &Env{Expr: &expr.Context{}, Threads: 2}
+		s := newJoining(k.joinOf(plan.InnerJoin), env)
+		share := newJoinShare(s)
+		b := &vec.Batch{Rows: 100, Cols: k.keyValues(rand.New(rand.NewPCG(1, 1)), 100, 100)}
+		if err := share.add(t.Context(), b.Cols, b); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := newJoinTable(ctx, s, []*joinShare{share})
+		if held := env.statement().held.Load(); !errors.Is(err, context.Canceled) || held != 0 {
+			t.Errorf("keys %s: newJoinTable gives error %v and holds %d bytes, want context canceled and 0", k.name, err, held)
+		}
+	}
+}
+
+// BenchmarkJoinTable makes a table of a million rows, and looks up four million keys, half of which
+// are there, with one goroutine and with two.
+func BenchmarkJoinTable(b *testing.B) {
+	const count, asked = 1 << 20, 4 << 20
+	rnd := rand.New(rand.NewPCG(1, 2))
+	order := rnd.Perm(2 * count)
+	for _, c := range []struct {
+		name  string
+		keys  int
+		apart int64
+	}{{"near", 1, 1}, {"far", 1, 1e9}, {"two", 2, 1}} {
+		k := indexKind{types: slices.Repeat([]vec.Type{vec.T(vec.Int8)}, c.keys)}
+		column := func(n int) (v []*vec.Vector) {
+			for range c.keys {
+				one := &vec.Vector{Type: k.types[0]}
+				for i := range n {
+					one.I64 = append(one.I64, int64(order[i%len(order)])*c.apart)
+				}
+				v = append(v, one)
+			}
+			return v
+		}
+		rows, keys := column(count), column(asked)
+		for threads := 1; threads <= 2; threads++ {
+			env := &Env{Expr: &expr.Context{}, Threads: threads}
+			s := newJoining(k.joinOf(plan.InnerJoin), env)
+			var table *joinTable
+			batches := func(v []*vec.Vector, n, w int, f func(*vec.Batch) error) error {
+				for lo := w * vec.BatchRows; lo < n; lo += threads * vec.BatchRows {
+					one := &vec.Batch{Rows: vec.BatchRows}
+					for _, c := range v {
+						one.Cols = append(one.Cols, c.Slice(lo, lo+vec.BatchRows))
+					}
+					if err := f(one); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			b.Run(fmt.Sprintf("build/%s/%d", c.name, threads), func(b *testing.B) {
+				b.SetBytes(int64(8 * count * c.keys))
+				for b.Loop() {
+					shares := make([]*joinShare, threads)
+					err := parallel(b.Context(), threads, func(ctx context.Context, w int) error {
+						shares[w] = newJoinShare(s)
+						return batches(rows, count, w, func(one *vec.Batch) error { return shares[w].add(ctx, one.Cols, one) })
+					})
+					if err == nil {
+						table, err = newJoinTable(b.Context(), s, shares)
+					}
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+			b.Run(fmt.Sprintf("probe/%s/%d", c.name, threads), func(b *testing.B) {
+				b.SetBytes(int64(8 * asked * c.keys))
+				for b.Loop() {
+					found := make([]int, threads)
+					err := parallel(b.Context(), threads, func(_ context.Context, w int) error {
+						f, dst, places := &finder{}, make([]uint32, vec.BatchRows), firstRows(new([]uint32), vec.BatchRows)
+						return batches(keys, asked, w, func(one *vec.Batch) error {
+							table.find(dst, f, one.Cols, places)
+							for _, r := range dst {
+								if r != noGroup {
+									found[w]++
+								}
+							}
+							return nil
+						})
+					})
+					if n := found[0] + found[len(found)-1]*(threads-1); err != nil || n != asked/2 {
+						b.Fatalf("%d keys are found, want %d, error %v", n, asked/2, err)
+					}
+				}
+			})
 		}
 	}
 }
