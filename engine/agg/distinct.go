@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/intern"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -11,11 +12,12 @@ import (
 // Integers are the numbers themselves. While all rows are uuids of one dictionary, as person_id
 // is, its codes are, and no value is looked at: a dictionary of uuids holds no value twice.
 // Others may: the JSON values 1 and "1" are two entries of one text. With a second dictionary,
-// or other values, the numbers are those of an interner, which looks at each entry once.
+// or other values, the numbers are those of an intern.Table, which looks at each entry once.
 type distinctCount struct {
 	t      vec.Type
-	dict   *vec.Vector // the one dictionary so far
-	intern *interner   // not nil once values are numbered
+	dict   *vec.Vector   // the one dictionary so far
+	intern *intern.Table // not nil once values are numbered
+	ids    []uint32      // scratch
 	pairs  pairs
 }
 
@@ -33,7 +35,7 @@ func (s *distinctCount) Grow(groups int) { s.pairs.grow(groups) }
 func (s *distinctCount) Bytes() int64 {
 	n := s.pairs.bytes()
 	if s.intern != nil {
-		n += s.intern.bytes()
+		n += s.intern.Bytes()
 	}
 	return n
 }
@@ -52,7 +54,14 @@ func (s *distinctCount) Update(_ *expr.Context, groups []uint32, args []*vec.Vec
 		s.addCodes(groups, v.Codes, rows)
 	default:
 		s.number()
-		s.pairs.add(groups, s.intern.assign(v, rows))
+		if len(v.Nulls) > 0 { // in no row that is left
+			bare := *v
+			bare.Nulls = nil
+			v = &bare
+		}
+		s.ids = grow(s.ids, len(rows))
+		s.intern.Assign(s.ids[:len(rows)], v, rows)
+		s.pairs.add(groups, s.ids[:len(rows)])
 	}
 	return nil
 }
@@ -70,7 +79,7 @@ func (s *distinctCount) number() {
 	if s.intern != nil {
 		return
 	}
-	s.intern = newInterner(s.t)
+	s.intern = intern.New(s.t)
 	if s.dict == nil {
 		return
 	}
@@ -80,7 +89,7 @@ func (s *distinctCount) number() {
 	to := make([]uint32, s.dict.Len()) // number plus one
 	old.each(func(g uint32, code int64) {
 		if to[code] == 0 {
-			to[code] = s.intern.id(s.dict, int(code)) + 1
+			to[code] = s.intern.Number(s.dict, int(code)) + 1
 		}
 		s.pairs.add1(g, to[code]-1)
 	})
@@ -101,105 +110,14 @@ func (s *distinctCount) Merge(from State, to []uint32) error {
 	}
 	s.number()
 	o.number()
-	ids := make([]uint32, o.intern.values.V.Len())
-	for i := range ids {
-		ids[i] = s.intern.id(o.intern.values.V, i)
-	}
+	ids := make([]uint32, o.intern.Count())
+	s.intern.Assign(ids, o.intern.Values(), first(len(ids)))
 	o.pairs.each(func(g uint32, id int64) { s.pairs.add1(to[g], ids[id]) })
 	return nil
 }
 
 func (s *distinctCount) Finish() (*vec.Vector, error) {
 	return &vec.Vector{Type: vec.T(vec.Int8), I64: s.pairs.finish()}, nil
-}
-
-// interner numbers values from 0.
-type interner struct {
-	values *vec.Builder
-	slots  []uint32 // open addressing: number plus one; 0 is free
-	hashes []uint64 // by number
-	dicts  map[*vec.Vector][]uint32
-}
-
-// maxDicts is how many dictionaries an interner remembers: segments come one after the
-// other, so those before are not seen again.
-const maxDicts = 16
-
-func newInterner(t vec.Type) *interner {
-	return &interner{values: vec.NewBuilder(t), slots: make([]uint32, 256), dicts: map[*vec.Vector][]uint32{}}
-}
-
-func (in *interner) bytes() int64 {
-	n := in.values.V.Bytes() + int64(cap(in.slots)*4+cap(in.hashes)*8)
-	for _, d := range in.dicts {
-		n += int64(cap(d) * 4)
-	}
-	return n
-}
-
-// assign gives the numbers of rows that are not null.
-func (in *interner) assign(v *vec.Vector, rows []uint32) []uint32 {
-	out := make([]uint32, len(rows))
-	switch {
-	case v.Form == vec.Const:
-		id := in.id(v, 0)
-		for i := range out {
-			out[i] = id
-		}
-	case v.Form == vec.Dict:
-		to := in.dicts[v.Dict]
-		if to == nil {
-			if len(in.dicts) >= maxDicts {
-				clear(in.dicts)
-			}
-			to = make([]uint32, v.Dict.Len())
-			in.dicts[v.Dict] = to
-		}
-		for i, r := range rows {
-			c := v.Codes[r]
-			if to[c] == 0 {
-				to[c] = in.id(v.Dict, int(c)) + 1
-			}
-			out[i] = to[c] - 1
-		}
-	default:
-		for i, r := range rows {
-			out[i] = in.id(v, int(r))
-		}
-	}
-	return out
-}
-
-func (in *interner) id(v *vec.Vector, row int) uint32 {
-	h := vec.HashRow(v, row)
-	mask := len(in.slots) - 1
-	at := int(h) & mask
-	for ; in.slots[at] != 0; at = (at + 1) & mask {
-		if id := in.slots[at] - 1; in.hashes[id] == h && vec.Equal(in.values.V, int(id), v, row) {
-			return id
-		}
-	}
-	in.values.AppendFrom(v, row)
-	return in.put(at, h)
-}
-
-// put takes a free slot for the value just added.
-func (in *interner) put(at int, h uint64) uint32 {
-	id := uint32(len(in.hashes))
-	in.hashes = append(in.hashes, h)
-	in.slots[at] = id + 1
-	if len(in.hashes)*2 > len(in.slots) {
-		in.slots = make([]uint32, 2*len(in.slots))
-		mask := len(in.slots) - 1
-		for id, h := range in.hashes {
-			at := int(h) & mask
-			for in.slots[at] != 0 {
-				at = (at + 1) & mask
-			}
-			in.slots[at] = uint32(id) + 1
-		}
-	}
-	return id
 }
 
 // distinct is any other aggregate with DISTINCT: rows are kept once for each group, and

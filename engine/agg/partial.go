@@ -202,7 +202,7 @@ func (s *distinctCount) Partial() ([]uint32, []*vec.Vector) {
 	}
 	values := s.dict
 	if s.intern != nil {
-		values = s.intern.values.V
+		values = s.intern.Values()
 	}
 	if values == nil {
 		return groups, vectors(&vec.Vector{Type: s.t})

@@ -38,7 +38,7 @@
 // # Groups
 //
 // A [grouper] numbers combinations of key values: numbers are packed into words as they are,
-// everything else by the number that an [interner] gives it, and one look-up of the words finds
+// everything else by the number that an [intern.Table] gives it, and one look-up of the words finds
 // the group. Rows whose keys are all in small dictionaries find it by their codes alone
 // ([combination]). Each copy of the pipeline below an aggregate has groups and states of its own. When
 // these are more than the caches hold, they go to 64 partitions by the hash of their keys, in

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/prickledb/prickle/engine/intern"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -35,8 +36,8 @@ type grouper struct {
 // keyColumn is one key of a grouper.
 type keyColumn struct {
 	typ   vec.Type
-	texts *interner // nil: values are packed as they are
-	word  int       // where in the packed key
+	texts *intern.Table // nil: values are packed as they are
+	word  int           // where in the packed key
 	shift uint
 	mask  uint64
 }
@@ -60,7 +61,7 @@ func newGrouper(types []vec.Type) *grouper {
 			}
 		case vec.PayloadF64:
 		default:
-			c.texts, width = newInterner(t), 32
+			c.texts, width = intern.New(t), 32
 		}
 		if width > free {
 			g.words, free = g.words+1, 64
@@ -73,23 +74,18 @@ func newGrouper(types []vec.Type) *grouper {
 }
 
 // again is empty after finish: what that has given out is left to whoever has it.
-func (g *grouper) again() {
-	for k := range g.cols {
-		if in := g.cols[k].texts; in != nil {
-			in.values = vec.NewBuilder(g.cols[k].typ)
-		}
-	}
-	g.empty()
-}
+func (g *grouper) again() { g.forget((*intern.Table).GiveAway) }
 
 // empty forgets all groups and keeps the memory. Nothing that the grouper gave out shares it.
-func (g *grouper) empty() {
+func (g *grouper) empty() { g.forget((*intern.Table).Empty) }
+
+func (g *grouper) forget(values func(*intern.Table)) {
 	g.groups, g.table.count, g.table.list = 0, 0, g.table.list[:0]
 	g.forgetCodes()
-	clear(g.table.slots)
+	clear(g.table.Slots)
 	for k := range g.cols {
 		if in := g.cols[k].texts; in != nil {
-			in.empty()
+			values(in)
 		}
 	}
 }
@@ -97,16 +93,11 @@ func (g *grouper) empty() {
 // expect makes room for so many groups with keys of so many bytes.
 func (g *grouper) expect(groups int, bytes int64) {
 	if !g.alone() {
-		g.table.expect(groups)
+		g.table.Expect(groups)
 		g.table.list = slices.Grow(g.table.list, groups*g.words)
 		return
 	}
-	in := g.cols[0].texts
-	in.table.expect(groups)
-	in.table.hashes = slices.Grow(in.table.hashes, groups)
-	if in.apart == nil {
-		in.values.V.Str = vec.MakeStrings(groups, int(bytes))
-	}
+	g.cols[0].texts.Expect(groups, bytes)
 }
 
 // alone says whether the numbers of the only key are the groups.
@@ -133,8 +124,8 @@ func (g *grouper) assign(dst []uint32, cols []*vec.Vector, rows []uint32) {
 func (g *grouper) assignKeys(dst []uint32, cols []*vec.Vector, rows []uint32) {
 	if g.alone() {
 		in := g.cols[0].texts
-		in.assign(dst, cols[0], rows)
-		g.groups = in.count()
+		in.Assign(dst, cols[0], rows)
+		g.groups = in.Count()
 		return
 	}
 	if !g.nulls && g.findsNull(cols) {
@@ -152,7 +143,7 @@ func (g *grouper) assignKeys(dst []uint32, cols []*vec.Vector, rows []uint32) {
 			continue
 		}
 		g.ids = grow(g.ids, len(rows))
-		c.texts.assign(g.ids, cols[k], rows)
+		c.texts.Assign(g.ids, cols[k], rows)
 		c.packNumbers(packed, g.words, g.ids)
 	}
 	g.table.assign(dst[:len(rows)], packed)
@@ -296,7 +287,7 @@ func (g *grouper) ordered(order []uint32) []*vec.Vector {
 	out := make([]*vec.Vector, len(g.cols))
 	for k := range g.cols {
 		if in := g.cols[k].texts; in != nil {
-			out[k] = in.values.V.Take(g.numbers(k, order))
+			out[k] = in.Values().Take(g.numbers(k, order))
 		} else {
 			out[k] = g.unpack(k, order)
 		}
@@ -312,9 +303,9 @@ func (g *grouper) finish() []*vec.Vector {
 		c := &g.cols[k]
 		switch {
 		case g.alone():
-			out[k] = c.texts.values.V
+			out[k] = c.texts.Values()
 		case c.texts != nil:
-			out[k] = &vec.Vector{Type: c.typ, Form: vec.Dict, Codes: g.numbers(k, g.all()), Dict: c.texts.values.V}
+			out[k] = &vec.Vector{Type: c.typ, Form: vec.Dict, Codes: g.numbers(k, g.all()), Dict: c.texts.Values()}
 		default:
 			out[k] = g.unpack(k, g.all())
 		}
@@ -379,16 +370,16 @@ func (g *grouper) hashes() []uint64 {
 		c := &g.cols[k]
 		switch {
 		case g.alone():
-			copy(out, c.texts.table.hashes)
+			copy(out, c.texts.Hashes())
 		case c.texts != nil:
 			for i, id := range g.numbers(k, g.all()) {
-				out[i] = mix(out[i] ^ c.texts.table.hashes[id])
+				out[i] = mix(out[i] ^ c.texts.Hashes()[id])
 			}
 		default:
 			for i := range out {
 				x := g.table.list[i*g.words+c.word] >> c.shift & c.mask
 				if g.isNull(k, i) {
-					x = nullHash
+					x = intern.NullHash
 				}
 				out[i] = mix(out[i] ^ x)
 			}
@@ -400,9 +391,6 @@ func (g *grouper) hashes() []uint64 {
 	return out
 }
 
-// nullHash stands for NULL in hashes.
-const nullHash = 0x9ae16a3b2f90404f
-
 // bytes is how much memory the grouper holds.
 func (g *grouper) bytes() int64 {
 	n := g.table.bytes() + int64(8*cap(g.packed)) +
@@ -412,76 +400,21 @@ func (g *grouper) bytes() int64 {
 	}
 	for k := range g.cols {
 		if in := g.cols[k].texts; in != nil {
-			n += in.bytes()
+			n += in.Bytes()
 		}
 	}
 	return n
 }
 
-// slotTable finds entries by hash: open addressing with linear probing, at most half full. A
-// slot has half of the hash in its upper half, by which a wrong entry is nearly always told
-// from the right one, and the table grows without a look at the entries; and in its lower half
-// the entry's number plus one. A free slot is 0.
-type slotTable struct {
-	slots []uint64
-	shift uint // of a hash, to the place of its slot
-}
-
-// tagBits are the bits of a hash that a slot has.
-const tagBits = math.MaxUint64 &^ math.MaxUint32
-
-// grow makes room for twice as many entries.
-func (t *slotTable) grow() {
-	t.resize(max(64, 2*len(t.slots)))
-}
-
-// resize gives the table n slots, a power of two.
-func (t *slotTable) resize(n int) {
-	old := t.slots
-	t.slots, t.shift = make([]uint64, n), uint(64-bits.TrailingZeros(uint(n)))
-	for _, s := range old {
-		if s != 0 {
-			t.put(s)
-		}
-	}
-}
-
-// expect makes room for so many entries in an empty table.
-func (t *slotTable) expect(n int) {
-	if 2*n > len(t.slots) {
-		t.resize(1 << bits.Len(uint(max(64, 2*n)-1)))
-	}
-}
-
-// put takes a free slot.
-func (t *slotTable) put(slot uint64) {
-	mask := uint64(len(t.slots) - 1)
-	at := slot >> (t.shift & 63)
-	for t.slots[at] != 0 {
-		at = (at + 1) & mask
-	}
-	t.slots[at] = slot
-}
-
-// add makes a slot for entry number n, the last one of n+1.
-func (t *slotTable) add(hash uint64, n int) {
-	if 2*(n+1) > len(t.slots) {
-		t.grow()
-	}
-	t.put(hash&tagBits | uint64(n+1))
-}
-
-func (t *slotTable) bytes() int64 { return int64(8 * cap(t.slots)) }
-
 // keyTable numbers distinct keys of some words in order of first appearance.
 type keyTable struct {
-	slotTable
+	intern.Index
 	words int
 	list  []uint64 // the keys
 	count int
 }
 
-func (t *keyTable) bytes() int64 { return t.slotTable.bytes() + int64(8*cap(t.list)) }
+func (t *keyTable) bytes() int64 { return t.Index.Bytes() + int64(8*cap(t.list)) }
 
 // assign writes the numbers of keys to dst.
 func (t *keyTable) assign(dst []uint32, keys []uint64) {
@@ -513,14 +446,14 @@ rows:
 		}
 		last = k
 		h := mix(k)
-		if slots := t.slots; len(slots) > 0 {
+		if slots := t.Slots; len(slots) > 0 {
 			mask := uint64(len(slots) - 1)
-			for at := h >> (t.shift & 63); ; at++ {
+			for at := h >> (t.Shift & 63); ; at++ {
 				s := slots[at&mask]
 				if s == 0 {
 					break
 				}
-				if (s^h)&tagBits == 0 && t.list[uint32(s)-1] == k {
+				if (s^h)&intern.TagBits == 0 && t.list[uint32(s)-1] == k {
 					lastGroup = uint32(s) - 1
 					dst[i] = lastGroup
 					continue rows
@@ -538,14 +471,14 @@ rows:
 	for i := range dst {
 		a, b := keys[2*i], keys[2*i+1]
 		h := mix(mix(a) ^ b)
-		if slots := t.slots; len(slots) > 0 {
+		if slots := t.Slots; len(slots) > 0 {
 			mask := uint64(len(slots) - 1)
-			for at := h >> (t.shift & 63); ; at++ {
+			for at := h >> (t.Shift & 63); ; at++ {
 				s := slots[at&mask]
 				if s == 0 {
 					break
 				}
-				if (s^h)&tagBits == 0 {
+				if (s^h)&intern.TagBits == 0 {
 					if e := t.list[2*uint64(uint32(s)-1):]; e[0] == a && e[1] == b {
 						dst[i] = uint32(s) - 1
 						continue rows
@@ -559,24 +492,24 @@ rows:
 
 func (t *keyTable) insert(key []uint64, h uint64) uint32 {
 	t.list = append(t.list, key...)
-	t.add(h, t.count)
+	t.Add(h, t.count)
 	t.count++
 	return uint32(t.count - 1)
 }
 
 // get is the number of a key, or noGroup.
 func (t *keyTable) get(key []uint64, h uint64) uint32 {
-	if len(t.slots) == 0 {
+	if len(t.Slots) == 0 {
 		return noGroup
 	}
-	mask := uint64(len(t.slots) - 1)
+	mask := uint64(len(t.Slots) - 1)
 candidates:
-	for at := h >> (t.shift & 63); ; at++ {
-		s := t.slots[at&mask]
+	for at := h >> (t.Shift & 63); ; at++ {
+		s := t.Slots[at&mask]
 		if s == 0 {
 			return noGroup
 		}
-		if (s^h)&tagBits != 0 {
+		if (s^h)&intern.TagBits != 0 {
 			continue
 		}
 		e := t.list[uint64(uint32(s)-1)*uint64(t.words):]
@@ -605,7 +538,7 @@ func (t *keyTable) find(dst []uint32, keys []uint64) {
 }
 
 func (t *keyTable) find1(dst []uint32, keys []uint64) {
-	slots, list, shift := t.slots, t.list, t.shift
+	slots, list, shift := t.Slots, t.list, t.Shift
 	if len(slots) == 0 {
 		slots = []uint64{0} // free
 	}
@@ -622,7 +555,7 @@ rows:
 				dst[i] = noGroup
 				continue rows
 			}
-			if (s^h)&tagBits == 0 && list[uint32(s)-1] == k {
+			if (s^h)&intern.TagBits == 0 && list[uint32(s)-1] == k {
 				dst[i] = uint32(s) - 1
 				continue rows
 			}

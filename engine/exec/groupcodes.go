@@ -3,6 +3,7 @@ package exec
 import (
 	"math"
 
+	"github.com/prickledb/prickle/engine/intern"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -39,7 +40,7 @@ func (g *grouper) combinationOf(cols []*vec.Vector, rows int) *combination {
 	if size > 4*rows {
 		return nil // to make room for all costs more than to look up some
 	}
-	if len(g.combined) < maxDicts {
+	if len(g.combined) < intern.MaxDicts {
 		g.combined = append(g.combined, combination{})
 	}
 	c := &g.combined[g.next%len(g.combined)]

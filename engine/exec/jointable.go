@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/prickledb/prickle/engine/intern"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -310,7 +311,7 @@ type finder struct {
 	order  []uint32
 }
 
-// textFinder looks up values in an interner. It remembers what it found for the last
+// textFinder looks up values in an intern.Table. It remembers what it found for the last
 // dictionary.
 type textFinder struct {
 	dict  *vec.Vector
@@ -364,16 +365,16 @@ func (g *grouper) find(dst []uint32, f *finder, cols []*vec.Vector, rows []uint3
 
 // find writes the number of the value of each of the rows to dst, noGroup for values that are
 // not there, and for NULL unless it is a value, too.
-func (f *textFinder) find(dst []uint32, in *interner, v *vec.Vector, rows []uint32, nullSafe bool) {
+func (f *textFinder) find(dst []uint32, in *intern.Table, v *vec.Vector, rows []uint32, nullSafe bool) {
 	null := noGroup
-	if nullSafe && in.null >= 0 {
-		null = uint32(in.null)
+	if nullSafe {
+		null = in.Null()
 	}
 	one := func(v *vec.Vector, row int) uint32 {
 		if v.Nulls.Get(row) {
 			return null
 		}
-		return in.find1(v, row, &f.key)
+		return in.Find(v, row, &f.key)
 	}
 	switch v.Form {
 	case vec.Const:
@@ -421,7 +422,7 @@ type columnStore struct {
 	typ vec.Type
 	v   *vec.Vector
 	// dict is the dictionary of v if it is of several, each of which begins at a place; or nil.
-	// At most maxDicts places are remembered, since they keep the dictionaries alive.
+	// At most intern.MaxDicts places are remembered, since they keep the dictionaries alive.
 	dict   *vec.Vector
 	places map[*vec.Vector]uint32
 }
@@ -451,7 +452,7 @@ func (s *columnStore) place(dict *vec.Vector, rows int) (uint32, bool) {
 		appendAll(s.dict, s.v.Dict)
 		s.v.Dict = s.dict
 	}
-	if len(s.places) == maxDicts {
+	if len(s.places) == intern.MaxDicts {
 		clear(s.places)
 	}
 	s.places[dict] = uint32(n)

@@ -3,6 +3,7 @@ package exec
 import (
 	"testing"
 
+	"github.com/prickledb/prickle/engine/intern"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -50,7 +51,7 @@ func TestColumnStoreOfSeveralDictionaries(t *testing.T) {
 func TestColumnStoreForgetsDictionaries(t *testing.T) {
 	s := &columnStore{typ: vec.T(vec.Text)}
 	names := []string{"a", "b", "c"}
-	for range 5 * maxDicts {
+	for range 5 * intern.MaxDicts {
 		v, rows := coded(&vec.Vector{Type: s.typ, Str: vec.StringsOf(names...)})
 		for range 2 {
 			if err := s.add(v, rows); err != nil {
@@ -58,8 +59,8 @@ func TestColumnStoreForgetsDictionaries(t *testing.T) {
 			}
 		}
 	}
-	if s.v.Form != vec.Dict || len(s.places) > maxDicts || s.dict.Len() != 5*maxDicts*len(names) {
-		t.Errorf("form %d, %d dictionaries of %d values, want at most %d of %d", s.v.Form, len(s.places), s.dict.Len(), maxDicts, 5*maxDicts*len(names))
+	if s.v.Form != vec.Dict || len(s.places) > intern.MaxDicts || s.dict.Len() != 5*intern.MaxDicts*len(names) {
+		t.Errorf("form %d, %d dictionaries of %d values, want at most %d of %d", s.v.Form, len(s.places), s.dict.Len(), intern.MaxDicts, 5*intern.MaxDicts*len(names))
 	}
 	for r := range s.v.Len() {
 		if v, at := s.v.At(r); v.Str.Str(at) != names[r%len(names)] {

@@ -224,12 +224,12 @@ func (p *paths) readLabels(ctx context.Context) error {
 	if err := p.hold(ctx, all.bytes()+int64(all.groups)*32); err != nil {
 		return err
 	}
-	p.none = names.nullNumber()
+	p.none = names.NullNumber()
 	if n.Compatible {
 		text := vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf("", "...")}
-		p.empty, p.dots = names.number1(&text, 0), names.number1(&text, 1)
+		p.empty, p.dots = names.Number(&text, 0), names.Number(&text, 1)
 	}
-	p.names = names.values.V
+	p.names = names.Values()
 	p.short = n.Breakdown == nil && n.Output != plan.OutputActors
 	p.direct = p.short && !n.Compatible && n.StartAt == nil && n.EndAt == nil
 	p.labels = make([]label, all.groups)

@@ -52,6 +52,43 @@ func runes(s string) int64 {
 	return int64(n + utf8.RuneCount(b[n:]))
 }
 
+// byteLengths is the bytes of texts that are flat.
+func byteLengths(args []*vec.Vector, t vec.Type, n int) *vec.Vector {
+	v := args[0]
+	if v.Form != vec.Flat || n == 0 {
+		return nil
+	}
+	out := &vec.Vector{Type: t, I64: make([]int64, n)}
+	offs := v.Str.Offs[:n+1]
+	for i := range out.I64 {
+		out.I64[i] = int64(offs[i+1]) - int64(offs[i])
+	}
+	return out
+}
+
+// asciiLengths is the characters of texts that are flat and ASCII, all of them.
+func asciiLengths(args []*vec.Vector, t vec.Type, n int) *vec.Vector {
+	v := args[0]
+	if v.Form != vec.Flat || n == 0 || !ascii(v.Str.Bytes[v.Str.Offs[0]:v.Str.Offs[n]]) {
+		return nil
+	}
+	return byteLengths(args, t, n)
+}
+
+func ascii(b []byte) bool {
+	for ; len(b) >= 32; b = b[32:] {
+		if (binary.LittleEndian.Uint64(b)|binary.LittleEndian.Uint64(b[8:])|binary.LittleEndian.Uint64(b[16:])|binary.LittleEndian.Uint64(b[24:]))&0x8080808080808080 != 0 {
+			return false
+		}
+	}
+	for _, c := range b {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
 // substring counts from 1 and cuts what lies outside. Without a length n is negative.
 func substring(dst []byte, s string, from, n int64, bounded bool) ([]byte, error) {
 	end := int64(1) << 62
@@ -275,13 +312,13 @@ func defineTrim(name string, left, right bool) {
 func init() {
 	length := map1(func(_ *Context, s string) (int64, error) { return runes(s), nil })
 	size := map1(func(_ *Context, s string) (int64, error) { return int64(len(s)), nil })
-	define("length", tInt4, types(tText), length)
-	define("length", tInt4, types(tBytea), size)
-	define("char_length", tInt4, types(tText), length)
-	define("character_length", tInt4, types(tText), length)
-	define("octet_length", tInt4, types(tText), size)
-	define("octet_length", tInt4, types(tBytea), size)
-	define("strlen", tInt4, types(tText), size)
+	for _, name := range []string{"length", "char_length", "character_length"} {
+		define(name, tInt4, types(tText), length).quick = asciiLengths
+	}
+	define("length", tInt4, types(tBytea), size).quick = byteLengths
+	define("octet_length", tInt4, types(tText), size).quick = byteLengths
+	define("octet_length", tInt4, types(tBytea), size).quick = byteLengths
+	define("strlen", tInt4, types(tText), size).quick = byteLengths
 	define("bit_length", tInt4, types(tText), map1(func(_ *Context, s string) (int64, error) { return int64(len(s)) * 8, nil }))
 	define("float_text", tText, types(tFloat8), text1(func(_ *Context, dst []byte, x float64) ([]byte, error) { return appendFloatText(dst, x), nil }))
 	define("lower", tText, types(tText), textFn(appendLower))

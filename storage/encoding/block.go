@@ -309,11 +309,20 @@ func decodeRLE(dst []uint32, src []byte, rows, lo int) error {
 	if err != nil {
 		return err
 	}
+	if !expandRuns(dst, values, lengths, rows, lo) {
+		return ErrBlock
+	}
+	return nil
+}
+
+// expandRunsPortable fills dst with the values from position lo on of a block of rows values, which are runs;
+// lengths are less 1. It is false if they are more than rows, or fewer than were asked for.
+func expandRunsPortable(dst, values, lengths []uint32, rows, lo int) bool {
 	at := -lo // where the run begins in dst
 	for i, v := range values {
 		length := int(lengths[i]) + 1
 		if length > rows-lo-at {
-			return ErrBlock
+			return false
 		}
 		from := max(at, 0)
 		if at += length; at <= 0 {
@@ -321,7 +330,7 @@ func decodeRLE(dst []uint32, src []byte, rows, lo int) error {
 		}
 		if at >= len(dst) {
 			fill(dst[from:], v)
-			return nil
+			return true
 		}
 		if from+shortRun > len(dst) || length > shortRun {
 			fill(dst[from:at], v)
@@ -333,7 +342,7 @@ func decodeRLE(dst []uint32, src []byte, rows, lo int) error {
 		short[0], short[1], short[2], short[3] = v, v, v, v
 		short[4], short[5], short[6], short[7] = v, v, v, v
 	}
-	return ErrBlock // fewer values than were asked for
+	return false
 }
 
 // decodeRuns gives the values of the runs of a block, and their lengths less 1.

@@ -13,3 +13,8 @@ func unpack(dst *[GroupRows]uint32, src []byte, base uint32, width uint) {
 func unpackSums(dst *[GroupRows]uint32, src []byte, first, least uint32, width uint) {
 	unpackSumsPortable(dst, src, first, least, width)
 }
+
+// expandRuns makes values of runs.
+func expandRuns(dst, values, lengths []uint32, rows, lo int) bool {
+	return expandRunsPortable(dst, values, lengths, rows, lo)
+}

@@ -31,6 +31,43 @@ func unpackSums(dst *[GroupRows]uint32, src []byte, first, least uint32, width u
 	unpackSumsAVX512(dst, src, first, least, width)
 }
 
+// expandRuns makes values of runs.
+func expandRuns(dst, values, lengths []uint32, rows, lo int) bool {
+	if !haveAVX512 {
+		return expandRunsPortable(dst, values, lengths, rows, lo)
+	}
+	ok := expandRunsAVX512(dst, values, lengths, rows, lo)
+	archsimd.ClearAVXUpperBits()
+	return ok
+}
+
+// expandRunsAVX512 writes 16 values at once, as long as there is room for them: what is too much
+// of a run, those to come overwrite.
+func expandRunsAVX512(dst, values, lengths []uint32, rows, lo int) bool {
+	at := -lo // where the run begins in dst
+	for i, v := range values {
+		length := int(lengths[i]) + 1
+		if length > rows-lo-at {
+			return false
+		}
+		from := max(at, 0)
+		if at += length; at <= 0 {
+			continue
+		}
+		wide, end := archsimd.BroadcastUint32x16(v), min(at, len(dst))
+		for ; from < end && from+lanes <= len(dst); from += lanes {
+			wide.Store((*[lanes]uint32)(dst[from:]))
+		}
+		for ; from < end; from++ {
+			dst[from] = v
+		}
+		if at >= len(dst) {
+			return true
+		}
+	}
+	return false
+}
+
 // unpackAVX512 takes a value of all 16 lanes at each step, from the word it starts in and
 // the one after. It does not ask whether a value reaches into the second word: bits beyond
 // the width are masked away, and a shift by 32 leaves none. The width is not 0.
