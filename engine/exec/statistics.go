@@ -23,6 +23,7 @@ func Arrange(n plan.Node, env *Env) plan.Node {
 		{plan.PushedSemiJoins, plan.PushSemiJoins},
 		{plan.ArrangeJoins, plan.Arrange},
 		{plan.NarrowedGroups, plan.NarrowGroups},
+		{plan.SharedGroups, plan.ShareGroups},
 	} {
 		if !slices.Contains(env.Disabled, rule.name) {
 			n = rule.apply(n, env.statistics())
@@ -127,7 +128,11 @@ func (s *statistics) guess(n plan.Node) float64 {
 		return fewer(rows, n.Limit)
 	case *plan.Spool:
 		kept := s.env.spooled[n.Slot]
-		if kept == nil {
+		switch {
+		case kept != nil:
+		case n.Guess > 0:
+			return n.Guess
+		default:
 			return unknownRows // it has not run
 		}
 		for _, b := range kept.batches {

@@ -17,8 +17,9 @@
 // rest, and change the order of inner joins only where all rows would be paired with all rows.
 // [Arrange] chooses the order when the plan runs, by what is known of the snapshot; which side
 // is read first is decided then, too. [PushSemiJoins] moves semi joins to the input of a join that
-// they are a condition on, before the order is chosen, and [NarrowGroups] has a join with groups compute only those
-// that its other side asks for.
+// they are a condition on, before the order is chosen; [NarrowGroups] has a join with groups
+// compute only those that its other side asks for, and [ShareGroups] has what is grouped twice in
+// the same way grouped once.
 //
 // Every rule has a file and a name, of [Rules], and a plan gives the same rows without it: the
 // setting disabled_rules lists those that a session does without.

@@ -32,12 +32,14 @@ var rules = []struct {
 }
 
 // The names of what is decided when a plan runs: where semi joins stand, by [PushSemiJoins], the
-// order of joins, by [Arrange], which groups need not be computed, by [NarrowGroups], whether scans drop rows whose keys are not in the other
+// order of joins, by [Arrange], which groups need not be computed, by [NarrowGroups], or not twice, by
+// [ShareGroups], whether scans drop rows whose keys are not in the other
 // side of a join, and whether rows and persons are counted from run indexes.
 const (
 	PushedSemiJoins = "push_semi_joins"
 	ArrangeJoins    = "arrange_joins"
 	NarrowedGroups  = "narrow_groups"
+	SharedGroups    = "share_groups"
 	JoinFilters     = "join_filters"
 	CountRuns       = "count_runs"
 )
@@ -48,7 +50,7 @@ func Rules() []string {
 	for i := range rules {
 		names = append(names, rules[i].name)
 	}
-	return append(names, PushedSemiJoins, ArrangeJoins, NarrowedGroups, JoinFilters, CountRuns)
+	return append(names, PushedSemiJoins, ArrangeJoins, NarrowedGroups, SharedGroups, JoinFilters, CountRuns)
 }
 
 // Rewrite improves a plan by all rules but those that are named. The result gives the same

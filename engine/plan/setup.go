@@ -34,6 +34,7 @@ type Spool struct {
 	Slot    int
 	Name    string // of the WITH query, for EXPLAIN
 	Columns vec.Schema
+	Guess   float64 // how many rows it seems to have; 0 for unknown
 }
 
 // Schema implements Node.
