@@ -5,4 +5,8 @@
 // holds all groups of one aggregate call: group g is position g of its slices.
 // States that several goroutines have filled are merged before they are finished. A
 // state travels, to a file or another node, as the rows that [State.Partial] gives.
+//
+// What count(DISTINCT) has seen are pairs of a group and a number: an integer is its own, any other
+// value has that of an intern.Table. Dense numbers are bits; thin ones are in a hash set, which is divided
+// by the hash once it is larger than the caches.
 package agg

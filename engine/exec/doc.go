@@ -42,11 +42,13 @@
 // the group. Rows whose keys are all in small dictionaries find it by their codes alone
 // ([combination]). Each copy of the pipeline below an aggregate has groups and states of its own. When
 // these are more than the caches hold, they go to 64 partitions by the hash of their keys, in
-// memory ([groupRun]), and the copy starts anew; few groups with much in their states stay. At
+// memory ([groupRun]), and the copy starts anew; few groups with much in their states stay. Where
+// nearly every row makes a group, they go sooner. At
 // the end each partition is merged alone, so its table is small, and the copies of the pipeline
 // above take one partition after the other as they take morsels of a scan: they merge, filter
-// and keep the first rows side by side. What has to leave memory is the same partitions, four
-// to a file.
+// and keep the first rows side by side. The table of one partition is used again for the next; the
+// keys are numbered before the states are merged, so that these have their size from the
+// beginning. What has to leave memory is the same partitions, four to a file.
 //
 // Events are counted without that where only rows and persons are counted, by what is the same
 // for all rows with one value of a property, or by person (runcount.go): the run indexes have

@@ -12,9 +12,9 @@ import (
 // grouper gives every distinct combination of key values a dense group number.
 //
 // The values of a row's keys are packed into words of 64 bits: numbers as they are, in as many
-// bits as their type has, and of everything else the number that an interner gives it. The
+// bits as their type has, and of everything else the number that an intern.Table gives it. The
 // group is found by one look-up of the words. Once a number is NULL, keys have words more that
-// say which are. A single key of an interner needs no look-up: its numbers are the groups.
+// say which are. A single key of such a table needs no look-up: its numbers are the groups.
 // Rows whose keys are all in small dictionaries are found by their codes ([combination]).
 type grouper struct {
 	cols   []keyColumn
@@ -349,7 +349,7 @@ func (g *grouper) unpack(k int, order []uint32) *vec.Vector {
 	return v
 }
 
-// numbers is, for groups in an order, the number that the interner of key column k gave their value.
+// numbers is, for groups in an order, the number that the table of key column k gave their value.
 func (g *grouper) numbers(k int, order []uint32) []uint32 {
 	if g.alone() {
 		return order
