@@ -64,7 +64,14 @@ type grouping struct {
 }
 
 func newAggregating(n *plan.Aggregate, env *Env) (*aggregating, error) {
-	pipe, err := newPipeline(n.Input, env)
+	read := make(columnSet, len(n.Input.Schema())).and(n.Keys...)
+	for _, c := range n.Aggs {
+		read = read.and(c.Args...).and(c.Filter)
+		for _, k := range c.OrderBy {
+			read = read.and(k.Expr)
+		}
+	}
+	pipe, err := newPipeline(n.Input, env, read)
 	if err != nil {
 		return nil, err
 	}

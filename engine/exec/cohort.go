@@ -66,7 +66,7 @@ func (s *setup) drop(set *expr.Set, of plan.Node) {
 
 // gather runs a query, as many copies of it as are worth it, and keeps its values.
 func (s *setup) gather(ctx context.Context, n plan.Node, hold func(int64) error) (*expr.Set, error) {
-	pipe, err := newPipeline(n, s.env)
+	pipe, err := newPipeline(n, s.env, nil)
 	if err != nil {
 		return nil, err
 	}

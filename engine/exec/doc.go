@@ -66,7 +66,8 @@
 // and NULL where it is a value, are numbered as keys of groups are, by one goroutine. A key in
 // a dictionary is looked up once for each entry, so a join of events and persons costs two look-ups
 // in arrays for a row. Rows with a NULL key never match, unless the key says that NULL equals NULL.
-// Without keys, every row meets every other. A [pipeline] goes through joins along the side that is looked up, so copies
+// Without keys, every row meets every other. Columns that nothing above reads, as keys are that the
+// join has compared, are neither kept nor copied: NULL stands for them ([columnSet]). A [pipeline] goes through joins along the side that is looked up, so copies
 // of it share the table ([joining]). If the table does not fit into memory, the rows of both
 // sides go to partitions by the hash of their keys, and are joined one partition after the
 // other.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -22,23 +23,27 @@ type pipeline struct {
 	env    *Env
 }
 
-// newPipeline prepares the chain that ends in n.
-func newPipeline(n plan.Node, env *Env) (*pipeline, error) {
+// newPipeline prepares the chain that ends in n, of which such columns are read; nil is all. Joins
+// may give NULL for others.
+func newPipeline(n plan.Node, env *Env, read columnSet) (*pipeline, error) {
 	p := &pipeline{node: n, leaf: n, joins: map[plan.Node]*joining{}, env: env}
+	if read == nil {
+		read = slices.Repeat(columnSet{true}, len(n.Schema()))
+	}
 	for {
 		switch x := p.leaf.(type) {
 		case *plan.Filter:
-			p.leaf = x.Input
+			p.leaf, read = x.Input, read.and(x.Cond)
 			continue
 		case *plan.Project:
-			p.leaf = x.Input
+			p.leaf, read = x.Input, make(columnSet, len(x.Input.Schema())).and(x.Exprs...)
 			continue
 		case *plan.Join:
 			if x.Kind.Asof() {
 				break // it reads both sides in order
 			}
-			j := newJoining(x, env)
-			p.joins[x], p.leaf = j, j.probe
+			j := newJoining(x, env, read)
+			p.joins[x], p.leaf, read = j, j.probe, j.probeRead.and(j.keys...)
 			continue
 		case *plan.Scan:
 			src, err := newScanSource(x, env)
@@ -70,6 +75,23 @@ func newPipeline(n plan.Node, env *Env) (*pipeline, error) {
 		}
 		return p, nil
 	}
+}
+
+// columnSet says which columns of a node are read.
+type columnSet []bool
+
+// and is the set with those that expressions read.
+func (s columnSet) and(exprs ...expr.Expr) columnSet {
+	out := slices.Clone(s)
+	for _, e := range exprs {
+		expr.Walk(e, func(e expr.Expr) bool {
+			if c, ok := e.(*expr.Column); ok {
+				out[c.Index] = true
+			}
+			return true
+		})
+	}
+	return out
 }
 
 // close gives back what copies have shared.
@@ -197,7 +219,7 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 // buildPipeline runs a chain as an operator: one copy in the caller's goroutine, or
 // several behind an exchange. The order of rows is not kept.
 func buildPipeline(n plan.Node, env *Env) (Operator, error) {
-	p, err := newPipeline(n, env)
+	p, err := newPipeline(n, env, nil)
 	if err != nil {
 		return nil, err
 	}

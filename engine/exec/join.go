@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -20,10 +21,14 @@ type joining struct {
 	probe, build plan.Node
 	keys         []expr.Expr // of the probe side
 	buildKeys    []expr.Expr
-	stored       vec.Schema // what is kept of the build side's rows, keys apart
+	stored       []int      // columns of the build side that are kept, since they are read
 	keyAt        []int      // where in stored each key is; those that are not come after it
 	keyTypes     []vec.Type // in which keys are looked up
-	probeOut     vec.Schema // for rows that are filled up with NULL
+	buildRead    columnSet  // columns of the build side that are read, with keys
+	probeRead    columnSet  // columns of the probe side that are read, keys apart
+	// probeNulls and buildNulls are columns of NULL, of rows that are filled up with it, and in the
+	// place of columns that are not read.
+	probeNulls, buildNulls []*vec.Vector
 
 	mu     sync.Mutex // held to read the build side, and to change what follows
 	begun  bool       // the build side is read, or reading it failed with err
@@ -39,8 +44,8 @@ type joining struct {
 	spills   spills
 }
 
-// newJoining chooses the side that is looked up.
-func newJoining(n *plan.Join, env *Env) *joining {
+// newJoining chooses the side that is looked up. Such columns of the join are read.
+func newJoining(n *plan.Join, env *Env, read columnSet) *joining {
 	s := &joining{node: n, env: env, spills: spills{env: env, node: n}}
 	left, right := env.statistics().Rows(n.Left), env.statistics().Rows(n.Right)
 	switch {
@@ -57,18 +62,33 @@ func newJoining(n *plan.Join, env *Env) *joining {
 	if s.swapped {
 		s.probe, s.build, s.keys, s.buildKeys = s.build, s.probe, s.buildKeys, s.keys
 	}
-	s.probeOut = s.probe.Schema()
-	if s.keepsRows() {
-		s.stored = s.build.Schema()
+	ofLeft := len(n.Left.Schema())
+	both := make(columnSet, ofLeft+len(n.Right.Schema())).and(n.On)
+	for i, r := range read {
+		both[i] = both[i] || r
 	}
+	s.probeRead, read = both[:ofLeft], both[ofLeft:]
+	if s.swapped {
+		s.probeRead, read = read, s.probeRead
+	}
+	s.probeNulls, s.buildNulls = nullColumns(s.probe.Schema()), nullColumns(s.build.Schema())
+	for i, r := range read {
+		if r && s.keepsRows() {
+			s.stored = append(s.stored, i)
+		}
+	}
+	s.buildRead = read.and(s.buildKeys...)
 	others := len(s.stored)
 	for i, k := range s.buildKeys {
-		if c, ok := k.(*expr.Column); ok && s.keepsRows() {
-			s.keyAt = append(s.keyAt, c.Index)
-		} else {
-			s.keyAt = append(s.keyAt, others)
+		at := -1
+		if c, ok := k.(*expr.Column); ok {
+			at = slices.Index(s.stored, c.Index)
+		}
+		if at < 0 {
+			at = others
 			others++
 		}
+		s.keyAt = append(s.keyAt, at)
 		t := k.Type()
 		if t.Payload() == vec.PayloadI64 && s.keys[i].Type() != t {
 			t = vec.T(vec.Int8) // a key that is looked up may be too large for the other side's type
@@ -114,7 +134,7 @@ func (s *joining) read(ctx context.Context) error {
 }
 
 func (s *joining) readBuild(ctx context.Context) (err error) {
-	pipe, err := newPipeline(s.build, s.env)
+	pipe, err := newPipeline(s.build, s.env, s.buildRead)
 	if err != nil {
 		return err
 	}
@@ -137,7 +157,7 @@ func (s *joining) readBuild(ctx context.Context) (err error) {
 			if err != nil {
 				return err
 			}
-			if err := shares[w].add(ctx, keys, b); err != nil {
+			if err := shares[w].add(ctx, keys, s.keep(b)); err != nil {
 				return err
 			}
 			return shares[w].relieve(ctx, parts)
@@ -163,6 +183,26 @@ func (s *joining) readBuild(ctx context.Context) (err error) {
 	}
 	s.parts = parts
 	return nil
+}
+
+// keep is a batch of the build side with those columns that are stored.
+func (s *joining) keep(b *vec.Batch) *vec.Batch {
+	out := &vec.Batch{Rows: b.Rows, Sel: b.Sel, Cols: make([]*vec.Vector, len(s.stored))}
+	for i, at := range s.stored {
+		out.Cols[i] = b.Cols[at]
+	}
+	return out
+}
+
+// thin is a batch of the probe side with NULL in the place of columns that are not read.
+func (s *joining) thin(b *vec.Batch) *vec.Batch {
+	out := &vec.Batch{Rows: b.Rows, Sel: b.Sel, Cols: slices.Clone(s.probeNulls)}
+	for i, c := range b.Cols {
+		if s.probeRead[i] {
+			out.Cols[i] = c
+		}
+	}
+	return out
 }
 
 // leave notes that a copy has come to the end of the probe side, and which rows of the table
@@ -343,7 +383,7 @@ func (j *join) pull(ctx context.Context) (*vec.Batch, []*vec.Vector, error) {
 		return nil, nil, err
 	}
 	keys, err := evalAll(j.env.Expr, j.keys, b)
-	return b, keys, err
+	return j.thin(b), keys, err
 }
 
 // hopeless says whether no row of the probe side can come out.
@@ -549,7 +589,7 @@ func (j *join) filledUp() *vec.Batch {
 	}
 	b := p.batch
 	p.batch = nil
-	return &vec.Batch{Rows: b.Rows, Sel: sel, Cols: j.columns(b.Cols, nullColumns(j.stored))}
+	return &vec.Batch{Rows: b.Rows, Sel: sel, Cols: j.columns(b.Cols, j.buildNulls)}
 }
 
 func nullColumns(schema vec.Schema) []*vec.Vector {
@@ -580,7 +620,7 @@ func (j *join) unmatched() *vec.Batch {
 	if j.marks() {
 		return &vec.Batch{Rows: len(rows), Cols: t.take(rows)}
 	}
-	return &vec.Batch{Rows: len(rows), Cols: j.columns(nullColumns(j.probeOut), t.take(rows))}
+	return &vec.Batch{Rows: len(rows), Cols: j.columns(j.probeNulls, t.take(rows))}
 }
 
 // columns puts the columns of both sides in the order of the schema.

@@ -93,7 +93,7 @@ func (j *join) divide(ctx context.Context) error {
 			}
 			lock(ctx, &j.parts.mu)
 			defer j.parts.mu.Unlock()
-			return j.parts.probe.add(&vec.Batch{Rows: b.Rows, Sel: b.Sel, Cols: append(keys, b.Cols...)}, false)
+			return j.parts.probe.add(&vec.Batch{Rows: b.Rows, Sel: b.Sel, Cols: append(keys, j.thin(b).Cols...)}, false)
 		})
 		if err != nil {
 			return err

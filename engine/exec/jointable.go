@@ -38,8 +38,8 @@ func newJoinShare(of *joining) *joinShare {
 // forget forgets all rows. What they held stays accounted for until the next call of hold.
 func (s *joinShare) forget() {
 	s.columns, s.rows = nil, 0
-	for _, f := range s.of.stored {
-		s.columns = append(s.columns, columnStore{typ: f.Type})
+	for _, at := range s.of.stored {
+		s.columns = append(s.columns, columnStore{typ: s.of.buildNulls[at].Type})
 	}
 	for i, k := range s.of.buildKeys {
 		if s.of.keyAt[i] >= len(s.of.stored) {
@@ -127,6 +127,7 @@ func (s *joinShare) withoutRepeats(ctx context.Context) error {
 
 // joinTable is the build side of a join: its rows, and which of them have which key.
 type joinTable struct {
+	of    *joining
 	env   *Env
 	index *keyIndex     // nil if there are no keys
 	keys  []*keyIndex   // of single keys, for a keyFilter; nil for those that have none
@@ -137,7 +138,7 @@ type joinTable struct {
 
 // newJoinTable makes a table of the rows of shares, which are empty after that.
 func newJoinTable(ctx context.Context, s *joining, shares []*joinShare) (_ *joinTable, err error) {
-	t := &joinTable{env: s.env}
+	t := &joinTable{of: s, env: s.env}
 	all := shares[0]
 	for _, share := range shares {
 		t.rows += share.rows
@@ -285,16 +286,17 @@ rows:
 // take is the columns of the given rows; one behind the last is all NULL. Values that are
 // costly to copy stay where they are.
 func (t *joinTable) take(rows []uint32) []*vec.Vector {
-	out := make([]*vec.Vector, len(t.out))
+	out := slices.Clone(t.of.buildNulls)
 	for i, c := range t.out {
+		at := t.of.stored[i]
 		if c.Form == vec.Flat {
 			switch c.Type.Payload() {
 			case vec.PayloadStr, vec.PayloadList:
-				out[i] = &vec.Vector{Type: c.Type, Form: vec.Dict, Codes: rows, Dict: c}
+				out[at] = &vec.Vector{Type: c.Type, Form: vec.Dict, Codes: rows, Dict: c}
 				continue
 			}
 		}
-		out[i] = c.Take(rows)
+		out[at] = c.Take(rows)
 	}
 	return out
 }

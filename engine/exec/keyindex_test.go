@@ -98,15 +98,15 @@ func keyText(keys []*vec.Vector, row int, safe []bool) (string, bool) {
 	return out, true
 }
 
-// joinOf is a join with such keys, whose right side is looked up.
-func (k *indexKind) joinOf(kind plan.JoinKind) *plan.Join {
+// joining is a join with such keys, whose right side is looked up.
+func (k *indexKind) joining(kind plan.JoinKind, env *Env) *joining {
 	side := &plan.Values{}
 	n := &plan.Join{Left: side, Right: side, Kind: kind, NullSafe: k.safe}
 	for i, t := range k.types {
 		side.Columns = append(side.Columns, vec.Field{Name: fmt.Sprint("k", i), Type: t})
 		n.LeftKeys, n.RightKeys = append(n.LeftKeys, &expr.Column{Index: i, T: t}), append(n.RightKeys, &expr.Column{Index: i, T: t})
 	}
-	return n
+	return newJoining(n, env, slices.Repeat(columnSet{true}, len(n.Schema())))
 }
 
 // TestJoinTable reads random keys in one to three shares, and looks up others with one and two
@@ -119,7 +119,7 @@ func TestJoinTable(t *testing.T) {
 			for threads := 1; threads <= 2; threads++ {
 				env := &Env{Expr: &expr.Context{}, Threads: threads}
 				kind := []plan.JoinKind{plan.InnerJoin, plan.FullJoin, plan.SemiJoin}[rnd.IntN(3)]
-				s := newJoining(k.joinOf(kind), env)
+				s := k.joining(kind, env)
 				where := fmt.Sprintf("seed %d: keys %s, join of kind %d, %d rows, %d threads", seed, k.name, kind, count, threads)
 				all := k.keyValues(rnd, count, count+1)
 				shares := make([]*joinShare, 1+rnd.IntN(3))
@@ -203,7 +203,7 @@ func TestJoinTable(t *testing.T) {
 func TestJoinTableCancelled(t *testing.T) {
 	for _, k := range indexKinds() {
 		env := &Env{Expr: &expr.Context{}, Threads: 2}
-		s := newJoining(k.joinOf(plan.InnerJoin), env)
+		s := k.joining(plan.InnerJoin, env)
 		share := newJoinShare(s)
 		b := &vec.Batch{Rows: 100, Cols: k.keyValues(rand.New(rand.NewPCG(1, 1)), 100, 100)}
 		if err := share.add(t.Context(), b.Cols, b); err != nil {
@@ -243,7 +243,7 @@ func BenchmarkJoinTable(b *testing.B) {
 		rows, keys := column(count), column(asked)
 		for threads := 1; threads <= 2; threads++ {
 			env := &Env{Expr: &expr.Context{}, Threads: threads}
-			s := newJoining(k.joinOf(plan.InnerJoin), env)
+			s := k.joining(plan.InnerJoin, env)
 			var table *joinTable
 			batches := func(v []*vec.Vector, n, w int, f func(*vec.Batch) error) error {
 				for lo := w * vec.BatchRows; lo < n; lo += threads * vec.BatchRows {
@@ -294,6 +294,55 @@ func BenchmarkJoinTable(b *testing.B) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// Of the build side a join keeps the columns that are read above it or by its condition, and gives
+// NULL for others; of the probe side it passes on those.
+func TestJoinKeepsWhatIsRead(t *testing.T) {
+	int8s := vec.T(vec.Int8)
+	side := &plan.Values{Columns: []vec.Field{{Name: "k", Type: int8s}, {Name: "a", Type: int8s}, {Name: "b", Type: int8s}}}
+	column := func(i int) expr.Expr { return &expr.Column{Index: i, T: int8s} }
+	less, err := expr.Resolve("<", []vec.Type{int8s, int8s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		read, probe   columnSet
+		on            expr.Expr
+		stored, keyAt []int
+	}{
+		{columnSet{false, true, false, false, false, true}, columnSet{false, true, false}, nil, []int{2}, []int{1}},
+		{columnSet{true, false, false, true, true, false}, columnSet{true, false, false}, nil, []int{0, 1}, []int{0}},
+		{columnSet{false, false, false, false, false, false}, columnSet{false, false, true}, expr.NewCall(less, []expr.Expr{column(2), column(4)}), []int{1}, []int{1}},
+	} {
+		n := &plan.Join{Left: side, Right: side, LeftKeys: []expr.Expr{column(0)}, RightKeys: []expr.Expr{column(0)}, On: c.on}
+		s := newJoining(n, &Env{Expr: &expr.Context{}, Threads: 1}, c.read)
+		if !slices.Equal(s.stored, c.stored) || !slices.Equal(s.keyAt, c.keyAt) || !slices.Equal(s.probeRead, c.probe) {
+			t.Errorf("read %v: columns %v are stored, keys at %v, and %v of the probe side are passed on, want %v, %v, %v", c.read, s.stored, s.keyAt, s.probeRead, c.stored, c.keyAt, c.probe)
+		}
+		b := &vec.Batch{Rows: 1}
+		for i := range 3 {
+			b.Cols = append(b.Cols, &vec.Vector{Type: int8s, I64: []int64{int64(i)}})
+		}
+		share := newJoinShare(s)
+		if err := share.add(t.Context(), b.Cols[:1], s.keep(b)); err != nil {
+			t.Fatal(err)
+		}
+		table, err := newJoinTable(t.Context(), s, []*joinShare{share})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range table.take([]uint32{0}) {
+			if kept := slices.Contains(c.stored, i); v.IsNull(0) == kept || kept && v.I64[0] != int64(i) {
+				t.Errorf("read %v: column %d of the table is %v", c.read, i, v)
+			}
+		}
+		for i, v := range s.thin(b).Cols {
+			if v.IsNull(0) == c.probe[i] {
+				t.Errorf("read %v: column %d of the probe side is %v", c.read, i, v)
+			}
 		}
 	}
 }

@@ -27,7 +27,7 @@ type sorter struct {
 }
 
 func newSort(n *plan.Sort, env *Env) (Operator, error) {
-	pipe, err := newPipeline(n.Input, env)
+	pipe, err := newPipeline(n.Input, env, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func newTopN(n *plan.TopN, env *Env) (Operator, error) {
 	} else {
 		keep = math.MaxInt64
 	}
-	pipe, err := newPipeline(n.Input, env)
+	pipe, err := newPipeline(n.Input, env, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func divided(n *plan.Window, env *Env) bool {
 }
 
 func newDividing(n *plan.Window, env *Env) (*dividing, error) {
-	pipe, err := newPipeline(n.Input, env)
+	pipe, err := newPipeline(n.Input, env, nil)
 	if err != nil {
 		return nil, err
 	}
