@@ -210,3 +210,75 @@ func eachDay(mask []uint64, visit func(day int)) {
 		}
 	}
 }
+
+// evenWindow says whether each day d counts in width buckets from bucket d+shift on, as far as these
+// are among n; from and to are the first and last bucket of each day, none if the first is beyond.
+func evenWindow(from, to []int32, n int) (width, shift int, ok bool) {
+	begins, ends := false, false
+	last := 0
+	for d := range from {
+		if from[d] > to[d] {
+			continue
+		}
+		if from[d] > 0 {
+			shift, begins = int(from[d])-d, true
+		}
+		if int(to[d]) < n-1 {
+			last, ends = int(to[d])-d, true
+		}
+	}
+	width = last - shift + 1
+	if !begins || !ends || width < 1 || width > 64 {
+		return 0, 0, false
+	}
+	for d := range from {
+		lo, hi := max(d+shift, 0), min(d+last, n-1)
+		if none := lo > hi; none != (from[d] > to[d]) || !none && (int(from[d]) != lo || int(to[d]) != hi) {
+			return 0, 0, false
+		}
+	}
+	return width, shift, true
+}
+
+// reachDays marks in each mask the days up to width-1 after a marked one, as far as it has room. The
+// reach doubles with every shift; the width is 64 at most.
+func reachDays(masks []uint64, words, width int) {
+	for have := 1; have < width; {
+		s := uint(min(have, width-have))
+		for a := 0; a < len(masks); a += words {
+			mask := masks[a : a+words]
+			for w := words - 1; w > 0; w-- {
+				mask[w] |= mask[w]<<s | mask[w-1]>>(64-s)
+			}
+			mask[0] |= mask[0] << s
+		}
+		have += int(s)
+	}
+}
+
+// countPlaces adds to counts how many of the masks have each bit. Words are added up bit by bit, all 64
+// places at once: plane k has bit k of each sum.
+func countPlaces(counts []int64, masks []uint64, words int) {
+	const most = 255 // sums fit eight planes
+	for w := range words {
+		for lo := w; lo < len(masks); lo += most * words {
+			var p0, p1, p2, p3, p4, p5, p6, p7 uint64
+			for i := lo; i < min(lo+most*words, len(masks)); i += words {
+				c := masks[i]
+				p0, c = p0^c, p0&c
+				p1, c = p1^c, p1&c
+				p2, c = p2^c, p2&c
+				p3, c = p3^c, p3&c
+				p4, c = p4^c, p4&c
+				p5, c = p5^c, p5&c
+				p6, c = p6^c, p6&c
+				p7 ^= c
+			}
+			for k, plane := range [8]uint64{p0, p1, p2, p3, p4, p5, p6, p7} {
+				for ; plane != 0; plane &= plane - 1 {
+					counts[w<<6+bits.TrailingZeros64(plane)] += 1 << k
+				}
+			}
+		}
+	}
+}

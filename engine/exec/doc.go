@@ -115,7 +115,9 @@
 // sorted by actor and time (rows.go), and looks the same to the kernels.
 //
 // What only asks in which buckets an actor has rows is answered from day masks, and no times are
-// read, where buckets and bounds lie on UTC days and no condition is on rows (days.go). Which
+// read, where buckets and bounds lie on UTC days and no condition is on rows (days.go). RETENTION
+// has to know besides which of two rows of one day was first: it asks the order of rows where START
+// is every row (sameday.go), and reads rows of those actors alone for whom that is open. Which
 // conditions are: what reads nothing but the event's name is decided once for a range, and
 // so is what reads properties that the range does not carry; bounds of the time are decided once
 // for each segment that they do not lie in; what reads nothing but what persons

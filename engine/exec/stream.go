@@ -66,6 +66,7 @@ type indexed struct {
 	need    need
 	keep    bool        // segments keep the times that are read
 	sparse  bool        // see fillSparse
+	only    vec.Bitmap  // by ordinal: the actors who are in blocks; nil: all are
 	marks   []listMarks // by rowRef.list, with need.whole
 	lo, hi  int64
 	filters int // streams with a condition on rows, or with dead ones
@@ -617,6 +618,9 @@ func (ix *indexed) blocks(ctx context.Context, f func(context.Context, int, *blo
 		}
 	}()
 	return intervals(ctx, ix.env, ix.total, ix.size, func(ctx context.Context, w, lo, hi int) error {
+		if ix.only != nil && countBits(ix.only, lo, hi) == 0 {
+			return nil
+		}
 		fl := &fillers[w]
 		fl.block.base, fl.block.count = uint32(lo), hi-lo
 		fl.sorter.before = ix.before
@@ -646,6 +650,9 @@ type filler struct {
 // fillAll gathers the rows of the actors [lo, hi).
 func (fl *filler) fillAll(ctx context.Context, ix *indexed, lo, hi uint32) error {
 	need := &ix.need
+	if ix.only != nil {
+		return fl.fillOnly(ctx, ix, lo, hi)
+	}
 	if need.steps > 0 {
 		fl.findReached(ix, lo, hi)
 	}
@@ -670,13 +677,38 @@ func (fl *filler) fillAll(ctx context.Context, ix *indexed, lo, hi uint32) error
 	case need.steps > 0:
 		want := fl.wantedOf(need, need.whole)
 		if ix.sparse {
-			if ok, err := fl.fillSparse(ctx, ix, want, lo, hi); ok || err != nil {
+			if ok, err := fl.fillSparse(ctx, ix, need.whole, want, lo, hi); ok || err != nil {
 				return err
 			}
 		}
 		return fl.fill(ctx, ix, need.whole, want, lo, hi)
 	}
 	return fl.fill(ctx, ix, need.whole, fl.inOthers(need.whole), lo, hi)
+}
+
+// fillOnly gathers the rows of those of the actors [lo, hi) alone who are asked for.
+func (fl *filler) fillOnly(ctx context.Context, ix *indexed, lo, hi uint32) error {
+	fl.level = grow(fl.level, fl.block.count)
+	clear(fl.level)
+	for a := range fl.level {
+		if ix.only.Get(int(lo) + a) {
+			fl.level[a] = 1
+		}
+	}
+	want := wanted{fl.level, 1}
+	for i := range ix.streams {
+		if ix.inSweeps(i) {
+			if ok, err := fl.fillSparse(ctx, ix, i, want, lo, hi); err != nil {
+				return err
+			} else if ok {
+				continue
+			}
+		}
+		if err := fl.fill(ctx, ix, i, want, lo, hi); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inOthers is the actors who have rows in any list but one.

@@ -238,16 +238,17 @@ func (fl *filler) copySweep(ix *indexed, c *csr, w *sweep, want wanted, lo, hi u
 	return nil
 }
 
-// fillSparse gathers, from sweeps of all rows, those of the actors [lo, hi) who are wanted that are
-// in other lists too, and of those between only that there are some: one, with the time of the row
-// before. It says false if rows do not come in order that way.
-func (fl *filler) fillSparse(ctx context.Context, ix *indexed, want wanted, lo, hi uint32) (bool, error) {
-	sweeps := ix.sweeps[ix.need.whole]
+// fillSparse gathers, from sweeps of all rows, those of the actors [lo, hi) who are wanted. Of a
+// list that is need.whole it takes those that are in other lists too, and of those between only that
+// there are some: one, with the time of the row before. It says false if rows do not come in order
+// that way.
+func (fl *filler) fillSparse(ctx context.Context, ix *indexed, list int, want wanted, lo, hi uint32) (bool, error) {
+	sweeps := ix.sweeps[list]
 	for len(fl.parts) < len(sweeps) {
 		fl.parts = append(fl.parts, sparsePart{})
 	}
 	parts := fl.parts[:len(sweeps)]
-	for _, s := range ix.streams[ix.need.whole] {
+	for _, s := range ix.streams[list] {
 		if len(s.movedIn(lo, hi)) > 0 {
 			return false, nil
 		}
@@ -257,7 +258,7 @@ func (fl *filler) fillSparse(ctx context.Context, ix *indexed, want wanted, lo, 
 			return true, err
 		}
 	}
-	c := &fl.block.conds[ix.need.whole]
+	c := &fl.block.conds[list]
 	c.reset(int(hi-lo), 0)
 	c.times, c.refs = c.times[:0], c.refs[:0]
 	for a := range int(hi - lo) {
@@ -305,7 +306,7 @@ func (p *sparsePart) open(ix *indexed, w *sweep, lo, hi uint32) error {
 		p.cursor = make([]sparseCursor, len(w.streams))
 	}
 	for i, s := range w.streams {
-		if p.marked[i] = ix.marks[s.list].any; p.marked[i] {
+		if p.marked[i] = ix.need.whole == 0 || ix.marks[s.list].any; p.marked[i] {
 			c := &p.cursor[i]
 			c.runs, c.run = s.runs, lowerBound(s.runs.Ordinals, lo)
 			c.times.open(ix, w.seg, int(s.runs.Starts[lowerBound(s.runs.Ordinals, hi)]))
@@ -398,19 +399,23 @@ func (ix *indexed) findMarks() {
 	}
 }
 
-// canBeSparse says whether fillSparse may do: all rows come from sweeps, segment after segment.
-func (ix *indexed) canBeSparse() bool {
-	if ix.need.steps == 0 || ix.values != nil || ix.need.number != nil {
+// canBeSparse says whether fillSparse may do for need.whole.
+func (ix *indexed) canBeSparse() bool { return ix.need.steps > 0 && ix.inSweeps(ix.need.whole) }
+
+// inSweeps says whether all rows of a list come from sweeps of whole segments, one after the other,
+// with nothing but their times and places asked for.
+func (ix *indexed) inSweeps(list int) bool {
+	if ix.values != nil || ix.need.number != nil {
 		return false
 	}
 	streams := 0
-	for i, w := range ix.sweeps[ix.need.whole] {
-		if !w.whole || i > 0 && ix.sweeps[ix.need.whole][i-1].seg.MaxTime() >= w.seg.MinTime() {
+	for i, w := range ix.sweeps[list] {
+		if !w.whole || i > 0 && ix.sweeps[list][i-1].seg.MaxTime() >= w.seg.MinTime() {
 			return false
 		}
 		streams += len(w.streams)
 	}
-	return streams == len(ix.streams[ix.need.whole])
+	return streams == len(ix.streams[list])
 }
 
 // stepsOf is which of the first so many lists a row of need.whole is in, one bit each.

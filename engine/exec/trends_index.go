@@ -355,14 +355,32 @@ func (t *trends) countMasks(ctx context.Context, ix *indexed, sp *spans, lo int6
 		from[d], to[d] = int32(b), int32(last)
 	}
 	n := t.line.count()
+	width, shift, even := evenWindow(from, to, n)
+	even = even && n-shift <= 64*((days+63)/64)
 	parts := make([][]int64, t.env.Threads)
 	err := ix.dayBlocks(ctx, first, days, false, func(_ context.Context, w int, b *dayBlock) error {
 		if parts[w] == nil {
-			parts[w] = make([]int64, n+1)
+			parts[w] = make([]int64, max(n+1, 64*b.words))
 		}
-		countDays(parts[w], b.conds[0], b.words, from, to)
+		if even {
+			reachDays(b.conds[0], b.words, width)
+			countPlaces(parts[w], b.conds[0], b.words)
+		} else {
+			countDays(parts[w], b.conds[0], b.words, from, to)
+		}
 		return nil
 	})
+	if even { // bucket b has the count of day b-shift
+		counts := make([]int64, n)
+		for _, p := range parts {
+			for d, x := range p {
+				if b := d + shift; b >= 0 && b < n {
+					counts[b] += x
+				}
+			}
+		}
+		return counts, err
+	}
 	counts := sum(parts, n)
 	for b := 1; b < n; b++ {
 		counts[b] += counts[b-1]

@@ -23,6 +23,7 @@ type retention struct {
 	last     int // bucket of the last event
 	same     bool
 	measure  *measure // or nil
+	sameDay  *sameDay // of returns, with days; or nil
 }
 
 // matrix is the counts of one breakdown value.
@@ -131,14 +132,30 @@ func (r *retention) count(ctx context.Context) ([]*matrix, error) {
 		return k.hold()
 	}
 	var err error
-	if ix, days, ok := r.days(); ok {
-		err = ix.dayBlocks(ctx, days.first, len(days.buckets), true, func(ctx context.Context, w int, b *dayBlock) error {
+	ix, days, ok := r.days()
+	if ok {
+		undecided := vec.NewBitmap(ix.total)
+		if !r.same {
+			if r.sameDay, err = ix.findSameDay(ctx, 1); err != nil {
+				return nil, err
+			}
+		}
+		err = ix.dayBlocks(ctx, days.first, len(days.buckets), r.same, func(ctx context.Context, w int, b *dayBlock) error {
 			return walk(ctx, w, b.base, nil, b.count, func(k *returner, i int) error {
-				k.days(i, days, b.of(b.conds[0], i), b.of(b.repeats[0], i))
-				return nil
+				if r.same {
+					k.days(i, days, b.of(b.conds[0], i), b.of(b.repeats[0], i))
+					return nil
+				}
+				decided, err := k.daysApart(i, days, b.of(b.conds[0], i), b.of(b.conds[1], i))
+				if !decided {
+					undecided.Set(int(b.base) + i) // nobody else has actors of the same word
+				}
+				return err
 			})
 		})
-	} else {
+		ix.only = undecided
+	}
+	if err == nil && (!ok || ix.only.Any()) {
 		err = r.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 			return walk(ctx, w, b.base, b, b.count, func(k *returner, i int) error {
 				if b.conds[0].countOf(i) == 0 {
@@ -191,6 +208,8 @@ type returner struct {
 	// often.
 	visits []visit
 	starts []visit // with days: the periods it starts in, and how often it returns in them
+	last   []int   // the last day of each of visits
+	events []uint32
 	came   []visit // the columns of one start in which the actor returned, likewise
 	kept   []int   // the columns in which that is enough
 	grown  int64   // bytes kept and not accounted for yet
@@ -242,7 +261,7 @@ func (k *returner) actor(i int) error {
 func (r *retention) days() (*indexed, *dayLine, bool) {
 	n := r.node
 	ix, ok := r.actors.(*indexed)
-	if !ok || !r.same || n.ByActor || n.FirstOf != nil || n.Minimum > 1 {
+	if !ok || n.ByActor || n.FirstOf != nil || n.Minimum > 1 {
 		return nil, nil, false
 	}
 	days, ok := ix.dayLine(r.line, r.from, r.to)
@@ -273,6 +292,61 @@ func (k *returner) days(i int, line *dayLine, mask, repeats []uint64) {
 			done = true
 		}
 	})
+	k.countStarts(i)
+}
+
+// daysApart counts an actor by the days on which it starts, and those on which it returns. Where the
+// first start of a period and the last return in it are on one day, their order tells whether there
+// is a return after the start. It says false, and counts nothing, where rows have to be read for that.
+func (k *returner) daysApart(i int, line *dayLine, starts, returns []uint64) (decided bool, err error) {
+	k.visits, k.starts, k.last = k.visits[:0], k.starts[:0], k.last[:0]
+	eachDay(returns, func(d int) {
+		b, n := int(line.buckets[d]), len(k.visits)
+		switch {
+		case b < 0:
+		case n > 0 && k.visits[n-1].period == b:
+			k.last[n-1] = d
+		default:
+			k.visits, k.last = append(k.visits, visit{b, 1}), append(k.last, d)
+		}
+	})
+	done, at := false, 0
+	decided = true
+	eachDay(starts, func(d int) {
+		b := int(line.buckets[d])
+		switch {
+		case done || len(k.starts) > 0 && k.starts[len(k.starts)-1].period == b:
+		case line.inside[d]:
+			for at < len(k.visits) && k.visits[at].period < b {
+				at++
+			}
+			again := 0
+			switch {
+			case at == len(k.visits) || k.visits[at].period != b || k.last[at] < d:
+			case k.last[at] > d:
+				again = 1
+			case k.r.sameDay == nil:
+				decided = false
+			case err == nil:
+				var after bool
+				if after, k.events, err = k.r.sameDay.before(k.events, k.base+uint32(i), line.first+int64(d)); after {
+					again = 1
+				}
+			}
+			k.starts = append(k.starts, visit{b, again})
+			done = k.r.node.Rule != plan.EveryTime
+		case k.r.node.Rule == plan.FirstEver:
+			done = true
+		}
+	})
+	if decided && err == nil {
+		k.countStarts(i)
+	}
+	return decided, err
+}
+
+// countStarts counts an actor with the starts and visits noted.
+func (k *returner) countStarts(i int) {
 	if n := k.r.node; n.Brackets == nil && !n.OrAfter && n.Output != plan.OutputActors {
 		k.tally()
 		return
