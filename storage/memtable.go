@@ -139,8 +139,8 @@ func (v *viewList) free() {
 	v.freed = true
 }
 
-// viewRows is how many rows a view gets at most, one batch aside: 4 million, a memtable, are 8
-// views. A query each 50,000 rows of a load of two million waited 3.6 to 6.4 s at the longest
+// viewRows is how many rows a view gets at most, one batch aside: a memtable that is full is
+// two views. A query each 50,000 rows of a load of two million waited 3.6 to 6.4 s at the longest
 // without the bound, and 2.0 to 2.5 s with it, on two busy cores. Tests lower it.
 var viewRows = 512 << 10
 

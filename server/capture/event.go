@@ -261,7 +261,7 @@ func (d *decoder) take(r role, key []byte, v value) {
 	default:
 		switch d.manner {
 		case File:
-			if d.special(key, v) != taken {
+			if d.special(key, v) < stored {
 				d.b.Property(key, v.kind, v.text)
 			}
 		case Typed:
@@ -330,33 +330,54 @@ func (d *decoder) dig(v value, path []string) value {
 
 // properties reads the object of properties that starts here.
 func (d *decoder) properties() bool {
-	s, b := &d.s, d.b
+	s := &d.s
 	for more := s.open('}'); more; {
 		ok := true
 		if s.next() != '"' || !d.repeated() {
-			start := s.pos
-			var key, text []byte
-			var kind event.Kind
-			if key, ok = s.key(); !ok {
+			if ok = d.property(); !ok {
 				return false
-			}
-			if kind, text, ok = s.value(); !ok {
-				return false
-			}
-			what := ordinary
-			if d.manner != Typed {
-				what = d.special(key, value{kind, true, text})
-			}
-			if what != taken {
-				b.Property(key, kind, text)
-			}
-			if what == ordinary {
-				b.Written(s.src[start:s.pos])
 			}
 		}
 		if more, ok = s.more('}'); !ok {
 			return false
 		}
+	}
+	return true
+}
+
+// property reads the property that comes next.
+func (d *decoder) property() bool {
+	s, b := &d.s, d.b
+	start := s.pos
+	if s.name(b.ExpectedKey()) {
+		kind, text, ok := s.value()
+		if ok {
+			b.Next(kind, text)
+			b.Written(s.src[start:s.pos])
+		}
+		return ok
+	}
+	key, ok := s.key()
+	if !ok {
+		return false
+	}
+	kind, text, ok := s.value()
+	if !ok {
+		return false
+	}
+	what := ordinary
+	if d.manner != Typed {
+		what = d.special(key, value{kind, true, text})
+	}
+	if what < stored {
+		b.Property(key, kind, text)
+	}
+	switch what {
+	case ordinary:
+		b.OnlyStored()
+		b.Written(s.src[start:s.pos])
+	case stored:
+		b.Written(s.src[start:s.pos])
 	}
 	return true
 }
@@ -385,8 +406,9 @@ func (d *decoder) repeated() bool {
 type meaning uint8
 
 const (
-	ordinary meaning = iota // nothing
+	ordinary meaning = iota // nothing, whatever its value is
 	noted                   // something, and it is stored as well
+	stored                  // nothing, and special has stored it
 	taken                   // something, and it is not stored, or not yet
 )
 
@@ -430,6 +452,7 @@ func (d *decoder) special(key []byte, v value) meaning {
 			v.text = d.made[lower:]
 		}
 		d.b.Property(key, v.kind, v.text)
+		return stored
 	case "$anon_distinct_id":
 		w.anonID = v
 		return noted

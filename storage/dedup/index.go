@@ -201,7 +201,7 @@ func (t *Table) mark(q *Query) {
 		words[i] = set.peek(q.places[i])
 	}
 	for i := range q.keys {
-		if !q.Seen[i] && (words[i] != 0 || q.keys[i].key == (key{})) {
+		if !q.Seen[i] && words[i] != 0 {
 			q.Seen[i] = set.has(q.keys[i].key, q.places[i])
 		}
 	}

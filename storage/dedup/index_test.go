@@ -613,3 +613,8 @@ func TestKeySet(t *testing.T) {
 		}
 	})
 }
+
+func (k key) put(u *vec.UUIDValue) {
+	binary.BigEndian.PutUint64(u[:8], k.hi)
+	binary.BigEndian.PutUint64(u[8:], k.lo)
+}

@@ -117,8 +117,3 @@ func (m *madeRange) mayHold(made int64) bool {
 	}
 	return made >= m.least && made <= m.most
 }
-
-func (k key) put(u *vec.UUIDValue) {
-	binary.BigEndian.PutUint64(u[:8], k.hi)
-	binary.BigEndian.PutUint64(u[8:], k.lo)
-}

@@ -55,7 +55,9 @@ type propColumn struct {
 	live bool   // carries a value in this batch
 	// written is what the last value was written as, with its key; empty if that is not known.
 	written []byte
-	table   table
+	// name is the key, if any value of it is only stored; else it is empty.
+	name  []byte
+	table table
 }
 
 // table is a growing dictionary: codes, values and a hash table from value to code.
@@ -123,11 +125,16 @@ func (b *Builder) Property(key []byte, kind Kind, value []byte) {
 			b.columns[b.last].next = at
 		}
 	}
+	b.set(guess, kind, value)
+}
+
+// set sets the row's value of a column.
+func (b *Builder) set(at uint32, kind Kind, value []byte) {
 	if !b.started {
-		b.first = guess
+		b.first = at
 	}
-	b.touch(guess)
-	c := &b.columns[guess]
+	b.touch(at)
+	c := &b.columns[at]
 	c.written = c.written[:0]
 	b.rowSize += c.table.set(b.rows, kind, value)
 }
@@ -140,6 +147,27 @@ func (b *Builder) Written(as []byte) {
 		c.written = append(c.written[:0], as...)
 	}
 }
+
+// OnlyStored says that every value under the key of the property that was set last is to be
+// stored, and means nothing else.
+func (b *Builder) OnlyStored() {
+	if c := &b.columns[b.last]; len(c.name) == 0 && PlainEnd([]byte(c.key), 0) == len(c.key) {
+		c.name = []byte(c.key)
+	}
+}
+
+// ExpectedKey guesses the key of the property that comes next, as Expected does, if it was said
+// of it that it is only stored, and it needs no escapes; else it is empty. If it comes, Next sets
+// its value.
+func (b *Builder) ExpectedKey() []byte {
+	if at := b.guess(); int(at) < len(b.columns) {
+		return b.columns[at].name
+	}
+	return nil
+}
+
+// Next is Property with the key that ExpectedKey gave.
+func (b *Builder) Next(kind Kind, value []byte) { b.set(b.guess(), kind, value) }
 
 // maxWritten bounds what is kept of a column for Expected: longer values are hardly repeated.
 const maxWritten = 512
