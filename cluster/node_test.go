@@ -266,7 +266,7 @@ func TestReadOnlyDirectory(t *testing.T) {
 
 // A failed write of the log calls Exit, and what it was for is not acknowledged.
 func TestFailStop(t *testing.T) {
-	for _, rule := range []string{"fail(sync, path=log/*, from=1, err=EIO)", "fail(write, path=log/*, from=1, err=EIO)", "short(write, path=log/*, from=1, err=EIO)", "fail(sync, path=log/*, nth=1, err=EIO)"} {
+	for _, rule := range []string{"fail(sync, path=log/*.rl, from=1, err=EIO)", "fail(write, path=log/*.rl, from=1, err=EIO)", "short(write, path=log/*.rl, from=1, err=EIO)", "fail(sync, path=log/*.rl, nth=1, err=EIO)"} {
 		rules, err := vfs.ParseFaults(rule)
 		if err != nil {
 			t.Fatal(err)
@@ -286,7 +286,7 @@ func TestFailStop(t *testing.T) {
 		ingest(t, n, 1, 0, 5, Receipt{Stored: 5})
 		disk.Arm(rules...)
 		if _, err := n.Ingest(ctx, 1, testBatch(1, 5, 5)); err == nil {
-			t.Errorf("%s: Ingest on a failing disk gave no error", rule)
+			t.Fatalf("%s: Ingest on a failing disk gave no error", rule)
 		}
 		if reason := <-reasons; !errors.Is(reason, syscall.EIO) {
 			t.Errorf("%s: exit for %v, want an I/O error", rule, reason)
