@@ -26,9 +26,9 @@ test: ## vet and run all tests, four minutes on two cores
 	@$(GO) vet ./...
 	@$(GO) test $(GOTESTFLAGS) ./...
 
-# The kernels are in one package; what computes with them is tested with them.
+# The kernels are in two packages; what computes with them is tested with them.
 test-simd: ## the tests of what computes, with the SIMD kernels built in, without the longest
-	GOEXPERIMENT=simd $(GO) vet ./storage/encoding
+	GOEXPERIMENT=simd $(GO) vet ./storage/encoding ./engine/expr
 	GOEXPERIMENT=simd $(GO) test -short ./storage/... ./engine/... ./sql/... ./server
 
 race: ## run the unit tests with the race detector

@@ -9,7 +9,7 @@ import (
 )
 
 // maxShared is how many groups are kept at most to be read again: they stay in memory.
-const maxShared = 1 << 20
+const maxShared = 1 << 17
 
 // ShareGroups has groups that a plan computes several times, as a query of WITH that is named twice
 // does, computed once, before the plan that reads them: where they seem to be few, and are not
@@ -98,11 +98,7 @@ func planKey(n Node) (string, bool) {
 	add = func(n Node) {
 		switch n := n.(type) {
 		case *Scan:
-			if n.Table.Schema == nil {
-				fmt.Fprintf(&key, "%s", n.Table.Name)
-			} else {
-				fmt.Fprintf(&key, "%d", n.Table.Schema.Table)
-			}
+			fmt.Fprintf(&key, "%q %q", n.Table.Namespace(), n.Table.Name)
 			for _, c := range n.Columns {
 				fmt.Fprintf(&key, " %q %q %d %d %v", c.Column, c.Path, c.Type.Kind, c.Type.Mod, c.Digits)
 			}
