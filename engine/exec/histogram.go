@@ -194,6 +194,9 @@ func (x *sample) one(env *Env, cond expr.Expr) float64 {
 // constant is a value that is the same for all rows, of which NULL and one that is not known yet
 // are none.
 func constant(env *Env, e expr.Expr) *vec.Vector {
+	if expr.Volatile(e) {
+		return nil
+	}
 	v, err := e.Eval(env.Expr, &vec.Batch{Rows: 1})
 	if err != nil || v.IsNull(0) {
 		return nil

@@ -405,9 +405,10 @@ func (x *sample) share(env *Env, cond expr.Expr) float64 {
 	return share
 }
 
-// count is how many rows of the sample pass a condition, unless there are none or it fails.
+// count is how many rows of the sample pass a condition, unless there are none or it fails. A volatile
+// one is not asked: nextval would count on.
 func (x *sample) count(env *Env, cond expr.Expr) (passed, all float64, ok bool) {
-	ok = true
+	ok = !expr.Volatile(cond)
 	expr.Walk(cond, func(e expr.Expr) bool {
 		if c, is := e.(*expr.Column); is {
 			ok = ok && x.load(env, c.Index)
