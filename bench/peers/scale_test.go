@@ -11,6 +11,9 @@ import (
 
 // Each shape is what its name says, and its events are all different.
 func TestShapes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine; the plain run has it")
+	}
 	const events = 20_000
 	for _, s := range otherShapes(events) {
 		var b bytes.Buffer
