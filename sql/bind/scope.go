@@ -24,7 +24,7 @@ type scope struct {
 	sets *sets
 	// aliases of the select list that may be used here
 	aliases map[string]ast.Expr
-	busy    map[string]bool // aliases being expanded
+	busy    *busyAlias // those being expanded
 	// outer is what names mean that are not found here: the scope around a subquery.
 	outer *scope
 	// host takes in the correlated subqueries that stand here; nil where none may.
@@ -231,7 +231,7 @@ func (b *binder) nameHere(n *ast.Name, sc *scope) expr.Expr {
 	} else if e := b.beside(rel, parts, n); e != nil {
 		return e
 	}
-	if a, ok := sc.aliases[first]; ok && !sc.busy[first] && !sc.around(first) {
+	if a, ok := sc.aliases[first]; ok && !sc.busy.has(first) && !sc.around(first) {
 		e := b.alias(first, a, sc)
 		if p, ok := e.(*pathRef); ok {
 			e = b.resolve(p, vec.T(vec.JSONB))
@@ -269,7 +269,7 @@ func (b *binder) single(n *ast.Name, sc *scope) expr.Expr {
 	case i == -2:
 		return b.ambiguous(name, n.Pos())
 	}
-	if a, ok := sc.aliases[name]; ok && !sc.busy[name] && !sc.around(name) {
+	if a, ok := sc.aliases[name]; ok && !sc.busy.has(name) && !sc.around(name) {
 		return b.alias(name, a, sc)
 	}
 	if e := b.tableOID(sc.rel, name, n.Pos()); e != nil {
@@ -294,13 +294,25 @@ func (sc *scope) around(name string) bool {
 	return false
 }
 
+// busyAlias is an alias that means a column meanwhile, and not itself, and those around it.
+type busyAlias struct {
+	name  string
+	outer *busyAlias
+}
+
+func (a *busyAlias) has(name string) bool {
+	for ; a != nil; a = a.outer {
+		if a.name == name {
+			return true
+		}
+	}
+	return false
+}
+
 // alias binds what an alias of the select list stands for, once more.
 func (b *binder) alias(name string, a ast.Expr, sc *scope) expr.Expr {
 	inner := *sc
-	inner.busy = map[string]bool{name: true}
-	for k := range sc.busy {
-		inner.busy[k] = true
-	}
+	inner.busy = &busyAlias{name, sc.busy}
 	if !b.enter(a.Pos()) {
 		return null(vec.T(vec.Unknown))
 	}

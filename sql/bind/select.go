@@ -363,10 +363,10 @@ func (s *selection) bindItems() {
 		}
 		// An item sees the aliases of those before it: x + 1 AS x is an error or a column.
 		inner := *sc
-		inner.busy = map[string]bool{}
+		inner.busy = nil
 		for _, later := range s.q.Items[i:] {
 			if later.Alias != nil && s.sc.aliases[later.Alias.Name] == later.Expr {
-				inner.busy[later.Alias.Name] = true
+				inner.busy = &busyAlias{later.Alias.Name, inner.busy}
 			}
 		}
 		e := b.settle(b.expr(it.Expr, &inner))
