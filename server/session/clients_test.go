@@ -169,6 +169,9 @@ func value(env []string, name string) string {
 // TestClients runs programs that were made for PostgreSQL: with a password, and over TLS where they
 // want it. PRICKLE_CLIENTS is all for the slow ones as well.
 func TestClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("most of the time is the clients'; the plain run has them")
+	}
 	all := os.Getenv("PRICKLE_CLIENTS") == "all"
 	for _, c := range clients() {
 		t.Run(c.name, func(t *testing.T) {
