@@ -119,11 +119,7 @@ func pretendApart(n *plan.Funnel, op Operator, rows []testRow) {
 // TestCompatFunnelModel holds the operator against the model, for many small lists of rows
 // with many ties.
 func TestCompatFunnelModel(t *testing.T) {
-	seeds := int64(8000)
-	if testing.Short() {
-		seeds = 2000
-	}
-	for seed := range seeds {
+	for seed := range tries(8000) {
 		r := rand.New(rand.NewSource(seed))
 		unit := []int64{10_000, 25_000, 60_000, 3_600_000_000, day / 2}[r.Intn(5)]
 		n, m, rows := randomCompat(r, unit, 2+r.Intn(20))
@@ -153,7 +149,7 @@ func TestCompatFunnelModel(t *testing.T) {
 // TestCompatLongest holds ordered funnels without exclusions, optional steps and near ties
 // against a definition that does not mention chains at all.
 func TestCompatLongest(t *testing.T) {
-	for seed := range int64(1000) {
+	for seed := range tries(1000) {
 		r := rand.New(rand.NewSource(seed))
 		steps := 2 + r.Intn(3)
 		rows := compatRows(r, steps, 1_000_000, 30)

@@ -460,7 +460,7 @@ func (c *retentionCase) windows(actor int, mine []insightRow, grid []time.Time) 
 
 // TestCompatRetentionActors holds OUTPUT ACTORS against the rules.
 func TestCompatRetentionActors(t *testing.T) {
-	for seed := range int64(2000) {
+	for seed := range tries(2000) {
 		c := randomRetention(rand.New(rand.NewSource(seed)))
 		if c.n.ByActor && c.loc.String() == "Australia/Lord_Howe" {
 			continue // a clock that is set by half an hour strikes when it should not
@@ -496,7 +496,7 @@ func TestCompatRetentionActors(t *testing.T) {
 // TestCompatRetentionMatrix holds the matrix, its measures and its order against the sums
 // of what the rules say of actors.
 func TestCompatRetentionMatrix(t *testing.T) {
-	for seed := range int64(1500) {
+	for seed := range tries(1500) {
 		r := rand.New(rand.NewSource(seed))
 		c := randomRetention(r)
 		c.n.Output, c.n.ByActor = plan.OutputDefault, false
@@ -597,7 +597,7 @@ func (c *retentionCase) matrix() []string {
 
 // TestLifecycleModel holds both faces of LIFECYCLE against the rules.
 func TestLifecycleModel(t *testing.T) {
-	for seed := range int64(1500) {
+	for seed := range tries(1500) {
 		r := rand.New(rand.NewSource(seed))
 		unit, sunday := []string{"hour", "day", "day", "week", "month"}[r.Intn(5)], r.Intn(2) == 0
 		loc, err := time.LoadLocation(clockZones[r.Intn(len(clockZones))])
@@ -696,7 +696,7 @@ func TestLifecycleModel(t *testing.T) {
 
 // TestStickinessModel holds STICKINESS against the rules.
 func TestStickinessModel(t *testing.T) {
-	for seed := range int64(1500) {
+	for seed := range tries(1500) {
 		r := rand.New(rand.NewSource(seed))
 		unit, sunday := []string{"hour", "day", "day", "week", "month"}[r.Intn(5)], r.Intn(2) == 0
 		loc, err := time.LoadLocation(clockZones[r.Intn(len(clockZones))])

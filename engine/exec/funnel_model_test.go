@@ -416,11 +416,7 @@ func randomFunnel(r *rand.Rand) (*funnelModel, []testRow) {
 // TestFunnelClauses holds the operator against the definition, for many small lists of rows
 // with many ties.
 func TestFunnelClauses(t *testing.T) {
-	seeds := int64(8000)
-	if testing.Short() {
-		seeds = 2000
-	}
-	for seed := range seeds {
+	for seed := range tries(8000) {
 		r := rand.New(rand.NewSource(seed))
 		m, rows := randomFunnel(r)
 		want := m.lines(rows)

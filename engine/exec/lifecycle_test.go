@@ -15,7 +15,7 @@ import (
 // TestLifecycleBreakdown holds LIFECYCLE with a breakdown against the same question about
 // the rows of each value alone, which TestLifecycleModel vouches for.
 func TestLifecycleBreakdown(t *testing.T) {
-	for seed := range int64(500) {
+	for seed := range tries(500) {
 		r := rand.New(rand.NewSource(seed))
 		unit := []string{"hour", "day", "week"}[r.Intn(3)]
 		days := map[string]int{"hour": 2, "day": 12, "week": 50}[unit]

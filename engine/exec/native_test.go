@@ -82,6 +82,14 @@ type apartActors struct{ *rowActors }
 
 func (apartActors) disjoint() bool { return true }
 
+// tries is how many of so many random cases are tried: a quarter of them in a short run.
+func tries(n int64) int64 {
+	if testing.Short() {
+		return n / 4
+	}
+	return n
+}
+
 func testEnv(now int64) *Env {
 	return &Env{Expr: &expr.Context{Now: now, Location: time.UTC}, Threads: 2, Progress: &Progress{}}
 }
@@ -213,7 +221,7 @@ func modelFunnel(rows []testRow, steps int, from, to, within int64, first bool) 
 }
 
 func TestFunnelModel(t *testing.T) {
-	for seed := range int64(3000) {
+	for seed := range tries(3000) {
 		r := rand.New(rand.NewSource(seed))
 		steps, spread := 1+r.Intn(4), 1+r.Intn(30)
 		apart := r.Intn(2) == 0
@@ -270,7 +278,7 @@ func funnelActors(t *testing.T, n *plan.Funnel, apart bool) []string {
 // TestFunnelBreakdown holds the breakdown rules against the definition, for rows that
 // satisfy one step each and have different times.
 func TestFunnelBreakdown(t *testing.T) {
-	for seed := range int64(2000) {
+	for seed := range tries(2000) {
 		r := rand.New(rand.NewSource(seed))
 		steps := 2 + r.Intn(2)
 		rows := randomRows(r, steps, 30, true)
@@ -380,7 +388,7 @@ func modelBreakdown(rows []testRow, steps int, within int64, by *plan.Breakdown)
 
 func TestRetentionModel(t *testing.T) {
 	const hour = int64(3_600_000_000)
-	for seed := range int64(3000) {
+	for seed := range tries(3000) {
 		r := rand.New(rand.NewSource(seed))
 		conds := 1 + r.Intn(2)
 		rows := randomRows(r, conds, 40, false)
@@ -469,7 +477,7 @@ func modelRetention(rows []testRow, n *plan.Retention, from, to int64, ret int) 
 }
 
 func TestTrendsModel(t *testing.T) {
-	for seed := range int64(2000) {
+	for seed := range tries(2000) {
 		r := rand.New(rand.NewSource(seed))
 		rows := randomRows(r, 1, 40, false)
 		src, cols := source(rows, 1)

@@ -348,7 +348,7 @@ func (c *plainRetention) part(head string, starts []plainStart) []string {
 // TestPlainRetentionModel holds every clause of RETENTION, and every output, against the
 // definition.
 func TestPlainRetentionModel(t *testing.T) {
-	for seed := range int64(1500) {
+	for seed := range tries(1500) {
 		r := rand.New(rand.NewSource(seed))
 		c := randomPlainRetention(r)
 		want := c.answer()

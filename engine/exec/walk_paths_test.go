@@ -73,7 +73,7 @@ func randomPaths(r *rand.Rand) ([]testRow, *plan.Paths) {
 }
 
 func TestPathsModel(t *testing.T) {
-	for seed := range int64(4000) {
+	for seed := range tries(4000) {
 		r := rand.New(rand.NewSource(seed))
 		rows, n := randomPaths(r)
 		op, err := newPaths(n, testEnv(0))
