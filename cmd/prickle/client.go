@@ -87,11 +87,13 @@ func newRemote(address string) *remote {
 			r.address = net.JoinHostPort("127.0.0.1", port)
 		}
 	}
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, r.network, r.address)
-	}
-	r.http = &http.Client{Transport: &http.Transport{DialContext: dial, MaxIdleConnsPerHost: 16, DisableCompression: true}}
+	r.http = &http.Client{Transport: &http.Transport{DialContext: r.dial, MaxIdleConnsPerHost: 16, DisableCompression: true}}
 	return r
+}
+
+// dial connects to the server, whatever address a request has.
+func (r *remote) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, r.network, r.address)
 }
 
 // findServer finds the running server: --url, the data directory, and where there is none,

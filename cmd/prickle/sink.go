@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"runtime"
 	"sync"
@@ -124,7 +125,15 @@ func openStream(ctx context.Context, r *remote, project uint32) (*streamSink, er
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-prickle-batches")
-	resp, err := r.http.Do(req)
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := r.dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &bodyConn{conn, read}, nil
+	}
+	client := &http.Client{Transport: &http.Transport{DialContext: dial, DisableCompression: true, IdleConnTimeout: time.Second}}
+	resp, err := client.Do(req)
 	if err != nil {
 		cancel()
 		return nil, &problem{Code: "unreachable", What: fmt.Sprintf("the server at %s cannot be reached: %s", r.address, innermost(err)), Exit: exitUnreachable, Err: err}
@@ -137,6 +146,18 @@ func openStream(ctx context.Context, r *remote, project uint32) (*streamSink, er
 	}
 	go s.listen(resp.Body)
 	return s, nil
+}
+
+// bodyConn is a connection whose end is the end of the body that is sent over it. Without that, a
+// request whose server dies waits for the writer of its body for ever, which waits for the pipe.
+type bodyConn struct {
+	net.Conn
+	body *io.PipeReader
+}
+
+func (c *bodyConn) Close() error {
+	c.body.Close() //nolint:errcheck // it cannot fail
+	return c.Conn.Close()
 }
 
 // listen reads a line of answer for each batch.
