@@ -124,8 +124,11 @@ func (x *sample) histogram(env *Env, column int) *histogram {
 // these say nothing of a part of it. Parts count as independent of each other, but for the ends of
 // one column's range.
 func (x *sample) estimate(env *Env, cond expr.Expr) float64 {
-	type ends struct{ low, high float64 }
-	ranges := map[int]*ends{}
+	type ends struct {
+		column    int
+		low, high float64
+	}
+	var ranges []ends
 	share := 1.0
 	for _, c := range plan.Conjuncts(cond) {
 		column, op, value, ok := plan.Comparison(c)
@@ -138,12 +141,12 @@ func (x *sample) estimate(env *Env, cond expr.Expr) float64 {
 			share *= plan.OtherShare
 			continue
 		}
-		r := ranges[column]
-		if r == nil {
-			r = &ends{0, 1}
-			ranges[column] = r
+		at := slices.IndexFunc(ranges, func(r ends) bool { return r.column == column })
+		if at < 0 {
+			at, ranges = len(ranges), append(ranges, ends{column, 0, 1})
 			share *= 1 - h.nulls
 		}
+		r := &ranges[at]
 		if op == "<" || op == "<=" {
 			r.high = min(r.high, h.below(v, op == "<="))
 		} else {

@@ -52,8 +52,17 @@ func ShareGroups(n Node, s Statistics) Node {
 type repeated struct {
 	groups *Aggregate
 	key    string
-	rows   float64
 	times  int
+	rows   float64 // that they seem to be; 0: not asked yet
+}
+
+// few says whether the groups are few enough to be kept. It is asked of those alone that come twice,
+// since to guess at groups costs something.
+func (r *repeated) few(s Statistics) bool {
+	if r.rows == 0 {
+		r.rows = max(1, s.Rows(r.groups))
+	}
+	return r.rows <= maxShared && 2*r.rows <= s.Rows(r.groups.Input)
 }
 
 type sharing struct{ repeated []repeated }
@@ -67,12 +76,13 @@ func (sh *sharing) find(key string) int {
 func (sh *sharing) collect(n Node, s Statistics) {
 	if a, ok := n.(*Aggregate); ok && len(a.Keys) > 0 {
 		if key, ok := planKey(a); ok {
-			if i := sh.find(key); i >= 0 {
+			i := sh.find(key)
+			switch {
+			case i < 0:
+				sh.repeated = append(sh.repeated, repeated{groups: a, key: key, times: 1})
+			case sh.repeated[i].few(s):
 				sh.repeated[i].times++
 				return
-			}
-			if rows := s.Rows(a); rows <= maxShared && 2*rows <= s.Rows(a.Input) {
-				sh.repeated = append(sh.repeated, repeated{a, key, rows, 1})
 			}
 		}
 	}

@@ -31,7 +31,7 @@ func checkEstimate(t *testing.T, tb *tables, query string, factor func(there flo
 // TestEstimates looks at conditions, of which estimates are right within a factor of two where one
 // in a hundred rows passes, or more, and of five where fewer do; and at groups, within 2.5.
 func TestEstimates(t *testing.T) {
-	for _, segments := range []int{0, 1, 5} {
+	for _, segments := range []int{0, 1, 5, 12} {
 		t.Run(fmt.Sprintf("segments=%d", segments), func(t *testing.T) {
 			tb := newTables(t)
 			const rows = 60_000
