@@ -169,8 +169,10 @@ type pairSet struct {
 const (
 	setPartBits = 6
 	setParts    = 1 << setPartBits
-	// wholeSlots is how large a table becomes before it is divided: half a megabyte.
-	wholeSlots = 1 << 15
+	// wholeSlots is how large a table becomes before it is divided: 8 MB. By BenchmarkPairs, one table
+	// takes a quarter less time than parts for 250,000 pairs, and more than twice as much for
+	// sixteen million.
+	wholeSlots = 1 << 19
 	// leastWaiting is how many pairs wait for a part that has few.
 	leastWaiting = 512
 )
@@ -235,6 +237,7 @@ func (s *pairSet) addAll(groups []uint32, numbers, counts []int64) {
 	numbers = numbers[:len(groups)]
 	at := 0
 	for ; at < len(groups) && s.parts == nil; at++ {
+		// Most are there, and has is faster than add.
 		if g, n := groups[at], numbers[at]; !s.whole.has(hashPair(g, n), pair{n, g + 1}) {
 			s.add(g, n, counts)
 		}

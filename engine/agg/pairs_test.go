@@ -21,10 +21,10 @@ func TestPairs(t *testing.T) {
 		sparse [2]bool
 	}{
 		{1, [2]int{0, 10}, 5, [2]bool{true, true}},
-		{1, [2]int{200_000, 150_000}, math.MaxInt64, [2]bool{true, true}},
+		{1, [2]int{500_000, 450_000}, math.MaxInt64, [2]bool{true, true}},
 		{1, [2]int{300_000, 300_000}, 70_000, [2]bool{true, false}},
-		{1, [2]int{300, 400_000}, 1 << 40, [2]bool{true, true}},
-		{7, [2]int{200_000, 90_000}, 40_000, [2]bool{true, true}},
+		{1, [2]int{300, 500_000}, 1 << 40, [2]bool{true, true}},
+		{7, [2]int{600_000, 90_000}, 100_000, [2]bool{true, true}},
 		{7, [2]int{100_000, 90_000}, 40_000, [2]bool{false, true}},
 		{5000, [2]int{100_000, 50_000}, 1000, [2]bool{true, true}},
 		{3, [2]int{50_000, 50_000}, 20_000, [2]bool{false, false}},
@@ -86,8 +86,8 @@ func TestPairs(t *testing.T) {
 }
 
 func BenchmarkPairs(b *testing.B) {
-	const rows = 1 << 22
-	for _, values := range []int64{1 << 10, 1 << 16, 1 << 20} {
+	const rows = 1 << 24
+	for _, values := range []int64{1 << 10, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24} {
 		b.Run(fmt.Sprint(values), func(b *testing.B) {
 			random := rand.New(rand.NewPCG(3, 5))
 			groups, numbers := make([]uint32, rows), make([]int64, rows)
