@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/prickledb/prickle/engine/agg"
-	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -55,15 +54,16 @@ type grouping struct {
 	groups *grouper
 	states []agg.State
 	held   int64
-	taken  int    // rows since it had no groups
-	fresh  bool   // nearly every row has a group of its own
-	reads  []bool // which columns of the input the keys and aggregates read; nil: not known yet
+	taken  int       // rows since it had no groups
+	fresh  bool      // nearly every row has a group of its own
+	reads  columnSet // of the input; nil: not asked for yet
 
 	ids  []uint32 // scratch: group of each live row
 	rows []uint32 // scratch: live rows
 }
 
-func newAggregating(n *plan.Aggregate, env *Env) (*aggregating, error) {
+// readBy is the columns of its input that an aggregate reads.
+func readBy(n *plan.Aggregate) columnSet {
 	read := make(columnSet, len(n.Input.Schema())).and(n.Keys...)
 	for _, c := range n.Aggs {
 		read = read.and(c.Args...).and(c.Filter)
@@ -71,7 +71,11 @@ func newAggregating(n *plan.Aggregate, env *Env) (*aggregating, error) {
 			read = read.and(k.Expr)
 		}
 	}
-	pipe, err := newPipeline(n.Input, env, read)
+	return read
+}
+
+func newAggregating(n *plan.Aggregate, env *Env) (*aggregating, error) {
+	pipe, err := newPipeline(n.Input, env, readBy(n))
 	if err != nil {
 		return nil, err
 	}
@@ -163,26 +167,7 @@ const thinBatch = 8
 // only conditions have looked at stays behind.
 func (g *grouping) compact(b *vec.Batch) *vec.Batch {
 	if g.reads == nil {
-		g.reads = make([]bool, len(b.Cols))
-		read := func(e expr.Expr) bool {
-			if c, ok := e.(*expr.Column); ok {
-				g.reads[c.Index] = true
-			}
-			return true
-		}
-		for _, k := range g.node.Keys {
-			expr.Walk(k, read)
-		}
-		for i := range g.node.Aggs {
-			call := &g.node.Aggs[i]
-			expr.Walk(call.Filter, read)
-			for _, a := range call.Args {
-				expr.Walk(a, read)
-			}
-			for _, k := range call.OrderBy {
-				expr.Walk(k.Expr, read)
-			}
-		}
+		g.reads = readBy(g.node)
 	}
 	out := &vec.Batch{Rows: len(b.Sel), Cols: make([]*vec.Vector, len(b.Cols))}
 	for i, c := range b.Cols {

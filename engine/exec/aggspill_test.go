@@ -168,7 +168,7 @@ func TestThinBatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &plan.Aggregate{Keys: []expr.Expr{column(4)}, Aggs: []plan.AggCall{
+	n := &plan.Aggregate{Input: &plan.Values{Columns: make(vec.Schema, 6)}, Keys: []expr.Expr{column(4)}, Aggs: []plan.AggCall{
 		{Name: "array_agg", Args: []expr.Expr{column(0)}, Filter: over, OrderBy: []plan.SortKey{{Expr: column(5), Desc: true}}}}}
 	b := &vec.Batch{Rows: 100, Sel: []uint32{7, 20, 21}}
 	for k := range int64(6) {

@@ -8,7 +8,7 @@
 // Work is spread over cores in few places: exchange.go, where several copies of a
 // pipeline share the morsels of one scan, actors.go, where the native operators
 // take one interval of person ordinals at a time, and keyindex.go, where each goroutine has keys
-// of its own. No other code takes a lock.
+// of its own. What copies share they take in turn, under a lock, batch by batch at most.
 //
 // # Processors
 //
@@ -67,10 +67,10 @@
 // a dictionary is looked up once for each entry, so a join of events and persons costs two look-ups
 // in arrays for a row. Rows with a NULL key never match, unless the key says that NULL equals NULL.
 // Without keys, every row meets every other. Columns that nothing above reads, as keys are that the
-// join has compared, are neither kept nor copied: NULL stands for them ([columnSet]). A [pipeline] goes through joins along the side that is looked up, so copies
-// of it share the table ([joining]). If the table does not fit into memory, the rows of both
-// sides go to partitions by the hash of their keys, and are joined one partition after the
-// other.
+// join has compared, are neither kept nor copied: NULL stands for them ([columnSet]). A [pipeline]
+// goes through joins along the side that is looked up, so copies of it share the table ([joining]).
+// If the table does not fit into memory, the rows of both sides go to partitions by the hash of
+// their keys, and are joined one partition after the other.
 //
 // A scan at the end of a pipeline takes in the filter above it, and the keys of the joins
 // further up ([keyFilter]): it decodes the columns that these look at first, and the others

@@ -183,8 +183,11 @@ func newJoinTable(ctx context.Context, s *joining, shares []*joinShare) (_ *join
 		t.out = append(t.out, all.columns[i].finish())
 		held += all.columns[i].bytes()
 	}
-	for i, x := range append(t.keys, t.index) {
-		if x != nil && !(i < len(t.keys) && x == t.index) {
+	if t.index != nil {
+		held += t.index.bytes()
+	}
+	for _, x := range t.keys {
+		if x != nil && x != t.index {
 			held += x.bytes()
 		}
 	}
@@ -465,23 +468,13 @@ func (s *columnStore) place(dict *vec.Vector, rows int) (uint32, bool) {
 // absorb takes in the values of another store, which is empty after that.
 func (s *columnStore) absorb(from *columnStore) error {
 	v := from.v
-	if s.v != nil && s.v.Form == vec.Flat && v.Form == vec.Flat && len(s.v.Nulls) == 0 && len(v.Nulls) == 0 {
-		switch {
-		case v.Type.Payload() == vec.PayloadI64:
-			s.v.I64 = append(s.v.I64, v.I64...)
-		case s.takesScaled(v):
-			s.v.I64, s.v.Scale = append(s.v.I64, v.I64...), v.Scale
-		default:
-			v = nil
-		}
-		if v != nil {
-			*from = columnStore{typ: from.typ}
-			return nil
-		}
-	}
-	err := s.add(from.v, firstRows(new([]uint32), from.v.Len()))
 	*from = columnStore{typ: from.typ}
-	return err
+	if s.v != nil && s.v.Form == vec.Flat && v.Form == vec.Flat && len(s.v.Nulls) == 0 && len(v.Nulls) == 0 &&
+		(v.Type.Payload() == vec.PayloadI64 || s.takesScaled(v)) {
+		s.v.I64, s.v.Scale = append(s.v.I64, v.I64...), v.Scale
+		return nil
+	}
+	return s.add(v, firstRows(new([]uint32), v.Len()))
 }
 
 // takesScaled says whether v is decimals that can be appended as the integers that they are.

@@ -605,11 +605,7 @@ func randomValues(t *testing.T, r *rand.Rand, m *trendModel) {
 // TestCompatibleTrendsModel compares TRENDS under the insights' rules with its model, in
 // zones and at times where clocks change.
 func TestCompatibleTrendsModel(t *testing.T) {
-	seeds := int64(1000)
-	if testing.Short() {
-		seeds = 300
-	}
-	for seed := range seeds {
+	for seed := range tries(1000) {
 		m := randomTrend(t, rand.New(rand.NewSource(seed)))
 		op, err := newTrends(m.n, testEnv(0))
 		if err != nil {

@@ -600,11 +600,7 @@ func mapped[A, B any](in []A, f func(A) B) []B {
 // TestPlainTrendsModel compares TRENDS without COMPATIBLE with its model, in zones and at
 // times where clocks change.
 func TestPlainTrendsModel(t *testing.T) {
-	seeds := int64(500)
-	if testing.Short() {
-		seeds = 120
-	}
-	for seed := range seeds {
+	for seed := range tries(500) {
 		m := randomPlain(t, rand.New(rand.NewSource(seed)))
 		op, err := newTrends(m.n, testEnv(0))
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -45,11 +46,17 @@ func runeOffset(s string, n int64) int {
 // bytes at once.
 func runes(s string) int64 {
 	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	n := asciiWords(b)
+	return int64(n + utf8.RuneCount(b[n:]))
+}
+
+// asciiWords is how many bytes the words of eight have that are ASCII, up to the first that is not.
+func asciiWords(b []byte) int {
 	n := 0
 	for len(b) >= n+8 && binary.LittleEndian.Uint64(b[n:])&0x8080808080808080 == 0 {
 		n += 8
 	}
-	return int64(n + utf8.RuneCount(b[n:]))
+	return n
 }
 
 // byteLengths is the bytes of texts that are flat.
@@ -76,17 +83,7 @@ func asciiLengths(args []*vec.Vector, t vec.Type, n int) *vec.Vector {
 }
 
 func ascii(b []byte) bool {
-	for ; len(b) >= 32; b = b[32:] {
-		if (binary.LittleEndian.Uint64(b)|binary.LittleEndian.Uint64(b[8:])|binary.LittleEndian.Uint64(b[16:])|binary.LittleEndian.Uint64(b[24:]))&0x8080808080808080 != 0 {
-			return false
-		}
-	}
-	for _, c := range b {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(b[asciiWords(b):], func(c byte) bool { return c >= utf8.RuneSelf })
 }
 
 // substring counts from 1 and cuts what lies outside. Without a length n is negative.

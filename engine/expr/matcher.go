@@ -9,8 +9,8 @@ import (
 
 // matcher finds what a regular expression matches by trying its ways one after the other. It is for
 // expressions in which only characters are repeated, and each set of characters has all that are not
-// ASCII or none: most that people write. It gives what package regexp gives, in a tenth of the
-// time, because a run of characters is one step. How often it may go back is bounded; beyond that the
+// ASCII or none: most that people write. It gives what package regexp gives, in a seventh of the
+// time (BenchmarkRegexp), because a run of characters is one step. How often it may go back is bounded; beyond that the
 // text is left to package regexp, which needs no more than linear time for any.
 type matcher struct {
 	steps []matchStep
