@@ -22,7 +22,7 @@ build: ## build ./prickle
 run: build ## build and serve with sample data
 	./prickle serve --demo
 
-test: ## vet and run all tests, four minutes on two cores
+test: ## vet and run all tests, six minutes on two cores the first time
 	@$(GO) vet ./...
 	@$(GO) test $(GOTESTFLAGS) ./...
 

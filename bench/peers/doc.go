@@ -26,5 +26,5 @@
 //
 // Of ten million events, no person has two at the same millisecond. Of a hundred million, some have, and
 // the peers have no order for those: strict funnels and paths (F6, P1) may then be WRONG by a few. Ten million events
-// of all suites need about 15 GB below -dir.
+// of all suites need about 16 GB below -dir.
 package main

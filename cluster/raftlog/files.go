@@ -21,7 +21,7 @@ const (
 	keepSpares = 8
 	// calmBytes is how much the writer may write while a spare is filled with zeros. Filling
 	// takes a fraction of a second, so more is a load that the disk and the processors are
-	// wanted for. On ext4 a small round in room that holds no zeros takes a tenth longer.
+	// wanted for.
 	calmBytes = 1 << 20
 )
 
