@@ -187,10 +187,11 @@ func (b *binder) scalarValue(node plan.Node, sc *scope, pos ast.Pos) expr.Expr {
 	if b.err != nil {
 		return null(node.Schema()[0].Type)
 	}
-	// What stands above an aggregate of all rows is computed where its results are joined.
+	// What stands above an aggregate of all rows is computed where its results are joined. Not so
+	// if it could be taken for an expression that is grouped by: within a subquery only columns are.
 	f := node.Schema()[0]
 	var value expr.Expr = &expr.Column{Index: 0, T: f.Type, Name: f.Name}
-	for n := node; ; {
+	for n := node; !s.groupsByExpressions(); {
 		switch x := n.(type) {
 		case *plan.Project:
 			value = over(value, x.Exprs)
@@ -218,6 +219,60 @@ func (b *binder) scalarValue(node plan.Node, sc *scope, pos ast.Pos) expr.Expr {
 	list := b.aggregated(s, node, pos, plan.AggCall{Name: "any_value", Args: []expr.Expr{column}, T: f.Type},
 		plan.AggCall{Name: "count", T: vec.T(vec.Int8)})
 	return &expr.OneRow{E: list[0], Count: list[1]}
+}
+
+// boundSubquery is the value of a correlated subquery, and its text.
+type boundSubquery struct {
+	text  string
+	value expr.Expr
+}
+
+// subqueryValue is the value of a subquery that stands in an expression. Two of one text are joined
+// once, and are the same expression, so that one may stand in GROUP BY and the other in the list.
+func (b *binder) subqueryValue(q *ast.Subquery, sc *scope) expr.Expr {
+	s := sc.host
+	text := ast.Format(q)
+	if s != nil {
+		if i := slices.IndexFunc(s.subqueries, func(x boundSubquery) bool { return x.text == text }); i >= 0 {
+			return s.subqueries[i].value
+		}
+	}
+	node := b.queryIn(q.Query, sc)
+	if !b.oneColumn(node, q.Pos()) {
+		return null(vec.T(vec.Unknown))
+	}
+	if !b.depends(node) {
+		return b.sub(node, plan.ScalarSub, node.Schema()[0].Type)
+	}
+	value := b.scalarValue(node, sc, q.Pos())
+	if s != nil && !plan.Volatile(node) && !s.aggregatesIn(node) {
+		s.subqueries = append(s.subqueries, boundSubquery{text, value})
+	}
+	return value
+}
+
+// aggregatesIn says whether a subquery reads aggregates of the selection around it.
+func (s *selection) aggregatesIn(n plan.Node) bool {
+	found := false
+	plan.OutsideColumns(n, func(c *expr.Column) { found = found || s.aggs.base != 0 && baseOf(c.Index) == s.aggs.base })
+	return found
+}
+
+// groupsByExpressions says whether the selection is grouped by other things than columns.
+func (s *selection) groupsByExpressions() bool {
+	var any func(items []ast.GroupItem) bool
+	any = func(items []ast.GroupItem) bool {
+		return slices.ContainsFunc(items, func(it ast.GroupItem) bool {
+			switch it.Expr.(type) {
+			case nil:
+				return any(it.Items)
+			case *ast.Name:
+				return false
+			}
+			return true
+		})
+	}
+	return s.q != nil && s.q.GroupBy != nil && any(s.q.GroupBy.Items)
 }
 
 // over puts expressions in the places of the columns of a plan.

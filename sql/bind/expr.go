@@ -6,7 +6,6 @@ import (
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
-	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -128,14 +127,7 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 		}
 		return b.exists(node)
 	case *ast.Subquery:
-		node := b.queryIn(e.Query, sc)
-		if !b.oneColumn(node, e.Pos()) {
-			return null(vec.T(vec.Unknown))
-		}
-		if b.depends(node) {
-			return b.scalarValue(node, sc, e.Pos())
-		}
-		return b.sub(node, plan.ScalarSub, node.Schema()[0].Type)
+		return b.subqueryValue(e, sc)
 	case *ast.ArrayQuery:
 		node := b.queryIn(e.Query, sc)
 		if b.depends(node) {

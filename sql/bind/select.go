@@ -101,8 +101,9 @@ type selection struct {
 	// placed moves columns to where they are once FROM is sealed
 	placed placement
 
-	where    expr.Expr
-	attached []*attached
+	where      expr.Expr
+	attached   []*attached
+	subqueries []boundSubquery
 
 	items  []item
 	shown  int // how many of items are the result; the rest are sort keys
