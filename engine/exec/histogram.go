@@ -164,7 +164,7 @@ func (x *sample) one(env *Env, cond expr.Expr) float64 {
 	switch e := cond.(type) {
 	case *expr.InList:
 		c, ok := e.E.(*expr.Column)
-		if !ok || e.Not {
+		if !ok || e.Not || !constants(e.List) {
 			break
 		}
 		h := x.histogram(env, c.Index)
@@ -194,12 +194,12 @@ func (x *sample) one(env *Env, cond expr.Expr) float64 {
 	return plan.OtherShare
 }
 
-// constant is a value that is the same for all rows, of which NULL and one that is not known yet
-// are none.
+func constants(list []expr.Expr) bool {
+	return !slices.ContainsFunc(list, func(e expr.Expr) bool { return !expr.IsConstant(e) })
+}
+
+// constant is the value of a constant expression; nil for NULL and for one that is not known yet.
 func constant(env *Env, e expr.Expr) *vec.Vector {
-	if expr.Volatile(e) {
-		return nil
-	}
 	v, err := e.Eval(env.Expr, &vec.Batch{Rows: 1})
 	if err != nil || v.IsNull(0) {
 		return nil

@@ -19,7 +19,7 @@ func (r askedTables) table() string { return []string{"large", "middle", "little
 
 // cond is a condition on the columns of a name.
 func (r askedTables) cond(name string) string {
-	return fmt.Sprintf([]string{"%s.k = %d", "%s.v < %d", "%s.k IN (%d, 5)", "%s.v IS NULL AND %[1]s.k <> %d", "%s.k > %d"}[r.IntN(5)], name, r.IntN(12))
+	return fmt.Sprintf([]string{"%s.k = %d", "%s.v < %d", "%s.k IN (%d, 5)", "%s.k IN (%d, %[1]s.v)", "%s.v IS NULL AND %[1]s.k <> %d", "%s.k > %d"}[r.IntN(6)], name, r.IntN(12))
 }
 
 // relation is a table, or groups of one.
