@@ -67,7 +67,7 @@ func pushSemi(j *Join, s Statistics) Node {
 	semi.LeftKeys = mapper(moved).list(j.LeftKeys)
 	semi.On = mapper(moved).one(j.On)
 	out := *in
-	if from == 0 {
+	if read == leftSide {
 		out.Left = pushSemi(&semi, s)
 	} else {
 		out.Right = pushSemi(&semi, s)

@@ -68,6 +68,9 @@ func (r askedTables) query() string {
 	case 1:
 		from = fmt.Sprintf("little q, %s p, %s o WHERE q.k = p.k AND p.k = o.k AND q.v = o.v", r.relation(), r.table())
 	}
+	if r.IntN(4) == 0 {
+		from = "little z, " + from // of which no column is read
+	}
 	word := " WHERE "
 	if strings.Contains(from, " WHERE q.") {
 		word = " AND "
