@@ -8,6 +8,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Tests of protocols and dialects that come from public suites are found through this.
 export PRICKLE_CONFORMANCE ?=
 
+# Tests wait for disks as long as they compute, so twice as many packages are tested at once as there
+# are processors. What go vet has seen is not vetted again.
+GOTEST := $(GO) test -vet=off -p $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+
 .PHONY: help build run test test-simd race lint fuzz bench bench-peers bench-guard bench-scale golden crash sabotage sim faults flips insights differ meta soak clients
 
 help: ## list the targets
@@ -24,15 +28,15 @@ run: build ## build and serve with sample data
 
 test: ## vet and run all tests, six minutes on two cores the first time
 	@$(GO) vet ./...
-	@$(GO) test $(GOTESTFLAGS) ./...
+	@$(GOTEST) $(GOTESTFLAGS) ./...
 
-# The kernels are in two packages; what computes with them is tested with them.
+# The kernels are in two packages; what computes with them is tested with them, built as ./prickle is.
 test-simd: ## the tests of what computes, with the SIMD kernels built in, without the longest
 	GOEXPERIMENT=simd $(GO) vet ./storage/encoding ./engine/expr
-	GOEXPERIMENT=simd $(GO) test -short ./storage/... ./engine/... ./sql/... ./server
+	CGO_ENABLED=0 GOEXPERIMENT=simd $(GOTEST) -trimpath -short ./storage/... ./engine/... ./sql/... ./server
 
 race: ## run the unit tests with the race detector
-	$(GO) test -race -short ./...
+	$(GOTEST) -race -short ./...
 
 lint: ## formatting, vet, imports that point down, modules without a reason
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not formatted: $$bad"; exit 1; fi

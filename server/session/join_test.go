@@ -15,12 +15,16 @@ import (
 // by two keys, and by one that all rows of a side have.
 func TestJoinsChangeNoRow(t *testing.T) {
 	tb := newTables(t)
+	rows := 10_000
+	if testing.Short() {
+		rows = 5000
+	}
 	for _, sql := range []string{
 		"CREATE TABLE a (n int, near int, far bigint, word text, same int)",
 		"CREATE TABLE b (n int, near int, far bigint, word text, same int)",
 		"CREATE TABLE none (n int, near int, far bigint, word text, same int)",
-		"INSERT INTO a SELECT g, nullif(g * 7 % 30011, 5), (g * 7 % 30011)::bigint * 1000000007, 'w' || g % 9973, 1 FROM generate_series(1, 40000) g",
-		"INSERT INTO b SELECT g, nullif(g * 3 % 20011, 9), nullif(g * 3 % 20011, 9)::bigint * 1000000007, 'w' || g * 3 % 20011, 1 FROM generate_series(1, 50000) g",
+		fmt.Sprintf("INSERT INTO a SELECT g, nullif(g * 7 %% 30011, 5), (g * 7 %% 30011)::bigint * 1000000007, 'w' || g %% 9973, 1 FROM generate_series(1, %d) g", 4*rows),
+		fmt.Sprintf("INSERT INTO b SELECT g, nullif(g * 3 %% 20011, 9), nullif(g * 3 %% 20011, 9)::bigint * 1000000007, 'w' || g * 3 %% 20011, 1 FROM generate_series(1, %d) g", 5*rows),
 	} {
 		if _, err := tb.client("").run(sql); err != nil {
 			t.Fatal(err)
