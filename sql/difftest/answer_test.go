@@ -33,6 +33,8 @@ func TestCompare(t *testing.T) {
 		{Query{}, answer(oidText, "a", "b", "-"), answer(oidText, "-", "b", "a"), "", false},
 		{Query{}, answer(oidText, "a", "a", "b"), answer(oidText, "a", "b", "b"), `row 1, column v: "b", want "a"`, false},
 		{Query{}, answer(oidText, "a"), answer(oidText, "a", "b"), "2 rows, want 1", false},
+		{Query{SQL: "SELECT k FROM a LEFT JOIN b ON false WHERE (b.v = ANY ('{}'::int[])) <= true"}, answer(oidText), answer(oidText, "a"), "", true},
+		{Query{SQL: "SELECT k FROM a WHERE v = ANY ('{}'::int[])"}, answer(oidText), answer(oidText, "a"), "1 rows, want 0", false},
 		{Query{}, answer(oidText, "1"), answer(oidNumeric, "1"), "columns [{v 1700 -1}], want [{v 25 -1}]", false},
 		{ordered, answer(oidText, "a", "b"), answer(oidText, "b", "a"), `row 0, column v: "b", want "a"`, false},
 		{ordered, answer(oidText, "-"), answer(oidText, "a"), `row 0, column v: "a", want NULL`, false},
