@@ -9,7 +9,7 @@ import (
 
 const degree = math.Pi / 180
 
-// sineOf is the sine of 0 to 90 degrees.
+// sineOf is the sine of 0 to 90 degrees, or of NaN.
 func sineOf(x float64) float64 {
 	switch x {
 	case 0:
@@ -19,13 +19,13 @@ func sineOf(x float64) float64 {
 	case 90:
 		return 1
 	}
-	if x < 30 {
-		return math.Sin(x*degree) / math.Sin(30*degree) / 2
+	if x > 30 {
+		return cosineOf(90 - x)
 	}
-	return cosineOf(90 - x)
+	return math.Sin(x*degree) / math.Sin(30*degree) / 2
 }
 
-// cosineOf is the cosine of 0 to 90 degrees.
+// cosineOf is the cosine of 0 to 90 degrees, or of NaN.
 func cosineOf(x float64) float64 {
 	switch x {
 	case 0:
@@ -35,10 +35,10 @@ func cosineOf(x float64) float64 {
 	case 90:
 		return 0
 	}
-	if x <= 60 {
-		return 1 - (1-math.Cos(x*degree))/(1-math.Cos(60*degree))/2
+	if x > 60 {
+		return sineOf(90 - x)
 	}
-	return sineOf(90 - x)
+	return 1 - (1-math.Cos(x*degree))/(1-math.Cos(60*degree))/2
 }
 
 func sind(x float64) float64 {

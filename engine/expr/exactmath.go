@@ -133,8 +133,13 @@ func powerDecimal(a, b vec.Decimal) (vec.Decimal, error) {
 	}
 	n, ok := b.Int64()
 	if ok = ok && b.Trim().Scale == 0; !ok {
-		ln := lnOf(exact(a))
-		return shownExact(expOf(ln.Mul(ln, exact(b))), minDigits-int(power), a, b)
+		base := exact(a)
+		ln := lnOf(new(big.Float).Abs(base))
+		out := expOf(ln.Mul(ln, exact(b)))
+		if whole, _ := exact(b).Int(nil); base.Sign() < 0 && whole.Bit(0) == 1 {
+			out.Neg(out)
+		}
+		return shownExact(out, minDigits-int(power), a, b)
 	}
 	out, square := exactInt(1), exact(a)
 	for k := uint64(max(n, -n)); k > 0; k >>= 1 {

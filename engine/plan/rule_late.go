@@ -54,6 +54,7 @@ func readLate(n Node) Node {
 		fetch := &Fetch{Table: scan.Table}
 		at := make([]int, len(scan.Columns))
 		for i, c := range scan.Columns {
+			early[i] = early[i] || c.Column == TableOID // which costs nothing
 			if early[i] {
 				at[i] = len(first.Columns)
 				first.Columns = append(first.Columns, c)

@@ -152,12 +152,17 @@ func (b *binder) number(e *ast.Number) expr.Expr {
 	return b.decimal(e.Text, e.Pos())
 }
 
-// decimal is a literal with a point or an exponent, or beyond the integers: numeric, and
-// double precision if it has too many digits for that.
+// decimal is a literal with a point or an exponent, or beyond the integers: numeric, or double precision
+// if it has an exponent by which that comes closer to it.
 func (b *binder) decimal(text string, pos ast.Pos) expr.Expr {
 	t := vec.T(vec.Numeric)
-	if _, err := vec.ParseDecimal([]byte(text)); err != nil {
+	d, err := vec.ParseDecimal([]byte(text))
+	switch f, _ := strconv.ParseFloat(text, 64); {
+	case strings.ContainsAny(text, "eE") && (err != nil || d.Float64() != f):
 		t = vec.T(vec.Float8)
+	case err != nil:
+		return b.fail(pgerr.New(pgerr.NumericOutOfRange, "a numeric has at most 38 digits").
+			WithHint("Write it with an exponent to have it as double precision."), pos)
 	}
 	return b.literal(textConst(text, vec.T(vec.Unknown)), t, pos)
 }
