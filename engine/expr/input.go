@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"strings"
 	"unicode/utf8"
 	"unsafe"
 
@@ -18,6 +19,17 @@ type Input struct {
 }
 
 var badEncoding = pgerr.New(pgerr.BadEncoding, `invalid byte sequence for encoding "UTF8"`)
+
+// checkText says whether bytes from outside are a text: UTF-8, and without NUL as in PostgreSQL.
+func checkText(s string) error {
+	switch {
+	case strings.IndexByte(s, 0) >= 0:
+		return pgerr.New(pgerr.BadEncoding, `invalid byte sequence for encoding "UTF8": 0x00`)
+	case !utf8.ValidString(s):
+		return badEncoding
+	}
+	return nil
+}
 
 // NewInput reads values of a type.
 func NewInput(t vec.Type) *Input {
@@ -129,8 +141,8 @@ func (in *Input) reader() func(ctx *Context, v *vec.Vector, s string) error {
 		}
 	case vec.Text, vec.Varchar, vec.Bpchar, vec.Name, vec.Unknown:
 		return func(_ *Context, v *vec.Vector, s string) error {
-			if !utf8.ValidString(s) {
-				return badEncoding
+			if err := checkText(s); err != nil {
+				return err
 			}
 			if t.Mod != 0 && (t.Kind == vec.Varchar || t.Kind == vec.Bpchar) {
 				return appendInPlace(v, func(dst []byte) ([]byte, error) { return appendFitting(dst, s, t) })
@@ -225,8 +237,8 @@ func (in *Input) cast() func(ctx *Context, v *vec.Vector, s string) error {
 		if !ok {
 			return pgerr.Unsupported("a value of type " + in.t.String() + " from outside")
 		}
-		if !utf8.ValidString(s) {
-			return badEncoding
+		if err := checkText(s); err != nil {
+			return err
 		}
 		one := &vec.Vector{Type: vec.T(vec.Unknown), Form: vec.Const, Str: vec.StringsOf(s)}
 		if fn != nil {
@@ -242,6 +254,9 @@ func (in *Input) cast() func(ctx *Context, v *vec.Vector, s string) error {
 
 // ParseValue reads the text form of a value, as a parameter gives it, into a constant.
 func ParseValue(ctx *Context, t vec.Type, text []byte) (*vec.Vector, error) {
+	if err := checkText(string(text)); err != nil {
+		return nil, err
+	}
 	v := &vec.Vector{Type: vec.T(vec.Unknown), Form: vec.Const}
 	v.Str.Append(text)
 	if t.Kind == vec.Unknown || !t.Array && t.Kind == vec.Text {
