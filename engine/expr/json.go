@@ -227,8 +227,8 @@ func (r *jsonReader) number(dst []byte) ([]byte, bool) {
 		return dst, false
 	}
 	text := r.s[start:r.i]
-	if exp { // jsonb holds numerics, which have no exponent
-		if d, err := parseNumeric(string(text)); err == nil {
+	if exp { // jsonb holds numerics, which have no exponent, as far as these go
+		if d, ok := NumericOf(string(text)); ok {
 			return d.Append(dst), true
 		}
 	}

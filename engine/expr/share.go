@@ -1,11 +1,21 @@
 package expr
 
 import (
+	"math"
 	"math/big"
+	"strconv"
 
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 )
+
+// NumericOf is the numeric that a number with an exponent is. It is false if double precision comes
+// closer, since there are more digits than numeric has, or they begin behind its last.
+func NumericOf(text string) (vec.Decimal, bool) {
+	d, err := vec.ParseDecimal([]byte(text))
+	f, _ := strconv.ParseFloat(text, 64)
+	return d, err == nil && d.Float64() == f
+}
 
 // AppendJSON writes a value as to_jsonb does: numbers and booleans as such, arrays as
 // arrays, the rest as text. A null is null.
@@ -34,11 +44,13 @@ func AppendJSON(dst []byte, v *vec.Vector, row int, ctx *Context) []byte {
 		return append(dst, "false"...)
 	case isFloat(t):
 		text := appendFloat(nil, v.F64[row], t.Kind)
-		d, err := vec.ParseDecimal(text)
-		if err != nil || !d.IsFinite() {
+		if f := v.F64[row]; math.IsNaN(f) || math.IsInf(f, 0) {
 			return event.AppendJSONString(dst, text)
 		}
-		return d.Append(dst)
+		if d, ok := NumericOf(string(text)); ok {
+			return d.Append(dst)
+		}
+		return append(dst, text...)
 	case t.Kind == vec.Numeric && !v.Decimal(row).IsFinite():
 		return event.AppendJSONString(dst, v.Decimal(row).Append(nil))
 	case t.IsNumber():

@@ -100,11 +100,11 @@ func (d *Dependent) Unnest() (Node, error) {
 	return &Join{Left: d.Left, Right: right, Kind: d.Kind, On: allOf(conds)}, nil
 }
 
-// expanded is an inner join with functions that give rows for each row of the left side: no
-// join at all. Nil if the right side is anything else.
+// expanded is an inner join with functions that give rows for each row of the left side, which they
+// read: no join at all. Nil if the right side is anything else.
 func (d *Dependent) expanded() Node {
 	x, ok := d.Right.(*Expand)
-	if !ok || d.Kind != InnerJoin {
+	if !ok || d.Kind != InnerJoin || !d.reads(x) {
 		return nil
 	}
 	if v, ok := x.Input.(*Values); !ok || len(v.Columns) > 0 || len(v.Rows) != 1 {

@@ -156,11 +156,11 @@ func (b *binder) number(e *ast.Number) expr.Expr {
 // if it has an exponent by which that comes closer to it.
 func (b *binder) decimal(text string, pos ast.Pos) expr.Expr {
 	t := vec.T(vec.Numeric)
-	d, err := vec.ParseDecimal([]byte(text))
-	switch f, _ := strconv.ParseFloat(text, 64); {
-	case strings.ContainsAny(text, "eE") && (err != nil || d.Float64() != f):
-		t = vec.T(vec.Float8)
-	case err != nil:
+	if strings.ContainsAny(text, "eE") {
+		if _, ok := expr.NumericOf(text); !ok {
+			t = vec.T(vec.Float8)
+		}
+	} else if _, err := vec.ParseDecimal([]byte(text)); err != nil {
 		return b.fail(pgerr.New(pgerr.NumericOutOfRange, "a numeric has at most 38 digits").
 			WithHint("Write it with an exponent to have it as double precision."), pos)
 	}
