@@ -8,9 +8,9 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Tests of protocols and dialects that come from public suites are found through this.
 export PRICKLE_CONFORMANCE ?=
 
-# Tests wait for disks as long as they compute, so twice as many packages are tested at once as there
-# are processors. What go vet has seen is not vetted again.
-GOTEST := $(GO) test -vet=off -p $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+# Tests wait for disks, too, so one package more than there are processors is tested at a time. What go
+# vet has seen is not vetted again.
+GOTEST := $(GO) test -vet=off -p $(shell echo $$((1 + $$(getconf _NPROCESSORS_ONLN))))
 
 .PHONY: help build run test test-simd race lint fuzz bench bench-peers bench-guard bench-scale golden crash sabotage sim faults flips insights differ meta soak clients
 

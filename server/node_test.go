@@ -50,7 +50,7 @@ func startNodeOn(t testing.TB, config Config, on cluster.Config) *running {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		closing, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		closing, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		if err := node.Close(closing); err != nil {
 			t.Error(err)

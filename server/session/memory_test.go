@@ -11,6 +11,9 @@ import (
 
 // What a session holds is counted, refused where there is no room, and given back.
 func TestSessionMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it fills much memory with one goroutine")
+	}
 	tb := newTables(t)
 	pool := memory.NewBudget(40 << 20).Pool(memory.Queries) // 14 MB, of which 7 are for sessions
 	s, err := session.New(t.Context(), session.Config{Engine: tb.engine, Project: 1, Database: "prickle", User: "app", Memory: pool})

@@ -777,7 +777,11 @@ func TestEveryFlippedByteIsFound(t *testing.T) {
 func flipEvery(t *testing.T, rng *rand.Rand, raw []byte) {
 	t.Helper()
 	whole := bytes.Clone(raw)
-	for at := range raw {
+	step := 1
+	if testing.Short() {
+		step = 4
+	}
+	for at := rng.IntN(step); at < len(raw); at += step {
 		raw[at] ^= 1 << rng.IntN(8)
 		r, err := OpenBytes(raw)
 		if err == nil {
