@@ -14,13 +14,15 @@ type sameDay struct {
 // sameDayPart is a segment, all of whose rows are in one list.
 type sameDayPart struct {
 	w    *sweep
+	days []uint32       // of each person with any row
 	last []sameDayRange // of the other list
 }
 
-// sameDayRange is a range of a segment, and its number.
+// sameDayRange is a range of a segment, its number, and the days of its runs.
 type sameDayRange struct {
 	*stream
 	number uint32
+	days   []uint32
 }
 
 // findSameDay is what tells of the rows of a list, all of which must be in list 0. It is nil where that
@@ -39,13 +41,22 @@ func (ix *indexed) findSameDay(ctx context.Context, list int) (*sameDay, error) 
 				return nil, nil
 			}
 		}
-		out.parts = append(out.parts, sameDayPart{w: w})
+		days, err := w.seg.AllDayMasks()
+		if err != nil {
+			return nil, err
+		}
+		out.parts = append(out.parts, sameDayPart{w: w, days: days})
 		p := &out.parts[i]
 		for _, s := range ix.streams[list] {
 			for number, rng := range w.seg.Ranges() {
-				if s.rng == rng && s.match == nil && s.skip == nil {
-					p.last = append(p.last, sameDayRange{s, uint32(number)})
+				if s.rng != rng || s.match != nil || s.skip != nil {
+					continue
 				}
+				days, err := rng.DayMasks()
+				if err != nil {
+					return nil, err
+				}
+				p.last = append(p.last, sameDayRange{s, uint32(number), days})
 			}
 		}
 	}
@@ -80,31 +91,30 @@ func (p *sameDayPart) before(scratch []uint32, actor, on uint32) (bool, []uint32
 		return false, scratch, p.damaged(actor)
 	}
 	first, end := int(w.order.Starts[at]), int(w.order.Starts[at+1])
+	if p.days[at]&(1<<on-1) == 0 { // it is the actor's first day
+		is, err := p.beforeAny(actor, on, first)
+		return is, scratch, err
+	}
 	scratch = grow(scratch, end-first)
 	events := scratch
 	if err := w.order.Events(events, first); err != nil {
 		return false, scratch, err
 	}
 	last := -1 // place among the actor's rows
-	for _, r := range p.last {
-		from, to := r.runOf(actor)
-		for row := to - 1; row >= from; row-- {
-			day, err := r.dayOf(row)
-			if err != nil {
-				return false, scratch, err
-			}
-			if day > on {
-				continue
-			}
-			if day == on {
-				place := nth(events, r.number, row-from)
-				if place < 0 {
-					return false, scratch, p.damaged(actor)
-				}
-				last = max(last, place)
-			}
-			break
+	for i := range p.last {
+		r := &p.last[i]
+		from, row, err := r.lastOn(actor, on)
+		if err != nil {
+			return false, scratch, err
 		}
+		if row < from {
+			continue
+		}
+		place := nth(events, r.number, row-from)
+		if place < 0 {
+			return false, scratch, p.damaged(actor)
+		}
+		last = max(last, place)
 	}
 	if last < 1 {
 		return false, scratch, nil
@@ -122,6 +132,46 @@ func (p *sameDayPart) before(scratch []uint32, actor, on uint32) (bool, []uint32
 	}
 	day, err := of.dayOf(row)
 	return day == on, scratch, err
+}
+
+// beforeAny is before for the actor's first day in the segment, where any row of the actor that comes
+// before is on that day. Its first row is at a position of the order.
+func (p *sameDayPart) beforeAny(actor, on uint32, position int) (bool, error) {
+	for i := range p.last {
+		r := &p.last[i]
+		from, row, err := r.lastOn(actor, on)
+		switch {
+		case err != nil:
+			return false, err
+		case row < from:
+			continue
+		case row > from:
+			return true, nil
+		}
+		var event [1]uint32
+		if err := p.w.order.Events(event[:], position); err != nil || event[0] != r.number {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// lastOn is the last row of a person on a day, and the first of all; the last is before it if there is none.
+func (r *sameDayRange) lastOn(person, on uint32) (from, row int, err error) {
+	run := lowerBound(r.runs.Ordinals, person)
+	if run == len(r.runs.Ordinals) || r.runs.Ordinals[run] != person || r.days[run]>>on&1 == 0 {
+		return 0, -1, nil
+	}
+	from, row = int(r.runs.Starts[run]), int(r.runs.Starts[run+1])-1
+	if r.days[run]>>on == 1 { // there is no later day
+		return from, row, nil
+	}
+	for ; row >= from; row-- {
+		if day, err := r.dayOf(row); day <= on || err != nil {
+			return from, row, err
+		}
+	}
+	return from, row, nil
 }
 
 func (p *sameDayPart) damaged(actor uint32) error {
