@@ -22,7 +22,9 @@ type dayLine struct {
 	first   int64 // UTC day
 	words   int   // of an actor's mask
 	buckets []int32
-	inside  []bool // rows of the day are in DURING
+	inside  []bool   // rows of the day are in DURING
+	within  []uint64 // the same as a mask
+	apart   bool     // no two days that are inside have the same bucket
 	lo      int64
 }
 
@@ -52,10 +54,14 @@ func (ix *indexed) dayLine(line *timeline, from, to int64) (*dayLine, bool) {
 	l := &dayLine{first: floorDay(ix.lo), lo: ix.lo}
 	days := int(floorDay(ix.hi)-l.first) + 1
 	l.words = (days + 63) / 64
-	l.buckets, l.inside = make([]int32, days), make([]bool, days)
+	l.buckets, l.inside, l.within, l.apart = make([]int32, days), make([]bool, days), make([]uint64, l.words), true
 	for d := range days {
 		us := l.at(d)
 		l.buckets[d], l.inside[d] = int32(line.bucket(us)), us >= from && us < to
+		if l.inside[d] {
+			l.within[d>>6] |= 1 << (d & 63)
+			l.apart = l.apart && (d == 0 || !l.inside[d-1] || l.buckets[d-1] != l.buckets[d])
+		}
 	}
 	return l, true
 }
@@ -95,24 +101,11 @@ const dayInterval = 4096
 // dayBlocks calls f with every interval of actors, as blocks does. Days are counted from
 // first. If repeats are asked for, the block has them.
 func (ix *indexed) dayBlocks(ctx context.Context, first int64, days int, repeats bool, f func(ctx context.Context, worker int, b *dayBlock) error) error {
-	type source struct {
-		*stream
-		masks, repeats []uint32
-	}
-	sources := make([][]source, len(ix.streams))
-	for c, list := range ix.streams {
-		for _, s := range list {
-			from := source{stream: s}
-			var err error
-			if from.masks, err = s.rng.DayMasks(); err != nil {
-				return err
-			}
-			if repeats {
-				if from.repeats, err = s.rng.RepeatMasks(); err != nil {
-					return err
-				}
-			}
-			sources[c] = append(sources[c], from)
+	sources := make([][]daySource, len(ix.streams))
+	for c := range ix.streams {
+		var err error
+		if sources[c], err = ix.daySources(c, repeats); err != nil {
+			return err
 		}
 	}
 	words := (days + 63) / 64
@@ -134,11 +127,43 @@ func (ix *indexed) dayBlocks(ctx context.Context, first int64, days int, repeats
 			}
 			for i := range sources[c] {
 				s := &sources[c][i]
-				to.add(s.stream, s.masks, s.repeats, uint32(lo), uint32(hi), int(int64(s.seg.FirstDay())-first))
+				to.add(s, uint32(lo), uint32(hi), int(int64(s.seg.FirstDay())-first))
 			}
 		}
 		return f(ctx, w, b)
 	})
+}
+
+// daySource is runs, the days on which each has rows, and, if asked for, those on which it has several.
+type daySource struct {
+	*stream
+	masks, repeats []uint32
+}
+
+// daySources are the runs of a condition. Where all rows of a segment are in the list, its persons stand for
+// the runs of all events, unless repeats are asked for: the segment has the days of persons, too.
+func (ix *indexed) daySources(cond int, repeats bool) (out []daySource, err error) {
+	for list := ix.streams[cond]; len(list) > 0; {
+		from, n := daySource{stream: list[0]}, 1
+		ranges := from.seg.Ranges()
+		if !repeats && len(ranges) > 1 && len(list) >= len(ranges) && list[len(ranges)-1].seg == from.seg {
+			from.stream, n = &stream{seg: from.seg, persons: from.persons}, len(ranges)
+			if from.runs, err = from.seg.Persons(); err != nil {
+				return nil, err
+			}
+			if err = from.findMoved(ix.env); err != nil {
+				return nil, err
+			}
+			from.masks, err = from.seg.AllDayMasks()
+		} else if from.masks, err = from.rng.DayMasks(); err == nil && repeats {
+			from.repeats, err = from.rng.RepeatMasks()
+		}
+		if err != nil {
+			return nil, err
+		}
+		out, list = append(out, from), list[n:]
+	}
+	return out, nil
 }
 
 // dayMarks is where the days of an interval of actors are marked.
@@ -147,58 +172,60 @@ type dayMarks struct {
 	words, days     int
 }
 
-// add marks the days of the runs of a stream whose actors are in [lo, hi). Bit b of a mask is
-// day shift+b.
-func (m *dayMarks) add(s *stream, masks, repeats []uint32, lo, hi uint32, shift int) {
-	inside := ^uint32(0)
-	if shift < 0 {
-		inside <<= uint(-shift)
-	}
+// add marks the days of those runs whose actors are in [lo, hi). Bit b of a mask is day shift+b.
+func (m *dayMarks) add(s *daySource, lo, hi uint32, shift int) {
+	inside, down := ^uint32(0), uint(0)
 	if over := shift + 32 - m.days; over > 0 {
 		inside &= ^uint32(0) >> uint(over)
+	}
+	if shift < 0 {
+		inside, down, shift = inside>>uint(-shift)<<uint(-shift), uint(-shift), 0
 	}
 	if inside == 0 {
 		return // the segment lies outside
 	}
-	one := func(actor uint32, run int) {
-		at := int(actor-lo) * m.words
-		again := uint32(0)
-		var twice []uint64
-		if m.repeats != nil {
-			again, twice = repeats[run]&inside, m.repeats[at:at+m.words]
-		}
-		markDays(m.active[at:at+m.words], twice, masks[run]&inside, again, shift)
-	}
+	to := markPlace{shift >> 6, uint(shift) & 63}
 	ordinals := s.runs.Ordinals
 	for r, end := lowerBound(ordinals, lo), lowerBound(ordinals, hi); r < end; r++ {
-		if s.skip == nil || !s.skip.Get(r) {
-			one(ordinals[r], r)
+		if s.skip != nil && s.skip.Get(r) {
+			continue
 		}
+		at := int(ordinals[r]-lo) * m.words
+		mask := uint64(s.masks[r]&inside) >> down
+		if m.repeats != nil {
+			to.markAgain(m.repeats[at:], m.active[at:], mask, uint64(s.repeats[r]&inside)>>down)
+		}
+		to.mark(m.active[at:], mask)
 	}
-	for _, moved := range s.moved {
-		if moved.root >= lo && moved.root < hi {
-			one(moved.root, int(moved.run))
+	for _, moved := range s.movedIn(lo, hi) {
+		at, r := int(moved.root-lo)*m.words, moved.run
+		mask := uint64(s.masks[r]&inside) >> down
+		if m.repeats != nil {
+			to.markAgain(m.repeats[at:], m.active[at:], mask, uint64(s.repeats[r]&inside)>>down)
 		}
+		to.mark(m.active[at:], mask)
 	}
 }
 
-// markDays marks the days of a mask, and in repeats, unless it is nil, those that were marked
-// before or are in again.
-func markDays(active, repeats []uint64, mask, again uint32, shift int) {
-	if shift < 0 {
-		mask, again, shift = mask>>uint(-shift), again>>uint(-shift), 0
+// markPlace is where bit 0 of a mask comes among the words of an actor.
+type markPlace struct {
+	word int
+	bit  uint
+}
+
+// mark marks the days of a mask.
+func (p markPlace) mark(active []uint64, mask uint64) {
+	active[p.word] |= mask << (p.bit & 63)
+	if high := mask >> 1 >> (^p.bit & 63); high != 0 {
+		active[p.word+1] |= high
 	}
-	w, s := shift>>6, uint(shift)&63
-	low, high := uint64(mask)<<s, uint64(mask)>>(64-s)
-	if repeats != nil {
-		repeats[w] |= uint64(again)<<s | active[w]&low
-		if high != 0 {
-			repeats[w+1] |= uint64(again)>>(64-s) | active[w+1]&high
-		}
-	}
-	active[w] |= low
-	if high != 0 {
-		active[w+1] |= high
+}
+
+// markAgain marks those days of a mask that are marked already or are in again.
+func (p markPlace) markAgain(repeats, active []uint64, mask, again uint64) {
+	repeats[p.word] |= (active[p.word]>>(p.bit&63)&mask | again) << (p.bit & 63)
+	if high := mask >> 1 >> (^p.bit & 63); high != 0 {
+		repeats[p.word+1] |= active[p.word+1]&high | again>>1>>(^p.bit&63)
 	}
 }
 

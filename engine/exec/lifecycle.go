@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"math/bits"
 	"sort"
 	"time"
 
@@ -118,25 +119,31 @@ func (l *lifecycle) findBorn(ctx context.Context, sc *plan.Scan) (failed, err er
 func (l *lifecycle) count(ctx context.Context) ([]*lives, error) {
 	values := l.actors.breakdown().count()
 	parts := make([][]*lives, l.env.Threads)
-	walk := func(ctx context.Context, w int, base uint32, count int, actor func(k *liver, i int)) error {
-		if parts[w] == nil {
+	walkers := make([]*liver, l.env.Threads)
+	walker := func(w int, base uint32) *liver {
+		if walkers[w] == nil {
 			parts[w] = make([]*lives, values)
+			walkers[w] = &liver{l: l, out: parts[w]}
 		}
-		k := &liver{l: l, base: base, out: parts[w]}
-		for i := range count {
-			actor(k, i)
-		}
-		l.held.Add(k.grown)
-		return l.env.hold(ctx, k.grown)
+		walkers[w].base = base
+		return walkers[w]
 	}
 	var err error
 	if ix, days, ok := l.days(); ok {
 		err = ix.dayBlocks(ctx, days.first, len(days.buckets), false, func(ctx context.Context, w int, b *dayBlock) error {
-			return walk(ctx, w, b.base, b.count, func(k *liver, i int) { k.days(i, days, b.of(b.conds[0], i)) })
+			k := walker(w, b.base)
+			for at := 0; at < b.count; at += planeActors {
+				k.days(b, at, days)
+			}
+			return k.hold(ctx)
 		})
 	} else {
 		err = l.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
-			return walk(ctx, w, b.base, b.count, func(k *liver, i int) { k.actor(i, historyOf(&b.conds[0], i)) })
+			k := walker(w, b.base)
+			for i := range b.count {
+				k.actor(i, historyOf(&b.conds[0], i))
+			}
+			return k.hold(ctx)
 		})
 	}
 	if err != nil {
@@ -173,7 +180,9 @@ type liver struct {
 	out    []*lives
 	split  splitter
 	active []int
-	grown  int64 // bytes kept and not accounted for yet
+	planes []uint64 // with days: who has a row on each
+	bornIn []uint64 // by bucket: who came into being in it
+	grown  int64    // bytes kept and not accounted for yet
 }
 
 func (k *liver) actor(i int, rows history) {
@@ -210,21 +219,48 @@ func (k *liver) life(i int, value uint32, rows history) {
 	k.live(i, value, born)
 }
 
-// days adds what one actor did, from the days on which it has rows.
-func (k *liver) days(i int, line *dayLine, mask []uint64) {
-	k.active = k.active[:0]
-	first := -1
-	eachDay(mask, func(day int) {
-		if first < 0 {
-			first = day
+// days adds what the actors of a block from one on did, 64 of them at a time: bit a of a word is actor
+// at+a.
+func (k *liver) days(b *dayBlock, at int, line *dayLine) {
+	k.planes = b.planes(k.planes, b.conds[0], at)
+	born := k.l.born != nil
+	if born {
+		k.findBorn(at, min(at+planeActors, b.count))
+	}
+	// Who was active until then, and who was in the bucket before, which is one less than the next.
+	seen, before, next := uint64(0), uint64(0), 0
+	for d := 0; d < len(line.buckets); {
+		bucket, active := int(line.buckets[d]), uint64(0)
+		for ; d < len(line.buckets) && int(line.buckets[d]) == bucket; d++ {
+			active |= k.planes[d]
 		}
-		bucket := int(line.buckets[day])
-		if bucket >= 0 && (len(k.active) == 0 || k.active[len(k.active)-1] != bucket) {
-			k.active = append(k.active, bucket)
+		if bucket < 0 {
+			if !born {
+				seen |= active
+			}
+			continue
 		}
-	})
-	if len(k.active) > 0 {
-		k.live(i, 0, line.at(first))
+		fresh := active &^ seen
+		if born {
+			fresh &= k.bornIn[bucket]
+		}
+		k.addAll(at, bucket, statusNew, fresh)
+		k.addAll(at, bucket, statusReturning, active&before)
+		k.addAll(at, bucket, statusResurrecting, active&^(fresh|before))
+		k.addAll(at, bucket, statusDormant, before&^active)
+		seen, before, next = seen|active, active, bucket+1
+	}
+	k.addAll(at, next, statusDormant, before)
+}
+
+// findBorn finds in which buckets the actors of a block from one on came into being.
+func (k *liver) findBorn(at, end int) {
+	k.bornIn = grow(k.bornIn, k.l.line.count())
+	clear(k.bornIn)
+	for i := at; i < end; i++ {
+		if bucket := k.l.line.bucket(k.l.born[int(k.base)+i]); bucket >= 0 {
+			k.bornIn[bucket] |= 1 << (i - at)
+		}
 	}
 }
 
@@ -251,21 +287,52 @@ func (k *liver) live(i int, value uint32, born int64) {
 
 // add counts an actor in a bucket, if the bucket is one of the answer's.
 func (k *liver) add(i int, value uint32, bucket, status int) {
-	if bucket == 0 || bucket >= k.l.line.count() {
+	if p, cell := k.cell(value, bucket, status); p != nil {
+		p.counts[cell]++
+		k.list(p, i, cell)
+	}
+}
+
+// addAll counts several actors of a block, a bit each from one on.
+func (k *liver) addAll(at, bucket, status int, actors uint64) {
+	if actors == 0 {
 		return
 	}
-	p := k.out[value]
-	if p == nil {
+	if p, cell := k.cell(0, bucket, status); p != nil {
+		p.counts[cell] += int64(bits.OnesCount64(actors))
+		for ; actors != 0 && k.l.node.Output == plan.OutputActors; actors &= actors - 1 {
+			k.list(p, at+bits.TrailingZeros64(actors), cell)
+		}
+	}
+}
+
+// cell is where a status in a bucket is counted; p is nil if the bucket is none of the answer's.
+func (k *liver) cell(value uint32, bucket, status int) (p *lives, cell int) {
+	if bucket == 0 || bucket >= k.l.line.count() {
+		return nil, 0
+	}
+	if p = k.out[value]; p == nil {
 		p = &lives{counts: make([]int64, k.l.line.count()*statuses)}
 		k.out[value] = p
 		k.grown += int64(len(p.counts)) * 8
 	}
-	cell := bucket*statuses + status
-	p.counts[cell]++
+	return p, bucket*statuses + status
+}
+
+// list notes who has a status, if that is asked for.
+func (k *liver) list(p *lives, i, cell int) {
 	if k.l.node.Output == plan.OutputActors {
 		p.actors, p.cells = append(p.actors, k.base+uint32(i)), append(p.cells, uint32(cell))
 		k.grown += 8
 	}
+}
+
+// hold accounts for what the walker keeps.
+func (k *liver) hold(ctx context.Context) error {
+	grown := k.grown
+	k.grown = 0
+	k.l.held.Add(grown)
+	return k.l.env.hold(ctx, grown)
 }
 
 // answer makes the rows of the answer: every status of every bucket, of the breakdown

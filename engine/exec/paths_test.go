@@ -32,7 +32,7 @@ func randomStore(t *testing.T, r *rand.Rand) *storage.Store {
 	}
 	index, next := uint64(1), uint64(0)
 	start := time.Date(2026, 2, 20, 0, 0, 0, 0, time.UTC).UnixMicro()
-	merges := r.Intn(2) * 12
+	merges, people := r.Intn(2)*12, 40+r.Intn(2)*60
 	for range 1 + r.Intn(6) {
 		b := event.NewBuilder()
 		for range 1 + r.Intn(150) {
@@ -47,7 +47,7 @@ func randomStore(t *testing.T, r *rand.Rand) *storage.Store {
 			}
 			b.Begin(uuid, at)
 			b.SetName([]byte([]string{"a", "b", "c", "d"}[r.Intn(4)]))
-			b.SetDistinctID([]byte(fmt.Sprint("u", r.Intn(40))))
+			b.SetDistinctID([]byte(fmt.Sprint("u", r.Intn(people))))
 			if r.Intn(3) > 0 {
 				b.Property([]byte("plan"), event.Text, []byte([]string{"x", "y", "z"}[r.Intn(3)]))
 			}
@@ -55,7 +55,7 @@ func randomStore(t *testing.T, r *rand.Rand) *storage.Store {
 				b.Property([]byte("n"), event.Int, []byte(fmt.Sprint(r.Intn(10))))
 			}
 			if merges > 0 && r.Intn(150) < merges {
-				b.Op(event.PersonOp{Kind: event.OpMergeDangerously, Other: fmt.Sprint("u", r.Intn(40))})
+				b.Op(event.PersonOp{Kind: event.OpMergeDangerously, Other: fmt.Sprint("u", r.Intn(people))})
 			}
 			b.End()
 		}

@@ -35,8 +35,11 @@ func TestRetentionFromDays(t *testing.T) {
 		if r.Intn(2) == 0 {
 			n.Start = every
 		}
-		if r.Intn(3) == 0 {
+		switch r.Intn(6) {
+		case 0, 1:
 			n.Every = vec.IntervalValue{Months: 1}
+		case 2:
+			n.Brackets = []int{1 + r.Intn(2), 4, 5 + r.Intn(3)}
 		}
 		if r.Intn(2) == 0 {
 			from := time.Date(2026, 2, 20+r.Intn(10), 0, 0, 0, 0, time.UTC).UnixMicro()

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"math/bits"
 	"sort"
 	"time"
 
@@ -146,10 +147,8 @@ func (s *stickiness) count(ctx context.Context) (sticks, error) {
 	if ix, days, ok := s.days(); ok {
 		err = ix.dayBlocks(ctx, days.first, len(days.buckets), false, func(ctx context.Context, w int, b *dayBlock) error {
 			return walk(ctx, w, func(p *sticks) {
-				for i := range b.count {
-					for c := range b.conds {
-						s.actorDays(p, b, c, i, days)
-					}
+				for c := range b.conds {
+					s.seriesDays(p, b, c, days)
 				}
 			})
 		})
@@ -219,26 +218,28 @@ func (s *stickiness) days() (*indexed, *dayLine, bool) {
 	return ix, days, ok
 }
 
-// actorDays counts one actor of a block in a series.
-func (s *stickiness) actorDays(p *sticks, b *dayBlock, series, i int, line *dayLine) {
-	first, last, n := -1, -1, 0
-	eachDay(b.of(b.conds[series], i), func(d int) {
-		if !line.inside[d] {
-			return
+// seriesDays counts the actors of a block in a series.
+func (s *stickiness) seriesDays(p *sticks, b *dayBlock, series int, line *dayLine) {
+	any := make([]uint64, b.words) // the days of all of them
+	for i := range b.count {
+		mask, n, last := b.of(b.conds[series], i), 0, int32(-1)
+		for w, x := range mask {
+			x &= line.within[w]
+			any[w] |= x
+			if line.apart {
+				n += bits.OnesCount64(x)
+				continue
+			}
+			for ; x != 0; x &= x - 1 {
+				if bucket := line.buckets[w<<6+bits.TrailingZeros64(x)]; bucket != last {
+					n, last = n+1, bucket
+				}
+			}
 		}
-		if last < 0 {
-			first = d
-		}
-		if last < 0 || line.buckets[d] != line.buckets[last] {
-			n++
-		}
-		last = d
-	})
-	if n > 0 {
-		// Any instant in the bucket of the first and of the last row will do.
-		p.lo, p.hi = min(p.lo, line.at(first)), max(p.hi, line.at(last))
+		s.stick(p, series, b.base+uint32(i), n)
 	}
-	s.stick(p, series, b.base+uint32(i), n)
+	// Any instant in the bucket of the first and of the last row will do.
+	eachDay(any, func(d int) { p.lo, p.hi = min(p.lo, line.at(d)), max(p.hi, line.at(d)) })
 }
 
 // stick counts an actor who is active in n buckets.

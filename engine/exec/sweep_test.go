@@ -13,7 +13,7 @@ import (
 
 // The lists of actors are memory of the query: they fail at its bound, and are given back.
 func TestListsOfActorsAreAccountedFor(t *testing.T) {
-	st := randomStore(t, rand.New(rand.NewSource(3)))
+	st := randomStore(t, rand.New(rand.NewSource(4)))
 	defer st.Close()
 	text := func(s string) *vec.Vector {
 		return &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(s)}

@@ -114,55 +114,31 @@ func (r *retention) open(ctx context.Context, conds []expr.Expr, refs bool) erro
 func (r *retention) count(ctx context.Context) ([]*matrix, error) {
 	values := r.actors.breakdown().count()
 	parts := make([][]*matrix, r.env.Threads)
-	walk := func(ctx context.Context, w int, base uint32, b *block, count int, actor func(k *returner, i int) error) error {
-		if parts[w] == nil {
-			parts[w] = make([]*matrix, values)
-		}
-		k := &returner{r: r, base: base, b: b, ctx: ctx, out: parts[w]}
-		for i := range count {
-			if err := actor(k, i); err != nil {
-				return err
-			}
-			if k.grown > 1<<20 {
-				if err := k.hold(); err != nil {
-					return err
-				}
-			}
-		}
-		return k.hold()
-	}
 	var err error
 	ix, days, ok := r.days()
 	if ok {
-		undecided := vec.NewBitmap(ix.total)
-		if !r.same {
-			if r.sameDay, err = ix.findSameDay(ctx, 1); err != nil {
-				return nil, err
-			}
-		}
-		err = ix.dayBlocks(ctx, days.first, len(days.buckets), r.same, func(ctx context.Context, w int, b *dayBlock) error {
-			return walk(ctx, w, b.base, nil, b.count, func(k *returner, i int) error {
-				if r.same {
-					k.days(i, days, b.of(b.conds[0], i), b.of(b.repeats[0], i))
-					return nil
-				}
-				decided, err := k.daysApart(i, days, b.of(b.conds[0], i), b.of(b.conds[1], i))
-				if !decided {
-					undecided.Set(int(b.base) + i) // nobody else has actors of the same word
-				}
-				return err
-			})
-		})
-		ix.only = undecided
+		ix.only, err = r.countDays(ctx, ix, days, parts)
 	}
 	if err == nil && (!ok || ix.only.Any()) {
 		err = r.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
-			return walk(ctx, w, b.base, b, b.count, func(k *returner, i int) error {
+			if parts[w] == nil {
+				parts[w] = make([]*matrix, values)
+			}
+			k := &returner{r: r, base: b.base, b: b, ctx: ctx, out: parts[w]}
+			for i := range b.count {
 				if b.conds[0].countOf(i) == 0 {
-					return nil
+					continue
 				}
-				return k.actor(i)
-			})
+				if err := k.actor(i); err != nil {
+					return err
+				}
+				if k.grown > 1<<20 {
+					if err := k.hold(); err != nil {
+						return err
+					}
+				}
+			}
+			return k.hold()
 		})
 	}
 	if err != nil {
@@ -201,15 +177,12 @@ func (m *matrix) merge(o *matrix) {
 type returner struct {
 	r    *retention
 	base uint32          // actor of position 0
-	b    *block          // nil where days are walked
+	b    *block          // nil where days are counted
 	ctx  context.Context // of the block's walk
 	out  []*matrix
 	// visits is the periods of the calendar in which the actor returned, ascending, and how
 	// often.
 	visits []visit
-	starts []visit // with days: the periods it starts in, and how often it returns in them
-	last   []int   // the last day of each of visits
-	events []uint32
 	came   []visit // the columns of one start in which the actor returned, likewise
 	kept   []int   // the columns in which that is enough
 	grown  int64   // bytes kept and not accounted for yet
@@ -255,133 +228,6 @@ func (k *returner) actor(i int) error {
 		return err
 	}
 	return k.start(i, s, r.line.bucket(starts[s]), starts, returns)
-}
-
-// days is how to read on which days actors have rows, if that is all there is to know.
-func (r *retention) days() (*indexed, *dayLine, bool) {
-	n := r.node
-	ix, ok := r.actors.(*indexed)
-	if !ok || n.ByActor || n.FirstOf != nil || n.Minimum > 1 {
-		return nil, nil, false
-	}
-	days, ok := ix.dayLine(r.line, r.from, r.to)
-	return ix, days, ok
-}
-
-// days counts an actor by the days on which it has rows, and those on which it has several.
-func (k *returner) days(i int, line *dayLine, mask, repeats []uint64) {
-	k.visits, k.starts = k.visits[:0], k.starts[:0]
-	done := false // no later day is a start
-	eachDay(mask, func(d int) {
-		last := len(k.visits) - 1
-		same := last >= 0 && k.visits[last].period == int(line.buckets[d])
-		if same && len(k.starts) > 0 && k.starts[len(k.starts)-1].period == k.visits[last].period {
-			k.starts[len(k.starts)-1].count++ // it returned in the period of its start
-			return
-		}
-		if line.buckets[d] >= 0 && !same {
-			k.visits = append(k.visits, visit{int(line.buckets[d]), 1})
-		}
-		switch {
-		case done:
-		case line.inside[d]:
-			again := int(repeats[d>>6] >> (d & 63) & 1)
-			k.starts = append(k.starts, visit{int(line.buckets[d]), again})
-			done = k.r.node.Rule != plan.EveryTime
-		case k.r.node.Rule == plan.FirstEver:
-			done = true
-		}
-	})
-	k.countStarts(i)
-}
-
-// daysApart counts an actor by the days on which it starts, and those on which it returns. Where the
-// first start of a period and the last return in it are on one day, their order tells whether there
-// is a return after the start. It says false, and counts nothing, where rows have to be read for that.
-func (k *returner) daysApart(i int, line *dayLine, starts, returns []uint64) (decided bool, err error) {
-	k.visits, k.starts, k.last = k.visits[:0], k.starts[:0], k.last[:0]
-	eachDay(returns, func(d int) {
-		b, n := int(line.buckets[d]), len(k.visits)
-		switch {
-		case b < 0:
-		case n > 0 && k.visits[n-1].period == b:
-			k.last[n-1] = d
-		default:
-			k.visits, k.last = append(k.visits, visit{b, 1}), append(k.last, d)
-		}
-	})
-	done, at := false, 0
-	decided = true
-	eachDay(starts, func(d int) {
-		b := int(line.buckets[d])
-		switch {
-		case done || len(k.starts) > 0 && k.starts[len(k.starts)-1].period == b:
-		case line.inside[d]:
-			for at < len(k.visits) && k.visits[at].period < b {
-				at++
-			}
-			again := 0
-			switch {
-			case at == len(k.visits) || k.visits[at].period != b || k.last[at] < d:
-			case k.last[at] > d:
-				again = 1
-			case k.r.sameDay == nil:
-				decided = false
-			case err == nil:
-				var after bool
-				if after, k.events, err = k.r.sameDay.before(k.events, k.base+uint32(i), line.first+int64(d)); after {
-					again = 1
-				}
-			}
-			k.starts = append(k.starts, visit{b, again})
-			done = k.r.node.Rule != plan.EveryTime
-		case k.r.node.Rule == plan.FirstEver:
-			done = true
-		}
-	})
-	if decided && err == nil {
-		k.countStarts(i)
-	}
-	return decided, err
-}
-
-// countStarts counts an actor with the starts and visits noted.
-func (k *returner) countStarts(i int) {
-	if n := k.r.node; n.Brackets == nil && !n.OrAfter && n.Output != plan.OutputActors {
-		k.tally()
-		return
-	}
-	for _, s := range k.starts {
-		k.came = k.came[:0]
-		k.come(0, s.count)
-		for _, v := range k.visits {
-			if v.period > s.period {
-				k.come(v.period-s.period, v.count)
-			}
-		}
-		k.count(i, s.period, 0)
-	}
-}
-
-// tally counts the starts and visits noted, where each period is a column and all who come count.
-func (k *returner) tally() {
-	later := k.visits
-	for _, s := range k.starts {
-		_, row := k.cohort(s.period, 0)
-		if s.count > 0 {
-			row[0]++
-		}
-		for len(later) > 0 && later[0].period <= s.period {
-			later = later[1:]
-		}
-		for _, v := range later {
-			column := v.period - s.period
-			if column >= len(row) {
-				break
-			}
-			row[column]++
-		}
-	}
 }
 
 // first is the position of the start of an actor who starts once; len(starts) if it does
@@ -564,8 +410,8 @@ func (r *retention) distance(from, to int64) int {
 	return n
 }
 
-// cohort is the matrix of a value with one more in cohort c, and the counts of that cohort.
-func (k *returner) cohort(c int, value uint32) (*matrix, []int64) {
+// cohort is the matrix of a value with more actors in cohort c, and the counts of that cohort.
+func (k *returner) cohort(c int, value uint32, actors int) (*matrix, []int64) {
 	r := k.r
 	m := k.out[value]
 	if m == nil {
@@ -588,14 +434,14 @@ func (k *returner) cohort(c int, value uint32) (*matrix, []int64) {
 			k.grown += int64(len(row)) * 4
 		}
 	}
-	m.size[c]++
+	m.size[c] += int64(actors)
 	return m, row
 }
 
 // count adds the actor to cohort c with what it came back for.
 func (k *returner) count(i, c int, value uint32) *matrix {
 	r := k.r
-	m, row := k.cohort(c, value)
+	m, row := k.cohort(c, value, 1)
 	minimum := max(1, r.node.Minimum)
 	k.kept = k.kept[:0]
 	last := -1
@@ -617,15 +463,20 @@ func (k *returner) count(i, c int, value uint32) *matrix {
 		row[column]++
 	}
 	if r.node.Output == plan.OutputActors {
-		for _, column := range k.kept {
-			m.back.Elem.I64 = append(m.back.Elem.I64, int64(r.label(column)))
-		}
-		m.actors = append(m.actors, k.base+uint32(i))
-		m.cohorts = append(m.cohorts, uint32(c))
-		m.back.Offs = append(m.back.Offs, uint32(len(m.back.Elem.I64)))
-		k.grown += 12 + int64(len(k.kept))*8
+		k.note(m, i, c)
 	}
 	return m
+}
+
+// note lists the actor in cohort c with the columns kept.
+func (k *returner) note(m *matrix, i, c int) {
+	for _, column := range k.kept {
+		m.back.Elem.I64 = append(m.back.Elem.I64, int64(k.r.label(column)))
+	}
+	m.actors = append(m.actors, k.base+uint32(i))
+	m.cohorts = append(m.cohorts, uint32(c))
+	m.back.Offs = append(m.back.Offs, uint32(len(m.back.Elem.I64)))
+	k.grown += 12 + int64(len(k.kept))*8
 }
 
 // reach is how many columns of cohort c there can be returns in.
