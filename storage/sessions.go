@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -23,10 +24,12 @@ type Sessions struct {
 	joined   *session.Joined
 
 	mu     sync.Mutex
-	times  map[uint32][2]int64         // by joint number
-	counts map[uint32][3]uint32        // likewise
+	counts map[uint32][3]uint32        // by joint number
 	edges  map[string]map[uint32]edges // by property, likewise
 	urls   map[uint32]int64            // how many there are, likewise
+
+	jointMu sync.Mutex
+	joint   [][]jointTime // by segment
 }
 
 // sessionList is what the snapshots of a project share: the last one's joined sessions, of
@@ -60,7 +63,7 @@ func (sn *Snapshot) Sessions(ctx context.Context, hold func(ctx context.Context,
 		return sn.sessions.made, nil
 	}
 	x := &Sessions{segments: sn.segments, at: map[*Segment]int{},
-		times: map[uint32][2]int64{}, counts: map[uint32][3]uint32{}, edges: map[string]map[uint32]edges{}, urls: map[uint32]int64{}}
+		counts: map[uint32][3]uint32{}, joint: make([][]jointTime, len(sn.segments)), edges: map[string]map[uint32]edges{}, urls: map[uint32]int64{}}
 	var numbered []session.Numbered
 	for i, s := range sn.segments {
 		ids, err := s.sessionIDs(ctx)
@@ -170,19 +173,89 @@ func (x *Sessions) Times(ctx context.Context, s *Segment) (*session.Times, error
 	if err != nil || len(x.joined.Of(i)) == 0 {
 		return own, err
 	}
+	joint, err := x.jointTimes(ctx, i)
+	if err != nil {
+		return nil, err
+	}
 	out := &session.Times{Start: slices.Clone(own.Start), End: slices.Clone(own.End)}
-	err = eachJoint(ctx, x, i, x.times, func(members []session.Member) ([2]int64, error) {
-		all := [2]int64{math.MaxInt64, math.MinInt64}
+	for _, j := range joint {
+		out.Start[j.number], out.End[j.number] = j.start, j.end
+	}
+	return out, nil
+}
+
+// TimesOf is when the sessions of a segment with some numbers, which ascend, begin and end.
+func (x *Sessions) TimesOf(ctx context.Context, s *Segment, numbers []uint32) (*session.Times, error) {
+	i, err := x.find(s)
+	if err != nil {
+		return nil, err
+	}
+	own, err := x.ownTimes(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	joint, err := x.jointTimes(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	out := &session.Times{Start: make([]int64, len(numbers)), End: make([]int64, len(numbers))}
+	for at, n := range numbers {
+		out.Start[at], out.End[at] = own.Start[n], own.End[n]
+	}
+	if len(numbers) > 0 {
+		joint = fromNumber(joint, numbers[0])
+	}
+	for at := 0; at < len(numbers) && len(joint) > 0; joint = joint[1:] {
+		n, found := slices.BinarySearch(numbers[at:], joint[0].number)
+		if at += n; found {
+			out.Start[at], out.End[at] = joint[0].start, joint[0].end
+		}
+	}
+	return out, nil
+}
+
+// jointTime is when a session begins and ends that is in several segments.
+type jointTime struct {
+	number     uint32 // in one of them
+	start, end int64
+	elsewhere  bool // it is listed with another
+}
+
+// jointTimes is the times of those sessions of a segment that are in others too, by number.
+func (x *Sessions) jointTimes(ctx context.Context, i int) ([]jointTime, error) {
+	if len(x.joined.Of(i)) == 0 {
+		return nil, nil
+	}
+	x.jointMu.Lock()
+	defer x.jointMu.Unlock()
+	if x.joint[i] != nil {
+		return x.joint[i], nil
+	}
+	var out []jointTime
+	for number, joint := range x.joined.Of(i) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		members := x.joined.Sessions()[joint]
+		j := jointTime{number, math.MaxInt64, math.MinInt64, members[0] != session.Member{Segment: i, Number: number}}
 		for _, m := range members {
 			t, err := x.ownTimes(ctx, m.Segment)
 			if err != nil {
-				return all, err
+				return nil, err
 			}
-			all[0], all[1] = min(all[0], t.Start[m.Number]), max(all[1], t.End[m.Number])
+			j.start, j.end = min(j.start, t.Start[m.Number]), max(j.end, t.End[m.Number])
 		}
-		return all, nil
-	}, func(number uint32, all [2]int64) { out.Start[number], out.End[number] = all[0], all[1] })
-	return out, err
+		out = append(out, j)
+	}
+	slices.SortFunc(out, func(a, b jointTime) int { return cmp.Compare(a.number, b.number) })
+	x.joint[i] = out
+	return out, nil
+}
+
+// fromNumber is the sessions with at least a number.
+func fromNumber(joint []jointTime, number uint32) []jointTime {
+	at, _ := slices.BinarySearchFunc(joint, number, func(j jointTime, n uint32) int { return cmp.Compare(j.number, n) })
+	return joint[at:]
 }
 
 func (x *Sessions) ownTimes(ctx context.Context, i int) (*session.Times, error) {
@@ -399,26 +472,31 @@ func (x *Sessions) IDs(s *Segment) (*vec.Vector, error) {
 	return x.ids[i].Vector(s.Reader)
 }
 
-// List is the sessions that are to be listed with a segment, by number, ascending: each
-// session with events that count is listed with one segment.
-func (x *Sessions) List(ctx context.Context, s *Segment) ([]uint32, error) {
+// List is which of the numbers [lo, hi), as far as there are so many, are of sessions that are to be listed
+// with a segment: each session with events that count is listed with one segment.
+func (x *Sessions) List(ctx context.Context, s *Segment, lo, hi int) ([]uint32, error) {
 	i, err := x.find(s)
 	if err != nil {
 		return nil, err
 	}
-	times, err := x.Times(ctx, s)
+	own, err := x.ownTimes(ctx, i)
 	if err != nil {
 		return nil, err
 	}
-	elsewhere := vec.NewBitmap(len(times.Start))
-	for n, joint := range x.joined.Of(i) {
-		if x.joined.Sessions()[joint][0] != (session.Member{Segment: i, Number: n}) {
-			elsewhere.Set(int(n))
-		}
+	joint, err := x.jointTimes(ctx, i)
+	if err != nil {
+		return nil, err
 	}
-	out := make([]uint32, 0, len(times.Start))
-	for n := range uint32(len(times.Start)) {
-		if times.Start[n] <= times.End[n] && !x.ids[i].IsEmpty(n) && !elsewhere.Get(int(n)) {
+	joint = fromNumber(joint, uint32(lo))
+	hi = min(hi, len(own.Start))
+	out := make([]uint32, 0, max(0, hi-lo))
+	for n := uint32(lo); int(n) < hi; n++ {
+		listed := own.Start[n] <= own.End[n]
+		if len(joint) > 0 && joint[0].number == n {
+			listed = joint[0].start <= joint[0].end && !joint[0].elsewhere
+			joint = joint[1:]
+		}
+		if listed && !x.ids[i].IsEmpty(n) {
 			out = append(out, n)
 		}
 	}

@@ -131,11 +131,7 @@ var sessionColumns = map[string]readSessions{
 		if err != nil {
 			return nil, err
 		}
-		v := &vec.Vector{Type: vec.T(vec.Float8), F64: make([]float64, len(t.Start)+1)}
-		for i := range t.Start {
-			v.F64[i] = float64(t.End[i]-t.Start[i]) / 1e6
-		}
-		return &sessionValues{dict: v}, nil
+		return &sessionValues{dict: &vec.Vector{Type: vec.T(vec.Float8), F64: append(durations(t), 0)}}, nil
 	},
 	"$start_timestamp":   sessionTime(func(t *session.Times) []int64 { return t.Start }),
 	"$end_timestamp":     sessionTime(func(t *session.Times) []int64 { return t.End }),
@@ -153,6 +149,15 @@ var sessionColumns = map[string]readSessions{
 		}
 		return &sessionValues{dict: &vec.Vector{Type: vec.T(vec.Int8), I64: append(n, 0)}}, nil
 	},
+}
+
+// durations is how long sessions are, in seconds.
+func durations(t *session.Times) []float64 {
+	out := make([]float64, len(t.Start))
+	for i := range out {
+		out[i] = float64(t.End[i]-t.Start[i]) / 1e6
+	}
+	return out
 }
 
 func sessionTime(of func(*session.Times) []int64) readSessions {

@@ -4,16 +4,15 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/session"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
 // tableSessions is what the columns of the table sessions are called as names beside events.
 var tableSessions = map[string]string{
-	"duration": "$session_duration", "start_timestamp": "$start_timestamp", "end_timestamp": "$end_timestamp",
 	"entry_url": "$entry_current_url", "end_url": "$end_current_url",
 	"entry_pathname": "$entry_pathname", "end_pathname": "$end_pathname",
 	"pageview_count": "$pageview_count", "autocapture_count": "$autocapture_count", "screen_count": "$screen_count",
@@ -29,20 +28,11 @@ type sessionTable struct {
 	pieces  []sessionPiece
 }
 
-// sessionPiece is rows [lo, hi) of those that are listed with a segment, as far as there are
-// so many.
+// sessionPiece is the sessions that are listed with a segment, of those with numbers [lo, hi) there,
+// as far as there are so many.
 type sessionPiece struct {
-	of     *listedSessions
-	lo, hi int
-}
-
-// listedSessions is the sessions that are listed with a segment.
-type listedSessions struct {
 	segment *storage.Segment
-
-	mu      sync.Mutex // held while they are found
-	found   bool
-	numbers []uint32
+	lo, hi  int
 }
 
 func newSessionTable(columns []plan.ScanColumn, env *Env) (*sessionTable, error) {
@@ -50,7 +40,7 @@ func newSessionTable(columns []plan.ScanColumn, env *Env) (*sessionTable, error)
 	for _, c := range columns {
 		var names *sessionNames
 		switch c.Column {
-		case "session_id", "distinct_id", "person_id":
+		case "session_id", "distinct_id", "person_id", "start_timestamp", "end_timestamp", "duration":
 		default:
 			var err error
 			if names, err = newSessionNames(tableSessions[c.Column], env); err != nil {
@@ -60,13 +50,12 @@ func newSessionTable(columns []plan.ScanColumn, env *Env) (*sessionTable, error)
 		t.columns, t.named = append(t.columns, names), append(t.named, c.Column)
 	}
 	for _, s := range env.Snapshot.Segments() {
-		of := &listedSessions{segment: s}
 		most := s.Rows() // where the segment does not say how many there are
 		if s.HasSessions() {
 			most = s.SessionCount()
 		}
 		for lo := 0; lo < most; lo += vec.BatchRows {
-			t.pieces = append(t.pieces, sessionPiece{of, lo, min(most, lo+vec.BatchRows)})
+			t.pieces = append(t.pieces, sessionPiece{s, lo, min(most, lo+vec.BatchRows)})
 		}
 	}
 	return t, nil
@@ -79,14 +68,17 @@ func (t *sessionTable) read(ctx context.Context, i int) (*vec.Batch, error) {
 		return nil, err
 	}
 	p := &t.pieces[i]
-	numbers, err := p.of.list(ctx, x, t.env)
-	if err != nil || p.lo >= len(numbers) {
+	numbers, err := x.List(ctx, p.segment, p.lo, p.hi)
+	if err != nil || len(numbers) == 0 {
 		return nil, err
 	}
-	numbers = numbers[p.lo:min(p.hi, len(numbers))]
+	times, err := x.TimesOf(ctx, p.segment, numbers)
+	if err != nil {
+		return nil, err
+	}
 	b := &vec.Batch{Rows: len(numbers)}
 	for i, name := range t.named {
-		v, err := t.column(ctx, x, p.of.segment, numbers, i)
+		v, err := t.column(ctx, x, p.segment, numbers, times, i)
 		if err != nil {
 			return nil, fmt.Errorf("table sessions: column %q: %w", name, err)
 		}
@@ -95,11 +87,17 @@ func (t *sessionTable) read(ctx context.Context, i int) (*vec.Batch, error) {
 	return b, nil
 }
 
-func (t *sessionTable) column(ctx context.Context, x *storage.Sessions, s *storage.Segment, numbers []uint32, i int) (*vec.Vector, error) {
+func (t *sessionTable) column(ctx context.Context, x *storage.Sessions, s *storage.Segment, numbers []uint32, times *session.Times, i int) (*vec.Vector, error) {
 	switch t.named[i] {
 	case "session_id":
 		dict, err := x.IDs(s)
 		return &vec.Vector{Type: vec.T(vec.Text), Form: vec.Dict, Dict: dict, Codes: slices.Clone(numbers)}, err
+	case "start_timestamp":
+		return &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: times.Start}, nil
+	case "end_timestamp":
+		return &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: times.End}, nil
+	case "duration":
+		return &vec.Vector{Type: vec.T(vec.Float8), F64: durations(times)}, nil
 	case "distinct_id":
 		ids, _, err := x.Owners(ctx, s, numbers)
 		return ids, err
@@ -123,19 +121,4 @@ func (t *sessionTable) column(ctx context.Context, x *storage.Sessions, s *stora
 		v.Nulls = nil
 	}
 	return v, nil
-}
-
-func (l *listedSessions) list(ctx context.Context, x *storage.Sessions, env *Env) ([]uint32, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.found {
-		return l.numbers, nil
-	}
-	if err := env.hold(ctx, 4*int64(x.Len(l.segment))); err != nil {
-		return nil, err
-	}
-	var err error
-	l.numbers, err = x.List(ctx, l.segment)
-	l.found = err == nil
-	return l.numbers, err
 }
