@@ -105,6 +105,8 @@ func (v *values32) count() int {
 	if v == nil {
 		return 1
 	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	return v.groups.groups
 }
 
@@ -112,6 +114,7 @@ func (v *values32) count() int {
 type need struct {
 	refs   bool      // csr.refs, even if no row is in two lists
 	rows   bool      // conditions on persons are to be told by stream.match
+	late   bool      // breakdown values that are not stretches are read when they are counted: lateValues
 	number expr.Expr // csr.nums: of type timestamptz or double precision; or nil
 	// whole is the list that has every row of all others, 0 if there is none such or if it is
 	// read for itself. Otherwise only its actors who have rows in others too are asked for.

@@ -6,7 +6,6 @@ import (
 	"sort"
 
 	"github.com/prickledb/prickle/engine/expr"
-	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -16,13 +15,13 @@ import (
 // and noted once for each run where the property is kept as runs: those of a session, and most often
 // of a person. An evaluator belongs to one goroutine.
 type evaluator struct {
-	s       *stream
-	ix      *indexed
-	lo, hi  int // rows
-	readers *eventReaders
-	conds   []rowCondition
-	by      []expr.Expr
-	values  *byCode
+	s      *stream
+	ix     *indexed
+	lo, hi int // rows
+	conds  []rowCondition
+	by     []expr.Expr // what values are to be found of
+	values *byCode
+	late   bool // they are not stretches, and are found later
 	// spread is false as long as all values are stretches. Then those of stream.vals are made.
 	spread    bool
 	stretches stretches
@@ -79,7 +78,7 @@ func (s *stretches) find(at int, row uint32) int {
 const evaluatedBatches = 8
 
 // evaluators are the parts of what is to be evaluated for every row of a stream.
-func (s *stream) evaluators(ix *indexed, rest []expr.Expr, by *plan.Breakdown, readers *eventReaders) (parts []*evaluator) {
+func (s *stream) evaluators(ix *indexed, rest []expr.Expr) (parts []*evaluator) {
 	n := s.rng.Hi - s.rng.Lo
 	if len(rest) > 0 || s.dead != nil || s.bounds != nil {
 		s.match = vec.NewBitmap(n)
@@ -87,23 +86,34 @@ func (s *stream) evaluators(ix *indexed, rest []expr.Expr, by *plan.Breakdown, r
 	if ix.need.number != nil {
 		s.nums = make([]int64, n)
 	}
-	if s.match == nil && by == nil && s.nums == nil {
+	if s.match == nil && ix.by == nil && s.nums == nil {
 		return nil
 	}
 	// Each goroutine has a part: in every one, the values of dictionaries are new.
 	batches := (n + vec.BatchRows - 1) / vec.BatchRows
 	step := vec.BatchRows * max(evaluatedBatches, (batches+ix.env.Threads-1)/ix.env.Threads)
 	for lo := s.rng.Lo; lo < s.rng.Hi; lo += step {
-		e := &evaluator{s: s, ix: ix, lo: lo, hi: min(lo+step, s.rng.Hi), readers: readers}
+		e := newEvaluator(s, ix, lo, min(lo+step, s.rng.Hi))
 		for _, cond := range rest {
 			e.conds = append(e.conds, rowCondition{cond, newByCode(ix.scan, n, cond)})
-		}
-		if by != nil {
-			e.by, e.values = by.Exprs, newByCode(ix.scan, n, by.Exprs...)
 		}
 		parts = append(parts, e)
 	}
 	return parts
+}
+
+func newEvaluator(s *stream, ix *indexed, lo, hi int) *evaluator {
+	e := &evaluator{s: s, ix: ix, lo: lo, hi: hi, by: ix.by}
+	if e.by != nil {
+		e.values = newByCode(ix.scan, s.rng.Hi-s.rng.Lo, e.by...)
+	}
+	return e
+}
+
+// makeRoom makes what is used again from batch to batch.
+func (e *evaluator) makeRoom() {
+	e.ids, e.room = make([]uint32, vec.BatchRows), make([]uint32, vec.BatchRows)
+	e.event = &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(e.s.rng.Event)}
 }
 
 // run evaluates all rows.
@@ -112,15 +122,14 @@ func (e *evaluator) run() error {
 	if s.bounds != nil && len(e.conds) == 0 && s.dead == nil && e.by == nil && s.nums == nil {
 		return s.matchTimes(e.lo, e.hi)
 	}
-	e.ids, e.room = make([]uint32, vec.BatchRows), make([]uint32, vec.BatchRows)
-	e.event = &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(s.rng.Event)}
+	e.makeRoom()
 	for lo := e.lo; lo < e.hi; lo += vec.BatchRows {
 		hi := min(lo+vec.BatchRows, e.hi)
 		any, err := e.matches(lo, hi)
 		if err != nil {
 			return err
 		}
-		if e.by == nil {
+		if e.by == nil || e.late {
 			continue
 		}
 		if any {
@@ -147,7 +156,7 @@ func (e *evaluator) matches(lo, hi int) (bool, error) {
 	if s.match == nil && s.nums == nil {
 		return true, nil
 	}
-	b := &vec.Batch{Rows: n, Sel: liveRows(s.dead, lo, hi), Cols: make([]*vec.Vector, len(e.readers.rows))}
+	b := &vec.Batch{Rows: n, Sel: liveRows(s.dead, lo, hi), Cols: make([]*vec.Vector, len(e.ix.readers.rows))}
 	if rows := b.Sel; rows != nil || s.bounds != nil {
 		if rows == nil {
 			rows = firstRows(&e.all, n)
@@ -220,7 +229,7 @@ func (e *evaluator) read(b *vec.Batch, of expr.Expr, lo, hi int) (err error) {
 	m := morsel{seg: e.s.seg, rng: e.s.rng}
 	expr.Walk(of, func(x expr.Expr) bool {
 		if c, ok := x.(*expr.Column); ok && err == nil && b.Cols[c.Index] == nil {
-			b.Cols[c.Index], err = e.readers.rows[c.Index](m, lo, hi)
+			b.Cols[c.Index], err = e.ix.readers.rows[c.Index](m, lo, hi)
 		}
 		return err == nil
 	})
@@ -230,14 +239,14 @@ func (e *evaluator) read(b *vec.Batch, of expr.Expr, lo, hi int) (err error) {
 // runs reads rows [lo, hi) as a batch of runs, for what reads one column and the event's name alone;
 // ok is false where the column is not kept so, or there are several.
 func (e *evaluator) runs(column, lo, hi int) (b *vec.Batch, ends []uint32, ok bool, err error) {
-	if column < 0 || e.readers.runs[column] == nil {
+	if column < 0 || e.ix.readers.runs[column] == nil {
 		return nil, nil, false, nil
 	}
-	v, ends, ok, err := e.readers.runs[column](&e.runRoom, morsel{seg: e.s.seg, rng: e.s.rng}, lo, hi)
+	v, ends, ok, err := e.ix.readers.runs[column](&e.runRoom, morsel{seg: e.s.seg, rng: e.s.rng}, lo, hi)
 	if !ok || err != nil {
 		return nil, nil, false, err
 	}
-	b = &vec.Batch{Rows: len(ends), Cols: make([]*vec.Vector, len(e.readers.rows))}
+	b = &vec.Batch{Rows: len(ends), Cols: make([]*vec.Vector, len(e.ix.readers.rows))}
 	for i, c := range e.ix.scan.Columns {
 		if c.Column == "event" {
 			b.Cols[i] = e.event
@@ -337,7 +346,12 @@ func (e *evaluator) valuesOf(lo, hi int) error {
 	if err != nil {
 		return err
 	}
-	if !ok {
+	switch {
+	case ok:
+	case e.ix.need.late:
+		e.late = true
+		return nil
+	default:
 		return e.valuesByRow(lo, hi)
 	}
 	rows := e.live(ends)
@@ -365,15 +379,67 @@ func (e *evaluator) valuesOf(lo, hi int) error {
 	return nil
 }
 
+// readValues reads what breakdown values of rows [lo, hi) are made of.
+func (e *evaluator) readValues(lo, hi int) (*vec.Batch, error) {
+	b := &vec.Batch{Rows: hi - lo, Cols: make([]*vec.Vector, len(e.ix.readers.rows))}
+	for _, x := range e.by {
+		if err := e.read(b, x, lo, hi); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// lateValues is what gives the values of those streams that are late, for one goroutine.
+func (ix *indexed) lateValues() []fillUnits {
+	out := make([]fillUnits, len(ix.streams[0]))
+	for i, s := range ix.streams[0] {
+		if s.late {
+			e := newEvaluator(s, ix, s.rng.Lo, s.rng.Hi)
+			e.makeRoom()
+			out[i] = e.fillValues
+		}
+	}
+	return out
+}
+
+// fillValues fills dst with the values of rows from a row on, as far as these match.
+func (e *evaluator) fillValues(dst []int32, row int) error {
+	for len(dst) > 0 {
+		n := min(len(dst), vec.BatchRows)
+		b, err := e.readValues(row, row+n)
+		if err != nil {
+			return err
+		}
+		rows := firstRows(&e.all, n)
+		if match := e.s.match; match != nil {
+			rows = e.room[:0]
+			for i := range n {
+				if match.Get(row - e.s.rng.Lo + i) {
+					rows = append(rows, uint32(i))
+				}
+			}
+		}
+		if len(rows) > 0 {
+			if err := e.name(e.ids, b, rows); err != nil {
+				return err
+			}
+		}
+		for i, r := range rows {
+			dst[r] = int32(e.ids[i])
+		}
+		dst, row = dst[n:], row+n
+	}
+	return nil
+}
+
 // valuesByRow notes the values of rows that have to be asked each.
 func (e *evaluator) valuesByRow(lo, hi int) error {
 	s, base := e.s, lo-e.s.rng.Lo
 	e.spreadPart()
-	b := &vec.Batch{Rows: hi - lo, Cols: make([]*vec.Vector, len(e.readers.rows))}
-	for _, x := range e.by {
-		if err := e.read(b, x, lo, hi); err != nil {
-			return err
-		}
+	b, err := e.readValues(lo, hi)
+	if err != nil {
+		return err
 	}
 	rows := e.marked()
 	if len(rows) == b.Rows {
@@ -429,6 +495,10 @@ func (s *stream) joinValues(parts []*evaluator) {
 	n := 0
 	for _, e := range parts {
 		n += len(e.stretches.of)
+		s.late = s.late || e.late
+	}
+	if s.late {
+		return
 	}
 	all := stretches{make([]uint32, 0, n), make([]uint32, 0, n)}
 	for _, e := range parts {

@@ -144,7 +144,7 @@ func (c *runCount) count(ctx context.Context) (bool, error) {
 	if !c.persons && len(c.node.Keys) > 0 {
 		src.Breakdown = &plan.Breakdown{Exprs: c.node.Keys}
 	}
-	ix, ok, err := openIndexed(ctx, c.node, src, []expr.Expr{nil}, need{}, c.env)
+	ix, ok, err := openIndexed(ctx, c.node, src, []expr.Expr{nil}, need{late: true}, c.env)
 	if !ok || err != nil {
 		return false, err
 	}
@@ -237,75 +237,48 @@ func (c *runCount) tallies(ix *indexed) ([]runTally, error) {
 	return out, nil
 }
 
-// valueCounts are the counts of tallies by value, of one goroutine.
+// valueCell is what the rows with one value add up to.
+type valueCell struct {
+	rows    int64
+	persons uint32
+	stamp   uint32 // the last of them, plus one
+}
+
+// valueCounts are what rows add up to, of one goroutine.
 type valueCounts struct {
-	counts [][]int64
-	stamps [][]uint32 // where persons are counted: the last of a value, plus one
-	runs   unitRuns
-	kept   []uint32 // scratch: values of the rows that match
-	at     []int    // by stream: the stretch of the last row
+	cells [][]valueCell // of each set of streams, by value
+	runs  unitRuns
+	at    []int // by stream: the stretch of the last row
+	late  []fillUnits
+	held  int64
 }
 
 // countValues makes the counts of tallies by breakdown value.
 func (ix *indexed) countValues(ctx context.Context, tallies []runTally) ([][]int64, error) {
-	values := ix.values.count()
+	streams := ix.streams[0]
+	sets, of := streamSets(tallies)
 	parts := make([]valueCounts, ix.env.Threads)
-	held := int64(values*len(tallies)) * 12 * int64(len(parts))
-	defer ix.env.release(held)
-	if err := ix.env.hold(ctx, held); err != nil {
-		return nil, err
-	}
-	err := intervals(ctx, ix.env, ix.total, ix.intervalSize(), func(_ context.Context, w, lo, hi int) error {
-		p := &parts[w]
-		if p.counts == nil {
-			p.counts, p.stamps = make([][]int64, len(tallies)), make([][]uint32, len(tallies))
-			for i, t := range tallies {
-				p.counts[i] = make([]int64, values)
-				if t.persons {
-					p.stamps[i] = make([]uint32, values)
-				}
-			}
+	defer func() {
+		for i := range parts {
+			ix.env.release(parts[i].held)
 		}
-		if err := p.runs.open(ix.streams[0], nil, nil, uint32(lo), uint32(hi)); err != nil {
+	}()
+	err := intervals(ctx, ix.env, ix.total, ix.intervalSize(), func(ctx context.Context, w, lo, hi int) error {
+		p := &parts[w]
+		if p.cells == nil {
+			p.cells, p.at, p.late = make([][]valueCell, len(sets)), make([]int, len(streams)), ix.lateValues()
+		}
+		if err := p.runs.open(streams, p.late, uint32(lo), uint32(hi)); err != nil {
 			return err
 		}
-		p.at = grow(p.at, len(ix.streams[0]))
+		if err := p.expect(ctx, ix.env, ix.values.count()); err != nil {
+			return err
+		}
 		clear(p.at)
 		for actor := range hi - lo {
+			stamp := uint32(lo+actor) + 1
 			for _, run := range p.runs.of(actor) {
-				s := ix.streams[0][run.stream]
-				rows := int(run.rows)
-				if s.stretches.ends != nil {
-					p.addStretches(s, run, tallies, uint32(lo+actor)+1)
-					continue
-				}
-				var vals []uint32
-				if s.vals != nil {
-					at := int(run.row) - s.rng.Lo
-					vals = p.matching(s, at, at+rows)
-				} else {
-					rows = s.countRows(int(run.row), int(run.row)+rows)
-				}
-				for i := range tallies {
-					t := &tallies[i]
-					switch {
-					case !t.counts(int(run.stream)):
-					case s.vals == nil && !t.persons:
-						p.counts[i][0] += int64(rows)
-					case s.vals == nil:
-						if rows > 0 && p.stamps[i][0] != uint32(lo+actor)+1 {
-							p.stamps[i][0] = uint32(lo+actor) + 1
-							p.counts[i][0]++
-						}
-					case t.persons:
-						stampValues(p.counts[i], p.stamps[i], vals, uint32(lo+actor)+1)
-					default:
-						counts := p.counts[i]
-						for _, v := range vals {
-							counts[v]++
-						}
-					}
-				}
+				p.add(streams[run.stream], run, sets, stamp)
 			}
 		}
 		return nil
@@ -314,63 +287,107 @@ func (ix *indexed) countValues(ctx context.Context, tallies []runTally) ([][]int
 		return nil, err
 	}
 	out := make([][]int64, len(tallies))
-	for i := range out {
-		of := make([][]int64, 0, len(parts))
+	for i, t := range tallies {
+		out[i] = make([]int64, ix.values.count())
 		for k := range parts {
-			if parts[k].counts != nil {
-				of = append(of, parts[k].counts[i])
+			if parts[k].cells == nil {
+				continue
+			}
+			cells := parts[k].cells[of[i]] // there may be room for more
+			for v, c := range cells[:min(len(cells), len(out[i]))] {
+				if t.persons {
+					out[i][v] += int64(c.persons)
+				} else {
+					out[i][v] += c.rows
+				}
 			}
 		}
-		out[i] = sum(of, values)
 	}
 	return out, nil
 }
 
+// streamSets is the different sets of streams that tallies count, and which of them is each one's.
+func streamSets(tallies []runTally) (sets [][]bool, of []int) {
+	for _, t := range tallies {
+		at := slices.IndexFunc(sets, func(set []bool) bool { return (set == nil) == (t.streams == nil) && slices.Equal(set, t.streams) })
+		if at < 0 {
+			at = len(sets)
+			sets = append(sets, t.streams)
+		}
+		of = append(of, at)
+	}
+	return sets, of
+}
+
+// expect makes room for so many values.
+func (p *valueCounts) expect(ctx context.Context, env *Env, values int) error {
+	for k, cells := range p.cells {
+		if len(cells) >= values {
+			continue
+		}
+		n := max(values, 2*len(cells))
+		grown := 16 * int64(n-len(cells))
+		p.held += grown
+		if err := env.hold(ctx, grown); err != nil {
+			return err
+		}
+		p.cells[k] = append(make([]valueCell, 0, n), cells...)[:n]
+	}
+	return nil
+}
+
+// add counts the rows of a run of the stamp's person.
+func (p *valueCounts) add(s *stream, run unitRun, sets [][]bool, stamp uint32) {
+	if s.stretches.ends != nil {
+		p.addStretches(s, run, sets, stamp)
+		return
+	}
+	from := int(run.row) - s.rng.Lo
+	for k, set := range sets {
+		cells := p.cells[k]
+		switch {
+		case set != nil && !set[run.stream]:
+		case !s.late:
+			cells[0].add(s.countRows(int(run.row), int(run.row+run.rows)), stamp)
+		case s.match == nil:
+			for _, v := range p.runs.units[run.at : run.at+run.rows] {
+				cells[v].add(1, stamp)
+			}
+		default:
+			for i, v := range p.runs.units[run.at : run.at+run.rows] {
+				if s.match.Get(from + i) {
+					cells[v].add(1, stamp)
+				}
+			}
+		}
+	}
+}
+
+// add counts rows of the stamp's person.
+func (c *valueCell) add(rows int, stamp uint32) {
+	c.rows += int64(rows)
+	if rows > 0 && c.stamp != stamp {
+		c.stamp = stamp
+		c.persons++
+	}
+}
+
 // addStretches counts the rows of a run of the stamp's person.
-func (p *valueCounts) addStretches(s *stream, run unitRun, tallies []runTally, stamp uint32) {
+func (p *valueCounts) addStretches(s *stream, run unitRun, sets [][]bool, stamp uint32) {
 	from := int(run.row) - s.rng.Lo
 	end := from + int(run.rows)
 	at := s.stretches.find(p.at[run.stream], uint32(from))
 	for ; from < end; at++ {
 		to := min(int(s.stretches.ends[at]), end)
 		value, rows := s.stretches.of[at], s.countRows(s.rng.Lo+from, s.rng.Lo+to)
-		for i := range tallies {
-			switch t := &tallies[i]; {
-			case rows == 0 || !t.counts(int(run.stream)):
-			case !t.persons:
-				p.counts[i][value] += int64(rows)
-			case p.stamps[i][value] != stamp:
-				p.stamps[i][value] = stamp
-				p.counts[i][value]++
+		for k, set := range sets {
+			if set == nil || set[run.stream] {
+				p.cells[k][value].add(rows, stamp)
 			}
 		}
 		from = to
 	}
 	p.at[run.stream] = at - 1
-}
-
-// stampValues counts the values that do not have the stamp yet, which they get.
-func stampValues(counts []int64, stamps, vals []uint32, stamp uint32) {
-	for _, v := range vals {
-		if stamps[v] != stamp {
-			stamps[v] = stamp
-			counts[v]++
-		}
-	}
-}
-
-// matching is the values of those rows of a stream that match, by their places in the range.
-func (p *valueCounts) matching(s *stream, from, to int) []uint32 {
-	if s.match == nil {
-		return s.vals[from:to]
-	}
-	p.kept = p.kept[:0]
-	for at := from; at < to; at++ {
-		if s.match.Get(at) {
-			p.kept = append(p.kept, s.vals[at])
-		}
-	}
-	return p.kept
 }
 
 // answerValues makes a row for each value that rows have; without keys, there is one row.

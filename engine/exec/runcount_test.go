@@ -1,13 +1,20 @@
 package exec
 
 import (
+	"fmt"
 	"math/rand"
+	"slices"
+	"sort"
 	"testing"
+	"time"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
 )
 
 // TestCountsOutOfMemory counts persons by as many values as there are rows, in more and more
@@ -47,5 +54,61 @@ func TestCountsOutOfMemory(t *testing.T) {
 		if failed == 0 {
 			t.Errorf("%s takes no memory", name)
 		}
+	}
+}
+
+// TestCountsFindValuesLate counts rows and persons by a property of which later persons have values that
+// those before do not have, over more than one interval of persons.
+func TestCountsFindValuesLate(t *testing.T) {
+	for seed := range int64(20) {
+		r := rand.New(rand.NewSource(seed))
+		st, err := storage.Open(vfs.NewMem(), "data", storage.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := st.ApplyProject(1, 1, storage.ProjectEdit{Create: &storage.ProjectSpec{Name: "p", Token: "t"}}); err != nil {
+			t.Fatal(err)
+		}
+		b := event.NewBuilder()
+		for i := range 3000 {
+			person := r.Intn(1 + i*3/4)
+			b.Begin(vec.UUIDValue{byte(i), byte(i >> 8), 1}, time.Date(2026, 2, 1+r.Intn(60), 0, i, 0, 0, time.UTC).UnixMicro())
+			b.SetName([]byte([]string{"a", "b"}[r.Intn(2)]))
+			b.SetDistinctID([]byte(fmt.Sprint("u", person)))
+			b.Property([]byte("plan"), event.Text, []byte(fmt.Sprint(person/(2+r.Intn(3)))))
+			b.End()
+		}
+		if _, err := st.ApplyEvents(2, 1, 1, b.Finish()); err != nil {
+			t.Fatal(err)
+		}
+		if err := st.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		sn, err := st.Snapshot(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		person := []expr.Expr{scanColumn(colPerson)}
+		only := equals(t, colEvent, &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf("a")})
+		n := &plan.Aggregate{Input: eventsScan(), Keys: []expr.Expr{scanColumn(colPlan)}, Names: make([]string, 4), Aggs: []plan.AggCall{
+			{Name: "count", T: vec.T(vec.Int8)}, {Name: "count", Args: person, Distinct: true, T: vec.T(vec.Int8)},
+			{Name: "count", Args: person, Distinct: true, Filter: only, T: vec.T(vec.Int8)}}}
+		answer := func(without ...string) []string {
+			env := testEnv(0)
+			env.Snapshot, env.Disabled = sn, without
+			op, err := Build(n, env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer op.Close()
+			rows := rowsOf(t, op)
+			sort.Strings(rows)
+			return rows
+		}
+		if got, want := answer(), answer(plan.CountRuns); !slices.Equal(got, want) {
+			t.Fatalf("seed %d:\ngot  %q\nwant %q", seed, got, want)
+		}
+		sn.Release()
+		st.Close()
 	}
 }

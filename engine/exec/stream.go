@@ -33,11 +33,12 @@ type stream struct {
 	moved   []movedRun
 	skip    vec.Bitmap
 	persons vec.Bitmap // by ordinal: rows of no others count; nil: all persons are wanted
-	// vals are the breakdown values of rows rng.Lo…; nil without a breakdown, and as long as
-	// stretches has them.
+	// vals are the breakdown values of rows rng.Lo…; nil without a breakdown, as long as stretches
+	// has them, and where late says that they are yet to be read.
 	vals       []uint32
 	stretches  stretches
 	makeValues sync.Once
+	late       bool
 	// nums are the numbers of rows rng.Lo… that the operator asks for, or nil.
 	nums []int64
 	list uint32 // for rowRef: the range's number, the same in every condition
@@ -64,6 +65,8 @@ type indexed struct {
 	total   int // ordinals there are
 	size    int // ordinals in an interval; 0 before readTimes
 	need    need
+	by      []expr.Expr // of the breakdown
+	readers *eventReaders
 	keep    bool        // segments keep the times that are read
 	sparse  bool        // see fillSparse
 	only    vec.Bitmap  // by ordinal: the actors who are in blocks; nil: all are
@@ -102,8 +105,8 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 		}
 		wanted[i] = f
 	}
-	if src.Breakdown != nil {
-		ix.values = newValues32(src.Breakdown.Exprs)
+	if ix.readers = readers; src.Breakdown != nil {
+		ix.by, ix.values = src.Breakdown.Exprs, newValues32(src.Breakdown.Exprs)
 	}
 	// What the operator cannot need, the scan has been told not to read.
 	from, to, err := timeBounds(sc.From, sc.To, env)
@@ -189,7 +192,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	var jobs []func() error
 	parts := make([][]*evaluator, len(all))
 	for i, s := range all {
-		parts[i] = s.evaluators(ix, tests[i], src.Breakdown, readers)
+		parts[i] = s.evaluators(ix, tests[i])
 		jobs = append(jobs, func() error { return s.prepare(env) })
 		for _, e := range parts[i] {
 			jobs = append(jobs, e.run)

@@ -243,7 +243,8 @@ func (t *trends) countActorsOf(ctx context.Context, s *plan.Series, lo, hi int64
 		return seriesResult{}, err
 	}
 	var r seriesResult
-	ix, ok, err := openIndexed(ctx, t.node, &t.node.Source, []expr.Expr{s.Where}, need{}, t.env)
+	late := sp.own && t.line.count() == 1 && sp.holdAll(lo, hi) // nothing but values is counted by
+	ix, ok, err := openIndexed(ctx, t.node, &t.node.Source, []expr.Expr{s.Where}, need{late: late}, t.env)
 	switch {
 	case err != nil:
 		return r, err

@@ -128,11 +128,16 @@ func (t *trends) countTimes(counts []int64, s *stream, lo, hi int) error {
 	return nil
 }
 
+// holdAll says whether all times from lo to hi are of the only unit.
+func (s *spans) holdAll(lo, hi int64) bool {
+	return s.line.count() == 1 && max(s.from, s.line.starts[0]) <= lo && min(s.to, s.line.starts[1]) > hi
+}
+
 // countActors is the number of actors of each value and bucket. The runs of an actor are
 // visited one after the other, in any order: a cell notes who was counted last in it.
 func (t *trends) countActors(ctx context.Context, ix *indexed, sp *spans) ([]int64, error) {
-	everything := sp.line.count() == 1 && max(sp.from, sp.line.starts[0]) <= ix.lo && min(sp.to, sp.line.starts[1]) > ix.hi
-	if everything && sp.own && t.line.count() == 1 {
+	everything := sp.holdAll(ix.lo, ix.hi)
+	if ix.need.late {
 		counts, err := ix.countValues(ctx, []runTally{{persons: true}})
 		if err != nil {
 			return nil, err
@@ -156,23 +161,23 @@ func (t *trends) countActors(ctx context.Context, ix *indexed, sp *spans) ([]int
 		return nil, err
 	}
 	streams := ix.streams[0]
-	byCode := make([][]int32, len(streams)) // units by time code, where that tells
-	switch {
-	case everything:
-		for i := range streams {
-			byCode[i] = []int32{} // all rows are of unit 0
+	units := make([]fillUnits, len(streams))
+	for i, s := range streams {
+		var byCode []int32 // units by time code, where that tells
+		switch {
+		case everything:
+			byCode = []int32{} // all rows are of unit 0
+		case sp.byCode(ix):
+			byCode = sp.unitsOf(s)
 		}
-	case sp.byCode(ix):
-		for i, s := range streams {
-			byCode[i] = sp.unitsOf(s)
-		}
+		units[i] = func(dst []int32, row int) error { return sp.units(dst, s, byCode, row) }
 	}
 	err := intervals(ctx, t.env, ix.total, ix.intervalSize(), func(_ context.Context, w, lo, hi int) error {
 		p := &parts[w]
 		if p.counts == nil {
 			p.counts, p.stamp = make([]int64, cells), make([]uint32, cells)
 		}
-		if err := p.runs.open(streams, sp, byCode, uint32(lo), uint32(hi)); err != nil {
+		if err := p.runs.open(streams, units, uint32(lo), uint32(hi)); err != nil {
 			return err
 		}
 		for actor := range hi - lo {
@@ -226,30 +231,33 @@ func (s *spans) unitsOf(of *stream) []int32 {
 	return out
 }
 
-// unitRuns is the runs of an interval of actors, with the unit of each row, in memory that it
-// uses again.
+// unitRuns is the runs of an interval of actors, with a number for each row, as its unit of time, in
+// memory that it uses again.
 type unitRuns struct {
 	off   []uint32 // of runs, by actor
 	runs  []unitRun
-	units []int32 // -1: the row does not count
+	units []int32 // of a time, -1: the row does not count
 	next  []uint32
 }
 
 // unitRun is rows that follow each other in a stream.
 type unitRun struct{ stream, row, rows, at uint32 }
 
+// fillUnits fills dst with the numbers of the rows of a stream from a row on.
+type fillUnits func(dst []int32, row int) error
+
 func (r *unitRuns) of(actor int) []unitRun { return r.runs[r.off[actor]:r.off[actor+1]] }
 
-// open makes the runs of the actors [lo, hi) ready. Without units by time code the times of the
-// rows tell. Without spans, no units are asked for.
-func (r *unitRuns) open(streams []*stream, sp *spans, byCode [][]int32, lo, hi uint32) error {
+// open makes the runs of the actors [lo, hi) ready, with the numbers of the rows of those streams that
+// have any.
+func (r *unitRuns) open(streams []*stream, units []fillUnits, lo, hi uint32) error {
 	r.off = grow(r.off, int(hi-lo)+1)
 	clear(r.off)
 	spans := make([]span, len(streams))
 	rows := 0
 	for i, s := range streams {
 		spans[i] = span{s: s, lo: lowerBound(s.runs.Ordinals, lo), hi: lowerBound(s.runs.Ordinals, hi), moved: s.movedIn(lo, hi)}
-		if sp != nil {
+		if units[i] != nil {
 			rows += int(s.runs.Starts[spans[i].hi] - s.runs.Starts[spans[i].lo])
 			for _, m := range spans[i].moved {
 				rows += int(s.runs.Starts[m.run+1] - s.runs.Starts[m.run])
@@ -264,16 +272,16 @@ func (r *unitRuns) open(streams []*stream, sp *spans, byCode [][]int32, lo, hi u
 	r.runs, r.units = grow(r.runs, int(r.off[hi-lo])), grow(r.units, rows)
 	at := 0
 	for i, s := range streams {
-		starts := s.runs.Starts
+		fill, starts := units[i], s.runs.Starts
 		first, last := int(starts[spans[i].lo]), int(starts[spans[i].hi])
-		if sp == nil {
+		if fill == nil {
 			spans[i].each(func(actor uint32, from, to int) {
 				r.runs[r.next[actor-lo]] = unitRun{stream: uint32(i), row: uint32(from), rows: uint32(to - from)}
 				r.next[actor-lo]++
 			})
 			continue
 		}
-		if err := sp.units(r.units[at:at+last-first], s, byCode[i], first); err != nil {
+		if err := fill(r.units[at:at+last-first], first); err != nil {
 			return err
 		}
 		base := at - first
@@ -283,7 +291,7 @@ func (r *unitRuns) open(streams []*stream, sp *spans, byCode [][]int32, lo, hi u
 			run := unitRun{uint32(i), uint32(from), uint32(to - from), uint32(base + from)}
 			if from < first || to > last {
 				run.at = uint32(at)
-				if err := sp.units(r.units[at:at+to-from], s, byCode[i], from); err != nil {
+				if err := fill(r.units[at:at+to-from], from); err != nil {
 					failed = err
 				}
 				at += to - from
