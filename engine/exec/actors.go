@@ -220,6 +220,25 @@ func countBits(b vec.Bitmap, lo, hi int) int {
 	return n
 }
 
+// setBits sets the bits of b in [lo, hi).
+func setBits(b vec.Bitmap, lo, hi int) {
+	if lo >= hi {
+		return
+	}
+	first, last := lo>>6, (hi-1)>>6
+	head := ^uint64(0) << (uint(lo) & 63)
+	tail := ^uint64(0) >> (63 - uint(hi-1)&63)
+	if first == last {
+		b[first] |= head & tail
+		return
+	}
+	b[first] |= head
+	b[last] |= tail
+	for i := first + 1; i < last; i++ {
+		b[i] = ^uint64(0)
+	}
+}
+
 // clearBits clears the bits of b in [lo, hi).
 func clearBits(b vec.Bitmap, lo, hi int) {
 	if lo >= hi {

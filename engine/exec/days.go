@@ -284,13 +284,29 @@ func reachDays(masks []uint64, words, width int) {
 }
 
 // countPlaces adds to counts how many of the masks have each bit. Words are added up bit by bit, all 64
-// places at once: plane k has bit k of each sum.
+// places at once: plane k has bit k of each sum. Eight are first added to one that counts eight.
 func countPlaces(counts []int64, masks []uint64, words int) {
-	const most = 255 // sums fit eight planes
+	const most = 248 // sums fit eight planes
 	for w := range words {
 		for lo := w; lo < len(masks); lo += most * words {
 			var p0, p1, p2, p3, p4, p5, p6, p7 uint64
-			for i := lo; i < min(lo+most*words, len(masks)); i += words {
+			i, end := lo, min(lo+most*words, len(masks))
+			for ; i+7*words < end; i += 8 * words {
+				var a, b, c, d, e, f, g uint64
+				p0, a = addBits(p0, masks[i], masks[i+words])
+				p0, b = addBits(p0, masks[i+2*words], masks[i+3*words])
+				p0, c = addBits(p0, masks[i+4*words], masks[i+5*words])
+				p0, d = addBits(p0, masks[i+6*words], masks[i+7*words])
+				p1, e = addBits(p1, a, b)
+				p1, f = addBits(p1, c, d)
+				p2, g = addBits(p2, e, f)
+				p3, g = p3^g, p3&g
+				p4, g = p4^g, p4&g
+				p5, g = p5^g, p5&g
+				p6, g = p6^g, p6&g
+				p7 ^= g
+			}
+			for ; i < end; i += words {
 				c := masks[i]
 				p0, c = p0^c, p0&c
 				p1, c = p1^c, p1&c
@@ -308,4 +324,10 @@ func countPlaces(counts []int64, masks []uint64, words int) {
 			}
 		}
 	}
+}
+
+// addBits adds three numbers of one bit at each place.
+func addBits(a, b, c uint64) (sum, carry uint64) {
+	half := a ^ b
+	return half ^ c, a&b | half&c
 }

@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -120,6 +121,9 @@ func (e *evaluator) makeRoom() {
 func (e *evaluator) run() error {
 	s := e.s
 	if s.bounds != nil && len(e.conds) == 0 && s.dead == nil && e.by == nil && s.nums == nil {
+		if inside, ok := s.daysInside(); ok {
+			return s.matchDays(e.lo, e.hi, inside)
+		}
 		return s.matchTimes(e.lo, e.hi)
 	}
 	e.makeRoom()
@@ -529,6 +533,62 @@ func (ix *indexed) spreadValues(ctx context.Context) error {
 		}
 	}
 	return runJobs(ctx, ix.env, jobs)
+}
+
+// daysInside is the days of the segment whose rows are within bounds, if each day is inside or outside as a
+// whole.
+func (s *stream) daysInside() (inside uint32, ok bool) {
+	f, lo, hi := s.bounds, s.seg.MinTime(), s.seg.MaxTime()
+	if f.first%day != 0 && f.first > lo || f.last%day != day-1 && f.last < hi {
+		return 0, false
+	}
+	for d := range s.seg.Days() {
+		if begin := (int64(s.seg.FirstDay()) + int64(d)) * day; begin+day > f.first && begin <= f.last {
+			inside |= 1 << d
+		}
+	}
+	return inside, true
+}
+
+// matchDays is matchTimes where days decide: those of a run tell of all its rows, unless it has some of each
+// kind.
+func (s *stream) matchDays(lo, hi int, inside uint32) error {
+	runs, err := s.rng.Runs()
+	if err != nil {
+		return err
+	}
+	masks, err := s.rng.DayMasks()
+	if err != nil {
+		return err
+	}
+	codes := encoding.GetScratch()
+	defer codes.Put()
+	block := -1 // whose codes there are
+	first := sort.Search(len(masks), func(r int) bool { return int(runs.Starts[r+1]) > lo })
+	for r := first; r < len(masks) && int(runs.Starts[r]) < hi; r++ {
+		from, to := max(int(runs.Starts[r]), lo), min(int(runs.Starts[r+1]), hi)
+		switch masks[r] & inside {
+		case 0:
+			continue
+		case masks[r]:
+			setBits(s.match, from-s.rng.Lo, to-s.rng.Lo)
+			continue
+		}
+		for row := from; row < to; row++ {
+			if row/encoding.BlockRows != block {
+				block = row / encoding.BlockRows
+				begin := block * encoding.BlockRows
+				if err := s.seg.TimeCodes(codes[:], begin, min(begin+encoding.BlockRows, s.seg.Rows())); err != nil {
+					return err
+				}
+			}
+			d := codes[row%encoding.BlockRows] / uint32(day/quarter)
+			if inside>>d&1 != 0 {
+				s.match.Set(row - s.rng.Lo)
+			}
+		}
+	}
+	return nil
 }
 
 // matchTimes computes the matches of rows [lo, hi) where nothing but bounds of the time decides.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/bits"
 	"sort"
+	"sync/atomic"
 	"time"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -84,7 +85,7 @@ func (l *lifecycle) open(ctx context.Context) (err error) {
 		}
 		if _, ok := l.actors.(*indexed); ok {
 			failed, err := l.findBorn(ctx, sc)
-			if failed == nil {
+			if !failed {
 				return err
 			}
 			l.born = nil
@@ -94,25 +95,27 @@ func (l *lifecycle) open(ctx context.Context) (err error) {
 	return err
 }
 
-// findBorn fills born; failed is the error of the expression, if that is what went wrong.
-func (l *lifecycle) findBorn(ctx context.Context, sc *plan.Scan) (failed, err error) {
+// findBorn fills born; failed says that what went wrong is the expression.
+func (l *lifecycle) findBorn(ctx context.Context, sc *plan.Scan) (failed bool, err error) {
 	bytes := 8 * int64(l.env.Snapshot.Persons().Len())
 	l.held.Add(bytes)
 	if err := l.env.hold(ctx, bytes); err != nil {
-		return nil, err
+		return false, err
 	}
-	l.born = make([]int64, 0, l.env.Snapshot.Persons().Len())
-	err = eachPerson(ctx, sc, []expr.Expr{l.node.Created}, l.env, func(_ int, b *vec.Batch) error {
-		var v *vec.Vector
-		if v, failed = l.node.Created.Eval(l.env.Expr, b); failed != nil {
-			return failed
+	l.born = make([]int64, l.env.Snapshot.Persons().Len())
+	var no atomic.Bool
+	err = eachPerson(ctx, sc, []expr.Expr{l.node.Created}, l.env, func(lo int, b *vec.Batch) error {
+		v, err := l.node.Created.Eval(l.env.Expr, b)
+		if err != nil {
+			no.Store(true)
+			return err
 		}
 		for i := range b.Rows {
-			l.born = append(l.born, numberOf(v, i))
+			l.born[lo+i] = numberOf(v, i)
 		}
 		return nil
 	})
-	return failed, err
+	return no.Load(), err
 }
 
 // count walks all actors.

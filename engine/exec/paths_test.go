@@ -131,7 +131,14 @@ func randomCond(t *testing.T, r *rand.Rand) expr.Expr {
 		return equals(t, colEvent, &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf([]string{"a", "b", "c", "d", "none"}[r.Intn(5)])})
 	}
 	plan := equals(t, colPlan, &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf([]string{"x", "y"}[r.Intn(2)])})
-	switch r.Intn(8) {
+	switch r.Intn(9) {
+	case 8: // days, or parts of them
+		at := time.Date(2026, 2, 21+r.Intn(25), 12*r.Intn(2), 0, 0, 0, time.UTC).UnixMicro()
+		bound, err := expr.NewOperator([]string{"<", "<=", ">", ">="}[r.Intn(4)], scanColumn(colTime), timeConst(at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &expr.And{Args: []expr.Expr{name(), bound}}
 	case 6:
 		born := time.Date(2026, 2, 20+r.Intn(9), 12, 0, 0, 0, time.UTC).UnixMicro()
 		old, err := expr.NewOperator([]string{"<", ">="}[r.Intn(2)], scanColumn(colBorn), timeConst(born))

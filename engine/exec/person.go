@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -49,11 +50,12 @@ func (f *rowFilter) findPersons(ctx context.Context, env *Env, rows bool) error 
 		return err
 	}
 	persons := vec.NewBitmap(total)
-	var failed error
-	mark := func(lo int, b *vec.Batch) error {
+	var failed atomic.Bool
+	mark := func(lo int, b *vec.Batch) (err error) {
 		for _, e := range f.byPerson {
-			if b, failed = keepTrue(env.Expr, e, b); failed != nil {
-				return failed
+			if b, err = keepTrue(env.Expr, e, b); err != nil {
+				failed.Store(true)
+				return err
 			}
 		}
 		var all []uint32
@@ -62,12 +64,12 @@ func (f *rowFilter) findPersons(ctx context.Context, env *Env, rows bool) error 
 			rows = firstRows(&all, b.Rows)
 		}
 		for _, r := range rows {
-			persons.Set(lo + int(r))
+			persons.Set(lo + int(r)) // nobody else has persons of the same word
 		}
 		return nil
 	}
 	if !rows {
-		if err := eachPerson(ctx, f.scan, f.byPerson, env, mark); err == nil || failed == nil {
+		if err := eachPerson(ctx, f.scan, f.byPerson, env, mark); err == nil || !failed.Load() {
 			f.persons = persons
 			return err
 		}
@@ -76,8 +78,8 @@ func (f *rowFilter) findPersons(ctx context.Context, env *Env, rows bool) error 
 	return nil
 }
 
-// eachPerson visits all persons in batches, by ordinal, with the columns of a scan of events
-// that expressions read. These are of persons only.
+// eachPerson visits all persons in batches from lo on, by ordinal, with the columns of a scan of events
+// that expressions read, on several goroutines. The columns are of persons only.
 func eachPerson(ctx context.Context, sc *plan.Scan, exprs []expr.Expr, env *Env, visit func(lo int, b *vec.Batch) error) error {
 	columns := make([]gather, len(sc.Columns))
 	for _, e := range exprs {
@@ -94,12 +96,8 @@ func eachPerson(ctx context.Context, sc *plan.Scan, exprs []expr.Expr, env *Env,
 			return failed
 		}
 	}
-	total := env.Snapshot.Persons().Len()
-	for lo := 0; lo < total; lo += vec.BatchRows {
-		if err := yield(ctx); err != nil {
-			return err
-		}
-		b := &vec.Batch{Rows: min(vec.BatchRows, total-lo), Cols: make([]*vec.Vector, len(columns))}
+	return intervals(ctx, env, env.Snapshot.Persons().Len(), vec.BatchRows, func(_ context.Context, _, lo, hi int) error {
+		b := &vec.Batch{Rows: hi - lo, Cols: make([]*vec.Vector, len(columns))}
 		for i, read := range columns {
 			if read == nil {
 				continue
@@ -113,11 +111,8 @@ func eachPerson(ctx context.Context, sc *plan.Scan, exprs []expr.Expr, env *Env,
 				return err
 			}
 		}
-		if err := visit(lo, b); err != nil {
-			return err
-		}
-	}
-	return nil
+		return visit(lo, b)
+	})
 }
 
 // rootsReader reads the ordinals of the persons that rows belong to now.

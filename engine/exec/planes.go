@@ -34,12 +34,13 @@ func turnRound(dst, masks []uint64, words int) []uint64 {
 func transpose(x *[planeActors]uint64) {
 	low := uint64(1<<32 - 1)
 	for j := 32; j > 0; j >>= 1 {
+		shift := uint(j) & 63
 		for k := 0; k < planeActors; k = (k + j + 1) &^ j {
 			a, b := &x[k], &x[(k+j)&(planeActors-1)]
-			t := (*a>>j ^ *b) & low
-			*a ^= t << j
+			t := (*a>>shift ^ *b) & low
+			*a ^= t << shift
 			*b ^= t
 		}
-		low ^= low << (j >> 1)
+		low ^= low << (shift >> 1)
 	}
 }

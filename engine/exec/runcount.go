@@ -212,8 +212,6 @@ type runTally struct {
 	streams []bool // which; nil: all of them
 }
 
-func (t *runTally) counts(stream int) bool { return t.streams == nil || t.streams[stream] }
-
 // tallies are what is to be counted: all rows, and then what each call counts.
 func (c *runCount) tallies(ix *indexed) ([]runTally, error) {
 	streams := ix.streams[0]
@@ -415,52 +413,57 @@ func (c *runCount) answerValues(ctx context.Context, values *values32, counts []
 
 // countPersons makes a row for each person who has rows.
 func (c *runCount) countPersons(ctx context.Context, ix *indexed, tallies []runTally) error {
-	counts := make([][][]uint32, c.env.Threads) // of tallies, by person of the interval
+	sets, of := streamSets(tallies)             // the first is all streams
+	counts := make([][][]uint32, c.env.Threads) // of sets, by person of the interval
 	var mu sync.Mutex
 	return intervals(ctx, c.env, ix.total, min(ix.intervalSize(), vec.BatchRows), func(ctx context.Context, w, lo, hi int) error {
 		if counts[w] == nil {
-			counts[w] = make([][]uint32, len(tallies))
+			counts[w] = make([][]uint32, len(sets))
 		}
-		of := counts[w]
-		for i := range of {
-			of[i] = grow(of[i], hi-lo)
-			clear(of[i])
+		rows := counts[w]
+		for k := range rows {
+			rows[k] = grow(rows[k], hi-lo)
+			clear(rows[k])
 		}
-		for k, s := range ix.streams[0] {
-			sp := span{s: s, lo: lowerBound(s.runs.Ordinals, uint32(lo)), hi: lowerBound(s.runs.Ordinals, uint32(hi)), moved: s.movedIn(uint32(lo), uint32(hi))}
-			sp.each(func(actor uint32, from, to int) {
-				rows := uint32(s.countRows(from, to))
-				for i := range tallies {
-					if tallies[i].counts(k) {
-						of[i][actor-uint32(lo)] += rows
-					}
+		for k, set := range sets {
+			for i, s := range ix.streams[0] {
+				if k > 0 && !set[i] {
+					continue
 				}
-			})
+				sp := span{s: s, lo: lowerBound(s.runs.Ordinals, uint32(lo)), hi: lowerBound(s.runs.Ordinals, uint32(hi)), moved: s.movedIn(uint32(lo), uint32(hi))}
+				sp.count(rows[k], wanted{}, uint32(lo))
+			}
 		}
-		persons := make([]uint32, 0, hi-lo)
-		for actor, n := range of[0] {
-			if n > 0 {
+		n := 0
+		for _, x := range rows[0] {
+			if x > 0 {
+				n++
+			}
+		}
+		if n == 0 {
+			return nil
+		}
+		persons := make([]uint32, 0, n)
+		for actor, x := range rows[0] {
+			if x > 0 {
 				persons = append(persons, uint32(lo+actor))
 			}
 		}
-		if len(persons) == 0 {
-			return nil
-		}
-		b := &vec.Batch{Rows: len(persons), Cols: []*vec.Vector{ix.vector(persons)}}
+		b := &vec.Batch{Rows: n, Cols: []*vec.Vector{ix.vector(persons)}}
 		for i, t := range tallies[1:] {
-			v := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, len(persons))}
+			v, own := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, n)}, rows[of[i+1]]
 			for at, person := range persons {
-				rows := int64(of[i+1][int(person)-lo])
+				x := own[int(person)-lo]
 				if t.persons {
-					rows = min(rows, 1)
+					x = min(x, 1)
 				}
-				v.I64[at] = rows
+				v.I64[at] = int64(x)
 			}
 			b.Cols = append(b.Cols, v)
 		}
 		mu.Lock()
 		c.batches = append(c.batches, b)
 		mu.Unlock()
-		return c.hold(ctx, int64(4*cap(persons)+8*len(persons)*(len(tallies)-1)))
+		return c.hold(ctx, int64(4*n+8*n*(len(tallies)-1)))
 	})
 }
