@@ -247,13 +247,11 @@ func (k *liver) days(b *dayBlock, at int, line *dayLine) {
 		if born {
 			fresh &= k.bornIn[bucket]
 		}
-		k.addAll(at, bucket, statusNew, fresh)
-		k.addAll(at, bucket, statusReturning, active&before)
-		k.addAll(at, bucket, statusResurrecting, active&^(fresh|before))
-		k.addAll(at, bucket, statusDormant, before&^active)
+		k.addAll(at, bucket, [statuses]uint64{statusNew: fresh, statusReturning: active & before,
+			statusResurrecting: active &^ (fresh | before), statusDormant: before &^ active})
 		seen, before, next = seen|active, active, bucket+1
 	}
-	k.addAll(at, next, statusDormant, before)
+	k.addAll(at, next, [statuses]uint64{statusDormant: before})
 }
 
 // findBorn finds in which buckets the actors of a block from one on came into being.
@@ -296,15 +294,17 @@ func (k *liver) add(i int, value uint32, bucket, status int) {
 	}
 }
 
-// addAll counts several actors of a block, a bit each from one on.
-func (k *liver) addAll(at, bucket, status int, actors uint64) {
-	if actors == 0 {
+// addAll counts those actors of a block, a bit each from one on, who have each status in a bucket.
+func (k *liver) addAll(at, bucket int, actors [statuses]uint64) {
+	p, first := k.cell(0, bucket, 0)
+	if p == nil {
 		return
 	}
-	if p, cell := k.cell(0, bucket, status); p != nil {
-		p.counts[cell] += int64(bits.OnesCount64(actors))
-		for ; actors != 0 && k.l.node.Output == plan.OutputActors; actors &= actors - 1 {
-			k.list(p, at+bits.TrailingZeros64(actors), cell)
+	cells := p.counts[first : first+statuses]
+	for status, with := range actors {
+		cells[status] += int64(bits.OnesCount64(with))
+		for ; with != 0 && k.l.node.Output == plan.OutputActors; with &= with - 1 {
+			k.list(p, at+bits.TrailingZeros64(with), first+status)
 		}
 	}
 }

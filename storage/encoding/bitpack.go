@@ -60,6 +60,24 @@ func pack(dst []byte, v *[GroupRows]uint32, base uint32, width uint) {
 	}
 }
 
+// fewValues is how many values of a group are read one by one rather than with all of it.
+const fewValues = 16
+
+// unpackFew fills dst with values of a whole group from position lo on.
+func unpackFew(dst []uint32, src []byte, lo int, base uint32, width uint) {
+	mask := uint32(1<<width - 1)
+	for i := range dst {
+		row, lane := uint(lo+i)/lanes, (lo+i)%lanes
+		shift := row * width & 31
+		words := src[row*width>>5<<6+uint(4*lane):]
+		x := binary.LittleEndian.Uint32(words) >> shift
+		if shift+width > 32 {
+			x |= binary.LittleEndian.Uint32(words[4*lanes:]) << (32 - shift)
+		}
+		dst[i] = x&mask + base
+	}
+}
+
 func appendHorizontal(dst []byte, v []uint32, base uint32, width uint) []byte {
 	var acc uint64
 	filled := uint(0)

@@ -250,6 +250,8 @@ func decodeFOR(dst []uint32, src []byte, rows, lo int) error {
 			unpackHorizontal(out, packed, from-start, base, width)
 		case len(out) == GroupRows:
 			unpack((*[GroupRows]uint32)(out), packed, base, width)
+		case len(out) <= fewValues:
+			unpackFew(out, packed, from-start, base, width)
 		default:
 			unpack(&whole, packed, base, width)
 			copy(out, whole[from-start:])

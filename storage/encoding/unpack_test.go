@@ -27,6 +27,14 @@ func TestUnpackTwins(t *testing.T) {
 			if got != want {
 				t.Fatalf("width %d, base %d: values differ from the portable ones", width, base)
 			}
+			if width > 0 {
+				lo := rng.IntN(GroupRows)
+				few := make([]uint32, min(GroupRows-lo, 1+rng.IntN(fewValues)))
+				unpackFew(few, src, lo, base, width)
+				if !slices.Equal(few, want[lo:lo+len(few)]) {
+					t.Fatalf("width %d, base %d: %d values from %d on differ from those of the group", width, base, len(few), lo)
+				}
+			}
 			unpackSums(&got, src, first, base, width)
 			unpackSumsPortable(&want, src, first, base, width)
 			if got != want {
