@@ -408,33 +408,38 @@ func (ix *indexed) lateValues() []fillUnits {
 }
 
 // fillValues fills dst with the values of rows from a row on, as far as these match.
-func (e *evaluator) fillValues(dst []int32, row int) error {
+func (e *evaluator) fillValues(dst []uint32, row int) error {
 	for len(dst) > 0 {
 		n := min(len(dst), vec.BatchRows)
 		b, err := e.readValues(row, row+n)
 		if err != nil {
 			return err
 		}
-		rows := firstRows(&e.all, n)
-		if match := e.s.match; match != nil {
-			rows = e.room[:0]
-			for i := range n {
-				if match.Get(row - e.s.rng.Lo + i) {
-					rows = append(rows, uint32(i))
-				}
+		if e.s.match == nil {
+			err = e.name(dst[:n], b, firstRows(&e.all, n))
+		} else if rows := e.matching(row, n); len(rows) > 0 {
+			err = e.name(e.ids, b, rows)
+			for i, r := range rows {
+				dst[r] = e.ids[i]
 			}
 		}
-		if len(rows) > 0 {
-			if err := e.name(e.ids, b, rows); err != nil {
-				return err
-			}
-		}
-		for i, r := range rows {
-			dst[r] = int32(e.ids[i])
+		if err != nil {
+			return err
 		}
 		dst, row = dst[n:], row+n
 	}
 	return nil
+}
+
+// matching is which of n rows from a row on match.
+func (e *evaluator) matching(row, n int) []uint32 {
+	rows := e.room[:0]
+	for i := range n {
+		if e.s.match.Get(row - e.s.rng.Lo + i) {
+			rows = append(rows, uint32(i))
+		}
+	}
+	return rows
 }
 
 // valuesByRow notes the values of rows that have to be asked each.

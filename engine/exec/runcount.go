@@ -349,16 +349,27 @@ func (p *valueCounts) add(s *stream, run unitRun, sets [][]bool, stamp uint32) {
 			cells[0].add(s.countRows(int(run.row), int(run.row+run.rows)), stamp)
 		case s.match == nil:
 			for _, v := range p.runs.units[run.at : run.at+run.rows] {
-				cells[v].add(1, stamp)
+				cells[v].addRow(stamp)
 			}
 		default:
 			for i, v := range p.runs.units[run.at : run.at+run.rows] {
 				if s.match.Get(from + i) {
-					cells[v].add(1, stamp)
+					cells[v].addRow(stamp)
 				}
 			}
 		}
 	}
+}
+
+// addRow counts a row of the stamp's person, without a branch that nobody can foresee.
+func (c *valueCell) addRow(stamp uint32) {
+	fresh := uint32(0)
+	if c.stamp != stamp {
+		fresh = 1
+	}
+	c.rows++
+	c.persons += fresh
+	c.stamp = stamp
 }
 
 // add counts rows of the stamp's person.
@@ -434,21 +445,15 @@ func (c *runCount) countPersons(ctx context.Context, ix *indexed, tallies []runT
 				sp.count(rows[k], wanted{}, uint32(lo))
 			}
 		}
-		n := 0
-		for _, x := range rows[0] {
-			if x > 0 {
-				n++
-			}
+		persons, n := make([]uint32, hi-lo), 0
+		for actor, x := range rows[0] { // without a branch that nobody can foresee
+			persons[n] = uint32(lo + actor)
+			n += int(min(x, 1))
 		}
 		if n == 0 {
 			return nil
 		}
-		persons := make([]uint32, 0, n)
-		for actor, x := range rows[0] {
-			if x > 0 {
-				persons = append(persons, uint32(lo+actor))
-			}
-		}
+		persons = persons[:n]
 		b := &vec.Batch{Rows: n, Cols: []*vec.Vector{ix.vector(persons)}}
 		for i, t := range tallies[1:] {
 			v, own := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, n)}, rows[of[i+1]]
@@ -464,6 +469,6 @@ func (c *runCount) countPersons(ctx context.Context, ix *indexed, tallies []runT
 		mu.Lock()
 		c.batches = append(c.batches, b)
 		mu.Unlock()
-		return c.hold(ctx, int64(4*n+8*n*(len(tallies)-1)))
+		return c.hold(ctx, int64(4*cap(persons)+8*n*(len(tallies)-1)))
 	})
 }

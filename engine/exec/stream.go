@@ -545,10 +545,12 @@ func unwanted(skip vec.Bitmap, ordinals []uint32, wanted vec.Bitmap) vec.Bitmap 
 	if skip == nil {
 		skip = vec.NewBitmap(len(ordinals))
 	}
-	for at, o := range ordinals {
+	for at, o := range ordinals { // without a branch that nobody can foresee
+		bit := uint64(0)
 		if !wanted.Get(int(o)) {
-			skip.Set(at)
+			bit = 1
 		}
+		skip[at>>6] |= bit << (at & 63)
 	}
 	return skip
 }

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"math"
 	"math/bits"
 
 	"github.com/prickledb/prickle/storage/encoding"
@@ -170,7 +171,7 @@ func (t *trends) countActors(ctx context.Context, ix *indexed, sp *spans) ([]int
 		case sp.byCode(ix):
 			byCode = sp.unitsOf(s)
 		}
-		units[i] = func(dst []int32, row int) error { return sp.units(dst, s, byCode, row) }
+		units[i] = func(dst []uint32, row int) error { return sp.units(dst, s, byCode, row) }
 	}
 	err := intervals(ctx, t.env, ix.total, ix.intervalSize(), func(_ context.Context, w, lo, hi int) error {
 		p := &parts[w]
@@ -188,7 +189,10 @@ func (t *trends) countActors(ctx context.Context, ix *indexed, sp *spans) ([]int
 				units := p.runs.units[run.at : run.at+run.rows]
 				if s.vals != nil && s.match == nil && sp.own {
 					for i, value := range s.vals[at : at+len(units)] {
-						if k := int(value)*n + int(units[i]); units[i] >= 0 && p.stamp[k] != mark {
+						if units[i] == noUnit {
+							continue
+						}
+						if k := int(value)*n + int(units[i]); p.stamp[k] != mark {
 							p.stamp[k] = mark
 							p.counts[k]++
 						}
@@ -196,7 +200,7 @@ func (t *trends) countActors(ctx context.Context, ix *indexed, sp *spans) ([]int
 					continue
 				}
 				for i, u := range units {
-					if u < 0 || s.match != nil && !s.match.Get(at+i) {
+					if u == noUnit || s.match != nil && !s.match.Get(at+i) {
 						continue
 					}
 					base := t.cell(s, at+i)
@@ -236,15 +240,18 @@ func (s *spans) unitsOf(of *stream) []int32 {
 type unitRuns struct {
 	off   []uint32 // of runs, by actor
 	runs  []unitRun
-	units []int32 // of a time, -1: the row does not count
+	units []uint32
 	next  []uint32
 }
+
+// noUnit is the unit of a row that does not count.
+const noUnit = math.MaxUint32
 
 // unitRun is rows that follow each other in a stream.
 type unitRun struct{ stream, row, rows, at uint32 }
 
 // fillUnits fills dst with the numbers of the rows of a stream from a row on.
-type fillUnits func(dst []int32, row int) error
+type fillUnits func(dst []uint32, row int) error
 
 func (r *unitRuns) of(actor int) []unitRun { return r.runs[r.off[actor]:r.off[actor+1]] }
 
@@ -307,7 +314,7 @@ func (r *unitRuns) open(streams []*stream, units []fillUnits, lo, hi uint32) err
 }
 
 // units fills dst with the units of the rows of a stream from a row on.
-func (s *spans) units(dst []int32, of *stream, byCode []int32, row int) error {
+func (s *spans) units(dst []uint32, of *stream, byCode []int32, row int) error {
 	if byCode != nil && len(byCode) == 0 {
 		clear(dst)
 		return nil
@@ -326,15 +333,15 @@ func (s *spans) units(dst []int32, of *stream, byCode []int32, row int) error {
 				return err
 			}
 			for i, q := range codes[:n] {
-				dst[i] = byCode[q]
+				dst[i] = uint32(byCode[q]) // -1 is noUnit
 			}
 		} else {
 			if err := of.seg.Times(times[:n], row, row+n); err != nil {
 				return err
 			}
 			for i, us := range times[:n] {
-				if dst[i] = -1; us >= s.from && us < s.to {
-					dst[i] = int32(s.line.bucket(us))
+				if dst[i] = noUnit; us >= s.from && us < s.to {
+					dst[i] = uint32(s.line.bucket(us))
 				}
 			}
 		}

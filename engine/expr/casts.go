@@ -474,7 +474,13 @@ func castTime(from, to vec.Type) (*Function, bool) {
 	case [2]vec.Kind{vec.Timestamp, vec.Date}:
 		return toTime(func(_ *zone, t int64) (int64, error) { return floorDiv(t, microsDay), nil })
 	case [2]vec.Kind{vec.TimestampTZ, vec.Date}:
-		return toTime(func(z *zone, t int64) (int64, error) { return floorDiv(z.local(t), microsDay), nil })
+		one, _ := toTime(func(z *zone, t int64) (int64, error) { return floorDiv(z.local(t), microsDay), nil })
+		return newCast(func(f *frame) error {
+			if v, z := f.args[0], zoneOf(f.ctx); v.Form == vec.Flat && daysOf(f.out.I64, v.I64, f.rows, &z) {
+				return nil
+			}
+			return one.eval(f)
+		})
 	case [2]vec.Kind{vec.Timestamp, vec.Time}:
 		return toTime(func(_ *zone, t int64) (int64, error) { return floorMod(t, microsDay), nil })
 	case [2]vec.Kind{vec.TimestampTZ, vec.Time}:
@@ -489,6 +495,30 @@ func castTime(from, to vec.Type) (*Function, bool) {
 		}))
 	}
 	return nil, false
+}
+
+// daysOf sets the days of all instants; false if only some rows count, if clocks are changed between them, or if
+// one is infinite.
+func daysOf(dst, times []int64, rows []uint32, z *zone) bool {
+	times = times[:len(dst)]
+	if len(times) == 0 || rows != nil {
+		return false
+	}
+	low, high := times[0], times[0]
+	for _, t := range times {
+		low, high = min(low, t), max(high, t)
+	}
+	if isInfinite(low) || isInfinite(high) {
+		return false
+	}
+	ahead := z.offset(low)
+	if floorDiv(high, microsSecond) >= z.hi {
+		return false
+	}
+	for i, t := range times {
+		dst[i] = floorDiv(t+ahead, microsDay)
+	}
+	return true
 }
 
 // startsOfDays sets the beginnings of days, of some rows or, with nil, of all; false if one of
