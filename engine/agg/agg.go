@@ -70,6 +70,13 @@ type State interface {
 	Bytes() int64
 }
 
+// Reusable is a state that may be used for other groups after Finish.
+type Reusable interface {
+	State
+	// Reuse forgets all groups and keeps their memory; it says false, and does nothing, if it cannot.
+	Reuse() bool
+}
+
 // A resolver answers nil if the arguments do not fit.
 type resolver func(args []vec.Type) *Spec
 

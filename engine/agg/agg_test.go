@@ -432,7 +432,7 @@ func TestRanks(t *testing.T) {
 			}
 			return c
 		})
-		ranked, first := newRanks(v, rows, desc)
+		ranked, first := newRanks(nil, v, rows, desc), firstOf(v, rows, desc)
 		if first != int(want[0]) {
 			t.Fatalf("row %d comes first of %v, descending %v: not %d", first, v, desc, want[0])
 		}
@@ -484,5 +484,58 @@ func TestSingleFraction(t *testing.T) {
 		if want := []float64{2, 2, 1, 2, 2, 1}[i]; got.F64[0] != want {
 			t.Errorf("case %d: %v, want %v", i, got.F64[0], want)
 		}
+	}
+}
+
+// TestReuse uses states again for other groups, and holds their answers against those of new ones.
+func TestReuse(t *testing.T) {
+	reused := 0
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		name := []string{"percentile_cont", "median", "array_agg"}[r.IntN(3)]
+		types := []vec.Type{vec.T(vec.Float8)}
+		if name == "percentile_cont" {
+			types = append(types, vec.T(vec.Float8))
+		}
+		spec, err := Resolve(name, types)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := spec.New(false, nil)
+		for range 3 {
+			groups, n := 1+r.IntN(4), 1+r.IntN(50)
+			half := &vec.Vector{Type: vec.T(vec.Float8), Form: vec.Const, F64: []float64{0.5}}
+			if r.IntN(3) == 0 {
+				half = &vec.Vector{Type: vec.T(vec.Float8), F64: slices.Repeat([]float64{0.25}, n)}
+			}
+			x, of := &vec.Vector{Type: vec.T(vec.Float8)}, make([]uint32, n)
+			for i := range n {
+				x.F64 = append(x.F64, float64(r.IntN(100)))
+				of[i] = uint32(r.IntN(groups))
+			}
+			args := []*vec.Vector{half, x}[2-len(types):]
+			answer := func(s State) string {
+				s.Grow(groups)
+				if err := s.Update(&expr.Context{}, of, args, first(n)); err != nil {
+					t.Fatal(err)
+				}
+				v, err := s.Finish()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return fmt.Sprint(v.F64, v.Nulls, v.Offs, v.Elem)
+			}
+			if got, want := answer(again), answer(spec.New(false, nil)); got != want {
+				t.Fatalf("seed %d: %s is %s, want %s", seed, name, got, want)
+			}
+			if s, ok := again.(Reusable); ok && s.Reuse() {
+				reused++
+			} else {
+				again = spec.New(false, nil)
+			}
+		}
+	}
+	if reused < 100 {
+		t.Errorf("%d states were used again", reused)
 	}
 }

@@ -120,10 +120,25 @@ type collect struct {
 	// finish appends one group's value; rows are positions in cols.
 	finish finisher
 	ctx    *expr.Context // of the session, nil until there are rows
+	room   []uint32      // for Finish
 }
 
 func (s *collect) Grow(groups int) { s.groups = groups }
 func (s *collect) Bytes() int64    { return s.rows.bytes() }
+
+// Reuse implements Reusable.
+func (s *collect) Reuse() bool {
+	for _, b := range s.rows.cols {
+		if b.V.Len() > 0 && (!s.unsorted || b.V.Type.Payload() != vec.PayloadF64 || len(b.V.Nulls) > 0) {
+			return false // the answer may share its memory
+		}
+	}
+	for _, b := range s.rows.cols {
+		b.V.F64 = b.V.F64[:0]
+	}
+	s.rows.groups, s.rows.value, s.groups = s.rows.groups[:0], nil, 0
+	return true
+}
 
 func (s *collect) Update(ctx *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
 	if s.ctx == nil {
@@ -210,7 +225,8 @@ func (s *collect) Finish() (*vec.Vector, error) {
 		starts[g+1] += starts[g]
 	}
 	at := slices.Clone(starts)
-	rows := make([]uint32, len(s.rows.groups))
+	s.room = grow(s.room[:0], len(s.rows.groups))
+	rows := s.room
 	for r, g := range s.rows.groups {
 		rows[at[g]] = uint32(r)
 		at[g]++
@@ -393,18 +409,35 @@ func resolveContinuous(args []vec.Type, x, p int) *Spec {
 		t[p] = vec.Type{Kind: vec.Float8, Array: args[p].Array}
 		result.Array = args[p].Array
 	}
-	spec := collector(t, result, x, x, func(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, desc bool) error {
+	spec := collector(t, result, x, x, nil)
+	create := spec.create
+	spec.create = func(order []OrderKey) State {
+		s := create(order).(*collect)
+		s.unsorted, s.rows.single, s.finish = result.Kind != vec.Interval, p, finishContinuous(result.Kind, x, p)
+		return s
+	}
+	return spec
+}
+
+// finishContinuous gives interpolating percentiles, of one state.
+func finishContinuous(result vec.Kind, x, p int) finisher {
+	var room []float64 // used again from group to group
+	return func(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, desc bool) error {
 		var values ranks
 		first := int(rows[0])
-		if result.Kind != vec.Interval {
-			values, first = newRanks(cols[x].F64, rows, desc)
+		if result != vec.Interval {
+			values = newRanks(room, cols[x].F64, rows, desc)
+			room = values.v
+			if p >= 0 && cols[p].Form != vec.Const {
+				first = firstOf(cols[x].F64, rows, desc)
+			}
 		}
 		one := func(to *vec.Builder, p float64) {
 			pos := p * float64(len(rows)-1)
 			lo := int(math.Floor(pos))
 			hi := int(math.Ceil(pos))
 			frac := pos - float64(lo)
-			if result.Kind == vec.Interval {
+			if result == vec.Interval {
 				to.V.Ivl = append(to.V.Ivl, between(cols[x].Ivl[rows[lo]], cols[x].Ivl[rows[hi]], frac))
 				return
 			}
@@ -419,14 +452,7 @@ func resolveContinuous(args []vec.Type, x, p int) *Spec {
 			return nil
 		}
 		return eachFraction(out, cols[p], first, one)
-	})
-	create := spec.create
-	spec.create = func(order []OrderKey) State {
-		s := create(order).(*collect)
-		s.unsorted, s.rows.single = result.Kind != vec.Interval, p
-		return s
 	}
-	return spec
 }
 
 // between is the interval at a fraction of the way.

@@ -15,15 +15,12 @@ type ranks struct {
 	placed  int // the place that is right: none before it is greater, and none after it less; -1: none
 }
 
-// newRanks is the values of rows, which are not none, and the row that comes first.
-func newRanks(of []float64, rows []uint32, desc bool) (ranks, int) {
-	r := ranks{v: make([]float64, len(rows)), desc: desc, placed: -1}
-	first, last := rows[0], len(rows)
+// newRanks is the values of rows, in room if there is enough.
+func newRanks(room, of []float64, rows []uint32, desc bool) ranks {
+	r := ranks{v: grow(room[:0], len(rows)), desc: desc, placed: -1}
+	last := len(rows)
 	for _, row := range rows {
 		x := of[row]
-		if c := vec.CompareFloat(x, of[first]); c < 0 && !desc || c > 0 && desc {
-			first = row
-		}
 		if x != x {
 			last--
 			r.v[last] = x
@@ -32,7 +29,18 @@ func newRanks(of []float64, rows []uint32, desc bool) (ranks, int) {
 		r.v[r.numbers] = x
 		r.numbers++
 	}
-	return r, int(first)
+	return r
+}
+
+// firstOf is that of the rows, which are not none, whose value comes first.
+func firstOf(of []float64, rows []uint32, desc bool) int {
+	first := rows[0]
+	for _, row := range rows[1:] {
+		if c := vec.CompareFloat(of[row], of[first]); c < 0 && !desc || c > 0 && desc {
+			first = row
+		}
+	}
+	return int(first)
 }
 
 // nth is the value that has n before it.

@@ -473,7 +473,15 @@ func (a *aggregate) emptyGrouping() (g *grouping, err error) {
 	}
 	g.groups.again()
 	g.held = 0 // given back when its answer was handed out
-	return g, g.newStates()
+	for i, st := range g.states {
+		if r, ok := st.(agg.Reusable); ok && r.Reuse() {
+			continue
+		}
+		if g.states[i], err = newState(&g.node.Aggs[i]); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
 }
 
 func tag(n int64) *vec.Vector {
