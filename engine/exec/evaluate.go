@@ -31,6 +31,7 @@ type evaluator struct {
 	mask           vec.Bitmap // of a batch: rows that match
 	event          *vec.Vector
 	runRoom        segment.RunRoom
+	rooms          []segment.RunRoom // by column
 }
 
 // rowCondition is a condition on rows and what it is for values seen before: 1 where it is true.
@@ -115,6 +116,7 @@ func newEvaluator(s *stream, ix *indexed, lo, hi int) *evaluator {
 func (e *evaluator) makeRoom() {
 	e.ids, e.room = make([]uint32, vec.BatchRows), make([]uint32, vec.BatchRows)
 	e.event = &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(e.s.rng.Event)}
+	e.rooms = make([]segment.RunRoom, len(e.ix.readers.rows))
 }
 
 // run evaluates all rows.
@@ -232,7 +234,12 @@ func (e *evaluator) marked() []uint32 {
 func (e *evaluator) read(b *vec.Batch, of expr.Expr, lo, hi int) (err error) {
 	m := morsel{seg: e.s.seg, rng: e.s.rng}
 	expr.Walk(of, func(x expr.Expr) bool {
-		if c, ok := x.(*expr.Column); ok && err == nil && b.Cols[c.Index] == nil {
+		c, ok := x.(*expr.Column)
+		switch {
+		case !ok || err != nil || b.Cols[c.Index] != nil:
+		case e.ix.readers.lent[c.Index] != nil:
+			b.Cols[c.Index], err = e.ix.readers.lent[c.Index](&e.rooms[c.Index], m, lo, hi)
+		default:
 			b.Cols[c.Index], err = e.ix.readers.rows[c.Index](m, lo, hi)
 		}
 		return err == nil

@@ -145,11 +145,15 @@ type runReader func(room *segment.RunRoom, m morsel, lo, hi int) (v *vec.Vector,
 // eventReaders is how to read columns of the events table.
 type eventReaders struct {
 	rows []columnReader
-	runs []runReader // nil for what is never kept as runs
+	lent []lentReader // nil for what is not kept as codes
+	runs []runReader  // nil for what is never kept as runs
 }
 
+// lentReader is a columnReader whose vector is good until the room is used again.
+type lentReader func(room *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, error)
+
 func newEventReaders(columns []plan.ScanColumn, env *Env) (*eventReaders, error) {
-	r := &eventReaders{make([]columnReader, len(columns)), make([]runReader, len(columns))}
+	r := &eventReaders{make([]columnReader, len(columns)), make([]lentReader, len(columns)), make([]runReader, len(columns))}
 	for i, c := range columns {
 		var err error
 		if r.rows[i], err = eventColumn(c, env); err != nil {
@@ -162,6 +166,9 @@ func newEventReaders(columns []plan.ScanColumn, env *Env) (*eventReaders, error)
 		if as, ok := event.ReadingOf(c.Type, c.Digits); ok && key != "" {
 			r.runs[i] = func(room *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, []uint32, bool, error) {
 				return m.rng.ReadRuns(room, key, as, env.Expr.Location, lo, hi)
+			}
+			r.lent[i] = func(room *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, error) {
+				return m.rng.ReadIn(room, key, as, env.Expr.Location, lo, hi)
 			}
 		}
 	}

@@ -117,6 +117,11 @@ func (g *Range) Property(key string, t vec.Type, lo, hi int) (*vec.Vector, error
 // dictionary of Text has no value twice, and is sorted except for $session_id; a null in
 // it comes last.
 func (g *Range) Read(key string, as event.Reading, zone *time.Location, lo, hi int) (*vec.Vector, error) {
+	return g.ReadIn(&RunRoom{}, key, as, zone, lo, hi)
+}
+
+// ReadIn is Read with the codes in room if that is large enough: the vector is good until it is used again.
+func (g *Range) ReadIn(room *RunRoom, key string, as event.Reading, zone *time.Location, lo, hi int) (*vec.Vector, error) {
 	if lo < g.Lo || hi > g.Hi || lo > hi {
 		return nil, fmt.Errorf("property %q of rows %d to %d: event %q has rows %d to %d", key, lo, hi, g.Event, g.Lo, g.Hi)
 	}
@@ -127,10 +132,10 @@ func (g *Range) Read(key string, as event.Reading, zone *time.Location, lo, hi i
 	if !found || !g.carries(i) {
 		return vec.NullConst(as.Type()), nil
 	}
-	return g.group.columns[i].read(as, zone, g.at+lo-g.Lo, hi-lo)
+	return g.group.columns[i].read(room, as, zone, g.at+lo-g.Lo, hi-lo)
 }
 
-// RunRoom is memory that ReadRuns uses again.
+// RunRoom is memory that ReadRuns and ReadIn use again.
 type RunRoom struct{ codes, ends []uint32 }
 
 // ReadRuns is Read with one row for each stretch of rows that have the same value, and where each
@@ -300,8 +305,9 @@ func (c *column) total() int {
 }
 
 // read is n rows of the group from lo on.
-func (c *column) read(as event.Reading, zone *time.Location, lo, n int) (*vec.Vector, error) {
-	codes := make([]uint32, n)
+func (c *column) read(room *RunRoom, as event.Reading, zone *time.Location, lo, n int) (*vec.Vector, error) {
+	room.codes = resize(room.codes, n)
+	codes := room.codes
 	if err := c.readCodes(codes, lo); err != nil {
 		return nil, err
 	}
