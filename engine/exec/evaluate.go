@@ -269,6 +269,9 @@ func (e *evaluator) runs(column, lo, hi int) (b *vec.Batch, ends []uint32, ok bo
 
 // live is the runs that have rows of the mask.
 func (e *evaluator) live(ends []uint32) []uint32 {
+	if e.s.match == nil { // all rows are in it
+		return firstRows(&e.all, len(ends))
+	}
 	n, from := 0, 0
 	for r, end := range ends {
 		if countBits(e.mask, from, int(end)) > 0 {
@@ -377,11 +380,13 @@ func (e *evaluator) valuesOf(lo, hi int) error {
 		n := len(rows) * (e.hi - lo) / (hi - lo) * 5 / 4
 		part.of, part.ends = make([]uint32, 0, n), make([]uint32, 0, n)
 	}
+	next := uint32(0) // the run after the last one
 	for i, r := range rows {
-		if r > 0 {
+		if r > next {
 			part.pass(uint32(base) + ends[r-1])
 		}
 		part.add(e.ids[i], uint32(base)+ends[r])
+		next = r + 1
 	}
 	part.pass(uint32(base + hi - lo))
 	if e.spread {

@@ -426,6 +426,7 @@ func (c *runCount) answerValues(ctx context.Context, values *values32, counts []
 func (c *runCount) countPersons(ctx context.Context, ix *indexed, tallies []runTally) error {
 	sets, of := streamSets(tallies)             // the first is all streams
 	counts := make([][][]uint32, c.env.Threads) // of sets, by person of the interval
+	into := make([][][]uint32, c.env.Threads)   // those of a stream
 	var mu sync.Mutex
 	return intervals(ctx, c.env, ix.total, min(ix.intervalSize(), vec.BatchRows), func(ctx context.Context, w, lo, hi int) error {
 		if counts[w] == nil {
@@ -436,14 +437,21 @@ func (c *runCount) countPersons(ctx context.Context, ix *indexed, tallies []runT
 			rows[k] = grow(rows[k], hi-lo)
 			clear(rows[k])
 		}
-		for k, set := range sets {
-			for i, s := range ix.streams[0] {
-				if k > 0 && !set[i] {
-					continue
+		for i, s := range ix.streams[0] {
+			own := into[w][:0]
+			for k, set := range sets {
+				if k == 0 || set[i] {
+					own = append(own, rows[k])
 				}
-				sp := span{s: s, lo: lowerBound(s.runs.Ordinals, uint32(lo)), hi: lowerBound(s.runs.Ordinals, uint32(hi)), moved: s.movedIn(uint32(lo), uint32(hi))}
-				sp.count(rows[k], wanted{}, uint32(lo))
 			}
+			into[w] = own
+			sp := span{s: s, lo: lowerBound(s.runs.Ordinals, uint32(lo)), hi: lowerBound(s.runs.Ordinals, uint32(hi)), moved: s.movedIn(uint32(lo), uint32(hi))}
+			sp.each(func(actor uint32, from, to int) {
+				n := uint32(s.countRows(from, to))
+				for _, rows := range own {
+					rows[actor-uint32(lo)] += n
+				}
+			})
 		}
 		persons, n := make([]uint32, hi-lo), 0
 		for actor, x := range rows[0] { // without a branch that nobody can foresee
