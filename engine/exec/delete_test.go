@@ -55,6 +55,8 @@ type liveModel struct {
 	before int64
 	// counted is how many answers came from run indexes where rows could be grouped, too.
 	counted int
+	// steady says that events of an id have the same plan for days.
+	steady bool
 }
 
 const (
@@ -146,10 +148,13 @@ func (m *liveModel) merge(other, target int) {
 	to.profile = true
 }
 
-func (m *liveModel) events() {
+func (m *liveModel) events() { m.add(1+m.r.Intn(12), 12) }
+
+// add stores so many events, and merges persons at one in so many of them.
+func (m *liveModel) add(events, merges int) {
 	b := event.NewBuilder()
 	r := m.r
-	for range 1 + r.Intn(12) {
+	for range events {
 		row := liveRow{id: r.Intn(liveIDs), us: liveStart + int64(r.Intn(25*24))*3_600_000_000, event: string(liveNames[r.Intn(len(liveNames))])}
 		if r.Intn(2) == 0 {
 			row.us += int64(r.Intn(3_600_000)) * 1000
@@ -159,12 +164,14 @@ func (m *liveModel) events() {
 		b.Begin(row.uuid, row.us)
 		b.SetName([]byte(row.event))
 		b.SetDistinctID([]byte(fmt.Sprint("u", row.id)))
-		if r.Intn(3) > 0 {
-			row.plan = []string{"x", "y", "z"}[r.Intn(3)]
+		if row.plan = []string{"", "x", "y", "z"}[(int(row.us/(5*day))+row.id)%4]; !m.steady {
+			row.plan = []string{"", "x", "y", "z"}[r.Intn(4)]
+		}
+		if row.plan != "" {
 			b.Property([]byte("plan"), event.Text, []byte(row.plan))
 		}
 		b.Property([]byte("n"), event.Int, []byte(fmt.Sprint(r.Intn(10))))
-		if r.Intn(12) == 0 {
+		if r.Intn(merges) == 0 {
 			other := r.Intn(liveIDs)
 			b.Op(event.PersonOp{Kind: event.OpMergeDangerously, Other: fmt.Sprint("u", other)})
 			m.merge(other, row.id)

@@ -336,8 +336,7 @@ func (k *walker) eachValue(i int, entryVals []uint32) {
 		return
 	}
 	k.values = append(k.values[:0], entryVals...)
-	slices.Sort(k.values)
-	k.values = slices.Compact(k.values)
+	k.values = distinctValues(k.values)
 	if k.one == nil {
 		k.one = make([][]int64, n+len(k.bars))
 	}
@@ -350,6 +349,12 @@ func (k *walker) eachValue(i int, entryVals []uint32) {
 		copy(k.bars, k.one[n:])
 		k.propose(v, k.furthest)
 	}
+}
+
+// distinctValues puts values in order, each once.
+func distinctValues(values []uint32) []uint32 {
+	slices.Sort(values)
+	return slices.Compact(values)
 }
 
 // carrying appends the times of the rows with a value.

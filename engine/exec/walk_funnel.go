@@ -264,14 +264,18 @@ func (f *funnel) count(ctx context.Context, other []uint32) ([]*funnelTally, err
 		values++
 	}
 	walkers := make([]*walker, f.env.Threads)
-	err := f.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
-		k := walkers[w]
-		if k == nil {
-			k = newWalker(f, values, other)
-			walkers[w] = k
+	walkerOf := func(w int) *walker {
+		if walkers[w] == nil {
+			walkers[w] = newWalker(f, values, other)
 		}
-		return k.block(ctx, b)
-	})
+		return walkers[w]
+	}
+	var err error
+	if ix := f.latestOnly(); ix != nil {
+		err = f.countLatest(ctx, ix, walkerOf)
+	} else {
+		err = f.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error { return walkerOf(w).block(ctx, b) })
+	}
 	if err != nil {
 		return nil, err
 	}
