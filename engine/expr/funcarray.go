@@ -149,6 +149,18 @@ func fillArray(f *frame) error {
 	})
 }
 
+// elementOfEach takes the element at position k of every list, also of those that are not asked for.
+func elementOfEach(f *frame, list *vec.Vector, k int64) {
+	out, elems, offs := f.out.I64[:f.n], list.Elem.I64, list.Offs[:f.n+1]
+	for i := range out {
+		if lo, hi := int64(offs[i]), int64(offs[i+1]); k >= 0 && k < hi-lo {
+			out[i] = elems[lo+k]
+		} else {
+			f.setNull(i)
+		}
+	}
+}
+
 func init() {
 	defineArray("[]", types(tInt4), vec.Type.Elem, false, func(f *frame) error {
 		list, at := f.args[0], viewOf[int64](f, 1)
@@ -157,6 +169,10 @@ func init() {
 			first = 0
 		}
 		if f.out.Type.Payload() == vec.PayloadI64 {
+			if at.one && list.Form == vec.Flat && list.Elem.Form == vec.Flat && !list.Elem.HasNulls() {
+				elementOfEach(f, list, at.vals[0]-first)
+				return nil
+			}
 			return tryEach(f, func(i int) error {
 				elem, lo, hi := elements(list, i)
 				k := at.at(i) - first

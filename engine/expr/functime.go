@@ -221,6 +221,17 @@ func extractInfinite(unit string, t int64) (vec.Decimal, error) {
 	return vec.Decimal{}, errNull
 }
 
+// exactMicros is an interval of decades at most in µs. A float64 holds that, so that the seconds
+// are those that a decimal gives.
+func exactMicros(v vec.IntervalValue) (float64, bool) {
+	const most = 1 << 52
+	days := int64(v.Days)
+	if v.Months != 0 || days < -most/microsDay || days > most/microsDay || v.Micros < -most || v.Micros > most {
+		return 0, false
+	}
+	return float64(days*microsDay + v.Micros), true
+}
+
 func extractInterval(unit string, v vec.IntervalValue) (vec.Decimal, error) {
 	if unit == "epoch" || lower(unit) == "epoch" {
 		// A year is 365.25 days, a month 30.
@@ -626,7 +637,14 @@ func extractions() {
 		}))
 		define(name, result, types(tText, tIvl), zoned(func(f *frame, _ *zone) func(int) error {
 			unit, x := viewOf[string](f, 0), viewOf[vec.IntervalValue](f, 1)
+			epoch := f.out.F64 != nil && unit.one && lower(unit.vals[0]) == "epoch"
 			return func(i int) error {
+				if epoch {
+					if us, ok := exactMicros(x.at(i)); ok {
+						f.out.F64[i] = us / 1e6
+						return nil
+					}
+				}
 				d, err := extractInterval(unit.at(i), x.at(i))
 				if err == nil {
 					set(f, i, d)
