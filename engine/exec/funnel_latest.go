@@ -296,8 +296,12 @@ func (l *latestEntries) byValue(ctx context.Context, a, most int) error {
 
 // runsOf is the positions of an actor's runs, until the next call.
 func (l *latestEntries) runsOf(sp *stepSpan, a int) []uint32 {
+	r := sp.runs[a]
+	if r == 0 && len(sp.moved) == 0 { // the usual case
+		return nil
+	}
 	l.runs = l.runs[:0]
-	if r := sp.runs[a]; r > 0 {
+	if r > 0 {
 		l.runs = append(l.runs, r-1)
 	}
 	for _, m := range sp.movedTo(l.base + uint32(a)) {

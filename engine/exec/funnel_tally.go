@@ -281,55 +281,94 @@ func selectNth(a []int64, n int) int64 {
 	return a[n]
 }
 
-// actorRows makes the rows of OUTPUT ACTORS, and the breakdown value of each.
+// actorRows makes the rows of OUTPUT ACTORS, and the breakdown value of each. Columns that nobody reads
+// are not made.
 func (f *funnel) actorRows(tallies []*funnelTally, values []uint32) ([]uint32, []*vec.Vector) {
-	n, steps := 0, len(f.node.Steps)
+	n := 0
+	var pieces []*attempts
 	for _, v := range values {
 		for _, p := range tallies[v].pieces {
 			n += len(p.actors)
+			pieces = append(pieces, p)
 		}
 	}
 	ids, who := make([]uint32, 0, n), make([]uint32, 0, n)
-	reached, converted := &vec.Vector{Type: vec.T(vec.Int4), I64: make([]int64, 0, n)}, &vec.Vector{Type: vec.T(vec.Bool), Bools: make([]bool, 0, n)}
-	entered := &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: make([]int64, 0, n)}
-	times := &vec.Vector{Type: vec.ArrayOf(vec.TimestampTZ), Offs: make([]uint32, 1, n+1)}
-	times.Elem = &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: make([]int64, n*steps), Nulls: vec.NewBitmap(n * steps)}
-	last := vec.NullConst(vec.T(vec.Text))
-	named := f.reads("last_step")
-	if named {
-		last = &vec.Vector{Type: vec.T(vec.Text), Str: vec.MakeStrings(n, 0)}
-	}
-	var a attempt
-	at := 0
 	for _, v := range values {
 		for _, p := range tallies[v].pieces {
-			rest := p.times
-			for i, actor := range p.actors {
-				a.done = p.done[i]
-				f.measure(&a)
-				chain := rest[:bits.OnesCount64(a.done)]
-				rest = rest[len(chain):]
+			for _, actor := range p.actors {
 				ids, who = append(ids, v), append(who, actor)
+			}
+		}
+	}
+	reached, converted := vec.NullConst(vec.T(vec.Int4)), vec.NullConst(vec.T(vec.Bool))
+	if f.reads("reached") || f.reads("converted") {
+		reached = &vec.Vector{Type: vec.T(vec.Int4), I64: make([]int64, 0, n)}
+		converted = &vec.Vector{Type: vec.T(vec.Bool), Bools: make([]bool, 0, n)}
+		var a attempt
+		for _, p := range pieces {
+			for _, a.done = range p.done {
+				f.measure(&a)
 				reached.I64 = append(reached.I64, int64(a.reached))
 				converted.Bools = append(converted.Bools, f.converted(&a))
-				entered.I64 = append(entered.I64, slices.Min(chain))
-				for s := range steps {
-					if a.done>>s&1 == 0 {
-						times.Elem.Nulls.Set(at + s)
-						continue
-					}
-					times.Elem.I64[at+s] = chain[0]
-					chain = chain[1:]
-				}
-				at += steps
-				times.Offs = append(times.Offs, uint32(at))
-				if named {
-					last.Str.AppendString(f.node.Steps[p.last[i]].Name)
-				}
+			}
+		}
+	}
+	entered := vec.NullConst(vec.T(vec.TimestampTZ))
+	if f.reads("entered_at") {
+		entered = &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: make([]int64, 0, n)}
+		for _, p := range pieces {
+			rest := p.times
+			for _, done := range p.done {
+				count := bits.OnesCount64(done)
+				entered.I64 = append(entered.I64, slices.Min(rest[:count]))
+				rest = rest[count:]
+			}
+		}
+	}
+	times := vec.NullConst(vec.ArrayOf(vec.TimestampTZ))
+	if f.reads("step_times") {
+		times = f.stepTimes(pieces, n)
+	}
+	last := vec.NullConst(vec.T(vec.Text))
+	if f.reads("last_step") {
+		last = &vec.Vector{Type: vec.T(vec.Text), Str: vec.MakeStrings(n, 0)}
+		for _, p := range pieces {
+			for _, step := range p.last {
+				last.Str.AppendString(f.node.Steps[step].Name)
 			}
 		}
 	}
 	return ids, []*vec.Vector{f.actors.vector(who), reached, converted, entered, times, last}
+}
+
+// stepTimes is the column step_times of n attempts.
+func (f *funnel) stepTimes(pieces []*attempts, n int) *vec.Vector {
+	steps := len(f.node.Steps)
+	out := &vec.Vector{Type: vec.ArrayOf(vec.TimestampTZ), Offs: make([]uint32, 1, n+1)}
+	out.Elem = &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: make([]int64, 0, n*steps)}
+	elem, all := out.Elem, ^uint64(0)>>(maxSteps-steps)
+	for _, p := range pieces {
+		rest := p.times
+		for _, done := range p.done {
+			if done == all {
+				elem.I64 = append(elem.I64, rest[:steps]...)
+				rest = rest[steps:]
+			} else {
+				elem.Nulls = elem.Nulls.Grow(n * steps)
+				for s := range steps {
+					if done>>s&1 == 0 {
+						elem.Nulls.Set(len(elem.I64))
+						elem.I64 = append(elem.I64, 0)
+						continue
+					}
+					elem.I64 = append(elem.I64, rest[0])
+					rest = rest[1:]
+				}
+			}
+			out.Offs = append(out.Offs, uint32(len(elem.I64)))
+		}
+	}
+	return out
 }
 
 // trendLine makes the periods of OUTPUT TREND: from the one of the start of DURING, or of the
