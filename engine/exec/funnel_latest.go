@@ -76,6 +76,9 @@ func (f *funnel) latestOnly() *indexed {
 // latestRuns is about how many runs are noted for an interval: they stay in a cache.
 const latestRuns = 1 << 15
 
+// latestWork is how many rows are looked at before others are let run.
+const latestWork = 1 << 14
+
 // countLatest walks all actors.
 func (f *funnel) countLatest(ctx context.Context, ix *indexed, walkerOf func(int) *walker) error {
 	streams := 1
@@ -133,6 +136,11 @@ func (l *latestEntries) interval(ctx context.Context, lo, hi uint32) error {
 			}
 		default:
 			l.tally(l.name(l.alike[a] - 1)).reached[reached-1]++
+		}
+		if l.grown > grownStep {
+			if err := l.hold(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	return l.hold(ctx)
@@ -210,6 +218,12 @@ func (l *latestEntries) does(ctx context.Context, step int, sp *stepSpan, a, fro
 	for from < to {
 		times := l.times(sp, from, to)
 		for i, t := range times {
+			if l.work++; l.work > latestWork {
+				l.work = 0
+				if err := yield(ctx); err != nil {
+					return false, err
+				}
+			}
 			if !l.counts(sp, from+i) {
 				continue
 			}
@@ -219,12 +233,6 @@ func (l *latestEntries) does(ctx context.Context, step int, sp *stepSpan, a, fro
 			}
 		}
 		from += len(times)
-		if l.work += len(times); l.work > 1<<14 {
-			l.work = 0
-			if err := yield(ctx); err != nil {
-				return false, err
-			}
-		}
 	}
 	return false, l.err
 }
@@ -443,7 +451,7 @@ func (l *latestEntries) counts(sp *stepSpan, row int) bool {
 // lastCounted is, of n rows from a place in the range on, how many there are up to the last one that
 // matches and has the value that is asked for.
 func (l *latestEntries) lastCounted(sp *stepSpan, place, n int) int {
-	for s := sp.s; n > 0; {
+	for s := sp.s; n > 0; l.work++ {
 		if s.match != nil {
 			n = lastBit(s.match, place, place+n) + 1 - place
 		}
