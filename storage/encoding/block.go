@@ -446,8 +446,12 @@ func AppendBlockRuns(values, ends []uint32, src []byte, rows, lo, hi int, base u
 		return values, ends, false, err
 	}
 	values = append(values, runs...)
-	for _, end := range behind {
-		ends = append(ends, base+end)
+	n := len(ends)
+	ends = append(ends, behind...)
+	if base > 0 {
+		for i := range ends[n:] {
+			ends[n+i] += base
+		}
 	}
 	return values, ends, true, nil
 }
