@@ -295,6 +295,29 @@ func (s *count) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, row
 	return nil
 }
 
+// Weighted is a State that can take rows of which each stands for several.
+type Weighted interface {
+	// UpdateWeighted is Update for rows of which rows[i] stands for weights[rows[i]].
+	UpdateWeighted(groups []uint32, args []*vec.Vector, rows []uint32, weights []int64)
+}
+
+// UpdateWeighted implements Weighted.
+func (s *count) UpdateWeighted(groups []uint32, args []*vec.Vector, rows []uint32, weights []int64) {
+	for _, v := range args {
+		groups, rows = valid(v, groups, rows)
+	}
+	truths := []bool(nil)
+	if s.ifTrue {
+		truths = dense[bool](args[0], rows)
+	}
+	n := s.n
+	for i, g := range groups {
+		if truths == nil || truths[i] {
+			n[g] += weights[rows[i]]
+		}
+	}
+}
+
 func (s *count) Merge(from State, to []uint32) error {
 	for g, n := range from.(*count).n {
 		s.n[to[g]] += n

@@ -83,6 +83,11 @@ func newAggregating(n *plan.Aggregate, env *Env) (*aggregating, error) {
 	if a.known, err = findMetadata(n, pipe.source, env); err != nil {
 		return nil, err
 	}
+	if weighs(n) {
+		if err := pipe.weigh(); err != nil {
+			return nil, err
+		}
+	}
 	a.parts = &partitions{spills: &a.spills}
 	return a, nil
 }
@@ -159,19 +164,25 @@ func newState(call *plan.AggCall) (agg.State, error) {
 	return spec.New(call.Distinct, keys), nil
 }
 
+// input is which of the columns of its input the aggregate reads.
+func (g *grouping) input() columnSet {
+	if g.reads == nil {
+		g.reads = readBy(g.node)
+	}
+	return g.reads
+}
+
 // thinBatch is how many rows a batch has for each that counts when these are copied out of it:
 // expressions make vectors of all rows.
 const thinBatch = 8
 
 // compact copies the rows that count out of a batch, of the columns that the aggregate reads: what
-// only conditions have looked at stays behind.
+// only conditions have looked at stays behind. Weights, if there are any, are behind those.
 func (g *grouping) compact(b *vec.Batch) *vec.Batch {
-	if g.reads == nil {
-		g.reads = readBy(g.node)
-	}
+	reads := g.input()
 	out := &vec.Batch{Rows: len(b.Sel), Cols: make([]*vec.Vector, len(b.Cols))}
 	for i, c := range b.Cols {
-		if g.reads[i] {
+		if i == len(reads) || reads[i] {
 			out.Cols[i] = c.Take(b.Sel)
 		}
 	}
@@ -210,6 +221,7 @@ func (g *grouping) add(ctx context.Context, b *vec.Batch) error {
 	return g.hold(ctx)
 }
 
+// update gives rows and their groups to an aggregate.
 func (g *grouping) update(call *plan.AggCall, st agg.State, b *vec.Batch, ids, rows []uint32) error {
 	st.Grow(g.groups.groups)
 	if call.Filter != nil {
@@ -235,7 +247,27 @@ func (g *grouping) update(call *plan.AggCall, st agg.State, b *vec.Batch, ids, r
 		}
 		args = append(args, v)
 	}
-	return st.Update(g.env.Expr, ids, args, rows)
+	weights := weightsOf(b, len(g.input()))
+	if weights == nil || call.Distinct || call.Name == "min" || call.Name == "max" {
+		return st.Update(g.env.Expr, ids, args, rows)
+	}
+	if st, ok := st.(agg.Weighted); ok {
+		st.UpdateWeighted(ids, args, rows, weights.I64)
+		return nil
+	}
+	if args[0].Form == vec.Const && args[0].Nulls.Get(0) {
+		return nil // it passes over NULL
+	}
+	var every, of, all []uint32
+	for i, r := range rows {
+		for range weights.I64[r] {
+			every, of = append(every, r), append(of, ids[i])
+		}
+	}
+	for i, a := range args {
+		args[i] = a.Take(every)
+	}
+	return st.Update(g.env.Expr, of, args, firstRows(&all, len(every)))
 }
 
 // subsetIDs is the groups of the rows kept, out of those of all rows.

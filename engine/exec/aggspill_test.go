@@ -25,7 +25,7 @@ func TestHeavyGroupsStay(t *testing.T) {
 		{"many with little", 1 << 16, "%d" + strings.Repeat(" long", 80), nil, false},
 	} {
 		env := &Env{Expr: &expr.Context{}}
-		node := &plan.Aggregate{Keys: []expr.Expr{key}, Aggs: c.aggs}
+		node := &plan.Aggregate{Input: &plan.Values{Columns: vec.Schema{{Name: "key", Type: key.T}, {Name: "number", Type: number.T}}}, Keys: []expr.Expr{key}, Aggs: c.aggs}
 		g, err := newGrouping(node, env)
 		if err != nil {
 			t.Fatal(err)
@@ -90,7 +90,7 @@ func TestFreshGroups(t *testing.T) {
 		most int
 	}{{1, maxFresh}, {2, maxGroups}} {
 		env := &Env{Expr: &expr.Context{}}
-		n := &plan.Aggregate{Keys: []expr.Expr{&expr.Column{Index: 0, T: vec.T(vec.Int8)}}}
+		n := &plan.Aggregate{Input: &plan.Values{Columns: vec.Schema{{Name: "key", Type: vec.T(vec.Int8)}}}, Keys: []expr.Expr{&expr.Column{Index: 0, T: vec.T(vec.Int8)}}}
 		g, err := newGrouping(n, env)
 		if err != nil {
 			t.Fatal(err)

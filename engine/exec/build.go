@@ -18,7 +18,7 @@ func Build(n plan.Node, env *Env) (Operator, error) {
 		return nil, err
 	}
 	if st := env.Stats.Node(n); st != nil {
-		op = &analyzed{op, st}
+		op = &analyzed{op, st, len(n.Schema())}
 	}
 	return op, nil
 }

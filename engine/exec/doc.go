@@ -50,6 +50,9 @@
 // keys are numbered before the states are merged, so that these have their size from the
 // beginning. What has to leave memory is the same partitions, four to a file.
 //
+// Rows of events that lie side by side and are the same in all columns that are read come as one, with
+// how many they are, where the aggregate can do with that (weights.go): most columns are kept as runs.
+//
 // Events are counted without that where only rows and persons are counted, by what is the same
 // for all rows with one value of a property, or by person (runcount.go): the run indexes have
 // the rows of a person one after the other, so each group has a number of rows and the person

@@ -181,7 +181,7 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 		if err != nil {
 			return nil, err
 		}
-		op = &project{input: in, exprs: x.Exprs, env: p.env}
+		op = &project{input: in, exprs: x.Exprs, columns: len(x.Input.Schema()), env: p.env}
 	case *plan.Join:
 		j := p.joins[x]
 		if j == nil {
@@ -211,7 +211,7 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 		return Build(n, p.env)
 	}
 	if st := p.env.Stats.Node(n); st != nil {
-		op = &analyzed{op, st}
+		op = &analyzed{op, st, len(n.Schema())}
 	}
 	return op, nil
 }

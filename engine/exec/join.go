@@ -197,11 +197,13 @@ func (s *joining) keep(b *vec.Batch) *vec.Batch {
 // thin is a batch of the probe side with NULL in the place of columns that are not read.
 func (s *joining) thin(b *vec.Batch) *vec.Batch {
 	out := &vec.Batch{Rows: b.Rows, Sel: b.Sel, Cols: slices.Clone(s.probeNulls)}
-	for i, c := range b.Cols {
+	n := len(out.Cols)
+	for i, c := range b.Cols[:n] {
 		if s.probeRead[i] {
 			out.Cols[i] = c
 		}
 	}
+	out.Cols = append(out.Cols, b.Cols[n:]...) // the weights, if there are any
 	return out
 }
 
@@ -623,12 +625,15 @@ func (j *join) unmatched() *vec.Batch {
 	return &vec.Batch{Rows: len(rows), Cols: j.columns(j.probeNulls, t.take(rows))}
 }
 
-// columns puts the columns of both sides in the order of the schema.
+// columns puts the columns of both sides in the order of the schema, and weights of the probe side
+// behind them.
 func (j *join) columns(probe, build []*vec.Vector) []*vec.Vector {
+	n := len(j.probeNulls)
+	left, right := probe[:n], build
 	if j.swapped {
-		probe, build = build, probe
+		left, right = right, left
 	}
-	return append(probe[:len(probe):len(probe)], build...)
+	return slices.Concat(left, right, probe[n:])
 }
 
 func (j *join) Close() error {

@@ -87,6 +87,7 @@ func (s *joinShare) spill(ctx context.Context, to *joinParts) error {
 func (j *join) divide(ctx context.Context) error {
 	if !(j.node.Kind == plan.NotInJoin && j.nullKeys) {
 		err := drain(ctx, j.input, func(b *vec.Batch) error {
+			b = repeated(b, len(j.probeNulls))
 			keys, err := evalAll(j.env.Expr, j.keys, b)
 			if err != nil {
 				return err

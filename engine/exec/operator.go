@@ -131,7 +131,8 @@ func (env *Env) usedIndex(n plan.Node, what string) {
 // analyzed counts rows and time of an operator. The time includes that of its inputs.
 type analyzed struct {
 	Operator
-	stats *NodeStats
+	stats   *NodeStats
+	columns int // of the node
 }
 
 func (a *analyzed) Next(ctx context.Context) (*vec.Batch, error) {
@@ -139,7 +140,7 @@ func (a *analyzed) Next(ctx context.Context) (*vec.Batch, error) {
 	b, err := a.Operator.Next(ctx)
 	a.stats.Elapsed.Add(int64(time.Since(start)))
 	if b != nil {
-		a.stats.Rows.Add(int64(b.Live()))
+		a.stats.Rows.Add(liveRowsOf(b, a.columns))
 	}
 	return b, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -32,6 +33,37 @@ func personReader(c plan.ScanColumn, env *Env) (columnReader, error) {
 			return nil, err
 		}
 		return read(ordinals)
+	}, nil
+}
+
+// personRuns reads a column of events that is the same for all rows of a person as runs.
+func personRuns(c plan.ScanColumn, env *Env) (runReader, error) {
+	c.Column = strings.TrimPrefix(c.Column, personPrefix)
+	if c.Column == "person_id" {
+		c.Column = "id"
+	}
+	read, err := personColumn(c, env)
+	if err != nil {
+		return nil, err
+	}
+	identity := env.Snapshot.Identity()
+	return func(_ *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, []uint32, bool, error) {
+		if moved, err := m.seg.Moved(); moved != nil || err != nil {
+			return nil, nil, false, err // rows of a run belong to several
+		}
+		runs, err := m.rng.Runs()
+		if err != nil {
+			return nil, nil, false, err
+		}
+		from := max(0, lowerBound(runs.Starts, uint32(lo)+1)-1)
+		to := lowerBound(runs.Starts, uint32(hi))
+		roots, ends := make([]uint32, to-from), make([]uint32, to-from)
+		for i := range roots {
+			roots[i] = identity.Root(runs.Ordinals[from+i])
+			ends[i] = min(runs.Starts[from+i+1], uint32(hi)) - uint32(lo)
+		}
+		v, err := read(roots)
+		return v, ends, true, err
 	}, nil
 }
 

@@ -9,9 +9,10 @@ import (
 
 // project computes one column per expression.
 type project struct {
-	input Operator
-	exprs []expr.Expr
-	env   *Env
+	input   Operator
+	exprs   []expr.Expr
+	columns int // of the input
+	env     *Env
 }
 
 func (p *project) Next(ctx context.Context) (*vec.Batch, error) {
@@ -23,7 +24,7 @@ func (p *project) Next(ctx context.Context) (*vec.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &vec.Batch{Rows: b.Rows, Sel: b.Sel, Cols: cols}, nil
+	return &vec.Batch{Rows: b.Rows, Sel: b.Sel, Cols: append(cols, b.Cols[p.columns:]...)}, nil
 }
 
 func (p *project) Close() error { return p.input.Close() }

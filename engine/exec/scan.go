@@ -46,6 +46,7 @@ type scanSource struct {
 	pieces       []table.Piece // user tables
 	pieceColumns []pieceColumn
 	order        *valueOrder // nil: morsels come as they are stored
+	runs         []runReader // of each column, where rows that are alike come as one; else nil
 	oids         []int       // where plan.TableOID stands among the columns
 }
 
@@ -159,20 +160,38 @@ func newEventReaders(columns []plan.ScanColumn, env *Env) (*eventReaders, error)
 		if r.rows[i], err = eventColumn(c, env); err != nil {
 			return nil, err
 		}
-		key := propertyColumns[c.Column]
-		if c.Column == "properties" && len(c.Path) == 1 {
-			key = c.Path[0]
-		}
-		if as, ok := event.ReadingOf(c.Type, c.Digits); ok && key != "" {
-			r.runs[i] = func(room *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, []uint32, bool, error) {
-				return m.rng.ReadRuns(room, key, as, env.Expr.Location, lo, hi)
-			}
-			r.lent[i] = func(room *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, error) {
-				return m.rng.ReadIn(room, key, as, env.Expr.Location, lo, hi)
-			}
-		}
+		r.lent[i], r.runs[i] = lentProperty(c, env), propertyRuns(c, env)
 	}
 	return r, nil
+}
+
+// propertyReading is how to read a property that is kept as codes; false if the column is none.
+func propertyReading(c *plan.ScanColumn) (key string, as event.Reading, ok bool) {
+	key = propertyKey(c)
+	as, ok = event.ReadingOf(c.Type, c.Digits)
+	return key, as, ok && key != ""
+}
+
+// propertyRuns is how to read a property as runs; nil if the column is none.
+func propertyRuns(c plan.ScanColumn, env *Env) runReader {
+	key, as, ok := propertyReading(&c)
+	if !ok {
+		return nil
+	}
+	return func(room *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, []uint32, bool, error) {
+		return m.rng.ReadRuns(room, key, as, env.Expr.Location, lo, hi)
+	}
+}
+
+// lentProperty is how to read a property into memory that is used again; nil if the column is none.
+func lentProperty(c plan.ScanColumn, env *Env) lentReader {
+	key, as, ok := propertyReading(&c)
+	if !ok {
+		return nil
+	}
+	return func(room *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, error) {
+		return m.rng.ReadIn(room, key, as, env.Expr.Location, lo, hi)
+	}
 }
 
 // propertyColumns are the columns of events that are kept as properties.
@@ -438,7 +457,12 @@ type scan struct {
 	conds  []expr.Expr  // all hold for rows that come out
 	keys   []*keyFilter // likewise
 	now    morsel
-	row    int // next row of now; now.hi when it is used up
+	row    int  // next row of now; now.hi when it is used up
+	apart  bool // rows of now come as they are
+	// Where rows that are alike come as one: room for the runs of each column, and for those of all.
+	rooms  []segment.RunRoom
+	ends   [2][]uint32
+	places []uint32
 }
 
 func newScan(s *scanSource, keys []*keyFilter) *scan {
@@ -462,9 +486,19 @@ func (s *scan) takes(cond expr.Expr) bool {
 
 // rowBlock is rows that are stored side by side, whose columns are decoded one by one.
 type rowBlock struct {
-	rows   int
-	sel    []uint32 // that count; nil for all
-	column func(i int) (*vec.Vector, error)
+	rows    int
+	sel     []uint32 // that count; nil for all
+	column  func(i int) (*vec.Vector, error)
+	weights *vec.Vector // how many rows each stands for; nil: one
+}
+
+// batch is the rows, of which no column of so many is decoded.
+func (r *rowBlock) batch(columns int) *vec.Batch {
+	b := &vec.Batch{Rows: r.rows, Sel: r.sel, Cols: make([]*vec.Vector, columns, columns+1)}
+	if r.weights != nil {
+		b.Cols = append(b.Cols, r.weights)
+	}
+	return b
 }
 
 func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
@@ -493,9 +527,10 @@ func (s *scan) readCounted(block *rowBlock) (*vec.Batch, error) {
 	if st == nil {
 		return s.read(block)
 	}
-	st.RowsRead.Add(int64(block.rows))
+	columns := len(s.source.node.Columns)
+	st.RowsRead.Add(liveRowsOf((&rowBlock{rows: block.rows, weights: block.weights}).batch(columns), columns))
 	if len(s.conds) > 0 {
-		st.Rows.Add(int64((&vec.Batch{Rows: block.rows, Sel: block.sel}).Live()))
+		st.Rows.Add(liveRowsOf(block.batch(columns), columns))
 		defer func(start time.Time) { st.Elapsed.Add(int64(time.Since(start))) }(time.Now())
 	}
 	return s.read(block)
@@ -505,8 +540,8 @@ func (s *scan) readCounted(block *rowBlock) (*vec.Batch, error) {
 func (s *scan) read(block *rowBlock) (*vec.Batch, error) {
 	src := s.source
 	n := len(src.node.Columns)
-	b := &vec.Batch{Rows: block.rows, Sel: block.sel, Cols: make([]*vec.Vector, n)}
-	src.env.Progress.Rows.Add(int64(b.Rows))
+	b := block.batch(n)
+	src.env.Progress.Rows.Add(liveRowsOf(&vec.Batch{Rows: b.Rows, Cols: b.Cols}, n))
 	load := func(i int) (err error) {
 		if b.Cols[i] == nil {
 			b.Cols[i], err = block.column(i)
@@ -577,7 +612,7 @@ func (s *scan) next(ctx context.Context) (*rowBlock, error) {
 				return nil, err
 			}
 			s.now = src.morsels[i]
-			s.row = s.now.lo
+			s.row, s.apart = s.now.lo, src.runs == nil
 		}
 		m, lo := s.now, s.row
 		s.row = min(lo+vec.BatchRows, m.hi)
@@ -586,13 +621,19 @@ func (s *scan) next(ctx context.Context) (*rowBlock, error) {
 		if sel != nil && len(sel) == 0 {
 			continue // all of them were deleted
 		}
-		return &rowBlock{hi - lo, sel, func(i int) (*vec.Vector, error) { return src.columns[i](m, lo, hi) }}, nil
+		if !s.apart && sel == nil {
+			if block, err := s.alike(m, lo, hi); block != nil || err != nil {
+				return block, err
+			}
+			s.apart = true // what follows is likely to be like it
+		}
+		return &rowBlock{rows: hi - lo, sel: sel, column: func(i int) (*vec.Vector, error) { return src.columns[i](m, lo, hi) }}, nil
 	}
 }
 
 // blockOf is rows that are decoded already.
 func blockOf(b *vec.Batch) *rowBlock {
-	return &rowBlock{b.Rows, b.Sel, func(i int) (*vec.Vector, error) { return b.Cols[i], nil }}
+	return &rowBlock{rows: b.Rows, sel: b.Sel, column: func(i int) (*vec.Vector, error) { return b.Cols[i], nil }}
 }
 
 func (s *scan) Close() error { return nil }

@@ -155,5 +155,5 @@ func (s *scanSource) pieceBlock(p *table.Piece) (*rowBlock, error) {
 	if err != nil || live != nil && len(live) == 0 {
 		return nil, err
 	}
-	return &rowBlock{p.Rows(), live, func(i int) (*vec.Vector, error) { return s.pieceColumns[i](p) }}, nil
+	return &rowBlock{rows: p.Rows(), sel: live, column: func(i int) (*vec.Vector, error) { return s.pieceColumns[i](p) }}, nil
 }
