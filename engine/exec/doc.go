@@ -65,7 +65,8 @@
 // below read into shares of their own ([joinShare]), which are put together column by column; then
 // a [keyIndex] of the keys is built, in parts that goroutines fill side by side without a lock.
 // Integers that lie close together, as the keys of most tables do, are bits in a map, which says
-// with one word that fits into the caches that a row has no match; other numbers are hashed. Texts,
+// with one word that fits into the caches that a row has no match; other numbers are hashed. Persons are
+// such integers: their ordinals, if the keys of both sides are columns of persons. Texts,
 // and NULL where it is a value, are numbered as keys of groups are, by one goroutine. A key in
 // a dictionary is looked up once for each entry, so a join of events and persons costs two look-ups
 // in arrays for a row. Rows with a NULL key never match, unless the key says that NULL equals NULL.

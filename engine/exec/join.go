@@ -26,6 +26,7 @@ type joining struct {
 	keyTypes     []vec.Type // in which keys are looked up
 	buildRead    columnSet  // columns of the build side that are read, with keys
 	probeRead    columnSet  // columns of the probe side that are read, keys apart
+	persons      bool       // the only key of both sides is a person, out of the dictionary of all
 	// probeNulls and buildNulls are columns of NULL, of rows that are filled up with it, and in the
 	// place of columns that are not read.
 	probeNulls, buildNulls []*vec.Vector
@@ -62,6 +63,7 @@ func newJoining(n *plan.Join, env *Env, read columnSet) *joining {
 	if s.swapped {
 		s.probe, s.build, s.keys, s.buildKeys = s.build, s.probe, s.buildKeys, s.keys
 	}
+	s.persons = len(s.keys) == 1 && isPerson(s.probe, s.keys[0]) && isPerson(s.build, s.buildKeys[0])
 	ofLeft := len(n.Left.Schema())
 	both := make(columnSet, ofLeft+len(n.Right.Schema())).and(n.On)
 	for i, r := range read {
@@ -103,7 +105,9 @@ func (s *joining) keepsRows() bool { return !s.node.Kind.LeftOnly() || s.node.On
 
 // indexing is to make an index of the keys of so many rows.
 func (s *joining) indexing(keys []*vec.Vector, count int) *indexing {
-	return newIndexing(s.env, s.keyTypes, keys, s.node.NullSafe, count)
+	in := newIndexing(s.env, s.keyTypes, keys, s.node.NullSafe, count)
+	in.persons = s.persons
+	return in
 }
 
 // marks says whether rows of the build side come out once it is known which of them have a

@@ -314,6 +314,8 @@ type finder struct {
 	found  []uint32
 	values []int64
 	order  []uint32
+	// persons is the ordinals of keys that are persons.
+	persons []int64
 }
 
 // textFinder looks up values in an intern.Table. It remembers what it found for the last

@@ -5,13 +5,16 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
 // keyIndex finds rows by their keys: the first row that has a key, and from there the next ones. It
 // is built at once, by several goroutines, and may then be used by any number of them.
 //
-// Keys of numbers are found in one of two ways. A single one of integers that lie close together is
+// Persons are keys by their ordinals, which are the codes of a dictionary that all tables with persons
+// share. Keys of numbers are found in one of two ways. A single one of integers that lie close together is
 // a bit in a [denseKeys], which takes no more memory than slots would, and of which what is asked
 // for most often, whether a key is there, fits into the caches. Others are hashed, in partitions
 // ([hashedKeys]). Everything else is numbered by a [grouper], by one goroutine.
@@ -26,6 +29,8 @@ type keyIndex struct {
 	// every key has one row, or if only the keys are wanted.
 	next     []uint32
 	nullSafe []bool // per key, whether NULL is a value; nil: for none it is
+	// persons says that keys are persons, and numbered by their ordinals.
+	persons bool
 }
 
 // indexing is what a keyIndex is made of.
@@ -39,6 +44,8 @@ type indexing struct {
 	rows     []uint32 // those that have a key
 	// links says that rows are wanted, and not only which keys there are.
 	links bool
+	// persons says that the only key is a person, wherever it comes from.
+	persons bool
 }
 
 // manyRows is from how many rows on several goroutines build an index.
@@ -53,7 +60,12 @@ func newIndexing(env *Env, types []vec.Type, keys []*vec.Vector, nullSafe []bool
 
 // build makes the index.
 func (in *indexing) build(ctx context.Context) (*keyIndex, error) {
-	x := &keyIndex{groups: newGrouper(in.types), nullSafe: in.nullSafe}
+	x := &keyIndex{nullSafe: in.nullSafe}
+	if k := in.keys[0]; in.persons && k.Form == vec.Dict && k.Dict == in.env.personUUIDs() { // else they were on disk
+		x.persons = true
+		in.types, in.keys = []vec.Type{vec.T(vec.Int8)}, []*vec.Vector{ordinalsOf(k, widen(k.Codes))}
+	}
+	x.groups = newGrouper(in.types)
 	for k, c := range x.groups.cols {
 		if c.texts != nil || in.nullSafe != nil && in.nullSafe[k] && in.keys[k].HasNulls() {
 			return x, x.number(ctx, in)
@@ -477,6 +489,9 @@ func (x *keyIndex) unique() bool { return x.next == nil }
 // has only keys; noGroup for keys that are not there.
 func (x *keyIndex) find(dst []uint32, f *finder, cols []*vec.Vector, rows []uint32) {
 	dst = dst[:len(rows)]
+	if x.persons {
+		cols = []*vec.Vector{f.ordinals(cols[0])}
+	}
 	switch {
 	case x.dense != nil:
 		v := cols[0]
@@ -515,6 +530,9 @@ func (x *keyIndex) find(dst []uint32, f *finder, cols []*vec.Vector, rows []uint
 // keep writes those of the rows to dst, of the same length, whose keys are there, and says how many
 // they are.
 func (x *keyIndex) keep(dst []uint32, f *finder, v *vec.Vector, rows []uint32) int {
+	if x.persons && x.dense != nil && v.Form == vec.Dict && len(v.Nulls) == 0 {
+		return x.dense.keep(dst, f.ordinals(v).I64, rows)
+	}
 	if x.dense != nil && v.Form == vec.Flat && len(v.Nulls) == 0 {
 		return x.dense.keep(dst, v.I64, rows)
 	}
@@ -528,6 +546,37 @@ func (x *keyIndex) keep(dst []uint32, f *finder, v *vec.Vector, rows []uint32) i
 		}
 	}
 	return n
+}
+
+// ordinals is persons as numbers, in memory that is used again.
+func (f *finder) ordinals(v *vec.Vector) *vec.Vector {
+	if v.Form != vec.Dict {
+		panic("persons without their dictionary")
+	}
+	f.persons = grow(f.persons, len(v.Codes))
+	for i, c := range v.Codes {
+		f.persons[i] = int64(c)
+	}
+	return ordinalsOf(v, f.persons)
+}
+
+// ordinalsOf is persons as the numbers that they have.
+func ordinalsOf(v *vec.Vector, numbers []int64) *vec.Vector {
+	return &vec.Vector{Type: vec.T(vec.Int8), Nulls: v.Nulls, I64: numbers}
+}
+
+// isPerson says whether an expression over the rows of a node is a column of persons, as which scans give
+// codes of the dictionary of all of them.
+func isPerson(n plan.Node, e expr.Expr) bool {
+	sc, at, ok := scanned(n, e)
+	if !ok || sc.Table.Schema != nil || sc.Table.System != "" {
+		return false
+	}
+	name := "person_id"
+	if sc.Table.Name == "persons" {
+		name = "id"
+	}
+	return sc.Columns[at].Column == name && sc.Columns[at].Type.Kind == vec.UUID
 }
 
 // numbers is integers of a vector, and where in them those of the rows are.
