@@ -247,25 +247,15 @@ func before(v, have *vec.Vector, last int, k plan.SortKey, b *vec.Batch, kept []
 		}
 		return kept, same
 	}
-	if v.Form == vec.Flat && v.Type.Payload() == vec.PayloadI64 && len(v.Nulls) == 0 && !have.Nulls.Get(last) {
-		bound := have.I64[last]
-		place := func(r uint32, x int64) {
-			if x == bound {
-				same = append(same, r)
-			} else if x > bound == k.Desc {
-				kept = append(kept, r)
+	if v.Form == vec.Flat && len(v.Nulls) == 0 && !have.Nulls.Get(last) {
+		switch v.Type.Payload() {
+		case vec.PayloadI64:
+			return beforeNumber(v.I64, have.I64[last], k.Desc, b, kept)
+		case vec.PayloadF64:
+			if bound := have.F64[last]; bound == bound {
+				return beforeNumber(v.F64, bound, k.Desc, b, kept)
 			}
 		}
-		if b.Sel != nil {
-			for _, r := range b.Sel {
-				place(r, v.I64[r])
-			}
-			return kept, same
-		}
-		for i, x := range v.I64[:b.Rows] {
-			place(uint32(i), x)
-		}
-		return kept, same
 	}
 	for i := range b.Live() {
 		r := i
@@ -278,6 +268,29 @@ func before(v, have *vec.Vector, last int, k plan.SortKey, b *vec.Batch, kept []
 		case c == 0:
 			same = append(same, uint32(r))
 		}
+	}
+	return kept, same
+}
+
+// beforeNumber is before for numbers none of which is NULL, and a bound that is not NaN, which comes after
+// all others.
+func beforeNumber[T int64 | float64](x []T, bound T, desc bool, b *vec.Batch, kept []uint32) (_, same []uint32) {
+	same = []uint32{}
+	place := func(r uint32, x T) {
+		if x == bound {
+			same = append(same, r)
+		} else if (x > bound || x != x) == desc {
+			kept = append(kept, r)
+		}
+	}
+	if b.Sel != nil {
+		for _, r := range b.Sel {
+			place(r, x[r])
+		}
+		return kept, same
+	}
+	for i, x := range x[:b.Rows] {
+		place(uint32(i), x)
 	}
 	return kept, same
 }
