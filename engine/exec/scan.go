@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,13 +34,15 @@ type morsel struct {
 }
 
 // scanSource is a scan that several goroutines share: which morsels there are, and which
-// was taken last.
+// were taken.
 type scanSource struct {
 	node         *plan.Scan
 	env          *Env
 	stats        *NodeStats
 	morsels      []morsel
-	next         atomic.Int64
+	divide       sync.Once // makes parts
+	parts        []scanPart
+	readers      atomic.Int64 // goroutines that have taken something
 	columns      []columnReader
 	batches      []*vec.Batch  // tables of persons: all rows
 	sessions     *sessionTable // the table of them; nil for any other
@@ -331,25 +334,50 @@ func (s *scanSource) count() int {
 	return len(s.morsels) + len(s.pieces)
 }
 
-// take hands out the next morsel.
-func (s *scanSource) take() (int, bool) {
-	i := int(s.next.Add(1)) - 1
+// scanPart is a stretch of what a scan hands out, and is taken from its beginning.
+type scanPart struct {
+	next atomic.Int64
+	end  int64
+}
+
+// makeParts divides the scan among the goroutines that may read it: morsels side by side share
+// dictionaries, of which each goroutine looks up the values that it meets. What has to come in an order
+// is one part.
+func (s *scanSource) makeParts() {
+	total := s.count()
 	if s.batches != nil {
-		return i, i < len(s.batches)
+		total = len(s.batches)
 	}
-	if s.sessions != nil {
-		return i, i < len(s.sessions.pieces)
+	n := max(1, min(s.env.Threads, total))
+	if s.order != nil {
+		n = 1
 	}
-	if s.pieceColumns != nil {
-		return i, i < len(s.pieces) && !s.order.passed(i)
+	s.parts = make([]scanPart, n)
+	for i := range s.parts {
+		s.parts[i].next.Store(int64(total * i / n))
+		s.parts[i].end = int64(total * (i + 1) / n)
 	}
-	if i >= len(s.morsels) || s.order.passed(i) {
-		return i, false
+}
+
+// take hands out the next morsel to a goroutine: of its own part, and then of those of others.
+func (s *scanSource) take(reader int) (int, bool) {
+	s.divide.Do(s.makeParts)
+	for k := range s.parts {
+		p := &s.parts[(reader+k)%len(s.parts)]
+		n := p.next.Add(1) - 1
+		if n >= p.end {
+			continue
+		}
+		i := int(n)
+		if s.order.passed(i) {
+			break
+		}
+		if s.stats != nil && s.morsels != nil && (i == 0 || s.morsels[i].seg != s.morsels[i-1].seg) {
+			s.stats.Segments.Add(1)
+		}
+		return i, true
 	}
-	if s.stats != nil && (i == 0 || s.morsels[i].seg != s.morsels[i-1].seg) {
-		s.stats.Segments.Add(1)
-	}
-	return i, true
+	return 0, false
 }
 
 // valueOrder is for a scan of which only the first or last rows by one column are wanted: its
@@ -456,6 +484,7 @@ type scan struct {
 	source *scanSource
 	conds  []expr.Expr  // all hold for rows that come out
 	keys   []*keyFilter // likewise
+	reader int          // its number among those that read the source; -1: it has read nothing
 	now    morsel
 	row    int  // next row of now; now.hi when it is used up
 	apart  bool // rows of now come as they are
@@ -469,7 +498,7 @@ func newScan(s *scanSource, keys []*keyFilter) *scan {
 	if len(s.oids) > 0 { // columns have other places here
 		keys = nil
 	}
-	return &scan{source: s, keys: keys}
+	return &scan{source: s, keys: keys, reader: -1}
 }
 
 // takes makes a condition a part of the scan, if it can be.
@@ -585,7 +614,10 @@ func (s *scan) next(ctx context.Context) (*rowBlock, error) {
 	src := s.source
 	for {
 		if s.row >= s.now.hi {
-			i, ok := src.take()
+			if s.reader < 0 {
+				s.reader = int(src.readers.Add(1)) - 1
+			}
+			i, ok := src.take(s.reader)
 			if !ok {
 				return nil, nil
 			}
