@@ -749,6 +749,18 @@ func (s *Store) ProjectByDatabase(database string) (Project, bool) {
 	return s.find(func(p *Project) bool { return p.Database == database })
 }
 
+// PersonCount is how many persons a project has, those without a profile too.
+func (s *Store) PersonCount(id uint32) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.projects[id]
+	if p == nil {
+		return 0, fmt.Errorf("project %d: %w", id, ErrNoProject)
+	}
+	identity, persons := p.persons.Publish()
+	return int64(persons.Len()) - int64(identity.Merged().GetCardinality()), nil
+}
+
 // Stats is how much the store holds.
 func (s *Store) Stats() Stats {
 	s.mu.Lock()

@@ -317,6 +317,9 @@ func check(t *testing.T, where string, st *Store, m *plain) {
 		}
 		t.Fatalf("%s: %d distinct rows, want %d", where, len(got), len(want))
 	}
+	if n, err := st.PersonCount(1); err != nil || n != int64(len(smallest)) {
+		t.Fatalf("%s: PersonCount = %d, %v, want %d", where, n, err, len(smallest))
+	}
 	profiles := 0
 	for o := range uint32(sn.Persons().Len()) {
 		if sn.Persons().HasProfile(o) {

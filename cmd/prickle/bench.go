@@ -253,7 +253,7 @@ func (r *benchReport) importAndAsk(ctx context.Context, c *console, o benchOptio
 	r.Import, r.Merge = float64(o.events)/elapsed.Seconds(), milliseconds(time.Since(start))
 	stats := s.node.Store().Stats()
 	r.Bytes = float64(stats.Bytes) / float64(max(1, stats.Events))
-	if r.Persons, err = countPersons(s.node.Store(), s.project.ID); err != nil {
+	if r.Persons, err = s.node.Store().PersonCount(s.project.ID); err != nil {
 		return err
 	}
 	dsn := fmt.Sprintf("postgres://prickle@%s/%s?sslmode=disable", s.address, s.project.Database)

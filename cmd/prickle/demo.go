@@ -70,23 +70,13 @@ func loadDemo(ctx context.Context, c *console, node *cluster.Node, project stora
 		return dirProblem(dir, err)
 	}
 	stats := node.Store().Stats()
-	persons, err := countPersons(node.Store(), project.ID)
+	persons, err := node.Store().PersonCount(project.ID)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "  Demo data   %s events, %s persons, %d days   loaded in %s\n",
 		grouped(stats.Events), grouped(persons), model.Config().Days, took(time.Since(start)))
 	return nil
-}
-
-// countPersons counts who has a distinct id, merged persons once.
-func countPersons(store *storage.Store, project uint32) (int64, error) {
-	sn, err := store.Snapshot(project)
-	if err != nil {
-		return 0, err
-	}
-	defer sn.Release()
-	return int64(sn.Persons().Len()) - int64(sn.Identity().Merged().GetCardinality()), nil
 }
 
 // generate makes a stream of events and puts it into a sink, in order, on two goroutines a

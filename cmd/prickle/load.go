@@ -211,7 +211,7 @@ func importTarget(ctx context.Context, cmd *cobra.Command, c *console, project s
 		open:  func(context.Context) (sink, error) { return &nodeSink{node: node, project: p.ID}, nil },
 		bytes: func() int64 { return node.Store().Stats().Bytes },
 		persons: func(context.Context) int64 {
-			n, _ := countPersons(node.Store(), p.ID) // the project was just there
+			n, _ := node.Store().PersonCount(p.ID) // the project was just there
 			return n
 		},
 		close: func(complete bool) error {
