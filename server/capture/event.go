@@ -261,7 +261,7 @@ func (d *decoder) take(r role, key []byte, v value) {
 	default:
 		switch d.manner {
 		case File:
-			if d.special(key, v) < stored {
+			if d.special(key, &v) != taken {
 				d.b.Property(key, v.kind, v.text)
 			}
 		case Typed:
@@ -328,78 +328,63 @@ func (d *decoder) dig(v value, path []string) value {
 	return v
 }
 
-// properties reads the object of properties that starts here.
+// properties reads the object of properties that starts here. What the event before had as well,
+// byte for byte, is not read.
 func (d *decoder) properties() bool {
 	s := &d.s
 	for more := s.open('}'); more; {
-		ok := true
-		if s.next() != '"' || !d.repeated() {
-			if ok = d.property(); !ok {
-				return false
+		if size := d.b.Repeat(s.src[s.pos:]); size > 0 {
+			s.pos += size
+			if s.src[s.pos-1] == '}' {
+				return true
 			}
 		}
-		if more, ok = s.more('}'); !ok {
+		ok := true
+		if more, ok = d.property(); !ok {
 			return false
 		}
 	}
 	return true
 }
 
-// property reads the property that comes next.
-func (d *decoder) property() bool {
+// property reads the property that comes next, and what stands behind it.
+func (d *decoder) property() (more, ok bool) {
 	s, b := &d.s, d.b
-	start := s.pos
+	start, what := s.pos, ordinary
+	v := value{set: true}
 	if s.name(b.ExpectedKey()) {
-		kind, text, ok := s.value()
-		if ok {
-			b.Next(kind, text)
-			b.Written(s.src[start:s.pos])
+		if v.kind, v.text, ok = s.value(); !ok {
+			return false, false
 		}
-		return ok
-	}
-	key, ok := s.key()
-	if !ok {
-		return false
-	}
-	kind, text, ok := s.value()
-	if !ok {
-		return false
-	}
-	what := ordinary
-	if d.manner != Typed {
-		what = d.special(key, value{kind, true, text})
-	}
-	if what < stored {
-		b.Property(key, kind, text)
-	}
-	switch what {
-	case ordinary:
-		b.OnlyStored()
-		b.Written(s.src[start:s.pos])
-	case stored:
-		b.Written(s.src[start:s.pos])
-	}
-	return true
-}
-
-// repeated steps over the property that comes next if it is, byte for byte, the one that
-// came here in the event before: then it is not read, and its value not looked up.
-func (d *decoder) repeated() bool {
-	s, written := &d.s, d.b.Expected()
-	end := s.pos + len(written)
-	if len(written) == 0 || end >= len(s.src) || string(s.src[s.pos:end]) != string(written) {
-		return false
-	}
-	switch written[len(written)-1] {
-	case '"', '}', ']':
-	default: // a number or a word, which may go on
-		if c := s.src[end]; c != ',' && c != '}' {
-			return false
+		b.Next(v.kind, v.text)
+	} else {
+		var key []byte
+		if key, ok = s.key(); !ok {
+			return false, false
+		}
+		if v.kind, v.text, ok = s.value(); !ok {
+			return false, false
+		}
+		if d.manner != Typed {
+			what = d.special(key, &v)
+		}
+		switch what {
+		case ordinary:
+			b.Member(key, v.kind, v.text)
+			b.OnlyStored()
+		case plain:
+			b.Member(key, v.kind, v.text)
+		case noted:
+			b.Property(key, v.kind, v.text)
 		}
 	}
-	s.pos = end
-	d.b.Repeat()
-	return true
+	if more, ok = s.more('}'); more {
+		s.next()
+	}
+	if what <= plain {
+		b.Written(s.src[start:s.pos])
+	}
+	return more, ok
 }
 
 // meaning is what a property means to the event or its person.
@@ -407,36 +392,35 @@ type meaning uint8
 
 const (
 	ordinary meaning = iota // nothing, whatever its value is
+	plain                   // nothing, with this value
 	noted                   // something, and it is stored as well
-	stored                  // nothing, and special has stored it
 	taken                   // something, and it is not stored, or not yet
 )
 
-// special keeps a property that means something.
-func (d *decoder) special(key []byte, v value) meaning {
+// special keeps a property that means something. It may give another value to be stored.
+func (d *decoder) special(key []byte, v *value) meaning {
 	w := &d.row
 	for i := range d.mapped {
 		if m := &d.mapped[i]; m.parent == "properties" && m.path[0] == string(key) {
 			if len(m.path) > 1 {
-				if v = d.dig(v, m.path[1:]); !v.set {
-					return noted
+				if found := d.dig(*v, m.path[1:]); found.set {
+					d.take(m.role, nil, found)
 				}
-				d.take(m.role, nil, v)
 				return noted
 			}
-			d.take(m.role, nil, v)
+			d.take(m.role, nil, *v)
 			return taken
 		}
 	}
 	switch string(key) {
 	case "$set":
-		w.propSets[0] = v
+		w.propSets[0] = *v
 	case "$set_once":
-		w.propSets[1] = v
+		w.propSets[1] = *v
 	case "$unset":
-		w.propSets[2] = v
+		w.propSets[2] = *v
 	case "$process_person_profile":
-		w.process = v
+		w.process = *v
 	case "$session_id":
 		if v.kind != event.Text || len(v.text) != 36 {
 			return noted
@@ -451,52 +435,51 @@ func (d *decoder) special(key []byte, v value) meaning {
 			}
 			v.text = d.made[lower:]
 		}
-		d.b.Property(key, v.kind, v.text)
-		return stored
+		return plain
 	case "$anon_distinct_id":
-		w.anonID = v
+		w.anonID = *v
 		return noted
 	case "alias":
-		w.alias = v
+		w.alias = *v
 		return noted
 	case "distinct_id":
-		w.propDistinctID = v
+		w.propDistinctID = *v
 		return noted
 	case "token":
-		w.propToken = v
+		w.propToken = *v
 		return noted
 	case "$ignore_sent_at":
-		w.ignoreSentAt = v
+		w.ignoreSentAt = *v
 		return noted
 	case "$ip":
-		w.ip = v
+		w.ip = *v
 		return noted
 	case "$lib":
-		w.lib = v
+		w.lib = *v
 		return noted
 	case "$is_server":
-		w.isServer = v
+		w.isServer = *v
 		return noted
 	case "$group_type":
-		w.groupType = v
+		w.groupType = *v
 		return noted
 	case "$group_key":
-		w.groupKey = v
+		w.groupKey = *v
 		return noted
 	case "$group_set":
-		w.groupSets[0] = v
+		w.groupSets[0] = *v
 		return noted
 	case "$group_set_once":
-		w.groupSets[1] = v
+		w.groupSets[1] = *v
 		return noted
 	case "$group_unset":
-		w.groupSets[2] = v
+		w.groupSets[2] = *v
 		return noted
 	case "$elements":
 		if d.manner != Capture || v.kind != event.JSON || v.text[0] != '[' {
 			return noted
 		}
-		if chain := elementsChain(v); len(chain) > 0 {
+		if chain := elementsChain(*v); len(chain) > 0 {
 			d.b.Property([]byte("$elements_chain"), event.Text, chain)
 		}
 	default:

@@ -189,6 +189,92 @@ func TestRepeated(t *testing.T) {
 	}
 }
 
+// TestManyRepeated has events whose properties are partly those of the event before, in any order, written
+// in any way, some twice, some in the root: each must mean what it means alone.
+func TestManyRepeated(t *testing.T) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 2))
+	one := func(list ...string) string { return list[rng.IntN(len(list))] }
+	member := func() string {
+		return one("", " ") + `"` + one("a", "b", "c", "d", "e", "$session_id", "$set", "$ip", "$lib", "token", "$sent_at", `\u0061`) + `":` + one("", " ") +
+			one(`1`, `12`, `-1.5`, `"x"`, `"x\n"`, `"é"`, `null`, `true`, `{"b": [1]}`, `"019B76DA-A800-7137-A894-CBAC52ABF6E5"`, `{}`)
+	}
+	manners := map[string]func(lines []string) []string{
+		"file": func(lines []string) (out []string) {
+			m := Mapping{Event: "event", Time: "timestamp", Person: "distinct_id", ID: "uuid", Properties: "properties"}
+			got := NewDecoder(m).Decode([]byte(strings.Join(lines, "\n")), 1)
+			for _, b := range got.Batches {
+				for row := range b.Rows {
+					out = append(out, showRow(b.Batch, row, true))
+				}
+			}
+			for _, r := range got.Rejects {
+				out = slices.Insert(out, int(r.Line-1), r.Detail)
+			}
+			return out
+		},
+		"capture": func(lines []string) (out []string) {
+			req, err := newDecoder(Capture).decodeRequest([]byte("["+strings.Join(lines, ",")+"]"), envelope{clock: clock{now: testNow}})
+			if err != nil {
+				return []string{err.Error()}
+			}
+			for _, b := range req.batches {
+				b.Copies = nil // they name what any row has
+				for row := range b.Rows {
+					out = append(out, showRow(b, row, false))
+				}
+			}
+			return out
+		},
+	}
+	for range 300 {
+		var lines, members []string
+		for range 2 + rng.IntN(12) {
+			for i := range members {
+				if rng.IntN(4) == 0 {
+					members[i] = member()
+				}
+			}
+			for range rng.IntN(4) {
+				at := rng.IntN(len(members) + 1)
+				switch rng.IntN(4) {
+				case 0, 1:
+					members = slices.Insert(members, at, member())
+				case 2:
+					members = slices.Delete(members, at, min(at+1+rng.IntN(2), len(members)))
+				case 3:
+					rng.Shuffle(len(members), func(i, k int) { members[i], members[k] = members[k], members[i] })
+				}
+			}
+			if rng.IntN(8) == 0 {
+				members = nil
+			}
+			root := ""
+			if rng.IntN(4) == 0 {
+				root = member() + ","
+			}
+			properties := `"properties":{` + strings.Join(members, one(",", " ,", ", ")) + "}"
+			if rng.IntN(8) == 0 {
+				properties += `,"properties":{` + member() + "}"
+			}
+			if rng.IntN(8) == 0 {
+				properties += "," + member()
+			}
+			id := one(`"distinct_id":"u"`, `"distinct_id":"v"`, `"distinct_id":""`)
+			lines = append(lines, `{"event":"e","timestamp":1700000000,"uuid":"019b76da-a800-7137-a894-cbac52abf6e5",`+root+id+","+properties+"}")
+		}
+		for name, decode := range manners {
+			var want []string
+			for _, line := range lines {
+				want = append(want, decode([]string{line})...)
+			}
+			if got := decode(lines); !slices.Equal(got, want) {
+				t.Fatalf("seed %d: %s of\n%s\ngives\n%s\nwant\n%s", seed, name, strings.Join(lines, "\n"), strings.Join(got, ""), strings.Join(want, ""))
+			}
+		}
+	}
+}
+
 func FuzzRepeated(f *testing.F) {
 	for _, text := range []string{`{"x":1}`, `{"x":null}`, `{"x":}`, `{"x\"":"\""}`, `{"":"a"}`, `{"x":"a\\"}`, `{"x":12,"y":true}`, `{"x":{"y":[1]}}`, `{"$lib":"a","x":"b","x":"c"}`} {
 		f.Add([]byte(text), []byte(text))

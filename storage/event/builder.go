@@ -14,17 +14,18 @@ const (
 	// keys are likely made up as they go, and remembering them costs more than it saves.
 	keptColumns = 4096
 	// keptSlots bounds the value table that a column keeps between batches, and its codes;
-	// keptBytes bounds its values.
+	// keptBytes bounds its values, and what is kept of a row's bytes.
 	keptSlots = 1 << 16
 	keptBytes = 1 << 18
 )
 
 // Builder makes batches from events given one by one. It is for one goroutine. It keeps
-// its memory between batches, and remembers in which order properties came, so that an
-// event like the one before it costs a comparison a property and no hash.
+// its memory between batches, and remembers in which order properties came, and how they
+// were written: of an event like the one before it, what is the same costs one comparison of
+// bytes, however many properties it is.
 //
-// For each row: Begin, then the Set methods, Property, Op and Personless in any order,
-// then End to keep the row or Abort to drop it. A name or distinct id not set is empty.
+// For each row: Begin, then the Set methods, Property, Member, Repeat, Op and Personless in any
+// order, then End to keep the row or Abort to drop it. A name or distinct id not set is empty.
 type Builder struct {
 	rows       int
 	size       int // estimated bytes of the wire form
@@ -32,20 +33,49 @@ type Builder struct {
 	cells      int // live columns, counted for Full
 	uuid       []vec.UUIDValue
 	time       []int64
-	name       table
-	distinctID table
+	name       textColumn
+	distinctID textColumn
 	columns    []propColumn
 	keys       map[string]uint32 // key to position in columns
 	last       uint32            // column that was set last; its successor is guessed next
 	first      uint32            // column that came first in the previous row
 	started    bool              // a property of this row was seen
-	touched    []uint32          // columns set in this row
 	personless vec.Bitmap
 	ops        []PersonOp
 	opsBefore  int // len(ops) at Begin
 	groups     []GroupOp
 	// groupsBefore is len(groups) at Begin.
 	groupsBefore int
+
+	// A column whose property is a member of the row before has its value in this row as well,
+	// unless it is set, or left. So nothing is done for the members that repeat.
+	before, row written
+	next, from  int      // the member of before that is expected, and its place in the bytes
+	left        []uint32 // columns of members of before that did not come
+	joined      []uint32 // columns of members of row that before does not have
+	touched     []uint32 // columns set in this row
+	// single are the columns that this row alone has set: no members, or in a mixed row. singles are
+	// those of the row before.
+	single, singles []uint32
+	// mixed says that one property came twice, or in another order: before is of no use.
+	mixed bool
+}
+
+// written is members of a row in their order, and their bytes.
+type written struct {
+	members []member
+	bytes   []byte
+}
+
+// member is a property as it was written: its key, its value, and what stands behind it up to
+// the next.
+type member struct{ column, size uint32 }
+
+// reset forgets a row. The memory stays unless it is large.
+func (w *written) reset() {
+	if w.members, w.bytes = w.members[:0], w.bytes[:0]; cap(w.bytes) > keptBytes {
+		*w = written{}
+	}
 }
 
 // propColumn is one property of the batch under construction.
@@ -53,16 +83,26 @@ type propColumn struct {
 	key  string
 	next uint32 // column that followed this one last time
 	live bool   // carries a value in this batch
-	// written is what the last value was written as, with its key; empty if that is not known.
-	written []byte
+	// member says that it is a member of the row before.
+	member bool
+	row    uint32 // that set it last, plus one; 0 for none
 	// name is the key, if any value of it is only stored; else it is empty.
 	name  []byte
+	runs  []run
 	table table
 }
 
-// table is a growing dictionary: codes, values and a hash table from value to code.
+// run is rows of one code, up to the next run.
+type run struct{ from, code uint32 }
+
+// textColumn is a column without missing values.
+type textColumn struct {
+	codes []uint32 // one a row
+	table table
+}
+
+// table is a growing dictionary: values and a hash table from value to code.
 type table struct {
-	codes  []uint32 // one a row; shorter when the last rows carry nothing
 	kinds  []Kind
 	values vec.Strings
 	last   uint32   // code given out last, plus one; 0 for none
@@ -90,8 +130,10 @@ func (b *Builder) Full() bool {
 func (b *Builder) Begin(uuid vec.UUIDValue, timeMicros int64) {
 	b.uuid = append(b.uuid[:b.rows], uuid)
 	b.time = append(b.time[:b.rows], timeMicros)
-	b.touched = b.touched[:0]
-	b.started = false
+	b.started, b.mixed = false, false
+	b.next, b.from = 0, 0
+	b.row.reset()
+	b.left, b.joined, b.touched, b.single = b.left[:0], b.joined[:0], b.touched[:0], b.single[:0]
 	b.opsBefore, b.groupsBefore = len(b.ops), len(b.groups)
 	b.rowSize = 24
 }
@@ -103,50 +145,34 @@ func (b *Builder) SetUUID(uuid vec.UUIDValue) { b.uuid[b.rows] = uuid }
 func (b *Builder) SetTime(timeMicros int64) { b.time[b.rows] = timeMicros }
 
 // SetName sets the name of the row's event. The bytes are copied.
-func (b *Builder) SetName(name []byte) { b.rowSize += b.name.set(b.rows, Text, name) }
+func (b *Builder) SetName(name []byte) { b.rowSize += b.name.set(b.rows, name) }
 
 // SetDistinctID sets the row's distinct id. The bytes are copied.
-func (b *Builder) SetDistinctID(id []byte) { b.rowSize += b.distinctID.set(b.rows, Text, id) }
+func (b *Builder) SetDistinctID(id []byte) { b.rowSize += b.distinctID.set(b.rows, id) }
 
 // Property sets a property of the row; of two with the same key the later counts. The
 // bytes are copied.
 func (b *Builder) Property(key []byte, kind Kind, value []byte) {
-	guess := b.guess()
-	if int(guess) >= len(b.columns) || b.columns[guess].key != string(key) {
-		at, found := b.keys[string(key)]
-		if !found {
-			at = uint32(len(b.columns))
-			k := string(key)
-			b.columns = append(b.columns, propColumn{key: k})
-			b.keys[k] = at
-		}
-		guess = at
-		if b.started {
-			b.columns[b.last].next = at
-		}
-	}
-	b.set(guess, kind, value)
+	at := b.find(key)
+	b.mixed = b.mixed || b.columns[at].member
+	b.set(at, kind, value)
+	b.single = append(b.single, at)
 }
 
-// set sets the row's value of a column.
-func (b *Builder) set(at uint32, kind Kind, value []byte) {
-	if !b.started {
-		b.first = at
+// Member is Property, of one whose bytes are given to Written then.
+func (b *Builder) Member(key []byte, kind Kind, value []byte) { b.setMember(b.find(key), kind, value) }
+
+// ExpectedKey guesses the key of the property that comes next, if it was said of it that it is
+// only stored, and it needs no escapes; else it is empty. If it comes, Next sets its value.
+func (b *Builder) ExpectedKey() []byte {
+	if at := b.guess(); int(at) < len(b.columns) {
+		return b.columns[at].name
 	}
-	b.touch(at)
-	c := &b.columns[at]
-	c.written = c.written[:0]
-	b.rowSize += c.table.set(b.rows, kind, value)
+	return nil
 }
 
-// Written says in which bytes the property that was set last was written, with its key: the same
-// bytes would mean the same in another row. They are copied.
-func (b *Builder) Written(as []byte) {
-	if len(as) <= maxWritten {
-		c := &b.columns[b.last]
-		c.written = append(c.written[:0], as...)
-	}
-}
+// Next is Member with the key that ExpectedKey gave.
+func (b *Builder) Next(kind Kind, value []byte) { b.setMember(b.guess(), kind, value) }
 
 // OnlyStored says that every value under the key of the property that was set last is to be
 // stored, and means nothing else.
@@ -156,32 +182,102 @@ func (b *Builder) OnlyStored() {
 	}
 }
 
-// ExpectedKey guesses the key of the property that comes next, as Expected does, if it was said
-// of it that it is only stored, and it needs no escapes; else it is empty. If it comes, Next sets
-// its value.
-func (b *Builder) ExpectedKey() []byte {
-	if at := b.guess(); int(at) < len(b.columns) {
-		return b.columns[at].name
-	}
-	return nil
+// Written says in which bytes the member that was set last was written, from its key to that of
+// the next, or to behind the end of the object: the same bytes would mean the same in another row.
+// They are copied.
+func (b *Builder) Written(as []byte) {
+	b.row.members = append(b.row.members, member{b.last, uint32(len(as))})
+	b.row.bytes = append(b.row.bytes, as...)
 }
 
-// Next is Property with the key that ExpectedKey gave.
-func (b *Builder) Next(kind Kind, value []byte) { b.set(b.guess(), kind, value) }
+// Repeat sets the members that come next, as src has them written, to what they are in the row
+// before, as far as they are written in the same bytes there. It gives the size of these bytes:
+// 0 if the next member is not one of them.
+func (b *Builder) Repeat(src []byte) int {
+	members := b.before.members[b.next:]
+	if len(members) == 0 || b.mixed {
+		return 0
+	}
+	same, size, n := commonPrefix(b.before.bytes[b.from:], src), 0, 0
+	for n < len(members) && size+int(members[n].size) <= same {
+		size += int(members[n].size)
+		n++
+	}
+	if n == 0 {
+		return 0
+	}
+	if !b.started {
+		b.first = members[0].column
+	}
+	b.started, b.last = true, members[n-1].column
+	b.row.members = append(b.row.members, members[:n]...)
+	b.row.bytes = append(b.row.bytes, src[:size]...)
+	b.next, b.from = b.next+n, b.from+size
+	b.rowSize += n
+	return size
+}
 
-// maxWritten bounds what is kept of a column for Expected: longer values are hardly repeated.
-const maxWritten = 512
+// find is the column of a key.
+func (b *Builder) find(key []byte) uint32 {
+	if guess := b.guess(); int(guess) < len(b.columns) && b.columns[guess].key == string(key) {
+		return guess
+	}
+	at, found := b.keys[string(key)]
+	if !found {
+		at = uint32(len(b.columns))
+		k := string(key)
+		b.columns = append(b.columns, propColumn{key: k})
+		b.keys[k] = at
+	}
+	return at
+}
 
-// guess is the column that followed the last one in the row before.
+// guess is the column of the member that is expected, or else the one that followed the last one
+// when that came last.
 func (b *Builder) guess() uint32 {
-	if b.started {
+	switch {
+	case b.next < len(b.before.members):
+		return b.before.members[b.next].column
+	case b.started:
 		return b.columns[b.last].next
 	}
 	return b.first
 }
 
-// touch notes that the row has a value in a column.
-func (b *Builder) touch(at uint32) {
+// setMember sets the row's value of a column that is the next member.
+func (b *Builder) setMember(at uint32, kind Kind, value []byte) {
+	if !b.columns[at].member {
+		b.joined = append(b.joined, at)
+	} else if !b.mixed && !b.reach(at) {
+		b.mixed = true
+	}
+	b.set(at, kind, value)
+}
+
+// reach goes on behind the member of a column in the row before, if it is still to come there.
+func (b *Builder) reach(at uint32) bool {
+	from := b.from
+	for n := b.next; n < len(b.before.members); n++ {
+		m := b.before.members[n]
+		from += int(m.size)
+		if m.column == at {
+			for _, skipped := range b.before.members[b.next:n] {
+				b.left = append(b.left, skipped.column)
+			}
+			b.next, b.from = n+1, from
+			return true
+		}
+	}
+	return false
+}
+
+// set sets the row's value of a column.
+func (b *Builder) set(at uint32, kind Kind, value []byte) {
+	if !b.started {
+		b.first = at
+	} else if b.last != at {
+		b.columns[b.last].next = at
+	}
 	b.started, b.last = true, at
 	c := &b.columns[at]
 	if !c.live {
@@ -189,36 +285,31 @@ func (b *Builder) touch(at uint32) {
 		b.cells++
 		b.rowSize += len(c.key) + 4
 	}
+	row := uint32(b.rows) + 1
+	b.mixed = b.mixed || c.row == row
+	c.row = row
 	b.touched = append(b.touched, at)
+	code, size := c.table.code(kind, value)
+	b.rowSize += size + 1
+	c.begin(uint32(b.rows), code)
 }
 
-// Expected guesses which property comes next, and its value: those that came here in the row
-// before. It gives the bytes that they were written in, if they are known. If the same
-// bytes come again, Repeat does.
-func (b *Builder) Expected() []byte {
-	at := b.guess()
-	if int(at) >= len(b.columns) {
-		return nil
+// begin has the rows from one on have a code.
+func (c *propColumn) begin(row, code uint32) {
+	last := len(c.runs) - 1
+	switch {
+	case last >= 0 && c.runs[last].from == row:
+		c.runs[last].code = code
+	case last < 0 && code != 0 || last >= 0 && c.runs[last].code != code:
+		c.runs = append(c.runs, run{row, code})
 	}
-	c := &b.columns[at]
-	if c.table.last == 0 {
-		return nil
-	}
-	return c.written
 }
 
-// Repeat sets the property that Expected gave to the value that it gave.
-func (b *Builder) Repeat() {
-	at := b.guess()
-	b.touch(at)
-	t := &b.columns[at].table
-	if b.rows < len(t.codes) { // set twice
-		t.codes[b.rows] = t.last
-		return
+// leave ends a column whose value the row does not have.
+func (b *Builder) leave(at uint32) {
+	if c := &b.columns[at]; c.row != uint32(b.rows)+1 {
+		c.begin(uint32(b.rows), 0)
 	}
-	t.pad(b.rows)
-	t.codes = append(t.codes, t.last)
-	b.rowSize++
 }
 
 // Op adds an effect of the row on persons. The builder keeps what op refers to and sets
@@ -257,16 +348,52 @@ func (b *Builder) End() {
 	if len(b.distinctID.codes) == b.rows {
 		b.SetDistinctID(nil)
 	}
+	b.endMembers()
 	b.rows++
 	b.size += b.rowSize
+}
+
+// endMembers ends the columns that the row before had and this one does not have, and makes its
+// members those that are expected next.
+func (b *Builder) endMembers() {
+	for _, at := range b.singles {
+		b.leave(at)
+	}
+	for _, m := range b.before.members[b.next:] {
+		b.left = append(b.left, m.column)
+	}
+	for _, at := range b.left {
+		b.leave(at)
+		b.columns[at].member = false
+	}
+	if b.mixed {
+		for _, m := range b.before.members {
+			b.columns[m.column].member = false
+		}
+		for _, m := range b.row.members {
+			b.single = append(b.single, m.column)
+		}
+		b.row.reset()
+	} else {
+		for _, at := range b.joined {
+			b.columns[at].member = true
+		}
+	}
+	b.before, b.row = b.row, b.before
+	b.single, b.singles = b.singles, b.single
 }
 
 // Abort drops the row. Values that only it had stay in the dictionaries, unused.
 func (b *Builder) Abort() {
 	b.name.cut(b.rows)
 	b.distinctID.cut(b.rows)
+	b.row.reset()
 	for _, at := range b.touched {
-		b.columns[at].table.cut(b.rows)
+		c := &b.columns[at]
+		c.row = 0
+		if last := len(c.runs) - 1; last >= 0 && c.runs[last].from == uint32(b.rows) {
+			c.runs = c.runs[:last]
+		}
 	}
 	b.ops, b.groups = b.ops[:b.opsBefore], b.groups[:b.groupsBefore]
 	if b.personless.Get(b.rows) {
@@ -289,18 +416,18 @@ func (b *Builder) Finish() *Batch {
 	}
 	live := make([]uint32, 0, b.cells)
 	room := room{rows: b.rows}
-	room.column(&b.name)
-	room.column(&b.distinctID)
+	room.column(&b.name.table)
+	room.column(&b.distinctID.table)
 	for i := range b.columns {
 		if c := &b.columns[i]; c.live {
 			// A column whose every row was aborted carries nothing.
-			if len(c.table.codes) > 0 {
+			if len(c.runs) > 0 {
 				live = append(live, uint32(i))
 				room.prop(&c.table)
 			} else {
 				c.table.reset()
 			}
-			c.live = false
+			c.live, c.member, c.row = false, false, 0
 		}
 	}
 	room.make()
@@ -312,9 +439,12 @@ func (b *Builder) Finish() *Batch {
 	for i, at := range live {
 		c, p := &b.columns[at], &out.Props[i]
 		p.Key = c.key
-		p.Codes = room.codes(&c.table)
+		p.Codes = room.codes(c)
 		p.Kinds, p.Values = room.values(&c.table)
 	}
+	b.before.reset()
+	b.row.reset()
+	b.singles = b.singles[:0]
 	more := b.rows + b.rows/8
 	b.uuid = make([]vec.UUIDValue, 0, more)
 	b.time = make([]int64, 0, more)
@@ -359,20 +489,40 @@ func (r *room) make() {
 	r.kinds, r.bytes = make([]Kind, 0, r.count), make([]byte, 0, r.size)
 }
 
-// codes copies the codes of a property into the room.
-func (r *room) codes(t *table) (out Codes) {
-	switch CodeBytes(uint32(len(t.kinds))) {
+// codes writes the codes of a property into the room, and starts other runs.
+func (r *room) codes(c *propColumn) (out Codes) {
+	switch CodeBytes(uint32(len(c.table.kinds))) {
 	case 1:
 		out.narrow, r.narrow = cut(r.narrow, r.rows)
-		convert(out.narrow, t.codes) // there are 0s behind them
+		expand(out.narrow, c.runs)
 	case 2:
 		out.middle, r.middle = cut(r.middle, r.rows)
-		convert(out.middle, t.codes)
+		expand(out.middle, c.runs)
 	default:
 		out.wide, r.wide = cut(r.wide, r.rows)
-		copy(out.wide, t.codes)
+		expand(out.wide, c.runs)
+	}
+	if c.runs = c.runs[:0]; cap(c.runs) > keptSlots {
+		c.runs = nil
 	}
 	return out
+}
+
+// expand writes the codes of runs to where there are 0s.
+func expand[T code](dst []T, runs []run) {
+	for i, r := range runs {
+		if r.code == 0 {
+			continue
+		}
+		end := len(dst)
+		if i+1 < len(runs) {
+			end = int(runs[i+1].from)
+		}
+		rows := dst[r.from:end]
+		for k := range rows {
+			rows[k] = T(r.code)
+		}
+	}
 }
 
 // values copies the values of a table into the room, and starts another. Whoever appends to a
@@ -388,12 +538,15 @@ func (r *room) values(t *table) (kinds []Kind, values vec.Strings) {
 }
 
 // takeColumn copies a column without missing values into the room.
-func (r *room) takeColumn(t *table) (out Column) {
+func (r *room) takeColumn(c *textColumn) (out Column) {
 	out.Codes, r.wide = cut(r.wide, r.rows)
-	for i, c := range t.codes {
-		out.Codes[i] = c - 1
+	for i, code := range c.codes {
+		out.Codes[i] = code - 1
 	}
-	_, out.Values = r.values(t)
+	_, out.Values = r.values(&c.table)
+	if c.codes = c.codes[:0]; cap(c.codes) > keptSlots {
+		c.codes = nil
+	}
 	return out
 }
 
@@ -408,16 +561,18 @@ func part[T any](all, src []T) (part, grown []T) {
 }
 
 // set gives row the value and returns about how many bytes that adds to the wire.
-func (t *table) set(row int, kind Kind, value []byte) int {
-	code, size := t.code(kind, value)
-	if row < len(t.codes) { // set twice
-		t.codes[row] = code
+func (c *textColumn) set(row int, value []byte) int {
+	code, size := c.table.code(Text, value)
+	if row < len(c.codes) { // set twice
+		c.codes[row] = code
 		return size
 	}
-	t.pad(row)
-	t.codes = append(t.codes, code)
+	c.codes = append(c.codes, code)
 	return size + 1
 }
+
+// cut forgets the codes from row on.
+func (c *textColumn) cut(row int) { c.codes = c.codes[:min(row, len(c.codes))] }
 
 // code is the position of a value plus one.
 func (t *table) code(kind Kind, value []byte) (code uint32, size int) {
@@ -471,35 +626,14 @@ func (t *table) grow() {
 	}
 }
 
-// pad makes the codes of rows before row that carry nothing.
-func (t *table) pad(row int) {
-	if len(t.codes) == 0 && cap(t.codes) == 0 {
-		t.codes = make([]uint32, 0, max(row+1, 256))
-	}
-	for len(t.codes) < row {
-		t.codes = append(t.codes, 0)
-	}
-}
-
-// cut forgets the codes from row on.
-func (t *table) cut(row int) {
-	if len(t.codes) > row {
-		t.codes = t.codes[:row]
-	}
-	// A property that only the aborted row had leaves padding: still nothing.
-	for len(t.codes) > 0 && t.codes[len(t.codes)-1] == 0 {
-		t.codes = t.codes[:len(t.codes)-1]
-	}
-}
-
 // reset forgets what was taken. The memory stays unless it is large.
 func (t *table) reset() {
-	if cap(t.codes) > keptSlots || len(t.slots) > keptSlots || cap(t.values.Bytes) > keptBytes {
+	if len(t.slots) > keptSlots || cap(t.values.Bytes) > keptBytes {
 		*t = table{}
 		return
 	}
 	clear(t.slots)
-	t.codes, t.kinds, t.last = t.codes[:0], t.kinds[:0], 0
+	t.kinds, t.last = t.kinds[:0], 0
 	t.values.Bytes = t.values.Bytes[:0]
 	if len(t.values.Offs) > 0 {
 		t.values.Offs = t.values.Offs[:1]

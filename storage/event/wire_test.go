@@ -196,6 +196,94 @@ func copyRandom(rng *rand.Rand, b *Batch, rows []row) {
 	}
 }
 
+// TestRepeat gives rows as members that are written somehow, which repeat those of the row before in part.
+func TestRepeat(t *testing.T) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	b := NewBuilder()
+	repeated := 0
+	for range 200 {
+		type pair struct{ key, value string }
+		var members []pair
+		var want []map[string]value
+		for range rng.IntN(20) {
+			for range rng.IntN(4) {
+				at := rng.IntN(len(members) + 1)
+				p := pair{fmt.Sprint("k", rng.IntN(8)), fmt.Sprint(rng.IntN(3))}
+				switch {
+				case rng.IntN(3) == 0 || at == len(members):
+					members = slices.Insert(members, at, p)
+				case rng.IntN(2) == 0:
+					members = slices.Delete(members, at, at+1)
+				default:
+					members[at] = p
+				}
+			}
+			b.Begin(vec.UUIDValue{}, 0)
+			row := map[string]value{}
+			single := func() {
+				if rng.IntN(6) == 0 {
+					key := fmt.Sprint("k", rng.IntN(8))
+					b.Property([]byte(key), Bool, []byte("true"))
+					row[key] = value{Bool, "true"}
+				}
+			}
+			single()
+			var text []byte
+			for _, p := range members {
+				text = fmt.Appendf(text, "%s=%s;", p.key, p.value)
+			}
+			for at := 0; at < len(members); {
+				n := b.Repeat(text)
+				if repeated += n; n == 0 {
+					b.Member([]byte(members[at].key), Text, []byte(members[at].value))
+					n = len(members[at].key + members[at].value + "=;")
+					b.Written(text[:n])
+				}
+				for ; n > 0; at++ {
+					size := len(members[at].key + members[at].value + "=;")
+					row[members[at].key] = value{Text, members[at].value}
+					text, n = text[size:], n-size
+				}
+			}
+			single()
+			if rng.IntN(6) == 0 {
+				b.Abort()
+				continue
+			}
+			b.End()
+			want = append(want, row)
+		}
+		for i, got := range rowsOf(t, b.Finish()) {
+			if !reflect.DeepEqual(got.props, want[i]) {
+				t.Fatalf("seed %d: row %d has %v, want %v", seed, i, got.props, want[i])
+			}
+		}
+	}
+	if repeated == 0 {
+		t.Error("nothing was repeated")
+	}
+}
+
+func TestCommonPrefix(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 3))
+	for range 2000 {
+		a := make([]byte, rng.IntN(150))
+		for i := range a {
+			a[i] = byte(rng.IntN(256))
+		}
+		b := append(slices.Clone(a), a...)[:rng.IntN(2*len(a)+1)]
+		want := min(len(a), len(b))
+		if want > 0 && rng.IntN(4) > 0 {
+			want = rng.IntN(want)
+			b[want] ^= 1 << rng.IntN(8)
+		}
+		if got := commonPrefix(a, b); got != want {
+			t.Fatalf("commonPrefix(%x, %x) = %d, want %d", a, b, got, want)
+		}
+	}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	b := NewBuilder()
