@@ -30,10 +30,10 @@ test: ## vet and run all tests, six minutes on two cores the first time
 	@$(GO) vet ./...
 	@$(GOTEST) $(GOTESTFLAGS) ./...
 
-# The kernels are in two packages; what computes with them is tested with them, built as ./prickle is.
+# The kernels are in three packages; what computes with them is tested with them, built as ./prickle is.
 test-simd: ## the tests of what computes, with the SIMD kernels built in, without the longest
-	GOEXPERIMENT=simd $(GO) vet ./storage/encoding ./engine/expr
-	CGO_ENABLED=0 GOEXPERIMENT=simd $(GOTEST) -trimpath -short ./storage/... ./engine/... ./sql/... ./server
+	GOEXPERIMENT=simd $(GO) vet ./storage/encoding ./storage/event ./engine/expr
+	CGO_ENABLED=0 GOEXPERIMENT=simd $(GOTEST) -trimpath -short ./storage/... ./engine/... ./sql/... ./server ./server/capture
 
 race: ## run the unit tests with the race detector
 	$(GOTEST) -race -short ./...

@@ -90,12 +90,9 @@ func (f *Decoder) Decode(chunk []byte, firstLine int64) Decoded {
 	var out Decoded
 	d := f.d
 	for len(chunk) > 0 {
-		line := chunk
-		if end := bytes.IndexByte(chunk, '\n'); end >= 0 {
-			line, chunk = chunk[:end], chunk[end+1:]
-		} else {
-			chunk = nil
-		}
+		size, valid := event.Line(chunk)
+		line := chunk[:size]
+		chunk = chunk[min(size+1, len(chunk)):]
 		number := firstLine + int64(out.Lines)
 		out.Lines++
 		if number == 1 {
@@ -104,7 +101,7 @@ func (f *Decoder) Decode(chunk []byte, firstLine int64) Decoded {
 		if len(line) == 0 || len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		if reason := d.line(line); reason.kind != "" {
+		if reason := d.line(line, valid); reason.kind != "" {
 			out.Rejects = append(out.Rejects, Reject{number, reason.kind, reason.detail, line})
 			continue
 		}
@@ -119,15 +116,15 @@ func (f *Decoder) Decode(chunk []byte, firstLine int64) Decoded {
 	return out
 }
 
-// line reads one line into the builder, or says why not.
-func (d *decoder) line(line []byte) bad {
+// line reads one line into the builder, or says why not. It may be known to be valid UTF-8.
+func (d *decoder) line(line []byte, valid bool) bad {
 	s := &d.s
 	if len(line) > MaxLineBytes {
 		return bad{BadTooLarge, fmt.Sprintf("the line has %d bytes; the limit is %d", len(line), MaxLineBytes)}
 	}
 	s.reset(line)
 	d.raw = bytes.TrimSuffix(line, []byte("\r"))
-	if !s.valid() {
+	if !valid && !s.valid() {
 		return bad{BadJSON, s.err.Error()}
 	}
 	if s.next() != '{' {

@@ -319,7 +319,7 @@ func (t *typed) line(line []byte) *refusal {
 	}
 	switch kind {
 	case "event":
-		if reason := d.line(line); reason.kind != "" {
+		if reason := d.line(line, false); reason.kind != "" {
 			return invalid("invalid_line", "%s", reason.detail)
 		}
 		if d.full() {

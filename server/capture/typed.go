@@ -15,7 +15,7 @@ func NewTypedLines() *TypedLines { return &TypedLines{typed{d: newDecoder(Typed)
 
 // Add takes the line of one event. An error says what is wrong with it.
 func (r *TypedLines) Add(line []byte) error {
-	if reason := r.t.d.line(line); reason.kind != "" {
+	if reason := r.t.d.line(line, false); reason.kind != "" {
 		return errors.New(reason.detail)
 	}
 	if r.t.d.full() {

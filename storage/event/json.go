@@ -1,30 +1,5 @@
 package event
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
-
-// PlainEnd is the position of the first byte from p on that is not plain text inside a
-// JSON string: a quote, a backslash or a control character.
-func PlainEnd(src []byte, p int) int {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	for p+8 <= len(src) {
-		x := binary.LittleEndian.Uint64(src[p:])
-		quote, slash := x^ones*'"', x^ones*'\\'
-		// The top bit of each byte that is zero, or below a blank. A borrow makes
-		// false ones, but only above a true one, and the lowest is what counts.
-		if hit := ((quote-ones)&^quote | (slash-ones)&^slash | (x-ones*' ')&^x) & tops; hit != 0 {
-			return p + bits.TrailingZeros64(hit)>>3
-		}
-		p += 8
-	}
-	for p < len(src) && src[p] != '"' && src[p] != '\\' && src[p] >= ' ' {
-		p++
-	}
-	return p
-}
-
 // AppendJSONString adds text as jsonb prints a string: quoted, and escaped no more than it
 // must be.
 func AppendJSONString(dst, text []byte) []byte {

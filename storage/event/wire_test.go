@@ -265,25 +265,6 @@ func TestRepeat(t *testing.T) {
 	}
 }
 
-func TestCommonPrefix(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 3))
-	for range 2000 {
-		a := make([]byte, rng.IntN(150))
-		for i := range a {
-			a[i] = byte(rng.IntN(256))
-		}
-		b := append(slices.Clone(a), a...)[:rng.IntN(2*len(a)+1)]
-		want := min(len(a), len(b))
-		if want > 0 && rng.IntN(4) > 0 {
-			want = rng.IntN(want)
-			b[want] ^= 1 << rng.IntN(8)
-		}
-		if got := commonPrefix(a, b); got != want {
-			t.Fatalf("commonPrefix(%x, %x) = %d, want %d", a, b, got, want)
-		}
-	}
-}
-
 func TestDecodeRefuses(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	b := NewBuilder()
