@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
 	"strconv"
 	"unicode/utf8"
@@ -76,20 +77,27 @@ type value struct {
 // row is what has a meaning of its own in the event that is being read. All else went to
 // the builder already.
 type row struct {
-	event, distinctID, uuid, time, offset value
-	token, sentAt, kind, elements         value
+	event, distinctID, uuid, time value
+	micros                        int64 // the time, if it came as a number of µs
+	microsSet                     bool
+	id                            vec.UUIDValue // the uuid, if it came as bytes, or is one as it is written mostly
+	idSet                         bool
+	unknown                       []byte // a member of a typed line that has no meaning
+	// marked says that there may be marks; most events have none.
+	marked bool
+	marks
+}
+
+// marks are what few events have.
+type marks struct {
+	offset, token, sentAt, kind, elements value
 	sets                                  [3]value // $set, $set_once, $unset of the root
-	micros                                int64    // the time, if it came as a number of µs
-	microsSet                             bool
-	id                                    vec.UUIDValue // the uuid, if it came as bytes
-	idSet                                 bool
 	// Of the properties:
 	propSets                                 [3]value
 	propDistinctID, propToken, anonID, alias value
 	process, ignoreSentAt, ip, lib, isServer value
 	groupType, groupKey                      value
 	groupSets                                [3]value // $group_set, $group_set_once, $group_unset
-	unknown                                  []byte   // a member of a typed line that has no meaning
 }
 
 // bad says why an event is refused. The zero value is an event that is not.
@@ -164,7 +172,12 @@ func (d *decoder) warn(kind string) { d.warnings[kind]++ }
 
 func (d *decoder) begin() {
 	d.b.Begin(vec.UUIDValue{}, 0)
-	d.row = row{}
+	w := &d.row
+	w.event, w.distinctID, w.uuid, w.time = value{}, value{}, value{}, value{}
+	w.microsSet, w.idSet, w.unknown = false, false, nil
+	if w.marked {
+		w.marked, w.marks = false, marks{}
+	}
 	d.made = d.made[:0]
 	d.o.arena, d.o.made, d.o.members = d.o.arena[:0], d.o.made[:0], d.o.members[:0]
 }
@@ -186,9 +199,12 @@ func (d *decoder) object() bool {
 			}
 			r = d.learn(i, key)
 		}
-		if r == roleProperties && s.next() == '{' {
+		switch {
+		case r == roleProperties && s.next() == '{':
 			ok = d.properties()
-		} else {
+		case r == roleUUID && d.plainUUID():
+			ok = true
+		default:
 			var v value
 			v.set = true
 			if v.kind, v.text, ok = s.value(); ok {
@@ -203,6 +219,20 @@ func (d *decoder) object() bool {
 		}
 	}
 	return true
+}
+
+// plainUUID reads the uuid that comes next, if it is written as it mostly is.
+func (d *decoder) plainUUID() (ok bool) {
+	const size = len(`"019b76da-a800-7137-a894-cbac52abf6e5"`)
+	s, w := &d.s, &d.row
+	if len(s.src)-s.pos < size || s.src[s.pos] != '"' || s.src[s.pos+size-1] != '"' {
+		return false
+	}
+	if w.id, ok = parseUUID(s.src[s.pos+1 : s.pos+size-1]); ok {
+		w.idSet = true
+		s.pos += size
+	}
+	return ok
 }
 
 // learn finds the role of a key and remembers it for the next event.
@@ -226,13 +256,14 @@ func (d *decoder) learn(i int, key []byte) role {
 // take gives a value of the root object its meaning.
 func (d *decoder) take(r role, key []byte, v value) {
 	w := &d.row
+	w.marked = w.marked || r >= roleSet && r < roleParent
 	switch r {
 	case roleEvent:
 		w.event = v
 	case roleDistinctID:
 		w.distinctID = v
 	case roleUUID:
-		w.uuid = v
+		w.uuid, w.idSet = v, false
 	case roleTime:
 		w.time = v
 	case roleProperties:
@@ -261,7 +292,9 @@ func (d *decoder) take(r role, key []byte, v value) {
 	default:
 		switch d.manner {
 		case File:
-			if d.special(key, &v) != taken {
+			what := d.special(key, &v)
+			w.marked = w.marked || what >= noted
+			if what != taken {
 				d.b.Property(key, v.kind, v.text)
 			}
 		case Typed:
@@ -367,6 +400,7 @@ func (d *decoder) property() (more, ok bool) {
 		}
 		if d.manner != Typed {
 			what = d.special(key, &v)
+			d.row.marked = d.row.marked || what >= noted
 		}
 		switch what {
 		case ordinary:
@@ -446,20 +480,15 @@ func (d *decoder) special(key []byte, v *value) meaning {
 		w.propDistinctID = *v
 		return noted
 	case "token":
-		w.propToken = *v
-		return noted
+		return d.live(&w.propToken, v)
 	case "$ignore_sent_at":
-		w.ignoreSentAt = *v
-		return noted
+		return d.live(&w.ignoreSentAt, v)
 	case "$ip":
-		w.ip = *v
-		return noted
+		return d.live(&w.ip, v)
 	case "$lib":
-		w.lib = *v
-		return noted
+		return d.live(&w.lib, v)
 	case "$is_server":
-		w.isServer = *v
-		return noted
+		return d.live(&w.isServer, v)
 	case "$group_type":
 		w.groupType = *v
 		return noted
@@ -486,6 +515,15 @@ func (d *decoder) special(key []byte, v *value) meaning {
 		return ordinary
 	}
 	return taken
+}
+
+// live keeps a property that means something to a live event.
+func (d *decoder) live(to, v *value) meaning {
+	if d.manner != Capture {
+		return ordinary
+	}
+	*to = *v
+	return noted
 }
 
 // idText is an id or name as text: strings as they are, everything else as JSON.
@@ -651,18 +689,29 @@ func parseUUID(text []byte) (id vec.UUIDValue, ok bool) {
 		u, err := uuid.ParseBytes(text)
 		return u, err == nil
 	}
-	var wrong byte
-	at := 0
-	for i := range id {
-		hi, lo := hexDigit[text[at]], hexDigit[text[at+1]]
-		wrong |= hi | lo
-		id[i] = hi<<4 | lo
-		at += 2
-		if at == 8 || at == 13 || at == 18 || at == 23 {
-			at++
-		}
-	}
-	return id, wrong < 16
+	le := binary.LittleEndian
+	a, ok1 := hex8(le.Uint64(text))
+	b, ok2 := hex8(uint64(le.Uint32(text[9:])) | uint64(le.Uint32(text[14:]))<<32)
+	c, ok3 := hex8(uint64(le.Uint32(text[19:])) | uint64(le.Uint32(text[24:]))<<32)
+	e, ok4 := hex8(le.Uint64(text[28:]))
+	le.PutUint64(id[:], uint64(a)|uint64(b)<<32)
+	le.PutUint64(id[8:], uint64(c)|uint64(e)<<32)
+	return id, ok1 && ok2 && ok3 && ok4
+}
+
+// hex8 is the four bytes that eight hexadecimal digits write. Both are in the order of memory, the
+// first the lowest.
+func hex8(x uint64) (bytes uint32, ok bool) {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	// The top bits say which bytes are out of '0' to '9', and out of 'a' to 'f' in either case. A
+	// byte beyond ASCII may carry into the next.
+	digit := x ^ ones*'0'
+	letter := (x | ones*0x20) ^ ones*0x60
+	ok = x&tops == 0 && (digit+ones*(0x80-10))&((letter+ones*(0x80-7))|^(letter+ones*0x7f))&tops == 0
+	x = x&(ones*15) + x>>6&ones*9
+	x = (x<<4 | x>>8) & 0x00ff00ff00ff00ff
+	x = (x | x>>8) & 0x0000ffff0000ffff
+	return uint32(x | x>>16), ok
 }
 
 // freshUUID is a new uuid of version 7.

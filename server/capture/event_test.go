@@ -222,6 +222,22 @@ func TestEventTime(t *testing.T) {
 	}
 }
 
+// TestParseUUID has every byte in every place of a uuid.
+func TestParseUUID(t *testing.T) {
+	const text = "019b76DA-a800-7137-a894-CBAC52abf6e5"
+	for at := range len(text) {
+		for c := range 256 {
+			changed := []byte(text)
+			changed[at] = byte(c)
+			want, err := uuid.ParseBytes(changed)
+			got, ok := parseUUID(changed)
+			if ok != (err == nil) || ok && uuid.UUID(got) != want {
+				t.Fatalf("parseUUID(%q) = %x, %v, want %x, %v", changed, got, ok, want, err)
+			}
+		}
+	}
+}
+
 func TestParseTime(t *testing.T) {
 	for text, want := range map[string]string{
 		"2026-01-02T03:04:05Z": "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.123456789Z": "2026-01-02T03:04:05.123456Z",

@@ -39,18 +39,21 @@ func (d *decoder) person(name, id []byte) {
 		}
 	}
 	var sets [2]value
-	for i := range sets {
-		sets[i] = d.both(i)
-		if sets[i].set {
-			b.Property(personKeys[i], sets[i].kind, sets[i].text)
+	var unset value
+	if w.marked {
+		for i := range sets {
+			sets[i] = d.both(i)
+			if sets[i].set {
+				b.Property(personKeys[i], sets[i].kind, sets[i].text)
+			}
 		}
-	}
-	unset := w.sets[2]
-	if !unset.set {
-		unset = w.propSets[2]
-	}
-	if unset.set {
-		b.Property(personKeys[2], unset.kind, unset.text)
+		unset = w.sets[2]
+		if !unset.set {
+			unset = w.propSets[2]
+		}
+		if unset.set {
+			b.Property(personKeys[2], unset.kind, unset.text)
+		}
 	}
 	switch string(name) {
 	case "$groupidentify": // its id is made up by the library
@@ -60,10 +63,13 @@ func (d *decoder) person(name, id []byte) {
 	case "$exception", "$$heatmap":
 		return
 	}
-	var op event.PersonOp
 	if d.manner == Capture {
 		d.copies()
 	}
+	if !w.marked {
+		return
+	}
+	var op event.PersonOp
 	if isObject(sets[0]) && len(sets[0].text) > 2 {
 		op.Set = bytes.Clone(sets[0].text)
 	}
