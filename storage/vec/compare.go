@@ -20,9 +20,10 @@ func Compare(a *Vector, i int, b *Vector, j int) int {
 		}
 		return -1
 	}
+	t := a.Type // which a dictionary need not have
 	a, i = a.At(i)
 	b, j = b.At(j)
-	switch a.Type.Payload() {
+	switch t.Payload() {
 	case PayloadBools:
 		return compareBool(a.Bools[i], b.Bools[j])
 	case PayloadI64:
@@ -35,10 +36,10 @@ func Compare(a *Vector, i int, b *Vector, j int) int {
 		}
 		return a.Decimal(i).Cmp(b.Decimal(j))
 	case PayloadStr:
-		if a.Type.Kind == Bpchar {
+		if t.Kind == Bpchar {
 			return bytes.Compare(bytes.TrimRight(a.Str.At(i), " "), bytes.TrimRight(b.Str.At(j), " "))
 		}
-		if a.Type.Kind == JSONB {
+		if t.Kind == JSONB {
 			return compareJSON(a.Str.At(i), b.Str.At(j))
 		}
 		return bytes.Compare(a.Str.At(i), b.Str.At(j))
@@ -117,8 +118,9 @@ func AppendKey(dst []byte, v *Vector, row int) []byte {
 		return append(dst, 0)
 	}
 	dst = append(dst, 1)
+	t := v.Type
 	v, row = v.At(row)
-	switch v.Type.Payload() {
+	switch t.Payload() {
 	case PayloadBools:
 		if v.Bools[row] {
 			return append(dst, 1)
@@ -134,7 +136,7 @@ func AppendKey(dst []byte, v *Vector, row int) []byte {
 		return append(appendUint64(dst, d.Lo), d.Scale)
 	case PayloadStr:
 		s := v.Str.At(row)
-		switch v.Type.Kind {
+		switch t.Kind {
 		case Bpchar:
 			s = bytes.TrimRight(s, " ")
 		case JSONB:

@@ -26,8 +26,9 @@ func HashRow(v *Vector, row int) uint64 {
 	if v.IsNull(row) {
 		return nullHash
 	}
+	t := v.Type
 	v, row = v.At(row)
-	switch v.Type.Payload() {
+	switch t.Payload() {
 	case PayloadBools:
 		if v.Bools[row] {
 			return Mix(1)
@@ -42,7 +43,7 @@ func HashRow(v *Vector, row int) uint64 {
 		return combine(combine(Mix(d.Lo), uint64(d.Hi)), uint64(d.Scale))
 	case PayloadStr:
 		s := v.Str.At(row)
-		switch v.Type.Kind {
+		switch t.Kind {
 		case Bpchar:
 			s = bytes.TrimRight(s, " ")
 		case JSONB:
