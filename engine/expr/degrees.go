@@ -43,6 +43,9 @@ func cosineOf(x float64) float64 {
 
 func sind(x float64) float64 {
 	x, sign := math.Mod(x, 360), 1.0
+	if x != x {
+		return x
+	}
 	if x < 0 {
 		x, sign = -x, -1
 	}
@@ -57,6 +60,9 @@ func sind(x float64) float64 {
 
 func cosd(x float64) float64 {
 	x, sign := math.Abs(math.Mod(x, 360)), 1.0
+	if x != x {
+		return x
+	}
 	if x > 180 {
 		x = 360 - x
 	}
@@ -111,17 +117,11 @@ func atand(x float64) float64     { return math.Atan(x) / math.Atan(1) * 45 }
 func atan2d(y, x float64) float64 { return math.Atan2(y, x) / math.Atan(1) * 45 }
 
 func init() {
-	finite := func(x float64) error {
-		if math.IsInf(x, 0) {
-			return errInput
-		}
-		return nil
-	}
 	for name, fn := range map[string]func(float64) float64{"sind": sind, "cosd": cosd} {
-		float1(name, fn, finite)
+		float1(name, fn, checkFinite)
 	}
 	for name, fn := range map[string]func(float64) float64{"tand": tand, "cotd": cotd} { // which may be infinite
-		define(name, tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) { return fn(x), finite(x) }))
+		define(name, tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) { return fn(x), checkFinite(x) }))
 	}
 	float1("asind", asind, checkUnit)
 	float1("acosd", acosd, checkUnit)

@@ -42,6 +42,13 @@ func checkLog(x float64) error {
 	return nil
 }
 
+func checkFinite(x float64) error {
+	if math.IsInf(x, 0) {
+		return errInput
+	}
+	return nil
+}
+
 func checkUnit(x float64) error {
 	if x < -1 || x > 1 {
 		return errInput
@@ -340,15 +347,17 @@ func init() {
 	float1("degrees", func(x float64) float64 { return x / (math.Pi / 180) }, nil)
 	float1("radians", func(x float64) float64 { return x * (math.Pi / 180) }, nil)
 	for name, fn := range map[string]func(float64) float64{
-		"sin": math.Sin, "cos": math.Cos, "tan": math.Tan, "atan": math.Atan,
-		"tanh": math.Tanh, "asinh": math.Asinh,
+		"sin": math.Sin, "cos": math.Cos, "tan": math.Tan,
 	} {
+		float1(name, fn, checkFinite)
+	}
+	for name, fn := range map[string]func(float64) float64{"atan": math.Atan, "tanh": math.Tanh, "asinh": math.Asinh} {
 		float1(name, fn, nil)
 	}
 	// These may be infinite.
 	define("sinh", tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) { return math.Sinh(x), nil }))
 	define("cosh", tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) { return math.Cosh(x), nil }))
-	define("cot", tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) { return 1 / math.Tan(x), nil }))
+	define("cot", tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) { return 1 / math.Tan(x), checkFinite(x) }))
 	define("atanh", tFloat8, types(tFloat8), map1(func(_ *Context, x float64) (float64, error) {
 		if x == x {
 			if err := checkUnit(x); err != nil {
