@@ -18,6 +18,9 @@ func castFunction(from, to vec.Type) (*Function, bool) {
 		return baseCast(from, to)
 	}
 	fn, ok := baseCast(from, vec.T(to.Kind))
+	if to.Kind == vec.Interval && to.Mod != 0 && from.Kind == vec.Unknown {
+		fn, ok = castToInterval(to.Modifier() >> 16)
+	}
 	if !ok || to.Mod == 0 || to.Mod == from.Mod && from.Kind == to.Kind {
 		return fn, ok
 	}
@@ -263,7 +266,7 @@ func castFromText(to vec.Type) (*Function, bool) {
 	case vec.TimestampTZ:
 		return newCast(map1(parseTimestampTZ))
 	case vec.Interval:
-		return newCast(map1(func(_ *Context, s string) (vec.IntervalValue, error) { return parseInterval(s) }))
+		return castToInterval(allFields)
 	case vec.UUID:
 		return newCast(map1(func(_ *Context, s string) (vec.UUIDValue, error) { return parseUUID(s) }))
 	}
@@ -315,6 +318,11 @@ func castFromJSON(to vec.Type) (*Function, bool) {
 	}
 	return nil, false
 }
+// castToInterval reads intervals of a type that has the given fields.
+func castToInterval(fields int32) (*Function, bool) {
+	return newCast(map1(func(_ *Context, s string) (vec.IntervalValue, error) { return parseInterval(s, fields) }))
+}
+
 
 func decimalToInt(d vec.Decimal, to vec.Type) (int64, error) {
 	switch {

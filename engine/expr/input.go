@@ -232,7 +232,7 @@ func isoMoment(s string) (int64, bool) {
 
 // cast reads a value as a conversion from text does.
 func (in *Input) cast() func(ctx *Context, v *vec.Vector, s string) error {
-	fn, ok := baseCast(vec.T(vec.Unknown), in.t)
+	fn, ok := castFunction(vec.T(vec.Unknown), in.t)
 	return func(ctx *Context, v *vec.Vector, s string) error {
 		if !ok {
 			return pgerr.Unsupported("a value of type " + in.t.String() + " from outside")

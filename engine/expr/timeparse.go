@@ -2,6 +2,7 @@ package expr
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -664,15 +665,100 @@ func (p *span) finish() (v vec.IntervalValue, e timeError) {
 	return vec.IntervalValue{Months: int32(months), Days: int32(p.days), Micros: p.clock}, timeOK
 }
 
-func parseInterval(text string) (vec.IntervalValue, error) {
-	v, e := parseSpan(text)
+// parseInterval reads an interval of a type that has the given fields.
+func parseInterval(text string, fields int32) (vec.IntervalValue, error) {
+	v, e := parseSpan(text, fields)
 	if e == timeField {
 		return v, pgerr.New(pgerr.IntervalOverflow, "interval field value out of range: \"%s\"", text)
 	}
 	return v, e.of("interval", text)
 }
 
-func parseSpan(text string) (v vec.IntervalValue, e timeError) {
+// spanPart is a part of an interval's text: a number of a unit, which is empty if none is written, or
+// what has been put in already, a clock or years and months.
+type spanPart struct {
+	text, unit string
+	neg        bool
+}
+
+// The units of parts that are no single number.
+const (
+	clockPart  = "clock"
+	monthsPart = "years and months"
+)
+
+// The parts that an interval may have once, by their units. Parts of a second stand for all it has.
+var spanBits = map[string]int{
+	"microsecond": 1, "millisecond": 2, "second": 4, "minute": 8, "hour": 16, "day": 32, "week": 64, "month": 128, "quarter": 256,
+	"year": 512, "decade": 1024, "century": 2048, "millennium": 4096, clockPart: 31, monthsPart: 128,
+}
+
+const allSeconds = 1 | 2 | 4
+
+// lastUnit is what a number counts that no unit follows: the last of the fields.
+func lastUnit(fields int32) string {
+	switch {
+	case fields&secondBit != 0:
+		return "second"
+	case fields&minuteBit != 0:
+		return "minute"
+	case fields&hourBit != 0:
+		return "hour"
+	case fields&dayBit != 0:
+		return "day"
+	case fields&monthBit != 0:
+		return "month"
+	}
+	return "year"
+}
+
+// put puts the parts in, from the last to the first: a number without a unit is of the last field,
+// or of what comes behind it, and before hours it is days. It is false if a part occurs twice.
+func (p *span) put(parts []spanPart, fields int32) bool {
+	unit, seen := lastUnit(fields), 0
+	for _, part := range slices.Backward(parts) {
+		if part.unit != "" {
+			unit = part.unit
+		}
+		x, bits := 0.0, spanBits[unit]
+		if part.text != "" {
+			var err error
+			if x, err = parseFloat64(part.text); err != nil {
+				return false
+			}
+			if unit == "second" && x != math.Trunc(x) {
+				bits = allSeconds
+			}
+			if part.neg {
+				x = -x
+			}
+		}
+		if bits == 0 || seen&bits != 0 {
+			return false
+		}
+		seen |= bits
+		n, err := strconv.ParseInt(part.text, 10, 64)
+		switch k := wholeMicros[unit]; {
+		case part.text == "":
+		case k != 0 && err == nil:
+			if part.neg {
+				n = -n
+			}
+			p.whole(n, k)
+		case !p.add(x, unit):
+			return false
+		}
+		switch unit {
+		case clockPart, "hour":
+			unit = "day"
+		case monthsPart:
+			unit = "month"
+		}
+	}
+	return seen != 0
+}
+
+func parseSpan(text string, fields int32) (v vec.IntervalValue, e timeError) {
 	s := lower(strings.TrimSpace(text))
 	if s == "" || len(s) > 256 {
 		return v, timeSyntax
@@ -685,7 +771,7 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 		return p.finish()
 	}
 	ago := false
-	seen := false
+	var parts []spanPart
 	i := 0
 	for i < len(s) {
 		c := s[i]
@@ -693,7 +779,7 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 			i++
 			continue
 		}
-		if strings.HasPrefix(s[i:], "ago") && seen {
+		if strings.HasPrefix(s[i:], "ago") && len(parts) > 0 {
 			ago = true
 			i += 3
 			continue
@@ -713,7 +799,7 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 			if neg {
 				sign = -1
 			}
-			end, ok := p.spanClock(s, start, sign)
+			end, ok := p.spanClock(s, start, sign, fields)
 			if c == '+' || c == '-' {
 				// What is no time after a sign is looked at as a zone, which it is not either.
 				if !ok || p.over {
@@ -722,7 +808,8 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 			} else if !ok {
 				return v, timeField
 			}
-			i, seen = end, true
+			parts = append(parts, spanPart{unit: clockPart})
+			i = end
 			continue
 		}
 		if i < len(s) && s[i] == '-' && i > start && i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9' { // years-months
@@ -732,7 +819,8 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 				y, m = -y, -m
 			}
 			p.years, p.months = p.years+float64(y*12), p.months+float64(m)
-			i, seen = end, true
+			parts = append(parts, spanPart{unit: monthsPart})
+			i = end
 			continue
 		}
 		if i < len(s) && s[i] == '.' {
@@ -744,14 +832,7 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 		if i == start || i-start > 30 {
 			return v, timeSyntax
 		}
-		x, err := parseFloat64(s[start:i])
-		if err != nil {
-			return v, timeSyntax
-		}
-		if neg {
-			x = -x
-		}
-		number := i
+		part := spanPart{text: s[start:i], neg: neg}
 		for i < len(s) && s[i] == ' ' {
 			i++
 		}
@@ -759,29 +840,16 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 		for i < len(s) && s[i] >= 'a' && s[i] <= 'z' {
 			i++
 		}
-		unit := unitWords[s[word:i]]
-		if word == i {
-			if i < len(s) && s[i] >= '0' && s[i] <= '9' { // '1 12:00:00': days before a clock
-				unit = "day"
-			} else {
-				unit = "second"
+		if word < i && s[word:i] != "ago" {
+			if part.unit = unitWords[s[word:i]]; part.unit == "" {
+				return v, timeSyntax
 			}
+		} else {
+			i = word
 		}
-		n, err := strconv.ParseInt(s[start:number], 10, 64)
-		if k := wholeMicros[unit]; k != 0 && err == nil {
-			if neg {
-				n = -n
-			}
-			p.whole(n, k)
-			seen = true
-			continue
-		}
-		if unit == "" || !p.add(x, unit) {
-			return v, timeSyntax
-		}
-		seen = true
+		parts = append(parts, part)
 	}
-	if !seen {
+	if !p.put(parts, fields) {
 		return v, timeSyntax
 	}
 	if ago {
@@ -790,8 +858,8 @@ func parseSpan(text string) (v vec.IntervalValue, e timeError) {
 	return p.finish()
 }
 
-// spanClock puts h:m[:s[.f]] in, and answers where it ends.
-func (p *span) spanClock(s string, i int, sign int64) (end int, ok bool) {
+// spanClock puts h:m[:s[.f]] in, or m:s where the fields are those, and answers where it ends.
+func (p *span) spanClock(s string, i int, sign int64, fields int32) (end int, ok bool) {
 	h, i := digitsAt(s, i, 18)
 	start := i + 1
 	m, i := digitsAt(s, start, 2)
@@ -799,7 +867,10 @@ func (p *span) spanClock(s string, i int, sign int64) (end int, ok bool) {
 		return i, false
 	}
 	var sec, frac int64
-	if i < len(s) && s[i] == ':' {
+	if short := i == len(s) || s[i] != ':'; short && fields == minuteBit|secondBit {
+		h, m, sec = 0, h, m
+		frac, i = fraction(s, i)
+	} else if !short {
 		if sec, i = digitsAt(s, i+1, 2); sec > 60 {
 			return i, false
 		}
@@ -877,7 +948,7 @@ func (p *span) isoClock(s string) bool {
 		return false
 	}
 	var try span
-	if end, ok := try.spanClock(s, 0, 1); !ok || end != len(s) {
+	if end, ok := try.spanClock(s, 0, 1, allFields); !ok || end != len(s) {
 		return false
 	}
 	p.whole(try.clock, 1)

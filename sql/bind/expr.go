@@ -169,17 +169,7 @@ func (b *binder) decimal(text string, pos ast.Pos) expr.Expr {
 
 func (b *binder) typed(e *ast.Typed) expr.Expr {
 	t := b.typeOf(&e.Type)
-	text := e.Value
-	if t.Kind == vec.Interval && e.Type.Fields != "" {
-		// INTERVAL '2' DAY: a bare number counts the last unit that is named.
-		if _, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err == nil {
-			words := strings.Fields(e.Type.Fields)
-			text += " " + words[len(words)-1]
-		} else if e.Type.Fields == "minute to second" && strings.Count(text, ":") == 1 {
-			text = "0:" + text // minutes and seconds, where hours and minutes are meant otherwise
-		}
-	}
-	return b.literal(textConst(text, vec.T(vec.Unknown)), t, e.Pos())
+	return b.literal(textConst(e.Value, vec.T(vec.Unknown)), t, e.Pos())
 }
 
 func (b *binder) unary(e *ast.Unary, sc *scope) expr.Expr {
