@@ -39,7 +39,7 @@ func CanImplicit(from, to vec.Type) bool {
 	case rank(a.Kind) > 0 && rank(b.Kind) > 0:
 		return rank(a.Kind) <= rank(b.Kind)
 	case a.IsText() && b.IsText():
-		return true
+		return b.Kind != vec.Char // which has one byte
 	case a.Kind == vec.Date:
 		return b.Kind == vec.Timestamp || b.Kind == vec.TimestampTZ
 	case a.Kind == vec.Timestamp:

@@ -205,6 +205,10 @@ func baseCast(from, to vec.Type) (*Function, bool) {
 		return newCast(text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return parseBytea(dst, s) }))
 	case to.Kind == vec.IntSet && isTextual(from):
 		return newCast(text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return parseIntSet(dst, s) }))
+	case to == vec.T(vec.Char):
+		return castToChar(from)
+	case from == vec.T(vec.Char) && to.Kind == vec.Int4:
+		return newCast(map1(func(_ *Context, s string) (int64, error) { return int64(int8(charByte(s))), nil }))
 	case to.IsText():
 		return castToText(from, to)
 	case isTextual(from):
@@ -243,6 +247,47 @@ func castToText(from, to vec.Type) (*Function, bool) {
 		v := f.args[0]
 		return eachText(f, func(i int, dst []byte) ([]byte, error) { return appendText(dst, v, i, &z), nil })
 	})
+}
+
+// castToChar makes one byte of "char" of a text, its first, or of an integer.
+func castToChar(from vec.Type) (*Function, bool) {
+	switch {
+	case isTextual(from):
+		return newCast(text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return appendChar(dst, charByte(s)), nil }))
+	case from.Kind == vec.Int4 && !from.Array:
+		return newCast(text1(func(_ *Context, dst []byte, x int64) ([]byte, error) {
+			if x < math.MinInt8 || x > math.MaxInt8 {
+				return dst, outOfRange(vec.T(vec.Char))
+			}
+			return appendChar(dst, byte(x)), nil
+		}))
+	}
+	return nil, false
+}
+
+// charByte is the byte that a text stands for as "char": its first, or one in octal behind a
+// backslash; 0 is the empty text.
+func charByte(s string) byte {
+	if len(s) == len(`\101`) && s[0] == '\\' {
+		if x, err := strconv.ParseUint(s[1:], 8, 8); err == nil {
+			return byte(x)
+		}
+	}
+	if s == "" {
+		return 0
+	}
+	return s[0]
+}
+
+// appendChar adds a byte as "char" is written: one that is no character by itself in octal.
+func appendChar(dst []byte, c byte) []byte {
+	switch {
+	case c == 0:
+		return dst
+	case c < utf8.RuneSelf:
+		return append(dst, c)
+	}
+	return append(dst, '\\', '0'+c>>6, '0'+c>>3&7, '0'+c&7)
 }
 
 func castFromText(to vec.Type) (*Function, bool) {

@@ -49,6 +49,8 @@ func operand(a, b vec.Type) (vec.Type, bool) {
 			return tFloat8, true
 		}
 		return vec.T(max(a.Kind, b.Kind)), true
+	case a.Kind == vec.Bpchar && b.Kind == vec.Varchar, a.Kind == vec.Varchar && b.Kind == vec.Bpchar:
+		return vec.T(vec.Bpchar), true
 	case a.IsText() && b.IsText():
 		return tText, true
 	case a.IsOID() && b.IsOID():

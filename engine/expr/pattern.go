@@ -405,6 +405,14 @@ func (r *replacement) append(dst []byte, s string, match []int) []byte {
 	return append(dst, r.texts[len(r.groups)]...)
 }
 
+// definePattern defines a function whose first argument is matched against the others. The blanks
+// that char(n) is padded with are part of what is matched.
+func definePattern(name string, args int, eval func(*frame) error) {
+	for _, t := range []vec.Type{tText, vec.T(vec.Bpchar)} {
+		define(name, tBool, append(types(t), types(tText, tText)[:args-1]...), eval)
+	}
+}
+
 func init() {
 	for name, fold := range map[string]bool{"like": false, "ilike": true} {
 		var cache memo[*likePattern]
@@ -428,7 +436,7 @@ func init() {
 			return p.match(s), nil
 		}
 		each2 := map2(func(_ *Context, s, p string) (bool, error) { return match(s, p, `\`) })
-		define(name, tBool, types(tText, tText), func(f *frame) error {
+		definePattern(name, 2, func(f *frame) error {
 			v := f.args[0]
 			if f.args[1].Form != vec.Const || v.Form != vec.Flat || f.rows != nil && len(f.rows) == 0 {
 				return each2(f)
@@ -440,7 +448,7 @@ func init() {
 			each(f, func(i int) { f.out.Bools[i] = p.match(v.Str.Str(i)) })
 			return nil
 		})
-		define(name, tBool, types(tText, tText, tText), map3(func(_ *Context, s, p, e string) (bool, error) { return match(s, p, e) }))
+		definePattern(name, 3, map3(func(_ *Context, s, p, e string) (bool, error) { return match(s, p, e) }))
 	}
 	signatures["~~"], signatures["~~*"] = signatures["like"], signatures["ilike"]
 	for name, op := range map[string]struct{ not, fold bool }{"!~~": {true, false}, "!~~*": {true, true}} {
@@ -449,7 +457,7 @@ func init() {
 			of = "ilike"
 		}
 		base := signatures[of][0].fn.eval
-		define(name, tBool, types(tText, tText), func(f *frame) error {
+		definePattern(name, 2, func(f *frame) error {
 			if err := base(f); err != nil {
 				return err
 			}
@@ -464,7 +472,7 @@ func init() {
 		not   bool
 	}{"~": {"", false}, "~*": {"i", false}, "!~": {"", true}, "!~*": {"i", true}} {
 		var cache memo[*textPattern]
-		define(name, tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) {
+		definePattern(name, 2, map2(func(_ *Context, s, p string) (bool, error) {
 			re, err := cache.get(p, op.flags, compileRegexp)
 			if err != nil {
 				return false, err
@@ -495,8 +503,8 @@ func init() {
 		}
 		return append(dst, s[m[0]:m[1]]...), nil
 	}))
-	define("similar", tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return matchSimilar(s, p, `\`) }))
-	define("similar", tBool, types(tText, tText, tText), map3(func(_ *Context, s, p, e string) (bool, error) { return matchSimilar(s, p, e) }))
+	definePattern("similar", 2, map2(func(_ *Context, s, p string) (bool, error) { return matchSimilar(s, p, `\`) }))
+	definePattern("similar", 3, map3(func(_ *Context, s, p, e string) (bool, error) { return matchSimilar(s, p, e) }))
 }
 
 // compileSimilar compiles a SIMILAR TO pattern.

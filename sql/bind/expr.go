@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -477,6 +478,9 @@ func (b *binder) inList(e *ast.In, sc *scope) expr.Expr {
 		types[i] = a.Type()
 	}
 	t, err := expr.CommonType(types)
+	if t == vec.T(vec.Varchar) && slices.ContainsFunc(types, func(t vec.Type) bool { return t.Kind == vec.Bpchar }) {
+		t = vec.T(vec.Bpchar) // as = compares them
+	}
 	if err != nil {
 		// Some pair cannot be compared; = words the error as PostgreSQL does. Mixed
 		// lists whose members each compare with x become a chain of comparisons.
