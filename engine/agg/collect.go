@@ -6,7 +6,6 @@ import (
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
-	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -325,7 +324,7 @@ func init() {
 			if len(args) != 2 {
 				return nil
 			}
-			return collector(known(args), vec.T(vec.JSONB), 0, -1, finishObject)
+			return collector(known(args), vec.T(vec.JSONB), -1, -1, finishObject)
 		}
 	}
 	for _, name := range []string{"first", "last"} {
@@ -554,7 +553,13 @@ func finishObject(ctx *expr.Context, out *vec.Builder, cols []*vec.Vector, rows 
 		if i > 0 {
 			text = append(text, ',')
 		}
-		text = event.AppendJSONString(text, expr.AppendText(nil, cols[0], int(r), ctx))
+		if cols[0].IsNull(int(r)) {
+			return pgerr.New(pgerr.InvalidParameterValue, "field name must not be null")
+		}
+		var err error
+		if text, err = expr.AppendJSONKey(text, cols[0], int(r), ctx); err != nil {
+			return err
+		}
 		text = append(text, ':')
 		text = expr.AppendJSON(text, cols[1], int(r), ctx)
 	}

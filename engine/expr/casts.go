@@ -318,15 +318,17 @@ func castFromText(to vec.Type) (*Function, bool) {
 	return nil, false
 }
 
+// castToInterval reads intervals of a type that has the given fields.
+func castToInterval(fields int32) (*Function, bool) {
+	return newCast(map1(func(_ *Context, s string) (vec.IntervalValue, error) { return parseInterval(s, fields) }))
+}
+
 // castFromJSON takes numbers and booleans out of jsonb.
 func castFromJSON(to vec.Type) (*Function, bool) {
 	cannot := func(v string) error {
 		return pgerr.New(pgerr.InvalidParameterValue, "cannot cast jsonb %s to type %s", jsonType([]byte(v)), to)
 	}
 	number := func(v string) (vec.Decimal, error) {
-		if v == "null" {
-			return vec.Decimal{}, errNull
-		}
 		if jsonType([]byte(v)) != "number" {
 			return vec.Decimal{}, cannot(v)
 		}
@@ -335,13 +337,10 @@ func castFromJSON(to vec.Type) (*Function, bool) {
 	switch to.Kind {
 	case vec.Bool:
 		return newCast(map1(func(_ *Context, v string) (bool, error) {
-			switch v {
-			case "true", "false":
-				return v == "true", nil
-			case "null":
-				return false, errNull
+			if v != "true" && v != "false" {
+				return false, cannot(v)
 			}
-			return false, cannot(v)
+			return v == "true", nil
 		}))
 	case vec.Int2, vec.Int4, vec.Int8:
 		return newCast(map1(func(_ *Context, v string) (int64, error) {
@@ -353,8 +352,8 @@ func castFromJSON(to vec.Type) (*Function, bool) {
 		}))
 	case vec.Float4, vec.Float8:
 		return newCast(map1(func(_ *Context, v string) (float64, error) {
-			if _, err := number(v); err != nil && (err == errNull || jsonType([]byte(v)) != "number") {
-				return 0, err
+			if jsonType([]byte(v)) != "number" {
+				return 0, cannot(v)
 			}
 			return parseFloat(v, to)
 		}))
@@ -363,11 +362,6 @@ func castFromJSON(to vec.Type) (*Function, bool) {
 	}
 	return nil, false
 }
-// castToInterval reads intervals of a type that has the given fields.
-func castToInterval(fields int32) (*Function, bool) {
-	return newCast(map1(func(_ *Context, s string) (vec.IntervalValue, error) { return parseInterval(s, fields) }))
-}
-
 
 func decimalToInt(d vec.Decimal, to vec.Type) (int64, error) {
 	switch {

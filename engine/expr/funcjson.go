@@ -4,7 +4,6 @@ import (
 	"bytes"
 
 	"github.com/prickledb/prickle/engine/pgerr"
-	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -343,15 +342,6 @@ func prettyJSON(dst, j []byte, depth int) []byte {
 }
 
 func jsonBuilders(prefix string) {
-	texts := func(args []vec.Type) []vec.Type {
-		out := append([]vec.Type{}, args...)
-		for i := range out {
-			if out[i].Kind == vec.Unknown {
-				out[i] = tText
-			}
-		}
-		return out
-	}
 	choose(prefix+"build_array", func(args []vec.Type) *Overload {
 		return &Overload{Args: texts(args), Result: tJSON, Fn: &Function{Name: prefix + "build_array", lax: true, eval: func(f *frame) error {
 			return eachText(f, func(i int, dst []byte) ([]byte, error) {
@@ -367,18 +357,21 @@ func jsonBuilders(prefix string) {
 		}}}
 	})
 	choose(prefix+"build_object", func(args []vec.Type) *Overload {
-		if len(args)%2 != 0 {
-			return nil
-		}
 		return &Overload{Args: texts(args), Result: tJSON, Fn: &Function{Name: prefix + "build_object", lax: true, eval: func(f *frame) error {
-			z := zoneOf(f.ctx)
+			if len(f.args)%2 != 0 {
+				return pgerr.New(pgerr.InvalidParameterValue, "argument list must have even number of elements").
+					WithHint("The arguments of %sbuild_object() must consist of alternating keys and values.", prefix)
+			}
 			return eachText(f, func(i int, dst []byte) ([]byte, error) {
 				var members []jsonMember
 				for k := 0; k < len(f.args); k += 2 {
 					if f.args[k].IsNull(i) {
 						return dst, pgerr.New(pgerr.InvalidParameterValue, "argument %d: key must not be null", k+1)
 					}
-					key := event.AppendJSONString(nil, appendText(nil, f.args[k], i, &z))
+					key, err := AppendJSONKey(nil, f.args[k], i, f.ctx)
+					if err != nil {
+						return dst, err
+					}
 					members = append(members, jsonMember{key, AppendJSON(nil, f.args[k+1], i, f.ctx)})
 				}
 				return appendMembers(dst, members), nil

@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"strconv"
 
+	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -69,6 +70,19 @@ func AppendJSON(dst []byte, v *vec.Vector, row int, ctx *Context) []byte {
 		}
 	}
 	return event.AppendJSONString(dst, text)
+}
+
+// AppendJSONKey adds a value, which is not null, as the key of a member of an object.
+func AppendJSONKey(dst []byte, v *vec.Vector, row int, ctx *Context) ([]byte, error) {
+	switch t := v.Type; {
+	case t.Array, t.Kind == vec.JSONB, t.Kind == vec.JSON, t.Kind == vec.Record:
+		return dst, pgerr.New(pgerr.InvalidParameterValue, "key value must be scalar, not array, composite, or json")
+	case t.Kind == vec.Timestamp, t.Kind == vec.TimestampTZ:
+		return AppendJSON(dst, v, row, ctx), nil
+	case t.Kind == vec.Bool:
+		return append(AppendJSON(append(dst, '"'), v, row, ctx), '"'), nil
+	}
+	return event.AppendJSONString(dst, AppendText(nil, v, row, ctx)), nil
 }
 
 // QuoBig is num × 10^-scale / den as a decimal with PostgreSQL's choice of decimals.

@@ -129,6 +129,15 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 		}
 		return object
 	}
+	if every := jsonValues[name]; every > 0 {
+		for i := every - 1; i < len(args); i += every {
+			if isRow(args[i]) {
+				if args[i] = b.jsonOfRow(args[i], e.Pos()); !strings.HasPrefix(name, "row_to_json") {
+					args[i] = b.cast(args[i], vec.T(vec.JSONB), e.Pos(), true, false)
+				}
+			}
+		}
+	}
 	switch name {
 	case "coalesce", "ifnull", "nvl", "greatest", "least", "nullif", "if":
 		return b.conditional(name, args, e)

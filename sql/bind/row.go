@@ -194,6 +194,11 @@ func (b *binder) fieldOf(row expr.Expr, name ast.Ident) expr.Expr {
 // jsonOfRows are the functions that make an object of a row.
 var jsonOfRows = []string{"row_to_json", "to_json", "to_jsonb", "json_agg", "jsonb_agg"}
 
+// jsonValues are the functions that take values to be made JSON: every argument, or every second.
+var jsonValues = map[string]int{
+	"json_build_array": 1, "jsonb_build_array": 1, "json_build_object": 2, "jsonb_build_object": 2, "row_to_json": 2, "row_to_json\n": 2,
+}
+
 // rowToJSON gives a function that makes an object of a whole row the names of its columns, with
 // their values: it knows no rows that have names.
 func (b *binder) rowToJSON(e *ast.Call, sc *scope) *ast.Call {
@@ -247,6 +252,9 @@ func (b *binder) rowToJSON(e *ast.Call, sc *scope) *ast.Call {
 func (b *binder) jsonOfRow(row expr.Expr, pos ast.Pos) expr.Expr {
 	var args []expr.Expr
 	for i, f := range b.fields(row, pos) {
+		if isRow(f) {
+			f = b.jsonOfRow(f, pos)
+		}
 		args = append(args, textConst(b.shapes[row.Type().Mod-1][i].Name, vec.T(vec.Text)), f)
 	}
 	object := b.call("row_to_json", args, pos)
