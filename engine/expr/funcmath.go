@@ -64,7 +64,7 @@ func power(a, b float64) (float64, error) {
 	case a < 0 && b == b && b != math.Trunc(b):
 		return 0, pgerr.New(pgerr.InvalidPowerArgument, "a negative number raised to a non-integer power yields a complex result")
 	}
-	r := math.Pow(a, b)
+	r := powFloat(a, b)
 	if math.IsInf(r, 0) && !math.IsInf(a, 0) && !math.IsInf(b, 0) {
 		return 0, outOfRange(tFloat8)
 	}
@@ -237,8 +237,8 @@ func init() {
 	alias("||/", "cbrt")
 	float1("exp", math.Exp, nil)
 	float1("ln", math.Log, checkLog)
-	float1("log10", math.Log10, checkLog)
-	float1("log", math.Log10, checkLog)
+	float1("log10", log10Float, checkLog)
+	float1("log", log10Float, checkLog)
 	float1("log2", math.Log2, checkLog)
 	ten := vec.DecimalFromInt(10)
 	log10 := func(d vec.Decimal) (vec.Decimal, error) { return logDecimal(ten, d) }
