@@ -621,7 +621,7 @@ func (r *readFields) day(s string, or func(x, otherwise int64) int64) (int64, er
 	case year < 0:
 		year = 0 // 1 BC, which a time without a date is in
 	}
-	if r.bc {
+	if r.bc && year > 0 {
 		year = 1 - year
 	}
 	month, dom := or(r.month, 1), or(r.dom, 1)

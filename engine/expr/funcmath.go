@@ -482,11 +482,12 @@ func bitOperators() {
 	for _, t := range []vec.Type{tInt2, tInt4, tInt8} {
 		width := map[vec.Kind]uint{vec.Int2: 16, vec.Int4: 32, vec.Int8: 64}[t.Kind]
 		wrap := func(x int64) int64 { return x << (64 - width) >> (64 - width) }
+		counts := uint64(max(width, 32) - 1) // smallint is shifted as integer
 		define("&", t, types(t, t), map2(func(_ *Context, a, b int64) (int64, error) { return a & b, nil }))
 		define("|", t, types(t, t), map2(func(_ *Context, a, b int64) (int64, error) { return a | b, nil }))
 		define("#", t, types(t, t), map2(func(_ *Context, a, b int64) (int64, error) { return a ^ b, nil }))
 		define("~", t, types(t), map1(func(_ *Context, a int64) (int64, error) { return ^a, nil }))
-		define("<<", t, types(t, tInt4), map2(func(_ *Context, a, b int64) (int64, error) { return wrap(a << (uint64(b) & uint64(width-1))), nil }))
-		define(">>", t, types(t, tInt4), map2(func(_ *Context, a, b int64) (int64, error) { return a >> (uint64(b) & uint64(width-1)), nil }))
+		define("<<", t, types(t, tInt4), map2(func(_ *Context, a, b int64) (int64, error) { return wrap(a << (uint64(b) & counts)), nil }))
+		define(">>", t, types(t, tInt4), map2(func(_ *Context, a, b int64) (int64, error) { return a >> (uint64(b) & counts), nil }))
 	}
 }

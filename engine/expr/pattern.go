@@ -376,7 +376,7 @@ func parseReplacement(s string) *replacement {
 	}
 	for i := 0; i < len(s); i++ {
 		switch {
-		case s[i] == '\\' && i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9':
+		case s[i] == '\\' && i+1 < len(s) && s[i+1] >= '1' && s[i+1] <= '9':
 			i++
 			group(int(s[i] - '0'))
 		case s[i] == '\\' && i+1 < len(s) && s[i+1] == '&':
