@@ -417,7 +417,14 @@ func init() {
 		choose(name, func(args []vec.Type) *Overload { return chooseQuote(name, null, args) })
 	}
 	define("chr", tText, types(tInt4), text1(func(_ *Context, dst []byte, x int64) ([]byte, error) {
-		if x <= 0 || x > utf8.MaxRune || !utf8.ValidRune(rune(x)) {
+		switch {
+		case x < 0:
+			return dst, pgerr.New(pgerr.InvalidParameterValue, "character number must be positive")
+		case x == 0:
+			return dst, pgerr.New(pgerr.ProgramLimitExceeded, "null character not permitted")
+		case x > utf8.MaxRune:
+			return dst, pgerr.New(pgerr.ProgramLimitExceeded, "requested character too large for encoding: %d", x)
+		case !utf8.ValidRune(rune(x)):
 			return dst, pgerr.New(pgerr.ProgramLimitExceeded, "requested character not valid for encoding: %d", x)
 		}
 		return utf8.AppendRune(dst, rune(x)), nil
@@ -574,7 +581,13 @@ func encode(_ *Context, dst []byte, s, format string) ([]byte, error) {
 func decode(_ *Context, dst []byte, s, format string) ([]byte, error) {
 	switch lower(format) {
 	case "hex":
-		return parseBytea(dst, `\x`+s)
+		out, err := parseBytea(dst, `\x`+s)
+		if err != nil {
+			problem := *pgerr.From(err)
+			problem.Code = pgerr.InvalidParameterValue
+			err = &problem
+		}
+		return out, err
 	case "base64":
 		out, err := base64.StdEncoding.DecodeString(strings.Map(func(r rune) rune {
 			if r < 128 && strings.IndexByte(blanks, byte(r)) >= 0 {

@@ -15,6 +15,10 @@ func badUnit(unit string, t vec.Type) error {
 	return pgerr.New(pgerr.InvalidParameterValue, "unit \"%s\" not recognized for type %s", unit, t)
 }
 
+func unsupportedUnit(unit string, t vec.Type) error {
+	return pgerr.New(pgerr.FeatureNotSupported, "unit \"%s\" not supported for type %s", unit, t)
+}
+
 // zoned is map1 and its like with a zone lookup that remembers its last span.
 func zoned(do func(f *frame, z *zone) func(i int) error) func(*frame) error {
 	return func(f *frame) error {
@@ -146,7 +150,7 @@ func extractTime(unit string, local, off int64, t vec.Type) (vec.Decimal, error)
 	if t.Kind == vec.Date {
 		switch unit {
 		case "microseconds", "milliseconds", "second", "minute", "hour", "timezone", "timezone_hour", "timezone_minute":
-			return vec.Decimal{}, pgerr.New(pgerr.FeatureNotSupported, "unit \"%s\" not supported for type date", unit)
+			return vec.Decimal{}, unsupportedUnit(unit, t)
 		}
 	}
 	if t.Kind == vec.Time {
@@ -155,7 +159,7 @@ func extractTime(unit string, local, off int64, t vec.Type) (vec.Decimal, error)
 		default:
 			_, _, _, known := field(unit, local)
 			if known || unit == "julian" || strings.HasPrefix(unit, "timezone") {
-				return vec.Decimal{}, pgerr.New(pgerr.FeatureNotSupported, "unit \"%s\" not supported for type %s", unit, t)
+				return vec.Decimal{}, unsupportedUnit(unit, t)
 			}
 			if unit != "epoch" {
 				return vec.Decimal{}, badUnit(unit, t)
@@ -189,22 +193,21 @@ func extractTime(unit string, local, off int64, t vec.Type) (vec.Decimal, error)
 			d, err = d.Add(vec.DecimalFromInt(day + 2440588))
 		}
 		return d, decimalError(err)
+	case "timezone", "timezone_hour", "timezone_minute":
+		if !tz {
+			return vec.Decimal{}, unsupportedUnit(unit, t)
+		}
+	}
+	switch unit {
 	case "timezone":
-		if tz {
-			return vec.DecimalFromInt(off / microsSecond), nil
-		}
+		return vec.DecimalFromInt(off / microsSecond), nil
 	case "timezone_hour":
-		if tz {
-			return vec.DecimalFromInt(off / microsHour), nil
-		}
+		return vec.DecimalFromInt(off / microsHour), nil
 	case "timezone_minute":
-		if tz {
-			return vec.DecimalFromInt(off / microsMinute % 60), nil
-		}
-	default:
-		if _, whole, exact, ok := field(unit, local); ok && exact {
-			return vec.DecimalFromInt(whole), nil
-		}
+		return vec.DecimalFromInt(off / microsMinute % 60), nil
+	}
+	if _, whole, exact, ok := field(unit, local); ok && exact {
+		return vec.DecimalFromInt(whole), nil
 	}
 	return vec.Decimal{}, badUnit(unit, t)
 }

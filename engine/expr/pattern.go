@@ -366,7 +366,7 @@ type replacement struct {
 	groups []int
 }
 
-// parseReplacement reads \1 and \&.
+// parseReplacement reads \1 to \9 and \&.
 func parseReplacement(s string) *replacement {
 	var sb strings.Builder
 	r := &replacement{}
@@ -420,7 +420,7 @@ func init() {
 			return cache.get(pattern, escape, func(pattern, escape string) (*likePattern, error) {
 				r, n := utf8.DecodeRuneInString(escape)
 				if n != len(escape) {
-					return nil, pgerr.New(pgerr.EscapeCharacter, "invalid escape string").WithHint("Escape string must be empty or one character.")
+					return nil, pgerr.New(pgerr.BadEscape, "invalid escape string").WithHint("Escape string must be empty or one character.")
 				}
 				if escape == "" {
 					r = 0
@@ -510,7 +510,7 @@ func init() {
 // compileSimilar compiles a SIMILAR TO pattern.
 func compileSimilar(p, escape string) (*textPattern, error) {
 	if utf8.RuneCountInString(escape) > 1 {
-		return nil, pgerr.New("22019", "invalid escape string").WithHint("Escape string must be empty or one character.")
+		return nil, pgerr.New(pgerr.BadEscape, "invalid escape string").WithHint("Escape string must be empty or one character.")
 	}
 	re, ok := similarPattern(p, escape)
 	if !ok {

@@ -61,7 +61,7 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	case e.Over != nil:
 		return b.window(e, sc)
 	case windowOnly[name]:
-		return b.fail(pgerr.New(pgerr.WindowingError, "window function %s requires an OVER clause", name), e.Pos())
+		return b.fail(pgerr.New(pgerr.WrongObjectType, "window function %s requires an OVER clause", name), e.Pos())
 	case e.IgnoreNulls:
 		return b.fail(pgerr.New(pgerr.WindowingError, "IGNORE NULLS requires an OVER clause"), e.Pos())
 	}
@@ -435,7 +435,7 @@ func (b *binder) aggCall(e *ast.Call, sc *scope) (plan.AggCall, bool) {
 		}
 	} else if withinGroup[name] && !e.Star {
 		if _, ok := windowArgs[name]; ok && len(e.Args) == 0 {
-			b.fail(pgerr.New(pgerr.WindowingError, "window function %s requires an OVER clause", name), e.Pos())
+			b.fail(pgerr.New(pgerr.WrongObjectType, "window function %s requires an OVER clause", name), e.Pos())
 			return call, false
 		}
 		b.fail(pgerr.New(pgerr.WrongObjectType, "WITHIN GROUP is required for ordered-set aggregate %s", name), e.Pos())
