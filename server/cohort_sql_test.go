@@ -105,10 +105,16 @@ func TestCohortStatements(t *testing.T) {
 	r.refreshCohorts(t.Context(), time.Now().Add(25*time.Hour))
 	c.equal("SELECT size FROM prickle.cohorts WHERE name = 'rest'", "3")
 
-	// A new name is the same cohort.
+	// A new name is the same cohort, in views too.
+	c.do("CREATE VIEW opening AS SELECT count(*) FROM persons WHERE id IN COHORT openers", "CREATE VIEW")
+	c.do("CREATE VIEW their AS SELECT openers.actor FROM COHORT openers", "CREATE VIEW")
 	c.do(`ALTER COHORT openers RENAME TO "Who opened"`, "ALTER COHORT")
 	c.equal("SELECT definition FROM prickle.cohorts WHERE id = 3", `SELECT id FROM persons WHERE id IN COHORT "Who opened" AND id NOT IN COHORT payers`)
 	c.equal("SELECT count(*) FROM COHORT rest", "3")
+	c.equal("SELECT * FROM opening", "4")
+	c.equal("SELECT count(*) FROM their", "4")
+	c.equal("SELECT pg_get_viewdef('opening'::regclass)", ` SELECT count(*) FROM persons WHERE id IN COHORT "Who opened";`)
+	c.equal("SELECT view_definition FROM information_schema.views WHERE table_name = 'their'", ` SELECT openers.actor FROM COHORT "Who opened" AS openers;`)
 	c.refused("ALTER COHORT payers RENAME TO rest", "42710", 0, "rest already exists")
 	c.refused("ALTER COHORT openers RENAME TO x", "42704", 14, "openers does not exist")
 
@@ -121,7 +127,7 @@ func TestCohortStatements(t *testing.T) {
 	if got := r.want(t, 200, "GET", base+"cohorts/3/", nil); got["count"] != 3.0 || got["sql"] != "SELECT id FROM persons WHERE id IN COHORT 1 AND id NOT IN COHORT 2" {
 		t.Errorf("over HTTP: %v", got)
 	}
-	if got := r.want(t, 201, "POST", base+"cohorts/", map[string]any{"name": "http", "sql": "SELECT actor FROM COHORT payers"}); got["count"] != 1.0 || got["sql"] != "SELECT actor FROM COHORT 2" {
+	if got := r.want(t, 201, "POST", base+"cohorts/", map[string]any{"name": "http", "sql": "SELECT actor FROM COHORT payers"}); got["count"] != 1.0 || got["sql"] != "SELECT actor FROM COHORT 2 AS payers" {
 		t.Errorf("made over HTTP: %v", got)
 	}
 	r.want(t, 400, "POST", base+"cohorts/", map[string]any{"name": "x", "sql": "SELECT FROM WHERE"})

@@ -127,6 +127,8 @@ type Catalog struct {
 	// Reads lists the tables that a view reads itself. It is called for what shows what depends on
 	// what, and not before: it binds the view. Nil lists none.
 	Reads func(view *Table) []*Table
+	// ViewText is the query of a view as people read it. Nil shows it as it is kept.
+	ViewText func(view *Table) string
 	// Roles are the roles of the project, nil for none, and Role the one whose rights count.
 	// RolesErr is why the roles could not be read: then nobody may do anything.
 	Roles    *role.Set

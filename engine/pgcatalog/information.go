@@ -46,7 +46,7 @@ func information() {
 			if kind == "v" {
 				var definition any
 				if v := r.catalog.In(schema, name); v != nil && (v.Temp() || r.enabled(v.Owner())) {
-					definition = viewDefinition(v)
+					definition = r.viewDefinition(v)
 				}
 				t.add("view_definition", definition, "table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "check_option", "NONE", "is_updatable", "NO",
 					"is_insertable_into", "NO", "is_trigger_updatable", "NO", "is_trigger_deletable", "NO", "is_trigger_insertable_into", "NO")

@@ -331,12 +331,12 @@ func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) 
 		}
 	case "pg_get_viewdef":
 		if t := r.userTable(oid); t != nil && t.View() != "" {
-			return viewDefinition(t), true
+			return r.viewDefinition(t), true
 		}
 	case "pg_get_ruledef":
 		for _, t := range r.tables() {
 			if t.View() != "" && ruleOID(t.OID) == oid {
-				return `CREATE RULE "_RETURN" AS ON SELECT TO ` + quoteName(t.Namespace()) + "." + quoteName(t.Name) + " DO INSTEAD" + viewDefinition(t), true
+				return `CREATE RULE "_RETURN" AS ON SELECT TO ` + quoteName(t.Namespace()) + "." + quoteName(t.Name) + " DO INSTEAD" + r.viewDefinition(t), true
 			}
 		}
 	case "pg_get_constraintdef":

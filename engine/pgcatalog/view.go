@@ -27,7 +27,7 @@ func views() {
 		}
 		for _, u := range r.tables() {
 			if u.View() != "" {
-				t.add("schemaname", u.Namespace(), "viewname", u.Name, "viewowner", r.ownerName(u), "definition", viewDefinition(u))
+				t.add("schemaname", u.Namespace(), "viewname", u.Name, "viewowner", r.ownerName(u), "definition", r.viewDefinition(u))
 			}
 		}
 	}
@@ -57,4 +57,10 @@ func views() {
 }
 
 // viewDefinition is the query of a view, as pg_get_viewdef shows it.
-func viewDefinition(v *catalog.Table) string { return " " + v.View() + ";" }
+func (r *Reader) viewDefinition(v *catalog.Table) string {
+	text := v.View()
+	if r.catalog.ViewText != nil {
+		text = r.catalog.ViewText(v)
+	}
+	return " " + text + ";"
+}

@@ -27,19 +27,6 @@ func CohortNamed(t *object.Table, name string) *object.Object {
 	return nil
 }
 
-// eachCohort shows the references to cohorts in a query, which may be changed.
-func eachCohort(q ast.Query, visit func(*ast.CohortName)) {
-	ast.Walk(q, func(n ast.Node) bool {
-		switch n := n.(type) {
-		case *ast.CohortName:
-			visit(n)
-		case *ast.CohortTable:
-			visit(&n.Cohort)
-		}
-		return true
-	})
-}
-
 // ByNumber is a query in SQL that refers to cohorts by their numbers instead of their names,
 // so that it goes on to mean the same ones when these have other names.
 func ByNumber(t *object.Table, query string) (string, error) {
@@ -47,16 +34,14 @@ func ByNumber(t *object.Table, query string) (string, error) {
 	if err != nil {
 		return "", wrong("sql", "sql is no query: %v", err)
 	}
-	changed := false
-	eachCohort(q, func(n *ast.CohortName) {
-		if n.ID > 0 || n.Param > 0 {
-			return
+	changed := ast.NumberCohorts(q, func(name string) int64 {
+		if o := CohortNamed(t, name); o != nil {
+			return o.ID
 		}
-		if o := CohortNamed(t, n.Name); o != nil {
-			n.ID, n.Name, changed = int(o.ID), "", true
-		} else if err == nil {
-			err = wrong("sql", "there is no cohort %q", n.Name)
+		if err == nil {
+			err = wrong("sql", "there is no cohort %q", name)
 		}
+		return 0
 	})
 	if err != nil || !changed {
 		return query, err
@@ -71,15 +56,13 @@ func ByName(t *object.Table, query string) string {
 	if err != nil {
 		return query
 	}
-	changed := false
-	eachCohort(q, func(n *ast.CohortName) {
-		o := t.Get(object.Cohort, int64(n.ID))
-		if n.ID == 0 || o == nil {
-			return
+	changed := ast.NameCohorts(q, func(id int64) string {
+		if o := t.Get(object.Cohort, id); o != nil {
+			if name := Read(o).Text("name"); CohortNamed(t, name) == o {
+				return name
+			}
 		}
-		if name := Read(o).Text("name"); CohortNamed(t, name) == o {
-			n.ID, n.Name, changed = 0, name, true
-		}
+		return ""
 	})
 	if !changed {
 		return query
@@ -106,7 +89,7 @@ func cohortsIn(query string, named func(string) int64) (out []int64) {
 	if err != nil {
 		return nil // it is refused when it is asked
 	}
-	eachCohort(q, func(n *ast.CohortName) {
+	ast.EachCohort(q, func(n *ast.CohortName, _ *ast.CohortTable) {
 		id := int64(n.ID)
 		if id == 0 && named != nil {
 			id = named(n.Name)

@@ -185,6 +185,55 @@ type CohortName struct {
 	Param int    // $n, from 1
 }
 
+// NumberCohorts has a query refer to cohorts by the numbers that number knows their names by, 0 for
+// none: it goes on to mean the same ones when these have other names. It says whether it changed
+// the query.
+func NumberCohorts(q Query, number func(name string) int64) (changed bool) {
+	EachCohort(q, func(n *CohortName, t *CohortTable) {
+		if n.ID > 0 || n.Param > 0 {
+			return
+		}
+		if id := number(n.Name); id > 0 {
+			if t != nil && t.Alias == nil {
+				t.Alias = &Alias{Name: ID(n.Name)}
+			}
+			n.ID, n.Name, changed = int(id), "", true
+		}
+	})
+	return changed
+}
+
+// NameCohorts is the contrary of NumberCohorts, for people: what has no name, which is empty, keeps
+// its number.
+func NameCohorts(q Query, name func(id int64) string) (changed bool) {
+	EachCohort(q, func(n *CohortName, t *CohortTable) {
+		if n.ID == 0 {
+			return
+		}
+		if s := name(int64(n.ID)); s != "" {
+			if t != nil && t.Alias != nil && t.Alias.Name.Name == s && len(t.Alias.Columns) == 0 {
+				t.Alias = nil
+			}
+			n.ID, n.Name, changed = 0, s, true
+		}
+	})
+	return changed
+}
+
+// EachCohort shows the references to cohorts in a query, which may be changed, with the item of FROM
+// that one is, or nil.
+func EachCohort(q Query, visit func(*CohortName, *CohortTable)) {
+	Walk(q, func(n Node) bool {
+		switch n := n.(type) {
+		case *CohortName:
+			visit(n, nil)
+		case *CohortTable:
+			visit(&n.Cohort, n)
+		}
+		return true
+	})
+}
+
 // CohortQuery is an inline cohort.
 type CohortQuery struct {
 	Place

@@ -2,6 +2,7 @@ package bind
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -140,6 +141,60 @@ func viewText(env Env, q ast.Query, schema vec.Schema) string {
 	return full
 }
 
+// cohortNumbers are the numbers of the cohorts by their names; of several that have one name, that of
+// the oldest.
+func (b *binder) cohortNumbers() map[string]int64 {
+	out := map[string]int64{}
+	if b.env.Catalog.Cohorts == nil {
+		return out
+	}
+	rows, err := b.env.Catalog.Cohorts()
+	if err != nil {
+		b.failErr(err, ast.NoPos)
+		return out
+	}
+	ids, names := rows.Cols[0], rows.Cols[1]
+	for i := range rows.Rows {
+		if name := names.Str.Str(i); !names.IsNull(i) && out[name] == 0 {
+			out[name] = ids.I64[i]
+		}
+	}
+	return out
+}
+
+// numbered is the text of a view's query that refers to cohorts by their numbers, so that it follows
+// when they get other names.
+func (b *binder) numbered(text string) string {
+	q, err := parse.Query(text)
+	if err != nil {
+		return text
+	}
+	numbers := sync.OnceValue(b.cohortNumbers)
+	if ast.NumberCohorts(q, func(name string) int64 { return numbers()[name] }) {
+		return ast.Format(q)
+	}
+	return text
+}
+
+// ViewText is the query of a view as it is shown: cohorts have their names.
+func ViewText(env Env, v *catalog.Table) string {
+	q, err := parse.Query(v.View())
+	if err != nil {
+		return v.View()
+	}
+	names := sync.OnceValue(func() map[int64]string {
+		out := map[int64]string{}
+		for name, id := range newBinder(env).cohortNumbers() {
+			out[id] = name
+		}
+		return out
+	})
+	if ast.NameCohorts(q, func(id int64) string { return names()[id] }) {
+		return ast.Format(q)
+	}
+	return v.View()
+}
+
 // createView binds CREATE VIEW.
 func (b *binder) createView(c *Change, s *ast.CreateView) {
 	if changes(s.Query.Tail().With) {
@@ -199,7 +254,7 @@ func (b *binder) createView(c *Change, s *ast.CreateView) {
 		}
 		b.addColumn(schema, id, f.Type)
 	}
-	if schema.View = viewText(b.env, s.Query, fields); len(schema.View) > maxViewBytes {
+	if schema.View = b.numbered(viewText(b.env, s.Query, fields)); len(schema.View) > maxViewBytes {
 		b.fail(pgerr.New(pgerr.ProgramLimitExceeded, "the query of a view has at most %d bytes", maxViewBytes), s.Query.Pos())
 	}
 	if b.err != nil {
