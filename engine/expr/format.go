@@ -699,14 +699,10 @@ func formats() {
 		return appendNumberFormat(dst, d, format)
 	}))
 	define("to_char", tText, types(tFloat8, tText), text2(func(_ *Context, dst []byte, x float64, format string) ([]byte, error) {
-		d, err := vec.DecimalFromFloat(x, 15)
-		if err != nil {
-			return dst, pgerr.New(pgerr.NumericOutOfRange, "value out of range for to_char")
-		}
-		if f, err := numberFormats.get(format, "", parseNumberFormat); err == nil && f.roman && math.Abs(x) > math.MaxInt32 {
-			d = vec.DecimalFromInt(0) // which is shown as ### too, where an integer would be an error
-		}
-		return appendNumberFormat(dst, d, format)
+		return appendFloatFormat(dst, x, 15, format)
+	}))
+	define("to_char", tText, types(tFloat4, tText), text2(func(_ *Context, dst []byte, x float64, format string) ([]byte, error) {
+		return appendFloatFormat(dst, x, 6, format)
 	}))
 	define("to_char", tText, types(tInt8, tText), text2(func(_ *Context, dst []byte, x int64, format string) ([]byte, error) {
 		return appendNumberFormat(dst, vec.DecimalFromInt(x), format)

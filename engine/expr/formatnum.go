@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -152,7 +153,6 @@ func appendNumberFormat(dst []byte, d vec.Decimal, format string) ([]byte, error
 	case f.scientific:
 		return f.appendScientific(dst, d)
 	}
-	pre := f.pre + f.shift
 	for range f.shift {
 		if d, err = d.Mul(vec.DecimalFromInt(10)); err != nil {
 			return dst, decimalError(err)
@@ -162,13 +162,49 @@ func appendNumberFormat(dst []byte, d vec.Decimal, format string) ([]byte, error
 	if err != nil {
 		return dst, decimalError(err)
 	}
-	number, neg := r.Abs().String(), r.Sign() < 0
+	return f.appendDigits(dst, r.Abs().String(), r.Sign() < 0), nil
+}
+
+// appendFloatFormat is to_char of a float, of which so many digits are certain: it is rounded from
+// what it is in binary.
+func appendFloatFormat(dst []byte, x float64, digits int, format string) ([]byte, error) {
+	f, err := numberFormats.get(format, "", parseNumberFormat)
+	if err != nil {
+		return dst, err
+	}
+	tooLarge := pgerr.New(pgerr.NumericOutOfRange, "value out of range for to_char")
+	switch finite := x-x == 0; {
+	case !finite, f.roman:
+		if x = math.RoundToEven(x); f.roman && math.Abs(x) > math.MaxInt32 {
+			x = 0 // which is shown as ### too, where an integer would be an error
+		}
+		d, err := vec.DecimalFromFloat(x, 15)
+		if err != nil {
+			return dst, tooLarge
+		}
+		return appendNumberFormat(dst, d, format)
+	case f.scientific:
+		d, err := vec.ParseDecimal(strconv.AppendFloat(nil, x, 'e', f.post, 64))
+		if err != nil {
+			return dst, tooLarge
+		}
+		return f.appendScientific(dst, d)
+	}
+	x *= math.Pow10(f.shift)
+	whole := len(strconv.FormatFloat(math.Abs(x), 'f', 0, 64))
+	number := strconv.FormatFloat(math.Abs(x), 'f', max(min(f.post, digits-whole), 0), 64)
+	return f.appendDigits(dst, number, math.Signbit(x)), nil
+}
+
+// appendDigits adds a number whose digits are known.
+func (f *numberFormat) appendDigits(dst []byte, number string, neg bool) []byte {
+	pre := f.pre + f.shift
 	whole, _, _ := strings.Cut(number, ".")
 	w := &numberWriter{f: f, dst: dst, number: number, neg: neg, last: -1, blanks: max(pre-len(whole), 0)}
 	if len(whole) > pre {
 		w.number = strings.Repeat("#", pre) + "." + strings.Repeat("#", f.post)
 	}
-	return w.write(pre), nil
+	return w.write(pre)
 }
 
 // numberWriter writes a number by a format.
