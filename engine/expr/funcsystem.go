@@ -14,7 +14,7 @@ import (
 )
 
 // Version is what version() answers. Clients read PostgreSQL's number out of it.
-var Version = "PostgreSQL 15.0 (prickle)"
+const Version = "PostgreSQL 15.0 on prickle"
 
 func constText(value func(*Context) string) func(*frame) error {
 	return text0(func(c *Context, dst []byte) ([]byte, error) { return append(dst, value(c)...), nil })
