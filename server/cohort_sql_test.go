@@ -116,7 +116,7 @@ func TestCohortStatements(t *testing.T) {
 	c.equal("SELECT pg_get_viewdef('opening'::regclass)", ` SELECT count(*) FROM persons WHERE id IN COHORT "Who opened";`)
 	c.equal("SELECT view_definition FROM information_schema.views WHERE table_name = 'their'", ` SELECT openers.actor FROM COHORT "Who opened" AS openers;`)
 	c.refused("ALTER COHORT payers RENAME TO rest", "42710", 0, "rest already exists")
-	c.refused("ALTER COHORT openers RENAME TO x", "42704", 14, "openers does not exist")
+	c.refused("ALTER COHORT openers RENAME TO x", "PK001", 14, "openers does not exist")
 
 	// Queries over HTTP see them, and those of HTTP are seen here.
 	q := trend("open")
@@ -143,8 +143,8 @@ func TestCohortStatements(t *testing.T) {
 		t.Errorf("used by %v", out["used_by"])
 	}
 	c.do("DROP COHORT rest", "DROP COHORT")
-	c.refused("SELECT count(*) FROM COHORT rest", "42704", 29, "rest does not exist")
-	c.refused("DROP COHORT rest", "42704", 13, "rest does not exist")
+	c.refused("SELECT count(*) FROM COHORT rest", "PK001", 29, "rest does not exist")
+	c.refused("DROP COHORT rest", "PK001", 13, "rest does not exist")
 	c.do("DROP COHORT IF EXISTS rest", "DROP COHORT")
 	r.want(t, 404, "GET", base+"cohorts/3/", nil)
 }
@@ -154,9 +154,9 @@ func TestCohortsRefused(t *testing.T) {
 	c.refused("CREATE COHORT c AS SELECT id, 1 FROM persons", "42601", 20, "one column")
 	c.refused("CREATE COHORT c AS SELECT 1", "42804", 20, "must be uuid, or text")
 	c.refused("CREATE COHORT c AS SELECT nope FROM persons", "42703", 27, "nope")
-	c.refused("CREATE COHORT c AS SELECT id FROM persons WHERE id IN COHORT c", "42704", 62, "c does not exist")
+	c.refused("CREATE COHORT c AS SELECT id FROM persons WHERE id IN COHORT c", "PK001", 62, "c does not exist")
 	c.refused("CREATE COHORT c AS SELECT id FROM persons WITH (REFRESH INTERVAL '-1 day')", "22023", 57, "interval")
-	c.refused("REFRESH COHORT c", "42704", 16, "c does not exist")
+	c.refused("REFRESH COHORT c", "PK001", 16, "c does not exist")
 	c.do("CREATE COHORT a AS SELECT id FROM persons", "CREATE COHORT")
 	c.refused("CREATE COHORT a AS SELECT id FROM persons", "42710", 15, "already exists")
 	c.do("CREATE COHORT b AS SELECT actor FROM COHORT a", "CREATE COHORT")

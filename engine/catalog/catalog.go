@@ -82,6 +82,9 @@ func (t *Table) Owner() string {
 // IsEvents says whether the table is that of the events, and not one of a user that is called so.
 func (t *Table) IsEvents() bool { return t.Schema == nil && t.System == "" && t.Name == "events" }
 
+// IsCohorts says whether the table is that of the cohorts.
+func (t *Table) IsCohorts() bool { return t.Schema == nil && t.System == "" && t.Name == "cohorts" }
+
 // Column finds a column by name, or answers nil.
 func (t *Table) Column(name string) *Column {
 	for i := range t.Columns {
@@ -141,7 +144,7 @@ type Catalog struct {
 	// Files finds the columns of files by what is in the first of them, and what the options
 	// leave open; headerGiven says that a header was asked for or forbidden.
 	Files func(pattern string, o format.Options, headerGiven bool) (format.Options, []format.Column, error)
-	// Cohorts is the rows of prickle.cohorts, whose columns are CohortColumns. Nil is none.
+	// Cohorts is the rows of the table cohorts. Nil is none.
 	Cohorts func() (*vec.Batch, error)
 }
 
@@ -149,7 +152,7 @@ type Catalog struct {
 // themselves, beside the tables.
 func (c *Catalog) OID() uint32 { return 16387 + c.Project }
 
-// CohortColumns are the columns of prickle.cohorts.
+// CohortColumns are the columns of the table cohorts.
 func CohortColumns() vec.Schema {
 	text, tz, int8 := vec.T(vec.Text), vec.T(vec.TimestampTZ), vec.T(vec.Int8)
 	return vec.Schema{{Name: "id", Type: int8}, {Name: "name", Type: text}, {Name: "size", Type: int8}, {Name: "definition", Type: text},
@@ -404,6 +407,10 @@ func With(builtin []*Table, tables *table.Tables) []*Table {
 // Builtin is the tables that every project has.
 func Builtin() []*Table {
 	text, tz, uuid, jsonb := vec.T(vec.Text), vec.T(vec.TimestampTZ), vec.T(vec.UUID), vec.T(vec.JSONB)
+	cohorts := &Table{OID: 16390, Name: "cohorts"}
+	for _, f := range CohortColumns() {
+		cohorts.Columns = append(cohorts.Columns, Column{f.Name, f.Type})
+	}
 	return []*Table{
 		{OID: 16384, Name: "events", Actor: "person_id", Time: "timestamp", Event: "event", Columns: []Column{
 			{"uuid", uuid}, {"event", text}, {"timestamp", tz}, {"distinct_id", text}, {"person_id", uuid},
@@ -423,5 +430,6 @@ func Builtin() []*Table {
 			{"duration", vec.T(vec.Float8)}, {"entry_url", text}, {"end_url", text}, {"entry_pathname", text}, {"end_pathname", text},
 			{"pageview_count", vec.T(vec.Int8)}, {"autocapture_count", vec.T(vec.Int8)}, {"screen_count", vec.T(vec.Int8)},
 			{"num_uniq_urls", vec.T(vec.Int8)}}},
+		cohorts,
 	}
 }

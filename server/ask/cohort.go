@@ -253,7 +253,7 @@ func (w *cohortWrite) run(ctx context.Context, p storage.Project) error {
 		}
 	}
 	if o == nil {
-		return pgerr.New(pgerr.UndefinedObject, "cohort %s does not exist", name).At(w.Position)
+		return pgerr.New(pgerr.UnknownCohort, "cohort %s does not exist", name).At(w.Position)
 	}
 	b := saved.Read(o)
 	switch w.Kind {

@@ -14,7 +14,7 @@ type Cohorts interface {
 	// Definition is the definition of a cohort in a state of the project, as catalog.Catalog
 	// wants it.
 	Definition(ctx context.Context, pin Pin, at *expr.Context, name string, id int64) (definition string, ok bool, err error)
-	// List is the rows of prickle.cohorts in a state of the project.
+	// List is the rows of the table cohorts in a state of the project.
 	List(ctx context.Context, pin Pin, at *expr.Context) (*vec.Batch, error)
 	// Change carries out a statement about a cohort that was compiled in a state of the
 	// project. It is durable and visible when Change returns, in the state whose index it

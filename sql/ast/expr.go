@@ -182,7 +182,7 @@ type CohortName struct {
 	Place
 	Name  string // also the string form
 	ID    int    // from 1
-	Param int    // $n, from 1
+	Param *Param // nil for none
 }
 
 // NumberCohorts has a query refer to cohorts by the numbers that number knows their names by, 0 for
@@ -190,7 +190,7 @@ type CohortName struct {
 // the query.
 func NumberCohorts(q Query, number func(name string) int64) (changed bool) {
 	EachCohort(q, func(n *CohortName, t *CohortTable) {
-		if n.ID > 0 || n.Param > 0 {
+		if n.ID > 0 || n.Param != nil {
 			return
 		}
 		if id := number(n.Name); id > 0 {

@@ -514,9 +514,9 @@ func (p *printer) cohort(c CohortSet, min int) {
 		switch {
 		case c.ID > 0:
 			p.n(c.ID)
-		case c.Param > 0:
+		case c.Param != nil:
 			p.s("$")
-			p.n(c.Param)
+			p.n(c.Param.Index)
 		case len(c.Name) > MaxNameBytes: // a name of a cohort may be longer than one of SQL
 			p.s(QuoteString(c.Name))
 		default:

@@ -203,6 +203,10 @@ func (w walker) cohort(c CohortSet) {
 		return
 	}
 	switch c := c.(type) {
+	case *CohortName:
+		if c.Param != nil {
+			w.expr(c.Param)
+		}
 	case *CohortQuery:
 		w.query(c.Query)
 	case *CohortOp:
@@ -326,6 +330,8 @@ func (w walker) table(t TableExpr) {
 	case *Unpivot:
 		w.table(t.Input)
 		w.items(t.Columns)
+	case *CohortTable:
+		w.cohort(&t.Cohort)
 	case *Funnel:
 		w.common(&t.Common)
 		for i := range t.Steps {

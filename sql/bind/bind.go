@@ -14,7 +14,7 @@ import (
 // Env is what binding depends on besides the tree.
 type Env struct {
 	Catalog *catalog.Catalog
-	Expr    *expr.Context // evaluates constants; its Params are not needed
+	Expr    *expr.Context // evaluates constants; of its Params only those that name cohorts are needed
 	Params  []vec.Type    // of $1, $2, … as the client said; Unknown where it did not
 	Text    string        // the statement, for positions
 }

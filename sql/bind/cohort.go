@@ -253,7 +253,10 @@ func (m *memberSet) node(b *binder, t vec.Type) plan.Node {
 
 // cohortName is what a cohort is called in messages and plans.
 func cohortName(n *ast.CohortName) string {
-	if n.ID > 0 {
+	switch {
+	case n.Param != nil:
+		return ast.Format(n)
+	case n.ID > 0:
 		return strconv.Itoa(n.ID)
 	}
 	return ast.QuoteIdent(n.Name)
@@ -262,9 +265,13 @@ func cohortName(n *ast.CohortName) string {
 // namedCohort has the set of a cohort of the catalog computed. Its members are persons.
 func (b *binder) namedCohort(n *ast.CohortName) cohortSlot {
 	none := cohortSlot{t: vec.T(vec.UUID)}
-	if n.Param > 0 {
-		b.fail(pgerr.Unsupported("a cohort that a parameter names").WithHint("Write the cohort's name or number."), n.Pos())
-		return none
+	if n.Param != nil {
+		if n = b.cohortOf(n.Param); b.err != nil {
+			return none
+		}
+	}
+	if *n == (ast.CohortName{Place: n.Place}) { // of a parameter without a value
+		return b.keepSet(cohortKey{x: none.t}, &memberSet{pos: n.Pos(), query: &plan.Values{Columns: vec.Schema{{Name: "actor", Type: none.t}}}})
 	}
 	key := cohortKey{text: cohortName(n), x: none.t}
 	if n.ID > 0 {
@@ -285,6 +292,44 @@ func (b *binder) namedCohort(n *ast.CohortName) cohortSlot {
 	return kept
 }
 
+// cohortOf is the cohort that a parameter names: by its number, if it is an integer, and else by
+// its name. Where the parameter has no value, as in a statement that is described, it names none.
+func (b *binder) cohortOf(p *ast.Param) *ast.CohortName {
+	n := &ast.CohortName{Place: p.Place}
+	x, ok := b.param(p).(*expr.Param)
+	if !ok {
+		return n
+	}
+	if x.T.Kind == vec.Unknown && !x.T.Array {
+		b.setParam(x, vec.T(vec.Text))
+	}
+	if x.T.Array || !x.T.IsText() && x.T.Kind != vec.Int2 && x.T.Kind != vec.Int4 && x.T.Kind != vec.Int8 {
+		b.fail(pgerr.New(pgerr.DatatypeMismatch, "a cohort is named by text or by an integer, not by type %s", x.T), p.Pos())
+		return n
+	}
+	if x.Index >= len(b.env.Expr.Params) {
+		return n
+	}
+	v := b.env.Expr.Params[x.Index]
+	if v.IsNull(0) {
+		b.fail(pgerr.New(pgerr.NullNotAllowed, "the name of a cohort must not be null"), p.Pos())
+		return n
+	}
+	v, at := v.At(0)
+	var called string
+	if x.T.IsText() {
+		n.Name = string(v.Str.At(at))
+		called = ast.QuoteIdent(n.Name)
+	} else {
+		n.ID = int(v.I64[at])
+		called = strconv.Itoa(n.ID)
+	}
+	if n.Name == "" && n.ID < 1 {
+		b.fail(pgerr.New(pgerr.UnknownCohort, "cohort %s does not exist", called), p.Pos())
+	}
+	return n
+}
+
 // define finds and parses the definition of a cohort.
 func (b *binder) define(n *ast.CohortName) ast.CohortSet {
 	name := cohortName(n)
@@ -301,7 +346,7 @@ func (b *binder) define(n *ast.CohortName) ast.CohortSet {
 		return nil
 	}
 	if !ok {
-		b.fail(pgerr.New(pgerr.UndefinedObject, "cohort %s does not exist", name), n.Pos())
+		b.fail(pgerr.New(pgerr.UnknownCohort, "cohort %s does not exist", name), n.Pos())
 		return nil
 	}
 	// A definition is what may stand in parentheses behind IN COHORT.
@@ -329,7 +374,7 @@ func (b *binder) cohortTable(t *ast.CohortTable) *relation {
 	return b.derived(&plan.Cohort{Slot: kept.slot, Name: cohortName(&t.Cohort)}, alias, t.Alias)
 }
 
-// cohortList is the rows of prickle.cohorts, as they are when the statement is bound.
+// cohortList is the rows of the table cohorts, as they are when the statement is bound.
 func (b *binder) cohortList(pos ast.Pos) plan.Node {
 	n := &plan.Values{Columns: catalog.CohortColumns()}
 	if b.env.Catalog.Cohorts == nil {

@@ -91,9 +91,6 @@ func (b *binder) tableName(t *ast.TableName, right string) *relation {
 	if len(words) > 1 {
 		schema = words[len(words)-2]
 	}
-	if schema == "prickle" && name == "cohorts" {
-		return b.derived(b.cohortList(t.Pos()), name, nil)
-	}
 	if schema != "" && b.env.Catalog.SchemaOID(schema) != 0 && !b.mayUse(schema, t.Pos()) {
 		return nil
 	}
@@ -118,6 +115,9 @@ func (b *binder) tableName(t *ast.TableName, right string) *relation {
 	}
 	if table.View() != "" {
 		return b.viewTable(t, table)
+	}
+	if table.IsCohorts() && right == "SELECT" {
+		return b.derived(b.cohortList(t.Pos()), table.Name, nil)
 	}
 	scan := &plan.Scan{Table: table}
 	rel := &relation{alias: table.Name, node: scan, scan: scan, table: table}

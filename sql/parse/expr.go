@@ -414,7 +414,7 @@ func (p *parser) cohortName() ast.CohortName {
 	case tokNumber:
 		c.ID = p.positive("a cohort number")
 	case tokParam:
-		c.Param = p.param().Index
+		c.Param = p.param()
 	default:
 		c.Name = p.ident().Name
 	}
