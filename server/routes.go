@@ -90,18 +90,11 @@ func (s *Server) api() *api.Server {
 		Projects: s.backend.Projects,
 		Create:   s.backend.CreateProject,
 		Update:   s.backend.UpdateProject,
-		Delete: func(ctx context.Context, id uint32) error {
-			err := s.backend.DeleteProject(ctx, id)
-			if err == nil {
-				s.cuts.Forget(id)
-				s.limits.Forget(id)
-			}
-			return err
-		},
-		Usage:   s.backend.Usage,
-		Applied: s.backend.AppliedIndex,
-		Open: func(ctx context.Context, p storage.Project, settings map[string]string, now *time.Time) (*session.Session, error) {
-			return s.open(ctx, opening{project: p, user: "prickle", settings: settings, now: now, keep: true})
+		Delete:   s.deleteProject,
+		Usage:    s.backend.Usage,
+		Applied:  s.backend.AppliedIndex,
+		Open: func(ctx context.Context, p storage.Project, settings map[string]string, now *time.Time, name string) (*session.Session, error) {
+			return s.open(ctx, opening{project: p, user: "prickle", settings: settings, now: now, keep: true, name: name})
 		},
 		Answers:     s.answers,
 		Queries:     &s.queries,

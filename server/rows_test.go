@@ -2,13 +2,18 @@ package server
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/parquet-go/parquet-go"
 )
 
@@ -82,8 +87,113 @@ func TestStatementOverHTTP(t *testing.T) {
 	if _, body := post(t, s, "/query?format=csv", "SELECT 1 / (i - 100000) FROM generate_series(1, 200000) i", ""); !strings.HasPrefix(string(body), "broken off") {
 		t.Errorf("an answer that failed half way has %d bytes and looks whole", len(body))
 	}
+	if answer, _ := s.do(t, "DELETE", "/query/mine", ""); answer != 404 {
+		t.Errorf("DELETE of a name that no query has = %d", answer)
+	}
 	if answer, _ := s.do(t, "DELETE", "/query/99", ""); answer != 404 {
 		t.Errorf("DELETE of no query = %d", answer)
+	}
+}
+
+// A client that names its query can end it before it has an answer.
+func TestNamedStatementOverHTTP(t *testing.T) {
+	s := startNode(t)
+	type ended struct {
+		status   int
+		id, body string
+	}
+	answers := make(chan ended)
+	go func() {
+		r, err := http.NewRequest("POST", "http://"+s.addr+"/query", strings.NewReader("SELECT pg_sleep(600)"))
+		if err != nil {
+			t.Error(err)
+		}
+		r.Header.Set("X-Query-Id", "mine")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Error(err)
+			close(answers)
+			return
+		}
+		defer answer.Body.Close()
+		raw, _ := io.ReadAll(answer.Body) // what there is of it
+		answers <- ended{answer.StatusCode, answer.Header.Get("X-Query-Id"), string(raw)}
+	}()
+	for {
+		status, _ := s.do(t, "DELETE", "/query/mine", "")
+		if status == 204 {
+			break
+		}
+		if status != 404 {
+			t.Fatalf("DELETE = %d", status)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if got := <-answers; got.status != 504 || got.id != "mine" || !strings.Contains(got.body, "57014") {
+		t.Errorf("the query that was ended has the answer %+v", got)
+	}
+}
+
+// A project is made and ended as a database.
+func TestDatabasesInSQL(t *testing.T) {
+	s := startNode(t)
+	c := s.connect(t, "ann")
+	for _, step := range []struct{ text, want string }{
+		{"create database second", "CREATE DATABASE"},
+		{"create database third with owner = ann encoding 'UTF8' template = template0 connection limit -1", "CREATE DATABASE"},
+		{"create database second", "42P04"},
+		{`create database "My Shop"`, "0A000"},
+		{"create database other encoding 'LATIN1'", "0A000"},
+		{"create database other tables 3", "42601"},
+		{"drop database prickle", "55006"},
+		{"drop database nope", "3D000"},
+		{"drop database if exists nope", "DROP DATABASE"},
+		{"begin; create database fourth", "25001"},
+		{"rollback", "ROLLBACK"},
+		{"drop database third", "DROP DATABASE"},
+	} {
+		results, err := c.PgConn().Exec(t.Context(), step.text).ReadAll()
+		got := ""
+		var client *pgconn.PgError
+		if errors.As(err, &client) {
+			got = client.Code
+		} else if err == nil {
+			got = results[len(results)-1].CommandTag.String()
+		}
+		if got != step.want {
+			t.Errorf("%s = %q, %v, want %q", step.text, got, err, step.want)
+		}
+	}
+	d, err := pgx.Connect(t.Context(), "postgres://ann@"+s.addr+"/second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close(context.Background())
+	if got := rows(t, d, "select current_database(), (select count(*) from events)"); got != "second 0" {
+		t.Errorf("in the new database: %s", got)
+	}
+	var client *pgconn.PgError
+	if _, err := c.Exec(t.Context(), "drop database second"); !errors.As(err, &client) || client.Code != "55006" {
+		t.Errorf("DROP DATABASE of one in use: %v", err)
+	}
+	// Where roles prove who they are, nobody from elsewhere ends what is theirs.
+	if _, err := d.Exec(t.Context(), "create role boss superuser login password 'secret'"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Exec(t.Context(), "drop database second with (force)"); !errors.As(err, &client) || client.Code != "42501" {
+		t.Errorf("DROP DATABASE of one with roles: %v", err)
+	}
+	if _, err := d.Exec(t.Context(), "drop role boss"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Exec(t.Context(), "drop database second with (force)"); err != nil {
+		t.Errorf("DROP DATABASE WITH (FORCE): %v", err)
+	}
+	if _, err := d.Exec(t.Context(), "select 1"); err == nil {
+		t.Error("a session in a database that is gone answers")
+	}
+	if n := len(s.backend.Projects()); n != 1 {
+		t.Errorf("%d projects are left, want one", n)
 	}
 }
 

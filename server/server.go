@@ -294,6 +294,7 @@ type opening struct {
 	user     string
 	settings map[string]string // as the client wants them
 	now      *time.Time        // what now is; nil: the clock says
+	name     string            // what the client calls its question; empty: nothing
 	keep     bool              // what is read is kept for a while: the client gets tokens
 	remote   net.Addr          // of the client; nil if it is not known
 	local    net.Addr          // the server's end of the connection, likewise
@@ -328,10 +329,10 @@ func (s *Server) open(ctx context.Context, o opening) (*session.Session, error) 
 		start[name] = value
 	}
 	c := session.Config{Engine: s.engine, Counters: &s.counters, Logger: s.config.Logger, Project: p.ID, Database: p.Database,
-		User: o.user, Start: start, Limit: s.config.QueryTimeout, Memory: s.config.Memory.Pool(memory.Queries), Cuts: &s.cuts, Keep: o.keep, Queries: &s.queries,
+		User: o.user, Start: start, Limit: s.config.QueryTimeout, Memory: s.config.Memory.Pool(memory.Queries), Cuts: &s.cuts, Keep: o.keep, Queries: &s.queries, QueryName: o.name,
 		Sessions: &s.sessions, Remote: o.remote, Local: o.local, TLS: o.tls}
 	cohorts := &ask.Cohorts{Saving: &s.saving}
-	c.Cohorts = cohorts
+	c.Cohorts, c.Databases = cohorts, databases{s}
 	if s.node != nil {
 		cohorts.Store = savedStore{s.node}
 		c.Log = s.node

@@ -19,12 +19,13 @@ type Kind uint8
 
 // The kinds.
 const (
-	Query        Kind = iota // run Plan, or explain it if Explain is set
-	Command                  // carry out Command
-	Modify                   // carry out DDL, or what Write says with the rows of Plan
-	Change                   // run Plan, and do Change to the events or persons that it finds
-	ChangeCohort             // run Plan, if there is one, and do what Cohort says with the persons that it finds
-	ChangeRole               // do what Role says
+	Query          Kind = iota // run Plan, or explain it if Explain is set
+	Command                    // carry out Command
+	Modify                     // carry out DDL, or what Write says with the rows of Plan
+	Change                     // run Plan, and do Change to the events or persons that it finds
+	ChangeCohort               // run Plan, if there is one, and do what Cohort says with the persons that it finds
+	ChangeRole                 // do what Role says
+	ChangeDatabase             // do what Database says
 )
 
 // CompileContext is what a statement's meaning depends on. When a statement is only
@@ -53,7 +54,9 @@ type Statement struct {
 	Change  ChangeKind   // of DELETE and UPDATE of events or persons
 	Cohort  *CohortSpec  // of CREATE COHORT and its like; nil for others
 	Role    *RoleSpec    // of CREATE ROLE, GRANT and their like; nil for others
-	Explain *Explain     // of EXPLAIN; nil otherwise
+	// Database is of CREATE and DROP DATABASE; nil for others.
+	Database *DatabaseSpec
+	Explain  *Explain // of EXPLAIN; nil otherwise
 	// Disabled is the rules of the optimiser that the session switches off, of plan.Rules.
 	Disabled []string
 	// Warning is to be sent as a notice when the statement runs; nil for none.
@@ -329,6 +332,10 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 		return nil, at(pgerr.Unsupported(s.What), s)
 	case *ast.RoleStmt, *ast.DropRole, *ast.Grant, *ast.GrantRole:
 		return c.changeRole(s, text)
+	case *ast.CreateDatabase:
+		return c.createDatabase(s, text)
+	case *ast.DropDatabase:
+		return dropDatabase(s, text), nil
 	case *ast.CreateCohort:
 		return c.createCohort(s, text)
 	case *ast.RefreshCohort:

@@ -35,8 +35,9 @@ type Server struct {
 	Applied func() uint64
 	// Usage is what a project has used.
 	Usage func(project uint32, at time.Time) storage.Usage
-	// Open makes the session of one question, with settings; now, if not nil, is its instant.
-	Open func(ctx context.Context, project storage.Project, settings map[string]string, now *time.Time) (*session.Session, error)
+	// Open makes the session of one question, with settings; now, if not nil, is its instant, and
+	// name what the client calls it, so that it can end it.
+	Open func(ctx context.Context, project storage.Project, settings map[string]string, now *time.Time, name string) (*session.Session, error)
 	// Answers keeps the rows of insight queries; nil: none are kept.
 	Answers *ask.Cache
 	// Queries are the questions that run now; FreeBallast gives the disk what is kept for

@@ -77,7 +77,7 @@ func (l *calculations) show(out map[string]any, project uint32, id int64) {
 
 // asking opens a session for questions about a project.
 func (s *Server) asking(c *savedCall, do func(*ask.Asker) error) error {
-	sess, err := s.Open(c.Context(), c.project, nil, nil)
+	sess, err := s.Open(c.Context(), c.project, nil, nil, "")
 	if err != nil {
 		return err
 	}

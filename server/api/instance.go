@@ -10,11 +10,13 @@ func (s *Server) listQueries(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"results": s.Queries.List(), "ended": s.Queries.Ended()})
 }
 
-// cancelQuery is DELETE /api/instance/queries/:id/.
+// cancelQuery is DELETE /api/instance/queries/:id/. The id is the query's number, or the name that
+// its client gave it.
 func (s *Server) cancelQuery(w http.ResponseWriter, r *http.Request) {
-	id, err := strconv.ParseUint(r.PathValue("query"), 10, 64)
-	if err != nil || !s.Queries.Cancel(id) {
-		WriteError(w, notFound("there is no running query "+quoted(r.PathValue("query"))))
+	name := r.PathValue("query")
+	id, err := strconv.ParseUint(name, 10, 64)
+	if !s.Queries.CancelNamed(name) && (err != nil || !s.Queries.Cancel(id)) {
+		WriteError(w, notFound("there is no running query "+quoted(name)))
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

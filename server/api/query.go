@@ -223,7 +223,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, project storage.
 // reads, if progress is not nil.
 func (s *Server) answer(ctx context.Context, project storage.Project, q *queryRequest, progress chan<- *engine.Progress) (body []byte, token string, err error) {
 	began := time.Now()
-	sess, err := s.Open(ctx, project, q.settings(), q.Now)
+	sess, err := s.Open(ctx, project, q.settings(), q.Now, q.ClientQueryID)
 	if err != nil {
 		return nil, "", err
 	}

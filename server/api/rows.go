@@ -20,6 +20,9 @@ import (
 // rowsBuffer is how many bytes of rows are sent at once.
 const rowsBuffer = 64 << 10
 
+// queryID names a query, in the request and in the answer.
+const queryID = "X-Query-Id"
+
 // The trailers of an answer that is streamed.
 const (
 	rowsTrailer    = "X-Rows"
@@ -28,7 +31,8 @@ const (
 
 // statement is POST /query: the body is one statement, and its rows are the answer, streamed as
 // ?format= or Accept say. Its parameters are ?p1=, ?p2=; settings ?set.TimeZone=; the project
-// ?database=, by default the first.
+// ?database=, by default the first. With X-Query-Id the client names the query, and DELETE
+// /query/{id} ends it by that name before its first row is there, too.
 func (s *Server) statement(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxQueryBody))
 	if err != nil {
@@ -101,12 +105,15 @@ func formOf(name, accept string) (rowsForm, error) {
 // answered as such; after that the answer breaks off.
 func (s *Server) rows(w http.ResponseWriter, r *http.Request, project storage.Project, text string, settings map[string]string, params []string, as rowsForm) {
 	began := time.Now()
-	sess, err := s.Open(r.Context(), project, settings, nil)
+	sess, err := s.Open(r.Context(), project, settings, nil, r.Header.Get(queryID))
 	if err != nil {
 		WriteError(w, err)
 		return
 	}
 	defer sess.Close()
+	if name := r.Header.Get(queryID); name != "" {
+		w.Header().Set(queryID, name)
+	}
 	out := &lateWriter{w: w, contentType: "application/json"}
 	if !as.json {
 		out.contentType = as.options.Kind.ContentType()
@@ -177,8 +184,8 @@ func (s *Server) writeRows(sess *session.Session, text string, params []string, 
 		return 0, err
 	}
 	err = p.Run(func() error {
-		if id := p.QueryID(); id > 0 {
-			out.w.Header().Set("X-Query-Id", strconv.FormatUint(id, 10))
+		if id := p.QueryID(); id > 0 && out.w.Header().Get(queryID) == "" {
+			out.w.Header().Set(queryID, strconv.FormatUint(id, 10))
 		}
 		schema, options := p.Schema, as.options
 		if p.Copy != nil { // it says itself in what form

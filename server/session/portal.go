@@ -218,7 +218,7 @@ func seesRows(stmt ast.Stmt) bool {
 	switch stmt.(type) {
 	case ast.Query, *ast.Shorthand, *ast.Explain, *ast.Insert, *ast.Update, *ast.Delete, *ast.CreateTable, *ast.CreateTableAs,
 		*ast.CreateView, *ast.AlterTable, *ast.DropTable, *ast.CreateSchema, *ast.AlterSchema, *ast.CreateSequence, *ast.DropSequence, *ast.DropSchema, *ast.ReassignOwned, *ast.Comment, *ast.Truncate, *ast.Copy, *ast.CreateCohort, *ast.RefreshCohort, *ast.RenameCohort, *ast.DropCohort,
-		*ast.DeclareCursor, *ast.RoleStmt, *ast.DropRole, *ast.Grant, *ast.GrantRole:
+		*ast.DeclareCursor, *ast.RoleStmt, *ast.DropRole, *ast.Grant, *ast.GrantRole, *ast.CreateDatabase, *ast.DropDatabase:
 		return true
 	}
 	return false
@@ -262,6 +262,9 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	}
 	if st.Kind == sql.ChangeRole { // not in the list of what runs: it may hold a password
 		return p.changeRole(st, within.Catalog, ctx)
+	}
+	if st.Kind == sql.ChangeDatabase {
+		return p.changeDatabase(st, within.Catalog.Roles)
 	}
 	if st.Kind == sql.Command {
 		switch st.Command.Kind {

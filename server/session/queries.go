@@ -93,7 +93,8 @@ type Query struct {
 
 // query is a question from its plan to its end.
 type query struct {
-	about    Query // what does not change
+	about    Query  // what does not change
+	name     string // that its client gave it; empty for none
 	queries  *Queries
 	progress *engine.Progress
 	cancel   context.CancelCauseFunc
@@ -115,7 +116,7 @@ type query struct {
 func (q *Queries) begin(s *Session, text string, n plan.Node, p *engine.Progress, cancel context.CancelCauseFunc) *query {
 	kind, reads := kindOf(n)
 	now := time.Now()
-	one := &query{queries: q, progress: p, cancel: cancel, reads: reads, state: StateRunning, since: now,
+	one := &query{name: s.config.QueryName, queries: q, progress: p, cancel: cancel, reads: reads, state: StateRunning, since: now,
 		about: Query{PID: s.pid, Project: s.config.Project, User: s.config.User, Kind: kind, Began: now, Text: shown(text)}}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -442,6 +443,20 @@ func (q *Queries) Cancel(id uint64) bool {
 		one.cancel(errAdmin)
 	}
 	return one != nil
+}
+
+// CancelNamed ends the questions that their clients call so; false if none of them runs any more.
+func (q *Queries) CancelNamed(name string) bool {
+	var ended bool
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, one := range q.running {
+		if name != "" && one.name == name {
+			one.cancel(errAdmin)
+			ended = true
+		}
+	}
+	return ended
 }
 
 // Damaged says that an error is about bytes of a segment that are not what was written.

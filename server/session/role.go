@@ -338,7 +338,7 @@ func (c *roleChange) drop(s *ast.DropRole) error {
 		case !c.administersRole(name):
 			return c.fail(pgerr.New(pgerr.InsufficientPrivilege, "permission denied to drop role"), id)
 		case name == c.session.role(), name == c.session.config.User:
-			return c.fail(pgerr.New("55006", "current user cannot be dropped"), id)
+			return c.fail(pgerr.New(pgerr.ObjectInUse, "current user cannot be dropped"), id)
 		}
 		for _, t := range c.catalog.Tables {
 			if t.Owner() == name && !t.Temp() {

@@ -92,6 +92,8 @@ type Config struct {
 	Keep bool
 	// Queries lists what runs; nil: a list of its own.
 	Queries *Queries
+	// QueryName is what the client calls its questions, so that it can end them; empty: nothing.
+	QueryName string
 	// Sessions lists the session; nil: a list of its own.
 	Sessions *Sessions
 	Remote   net.Addr // of the client; nil if that is not known
@@ -99,6 +101,8 @@ type Config struct {
 	TLS      bool
 	// Cohorts are the project's; nil: there are none.
 	Cohorts Cohorts
+	// Databases are all projects; nil: none can be made.
+	Databases Databases
 }
 
 // Session is one client's state.

@@ -298,6 +298,8 @@ func (p *printer) stmt(s Stmt) {
 		p.shorthand(s)
 	case *RoleStmt, *DropRole, *Grant, *GrantRole, *ReassignOwned:
 		p.roleStmt(s)
+	case *CreateDatabase, *DropDatabase:
+		p.databaseStmt(s)
 	case *DeclareCursor, *FetchCursor, *CloseCursor:
 		p.cursorStmt(s)
 	default:

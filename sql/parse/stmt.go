@@ -78,6 +78,9 @@ func (p *parser) statement() ast.Stmt {
 		if s := p.roleStatement(); s != nil {
 			return s
 		}
+		if s := p.databaseStatement(); s != nil {
+			return s
+		}
 	case "grant", "revoke":
 		return p.grant()
 	case "reassign":
