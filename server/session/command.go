@@ -251,7 +251,7 @@ func (s *Session) prepare(c *sql.CommandSpec, text string) error {
 		return err
 	}
 	p.Name, p.made, p.sql = c.Name, s.now, true
-	p.source = "PREPARE " + ast.QuoteIdent(c.Name) + " AS " + ast.Format(c.Stmt)
+	p.source = text
 	s.statements[p.Name] = p
 	return nil
 }

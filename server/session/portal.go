@@ -272,7 +272,7 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 			return p.execute(st.Command)
 		case sql.DeclareCommand:
 			if len(st.Params) > len(params) {
-				return pgerr.New(pgerr.UndefinedParameter, "there is no parameter $%d", len(params)+1)
+				return bind.NoParameter(prepared.Stmt, prepared.Text, len(params))
 			}
 			return p.declare(st, params, prepared.Params)
 		case sql.FetchCommand:
@@ -283,7 +283,7 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 		return err
 	}
 	if len(st.Params) > len(params) {
-		return pgerr.New(pgerr.UndefinedParameter, "there is no parameter $%d", len(params)+1)
+		return bind.NoParameter(prepared.Stmt, prepared.Text, len(params))
 	}
 	if prepared.Schema != nil && !same(prepared.Schema, st.Schema) {
 		return pgerr.New(pgerr.FeatureNotSupported, "cached plan must not change result type")

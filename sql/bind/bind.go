@@ -272,6 +272,22 @@ func (b *binder) param(e *ast.Param) expr.Expr {
 	return x
 }
 
+// NoParameter is the error for a statement with more parameters than are given. It stands at the
+// first of them.
+func NoParameter(stmt ast.Stmt, text string, given int) *pgerr.Error {
+	var first *ast.Param
+	ast.Walk(stmt, func(n ast.Node) bool {
+		if p, ok := n.(*ast.Param); ok && first == nil && p.Index > given {
+			first = p
+		}
+		return first == nil
+	})
+	if first == nil {
+		return pgerr.New(pgerr.UndefinedParameter, "there is no parameter $%d", given+1)
+	}
+	return pgerr.New(pgerr.UndefinedParameter, "there is no parameter $%d", first.Index).At(ast.CharPosition(text, first.Pos()))
+}
+
 // setParam fixes the type of a parameter that had none.
 func (b *binder) setParam(x *expr.Param, t vec.Type) {
 	p := b.params[x.Index]

@@ -44,7 +44,7 @@ func NewCopy(env Env, s *ast.Copy) (*Copy, error) {
 		b.copyTo(c, s)
 	}
 	if b.err == nil && len(b.params) > 0 {
-		b.fail(pgerr.New(pgerr.UndefinedParameter, "there is no parameter $%d", len(b.params)), ast.NoPos)
+		b.failErr(NoParameter(s, b.env.Text, 0), s.Pos())
 	}
 	if b.err != nil {
 		return nil, b.err

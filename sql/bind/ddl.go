@@ -69,7 +69,7 @@ func DDL(env Env, s ast.Stmt) (*Change, error) {
 		}
 	}
 	if b.err == nil && len(b.params) > 0 {
-		b.fail(pgerr.New(pgerr.UndefinedParameter, "there is no parameter $%d", len(b.params)), ast.NoPos)
+		b.failErr(NoParameter(s, b.env.Text, 0), s.Pos())
 	}
 	if b.err != nil {
 		return nil, b.err

@@ -63,8 +63,6 @@ func nameOf(e ast.Expr) (string, int) {
 		return typeLabel(&e.Type), 1
 	case *ast.Typed:
 		return typeLabel(&e.Type), 1
-	case *ast.Bool:
-		return "bool", 1
 	case *ast.Case:
 		if e.Else != nil {
 			if name, good := nameOf(e.Else); good > 1 {

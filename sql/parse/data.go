@@ -149,6 +149,9 @@ func (p *parser) createTable() ast.Stmt {
 		c.Options = p.tableOptions()
 		c.OnCommit = p.onCommit(temp)
 		p.expectKw("as")
+		if p.kw("execute") {
+			return p.refuse(start, "CREATE TABLE AS EXECUTE")
+		}
 		c.Query = p.bodyQuery()
 		if c.NoData = p.acceptKw("with", "no", "data"); !c.NoData {
 			p.acceptKw("with", "data")
@@ -754,6 +757,9 @@ func (p *parser) delete() ast.Stmt {
 func (p *parser) where() ast.Expr {
 	if !p.acceptKw("where") {
 		return nil
+	}
+	if p.kw("current", "of") {
+		p.fail(p.tok(), pgerr.FeatureNotSupported, "WHERE CURRENT OF is not supported")
 	}
 	return p.expr()
 }

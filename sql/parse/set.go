@@ -17,6 +17,9 @@ func (p *parser) set() ast.Stmt {
 		return &ast.SetTransaction{Place: t.at(), Session: true, Modes: p.modes(true)}
 	case p.kw("transaction") && !p.ahead(1).is("=") && !p.ahead(1).kw("to") && !p.ahead(1).is("."):
 		p.i++
+		if p.kw("snapshot") {
+			return p.skip(t, "SET TRANSACTION SNAPSHOT")
+		}
 		return &ast.SetTransaction{Place: t.at(), Modes: p.modes(true)}
 	case p.kw("local") && !p.ahead(1).is("=") && !p.ahead(1).kw("to"):
 		p.i++

@@ -388,11 +388,11 @@ func (p *parser) refused() ast.Stmt {
 		n, sort := 1, ""
 		for {
 			switch word := p.ahead(n).text; word {
-			case "temp", "temporary", "unlogged":
+			case "temp", "temporary", "unlogged", "recursive":
 				sort = upper(word) + " "
 				n++
 				continue
-			case "or", "replace", "local", "global", "recursive", "unique":
+			case "or", "replace", "local", "global", "unique":
 				n++
 				continue
 			}

@@ -3,6 +3,7 @@ package parse
 import (
 	"strconv"
 
+	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql/ast"
 )
 
@@ -127,7 +128,12 @@ func (p *parser) typeMods() []int {
 	}
 	var mods []int
 	p.expect("(")
-	p.list(func() { mods = append(mods, p.integer()) }, nil)
+	p.list(func() {
+		if len(mods) == 1 && p.tok().is("-") {
+			p.fail(p.tok(), pgerr.FeatureNotSupported, "a scale below zero is not supported")
+		}
+		mods = append(mods, p.integer())
+	}, nil)
 	p.expect(")")
 	if len(mods) > 2 {
 		p.unexpected()
