@@ -149,8 +149,10 @@ func appendBinaryArray(dst []byte, v *vec.Vector, i int, ctx *Context) []byte {
 	if elem.Kind == vec.Unknown {
 		elem.Kind = vec.Text
 	}
-	dims, nulls := uint32(1), uint32(0)
-	if lo == hi {
+	dims, nulls, first := uint32(1), uint32(0), uint32(1)
+	if v.Type.IsVector() { // it begins at 0, and has a dimension also when it is empty
+		first = 0
+	} else if lo == hi {
 		dims = 0
 	}
 	for j := lo; j < hi; j++ {
@@ -165,7 +167,7 @@ func appendBinaryArray(dst []byte, v *vec.Vector, i int, ctx *Context) []byte {
 		return dst
 	}
 	dst = be.AppendUint32(dst, uint32(hi-lo))
-	dst = be.AppendUint32(dst, 1)
+	dst = be.AppendUint32(dst, first)
 	for j := lo; j < hi; j++ {
 		if v.Elem.IsNull(j) {
 			dst = append(dst, 0xff, 0xff, 0xff, 0xff)

@@ -3,6 +3,7 @@ package expr
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"testing"
 
 	"github.com/prickledb/prickle/storage/vec"
@@ -14,6 +15,29 @@ func TestBinaryInet(t *testing.T) {
 	} {
 		if got := hex.EncodeToString(appendBinaryInet(nil, []byte(text))); got != want {
 			t.Errorf("%s = %s, want %s", text, got, want)
+		}
+	}
+}
+
+// TestBinaryVectors has the vectors of the catalog, which begin at 0, beside an array.
+func TestBinaryVectors(t *testing.T) {
+	for _, c := range []struct {
+		kind vec.Type
+		text string
+		want string // the header: dimensions, whether there are nulls, the type; then how many, and the first
+	}{
+		{vec.Type{Kind: vec.Int2Vector, Array: true}, "3 4", "00000001 00000000 00000015 00000002 00000000"},
+		{vec.Type{Kind: vec.OIDVector, Array: true}, "", "00000001 00000000 0000001a 00000000 00000000"},
+		{vec.ArrayOf(vec.Int2), "{3,4}", "00000001 00000000 00000015 00000002 00000001"},
+	} {
+		v, err := ParseValue(&Context{}, c.kind, []byte(c.text))
+		if err != nil {
+			t.Errorf("%s %q: %v", c.kind, c.text, err)
+			continue
+		}
+		got := AppendBinary(nil, v, 0, &Context{})
+		if head := fmt.Sprintf("%x %x %x %x %x", got[:4], got[4:8], got[8:12], got[12:16], got[16:20]); head != c.want {
+			t.Errorf("%s %q = %s, want %s", c.kind, c.text, head, c.want)
 		}
 	}
 }
