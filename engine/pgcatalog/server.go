@@ -53,8 +53,14 @@ func servers() {
 			if s.Value != s.Default {
 				source = "session"
 			}
-			t.add("name", s.Name, "setting", s.Value, "short_desc", s.Description, "category", "Prickle", "context", "user", "vartype", "string",
-				"source", source, "boot_val", s.Default, "reset_val", s.Default, "pending_restart", false)
+			k := kindOfSetting(s.Name)
+			boot := inUnit(s.Default, k.unit)
+			row := []any{"name", s.Name, "setting", inUnit(s.Value, k.unit), "short_desc", s.Description, "category", "Prickle", "context", k.context,
+				"vartype", k.kind, "source", source, "boot_val", boot, "reset_val", boot, "pending_restart", false}
+			if k.unit != "" {
+				row = append(row, "unit", k.unit)
+			}
+			t.add(row...)
 		}
 	}
 	dynamics["pg_catalog.pg_cursors"] = func(r *Reader, t *table) {
