@@ -92,6 +92,7 @@ type NodeStats struct {
 	// SegmentsTotal is how many there are.
 	SegmentsTotal atomic.Int64
 	RowsRead      atomic.Int64
+	BytesRead     atomic.Int64 // of columns, decoded
 	Spilled       atomic.Int64 // bytes written to spill files
 	Index         atomic.Pointer[string]
 }

@@ -575,6 +575,9 @@ func (s *scan) read(block *rowBlock) (*vec.Batch, error) {
 		if b.Cols[i] == nil {
 			b.Cols[i], err = block.column(i)
 			src.env.Progress.Bytes.Add(int64(b.Rows) * 8)
+			if src.stats != nil {
+				src.stats.BytesRead.Add(int64(b.Rows) * 8)
+			}
 		}
 		return err
 	}

@@ -177,6 +177,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 		st.Segments.Store(int64(used))
 		st.SegmentsTotal.Store(int64(len(segments)))
 		st.RowsRead.Store(ix.rows)
+		st.BytesRead.Store(ix.rows * 8)
 		st.Rows.Store(ix.rows)
 	}
 	ix.usedIndex("run index")
