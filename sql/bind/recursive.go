@@ -64,7 +64,7 @@ func (b *binder) recursive(c *cte) plan.Node {
 	case b.err != nil:
 		return base
 	case len(base.Schema()) != len(step.Schema()):
-		b.fail(pgerr.New(pgerr.SyntaxError, "each UNION query must have the same number of columns"), q.Right.Pos())
+		b.fail(pgerr.New(pgerr.SyntaxError, "each UNION query must have the same number of columns"), firstColumn(q.Right))
 		return base
 	}
 	left, right := b.alike("UNION", q, base, step)

@@ -20,7 +20,7 @@ func (b *binder) setOp(q *ast.SetOp) plan.Node {
 		left, right = byName(left, right)
 	}
 	if len(left.Schema()) != len(right.Schema()) {
-		b.fail(pgerr.New(pgerr.SyntaxError, "each %s query must have the same number of columns", word), q.Right.Pos())
+		b.fail(pgerr.New(pgerr.SyntaxError, "each %s query must have the same number of columns", word), firstColumn(q.Right))
 		return left
 	}
 	left, right = b.alike(word, q, left, right)
@@ -127,4 +127,19 @@ func (b *binder) compared(q *ast.SetOp, left, right plan.Node) plan.Node {
 			b.call(">", []expr.Expr{l, zero}, pos), b.call(second, []expr.Expr{r, zero}, pos)}}}
 	}
 	return firstColumns(node, n)
+}
+
+// firstColumn is where a query says what its first column is.
+func firstColumn(q ast.Query) ast.Pos {
+	switch q := q.(type) {
+	case *ast.SetOp:
+		return firstColumn(q.Left)
+	case *ast.Select:
+		if len(q.Items) > 0 {
+			return q.Items[0].Pos()
+		}
+	case *ast.Values:
+		return q.Rows[0][0].Pos()
+	}
+	return q.Pos()
 }
