@@ -22,7 +22,7 @@ func TestCohortsInSQL(t *testing.T) {
 	for _, c := range []struct{ query, number, name string }{
 		{"select 1", "select 1", "select 1"},
 		{`SELECT x FROM t WHERE x IN COHORT (a EXCEPT (SELECT actor FROM COHORT "b c"))`,
-			`SELECT x FROM t WHERE x IN COHORT (1 EXCEPT (SELECT actor FROM COHORT 3))`, `SELECT x FROM t WHERE x IN COHORT (a EXCEPT (SELECT actor FROM COHORT "b c"))`},
+			`SELECT x FROM t WHERE x IN COHORT (1 EXCEPT (SELECT actor FROM COHORT 3 AS "b c"))`, `SELECT x FROM t WHERE x IN COHORT (a EXCEPT (SELECT actor FROM COHORT "b c"))`},
 		{"SELECT x FROM t WHERE x IN COHORT 4", "SELECT x FROM t WHERE x IN COHORT 4", "SELECT x FROM t WHERE x IN COHORT 4"}, // the name means another
 		{"SELECT x FROM t WHERE x IN COHORT b", `there is no cohort "b"`, ""},
 		{"SELECT FROM WHERE", "sql is no query: ", ""},
