@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/prickledb/prickle/cluster"
+	"github.com/prickledb/prickle/engine/pgcatalog"
 )
 
 // databases are the projects as sessions make and end them.
@@ -13,6 +14,15 @@ type databases struct{ *Server }
 func (d databases) Find(name string) (project uint32, guarded, ok bool) {
 	p, ok := d.backend.ProjectByDatabase(name)
 	return p.ID, ok && d.config.Roles.Any(p), ok
+}
+
+// List implements session.Databases.
+func (d databases) List() []pgcatalog.Database {
+	var out []pgcatalog.Database
+	for _, p := range d.backend.Projects() {
+		out = append(out, pgcatalog.Database{Project: p.ID, Name: p.Database})
+	}
+	return out
 }
 
 // Create implements session.Databases.

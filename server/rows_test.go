@@ -164,6 +164,10 @@ func TestDatabasesInSQL(t *testing.T) {
 			t.Errorf("%s = %q, %v, want %q", step.text, got, err, step.want)
 		}
 	}
+	var names string
+	if err := c.QueryRow(t.Context(), "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database").Scan(&names); err != nil || names != "prickle second template0 template1" {
+		t.Errorf("pg_database has %q, %v", names, err)
+	}
 	d, err := pgx.Connect(t.Context(), "postgres://ann@"+s.addr+"/second")
 	if err != nil {
 		t.Fatal(err)

@@ -150,7 +150,10 @@ type Catalog struct {
 
 // OID is the number that clients know the project's database by. Databases are numbered among
 // themselves, beside the tables.
-func (c *Catalog) OID() uint32 { return 16387 + c.Project }
+func (c *Catalog) OID() uint32 { return DatabaseOID(c.Project) }
+
+// DatabaseOID is OID for a project.
+func DatabaseOID(project uint32) uint32 { return 16387 + project }
 
 // CohortColumns are the columns of the table cohorts.
 func CohortColumns() vec.Schema {

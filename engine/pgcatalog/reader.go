@@ -24,8 +24,16 @@ type Session struct {
 	Statements func() []PreparedStatement
 	// Backends lists the sessions there are; nil is none.
 	Backends func() []Backend
+	// Databases lists the databases there are; nil is the one of the session alone.
+	Databases func() []Database
 	// Queries lists the questions that run and those that ended last; nil is none.
 	Queries func() []Query
+}
+
+// Database is one row of pg_database.
+type Database struct {
+	Project uint32
+	Name    string
 }
 
 // Setting is one row of pg_settings.

@@ -3,6 +3,7 @@ package pgcatalog
 import (
 	"time"
 
+	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -34,8 +35,14 @@ func orNull(s string) any {
 // sessions.
 func servers() {
 	dynamics["pg_catalog.pg_database"] = func(r *Reader, t *table) {
-		t.add("oid", r.catalog.OID(), "datname", r.catalog.Database, "datdba", owner, "encoding", 6, "datlocprovider", "c",
-			"datallowconn", true, "datconnlimit", -1, "dattablespace", tablespaceDefault, "datcollate", "C", "datctype", "C")
+		all := []Database{{r.catalog.Project, r.catalog.Database}}
+		if r.session.Databases != nil {
+			all = r.session.Databases()
+		}
+		for _, d := range all {
+			t.add("oid", catalog.DatabaseOID(d.Project), "datname", d.Name, "datdba", owner, "encoding", 6, "datlocprovider", "c",
+				"datallowconn", true, "datconnlimit", -1, "dattablespace", tablespaceDefault, "datcollate", "C", "datctype", "C")
+		}
 	}
 	statics["pg_catalog.pg_tablespace"] = func(t *table) {
 		t.add("oid", tablespaceDefault, "spcname", "pg_default", "spcowner", owner)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 
+	"github.com/prickledb/prickle/engine/pgcatalog"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/role"
 	"github.com/prickledb/prickle/sql"
@@ -14,6 +15,8 @@ type Databases interface {
 	// Find is the number of a project, false if there is none. It is guarded if its roles prove
 	// who they are: then nobody of another project may end it.
 	Find(name string) (project uint32, guarded, ok bool)
+	// List is all of them.
+	List() []pgcatalog.Database
 	// Create makes a project, and gives the name of its database, which is another one where a
 	// project of this name was made meanwhile.
 	Create(ctx context.Context, name string) (project uint32, database string, err error)

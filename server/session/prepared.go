@@ -101,8 +101,12 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 			return rows, err
 		}
 	}
-	s.objects = pgcatalog.NewReader(tables, pgcatalog.Session{User: s.config.User, PID: s.pid, Role: s.role(), Settings: s.listSettings,
-		Cursors: s.listCursors, Statements: s.listStatements, Backends: s.listBackends, Queries: s.listQueries})
+	seen := pgcatalog.Session{User: s.config.User, PID: s.pid, Role: s.role(), Settings: s.listSettings,
+		Cursors: s.listCursors, Statements: s.listStatements, Backends: s.listBackends, Queries: s.listQueries}
+	if all := s.config.Databases; all != nil {
+		seen.Databases = all.List
+	}
+	s.objects = pgcatalog.NewReader(tables, seen)
 	ctx.Objects = s.objects
 	return sql.CompileContext{Catalog: tables, Expr: ctx, Settings: s.Settings, ParamTypes: types}
 }
