@@ -12,6 +12,7 @@ import (
 // TestColumnsHoldTheSameEvents holds a file with a column for each property against the lines: in
 // two parts, with profiles and merges.
 func TestColumnsHoldTheSameEvents(t *testing.T) {
+	oneGoroutine(t)
 	c := Config{Events: 12_000, Merges: true, Profiles: true}
 	m := New(c)
 	var rows []columnRow

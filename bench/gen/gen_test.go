@@ -280,6 +280,7 @@ func TestSkew(t *testing.T) {
 }
 
 func TestParquetHoldsTheSameEvents(t *testing.T) {
+	oneGoroutine(t)
 	for _, c := range configs() {
 		var file bytes.Buffer
 		last := uint64(0)
