@@ -47,7 +47,7 @@ func TestLatestEntriesOfManyRows(t *testing.T) {
 			m.add(60_000, 30_000)
 			m.flush()
 		}
-		for range 20 {
+		for range tries(20) {
 			m.askLatest("many rows")
 		}
 		m.fail(m.st.Close())

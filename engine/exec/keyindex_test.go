@@ -117,6 +117,9 @@ func TestJoinTable(t *testing.T) {
 	for _, k := range indexKinds() {
 		for _, count := range []int{0, 1, 1000, 2*manyRows + 77} {
 			for threads := 1; threads <= 2; threads++ {
+				if testing.Short() && threads == 1 && count > 1000 {
+					continue
+				}
 				env := &Env{Expr: &expr.Context{}, Threads: threads}
 				kind := []plan.JoinKind{plan.InnerJoin, plan.FullJoin, plan.SemiJoin}[rnd.IntN(3)]
 				s := k.joining(kind, env)
