@@ -16,7 +16,6 @@ const (
 	IntervalOverflow      = "22015"
 	DivisionByZero        = "22012"
 	BadEscape             = "22025"
-	EscapeCharacter       = "22019"
 	BadEncoding           = "22021"
 	InvalidParameterValue = "22023"
 	InvalidText           = "22P02"
