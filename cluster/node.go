@@ -506,10 +506,6 @@ func (n *Node) startRaft(ctx context.Context) error {
 	if n.raft, err = raft.NewRaft(cfg, n.fsm, n.log, n.log, n.snapshots, transport); err != nil {
 		return fmt.Errorf("raft: %w", err)
 	}
-	// No other can lead, so nothing is gained by waiting for one. If this fails, it leads later.
-	transport.Connect(ownID, transport)
-	now := &raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: cfg.ProtocolVersion}}
-	transport.TimeoutNow(ownID, ownID, now, &raft.TimeoutNowResponse{}) //nolint:errcheck // see above
 	if err = n.waitLeader(ctx); err == nil {
 		done := make(chan error, 1)
 		go func() { done <- n.raft.Barrier(0).Error() }() // ends when Raft does, at the latest
