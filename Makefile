@@ -37,7 +37,7 @@ test-simd: ## the tests of what computes, with the SIMD kernels built in, withou
 
 # Only goroutines race: their packages are those that start some, or guard what these share.
 race: ## run the unit tests of what goroutines share with the race detector
-	$(GOTEST) -race -short $$(grep -rlE --include='*.go' '^\s*go (func|\w)|"sync(/atomic)?"' . | xargs -n1 dirname | sort -u)
+	$(GOTEST) -race -short $$(for d in $$($(GO) list -f '{{.Dir}}' ./...); do grep -qE '^\s*go (func|\w)|"sync(/atomic)?"' $$d/*.go && echo $$d; done)
 
 lint: ## formatting, vet, imports that point down, modules without a reason
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not formatted: $$bad"; exit 1; fi
