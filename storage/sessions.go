@@ -165,17 +165,9 @@ func eachJoint[T any](ctx context.Context, x *Sessions, i int, known map[uint32]
 
 // Times is when the sessions of a segment begin and end, by number. Do not modify it.
 func (x *Sessions) Times(ctx context.Context, s *Segment) (*session.Times, error) {
-	i, err := x.find(s)
-	if err != nil {
-		return nil, err
-	}
-	own, err := x.ownTimes(ctx, i)
-	if err != nil || len(x.joined.Of(i)) == 0 {
+	_, own, joint, err := x.timesIn(ctx, s)
+	if err != nil || len(joint) == 0 {
 		return own, err
-	}
-	joint, err := x.jointTimes(ctx, i)
-	if err != nil {
-		return nil, err
 	}
 	out := &session.Times{Start: slices.Clone(own.Start), End: slices.Clone(own.End)}
 	for _, j := range joint {
@@ -186,15 +178,7 @@ func (x *Sessions) Times(ctx context.Context, s *Segment) (*session.Times, error
 
 // TimesOf is when the sessions of a segment with some numbers, which ascend, begin and end.
 func (x *Sessions) TimesOf(ctx context.Context, s *Segment, numbers []uint32) (*session.Times, error) {
-	i, err := x.find(s)
-	if err != nil {
-		return nil, err
-	}
-	own, err := x.ownTimes(ctx, i)
-	if err != nil {
-		return nil, err
-	}
-	joint, err := x.jointTimes(ctx, i)
+	_, own, joint, err := x.timesIn(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -212,6 +196,19 @@ func (x *Sessions) TimesOf(ctx context.Context, s *Segment, numbers []uint32) (*
 		}
 	}
 	return out, nil
+}
+
+// timesIn is the number of a segment, when its sessions begin and end in it, and when those do as a whole
+// that are in others too.
+func (x *Sessions) timesIn(ctx context.Context, s *Segment) (i int, own *session.Times, joint []jointTime, err error) {
+	if i, err = x.find(s); err != nil {
+		return 0, nil, nil, err
+	}
+	if own, err = x.ownTimes(ctx, i); err != nil {
+		return 0, nil, nil, err
+	}
+	joint, err = x.jointTimes(ctx, i)
+	return i, own, joint, err
 }
 
 // jointTime is when a session begins and ends that is in several segments.
@@ -475,15 +472,7 @@ func (x *Sessions) IDs(s *Segment) (*vec.Vector, error) {
 // List is which of the numbers [lo, hi), as far as there are so many, are of sessions that are to be listed
 // with a segment: each session with events that count is listed with one segment.
 func (x *Sessions) List(ctx context.Context, s *Segment, lo, hi int) ([]uint32, error) {
-	i, err := x.find(s)
-	if err != nil {
-		return nil, err
-	}
-	own, err := x.ownTimes(ctx, i)
-	if err != nil {
-		return nil, err
-	}
-	joint, err := x.jointTimes(ctx, i)
+	i, own, joint, err := x.timesIn(ctx, s)
 	if err != nil {
 		return nil, err
 	}

@@ -605,8 +605,12 @@ func (s *Store) addProject(rec Project) *project {
 	return p
 }
 
-// slug makes a database name of a project's name: lower case, and unique.
-func (s *Store) slug(name string) string {
+// MaxDatabaseName is how long the name of a database is that a project's name gives.
+const MaxDatabaseName = 50
+
+// DatabaseName is the name of the database of a project of a name, unless there is one that is called so:
+// small letters, digits, and single underscores between them.
+func DatabaseName(name string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(name) {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
@@ -619,7 +623,12 @@ func (s *Store) slug(name string) string {
 	if base == "" {
 		base = "project"
 	}
-	base = base[:min(len(base), 50)]
+	return base[:min(len(base), MaxDatabaseName)]
+}
+
+// slug makes a unique database name of a project's name.
+func (s *Store) slug(name string) string {
+	base := DatabaseName(name)
 	taken := func(slug string) bool {
 		for _, p := range s.projects {
 			if p.Database == slug {

@@ -202,22 +202,32 @@ func grow[T any](s []T, n int) []T {
 	return s[:n]
 }
 
+// bitRange is the words that have the bits [lo, hi), one at least: the first and the last of them, and
+// which bits of those are in the range.
+func bitRange(lo, hi int) (first, last int, head, tail uint64) {
+	first, last = lo>>6, (hi-1)>>6
+	head, tail = ^uint64(0)<<(uint(lo)&63), ^uint64(0)>>(63-uint(hi-1)&63)
+	if first == last {
+		head &= tail
+		tail = head
+	}
+	return first, last, head, tail
+}
+
 // countBits is the number of set bits of b in [lo, hi).
 func countBits(b vec.Bitmap, lo, hi int) int {
 	if lo >= hi {
 		return 0
 	}
-	first, last := lo>>6, (hi-1)>>6
-	head := ^uint64(0) << (uint(lo) & 63)
-	tail := ^uint64(0) >> (63 - uint(hi-1)&63)
+	first, last, head, tail := bitRange(lo, hi)
+	n := bits.OnesCount64(b[first] & head)
 	if first == last {
-		return bits.OnesCount64(b[first] & head & tail)
+		return n
 	}
-	n := bits.OnesCount64(b[first]&head) + bits.OnesCount64(b[last]&tail)
 	for _, w := range b[first+1 : last] {
 		n += bits.OnesCount64(w)
 	}
-	return n
+	return n + bits.OnesCount64(b[last]&tail)
 }
 
 // setBits sets the bits of b in [lo, hi).
@@ -225,18 +235,12 @@ func setBits(b vec.Bitmap, lo, hi int) {
 	if lo >= hi {
 		return
 	}
-	first, last := lo>>6, (hi-1)>>6
-	head := ^uint64(0) << (uint(lo) & 63)
-	tail := ^uint64(0) >> (63 - uint(hi-1)&63)
-	if first == last {
-		b[first] |= head & tail
-		return
-	}
+	first, last, head, tail := bitRange(lo, hi)
 	b[first] |= head
-	b[last] |= tail
 	for i := first + 1; i < last; i++ {
 		b[i] = ^uint64(0)
 	}
+	b[last] |= tail
 }
 
 // clearBits clears the bits of b in [lo, hi).
@@ -244,16 +248,12 @@ func clearBits(b vec.Bitmap, lo, hi int) {
 	if lo >= hi {
 		return
 	}
-	first, last := lo>>6, (hi-1)>>6
-	head := ^uint64(0) << (uint(lo) & 63)
-	tail := ^uint64(0) >> (63 - uint(hi-1)&63)
-	if first == last {
-		b[first] &^= head & tail
-		return
-	}
+	first, last, head, tail := bitRange(lo, hi)
 	b[first] &^= head
+	if first < last {
+		clear(b[first+1 : last])
+	}
 	b[last] &^= tail
-	clear(b[first+1 : last])
 }
 
 // actorSorter puts the rows of actors in order of time and tie-break. It keeps its scratch

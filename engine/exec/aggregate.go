@@ -258,16 +258,11 @@ func (g *grouping) update(call *plan.AggCall, st agg.State, b *vec.Batch, ids, r
 	if args[0].Form == vec.Const && args[0].Nulls.Get(0) {
 		return nil // it passes over NULL
 	}
-	var every, of, all []uint32
-	for i, r := range rows {
-		for range weights.I64[r] {
-			every, of = append(every, r), append(of, ids[i])
-		}
-	}
+	every := weighed(rows, rows, weights)
 	for i, a := range args {
 		args[i] = a.Take(every)
 	}
-	return st.Update(g.env.Expr, of, args, firstRows(&all, len(every)))
+	return st.Update(g.env.Expr, weighed(ids, rows, weights), args, firstRows(new([]uint32), len(every)))
 }
 
 // subsetIDs is the groups of the rows kept, out of those of all rows.

@@ -119,19 +119,19 @@
 // sorted by actor and time (rows.go), and looks the same to the kernels.
 //
 // What only asks in which buckets an actor has rows is answered from day masks, and no times are
-// read, where buckets and bounds lie on UTC days and no condition is on rows (days.go). RETENTION and
-// LIFECYCLE turn the masks of 64 actors round, so that a word has all of them on one day, and ask them
-// together (planes.go). RETENTION
-// has to know besides which of two rows of one day was first: it asks the order of rows where START
-// is every row (sameday.go), and reads rows of those actors alone for whom that is open. Which
-// conditions are: what reads nothing but the event's name is decided once for a range, and
-// so is what reads properties that the range does not carry; bounds of the time are decided once
-// for each segment that they do not lie in; what reads nothing but what persons
-// have is decided once for each, and marks the runs to be passed over. Conditions and breakdowns
-// over one column are evaluated once for each value in its dictionary (bycode.go), and noted once
-// for each of its runs where it is kept as runs, as what is constant through a session is
-// (evaluate.go). Breakdown values stay such stretches of rows until each row's is asked for, which
-// counts of rows and of persons by value do not; where they are none, these counts read them as they go.
+// read, where buckets and bounds lie on UTC days and no condition is on rows (days.go). RETENTION
+// and LIFECYCLE turn the masks of 64 actors round, so that a word has all of them on one day, and
+// ask them together (planes.go). RETENTION has to know besides which of two rows of one day was
+// first: it asks the order of rows where START is every row (sameday.go), and reads rows of those
+// actors alone for whom that is open. Which conditions are: what reads nothing but the event's name
+// is decided once for a range, and so is what reads properties that the range does not carry;
+// bounds of the time are decided once for each segment that they do not lie in; what reads nothing
+// but what persons have is decided once for each, and marks the runs to be passed over. Conditions
+// and breakdowns over one column are evaluated once for each value in its dictionary (bycode.go),
+// and noted once for each of its runs where it is kept as runs, as what is constant through a
+// session is (evaluate.go). Breakdown values stay such stretches of rows until each row's is asked
+// for, which counts of rows and of persons by value do not; where they are none, these counts read
+// them as they go.
 //
 // Merged persons are handled where lists are made:
 // the runs of an ordinal that is not its own root are moved to the root's list. What needs

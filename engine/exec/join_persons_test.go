@@ -17,13 +17,7 @@ import (
 func TestJoinOfPersons(t *testing.T) {
 	seed := rand.Uint64()
 	rnd := rand.New(rand.NewPCG(seed, 9))
-	st := runStore(t, rnd)
-	defer st.Close()
-	sn, err := st.Snapshot(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sn.Release()
+	sn := runSnapshot(t, rnd)
 	dir, err := OpenSpillDir(vfs.NewMem(), "tmp", 1<<30)
 	if err != nil {
 		t.Fatal(err)

@@ -19,9 +19,8 @@ import (
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
-// randomStore makes a store of random events, spread over segments of days and months and
-// the memtable, with persons merged before and after rows were written.
-func randomStore(t *testing.T, r *rand.Rand) *storage.Store {
+// emptyStore has a project without events, which the first entry has made.
+func emptyStore(t *testing.T) *storage.Store {
 	t.Helper()
 	st, err := storage.Open(vfs.NewMem(), "data", storage.Options{})
 	if err != nil {
@@ -30,6 +29,14 @@ func randomStore(t *testing.T, r *rand.Rand) *storage.Store {
 	if _, err := st.ApplyProject(1, 1, storage.ProjectEdit{Create: &storage.ProjectSpec{Name: "p", Token: "t"}}); err != nil {
 		t.Fatal(err)
 	}
+	return st
+}
+
+// randomStore makes a store of random events, spread over segments of days and months and
+// the memtable, with persons merged before and after rows were written.
+func randomStore(t *testing.T, r *rand.Rand) *storage.Store {
+	t.Helper()
+	st := emptyStore(t)
 	index, next := uint64(1), uint64(0)
 	start := time.Date(2026, 2, 20, 0, 0, 0, 0, time.UTC).UnixMicro()
 	merges, people := r.Intn(2)*12, 40+r.Intn(2)*60

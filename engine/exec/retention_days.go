@@ -57,10 +57,8 @@ func (r *retention) countDays(ctx context.Context, ix *indexed, line *dayLine, p
 			if err := k.count64(b); err != nil {
 				return err
 			}
-			if k.grown > 1<<20 {
-				if err := k.hold(); err != nil {
-					return err
-				}
+			if err := k.holdMuch(); err != nil {
+				return err
 			}
 		}
 		return k.hold()
@@ -168,7 +166,8 @@ func (k *dayReturner) untie(tied uint64, first int) (after, unknown uint64, err 
 	return after, 0, nil
 }
 
-// planeColumns is about how many columns of 64 actors are counted in the time that the returns of one take.
+// planeColumns is how many columns there must be for each who starts in a period before those are counted
+// one by one, and not column by column.
 const planeColumns = 8
 
 // countStarts counts those who start in a period.

@@ -11,10 +11,8 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
-	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
-	"github.com/prickledb/prickle/storage/vfs"
 )
 
 // TestCountsOutOfMemory counts persons by as many values as there are rows, in more and more
@@ -62,13 +60,7 @@ func TestCountsOutOfMemory(t *testing.T) {
 func TestCountsFindValuesLate(t *testing.T) {
 	for seed := range int64(20) {
 		r := rand.New(rand.NewSource(seed))
-		st, err := storage.Open(vfs.NewMem(), "data", storage.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := st.ApplyProject(1, 1, storage.ProjectEdit{Create: &storage.ProjectSpec{Name: "p", Token: "t"}}); err != nil {
-			t.Fatal(err)
-		}
+		st := emptyStore(t)
 		b := event.NewBuilder()
 		for i := range 3000 {
 			person := r.Intn(1 + i*3/4)

@@ -521,15 +521,6 @@ type rowBlock struct {
 	weights *vec.Vector // how many rows each stands for; nil: one
 }
 
-// batch is the rows, of which no column of so many is decoded.
-func (r *rowBlock) batch(columns int) *vec.Batch {
-	b := &vec.Batch{Rows: r.rows, Sel: r.sel, Cols: make([]*vec.Vector, columns, columns+1)}
-	if r.weights != nil {
-		b.Cols = append(b.Cols, r.weights)
-	}
-	return b
-}
-
 func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
 	for {
 		if err := yield(ctx); err != nil {
@@ -556,10 +547,9 @@ func (s *scan) readCounted(block *rowBlock) (*vec.Batch, error) {
 	if st == nil {
 		return s.read(block)
 	}
-	columns := len(s.source.node.Columns)
-	st.RowsRead.Add(liveRowsOf((&rowBlock{rows: block.rows, weights: block.weights}).batch(columns), columns))
+	st.RowsRead.Add(standFor(block.weights, block.rows, nil))
 	if len(s.conds) > 0 {
-		st.Rows.Add(liveRowsOf(block.batch(columns), columns))
+		st.Rows.Add(standFor(block.weights, block.rows, block.sel))
 		defer func(start time.Time) { st.Elapsed.Add(int64(time.Since(start))) }(time.Now())
 	}
 	return s.read(block)
@@ -569,8 +559,11 @@ func (s *scan) readCounted(block *rowBlock) (*vec.Batch, error) {
 func (s *scan) read(block *rowBlock) (*vec.Batch, error) {
 	src := s.source
 	n := len(src.node.Columns)
-	b := block.batch(n)
-	src.env.Progress.Rows.Add(liveRowsOf(&vec.Batch{Rows: b.Rows, Cols: b.Cols}, n))
+	b := &vec.Batch{Rows: block.rows, Sel: block.sel, Cols: make([]*vec.Vector, n, n+1)}
+	if block.weights != nil {
+		b.Cols = append(b.Cols, block.weights)
+	}
+	src.env.Progress.Rows.Add(standFor(block.weights, block.rows, nil))
 	load := func(i int) (err error) {
 		if b.Cols[i] == nil {
 			b.Cols[i], err = block.column(i)

@@ -132,10 +132,8 @@ func (r *retention) count(ctx context.Context) ([]*matrix, error) {
 				if err := k.actor(i); err != nil {
 					return err
 				}
-				if k.grown > 1<<20 {
-					if err := k.hold(); err != nil {
-						return err
-					}
+				if err := k.holdMuch(); err != nil {
+					return err
 				}
 			}
 			return k.hold()
@@ -198,6 +196,14 @@ func (k *returner) hold() error {
 	k.grown = 0
 	k.r.held.Add(grown)
 	return k.r.env.hold(k.ctx, grown)
+}
+
+// holdMuch is hold if there is much.
+func (k *returner) holdMuch() error {
+	if k.grown <= 1<<20 {
+		return nil
+	}
+	return k.hold()
 }
 
 func (k *returner) actor(i int) error {

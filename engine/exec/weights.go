@@ -26,19 +26,24 @@ func weightsOf(b *vec.Batch, columns int) *vec.Vector {
 
 // liveRowsOf is how many rows those of a batch that count stand for.
 func liveRowsOf(b *vec.Batch, columns int) int64 {
-	w := weightsOf(b, columns)
-	if w == nil {
-		return int64(b.Live())
-	}
-	n := int64(0)
-	if b.Sel == nil {
-		for _, x := range w.I64[:b.Rows] {
+	return standFor(weightsOf(b, columns), b.Rows, b.Sel)
+}
+
+// standFor is how many rows some of so many stand for, or, with nil, all.
+func standFor(weights *vec.Vector, rows int, some []uint32) (n int64) {
+	switch {
+	case weights == nil && some == nil:
+		return int64(rows)
+	case weights == nil:
+		return int64(len(some))
+	case some == nil:
+		for _, x := range weights.I64[:rows] {
 			n += x
 		}
-		return n
-	}
-	for _, r := range b.Sel {
-		n += w.I64[r]
+	default:
+		for _, r := range some {
+			n += weights.I64[r]
+		}
 	}
 	return n
 }
@@ -203,20 +208,19 @@ func repeated(b *vec.Batch, columns int) *vec.Batch {
 	if w == nil {
 		return b
 	}
-	var rows []uint32
-	each := func(r uint32) {
-		for range w.I64[r] {
-			rows = append(rows, r)
+	rows := b.Sel
+	if rows == nil {
+		rows = firstRows(new([]uint32), b.Rows)
+	}
+	return take(b.Cols[:columns], weighed(rows, rows, w))
+}
+
+// weighed is values of rows, each as often as its row is there.
+func weighed(values, rows []uint32, weights *vec.Vector) (out []uint32) {
+	for i, r := range rows {
+		for range weights.I64[r] {
+			out = append(out, values[i])
 		}
 	}
-	if b.Sel == nil {
-		for r := range uint32(b.Rows) {
-			each(r)
-		}
-	} else {
-		for _, r := range b.Sel {
-			each(r)
-		}
-	}
-	return take(b.Cols[:columns], rows)
+	return out
 }

@@ -17,17 +17,12 @@ import (
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
-// runStore has events of few persons, who have most properties the same in row after row. Some were
+// runSnapshot has events of few persons, who have most properties the same in row after row. Some were
 // merged, some have no profile, and some are deleted.
-func runStore(t *testing.T, rnd *rand.Rand) *storage.Store {
+func runSnapshot(t *testing.T, rnd *rand.Rand) *storage.Snapshot {
 	t.Helper()
-	st, err := storage.Open(vfs.NewMem(), "data", storage.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := st.ApplyProject(1, 1, storage.ProjectEdit{Create: &storage.ProjectSpec{Name: "p", Token: "t"}}); err != nil {
-		t.Fatal(err)
-	}
+	st := emptyStore(t)
+	t.Cleanup(func() { st.Close() })
 	next := uint64(0)
 	for index := range uint64(3) {
 		b := event.NewBuilder()
@@ -67,7 +62,12 @@ func runStore(t *testing.T, rnd *rand.Rand) *storage.Store {
 			}
 		}
 	}
-	return st
+	sn, err := st.Snapshot(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sn.Release)
+	return sn
 }
 
 // randomWeighed is an aggregate that can do with weights, over events, some of which a filter lets pass,
@@ -134,13 +134,7 @@ func randomWeighed(t *testing.T, rnd *rand.Rand) *plan.Aggregate {
 func TestWeighedRows(t *testing.T) {
 	seed := rand.Uint64()
 	rnd := rand.New(rand.NewPCG(seed, 7))
-	st := runStore(t, rnd)
-	defer st.Close()
-	sn, err := st.Snapshot(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sn.Release()
+	sn := runSnapshot(t, rnd)
 	dir, err := OpenSpillDir(vfs.NewMem(), "tmp", 1<<30)
 	if err != nil {
 		t.Fatal(err)
@@ -192,13 +186,7 @@ func TestWeighedRows(t *testing.T) {
 func TestAlike(t *testing.T) {
 	seed := rand.Uint64()
 	rnd := rand.New(rand.NewPCG(seed, 8))
-	st := runStore(t, rnd)
-	defer st.Close()
-	sn, err := st.Snapshot(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sn.Release()
+	sn := runSnapshot(t, rnd)
 	all := eventsScan().Columns
 	for _, columns := range [][]plan.ScanColumn{nil, {all[colPlan], all[colPerson], all[colPerson], all[colN], all[colEvent], all[colN], all[colPlan]}, {all[colEvent]}, {all[colPerson]}, {all[colPlan], all[colPerson]}, {all[colPlan], all[colEvent], all[colN]}, {all[colNone], all[colBorn]}} {
 		n := eventsScan()

@@ -43,9 +43,6 @@ func cosineOf(x float64) float64 {
 
 func sind(x float64) float64 {
 	x, sign := math.Mod(x, 360), 1.0
-	if x != x {
-		return x
-	}
 	if x < 0 {
 		x, sign = -x, -1
 	}
@@ -60,9 +57,6 @@ func sind(x float64) float64 {
 
 func cosd(x float64) float64 {
 	x, sign := math.Abs(math.Mod(x, 360)), 1.0
-	if x != x {
-		return x
-	}
 	if x > 180 {
 		x = 360 - x
 	}

@@ -52,11 +52,15 @@ func runes(s string) int64 {
 
 // asciiWords is how many bytes the words of eight have that are ASCII, up to the first that is not.
 func asciiWords(b []byte) int {
-	n := 0
-	for len(b) >= n+8 && binary.LittleEndian.Uint64(b[n:])&0x8080808080808080 == 0 {
-		n += 8
+	const tops = 0x8080808080808080
+	le, rest := binary.LittleEndian, b
+	for len(rest) >= 32 && (le.Uint64(rest)|le.Uint64(rest[8:])|le.Uint64(rest[16:])|le.Uint64(rest[24:]))&tops == 0 {
+		rest = rest[32:]
 	}
-	return n
+	for len(rest) >= 8 && le.Uint64(rest)&tops == 0 {
+		rest = rest[8:]
+	}
+	return len(b) - len(rest)
 }
 
 // byteLengths is the bytes of texts that are flat.

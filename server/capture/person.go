@@ -237,12 +237,6 @@ func (m objectWriter) member(key []byte) (from int) {
 	return from
 }
 
-func (m objectWriter) add(key []byte, v value) {
-	from := m.member(key)
-	m.d.made = event.AppendJSON(m.d.made, v.kind, v.text)
-	m.d.o.members = append(m.d.o.members, member{key, from, len(m.d.made)})
-}
-
 func (m objectWriter) addAll(text []byte, dropNulls bool) {
 	o := &m.d.o
 	o.src, o.pos = text, 0

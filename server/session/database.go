@@ -2,12 +2,12 @@ package session
 
 import (
 	"context"
-	"regexp"
 
 	"github.com/prickledb/prickle/engine/pgcatalog"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/role"
 	"github.com/prickledb/prickle/sql"
+	"github.com/prickledb/prickle/storage"
 )
 
 // Databases are the projects, by the names that clients know their databases by.
@@ -23,12 +23,6 @@ type Databases interface {
 	// Drop ends a project, with all that is in it.
 	Drop(ctx context.Context, project uint32) error
 }
-
-// plainDatabase is a name that a database may have: one that the name of a project is turned into.
-var plainDatabase = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
-
-// maxDatabase is how long the name of a database may be.
-const maxDatabase = 50
 
 // changeDatabase carries out a statement about a database. It is no part of a transaction.
 func (p *Portal) changeDatabase(st *sql.Statement, roles *role.Set) error {
@@ -61,9 +55,9 @@ func (s *Session) createDatabase(ctx context.Context, d *sql.DatabaseSpec, roles
 		return pgerr.New(pgerr.InsufficientPrivilege, "permission denied to create database")
 	case exists:
 		return taken
-	case len(d.Name) > maxDatabase || !plainDatabase.MatchString(d.Name):
+	case storage.DatabaseName(d.Name) != d.Name:
 		return pgerr.Unsupported("a database of the name "+d.Name).At(d.Position).
-			WithHint("Names are of small letters, digits and single underscores between them, and at most %d long.", maxDatabase)
+			WithHint("Names are of small letters, digits and single underscores between them, and at most %d long.", storage.MaxDatabaseName)
 	}
 	project, name, err := s.config.Databases.Create(ctx, d.Name)
 	if err != nil || name == d.Name {
