@@ -640,56 +640,40 @@ func (r *readFields) day(s string, or func(x, otherwise int64) int64) (int64, er
 	return dayOf(year, int(month), int(dom)), nil
 }
 
-// strftime patterns, by their letter, as patterns of to_char.
-var strftimeWords = map[byte]string{
-	'Y': "YYYY", 'y': "YY", 'm': "MM", 'd': "DD", 'H': "HH24", 'I': "HH12", 'M': "MI", 'S': "SS", 'f': "US", 'p': "AM",
-	'j': "DDD", 'B': "FMMonth", 'b': "Mon", 'A': "FMDay", 'a': "Dy", 'V': "IW", 'G': "IYYY", 'u': "ID", 'Z': "TZ", 'q': "Q",
-	'F': "YYYY-MM-DD", 'T': "HH24:MI:SS", 'R': "HH24:MI", 'D': "MM/DD/YY", 'e': "FMDD", 'z': "OF",
+// timeFormat computes a function of a time, which is the argument at, and of a format, which is the
+// other one. It is NULL for infinity.
+func timeFormat(t vec.Type, at int, write func(dst []byte, s *stamp, format string) ([]byte, error)) func(*frame) error {
+	return func(f *frame) error {
+		x, format := viewOf[int64](f, at), viewOf[string](f, 1-at)
+		z := zoneOf(f.ctx)
+		return eachText(f, func(i int, dst []byte) ([]byte, error) {
+			v := x.at(i)
+			if isInfinite(v) {
+				return dst, errNull
+			}
+			off, name := int64(0), ""
+			switch t.Kind {
+			case vec.Date:
+				v *= microsDay
+			case vec.TimestampTZ:
+				off = z.offset(v)
+				if strings.ContainsAny(format.at(i), "TtZ") {
+					name, _ = time.UnixMicro(v).In(z.loc).Zone()
+				}
+			}
+			s := stampOf(v+off, off, name)
+			return write(dst, &s, format.at(i))
+		})
+	}
 }
 
 func formats() {
-	timeFormat := func(t vec.Type, write func(dst []byte, s *stamp, format string) []byte) func(*frame) error {
-		return func(f *frame) error {
-			x, format := viewOf[int64](f, 0), viewOf[string](f, 1)
-			z := zoneOf(f.ctx)
-			return eachText(f, func(i int, dst []byte) ([]byte, error) {
-				v := x.at(i)
-				if isInfinite(v) {
-					return dst, errNull
-				}
-				off, name := int64(0), ""
-				switch t.Kind {
-				case vec.Date:
-					v *= microsDay
-				case vec.TimestampTZ:
-					off = z.offset(v)
-					if strings.ContainsAny(format.at(i), "TtZ") {
-						name, _ = time.UnixMicro(v).In(z.loc).Zone()
-					}
-				}
-				s := stampOf(v+off, off, name)
-				return write(dst, &s, format.at(i)), nil
-			})
-		}
-	}
-	strftime := func(dst []byte, s *stamp, format string) []byte {
-		for i := 0; i < len(format); i++ {
-			if format[i] != '%' || i+1 == len(format) {
-				dst = append(dst, format[i])
-				continue
-			}
-			i++
-			if p, ok := strftimeWords[format[i]]; ok {
-				dst = appendTimeFormat(dst, s, p)
-			} else {
-				dst = append(dst, format[i])
-			}
-		}
-		return dst
-	}
 	for _, t := range []vec.Type{tTz, tTs, tDate} {
-		define("to_char", tText, types(t, tText), timeFormat(t, appendTimeFormat))
-		define("strftime", tText, types(t, tText), timeFormat(t, strftime))
+		define("to_char", tText, types(t, tText), timeFormat(t, 0, func(dst []byte, s *stamp, format string) ([]byte, error) {
+			return appendTimeFormat(dst, s, format), nil
+		}))
+		define("strftime", tText, types(t, tText), timeFormat(t, 0, strftime))
+		define("strftime", tText, types(tText, t), timeFormat(t, 1, strftime))
 	}
 	define("to_char", tText, types(tIvl, tText), text2(func(_ *Context, dst []byte, v vec.IntervalValue, format string) ([]byte, error) {
 		s := stamp{year: int64(v.Months / 12), month: int(v.Months % 12), dom: int(v.Days), clock: v.Micros, span: true}
