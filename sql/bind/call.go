@@ -106,6 +106,9 @@ func (b *binder) callOf(e *ast.Call, sc *scope) expr.Expr {
 	}
 	args := make([]expr.Expr, len(e.Args))
 	for i, a := range e.Args {
+		if name == "nextval" || name == "currval" {
+			a.Value = sequenceText(a.Value)
+		}
 		if n, ok := a.Value.(*ast.Name); ok && name == "normalize" && i == 1 && len(n.Parts) == 1 {
 			args[i] = textConst(n.Parts[0].Name, vec.T(vec.Text)) // NFC and its like are words, not columns
 			continue
@@ -159,6 +162,21 @@ func (b *binder) spread(name string, e *ast.Call, sc *scope) expr.Expr {
 		return b.failErr(err, e.Pos())
 	}
 	return x
+}
+
+// sequenceText is a name that is cast to regclass, as a text: sequences of columns are no relations.
+func sequenceText(e ast.Expr) ast.Expr {
+	switch e := e.(type) {
+	case *ast.Cast:
+		if _, ok := e.X.(*ast.String); ok && e.Type.Name == "regclass" && !e.Try {
+			return e.X
+		}
+	case *ast.Typed:
+		if e.Type.Name == "regclass" {
+			return &ast.String{Place: e.Place, Value: e.Value}
+		}
+	}
+	return e
 }
 
 // parameters are the names of arguments, of functions that have some, and what an argument is
