@@ -11,11 +11,13 @@ import (
 // distinctCount is count(DISTINCT x). Values are numbers, and each group has a set of numbers.
 // Integers are the numbers themselves. While all rows are uuids of one dictionary, as person_id
 // is, its codes are, and no value is looked at: a dictionary of uuids holds no value twice.
-// Others may: the JSON values 1 and "1" are two entries of one text. With a second dictionary,
-// or other values, the numbers are those of an intern.Table, which looks at each entry once.
+// Others may: lower(x) has the entries of x. Of large dictionaries of texts, a single group marks
+// the entries. With a second dictionary of uuids, more groups, or other values, the numbers are those
+// of an intern.Table, which looks at each entry once.
 type distinctCount struct {
 	t      vec.Type
-	dict   *vec.Vector   // the one dictionary so far
+	dict   *vec.Vector   // the one dictionary of uuids so far
+	marks  marks         // what pairs does not have; of a single group
 	intern *intern.Table // not nil once values are numbered
 	ids    []uint32      // scratch
 	pairs  pairs
@@ -30,10 +32,15 @@ func newDistinctCount(t vec.Type) State {
 // integers says whether values are their own numbers.
 func (s *distinctCount) integers() bool { return s.t.Payload() == vec.PayloadI64 }
 
-func (s *distinctCount) Grow(groups int) { s.pairs.grow(groups) }
+func (s *distinctCount) Grow(groups int) {
+	if groups > 1 {
+		s.unmark()
+	}
+	s.pairs.grow(groups)
+}
 
 func (s *distinctCount) Bytes() int64 {
-	n := s.pairs.bytes()
+	n := s.pairs.bytes() + s.marks.size
 	if s.intern != nil {
 		n += s.intern.Bytes()
 	}
@@ -52,6 +59,11 @@ func (s *distinctCount) Update(_ *expr.Context, groups []uint32, args []*vec.Vec
 	case v.Form == vec.Dict && s.t.Kind == vec.UUID && s.intern == nil && (s.dict == nil || s.dict == v.Dict):
 		s.dict = v.Dict
 		s.addCodes(groups, v.Codes, rows)
+	case s.marksIn(v):
+		s.marks.add(v.Dict, v.Codes, rows)
+		if s.marks.size > maxMarkBytes {
+			s.unmark()
+		}
 	default:
 		s.number()
 		if len(v.Nulls) > 0 { // in no row that is left
@@ -64,6 +76,26 @@ func (s *distinctCount) Update(_ *expr.Context, groups []uint32, args []*vec.Vec
 		s.pairs.add(groups, s.ids[:len(rows)])
 	}
 	return nil
+}
+
+// marksIn says whether entries of a vector's dictionary are marked. Small ones are remembered by the
+// intern.Table, too, and so are those of blocks.
+func (s *distinctCount) marksIn(v *vec.Vector) bool {
+	return len(s.pairs.counts) == 1 && v.Form == vec.Dict && v.Dict.Len() > vec.BatchRows && len(v.Dict.Nulls) == 0 &&
+		s.t.Payload() == vec.PayloadStr && s.t.EqualBytes()
+}
+
+// unmark numbers what is marked.
+func (s *distinctCount) unmark() {
+	for i := range s.marks.dicts {
+		d := &s.marks.dicts[i]
+		codes := d.codes()
+		s.number()
+		ids := make([]uint32, len(codes))
+		s.intern.Assign(ids, d.dict, codes)
+		s.pairs.add(make([]uint32, len(ids)), ids)
+	}
+	s.marks = marks{}
 }
 
 func (s *distinctCount) addCodes(groups, codes, rows []uint32) {
@@ -98,6 +130,11 @@ func (s *distinctCount) number() {
 
 func (s *distinctCount) Merge(from State, to []uint32) error {
 	o := from.(*distinctCount)
+	if len(s.pairs.counts) == 1 {
+		s.marks.merge(&o.marks)
+		o.marks = marks{}
+	}
+	o.unmark()
 	if s.integers() || s.intern == nil && o.intern == nil && (s.dict == nil || o.dict == nil || s.dict == o.dict) {
 		if o.dict != nil {
 			s.dict = o.dict
@@ -117,6 +154,12 @@ func (s *distinctCount) Merge(from State, to []uint32) error {
 }
 
 func (s *distinctCount) Finish() (*vec.Vector, error) {
+	if len(s.marks.dicts) > 0 {
+		if s.intern != nil {
+			s.marks.addAll(s.intern.Values())
+		}
+		return &vec.Vector{Type: vec.T(vec.Int8), I64: []int64{s.marks.union()}}, nil
+	}
 	return &vec.Vector{Type: vec.T(vec.Int8), I64: s.pairs.finish()}, nil
 }
 

@@ -8,5 +8,6 @@
 //
 // What count(DISTINCT) has seen are pairs of a group and a number: an integer is its own, any other
 // value has that of an intern.Table. Dense numbers are bits; thin ones are in a hash set, which is divided
-// by the hash once it is larger than the caches.
+// by the hash once it is larger than the caches. A single group marks the entries of large dictionaries
+// of texts, and looks at their texts once, at the end.
 package agg

@@ -193,6 +193,7 @@ func (s *distinct) Absorb(ctx *expr.Context, groups []uint32, cols []*vec.Vector
 
 // Partial is the pairs, each with its value.
 func (s *distinctCount) Partial() ([]uint32, []*vec.Vector) {
+	s.unmark()
 	n := s.pairs.size()
 	groups := make([]uint32, 0, n)
 	if s.integers() {
