@@ -294,7 +294,7 @@ func check(t *testing.T, where string, st *Store, m *plain) {
 			uuids, ordinals, times := make([]vec.UUIDValue, n), make([]uint32, n), make([]int64, n)
 			err := errors.Join(seg.UUIDs(uuids, g.Lo, g.Hi), seg.Ordinals(ordinals, g.Lo, g.Hi), seg.Times(times, g.Lo, g.Hi))
 			ids, err2 := seg.DistinctIDs(g.Lo, g.Hi)
-			plan, err3 := g.Property("plan", vec.T(vec.Text), g.Lo, g.Hi)
+			plan, err3 := g.Read("plan", event.ReadDigits, nil, g.Lo, g.Hi)
 			if err := errors.Join(err, err2, err3); err != nil {
 				t.Fatal(where, err)
 			}

@@ -279,7 +279,7 @@ func nestedReader(c plan.ScanColumn, env *Env) (columnReader, error) {
 		return nil, err
 	}
 	return func(m morsel, lo, hi int) (*vec.Vector, error) {
-		v, err := m.rng.Property(c.Path[0], vec.T(vec.JSONB), lo, hi)
+		v, err := m.rng.Read(c.Path[0], event.ReadJSON, nil, lo, hi)
 		if err != nil {
 			return nil, err
 		}
@@ -311,7 +311,11 @@ func jsonPath(in expr.Expr, path []string, as plan.ScanColumn) (expr.Expr, error
 		args = append(args, &expr.Const{Value: &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(p)}})
 	}
 	if as.Digits {
-		return call("jsonb_extract_path_text", args...)
+		text, err := call("jsonb_extract_path_text", args...)
+		if err != nil || as.Type.Kind == vec.Text {
+			return text, err
+		}
+		return expr.NewCast(text, as.Type, true, true)
 	}
 	at := in
 	var err error

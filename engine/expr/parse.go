@@ -4,10 +4,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+
 	"strconv"
 	"strings"
 
 	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -16,7 +18,7 @@ func badText(kind, s string) error {
 	return pgerr.New(pgerr.InvalidText, "invalid input syntax for type %s: \"%s\"", kind, s)
 }
 
-const blanks = " \t\n\r\v\f"
+const blanks = event.Blanks
 
 func parseInt(s string, t vec.Type) (int64, error) {
 	lo, hi := intRange(t.Kind)
@@ -68,42 +70,14 @@ func parseFloat(s string, t vec.Type) (float64, error) {
 	if t.Kind == vec.Float4 {
 		size = 32
 	}
-	if digitsOnly(s) { // as nearly all are
-		if f, err := strconv.ParseFloat(s, size); err == nil {
-			return f, nil
-		}
-	}
-	x := strings.Trim(s, blanks)
-	switch lower(x) {
-	case "nan":
-		return math.NaN(), nil
-	case "infinity", "+infinity", "inf", "+inf":
-		return math.Inf(1), nil
-	case "-infinity", "-inf":
-		return math.Inf(-1), nil
-	}
-	if strings.ContainsAny(x, "_xXpPnN") {
-		return 0, badText(t.String(), s)
-	}
-	f, err := strconv.ParseFloat(x, size)
-	if err != nil {
-		if errors.Is(err, strconv.ErrRange) {
-			return 0, pgerr.New(pgerr.NumericOutOfRange, "\"%s\" is out of range for type %s", x, t)
-		}
+	f, err := event.ParseFloat(s, size)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, pgerr.New(pgerr.NumericOutOfRange, "\"%s\" is out of range for type %s", strings.Trim(s, blanks), t)
+	case err != nil:
 		return 0, badText(t.String(), s)
 	}
 	return f, nil
-}
-
-// digitsOnly says whether a text has nothing but digits and what may stand between them in a
-// decimal number.
-func digitsOnly(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && c != '.' && c != '-' {
-			return false
-		}
-	}
-	return true
 }
 
 func parseNumeric(s string) (vec.Decimal, error) {

@@ -19,7 +19,8 @@ type Node interface {
 // ScanColumn is one column that a scan produces: a column of the table or, with a Path,
 // a value inside one of its jsonb columns, read as Type:
 // Text with numbers as floats are written or, with Digits, as ->> gives it, Float8, Bool and
-// TimestampTZ with NULL where the value is not one, JSONB as -> gives it.
+// TimestampTZ with NULL where the value is not one, JSONB as -> gives it. Float8 with Digits is what
+// a cast makes of the text, or NULL.
 //
 // A scan of events has columns beside those of the table: what is known of the row's person,
 // groups and session. Their names have a dot, which no column's has: person.properties,

@@ -215,12 +215,16 @@ func (c *ScanColumn) Label() string {
 		return c.Column
 	}
 	s := c.Column + "." + strings.Join(c.Path, ".")
-	if c.Type.Kind != vec.Text {
-		s += "::" + c.Type.String()
-	} else if c.Digits {
+	if c.Digits {
 		s = c.Column + " ->> " + strings.Join(c.Path, " ->> ")
 	}
-	return s
+	switch {
+	case c.Type.Kind == vec.Text:
+		return s
+	case c.Digits:
+		s = "(" + s + ")"
+	}
+	return s + "::" + c.Type.String()
 }
 
 // Describe implements Node.

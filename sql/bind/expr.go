@@ -640,6 +640,9 @@ func (b *binder) castOf(e *ast.Cast, sc *scope) expr.Expr {
 		if isJSON(t) {
 			return b.resolve(p, t)
 		}
+		if t == vec.T(vec.Float8) && p.rel != nil && len(p.keys) > 0 {
+			return b.scanned(p, t, true)
+		}
 		return b.cast(b.resolve(p, vec.T(vec.Text)), t, e.Pos(), true, true)
 	}
 	if x, ok := x.(*expr.Param); ok && x.T.Kind == vec.Unknown {

@@ -454,10 +454,7 @@ func (b *binder) resolve(p *pathRef, want vec.Type) expr.Expr {
 	}
 	var e expr.Expr
 	if p.rel != nil {
-		c := plan.ScanColumn{Column: p.column, Path: p.keys, Type: as, Digits: digits && len(p.keys) > 0}
-		col := &expr.Column{Index: p.rel.base + p.rel.scanColumn(c), T: as, Name: p.rel.shown(c.Label())}
-		b.places[col] = place{p.pos, p.rel.qualified(p.column)}
-		e = col
+		e = b.scanned(p, as, digits && len(p.keys) > 0)
 	} else {
 		e = b.walkJSON(p, as, digits)
 	}
@@ -468,6 +465,14 @@ func (b *binder) resolve(p *pathRef, want vec.Type) expr.Expr {
 		return b.cast(e, want, p.pos, true, true)
 	}
 	return e
+}
+
+// scanned is a path as a column of its scan.
+func (b *binder) scanned(p *pathRef, t vec.Type, digits bool) expr.Expr {
+	c := plan.ScanColumn{Column: p.column, Path: p.keys, Type: t, Digits: digits}
+	col := &expr.Column{Index: p.rel.base + p.rel.scanColumn(c), T: t, Name: p.rel.shown(c.Label())}
+	b.places[col] = place{p.pos, p.rel.qualified(p.column)}
+	return col
 }
 
 // readers are the functions that read a jsonb value as a dotted path is.

@@ -2,9 +2,11 @@ package event
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prickledb/prickle/storage/vec"
@@ -18,6 +20,7 @@ const (
 	ReadText   Reading = iota // Text: numbers as AppendPlain writes them
 	ReadDigits                // Text: numbers as they were written, which is what ->> gives
 	ReadFloat                 // Float8: numbers, and text that is one
+	ReadCast                  // Float8: what a cast of the text to double precision gives
 	ReadBool                  // Bool: booleans, and the texts true and false
 	ReadTime                  // TimestampTZ: text that is an instant
 	ReadJSON                  // JSONB: any value
@@ -25,7 +28,7 @@ const (
 )
 
 // ReadingOf is how to read a property as a type. Digits asks for numbers in a text as they
-// were written.
+// were written, and for those that a cast of such a text gives.
 func ReadingOf(t vec.Type, digits bool) (Reading, bool) {
 	if !t.Array {
 		switch t.Kind {
@@ -35,6 +38,9 @@ func ReadingOf(t vec.Type, digits bool) (Reading, bool) {
 			}
 			return ReadText, true
 		case vec.Float8:
+			if digits {
+				return ReadCast, true
+			}
 			return ReadFloat, true
 		case vec.Bool:
 			return ReadBool, true
@@ -49,7 +55,7 @@ func ReadingOf(t vec.Type, digits bool) (Reading, bool) {
 
 // Type is the SQL type that the reading gives.
 func (as Reading) Type() vec.Type {
-	return vec.T([Readings]vec.Kind{vec.Text, vec.Text, vec.Float8, vec.Bool, vec.TimestampTZ, vec.JSONB}[as])
+	return vec.T([Readings]vec.Kind{vec.Text, vec.Text, vec.Float8, vec.Float8, vec.Bool, vec.TimestampTZ, vec.JSONB}[as])
 }
 
 // Reader makes a flat vector of values that are read one after the other.
@@ -111,7 +117,7 @@ func (r *Reader) Bool(x bool) {
 // Int adds a value of kind Int.
 func (r *Reader) Int(x int64) {
 	switch r.as {
-	case ReadFloat:
+	case ReadFloat, ReadCast:
 		r.V.F64 = append(r.V.F64, float64(x))
 	case ReadText, ReadDigits, ReadJSON:
 		r.endText(strconv.AppendInt(r.V.Str.Bytes, x, 10))
@@ -123,7 +129,7 @@ func (r *Reader) Int(x int64) {
 // Float adds a value of kind Float.
 func (r *Reader) Float(x float64) {
 	switch r.as {
-	case ReadFloat:
+	case ReadFloat, ReadCast:
 		r.V.F64 = append(r.V.F64, x)
 	case ReadText:
 		r.endText(AppendPlain(r.V.Str.Bytes, x))
@@ -168,6 +174,14 @@ func (r *Reader) Text(kind Kind, text []byte) {
 			break
 		}
 		if f, ok := ParseNumber(text); ok {
+			r.V.F64 = append(r.V.F64, f)
+			return
+		}
+	case ReadCast:
+		if kind != Number && kind != Text {
+			break
+		}
+		if f, err := ParseFloat(string(text), 64); err == nil {
 			r.V.F64 = append(r.V.F64, f)
 			return
 		}
@@ -262,6 +276,44 @@ func ParseNumber(text []byte) (float64, bool) {
 	}
 	f, err := strconv.ParseFloat(string(text), 64)
 	return f, err == nil && !math.IsInf(f, 0)
+}
+
+// Blanks are the characters that may stand around a value in a text.
+const Blanks = " \t\n\r\v\f"
+
+// ParseFloat reads a number of so many bits as a cast does: NaN and infinities are some, and blanks
+// around it do not count. The error is strconv.ErrSyntax or strconv.ErrRange.
+func ParseFloat(text string, bits int) (float64, error) {
+	if !digitsOnly(text) { // as nearly all are
+		text = strings.Trim(text, Blanks)
+		switch strings.ToLower(text) {
+		case "nan":
+			return math.NaN(), nil
+		case "infinity", "+infinity", "inf", "+inf":
+			return math.Inf(1), nil
+		case "-infinity", "-inf":
+			return math.Inf(-1), nil
+		}
+		if strings.ContainsAny(text, "_xXpPnN") {
+			return 0, strconv.ErrSyntax
+		}
+	}
+	f, err := strconv.ParseFloat(text, bits)
+	if err != nil {
+		return 0, errors.Unwrap(err)
+	}
+	return f, nil
+}
+
+// digitsOnly says whether a text has nothing but digits and what may stand between them in a
+// decimal number.
+func digitsOnly(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 // AppendFloat is the text of a number of kind Float.

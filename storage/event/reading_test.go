@@ -1,6 +1,7 @@
 package event
 
 import (
+	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -70,5 +71,53 @@ func TestParseTimeInZone(t *testing.T) {
 		if text != c.want {
 			t.Errorf("ParseTime(%s, %v) = %q, want %q", c.in, c.zone, text, c.want)
 		}
+	}
+}
+
+// TestNumberReadings reads values as numbers, and as casts of their texts.
+func TestNumberReadings(t *testing.T) {
+	none := math.MaxFloat64
+	for _, c := range []struct {
+		kind        Kind
+		text        string
+		float, cast float64
+	}{
+		{Number, "1.50", 1.5, 1.5},
+		{Number, "1e999", none, none},
+		{Number, "12345678901234567890123", 12345678901234567890123, 12345678901234567890123},
+		{Text, "1.50", 1.5, 1.5},
+		{Text, " 5\t", 5, 5},
+		{Text, "+1E3", 1000, 1000},
+		{Text, "1e999", none, none},
+		{Text, "-1e-999", math.Copysign(0, -1), math.Copysign(0, -1)},
+		{Text, " NaN ", none, math.NaN()},
+		{Text, "-inf", none, math.Inf(-1)},
+		{Text, "Infinity", none, math.Inf(1)},
+		{Text, "0x10", none, none},
+		{Text, "1_0", none, none},
+		{Text, "1-2", none, none},
+		{Text, "", none, none},
+		{Text, "true", none, none},
+		{JSON, "[1]", none, none},
+		{Null, "", none, none},
+	} {
+		for as, want := range map[Reading]float64{ReadFloat: c.float, ReadCast: c.cast} {
+			r := NewReader(as, nil, 1)
+			r.Text(c.kind, []byte(c.text))
+			got := none
+			if !r.V.IsNull(0) {
+				got = r.V.F64[0]
+			}
+			if r.V.Len() != 1 || math.Float64bits(got) != math.Float64bits(want) {
+				t.Errorf("%q of kind %d as %d is %v, want %v", c.text, c.kind, as, got, want)
+			}
+		}
+	}
+	r := NewReader(ReadCast, nil, 3)
+	r.Int(7)
+	r.Float(-0.5)
+	r.Bool(true)
+	if got := fmt.Sprint(r.V.F64[:2], r.V.IsNull(2), r.V.Len()); got != "[7 -0.5] true 3" {
+		t.Errorf("7, -0.5 and true are %s", got)
 	}
 }

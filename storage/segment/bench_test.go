@@ -100,8 +100,8 @@ func BenchmarkRead(b *testing.B) {
 		{"times", func() error { return r.Times(times, g.Lo, g.Lo+n) }},
 		{"ordinals", func() error { return r.Ordinals(codes, g.Lo, g.Lo+n) }},
 		{"distinct ids", func() error { _, err := r.DistinctIDs(g.Lo, g.Lo+n); return err }},
-		{"text", func() error { _, err := g.Property("$pathname", vec.T(vec.Text), g.Lo, g.Lo+n); return err }},
-		{"session", func() error { _, err := g.Property("$session_id", vec.T(vec.Text), g.Lo, g.Lo+n); return err }},
+		{"text", func() error { _, err := g.Read("$pathname", event.ReadDigits, nil, g.Lo, g.Lo+n); return err }},
+		{"session", func() error { _, err := g.Read("$session_id", event.ReadDigits, nil, g.Lo, g.Lo+n); return err }},
 		{"properties", func() error { _, err := g.Properties(g.Lo, g.Lo+n); return err }},
 	}
 	for _, r := range reads {

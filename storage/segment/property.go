@@ -98,15 +98,6 @@ func (g *group) find(key string) (int, bool) {
 	})
 }
 
-// Property is Read for a type: what ->> gives for Text, and times without an offset in UTC.
-func (g *Range) Property(key string, t vec.Type, lo, hi int) (*vec.Vector, error) {
-	as, ok := event.ReadingOf(t, true)
-	if !ok {
-		return nil, fmt.Errorf("property %q as %s: only text, double precision, boolean, timestamp with time zone and jsonb are possible", key, t)
-	}
-	return g.Read(key, as, nil, lo, hi)
-}
-
 // Read is a property of rows [lo, hi) of the segment, all of which must be in the range.
 // What cannot be read so is null. Times without an offset are by the clocks of zone; nil is
 // UTC.
@@ -326,6 +317,9 @@ func (c *column) named(codes []uint32, nulls vec.Bitmap, as event.Reading, zone 
 	if as == event.ReadDigits && c.entry.counts[event.Float]+c.entry.counts[event.Number] == 0 {
 		as = event.ReadText // the same text
 	}
+	if as == event.ReadCast && c.entry.counts[event.Text]+c.entry.counts[event.Number] == 0 {
+		as = event.ReadFloat // the same numbers
+	}
 	dict, err := c.views.of(as, zone).get(c.r, func() (*view, error) { return c.view(as, zone) })
 	if err != nil {
 		return nil, err
@@ -383,7 +377,7 @@ func (c *column) readPlain(as event.Reading, lo, n int, nulls vec.Bitmap) (*vec.
 	}
 	out := event.NewReader(as, nil, n)
 	isFloat := c.plainKind() == event.Float
-	if as == event.ReadFloat {
+	if as == event.ReadFloat || as == event.ReadCast {
 		f64 := make([]float64, n)
 		if !isFloat {
 			for i, x := range nums {
@@ -561,7 +555,7 @@ func (g *Range) Properties(lo, hi int) (*vec.Vector, error) {
 	}
 	var members []member
 	add := func(key string) error {
-		v, err := g.Property(key, vec.T(vec.JSONB), lo, hi)
+		v, err := g.Read(key, event.ReadJSON, nil, lo, hi)
 		if err != nil {
 			return err
 		}
