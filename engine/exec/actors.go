@@ -54,6 +54,10 @@ type actors interface {
 	// blocks calls f with every interval of actors, on several goroutines; worker says
 	// which. A block may be used until f returns.
 	blocks(ctx context.Context, f func(ctx context.Context, worker int, b *block) error) error
+	// divide makes ready what block needs, and says how many blocks there are.
+	divide(ctx context.Context) (int, error)
+	// block is one of them, in the memory of the filler, so until its next call with that filler.
+	block(ctx context.Context, fl *filler, i int) (*block, error)
 	// disjoint says whether no row can be in the lists of two conditions.
 	disjoint() bool
 	// before orders two rows of equal time: -1, 0 for the same row, or 1.

@@ -93,6 +93,9 @@ func newAggregating(n *plan.Aggregate, env *Env) (*aggregating, error) {
 }
 
 func newAggregate(n *plan.Aggregate, env *Env) (Operator, error) {
+	if byActor(n, env) {
+		return buildPipeline(n, env)
+	}
 	if c := newRunCount(n, env); c != nil {
 		return c, nil
 	}
@@ -191,39 +194,56 @@ func (g *grouping) compact(b *vec.Batch) *vec.Batch {
 
 // add takes in the rows of a batch that count.
 func (g *grouping) add(ctx context.Context, b *vec.Batch) error {
-	rows := b.Sel
-	if rows == nil {
-		rows = firstRows(&g.rows, b.Rows)
-	}
+	b, rows := g.live(b)
 	if len(rows) == 0 {
 		return nil
-	}
-	if len(rows)*thinBatch < b.Rows {
-		b = g.compact(b)
-		rows = firstRows(&g.rows, b.Rows)
 	}
 	keys, err := evalAll(g.env.Expr, g.node.Keys, b)
 	if err != nil {
 		return err
 	}
-	if cap(g.ids) < len(rows) {
-		g.ids = make([]uint32, max(len(rows), vec.BatchRows))
-	}
-	ids := g.ids[:len(rows)]
+	ids := g.room(len(rows))
 	g.groups.assign(ids, keys, rows)
 	g.taken += len(rows)
-	for i := range g.states {
-		call := &g.node.Aggs[i]
-		if err := g.update(call, g.states[i], b, ids, rows); err != nil {
-			return err
-		}
+	if err := g.updateAll(b, g.groups.groups, ids, rows); err != nil {
+		return err
 	}
 	return g.hold(ctx)
 }
 
+// live is a batch as expressions are to see it, and its rows that count.
+func (g *grouping) live(b *vec.Batch) (*vec.Batch, []uint32) {
+	rows := b.Sel
+	if rows == nil {
+		return b, firstRows(&g.rows, b.Rows)
+	}
+	if len(rows) > 0 && len(rows)*thinBatch < b.Rows {
+		return g.compact(b), firstRows(&g.rows, len(rows))
+	}
+	return b, rows
+}
+
+// room is where the groups of so many rows are written.
+func (g *grouping) room(rows int) []uint32 {
+	if cap(g.ids) < rows {
+		g.ids = make([]uint32, max(rows, vec.BatchRows))
+	}
+	return g.ids[:rows]
+}
+
+// updateAll gives rows and their groups, of so many, to all aggregates.
+func (g *grouping) updateAll(b *vec.Batch, groups int, ids, rows []uint32) error {
+	for i, st := range g.states {
+		st.Grow(groups)
+		if err := g.update(&g.node.Aggs[i], st, b, ids, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // update gives rows and their groups to an aggregate.
 func (g *grouping) update(call *plan.AggCall, st agg.State, b *vec.Batch, ids, rows []uint32) error {
-	st.Grow(g.groups.groups)
 	if call.Filter != nil {
 		kept, err := keepTrue(g.env.Expr, call.Filter, &vec.Batch{Rows: b.Rows, Sel: rows, Cols: b.Cols})
 		if err != nil {

@@ -65,6 +65,9 @@ func build(n plan.Node, env *Env) (Operator, error) {
 	case *plan.Values:
 		return &values{node: n, env: env}, nil
 	case *plan.Funnel:
+		if handsOut(n) {
+			return buildPipeline(n, env)
+		}
 		return newFunnel(n, env)
 	case *plan.Retention:
 		return newRetention(n, env)

@@ -6,7 +6,7 @@
 // to another goroutine, or shared; nobody writes to a vector that somebody else made.
 //
 // Work is spread over cores in few places: exchange.go, where several copies of a
-// pipeline share the morsels of one scan, actors.go, where the native operators
+// pipeline share the morsels of one scan or the blocks of one funnel, actors.go, where the native operators
 // take one interval of person ordinals at a time, and keyindex.go, where each goroutine has keys
 // of its own. What copies share they take in turn, under a lock, batch by batch at most.
 //
@@ -174,6 +174,11 @@
 // do the step, and who can do no step but one are counted and have no rows, if their number is
 // all that is asked for. Columns of the answer that nobody reads are not made, and a condition
 // that asks for actors who converted is the funnel's own.
+//
+// OUTPUT ACTORS without a breakdown hands out attempts as they are found: the copies of the pipeline
+// above take one block of actors after the other (funnel_attempts.go). All attempts of an actor are
+// in one batch, so an aggregate by actor is done with a batch when it has seen it
+// (actor_groups.go).
 //
 // Some points could go either way and are settled so. A step left out counts as later than any time, so
 // that an optional step is done if the attempt comes as far with it. An attempt has converted

@@ -14,13 +14,14 @@ import (
 // it can run side by side, sharing the leaf's morsels and what the joins look up. It is
 // closed when no copy runs any more.
 type pipeline struct {
-	node   plan.Node // top of the chain
-	leaf   plan.Node
-	source *scanSource  // nil: the leaf is not a scan that can be shared
-	groups *aggregating // nil: nor an aggregate
-	window *dividing    // nil: nor a window that is divided
-	joins  map[plan.Node]*joining
-	env    *Env
+	node     plan.Node // top of the chain
+	leaf     plan.Node
+	source   *scanSource    // nil: the leaf is not a scan that can be shared
+	groups   *aggregating   // nil: nor an aggregate
+	attempts *attemptSource // nil: nor a funnel whose attempts can be shared
+	window   *dividing      // nil: nor a window that is divided
+	joins    map[plan.Node]*joining
+	env      *Env
 }
 
 // newPipeline prepares the chain that ends in n, of which such columns are read; nil is all. Joins
@@ -51,7 +52,15 @@ func newPipeline(n plan.Node, env *Env, read columnSet) (*pipeline, error) {
 				return nil, err
 			}
 			p.source = src
+		case *plan.Funnel:
+			if handsOut(x) {
+				p.attempts = newAttemptSource(x, env)
+			}
 		case *plan.Aggregate:
+			if byActor(x, env) {
+				p.leaf, read = x.Input, readBy(x)
+				continue
+			}
 			if newRunCount(x, env) != nil {
 				break // it is one operator
 			}
@@ -103,6 +112,9 @@ func (p *pipeline) close() error {
 	if p.window != nil {
 		first = p.window.close()
 	}
+	if p.attempts != nil {
+		first = p.attempts.close()
+	}
 	for _, j := range p.joins {
 		if err := j.close(); first == nil {
 			first = err
@@ -141,6 +153,9 @@ func (p *pipeline) copies() int {
 	}
 	if p.window != nil {
 		return min(fanOut, p.window.pipe.copies())
+	}
+	if p.attempts != nil {
+		return p.attempts.copies()
 	}
 	if p.source == nil {
 		return 1
@@ -197,7 +212,20 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 		op = &join{joining: j, input: in}
 	case *plan.Scan:
 		op = newScan(p.source, filters)
+	case *plan.Funnel:
+		if p.attempts == nil {
+			return Build(n, p.env)
+		}
+		op = &attemptScan{source: p.attempts}
 	case *plan.Aggregate:
+		if byActor(x, p.env) {
+			in, err := p.openNode(x.Input, nil)
+			if err != nil {
+				return nil, err
+			}
+			op = &actorGroups{input: in, node: x, env: p.env}
+			break
+		}
 		if p.groups == nil {
 			return Build(n, p.env)
 		}
@@ -225,7 +253,7 @@ func buildPipeline(n plan.Node, env *Env) (Operator, error) {
 	}
 	if p.copies() == 1 {
 		op, err := p.openBare()
-		if len(p.joins) > 0 && err == nil {
+		if (len(p.joins) > 0 || p.source == nil) && err == nil {
 			op = &alone{op, p}
 		}
 		return op, err

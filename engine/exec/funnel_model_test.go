@@ -420,7 +420,7 @@ func TestFunnelClauses(t *testing.T) {
 		r := rand.New(rand.NewSource(seed))
 		m, rows := randomFunnel(r)
 		want := m.lines(rows)
-		op, err := newFunnel(m.node, testEnv(0))
+		op, err := Build(m.node, testEnv(0))
 		if err != nil {
 			t.Fatal(err)
 		}

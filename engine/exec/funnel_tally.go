@@ -281,24 +281,32 @@ func selectNth(a []int64, n int) int64 {
 	return a[n]
 }
 
-// actorRows makes the rows of OUTPUT ACTORS, and the breakdown value of each. Columns that nobody reads
-// are not made.
+// actorRows makes the rows of OUTPUT ACTORS, and the breakdown value of each.
 func (f *funnel) actorRows(tallies []*funnelTally, values []uint32) ([]uint32, []*vec.Vector) {
-	n := 0
 	var pieces []*attempts
+	var ids []uint32
 	for _, v := range values {
 		for _, p := range tallies[v].pieces {
-			n += len(p.actors)
 			pieces = append(pieces, p)
-		}
-	}
-	ids, who := make([]uint32, 0, n), make([]uint32, 0, n)
-	for _, v := range values {
-		for _, p := range tallies[v].pieces {
-			for _, actor := range p.actors {
-				ids, who = append(ids, v), append(who, actor)
+			for range p.actors {
+				ids = append(ids, v)
 			}
 		}
+	}
+	_, cols := f.actorColumns(pieces)
+	return ids, cols
+}
+
+// actorColumns makes the columns of OUTPUT ACTORS, and whose each attempt is. Columns that nobody reads
+// are not made.
+func (f *funnel) actorColumns(pieces []*attempts) ([]uint32, []*vec.Vector) {
+	n := 0
+	for _, p := range pieces {
+		n += len(p.actors)
+	}
+	who := make([]uint32, 0, n)
+	for _, p := range pieces {
+		who = append(who, p.actors...)
 	}
 	reached, converted := vec.NullConst(vec.T(vec.Int4)), vec.NullConst(vec.T(vec.Bool))
 	if f.reads("reached") || f.reads("converted") {
@@ -338,7 +346,7 @@ func (f *funnel) actorRows(tallies []*funnelTally, values []uint32) ([]uint32, [
 			}
 		}
 	}
-	return ids, []*vec.Vector{f.actors.vector(who), reached, converted, entered, times, last}
+	return who, []*vec.Vector{f.actors.vector(who), reached, converted, entered, times, last}
 }
 
 // stepTimes is the column step_times of n attempts.

@@ -12,7 +12,7 @@ import (
 // rowActors is actors read as rows from any input: the general form, and the reference
 // that tests hold the indexed one against.
 type rowActors struct {
-	block  block
+	all    block
 	actor  *grouper
 	values *values32
 	lo, hi int64
@@ -198,9 +198,9 @@ func dropNull(ctx *expr.Context, b *vec.Batch, exprs ...expr.Expr) (*vec.Batch, 
 // lists makes the rows, which are sorted, into one block.
 func (ra *rowActors) lists(rows []inputRow, conds int, numbered bool) {
 	actors := ra.actor.groups
-	ra.block = block{count: actors, conds: make([]csr, conds)}
-	for c := range ra.block.conds {
-		l := &ra.block.conds[c]
+	ra.all = block{count: actors, conds: make([]csr, conds)}
+	for c := range ra.all.conds {
+		l := &ra.all.conds[c]
 		l.reset(actors, len(rows))
 		for i := range rows {
 			r := &rows[i]
@@ -246,9 +246,13 @@ func (ra *rowActors) before(a, b rowRef) (int, error) {
 	return int(a.row) - int(b.row), nil
 }
 
+func (ra *rowActors) divide(context.Context) (int, error) { return min(ra.all.count, 1), nil }
+
+func (ra *rowActors) block(context.Context, *filler, int) (*block, error) { return &ra.all, nil }
+
 func (ra *rowActors) blocks(ctx context.Context, f func(context.Context, int, *block) error) error {
-	if ra.block.count == 0 {
+	if ra.all.count == 0 {
 		return nil
 	}
-	return f(ctx, 0, &ra.block)
+	return f(ctx, 0, &ra.all)
 }

@@ -614,7 +614,8 @@ func compareUUID(a, b vec.UUIDValue) int {
 }
 
 func (ix *indexed) blocks(ctx context.Context, f func(context.Context, int, *block) error) error {
-	if err := ix.readTimes(ctx); err != nil {
+	n, err := ix.divide(ctx)
+	if err != nil {
 		return err
 	}
 	fillers := make([]filler, ix.env.Threads)
@@ -623,21 +624,33 @@ func (ix *indexed) blocks(ctx context.Context, f func(context.Context, int, *blo
 			ix.env.release(fillers[i].held)
 		}
 	}()
-	return intervals(ctx, ix.env, ix.total, ix.size, func(ctx context.Context, w, lo, hi int) error {
-		if ix.only != nil && countBits(ix.only, lo, hi) == 0 {
+	return intervals(ctx, ix.env, n, 1, func(ctx context.Context, w, i, _ int) error {
+		if lo := i * ix.size; ix.only != nil && countBits(ix.only, lo, min(lo+ix.size, ix.total)) == 0 {
 			return nil
 		}
-		fl := &fillers[w]
-		fl.block.base, fl.block.count = uint32(lo), hi-lo
-		fl.sorter.before = ix.before
-		if fl.block.conds == nil {
-			fl.block.conds = make([]csr, len(ix.streams))
-		}
-		if err := fl.fillAll(ctx, ix, uint32(lo), uint32(hi)); err != nil {
+		b, err := ix.block(ctx, &fillers[w], i)
+		if err != nil {
 			return err
 		}
-		return f(ctx, w, &fl.block)
+		return f(ctx, w, b)
 	})
+}
+
+func (ix *indexed) divide(ctx context.Context) (int, error) {
+	if err := ix.readTimes(ctx); err != nil {
+		return 0, err
+	}
+	return (ix.total + ix.size - 1) / ix.size, nil
+}
+
+func (ix *indexed) block(ctx context.Context, fl *filler, i int) (*block, error) {
+	lo, hi := i*ix.size, min((i+1)*ix.size, ix.total)
+	fl.block.base, fl.block.count = uint32(lo), hi-lo
+	fl.sorter.before = ix.before
+	if fl.block.conds == nil {
+		fl.block.conds = make([]csr, len(ix.streams))
+	}
+	return &fl.block, fl.fillAll(ctx, ix, uint32(lo), uint32(hi))
 }
 
 // filler makes the blocks of one goroutine, in memory that it uses again.

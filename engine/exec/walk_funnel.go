@@ -67,16 +67,21 @@ func newFunnel(n *plan.Funnel, env *Env) (Operator, error) {
 	if n.Compatible {
 		return newCompatFunnel(n, env), nil
 	}
+	return newPlainFunnel(n, env), nil
+}
+
+func newPlainFunnel(n *plan.Funnel, env *Env) *funnel {
 	f := &funnel{answered: answered{env: env}, node: n, required: n.Required()}
 	f.open = func(ctx context.Context, src *plan.Source, conds []expr.Expr, need need) (actors, error) {
 		return openActors(ctx, n, src, conds, need, env)
 	}
-	return f, nil
+	return f
 }
 
 func (f *funnel) Next(ctx context.Context) (*vec.Batch, error) { return f.next(ctx, f.run) }
 
-func (f *funnel) run(ctx context.Context) error {
+// prepare makes the actors ready.
+func (f *funnel) prepare(ctx context.Context) error {
 	n := f.node
 	loc, err := location(&n.Source, f.env)
 	if err != nil {
@@ -97,9 +102,15 @@ func (f *funnel) run(ctx context.Context) error {
 		}
 	}
 	f.timed = n.Output == plan.OutputDefault && (f.reads("median_time") || f.reads("average_time"))
-	if err := f.read(ctx); err != nil {
+	return f.read(ctx)
+}
+
+func (f *funnel) run(ctx context.Context) error {
+	if err := f.prepare(ctx); err != nil {
 		return err
 	}
+	n := f.node
+	var err error
 	if n.Output == plan.OutputTrend {
 		if f.line, err = trendLine(n, f.actors, f.from, f.to, f.env); err != nil {
 			return err
@@ -315,6 +326,7 @@ type walker struct {
 	out      []*funnelTally // by breakdown value
 	actor    uint32
 	grown    int64 // bytes the tallies have grown by
+	held     int64 // bytes of them that are accounted for
 }
 
 func newWalker(f *funnel, values int, other []uint32) *walker {
@@ -382,8 +394,17 @@ const grownStep = 1 << 16
 func (k *walker) hold(ctx context.Context) error {
 	grown := k.grown
 	k.grown = 0
+	k.held += grown
 	k.f.held.Add(grown)
 	return k.f.env.hold(ctx, grown)
+}
+
+// forget forgets all attempts.
+func (k *walker) forget() {
+	clear(k.out)
+	k.f.env.release(k.held)
+	k.f.held.Add(-k.held)
+	k.held = 0
 }
 
 // name is what a breakdown value counts as.
