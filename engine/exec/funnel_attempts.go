@@ -103,19 +103,16 @@ func (a *attemptScan) walk(ctx context.Context, i int) error {
 	if a.walker == nil {
 		a.walker = newWalker(f, 1, nil)
 	}
-	a.walker.forget()
+	found := a.walker.tally(0)
+	found.empty()
 	b, err := f.actors.block(ctx, &a.filler, i)
 	if err != nil {
 		return err
 	}
-	if err := a.walker.block(ctx, b); err != nil {
-		return err
-	}
-	a.who, a.cols, a.row = nil, nil, 0
-	if t := a.walker.out[0]; t != nil {
-		a.who, a.cols = f.actorColumns(t.pieces)
-	}
-	return nil
+	err = a.walker.block(ctx, b)
+	a.who, a.cols = f.actorColumns(found.pieces)
+	a.row = 0
+	return err
 }
 
 func (a *attemptScan) Close() error {

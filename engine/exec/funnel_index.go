@@ -20,6 +20,8 @@ func (k *walker) index(i int) {
 	switch {
 	case k.f.node.Breakdown != nil:
 		k.byValue(i)
+	case k.f.node.Entry == plan.EntryEach && len(k.bars) == 0:
+		k.eachEntry()
 	case k.f.node.Entry == plan.EntryEvery || k.f.node.Entry == plan.EntryEach:
 		k.everyEntry()
 	default:
@@ -93,6 +95,53 @@ func (k *walker) everyEntry() {
 			k.add(a)
 		}
 	}
+}
+
+// eachEntry counts the attempts of ENTRY EACH. All entries up to a row of the second step go on with it,
+// and so with the same rows of the steps after: as far as their windows reach.
+func (k *walker) eachEntry() {
+	f, entries, a := k.f, k.steps[0], &k.try
+	n := len(k.steps)
+	clear(k.at[:n])
+	a.value = 0
+	far, seek := 1, true // how many steps there are rows of, if windows were endless
+	for i := skipTo(entries, 0, f.from); i < len(entries) && entries[i] < f.to; i++ {
+		entry := entries[i]
+		if seek || far > 1 && entry > a.times[1] {
+			seek, far = false, k.tail(a, entry)
+		}
+		limit, reached := f.within.after(entry), far
+		for reached > 1 && a.times[reached-1] > limit {
+			reached--
+		}
+		if reached < n && f.node.Converted {
+			if far < n {
+				return // nor do later entries
+			}
+			if f.within.fixed >= 0 {
+				i = skipTo(entries, i+1, a.times[n-1]-f.within.fixed) - 1
+			}
+			continue
+		}
+		a.reached, a.entered, a.times[0] = reached, entry, entry
+		a.done = ^uint64(0) >> (maxSteps - reached)
+		k.add(a)
+	}
+}
+
+// tail finds the earliest rows of the steps after an entry, and says how many steps there are with it.
+// Entries come in order.
+func (k *walker) tail(a *attempt, entry int64) int {
+	for s := 1; s < len(k.steps); s++ {
+		list := k.steps[s]
+		at := skipTo(list, k.at[s], entry)
+		if k.at[s] = at; at == len(list) {
+			return s
+		}
+		entry = list[at]
+		a.times[s] = entry
+	}
+	return len(k.steps)
 }
 
 // furthest finds the attempt that reaches furthest, the earliest among equals, when no row

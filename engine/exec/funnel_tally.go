@@ -17,6 +17,7 @@ type funnelTally struct {
 	reached   []int64     // attempts by how far they came, to be added to counts and dropped
 	durations [][]int64   // µs from the step before that is not optional, of those that did it
 	pieces    []*attempts // with OUTPUT ACTORS and TREND ACTORS
+	full      int         // of pieces: the first ones, without room
 	// With OUTPUT TREND: by period.
 	entered, converted []int64
 }
@@ -39,16 +40,24 @@ const attemptsPiece = 4096
 // piece is a list with room for an attempt more.
 func (t *funnelTally) piece() *attempts {
 	size := 16
-	if n := len(t.pieces); n > 0 {
-		last := t.pieces[n-1]
-		if size = cap(last.actors); len(last.actors) < size {
-			return last
+	for ; t.full < len(t.pieces); t.full++ {
+		p := t.pieces[t.full]
+		if len(p.actors) < cap(p.actors) {
+			return p
 		}
-		size = min(2*size, attemptsPiece)
+		size = min(2*cap(p.actors), attemptsPiece)
 	}
 	p := &attempts{actors: make([]uint32, 0, size)}
 	t.pieces = append(t.pieces, p)
 	return p
+}
+
+// empty forgets the attempts of OUTPUT ACTORS, and keeps their memory.
+func (t *funnelTally) empty() {
+	t.full = 0
+	for _, p := range t.pieces {
+		p.actors, p.done, p.last, p.times = p.actors[:0], p.done[:0], p.last[:0], p.times[:0]
+	}
 }
 
 // tally is that of a breakdown value.
@@ -85,16 +94,9 @@ func (k *walker) add(a *attempt) {
 	k.inOrder(a)
 	switch f.node.Output {
 	case plan.OutputActors:
-		p := t.piece()
-		if p.done == nil {
-			size := cap(p.actors)
-			p.done, p.last, p.times = make([]uint64, 0, size), make([]uint8, 0, size), make([]int64, 0, size*len(k.order))
-			k.grown += int64(size * (13 + 8*len(k.order)))
-		}
-		p.actors, p.done = append(p.actors, k.actor), append(p.done, a.done)
-		p.last = append(p.last, uint8(k.order[len(k.order)-1]))
-		for w := a.done; w != 0; w &= w - 1 {
-			p.times = append(p.times, a.times[bits.TrailingZeros64(w)])
+		k.list(t, a)
+		if f.node.Breakdown == nil {
+			return // nobody asks how many they are
 		}
 	case plan.OutputTrend:
 		k.addTrend(t, a)
@@ -116,6 +118,25 @@ func (k *walker) add(a *attempt) {
 		if !optional {
 			before = time
 		}
+	}
+}
+
+// list notes an attempt for OUTPUT ACTORS.
+func (k *walker) list(t *funnelTally, a *attempt) {
+	p := t.piece()
+	if p.done == nil {
+		size := cap(p.actors)
+		p.done, p.last, p.times = make([]uint64, 0, size), make([]uint8, 0, size), make([]int64, 0, size*len(k.order))
+		k.grown += int64(size * (13 + 8*len(k.order)))
+	}
+	p.actors, p.done = append(p.actors, k.actor), append(p.done, a.done)
+	p.last = append(p.last, uint8(k.order[len(k.order)-1]))
+	if k.straight != nil {
+		p.times = append(p.times, a.times[:a.reached]...)
+		return
+	}
+	for w := a.done; w != 0; w &= w - 1 {
+		p.times = append(p.times, a.times[bits.TrailingZeros64(w)])
 	}
 }
 
@@ -357,6 +378,13 @@ func (f *funnel) stepTimes(pieces []*attempts, n int) *vec.Vector {
 	elem, all := out.Elem, ^uint64(0)>>(maxSteps-steps)
 	for _, p := range pieces {
 		rest := p.times
+		if len(rest) == steps*len(p.done) { // the usual case: all did all steps
+			for range p.done {
+				out.Offs = append(out.Offs, out.Offs[len(out.Offs)-1]+uint32(steps))
+			}
+			elem.I64 = append(elem.I64, rest...)
+			continue
+		}
 		for _, done := range p.done {
 			if done == all {
 				elem.I64 = append(elem.I64, rest[:steps]...)

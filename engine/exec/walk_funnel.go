@@ -326,7 +326,6 @@ type walker struct {
 	out      []*funnelTally // by breakdown value
 	actor    uint32
 	grown    int64 // bytes the tallies have grown by
-	held     int64 // bytes of them that are accounted for
 }
 
 func newWalker(f *funnel, values int, other []uint32) *walker {
@@ -394,17 +393,8 @@ const grownStep = 1 << 16
 func (k *walker) hold(ctx context.Context) error {
 	grown := k.grown
 	k.grown = 0
-	k.held += grown
 	k.f.held.Add(grown)
 	return k.f.env.hold(ctx, grown)
-}
-
-// forget forgets all attempts.
-func (k *walker) forget() {
-	clear(k.out)
-	k.f.env.release(k.held)
-	k.f.held.Add(-k.held)
-	k.held = 0
 }
 
 // name is what a breakdown value counts as.
