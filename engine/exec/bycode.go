@@ -65,7 +65,7 @@ func (c *byCode) find(dst []uint32, b *vec.Batch, rows []uint32, ask func(dst []
 	return nil
 }
 
-// look looks the rows up, and notes those whose values are not known.
+// look looks the rows up, and notes one for each value that is not known.
 func (c *byCode) look(dst []uint32, v *vec.Vector, rows []uint32) {
 	c.asked = c.asked[:0]
 	if !v.HasNulls() {
@@ -79,8 +79,10 @@ func (c *byCode) look(dst []uint32, v *vec.Vector, rows []uint32) {
 		}
 	}
 	for i, r := range rows {
-		n := c.seen[c.code(v, r)]
+		code := c.code(v, r)
+		n := c.seen[code]
 		if n == 0 {
+			c.seen[code] = notFound // no other row with the value need be asked
 			c.asked = append(c.asked, r)
 		}
 		dst[i] = n - 1

@@ -64,16 +64,22 @@ func (s *stretches) pass(end uint32) {
 
 // find is the stretch of a row: that at a position, one of the next, or any.
 func (s *stretches) find(at int, row uint32) int {
-	if at > 0 && s.ends[at-1] > row {
-		at = 0
-	}
-	for n := 0; s.ends[at] <= row; n++ {
-		if n == 8 {
-			return at + sort.Search(len(s.ends)-at, func(i int) bool { return s.ends[at+i] > row })
+	lo, hi := 0, at
+	if at == 0 || s.ends[at-1] <= row { // in leaps that double
+		leap := 1
+		for lo = at; lo+leap < len(s.ends) && s.ends[lo+leap-1] <= row; leap *= 2 {
+			lo += leap
 		}
-		at++
+		hi = min(lo+leap-1, len(s.ends)-1)
 	}
-	return at
+	for lo < hi {
+		if mid := (lo + hi) >> 1; s.ends[mid] <= row {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
 }
 
 // evaluatedBatches is how many batches a goroutine evaluates at least.

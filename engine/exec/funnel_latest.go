@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/bits"
+	"slices"
 	"sort"
 
 	"github.com/prickledb/prickle/engine/plan"
@@ -27,13 +28,17 @@ type latestEntries struct {
 	reached []uint8       // how many steps are done
 	chains  []latestChain // with which rows, if they are two or more
 	alike   []uint32      // the value of all rows + 1; 0 without rows, and mixed
-	runs    []uint32      // of an actor, see runsOf
-	// one says that only rows with the value only count.
-	one  bool
-	only uint32
-	far  []farValue // how far an actor comes, by what its values count as
-	work int        // rows looked at since others were let run
-	err  error      // of reading times
+	vals    []uint32      // by run of a span, as alike
+	carried []valueRows   // by value of an actor with several
+	slots   []uint32      // by value: position in carried + 1
+	work    int           // rows looked at since others were let run
+	err     error         // of reading times
+}
+
+// valueRows is the times of an actor's rows that carry a value, by step.
+type valueRows struct {
+	value uint32
+	steps [][]int64
 }
 
 // latestChain is a chain of an actor: the times of its entry and of its last row.
@@ -52,12 +57,6 @@ type stepSpan struct {
 	block       int       // of the segment, where the range begins
 	blocks      [][]int64 // times by block of the range, of those that were asked for
 	stretch     int       // the last one that was looked at
-}
-
-// farValue is how far an actor comes with a value.
-type farValue struct {
-	value   uint32
-	reached int
 }
 
 // latestOnly is the actors if latestEntries can tell how far they come.
@@ -96,7 +95,7 @@ func (f *funnel) countLatest(ctx context.Context, ix *indexed, walkerOf func(int
 }
 
 func newLatestEntries(k *walker, ix *indexed) *latestEntries {
-	l := &latestEntries{walker: k, spans: make([][]stepSpan, len(k.steps)), valued: ix.values != nil}
+	l := &latestEntries{walker: k, spans: make([][]stepSpan, len(k.steps)), slots: make([]uint32, len(k.out)), valued: ix.values != nil}
 	for i := range l.spans {
 		for _, s := range ix.streams[i] {
 			first, last := s.seg.MinTime(), s.seg.MaxTime()
@@ -154,48 +153,113 @@ func (l *latestEntries) find(ctx context.Context, step int, sp *stepSpan, lo, hi
 	s := sp.s
 	sp.moved = s.movedIn(lo, hi)
 	ordinals := s.runs.Ordinals
-	r, end := lowerBound(ordinals, lo), lowerBound(ordinals, hi)
-	if step == 0 && sp.sure && s.match == nil && s.skip == nil && !l.valued { // the usual case
-		for ; r < end; r++ {
-			a := ordinals[r] - lo
-			sp.runs[a], l.reached[a] = uint32(r)+1, 1
-		}
+	first, end := lowerBound(ordinals, lo), lowerBound(ordinals, hi)
+	if l.valued {
+		l.vals = grow(l.vals, end-first)
+		sp.values(l.vals, first)
 	}
-	for ; r < end; r++ {
-		if a := int(ordinals[r] - lo); int(l.reached[a]) >= step && !s.skips(r) {
-			sp.runs[a] = uint32(r) + 1
-			if err := l.take(ctx, step, sp, a, r); err != nil {
-				return err
-			}
+	if step == 0 && sp.sure && s.match == nil && s.skip == nil { // the usual case
+		for i, o := range ordinals[first:end] {
+			sp.runs[o-lo], l.reached[o-lo] = uint32(first+i)+1, 1
+		}
+		for i, v := range l.vals {
+			l.mix(int(ordinals[first+i]-lo), v)
+		}
+		first = end
+	}
+	value := uint32(0)
+	for r := first; r < end; r++ {
+		a := int(ordinals[r] - lo)
+		if int(l.reached[a]) < step || s.skips(r) {
+			continue
+		}
+		if sp.runs[a] = uint32(r) + 1; l.valued {
+			value = l.vals[r-first]
+		}
+		if err := l.take(ctx, step, sp, a, r, value); err != nil {
+			return err
 		}
 	}
 	for _, m := range sp.moved {
-		if a := int(m.root - lo); int(l.reached[a]) >= step {
-			if err := l.take(ctx, step, sp, a, int(m.run)); err != nil {
-				return err
-			}
+		a := int(m.root - lo)
+		if int(l.reached[a]) < step {
+			continue
+		}
+		if l.valued {
+			one := []uint32{0}
+			sp.values(one, int(m.run))
+			value = one[0]
+		}
+		if err := l.take(ctx, step, sp, a, int(m.run), value); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// values finds the values of runs from one on: of all rows of each + 1, or mixed.
+func (sp *stepSpan) values(dst []uint32, run int) {
+	s := sp.s
+	starts := s.runs.Starts[run:][:len(dst)+1]
+	place := int(starts[0]) - s.rng.Lo
+	if len(dst) == 0 {
+		return
+	}
+	if s.vals == nil {
+		at := s.stretches.find(sp.stretch, uint32(place))
+		of, ends := s.stretches.of, s.stretches.ends
+		for i, end := range starts[1:] {
+			end := end - uint32(s.rng.Lo)
+			for ends[at] <= uint32(place) {
+				at++
+			}
+			dst[i] = of[at] + 1
+			if ends[at] < end {
+				dst[i] = mixed
+			}
+			place = int(end)
+		}
+		sp.stretch = at
+		return
+	}
+	for i, end := range starts[1:] {
+		vals := s.vals[place : int(end)-s.rng.Lo]
+		dst[i] = vals[0] + 1
+		for _, v := range vals {
+			if v != vals[0] {
+				dst[i] = mixed
+				break
+			}
+		}
+		place += len(vals)
+	}
+}
+
+// mix notes that an actor has rows with a value, as alike has them.
+func (l *latestEntries) mix(a int, value uint32) {
+	if has := l.alike[a]; has != value {
+		if has != 0 {
+			value = mixed
+		}
+		l.alike[a] = value
+	}
+}
+
 // take notes what a run of an actor has of a step.
-func (l *latestEntries) take(ctx context.Context, step int, sp *stepSpan, a, run int) error {
+func (l *latestEntries) take(ctx context.Context, step int, sp *stepSpan, a, run int, value uint32) error {
 	s := sp.s
 	from, to := int(s.runs.Starts[run]), int(s.runs.Starts[run+1])
 	if s.match != nil && s.countRows(from, to) == 0 {
 		return nil
 	}
-	if l.valued && l.alike[a] != mixed {
-		v, n := sp.alike(from-s.rng.Lo, to-from)
-		if l.alike[a] == 0 {
-			l.alike[a] = v + 1
-		}
-		if n < to-from || l.alike[a] != v+1 {
-			l.alike[a] = mixed
-		}
+	if l.valued {
+		l.mix(a, value)
 	}
 	if int(l.reached[a]) > step {
+		return nil
+	}
+	if l.valued && l.alike[a] == mixed { // byValue finds out
+		l.reached[a] = uint8(step + 1)
 		return nil
 	}
 	done, err := l.does(ctx, step, sp, a, from, to)
@@ -208,23 +272,20 @@ func (l *latestEntries) take(ctx context.Context, step int, sp *stepSpan, a, run
 // does says whether an actor does a step with one of the rows [from, to).
 func (l *latestEntries) does(ctx context.Context, step int, sp *stepSpan, a, from, to int) (bool, error) {
 	if step == 0 {
-		entered := sp.sure && !l.one || l.during(l.latestOf(sp, from, to, l.f.to-1))
+		entered := sp.sure || l.during(l.latestOf(sp, from, to, l.f.to-1))
 		return entered, l.err
 	}
 	// Most often a row goes on from where the actor was seen last.
-	if step > 1 && !l.one && l.goesOn(sp, a, from, to) {
+	if step > 1 && l.goesOn(sp, a, from, to) {
 		return true, nil
 	}
 	for from < to {
 		times := l.times(sp, from, to)
 		for i, t := range times {
-			if l.work++; l.work > latestWork {
-				l.work = 0
-				if err := yield(ctx); err != nil {
-					return false, err
-				}
+			if err := l.worked(ctx, 1); err != nil {
+				return false, err
 			}
-			if !l.counts(sp, from+i) {
+			if !sp.counts(from + i) {
 				continue
 			}
 			if entry := l.entryOf(a, step, t); entry != noRow {
@@ -244,7 +305,7 @@ func (l *latestEntries) goesOn(sp *stepSpan, a, from, to int) bool {
 	for from < to {
 		times := l.times(sp, from, to)
 		for i := skipTo(times, 0, chain.last); i < len(times) && times[i] <= limit; i++ {
-			if l.counts(sp, from+i) {
+			if sp.counts(from + i) {
 				chain.last = times[i]
 				return true
 			}
@@ -252,6 +313,91 @@ func (l *latestEntries) goesOn(sp *stepSpan, a, from, to int) bool {
 		from += len(times)
 	}
 	return false
+}
+
+// byValue counts an actor whose rows have several values, who does so many steps at most: once for each
+// value, by the rows that carry it.
+func (l *latestEntries) byValue(ctx context.Context, a, most int) error {
+	l.carried = l.carried[:0]
+	for step := range most {
+		for i := range l.spans[step] {
+			sp := &l.spans[step][i]
+			if r := sp.runs[a]; r > 0 {
+				l.carry(step, sp, int(r-1))
+			}
+			for _, m := range sp.movedTo(l.base + uint32(a)) {
+				l.carry(step, sp, int(m.run))
+			}
+		}
+		if err := l.worked(ctx, 0); err != nil {
+			return err
+		}
+	}
+	l.best = l.best[:0]
+	for i := range l.carried {
+		c := &l.carried[i]
+		l.slots[c.value] = 0
+		for step, times := range c.steps {
+			if l.work += len(times); !slices.IsSorted(times) {
+				slices.Sort(times)
+			}
+			l.steps[step] = times
+		}
+		l.propose(c.value, l.simple)
+		if err := l.worked(ctx, 0); err != nil {
+			return err
+		}
+	}
+	for i := range l.best {
+		l.add(&l.best[i])
+	}
+	return l.err
+}
+
+// carry sorts the rows of a run that match by the values they carry, if those are some of the first step.
+func (l *latestEntries) carry(step int, sp *stepSpan, run int) {
+	from, to := int(sp.s.runs.Starts[run]), int(sp.s.runs.Starts[run+1])
+	l.work += to - from
+	for from < to {
+		times := l.times(sp, from, to)
+		value, n := sp.alike(from-sp.s.rng.Lo, len(times))
+		if list := l.carriedBy(step, value); list != nil {
+			room := cap(*list)
+			if sp.s.match == nil {
+				*list = append(*list, times[:n]...)
+			} else {
+				for i, t := range times[:n] {
+					if sp.counts(from + i) {
+						*list = append(*list, t)
+					}
+				}
+			}
+			l.grown += 8 * int64(cap(*list)-room)
+		}
+		from += n
+	}
+}
+
+// carriedBy is the rows of a step that carry a value; nil if none of the first step does.
+func (l *latestEntries) carriedBy(step int, value uint32) *[]int64 {
+	slot := l.slots[value]
+	if slot == 0 {
+		if step > 0 {
+			return nil
+		}
+		n := len(l.carried)
+		l.carried = slices.Grow(l.carried, 1)[:n+1] // with the lists of an earlier actor
+		c := &l.carried[n]
+		if c.value = value; c.steps == nil {
+			c.steps = make([][]int64, len(l.steps))
+		}
+		for i := range c.steps {
+			c.steps[i] = c.steps[i][:0]
+		}
+		slot = uint32(n + 1)
+		l.slots[value] = slot
+	}
+	return &l.carried[slot-1].steps[step]
 }
 
 // alike is the value of the row at a place in the range, and how many of n rows from there on have it.
@@ -270,92 +416,30 @@ func (sp *stepSpan) alike(place, n int) (uint32, int) {
 	return vals[0], n
 }
 
-// byValue counts an actor whose rows have several values: once for each, by the rows that carry it.
-func (l *latestEntries) byValue(ctx context.Context, a, most int) error {
-	l.values, l.far = l.values[:0], l.far[:0]
-	for i := range l.spans[0] {
-		sp := &l.spans[0][i]
-		for _, run := range l.runsOf(sp, a) {
-			place, end := int(sp.s.runs.Starts[run])-sp.s.rng.Lo, int(sp.s.runs.Starts[run+1])-sp.s.rng.Lo
-			for place < end {
-				v, n := sp.alike(place, end-place)
-				l.values = append(l.values, v)
-				place += n
-			}
-		}
-	}
-	l.values = distinctValues(l.values)
-	l.one = true
-	defer func() { l.one = false }()
-	for _, l.only = range l.values {
-		reached, err := l.furthest(ctx, a, most)
-		if err != nil {
-			return err
-		}
-		if reached > 0 {
-			l.offerFar(farValue{l.name(l.only), reached})
-		}
-	}
-	for _, f := range l.far {
-		l.tally(f.value).reached[f.reached-1]++
-	}
-	return nil
-}
-
-// runsOf is the positions of an actor's runs, until the next call.
-func (l *latestEntries) runsOf(sp *stepSpan, a int) []uint32 {
-	r := sp.runs[a]
-	if r == 0 && len(sp.moved) == 0 { // the usual case
+// worked lets others run when many rows were looked at.
+func (l *latestEntries) worked(ctx context.Context, rows int) error {
+	if l.work += rows; l.work <= latestWork {
 		return nil
 	}
-	l.runs = l.runs[:0]
-	if r > 0 {
-		l.runs = append(l.runs, r-1)
-	}
-	for _, m := range sp.movedTo(l.base + uint32(a)) {
-		l.runs = append(l.runs, m.run)
-	}
-	return l.runs
+	l.work = 0
+	return yield(ctx)
 }
 
 // movedTo is the runs that were moved to a person.
 func (sp *stepSpan) movedTo(root uint32) []movedRun {
-	if len(sp.moved) == 0 {
+	if len(sp.moved) == 0 { // the usual case
 		return nil
 	}
-	lo := sort.Search(len(sp.moved), func(i int) bool { return sp.moved[i].root >= root })
+	return movedTo(sp.moved, root)
+}
+
+func movedTo(moved []movedRun, root uint32) []movedRun {
+	lo := sort.Search(len(moved), func(i int) bool { return moved[i].root >= root })
 	hi := lo
-	for hi < len(sp.moved) && sp.moved[hi].root == root {
+	for hi < len(moved) && moved[hi].root == root {
 		hi++
 	}
-	return sp.moved[lo:hi]
-}
-
-// furthest is how many steps an actor does who does so many at most; 0 if there is no entry within DURING.
-func (l *latestEntries) furthest(ctx context.Context, a, most int) (int, error) {
-	for step := most - 1; step >= 0; step-- {
-		for i := range l.spans[step] {
-			sp := &l.spans[step][i]
-			for _, run := range l.runsOf(sp, a) {
-				done, err := l.does(ctx, step, sp, a, int(sp.s.runs.Starts[run]), int(sp.s.runs.Starts[run+1]))
-				if done || err != nil {
-					return step + 1, err
-				}
-			}
-		}
-	}
-	return 0, nil
-}
-
-// offerFar keeps how far the actor comes with a value if it comes no further with another of that name.
-func (l *latestEntries) offerFar(v farValue) {
-	for i := range l.far {
-		if f := &l.far[i]; f.value == v.value {
-			f.reached = max(f.reached, v.reached)
-			return
-		}
-	}
-	l.far = append(l.far, v)
+	return moved[lo:hi]
 }
 
 // entryOf is the entry that a row of a step at t comes from if it lies in its window, or noRow.
@@ -414,8 +498,9 @@ func (l *latestEntries) latestOf(sp *stepSpan, from, to int, t int64) int64 {
 		for n > 0 && times[n-1] > t {
 			n--
 		}
-		if sp.s.match != nil || l.one {
-			n = l.lastCounted(sp, begin-sp.s.rng.Lo, n)
+		if match := sp.s.match; match != nil {
+			place := begin - sp.s.rng.Lo
+			n = lastBit(match, place, place+n) + 1 - place
 		}
 		if n > 0 {
 			return times[n-1]
@@ -443,37 +528,9 @@ func (l *latestEntries) times(sp *stepSpan, from, to int) []int64 {
 	return times[:min(len(times), to-from)]
 }
 
-// counts says whether a row matches and has the value that is asked for.
-func (l *latestEntries) counts(sp *stepSpan, row int) bool {
-	return sp.s.match == nil && !l.one || l.lastCounted(sp, row-sp.s.rng.Lo, 1) == 1
-}
-
-// lastCounted is, of n rows from a place in the range on, how many there are up to the last one that
-// matches and has the value that is asked for.
-func (l *latestEntries) lastCounted(sp *stepSpan, place, n int) int {
-	for s := sp.s; n > 0; l.work++ {
-		if s.match != nil {
-			n = lastBit(s.match, place, place+n) + 1 - place
-		}
-		if !l.one || n == 0 {
-			break
-		}
-		if s.vals != nil {
-			if s.vals[place+n-1] == l.only {
-				break
-			}
-			n--
-			continue
-		}
-		sp.stretch = s.stretches.find(sp.stretch, uint32(place+n-1))
-		if s.stretches.of[sp.stretch] == l.only {
-			break
-		}
-		if n = 0; sp.stretch > 0 {
-			n = max(0, int(s.stretches.ends[sp.stretch-1])-place)
-		}
-	}
-	return n
+// counts says whether a row matches.
+func (sp *stepSpan) counts(row int) bool {
+	return sp.s.match == nil || sp.s.match.Get(row-sp.s.rng.Lo)
 }
 
 // lastBit is the last bit of b in [lo, hi) that is set, or lo-1.
