@@ -29,6 +29,7 @@ type evaluator struct {
 	// Used again from batch to batch:
 	all, ids, room []uint32
 	mask           vec.Bitmap // of a batch: rows that match
+	whole          bool       // all rows of the batch are in the mask
 	event          *vec.Vector
 	runRoom        segment.RunRoom
 	rooms          []segment.RunRoom // by column
@@ -165,6 +166,7 @@ func (e *evaluator) matches(lo, hi int) (bool, error) {
 		e.mask[i] = ^uint64(0)
 	}
 	clearBits(e.mask, n, 64*len(e.mask))
+	e.whole = true
 	if s.match == nil && s.nums == nil {
 		return true, nil
 	}
@@ -193,7 +195,7 @@ func (e *evaluator) matches(lo, hi int) (bool, error) {
 		conds = conds[1:]
 	}
 	if len(conds) > 0 || s.nums != nil {
-		rows := e.marked()
+		rows := e.marked(n)
 		for i := 0; i < len(conds) && len(rows) > 0; i++ {
 			if err := e.read(b, conds[i].cond, lo, hi); err != nil {
 				return false, err
@@ -218,14 +220,18 @@ func (e *evaluator) matches(lo, hi int) (bool, error) {
 
 // mark makes rows, which come in order, those of the mask.
 func (e *evaluator) mark(rows []uint32) {
+	e.whole = false
 	clear(e.mask)
 	for _, r := range rows {
 		e.mask.Set(int(r))
 	}
 }
 
-// marked is the rows of the mask.
-func (e *evaluator) marked() []uint32 {
+// marked is those of so many rows that are in the mask.
+func (e *evaluator) marked(rows int) []uint32 {
+	if e.whole {
+		return firstRows(&e.all, rows)
+	}
 	n := 0
 	for i, w := range e.mask {
 		for ; w != 0; w &= w - 1 {
@@ -275,7 +281,7 @@ func (e *evaluator) runs(column, lo, hi int) (b *vec.Batch, ends []uint32, ok bo
 
 // live is the runs that have rows of the mask.
 func (e *evaluator) live(ends []uint32) []uint32 {
-	if e.s.match == nil { // all rows are in it
+	if e.whole {
 		return firstRows(&e.all, len(ends))
 	}
 	n, from := 0, 0
@@ -300,6 +306,7 @@ func (e *evaluator) keepRuns(c *rowCondition, lo, hi int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	e.whole = false
 	from := 0
 	for _, r := range kept {
 		if r > 0 {
@@ -468,7 +475,7 @@ func (e *evaluator) valuesByRow(lo, hi int) error {
 	if err != nil {
 		return err
 	}
-	rows := e.marked()
+	rows := e.marked(b.Rows)
 	if len(rows) == b.Rows {
 		return e.name(s.vals[base:base+b.Rows], b, rows)
 	}

@@ -124,11 +124,20 @@ func (l *latestEntries) interval(ctx context.Context, lo, hi uint32) error {
 			}
 		}
 	}
+	if !l.valued {
+		var actors [maxSteps + 1]int64 // by how far they come
+		for _, reached := range l.reached {
+			actors[reached]++
+		}
+		t := l.tally(0)
+		for i := range t.reached {
+			t.reached[i] += actors[i+1]
+		}
+		return l.hold(ctx)
+	}
 	for a, reached := range l.reached {
 		switch {
 		case reached == 0:
-		case !l.valued:
-			l.tally(0).reached[reached-1]++
 		case l.alike[a] == mixed:
 			if err := l.byValue(ctx, a, int(reached)); err != nil {
 				return err
@@ -158,26 +167,21 @@ func (l *latestEntries) find(ctx context.Context, step int, sp *stepSpan, lo, hi
 		l.vals = grow(l.vals, end-first)
 		sp.values(l.vals, first)
 	}
-	if step == 0 && sp.sure && s.match == nil && s.skip == nil { // the usual case
-		for i, o := range ordinals[first:end] {
-			sp.runs[o-lo], l.reached[o-lo] = uint32(first+i)+1, 1
-		}
-		for i, v := range l.vals {
-			l.mix(int(ordinals[first+i]-lo), v)
-		}
-		first = end
-	}
 	value := uint32(0)
-	for r := first; r < end; r++ {
-		a := int(ordinals[r] - lo)
-		if int(l.reached[a]) < step || s.skips(r) {
-			continue
-		}
-		if sp.runs[a] = uint32(r) + 1; l.valued {
-			value = l.vals[r-first]
-		}
-		if err := l.take(ctx, step, sp, a, r, value); err != nil {
-			return err
+	if step == 0 && sp.sure && s.skip == nil { // the usual case
+		l.enter(sp, first, end)
+	} else {
+		for r := first; r < end; r++ {
+			a := int(ordinals[r] - lo)
+			if int(l.reached[a]) < step || s.skips(r) {
+				continue
+			}
+			if sp.runs[a] = uint32(r) + 1; l.valued {
+				value = l.vals[r-first]
+			}
+			if err := l.take(ctx, step, sp, a, r, value); err != nil {
+				return err
+			}
 		}
 	}
 	for _, m := range sp.moved {
@@ -195,6 +199,41 @@ func (l *latestEntries) find(ctx context.Context, step int, sp *stepSpan, lo, hi
 		}
 	}
 	return nil
+}
+
+// enter notes the runs [first, end) of the first step, whose rows are all within DURING.
+func (l *latestEntries) enter(sp *stepSpan, first, end int) {
+	s := sp.s
+	ordinals := s.runs.Ordinals[first:end]
+	if s.match == nil {
+		for i, o := range ordinals {
+			sp.runs[o-l.base], l.reached[o-l.base] = uint32(first+i)+1, 1
+		}
+		for i, v := range l.vals {
+			l.mix(int(ordinals[i]-l.base), v)
+		}
+		return
+	}
+	starts := s.runs.Starts[first : end+1]
+	for i, o := range ordinals {
+		a := o - l.base
+		sp.runs[a] = uint32(first+i) + 1
+		some := anyBit(s.match, int(starts[i])-s.rng.Lo, int(starts[i+1])-s.rng.Lo)
+		l.reached[a] |= some // without a branch that nobody can foresee
+		if l.valued && some != 0 {
+			l.mix(int(a), l.vals[i])
+		}
+	}
+}
+
+// anyBit is 1 if a bit of b in [lo, hi), which is not empty, is set.
+func anyBit(b vec.Bitmap, lo, hi int) uint8 {
+	first, last, head, tail := bitRange(lo, hi)
+	some := b[first]&head | b[last]&tail
+	for i := first + 1; i < last; i++ {
+		some |= b[i]
+	}
+	return uint8((some | -some) >> 63)
 }
 
 // values finds the values of runs from one on: of all rows of each + 1, or mixed.
