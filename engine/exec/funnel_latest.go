@@ -57,6 +57,7 @@ type stepSpan struct {
 	block       int       // of the segment, where the range begins
 	blocks      [][]int64 // times by block of the range, of those that were asked for
 	stretch     int       // the last one that was looked at
+	begin       *stepSpan // of the second step: rows of the first one in the same segment; or nil
 }
 
 // latestOnly is the actors if latestEntries can tell how far they come.
@@ -103,6 +104,15 @@ func newLatestEntries(k *walker, ix *indexed) *latestEntries {
 				sure:   first >= k.f.from && last < k.f.to,
 				block:  s.rng.Lo / encoding.BlockRows,
 				blocks: make([][]int64, (s.rng.Hi-1)/encoding.BlockRows-s.rng.Lo/encoding.BlockRows+1)})
+		}
+	}
+	if len(l.spans) == 1 {
+		return l
+	}
+	for i := range l.spans[1] {
+		sp := &l.spans[1][i]
+		if at := slices.IndexFunc(l.spans[0], func(b stepSpan) bool { return b.s.seg == sp.s.seg }); at >= 0 {
+			sp.begin = &l.spans[0][at]
 		}
 	}
 	return l
@@ -314,9 +324,9 @@ func (l *latestEntries) does(ctx context.Context, step int, sp *stepSpan, a, fro
 		entered := sp.sure || l.during(l.latestOf(sp, from, to, l.f.to-1))
 		return entered, l.err
 	}
-	// Most often a row goes on from where the actor was seen last.
-	if step > 1 && l.goesOn(sp, a, from, to) {
-		return true, nil
+	// Most often a row goes on from where the actor was seen last, or first in the segment.
+	if (step > 1 || l.begins(sp, a)) && l.goesOn(sp, a, from, to) {
+		return true, l.err
 	}
 	for from < to {
 		times := l.times(sp, from, to)
@@ -335,6 +345,18 @@ func (l *latestEntries) does(ctx context.Context, step int, sp *stepSpan, a, fro
 		from += len(times)
 	}
 	return false, l.err
+}
+
+// begins makes the actor's first row of the first step in the segment of a span of the second one the
+// actor's chain, if that is an entry within DURING.
+func (l *latestEntries) begins(sp *stepSpan, a int) bool {
+	if sp.begin == nil || sp.begin.runs[a] == 0 {
+		return false
+	}
+	row := int(sp.begin.s.runs.Starts[sp.begin.runs[a]-1])
+	entry := l.times(sp.begin, row, row+1)[0]
+	l.chains[a] = latestChain{entry, entry}
+	return l.f.from <= entry && entry < l.f.to && sp.begin.counts(row)
 }
 
 // goesOn says whether one of the rows [from, to) goes on with the actor's chain.
