@@ -104,6 +104,7 @@ func (k *walker) eachEntry() {
 	n := len(k.steps)
 	clear(k.at[:n])
 	a.value = 0
+	listed := f.node.Output == plan.OutputActors
 	far, seek := 1, true // how many steps there are rows of, if windows were endless
 	for i := skipTo(entries, 0, f.from); i < len(entries) && entries[i] < f.to; i++ {
 		entry := entries[i]
@@ -125,7 +126,11 @@ func (k *walker) eachEntry() {
 		}
 		a.reached, a.entered, a.times[0] = reached, entry, entry
 		a.done = ^uint64(0) >> (maxSteps - reached)
-		k.add(a)
+		if listed {
+			k.list(k.tally(0), a, k.straight[:reached])
+		} else {
+			k.add(a)
+		}
 	}
 }
 

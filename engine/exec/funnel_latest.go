@@ -258,40 +258,39 @@ func (sp *stepSpan) values(dst []uint32, run int) {
 		at := s.stretches.find(sp.stretch, uint32(place))
 		of, ends := s.stretches.of, s.stretches.ends
 		for i, end := range starts[1:] {
-			end := end - uint32(s.rng.Lo)
-			for ends[at] <= uint32(place) {
-				at++
+			end, next, value := end-uint32(s.rng.Lo), 0, uint32(mixed)
+			if ends[at] <= uint32(place) { // without a branch that nobody can foresee
+				next = 1
 			}
-			dst[i] = of[at] + 1
-			if ends[at] < end {
-				dst[i] = mixed
+			for at += next; ends[at] <= uint32(place); at++ {
 			}
-			place = int(end)
+			if ends[at] >= end {
+				value = of[at] + 1
+			}
+			dst[i], place = value, int(end)
 		}
 		sp.stretch = at
 		return
 	}
 	for i, end := range starts[1:] {
 		vals := s.vals[place : int(end)-s.rng.Lo]
-		dst[i] = vals[0] + 1
+		value, other := vals[0]+1, uint32(0)
 		for _, v := range vals {
-			if v != vals[0] {
-				dst[i] = mixed
-				break
-			}
+			other |= v ^ vals[0]
 		}
-		place += len(vals)
+		if other != 0 {
+			value = mixed
+		}
+		dst[i], place = value, int(end)-s.rng.Lo
 	}
 }
 
 // mix notes that an actor has rows with a value, as alike has them.
 func (l *latestEntries) mix(a int, value uint32) {
-	if has := l.alike[a]; has != value {
-		if has != 0 {
-			value = mixed
-		}
-		l.alike[a] = value
+	if has := l.alike[a]; has != 0 && has != value {
+		value = mixed
 	}
+	l.alike[a] = value
 }
 
 // take notes what a run of an actor has of a step.

@@ -94,7 +94,7 @@ func (k *walker) add(a *attempt) {
 	k.inOrder(a)
 	switch f.node.Output {
 	case plan.OutputActors:
-		k.list(t, a)
+		k.list(t, a, k.order)
 		if f.node.Breakdown == nil {
 			return // nobody asks how many they are
 		}
@@ -121,16 +121,16 @@ func (k *walker) add(a *attempt) {
 	}
 }
 
-// list notes an attempt for OUTPUT ACTORS.
-func (k *walker) list(t *funnelTally, a *attempt) {
+// list notes an attempt for OUTPUT ACTORS, which did the steps in that order.
+func (k *walker) list(t *funnelTally, a *attempt, order []int) {
 	p := t.piece()
 	if p.done == nil {
 		size := cap(p.actors)
-		p.done, p.last, p.times = make([]uint64, 0, size), make([]uint8, 0, size), make([]int64, 0, size*len(k.order))
-		k.grown += int64(size * (13 + 8*len(k.order)))
+		p.done, p.last, p.times = make([]uint64, 0, size), make([]uint8, 0, size), make([]int64, 0, size*len(order))
+		k.grown += int64(size * (13 + 8*len(order)))
 	}
 	p.actors, p.done = append(p.actors, k.actor), append(p.done, a.done)
-	p.last = append(p.last, uint8(k.order[len(k.order)-1]))
+	p.last = append(p.last, uint8(order[len(order)-1]))
 	if k.straight != nil {
 		p.times = append(p.times, a.times[:a.reached]...)
 		return

@@ -659,6 +659,7 @@ type filler struct {
 	at     []uint32 // next free position of each actor
 	times  rowTimes
 	spans  []span
+	runs   []uint32 // of a span: wantedRuns
 	mixed  []uint32 // actors whose rows did not arrive in order
 	sorter actorSorter
 	sweeper
@@ -904,12 +905,12 @@ func (fl *filler) copySpan(ix *indexed, c *csr, sp *span, want wanted, base uint
 	s := sp.s
 	fl.times.open(ix, s.seg, int(s.runs.Starts[sp.hi]))
 	simple := s.match == nil && c.vals == nil && c.nums == nil && c.refs == nil
-	ordinals, starts := s.runs.Ordinals[sp.lo:sp.hi], s.runs.Starts[sp.lo:]
-	for r, o := range ordinals {
-		if !want.has(o-base) || s.skips(sp.lo+r) {
+	starts := s.runs.Starts
+	for _, r := range fl.wantedRuns(sp, want, base) {
+		if s.skips(int(r)) {
 			continue
 		}
-		from, to := int(starts[r]), int(starts[r+1])
+		o, from, to := s.runs.Ordinals[r], int(starts[r]), int(starts[r+1])
 		if at := from - fl.times.first; simple && at >= 0 && to-fl.times.first <= len(fl.times.times) {
 			// The usual case: a few rows of a block.
 			begin := fl.at[o-base]
@@ -937,6 +938,27 @@ func (fl *filler) copySpan(ix *indexed, c *csr, sp *span, want wanted, base uint
 		}
 	}
 	return nil
+}
+
+// wantedRuns is the runs of a span whose actors are wanted, until the next call.
+func (fl *filler) wantedRuns(sp *span, want wanted, base uint32) []uint32 {
+	fl.runs = grow(fl.runs, sp.hi-sp.lo)
+	if want.level == nil {
+		for i := range fl.runs {
+			fl.runs[i] = uint32(sp.lo + i)
+		}
+		return fl.runs
+	}
+	n := 0
+	for i, o := range sp.s.runs.Ordinals[sp.lo:sp.hi] { // without a branch that nobody can foresee
+		one := 0
+		if want.level[o-base] >= want.least {
+			one = 1
+		}
+		fl.runs[n] = uint32(sp.lo + i)
+		n += one
+	}
+	return fl.runs[:n]
 }
 
 // copyRun appends the matching rows of a run, [from, to), to an actor's list.
