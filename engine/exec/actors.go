@@ -117,6 +117,7 @@ func (v *values32) count() int {
 // need is what an operator asks of its lists besides their rows' order.
 type need struct {
 	refs   bool      // csr.refs, even if no row is in two lists
+	ties   bool      // rows of one time come in order too, with csr.refs where nothing else sees to it
 	rows   bool      // conditions on persons are to be told by stream.match
 	late   bool      // breakdown values that are not stretches are read when they are counted: lateValues
 	number expr.Expr // csr.nums: of type timestamptz or double precision; or nil

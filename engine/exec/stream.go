@@ -241,6 +241,7 @@ func (ix *indexed) readTimes(ctx context.Context) error {
 		ix.findMarks()
 		ix.sparse = ix.canBeSparse()
 	}
+	ix.need.refs = ix.need.refs || ix.need.ties && !ix.inTurn()
 	ix.size = ix.intervalSize()
 	return nil
 }

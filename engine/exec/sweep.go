@@ -418,6 +418,25 @@ func (ix *indexed) inSweeps(list int) bool {
 	return streams == len(ix.streams[list])
 }
 
+// inTurn says whether the rows that an actor has in a list come from one run or sweep of a segment
+// after the other, none of which has times of another: so rows of one time are in order.
+func (ix *indexed) inTurn() bool {
+	for _, list := range ix.streams {
+		for i, s := range list {
+			if len(s.moved) > 0 {
+				return false
+			}
+			if i == 0 {
+				continue
+			}
+			if before := list[i-1]; before.seg != s.seg && before.seg.MaxTime() >= s.seg.MinTime() || before.seg == s.seg && !(before.swept && s.swept) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // stepsOf is which of the first so many lists a row of need.whole is in, one bit each.
 func (ix *indexed) stepsOf(r rowRef, n int) uint64 {
 	m := &ix.marks[r.list]

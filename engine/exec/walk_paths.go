@@ -187,7 +187,7 @@ func (p *paths) run(ctx context.Context) error {
 	}
 	src := n.Source
 	src.Breakdown = &plan.Breakdown{Exprs: p.labelled()}
-	if p.actors, err = openActors(ctx, n, &src, []expr.Expr{nil}, need{refs: true}, p.env); err != nil {
+	if p.actors, err = openActors(ctx, n, &src, []expr.Expr{nil}, need{ties: true}, p.env); err != nil {
 		return err
 	}
 	if err := p.readLabels(ctx); err != nil {
