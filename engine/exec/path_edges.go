@@ -9,89 +9,167 @@ import (
 	"github.com/prickledb/prickle/engine/plan"
 )
 
-// shortEdge is an edge without breakdown value and actor: from has the step and the source.
-// Most questions have no others, and so many of them that it matters how long they are.
-type shortEdge struct{ from, target, time uint32 }
+// An edge without breakdown value and actor is short. Where it begins, which is its step and its
+// source in one number, says which part it is in; its key has the rest of that number and the target.
+// Most questions have no other edges, and so many of them that it matters how long they are.
 
-// shortFrom bounds shortEdge.from: a part has a counter for each of its values.
-const shortFrom = 1 << 24
+// parts is how many parts edges are in.
+const parts = uint32(len(pathParts{}))
 
-// edgesShort is short edges of one part. As many as mostFull of them wait at most in a part.
-type edgesShort [1024]shortEdge
+// mostBeginnings bounds where a short edge begins: a part has a counter for each.
+const mostBeginnings = 1 << 24
+
+// edgeNumbers is a number of each of so many short edges. As many as mostFull times that wait at most in
+// a part.
+type edgeNumbers [1024]uint32
 
 const mostFull = 32
 
-// shortEdges keeps what is not used: it need not be cleared.
-var shortEdges = sync.Pool{New: func() any { return new(edgesShort) }}
+// edgeRooms keeps what is not used: it need not be cleared.
+var edgeRooms = sync.Pool{New: func() any { return new(edgeNumbers) }}
 
-// add counts an edge, and gives how many bytes that took.
-func (k *pathWalker) add(e *pathEdge) int64 {
-	from := uint64(e.step)*uint64(k.names) + uint64(e.source)
-	switch {
-	case !k.p.short:
-		return k.counts[e.hash()>>56].add(e)
-	case from < shortFrom && e.time <= math.MaxUint32:
-		return k.addShort(shortEdge{uint32(from), e.target, uint32(e.time)})
-	}
-	return k.counts[from%uint64(parts)].add(e)
+// edgeRoom is the keys of short edges of a part, and how long they took, if anybody asks for that.
+type edgeRoom struct{ keys, times *edgeNumbers }
+
+// openRoom is filled from its end on.
+type openRoom struct {
+	edgeRoom
+	left uint32
 }
 
-func (k *pathWalker) addShort(e shortEdge) int64 {
-	part := &k.counts[e.from%parts]
-	grown := int64(0)
-	if len(part.short) == cap(part.short) {
-		grown = k.makeRoom(part)
-	}
-	part.short = append(part.short, e)
-	return grown
+// edgeForm is what short edges look like.
+type edgeForm struct {
+	names      uint32
+	targetBits uint32 // of the key
+	beginnings uint64 // edges that begin there or beyond are not short
+	timed      bool
 }
 
-// makeRoom makes room for more short edges in a part, and gives how many bytes that took.
-func (k *pathWalker) makeRoom(part *pathPart) int64 {
-	grown := int64(0)
+func newEdgeForm(names int, timed bool) edgeForm {
+	width := uint32(bits.Len32(uint32(max(1, names) - 1)))
+	return edgeForm{uint32(names), width, min(mostBeginnings, uint64(parts)<<(32-width)), timed}
+}
+
+// beginning is where an edge begins.
+func (f *edgeForm) beginning(step, source uint32) uint64 {
+	return uint64(step)*uint64(f.names) + uint64(source)
+}
+
+// key is the key of a short edge.
+func (f *edgeForm) key(beginning uint64, target uint32) uint32 {
+	return uint32(beginning/uint64(parts))<<f.targetBits | target
+}
+
+// fits says whether an edge is short.
+func (f *edgeForm) fits(beginning, time uint64) bool {
+	return beginning < f.beginnings && (time <= math.MaxUint32 || !f.timed)
+}
+
+// add counts an edge.
+func (k *pathWalker) add(e *pathEdge) {
+	part := e.hash() >> 56
+	if k.p.short {
+		f := &k.p.form
+		begins := f.beginning(e.step, e.source)
+		part = begins % uint64(parts)
+		if f.fits(begins, e.time) {
+			if k.open[part].left == 0 {
+				k.makeRoom(uint32(part))
+			}
+			k.open[part].add(f.key(begins, e.target), uint32(e.time))
+			return
+		}
+	}
+	k.grown += k.counts[part].add(e)
+}
+
+// add adds an edge where there is room.
+func (r *openRoom) add(key, time uint32) {
+	r.left--
+	at := r.left % uint32(len(edgeNumbers{}))
+	r.keys[at] = key
+	if r.times != nil {
+		r.times[at] = time
+	}
+}
+
+// makeRoom makes room for more short edges in a part.
+func (k *pathWalker) makeRoom(at uint32) {
+	f, part, room := &k.p.form, &k.counts[at], &k.open[at]
+	if room.keys != nil {
+		part.full = append(part.full, room.edgeRoom)
+	}
 	if len(part.full) == mostFull {
-		before := len(part.counts.list)
-		for _, c := range k.tally.count(k.p, part.lists(nil)) {
+		*room = openRoom{}
+		before, bytes := len(part.counts.list), int64(mostFull)*f.roomBytes()
+		for _, c := range k.tally.count(f, at, k.shortEdges(at, nil), 1) {
 			part.counts.add(&c)
 		}
-		grown = int64(len(part.counts.list)-before)*pathCountBytes - int64(len(part.full))*int64(unsafe.Sizeof(edgesShort{}))
+		k.grown += int64(len(part.counts.list)-before)*pathCountBytes - bytes
 		part.drop()
 	}
-	room := shortEdges.Get().(*edgesShort)
-	part.full, part.short = append(part.full, room), room[:0]
-	return grown + int64(unsafe.Sizeof(*room))
+	room.keys, room.left = edgeRooms.Get().(*edgeNumbers), uint32(len(edgeNumbers{}))
+	if f.timed {
+		room.times = edgeRooms.Get().(*edgeNumbers)
+	}
+	k.grown += f.roomBytes()
 }
 
-// lists appends the short edges of a part.
-func (p *pathPart) lists(to [][]shortEdge) [][]shortEdge {
-	for i, full := range p.full {
-		if list := full[:]; i < len(p.full)-1 {
-			to = append(to, list)
-		} else {
-			to = append(to, list[:len(p.short)])
-		}
+// roomBytes is how many bytes an edgeRoom takes.
+func (f *edgeForm) roomBytes() int64 {
+	if f.timed {
+		return 2 * int64(unsafe.Sizeof(edgeNumbers{}))
+	}
+	return int64(unsafe.Sizeof(edgeNumbers{}))
+}
+
+// shortEdges is the keys of short edges, and their times, unless nobody asks for them.
+type shortEdges struct{ keys, times []uint32 }
+
+// shortEdges appends the short edges of a part.
+func (k *pathWalker) shortEdges(at uint32, to []shortEdges) []shortEdges {
+	for _, room := range k.counts[at].full {
+		to = append(to, room.from(0))
+	}
+	if open := &k.open[at]; open.keys != nil {
+		to = append(to, open.from(open.left))
 	}
 	return to
 }
 
-// drop gives the memory of short edges back.
-func (p *pathPart) drop() {
-	for _, full := range p.full {
-		shortEdges.Put(full)
+// from is the edges from a place on.
+func (r *edgeRoom) from(at uint32) shortEdges {
+	if r.times == nil {
+		return shortEdges{keys: r.keys[at:]}
 	}
-	p.full, p.short = p.full[:0], nil
+	return shortEdges{r.keys[at:], r.times[at:]}
 }
 
-// forget forgets everything.
-func (p *pathPart) forget() {
-	p.drop()
-	*p = pathPart{}
+// drop gives the memory of short edges back.
+func (p *pathPart) drop() {
+	for _, room := range p.full {
+		edgeRooms.Put(room.keys)
+		if room.times != nil {
+			edgeRooms.Put(room.times)
+		}
+	}
+	p.full = p.full[:0]
+}
+
+// forget forgets all edges of a part.
+func (k *pathWalker) forget(at uint32) {
+	part, open := &k.counts[at], &k.open[at]
+	if open.keys != nil {
+		part.full = append(part.full, open.edgeRoom)
+	}
+	part.drop()
+	*part, *open = pathPart{}, openRoom{}
 }
 
 // direct counts the edges of an actor whose rows are nodes of its paths, all but those without
 // a name and repeats, as far as paths may be long.
-func (k *pathWalker) direct(times []int64, vals []uint32) {
-	p := k.p
+func (k *pathWalker) direct(times []int64, nodes []uint32) {
+	p, f := k.p, &k.p.form
 	keep, depth, steps := p.node.RepeatsKeep, uint32(p.node.Depth), p.node.Output == plan.OutputDefault
 	length, source, since, before := uint32(0), uint32(0), int64(0), int64(0) // of the path, its last node, and the row before
 	gap := uint64(p.gap.fixed)
@@ -106,25 +184,20 @@ func (k *pathWalker) direct(times []int64, vals []uint32) {
 			length = 0
 		}
 		before = t
-		target := p.nodes[vals[i]]
+		target := nodes[i]
 		if target == p.none || depth > 0 && length == depth || length > 0 && !keep && target == source {
 			continue
 		}
 		if length > 0 {
-			from, took := uint64(source), uint64(t-since)
+			step, time := uint32(0), uint64(t-since)
 			if steps {
-				from += uint64(length) * uint64(k.names)
+				step = length
 			}
-			part := &k.counts[from%uint64(parts)]
-			if n := len(part.short); n < cap(part.short) && from < shortFrom && took <= math.MaxUint32 {
-				part.short = part.short[:n+1]
-				part.short[n] = shortEdge{uint32(from), target, uint32(took)}
+			begins := f.beginning(step, source)
+			if room := &k.open[begins%uint64(parts)]; room.left > 0 && f.fits(begins, time) {
+				room.add(f.key(begins, target), uint32(time))
 			} else {
-				e := pathEdge{pathKey{source: source, target: target}, took}
-				if steps {
-					e.step = length
-				}
-				k.grown += k.add(&e)
+				k.add(&pathEdge{pathKey{step: step, source: source, target: target}, time})
 			}
 		}
 		source, since = target, t
@@ -135,81 +208,102 @@ func (k *pathWalker) direct(times []int64, vals []uint32) {
 // edgeTally counts the short edges of a part. They are sorted by where they begin, so that the
 // counts of one beginning can be found by the target alone.
 type edgeTally struct {
-	starts []uint32 // by beginning, where its edges are in sorted
-	sorted []shortEdge
-	place  []uint32 // by target, one more than the place in the list, if it is one of this beginning
+	ends   []uint32 // by beginning, where its edges end in sorted
+	sorted shortEdges
+	counts []uint32 // by target, of one beginning
+	sums   []uint64 // of times
+	seen   []uint32 // targets of one beginning
 	list   []pathCount
 }
 
-// count counts edges of one part. The list is valid until the next call.
-func (t *edgeTally) count(p *paths, lists [][]shortEdge) []pathCount {
+// count counts the edges of one part, and leaves out those that come less often than so many times.
+// The list is valid until the next call.
+func (t *edgeTally) count(f *edgeForm, part uint32, lists []shortEdges, least int64) []pathCount {
 	t.list = t.list[:0]
 	edges, most := 0, uint32(0)
 	for _, list := range lists {
-		edges += len(list)
-		for i := range list {
-			most = max(most, list[i].from)
+		edges += len(list.keys)
+		for _, key := range list.keys {
+			most = max(most, key)
 		}
 	}
 	if edges == 0 {
 		return nil
 	}
-	t.sort(lists, edges, int(most/parts)+1)
-	names := p.names.Len()
-	if len(t.place) < names {
-		t.place = make([]uint32, names)
-	}
-	lo := 0
-	for _, hi := range t.starts[:most/parts+1] {
-		if lo < int(hi) {
-			t.countFrom(t.sorted[lo:hi], uint32(names))
+	t.sort(f, lists, edges, int(most>>f.targetBits)+1)
+	if names := int(f.names); len(t.counts) < names {
+		t.counts, t.seen = make([]uint32, names), make([]uint32, names+1)
+		if f.timed {
+			t.sums = make([]uint64, names)
 		}
-		lo = int(hi)
+	}
+	lo := uint32(0)
+	for i, hi := range t.ends {
+		if lo < hi {
+			begins := uint32(i)*parts + part
+			t.countFrom(pathKey{step: begins / f.names, source: begins % f.names}, lo, hi, least)
+		}
+		lo = hi
 	}
 	return t.list
 }
 
-const parts = uint32(len(pathParts{}))
-
-// sort sorts edges by beginning; afterwards starts has where those of each end.
-func (t *edgeTally) sort(lists [][]shortEdge, edges, beginnings int) {
-	t.starts, t.sorted = grow(t.starts, beginnings+1), grow(t.sorted, edges)
-	clear(t.starts)
+// sort sorts edges by beginning. What is left of their keys are the targets.
+func (t *edgeTally) sort(f *edgeForm, lists []shortEdges, edges, beginnings int) {
+	t.ends, t.sorted.keys = grow(t.ends, beginnings+1), grow(t.sorted.keys, edges)
+	if f.timed {
+		t.sorted.times = grow(t.sorted.times, edges)
+	}
+	ends := t.ends
+	clear(ends)
 	for _, list := range lists {
-		for i := range list {
-			t.starts[list[i].from/parts+1]++
+		for _, key := range list.keys {
+			ends[key>>f.targetBits+1]++
 		}
 	}
 	for i := range beginnings {
-		t.starts[i+1] += t.starts[i]
+		ends[i+1] += ends[i]
 	}
+	target := uint32(1)<<f.targetBits - 1
 	for _, list := range lists {
-		for i := range list {
-			at := &t.starts[list[i].from/parts]
-			t.sorted[*at] = list[i]
-			*at++
+		for i, key := range list.keys {
+			end := &ends[key>>f.targetBits]
+			t.sorted.keys[*end] = key & target
+			if f.timed {
+				t.sorted.times[*end] = list.times[i]
+			}
+			*end++
 		}
 	}
+	t.ends = ends[:beginnings]
 }
 
-// countFrom counts edges that begin at the same.
-func (t *edgeTally) countFrom(list []shortEdge, names uint32) {
-	first := len(t.list)
-	for i := range list {
-		e := &list[i]
-		at := t.place[e.target]
-		if at == 0 {
-			t.list = append(t.list, pathCount{pathKey: pathKey{step: e.from / names, source: e.from % names, target: e.target}})
-			at = uint32(len(t.list))
-			t.place[e.target] = at
+// countFrom counts the edges [lo, hi), which begin at the same.
+func (t *edgeTally) countFrom(key pathKey, lo, hi uint32, least int64) {
+	targets := t.sorted.keys[lo:hi]
+	counts, seen, n := t.counts, t.seen, 0
+	for _, target := range targets { // without a branch that nobody can foresee
+		seen[n] = target
+		c := counts[target]
+		fresh := 0
+		if c == 0 {
+			fresh = 1
 		}
-		c := &t.list[at-1]
-		var carry uint64
-		c.count++
-		c.time, carry = bits.Add64(c.time, uint64(e.time), 0)
-		c.hi += carry
+		counts[target], n = c+1, n+fresh
 	}
-	for i := range t.list[first:] {
-		t.place[t.list[first+i].target] = 0
+	if t.sums != nil {
+		for i, target := range targets {
+			t.sums[target] += uint64(t.sorted.times[int(lo)+i])
+		}
+	}
+	for _, target := range seen[:n] {
+		c := pathCount{pathKey: key, count: int64(counts[target])}
+		counts[target] = 0
+		if t.sums != nil {
+			c.time, t.sums[target] = t.sums[target], 0
+		}
+		if c.target = target; c.count >= least {
+			t.list = append(t.list, c)
+		}
 	}
 }

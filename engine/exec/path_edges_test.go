@@ -2,24 +2,29 @@ package exec
 
 import (
 	"math/rand"
+	"slices"
 	"testing"
-
-	"github.com/prickledb/prickle/storage/vec"
 )
 
 // TestShortEdges counts so many edges that parts are counted while more come, and some that
-// are no short ones since their step is too great.
+// are no short ones since their step or their time is too great.
 func TestShortEdges(t *testing.T) {
+	for _, timed := range []bool{false, true} {
+		testShortEdges(t, timed)
+	}
+}
+
+func testShortEdges(t *testing.T, timed bool) {
 	r := rand.New(rand.NewSource(1))
 	const names = 300
-	p := &paths{short: true, names: &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf(make([]string, names)...)}}
+	p := &paths{short: true, form: newEdgeForm(names, timed)}
 	walkers := make([]pathWalker, 2)
 	want := map[pathKey]pathCount{}
 	for i := range 400_000 {
 		e := pathEdge{pathKey: pathKey{step: uint32(r.Intn(3)), source: uint32(r.Intn(4)), target: uint32(r.Intn(names))}, time: uint64(r.Intn(1000))}
 		switch {
 		case i%1000 == 0:
-			e.step = shortFrom
+			e.step = mostBeginnings
 		case i%3 == 0:
 			e.source = uint32(r.Intn(names))
 		}
@@ -27,7 +32,7 @@ func TestShortEdges(t *testing.T) {
 			e.time = 1 << 63
 		}
 		k := &walkers[i%2]
-		k.p, k.names = p, names
+		k.p = p
 		k.add(&e)
 		c := want[e.pathKey]
 		c.add(&pathCount{pathKey: e.pathKey, count: 1, time: e.time})
@@ -35,7 +40,7 @@ func TestShortEdges(t *testing.T) {
 		want[e.pathKey] = c
 	}
 	var tally edgeTally
-	for at := range walkers[0].counts {
+	for at := range parts {
 		var sum pathCounts
 		for i := range walkers {
 			part := &walkers[i].counts[at]
@@ -44,12 +49,22 @@ func TestShortEdges(t *testing.T) {
 			}
 			sum.addEdges(part.waiting)
 		}
-		for _, c := range tally.count(p, walkers[1].counts[at].lists(walkers[0].counts[at].lists(nil))) {
-			sum.add(&c)
+		short := walkers[1].shortEdges(at, walkers[0].shortEdges(at, nil))
+		all := slices.Clone(tally.count(&p.form, at, short, 1))
+		often := slices.DeleteFunc(slices.Clone(all), func(c pathCount) bool { return c.count < 40 })
+		if got := tally.count(&p.form, at, short, 40); !slices.Equal(got, often) {
+			t.Fatalf("part %d has %d edges 40 times, want %d", at, len(got), len(often))
+		}
+		for i := range all {
+			sum.add(&all[i])
 		}
 		for _, c := range sum.list {
-			if want[c.pathKey] != c {
-				t.Fatalf("part %d has %+v, want %+v", at, c, want[c.pathKey])
+			w := want[c.pathKey]
+			if !timed {
+				c.time, c.hi, w.time, w.hi = 0, 0, 0, 0
+			}
+			if w != c {
+				t.Fatalf("part %d has %+v, want %+v", at, c, w)
 			}
 			delete(want, c.pathKey)
 		}

@@ -26,9 +26,11 @@ type paths struct {
 	names    *vec.Vector // of nodes
 	values   *values32   // of the breakdown; nil without one
 	short    bool        // edges differ in nodes and step alone
-	// direct says that all rows of a session are its path, but for repeats and its length.
+	form     edgeForm
+	// direct says that all rows of a session are its path, but for repeats and its length. Numbers of
+	// rows are those of nodes then.
 	direct bool
-	nodes  []uint32 // what the numbers of rows mean, as direct needs it
+	inside bool // no row is before from or after to
 	// The nodes that stand for NULL, for the empty text and, under the rules of the insights,
 	// for what was left out of the middle of a path.
 	none, empty, dots uint32
@@ -83,8 +85,7 @@ const pathCountBytes = 120
 type pathParts [256]pathPart
 
 type pathPart struct {
-	full    []*edgesShort // short edges
-	short   []shortEdge   // the last of full, as far as it is filled
+	full    []edgeRoom // of short edges
 	waiting []pathEdge
 	counts  pathCounts
 }
@@ -190,6 +191,8 @@ func (p *paths) run(ctx context.Context) error {
 	if p.actors, err = openActors(ctx, n, &src, []expr.Expr{nil}, need{ties: true}, p.env); err != nil {
 		return err
 	}
+	first, last := p.actors.bounds()
+	p.inside = p.from <= first && last < p.to
 	if err := p.readLabels(ctx); err != nil {
 		return err
 	}
@@ -217,6 +220,12 @@ func (p *paths) labelled() []expr.Expr {
 	return out
 }
 
+// readsTime says whether somebody reads the mean time of edges.
+func (p *paths) readsTime() bool {
+	unread := p.node.Unread
+	return p.node.Output != plan.OutputActors && (unread == nil || !unread[len(unread)-1])
+}
+
 // readLabels looks up what the numbers of rows mean.
 func (p *paths) readLabels(ctx context.Context) error {
 	n, all := p.node, p.actors.breakdown().groups
@@ -230,6 +239,7 @@ func (p *paths) readLabels(ctx context.Context) error {
 		p.empty, p.dots = names.Number(&text, 0), names.Number(&text, 1)
 	}
 	p.names = names.Values()
+	p.form = newEdgeForm(p.names.Len(), p.readsTime())
 	p.short = n.Breakdown == nil && n.Output != plan.OutputActors
 	p.direct = p.short && !n.Compatible && n.StartAt == nil && n.EndAt == nil
 	p.labels = make([]label, all.groups)
@@ -238,7 +248,6 @@ func (p *paths) readLabels(ctx context.Context) error {
 			node = p.empty
 		}
 		p.labels[i].node = node
-		p.nodes = append(p.nodes, node)
 	}
 	next, columns := 1, all.values()
 	truths := func(set func(*label)) {
@@ -275,7 +284,7 @@ func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 	walkers := make([]pathWalker, p.env.Threads)
 	err := p.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		k := &walkers[w]
-		k.p, k.names = p, p.names.Len()
+		k.p = p
 		for i := range b.count {
 			if i&1023 == 0 {
 				if err := yield(ctx); err != nil {
@@ -312,11 +321,16 @@ func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 			}
 			sum.addEdges(part.waiting)
 		}
-		var short [][]shortEdge
+		var short []shortEdges
 		for i := range walkers {
-			short = walkers[i].counts[at].lists(short)
+			short = walkers[i].shortEdges(uint32(at), short)
 		}
-		list := tallies[w].count(p, short)
+		kept[w].p = p
+		least := int64(1) // what is counted elsewhere too is left out later
+		if top && len(sum.list) == 0 {
+			least = kept[w].least()
+		}
+		list := tallies[w].count(&p.form, uint32(at), short, least)
 		if len(sum.list) > 0 {
 			for i := range list {
 				sum.add(&list[i])
@@ -324,10 +338,10 @@ func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 			list = sum.list
 		}
 		for i := range walkers {
-			walkers[i].counts[at].forget()
+			walkers[i].forget(uint32(at))
 		}
 		before := len(kept[w].best)
-		if kept[w].p = p; top {
+		if top {
 			kept[w].add(list)
 		} else {
 			kept[w].best = append(kept[w].best, list...)
@@ -350,7 +364,7 @@ func (t *pathCounts) clear() {
 // pathWalker takes actors, one after the other.
 type pathWalker struct {
 	p      *paths
-	names  int // of nodes
+	open   [parts]openRoom
 	counts pathParts
 	tally  edgeTally
 	grown  int64 // bytes that are not accounted for yet
@@ -366,8 +380,11 @@ type pathItem struct {
 // actor counts the paths of one actor, whose rows are in order.
 func (k *pathWalker) actor(actor uint32, times []int64, vals []uint32) {
 	p := k.p
-	lo := skipTo(times, 0, p.from)
-	hi := skipTo(times, lo, p.to)
+	lo, hi := 0, len(times)
+	if !p.inside {
+		lo = skipTo(times, 0, p.from)
+		hi = skipTo(times, lo, p.to)
+	}
 	if p.direct {
 		k.direct(times[lo:hi], vals[lo:hi])
 		return
@@ -499,6 +516,6 @@ func (k *pathWalker) count(actor uint32, items []pathItem) {
 		case output == plan.OutputDefault:
 			c.step = uint32(i)
 		}
-		k.grown += k.add(&c)
+		k.add(&c)
 	}
 }

@@ -106,6 +106,14 @@ type edgeFilter struct {
 	sorted bool // as many as are wanted, and what comes is worse than the last is not wanted
 }
 
+// least is how often an edge comes at least that can be wanted.
+func (f *edgeFilter) least() int64 {
+	if f.sorted {
+		return f.best[f.p.node.EdgesTop-1].count
+	}
+	return int64(f.p.node.WeightFrom)
+}
+
 // add takes in edges. Where they are in the memory of best they are overwritten.
 func (f *edgeFilter) add(list []pathCount) {
 	n := f.p.node

@@ -17,6 +17,8 @@ type Paths struct {
 	WeightFrom, WeightTo int
 	RepeatsKeep          bool   // equal neighbours stay
 	Output               Output // Default (edges), Actors or Transitions
+	// Unread is which columns of the answer nobody reads, so that they may hold anything; nil: none.
+	Unread []bool
 }
 
 // Schema implements Node.

@@ -66,10 +66,11 @@ func prune(n Node, need []bool) (Node, []int) {
 		return &c, same(len(n.Columns))
 	case *Funnel:
 		c := *n
-		c.Unread = make([]bool, len(need))
-		for i := range need {
-			c.Unread[i] = !need[i]
-		}
+		c.Unread = unread(need)
+		return pruneInput(&c), same(len(need))
+	case *Paths:
+		c := *n
+		c.Unread = unread(need)
 		return pruneInput(&c), same(len(need))
 	case *PersonsOf:
 		return &PersonsOf{pruneColumns(n.Input)}, same(1)
@@ -177,6 +178,15 @@ func same(n int) []int {
 		at[i] = i
 	}
 	return at
+}
+
+// unread is which columns nobody reads.
+func unread(need []bool) []bool {
+	out := make([]bool, len(need))
+	for i := range need {
+		out[i] = !need[i]
+	}
+	return out
 }
 
 // pruneThrough prunes below a node that passes its input's columns on.
