@@ -166,43 +166,59 @@ func (k *pathWalker) forget(at uint32) {
 	*part, *open = pathPart{}, openRoom{}
 }
 
+// foundEdge is an edge on its way to its part.
+type foundEdge struct {
+	step, source, target uint32
+	time                 uint64
+}
+
 // direct counts the edges of an actor whose rows are nodes of its paths, all but those without
 // a name and repeats, as far as paths may be long.
 func (k *pathWalker) direct(times []int64, nodes []uint32) {
-	p, f := k.p, &k.p.form
-	keep, depth, steps := p.node.RepeatsKeep, uint32(p.node.Depth), p.node.Output == plan.OutputDefault
-	length, source, since, before := uint32(0), uint32(0), int64(0), int64(0) // of the path, its last node, and the row before
-	gap := uint64(p.gap.fixed)
+	k.found = grow(k.found, len(times)+1)
+	f := &k.p.form
+	for i := range k.findEdges(k.found, times, nodes) {
+		e := &k.found[i]
+		begins := f.beginning(e.step, e.source)
+		if room := &k.open[begins%uint64(parts)]; room.left > 0 && f.fits(begins, e.time) {
+			room.add(f.key(begins, e.target), uint32(e.time))
+		} else {
+			k.add(&pathEdge{pathKey{step: e.step, source: e.source, target: e.target}, e.time})
+		}
+	}
+}
+
+// findEdges writes the edges of an actor to a list that has room for one more than there are rows, and
+// gives how many they are.
+func (k *pathWalker) findEdges(list []foundEdge, times []int64, nodes []uint32) int {
+	p := k.p
+	none, gap := p.none, uint64(p.gap.fixed)
+	keep, depth, steps := p.node.RepeatsKeep, uint32(p.node.Depth), uint32(0)
+	if depth == 0 {
+		depth = math.MaxUint32
+	}
+	if p.node.Output == plan.OutputDefault {
+		steps = math.MaxUint32
+	}
+	n, length, source, since, before := 0, uint32(0), uint32(0), int64(0), int64(0) // the path, its last node, and the row before
 	for i, t := range times {
-		switch {
-		case i == 0:
-		case p.gap.fixed >= 0: // times ascend, so no difference is too great
-			if uint64(t)-uint64(before) > gap {
-				length = 0
-			}
-		case p.cuts(before, t):
+		if uint64(t)-uint64(before) > gap { // times ascend, so no difference is too great
 			length = 0
 		}
 		before = t
 		target := nodes[i]
-		if target == p.none || depth > 0 && length == depth || length > 0 && !keep && target == source {
+		if target == none || length == depth || !keep && length > 0 && target == source {
 			continue
 		}
+		// Whether this is the first node of a path can hardly be foreseen: then this is no edge.
+		list[n] = foundEdge{length & steps, source, target, uint64(t - since)}
 		if length > 0 {
-			step, time := uint32(0), uint64(t-since)
-			if steps {
-				step = length
-			}
-			begins := f.beginning(step, source)
-			if room := &k.open[begins%uint64(parts)]; room.left > 0 && f.fits(begins, time) {
-				room.add(f.key(begins, target), uint32(time))
-			} else {
-				k.add(&pathEdge{pathKey{step: step, source: source, target: target}, time})
-			}
+			n++
 		}
 		source, since = target, t
 		length++
 	}
+	return n
 }
 
 // edgeTally counts the short edges of a part. They are sorted by where they begin, so that the

@@ -4,6 +4,10 @@ import (
 	"math/rand"
 	"slices"
 	"testing"
+	"time"
+
+	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage/vec"
 )
 
 // TestShortEdges counts so many edges that parts are counted while more come, and some that
@@ -72,4 +76,51 @@ func testShortEdges(t *testing.T, timed bool) {
 	if len(want) > 0 {
 		t.Fatalf("%d edges were not counted", len(want))
 	}
+}
+
+// BenchmarkPathEdges is edges from page to page: to walk rows, and to count what came of it.
+func BenchmarkPathEdges(b *testing.B) {
+	const names, actors, rows = 3000, 10_000, 30
+	r := rand.New(rand.NewSource(1))
+	zipf := rand.NewZipf(r, 1.1, 10, names-2)
+	times, nodes := make([]int64, actors*rows), make([]uint32, actors*rows)
+	for i := range times {
+		nodes[i] = uint32(1 + zipf.Uint64())
+		switch {
+		case i%rows == 0:
+		case r.Intn(5) == 0:
+			times[i] = times[i-1] + day
+		default:
+			times[i] = times[i-1] + r.Int63n(20*minute)
+		}
+	}
+	p := &paths{node: &plan.Paths{Output: plan.OutputTransitions, RepeatsKeep: true}, direct: true, inside: true, short: true,
+		gap: newWindow(vec.IntervalValue{Micros: 30 * minute}, time.UTC), form: newEdgeForm(names, false)}
+	k := &pathWalker{p: p}
+	forget := func() {
+		for at := range parts {
+			k.forget(at)
+		}
+	}
+	walk := func() {
+		for i := 0; i < len(times); i += rows {
+			k.actor(0, times[i:i+rows], nodes[i:i+rows])
+		}
+	}
+	b.Run("walk", func(b *testing.B) {
+		for b.Loop() {
+			walk()
+			forget()
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(times)), "ns/row")
+	})
+	b.Run("count", func(b *testing.B) {
+		walk()
+		for b.Loop() {
+			for at := range parts {
+				k.tally.count(&p.form, at, k.shortEdges(at, nil), 50)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(times)), "ns/row")
+	})
 }

@@ -241,7 +241,7 @@ func (p *paths) readLabels(ctx context.Context) error {
 	p.names = names.Values()
 	p.form = newEdgeForm(p.names.Len(), p.readsTime())
 	p.short = n.Breakdown == nil && n.Output != plan.OutputActors
-	p.direct = p.short && !n.Compatible && n.StartAt == nil && n.EndAt == nil
+	p.direct = p.short && !n.Compatible && n.StartAt == nil && n.EndAt == nil && p.gap.fixed >= 0
 	p.labels = make([]label, all.groups)
 	for i, node := range all.numbers(0, all.all()) {
 		if node == p.none && n.Compatible {
@@ -369,6 +369,7 @@ type pathWalker struct {
 	tally  edgeTally
 	grown  int64 // bytes that are not accounted for yet
 	items  []pathItem
+	found  []foundEdge
 }
 
 // pathItem is a node of a path being made.
