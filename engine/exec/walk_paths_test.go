@@ -69,6 +69,10 @@ func randomPaths(r *rand.Rand) ([]testRow, *plan.Paths) {
 	if r.Intn(4) == 0 {
 		n.WeightTo = n.WeightFrom + r.Intn(3)
 	}
+	if n.Output != plan.OutputActors && r.Intn(2) == 0 { // the mean time, which is the last column
+		n.Unread = make([]bool, len(n.Schema()))
+		n.Unread[len(n.Unread)-1] = true
+	}
 	return rows, n
 }
 
@@ -81,12 +85,45 @@ func TestPathsModel(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, want := rowsOf(t, op), modelPaths(rows, n)
+		if n.Unread != nil {
+			withoutLast(got)
+			withoutLast(want)
+		}
 		if n.Output == plan.OutputActors { // actors come in the order of their numbers
 			sort.Strings(got)
 			sort.Strings(want)
 		}
 		if !slices.Equal(got, want) {
 			t.Fatalf("seed %d, rows %+v\n%+v\ngot  %q\nwant %q", seed, rows, n, got, want)
+		}
+	}
+}
+
+// withoutLast leaves the last column of rows out.
+func withoutLast(rows []string) {
+	for i, row := range rows {
+		row = strings.TrimSuffix(row, " ")
+		rows[i] = row[:strings.LastIndexByte(row, ' ')]
+	}
+}
+
+// The times of edges are not kept for whoever asks how many there are.
+func TestPathsWithoutTimes(t *testing.T) {
+	src, cols := source(nil, pathConds)
+	edges := &plan.Paths{Source: src, Node: cols[0], Gap: vec.IntervalValue{Micros: minute}, Output: plan.OutputTransitions}
+	var all []expr.Expr
+	var names []string
+	for i, f := range edges.Schema() {
+		all, names = append(all, &expr.Column{Index: i, T: f.Type, Name: f.Name}), append(names, f.Name)
+	}
+	for columns, timed := range map[int]bool{len(all) - 1: false, len(all): true} {
+		n := plan.Rewrite(&plan.Project{Input: edges, Exprs: all[:columns], Names: names[:columns]})
+		found, ok := n.(*plan.Paths)
+		for ; !ok; found, ok = n.(*plan.Paths) {
+			n = n.Inputs()[0]
+		}
+		if got := (&paths{node: found}).readsTime(); got != timed {
+			t.Errorf("with %d columns, times are kept: %v, want %v", columns, got, timed)
 		}
 	}
 }
