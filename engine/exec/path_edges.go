@@ -60,6 +60,12 @@ func (f *edgeForm) key(beginning uint64, target uint32) uint32 {
 	return uint32(beginning/uint64(parts))<<f.targetBits | target
 }
 
+// pathKey is what a key of a part stands for.
+func (f *edgeForm) pathKey(part, key uint32) pathKey {
+	begins := key>>f.targetBits*parts + part
+	return pathKey{step: begins / f.names, source: begins % f.names, target: key & (1<<f.targetBits - 1)}
+}
+
 // fits says whether an edge is short.
 func (f *edgeForm) fits(beginning, time uint64) bool {
 	return beginning < f.beginnings && (time <= math.MaxUint32 || !f.timed)
@@ -129,20 +135,12 @@ type shortEdges struct{ keys, times []uint32 }
 // shortEdges appends the short edges of a part.
 func (k *pathWalker) shortEdges(at uint32, to []shortEdges) []shortEdges {
 	for _, room := range k.counts[at].full {
-		to = append(to, room.from(0))
+		to = append(to, room.edges(0))
 	}
 	if open := &k.open[at]; open.keys != nil {
-		to = append(to, open.from(open.left))
+		to = append(to, open.edges(open.left))
 	}
 	return to
-}
-
-// from is the edges from a place on.
-func (r *edgeRoom) from(at uint32) shortEdges {
-	if r.times == nil {
-		return shortEdges{keys: r.keys[at:]}
-	}
-	return shortEdges{r.keys[at:], r.times[at:]}
 }
 
 // drop gives the memory of short edges back.
@@ -221,15 +219,27 @@ func (k *pathWalker) findEdges(list []foundEdge, times []int64, nodes []uint32) 
 	return n
 }
 
-// edgeTally counts the short edges of a part. They are sorted by where they begin, so that the
-// counts of one beginning can be found by the target alone.
+// edgeTally counts the short edges of a part by their keys. Where there may be more keys than the caches
+// have counts for, the edges are sorted into groups of keys that are close together.
 type edgeTally struct {
-	ends   []uint32 // by beginning, where its edges end in sorted
+	ends   []uint32 // by group, where its edges end in sorted
 	sorted shortEdges
-	counts []uint32 // by target, of one beginning
+	counts []uint32 // by key, of one group
 	sums   []uint64 // of times
-	seen   []uint32 // targets of one beginning
+	seen   []uint32 // keys of one group
 	list   []pathCount
+}
+
+// groupBits says of how many keys a group is: all targets of one beginning are in it, and as many
+// beginnings as have their counts in the second-level cache.
+func (f *edgeForm) groupBits() uint32 { return max(16, f.targetBits) }
+
+// tallyBytes is how many bytes the counts of a group take.
+func (f *edgeForm) tallyBytes() int64 {
+	if f.timed {
+		return 12 << f.groupBits()
+	}
+	return 4 << f.groupBits()
 }
 
 // count counts the edges of one part, and leaves out those that come less often than so many times.
@@ -243,82 +253,101 @@ func (t *edgeTally) count(f *edgeForm, part uint32, lists []shortEdges, least in
 			most = max(most, key)
 		}
 	}
-	if edges == 0 {
-		return nil
-	}
-	t.sort(f, lists, edges, int(most>>f.targetBits)+1)
-	if names := int(f.names); len(t.counts) < names {
-		t.counts, t.seen = make([]uint32, names), make([]uint32, names+1)
+	width := f.groupBits()
+	if len(t.counts) == 0 {
+		t.counts = make([]uint32, 1<<width)
 		if f.timed {
-			t.sums = make([]uint64, names)
+			t.sums = make([]uint64, 1<<width)
 		}
 	}
+	t.seen = grow(t.seen, min(edges, 1<<width)+1)
+	if most>>width == 0 {
+		t.countGroup(f, part, lists, least)
+		return t.list
+	}
+	t.sort(lists, edges, width, int(most>>width)+1)
 	lo := uint32(0)
-	for i, hi := range t.ends {
+	for _, hi := range t.ends {
 		if lo < hi {
-			begins := uint32(i)*parts + part
-			t.countFrom(pathKey{step: begins / f.names, source: begins % f.names}, lo, hi, least)
+			t.countGroup(f, part, []shortEdges{t.sorted.part(lo, hi)}, least)
 		}
 		lo = hi
 	}
 	return t.list
 }
 
-// sort sorts edges by beginning. What is left of their keys are the targets.
-func (t *edgeTally) sort(f *edgeForm, lists []shortEdges, edges, beginnings int) {
-	t.ends, t.sorted.keys = grow(t.ends, beginnings+1), grow(t.sorted.keys, edges)
-	if f.timed {
+// edges is those from a place on.
+func (r *edgeRoom) edges(from uint32) shortEdges {
+	if r.times == nil {
+		return shortEdges{keys: r.keys[from:]}
+	}
+	return shortEdges{r.keys[from:], r.times[from:]}
+}
+
+// part is some of the edges.
+func (e shortEdges) part(lo, hi uint32) shortEdges {
+	if e.times == nil {
+		return shortEdges{keys: e.keys[lo:hi]}
+	}
+	return shortEdges{e.keys[lo:hi], e.times[lo:hi]}
+}
+
+// sort sorts edges into groups, which differ in what their keys have above so many bits.
+func (t *edgeTally) sort(lists []shortEdges, edges int, width uint32, groups int) {
+	t.ends, t.sorted.keys = grow(t.ends, groups+1), grow(t.sorted.keys, edges)
+	if t.sums != nil {
 		t.sorted.times = grow(t.sorted.times, edges)
 	}
 	ends := t.ends
 	clear(ends)
 	for _, list := range lists {
 		for _, key := range list.keys {
-			ends[key>>f.targetBits+1]++
+			ends[key>>width+1]++
 		}
 	}
-	for i := range beginnings {
+	for i := range groups {
 		ends[i+1] += ends[i]
 	}
-	target := uint32(1)<<f.targetBits - 1
 	for _, list := range lists {
 		for i, key := range list.keys {
-			end := &ends[key>>f.targetBits]
-			t.sorted.keys[*end] = key & target
-			if f.timed {
+			end := &ends[key>>width]
+			t.sorted.keys[*end] = key
+			if t.sums != nil {
 				t.sorted.times[*end] = list.times[i]
 			}
 			*end++
 		}
 	}
-	t.ends = ends[:beginnings]
+	t.ends = ends[:groups]
 }
 
-// countFrom counts the edges [lo, hi), which begin at the same.
-func (t *edgeTally) countFrom(key pathKey, lo, hi uint32, least int64) {
-	targets := t.sorted.keys[lo:hi]
+// countGroup counts the edges of one group.
+func (t *edgeTally) countGroup(f *edgeForm, part uint32, lists []shortEdges, least int64) {
 	counts, seen, n := t.counts, t.seen, 0
-	for _, target := range targets { // without a branch that nobody can foresee
-		seen[n] = target
-		c := counts[target]
-		fresh := 0
-		if c == 0 {
-			fresh = 1
+	mask := uint32(len(counts) - 1)
+	for _, list := range lists {
+		for _, key := range list.keys { // without a branch that nobody can foresee
+			seen[n] = key
+			c := counts[key&mask]
+			fresh := 0
+			if c == 0 {
+				fresh = 1
+			}
+			counts[key&mask], n = c+1, n+fresh
 		}
-		counts[target], n = c+1, n+fresh
-	}
-	if t.sums != nil {
-		for i, target := range targets {
-			t.sums[target] += uint64(t.sorted.times[int(lo)+i])
+		for i, time := range list.times {
+			t.sums[list.keys[i]&mask] += uint64(time)
 		}
 	}
-	for _, target := range seen[:n] {
-		c := pathCount{pathKey: key, count: int64(counts[target])}
-		counts[target] = 0
+	for _, key := range seen[:n] {
+		at := key & mask
+		c := pathCount{count: int64(counts[at])}
+		counts[at] = 0
 		if t.sums != nil {
-			c.time, t.sums[target] = t.sums[target], 0
+			c.time, t.sums[at] = t.sums[at], 0
 		}
-		if c.target = target; c.count >= least {
+		if c.count >= least {
+			c.pathKey = f.pathKey(part, key)
 			t.list = append(t.list, c)
 		}
 	}

@@ -11,16 +11,16 @@ import (
 )
 
 // TestShortEdges counts so many edges that parts are counted while more come, and some that
-// are no short ones since their step or their time is too great.
+// are no short ones since their step or their time is too great. Some targets are met often.
 func TestShortEdges(t *testing.T) {
 	for _, timed := range []bool{false, true} {
-		testShortEdges(t, timed)
+		testShortEdges(t, 300, timed)
+		testShortEdges(t, 90_000, timed) // keys in groups
 	}
 }
 
-func testShortEdges(t *testing.T, timed bool) {
+func testShortEdges(t *testing.T, names int, timed bool) {
 	r := rand.New(rand.NewSource(1))
-	const names = 300
 	p := &paths{short: true, form: newEdgeForm(names, timed)}
 	walkers := make([]pathWalker, 2)
 	want := map[pathKey]pathCount{}
@@ -31,6 +31,9 @@ func testShortEdges(t *testing.T, timed bool) {
 			e.step = mostBeginnings
 		case i%3 == 0:
 			e.source = uint32(r.Intn(names))
+		}
+		if i%2 == 0 {
+			e.target %= 300
 		}
 		if i%5 == 0 {
 			e.time = 1 << 63

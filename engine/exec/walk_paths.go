@@ -311,6 +311,9 @@ func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 	top := p.node.EdgesTop > 0 && p.node.Breakdown == nil && p.node.Output != plan.OutputActors
 	sums, tallies := make([]pathCounts, len(walkers)), make([]edgeTally, len(walkers))
 	kept := make([]edgeFilter, len(walkers))
+	if err := p.hold(ctx, int64(len(walkers))*p.form.tallyBytes()); err != nil {
+		return nil, err
+	}
 	err = intervals(ctx, p.env, len(pathParts{}), 1, func(ctx context.Context, w, at, _ int) error {
 		sum := &sums[w]
 		sum.clear()
