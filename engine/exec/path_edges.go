@@ -19,11 +19,15 @@ const parts = uint32(len(pathParts{}))
 // mostBeginnings bounds where a short edge begins: a part has a counter for each.
 const mostBeginnings = 1 << 24
 
-// edgeNumbers is a number of each of so many short edges. As many as mostFull times that wait at most in
-// a part.
+// edgeNumbers is a number of each of so many short edges.
 type edgeNumbers [1024]uint32
 
-const mostFull = 32
+// A part is counted before all rows are walked if the walker has mostRooms, and mostFull of them, which are
+// what is left for each part, are its own. So edges that begin at the same few places wait together.
+const (
+	mostRooms = int(parts) * mostFull
+	mostFull  = 32
+)
 
 // edgeRooms keeps what is not used: it need not be cleared.
 var edgeRooms = sync.Pool{New: func() any { return new(edgeNumbers) }}
@@ -105,15 +109,17 @@ func (k *pathWalker) makeRoom(at uint32) {
 	if room.keys != nil {
 		part.full = append(part.full, room.edgeRoom)
 	}
-	if len(part.full) == mostFull {
+	if k.rooms >= mostRooms && len(part.full) >= mostFull {
 		*room = openRoom{}
-		before, bytes := len(part.counts.list), int64(mostFull)*f.roomBytes()
+		before, bytes := len(part.counts.list), int64(len(part.full))*f.roomBytes()
+		k.rooms -= len(part.full)
 		for _, c := range k.tally.count(f, at, k.shortEdges(at, nil), 1) {
 			part.counts.add(&c)
 		}
 		k.grown += int64(len(part.counts.list)-before)*pathCountBytes - bytes
 		part.drop()
 	}
+	k.rooms++
 	room.keys, room.left = edgeRooms.Get().(*edgeNumbers), uint32(len(edgeNumbers{}))
 	if f.timed {
 		room.times = edgeRooms.Get().(*edgeNumbers)

@@ -23,6 +23,7 @@ func testShortEdges(t *testing.T, names int, timed bool) {
 	r := rand.New(rand.NewSource(1))
 	p := &paths{short: true, form: newEdgeForm(names, timed)}
 	walkers := make([]pathWalker, 2)
+	walkers[1].rooms = mostRooms - 300
 	want := map[pathKey]pathCount{}
 	for i := range 400_000 {
 		e := pathEdge{pathKey: pathKey{step: uint32(r.Intn(3)), source: uint32(r.Intn(4)), target: uint32(r.Intn(names))}, time: uint64(r.Intn(1000))}
@@ -32,8 +33,11 @@ func testShortEdges(t *testing.T, names int, timed bool) {
 		case i%3 == 0:
 			e.source = uint32(r.Intn(names))
 		}
-		if i%2 == 0 {
+		if r.Intn(2) == 0 {
 			e.target %= 300
+		}
+		if r.Intn(2) == 0 {
+			e.step, e.source = 0, 0
 		}
 		if i%5 == 0 {
 			e.time = 1 << 63
@@ -45,6 +49,9 @@ func testShortEdges(t *testing.T, names int, timed bool) {
 		c.add(&pathCount{pathKey: e.pathKey, count: 1, time: e.time})
 		c.pathKey = e.pathKey
 		want[e.pathKey] = c
+	}
+	if used := walkers[1].rooms - mostRooms + 300; used > walkers[0].rooms-mostFull {
+		t.Errorf("there are %d rooms where they may not be more, and %d where they may", used, walkers[0].rooms)
 	}
 	var tally edgeTally
 	for at := range parts {

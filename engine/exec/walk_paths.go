@@ -368,6 +368,7 @@ func (t *pathCounts) clear() {
 type pathWalker struct {
 	p      *paths
 	open   [parts]openRoom
+	rooms  int // of short edges, full and open
 	counts pathParts
 	tally  edgeTally
 	grown  int64 // bytes that are not accounted for yet
