@@ -331,7 +331,7 @@ func (m *liveModel) road(n plan.Node, threads int, plain bool, without ...string
 	m.fail(err)
 	defer sn.Release()
 	env := testEnv(liveStart + 60*day)
-	env.Threads, env.Snapshot, env.Disabled = threads, sn, without
+	env.Threads, env.Snapshot, env.Disabled, env.GroupsAt = threads, sn, without, 2
 	if plain {
 		n = n.WithInputs([]plan.Node{&plan.Limit{Input: n.Inputs()[0]}})
 	}
@@ -456,6 +456,10 @@ func (m *liveModel) check(what string) {
 	for range 4 {
 		n := m.counts()
 		same(fmt.Sprintf("counts %+v", n), m.road(n, 1+r.Intn(3), false), m.road(n, 1, false, plan.CountRuns))
+	}
+	for range 4 {
+		n, w := randomNumbers(m.t, r)
+		same(fmt.Sprintf("numbers %+v %+v", n, w), m.road(n, 1+r.Intn(3), false), m.road(n, 1, false, plan.NumberRuns))
 	}
 }
 

@@ -105,6 +105,10 @@
 // number its partitions, sort inside these, and copy each column once ([dividing]). Rows that do
 // not fit into memory are sorted on disk, and one copy reads them.
 //
+// The number of an event among those of its person, by time, is known without that: the run indexes
+// have the rows of a person in order, so row_number() is a column of the scan ([rowNumbers]). If it
+// has bounds, as where the last three rows of each person are wanted, only such rows are read.
+//
 // # Native operators
 //
 // FUNNEL, RETENTION, TRENDS, PATHS, LIFECYCLE and STICKINESS see an actor's rows as one

@@ -20,6 +20,7 @@ type pipeline struct {
 	groups   *aggregating   // nil: nor an aggregate
 	attempts *attemptSource // nil: nor a funnel whose attempts can be shared
 	window   *dividing      // nil: nor a window that is divided
+	numbers  *rowNumbers    // nil: nor one that numbers rows where they lie
 	joins    map[plan.Node]*joining
 	env      *Env
 }
@@ -31,9 +32,12 @@ func newPipeline(n plan.Node, env *Env, read columnSet) (*pipeline, error) {
 	if read == nil {
 		read = slices.Repeat(columnSet{true}, len(n.Schema()))
 	}
+	var above *plan.Filter // right above the leaf, or nil
+	shown := read          // what is read above that
 	for {
 		switch x := p.leaf.(type) {
 		case *plan.Filter:
+			above, shown = x, read
 			p.leaf, read = x.Input, read.and(x.Cond)
 			continue
 		case *plan.Project:
@@ -70,7 +74,14 @@ func newPipeline(n plan.Node, env *Env, read columnSet) (*pipeline, error) {
 			}
 			p.groups = groups
 		case *plan.Window:
-			if !divided(x, env) {
+			if above == nil || above.Input != p.leaf {
+				above, shown = nil, read
+			}
+			numbers, err := newRowNumbers(x, env, shown, above)
+			if err != nil {
+				return nil, err
+			}
+			if p.numbers = numbers; numbers != nil || !divided(x, env) {
 				break
 			}
 			window, err := newDividing(x, env)
@@ -115,6 +126,9 @@ func (p *pipeline) close() error {
 	if p.attempts != nil {
 		first = p.attempts.close()
 	}
+	if p.numbers != nil {
+		p.numbers.close()
+	}
 	for _, j := range p.joins {
 		if err := j.close(); first == nil {
 			first = err
@@ -157,10 +171,14 @@ func (p *pipeline) copies() int {
 	if p.attempts != nil {
 		return p.attempts.copies()
 	}
-	if p.source == nil {
+	source := p.source
+	if p.numbers != nil {
+		source = p.numbers.source
+	}
+	if source == nil {
 		return 1
 	}
-	return max(1, min(p.env.Threads, p.source.count()))
+	return max(1, min(p.env.Threads, source.count()))
 }
 
 // open starts one copy.
@@ -180,7 +198,12 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 	var op Operator
 	switch x := n.(type) {
 	case *plan.Filter:
-		if _, ok := x.Input.(*plan.Scan); ok {
+		if x.Input == p.leaf && p.numbers != nil {
+			s := newScan(p.numbers.source, filters)
+			s.conds, op = p.numbers.conds, s
+			break
+		}
+		if x.Input == p.leaf && p.source != nil {
 			if s := newScan(p.source, filters); s.takes(x.Cond) {
 				op = s
 				break
@@ -231,10 +254,14 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 		}
 		op = &aggregate{aggregating: p.groups, filters: throughGroups(x, filters)}
 	case *plan.Window:
-		if p.window == nil {
+		switch {
+		case p.numbers != nil:
+			op = newScan(p.numbers.source, filters)
+		case p.window != nil:
+			op = &dividedWindow{dividing: p.window}
+		default:
 			return Build(n, p.env)
 		}
-		op = &dividedWindow{dividing: p.window}
 	default:
 		return Build(n, p.env)
 	}
@@ -251,6 +278,11 @@ func buildPipeline(n plan.Node, env *Env) (Operator, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.operator()
+}
+
+// operator is the pipeline as an operator.
+func (p *pipeline) operator() (Operator, error) {
 	if p.copies() == 1 {
 		op, err := p.openBare()
 		if (len(p.joins) > 0 || p.source == nil) && err == nil {

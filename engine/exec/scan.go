@@ -51,6 +51,7 @@ type scanSource struct {
 	order        *valueOrder // nil: morsels come as they are stored
 	runs         []runReader // of each column, where rows that are alike come as one; else nil
 	oids         []int       // where plan.TableOID stands among the columns
+	numbers      *rowNumbers // whose rows these are, and one column more; nil: all rows that are there
 }
 
 // columnReader reads one column of a morsel's rows.
@@ -482,6 +483,14 @@ func liveRows(dead *roaring.Bitmap, lo, hi int) []uint32 {
 	return sel
 }
 
+// rowsIn selects the rows in [lo, hi) that are there, counted from lo; nil is all.
+func (s *scanSource) rowsIn(m morsel, lo, hi int) []uint32 {
+	if s.numbers != nil {
+		return s.numbers.rows(m, lo, hi)
+	}
+	return liveRows(m.dead, lo, hi)
+}
+
 // scan is one copy of a shared scan. It decodes the columns that conditions look at first, and
 // the others only for a batch of which rows are left.
 type scan struct {
@@ -643,13 +652,18 @@ func (s *scan) next(ctx context.Context) (*rowBlock, error) {
 			if err := src.env.findSessions(ctx, src.node.Columns); err != nil {
 				return nil, err
 			}
+			if src.numbers != nil {
+				if err := src.numbers.number(ctx); err != nil {
+					return nil, err
+				}
+			}
 			s.now = src.morsels[i]
 			s.row, s.apart = s.now.lo, src.runs == nil
 		}
 		m, lo := s.now, s.row
 		s.row = min(lo+vec.BatchRows, m.hi)
 		hi := s.row
-		sel := liveRows(m.dead, lo, hi)
+		sel := src.rowsIn(m, lo, hi)
 		if sel != nil && len(sel) == 0 {
 			continue // all of them were deleted
 		}

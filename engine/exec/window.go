@@ -38,6 +38,14 @@ type windowRows struct {
 }
 
 func newWindowAgg(n *plan.Window, env *Env) (Operator, error) {
+	numbers, err := newRowNumbers(n, env, slices.Repeat(columnSet{true}, len(n.Schema())), nil)
+	if err != nil {
+		return nil, err
+	}
+	if numbers != nil {
+		p := &pipeline{node: n, leaf: n, numbers: numbers, env: env}
+		return p.operator()
+	}
 	if divided(n, env) {
 		d, err := newDividing(n, env)
 		if err != nil {

@@ -51,11 +51,16 @@ const manyWindowRows = 16 << 10
 
 // divided says whether a window is worth dividing.
 func divided(n *plan.Window, env *Env) bool {
+	return len(n.Partition) > 0 && env.Threads > 1 && largeWindow(n, env)
+}
+
+// largeWindow says whether a window is over so many rows that partitions come out in no order.
+func largeWindow(n *plan.Window, env *Env) bool {
 	many := manyWindowRows
 	if env.GroupsAt > 0 {
 		many = env.GroupsAt
 	}
-	return len(n.Partition) > 0 && env.Threads > 1 && env.statistics().Rows(n.Input) >= float64(many)
+	return env.statistics().Rows(n.Input) >= float64(many)
 }
 
 func newDividing(n *plan.Window, env *Env) (*dividing, error) {

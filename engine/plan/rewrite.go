@@ -34,8 +34,8 @@ var rules = []struct {
 // The names of what is decided when a plan runs: where semi joins stand, by [PushSemiJoins], the
 // order of joins, by [Arrange], which groups need not be computed, by [NarrowGroups], or not twice, by
 // [ShareGroups], whether scans drop rows whose keys are not in the other
-// side of a join, whether rows and persons are counted from run indexes, and whether attempts are
-// grouped by actor as they come.
+// side of a join, whether rows and persons are counted from run indexes, whether the rows of persons are
+// numbered by them, and whether attempts are grouped by actor as they come.
 const (
 	PushedSemiJoins = "push_semi_joins"
 	ArrangeJoins    = "arrange_joins"
@@ -44,6 +44,7 @@ const (
 	JoinFilters     = "join_filters"
 	CountRuns       = "count_runs"
 	ActorGroups     = "actor_groups"
+	NumberRuns      = "number_runs"
 )
 
 // Rules lists the names of the rules. A plan gives the same rows without any of them.
@@ -52,7 +53,7 @@ func Rules() []string {
 	for i := range rules {
 		names = append(names, rules[i].name)
 	}
-	return append(names, PushedSemiJoins, ArrangeJoins, NarrowedGroups, SharedGroups, JoinFilters, CountRuns, ActorGroups)
+	return append(names, PushedSemiJoins, ArrangeJoins, NarrowedGroups, SharedGroups, JoinFilters, CountRuns, ActorGroups, NumberRuns)
 }
 
 // Rewrite improves a plan by all rules but those that are named. The result gives the same

@@ -132,9 +132,26 @@ func rangesOf(cond expr.Expr, name func(i int) string) []Range {
 // Comparison is a condition that compares a column with a constant of its type, by =, <, <=, > or
 // >=, the column on the left side.
 func Comparison(cond expr.Expr) (column int, op string, value expr.Expr, ok bool) {
+	c, op, value, ok := comparison(cond)
+	if !ok || value.Type().Kind != c.T.Kind || value.Type().Array || c.T.Array || c.T.Kind == vec.JSONB {
+		return 0, "", nil, false
+	}
+	return c.Index, op, value, true
+}
+
+// IntegerComparison is Comparison of a column of integers with one of any width.
+func IntegerComparison(cond expr.Expr) (column int, op string, value expr.Expr, ok bool) {
+	c, op, value, ok := comparison(cond)
+	if !ok || !c.T.IsInt() || !value.Type().IsInt() {
+		return 0, "", nil, false
+	}
+	return c.Index, op, value, true
+}
+
+func comparison(cond expr.Expr) (column *expr.Column, op string, value expr.Expr, ok bool) {
 	e, ok := cond.(*expr.Call)
 	if !ok || len(e.Args) != 2 {
-		return 0, "", nil, false
+		return nil, "", nil, false
 	}
 	op, l, r := e.Overload.Fn.Name, e.Args[0], e.Args[1]
 	if _, ok := r.(*expr.Column); ok {
@@ -142,14 +159,14 @@ func Comparison(cond expr.Expr) (column int, op string, value expr.Expr, ok bool
 		op = mirrored[op]
 	}
 	c, ok := l.(*expr.Column)
-	if !ok || !expr.IsConstant(r) || r.Type().Kind != c.T.Kind || r.Type().Array || c.T.Array || c.T.Kind == vec.JSONB {
-		return 0, "", nil, false
+	if !ok || !expr.IsConstant(r) {
+		return nil, "", nil, false
 	}
 	switch op {
 	case "=", "<", "<=", ">", ">=":
-		return c.Index, op, r, true
+		return c, op, r, true
 	}
-	return 0, "", nil, false
+	return nil, "", nil, false
 }
 
 // mirrored is a comparison with its sides exchanged.

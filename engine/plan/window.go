@@ -8,8 +8,8 @@ import (
 )
 
 // Window computes functions over the rows around each row. Its schema is the input's, then
-// one column for each call. Rows come out by partition, in order there; partitions come in the
-// order of their keys as long as rows are few.
+// one column for each call. As long as rows are few, they come out by partition, in order there, and
+// partitions in the order of their keys.
 type Window struct {
 	Input     Node
 	Partition []expr.Expr // columns of the input
