@@ -120,6 +120,7 @@ type need struct {
 	ties   bool      // rows of one time come in order too, with csr.refs where nothing else sees to it
 	rows   bool      // conditions on persons are to be told by stream.match
 	late   bool      // breakdown values that are not stretches are read when they are counted: lateValues
+	runs   bool      // rows are counted with countRun alone, and have no values
 	number expr.Expr // csr.nums: of type timestamptz or double precision; or nil
 	// whole is the list that has every row of all others, 0 if there is none such or if it is
 	// read for itself. Otherwise only its actors who have rows in others too are asked for.

@@ -454,7 +454,7 @@ func (m *liveModel) check(what string) {
 		same(fmt.Sprintf("%T %+v", n, n), m.road(n, 1+r.Intn(3), false), m.road(n, 1, true))
 	}
 	for range 4 {
-		n := m.counts()
+		n := m.having(m.counts())
 		same(fmt.Sprintf("counts %+v", n), m.road(n, 1+r.Intn(3), false), m.road(n, 1, false, plan.CountRuns))
 	}
 	for range 4 {
@@ -495,6 +495,18 @@ func (m *liveModel) counts() *plan.Aggregate {
 		m.t.Fatalf("%+v is not counted from run indexes", n)
 	}
 	return n
+}
+
+// having is a count, perhaps with bounds on what it counts.
+func (m *liveModel) having(n *plan.Aggregate) plan.Node {
+	if m.r.Intn(2) == 0 {
+		return n
+	}
+	var counts []expr.Expr
+	for i, a := range n.Aggs {
+		counts = append(counts, &expr.Column{Index: len(n.Keys) + i, T: a.T, Name: "n"})
+	}
+	return &plan.Filter{Input: n, Cond: &expr.And{Args: randomBounds(m.t, m.r, counts...)}}
 }
 
 func (m *liveModel) tableScan(name string, columns ...string) *plan.Scan {

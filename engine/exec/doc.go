@@ -56,7 +56,8 @@
 // Events are counted without that where only rows and persons are counted, by what is the same
 // for all rows with one value of a property, or by person (runcount.go): the run indexes have
 // the rows of a person one after the other, so each group has a number of rows and the person
-// who was counted in it last.
+// who was counted in it last. Counts by person become rows where they are within the bounds of HAVING
+// alone, and where days decide which rows count, each run is counted by its day mask.
 //
 // # Joins
 //

@@ -203,6 +203,18 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 			s.conds, op = p.numbers.conds, s
 			break
 		}
+		if a, ok := x.Input.(*plan.Aggregate); ok && p.groups == nil {
+			if c := newRunCount(a, p.env); c != nil {
+				taken, err := c.takes(x)
+				if err != nil {
+					return nil, err
+				}
+				if taken {
+					op = c
+					break
+				}
+			}
+		}
 		if x.Input == p.leaf && p.source != nil {
 			if s := newScan(p.source, filters); s.takes(x.Cond) {
 				op = s

@@ -25,9 +25,9 @@ type rowNumbers struct {
 	source *scanSource
 	env    *Env
 	desc   bool
-	// first and last are the numbers that the filter above lets pass, and conds its other conditions.
-	first, last int64
-	conds       []expr.Expr
+	// between are the numbers that the filter above lets pass, and conds its other conditions.
+	between bounds
+	conds   []expr.Expr
 
 	mu    sync.Mutex // held to number the rows
 	begun bool       // they are numbered, or numbering them failed with err
@@ -39,7 +39,7 @@ type rowNumbers struct {
 // newRowNumbers is a window as rowNumbers; nil if it computes something else, or is not worth it. Such
 // columns of it are read, and by the filter above it, if there is one.
 func newRowNumbers(n *plan.Window, env *Env, read columnSet, above *plan.Filter) (*rowNumbers, error) {
-	r := &rowNumbers{node: n, env: env, first: 1, last: math.MaxInt64}
+	r := &rowNumbers{node: n, env: env, between: bounds{1, math.MaxInt64}}
 	if slices.Contains(env.Disabled, plan.NumberRuns) || !r.fits() || !largeWindow(n, env) {
 		return nil, nil
 	}
@@ -58,7 +58,13 @@ func newRowNumbers(n *plan.Window, env *Env, read columnSet, above *plan.Filter)
 		}
 	}
 	if above != nil {
-		if err := r.bound(above.Cond); err != nil {
+		r.conds, err = takeBounds(above.Cond, env, func(column int) *bounds {
+			if column < len(r.scan.Columns) {
+				return nil
+			}
+			return &r.between
+		})
+		if err != nil {
 			return nil, err
 		}
 		read = read.and(r.conds...)
@@ -91,40 +97,6 @@ func (r *rowNumbers) fits() bool {
 		}
 	}
 	return !slices.ContainsFunc(n.Calls, func(c plan.WindowCall) bool { return c.Name != "row_number" })
-}
-
-// bound takes the bounds of numbers out of a condition.
-func (r *rowNumbers) bound(cond expr.Expr) error {
-	for _, c := range conjuncts(cond) {
-		column, op, bound, ok := plan.IntegerComparison(c)
-		if !ok || column < len(r.scan.Columns) {
-			r.conds = append(r.conds, c)
-			continue
-		}
-		v, err := bound.Eval(r.env.Expr, &vec.Batch{Rows: 1})
-		if err != nil {
-			return err
-		}
-		if v.IsNull(0) {
-			r.last = 0 // it is true for no number
-			continue
-		}
-		v, i := v.At(0)
-		x := min(max(v.I64[i], 0), math.MaxInt64-1) // as good as what is beyond
-		switch op {
-		case "=":
-			r.first, r.last = max(r.first, x), min(r.last, x)
-		case "<":
-			r.last = min(r.last, x-1)
-		case "<=":
-			r.last = min(r.last, x)
-		case ">":
-			r.first = max(r.first, x+1)
-		case ">=":
-			r.first = max(r.first, x)
-		}
-	}
-	return nil
 }
 
 // open makes the scan, of which such columns are read.
@@ -287,20 +259,16 @@ func (r *rowNumbers) column(m morsel, lo, hi int) (*vec.Vector, error) {
 // nil is all.
 func (r *rowNumbers) rows(m morsel, lo, hi int) []uint32 {
 	numbers := r.of[m.rng]
-	if numbers == nil {
+	first, span, ok := r.between.span()
+	if numbers == nil || !ok {
 		return []uint32{}
 	}
 	numbers = numbers[lo-m.rng.Lo : hi-m.rng.Lo]
-	if r.first > r.last {
-		return []uint32{}
-	}
-	first := uint32(min(r.first, math.MaxUint32))
-	most := uint32(min(r.last-r.first, int64(math.MaxUint32-first))) // so that no number before first is taken
 	sel, n := make([]uint32, hi-lo), 0
 	for i, x := range numbers { // without a branch that nobody can foresee
 		sel[n] = uint32(i)
 		pass := 0
-		if x-first <= most {
+		if x-first <= span {
 			pass = 1
 		}
 		n += pass

@@ -125,22 +125,7 @@ func randomNumbers(t *testing.T, r *rand.Rand) (plan.Node, *plan.Window) {
 	var n plan.Node = w
 	rn := &expr.Column{Index: len(scan.Columns), T: vec.T(vec.Int8), Name: "rn"}
 	if r.Intn(4) > 0 {
-		var conds []expr.Expr
-		for range 1 + r.Intn(2) {
-			x := &vec.Vector{Type: vec.T([]vec.Kind{vec.Int4, vec.Int8}[r.Intn(2)]), Form: vec.Const, I64: []int64{int64(r.Intn(12) - 1)}}
-			if r.Intn(20) == 0 {
-				x = vec.NullConst(x.Type)
-			}
-			args := []expr.Expr{rn, &expr.Const{Value: x}}
-			if r.Intn(4) == 0 {
-				slices.Reverse(args)
-			}
-			e, err := expr.NewOperator([]string{"<=", "<", "=", ">", ">=", "<>"}[r.Intn(6)], args[0], args[1])
-			if err != nil {
-				t.Fatal(err)
-			}
-			conds = append(conds, e)
-		}
+		conds := randomBounds(t, r, rn)
 		if len(w.Order) == 2 && r.Intn(2) == 0 { // else rows of one time have numbers in any order
 			conds = append(conds, randomCond(t, r))
 		}
@@ -159,6 +144,26 @@ func randomNumbers(t *testing.T, r *rand.Rand) (plan.Node, *plan.Window) {
 		return n, w
 	}
 	return &plan.Project{Input: n, Names: []string{"person", "time", "rn"}, Exprs: []expr.Expr{scanColumn(colPerson), scanColumn(colTime), rn}}, w
+}
+
+// randomBounds compares columns of small integers with others.
+func randomBounds(t *testing.T, r *rand.Rand, columns ...expr.Expr) (conds []expr.Expr) {
+	for range 1 + r.Intn(2*len(columns)) {
+		x := &vec.Vector{Type: vec.T([]vec.Kind{vec.Int4, vec.Int8}[r.Intn(2)]), Form: vec.Const, I64: []int64{int64(r.Intn(12) - 1)}}
+		if r.Intn(20) == 0 {
+			x = vec.NullConst(x.Type)
+		}
+		args := []expr.Expr{columns[r.Intn(len(columns))], &expr.Const{Value: x}}
+		if r.Intn(4) == 0 {
+			slices.Reverse(args)
+		}
+		e, err := expr.NewOperator([]string{"<=", "<", "=", ">", ">=", "<=", ">=", "<>"}[r.Intn(8)], args[0], args[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		conds = append(conds, e)
+	}
+	return conds
 }
 
 // TestRowNumbersOutOfMemory has rows sorted where there is no room for their numbers.

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 
@@ -23,6 +24,8 @@ type runCount struct {
 	persons bool         // groups are persons
 	column  int          // of the scan, which keys read besides the event's name; -1: none
 	batches []*vec.Batch // persons and their counts, where groups are persons
+	having  *plan.Filter // taken in, if not nil
+	bounds  []bounds     // of the count of each call, by having
 	plain   Operator     // what answers if the run indexes cannot
 }
 
@@ -100,6 +103,9 @@ func (c *runCount) Next(ctx context.Context) (*vec.Batch, error) {
 		ok, err := c.count(ctx)
 		if err == nil && !ok {
 			c.plain, err = newHashAggregate(c.node, c.env)
+			if c.having != nil && err == nil {
+				c.plain = &filter{input: c.plain, cond: c.having.Cond, env: c.env}
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -115,6 +121,27 @@ func (c *runCount) Next(ctx context.Context) (*vec.Batch, error) {
 		return b, nil
 	}
 	return slice(c.cols, c.rows, &c.at), nil
+}
+
+// takes makes a filter above a part of the count, if it puts bounds on counts of persons' rows and is
+// nothing else.
+func (c *runCount) takes(f *plan.Filter) (bool, error) {
+	if !c.persons {
+		return false, nil
+	}
+	c.bounds = slices.Repeat([]bounds{{0, math.MaxInt64}}, len(c.node.Aggs))
+	rest, err := takeBounds(f.Cond, c.env, func(column int) *bounds {
+		if column == 0 { // the person
+			return nil
+		}
+		return &c.bounds[column-1]
+	})
+	if len(rest) > 0 || err != nil {
+		c.bounds = nil
+		return false, err
+	}
+	c.having = f
+	return true, nil
 }
 
 func (c *runCount) Close() error {
@@ -144,7 +171,7 @@ func (c *runCount) count(ctx context.Context) (bool, error) {
 	if !c.persons && len(c.node.Keys) > 0 {
 		src.Breakdown = &plan.Breakdown{Exprs: c.node.Keys}
 	}
-	ix, ok, err := openIndexed(ctx, c.node, src, []expr.Expr{nil}, need{late: true}, c.env)
+	ix, ok, err := openIndexed(ctx, c.node, src, []expr.Expr{nil}, need{late: !c.persons, runs: c.persons}, c.env)
 	if !ok || err != nil {
 		return false, err
 	}
@@ -153,9 +180,17 @@ func (c *runCount) count(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if c.filter != nil && c.env.Stats.Node(c.filter) != nil {
+	if st := c.env.Stats.Node(c.filter); c.filter != nil && st != nil {
+		var days rowDays
+		defer days.close()
 		for _, s := range ix.streams[0] {
-			c.env.Stats.Node(c.filter).Rows.Add(int64(s.countRows(s.rng.Lo, s.rng.Hi)))
+			for r := range s.runs.Ordinals {
+				n, err := s.countRun(r, &days)
+				if err != nil {
+					return false, err
+				}
+				st.Rows.Add(int64(n))
+			}
 		}
 	}
 	if c.persons {
@@ -422,49 +457,92 @@ func (c *runCount) answerValues(ctx context.Context, values *values32, counts []
 	return c.hold(ctx, bytesOf(c.cols))
 }
 
-// countPersons makes a row for each person who has rows.
+// personCounts counts the rows of an interval of persons, of one goroutine.
+type personCounts struct {
+	rows    [][]uint32 // of each set of streams, by person of the interval
+	into    [][]uint32 // those of the sets that a stream is in
+	persons []uint32
+	days    rowDays
+}
+
+// add counts the rows of the persons [lo, hi). The first set is all streams.
+func (p *personCounts) add(streams []*stream, sets [][]bool, lo, hi uint32) error {
+	if p.rows == nil {
+		p.rows = make([][]uint32, len(sets))
+	}
+	for k := range p.rows {
+		p.rows[k] = grow(p.rows[k], int(hi-lo))
+		clear(p.rows[k])
+	}
+	for i, s := range streams {
+		p.into = p.into[:0]
+		for k, set := range sets {
+			if k == 0 || set[i] {
+				p.into = append(p.into, p.rows[k])
+			}
+		}
+		count := func(run int, actor uint32) error {
+			n, err := s.countRun(run, &p.days)
+			for _, rows := range p.into {
+				rows[actor] += uint32(n)
+			}
+			return err
+		}
+		end := lowerBound(s.runs.Ordinals, hi)
+		for r := lowerBound(s.runs.Ordinals, lo); r < end; r++ {
+			if s.skips(r) {
+				continue
+			}
+			if err := count(r, s.runs.Ordinals[r]-lo); err != nil {
+				return err
+			}
+		}
+		for _, m := range s.movedIn(lo, hi) {
+			if err := count(int(m.run), m.root-lo); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// countPersons makes a row for each person who has rows, as many as bounds let pass.
 func (c *runCount) countPersons(ctx context.Context, ix *indexed, tallies []runTally) error {
-	sets, of := streamSets(tallies)             // the first is all streams
-	counts := make([][][]uint32, c.env.Threads) // of sets, by person of the interval
-	into := make([][][]uint32, c.env.Threads)   // those of a stream
+	sets, of := streamSets(tallies)
+	parts := make([]personCounts, c.env.Threads)
+	defer func() {
+		for i := range parts {
+			parts[i].days.close()
+		}
+	}()
 	var mu sync.Mutex
 	return intervals(ctx, c.env, ix.total, min(ix.intervalSize(), vec.BatchRows), func(ctx context.Context, w, lo, hi int) error {
-		if counts[w] == nil {
-			counts[w] = make([][]uint32, len(sets))
+		if err := parts[w].add(ix.streams[0], sets, uint32(lo), uint32(hi)); err != nil {
+			return err
 		}
-		rows := counts[w]
-		for k := range rows {
-			rows[k] = grow(rows[k], hi-lo)
-			clear(rows[k])
-		}
-		for i, s := range ix.streams[0] {
-			own := into[w][:0]
-			for k, set := range sets {
-				if k == 0 || set[i] {
-					own = append(own, rows[k])
-				}
-			}
-			into[w] = own
-			sp := span{s: s, lo: lowerBound(s.runs.Ordinals, uint32(lo)), hi: lowerBound(s.runs.Ordinals, uint32(hi)), moved: s.movedIn(uint32(lo), uint32(hi))}
-			sp.each(func(actor uint32, from, to int) {
-				n := uint32(s.countRows(from, to))
-				for _, rows := range own {
-					rows[actor-uint32(lo)] += n
-				}
-			})
-		}
-		persons, n := make([]uint32, hi-lo), 0
+		rows := parts[w].rows
+		parts[w].persons = grow(parts[w].persons, hi-lo)
+		persons, n := parts[w].persons, 0
 		for actor, x := range rows[0] { // without a branch that nobody can foresee
 			persons[n] = uint32(lo + actor)
 			n += int(min(x, 1))
 		}
-		if n == 0 {
+		persons = persons[:n]
+		if c.having != nil {
+			if st := c.env.Stats.Node(c.node); st != nil {
+				st.Rows.Add(int64(n))
+			}
+			for i, b := range c.bounds {
+				persons = b.among(persons, uint32(lo), rows[of[i+1]], tallies[i+1].persons)
+			}
+		}
+		if len(persons) == 0 {
 			return nil
 		}
-		persons = persons[:n]
-		b := &vec.Batch{Rows: n, Cols: []*vec.Vector{ix.vector(persons)}}
+		persons = slices.Clone(persons)
+		b := &vec.Batch{Rows: len(persons), Cols: []*vec.Vector{ix.vector(persons)}}
 		for i, t := range tallies[1:] {
-			v, own := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, n)}, rows[of[i+1]]
+			v, own := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, len(persons))}, rows[of[i+1]]
 			for at, person := range persons {
 				x := own[int(person)-lo]
 				if t.persons {
@@ -477,6 +555,27 @@ func (c *runCount) countPersons(ctx context.Context, ix *indexed, tallies []runT
 		mu.Lock()
 		c.batches = append(c.batches, b)
 		mu.Unlock()
-		return c.hold(ctx, int64(4*cap(persons)+8*n*(len(tallies)-1)))
+		return c.hold(ctx, int64(4*cap(persons)+8*len(persons)*(len(tallies)-1)))
 	})
+}
+
+// among is those of the persons, which are counted from base on, whose number of rows is within bounds.
+// With once, it is 1 at most.
+func (b *bounds) among(persons []uint32, base uint32, rows []uint32, once bool) []uint32 {
+	first, span, ok := b.span()
+	if !ok {
+		return nil
+	}
+	most := uint32(math.MaxUint32)
+	if once {
+		most = 1
+	}
+	n := 0
+	for _, p := range persons {
+		persons[n] = p
+		if min(rows[p-base], most)-first <= span {
+			n++
+		}
+	}
+	return persons[:n]
 }

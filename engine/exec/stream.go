@@ -28,6 +28,10 @@ type stream struct {
 	match vec.Bitmap // of rows rng.Lo…; nil means all of them
 	// bounds has the times that rows may have, where some rows of the segment have others.
 	bounds *rowFilter
+	// byDay says that, with need.runs, rows match whose days are inside; masks has those of runs.
+	byDay  bool
+	inside uint32
+	masks  []uint32
 	// moved are the runs of merged persons, by root; skip marks them among the runs, and those
 	// of persons who are not wanted.
 	moved   []movedRun
@@ -514,6 +518,11 @@ func (f *rowFilter) always(ctx *expr.Context, conds []expr.Expr, rng *segment.Ra
 func (s *stream) prepare(env *Env) (err error) {
 	if s.runs, err = s.rng.Runs(); err != nil {
 		return err
+	}
+	if s.byDay {
+		if s.masks, err = s.rng.DayMasks(); err != nil {
+			return err
+		}
 	}
 	return s.findMoved(env)
 }
