@@ -77,6 +77,22 @@ type Reusable interface {
 	Reuse() bool
 }
 
+// Joint is a state whose groups can be finished together with those of other states of its Spec: what
+// they hold stays where it is, and groups are finished side by side.
+type Joint interface {
+	State
+	// Joins says whether that is so with these states, none of which is used in another way afterwards.
+	Joins(with []State) bool
+	// Arrange makes the state ready for FinishJointly.
+	Arrange()
+	// FinishJointly is one value for each of the groups [lo, hi). Group g is group of[i][g] of
+	// state i, which is NoGroup where that does not have it.
+	FinishJointly(states []State, of [][]uint32, lo, hi int) (*vec.Vector, error)
+}
+
+// NoGroup is no group of a state.
+const NoGroup = ^uint32(0)
+
 // A resolver answers nil if the arguments do not fit.
 type resolver func(args []vec.Type) *Spec
 

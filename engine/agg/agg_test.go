@@ -432,7 +432,9 @@ func TestRanks(t *testing.T) {
 			}
 			return c
 		})
-		ranked, first := newRanks(nil, v, rows, desc), firstOf(v, rows, desc)
+		ranked, first := newRanks(nil, len(v), desc), firstOf(v, rows, desc)
+		ranked.add(v[:len(v)/2])
+		ranked.add(v[len(v)/2:])
 		if first != int(want[0]) {
 			t.Fatalf("row %d comes first of %v, descending %v: not %d", first, v, desc, want[0])
 		}

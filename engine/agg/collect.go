@@ -112,22 +112,26 @@ type collect struct {
 	// sortBy is the argument by which rows of a group are put in order, or -1; ORDER BY
 	// counts otherwise.
 	sortBy int
-	// unsorted: the finisher wants the rows of a group as they came.
-	unsorted bool
-	result   vec.Type
+	// fractions of the values of argument sortBy are wanted, which is of type double precision: rows
+	// of a group need no order.
+	fractions bool
+	result    vec.Type
 	// finish appends one group's value; rows are positions in cols.
 	finish finisher
 	ctx    *expr.Context // of the session, nil until there are rows
 	room   []uint32      // for Finish
+	// starts is where the values of each group begin in values, and one more, after Arrange.
+	starts []uint32
+	values []float64
 }
 
 func (s *collect) Grow(groups int) { s.groups = groups }
-func (s *collect) Bytes() int64    { return s.rows.bytes() }
+func (s *collect) Bytes() int64    { return s.rows.bytes() + int64(8*cap(s.values)+4*cap(s.starts)) }
 
 // Reuse implements Reusable.
 func (s *collect) Reuse() bool {
 	for _, b := range s.rows.cols {
-		if b.V.Len() > 0 && (!s.unsorted || b.V.Type.Payload() != vec.PayloadF64 || len(b.V.Nulls) > 0) {
+		if b.V.Len() > 0 && (!s.fractions || b.V.Type.Payload() != vec.PayloadF64 || len(b.V.Nulls) > 0) {
 			return false // the answer may share its memory
 		}
 	}
@@ -214,14 +218,12 @@ func (s *collect) Merge(from State, to []uint32) error {
 }
 
 func (s *collect) Finish() (*vec.Vector, error) {
+	if s.Joins(nil) {
+		s.Arrange()
+		return s.FinishJointly([]State{s}, [][]uint32{s.all()}, 0, s.groups)
+	}
 	// Counting sort by group keeps the order of arrival.
-	starts := make([]uint32, s.groups+1)
-	for _, g := range s.rows.groups {
-		starts[g+1]++
-	}
-	for g := range s.groups {
-		starts[g+1] += starts[g]
-	}
+	starts := s.countGroups()
 	at := slices.Clone(starts)
 	s.room = grow(s.room[:0], len(s.rows.groups))
 	rows := s.room
@@ -238,7 +240,7 @@ func (s *collect) Finish() (*vec.Vector, error) {
 			out.AppendNull()
 			continue
 		}
-		if s.unsorted {
+		if s.fractions {
 			// The finisher looks for the rows that it needs.
 		} else if s.sortBy >= 0 {
 			sortRows(own, cols[s.sortBy], desc)
@@ -250,6 +252,27 @@ func (s *collect) Finish() (*vec.Vector, error) {
 		}
 	}
 	return out.V, nil
+}
+
+// countGroups is where the rows of each group begin if rows are put in the order of groups, and one more.
+func (s *collect) countGroups() []uint32 {
+	starts := make([]uint32, s.groups+1)
+	for _, g := range s.rows.groups {
+		starts[g+1]++
+	}
+	for g := range s.groups {
+		starts[g+1] += starts[g]
+	}
+	return starts
+}
+
+// all is the numbers of all groups.
+func (s *collect) all() []uint32 {
+	s.room = grow(s.room[:0], s.groups)
+	for g := range s.room {
+		s.room[g] = uint32(g)
+	}
+	return s.room
 }
 
 // sortRows puts rows, which ascend, in order of their values, and those of one value in that of

@@ -2,6 +2,7 @@ package agg
 
 import (
 	"math"
+	"slices"
 
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -71,46 +72,123 @@ func resolveContinuous(args []vec.Type, x, p int) *Spec {
 	create := spec.create
 	spec.create = func(order []OrderKey) State {
 		s := create(order).(*collect)
-		s.unsorted, s.rows.single, s.finish = result.Kind != vec.Interval, p, finishContinuous(result.Kind, x, p)
+		s.rows.single = p
+		if s.fractions, s.finish = result.Kind != vec.Interval, finishFractions(x, p); !s.fractions {
+			s.finish = finishIntervals(x, p)
+		}
 		return s
 	}
 	return spec
 }
 
-// finishContinuous gives interpolating percentiles, of one state.
-func finishContinuous(result vec.Kind, x, p int) finisher {
-	var room []float64 // used again from group to group
-	return func(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, desc bool) error {
-		var values ranks
-		first := int(rows[0])
-		if result != vec.Interval {
-			values = newRanks(room, cols[x].F64, rows, desc)
-			room = values.v
-			if p >= 0 && cols[p].Form != vec.Const {
-				first = firstOf(cols[x].F64, rows, desc)
-			}
-		}
+// finishIntervals gives interpolating percentiles of intervals, in order.
+func finishIntervals(x, p int) finisher {
+	return func(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
+		v := cols[x].Ivl
 		one := func(to *vec.Builder, p float64) {
-			pos := p * float64(len(rows)-1)
-			lo := int(math.Floor(pos))
-			hi := int(math.Ceil(pos))
-			frac := pos - float64(lo)
-			if result == vec.Interval {
-				to.V.Ivl = append(to.V.Ivl, between(cols[x].Ivl[rows[lo]], cols[x].Ivl[rows[hi]], frac))
-				return
-			}
-			v := values.nth(lo)
-			if hi != lo && frac != 0 {
-				v += (values.nth(hi) - v) * frac
-			}
-			to.V.F64 = append(to.V.F64, v)
+			lo, hi, frac := placeOf(p, len(rows))
+			to.V.Ivl = append(to.V.Ivl, between(v[rows[lo]], v[rows[hi]], frac))
 		}
 		if p < 0 {
 			one(out, 0.5)
 			return nil
 		}
-		return eachFraction(out, cols[p], first, one)
+		return eachFraction(out, cols[p], int(rows[0]), one)
 	}
+}
+
+// finishFractions gives interpolating percentiles of numbers, of one state.
+func finishFractions(x, p int) finisher {
+	var room []float64 // used again from group to group
+	return func(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, desc bool) error {
+		values := newRanks(room, len(rows), desc)
+		room = values.v
+		for _, r := range rows {
+			values.add(cols[x].F64[r : r+1])
+		}
+		return values.fractions(out, cols[p], firstOf(cols[x].F64, rows, desc))
+	}
+}
+
+// fractions appends the values at the fraction in row of v, which is a half if v is nil.
+func (r *ranks) fractions(out *vec.Builder, v *vec.Vector, row int) error {
+	one := func(to *vec.Builder, p float64) {
+		lo, hi, frac := placeOf(p, len(r.v))
+		x := r.nth(lo)
+		if hi != lo && frac != 0 {
+			x += (r.nth(hi) - x) * frac
+		}
+		to.V.F64 = append(to.V.F64, x)
+	}
+	if v == nil {
+		one(out, 0.5)
+		return nil
+	}
+	return eachFraction(out, v, row, one)
+}
+
+// placeOf is the places between which the value at a fraction of n lies, and how far from the first.
+func placeOf(p float64, n int) (lo, hi int, frac float64) {
+	at := p * float64(n-1)
+	lo, hi = int(math.Floor(at)), int(math.Ceil(at))
+	return lo, hi, at - float64(lo)
+}
+
+// Joins implements Joint: percentiles at one fraction can be finished so.
+func (s *collect) Joins(with []State) bool {
+	if !s.fractions || s.rows.single >= 0 && s.rows.value == nil {
+		return false
+	}
+	for _, st := range with {
+		o := st.(*collect)
+		if s.rows.single >= 0 && len(o.rows.groups) > 0 && (o.rows.value == nil || !vec.Equal(s.rows.value, 0, o.rows.value, 0)) {
+			return false
+		}
+	}
+	return true
+}
+
+// Arrange implements Joint.
+func (s *collect) Arrange() {
+	s.starts = s.countGroups()
+	s.values = grow(s.values[:0], len(s.rows.groups))
+	at, of := slices.Clone(s.starts), s.rows.cols[s.sortBy].V.F64
+	for r, g := range s.rows.groups {
+		s.values[at[g]] = of[r]
+		at[g]++
+	}
+}
+
+// FinishJointly implements Joint.
+func (s *collect) FinishJointly(states []State, of [][]uint32, lo, hi int) (*vec.Vector, error) {
+	out := vec.NewBuilder(s.result)
+	desc := len(s.order) > 0 && s.order[0].Desc
+	var parts [][]float64
+	var room []float64
+	for g := lo; g < hi; g++ {
+		n := 0
+		parts = parts[:0]
+		for i, st := range states {
+			if at := of[i][g]; at != NoGroup {
+				o := st.(*collect)
+				parts = append(parts, o.values[o.starts[at]:o.starts[at+1]])
+				n += len(parts[len(parts)-1])
+			}
+		}
+		if n == 0 {
+			out.AppendNull()
+			continue
+		}
+		values := newRanks(room, n, desc)
+		room = values.v
+		for _, p := range parts {
+			values.add(p)
+		}
+		if err := values.fractions(out, s.rows.value, 0); err != nil {
+			return nil, err
+		}
+	}
+	return out.V, nil
 }
 
 // between is the interval at a fraction of the way.

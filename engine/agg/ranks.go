@@ -11,25 +11,27 @@ import (
 type ranks struct {
 	v       []float64
 	numbers int // of them are not NaN: those come first
+	last    int // place of the first NaN
 	desc    bool
 	placed  int // the place that is right: none before it is greater, and none after it less; -1: none
 }
 
-// newRanks is the values of rows, in room if there is enough.
-func newRanks(room, of []float64, rows []uint32, desc bool) ranks {
-	r := ranks{v: grow(room[:0], len(rows)), desc: desc, placed: -1}
-	last := len(rows)
-	for _, row := range rows {
-		x := of[row]
+// newRanks has room for n values, in memory that is used again if there is enough.
+func newRanks(room []float64, n int, desc bool) ranks {
+	return ranks{v: grow(room[:0], n), last: n, desc: desc, placed: -1}
+}
+
+// add adds values. All are added before any is asked for.
+func (r *ranks) add(values []float64) {
+	for _, x := range values {
 		if x != x {
-			last--
-			r.v[last] = x
+			r.last--
+			r.v[r.last] = x
 			continue
 		}
 		r.v[r.numbers] = x
 		r.numbers++
 	}
-	return r
 }
 
 // firstOf is that of the rows, which are not none, whose value comes first.

@@ -11,8 +11,8 @@ import (
 )
 
 // aggregating groups rows: each copy of the pipeline below fills states of its own. If the
-// groups are few, they are merged one after the other. If they become many, they go to
-// partitions, and these are merged side by side by those who hand out the groups. What does not
+// groups are few, they are merged one after the other, or finished from the states of all copies
+// where these hold much. If they become many, they go to partitions, and these are merged side by side by those who hand out the groups. What does not
 // fit into memory goes to partitions on disk, which are merged one after the other.
 type aggregating struct {
 	node *plan.Aggregate
@@ -24,7 +24,8 @@ type aggregating struct {
 	mu     sync.Mutex // held to read the input, and to change what follows
 	begun  bool       // the input is read, or reading it failed with err
 	err    error
-	whole  *grouping // all groups, if they are in no partition, until a copy takes them
+	whole  *grouping    // all groups, if they are in no partition, until a copy takes them
+	joint  *jointGroups // nil: they were merged, or are in partitions
 	parts  *partitions
 	next   int         // of the partitions in memory: the next one to merge
 	merged int         // how many of them are merged
@@ -371,6 +372,9 @@ func (a *aggregating) readInput(ctx context.Context, filters []*keyFilter) error
 	if err := out.know(ctx, a.known); err != nil {
 		return err
 	}
+	if a.joint, err = a.join(ctx, groupings); a.joint != nil || err != nil {
+		return err
+	}
 	groups, held := 0, int64(0)
 	for _, g := range groupings[1:] {
 		groups, held = groups+g.groups.groups, held+g.held
@@ -416,6 +420,14 @@ func (a *aggregating) readInput(ctx context.Context, filters []*keyFilter) error
 // nextGroups makes the answer of more groups; it says whether there are any.
 func (a *aggregate) nextGroups(ctx context.Context) (bool, error) {
 	lock(ctx, &a.mu)
+	if j := a.joint; j != nil {
+		lo, hi := j.take(a.env)
+		a.mu.Unlock()
+		if lo == hi {
+			return false, nil
+		}
+		return true, a.finishJointly(j, lo, hi)
+	}
 	whole, p := a.whole, a.next
 	a.whole = nil
 	a.next++
@@ -515,6 +527,9 @@ func (a *aggregate) Close() error {
 func (a *aggregating) close() error {
 	if a.whole != nil {
 		a.env.release(a.whole.held)
+	}
+	if a.joint != nil {
+		a.env.release(a.joint.held)
 	}
 	a.parts.forget()
 	err := a.spills.close()

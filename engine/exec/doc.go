@@ -42,7 +42,8 @@
 // the group. Rows whose keys are all in small dictionaries find it by their codes alone
 // ([combination]). Each copy of the pipeline below an aggregate has groups and states of its own. When
 // these are more than the caches hold, they go to 64 partitions by the hash of their keys, in
-// memory ([groupRun]), and the copy starts anew; few groups with much in their states stay. Where
+// memory ([groupRun]), and the copy starts anew; few groups with much in their states stay, and
+// percentiles of those are finished from the states of all copies as these are ([jointGroups]). Where
 // nearly every row makes a group, they go sooner. At
 // the end each partition is merged alone, so its table is small, and the copies of the pipeline
 // above take one partition after the other as they take morsels of a scan: they merge, filter
