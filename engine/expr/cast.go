@@ -110,6 +110,10 @@ func NewCast(e Expr, to vec.Type, explicit, try bool) (Expr, error) {
 	if !explicit && !CanImplicit(from, to) {
 		return nil, pgerr.New(pgerr.CannotCoerce, "cannot cast type %s to %s", from, to)
 	}
+	fn, ok := castFunction(from, to)
+	if !ok {
+		return nil, pgerr.New(pgerr.CannotCoerce, "cannot cast type %s to %s", from, to)
+	}
 	if c, ok := e.(*Const); ok {
 		if c.Value.Nulls.Get(0) {
 			return &Const{Value: vec.NullConst(to)}, nil
@@ -117,10 +121,6 @@ func NewCast(e Expr, to vec.Type, explicit, try bool) (Expr, error) {
 		if from.Kind == vec.Unknown && !from.Array {
 			return castLiteral(c, to, try)
 		}
-	}
-	fn, ok := castFunction(from, to)
-	if !ok {
-		return nil, pgerr.New(pgerr.CannotCoerce, "cannot cast type %s to %s", from, to)
 	}
 	if try && fn != nil {
 		fn = tryFunction(fn)

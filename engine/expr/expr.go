@@ -86,7 +86,12 @@ func (c *Column) Type() vec.Type { return c.T }
 func (c *Column) Eval(_ *Context, b *vec.Batch) (*vec.Vector, error) { return b.Cols[c.Index], nil }
 
 // Const is a value known when the statement was bound.
-type Const struct{ Value *vec.Vector }
+type Const struct {
+	Value *vec.Vector
+	// Place is one more than the byte of the statement where an untyped literal stands; 0 if it
+	// stands nowhere. Its error points there, whatever converts it.
+	Place int32
+}
 
 // Type is the constant's type.
 func (c *Const) Type() vec.Type { return c.Value.Type }

@@ -10,20 +10,19 @@ import (
 
 // chooseArrayCat is || with an array on either side.
 func chooseArrayCat(a, b vec.Type) *Overload {
-	elem := a.Kind
-	if !a.Array {
-		elem = b.Kind
-	}
-	list := vec.ArrayOf(elem)
 	side := func(t vec.Type) vec.Type {
 		if t.Array || t.Kind == vec.Unknown {
-			return list
+			return listType
 		}
-		return vec.T(elem)
+		return elemType
 	}
-	want := []vec.Type{side(a), side(b)}
-	if !CanImplicit(a, want[0]) || !CanImplicit(b, want[1]) {
+	want := compatible(types(side(a), side(b)), types(a, b))
+	if want == nil {
 		return nil
+	}
+	list := want[0]
+	if !list.Array {
+		list = want[1]
 	}
 	fn := &Function{Name: "||", lax: true, eval: func(f *frame) error {
 		return eachList(f, func(i int, out *vec.Builder) error {
@@ -58,6 +57,53 @@ func appendElements(out *vec.Builder, v *vec.Vector, i int) {
 func elements(v *vec.Vector, i int) (elem *vec.Vector, lo, hi int) {
 	l, j := v.At(i)
 	return l.Elem, int(l.Offs[j]), int(l.Offs[j+1])
+}
+
+// compatible is the types of the arguments of a function whose shape has arrays and elements of
+// one type: the common one, or text if all are literals. Nil if they have none.
+func compatible(shape, args []vec.Type) []vec.Type {
+	if len(shape) != len(args) {
+		return nil
+	}
+	var known []vec.Type
+	for i, t := range args {
+		own := shape[i] == listType || shape[i] == elemType
+		switch {
+		case t == vec.T(vec.Unknown):
+		case own && t.Array != (shape[i] == listType), !own && !CanImplicit(t, shape[i]):
+			return nil
+		case own:
+			known = append(known, vec.T(t.Kind))
+		}
+	}
+	elem, err := CommonType(known)
+	if err != nil || !elem.HasArray() {
+		return nil
+	}
+	elem.Mod = 0
+	want := make([]vec.Type, len(shape))
+	for i, t := range shape {
+		switch t {
+		case listType:
+			t = vec.ArrayOf(elem.Kind)
+		case elemType:
+			t = elem
+		}
+		want[i] = t
+	}
+	return want
+}
+
+// defineCompatible adds a function of arrays and elements that take their common type; list is
+// the place of an array among the arguments.
+func defineCompatible(name string, shape []vec.Type, list int, result func(list vec.Type) vec.Type, eval func(*frame) error) {
+	choose(name, func(args []vec.Type) *Overload {
+		want := compatible(shape, args)
+		if want == nil {
+			return nil
+		}
+		return &Overload{Fn: &Function{Name: name, lax: true, eval: eval}, Args: want, Result: result(want[list])}
+	})
 }
 
 // arrayOf takes the array type that a polymorphic function works on: its first array
@@ -95,7 +141,7 @@ func defineArray(name string, rest []vec.Type, result func(list vec.Type) vec.Ty
 	})
 }
 
-// elemType and listType stand for the element and the array type in defineArray.
+// elemType and listType stand for the element and the array type in defineArray and compatible.
 var (
 	elemType = vec.Type{Kind: vec.Void, Mod: 1}
 	listType = vec.Type{Kind: vec.Void, Mod: 2}
@@ -282,8 +328,9 @@ func init() {
 			return nil
 		})
 	}
-	defineArray("array_append", types(elemType), sameList, true, cat)
-	defineArray("array_cat", types(listType), sameList, true, func(f *frame) error {
+	defineCompatible("array_append", types(listType, elemType), 0, sameList, cat)
+	defineCompatible("array_prepend", types(elemType, listType), 1, sameList, cat)
+	defineCompatible("array_cat", types(listType, listType), 0, sameList, func(f *frame) error {
 		return eachList(f, func(i int, out *vec.Builder) error {
 			if f.args[0].IsNull(i) && f.args[1].IsNull(i) {
 				return errNull
@@ -293,13 +340,7 @@ func init() {
 			return nil
 		})
 	})
-	choose("array_prepend", func(args []vec.Type) *Overload {
-		if list, ok := arrayArg(args, 1); ok && len(args) == 2 && CanImplicit(args[0], list.Elem()) {
-			return &Overload{Fn: &Function{Name: "array_prepend", lax: true, eval: cat}, Args: types(list.Elem(), list), Result: list}
-		}
-		return nil
-	})
-	defineArray("array_remove", types(elemType), sameList, true, func(f *frame) error {
+	defineCompatible("array_remove", types(listType, elemType), 0, sameList, func(f *frame) error {
 		return eachList(f, func(i int, out *vec.Builder) error {
 			if f.args[0].IsNull(i) {
 				return errNull
@@ -336,9 +377,9 @@ func init() {
 			return errNull
 		})
 	}
-	defineArray("array_position", types(elemType), always(tInt4), true, position)
-	defineArray("array_position", types(elemType, tInt4), always(tInt4), true, position)
-	defineArray("array_positions", types(elemType), always(vec.ArrayOf(vec.Int4)), true, func(f *frame) error {
+	defineCompatible("array_position", types(listType, elemType), 0, always(tInt4), position)
+	defineCompatible("array_position", types(listType, elemType, tInt4), 0, always(tInt4), position)
+	defineCompatible("array_positions", types(listType, elemType), 0, always(vec.ArrayOf(vec.Int4)), func(f *frame) error {
 		return eachList(f, func(i int, out *vec.Builder) error {
 			if f.args[0].IsNull(i) {
 				return errNull
@@ -352,7 +393,7 @@ func init() {
 			return nil
 		})
 	})
-	defineArray("array_replace", types(elemType, elemType), sameList, true, func(f *frame) error {
+	defineCompatible("array_replace", types(listType, elemType, elemType), 0, sameList, func(f *frame) error {
 		return eachList(f, func(i int, out *vec.Builder) error {
 			if f.args[0].IsNull(i) {
 				return errNull

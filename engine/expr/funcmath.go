@@ -192,7 +192,7 @@ func init() {
 		}
 		return vec.DecimalFromInt(int64(d.Sign())), nil
 	})
-	define("round", tNum, types(tNum, tInt4), map2(func(_ *Context, d vec.Decimal, n int64) (vec.Decimal, error) {
+	decimal := define("round", tNum, types(tNum, tInt4), map2(func(_ *Context, d vec.Decimal, n int64) (vec.Decimal, error) {
 		if n < -vec.MaxDecimalDigits && d.IsFinite() {
 			return vec.Decimal{}, nil // less than half of the unit
 		}
@@ -202,7 +202,7 @@ func init() {
 		}
 		return r, decimalError(err)
 	}))
-	// An extension: PostgreSQL has round(numeric, integer) only.
+	// An extension: PostgreSQL has round(numeric, integer) only, which a literal takes, too.
 	define("round", tFloat8, types(tFloat8, tInt4), map2(func(_ *Context, x float64, n int64) (float64, error) {
 		k := math.Pow10(int(max(min(n, 300), -300)))
 		r := math.RoundToEven(x*k) / k
@@ -211,6 +211,12 @@ func init() {
 		}
 		return r, nil
 	}))
+	choose("round", func(args []vec.Type) *Overload {
+		if len(args) != 2 || args[0].Kind != vec.Unknown || !CanImplicit(args[1], tInt4) {
+			return nil
+		}
+		return &Overload{Fn: decimal, Args: types(tNum, tInt4), Result: tNum}
+	})
 	define("trunc", tNum, types(tNum, tInt4), map2(func(_ *Context, d vec.Decimal, n int64) (vec.Decimal, error) {
 		r, err := d.Trunc(int(max(min(n, 38), -38)))
 		if err != nil && n > int64(d.Scale) {

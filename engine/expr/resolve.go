@@ -42,6 +42,10 @@ func IsFunction(name string) bool {
 // PostgreSQL's rules: exact matches first, then the fewest conversions, preferring
 // double precision, text and timestamptz. Unknown arguments take what the function wants.
 func Resolve(name string, args []vec.Type) (*Overload, error) {
+	if ambiguous(name, args) {
+		return nil, pgerr.New(pgerr.AmbiguousFunction, "operator is not unique: %s", operation(name, args)).
+			WithHint("Could not choose a best candidate operator. You might need to add explicit type casts.")
+	}
 	for _, c := range choosers[name] {
 		if o := c(args); o != nil {
 			return o, nil
@@ -73,6 +77,38 @@ func Resolve(name string, args []vec.Type) (*Overload, error) {
 		o.Args[i] = best.arg(i)
 	}
 	return o, nil
+}
+
+// ambiguous says whether PostgreSQL has an operator for several kinds of values, none of them
+// text, and the operands are literals, which do not say which is meant.
+func ambiguous(name string, args []vec.Type) bool {
+	switch name {
+	case "+", "-", "*", "/", "%", "&", "|", "#", "<<", ">>", "&&", "@>", "<@", "->", "->>", "#>", "#>>":
+	case "~":
+		if len(args) > 1 {
+			return false
+		}
+	default:
+		return false
+	}
+	for _, t := range args {
+		if t != vec.T(vec.Unknown) {
+			return false
+		}
+	}
+	return len(args) > 0
+}
+
+// operation is an operator between the types of its operands.
+func operation(op string, args []vec.Type) string {
+	if len(args) == 2 {
+		return args[0].String() + " " + op + " " + args[1].String()
+	}
+	words := []string{op}
+	for _, t := range args {
+		words = append(words, t.String())
+	}
+	return strings.Join(words, " ")
 }
 
 func (s *signature) arg(i int) vec.Type {
@@ -136,21 +172,17 @@ func preferred(t vec.Type) bool {
 
 // noFunction is the error for a name that fits nothing.
 func noFunction(name string, args []vec.Type) error {
-	words := make([]string, len(args))
-	for i, a := range args {
-		words[i] = a.String()
-	}
 	if name != "" && !isNameByte(name[0]) || name == "like" || name == "ilike" {
 		op := map[string]string{"like": "~~", "ilike": "~~*"}[name]
 		if op == "" {
 			op = name
 		}
-		text := op + " " + strings.Join(words, " ")
-		if len(args) == 2 {
-			text = words[0] + " " + op + " " + words[1]
-		}
-		return pgerr.New(pgerr.UndefinedFunction, "operator does not exist: %s", text).
+		return pgerr.New(pgerr.UndefinedFunction, "operator does not exist: %s", operation(op, args)).
 			WithHint("No operator matches the given name and argument types. You might need to add explicit type casts.")
+	}
+	words := make([]string, len(args))
+	for i, a := range args {
+		words[i] = a.String()
 	}
 	e := pgerr.New(pgerr.UndefinedFunction, "function %s(%s) does not exist", name, strings.Join(words, ", "))
 	return e.WithHint("No function matches the given name and argument types. You might need to add explicit type casts.")

@@ -79,6 +79,7 @@ type Typed struct {
 	Place
 	Type  TypeName
 	Value string
+	At    Place // of Value
 }
 
 // TypeName is a type as written. Words are put together into one name: "double

@@ -135,6 +135,8 @@ type binder struct {
 	// top is the statement, if it is a plain SELECT, and shown the sources of its columns.
 	top   *ast.Select
 	shown []Source
+	// open is the SELECT whose parameters without a type take those of other columns, see operand.
+	open *ast.Select
 }
 
 // place is where an expression stood and how it was called.

@@ -45,6 +45,9 @@ func (b *binder) literal(c *expr.Const, to vec.Type, pos ast.Pos) expr.Expr {
 	if to.Kind == vec.Unknown {
 		return c
 	}
+	if c.Place > 0 {
+		pos = ast.Pos(c.Place - 1)
+	}
 	if to == vec.T(vec.Text) {
 		return textConst(strings.Clone(c.Value.Str.Str(0)), to)
 	}

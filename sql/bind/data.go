@@ -274,12 +274,11 @@ func (b *binder) insertSource(s *ast.Insert, given []*table.Column) (plan.Node, 
 	if v, ok := s.Query.(*ast.Values); ok && v.With == nil && v.OrderBy == nil && v.Limit == nil && v.Offset == nil && v.Locking == nil {
 		return b.insertValues(s, v, given)
 	}
-	node := b.query(s.Query)
+	node, literal := b.operand(s.Query)
 	schema := node.Schema()
-	if given = b.matching(s, given, len(schema), s.Query.Pos()); b.err != nil {
+	if given = b.matching(s, given, len(schema), func(i int) ast.Pos { return itemPos(s.Query, i) }); b.err != nil {
 		return node, nil
 	}
-	literal := untyped(s.Query, node)
 	p := &plan.Project{Input: node}
 	for i, c := range given {
 		var e expr.Expr = &expr.Column{Index: i, T: schema[i].Type, Name: schema[i].Name}
@@ -291,8 +290,29 @@ func (b *binder) insertSource(s *ast.Insert, given []*table.Column) (plan.Node, 
 	return p, given
 }
 
-// untyped gives the literals without a type in the select list of a query, by column: they
-// take the types of the columns that they are for.
+// operand binds a query whose columns are to take the types of others, and gives what has no
+// type in its select list.
+func (b *binder) operand(q ast.Query) (plan.Node, map[int]expr.Expr) {
+	s, ok := q.(*ast.Select)
+	if !ok {
+		return b.query(q), nil
+	}
+	was := b.open
+	b.open = s
+	node := b.query(q)
+	b.open = was
+	if _, ok := node.(*plan.Project); !ok { // what is above the list needs the types
+		for _, it := range s.Items {
+			if x, ok := it.Expr.(*ast.Param); ok {
+				b.coerce(b.param(x), vec.T(vec.Text), x.Pos())
+			}
+		}
+	}
+	return node, untyped(q, node)
+}
+
+// untyped gives the literals and parameters without a type in the select list of a query, by
+// column: they take the types of the columns that they are for.
 func untyped(q ast.Query, node plan.Node) map[int]expr.Expr {
 	out := map[int]expr.Expr{}
 	s, ok := q.(*ast.Select)
@@ -301,24 +321,28 @@ func untyped(q ast.Query, node plan.Node) map[int]expr.Expr {
 		return out
 	}
 	for i := range s.Items {
-		c, ok := p.Exprs[i].(*expr.Const)
-		switch s.Items[i].Expr.(type) {
-		case *ast.String, *ast.Null:
-			if ok {
-				v := *c.Value
+		switch x := p.Exprs[i].(type) {
+		case *expr.Const:
+			switch s.Items[i].Expr.(type) {
+			case *ast.String, *ast.Null:
+				v := *x.Value
 				v.Type = vec.T(vec.Unknown)
 				out[i] = &expr.Const{Value: &v}
+			}
+		case *expr.Param:
+			if x.T.Kind == vec.Unknown {
+				out[i] = x
 			}
 		}
 	}
 	return out
 }
 
-// matching is the columns that so many expressions are for.
-func (b *binder) matching(s *ast.Insert, given []*table.Column, n int, pos ast.Pos) []*table.Column {
+// matching is the columns that so many expressions are for; place is where one of them stands.
+func (b *binder) matching(s *ast.Insert, given []*table.Column, n int, place func(int) ast.Pos) []*table.Column {
 	switch {
 	case n > len(given):
-		b.fail(pgerr.New(pgerr.SyntaxError, "INSERT has more expressions than target columns"), pos)
+		b.fail(pgerr.New(pgerr.SyntaxError, "INSERT has more expressions than target columns"), place(len(given)))
 	case n < len(given) && s.Columns != nil:
 		b.fail(pgerr.New(pgerr.SyntaxError, "INSERT has more target columns than expressions"), s.Columns[n].Pos())
 	default:
@@ -329,7 +353,7 @@ func (b *binder) matching(s *ast.Insert, given []*table.Column, n int, pos ast.P
 
 func (b *binder) insertValues(s *ast.Insert, q *ast.Values, given []*table.Column) (plan.Node, []*table.Column) {
 	out := &plan.Values{}
-	if given = b.matching(s, given, len(q.Rows[0]), q.Rows[0][0].Pos()); b.err != nil {
+	if given = b.matching(s, given, len(q.Rows[0]), func(i int) ast.Pos { return q.Rows[0][i].Pos() }); b.err != nil {
 		return out, nil
 	}
 	for _, c := range given {

@@ -33,7 +33,9 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 	case *ast.Number:
 		return b.number(e)
 	case *ast.String:
-		return textConst(e.Value, vec.T(vec.Unknown))
+		c := textConst(e.Value, vec.T(vec.Unknown))
+		c.Place = int32(e.Pos()) + 1
+		return c
 	case *ast.Bytes:
 		return textConst(e.Value, vec.T(vec.Bytea))
 	case *ast.Null:
@@ -170,7 +172,7 @@ func (b *binder) decimal(text string, pos ast.Pos) expr.Expr {
 
 func (b *binder) typed(e *ast.Typed) expr.Expr {
 	t := b.typeOf(&e.Type)
-	return b.literal(textConst(e.Value, vec.T(vec.Unknown)), t, e.Pos())
+	return b.literal(textConst(e.Value, vec.T(vec.Unknown)), t, e.At.Pos())
 }
 
 func (b *binder) unary(e *ast.Unary, sc *scope) expr.Expr {

@@ -168,8 +168,8 @@ func (g *groupingRef) Reference() int { return -(1 << 42) - g.index }
 
 // groupingCall is a GROUPING(…) of a SELECT.
 type groupingCall struct {
-	args []expr.Expr
-	pos  ast.Pos
+	args   []expr.Expr
+	places []ast.Pos // of the arguments
 }
 
 // grouping binds GROUPING(keys).
@@ -180,7 +180,7 @@ func (b *binder) grouping(e *ast.Call, sc *scope) expr.Expr {
 	if sc.aggs.inner {
 		return b.fail(pgerr.New(pgerr.GroupingError, "aggregate function calls cannot be nested"), e.Pos())
 	}
-	c := groupingCall{pos: e.Pos()}
+	var c groupingCall
 	if len(e.Args) == 0 || len(e.Args) > 31 {
 		return b.fail(pgerr.New(pgerr.SyntaxError, "GROUPING must have from 1 to 31 arguments"), e.Pos())
 	}
@@ -188,6 +188,7 @@ func (b *binder) grouping(e *ast.Call, sc *scope) expr.Expr {
 	for i, a := range e.Args {
 		x := b.value(a.Value, sc.in("GROUPING", nil))
 		x = b.coerce(x, firstKnown(x.Type()), a.Value.Pos())
+		c.places = append(c.places, a.Value.Pos())
 		if c.args = append(c.args, x); i > 0 {
 			text += ", "
 		}
@@ -201,10 +202,10 @@ func (b *binder) grouping(e *ast.Call, sc *scope) expr.Expr {
 // bits is, for each grouping set, which of a GROUPING's arguments are no keys of it.
 func (s *selection) bits(c groupingCall) []int64 {
 	out := make([]int64, len(s.groupings))
-	for _, a := range c.args {
+	for n, a := range c.args {
 		k := slices.IndexFunc(s.keys, func(k expr.Expr) bool { return expr.Same(a, k) })
 		if k < 0 {
-			s.b.fail(pgerr.New(pgerr.GroupingError, "arguments to GROUPING must be grouping expressions of the associated query level"), c.pos)
+			s.b.fail(pgerr.New(pgerr.GroupingError, "arguments to GROUPING must be grouping expressions of the associated query level"), c.places[n])
 			return out
 		}
 		for i, set := range s.groupings {

@@ -59,7 +59,7 @@ func (b *binder) recursive(c *cte) plan.Node {
 	}
 	uses := 0
 	b.findItself(q.Right, c, "", &uses)
-	step := b.query(q.Right)
+	step, literal := b.operand(q.Right)
 	switch {
 	case b.err != nil:
 		return base
@@ -67,7 +67,7 @@ func (b *binder) recursive(c *cte) plan.Node {
 		b.fail(pgerr.New(pgerr.SyntaxError, "each UNION query must have the same number of columns"), firstColumn(q.Right))
 		return base
 	}
-	left, right := b.alike("UNION", q, base, step)
+	left, right := b.alike("UNION", q, base, step, untyped(q.Left, base), literal)
 	if b.err != nil {
 		return base
 	}

@@ -371,7 +371,9 @@ func (s *selection) bindItems() {
 			}
 		}
 		e := b.settle(b.expr(it.Expr, &inner))
-		e = b.coerce(e, firstKnown(e.Type()), it.Expr.Pos())
+		if p, ok := e.(*expr.Param); !ok || p.T.Kind != vec.Unknown || s.q != b.open {
+			e = b.coerce(e, firstKnown(e.Type()), it.Expr.Pos())
+		}
 		name := columnName(it.Expr)
 		if it.Alias != nil {
 			name = it.Alias.Name

@@ -11,8 +11,12 @@ import (
 // setOp binds UNION, INTERSECT and EXCEPT.
 func (b *binder) setOp(q *ast.SetOp) plan.Node {
 	word := [...]string{"UNION", "INTERSECT", "EXCEPT"}[q.Op]
-	left := b.query(q.Left)
-	right := b.query(q.Right)
+	operand := b.operand
+	if q.ByName {
+		operand = func(q ast.Query) (plan.Node, map[int]expr.Expr) { return b.query(q), nil }
+	}
+	left, ll := operand(q.Left)
+	right, rl := operand(q.Right)
 	if b.err != nil {
 		return left
 	}
@@ -23,7 +27,7 @@ func (b *binder) setOp(q *ast.SetOp) plan.Node {
 		b.fail(pgerr.New(pgerr.SyntaxError, "each %s query must have the same number of columns", word), firstColumn(q.Right))
 		return left
 	}
-	left, right = b.alike(word, q, left, right)
+	left, right = b.alike(word, q, left, right, ll, rl)
 	if b.err != nil {
 		return left
 	}
@@ -44,14 +48,10 @@ func (b *binder) setOp(q *ast.SetOp) plan.Node {
 	return b.tail(node, &q.QueryTail, q.Pos())
 }
 
-// alike gives the columns of two queries common types.
-func (b *binder) alike(word string, q *ast.SetOp, left, right plan.Node) (plan.Node, plan.Node) {
+// alike gives the columns of two queries common types; ll and rl are those that have none yet.
+func (b *binder) alike(word string, q *ast.SetOp, left, right plan.Node, ll, rl map[int]expr.Expr) (plan.Node, plan.Node) {
 	ls, rs := left.Schema(), right.Schema()
 	lp, rp := &plan.Project{Input: left}, &plan.Project{Input: right}
-	var ll, rl map[int]expr.Expr
-	if !q.ByName {
-		ll, rl = untyped(q.Left, left), untyped(q.Right, right)
-	}
 	for i := range ls {
 		var l, r expr.Expr = &expr.Column{Index: i, T: ls[i].Type, Name: ls[i].Name}, &expr.Column{Index: i, T: rs[i].Type, Name: rs[i].Name}
 		if x := ll[i]; x != nil {

@@ -622,7 +622,9 @@ func (p *parser) word() ast.Expr {
 	case "array":
 		if n.is("[") {
 			p.i++
-			return p.array()
+			a := p.array()
+			a.Place = t.at()
+			return a
 		}
 		if n.is("(") {
 			p.i++
@@ -706,7 +708,7 @@ func (p *parser) typedLiteral() ast.Expr {
 		p.params = params
 		p.i = start
 		typ := p.simpleType()
-		x := &ast.Typed{Place: t.at(), Type: typ, Value: p.stringLit()}
+		x := &ast.Typed{Place: t.at(), Type: typ, At: p.tok().at(), Value: p.stringLit()}
 		if typ.Name == "interval" && x.Type.Fields == "" {
 			mods := x.Type.Mods
 			x.Type.Fields = p.intervalFields(&x.Type)
@@ -772,7 +774,7 @@ func (p *parser) plainTyped() ast.Expr {
 		return nil
 	}
 	typ := p.simpleType()
-	return &ast.Typed{Place: t.at(), Type: typ, Value: p.stringLit()}
+	return &ast.Typed{Place: t.at(), Type: typ, At: p.tok().at(), Value: p.stringLit()}
 }
 
 // nameOrCall reads a dotted name, t.*, or a call.
@@ -1018,7 +1020,7 @@ func (p *parser) caseExpr() ast.Expr {
 }
 
 // array reads [ elements ], which may be arrays in brackets themselves.
-func (p *parser) array() ast.Expr {
+func (p *parser) array() *ast.Array {
 	a := &ast.Array{Place: p.tok().at()}
 	if !p.enter() {
 		return a

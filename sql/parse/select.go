@@ -285,11 +285,16 @@ func (p *parser) withEnd() bool { return p.kw("select") || p.kw("from") }
 func (p *parser) values() ast.Query {
 	v := &ast.Values{Place: p.next().at()}
 	p.list(func() {
-		t := p.tok()
 		var row []ast.Expr
-		p.paren(func() { row = append(row, p.expr()) })
+		var first token
+		p.paren(func() {
+			if row == nil {
+				first = p.tok()
+			}
+			row = append(row, p.expr())
+		})
 		if len(v.Rows) > 0 && len(row) != len(v.Rows[0]) && p.err == nil {
-			p.fail(t, pgerr.SyntaxError, "VALUES lists must all be the same length")
+			p.fail(first, pgerr.SyntaxError, "VALUES lists must all be the same length")
 		}
 		v.Rows = append(v.Rows, row)
 	}, nil)
