@@ -113,6 +113,21 @@ func (s *Settings) Get(name string) (string, bool) {
 	return "", false
 }
 
+// Initial is the value that a setting has after RESET.
+func (s *Settings) Initial(name string) (string, error) {
+	d, err := lookUp(name)
+	if err != nil {
+		return "", err
+	}
+	if v, ok := s.start[key(name)]; ok {
+		return v, nil
+	}
+	if d == nil {
+		return "", nil
+	}
+	return d.value, nil
+}
+
 // Show is Get with the error that SHOW gives, and the name as PostgreSQL writes it.
 func (s *Settings) Show(name string) (SettingValue, error) {
 	d, err := lookUp(name)
@@ -340,16 +355,6 @@ func location(name string) (*time.Location, string, error) {
 	if hours, err := strconv.ParseFloat(trimmed, 64); err == nil && math.Abs(hours) < 24 {
 		return offsetZone(int(math.Round(hours * 3600)))
 	}
-	if strings.HasPrefix(trimmed, "<") { // our own spelling of an offset, <+05:30>-05:30
-		if inner, _, ok := strings.Cut(trimmed[1:], ">"); ok {
-			if seconds, ok := parseOffset(inner); ok {
-				return offsetZone(seconds)
-			}
-		}
-	}
-	if seconds, ok := parseOffset(trimmed); ok {
-		return offsetZone(seconds)
-	}
 	switch strings.ToLower(trimmed) {
 	case "":
 		return nil, "", badZone(name)
@@ -365,6 +370,9 @@ func location(name string) (*time.Location, string, error) {
 		if loc, err := time.LoadLocation(try); err == nil {
 			return loc, try, nil
 		}
+	}
+	if loc, shown := expr.PosixZone(name); loc != nil {
+		return loc, shown, nil
 	}
 	return nil, "", badZone(name)
 }
@@ -389,28 +397,6 @@ func zoneCase(s string) string {
 		text = strings.ReplaceAll(text, small, strings.ToLower(small))
 	}
 	return text
-}
-
-func parseOffset(s string) (seconds int, ok bool) {
-	if s == "" || s[0] != '+' && s[0] != '-' {
-		return 0, false
-	}
-	h, m, _ := strings.Cut(s[1:], ":")
-	hours, err := strconv.Atoi(h)
-	if err != nil || hours > 23 {
-		return 0, false
-	}
-	minutes := 0
-	if m != "" {
-		if minutes, err = strconv.Atoi(m); err != nil || minutes > 59 {
-			return 0, false
-		}
-	}
-	seconds = hours*3600 + minutes*60
-	if s[0] == '-' {
-		seconds = -seconds
-	}
-	return seconds, true
 }
 
 func offsetZone(seconds int) (*time.Location, string, error) {
@@ -541,7 +527,7 @@ func checkDateStyle(d *setting, value string) (string, error) {
 			return "", pgerr.New(pgerr.FeatureNotSupported, "DateStyle %s is not supported", w).
 				WithHint("Dates are always written as ISO 8601 does.")
 		default:
-			return "", invalid(d, value)
+			return "", invalid(d, value).WithDetail(`Unrecognized key word: "%s".`, w)
 		}
 	}
 	return "ISO, " + order, nil
@@ -647,11 +633,16 @@ func withUnits(units []unit, low, high int64) func(*setting, string) (string, er
 	return func(d *setting, value string) (string, error) {
 		n, ok := parseUnits(value, units, 1)
 		if !ok {
-			names := make([]string, len(units))
-			for i, u := range units {
-				names[len(units)-1-i] = `"` + u.name + `"`
+			bad := invalid(d, value)
+			if v := strings.TrimSpace(value); v != "" && (v[0] >= '0' && v[0] <= '9' || v[0] == '-') {
+				names := make([]string, len(units))
+				for i, u := range units {
+					names[len(units)-1-i] = `"` + u.name + `"`
+				}
+				last := len(names) - 1
+				bad.WithHint("Valid units for this parameter are %s, and %s.", strings.Join(names[:last], ", "), names[last])
 			}
-			return "", invalid(d, value).WithHint("Valid units for this parameter are %s.", strings.Join(names, ", "))
+			return "", bad
 		}
 		base := ""
 		for _, u := range units {

@@ -3,6 +3,7 @@ package sql
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
@@ -612,14 +613,26 @@ func settingWord(v ast.Expr, name string) (string, error) {
 	return "", pgerr.New(pgerr.SyntaxError, "SET %s takes a literal", name)
 }
 
-// intervalZone is SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE.
+// intervalZone is SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE: hours and minutes east of Greenwich.
 func intervalZone(v *ast.Typed) (string, error) {
-	word := strings.TrimSpace(v.Value)
-	if word != "" && word[0] != '+' && word[0] != '-' {
-		word = "+" + word
+	mod, _ := expr.IntervalModifier(v.Type.Fields, -1)
+	literal := &expr.Const{Value: &vec.Vector{Type: vec.T(vec.Unknown), Form: vec.Const, Str: vec.StringsOf(v.Value)}}
+	x, err := expr.NewCast(literal, vec.Type{Kind: vec.Interval, Mod: mod + 1}, true, false)
+	if err != nil {
+		return "", err
 	}
-	if _, ok := parseOffset(word); !ok {
-		return "", pgerr.New(pgerr.InvalidParameterValue, `invalid value for parameter "TimeZone": "%s"`, v.Value)
+	by := x.(*expr.Const).Value.Ivl[0]
+	bad := pgerr.New(pgerr.InvalidParameterValue, `invalid value for parameter "TimeZone": "%s"`, v.Value)
+	switch {
+	case by.Months != 0:
+		return "", bad.WithDetail("Cannot specify months in time zone interval.")
+	case by.Days != 0:
+		return "", bad.WithDetail("Cannot specify days in time zone interval.")
 	}
-	return word, nil
+	minutes := by.Micros / time.Minute.Microseconds()
+	if by.Micros%time.Minute.Microseconds() != 0 || max(minutes, -minutes) >= 24*60 {
+		return "", bad
+	}
+	_, name, err := offsetZone(int(minutes) * 60)
+	return name, err
 }

@@ -37,7 +37,9 @@ func resolveSum(args []vec.Type, avg bool) *Spec {
 			s.Result = vec.T(vec.Float8)
 		}
 		s.create = func([]OrderKey) State { return &sumFloat{t: s.Result, avg: avg} }
-	case vec.Interval:
+	case vec.Time, vec.Interval:
+		t = vec.T(vec.Interval)
+		s.Args[0], s.Result = t, t
 		s.create = func([]OrderKey) State { return &sumInterval{avg: avg} }
 	default:
 		return nil

@@ -1017,7 +1017,7 @@ func toEncoding(dst []byte, s, name string) ([]byte, error) {
 	}
 	for _, r := range s {
 		if r > 0xff {
-			return dst, pgerr.New("22P05", "character %q has no equivalent in encoding \"LATIN1\"", r)
+			return dst, pgerr.New(pgerr.UntranslatableCharacter, "character %q has no equivalent in encoding \"LATIN1\"", r)
 		}
 		dst = append(dst, byte(r))
 	}

@@ -15,9 +15,12 @@ func badUnit(unit string, t vec.Type) error {
 	return pgerr.New(pgerr.InvalidParameterValue, "unit \"%s\" not recognized for type %s", unit, t)
 }
 
-func unsupportedUnit(unit string, t vec.Type) error {
+func unsupportedUnit(unit string, t vec.Type) *pgerr.Error {
 	return pgerr.New(pgerr.FeatureNotSupported, "unit \"%s\" not supported for type %s", unit, t)
 }
+
+// isZoneUnit says whether a unit is a part of a zone's offset.
+func isZoneUnit(unit string) bool { return strings.HasPrefix(unit, "timezone") }
 
 // zoned is map1 and its like with a zone lookup that remembers its last span.
 func zoned(do func(f *frame, z *zone) func(i int) error) func(*frame) error {
@@ -158,7 +161,7 @@ func extractTime(unit string, local, off int64, t vec.Type) (vec.Decimal, error)
 		case "microsecond", "millisecond", "second", "minute", "hour":
 		default:
 			_, _, _, known := field(unit, local)
-			if known || unit == "julian" || strings.HasPrefix(unit, "timezone") {
+			if known || unit == "julian" || isZoneUnit(unit) {
 				return vec.Decimal{}, unsupportedUnit(unit, t)
 			}
 			if unit != "epoch" {
@@ -283,6 +286,13 @@ func extractInterval(unit string, v vec.IntervalValue) (vec.Decimal, error) {
 	case "millennium":
 		return vec.DecimalFromInt(int64(v.Months / 12000)), nil
 	}
+	switch unit = lower(unit); unit {
+	case "week", "weeks", "dow", "doy", "isodow", "isoyear", "julian":
+		return vec.Decimal{}, unsupportedUnit(unit, tIvl)
+	}
+	if isZoneUnit(unit) {
+		return vec.Decimal{}, unsupportedUnit(unit, tIvl)
+	}
 	return vec.Decimal{}, badUnit(unit, tIvl)
 }
 
@@ -377,9 +387,11 @@ func bin(stride vec.IntervalValue, t, origin int64, name string) (int64, error) 
 		ty, tm, _ := civil(floorDiv(t, microsDay))
 		oy, om, _ := civil(floorDiv(origin, microsDay))
 		n := floorDiv((ty-oy)*12+int64(tm-om), int64(stride.Months)) * int64(stride.Months)
-		r := addMonths(origin, n)
+		day := floorDiv(origin, microsDay)
+		clock := origin - day*microsDay
+		r := laterDay(day, n)*microsDay + clock
 		if r > t {
-			r = addMonths(origin, n-int64(stride.Months))
+			r = laterDay(day, n-int64(stride.Months))*microsDay + clock
 		}
 		return r, nil
 	}
@@ -506,11 +518,17 @@ func truncations() {
 		})
 	})
 	define("date_trunc", tIvl, types(tText, tIvl), map2(func(_ *Context, unit string, v vec.IntervalValue) (vec.IntervalValue, error) {
-		r, ok := truncInterval(lower(unit), v)
-		if !ok {
-			return r, badUnit(unit, tIvl)
+		unit = lower(unit)
+		r, ok := truncInterval(unit, v)
+		switch {
+		case ok:
+			return r, nil
+		case unitWords[unit] == "week":
+			return r, unsupportedUnit(unit, tIvl).WithDetail("Months usually have fractional weeks.")
+		case isZoneUnit(unit):
+			return r, unsupportedUnit(unit, tIvl)
 		}
-		return r, nil
+		return r, badUnit(unit, tIvl)
 	}))
 	for _, t := range []vec.Type{tTz, tTs} {
 		define("date_bin", t, types(tIvl, t, t), map3(func(_ *Context, s vec.IntervalValue, x, origin int64) (int64, error) {
@@ -918,27 +936,27 @@ func timeZones() {
 }
 
 func makers() {
-	fieldError := pgerr.New(pgerr.DatetimeOverflow, "date/time field value out of range")
-	date := func(y, m, d int64) (int64, error) {
+	date := func(year, m, d int64) (int64, error) {
+		y := year
 		if y < 0 {
 			y++
-		} else if y == 0 {
-			return 0, fieldError
 		}
-		if y < -4712 || y > 5874897 || m < 1 || m > 12 || d < 1 || d > int64(monthDays(y, int(m))) {
-			return 0, fieldError
+		if year == 0 || m < 1 || m > 12 || d < 1 || d > int64(monthDays(y, int(m))) {
+			return 0, pgerr.New(pgerr.DatetimeOverflow, "date field value out of range: %d-%02d-%02d", year, m, d)
 		}
-		return dayOf(y, int(m), int(d)), nil
+		day := dayOf(y, int(m), int(d))
+		if day < minDay || day > maxDay {
+			return 0, pgerr.New(pgerr.DatetimeOverflow, "date out of range: %d-%02d-%02d", year, m, d)
+		}
+		return day, nil
 	}
 	clock := func(h, m int64, s float64) (int64, error) {
-		if h < 0 || h > 24 || m < 0 || m > 59 || !(s >= 0 && s <= 60) {
-			return 0, fieldError
+		if h >= 0 && h <= 24 && m >= 0 && m <= 59 && s >= 0 && s <= 60 {
+			if t := h*microsHour + m*microsMinute + int64(math.RoundToEven(s*1e6)); t <= microsDay {
+				return t, nil
+			}
 		}
-		t := h*microsHour + m*microsMinute + int64(math.RoundToEven(s*1e6))
-		if t > microsDay {
-			return 0, fieldError
-		}
-		return t, nil
+		return 0, pgerr.New(pgerr.DatetimeOverflow, "time field value out of range: %d:%02d:%02g", h, m, s)
 	}
 	define("make_date", tDate, types(tInt4, tInt4, tInt4), map3(func(_ *Context, y, m, d int64) (int64, error) { return date(y, m, d) }))
 	define("make_time", tTime, types(tInt4, tInt4, tFloat8), map3(func(_ *Context, h, m int64, s float64) (int64, error) { return clock(h, m, s) }))
@@ -950,8 +968,11 @@ func makers() {
 			return 0, err
 		}
 		t, err := clock(at(3), at(4), v.F64[j])
-		if err != nil || day > maxTime/microsDay-1 {
-			return 0, fieldError
+		if err == nil && day > maxTime/microsDay-1 {
+			err = pgerr.New(pgerr.DatetimeOverflow, "timestamp out of range: %d-%02d-%02d %d:%02d:%02g", at(0), at(1), at(2), at(3), at(4), v.F64[j])
+		}
+		if err != nil {
+			return 0, err
 		}
 		return day*microsDay + t, nil
 	}
@@ -1001,7 +1022,9 @@ func makers() {
 				for k, a := range f.args {
 					v, j := a.At(i)
 					if k == 6 {
-						sec = v.F64[j]
+						if sec = v.F64[j]; sec != sec {
+							return outOfRange(tIvl)
+						}
 					} else {
 						x[k] = v.I64[j]
 					}

@@ -18,11 +18,12 @@ const (
 	microsDay    = 24 * microsHour
 )
 
-// The first day of dates and the last second of timestamps. 4714-11-24 BC is day 0 of the
-// Julian count; the end is what microseconds since 1970 hold.
+// The first and the last day of dates, and the first and last second of timestamps. 4714-11-24 BC is
+// day 0 of the Julian count; dates end with the year 5874897, as PostgreSQL's do, and timestamps with
+// what microseconds since 1970 hold.
 const (
 	minDay  = int64(-2440588)
-	maxDay  = int64(math.MaxInt32)
+	maxDay  = int64(2145042905)
 	minTime = minDay * microsDay
 	maxTime = int64(math.MaxInt64) - microsDay
 )
@@ -188,18 +189,10 @@ func LoadZone(name string) (*time.Location, error) {
 			return loc, nil
 		}
 	}
-	if name != "" && (name[0] == '+' || name[0] == '-' || name[0] >= '0' && name[0] <= '9') {
-		// A bare offset follows POSIX when it is not in ISO form: hours west for names,
-		// but PostgreSQL's AT TIME ZONE '+02' means west as well.
-		text := name
-		if name[0] >= '0' && name[0] <= '9' {
-			text = "+" + name
-		}
-		if off, ok := parseOffset(text); ok {
-			return time.FixedZone(name, -off), nil
-		}
-	}
 	if loc := zoneByFold(name); loc != nil {
+		return loc, nil
+	}
+	if loc, _ := PosixZone(name); loc != nil {
 		return loc, nil
 	}
 	return nil, pgerr.New(pgerr.InvalidParameterValue, "time zone \"%s\" not recognized", name)
@@ -245,14 +238,12 @@ func lower(s string) string {
 	return s
 }
 
-// addMonths moves a local time by months; the day is cut to the month's last.
-func addMonths(local int64, months int64) int64 {
-	day := floorDiv(local, microsDay)
-	rest := local - day*microsDay
+// laterDay moves a day by months; it is cut to the month's last.
+func laterDay(day, months int64) int64 {
 	y, m, d := civil(day)
 	total := y*12 + int64(m-1) + months
 	y, m = floorDiv(total, 12), int(floorMod(total, 12))+1
-	return dayOf(y, m, min(d, monthDays(y, m)))*microsDay + rest
+	return dayOf(y, m, min(d, monthDays(y, m)))
 }
 
 // addInterval moves a local time; false if it leaves the range.
@@ -260,10 +251,11 @@ func addInterval(local int64, iv vec.IntervalValue) (int64, bool) {
 	if isInfinite(local) {
 		return local, true
 	}
+	day := floorDiv(local, microsDay)
 	if iv.Months != 0 {
-		local = addMonths(local, int64(iv.Months))
+		day = laterDay(day, int64(iv.Months))
 	}
-	day := floorDiv(local, microsDay) + int64(iv.Days)
+	day += int64(iv.Days)
 	if day < minDay-1 || day > maxTime/microsDay {
 		return 0, false
 	}

@@ -15,11 +15,14 @@ import (
 type timeError uint8
 
 const (
-	timeOK     timeError = iota
-	timeSyntax           // 22007
-	timeField            // 22008, a field is out of range
-	timeZone             // 22023, no such zone
-	timeRange            // 22008, an interval is out of range
+	timeOK           timeError = iota
+	timeSyntax                 // 22007
+	timeField                  // 22008, a field is out of range
+	timeDate                   // 22008, and so is a month or a day, which may be each other
+	timeOver                   // 22008, no field is out of range, but the time is
+	timeZone                   // 22023, no such zone
+	timeRange                  // 22008, an interval is out of range
+	timeDisplacement           // 22009, the offset of a zone is out of range
 )
 
 func (e timeError) of(kind, text string) error {
@@ -28,6 +31,13 @@ func (e timeError) of(kind, text string) error {
 		return nil
 	case timeField:
 		return pgerr.New(pgerr.DatetimeOverflow, "date/time field value out of range: \"%s\"", text)
+	case timeDate:
+		return timeField.of(kind, text).(*pgerr.Error).WithHint("Perhaps you need a different \"datestyle\" setting.")
+	case timeOver:
+		short, _, _ := strings.Cut(kind, " ")
+		return pgerr.New(pgerr.DatetimeOverflow, "%s out of range: \"%s\"", short, text)
+	case timeDisplacement:
+		return pgerr.New(pgerr.BadDisplacement, "time zone displacement out of range: \"%s\"", text)
 	case timeRange:
 		return pgerr.New(pgerr.DatetimeOverflow, "%s out of range", kind)
 	case timeZone:
@@ -203,6 +213,9 @@ func parseMoment(text string, order DateOrder) (m moment, e timeError) {
 				end++
 			}
 			off, ok := parseOffset(s[i:end])
+			if !ok && end > i+1 && s[i+1] != ':' && s[end-1] != ':' {
+				return m, timeDisplacement
+			}
 			if !ok {
 				return m, timeSyntax
 			}
@@ -281,12 +294,15 @@ func parseMoment(text string, order DateOrder) (m moment, e timeError) {
 		} else if year == 0 {
 			return m, timeField
 		}
-		if month > 12 || int(dom) > monthDays(year, int(month)) || year > 5874897 {
+		switch {
+		case month > 12 || dom > 31:
+			return m, timeDate
+		case int(dom) > monthDays(year, int(month)):
 			return m, timeField
 		}
 		m.day, m.hasDate = dayOf(year, int(month), int(dom)), true
-		if m.day < minDay {
-			return m, timeField
+		if m.day < minDay || m.day > maxDay {
+			return m, timeOver
 		}
 	case year >= 0 || month > 0 || dom > 0:
 		if year >= 0 && month >= 0 && (month == 0 || dom == 0) && strings.ContainsAny(s, "-/") {
@@ -362,7 +378,7 @@ func parseDate(s string, i int, order DateOrder) (y, m, d int64, short bool, end
 			continue
 		}
 		start := i
-		n[k], i = digitsAt(s, i, 7)
+		n[k], i = digitsAt(s, i, 10)
 		if size[k] = i - start; size[k] == 0 {
 			return 0, 0, 0, false, i, timeSyntax
 		}
@@ -380,7 +396,7 @@ func parseDate(s string, i int, order DateOrder) (y, m, d int64, short bool, end
 		m, d, y, short = n[0], n[1], n[2], size[2] == 2
 	}
 	if m < 1 || m > 12 || d < 1 || d > 31 {
-		return y, m, d, short, i, timeField
+		return y, m, d, short, i, timeDate
 	}
 	return y, m, d, short, i, timeOK
 }
@@ -497,7 +513,7 @@ func (m *moment) localTime(ctx *Context) (int64, timeError) {
 	case !m.hasDate:
 		return 0, timeSyntax
 	case m.day > maxTime/microsDay-1:
-		return 0, timeField
+		return 0, timeOver
 	}
 	return m.day*microsDay + m.clock, timeOK
 }
@@ -549,8 +565,6 @@ func parseDay(ctx *Context, s string) (int64, error) {
 		return floorDiv(specialTime(ctx, m.special), microsDay), nil
 	case !m.hasDate:
 		e = timeSyntax
-	case m.day > maxDay:
-		e = timeField
 	default:
 		return m.day, nil
 	}
