@@ -118,6 +118,9 @@ func Resolve(name string, args []vec.Type) (*Spec, error) {
 	for i, a := range args {
 		words[i] = a.String()
 	}
+	if name == "array_agg" && len(args) == 1 && args[0].Array {
+		return nil, pgerr.Unsupported("an array of more than one dimension")
+	}
 	if ambiguous(name, args) {
 		return nil, pgerr.New(pgerr.AmbiguousFunction, "function %s(%s) is not unique", name, strings.Join(words, ", ")).
 			WithHint("Could not choose a best candidate function. You might need to add explicit type casts.")

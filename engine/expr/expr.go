@@ -31,9 +31,9 @@ type Context struct {
 	Database  string
 	User      string // whose rights count
 	// SetConfig is set_config: it gives the value that the setting has when the statement is at
-	// its end, or what is wrong with it. It may be called by several goroutines; nil knows no
+	// its end, or what is wrong with it. No value is the one that RESET gives. It may be called by several goroutines; nil knows no
 	// setting.
-	SetConfig func(name, value string, local bool) (string, error)
+	SetConfig func(name string, value *string, local bool) (string, error)
 	// NextValue takes the next number of a sequence, and CurrentValue is the one that the session
 	// took last, of any if the name is empty; false if it took none. They may be called by several
 	// goroutines; nil knows no sequence.

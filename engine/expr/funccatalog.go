@@ -325,8 +325,20 @@ func sizes() {
 	defineSession("pg_relation_size", tInt8, types(tReg, tText), size)
 	none := map1(func(*Context, int64) (int64, error) { return 0, nil })
 	defineSession("pg_indexes_size", tInt8, types(tReg), none)
-	defineSession("pg_database_size", tInt8, types(tOID), none)
-	defineSession("pg_database_size", tInt8, types(tName), map1(func(*Context, string) (int64, error) { return 0, nil }))
+	defineSession("pg_database_size", tInt8, types(tOID), map1(func(c *Context, oid int64) (int64, error) {
+		ok, err := anyDatabase(c, func(of int64, _ string) bool { return of == oid })
+		if err == nil && !ok {
+			err = errNull
+		}
+		return 0, err
+	}))
+	defineSession("pg_database_size", tInt8, types(tName), map1(func(c *Context, name string) (int64, error) {
+		ok, err := anyDatabase(c, func(_ int64, of string) bool { return of == name })
+		if err == nil && !ok {
+			err = pgerr.New(pgerr.UndefinedDatabase, `database "%s" does not exist`, name)
+		}
+		return 0, err
+	}))
 	defineSession("pg_tablespace_size", tInt8, types(tOID), none)
 	defineSession("pg_stat_get_numscans", tInt8, types(tOID), none)
 	defineSession("pg_size_pretty", tText, types(tInt8), text1(func(_ *Context, dst []byte, n int64) ([]byte, error) { return appendSize(dst, n), nil }))
@@ -449,4 +461,22 @@ func withModifier(name string, mod int64) string {
 		name += intervalModifierName(mod)
 	}
 	return name + list
+}
+
+// anyDatabase says whether there is a database of which is holds, by its object id and its name.
+func anyDatabase(ctx *Context, is func(oid int64, name string) bool) (bool, error) {
+	if ctx.Objects == nil {
+		return is(0, ctx.Database), nil
+	}
+	batches, err := ctx.Objects.Table("pg_catalog.pg_database", []string{"oid", "datname"})
+	for _, b := range batches {
+		for i := range b.Rows {
+			oid, at := b.Cols[0].At(i)
+			name, j := b.Cols[1].At(i)
+			if is(oid.I64[at], string(name.Str.At(j))) {
+				return true, err
+			}
+		}
+	}
+	return false, err
 }

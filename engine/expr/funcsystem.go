@@ -65,7 +65,8 @@ func init() {
 	define("nextval", tInt8, types(tText), map1(nextval)).Volatile = true
 	define("currval", tInt8, types(tText), map1(currval)).Volatile = true
 	define("lastval", tInt8, nil, map0(func(c *Context) (int64, error) { return currval(c, "") })).Volatile = true
-	define("set_config", tText, types(tText, tText, tBool), setConfig).Volatile = true
+	config := define("set_config", tText, types(tText, tText, tBool), setConfig)
+	config.Volatile, config.lax = true, true
 
 	for name, end := range map[string]func(*Context) netip.AddrPort{
 		"client": func(c *Context) netip.AddrPort { return c.Client }, "server": func(c *Context) netip.AddrPort { return c.Server },
@@ -91,10 +92,18 @@ func init() {
 func setConfig(f *frame) error {
 	name, value, local := viewOf[string](f, 0), viewOf[string](f, 1), viewOf[bool](f, 2)
 	return eachText(f, func(i int, dst []byte) ([]byte, error) {
+		if f.args[0].IsNull(i) {
+			return dst, pgerr.New(pgerr.NullNotAllowed, "SET requires parameter name")
+		}
 		if f.ctx.SetConfig == nil {
 			return dst, pgerr.New(pgerr.UndefinedObject, "unrecognized configuration parameter \"%s\"", name.at(i))
 		}
-		v, err := f.ctx.SetConfig(name.at(i), value.at(i), local.at(i))
+		var to *string
+		if !f.args[1].IsNull(i) {
+			text := value.at(i)
+			to = &text
+		}
+		v, err := f.ctx.SetConfig(name.at(i), to, !f.args[2].IsNull(i) && local.at(i))
 		return append(dst, v...), err
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -19,6 +20,7 @@ type jsonReader struct {
 	s     []byte
 	i     int
 	depth int
+	bad   *pgerr.Error // what is wrong inside a string
 }
 
 type jsonMember struct{ key, value []byte }
@@ -35,8 +37,11 @@ func CanonicalJSON(dst, s []byte) ([]byte, error) {
 		if r.depth > maxJSONDepth {
 			return dst, pgerr.New(pgerr.StatementTooComplex, "json value is nested deeper than %d levels", maxJSONDepth)
 		}
-		e := pgerr.New(pgerr.InvalidText, "invalid input syntax for type json")
-		if r.i >= len(s) {
+		e := notJSON()
+		switch {
+		case r.bad != nil:
+			return dst, r.bad
+		case r.i >= len(s):
 			return dst, e.WithDetail("The input string ended unexpectedly.")
 		}
 		end := r.i
@@ -46,6 +51,10 @@ func CanonicalJSON(dst, s []byte) ([]byte, error) {
 		return dst, e.WithDetail("Token \"%s\" is invalid.", s[r.i:max(end, r.i+1)])
 	}
 	return dst, nil
+}
+
+func notJSON() *pgerr.Error {
+	return pgerr.New(pgerr.InvalidText, "invalid input syntax for type json")
 }
 
 func (r *jsonReader) blanks() {
@@ -250,6 +259,10 @@ func (r *jsonReader) text(dst []byte) ([]byte, bool) {
 // unquote reads a string's bytes.
 func (r *jsonReader) unquote(dst []byte) ([]byte, bool) {
 	i := r.i + 1
+	fail := func(format string, args ...any) ([]byte, bool) {
+		r.bad = notJSON().WithDetail(format, args...)
+		return dst, false
+	}
 	for i < len(r.s) {
 		c := r.s[i]
 		switch {
@@ -257,8 +270,7 @@ func (r *jsonReader) unquote(dst []byte) ([]byte, bool) {
 			r.i = i + 1
 			return dst, true
 		case c < ' ':
-			r.i = i
-			return dst, false
+			return fail("Character with value 0x%02x must be escaped.", c)
 		case c != '\\':
 			dst = append(dst, c)
 			i++
@@ -283,34 +295,33 @@ func (r *jsonReader) unquote(dst []byte) ([]byte, bool) {
 			dst = append(dst, '\t')
 		case 'u':
 			u, ok := hex4(r.s, i)
-			if !ok || u == 0 {
-				r.i = i
-				return dst, false
-			}
 			i += 4
-			if u >= 0xd800 && u < 0xdc00 {
+			switch {
+			case !ok:
+				return fail(`"\u" must be followed by four hexadecimal digits.`)
+			case u == 0:
+				r.bad = pgerr.New(pgerr.UntranslatableCharacter, "unsupported Unicode escape sequence").WithDetail(`\u0000 cannot be converted to text.`)
+				return dst, false
+			case utf16.IsSurrogate(u):
 				low := rune(0)
 				if i+6 <= len(r.s) && r.s[i] == '\\' && r.s[i+1] == 'u' {
-					low, ok = hex4(r.s, i+2)
+					low, _ = hex4(r.s, i+2)
 				}
-				if !ok || low < 0xdc00 || low > 0xdfff {
-					r.i = i
-					return dst, false
+				if u < 0xdc00 && low >= 0xd800 && low < 0xdc00 {
+					return fail("Unicode high surrogate must not follow a high surrogate.")
 				}
-				u = 0x10000 + (u-0xd800)<<10 + low - 0xdc00
+				if u = utf16.DecodeRune(u, low); u == utf8.RuneError {
+					return fail("Unicode low surrogate must follow a high surrogate.")
+				}
 				i += 6
-			} else if u >= 0xdc00 && u <= 0xdfff {
-				r.i = i
-				return dst, false
 			}
 			dst = utf8.AppendRune(dst, u)
 		default:
-			r.i = i
-			return dst, false
+			_, size := utf8.DecodeRune(r.s[i-1:])
+			return fail(`Escape sequence "\%s" is invalid.`, r.s[i-1:i-1+size])
 		}
 	}
-	r.i = len(r.s)
-	return dst, false
+	return fail(`Token "%s" is invalid.`, bytes.ToValidUTF8(r.s[r.i:min(len(r.s), r.i+64)], nil))
 }
 
 func hex4(s []byte, i int) (rune, bool) {

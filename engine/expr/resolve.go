@@ -139,6 +139,8 @@ func (s *signature) score(args []vec.Type) (int, bool) {
 			}
 			if want.Kind == vec.Text && !want.Array {
 				total += 20
+			} else if want.IsText() && !want.Array {
+				total += 15
 			} else if preferred(want) {
 				total += 10
 			}

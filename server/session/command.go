@@ -112,9 +112,15 @@ type configured struct {
 
 // setConfig is set_config while a statement runs: others may be reading the settings, so they
 // change when it is at its end.
-func (s *Session) setConfig(name, value string, local bool) (string, error) {
-	value, err := sql.CheckSetting(name, value)
-	if err != nil {
+func (s *Session) setConfig(name string, to *string, local bool) (string, error) {
+	var value string
+	var err error
+	if to != nil {
+		value = *to
+	} else if value, err = s.Settings.Initial(name); err != nil {
+		return "", err
+	}
+	if value, err = sql.CheckSetting(name, value); err != nil {
 		return "", err
 	}
 	s.mu.Lock()
@@ -175,14 +181,17 @@ func (s *Session) beginBlock(m ast.TransactionModes) {
 // endBlock is COMMIT and ROLLBACK. Committing a failed transaction rolls it back, and so
 // does a commit that fails.
 func (s *Session) endBlock(ctx context.Context, commit, chain bool) (tag string, err error) {
-	if !s.block {
-		s.warn(pgerr.NoActiveTransaction, "there is no transaction in progress")
-	}
 	tag = "ROLLBACK"
 	if commit && !s.failed {
 		tag = "COMMIT"
 	}
-	chain = chain && s.block
+	switch {
+	case s.block:
+	case chain:
+		return "", s.needBlock(tag + " AND CHAIN")
+	default:
+		s.warn(pgerr.NoActiveTransaction, "there is no transaction in progress")
+	}
 	readOnly := s.Settings.On("transaction_read_only")
 	modes := ast.TransactionModes{Isolation: s.value("transaction_isolation"), ReadOnly: &readOnly}
 	if tag == "COMMIT" {

@@ -106,15 +106,25 @@ func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
 	case *ast.Extract:
 		return b.extract(e, sc)
 	case *ast.Star:
+		if len(e.Table) > 0 && e.Exclude == nil && e.Replace == nil {
+			if rel := b.starred(e, sc); rel != nil {
+				return b.wholeRow(rel, e.Pos())
+			}
+		}
 		return b.fail(pgerr.New(pgerr.SyntaxError, "* is not allowed here"), e.Pos())
 	case *ast.Columns:
 		return b.fail(pgerr.New(pgerr.SyntaxError, "COLUMNS is only allowed in a select list"), e.Pos())
 	case *ast.Default:
 		return b.fail(pgerr.New(pgerr.SyntaxError, "DEFAULT is not allowed in this context"), e.Pos())
 	case *ast.Row:
-		fields := make([]expr.Expr, len(e.Elems))
-		for i, x := range e.Elems {
-			fields[i] = b.value(x, sc)
+		var fields []expr.Expr
+		for _, x := range e.Elems {
+			f := b.value(x, sc)
+			if _, ok := x.(*ast.Star); ok && b.err == nil {
+				fields = append(fields, b.fields(f, x.Pos())...)
+				continue
+			}
+			fields = append(fields, f)
 		}
 		shape := make(vec.Schema, len(fields))
 		for i, f := range fields {

@@ -20,6 +20,18 @@ func (b *binder) rowNamed(n *ast.Name, sc *scope) *relation {
 	return sc.rel.named(n.Parts[0].Name)
 }
 
+// starred is the relation of t.* outside of a select list; nil after an error.
+func (b *binder) starred(e *ast.Star, sc *scope) *relation {
+	name := e.Table[len(e.Table)-1].Name
+	if sc.rel != nil {
+		if rel := sc.rel.named(name); rel != nil {
+			return rel
+		}
+	}
+	b.fail(pgerr.New(pgerr.UndefinedTable, `missing FROM-clause entry for table "%s"`, name), e.Pos())
+	return nil
+}
+
 // wholeRow is a relation's row as one value.
 func (b *binder) wholeRow(rel *relation, pos ast.Pos) expr.Expr {
 	fields := make([]expr.Expr, len(rel.fields))

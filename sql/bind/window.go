@@ -7,6 +7,7 @@ import (
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/storage/vec"
+	"math"
 )
 
 // windows are the window calls of one SELECT.
@@ -379,21 +380,33 @@ func (b *binder) frameOffset(e ast.Expr, to *plan.FrameBound, f *plan.Frame, w *
 	if key.Type() != moved.Type() {
 		key = b.cast(key, moved.Type(), e.Pos(), true, false)
 	}
-	to.Key, to.Offset = key, b.notNegative(x, moved, e.Pos())
+	where := "starting"
+	if to == &f.End {
+		where = "ending"
+	}
+	to.Key, to.Offset = key, b.notNegative(x, moved, where, e.Pos())
 }
 
-// notNegative is a moved key, or an error if it was moved by less than nothing.
-func (b *binder) notNegative(by, moved expr.Expr, pos ast.Pos) expr.Expr {
+// notNegative is a moved key, or an error if it was moved by less than nothing, or by no number.
+func (b *binder) notNegative(by, moved expr.Expr, where string, pos ast.Pos) expr.Expr {
 	if c, ok := b.fold(by).(*expr.Const); ok {
 		if c.Value.IsNull(0) {
-			return b.fail(pgerr.New(pgerr.NullNotAllowed, "frame offset must not be null"), pos)
+			return b.fail(pgerr.New(pgerr.NullNotAllowed, "frame %s offset must not be null", where), pos)
 		}
 		zero := b.literal(textConst("0", vec.T(vec.Unknown)), by.Type(), pos)
 		less, err := expr.NewOperator("<", c, zero)
 		if err != nil {
 			return b.failErr(err, pos)
 		}
-		if v, err := less.Eval(b.env.Expr, &vec.Batch{Rows: 1}); err == nil && !v.IsNull(0) && v.Bools[0] {
+		v, err := less.Eval(b.env.Expr, &vec.Batch{Rows: 1})
+		nan := false
+		switch c.Value.Type.Payload() {
+		case vec.PayloadF64:
+			nan = math.IsNaN(c.Value.F64[0])
+		case vec.PayloadDec:
+			nan = len(c.Value.Dec) > 0 && c.Value.Dec[0].IsNaN()
+		}
+		if nan || err == nil && !v.IsNull(0) && v.Bools[0] {
 			return b.fail(pgerr.New(pgerr.InvalidFrameOffset, "invalid preceding or following size in window function"), pos)
 		}
 	}
