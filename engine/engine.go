@@ -105,12 +105,19 @@ func (r *Rows) Close() error { return r.op.Close() }
 // Analyze runs a plan to its end, drops the rows, and gives what each node did, as EXPLAIN
 // ANALYZE prints it.
 func Analyze(ctx context.Context, n plan.Node, env *Env) (plan.TextOptions, error) {
-	env.Stats = exec.NewStats(n)
+	measured := Measure(n, env)
 	start := time.Now()
 	if err := drop(ctx, n, env); err != nil {
 		return plan.TextOptions{}, err
 	}
-	return plan.TextOptions{Actual: func(n plan.Node) *plan.Actual { return actual(env.Stats.Node(n)) }, Elapsed: time.Since(start)}, nil
+	measured.Elapsed = time.Since(start)
+	return measured, nil
+}
+
+// Measure makes a plan that is going to run count what its nodes do.
+func Measure(n plan.Node, env *Env) plan.TextOptions {
+	env.Stats = exec.NewStats(n)
+	return plan.TextOptions{Actual: func(n plan.Node) *plan.Actual { return actual(env.Stats.Node(n)) }}
 }
 
 // drop runs a plan and looks at none of its rows.

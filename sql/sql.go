@@ -442,12 +442,8 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 		inner.Schema = vec.Schema{{Name: "QUERY PLAN", Type: vec.T(vec.Text)}}
 		return inner, nil
 	}
-	writes := (inner.Write != nil || len(inner.Parts) > 0) && inner.Explain == nil && inner.Copy == nil
-	if writes {
-		inner.Kind, inner.Plan = Query, explained(inner)
-		inner.Write, inner.Parts = nil, nil
-	}
-	if inner.Kind != Query || inner.Explain != nil || inner.Copy != nil {
+	writes := (inner.Write != nil || len(inner.Parts) > 0) && inner.Explain == nil && inner.Copy == nil && inner.DDL == nil
+	if inner.Kind != Query && !writes || inner.Explain != nil || inner.Copy != nil {
 		return nil, pgerr.Unsupported("EXPLAIN of this statement").At(ast.CharPosition(text, s.Stmt.Pos()))
 	}
 	x := &Explain{Analyze: s.Analyze, Verbose: s.Verbose, Costs: true, Timing: true, Format: s.Format}
@@ -488,9 +484,6 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 			return nil, pgerr.New(pgerr.SyntaxError, "%s requires a Boolean value", o.Name).At(ast.CharPosition(text, o.Pos()))
 		}
 	}
-	if writes && x.Analyze {
-		return nil, pgerr.Unsupported("EXPLAIN ANALYZE of a statement that writes").At(ast.CharPosition(text, s.Pos()))
-	}
 	if !summary {
 		x.Summary = x.Analyze
 	}
@@ -502,13 +495,21 @@ func (c *CompileContext) explain(s *ast.Explain, text string) (*Statement, error
 		t = vec.T(vec.XML)
 	}
 	inner.Schema, inner.Sources = vec.Schema{{Name: "QUERY PLAN", Type: t}}, nil
-	inner.Explain, inner.Tag = x, "EXPLAIN"
+	inner.Explain = x
+	if writes && x.Analyze { // carried out, and then explained
+		return inner, nil
+	}
+	if writes {
+		inner.Kind, inner.Plan = Query, Explained(inner, inner.Plan)
+		inner.Write, inner.Parts = nil, nil
+	}
+	inner.Tag = "EXPLAIN"
 	return inner, nil
 }
 
-// explained is the plan of a statement that writes, with what becomes of the rows.
-func explained(st *Statement) plan.Node {
-	n := st.Plan
+// Explained is the plan of a statement that writes, perhaps arranged for running, with what becomes
+// of the rows.
+func Explained(st *Statement, n plan.Node) plan.Node {
 	modify := func(n plan.Node, w *bind.Write) plan.Node {
 		word := "Insert"
 		switch {
@@ -517,7 +518,7 @@ func explained(st *Statement) plan.Node {
 		case w.Deletes:
 			word = "Delete"
 		}
-		return &plan.Modify{Input: n, What: word, Table: w.Target.Name}
+		return &plan.Modify{Input: n, What: word, Table: w.Target.Name, Returns: w.Returning != nil}
 	}
 	if s, ok := n.(*plan.Setup); ok {
 		c := &plan.Setup{Subs: slices.Clone(s.Subs), Input: s.Input}

@@ -144,6 +144,8 @@ type Modify struct {
 	Input Node
 	What  string // Insert, Update, Delete
 	Table string
+	// Returns says that there is a RETURNING.
+	Returns bool
 }
 
 // Values is literal rows. No rows and no columns is the input of SELECT without FROM: it

@@ -8,6 +8,7 @@ import (
 	"github.com/prickledb/prickle/engine"
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/object"
@@ -67,4 +68,13 @@ type Scope struct {
 	Input    func() (io.ReadCloser, error)      // what the client sends; nil: nothing
 	Write    func(slot int, b *vec.Batch) error // takes what a plan.WriteSub gives; nil: there is none
 	Payer    engine.Payer                       // of the processors
+	// Analysis is filled in while the plan of a statement that writes runs; nil: nobody asks.
+	Analysis *Analysis
+}
+
+// Analysis is what the nodes of a plan do while it runs.
+type Analysis struct {
+	Plan       plan.Node // as it was arranged
+	Statistics plan.Statistics
+	Measured   plan.TextOptions
 }

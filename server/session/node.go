@@ -178,7 +178,10 @@ func (e *storeEngine) Run(ctx context.Context, scope *Scope, st *sql.Statement, 
 	env.Share = share
 	var rows Rows
 	arranged := engine.Arrange(st.Plan, env)
-	if st.Explain != nil {
+	if a := scope.Analysis; a != nil {
+		*a = Analysis{Plan: arranged, Statistics: env.Statistics(), Measured: engine.Measure(arranged, env)}
+	}
+	if st.Explain != nil && st.Kind == sql.Query {
 		rows, err = explainRows(ctx, env, st, arranged)
 	} else {
 		rows, err = engine.Run(ctx, arranged, env)
@@ -238,7 +241,12 @@ func explainRows(ctx context.Context, env *engine.Env, st *sql.Statement, n plan
 			return nil, err
 		}
 	}
-	lines, err := st.Explain.Lines(n, env.Statistics(), measured)
+	return explanation(st, n, env.Statistics(), measured)
+}
+
+// explanation is the lines of EXPLAIN.
+func explanation(st *sql.Statement, n plan.Node, s plan.Statistics, measured plan.TextOptions) (Rows, error) {
+	lines, err := st.Explain.Lines(n, s, measured)
 	if err != nil {
 		return nil, err
 	}

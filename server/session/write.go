@@ -206,6 +206,10 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 		w.into = &writes{}
 	}
 	w.base = s.config.Engine.Tables(v.pin)
+	start := time.Now()
+	if st.Explain != nil {
+		scope.Analysis = &Analysis{}
+	}
 	defer s.settleMemory()
 	var answer Rows
 	if st.DDL != nil {
@@ -247,8 +251,34 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 	if err := w.finish(); err != nil {
 		return err
 	}
+	if st.Explain != nil {
+		var err error
+		if answer, err = w.explanation(st, time.Since(start)); err != nil {
+			return err
+		}
+		p.tag = "EXPLAIN"
+	}
 	p.rows, p.done = answer, answer == nil
 	return nil
+}
+
+// explanation is the answer of EXPLAIN ANALYZE after the statement was carried out.
+func (w *writing) explanation(st *sql.Statement, elapsed time.Duration) (Rows, error) {
+	a := w.scope.Analysis
+	below := a.Measured.Actual
+	a.Measured.Elapsed = elapsed
+	a.Measured.Actual = func(n plan.Node) *plan.Actual {
+		m, ok := n.(*plan.Modify)
+		if !ok {
+			return below(n)
+		}
+		did := &plan.Actual{Elapsed: elapsed}
+		if in := below(m.Input); in != nil && m.Returns { // PostgreSQL counts the rows that come out
+			did.Rows = in.Rows
+		}
+		return did
+	}
+	return explanation(st, sql.Explained(st, a.Plan), a.Statistics, a.Measured)
 }
 
 // temporaries is the temporary tables of the session.
