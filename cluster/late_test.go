@@ -20,7 +20,7 @@ func lateRows(store *storage.Store, project uint32) (rows int, err error) {
 	defer sn.Release()
 	for _, s := range sn.Segments() {
 		for _, g := range s.Ranges() {
-			v, err := g.Property(storage.LateProperty, vec.T(vec.Bool), g.Lo, g.Hi)
+			v, err := g.Read(storage.LateProperty, event.ReadBool, nil, g.Lo, g.Hi)
 			if err != nil {
 				return 0, err
 			}
