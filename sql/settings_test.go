@@ -75,7 +75,7 @@ func TestSettingsCheckValues(t *testing.T) {
 		{"statement_timeout", "1 week", "", "22023"},
 		{"bytea_output", "HEX", "hex", ""},
 		{"bytea_output", "x", "", "22023"},
-		{"timezone", "+05:30", "<+05:30>-05:30", ""},
+		{"timezone", "+05:30", "+05:30", ""},
 		{"timezone", "<+05:30>-05:30", "<+05:30>-05:30", ""},
 		{"timezone", "america/argentina/buenos_aires", "America/Argentina/Buenos_Aires", ""},
 		{"timezone", "-3", "<-03>+03", ""},
