@@ -108,6 +108,7 @@ type Reader struct {
 	next    func() (*Piece, error)
 	decode  func(*Decoder, *Piece) error
 	piece   int // bytes that are read at once
+	ends    int // length of the first line end; 0: not known
 	skipped atomic.Int64
 	free    chan []byte // buffers of pieces that are decoded
 }

@@ -50,7 +50,7 @@ func (d *Decoder) object(row []byte, line int64) error {
 			truncate(d.cols[c].V, d.rows)
 		}
 		if err := d.jsonValue(d.cols[c].V, d.inputs[c], value); err != nil {
-			failed = d.r.at(err, line, d.r.columns[c].Name, value)
+			failed = d.r.at(err, line, d.r.columns[c].Name, expr.AppendJSONText(nil, value))
 		}
 		return failed == nil
 	})

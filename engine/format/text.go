@@ -42,10 +42,13 @@ func (c *lineCutter) next() (*Piece, error) {
 				return nil, io.EOF
 			}
 		case err != nil:
-			return nil, err
+			return nil, c.r.at(err, c.line+int64(bytes.Count(buf, newline)), "", nil)
 		default:
 			whole = c.end(buf)
 		}
+	}
+	if c.line == 1 && c.r.options.Kind != JSONL {
+		c.r.ends = c.firstEnd(buf[:whole])
 	}
 	if at := c.terminator(buf[:whole]); at >= 0 {
 		// What comes behind the end is read and means nothing.
@@ -61,6 +64,26 @@ func (c *lineCutter) next() (*Piece, error) {
 }
 
 var newline = []byte{'\n'}
+
+// firstEnd is the length of the first line end, which all others are like; 0 if that is not known.
+func (c *lineCutter) firstEnd(raw []byte) int {
+	const tries = 100 // lines that may be inside of a quoted field
+	for k, from := 0, 0; k < tries; k++ {
+		at := bytes.IndexByte(raw[from:], '\n')
+		if at < 0 {
+			break
+		}
+		from += at + 1
+		if c.end(raw[:from]) < from {
+			continue
+		}
+		if from > 1 && raw[from-2] == '\r' {
+			return 2
+		}
+		return 1
+	}
+	return 0
+}
 
 // terminator finds the line \. that ends the rows; -1 for none.
 func (c *lineCutter) terminator(raw []byte) int {
@@ -184,7 +207,11 @@ func (d *Decoder) fields(p *Piece) error {
 				d.r.skipped.Add(1)
 			default:
 				d.cells = d.cells[:len(d.lines)*len(d.cols)]
-				broken = d.r.at(err, p.line+int64(line), "", p.raw[i:max(i, min(len(p.raw), next))])
+				row := p.raw[i:max(i, min(len(p.raw), next))]
+				if isLineEnd(err) { // it is not known where the row ends
+					row = nil
+				}
+				broken = d.r.at(err, p.line+int64(line), "", row)
 			}
 			i, line = next, line+lines
 		}
@@ -273,9 +300,27 @@ func (d *Decoder) missing(found int) error {
 var (
 	errExtra     = badFormat("extra data after last expected column")
 	errLiteralCR = badFormat("literal carriage return found in data").WithHint(`Use "\r" to represent carriage return.`)
+	errLiteralLF = badFormat("literal newline found in data").WithHint(`Use "\n" to represent newline.`)
 	errOpenQuote = badFormat("unterminated CSV quoted field")
 	errPlainCR   = badFormat("unquoted carriage return found in data").WithHint("Use quoted CSV field to represent carriage return.")
+	errPlainLF   = badFormat("unquoted newline found in data").WithHint("Use quoted CSV field to represent newline.")
 )
+
+// isLineEnd says whether an error is one of a line end, behind which no line is known.
+func isLineEnd(err error) bool {
+	return err == errLiteralCR || err == errLiteralLF || err == errPlainCR || err == errPlainLF
+}
+
+// unlike is what is wrong with the line end at i, if it is not like the first.
+func (d *Decoder) unlike(raw []byte, i int, cr, lf *pgerr.Error) error {
+	switch end := endOfRow(raw, i); {
+	case d.r.ends == 0, end == d.r.ends && raw[i] == '\n' == (end == 1):
+		return nil
+	case raw[i] == '\r':
+		return cr
+	}
+	return lf
+}
 
 // endOfRow is the length of the line end at i; 0 if there is none.
 func endOfRow(raw []byte, i int) int {
@@ -335,6 +380,9 @@ func (d *Decoder) textRecord(raw []byte, i int, skip bool) (next int, lines uint
 		}
 		if last {
 			if end := endOfRow(raw, i); end > 0 {
+				if err == nil {
+					err = d.unlike(raw, i, errLiteralCR, errLiteralLF)
+				}
 				i, lines = i+end, lines+1
 			}
 			if err == nil && !skip && found+1 < n {
@@ -447,6 +495,9 @@ func (d *Decoder) csvRecord(raw []byte, i int, skip bool) (next int, lines uint3
 		}
 		if last {
 			if end := endOfRow(raw, i); end > 0 {
+				if err == nil {
+					err = d.unlike(raw, i, errPlainCR, errPlainLF)
+				}
 				i, lines = i+end, lines+1
 			}
 			if err == nil && !skip && found+1 < n {

@@ -1,6 +1,8 @@
 package pgwire
 
 import (
+	"fmt"
+
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -60,7 +62,7 @@ func (c *conn) bind(m *pgproto3.Bind) error {
 			params[i], err = expr.ParseValue(ctx, p.Params[i], value)
 		}
 		if err != nil {
-			return err
+			return ofParameter(err, m.DestinationPortal, i, format)
 		}
 	}
 	portal, err := c.s.Bind(m.DestinationPortal, p, params)
@@ -74,6 +76,23 @@ func (c *conn) bind(m *pgproto3.Bind) error {
 	}
 	c.send(&pgproto3.BindComplete{})
 	return nil
+}
+
+// ofParameter says of which parameter of a portal the value is bad.
+func ofParameter(err error, portal string, i int, format int16) error {
+	e := *pgerr.From(err)
+	if e.Code == pgerr.Internal {
+		return err
+	}
+	e.Where = "unnamed portal"
+	if portal != "" {
+		e.Where = fmt.Sprintf(`portal "%s"`, portal)
+	}
+	e.Where += fmt.Sprintf(" parameter $%d", i+1)
+	if format == 0 {
+		e.Where += " = '...'" // as PostgreSQL does, which keeps values out of its log
+	}
+	return &e
 }
 
 func (c *conn) describe(m *pgproto3.Describe) error {

@@ -189,6 +189,9 @@ func describe(w io.Writer, m pgproto3.BackendMessage) {
 		if m.Position > 0 {
 			fmt.Fprintf(w, " at %d", m.Position)
 		}
+		if m.Where != "" {
+			fmt.Fprintf(w, " [%s]", m.Where)
+		}
 		fmt.Fprintln(w)
 	case *pgproto3.NoticeResponse:
 		fmt.Fprintf(w, "%s %s %s %s\n", name, m.Severity, m.Code, m.Message)
