@@ -45,6 +45,7 @@ type Statement struct {
 	Plan    plan.Node     // of a query, also of an explained one; nil otherwise
 	Schema  vec.Schema    // of the rows that the client gets; nil if it gets none
 	Sources []bind.Source // where the columns of Schema come from; nil: nowhere
+	Shapes  []vec.Schema  // see bind.Result
 	Params  []vec.Type
 	Tag     string       // command tag; SELECT gets a row count behind it
 	Command *CommandSpec // of a command
@@ -373,7 +374,7 @@ func (c *CompileContext) query(q ast.Query, text string) (*Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &Statement{Kind: Query, Schema: r.Schema, Sources: r.Sources, Params: r.Params, Tag: "SELECT", Parts: r.Parts}
+	st := &Statement{Kind: Query, Schema: r.Schema, Sources: r.Sources, Params: r.Params, Tag: "SELECT", Parts: r.Parts, Shapes: r.Shapes}
 	if len(r.Parts) > 0 {
 		st.Kind = Modify
 	}

@@ -96,7 +96,7 @@ func AppendBinary(dst []byte, col *vec.Vector, row int, ctx *Context) []byte {
 	case vec.JSONB:
 		return append(append(dst, 1), v.Str.At(i)...)
 	case vec.Record:
-		return AppendRecord(dst, v.Str.At(i))
+		return appendRecord(dst, v.Str.At(i), v.Type, ctx)
 	case vec.Void:
 		return dst
 	case vec.Inet:

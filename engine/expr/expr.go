@@ -57,6 +57,9 @@ type Context struct {
 	Slots []SlotValue
 	// Objects finds the objects of the database; nil knows none.
 	Objects Objects
+	// Shapes are the columns of rows as values, by the modifier of their type, from 1; for values in
+	// the binary format.
+	Shapes []vec.Schema
 	// Setting answers current_setting(); nil knows none.
 	Setting func(name string) (string, bool)
 }

@@ -135,21 +135,40 @@ func eachField(record []byte, visit func(field []byte, null bool)) {
 	}
 }
 
-// AppendRecord adds the binary form of a row as a value: its fields are of the type text.
-func AppendRecord(dst, record []byte) []byte {
+// appendRecord adds the binary form of a row as a value. Its fields are of the type text where its
+// shape is not known.
+func appendRecord(dst, record []byte, t vec.Type, ctx *Context) []byte {
+	var shape vec.Schema
+	if n := int(t.Mod); n > 0 && ctx != nil && n <= len(ctx.Shapes) {
+		shape = ctx.Shapes[n-1]
+	}
 	be := binary.BigEndian
-	at, fields := len(dst), uint32(0)
+	at, fields := len(dst), 0
 	dst = be.AppendUint32(dst, 0)
 	eachField(record, func(field []byte, null bool) {
+		of := tText
+		if fields < len(shape) {
+			of = shape[fields].Type
+		}
 		fields++
-		dst = be.AppendUint32(dst, tText.OID())
+		start := len(dst)
+		dst = be.AppendUint32(dst, of.OID())
 		if null {
 			dst = be.AppendUint32(dst, 1<<32-1)
 			return
 		}
-		dst = append(be.AppendUint32(dst, uint32(len(field))), field...)
+		dst = be.AppendUint32(dst, 0)
+		if of.Kind == vec.Record && !of.Array {
+			dst = appendRecord(dst, field, of, ctx)
+		} else if v, err := ParseValue(ctx, of, field); err == nil && !v.IsNull(0) {
+			dst = AppendBinary(dst, v, 0, ctx)
+		} else { // it has no other form
+			be.PutUint32(dst[start:], tText.OID())
+			dst = append(dst, field...)
+		}
+		be.PutUint32(dst[start+4:], uint32(len(dst)-start-8))
 	})
-	be.PutUint32(dst[at:], fields)
+	be.PutUint32(dst[at:], uint32(fields))
 	return dst
 }
 

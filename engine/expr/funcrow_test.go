@@ -3,16 +3,18 @@ package expr
 import (
 	"encoding/hex"
 	"testing"
+
+	"github.com/prickledb/prickle/storage/vec"
 )
 
-func TestAppendRecord(t *testing.T) {
+func TestRecordsInBinary(t *testing.T) {
 	for record, want := range map[string]string{
 		"()":              "00000000",
 		"(1)":             "00000001" + "00000019" + "00000001" + "31",
 		`(,"")`:           "00000002" + "00000019" + "ffffffff" + "00000019" + "00000000",
 		`("a ""\\,(",x,)`: "00000003" + "00000019" + "00000006" + hex.EncodeToString([]byte(`a "\,(`)) + "00000019" + "00000001" + "78" + "00000019" + "ffffffff",
 	} {
-		if got := hex.EncodeToString(AppendRecord(nil, []byte(record))); got != want {
+		if got := hex.EncodeToString(appendRecord(nil, []byte(record), vec.T(vec.Record), nil)); got != want {
 			t.Errorf("%s: %s, want %s", record, got, want)
 		}
 	}

@@ -23,6 +23,7 @@ func newEncoder(s *session.Session, p *session.Portal) (*encoder, error) {
 		}
 		e.binary[i] = format == 1
 	}
+	e.ctx.Shapes = p.Shapes
 	return e, nil
 }
 

@@ -2,6 +2,7 @@ package pgwire
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -188,6 +189,31 @@ func TestResultFormats(t *testing.T) {
 		rows.Close()
 		if rows.Err() != nil {
 			t.Error(rows.Err())
+		}
+	}
+}
+
+// The fields of a row as a value have their own types in the binary format, as in PostgreSQL 15.
+func TestRecordFields(t *testing.T) {
+	c := serve(t).connect(t, "")
+	for query, want := range map[string]string{
+		"select row(1::int, 2.5::numeric, 'a'::text, null::int, 3::bigint, true, '2024-01-01'::date, array[1,2], row(1::int2, 'x'::varchar))": "00000009" +
+			"000000170000000400000001" + "000006a40000000c000200000000000100021388" + "000000190000000161" + "00000017ffffffff" +
+			"00000014000000080000000000000003" + "000000100000000101" + "0000043a000000040000223e" +
+			"000003ef00000024000000010000000000000017000000020000000100000004000000010000000400000002" +
+			"000008c9000000170000000200000015000000020001000004130000000178",
+		"select t from (values (1, 2.5)) t": "00000002" + "000000170000000400000001" + "000006a40000000c000200000000000100021388",
+	} {
+		var raw []byte
+		rows, err := c.Query(t.Context(), query, pgx.QueryResultFormats{pgx.BinaryFormatCode})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			raw = rows.RawValues()[0]
+		}
+		if got := hex.EncodeToString(raw); rows.Err() != nil || got != want {
+			t.Errorf("%s = %s, %v, want %s", query, got, rows.Err(), want)
 		}
 	}
 }

@@ -26,6 +26,8 @@ type Portal struct {
 	Schema vec.Schema // nil when the statement gives no rows
 	// Sources are the columns of tables that those of Schema show; nil for none.
 	Sources []bind.Source
+	// Shapes are the columns of the rows among the values, see bind.Result.
+	Shapes []vec.Schema
 	// Formats are the result formats of the PostgreSQL protocol, kept for it.
 	Formats []int16
 	// Input begins to read the rows that the client sends for a COPY; nil: it cannot send any.
@@ -288,7 +290,7 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	if prepared.Schema != nil && !same(prepared.Schema, st.Schema) {
 		return pgerr.New(pgerr.FeatureNotSupported, "cached plan must not change result type")
 	}
-	p.Schema, p.Sources, p.word = st.Schema, st.Sources, st.Tag
+	p.Schema, p.Sources, p.Shapes, p.word = st.Schema, st.Sources, st.Shapes, st.Tag
 	p.progress = &engine.Progress{}
 	p.query = s.config.Queries.begin(s, p.text, st.Plan, p.progress, p.cancel)
 	if st.Explain != nil && !st.Explain.Analyze {

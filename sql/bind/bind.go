@@ -26,6 +26,8 @@ type Result struct {
 	Sources []Source // of the columns of Schema, of plain queries; else nil
 	Params  []vec.Type
 	Parts   []Part // what it writes on the way
+	// Shapes are the columns of rows as values, by the modifier of their type, from 1.
+	Shapes []vec.Schema
 }
 
 // Source is the column of a table that a column of an answer shows as it is: the object id of
@@ -45,7 +47,7 @@ func Query(env Env, q ast.Query) (*Result, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	r := &Result{Plan: node, Schema: node.Schema(), Sources: b.shown, Parts: b.parts}
+	r := &Result{Plan: node, Schema: node.Schema(), Sources: b.shown, Parts: b.parts, Shapes: b.shapes}
 	for _, p := range b.params {
 		r.Params = append(r.Params, p.t)
 	}
