@@ -162,6 +162,9 @@ var general = [][]string{
 
 // ours says whether we know the types of a function of PostgreSQL: it has many more.
 func ours(d map[string]string) bool {
+	if d["proargtypes"] == "" && d["prorettype"] == "869" { // inet: the addresses of a connection
+		return true
+	}
 	return allOurs(append(strings.Fields(d["proargtypes"]), d["prorettype"])...)
 }
 

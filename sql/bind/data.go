@@ -441,6 +441,9 @@ func (b *binder) returning(w *Write, items []ast.SelectItem, target *relation) {
 	}
 	rel := *target
 	rel.scan = nil // columns are those of the rows at hand
+	if rel.table != nil {
+		rel.oid = rel.table.OID
+	}
 	s := &selection{b: b, q: &ast.Select{Items: items}, sc: &scope{rel: &rel, aliases: map[string]ast.Expr{}}}
 	subs := len(b.subs)
 	s.bindItems()

@@ -246,7 +246,11 @@ func (b *binder) sampled(t *ast.TableName) *relation {
 		alias = &ast.Alias{Place: t.Place, Name: t.Name[len(t.Name)-1]}
 	}
 	q := &ast.Select{Place: t.Place, Items: []ast.SelectItem{{Place: t.Place, Expr: &ast.Star{Place: t.Place}}}, From: []ast.TableExpr{&plain}, Where: cond}
-	return b.derived(b.queryIn(q, b.outer), "", alias)
+	out := b.derived(b.queryIn(q, b.outer), "", alias)
+	if rel.table != nil {
+		out.oid = rel.table.OID
+	}
+	return out
 }
 
 // number64 is a constant number.

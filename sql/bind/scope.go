@@ -44,6 +44,7 @@ type relation struct {
 	node   plan.Node
 	scan   *plan.Scan // node, if it is a scan that grows by need
 	table  *catalog.Table
+	oid    uint32     // of the table whose rows these are, where no scan gives it; 0 if there is none
 	fields vec.Schema // names as the statement sees them
 	// base is where the numbers of its columns begin as long as the inputs of a join may
 	// grow; see seal.
@@ -249,10 +250,15 @@ func (b *binder) nameHere(n *ast.Name, sc *scope) expr.Expr {
 
 // tableOID is the object id of a table, if that is what a name asks for; nil if not.
 func (b *binder) tableOID(rel *relation, name string, pos ast.Pos) expr.Expr {
-	if name != plan.TableOID || rel == nil || rel.scan == nil || rel.table == nil {
+	t := vec.T(vec.OID)
+	switch {
+	case name != plan.TableOID || rel == nil:
+		return nil
+	case rel.oid != 0:
+		return intConst(int64(rel.oid), t)
+	case rel.scan == nil || rel.table == nil:
 		return nil
 	}
-	t := vec.T(vec.OID)
 	c := &expr.Column{Index: rel.base + rel.scanColumn(plan.ScanColumn{Column: name, Type: t}), T: t, Name: rel.shown(name)}
 	b.places[c] = place{pos, rel.qualified(name)}
 	return c
