@@ -78,6 +78,34 @@ func (b *binder) source(c *ast.Common, operator string, pos ast.Pos, tie bool) (
 	return s, sc
 }
 
+// readsAround says it in its own words if a native operator failed since it reads a column of what
+// is around it, or of what stands before it in FROM.
+func (b *binder) readsAround(t ast.TableExpr, operator string) {
+	if b.err == nil || b.err.Code != pgerr.UndefinedTable && b.err.Code != pgerr.UndefinedColumn {
+		return
+	}
+	var from *ast.Name
+	ast.Walk(t, func(n ast.Node) bool {
+		if name, ok := n.(*ast.Name); ok && ast.CharPosition(b.env.Text, name.Pos()) == b.err.Position {
+			from = name
+		}
+		return true
+	})
+	if from == nil || len(b.defining) > 0 {
+		return
+	}
+	for _, around := range []*scope{b.before, b.outer} {
+		for ; around != nil; around = around.outer {
+			first := from.Parts[0].Name
+			if around.rel != nil && (around.rel.named(first) != nil || len(from.Parts) == 1 && around.rel.find(first) != -1) {
+				b.err = nil
+				b.unsupported(operator+" that reads a column from outside", from.Pos())
+				return
+			}
+		}
+	}
+}
+
 // bounded demands both ends of DURING.
 func (b *binder) bounded(s *plan.Source, operator string, pos ast.Pos) {
 	if b.err == nil && (s.From == nil || s.To == nil) {

@@ -38,17 +38,29 @@ func (b *binder) table(t ast.TableExpr) *relation {
 		}
 		return b.derived(node, "", t.Alias)
 	case *ast.Funnel:
-		return b.derived(b.funnel(t), "funnel", t.Alias)
+		node := b.funnel(t)
+		b.readsAround(t, "FUNNEL")
+		return b.derived(node, "funnel", t.Alias)
 	case *ast.Retention:
-		return b.derived(b.retention(t), "retention", t.Alias)
+		node := b.retention(t)
+		b.readsAround(t, "RETENTION")
+		return b.derived(node, "retention", t.Alias)
 	case *ast.Trends:
-		return b.derived(b.trends(t), "trends", t.Alias)
+		node := b.trends(t)
+		b.readsAround(t, "TRENDS")
+		return b.derived(node, "trends", t.Alias)
 	case *ast.Paths:
-		return b.derived(b.paths(t), "paths", t.Alias)
+		node := b.paths(t)
+		b.readsAround(t, "PATHS")
+		return b.derived(node, "paths", t.Alias)
 	case *ast.Lifecycle:
-		return b.derived(b.lifecycle(t), "lifecycle", t.Alias)
+		node := b.lifecycle(t)
+		b.readsAround(t, "LIFECYCLE")
+		return b.derived(node, "lifecycle", t.Alias)
 	case *ast.Stickiness:
-		return b.derived(b.stickiness(t), "stickiness", t.Alias)
+		node := b.stickiness(t)
+		b.readsAround(t, "STICKINESS")
+		return b.derived(node, "stickiness", t.Alias)
 	case *ast.Join:
 		return b.joinOf(t)
 	case *ast.FuncTable:

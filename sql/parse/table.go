@@ -105,13 +105,17 @@ func (p *parser) tableAtom() ast.TableExpr {
 			d.Lateral = true
 			return d
 		}
-		f, ok := p.tableAtom().(*ast.FuncTable)
-		if !ok || f.Lateral {
-			p.unexpectedAt(t)
-			return &ast.TableName{}
+		switch f := p.tableAtom().(type) {
+		case *ast.FuncTable:
+			if !f.Lateral {
+				f.Lateral = true
+				return f
+			}
+		case *ast.Funnel, *ast.Retention, *ast.Trends, *ast.Paths, *ast.Lifecycle, *ast.Stickiness:
+			return f // the word says nothing: they read no columns from outside
 		}
-		f.Lateral = true
-		return f
+		p.unexpectedAt(t)
+		return &ast.TableName{}
 	}
 	if t.kind == tokIdent && p.ahead(1).is("(") {
 		if n := p.native(); n != nil {
