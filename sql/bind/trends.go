@@ -1,6 +1,9 @@
 package bind
 
 import (
+	"slices"
+
+	"github.com/prickledb/prickle/engine/agg"
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -14,7 +17,8 @@ const maxBins = 10000
 // maxSmooth bounds the buckets that a mean is taken of, each time anew.
 const maxSmooth = 10000
 
-func (b *binder) trends(t *ast.Trends) plan.Node {
+func (b *binder) trends(written *ast.Trends) plan.Node {
+	t := computedLast(written)
 	empty := &plan.Values{}
 	tie := false
 	for i := range t.Series {
@@ -67,7 +71,68 @@ func (b *binder) trends(t *ast.Trends) plan.Node {
 	if b.err != nil {
 		return empty
 	}
-	return n
+	return asWritten(n, written)
+}
+
+// computedLast makes formulas of the series that are computed from those before them: they have no
+// aggregates of their own.
+func computedLast(t *ast.Trends) *ast.Trends {
+	out := *t
+	out.Series, out.Formulas = nil, nil
+	for i, s := range t.Series {
+		if s.Measure.Kind == ast.MeasureAggregate && s.Where == nil && readsBefore(s.Measure.Agg, t.Series, i) {
+			out.Formulas = append(out.Formulas, ast.Formula{Place: s.Place, Name: s.Name, Expr: s.Measure.Agg})
+		} else {
+			out.Series = append(out.Series, s)
+		}
+	}
+	out.Formulas = append(out.Formulas, t.Formulas...)
+	return &out
+}
+
+// readsBefore says whether an expression names series before the i-th, none from there on, and has
+// no aggregates.
+func readsBefore(e ast.Expr, series []ast.Series, i int) bool {
+	before, other := false, false
+	ast.Walk(e, func(n ast.Node) bool {
+		switch x := n.(type) {
+		case *ast.Name:
+			at := slices.IndexFunc(series, func(s ast.Series) bool { return len(x.Parts) == 1 && s.Name.Name == x.Parts[0].Name })
+			before, other = before || at >= 0 && at < i, other || at >= i
+		case *ast.Call:
+			other = other || agg.IsAggregate(x.Func())
+		}
+		return true
+	})
+	return before && !other
+}
+
+// asWritten puts the columns of series into the order in which they were written.
+func asWritten(n *plan.Trends, t *ast.Trends) plan.Node {
+	if n.Output == plan.OutputLong {
+		return n
+	}
+	schema, values := n.Schema(), n.Values()
+	p := &plan.Project{Input: n}
+	add := func(i int) {
+		p.Exprs, p.Names = append(p.Exprs, &expr.Column{Index: i, T: schema[i].Type, Name: schema[i].Name}), append(p.Names, schema[i].Name)
+	}
+	first := len(schema) - len(values)
+	if n.Compare != nil {
+		first -= len(values)
+	}
+	for i := range first {
+		add(i)
+	}
+	for from := first; from < len(schema); from += len(values) {
+		for _, s := range t.Series {
+			add(from + slices.IndexFunc(values, func(f vec.Field) bool { return f.Name == s.Name.Name }))
+		}
+		for i := range t.Formulas {
+			add(from + len(values) - len(t.Formulas) + i)
+		}
+	}
+	return unlessPassed(p)
 }
 
 // compatibleTrends refuses what has no meaning under the insights' rules.
