@@ -379,32 +379,8 @@ func (b *binder) defaultValue(c *table.Column, e ast.Expr) expr.Expr {
 	if len(b.subs) > subs {
 		b.fail(pgerr.New(pgerr.FeatureNotSupported, "cannot use subquery in DEFAULT expression"), e.Pos())
 	}
-	c.Default = defaultText(e, c.Type)
+	c.Default = ast.Format(e)
 	return value
-}
-
-// defaultText is a default as catalogs show it, where tools look for its type: literals are cast
-// to the type of their column, names of sequences to regclass. NULL is none.
-func defaultText(e ast.Expr, t vec.Type) string {
-	switch x := e.(type) {
-	case *ast.Null:
-		return ""
-	case *ast.Bool:
-		return strconv.FormatBool(x.Value)
-	case *ast.String:
-		name := t.String()
-		if t.Kind == vec.Bpchar {
-			name = strings.Replace(name, "character", "bpchar", 1) // character is of one
-		}
-		return ast.Format(x) + "::" + name
-	case *ast.Binary:
-		return "(" + ast.Format(x) + ")"
-	case *ast.Call:
-		if len(x.Args) == 1 && x.Func() == "nextval" {
-			return "nextval(" + ast.Format(sequenceText(x.Args[0].Value)) + "::regclass)"
-		}
-	}
-	return ast.Format(e)
 }
 
 // serialTypes are types of columns that number rows by themselves, and what they stand for.
