@@ -180,7 +180,7 @@ func columnsOf(t *catalog.Table) []column {
 		return out
 	}
 	for _, c := range t.Schema.Columns {
-		out = append(out, column{int(c.ID), c.Name, c.Type, c.NotNull, c.Default})
+		out = append(out, column{int(c.ID), c.Name, c.Type, c.NotNull, shownDefault(c.Default, c.Type)})
 	}
 	return out
 }
@@ -301,6 +301,39 @@ func (r *Reader) reads(v *catalog.Table) []*catalog.Table {
 		return nil
 	}
 	return r.catalog.Reads(v)
+}
+
+// shownDefault is the default of a column as PostgreSQL shows it: literals say their types, and NULL
+// is none.
+func shownDefault(def string, t vec.Type) string {
+	switch sequence, called := strings.CutPrefix(def, "nextval("); {
+	case def == "NULL":
+		return ""
+	case def == "TRUE" || def == "FALSE":
+		return strings.ToLower(def)
+	case called && isLiteral(strings.TrimSuffix(sequence, ")")):
+		return "nextval(" + strings.TrimSuffix(sequence, ")") + "::regclass)"
+	case isLiteral(def):
+		return def + "::" + vec.Type{Kind: t.Kind, Array: t.Array}.String()
+	case strings.HasPrefix(def, "-"):
+		kind := vec.Numeric
+		if n, err := strconv.ParseInt(def, 10, 64); err == nil {
+			if kind = vec.Int4; n != int64(int32(n)) {
+				kind = vec.Int8
+			}
+		} else if _, err := strconv.ParseFloat(def, 64); err != nil {
+			return def // no number
+		}
+		return "'" + def + "'::" + vec.T(kind).String()
+	}
+	return def
+}
+
+// isLiteral says whether an expression is a text in quotes and nothing else.
+func isLiteral(e string) bool {
+	inner, ok := strings.CutPrefix(e, "'")
+	inner, end := strings.CutSuffix(inner, "'")
+	return ok && end && !strings.Contains(strings.ReplaceAll(inner, "''", ""), "'")
 }
 
 // attribute adds a row of pg_attribute.
