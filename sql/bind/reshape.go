@@ -344,33 +344,48 @@ func byName(left, right plan.Node) (plan.Node, plan.Node) {
 //
 //	LATERAL (SELECT (e.value ->> 'a')::int AS a, (e.value ->> 'b')::text AS b FROM jsonb_array_elements(x) AS e(value)) AS t
 //
-// and jsonb_to_record the same of one object; nil for any other function.
+// and jsonb_to_record the same of one object. jsonb_populate_recordset(null::table, x) takes the
+// columns of the table. It is nil for any other function.
 func (b *binder) recordset(t *ast.FuncTable) *ast.Derived {
-	if len(t.Calls) != 1 || t.Alias == nil || t.Ordinality {
+	if len(t.Calls) != 1 || t.Ordinality {
 		return nil
 	}
 	call, ok := t.Calls[0].Call.(*ast.Call)
-	if !ok || len(call.Args) != 1 || call.Args[0].Name != nil {
-		return nil
-	}
-	name := call.Func()
-	set := name == "jsonb_to_recordset" || name == "json_to_recordset"
-	if !set && name != "jsonb_to_record" && name != "json_to_record" {
+	if !ok || slices.ContainsFunc(call.Args, func(a ast.Arg) bool { return a.Name != nil }) {
 		return nil
 	}
 	place := t.Place
+	name, args := strings.TrimPrefix(strings.TrimPrefix(call.Func(), "jsonb_"), "json_"), call.Args
+	set := strings.HasSuffix(name, "set")
+	var columns []ast.ColumnDef
+	var alias *ast.Alias
+	switch {
+	case name == call.Func():
+		return nil
+	case (name == "to_record" || name == "to_recordset") && t.Alias != nil && len(args) == 1:
+		columns, alias = t.Alias.Columns, &ast.Alias{Place: t.Alias.Place, Name: t.Alias.Name}
+	case (name == "populate_record" || name == "populate_recordset") && len(args) == 2:
+		if columns = b.rowColumns(args[0].Value); columns == nil {
+			return nil
+		}
+		if args, alias = args[1:], t.Alias; alias == nil {
+			alias = &ast.Alias{Place: place, Name: ast.Ident{Place: place, Name: call.Func()}}
+		}
+	default:
+		return nil
+	}
 	ident := func(s string) ast.Ident { return ast.Ident{Place: place, Name: s} }
 	value := &ast.Name{Place: place, Parts: []ast.Ident{ident("json value"), ident("value")}}
 	from := &ast.Alias{Place: place, Name: ident("json value"), Columns: []ast.ColumnDef{{Place: place, Name: ident("value")}}}
 	q := &ast.Select{Place: place}
 	if set {
-		elements := &ast.Call{Place: place, Name: []ast.Ident{ident("jsonb_array_elements")}, Args: call.Args}
+		elements := &ast.Call{Place: place, Name: []ast.Ident{ident("jsonb_array_elements")}, Args: args}
 		q.From = []ast.TableExpr{&ast.FuncTable{Place: place, Calls: []ast.FuncCall{{Call: elements}}, Alias: from}}
 	} else {
-		document := &ast.Cast{Place: place, X: call.Args[0].Value, Type: ast.TypeName{Place: place, Name: "jsonb"}}
+		document := &ast.Cast{Place: place, X: args[0].Value, Type: ast.TypeName{Place: place, Name: "jsonb"}}
 		q.From = []ast.TableExpr{&ast.Derived{Place: place, Query: &ast.Values{Place: place, Rows: [][]ast.Expr{{document}}}, Alias: from}}
 	}
-	for _, c := range t.Alias.Columns {
+	for _, c := range columns {
 		if c.Type == nil {
 			return nil
 		}
@@ -387,7 +402,41 @@ func (b *binder) recordset(t *ast.FuncTable) *ast.Derived {
 		}
 		q.Items = append(q.Items, ast.SelectItem{Place: c.Place, Expr: &ast.Cast{Place: c.Place, X: member, Type: *c.Type}, Alias: &c.Name})
 	}
-	return &ast.Derived{Place: place, Lateral: true, Query: q, Alias: &ast.Alias{Place: t.Alias.Place, Name: t.Alias.Name}}
+	return &ast.Derived{Place: place, Lateral: true, Query: q, Alias: alias}
+}
+
+// rowColumns are the columns of the table that null::table is a row of; nil for anything else.
+func (b *binder) rowColumns(e ast.Expr) []ast.ColumnDef {
+	c, ok := e.(*ast.Cast)
+	if !ok || c.Type.Array > 0 {
+		return nil
+	}
+	if _, ok := c.X.(*ast.Null); !ok {
+		return nil
+	}
+	if _, known := typeNames[c.Type.Name]; known && c.Type.Schema == "" {
+		return nil
+	}
+	of := b.lookUp(c.Type.Schema, c.Type.Name)
+	if of == nil {
+		return nil
+	}
+	var out []ast.ColumnDef
+	for _, f := range of.Columns {
+		t := &ast.TypeName{Place: c.Place, Name: catalogName(vec.T(f.Type.Kind))}
+		if f.Type.Array {
+			t.Array = 1
+		}
+		switch mod := int(f.Type.Mod) - 4; {
+		case mod < 0 || f.Type.Array:
+		case f.Type.Kind == vec.Varchar, f.Type.Kind == vec.Bpchar:
+			t.Mods = []int{mod}
+		case f.Type.Kind == vec.Numeric:
+			t.Mods = []int{mod >> 16, mod & 0x7ff}
+		}
+		out = append(out, ast.ColumnDef{Place: c.Place, Name: ast.Ident{Place: c.Place, Name: f.Name}, Type: t})
+	}
+	return out
 }
 
 // queriedArgs is a function in FROM whose arguments hold subqueries, which may read what is
