@@ -362,7 +362,11 @@ func (b *binder) recordset(t *ast.FuncTable) *ast.Derived {
 	switch {
 	case name == call.Func():
 		return nil
-	case (name == "to_record" || name == "to_recordset") && t.Alias != nil && len(args) == 1:
+	case (name == "to_record" || name == "to_recordset") && len(args) == 1:
+		if t.Alias == nil || len(t.Alias.Columns) == 0 || slices.ContainsFunc(t.Alias.Columns, func(c ast.ColumnDef) bool { return c.Type == nil }) {
+			b.fail(pgerr.New(pgerr.SyntaxError, `a column definition list is required for functions returning "record"`), place.Pos())
+			return nil
+		}
 		columns, alias = t.Alias.Columns, &ast.Alias{Place: t.Alias.Place, Name: t.Alias.Name}
 	case (name == "populate_record" || name == "populate_recordset") && len(args) == 2:
 		if columns = b.rowColumns(args[0].Value); columns == nil {
@@ -386,9 +390,6 @@ func (b *binder) recordset(t *ast.FuncTable) *ast.Derived {
 		q.From = []ast.TableExpr{&ast.Derived{Place: place, Query: &ast.Values{Place: place, Rows: [][]ast.Expr{{document}}}, Alias: from}}
 	}
 	for _, c := range columns {
-		if c.Type == nil {
-			return nil
-		}
 		op := "->>"
 		if c.Type.Name == "jsonb" || c.Type.Name == "json" {
 			op = "->"
