@@ -313,8 +313,10 @@ func shownDefault(def string, t vec.Type) string {
 		return strings.ToLower(def)
 	case called && isLiteral(strings.TrimSuffix(sequence, ")")):
 		return "nextval(" + strings.TrimSuffix(sequence, ")") + "::regclass)"
+	case isLiteral(def) && t.Kind == vec.Bpchar:
+		return def + "::" + strings.Replace(t.String(), "character", "bpchar", 1) // of any length
 	case isLiteral(def):
-		return def + "::" + vec.Type{Kind: t.Kind, Array: t.Array}.String()
+		return def + "::" + t.String()
 	case strings.HasPrefix(def, "-"):
 		kind := vec.Numeric
 		if n, err := strconv.ParseInt(def, 10, 64); err == nil {
