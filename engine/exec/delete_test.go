@@ -458,7 +458,7 @@ func (m *liveModel) check(what string) {
 		same(fmt.Sprintf("counts %+v", n), m.road(n, 1+r.Intn(3), false), m.road(n, 1, false, plan.CountRuns))
 	}
 	for range 4 {
-		n, w := randomNumbers(m.t, r)
+		n, w := randomNumbers(m.t, r, colPerson)
 		same(fmt.Sprintf("numbers %+v %+v", n, w), m.road(n, 1+r.Intn(3), false), m.road(n, 1, false, plan.NumberRuns))
 	}
 }

@@ -104,8 +104,9 @@
 // A window over few rows, or without PARTITION BY, reads them sorted, and one goroutine takes in
 // whole partitions ([windowing]). Over many rows the copies of the pipeline below divide them by
 // the hash of the keys, and the copies of the pipeline above take one part after the other: they
-// number its partitions, sort inside these, and copy each column once ([dividing]). Rows that do
-// not fit into memory are sorted on disk, and one copy reads them.
+// number its partitions, sort inside these, and copy each column once ([dividing]). Where a filter
+// above lets the first rows of each partition pass alone, by row_number(), only those are sorted and
+// copied. Rows that do not fit into memory are sorted on disk, and one copy reads them.
 //
 // The number of an event among those of its person, by time, is known without that: the run indexes
 // have the rows of a person in order, so row_number() is a column of the scan ([rowNumbers]). If it

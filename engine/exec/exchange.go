@@ -84,7 +84,7 @@ func newPipeline(n plan.Node, env *Env, read columnSet) (*pipeline, error) {
 			if p.numbers = numbers; numbers != nil || !divided(x, env) {
 				break
 			}
-			window, err := newDividing(x, env)
+			window, err := newDividing(x, env, above)
 			if err != nil {
 				return nil, err
 			}

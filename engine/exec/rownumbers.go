@@ -96,7 +96,7 @@ func (r *rowNumbers) fits() bool {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(n.Calls, func(c plan.WindowCall) bool { return c.Name != "row_number" })
+	return numbersOnly(n)
 }
 
 // open makes the scan, of which such columns are read.

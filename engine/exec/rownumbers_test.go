@@ -33,7 +33,7 @@ func TestRowNumbersByRunsAndBySorting(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 8 {
-			n, window := randomNumbers(t, r)
+			n, window := randomNumbers(t, r, colPerson)
 			answer := func(threads int, without ...string) []string {
 				env := testEnv(0)
 				env.Snapshot, env.Threads, env.Disabled, env.GroupsAt, env.Stats = sn, threads, without, 1, NewStats(n)
@@ -110,10 +110,10 @@ func numbersStore(t *testing.T, r *rand.Rand) (*storage.Store, string) {
 	return st, kind
 }
 
-// randomNumbers is a plan with row_number() over the rows of persons, and that window.
-func randomNumbers(t *testing.T, r *rand.Rand) (plan.Node, *plan.Window) {
+// randomNumbers is a plan with row_number() over the rows with each value of a column, and that window.
+func randomNumbers(t *testing.T, r *rand.Rand, by int) (plan.Node, *plan.Window) {
 	scan := eventsScan()
-	w := &plan.Window{Input: scan, Partition: []expr.Expr{scanColumn(colPerson)}, Names: []string{"rn"},
+	w := &plan.Window{Input: scan, Partition: []expr.Expr{scanColumn(by)}, Names: []string{"rn"},
 		Calls: []plan.WindowCall{{Name: "row_number", T: vec.T(vec.Int8)}}}
 	if r.Intn(4) > 0 {
 		w.Input = &plan.Filter{Input: scan, Cond: randomCond(t, r)}
@@ -143,7 +143,52 @@ func randomNumbers(t *testing.T, r *rand.Rand) (plan.Node, *plan.Window) {
 	if len(w.Order) == 2 {
 		return n, w
 	}
-	return &plan.Project{Input: n, Names: []string{"person", "time", "rn"}, Exprs: []expr.Expr{scanColumn(colPerson), scanColumn(colTime), rn}}, w
+	return &plan.Project{Input: n, Names: []string{"by", "time", "rn"}, Exprs: []expr.Expr{scanColumn(by), scanColumn(colTime), rn}}, w
+}
+
+// TestFirstRowsOfPartitions keeps the first rows of partitions alone, or all of them until the filter
+// above has seen their numbers.
+func TestFirstRowsOfPartitions(t *testing.T) {
+	bounded := 0
+	for seed := range int64(150) {
+		r := rand.New(rand.NewSource(seed))
+		st, _ := numbersStore(t, r)
+		sn, err := st.Snapshot(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 8 {
+			n, window := randomNumbers(t, r, []int{colPlan, colEvent, colN, colPerson}[r.Intn(4)])
+			answer := func(threads int, without ...string) []string {
+				env := testEnv(0)
+				env.Snapshot, env.Threads, env.Disabled, env.GroupsAt = sn, threads, append(without, plan.NumberRuns), 1
+				if f, ok := n.(*plan.Filter); ok {
+					if most, err := mostWanted(window, env, f); err == nil && most < 10 {
+						bounded++
+					}
+				}
+				op, err := Build(n, env)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer op.Close()
+				rows := rowsOf(t, op)
+				sort.Strings(rows)
+				return rows
+			}
+			want := answer(1)
+			for _, got := range [][]string{answer(2 + r.Intn(3)), answer(2, plan.FirstRows)} {
+				if !slices.Equal(got, want) {
+					t.Fatalf("seed %d: %+v\n%+v\ngot  %d %q\nwant %d %q", seed, n, window, len(got), got, len(want), want)
+				}
+			}
+		}
+		sn.Release()
+		st.Close()
+	}
+	if bounded < 100 {
+		t.Errorf("%d windows had a bound of their numbers, want many", bounded)
+	}
 }
 
 // randomBounds compares columns of small integers with others.

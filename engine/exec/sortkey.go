@@ -195,6 +195,26 @@ func (o *rowOrder) sortFew(rows []uint32) {
 	}
 }
 
+// firstFew puts the first n rows in order, to the front. Which rows come after them is not said.
+func (o *rowOrder) firstFew(rows []uint32, n int) {
+	if len(rows) <= n || n > insertionRows {
+		o.sortFew(rows)
+		return
+	}
+	o.sortFew(rows[:n])
+	for _, row := range rows[n:] {
+		at := n
+		for ; at > 0 && o.compare(rows[at-1], row) > 0; at-- {
+			if at < n {
+				rows[at] = rows[at-1]
+			}
+		}
+		if at < n {
+			rows[at] = row
+		}
+	}
+}
+
 // sort orders rows that are equal in the keys before one, and in its words before one.
 // Rows that are equal in all stay in the order in which they are.
 func (o *rowOrder) sort(rows []uint32, key, word int) {

@@ -66,7 +66,12 @@ func TestSortRows(t *testing.T) {
 		for i := range want {
 			want[i] = uint32(i)
 		}
+		few, most := slices.Clone(want), rnd.IntN(2*insertionRows)
 		slices.SortStableFunc(want, func(a, b uint32) int { return o.compareFrom(0, a, b) })
+		o.firstFew(few, most)
+		if got, want := few[:min(n, most)], want[:min(n, most)]; !slices.Equal(got, want) {
+			t.Fatalf("seed %d: the first %d of %d rows are %v, want %v", seed, most, n, got, want)
+		}
 		var parts []int
 		if n > 0 && rnd.IntN(2) == 0 { // a part is sorted
 			end := 1 + rnd.IntN(n)

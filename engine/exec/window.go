@@ -47,7 +47,7 @@ func newWindowAgg(n *plan.Window, env *Env) (Operator, error) {
 		return p.operator()
 	}
 	if divided(n, env) {
-		d, err := newDividing(n, env)
+		d, err := newDividing(n, env, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -19,6 +19,7 @@ type dividing struct {
 	node *plan.Window
 	pipe *pipeline
 	env  *Env
+	most int // rows of a partition, the first in order, that are wanted
 
 	mu      sync.Mutex // held to read the input, and to change what follows
 	begun   bool       // the input is read, or reading it failed with err
@@ -63,12 +64,38 @@ func largeWindow(n *plan.Window, env *Env) bool {
 	return env.statistics().Rows(n.Input) >= float64(many)
 }
 
-func newDividing(n *plan.Window, env *Env) (*dividing, error) {
+// newDividing divides a window, above which there is a filter, or nil.
+func newDividing(n *plan.Window, env *Env, above *plan.Filter) (*dividing, error) {
 	pipe, err := newPipeline(n.Input, env, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &dividing{node: n, pipe: pipe, env: env, spills: spills{env: env, node: n}}, nil
+	most, err := mostWanted(n, env, above)
+	if err != nil {
+		return nil, err
+	}
+	return &dividing{node: n, pipe: pipe, env: env, most: most, spills: spills{env: env, node: n}}, nil
+}
+
+// mostWanted is how many rows of each partition, the first in order, a filter above a window lets pass
+// at most.
+func mostWanted(n *plan.Window, env *Env, above *plan.Filter) (int, error) {
+	if above == nil || slices.Contains(env.Disabled, plan.FirstRows) || !numbersOnly(n) {
+		return math.MaxInt, nil
+	}
+	numbers := bounds{1, math.MaxInt64}
+	_, err := takeBounds(above.Cond, env, func(column int) *bounds {
+		if column < len(n.Input.Schema()) {
+			return nil
+		}
+		return &numbers
+	})
+	return int(max(numbers.last, 0)), err
+}
+
+// numbersOnly says whether a window computes nothing but row_number().
+func numbersOnly(n *plan.Window) bool {
+	return !slices.ContainsFunc(n.Calls, func(c plan.WindowCall) bool { return c.Name != "row_number" })
 }
 
 // read reads the input, unless another copy has done so.
@@ -339,6 +366,8 @@ func (w *dividedWindow) ordered(ctx context.Context, rows []uint32) (*windowRows
 	if err := w.sort(ctx, rows, r.starts); err != nil {
 		return nil, err
 	}
+	rows = firstOfEach(rows, r.starts, w.most)
+	r.count = len(rows)
 	rows = append(rows, uint32(len(w.order))) // the row of NULL
 	for _, c := range w.columns {
 		if err := yield(ctx); err != nil {
@@ -369,13 +398,25 @@ func (w *dividedWindow) sort(ctx context.Context, rows []uint32, starts []int32)
 				return err
 			}
 		}
-		o.sortFew(sorted[lo:starts[p+1]])
+		o.firstFew(sorted[lo:starts[p+1]], w.most)
 	}
 	for i, at := range sorted {
 		sorted[i] = rows[at]
 	}
 	copy(rows, sorted)
 	return nil
+}
+
+// firstOfEach is the first rows of each partition, so many at most. It moves where partitions begin.
+func firstOfEach(rows []uint32, starts []int32, most int) []uint32 {
+	n := 0
+	for p := range starts[1:] {
+		lo, hi := int(starts[p]), int(starts[p+1])
+		starts[p] = int32(n)
+		n += copy(rows[n:], rows[lo:lo+min(most, hi-lo)])
+	}
+	starts[len(starts)-1] = int32(n)
+	return rows[:n]
 }
 
 // partitionsOf is rows by partition, in memory of its own, and where each begins, and where the

@@ -35,7 +35,8 @@ var rules = []struct {
 // order of joins, by [Arrange], which groups need not be computed, by [NarrowGroups], or not twice, by
 // [ShareGroups], whether scans drop rows whose keys are not in the other
 // side of a join, whether rows and persons are counted from run indexes, whether the rows of persons are
-// numbered by them, and whether attempts are grouped by actor as they come.
+// numbered by them, whether of a partition of a window only the first rows are kept that a condition on
+// row_number() lets pass, and whether attempts are grouped by actor as they come.
 const (
 	PushedSemiJoins = "push_semi_joins"
 	ArrangeJoins    = "arrange_joins"
@@ -45,6 +46,7 @@ const (
 	CountRuns       = "count_runs"
 	ActorGroups     = "actor_groups"
 	NumberRuns      = "number_runs"
+	FirstRows       = "first_rows"
 )
 
 // Rules lists the names of the rules. A plan gives the same rows without any of them.
@@ -53,7 +55,7 @@ func Rules() []string {
 	for i := range rules {
 		names = append(names, rules[i].name)
 	}
-	return append(names, PushedSemiJoins, ArrangeJoins, NarrowedGroups, SharedGroups, JoinFilters, CountRuns, ActorGroups, NumberRuns)
+	return append(names, PushedSemiJoins, ArrangeJoins, NarrowedGroups, SharedGroups, JoinFilters, CountRuns, ActorGroups, NumberRuns, FirstRows)
 }
 
 // Rewrite improves a plan by all rules but those that are named. The result gives the same
