@@ -6,7 +6,6 @@ import (
 	"sort"
 
 	"github.com/prickledb/prickle/engine/expr"
-	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vec"
@@ -91,9 +90,8 @@ const evaluatedBatches = 8
 func (s *stream) evaluators(ix *indexed, rest []expr.Expr) (parts []*evaluator) {
 	n := s.rng.Hi - s.rng.Lo
 	if ix.need.runs && len(rest) == 0 && s.dead == nil && s.bounds != nil {
-		if s.inside, s.byDay = s.daysInside(); s.byDay {
-			return nil
-		}
+		s.byDay = true
+		return nil
 	}
 	if len(rest) > 0 || s.dead != nil || s.bounds != nil {
 		s.match = vec.NewBitmap(n)
@@ -597,8 +595,9 @@ func (s *stream) matchDays(lo, hi int, inside uint32) error {
 	if err != nil {
 		return err
 	}
-	var days rowDays
-	defer days.close()
+	codes := encoding.GetScratch()
+	defer codes.Put()
+	block := -1 // whose codes there are
 	first := sort.Search(len(masks), func(r int) bool { return int(runs.Starts[r+1]) > lo })
 	for r := first; r < len(masks) && int(runs.Starts[r]) < hi; r++ {
 		from, to := max(int(runs.Starts[r]), lo), min(int(runs.Starts[r+1]), hi)
@@ -610,67 +609,20 @@ func (s *stream) matchDays(lo, hi int, inside uint32) error {
 			continue
 		}
 		for row := from; row < to; row++ {
-			d, err := days.of(s.seg, row)
-			if err != nil {
-				return err
+			if row/encoding.BlockRows != block {
+				block = row / encoding.BlockRows
+				begin := block * encoding.BlockRows
+				if err := s.seg.TimeCodes(codes[:], begin, min(begin+encoding.BlockRows, s.seg.Rows())); err != nil {
+					return err
+				}
 			}
+			d := codes[row%encoding.BlockRows] / uint32(day/quarter)
 			if inside>>d&1 != 0 {
 				s.match.Set(row - s.rng.Lo)
 			}
 		}
 	}
 	return nil
-}
-
-// rowDays reads the days of rows, counted from a segment's first, block by block.
-type rowDays struct {
-	codes *encoding.Scratch // nil: there are none
-	seg   *storage.Segment  // whose codes they are
-	block int
-}
-
-func (d *rowDays) of(seg *storage.Segment, row int) (uint32, error) {
-	if d.codes == nil {
-		d.codes = encoding.GetScratch()
-	}
-	if block := row / encoding.BlockRows; d.seg != seg || d.block != block {
-		begin := block * encoding.BlockRows
-		if err := seg.TimeCodes(d.codes[:], begin, min(begin+encoding.BlockRows, seg.Rows())); err != nil {
-			return 0, err
-		}
-		d.seg, d.block = seg, block
-	}
-	return d.codes[row%encoding.BlockRows] / uint32(day/quarter), nil
-}
-
-func (d *rowDays) close() {
-	if d.codes != nil {
-		d.codes.Put()
-		d.codes = nil
-	}
-}
-
-// countRun is how many rows of a run match.
-func (s *stream) countRun(run int, days *rowDays) (int, error) {
-	from, to := int(s.runs.Starts[run]), int(s.runs.Starts[run+1])
-	if s.masks == nil {
-		return s.countRows(from, to), nil
-	}
-	switch s.masks[run] & s.inside {
-	case 0:
-		return 0, nil
-	case s.masks[run]:
-		return to - from, nil
-	}
-	n := 0
-	for row := from; row < to; row++ {
-		d, err := days.of(s.seg, row)
-		if err != nil {
-			return 0, err
-		}
-		n += int(s.inside >> d & 1)
-	}
-	return n, nil
 }
 
 // matchTimes computes the matches of rows [lo, hi) where nothing but bounds of the time decides.

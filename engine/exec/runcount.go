@@ -181,11 +181,11 @@ func (c *runCount) count(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	if st := c.env.Stats.Node(c.filter); c.filter != nil && st != nil {
-		var days rowDays
-		defer days.close()
+		var times rowTimes
 		for _, s := range ix.streams[0] {
+			times.open(ix, s.seg, s.rng.Hi)
 			for r := range s.runs.Ordinals {
-				n, err := s.countRun(r, &days)
+				n, err := s.countRun(r, &times)
 				if err != nil {
 					return false, err
 				}
@@ -462,11 +462,54 @@ type personCounts struct {
 	rows    [][]uint32 // of each set of streams, by person of the interval
 	into    [][]uint32 // those of the sets that a stream is in
 	persons []uint32
-	days    rowDays
+	times   rowTimes
+}
+
+// findDays finds the days of which bounds let all rows pass, and none.
+func (s *stream) findDays() {
+	for d := range s.seg.Days() {
+		begin := (int64(s.seg.FirstDay()) + int64(d)) * day
+		end := begin + day - 1
+		switch {
+		case begin >= s.bounds.first && end <= s.bounds.last:
+			s.inside |= 1 << d
+		case begin > s.bounds.last || end < s.bounds.first:
+			s.outside |= 1 << d
+		}
+	}
+}
+
+// countRun is how many rows of a run match. The times are open for the segment.
+func (s *stream) countRun(run int, times *rowTimes) (int, error) {
+	from, to := int(s.runs.Starts[run]), int(s.runs.Starts[run+1])
+	if s.masks == nil {
+		return s.countRows(from, to), nil
+	}
+	switch days := s.masks[run]; {
+	case days&^s.outside == 0:
+		return 0, nil
+	case days&^s.inside == 0:
+		return to - from, nil
+	}
+	n := 0
+	for from < to {
+		list, err := times.from(from)
+		if err != nil {
+			return 0, err
+		}
+		list = list[:min(len(list), to-from)]
+		for _, t := range list {
+			if t >= s.bounds.first && t <= s.bounds.last {
+				n++
+			}
+		}
+		from += len(list)
+	}
+	return n, nil
 }
 
 // add counts the rows of the persons [lo, hi). The first set is all streams.
-func (p *personCounts) add(streams []*stream, sets [][]bool, lo, hi uint32) error {
+func (p *personCounts) add(ix *indexed, sets [][]bool, lo, hi uint32) error {
 	if p.rows == nil {
 		p.rows = make([][]uint32, len(sets))
 	}
@@ -474,7 +517,7 @@ func (p *personCounts) add(streams []*stream, sets [][]bool, lo, hi uint32) erro
 		p.rows[k] = grow(p.rows[k], int(hi-lo))
 		clear(p.rows[k])
 	}
-	for i, s := range streams {
+	for i, s := range ix.streams[0] {
 		p.into = p.into[:0]
 		for k, set := range sets {
 			if k == 0 || set[i] {
@@ -482,13 +525,14 @@ func (p *personCounts) add(streams []*stream, sets [][]bool, lo, hi uint32) erro
 			}
 		}
 		count := func(run int, actor uint32) error {
-			n, err := s.countRun(run, &p.days)
+			n, err := s.countRun(run, &p.times)
 			for _, rows := range p.into {
 				rows[actor] += uint32(n)
 			}
 			return err
 		}
 		end := lowerBound(s.runs.Ordinals, hi)
+		p.times.open(ix, s.seg, int(s.runs.Starts[end]))
 		for r := lowerBound(s.runs.Ordinals, lo); r < end; r++ {
 			if s.skips(r) {
 				continue
@@ -498,6 +542,7 @@ func (p *personCounts) add(streams []*stream, sets [][]bool, lo, hi uint32) erro
 			}
 		}
 		for _, m := range s.movedIn(lo, hi) {
+			p.times.open(ix, s.seg, int(s.runs.Starts[m.run+1]))
 			if err := count(int(m.run), m.root-lo); err != nil {
 				return err
 			}
@@ -510,14 +555,9 @@ func (p *personCounts) add(streams []*stream, sets [][]bool, lo, hi uint32) erro
 func (c *runCount) countPersons(ctx context.Context, ix *indexed, tallies []runTally) error {
 	sets, of := streamSets(tallies)
 	parts := make([]personCounts, c.env.Threads)
-	defer func() {
-		for i := range parts {
-			parts[i].days.close()
-		}
-	}()
 	var mu sync.Mutex
 	return intervals(ctx, c.env, ix.total, min(ix.intervalSize(), vec.BatchRows), func(ctx context.Context, w, lo, hi int) error {
-		if err := parts[w].add(ix.streams[0], sets, uint32(lo), uint32(hi)); err != nil {
+		if err := parts[w].add(ix, sets, uint32(lo), uint32(hi)); err != nil {
 			return err
 		}
 		rows := parts[w].rows

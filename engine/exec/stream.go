@@ -28,10 +28,11 @@ type stream struct {
 	match vec.Bitmap // of rows rng.Lo…; nil means all of them
 	// bounds has the times that rows may have, where some rows of the segment have others.
 	bounds *rowFilter
-	// byDay says that, with need.runs, rows match whose days are inside; masks has those of runs.
-	byDay  bool
-	inside uint32
-	masks  []uint32
+	// byDay says that, with need.runs, nothing but bounds decides which rows match; masks has the days
+	// of runs then, and inside and outside are days of which all rows match, and none.
+	byDay           bool
+	masks           []uint32
+	inside, outside uint32
 	// moved are the runs of merged persons, by root; skip marks them among the runs, and those
 	// of persons who are not wanted.
 	moved   []movedRun
@@ -523,6 +524,7 @@ func (s *stream) prepare(env *Env) (err error) {
 		if s.masks, err = s.rng.DayMasks(); err != nil {
 			return err
 		}
+		s.findDays()
 	}
 	return s.findMoved(env)
 }
