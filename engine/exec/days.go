@@ -185,25 +185,39 @@ func (m *dayMarks) add(s *daySource, lo, hi uint32, shift int) {
 		return // the segment lies outside
 	}
 	to := markPlace{shift >> 6, uint(shift) & 63}
-	ordinals := s.runs.Ordinals
-	for r, end := lowerBound(ordinals, lo), lowerBound(ordinals, hi); r < end; r++ {
-		if s.skip != nil && s.skip.Get(r) {
-			continue
-		}
-		at := int(ordinals[r]-lo) * m.words
+	mark := func(r int, actor uint32) {
+		at := int(actor-lo) * m.words
 		mask := uint64(s.masks[r]&inside) >> down
 		if m.repeats != nil {
 			to.markAgain(m.repeats[at:], m.active[at:], mask, uint64(s.repeats[r]&inside)>>down)
 		}
 		to.mark(m.active[at:], mask)
 	}
-	for _, moved := range s.movedIn(lo, hi) {
-		at, r := int(moved.root-lo)*m.words, moved.run
-		mask := uint64(s.masks[r]&inside) >> down
-		if m.repeats != nil {
-			to.markAgain(m.repeats[at:], m.active[at:], mask, uint64(s.repeats[r]&inside)>>down)
+	ordinals := s.runs.Ordinals
+	switch from, end := lowerBound(ordinals, lo), lowerBound(ordinals, hi); {
+	case from == end:
+	case s.skip == nil:
+		for r, o := range ordinals[from:end] {
+			mark(from+r, o)
 		}
-		to.mark(m.active[at:], mask)
+	default: // there may be few that are not skipped
+		first, last, head, tail := bitRange(from, end)
+		for word := first; word <= last; word++ {
+			rest := ^s.skip[word]
+			if word == first {
+				rest &= head
+			}
+			if word == last {
+				rest &= tail
+			}
+			for ; rest != 0; rest &= rest - 1 {
+				r := word<<6 | bits.TrailingZeros64(rest)
+				mark(r, ordinals[r])
+			}
+		}
+	}
+	for _, moved := range s.movedIn(lo, hi) {
+		mark(int(moved.run), moved.root)
 	}
 }
 

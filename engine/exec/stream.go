@@ -558,12 +558,15 @@ func unwanted(skip vec.Bitmap, ordinals []uint32, wanted vec.Bitmap) vec.Bitmap 
 	if skip == nil {
 		skip = vec.NewBitmap(len(ordinals))
 	}
-	for at, o := range ordinals { // without a branch that nobody can foresee
-		bit := uint64(0)
-		if !wanted.Get(int(o)) {
-			bit = 1
+	if len(ordinals) > 0 { // they ascend
+		wanted = wanted.Grow(int(ordinals[len(ordinals)-1]) + 1)
+	}
+	for at := 0; at < len(ordinals); at += 64 {
+		word := uint64(0)
+		for i, o := range ordinals[at:min(at+64, len(ordinals))] { // without a branch that nobody can foresee
+			word |= (^wanted[o>>6] >> (o & 63) & 1) << i
 		}
-		skip[at>>6] |= bit << (at & 63)
+		skip[at>>6] |= word
 	}
 	return skip
 }
