@@ -823,11 +823,20 @@ func (fl *filler) fill(ctx context.Context, ix *indexed, cond int, want wanted, 
 		w.count(count, want, lo, hi)
 	}
 	total := uint32(0)
-	for i, k := range count {
-		if want.has(uint32(i)) {
+	if want.level == nil {
+		for i, k := range count {
 			total += k
+			count[i] = total
 		}
-		count[i] = total
+	} else {
+		for i, level := range want.level[:len(count)] { // without a branch that nobody can foresee
+			all := uint32(0)
+			if level >= want.least {
+				all = math.MaxUint32
+			}
+			total += count[i] & all
+			count[i] = total
+		}
 	}
 	c.times = grow(c.times, int(total))
 	if ix.values != nil {
