@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/prickledb/prickle/engine/agg"
@@ -323,6 +324,9 @@ func (g *grouping) merge(ctx context.Context, from *grouping) error {
 
 // firstRows is 0 … n-1, in memory that is kept for the next call.
 func firstRows(scratch *[]uint32, n int) []uint32 {
+	if n > cap(*scratch) {
+		*scratch = slices.Grow(*scratch, n-len(*scratch))
+	}
 	for i := len(*scratch); i < n; i++ {
 		*scratch = append(*scratch, uint32(i))
 	}
