@@ -39,6 +39,8 @@ type Context struct {
 	// goroutines; nil knows no sequence.
 	NextValue    func(sequence string) (int64, error)
 	CurrentValue func(sequence string) (int64, bool)
+	// SetValue lets a sequence go on with a number, or behind it if it counts as taken.
+	SetValue func(sequence string, n int64, taken bool) error
 	// SessionUser is who has logged in.
 	SessionUser string
 	PID         int64 // the session's number

@@ -65,6 +65,8 @@ func init() {
 	define("nextval", tInt8, types(tText), map1(nextval)).Volatile = true
 	define("currval", tInt8, types(tText), map1(currval)).Volatile = true
 	define("lastval", tInt8, nil, map0(func(c *Context) (int64, error) { return currval(c, "") })).Volatile = true
+	define("setval", tInt8, types(tText, tInt8), map2(func(c *Context, name string, n int64) (int64, error) { return setval(c, name, n, true) })).Volatile = true
+	define("setval", tInt8, types(tText, tInt8, tBool), map3(setval)).Volatile = true
 	config := define("set_config", tText, types(tText, tText, tBool), setConfig)
 	config.Volatile, config.lax = true, true
 
@@ -113,6 +115,13 @@ func nextval(c *Context, name string) (int64, error) {
 		return 0, pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, name)
 	}
 	return c.NextValue(name)
+}
+
+func setval(c *Context, name string, n int64, taken bool) (int64, error) {
+	if c.SetValue == nil {
+		return 0, pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, name)
+	}
+	return n, c.SetValue(name, n, taken)
 }
 
 func currval(c *Context, name string) (int64, error) {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"github.com/prickledb/prickle/engine/catalog"
@@ -9,6 +10,7 @@ import (
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/role"
 	"github.com/prickledb/prickle/storage/table"
+	"github.com/prickledb/prickle/storage/vec"
 )
 
 // A sequence belongs to a column of a table, or, if it is temporary, perhaps to none. Numbers of it are taken by an entry of the log of
@@ -33,6 +35,7 @@ type sequence struct {
 	column *table.Column
 	local  bool          // only the session knows the table
 	used   uint32        // of a local one, in this statement
+	from   int64         // what the statement has set a local one to; 0: nothing
 	step   uint32        // how many to take next
 	busy   chan struct{} // closed when the numbers are there that somebody is taking; nil if nobody is
 }
@@ -145,13 +148,62 @@ func (q *sequences) next(name string) (int64, error) {
 	}
 }
 
+// set lets a sequence go on with a number, or behind one that was called. Like a number that is
+// taken, that does not wait for the transaction.
+func (q *sequences) set(name string, n int64, called bool) error {
+	s := q.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, err := q.find(name)
+	if err != nil {
+		return err
+	}
+	most := int64(math.MaxInt64)
+	switch f.column.Type.Kind {
+	case vec.Int2:
+		most = math.MaxInt16
+	case vec.Int4:
+		most = math.MaxInt32
+	}
+	switch {
+	case n < 1 || n > most:
+		return pgerr.New(pgerr.NumericOutOfRange, `setval: value %d is out of bounds for sequence "%s" (1..%d)`, n, f.name, most)
+	case !f.table.Temp && s.Settings.On("transaction_read_only"):
+		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute setval() in a read-only transaction")
+	}
+	next := n
+	if called && n < math.MaxInt64 {
+		next++
+	}
+	if f.local {
+		f.from, f.used = next, 0
+	} else {
+		s.mu.Unlock()
+		_, err = s.config.Engine.Write(q.ctx, s.config.Project, &table.WriteSet{Ops: []table.Op{
+			{Kind: table.OpRestart, Table: f.table.Table, Version: f.table.Version, Column: f.column.ID, Next: next}}})
+		s.mu.Lock()
+		if err != nil {
+			return clusterError(err)
+		}
+		delete(s.left, f.key())
+	}
+	if called {
+		s.last[f.name] = n
+	}
+	return nil
+}
+
 func (f *sequence) key() sequenceKey { return sequenceKey{f.table.Table, f.column.ID} }
 
 // have gives a number that needs no log. The caller holds the mutex.
 func (q *sequences) have(f *sequence) (int64, bool) {
 	if f.local {
+		first := f.column.Next
+		if f.from > 0 {
+			first = f.from
+		}
 		f.used++
-		return f.column.Next + int64(f.used) - 1, true
+		return first + int64(f.used) - 1, true
 	}
 	left := q.session.left[f.key()]
 	if left.next >= left.end {
@@ -185,11 +237,13 @@ func (q *sequences) finish(into, temp *writes) {
 	q.session.mu.Lock()
 	defer q.session.mu.Unlock()
 	for _, f := range q.found {
-		if f.used == 0 {
+		o := table.Op{Kind: table.OpAdvance, Table: f.table.Table, Version: f.table.Version, Column: f.column.ID, Count: f.used}
+		if f.from > 0 {
+			o.Kind, o.Count, o.Next = table.OpRestart, 0, f.from+int64(f.used)
+		} else if f.used == 0 {
 			continue
 		}
-		o := table.Op{Kind: table.OpAdvance, Table: f.table.Table, Version: f.table.Version, Column: f.column.ID, Count: f.used}
-		f.used = 0
+		f.used, f.from = 0, 0
 		if f.table.Temp {
 			temp.add(o)
 			continue

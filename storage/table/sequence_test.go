@@ -42,6 +42,9 @@ func TestSequence(t *testing.T) {
 	renamed.Name = "u"
 	must(0, Op{Kind: OpAlter, Table: 1, Version: 1, Schema: renamed})
 	must(5, Op{Kind: OpAdvance, Table: 1, Version: 2, Column: 1, Count: 1})
+	must(0, Op{Kind: OpRestart, Table: 1, Version: 2, Column: 1, Next: 100})
+	must(100, Op{Kind: OpAdvance, Table: 1, Version: 2, Column: 1, Count: 2})
+	must(0, Op{Kind: OpRestart, Table: 1, Version: 2, Column: 1, Next: 6}) // back, and over again
 	again, err := DecodeTables(tables.Append(nil))
 	if err != nil || again.Table(1).Schema.Columns[0].Next != 6 {
 		t.Errorf("the state is read as %+v, %v", again.Table(1).Schema, err)
@@ -51,6 +54,8 @@ func TestSequence(t *testing.T) {
 		{Kind: OpAdvance, Table: 1, Version: 2, Column: 2, Count: 1},
 		{Kind: OpAdvance, Table: 1, Version: 2, Column: 9, Count: 1},
 		{Kind: OpAdvance, Table: 2, Version: 1, Column: 1, Count: 1},
+		{Kind: OpRestart, Table: 1, Version: 2, Column: 2, Next: 1},
+		{Kind: OpRestart, Table: 1, Version: 2, Column: 1, Next: 0},
 	} {
 		if _, err := apply(o); err == nil {
 			t.Errorf("%+v is done", o)

@@ -79,6 +79,9 @@ func AppendWriteSet(dst []byte, ws *WriteSet) []byte {
 		case OpAdvance:
 			dst = binary.AppendUvarint(dst, uint64(o.Column))
 			dst = binary.AppendUvarint(dst, uint64(o.Count))
+		case OpRestart:
+			dst = binary.AppendUvarint(dst, uint64(o.Column))
+			dst = binary.AppendUvarint(dst, uint64(o.Next))
 		}
 	}
 	return dst
@@ -241,6 +244,8 @@ func (d *varints) op() Op {
 		o.Rows, o.Own = d.set(), d.set()
 	case OpAdvance:
 		o.Column, o.Count = uint32(d.next(math.MaxUint32)), uint32(d.next(math.MaxUint32))
+	case OpRestart:
+		o.Column, o.Next = uint32(d.next(math.MaxUint32)), int64(d.next(math.MaxInt64))
 	default:
 		d.Fail("operation %d", o.Kind)
 	}

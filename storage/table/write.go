@@ -24,6 +24,7 @@ const (
 	OpDelete   OpKind = 6 // delete Rows and Own
 	OpAdvance  OpKind = 7 // take Count numbers of the sequence of the column Column
 	OpLoad     OpKind = 8 // add the rows of Encoded
+	OpRestart  OpKind = 9 // let the sequence of the column Column go on with the number Next
 )
 
 // Fresh is added to the number by which a write set calls a table that it makes itself:
@@ -48,6 +49,7 @@ type Op struct {
 	IfSame  bool // alter the table only if no other transaction has inserted rows from Until on
 	Column  uint32
 	Count   uint32
+	Next    int64
 }
 
 // Txn names a transaction that takes several write sets.
@@ -363,7 +365,7 @@ func (w *writing) op(o *Op) error {
 	if w.stage == Part && o.Kind != OpInsert && o.Kind != OpLoad {
 		return &ConflictError{v.Schema.Name, fmt.Sprintf("operation %d in a part of a transaction", o.Kind)}
 	}
-	if (v.Schema.View != "" || v.Schema.Kind != Relation) && o.Kind != OpAlter && o.Kind != OpDrop && !(v.Schema.Kind == Sequence && o.Kind == OpAdvance) {
+	if (v.Schema.View != "" || v.Schema.Kind != Relation) && o.Kind != OpAlter && o.Kind != OpDrop && !(v.Schema.Kind == Sequence && (o.Kind == OpAdvance || o.Kind == OpRestart)) {
 		return fmt.Errorf("table %s: operation %d on what has no rows", v.Schema.Name, o.Kind)
 	}
 	c := *v
@@ -389,6 +391,8 @@ func (w *writing) op(o *Op) error {
 		err = w.delete(&c, o)
 	case OpAdvance:
 		err = w.advance(&c, o)
+	case OpRestart:
+		err = w.restart(&c, o)
 	default:
 		err = fmt.Errorf("table %s: operation %d", v.Schema.Name, o.Kind)
 	}
@@ -469,10 +473,9 @@ func ownRows(ranges []ownRange) uint32 {
 
 // advance takes numbers of a sequence.
 func (w *writing) advance(v *Version, o *Op) error {
-	s := v.Schema.Clone()
-	c := s.ByID(o.Column)
-	if c == nil || c.Sequence == "" {
-		return fmt.Errorf("table %s: column %d has no sequence", s.Name, o.Column)
+	s, c, err := numbered(v, o)
+	if err != nil {
+		return err
 	}
 	if c.Next > math.MaxInt64-int64(o.Count) {
 		return fmt.Errorf("table %s: the sequence %s has no number left", s.Name, c.Sequence)
@@ -481,6 +484,29 @@ func (w *writing) advance(v *Version, o *Op) error {
 	c.Next += int64(o.Count)
 	v.Schema = s
 	return nil
+}
+
+func (w *writing) restart(v *Version, o *Op) error {
+	s, c, err := numbered(v, o)
+	if err != nil {
+		return err
+	}
+	if o.Next < 1 {
+		return fmt.Errorf("table %s: the sequence %s cannot go on with %d", s.Name, c.Sequence, o.Next)
+	}
+	c.Next = o.Next
+	v.Schema = s
+	return nil
+}
+
+// numbered is the schema of a table, to be changed, and its column that has the sequence.
+func numbered(v *Version, o *Op) (*Schema, *Column, error) {
+	s := v.Schema.Clone()
+	c := s.ByID(o.Column)
+	if c == nil || c.Sequence == "" {
+		return nil, nil, fmt.Errorf("table %s: column %d has no sequence", s.Name, o.Column)
+	}
+	return s, c, nil
 }
 
 func (w *writing) truncate(v *Version, o *Op) {
