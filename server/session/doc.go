@@ -7,7 +7,8 @@
 // block keeps one write set: its statements see the read point and on top of it what the
 // block has written, COMMIT proposes all of it, ROLLBACK forgets it, and ROLLBACK TO cuts it
 // off where the savepoint was. A conflict at COMMIT is 40001. Changes of events and persons
-// (change.go) cannot be in a block: they are carried out at once.
+// (change.go) cannot be in a block: they are carried out at once. EXPLAIN ANALYZE of a statement that
+// writes carries it out, and answers with what its plan did (Analysis).
 //
 // COPY FROM is a statement that writes like the others: its plan reads what the client sends, by
 // the function that Portal.Input is, or files. The rows of a COPY TO go to a file here (copy.go),
