@@ -201,7 +201,7 @@ func double[T any](s []T, more int) []T {
 	if cap(s)-len(s) >= more {
 		return s
 	}
-	return append(make([]T, 0, max(2*len(s), len(s)+more)), s...)
+	return slices.Grow(s, max(len(s), more))
 }
 
 func (s *collect) Merge(from State, to []uint32) error {
