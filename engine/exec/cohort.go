@@ -65,11 +65,16 @@ func (s *setup) drop(set *expr.Set, of plan.Node) {
 }
 
 // gather runs a query, as many copies of it as are worth it, and keeps its values.
-func (s *setup) gather(ctx context.Context, n plan.Node, hold func(int64) error) (*expr.Set, error) {
+func (s *setup) gather(ctx context.Context, n plan.Node, hold func(int64) error) (out *expr.Set, err error) {
 	pipe, err := newPipeline(n, s.env, nil)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if closing := pipe.close(); err == nil {
+			err = closing
+		}
+	}()
 	sets := make([]*expr.Set, pipe.copies())
 	held := make([]int64, len(sets))
 	defer func() {
@@ -91,7 +96,7 @@ func (s *setup) gather(ctx context.Context, n plan.Node, hold func(int64) error)
 	if err != nil {
 		return nil, err
 	}
-	out := sets[0]
+	out = sets[0]
 	for _, set := range sets[1:] {
 		out.Unite(set)
 	}

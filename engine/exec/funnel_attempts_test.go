@@ -124,6 +124,20 @@ func TestAttemptsOfManyActors(t *testing.T) {
 	if n := newAttemptSource(&plan.Funnel{Source: plan.Source{Input: eventsScan()}}, env).copies(); n != env.Threads {
 		t.Errorf("%d goroutines share the blocks, want %d", n, env.Threads)
 	}
+	f := randomEventFunnel(t, m.r)
+	f.Output, f.Breakdown, f.Unread = plan.OutputActors, nil, nil
+	by := &plan.Aggregate{Input: f, Keys: []expr.Expr{&expr.Column{T: f.Actor.Type()}}, Names: []string{"actor"}}
+	for _, n := range []plan.Node{f, by} {
+		op, err := Build(n, env)
+		m.fail(err)
+		if len(rowsOf(t, op)) == 0 {
+			t.Errorf("%T has no rows", n)
+		}
+		m.fail(op.Close())
+		if held := env.held.Load(); held != 0 {
+			t.Errorf("%T holds %d bytes when it is closed", n, held)
+		}
+	}
 	sn.Release()
 	for range tries(20) {
 		m.askAttempts("many actors")
