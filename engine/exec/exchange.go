@@ -200,7 +200,7 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 	case *plan.Filter:
 		if x.Input == p.leaf && p.numbers != nil {
 			s := newScan(p.numbers.source, filters)
-			s.conds, op = p.numbers.conds, s
+			s.filter, s.conds, op = true, p.numbers.conds, s
 			break
 		}
 		if a, ok := x.Input.(*plan.Aggregate); ok && p.groups == nil {

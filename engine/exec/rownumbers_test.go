@@ -48,6 +48,9 @@ func TestRowNumbersByRunsAndBySorting(t *testing.T) {
 				if index := env.Stats.Node(window).Index.Load(); index != nil && len(without) == 0 {
 					numbered[kind]++
 				}
+				if _, ok := n.(*plan.Filter); ok && env.Stats.Node(window).Rows.Load() < int64(len(rows)) {
+					t.Errorf("seed %d: the window has %d rows, and the filter above it %d", seed, env.Stats.Node(window).Rows.Load(), len(rows))
+				}
 				sort.Strings(rows)
 				return rows
 			}

@@ -104,6 +104,9 @@ func (c *runCount) Next(ctx context.Context) (*vec.Batch, error) {
 		if err == nil && !ok {
 			c.plain, err = newHashAggregate(c.node, c.env)
 			if c.having != nil && err == nil {
+				if st := c.env.Stats.Node(c.node); st != nil {
+					c.plain = &analyzed{c.plain, st, len(c.node.Schema())}
+				}
 				c.plain = &filter{input: c.plain, cond: c.having.Cond, env: c.env}
 			}
 		}

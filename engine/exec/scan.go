@@ -496,6 +496,7 @@ func (s *scanSource) rowsIn(m morsel, lo, hi int) []uint32 {
 type scan struct {
 	source *scanSource
 	conds  []expr.Expr  // all hold for rows that come out
+	filter bool         // it is the operator of a filter above its node
 	keys   []*keyFilter // likewise
 	reader int          // its number among those that read the source; -1: it has read nothing
 	now    morsel
@@ -519,7 +520,7 @@ func (s *scan) takes(cond expr.Expr) bool {
 	if len(s.source.oids) > 0 || len(s.conds) > 0 {
 		return false
 	}
-	s.conds = []expr.Expr{cond}
+	s.filter, s.conds = true, []expr.Expr{cond}
 	if and, ok := cond.(*expr.And); ok {
 		s.conds = and.Args
 	}
@@ -561,7 +562,7 @@ func (s *scan) readCounted(block *rowBlock) (*vec.Batch, error) {
 		return s.read(block)
 	}
 	st.RowsRead.Add(standFor(block.weights, block.rows, nil))
-	if len(s.conds) > 0 {
+	if s.filter {
 		st.Rows.Add(standFor(block.weights, block.rows, block.sel))
 		defer func(start time.Time) { st.Elapsed.Add(int64(time.Since(start))) }(time.Now())
 	}
@@ -665,7 +666,7 @@ func (s *scan) next(ctx context.Context) (*rowBlock, error) {
 		hi := s.row
 		sel := src.rowsIn(m, lo, hi)
 		if sel != nil && len(sel) == 0 {
-			continue // all of them were deleted
+			continue // none of them counts
 		}
 		if !s.apart && sel == nil {
 			if block, err := s.alike(m, lo, hi); block != nil || err != nil {
