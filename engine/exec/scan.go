@@ -48,10 +48,11 @@ type scanSource struct {
 	sessions     *sessionTable // the table of them; nil for any other
 	pieces       []table.Piece // user tables
 	pieceColumns []pieceColumn
-	order        *valueOrder // nil: morsels come as they are stored
-	runs         []runReader // of each column, where rows that are alike come as one; else nil
-	oids         []int       // where plan.TableOID stands among the columns
-	numbers      *rowNumbers // whose rows these are, and one column more; nil: all rows that are there
+	stored       []*table.Column // of each column, what is read as it is; else nil
+	order        *valueOrder     // nil: morsels come as they are stored
+	runs         []runReader     // of each column, where rows that are alike come as one; else nil
+	oids         []int           // where plan.TableOID stands among the columns
+	numbers      *rowNumbers     // whose rows these are, and one column more; nil: all rows that are there
 }
 
 // columnReader reads one column of a morsel's rows.
@@ -532,7 +533,8 @@ type rowBlock struct {
 	rows    int
 	sel     []uint32 // that count; nil for all
 	column  func(i int) (*vec.Vector, error)
-	weights *vec.Vector // how many rows each stands for; nil: one
+	small   func(i int) (*table.Small, error) // a column as bytes, nil if it is not kept so; nil: none is
+	weights *vec.Vector                       // how many rows each stands for; nil: one
 }
 
 func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
@@ -578,17 +580,29 @@ func (s *scan) read(block *rowBlock) (*vec.Batch, error) {
 		b.Cols = append(b.Cols, block.weights)
 	}
 	src.env.Progress.Rows.Add(standFor(block.weights, block.rows, nil))
+	read := func(size int) {
+		src.env.Progress.Bytes.Add(int64(b.Rows * size))
+		if src.stats != nil {
+			src.stats.BytesRead.Add(int64(b.Rows * size))
+		}
+	}
 	load := func(i int) (err error) {
 		if b.Cols[i] == nil {
 			b.Cols[i], err = block.column(i)
-			src.env.Progress.Bytes.Add(int64(b.Rows) * 8)
-			if src.stats != nil {
-				src.stats.BytesRead.Add(int64(b.Rows) * 8)
-			}
+			read(8)
 		}
 		return err
 	}
 	for _, c := range s.conds {
+		if sel, ok, err := block.keepSmall(c, b); err != nil {
+			return nil, err
+		} else if ok {
+			read(1)
+			if b = (&vec.Batch{Rows: b.Rows, Sel: sel, Cols: b.Cols}); len(sel) == 0 {
+				return nil, nil
+			}
+			continue
+		}
 		var err error
 		expr.Walk(c, func(e expr.Expr) bool {
 			if c, ok := e.(*expr.Column); ok && err == nil {

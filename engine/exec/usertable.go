@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
@@ -35,6 +36,11 @@ func (s *scanSource) openTable() error {
 			return err
 		}
 		s.pieceColumns = append(s.pieceColumns, r)
+		var stored *table.Column
+		if len(c.Path) == 0 {
+			stored = version.Schema.Column(c.Column)
+		}
+		s.stored = append(s.stored, stored)
 	}
 	ranges := tableRanges(s.node.Ranges, version.Schema, s.env)
 	used := map[*table.Reader]bool{}
@@ -155,5 +161,51 @@ func (s *scanSource) pieceBlock(p *table.Piece) (*rowBlock, error) {
 	if err != nil || live != nil && len(live) == 0 {
 		return nil, err
 	}
-	return &rowBlock{rows: p.Rows(), sel: live, column: func(i int) (*vec.Vector, error) { return s.pieceColumns[i](p) }}, nil
+	return &rowBlock{rows: p.Rows(), sel: live, column: func(i int) (*vec.Vector, error) { return s.pieceColumns[i](p) },
+		small: func(i int) (*table.Small, error) {
+			if s.stored[i] == nil {
+				return nil, nil
+			}
+			return p.Small(s.stored[i])
+		}}, nil
+}
+
+// keepSmall lists the rows of a batch of the block for which a condition holds, if it compares a
+// column that is kept as bytes and was not read.
+func (r *rowBlock) keepSmall(cond expr.Expr, b *vec.Batch) ([]uint32, bool, error) {
+	c, ok := expr.IntComparisonOf(cond)
+	if !ok || r.small == nil || b.Cols[c.Column] != nil {
+		return nil, false, nil
+	}
+	small, err := r.small(c.Column)
+	if small == nil || err != nil {
+		return nil, false, err
+	}
+	mask := vec.NewBitmap(b.Rows)
+	c.Small(mask, small.Values, small.Least)
+	if b.Sel == nil {
+		return bitPlaces(mask), true, nil
+	}
+	sel := make([]uint32, 0, len(b.Sel))
+	for _, row := range b.Sel {
+		if mask.Get(int(row)) {
+			sel = append(sel, row)
+		}
+	}
+	return sel, true, nil
+}
+
+// bitPlaces lists where bits are.
+func bitPlaces(b vec.Bitmap) []uint32 {
+	n := 0
+	for _, w := range b {
+		n += bits.OnesCount64(w)
+	}
+	out := make([]uint32, 0, n)
+	for i, w := range b {
+		for ; w != 0; w &= w - 1 {
+			out = append(out, uint32(64*i+bits.TrailingZeros64(w)))
+		}
+	}
+	return out
 }

@@ -2,4 +2,10 @@
 
 package expr
 
+import "github.com/prickledb/prickle/storage/vec"
+
 func compareConst(dst []bool, a []int64, x int64, op comparison) { compareConstPortable(dst, a, x, op) }
+
+func maskSmall(mask vec.Bitmap, values []uint8, x uint8, equal bool) {
+	maskSmallPortable(mask, values, x, equal)
+}

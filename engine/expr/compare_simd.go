@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"simd/archsimd"
 	"unsafe"
+
+	"github.com/prickledb/prickle/storage/vec"
 )
 
 // haveAVX512 is asked once a call: a binary built with the kernels also runs on processors that
@@ -65,4 +67,25 @@ func compareConst(dst []bool, a []int64, x int64, op comparison) {
 	}
 	archsimd.ClearAVXUpperBits()
 	compareConstPortable(dst[n:], a[n:], x, op)
+}
+
+// maskSmall compares 64 bytes at a time.
+func maskSmall(mask vec.Bitmap, values []uint8, x uint8, equal bool) {
+	words := len(values) / 64
+	if words == 0 || !haveAVX512 {
+		maskSmallPortable(mask, values, x, equal)
+		return
+	}
+	by := archsimd.BroadcastUint8x64(x)
+	if equal {
+		for i := range words {
+			mask[i] = archsimd.LoadUint8x64((*[64]uint8)(values[64*i:])).Equal(by).ToBits()
+		}
+	} else {
+		for i := range words {
+			mask[i] = archsimd.LoadUint8x64((*[64]uint8)(values[64*i:])).LessEqual(by).ToBits()
+		}
+	}
+	archsimd.ClearAVXUpperBits()
+	maskSmallPortable(mask[words:], values[64*words:], x, equal)
 }

@@ -16,9 +16,11 @@ import (
 )
 
 // openStore is a store in memory with a project.
-func openStore(t *testing.T) *storage.Store {
+func openStore(t *testing.T) *storage.Store { return openStoreWith(t, storage.Options{}) }
+
+func openStoreWith(t *testing.T, opt storage.Options) *storage.Store {
 	t.Helper()
-	store, err := storage.Open(vfs.NewMem(), "data", storage.Options{})
+	store, err := storage.Open(vfs.NewMem(), "data", opt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,9 +83,11 @@ type tables struct {
 	named   map[string]*client
 }
 
-func newTables(t *testing.T) *tables {
+func newTables(t *testing.T) *tables { return tablesOf(t, storage.Options{}) }
+
+func tablesOf(t *testing.T, opt storage.Options) *tables {
 	t.Helper()
-	store := openStore(t)
+	store := openStoreWith(t, opt)
 	a := &applier{store: store, index: 1}
 	return &tables{t: t, store: store, applier: a, engine: session.NewEngine(store, a, session.Limits{Threads: 2}), named: map[string]*client{}}
 }

@@ -38,8 +38,9 @@ type columnInfo struct {
 	id     uint32
 	typ    vec.Type
 	blocks []blockInfo
-	// decoded is the blocks that are kept, and sampled the values of a Sample.
+	// decoded is the blocks that are kept, small those as bytes, and sampled the values of a Sample.
 	decoded []atomic.Pointer[decodedBlock]
+	small   []atomic.Pointer[smallBlock]
 	sampled atomic.Pointer[decodedBlock]
 }
 
@@ -230,6 +231,7 @@ func (r *Reader) decodeDirectory(dir []byte, end int64, even bool) error {
 	}
 	for i := range r.columns {
 		r.columns[i].decoded = make([]atomic.Pointer[decodedBlock], r.Blocks())
+		r.columns[i].small = make([]atomic.Pointer[smallBlock], r.Blocks())
 	}
 	if len(d.Src) > 0 || at != end {
 		return fmt.Errorf("%d bytes too many, blocks end at byte %d, want %d", len(d.Src), at, end)

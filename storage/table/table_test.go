@@ -142,6 +142,81 @@ func TestCachedBlocks(t *testing.T) {
 	}
 }
 
+// Integers that lie close together are kept as bytes, unless one is NULL.
+func TestSmall(t *testing.T) {
+	const rows = vec.BatchRows + 20
+	s, b := &Schema{Table: 1, Version: 1, Name: "t"}, &vec.Batch{Rows: rows}
+	add := func(typ vec.Type, value func(i int) int64, null bool) {
+		s.Add(Column{Name: fmt.Sprint("c", len(s.Columns)), Type: typ})
+		v := vec.NewBuilder(typ)
+		for i := range rows {
+			if null && i == 7 {
+				v.AppendNull()
+			} else {
+				v.V.I64 = append(v.V.I64, value(i))
+			}
+		}
+		b.Cols = append(b.Cols, v.V)
+	}
+	add(vec.T(vec.Int4), func(i int) int64 { return int64(i%256) - 100 }, false)
+	add(vec.T(vec.Int8), func(i int) int64 { return math.MinInt64 + int64(i%256) }, false)
+	add(vec.T(vec.Int4), func(i int) int64 { return int64(i % 257) }, false)
+	add(vec.T(vec.Int8), func(i int) int64 { return []int64{math.MinInt64, math.MaxInt64}[i%2] }, false)
+	add(vec.T(vec.Date), func(i int) int64 { return int64(i % 3) }, true)
+	raw, err := Build(s, nil, []*Rows{{First: 0, Columns: allColumns(s), Batch: b}}, roaring.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenBytes(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := memory.NewBudget(1 << 30).Pool(memory.Decoded)
+	r.Share(memory.NewCache(pool))
+	v := &Version{Schema: s, Segments: []*Reader{r}, Next: rows, Dead: roaring.New(), Hidden: roaring.New()}
+	for _, whole := range []bool{false, true} {
+		for n, p := range v.Pieces() {
+			for i := range s.Columns {
+				c := &s.Columns[i]
+				small, err := p.Small(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				again, err := p.Small(c)
+				if err != nil || again != small {
+					t.Errorf("column %d: %p, then %p, %v", i, small, again, err)
+				}
+				// The last block has few rows: in it, the third column is small and the last has no NULL.
+				if want := i < 2 || n == 1 && i != 3; (small != nil) != want {
+					t.Fatalf("column %d of block %d is small: %v", i, n, small != nil)
+				}
+				for k := 0; small != nil && k < p.Rows(); k++ {
+					if got, want := small.Least+int64(small.Values[k]), b.Cols[i].I64[n*vec.BatchRows+k]; got != want {
+						t.Fatalf("column %d, row %d of block %d = %d, want %d", i, k, n, got, want)
+					}
+				}
+				changed := *c
+				changed.Type = vec.T(vec.TimestampTZ)
+				if small, err := p.Small(&changed); small != nil || err != nil {
+					t.Errorf("column %d with another type: %v, %v", i, small, err)
+				}
+				if !whole {
+					continue
+				}
+				if _, err := p.Column(c); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if !whole && pool.Used() > 6*vec.BatchRows {
+			t.Errorf("%d bytes are used", pool.Used())
+		}
+	}
+	if err := r.Close(); err != nil || pool.Used() != 0 {
+		t.Errorf("%d bytes are used after the reader is closed: %v", pool.Used(), err)
+	}
+}
+
 // What was built is read, of every type, over several blocks; deleted rows are not in it.
 func TestSegmentRoundTrip(t *testing.T) {
 	for _, rows := range []int{1, 5, vec.BatchRows, 2*vec.BatchRows + 17} {

@@ -1,0 +1,107 @@
+package expr
+
+import (
+	"math"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// IntComparison is a comparison of a column of integers, or times, with one that is not NULL.
+type IntComparison struct {
+	Column int
+	op     comparison
+	with   int64
+}
+
+// IntComparisonOf is an expression as a comparison; false if it is none.
+func IntComparisonOf(e Expr) (c IntComparison, ok bool) {
+	call, ok := e.(*Call)
+	if !ok || len(call.Args) != 2 {
+		return c, false
+	}
+	if c.op, ok = comparisons[call.Overload.Fn.Name]; !ok {
+		return c, false
+	}
+	a, b := call.Args[0], call.Args[1]
+	if _, ok := a.(*Const); ok {
+		a, b, c.op = b, a, turned[c.op]
+	}
+	column, ok := a.(*Column)
+	if !ok || column.T.Payload() != vec.PayloadI64 {
+		return c, false
+	}
+	with, ok := b.(*Const)
+	if !ok || with.Value.Type.Payload() != vec.PayloadI64 || with.Value.IsNull(0) {
+		return c, false
+	}
+	v, row := with.Value.At(0)
+	c.Column, c.with = column.Index, v.I64[row]
+	return c, true
+}
+
+// Small writes to mask which values it holds for, a bit each; they are given as bytes above the least.
+func (c *IntComparison) Small(mask vec.Bitmap, values []uint8, least int64) {
+	// What is left to do are two comparisons and their contraries.
+	op, with, not := c.op, c.with, false
+	switch op {
+	case ne:
+		op, not = eq, true
+	case gt:
+		op, not = le, true
+	case lt, ge: // less than is at most the one before
+		op, not = le, op == ge
+		if with--; c.with == math.MinInt64 {
+			fillMask(mask, len(values), not)
+			return
+		}
+	}
+	switch {
+	case with < least:
+		fillMask(mask, len(values), not)
+		return
+	case uint64(with)-uint64(least) > 255:
+		fillMask(mask, len(values), not != (op == le))
+		return
+	}
+	maskSmall(mask, values, uint8(with-least), op == eq)
+	if not {
+		for i := range mask {
+			mask[i] = ^mask[i]
+		}
+	}
+	clearTail(mask, len(values))
+}
+
+// fillMask makes all of n bits the same.
+func fillMask(mask vec.Bitmap, n int, set bool) {
+	word := uint64(0)
+	if set {
+		word = ^word
+	}
+	for i := range mask {
+		mask[i] = word
+	}
+	clearTail(mask, n)
+}
+
+// clearTail clears the bits behind n of a mask that has no word more than they need.
+func clearTail(mask vec.Bitmap, n int) {
+	if n%64 != 0 {
+		mask[n/64] &= 1<<(n%64) - 1
+	}
+}
+
+// maskSmallPortable says which values are equal to x, or else at most x.
+func maskSmallPortable(mask vec.Bitmap, values []uint8, x uint8, equal bool) {
+	for i := range mask {
+		word := uint64(0)
+		for bit, v := range values[64*i : min(64*i+64, len(values))] {
+			holds := uint64(0)
+			if v == x || !equal && v < x {
+				holds = 1
+			}
+			word |= holds << bit
+		}
+		mask[i] = word
+	}
+}

@@ -1,0 +1,79 @@
+package expr
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
+
+// TestSmall compares bytes as what they stand for is compared, with the kernel that is built in and
+// with the portable one, at every length.
+func TestSmall(t *testing.T) {
+	for n := range 200 {
+		values := make([]uint8, n)
+		for i := range values {
+			values[i] = []uint8{0, 1, 7, 254, 255, uint8(rand.Uint32())}[rand.IntN(6)]
+		}
+		mask, want := vec.NewBitmap(n), vec.NewBitmap(n)
+		for _, least := range []int64{0, -7, math.MinInt64, math.MaxInt64 - 255, 1 << 40} {
+			a := make([]int64, n)
+			for i, v := range values {
+				a[i] = least + int64(v)
+			}
+			for _, with := range []int64{least, least + 7, least + 255, least - 1, least + 256, 0, 1, math.MinInt64, math.MaxInt64} {
+				for op := eq; op <= ge; op++ {
+					truths := make([]bool, n)
+					compareConstPortable(truths, a, with, op)
+					clear(want)
+					for i, ok := range truths {
+						if ok {
+							want.Set(i)
+						}
+					}
+					c := IntComparison{op: op, with: with}
+					if c.Small(mask, values, least); !slices.Equal(mask, want) {
+						t.Fatalf("comparison %d of %v with %d = %x, want %x", op, a, with, mask, want)
+					}
+				}
+			}
+		}
+		for _, x := range []uint8{0, 7, 255} {
+			for _, equal := range []bool{true, false} {
+				maskSmall(mask, values, x, equal)
+				if maskSmallPortable(want, values, x, equal); !slices.Equal(mask, want) {
+					t.Fatalf("%v, %d, %v = %x, want %x", values, x, equal, mask, want)
+				}
+			}
+		}
+	}
+}
+
+func TestIntComparisonOf(t *testing.T) {
+	column := &Column{Index: 3, T: tInt4, Name: "n"}
+	number := &Const{Value: &vec.Vector{Type: tInt4, Form: vec.Const, I64: []int64{5}}}
+	null := &Const{Value: vec.NullConst(tInt4)}
+	for _, c := range []struct {
+		name string
+		a, b Expr
+		want IntComparison
+		ok   bool
+	}{
+		{"<", column, number, IntComparison{3, lt, 5}, true},
+		{"<", number, column, IntComparison{3, gt, 5}, true},
+		{"<>", number, column, IntComparison{3, ne, 5}, true},
+		{"=", column, null, IntComparison{}, false},
+		{"=", column, column, IntComparison{}, false},
+		{"+", column, number, IntComparison{}, false},
+	} {
+		e, err := NewOperator(c.name, c.a, c.b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := IntComparisonOf(e); ok != c.ok || ok && got != c.want {
+			t.Errorf("%s: %+v, %v, want %+v, %v", c.name, got, ok, c.want, c.ok)
+		}
+	}
+}
