@@ -164,7 +164,8 @@
 //   - Steps none of whose rows is in two lists, ordered ones with no clauses but exclusions, or
 //     MODE UNORDERED with none: the lists of the index as they are, each walked once for all
 //     entries (funnel_index.go). If how far actors come is all that is asked for, there are no
-//     lists: the latest entry before a row of a step is looked up (funnel_latest.go).
+//     lists: the latest entry before a row of a step is looked up (funnel_latest.go), but for actors
+//     with rows of several breakdown values.
 //   - Ordered steps: the earliest event for each, and in a group of rows of one time a matching
 //     of steps to rows (greedyChains).
 //   - Ordered steps of which some are OPTIONAL or have a WITHIN of their own: forwards to find
