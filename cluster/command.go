@@ -84,7 +84,7 @@ const (
 //   - 3: events that may be repeats of ones that are forgotten are marked as late; ticks; projects from backups.
 //   - 4: schemas and notes among the tables that users make; alterations on the condition that nobody has inserted rows.
 //     Batches of events say which of their properties are copied to persons.
-//     Rows of tables may be encoded.
+//     Rows of tables may be encoded, and sequences may go on with another number.
 const featureLevel = 4
 
 // lateLevel is the feature level from which on late events are marked.
