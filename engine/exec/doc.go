@@ -83,7 +83,7 @@
 // further up ([keyFilter]): it decodes the columns that these look at first, and the others
 // only where rows are left. They go through an aggregate, as conditions on its keys, where the
 // plan says that the join narrows groups. A condition that compares a column with an integer looks
-// at the bytes that blocks of a user table have of integers close together ([table.Small]).
+// at the bytes, or words, that blocks of a user table have of integers close together ([table.Small]).
 //
 // An aggregate without keys takes count, min and max of blocks whose rows all count from what is
 // kept beside them (metadata.go), and reads the others.

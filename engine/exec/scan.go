@@ -533,7 +533,7 @@ type rowBlock struct {
 	rows    int
 	sel     []uint32 // that count; nil for all
 	column  func(i int) (*vec.Vector, error)
-	small   func(i int) (*table.Small, error) // a column as bytes, nil if it is not kept so; nil: none is
+	small   func(i int) (*table.Small, error) // a column as bytes or words, nil if it is not kept so; nil: none is
 	weights *vec.Vector                       // how many rows each stands for; nil: one
 }
 
@@ -594,10 +594,10 @@ func (s *scan) read(block *rowBlock) (*vec.Batch, error) {
 		return err
 	}
 	for _, c := range s.conds {
-		if sel, ok, err := block.keepSmall(c, b); err != nil {
+		if sel, size, err := block.keepSmall(c, b); err != nil {
 			return nil, err
-		} else if ok {
-			read(1)
+		} else if size > 0 {
+			read(size)
 			if b = (&vec.Batch{Rows: b.Rows, Sel: sel, Cols: b.Cols}); len(sel) == 0 {
 				return nil, nil
 			}

@@ -171,28 +171,41 @@ func (s *scanSource) pieceBlock(p *table.Piece) (*rowBlock, error) {
 }
 
 // keepSmall lists the rows of a batch of the block for which a condition holds, if it compares a
-// column that is kept as bytes and was not read.
-func (r *rowBlock) keepSmall(cond expr.Expr, b *vec.Batch) ([]uint32, bool, error) {
+// column that is kept as bytes or words and was not read. Size is how many bytes each has; 0 if it is
+// not so.
+func (r *rowBlock) keepSmall(cond expr.Expr, b *vec.Batch) (sel []uint32, size int, err error) {
 	c, ok := expr.IntComparisonOf(cond)
 	if !ok || r.small == nil || b.Cols[c.Column] != nil {
-		return nil, false, nil
+		return nil, 0, nil
 	}
 	small, err := r.small(c.Column)
 	if small == nil || err != nil {
-		return nil, false, err
+		return nil, 0, err
+	}
+	sel = make([]uint32, 0, len(b.Sel))
+	if b.Sel != nil && len(b.Sel)*thinBatch < b.Rows {
+		for _, row := range b.Sel {
+			if c.Holds(small.At(int(row))) {
+				sel = append(sel, row)
+			}
+		}
+		return sel, small.Size(), nil
 	}
 	mask := vec.NewBitmap(b.Rows)
-	c.Small(mask, small.Values, small.Least)
-	if b.Sel == nil {
-		return bitPlaces(mask), true, nil
+	if small.Bytes != nil {
+		c.Bytes(mask, small.Bytes, small.Least)
+	} else {
+		c.Words(mask, small.Words, small.Least)
 	}
-	sel := make([]uint32, 0, len(b.Sel))
+	if b.Sel == nil {
+		return bitPlaces(mask), small.Size(), nil
+	}
 	for _, row := range b.Sel {
 		if mask.Get(int(row)) {
 			sel = append(sel, row)
 		}
 	}
-	return sel, true, nil
+	return sel, small.Size(), nil
 }
 
 // bitPlaces lists where bits are.

@@ -69,11 +69,11 @@ func compareConst(dst []bool, a []int64, x int64, op comparison) {
 	compareConstPortable(dst[n:], a[n:], x, op)
 }
 
-// maskSmall compares 64 bytes at a time.
-func maskSmall(mask vec.Bitmap, values []uint8, x uint8, equal bool) {
+// maskBytes compares 64 bytes at a time.
+func maskBytes(mask vec.Bitmap, values []uint8, x uint8, equal bool) {
 	words := len(values) / 64
 	if words == 0 || !haveAVX512 {
-		maskSmallPortable(mask, values, x, equal)
+		maskPortable(mask, values, x, equal)
 		return
 	}
 	by := archsimd.BroadcastUint8x64(x)
@@ -87,5 +87,30 @@ func maskSmall(mask vec.Bitmap, values []uint8, x uint8, equal bool) {
 		}
 	}
 	archsimd.ClearAVXUpperBits()
-	maskSmallPortable(mask[words:], values[64*words:], x, equal)
+	maskPortable(mask[words:], values[64*words:], x, equal)
+}
+
+// maskWords compares 64 words of 16 bits at a time.
+func maskWords(mask vec.Bitmap, values []uint16, x uint16, equal bool) {
+	words := len(values) / 64
+	if words == 0 || !haveAVX512 {
+		maskPortable(mask, values, x, equal)
+		return
+	}
+	by := archsimd.BroadcastUint16x32(x)
+	if equal {
+		for i := range words {
+			lo := archsimd.LoadUint16x32((*[32]uint16)(values[64*i:])).Equal(by).ToBits()
+			hi := archsimd.LoadUint16x32((*[32]uint16)(values[64*i+32:])).Equal(by).ToBits()
+			mask[i] = uint64(lo) | uint64(hi)<<32
+		}
+	} else {
+		for i := range words {
+			lo := archsimd.LoadUint16x32((*[32]uint16)(values[64*i:])).LessEqual(by).ToBits()
+			hi := archsimd.LoadUint16x32((*[32]uint16)(values[64*i+32:])).LessEqual(by).ToBits()
+			mask[i] = uint64(lo) | uint64(hi)<<32
+		}
+	}
+	archsimd.ClearAVXUpperBits()
+	maskPortable(mask[words:], values[64*words:], x, equal)
 }

@@ -39,8 +39,35 @@ func IntComparisonOf(e Expr) (c IntComparison, ok bool) {
 	return c, true
 }
 
-// Small writes to mask which values it holds for, a bit each; they are given as bytes above the least.
-func (c *IntComparison) Small(mask vec.Bitmap, values []uint8, least int64) {
+// Holds says whether the comparison is true for an integer.
+func (c *IntComparison) Holds(x int64) bool {
+	switch c.op {
+	case eq:
+		return x == c.with
+	case ne:
+		return x != c.with
+	case lt:
+		return x < c.with
+	case le:
+		return x <= c.with
+	case gt:
+		return x > c.with
+	}
+	return x >= c.with
+}
+
+// Bytes writes to mask which integers it holds for, a bit each; they are given as bytes above the least.
+func (c *IntComparison) Bytes(mask vec.Bitmap, values []uint8, least int64) {
+	maskNarrow(c, mask, values, least, maskBytes)
+}
+
+// Words is Bytes of integers that are given as words of 16 bits.
+func (c *IntComparison) Words(mask vec.Bitmap, values []uint16, least int64) {
+	maskNarrow(c, mask, values, least, maskWords)
+}
+
+// maskNarrow leaves to the kernel which values are equal to x, or else at most x.
+func maskNarrow[T uint8 | uint16](c *IntComparison, mask vec.Bitmap, values []T, least int64, kernel func(mask vec.Bitmap, values []T, x T, equal bool)) {
 	// What is left to do are two comparisons and their contraries.
 	op, with, not := c.op, c.with, false
 	switch op {
@@ -59,11 +86,11 @@ func (c *IntComparison) Small(mask vec.Bitmap, values []uint8, least int64) {
 	case with < least:
 		fillMask(mask, len(values), not)
 		return
-	case uint64(with)-uint64(least) > 255:
+	case uint64(with)-uint64(least) > uint64(^T(0)):
 		fillMask(mask, len(values), not != (op == le))
 		return
 	}
-	maskSmall(mask, values, uint8(with-least), op == eq)
+	kernel(mask, values, T(with-least), op == eq)
 	if not {
 		for i := range mask {
 			mask[i] = ^mask[i]
@@ -91,8 +118,8 @@ func clearTail(mask vec.Bitmap, n int) {
 	}
 }
 
-// maskSmallPortable says which values are equal to x, or else at most x.
-func maskSmallPortable(mask vec.Bitmap, values []uint8, x uint8, equal bool) {
+// maskPortable says which values are equal to x, or else at most x.
+func maskPortable[T uint8 | uint16](mask vec.Bitmap, values []T, x T, equal bool) {
 	for i := range mask {
 		word := uint64(0)
 		for bit, v := range values[64*i : min(64*i+64, len(values))] {

@@ -9,41 +9,50 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// TestSmall compares bytes as what they stand for is compared, with the kernel that is built in and
-// with the portable one, at every length.
+// TestSmall compares bytes and words as what they stand for is compared, with the kernel that is built
+// in and with the portable one, at every length.
 func TestSmall(t *testing.T) {
+	testSmall(t, (*IntComparison).Bytes, maskBytes)
+	testSmall(t, (*IntComparison).Words, maskWords)
+}
+
+func testSmall[T uint8 | uint16](t *testing.T, compare func(*IntComparison, vec.Bitmap, []T, int64), kernel func(vec.Bitmap, []T, T, bool)) {
+	most := ^T(0)
 	for n := range 200 {
-		values := make([]uint8, n)
+		values := make([]T, n)
 		for i := range values {
-			values[i] = []uint8{0, 1, 7, 254, 255, uint8(rand.Uint32())}[rand.IntN(6)]
+			values[i] = []T{0, 1, 7, most - 1, most, T(rand.Uint32())}[rand.IntN(6)]
 		}
 		mask, want := vec.NewBitmap(n), vec.NewBitmap(n)
-		for _, least := range []int64{0, -7, math.MinInt64, math.MaxInt64 - 255, 1 << 40} {
+		for _, least := range []int64{0, -7, math.MinInt64, math.MaxInt64 - int64(most), 1 << 40} {
 			a := make([]int64, n)
 			for i, v := range values {
 				a[i] = least + int64(v)
 			}
-			for _, with := range []int64{least, least + 7, least + 255, least - 1, least + 256, 0, 1, math.MinInt64, math.MaxInt64} {
+			for _, with := range []int64{least, least + 7, least + int64(most), least - 1, least + int64(most) + 1, 0, 1, math.MinInt64, math.MaxInt64} {
 				for op := eq; op <= ge; op++ {
 					truths := make([]bool, n)
 					compareConstPortable(truths, a, with, op)
 					clear(want)
+					c := IntComparison{op: op, with: with}
 					for i, ok := range truths {
 						if ok {
 							want.Set(i)
 						}
+						if c.Holds(a[i]) != ok {
+							t.Fatalf("comparison %d of %d with %d is %v", op, a[i], with, !ok)
+						}
 					}
-					c := IntComparison{op: op, with: with}
-					if c.Small(mask, values, least); !slices.Equal(mask, want) {
+					if compare(&c, mask, values, least); !slices.Equal(mask, want) {
 						t.Fatalf("comparison %d of %v with %d = %x, want %x", op, a, with, mask, want)
 					}
 				}
 			}
 		}
-		for _, x := range []uint8{0, 7, 255} {
+		for _, x := range []T{0, 7, most} {
 			for _, equal := range []bool{true, false} {
-				maskSmall(mask, values, x, equal)
-				if maskSmallPortable(want, values, x, equal); !slices.Equal(mask, want) {
+				kernel(mask, values, x, equal)
+				if maskPortable(want, values, x, equal); !slices.Equal(mask, want) {
 					t.Fatalf("%v, %d, %v = %x, want %x", values, x, equal, mask, want)
 				}
 			}

@@ -14,7 +14,7 @@ import (
 var bytesRead = regexp.MustCompile(`Bytes read: (\d+)`)
 
 // TestSmallIntegers asks for rows by integers that lie close together, in memory and in segments, where
-// conditions compare them as bytes: before and after rows were deleted, and with NULL in a column.
+// conditions compare them as bytes or words: before and after rows were deleted, and with NULL in a column.
 func TestSmallIntegers(t *testing.T) {
 	tb := tablesOf(t, storage.Options{Memory: memory.NewBudget(1 << 28)})
 	answer := func(text string) string {
@@ -30,12 +30,12 @@ func TestSmallIntegers(t *testing.T) {
 		}
 		return strings.Join(out, " ")
 	}
-	tb.must("a", `CREATE TABLE s (id int, few smallint, low bigint, day date, gaps int, far bigint)`)
+	tb.must("a", `CREATE TABLE s (id int, few smallint, low bigint, day date, gaps int, far bigint, mid int)`)
 	tb.must("a", `INSERT INTO s SELECT i, i % 7 - 3, -9223372036854775807 + i % 256, date '2026-01-01' + i % 200,
-		CASE WHEN i % 5 > 0 THEN i % 3 END, i * 1003 % 1000 FROM generate_series(1, 20000) AS g(i)`)
+		CASE WHEN i % 5 > 0 THEN i % 3 END, i * 1003 % 100000, i * 7 % 3001 - 9 FROM generate_series(1, 20000) AS g(i)`)
 	var conds []string
 	for _, c := range []struct{ column, values string }{
-		{"few", "-4 -3 0 3 4"}, {"low", "-9223372036854775807 -9223372036854775700 0"}, {"day", "'2026-02-01' '2025-02-01' NULL"}, {"gaps", "1"}, {"far", "17"},
+		{"few", "-4 -3 0 3 4"}, {"low", "-9223372036854775807 -9223372036854775700 0"}, {"day", "'2026-02-01' '2025-02-01' NULL"}, {"gaps", "1"}, {"far", "17"}, {"mid", "-10 -9 1000 2991 70000"},
 	} {
 		for v := range strings.FieldsSeq(c.values) {
 			for _, op := range []string{"=", "<>", "<", "<=", ">", ">="} {
@@ -63,7 +63,7 @@ func TestSmallIntegers(t *testing.T) {
 			}
 		}
 		tb.must("a", `DELETE FROM s WHERE id % 11 = 0`)
-		tb.must("a", `INSERT INTO s VALUES (0, 2, 0, '2026-01-05', 1, 5)`)
+		tb.must("a", `INSERT INTO s VALUES (0, 2, 0, '2026-01-05', 1, 5, 7)`)
 	}
 	if err := tb.store.Flush(t.Context()); err != nil {
 		t.Fatal(err)

@@ -7,12 +7,32 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// Small is the integers, or times, of a block that lie so close together that a byte says how far
-// each is above the least. Conditions compare them: they are an eighth of what Column gives.
+// Small is the integers, or times, of a block that lie so close together that a byte, or two, says how
+// far each is above the least. Conditions compare them: they are an eighth, or a fourth, of what Column
+// gives.
 type Small struct {
-	Least  int64
-	Values []uint8
+	Least int64
+	Bytes []uint8  // nil: there are words
+	Words []uint16 // nil: there are bytes
 }
+
+// At is one of the integers.
+func (s *Small) At(row int) int64 {
+	if s.Bytes != nil {
+		return s.Least + int64(s.Bytes[row])
+	}
+	return s.Least + int64(s.Words[row])
+}
+
+// Size is how many bytes each of the integers has.
+func (s *Small) Size() int {
+	if s.Bytes != nil {
+		return 1
+	}
+	return 2
+}
+
+func (s *Small) bytes() int64 { return int64(len(s.Bytes) + 2*len(s.Words)) }
 
 // smallBlock is a Small that is kept in a cache; nil if the block is none.
 type smallBlock struct {
@@ -35,7 +55,7 @@ func (r *Reader) small(block int, c *Column) (*Small, error) {
 		return nil, nil
 	}
 	zone := info.blocks[block].zone
-	if zone == nil || uint64(zone.I64[1])-uint64(zone.I64[0]) > math.MaxUint8 {
+	if zone == nil || uint64(zone.I64[1])-uint64(zone.I64[0]) > math.MaxUint16 {
 		return nil, nil
 	}
 	at := &info.small[block]
@@ -52,29 +72,46 @@ func (r *Reader) small(block int, c *Column) (*Small, error) {
 			return nil, err
 		}
 	}
-	d := &smallBlock{values: smallOf(v, zone.I64[0])}
+	d := &smallBlock{values: smallOf(v, zone.I64[0], zone.I64[1])}
 	if at.CompareAndSwap(nil, d) {
 		bytes := int64(0)
 		if d.values != nil {
-			bytes = int64(len(d.values.Values))
+			bytes = d.values.bytes()
 		}
 		r.cache.Add(&d.entry, r, bytes, func() { at.CompareAndSwap(d, nil) })
 	}
 	return d.values, nil
 }
 
-// smallOf is the values of a block above the least; nil if one is NULL or too great.
-func smallOf(v *vec.Vector, least int64) *Small {
+// smallOf is the values of a block, which are from the least to the greatest; nil if one is NULL, or
+// another one.
+func smallOf(v *vec.Vector, least, greatest int64) *Small {
 	if v.Nulls.Any() {
 		return nil
 	}
-	s := &Small{least, make([]uint8, len(v.I64))}
-	for i, x := range v.I64 {
-		above := uint64(x) - uint64(least)
-		if above > math.MaxUint8 {
+	if uint64(greatest)-uint64(least) > math.MaxUint8 {
+		words := narrowed[uint16](v.I64, least)
+		if words == nil {
 			return nil
 		}
-		s.Values[i] = uint8(above)
+		return &Small{Least: least, Words: words}
 	}
-	return s
+	bytes := narrowed[uint8](v.I64, least)
+	if bytes == nil {
+		return nil
+	}
+	return &Small{Least: least, Bytes: bytes}
+}
+
+// narrowed is how far values are above the least; nil if that is too much for one.
+func narrowed[T uint8 | uint16](values []int64, least int64) []T {
+	out := make([]T, len(values))
+	for i, x := range values {
+		above := uint64(x) - uint64(least)
+		if above > uint64(^T(0)) {
+			return nil
+		}
+		out[i] = T(above)
+	}
+	return out
 }
