@@ -90,7 +90,7 @@ func TestAttemptsOfManyRows(t *testing.T) {
 		m.add(50_000, 30_000)
 		m.flush()
 	}
-	for range tries(20) {
+	for range tries(8) {
 		m.askAttempts("many rows")
 	}
 	m.fail(m.st.Close())
