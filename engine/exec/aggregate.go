@@ -13,8 +13,9 @@ import (
 
 // aggregating groups rows: each copy of the pipeline below fills states of its own. If the
 // groups are few, they are merged one after the other, or finished from the states of all copies
-// where these hold much. If they become many, they go to partitions, and these are merged side by side by those who hand out the groups. What does not
-// fit into memory goes to partitions on disk, which are merged one after the other.
+// where these hold much. If they become many, they go to partitions, and these are merged side by
+// side by those who hand out the groups. What does not fit into memory goes to partitions on disk,
+// which are merged one after the other.
 type aggregating struct {
 	node *plan.Aggregate
 	pipe *pipeline
@@ -527,7 +528,17 @@ func (a *aggregate) Close() error {
 	return nil
 }
 
-// close is called when no copy runs any more.
+func (a *aggregating) copies() int {
+	if len(a.node.Keys) == 0 {
+		return 1
+	}
+	return a.pipe.copies()
+}
+
+func (a *aggregating) open(filters []*keyFilter) Operator {
+	return &aggregate{aggregating: a, filters: throughGroups(a.node, filters)}
+}
+
 func (a *aggregating) close() error {
 	if a.whole != nil {
 		a.env.release(a.whole.held)

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -14,15 +15,22 @@ import (
 // it can run side by side, sharing the leaf's morsels and what the joins look up. It is
 // closed when no copy runs any more.
 type pipeline struct {
-	node     plan.Node // top of the chain
-	leaf     plan.Node
-	source   *scanSource    // nil: the leaf is not a scan that can be shared
-	groups   *aggregating   // nil: nor an aggregate
-	attempts *attemptSource // nil: nor a funnel whose attempts can be shared
-	window   *dividing      // nil: nor a window that is divided
-	numbers  *rowNumbers    // nil: nor one that numbers rows where they lie
-	joins    map[plan.Node]*joining
-	env      *Env
+	node   plan.Node // top of the chain
+	leaf   plan.Node
+	source *scanSource // nil: the leaf is not a scan that can be shared
+	shared sharedLeaf  // nil: nor another leaf that can be
+	joins  map[plan.Node]*joining
+	env    *Env
+}
+
+// sharedLeaf is a leaf that is no scan: copies take one part of its rows after the other.
+type sharedLeaf interface {
+	// copies is how many goroutines may find something to do.
+	copies() int
+	// open starts one copy. Rows that do not pass the filters have no effect above.
+	open(filters []*keyFilter) Operator
+	// close is called when no copy runs any more.
+	close() error
 }
 
 // newPipeline prepares the chain that ends in n, of which such columns are read; nil is all. Joins
@@ -58,7 +66,7 @@ func newPipeline(n plan.Node, env *Env, read columnSet) (*pipeline, error) {
 			p.source = src
 		case *plan.Funnel:
 			if handsOut(x) {
-				p.attempts = newAttemptSource(x, env)
+				p.shared = newAttemptSource(x, env)
 			}
 		case *plan.Aggregate:
 			if byActor(x, env) {
@@ -72,7 +80,7 @@ func newPipeline(n plan.Node, env *Env, read columnSet) (*pipeline, error) {
 			if err != nil {
 				return nil, err
 			}
-			p.groups = groups
+			p.shared = groups
 		case *plan.Window:
 			if above == nil || above.Input != p.leaf {
 				above, shown = nil, read
@@ -81,14 +89,15 @@ func newPipeline(n plan.Node, env *Env, read columnSet) (*pipeline, error) {
 			if err != nil {
 				return nil, err
 			}
-			if p.numbers = numbers; numbers != nil || !divided(x, env) {
-				break
+			if numbers != nil {
+				p.shared = numbers
+			} else if divided(x, env) {
+				window, err := newDividing(x, env, above)
+				if err != nil {
+					return nil, err
+				}
+				p.shared = window
 			}
-			window, err := newDividing(x, env, above)
-			if err != nil {
-				return nil, err
-			}
-			p.window = window
 		}
 		for _, j := range p.joins {
 			j.active = p.copies()
@@ -117,17 +126,8 @@ func (s columnSet) and(exprs ...expr.Expr) columnSet {
 // close gives back what copies have shared.
 func (p *pipeline) close() error {
 	var first error
-	if p.groups != nil {
-		first = p.groups.close()
-	}
-	if p.window != nil {
-		first = p.window.close()
-	}
-	if p.attempts != nil {
-		first = p.attempts.close()
-	}
-	if p.numbers != nil {
-		p.numbers.close()
+	if p.shared != nil {
+		first = p.shared.close()
 	}
 	for _, j := range p.joins {
 		if err := j.close(); first == nil {
@@ -162,23 +162,13 @@ func (p *pipeline) drain(ctx context.Context, filters []*keyFilter, begin func(c
 
 // copies is how many copies of the pipeline are worth running.
 func (p *pipeline) copies() int {
-	if p.groups != nil && len(p.groups.node.Keys) > 0 {
-		return p.groups.pipe.copies()
+	switch {
+	case p.shared != nil:
+		return p.shared.copies()
+	case p.source != nil:
+		return p.source.copies()
 	}
-	if p.window != nil {
-		return min(fanOut, p.window.pipe.copies())
-	}
-	if p.attempts != nil {
-		return p.attempts.copies()
-	}
-	source := p.source
-	if p.numbers != nil {
-		source = p.numbers.source
-	}
-	if source == nil {
-		return 1
-	}
-	return max(1, min(p.env.Threads, source.count()))
+	return 1
 }
 
 // open starts one copy.
@@ -194,49 +184,45 @@ func (p *pipeline) openBare() (Operator, error) {
 }
 
 // openNode opens a part of the chain. Rows that do not pass the filters have no effect above.
-func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error) {
-	var op Operator
+func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (op Operator, err error) {
+	switch {
+	case n != p.leaf:
+		op, err = p.openAbove(n, filters)
+	case p.source != nil:
+		op = newScan(p.source, filters)
+	case p.shared != nil:
+		op = p.shared.open(filters)
+	default:
+		return Build(n, p.env)
+	}
+	if st := p.env.Stats.Node(n); st != nil && err == nil {
+		op = &analyzed{op, st, len(n.Schema())}
+	}
+	return op, err
+}
+
+// openAbove opens the part of the chain that ends in a node above the leaf.
+func (p *pipeline) openAbove(n plan.Node, filters []*keyFilter) (Operator, error) {
 	switch x := n.(type) {
 	case *plan.Filter:
-		if x.Input == p.leaf && p.numbers != nil {
-			s := newScan(p.numbers.source, filters)
-			s.filter, s.conds, op = true, p.numbers.conds, s
-			break
-		}
-		if a, ok := x.Input.(*plan.Aggregate); ok && p.groups == nil {
-			if c := newRunCount(a, p.env); c != nil {
-				taken, err := c.takes(x)
-				if err != nil {
-					return nil, err
-				}
-				if taken {
-					op = c
-					break
-				}
-			}
-		}
-		if x.Input == p.leaf && p.source != nil {
-			if s := newScan(p.source, filters); s.takes(x.Cond) {
-				op = s
-				break
+		if x.Input == p.leaf {
+			if op, err := p.openFiltered(x, filters); op != nil || err != nil {
+				return op, err
 			}
 		}
 		in, err := p.openNode(x.Input, filters)
 		if err != nil {
 			return nil, err
 		}
-		op = &filter{input: in, cond: x.Cond, env: p.env}
+		return &filter{input: in, cond: x.Cond, env: p.env}, nil
 	case *plan.Project:
 		in, err := p.openNode(x.Input, throughProject(x, filters))
 		if err != nil {
 			return nil, err
 		}
-		op = &project{input: in, exprs: x.Exprs, columns: len(x.Input.Schema()), env: p.env}
+		return &project{input: in, exprs: x.Exprs, columns: len(x.Input.Schema()), env: p.env}, nil
 	case *plan.Join:
 		j := p.joins[x]
-		if j == nil {
-			return Build(n, p.env)
-		}
 		if !slices.Contains(p.env.Disabled, plan.JoinFilters) {
 			filters = j.keyFilters(filters)
 		}
@@ -244,43 +230,38 @@ func (p *pipeline) openNode(n plan.Node, filters []*keyFilter) (Operator, error)
 		if err != nil {
 			return nil, err
 		}
-		op = &join{joining: j, input: in}
-	case *plan.Scan:
-		op = newScan(p.source, filters)
-	case *plan.Funnel:
-		if p.attempts == nil {
-			return Build(n, p.env)
+		return &join{joining: j, input: in}, nil
+	case *plan.Aggregate: // by actor
+		in, err := p.openNode(x.Input, nil)
+		if err != nil {
+			return nil, err
 		}
-		op = &attemptScan{source: p.attempts}
-	case *plan.Aggregate:
-		if byActor(x, p.env) {
-			in, err := p.openNode(x.Input, nil)
-			if err != nil {
-				return nil, err
-			}
-			op = &actorGroups{input: in, node: x, env: p.env}
-			break
-		}
-		if p.groups == nil {
-			return Build(n, p.env)
-		}
-		op = &aggregate{aggregating: p.groups, filters: throughGroups(x, filters)}
-	case *plan.Window:
-		switch {
-		case p.numbers != nil:
-			op = newScan(p.numbers.source, filters)
-		case p.window != nil:
-			op = &dividedWindow{dividing: p.window}
-		default:
-			return Build(n, p.env)
-		}
-	default:
-		return Build(n, p.env)
+		return &actorGroups{input: in, node: x, env: p.env}, nil
 	}
-	if st := p.env.Stats.Node(n); st != nil {
-		op = &analyzed{op, st, len(n.Schema())}
+	return nil, fmt.Errorf("%T cannot stand above the leaf of a pipeline", n)
+}
+
+// openFiltered opens the leaf with the filter above it, if it takes that in; else it is nil.
+func (p *pipeline) openFiltered(f *plan.Filter, filters []*keyFilter) (Operator, error) {
+	if p.source != nil {
+		if s := newScan(p.source, filters); s.takes(f.Cond) {
+			return s, nil
+		}
+		return nil, nil
 	}
-	return op, nil
+	if numbers, ok := p.shared.(*rowNumbers); ok {
+		return numbers.filtered(filters), nil
+	}
+	if a, ok := p.leaf.(*plan.Aggregate); ok && p.shared == nil {
+		c := newRunCount(a, p.env)
+		if c == nil {
+			return nil, nil
+		}
+		if taken, err := c.takes(f); taken || err != nil {
+			return c, err
+		}
+	}
+	return nil, nil
 }
 
 // buildPipeline runs a chain as an operator: one copy in the caller's goroutine, or

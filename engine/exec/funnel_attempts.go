@@ -34,7 +34,6 @@ func newAttemptSource(n *plan.Funnel, env *Env) *attemptSource {
 // leastBlock is how many actors a block has at least, if there are so many.
 const leastBlock = 256
 
-// copies is how many goroutines may find something to do.
 func (s *attemptSource) copies() int {
 	sc, ok := s.node.Input.(*plan.Scan)
 	if !ok || !sc.Table.IsEvents() {
@@ -121,5 +120,6 @@ func (a *attemptScan) Close() error {
 	return nil
 }
 
-// close is called when no goroutine takes attempts any more.
+func (s *attemptSource) open([]*keyFilter) Operator { return &attemptScan{source: s} }
+
 func (s *attemptSource) close() error { return s.Close() }

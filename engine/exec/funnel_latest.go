@@ -381,13 +381,10 @@ func (l *latestEntries) worked(ctx context.Context, rows int) error {
 
 // movedTo is the runs that were moved to a person.
 func (sp *stepSpan) movedTo(root uint32) []movedRun {
-	if len(sp.moved) == 0 { // the usual case
+	moved := sp.moved
+	if len(moved) == 0 { // the usual case
 		return nil
 	}
-	return movedTo(sp.moved, root)
-}
-
-func movedTo(moved []movedRun, root uint32) []movedRun {
 	lo := sort.Search(len(moved), func(i int) bool { return moved[i].root >= root })
 	hi := lo
 	for hi < len(moved) && moved[hi].root == root {

@@ -39,7 +39,7 @@ func (a *aggregating) join(ctx context.Context, groupings []*grouping) (*jointGr
 	if len(groupings) < 2 || len(a.node.Keys) == 0 || a.parts.used() || groups > fewGroups || j.held <= least || !a.env.room(2*j.held) {
 		return nil, nil
 	}
-	any := false
+	joined := false
 	for i := range a.node.Aggs {
 		var states []agg.State
 		bytes := int64(0)
@@ -48,12 +48,12 @@ func (a *aggregating) join(ctx context.Context, groupings []*grouping) (*jointGr
 			bytes += g.states[i].Bytes()
 		}
 		if st, ok := states[0].(agg.Joint); ok && st.Joins(states[1:]) {
-			j.states[i], any = states, true
+			j.states[i], joined = states, true
 		} else if bytes > fewBytes {
 			return nil, nil
 		}
 	}
-	if !any {
+	if !joined {
 		return nil, nil
 	}
 	if err := j.merge(groupings); err != nil {

@@ -69,7 +69,7 @@ func newRowNumbers(n *plan.Window, env *Env, read columnSet, above *plan.Filter)
 		}
 		read = read.and(r.conds...)
 	}
-	return r, r.open(read)
+	return r, r.makeScan(read)
 }
 
 // fits says whether the window is one of these, and finds what it reads.
@@ -99,8 +99,8 @@ func (r *rowNumbers) fits() bool {
 	return numbersOnly(n)
 }
 
-// open makes the scan, of which such columns are read.
-func (r *rowNumbers) open(read columnSet) (err error) {
+// makeScan makes the scan, of which such columns are read.
+func (r *rowNumbers) makeScan(read columnSet) (err error) {
 	if r.source, err = newScanSource(r.scan, r.env); err != nil {
 		return err
 	}
@@ -279,8 +279,19 @@ func (r *rowNumbers) rows(m morsel, lo, hi int) []uint32 {
 	return sel[:n]
 }
 
-// close is called when no copy runs any more.
-func (r *rowNumbers) close() {
+func (r *rowNumbers) copies() int { return r.source.copies() }
+
+func (r *rowNumbers) open(filters []*keyFilter) Operator { return newScan(r.source, filters) }
+
+// filtered is open with the filter right above: what it asks of the numbers selects rows.
+func (r *rowNumbers) filtered(filters []*keyFilter) Operator {
+	s := newScan(r.source, filters)
+	s.filter, s.conds = true, r.conds
+	return s
+}
+
+func (r *rowNumbers) close() error {
 	r.env.release(r.held)
 	r.held = 0
+	return nil
 }

@@ -231,8 +231,12 @@ func TestRowNumbersOutOfMemory(t *testing.T) {
 	}
 	env := testEnv(0)
 	env.Snapshot, env.GroupsAt, env.Memory, env.Spill = sn, 1, 256, dir
-	if p, err := newPipeline(w, env, nil); err != nil || p.numbers != nil {
-		t.Errorf("newPipeline in 256 bytes numbers rows by runs: %v, %v", p.numbers, err)
+	p, err := newPipeline(w, env, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := p.shared.(*rowNumbers); ok {
+		t.Error("newPipeline in 256 bytes numbers rows by runs")
 	}
 	env.Spill = nil
 	op, err := Build(w, env)

@@ -340,6 +340,9 @@ func (s *scanSource) count() int {
 	return len(s.morsels) + len(s.pieces)
 }
 
+// copies is how many goroutines find something to do.
+func (s *scanSource) copies() int { return max(1, min(s.env.Threads, s.count())) }
+
 // scanPart is a stretch of what a scan hands out, and is taken from its beginning.
 type scanPart struct {
 	next atomic.Int64

@@ -210,11 +210,7 @@ func (r *rowBlock) keepSmall(cond expr.Expr, b *vec.Batch) (sel []uint32, size i
 
 // bitPlaces lists where bits are.
 func bitPlaces(b vec.Bitmap) []uint32 {
-	n := 0
-	for _, w := range b {
-		n += bits.OnesCount64(w)
-	}
-	out := make([]uint32, 0, n)
+	out := make([]uint32, 0, b.Count())
 	for i, w := range b {
 		for ; w != 0; w &= w - 1 {
 			out = append(out, uint32(64*i+bits.TrailingZeros64(w)))

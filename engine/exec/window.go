@@ -43,7 +43,7 @@ func newWindowAgg(n *plan.Window, env *Env) (Operator, error) {
 		return nil, err
 	}
 	if numbers != nil {
-		p := &pipeline{node: n, leaf: n, numbers: numbers, env: env}
+		p := &pipeline{node: n, leaf: n, shared: numbers, env: env}
 		return p.operator()
 	}
 	if divided(n, env) {

@@ -270,7 +270,10 @@ func windowKeys(n *plan.Window) []plan.SortKey {
 	return append(keys, n.Order...)
 }
 
-// close is called when no copy runs any more.
+func (d *dividing) copies() int { return min(fanOut, d.pipe.copies()) }
+
+func (d *dividing) open([]*keyFilter) Operator { return &dividedWindow{dividing: d} }
+
 func (d *dividing) close() error {
 	d.env.release(d.held)
 	d.held = 0
