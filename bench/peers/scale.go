@@ -353,6 +353,12 @@ const ingestRate = 20_000
 // refusedPause is how long a client waits that was refused, as one that tries again would.
 const refusedPause = 10 * time.Millisecond
 
+// isRefused says whether a server did not take a query because as many wait as may.
+func isRefused(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "53000"
+}
+
 // together has clients ask while events come in, and prints what they had.
 func (o scaleOptions) together(ctx context.Context, s *instance, clients int) error {
 	ctx, cancel := context.WithTimeout(ctx, o.seconds+time.Minute)
@@ -383,9 +389,8 @@ func (o scaleOptions) together(ctx context.Context, s *instance, clients int) er
 			one := &instance{conn: conn}
 			for k := i; time.Now().Before(end) && errs[i] == nil; k++ {
 				_, took, err := one.ask(ctx, shapeQuestions[k%len(shapeQuestions)][1])
-				var refused *pgconn.PgError
 				switch {
-				case errors.As(err, &refused) && refused.Code == "53000": // as many wait as may
+				case isRefused(err):
 					refusals.Add(1)
 					time.Sleep(refusedPause)
 				case err != nil:

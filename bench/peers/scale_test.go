@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Each shape is what its name says, and its events are all different.
@@ -83,5 +87,16 @@ func TestScaleTable(t *testing.T) {
 `
 	if got := b.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestIsRefused(t *testing.T) {
+	for code, want := range map[string]bool{"53000": true, "53200": false, "57014": false} {
+		if got := isRefused(fmt.Errorf("question: %w", &pgconn.PgError{Code: code})); got != want {
+			t.Errorf("an error with the code %s is refused: %v, want %v", code, got, want)
+		}
+	}
+	if isRefused(nil) || isRefused(io.EOF) {
+		t.Error("no error, or one that is not the server's, is refused")
 	}
 }

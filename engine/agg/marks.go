@@ -40,7 +40,7 @@ func (m *marks) of(dict *vec.Vector) []uint64 {
 	d := markedDict{dict, make([]uint64, (n+63)/64)}
 	m.last = len(m.dicts)
 	m.dicts = append(m.dicts, d)
-	m.size += dict.Bytes() + int64(8*len(d.bits)+markBytes*n)
+	m.size += dict.Bytes() + int64(8*len(d.bits)+unionBytes*n)
 	return d.bits
 }
 
@@ -92,7 +92,7 @@ type mark struct {
 }
 
 const (
-	markBytes = 16
+	unionBytes = 16 + 8 // of each mark, and of its hash
 	// partMarks is about how many marks are compared at a time: they and their table stay in the caches.
 	partMarks = 1 << 12
 )

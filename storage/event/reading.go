@@ -284,7 +284,7 @@ const Blanks = " \t\n\r\v\f"
 // ParseFloat reads a number of so many bits as a cast does: NaN and infinities are some, and blanks
 // around it do not count. The error is strconv.ErrSyntax or strconv.ErrRange.
 func ParseFloat(text string, bits int) (float64, error) {
-	if !digitsOnly(text) { // as nearly all are
+	if !digitsOnly(text) { // few are not
 		text = strings.Trim(text, Blanks)
 		switch strings.ToLower(text) {
 		case "nan":
