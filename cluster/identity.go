@@ -28,7 +28,8 @@ const (
 //
 //   - 1: the first release.
 //   - 2: segments have the order of their rows.
-const dirFormat = 2
+//   - 3: rows of tables that users make may lie in an order that the table says.
+const dirFormat = 3
 
 // Identity says which cluster a data directory belongs to, and who wrote it. It is made
 // once, when the directory is; a restore makes a new one.

@@ -44,6 +44,9 @@ func Schema() string {
 	return "CREATE TABLE hits (" + strings.Join(parts, ", ") + ")"
 }
 
+// Order is the columns by which a database that sorts its rows lays them.
+const Order = "CounterID, EventDate, UserID, EventTime, WatchID"
+
 // groupRows rows make a row group of a file, which is held in memory until it is full.
 const groupRows = 125_000
 

@@ -210,8 +210,8 @@ func hitsSuite(rows uint64) *suite {
 	// The columns of a table in ClickHouse are not NULL unless they say so.
 	types := strings.NewReplacer(" smallint NOT NULL", " Int16", " integer NOT NULL", " Int32", " bigint NOT NULL", " Int64", " text NOT NULL", " String", " date NOT NULL", " Date", " timestamp NOT NULL", " DateTime('UTC')")
 	s.setup = map[string][]string{
-		prickle: append([]string{hits.Schema()}, copies...),
-		clickhouse: {types.Replace(hits.Schema()) + ` ENGINE = MergeTree ORDER BY (CounterID, EventDate, UserID, EventTime, WatchID)`,
+		prickle: append([]string{hits.Schema() + ` WITH (order_by = '` + hits.Order + `')`}, copies...),
+		clickhouse: {types.Replace(hits.Schema()) + ` ENGINE = MergeTree ORDER BY (` + hits.Order + `)`,
 			`INSERT INTO hits ({columns}) SELECT {columns} FROM file('{files}/hits-*.parquet', Parquet)`, `OPTIMIZE TABLE hits FINAL`},
 		duckdb: {hits.Schema(), `INSERT INTO hits BY NAME SELECT * FROM read_parquet('{files}/hits-*.parquet')`, `CHECKPOINT`},
 	}

@@ -158,9 +158,9 @@ func (f *placedEvents) read(dst []*vec.Builder, places []int64) (int, error) {
 	return n, nil
 }
 
-// placedTableRows are the rows of a user's table: a place is the number of a row.
+// placedTableRows are the rows of a user's table: a place is a piece's and a row of it.
 type placedTableRows struct {
-	pieces  []table.Piece // ascending
+	pieces  []table.Piece
 	columns []pieceColumn
 }
 
@@ -181,38 +181,23 @@ func newPlacedTableRows(n *plan.Fetch, env *Env) (*placedTableRows, error) {
 }
 
 func (t *placedTableRows) read(dst []*vec.Builder, places []int64) (int, error) {
-	at := sort.Search(len(t.pieces), func(i int) bool {
-		_, last := t.pieces[i].Span()
-		return int64(last) >= places[0]
-	})
+	end := func(i int) int64 { return t.pieces[i].Place() + int64(t.pieces[i].Rows()) }
+	at := sort.Search(len(t.pieces), func(i int) bool { return end(i) > places[0] })
 	if at == len(t.pieces) {
-		return 0, fmt.Errorf("fetch: the table has no row %d", places[0])
+		return 0, fmt.Errorf("fetch: the table has no row at %d", places[0])
 	}
 	p := &t.pieces[at]
-	_, last := p.Span()
 	n := 1
-	for n < len(places) && places[n] <= int64(last) {
+	for n < len(places) && places[n] < end(at) {
 		n++
-	}
-	ids, err := p.IDs()
-	if err != nil {
-		return 0, err
-	}
-	rows := make([]int, n)
-	for i, place := range places[:n] {
-		row, found := slices.BinarySearch(ids, uint32(place))
-		if !found {
-			return 0, fmt.Errorf("fetch: the table has no row %d", place)
-		}
-		rows[i] = row
 	}
 	for i, read := range t.columns {
 		v, err := read(p)
 		if err != nil {
 			return 0, err
 		}
-		for _, r := range rows {
-			dst[i].AppendFrom(v, r)
+		for _, place := range places[:n] {
+			dst[i].AppendFrom(v, int(place-p.Place()))
 		}
 	}
 	return n, nil

@@ -111,7 +111,16 @@ func (l tableRangeList) mayHold(p *table.Piece) bool {
 
 // tableColumn is how to read one column of a user table.
 func tableColumn(c plan.ScanColumn, schema *table.Schema, env *Env) (pieceColumn, error) {
-	if c.Column == plan.RowNumber || c.Column == plan.RowPlace {
+	switch c.Column {
+	case plan.RowPlace:
+		return func(p *table.Piece) (*vec.Vector, error) {
+			v := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, p.Rows())}
+			for i := range v.I64 {
+				v.I64[i] = p.Place() + int64(i)
+			}
+			return v, nil
+		}, nil
+	case plan.RowNumber:
 		return func(p *table.Piece) (*vec.Vector, error) {
 			ids, err := p.IDs()
 			v := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, len(ids))}

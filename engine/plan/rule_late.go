@@ -90,7 +90,7 @@ func readLate(n Node) Node {
 }
 
 // rowPlace is the column of a Scan that says where in the snapshot a row is: the number
-// of its segment, and below that, in 32 bits, its row there; of a user's table, its number.
+// of its segment, and below that, in 32 bits, its row there; of a user's table, its place (see table.Piece).
 var rowPlace = ScanColumn{Column: RowPlace, Type: vec.T(vec.Int8), Name: RowPlace}
 
 // shownOver is the Project at n and what lies below it; if there is none, one that shows

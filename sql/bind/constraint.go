@@ -373,9 +373,13 @@ func (b *binder) dropConstraint(c *Change, schema *table.Schema, a *ast.AlterAct
 // tableOptions binds WITH of CREATE TABLE.
 func (b *binder) tableOptions(c *Change, schema *table.Schema, options []ast.TableOption) {
 	column := func(o *ast.TableOption, name string) uint32 {
-		col := schema.Column(strings.TrimSpace(name))
+		name = strings.TrimSpace(name)
+		col := schema.Column(name)
+		if col == nil { // as a name without quotes
+			col = schema.Column(strings.ToLower(name))
+		}
 		if col == nil {
-			b.fail(pgerr.New(pgerr.UndefinedColumn, `column "%s" named in %s does not exist`, strings.TrimSpace(name), o.Name), o.Pos())
+			b.fail(pgerr.New(pgerr.UndefinedColumn, `column "%s" named in %s does not exist`, name, o.Name), o.Pos())
 			return 0
 		}
 		return col.ID
@@ -405,19 +409,20 @@ func (b *binder) tableOptions(c *Change, schema *table.Schema, options []ast.Tab
 			for name := range strings.SplitSeq(o.Value, ",") {
 				schema.OrderBy = append(schema.OrderBy, column(o, name))
 			}
-			c.warn("order_by is kept in the catalog and has no effect")
 		case "partition_by":
 			if !slices.Contains([]string{"hour", "day", "week", "month", "year"}, o.Value) {
 				b.fail(pgerr.New(pgerr.InvalidParameterValue, `invalid value for partition_by: "%s"`, o.Value).
 					WithHint("Available values: hour, day, week, month, year."), o.Pos())
 			}
 			schema.PartitionBy = o.Value
-			c.warn("partition_by is kept in the catalog and has no effect")
 		case "fillfactor":
 			c.warn("%s has no effect", o.Name)
 		default:
 			b.fail(pgerr.New(pgerr.InvalidParameterValue, `unrecognized parameter "%s"`, o.Name).
 				WithHint("There are actor, time, event, order_by and partition_by."), o.Pos())
 		}
+	}
+	if schema.PartitionBy != "" && schema.Time == 0 {
+		c.warn("partition_by has no effect without time")
 	}
 }

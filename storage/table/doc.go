@@ -21,7 +21,8 @@
 // when no file holds it any more: whether a row is there is a question to one bitmap. A
 // column has a number, too: adding, dropping or renaming one touches the schema and no row.
 //
-// A [Reader] is a segment: an immutable file of rows in the order of their numbers. Its
+// A [Reader] is a segment: an immutable file of rows, in the order of their numbers or in that of
+// Schema.OrderBy, by which zones tell more of what a block may hold. Its
 // bytes depend on its rows, and on how they came, alone, and each is under a checksum that is
 // verified when it is read; damage is a [segment.CorruptError]. What queries read of it stays
 // decoded in a cache that segments share, as far as it has room: most of a scan is decoding.

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+	"slices"
 	"sync/atomic"
 
 	"github.com/prickledb/prickle/storage/encoding"
@@ -24,6 +25,7 @@ type Reader struct {
 	data    io.ReaderAt
 	close   io.Closer
 	size    int64
+	version int           // of the format
 	cache   *memory.Cache // bounds what is decoded; nil: nothing is kept
 	rows    int
 	first   uint32
@@ -96,10 +98,10 @@ func (r *Reader) Close() error {
 // Rows is how many rows the segment has.
 func (r *Reader) Rows() int { return r.rows }
 
-// First is the number of the first row, Last that of the last.
+// First is the least number of a row, Last the greatest.
 func (r *Reader) First() uint32 { return r.first }
 
-// Last is the number of the last row.
+// Last is the greatest number of a row.
 func (r *Reader) Last() uint32 { return r.last }
 
 // Size is the size of the file in bytes.
@@ -142,7 +144,7 @@ func (r *Reader) readFooter() error {
 	if err != nil {
 		return err
 	}
-	if string(head) != segmentMagic && string(head) != segmentMagic1 {
+	if r.version = slices.Index([]string{segmentMagic1, segmentMagic, segmentMagic3}, string(head)) + 1; r.version == 0 {
 		return r.corrupt("head", 0, fmt.Errorf("%q is not a segment of a table, or one of a newer version", head))
 	}
 	at := r.size - segmentFooter
@@ -165,15 +167,14 @@ func (r *Reader) readFooter() error {
 	if want := binary.LittleEndian.Uint32(tail[4:]); sum != want {
 		return r.corrupt(what, at-size, &encoding.DamageError{Block: -1, Want: want, Got: sum})
 	}
-	if err := r.decodeDirectory(dir, at-size, string(head) == segmentMagic1); err != nil {
+	if err := r.decodeDirectory(dir, at-size); err != nil {
 		return r.corrupt("directory", at-size, err)
 	}
 	return nil
 }
 
-// decodeDirectory reads the directory, which begins where the blocks must end. even says that all
-// blocks but the last are full, and the directory does not say so.
-func (r *Reader) decodeDirectory(dir []byte, end int64, even bool) error {
+// decodeDirectory reads the directory, which begins where the blocks must end.
+func (r *Reader) decodeDirectory(dir []byte, end int64) error {
 	d := varints{wire.Reader{Src: dir}}
 	rows, first, last, columns := d.next(math.MaxUint32), d.next(math.MaxUint32), d.next(math.MaxUint32), d.next(maxColumns+1)
 	if d.Err != nil {
@@ -204,7 +205,7 @@ func (r *Reader) decodeDirectory(dir []byte, end int64, even bool) error {
 	at := int64(len(segmentMagic))
 	for left := r.rows; left > 0; left -= r.blocks[len(r.blocks)-1] {
 		b, n := len(r.blocks), min(vec.BatchRows, left)
-		if !even {
+		if r.version > 1 {
 			if n = int(d.next(uint64(n))); n == 0 {
 				d.Fail("block %d has no rows", b)
 			}
@@ -227,6 +228,16 @@ func (r *Reader) decodeDirectory(dir []byte, end int64, even bool) error {
 		z := r.columns[0].blocks[b].zone
 		if z == nil || z.I64[0] < int64(first) || z.I64[1] > int64(last) || z.I64[0] > z.I64[1] {
 			return fmt.Errorf("block %d has no range of row numbers", b)
+		}
+	}
+	if r.version == 3 {
+		next := int64(len(segmentMagic))
+		for i := range r.columns {
+			for b := range r.columns[i].blocks {
+				info := &r.columns[i].blocks[b]
+				info.offset = next
+				next += int64(info.size)
+			}
 		}
 	}
 	for i := range r.columns {
@@ -329,13 +340,13 @@ func (r *Reader) zone(block int, c *Column) *vec.Vector {
 	return nil
 }
 
-// blockRange is the numbers of the first and the last row of a block.
+// blockRange is the least and the greatest number of a row of a block.
 func (r *Reader) blockRange(block int) (lo, hi uint32) {
 	z := r.columns[0].blocks[block].zone
 	return uint32(z.I64[0]), uint32(z.I64[1])
 }
 
-// ids reads the numbers of the rows of a block.
+// ids reads the numbers of the rows of a block; in version 3 they do not ascend.
 func (r *Reader) ids(block int) ([]uint32, error) {
 	v, err := r.block(&r.columns[0], block)
 	if err != nil {
@@ -345,7 +356,7 @@ func (r *Reader) ids(block int) ([]uint32, error) {
 	out := make([]uint32, len(v.I64))
 	for i, n := range v.I64 {
 		out[i] = uint32(n)
-		if n < int64(lo) || n > int64(hi) || i > 0 && out[i] <= out[i-1] {
+		if n < int64(lo) || n > int64(hi) || i > 0 && out[i] <= out[i-1] && r.version < 3 {
 			return nil, r.corrupt(fmt.Sprintf("column 0: block %d", block), r.columns[0].blocks[block].offset, fmt.Errorf("row number %d", n))
 		}
 	}

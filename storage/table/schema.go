@@ -86,8 +86,8 @@ type Schema struct {
 	Actor uint32 `json:"actor,omitempty"`
 	Time  uint32 `json:"time,omitempty"`
 	Event uint32 `json:"event,omitempty"`
-	// OrderBy are the columns, by number, and PartitionBy the unit of time by which the rows were
-	// asked to lie. Nothing depends on them.
+	// OrderBy are the columns, by number, and PartitionBy the unit of the column of time, by which the
+	// rows of a segment lie, the unit first. What a query answers does not depend on them.
 	OrderBy     []uint32 `json:"order_by,omitempty"`
 	PartitionBy string   `json:"partition_by,omitempty"`
 }

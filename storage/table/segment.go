@@ -13,7 +13,8 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// A segment is rows in the order of their numbers, in blocks of at most 8,192:
+// A segment is rows in the order of their numbers, or in one that the table says, in blocks of at
+// most 8,192:
 //
 //	+-------------+-------------+-------------+-----+-----------+--------------+--------+---------+
 //	| prktabl2(8) | block 0 of  | block 1 of  | ... | directory | dir size(u32)| crc(4) | ptab(4) |
@@ -31,10 +32,13 @@ import (
 //
 // A block may have fewer rows than fit, so that one can be copied as it is, from another segment
 // or from what a statement has encoded. In version 1 (prktabl1) the directory does not say how
-// many: all blocks but the last have 8,192 rows.
+// many: all blocks but the last have 8,192 rows. In version 3 (prktabl3) the rows lie in the order
+// that the table says, not in that of their numbers; and all blocks of a column lie behind each other,
+// then those of the next one, while the directory is as in version 2.
 const (
 	segmentMagic  = "prktabl2"
 	segmentMagic1 = "prktabl1"
+	segmentMagic3 = "prktabl3"
 	segmentTail   = "ptab"
 	segmentFooter = 12
 	maxZoneValue  = 64
@@ -57,10 +61,13 @@ var rowNumbers = Column{Type: vec.T(vec.Int8)}
 
 // Build makes a segment of the rows of segments and batches that are not dead, which
 // ascend. It is nil if there are none. Rows without a column of the schema get what the
-// column says that they have.
+// column says that they have. The rows lie in the order of the schema, or else by number.
 func Build(schema *Schema, segments []*Reader, batches []*Rows, dead *roaring.Bitmap) ([]byte, error) {
-	b := newBuilder(schema)
 	v := &Version{Schema: schema, Segments: segments, Batches: batches, Dead: dead, Hidden: roaring.New()}
+	if schema.sorted() || slices.ContainsFunc(segments, func(s *Reader) bool { return s.version == 3 }) {
+		return buildSorted(schema, v.Pieces())
+	}
+	b := newBuilder(schema, segmentMagic)
 	size := 0
 	for _, s := range segments {
 		size += int(s.Size())
@@ -90,8 +97,8 @@ type builder struct {
 	last    uint32
 }
 
-func newBuilder(schema *Schema) *builder {
-	b := &builder{out: []byte(segmentMagic), columns: append([]Column{rowNumbers}, schema.Columns...)}
+func newBuilder(schema *Schema, magic string) *builder {
+	b := &builder{out: []byte(magic), columns: append([]Column{rowNumbers}, schema.Columns...)}
 	b.begin()
 	return b
 }
@@ -258,6 +265,11 @@ func (b *builder) finish() ([]byte, error) {
 	if b.gathered() > 0 {
 		b.block()
 	}
+	return b.footer(), nil
+}
+
+// footer adds the footer, and gives the segment.
+func (b *builder) footer() []byte {
 	start := len(b.out)
 	out := b.out
 	for _, n := range []uint64{uint64(b.rows), uint64(b.first), uint64(b.last), uint64(len(b.columns))} {
@@ -276,7 +288,7 @@ func (b *builder) finish() ([]byte, error) {
 	out = append(out, b.dir...)
 	out = binary.LittleEndian.AppendUint32(out, uint32(len(out)-start))
 	out = binary.LittleEndian.AppendUint32(out, crc32.Checksum(out[start:], encoding.Table))
-	return append(out, segmentTail...), nil
+	return append(out, segmentTail...)
 }
 
 // appendZone adds the zone of a flat vector.

@@ -70,21 +70,29 @@ type Piece struct {
 	segment *Reader
 	block   int
 	rows    *Rows
+	place   int64
 }
 
-// Pieces lists the rows of the table, ascending by number.
+// Pieces lists the rows of the table. Those of a segment, or a batch, have greater numbers than
+// those of the one before.
 func (v *Version) Pieces() []Piece {
 	var out []Piece
+	place := int64(0)
+	add := func(p Piece) {
+		p.version, p.place = v, place
+		place += int64(p.Rows())
+		out = append(out, p)
+	}
 	for _, s := range v.Segments {
 		if v.dead(s) == int64(s.Rows()) {
 			continue // truncated, and not yet removed
 		}
 		for b := range s.Blocks() {
-			out = append(out, Piece{version: v, segment: s, block: b})
+			add(Piece{segment: s, block: b})
 		}
 	}
 	for _, r := range v.Batches {
-		out = append(out, Piece{version: v, rows: r})
+		add(Piece{rows: r})
 	}
 	return out
 }
@@ -112,6 +120,9 @@ func (p *Piece) Rows() int {
 	}
 	return p.segment.blockRows(p.block)
 }
+
+// Place is how many rows the pieces before have, dead ones included.
+func (p *Piece) Place() int64 { return p.place }
 
 // IDs gives the numbers of the rows.
 func (p *Piece) IDs() ([]uint32, error) {
