@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -109,10 +110,21 @@ func timed(ctx context.Context, e database, sql string, reps int) (float64, [][]
 type column struct {
 	name   string
 	events uint64
-	rate   float64 // events a second of the import
-	bytes  int64   // on disk
-	memory int64   // the peak of the server that answered
-	times  []float64
+	rate   float64   // events a second of the import
+	bytes  int64     // on disk
+	memory int64     // the peak of the server that answered
+	times  []float64 // not a number: the question had no answer
+}
+
+// time times a question. One that the server refuses does not keep others from being asked.
+func (c *column) time(ctx context.Context, e database, name, sql string, reps int) error {
+	took, _, err := timed(ctx, e, sql, reps)
+	if refused := new(pgconn.PgError); errors.As(err, &refused) {
+		say("%s: %s: %v", c.name, name, err)
+		took, err = math.NaN(), nil
+	}
+	c.times = append(c.times, took)
+	return err
 }
 
 // growing are the questions that are asked of streams of several sizes.
@@ -136,11 +148,9 @@ func (o scaleOptions) grow(ctx context.Context, sizes []int) error {
 			func(w io.Writer) error { return gen.WriteParquet(ctx, w, config, nil) },
 			func(e database, c *column) error {
 				for _, q := range questions {
-					took, _, err := timed(ctx, e, q.forms[prickle].sql, o.reps)
-					if err != nil {
-						return fmt.Errorf("%s: %w", q.name, err)
+					if err := c.time(ctx, e, q.name, q.forms[prickle].sql, o.reps); err != nil {
+						return err
 					}
-					c.times = append(c.times, took)
 				}
 				return nil
 			})
@@ -215,6 +225,9 @@ func scaleTable(w io.Writer, title string, questions []string, columns []column)
 	for i, q := range questions {
 		row(q, func(c column) string {
 			text := fmt.Sprintf("%.3g", c.times[i])
+			if math.IsNaN(c.times[i]) {
+				return "refused"
+			}
 			if first := columns[0]; c.name != first.name {
 				text += fmt.Sprintf(" (%.2f an event)", c.times[i]/first.times[i]*float64(first.events)/float64(c.events))
 			}
@@ -318,11 +331,9 @@ func (o scaleOptions) shapes(ctx context.Context, clients []int) error {
 		c, err := o.measure(ctx, s.name, o.shape, "events.ndjson", func(w io.Writer) error { return s.write(ctx, w, o.shape) },
 			func(e database, c *column) error {
 				for _, q := range shapeQuestions {
-					took, _, err := timed(ctx, e, q[1], o.reps)
-					if err != nil {
-						return fmt.Errorf("%s: %w", q[0], err)
+					if err := c.time(ctx, e, q[0], q[1], o.reps); err != nil {
+						return err
 					}
-					c.times = append(c.times, took)
 				}
 				if s.name != ordinary.name {
 					return nil

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -87,6 +90,40 @@ func TestScaleTable(t *testing.T) {
 `
 	if got := b.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// refusing is a database that refuses some questions.
+type refusing struct{ database }
+
+func (refusing) ask(_ context.Context, sql string) ([][]string, time.Duration, error) {
+	switch sql {
+	case "large":
+		return nil, 0, &pgconn.PgError{Code: "53200"}
+	case "gone":
+		return nil, 0, io.EOF
+	}
+	return [][]string{{"1"}}, 3 * time.Millisecond, nil
+}
+
+// A question that is refused has no time, and the next is asked; a server that is gone ends it.
+func TestColumnTimes(t *testing.T) {
+	var c column
+	for _, sql := range []string{"small", "large", "small"} {
+		if err := c.time(t.Context(), refusing{}, sql, sql, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(c.times) != 3 || c.times[0] != 3 || !math.IsNaN(c.times[1]) || c.times[2] != 3 {
+		t.Errorf("times are %v, want 3, none, 3", c.times)
+	}
+	if err := c.time(t.Context(), refusing{}, "gone", "gone", 2); !errors.Is(err, io.EOF) {
+		t.Errorf("the error of a server that is gone is %v", err)
+	}
+	var b strings.Builder
+	scaleTable(&b, "Stream, ms", []string{"small", "large", "small"}, []column{c})
+	if !strings.Contains(b.String(), "| large | refused |\n") {
+		t.Errorf("the table does not say what was refused:\n%s", b.String())
 	}
 }
 
