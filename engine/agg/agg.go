@@ -70,6 +70,18 @@ type State interface {
 	Bytes() int64
 }
 
+// Divided is a state that keeps different arguments, which may come to it a part at a time, while those
+// of other parts are elsewhere.
+type Divided interface {
+	State
+	// Leave gives away what the state has seen since the last Settle, as rows like those of Partial;
+	// give may be called several times. The state goes on without them.
+	Leave(give func(groups []uint32, cols []*vec.Vector) error) error
+	// Settle ends a part: no argument of it will come again. States with parts behind them can be
+	// merged and finished, but their Partial has only what came since.
+	Settle() error
+}
+
 // Reusable is a state that may be used for other groups after Finish.
 type Reusable interface {
 	State

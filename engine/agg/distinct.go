@@ -21,12 +21,21 @@ type distinctCount struct {
 	intern *intern.Table // not nil once values are numbered
 	ids    []uint32      // scratch
 	pairs  pairs
+
+	settled []int64 // by group, how many values the parts before have
 }
 
 func newDistinctCount(t vec.Type) State {
 	s := &distinctCount{t: t}
-	s.pairs.sparse = s.integers()
+	s.forget()
 	return s
+}
+
+// forget drops what the state has seen since the last Settle.
+func (s *distinctCount) forget() {
+	groups := len(s.pairs.counts)
+	*s = distinctCount{t: s.t, pairs: pairs{sparse: s.integers()}, settled: s.settled}
+	s.pairs.grow(groups)
 }
 
 // integers says whether values are their own numbers.
@@ -40,7 +49,7 @@ func (s *distinctCount) Grow(groups int) {
 }
 
 func (s *distinctCount) Bytes() int64 {
-	n := s.pairs.bytes() + s.marks.size
+	n := s.pairs.bytes() + s.marks.size + int64(8*cap(s.settled))
 	if s.intern != nil {
 		n += s.intern.Bytes()
 	}
@@ -130,6 +139,7 @@ func (s *distinctCount) number() {
 
 func (s *distinctCount) Merge(from State, to []uint32) error {
 	o := from.(*distinctCount)
+	s.settle(o.settled, to)
 	if len(s.pairs.counts) == 1 {
 		s.marks.merge(&o.marks)
 		o.marks = marks{}
@@ -153,14 +163,57 @@ func (s *distinctCount) Merge(from State, to []uint32) error {
 	return nil
 }
 
-func (s *distinctCount) Finish() (*vec.Vector, error) {
-	if len(s.marks.dicts) > 0 {
-		if s.intern != nil {
-			s.marks.addAll(s.intern.Values())
+// Leave implements Divided. Marked texts need no numbers.
+func (s *distinctCount) Leave(give func(groups []uint32, cols []*vec.Vector) error) error {
+	for i := range s.marks.dicts {
+		d := &s.marks.dicts[i]
+		codes := d.codes()
+		v := &vec.Vector{Type: s.t, Form: vec.Dict, Codes: codes, Dict: d.dict}
+		if err := give(make([]uint32, len(codes)), vectors(v)); err != nil {
+			return err
 		}
-		return &vec.Vector{Type: vec.T(vec.Int8), I64: []int64{s.marks.union()}}, nil
 	}
-	return &vec.Vector{Type: vec.T(vec.Int8), I64: s.pairs.finish()}, nil
+	s.marks = marks{}
+	err := give(s.Partial())
+	s.forget()
+	return err
+}
+
+// Settle implements Divided.
+func (s *distinctCount) Settle() error {
+	n := s.counts()
+	s.settle(n, first(len(n)))
+	s.forget()
+	return nil
+}
+
+// settle adds counts of parts: that of group g to group to[g].
+func (s *distinctCount) settle(counts []int64, to []uint32) {
+	if len(counts) > 0 {
+		s.settled = grow(s.settled, len(s.pairs.counts))
+	}
+	for g, n := range counts {
+		s.settled[to[g]] += n
+	}
+}
+
+// counts is how many values each group has seen since the last Settle.
+func (s *distinctCount) counts() []int64 {
+	if len(s.marks.dicts) == 0 {
+		return s.pairs.finish()
+	}
+	if s.intern != nil {
+		s.marks.addAll(s.intern.Values())
+	}
+	return []int64{s.marks.union()}
+}
+
+func (s *distinctCount) Finish() (*vec.Vector, error) {
+	counts := s.counts()
+	for g, n := range s.settled {
+		counts[g] += n
+	}
+	return &vec.Vector{Type: vec.T(vec.Int8), I64: counts}, nil
 }
 
 // distinct is any other aggregate with DISTINCT: rows are kept once for each group, and
@@ -173,14 +226,29 @@ type distinct struct {
 	rows   collected
 	ctx    *expr.Context
 	bytes  int64
+	inner  State // what the aggregate has seen: the parts that are settled; nil: none is
 }
 
 func newDistinct(s *Spec, order []OrderKey) State {
-	return &distinct{spec: s, order: order, seen: map[string]struct{}{}, rows: newCollected(s.Args, order)}
+	d := &distinct{spec: s, order: order}
+	d.forget()
+	return d
+}
+
+// forget drops what the state has seen since the last Settle.
+func (s *distinct) forget() {
+	s.seen, s.rows, s.bytes = map[string]struct{}{}, newCollected(s.spec.Args, s.order), 0
 }
 
 func (s *distinct) Grow(groups int) { s.groups = groups }
-func (s *distinct) Bytes() int64    { return s.bytes + s.rows.bytes() }
+
+func (s *distinct) Bytes() int64 {
+	n := s.bytes + s.rows.bytes()
+	if s.inner != nil {
+		n += s.inner.Bytes()
+	}
+	return n
+}
 
 func (s *distinct) Update(ctx *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
 	s.ctx = ctx
@@ -205,6 +273,11 @@ func (s *distinct) Merge(from State, to []uint32) error {
 	if s.ctx == nil {
 		s.ctx = o.ctx
 	}
+	if o.inner != nil {
+		if err := s.within().Merge(o.inner, to); err != nil {
+			return err
+		}
+	}
 	groups := make([]uint32, len(o.rows.groups))
 	for i, g := range o.rows.groups {
 		groups[i] = to[g]
@@ -212,39 +285,48 @@ func (s *distinct) Merge(from State, to []uint32) error {
 	return s.Update(s.ctx, groups, o.rows.vectors(), o.rows.all())
 }
 
-// sorted is the rows and their groups in the order of their arguments, which is the order of
-// DISTINCT where ORDER BY says nothing else.
-func (s *distinct) sorted() ([]uint32, []*vec.Vector) {
-	rows, cols := s.rows.all(), s.rows.vectors()
-	slices.SortStableFunc(rows, func(a, b uint32) int {
-		for _, v := range cols[:len(s.spec.Args)] {
-			if c := vec.Compare(v, int(a), v, int(b)); c != 0 {
-				return c
+// Leave implements Divided.
+func (s *distinct) Leave(give func(groups []uint32, cols []*vec.Vector) error) error {
+	err := give(s.Partial())
+	s.forget()
+	return err
+}
+
+// within is the aggregate itself. Where it shows the order of its rows, that is the order of their
+// arguments where ORDER BY says nothing else.
+func (s *distinct) within() State {
+	if s.inner == nil {
+		s.inner = s.spec.create(s.order)
+		if _, ok := s.inner.(*collect); ok {
+			order := slices.Clone(s.order)
+			for _, t := range s.spec.Args {
+				order = append(order, OrderKey{Type: t})
 			}
+			s.inner = s.spec.create(order)
 		}
-		return 0
-	})
-	groups := make([]uint32, len(rows))
-	for i, r := range rows {
-		groups[i] = s.rows.groups[r]
 	}
-	for i, v := range cols {
-		cols[i] = v.Take(rows)
+	s.inner.Grow(s.groups)
+	return s.inner
+}
+
+// Settle implements Divided.
+func (s *distinct) Settle() error {
+	inner := s.within()
+	if len(s.rows.groups) == 0 {
+		return nil
 	}
-	return groups, cols
+	cols := s.rows.vectors()
+	if _, ok := inner.(*collect); ok {
+		cols = append(cols, cols[:len(s.spec.Args)]...)
+	}
+	err := inner.Update(s.ctx, s.rows.groups, cols, s.rows.all())
+	s.forget()
+	return err
 }
 
 func (s *distinct) Finish() (*vec.Vector, error) {
-	inner := s.spec.create(s.order)
-	inner.Grow(s.groups)
-	if len(s.rows.groups) > 0 {
-		groups, cols := s.rows.groups, s.rows.vectors()
-		if _, ok := inner.(*collect); ok { // it shows the order of its rows
-			groups, cols = s.sorted()
-		}
-		if err := inner.Update(s.ctx, groups, cols, s.rows.all()); err != nil {
-			return nil, err
-		}
+	if err := s.Settle(); err != nil {
+		return nil, err
 	}
-	return inner.Finish()
+	return s.inner.Finish()
 }

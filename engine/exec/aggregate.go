@@ -377,7 +377,13 @@ func (a *aggregating) readInput(ctx context.Context, filters []*keyFilter) error
 	if err := out.know(ctx, a.known); err != nil {
 		return err
 	}
-	if a.joint, err = a.join(ctx, groupings); a.joint != nil || err != nil {
+	if a.parts.isApart() {
+		for _, g := range groupings {
+			if err := a.parts.setApart(ctx, g); err != nil {
+				return err
+			}
+		}
+	} else if a.joint, err = a.join(ctx, groupings); a.joint != nil || err != nil {
 		return err
 	}
 	groups, held := 0, int64(0)
@@ -395,11 +401,14 @@ func (a *aggregating) readInput(ctx context.Context, filters []*keyFilter) error
 		}
 		if !a.parts.used() {
 			a.whole = out
-			return nil
+			return a.parts.gatherApart(ctx, out)
 		}
 		groupings = groupings[:1]
 	}
 	held += out.held
+	if err := a.parts.divideApart(ctx, a.node); err != nil {
+		return err
+	}
 	if a.parts.spilled() || !a.env.room(held) {
 		if err := a.parts.spill(ctx); err != nil {
 			return err

@@ -49,6 +49,7 @@ type partitions struct {
 	mu    sync.Mutex
 	runs  []*groupRun
 	files [fanOut]*spillFile
+	apart []*rowPartitions // by call, what was set apart; nil: nothing was
 }
 
 // partEnds is where the groups of each partition end.
@@ -116,18 +117,21 @@ func (p *partitions) forget() {
 }
 
 // relieve moves groups to partitions if they are many, and to disk if they take too much
-// memory. One group alone would not get smaller.
+// memory. Of one group alone only what calls with DISTINCT have seen can be divided.
 func (p *partitions) relieve(ctx context.Context, g *grouping) error {
-	if g.groups.groups < 2 {
-		return nil
-	}
-	if p.level <= maxLevel && g.env.crowded(g.held+p.held.Load()) {
+	if g.env.crowded(g.held + p.held.Load()) {
 		if err := p.spill(ctx); err != nil {
 			return err
 		}
-		if g.env.crowded(g.held) {
+		switch {
+		case p.divides(g):
+			return p.setApart(ctx, g)
+		case g.env.crowded(g.held) && g.groups.groups > 1 && p.level <= maxLevel:
 			return p.spillGroups(ctx, g)
 		}
+	}
+	if g.groups.groups < 2 {
+		return nil
 	}
 	n, most := g.groups.groups, maxGroups
 	switch {
@@ -532,9 +536,15 @@ func (a *aggregate) mergePartition(ctx context.Context, p partition) error {
 		return err
 	}
 	if !parts.used() {
+		if err := parts.gatherApart(ctx, g); err != nil {
+			return err
+		}
 		return a.finish(g)
 	}
 	if err := parts.spillGroups(ctx, g); err != nil {
+		return err
+	}
+	if err := parts.divideApart(ctx, a.node); err != nil {
 		return err
 	}
 	a.mu.Lock()

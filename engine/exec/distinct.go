@@ -121,7 +121,7 @@ func (d *distinct) relieve(ctx context.Context, b *vec.Batch) error {
 		return nil
 	}
 	keys := d.groups.values()
-	d.parts = &rowPartitions{env: d.env, spills: &d.spills, level: d.level, on: d.on}
+	d.parts = d.spills.rows(d.level, d.on)
 	if err := d.parts.add(&vec.Batch{Rows: d.groups.groups, Cols: keys}, true); err != nil {
 		return err
 	}
@@ -268,6 +268,11 @@ type rowPartitions struct {
 	files  [fanOut]*spillFile
 
 	divider divider
+}
+
+// rows is partitions for rows by the hash of their first columns.
+func (s *spills) rows(level, on int) *rowPartitions {
+	return &rowPartitions{env: s.env, spills: s, level: level, on: on}
 }
 
 func (p *rowPartitions) add(b *vec.Batch, seen bool) error {

@@ -31,8 +31,9 @@
 // writes sorted runs and merges them; an aggregate writes groups, with the partial rows of
 // their states, into partitions by the hash of the keys, and merges one partition after
 // the other; DISTINCT does so with rows. Partitions that are still too large are divided
-// again. The rows that come out are the same; the order of groups and of distinct rows is
-// another one. What cannot be divided, as one group with everything in it, all rows of a join
+// again. What calls with DISTINCT have seen of large groups goes to partitions by its own hash (aggapart.go).
+// The rows that come out are the same; the order of groups and of distinct rows is
+// another one. What cannot be divided, as one group with all its rows in an array, all rows of a join
 // with one key, or of one without keys, and the native operators fail with 53200 at the bound.
 //
 // # Groups

@@ -14,12 +14,11 @@ type joinParts struct {
 	level int
 
 	mu           sync.Mutex // held to add rows
-	build, probe rowPartitions
+	build, probe *rowPartitions
 }
 
 func (s *joining) newParts(level int) *joinParts {
-	rows := rowPartitions{env: s.env, spills: &s.spills, level: level, on: len(s.keys)}
-	return &joinParts{level: level, build: rows, probe: rows}
+	return &joinParts{level: level, build: s.spills.rows(level, len(s.keys)), probe: s.spills.rows(level, len(s.keys))}
 }
 
 // begun says whether rows of the build side are there.

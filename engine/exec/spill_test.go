@@ -176,6 +176,26 @@ func spillAggs(t *testing.T, types []vec.Type) (calls []plan.AggCall, names []st
 	return calls, names
 }
 
+// distinctAggs is calls with DISTINCT of every type.
+func distinctAggs(types []vec.Type) (calls []plan.AggCall, names []string) {
+	for i := range types {
+		calls = append(calls, plan.AggCall{Name: "count", Args: []expr.Expr{column(types, i)}, Distinct: true})
+	}
+	number, text := []expr.Expr{column(types, 3)}, column(types, 1)
+	comma := &expr.Const{Value: &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(",")}}
+	calls = append(calls,
+		plan.AggCall{Name: "count"},
+		plan.AggCall{Name: "sum", Args: number, Distinct: true},
+		plan.AggCall{Name: "avg", Args: number, Distinct: true, Filter: column(types, 4)},
+		plan.AggCall{Name: "array_agg", Args: number, Distinct: true},
+		plan.AggCall{Name: "string_agg", Args: []expr.Expr{text, comma}, Distinct: true, OrderBy: []plan.SortKey{{Expr: text, Desc: true}}},
+		plan.AggCall{Name: "count", Args: []expr.Expr{column(types, len(types)-1)}, Distinct: true, Filter: column(types, 4)})
+	for i := range calls {
+		names = append(names, fmt.Sprint("d", i))
+	}
+	return calls, names
+}
+
 type spillPlan struct {
 	name    string
 	memory  int64
@@ -212,6 +232,11 @@ func spillPlans(t *testing.T, rng *rand.Rand, rows int) []spillPlan {
 		{"distinct on, sorted", 512 << 10, true, &plan.Distinct{Input: sorted, On: 1}},
 		{"group by what is unique", 128 << 10, false, group([]plan.AggCall{{Name: "count"}}, []string{"n"}, last)},
 	}
+	different, called := distinctAggs(types)
+	plans = slices.Insert(plans, 2,
+		spillPlan{"different values", 512 << 10, false, group(different, called)},
+		spillPlan{"different values of few groups", 768 << 10, false, group(different, called, 4)},
+		spillPlan{"different values of many groups", 256 << 10, false, group(different[:4], called[:4], 10)})
 	every := rng.IntN(last)
 	plans = append(plans, spillPlan{"every aggregate, group by " + types[every].String(), 4 << 20, false, group(aggs, names, every, (every+1)%last)})
 	for k := range last {
@@ -289,6 +314,57 @@ func TestPartitionsChangeNoRow(t *testing.T) {
 				} else if !slices.Equal(rows, want) {
 					t.Errorf("seed %d: %s, way %d: %d rows are not the %d of one table", seed, p.name, i, len(rows), len(want))
 				}
+			}
+			emptySpillDir(t, disk, dir)
+		}
+	}
+}
+
+// What calls with DISTINCT have seen of a large group goes to files, part by part, and what they have
+// seen of the others follows once groups are many.
+func TestLargeGroupsAndManyGroups(t *testing.T) {
+	key, number := &expr.Column{Index: 0, T: vec.T(vec.Text)}, &expr.Column{Index: 1, T: vec.T(vec.Int8)}
+	types := []vec.Type{key.T, number.T}
+	calls := []plan.AggCall{
+		{Name: "count", Args: []expr.Expr{number}, Distinct: true},
+		{Name: "count"},
+		{Name: "sum", Args: []expr.Expr{number}, Distinct: true},
+	}
+	for _, c := range []struct {
+		large, others int // rows of one group; groups of the others
+		memory        int64
+	}{{20_000, 1, 384 << 10}, {60_000, 7, 384 << 10}, {20_000, 8000, 768 << 10}} {
+		var batches []*vec.Batch
+		for at, n := 0, c.large+40_000; at < n; at += 1000 {
+			b := &vec.Batch{Rows: 1000, Cols: []*vec.Vector{{Type: key.T}, {Type: number.T}}}
+			for i := at; i < at+1000; i++ {
+				group, x := "the large one", i%15_000
+				if i >= c.large {
+					group, x = fmt.Sprint("group ", i%c.others), i/2
+				}
+				b.Cols[0].Str.AppendString(group)
+				b.Cols[1].I64 = append(b.Cols[1].I64, int64(x))
+			}
+			batches = append(batches, b)
+		}
+		n := &plan.Aggregate{Input: exectest.Input(types, batches), Keys: []expr.Expr{key}, Aggs: calls, Names: []string{"", "a", "b", "c"}}
+		want, err := exectest.Rows(t.Context(), n, &exec.Env{Expr: utc(), Threads: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(want)
+		for threads := 1; threads <= 3; threads += 2 {
+			disk := vfs.NewMem()
+			dir, err := exec.OpenSpillDir(disk, "tmp", 1<<30)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := exectest.Rows(t.Context(), n, &exec.Env{Expr: utc(), Threads: threads, Memory: c.memory, Spill: dir})
+			if err != nil {
+				t.Fatalf("%+v: %d threads: %v", c, threads, err)
+			}
+			if slices.Sort(got); !slices.Equal(got, want) {
+				t.Errorf("%+v: %d threads: %d rows are not the %d in memory", c, threads, len(got), len(want))
 			}
 			emptySpillDir(t, disk, dir)
 		}
