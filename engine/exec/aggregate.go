@@ -319,8 +319,16 @@ func (g *grouping) merge(ctx context.Context, from *grouping) error {
 			return err
 		}
 	}
-	g.env.release(from.held)
+	from.release()
 	return g.hold(ctx)
+}
+
+// release gives back what the groups took, which are not used again; a nil one has none.
+func (g *grouping) release() {
+	if g != nil {
+		g.env.release(g.held)
+		g.held = 0
+	}
 }
 
 // firstRows is 0 … n-1, in memory that is kept for the next call.
@@ -352,9 +360,17 @@ func (a *aggregating) read(ctx context.Context, filters []*keyFilter) error {
 	return a.err
 }
 
-func (a *aggregating) readInput(ctx context.Context, filters []*keyFilter) error {
+func (a *aggregating) readInput(ctx context.Context, filters []*keyFilter) (err error) {
 	groupings := make([]*grouping, a.pipe.copies())
-	err := a.pipe.drain(ctx, filters, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
+	defer func() {
+		if err != nil {
+			a.whole, a.joint = nil, nil
+			for _, g := range groupings {
+				g.release()
+			}
+		}
+	}()
+	err = a.pipe.drain(ctx, filters, func(ctx context.Context, w int) (func(*vec.Batch) error, error) {
 		g, err := newGrouping(a.node, a.env)
 		if err != nil {
 			return nil, err
@@ -549,9 +565,7 @@ func (a *aggregating) open(filters []*keyFilter) Operator {
 }
 
 func (a *aggregating) close() error {
-	if a.whole != nil {
-		a.env.release(a.whole.held)
-	}
+	a.whole.release()
 	if a.joint != nil {
 		a.env.release(a.joint.held)
 	}

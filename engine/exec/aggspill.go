@@ -403,11 +403,16 @@ func (r *groupRun) writeChunk(f *spillFile, lo, hi int) error {
 
 // mergeInMemory merges a partition that is in memory and makes the answer of its groups. Their
 // keys come first, so that the states have as many groups from the beginning as they will have.
-func (a *aggregate) mergeInMemory(ctx context.Context, p int) error {
+func (a *aggregate) mergeInMemory(ctx context.Context, p int) (err error) {
 	g, err := a.emptyGrouping()
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			g.release()
+		}
+	}()
 	rows, bytes := 0, int64(0)
 	for _, run := range a.parts.runs {
 		lo, hi := run.part(p)
@@ -494,11 +499,16 @@ func tag(n int64) *vec.Vector {
 
 // mergePartition merges the chunks of a partition and makes the answer of its groups. What
 // does not fit into memory is divided again.
-func (a *aggregate) mergePartition(ctx context.Context, p partition) error {
+func (a *aggregate) mergePartition(ctx context.Context, p partition) (err error) {
 	g, err := newGrouping(a.node, a.env)
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			g.release()
+		}
+	}()
 	parts := &partitions{spills: &a.spills, level: p.level + 1}
 	var to, scratch []uint32 // groups of the chunk's keys
 	for {

@@ -8,6 +8,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
+	"github.com/prickledb/prickle/storage/vfs"
 )
 
 // Groups that take more than the caches hold go to partitions, but few with much in their states
@@ -80,6 +81,46 @@ func TestMergedPartitionsAreReleased(t *testing.T) {
 	}
 	if held := env.statement().held.Load(); held != 0 {
 		t.Errorf("%d bytes are held after Close", held)
+	}
+}
+
+// An aggregate that fails for want of memory, wherever that is, gives back what it holds.
+func TestFailedAggregatesHoldNothing(t *testing.T) {
+	x := &expr.Column{Index: 0, T: vec.T(vec.Int8)}
+	values := &plan.Values{Columns: vec.Schema{{Name: "x", Type: x.T}}}
+	for i := range int64(3000) {
+		values.Rows = append(values.Rows, []expr.Expr{&expr.Const{Value: &vec.Vector{Type: x.T, Form: vec.Const, I64: []int64{i % 2000}}}})
+	}
+	failed := 0
+	for _, keys := range [][]expr.Expr{nil, {x}} {
+		for memory := int64(1 << 10); memory < 1<<20; memory += memory / 8 {
+			for _, disk := range []bool{false, true} {
+				env := &Env{Expr: &expr.Context{}, Threads: 2, GroupsAt: 500, Memory: memory}
+				if disk {
+					dir, err := OpenSpillDir(vfs.NewMem(), "tmp", 1<<30)
+					if err != nil {
+						t.Fatal(err)
+					}
+					env.Spill = dir
+				}
+				op, err := newAggregate(&plan.Aggregate{Input: values, Keys: keys, Aggs: []plan.AggCall{{Name: "sum", Args: []expr.Expr{x}, Distinct: true}}}, env)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if drain(t.Context(), op, func(*vec.Batch) error { return nil }) != nil {
+					failed++
+				}
+				if err := op.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if held := env.statement().held.Load(); held != 0 {
+					t.Errorf("%d keys, %d bytes of memory, to disk %v: %d bytes are held after Close", len(keys), memory, disk, held)
+				}
+			}
+		}
+	}
+	if failed < 20 {
+		t.Errorf("%d aggregates failed, which shows little", failed)
 	}
 }
 

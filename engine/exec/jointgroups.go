@@ -119,8 +119,12 @@ func (j *jointGroups) arrange(ctx context.Context, env *Env) error {
 			after += st.Bytes()
 		}
 	}
+	if err := env.hold(ctx, after-before); err != nil {
+		env.release(after - before)
+		return err
+	}
 	j.held += after - before
-	return env.hold(ctx, after-before)
+	return nil
 }
 
 // take takes groups that are to be finished: [lo, hi).
