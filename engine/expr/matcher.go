@@ -50,15 +50,24 @@ const (
 type matchStep struct {
 	kind        stepKind
 	text        string
-	set         *byteSet
+	set         *byteSet // of a fork: what the first way goes on with, if the text does not end there; nil: not known
+	others      *byteSet // of a fork: likewise, of the other way
 	least, most int
-	stop        int  // of a run that only one byte ends: that byte; -1 if there are several or none
+	stop        int  // of a run that only one byte ends: that byte; noStop or manyStops for others
 	lazy        bool // of a run: as few as can be, rather than as many
 	// sure says that what comes after a run can begin with none of its characters, so it gives
 	// nothing back.
-	sure   bool
+	sure bool
+	// fixed says of a mark that no match is without it, so a way that leads nowhere may leave its place behind.
+	fixed  bool
 	to, or int
 }
+
+// How many bytes end a run, if not one.
+const (
+	noStop    = -1
+	manyStops = -2
+)
 
 // newMatcher is nil if the expression is one for package regexp.
 func newMatcher(re string) *matcher {
@@ -67,14 +76,17 @@ func newMatcher(re string) *matcher {
 		return nil
 	}
 	m := &matcher{}
-	if !m.add(tree) {
+	if !m.add(tree, true) {
 		return nil
 	}
 	m.step(matchStep{kind: stepMatch})
 	for i := range m.steps {
-		if s := &m.steps[i]; s.kind == stepRun {
+		switch s := &m.steps[i]; s.kind {
+		case stepRun:
 			next, open := m.after(i + 1)
 			s.sure = next != nil && !next.meets(s.set) && !(s.lazy && open)
+		case stepFork:
+			s.set, s.others = m.only(s.to), m.only(s.or)
 		}
 	}
 	m.findStart()
@@ -86,8 +98,9 @@ func (m *matcher) step(s matchStep) int {
 	return len(m.steps) - 1
 }
 
-// add appends the steps of an expression; false if there are none for it.
-func (m *matcher) add(re *syntax.Regexp) bool {
+// add appends the steps of an expression, which is fixed if every match goes through it; false if there are
+// none for it.
+func (m *matcher) add(re *syntax.Regexp, fixed bool) bool {
 	switch re.Op {
 	case syntax.OpEmptyMatch:
 	case syntax.OpLiteral:
@@ -102,14 +115,14 @@ func (m *matcher) add(re *syntax.Regexp) bool {
 	case syntax.OpEndText:
 		m.step(matchStep{kind: stepEnd})
 	case syntax.OpCapture:
-		m.step(matchStep{kind: stepMark, to: 2 * re.Cap})
-		if !m.add(re.Sub[0]) {
+		m.step(matchStep{kind: stepMark, to: 2 * re.Cap, fixed: fixed})
+		if !m.add(re.Sub[0], fixed) {
 			return false
 		}
-		m.step(matchStep{kind: stepMark, to: 2*re.Cap + 1})
+		m.step(matchStep{kind: stepMark, to: 2*re.Cap + 1, fixed: fixed})
 	case syntax.OpConcat:
 		for _, s := range re.Sub {
-			if !m.add(s) {
+			if !m.add(s, fixed) {
 				return false
 			}
 		}
@@ -120,7 +133,7 @@ func (m *matcher) add(re *syntax.Regexp) bool {
 			if i+1 < len(re.Sub) {
 				fork = m.step(matchStep{kind: stepFork, to: len(m.steps) + 1})
 			}
-			if !m.add(s) {
+			if !m.add(s, false) {
 				return false
 			}
 			if fork >= 0 {
@@ -143,7 +156,7 @@ func (m *matcher) add(re *syntax.Regexp) bool {
 		return m.addRun(re.Sub[0], re.Min, most, re.Flags&syntax.NonGreedy != 0)
 	case syntax.OpQuest:
 		fork := m.step(matchStep{kind: stepFork, to: len(m.steps) + 1})
-		if !m.add(re.Sub[0]) {
+		if !m.add(re.Sub[0], false) {
 			return false
 		}
 		s := &m.steps[fork]
@@ -162,15 +175,15 @@ func (m *matcher) addRun(re *syntax.Regexp, least, most int, lazy bool) bool {
 	if set == nil {
 		return false
 	}
-	stop, ends := -1, 0
+	stop := noStop
 	for c, in := range set {
-		if !in {
+		switch {
+		case in:
+		case stop == noStop:
 			stop = c
-			ends++
+		default:
+			stop = manyStops
 		}
-	}
-	if ends != 1 {
-		stop = -1
 	}
 	m.step(matchStep{kind: stepRun, set: set, least: least, most: most, stop: stop, lazy: lazy})
 	return true
@@ -218,43 +231,74 @@ func setOf(re *syntax.Regexp) *byteSet {
 // It is nil if that depends on more than the next byte.
 func (m *matcher) after(at int) (set *byteSet, open bool) {
 	set = &byteSet{}
-	var visit func(at int) bool
-	visit = func(at int) bool {
-		for {
-			s := &m.steps[at]
-			at++
-			switch s.kind {
-			case stepLiteral:
-				set[s.text[0]] = true
-				return true
-			case stepRun:
-				for c, in := range s.set {
-					set[c] = set[c] || in
-				}
-				if s.least > 0 {
-					return true
-				}
-			case stepFork:
-				if !visit(s.to) {
-					return false
-				}
-				at = s.or
-			case stepJump:
-				at = s.to
-			case stepEnd: // with no byte
-				return true
-			case stepMatch:
-				open = true
-				return true
-			case stepBegin:
-				return false
+	fits := m.visit(at, make([]bool, len(m.steps)), func(s *matchStep) bool {
+		switch s.kind {
+		case stepLiteral:
+			set[s.text[0]] = true
+		case stepRun:
+			for c, in := range s.set {
+				set[c] = set[c] || in
 			}
+		case stepMatch:
+			open = true
+		case stepBegin:
+			return false
 		}
-	}
-	if !visit(at) {
+		return true
+	})
+	if !fits {
 		return nil, true
 	}
 	return set, open
+}
+
+// mayBeEmpty says whether a match may go on from a step without a byte.
+func (m *matcher) mayBeEmpty(at int) bool {
+	empty := false
+	m.visit(at, make([]bool, len(m.steps)), func(s *matchStep) bool {
+		empty = empty || s.kind == stepMatch || s.kind == stepEnd
+		return true
+	})
+	return empty
+}
+
+// visit shows the steps that a match may go on with before it has taken a byte, each once. It is false, and
+// ends, where show is.
+func (m *matcher) visit(at int, seen []bool, show func(*matchStep) bool) bool {
+	for !seen[at] {
+		seen[at] = true
+		s := &m.steps[at]
+		at++
+		if !show(s) {
+			return false
+		}
+		switch s.kind {
+		case stepLiteral, stepEnd, stepMatch:
+			return true
+		case stepRun:
+			if s.least > 0 {
+				return true
+			}
+		case stepFork:
+			if !m.visit(s.to, seen, show) {
+				return false
+			}
+			at = s.or
+		case stepJump:
+			at = s.to
+		}
+	}
+	return true
+}
+
+// only is the bytes one of which comes next if a match goes on at a step before the text ends; nil if there need
+// be none.
+func (m *matcher) only(at int) *byteSet {
+	set, open := m.after(at)
+	if open {
+		return nil
+	}
+	return set
 }
 
 // findStart finds what all matches begin with.
@@ -271,31 +315,6 @@ func (m *matcher) findStart() {
 	default:
 		if !m.mayBeEmpty(at) {
 			m.first, _ = m.after(at)
-		}
-	}
-}
-
-// mayBeEmpty says whether a match may go on from a step without a byte.
-func (m *matcher) mayBeEmpty(at int) bool {
-	for {
-		s := &m.steps[at]
-		at++
-		switch s.kind {
-		case stepLiteral:
-			return false
-		case stepRun:
-			if s.least > 0 {
-				return false
-			}
-		case stepFork:
-			if m.mayBeEmpty(s.to) {
-				return true
-			}
-			at = s.or
-		case stepJump:
-			at = s.to
-		case stepMatch:
-			return true
 		}
 	}
 }
@@ -409,12 +428,25 @@ func (r *matching) run(pc, at int) int {
 		case stepMark:
 			old := r.places[step.to]
 			r.places[step.to] = at
+			if step.fixed {
+				continue
+			}
 			end := r.run(pc, at)
 			if end < 0 {
 				r.places[step.to] = old
 			}
 			return end
 		case stepFork:
+			if at < len(s) {
+				if step.set != nil && !step.set[s[at]] {
+					pc = step.or
+					continue
+				}
+				if step.others != nil && !step.others[s[at]] {
+					pc = step.to
+					continue
+				}
+			}
 			if end := r.run(step.to, at); end >= 0 || r.left < 0 {
 				return end
 			}
@@ -454,6 +486,8 @@ func (p *matchStep) extent(s string, at int) (least, most int) {
 		if i := strings.IndexByte(s[at:], byte(p.stop)); i >= 0 {
 			return least, at + i
 		}
+		at = len(s)
+	case p.stop == noStop:
 		at = len(s)
 	default:
 		for at < len(s) && p.set[s[at]] {

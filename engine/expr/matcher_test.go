@@ -108,6 +108,13 @@ func TestMatcherGivesUp(t *testing.T) {
 	}
 }
 
+// TestMatcherOptionalGroups has groups that may all be empty: the ways through them are more than can be counted.
+func TestMatcherOptionalGroups(t *testing.T) {
+	for _, p := range []string{strings.Repeat("(a*)?", 60), strings.Repeat("(a*)?", 60) + "b", strings.Repeat("(?:a*|c)", 60) + "$"} {
+		checkMatcher(t, p, "aab")
+	}
+}
+
 func FuzzMatcher(f *testing.F) {
 	f.Add(`^https?://(?:www\.)?([^/]+)/.*$`, "http://www.a.b/c")
 	f.Add(`(a*?)(b|é+)?[^/]{1,3}$`, "aabé/x")
