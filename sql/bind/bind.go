@@ -82,9 +82,12 @@ func Type(env Env, n *ast.TypeName) (vec.Type, error) {
 // maxParams is the largest parameter number, as the wire protocol counts them.
 const maxParams = 65535
 
-// maxDepth bounds the nesting of expressions and queries, so that a long statement
-// cannot exhaust the stack.
-const maxDepth = 2000
+// maxDepth bounds the nesting of queries and of what they read, and maxExprDepth that of
+// expressions, which cost less: a long statement cannot exhaust the stack.
+const (
+	maxDepth     = 2000
+	maxExprDepth = 6000
+)
 
 // maxWork bounds how many expressions a statement may bind, counting those that stand
 // in several places of the plan: aliases that use aliases twice grow without bound.
@@ -95,7 +98,8 @@ type binder struct {
 	env    Env
 	params []*param
 	err    *pgerr.Error // the first error
-	depth  int
+	depth  int // of queries
+	exprs  int // the depth of expressions
 	work   int
 	// subs are the subqueries that run before the statement.
 	subs []plan.Sub
@@ -202,13 +206,15 @@ func (b *binder) unsupported(what string, pos ast.Pos) expr.Expr {
 }
 
 // enter counts nesting; the caller calls leave if it answers true.
-func (b *binder) enter(pos ast.Pos) bool {
-	if b.depth >= maxDepth {
+func (b *binder) enter(pos ast.Pos) bool { return b.deeper(&b.depth, maxDepth, pos) }
+
+func (b *binder) deeper(depth *int, most int, pos ast.Pos) bool {
+	if *depth >= most {
 		b.fail(pgerr.New(pgerr.StatementTooComplex, "stack depth limit exceeded").
-			WithHint("The statement nests expressions more than %d deep.", maxDepth), pos)
+			WithHint("The statement nests deeper than %d levels.", most), pos)
 		return false
 	}
-	b.depth++
+	*depth++
 	return true
 }
 

@@ -16,10 +16,10 @@ func (b *binder) value(e ast.Expr, sc *scope) expr.Expr { return b.settle(b.expr
 
 // expr binds an expression. The result may be a *pathRef, which waits for its context.
 func (b *binder) expr(e ast.Expr, sc *scope) expr.Expr {
-	if b.err != nil || !b.enter(e.Pos()) {
+	if b.err != nil || !b.deeper(&b.exprs, maxExprDepth, e.Pos()) {
 		return null(vec.T(vec.Unknown))
 	}
-	defer b.leave()
+	defer func() { b.exprs-- }()
 	switch e.(type) {
 	case *ast.Number, *ast.String, *ast.Null, *ast.Bool: // long lists of these are ordinary
 	default:

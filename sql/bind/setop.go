@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
@@ -8,44 +10,77 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// setOp binds UNION, INTERSECT and EXCEPT.
+// setOp binds UNION, INTERSECT and EXCEPT. What a UNION begins with may be a thousand others:
+// they are taken one after the other.
 func (b *binder) setOp(q *ast.SetOp) plan.Node {
-	word := [...]string{"UNION", "INTERSECT", "EXCEPT"}[q.Op]
-	operand := b.operand
+	chain := []*ast.SetOp{q}
+	for q.Op == ast.Union {
+		left, ok := chain[len(chain)-1].Left.(*ast.SetOp)
+		if !ok || left.Op != ast.Union || !plainTail(left.Tail()) {
+			break
+		}
+		chain = append(chain, left)
+	}
+	first := chain[len(chain)-1]
+	left, untyped := b.setOperand(first, first.Left)
+	united := &plan.Union{} // of the chain so far
+	for _, s := range slices.Backward(chain) {
+		right, rightUntyped := b.setOperand(s, s.Right)
+		if b.err != nil {
+			return left
+		}
+		left, right = b.matched(s, left, right, untyped, rightUntyped)
+		untyped = nil
+		switch {
+		case b.err != nil:
+			return left
+		case s.Op == ast.Union:
+			left, united = unite(left, right, united, s.All)
+		default:
+			left = b.compared(s, left, right)
+		}
+	}
+	return b.tail(left, &q.QueryTail, q.Pos())
+}
+
+// setOperand is one side of a set operation, and what has no type yet in it.
+func (b *binder) setOperand(q *ast.SetOp, of ast.Query) (plan.Node, map[int]expr.Expr) {
 	if q.ByName {
-		operand = func(q ast.Query) (plan.Node, map[int]expr.Expr) { return b.query(q), nil }
+		return b.query(of), nil
 	}
-	left, ll := operand(q.Left)
-	right, rl := operand(q.Right)
-	if b.err != nil {
-		return left
+	return b.operand(of)
+}
+
+// unite puts rows after those of a union, to which they are added if it is open, as nobody
+// else has it. It gives the union that is open then.
+func unite(left, right plan.Node, open *plan.Union, all bool) (plan.Node, *plan.Union) {
+	if d, ok := left.(*plan.Distinct); ok && d.On == 0 && !all {
+		left = d.Input
 	}
+	switch u, ok := left.(*plan.Union); {
+	case !ok:
+		open = &plan.Union{Of: []plan.Node{left}}
+	case u != open:
+		open = &plan.Union{Of: slices.Clone(u.Of)}
+	}
+	open.Of = append(open.Of, right)
+	if all {
+		return open, open
+	}
+	return &plan.Distinct{Input: open}, open
+}
+
+// matched gives the two sides of a set operation columns of equal types.
+func (b *binder) matched(q *ast.SetOp, left, right plan.Node, ll, rl map[int]expr.Expr) (plan.Node, plan.Node) {
+	word := [...]string{"UNION", "INTERSECT", "EXCEPT"}[q.Op]
 	if q.ByName {
 		left, right = byName(left, right)
 	}
 	if len(left.Schema()) != len(right.Schema()) {
 		b.fail(pgerr.New(pgerr.SyntaxError, "each %s query must have the same number of columns", word), firstColumn(q.Right))
-		return left
+		return left, right
 	}
-	left, right = b.alike(word, q, left, right, ll, rl)
-	if b.err != nil {
-		return left
-	}
-	var node plan.Node
-	switch {
-	case q.Op == ast.Union:
-		all := &plan.Union{Of: []plan.Node{left, right}}
-		if u, ok := left.(*plan.Union); ok {
-			all.Of = append(u.Of[:len(u.Of):len(u.Of)], right)
-		}
-		node = all
-		if !q.All {
-			node = &plan.Distinct{Input: node}
-		}
-	default:
-		node = b.compared(q, left, right)
-	}
-	return b.tail(node, &q.QueryTail, q.Pos())
+	return b.alike(word, q, left, right, ll, rl)
 }
 
 // alike gives the columns of two queries common types; ll and rl are those that have none yet.
