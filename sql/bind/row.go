@@ -17,7 +17,10 @@ func (b *binder) rowNamed(n *ast.Name, sc *scope) *relation {
 	if len(n.Parts) != 1 || sc.rel.find(n.Parts[0].Name) != -1 || sc.aliases[n.Parts[0].Name] != nil {
 		return nil
 	}
-	return sc.rel.named(n.Parts[0].Name)
+	if rel := sc.rel.named(n.Parts[0].Name); rel != nil && !rel.value {
+		return rel
+	}
+	return nil
 }
 
 // starred is the relation of t.* outside of a select list; nil after an error.
@@ -34,6 +37,9 @@ func (b *binder) starred(e *ast.Star, sc *scope) *relation {
 
 // wholeRow is a relation's row as one value.
 func (b *binder) wholeRow(rel *relation, pos ast.Pos) expr.Expr {
+	if rel.value {
+		return b.column(rel, 0, pos)
+	}
 	fields := make([]expr.Expr, len(rel.fields))
 	for i := range rel.fields {
 		fields[i] = b.column(rel, i, pos)

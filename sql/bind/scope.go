@@ -53,6 +53,7 @@ type relation struct {
 	// parts are those that can be named.
 	join    *joined
 	inJoin  bool // it is an input of a join
+	value   bool // a function in FROM that gives values, not rows: its name means that value
 	parts   []*relation
 	origins []origin
 }
@@ -165,18 +166,40 @@ func (rel *relation) find(name string) int {
 
 // name binds a dotted name, here or, if nothing has it, in what is around the query.
 func (b *binder) name(n *ast.Name, sc *scope) expr.Expr {
+	if sc.outer != nil && sc.outer.qualifies(n) && sc.rel.named(n.Parts[0].Name) == nil {
+		return b.name(n, sc.outer.unaliased())
+	}
 	e := b.nameHere(n, sc)
 	if b.err == nil || sc.outer == nil || b.err.Code != pgerr.UndefinedColumn && b.err.Code != pgerr.UndefinedTable {
 		return e
 	}
 	here := b.err
 	b.err = nil
-	around := sc.outer.in(sc.outer.clause, nil)
-	around.aliases = nil
-	if e = b.name(n, around); b.err != nil && (b.err.Code == pgerr.UndefinedColumn || b.err.Code == pgerr.UndefinedTable) {
+	if e = b.name(n, sc.outer.unaliased()); b.err != nil && (b.err.Code == pgerr.UndefinedColumn || b.err.Code == pgerr.UndefinedTable) {
 		b.err = here
 	}
 	return e
+}
+
+// unaliased is the scope as a subquery inside it sees it.
+func (s *scope) unaliased() *scope {
+	around := s.in(s.clause, nil)
+	around.aliases = nil
+	return around
+}
+
+// qualifies says whether a dotted name is that of a column, after its relation, here or around
+// the query. Such a name does not mean a path into a column of a subquery.
+func (s *scope) qualifies(n *ast.Name) bool {
+	if len(n.Parts) < 2 {
+		return false
+	}
+	for ; s != nil; s = s.outer {
+		if rel := s.rel.named(n.Parts[0].Name); rel != nil {
+			return rel.find(n.Parts[1].Name) != -1
+		}
+	}
+	return false
 }
 
 func (b *binder) nameHere(n *ast.Name, sc *scope) expr.Expr {

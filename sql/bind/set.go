@@ -255,6 +255,7 @@ func (b *binder) functions(t *ast.FuncTable) *relation {
 		return empty
 	}
 	rel := b.derived(node, name, nil)
+	rel.value = len(rel.fields) == 1 && len(t.Calls) == 1
 	// A function of one column gives it the alias that it has itself.
 	if t.Alias != nil && t.Alias.Name.Name != "" && !named && len(t.Calls) == 1 && len(sets) <= 1 {
 		rel.fields[0].Name = t.Alias.Name.Name
