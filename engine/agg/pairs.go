@@ -3,7 +3,7 @@ package agg
 import "math/bits"
 
 // maxBitBytes is how much memory bitmaps of many groups may take before the pairs move to
-// a hash set, which takes 26 to 68 bytes a pair.
+// a hash set, which takes 19 to 51 bytes a pair.
 const maxBitBytes = 128 << 20
 
 // pairs is a set of (group, number). Few groups have a bitmap each, as long as numbers are
@@ -30,9 +30,7 @@ func (p *pairs) bytes() int64 {
 
 func (p *pairs) add(groups, ids []uint32) {
 	if p.sparse {
-		for i, g := range groups {
-			p.set.add(g, int64(ids[i]), p.counts)
-		}
+		addAll(&p.set, groups, ids, p.counts)
 		return
 	}
 	if len(p.counts) == 1 {
@@ -99,7 +97,7 @@ func (p *pairs) hash() {
 
 // addNumbers adds numbers to the set.
 func (p *pairs) addNumbers(groups []uint32, numbers []int64) {
-	p.set.addAll(groups, numbers, p.counts)
+	addAll(&p.set, groups, numbers, p.counts)
 }
 
 // finish is how many numbers each group has.
@@ -122,6 +120,13 @@ func (p *pairs) reserve(more int) {
 }
 
 func (p *pairs) each(do func(g uint32, number int64)) {
+	p.eachBit(do)
+	p.set.settle(p.counts)
+	p.set.each(do)
+}
+
+// eachBit is each for those that are in bitmaps.
+func (p *pairs) eachBit(do func(g uint32, number int64)) {
 	for g, set := range p.bits {
 		for i, w := range set {
 			for ; w != 0; w &= w - 1 {
@@ -129,8 +134,6 @@ func (p *pairs) each(do func(g uint32, number int64)) {
 			}
 		}
 	}
-	p.set.settle(p.counts)
-	p.set.each(do)
 }
 
 func (p *pairs) merge(o *pairs, to []uint32) {
@@ -138,8 +141,9 @@ func (p *pairs) merge(o *pairs, to []uint32) {
 		if !p.sparse {
 			p.hash()
 		}
-		p.set.reserve(int(o.size()))
-		o.each(func(g uint32, n int64) { p.set.add(to[g], n, p.counts) })
+		o.set.settle(o.counts)
+		p.set.merge(&o.set, to, p.counts)
+		o.eachBit(func(g uint32, n int64) { p.set.add(to[g], n, p.counts) })
 		return
 	}
 	for g, set := range o.bits {
@@ -161,47 +165,75 @@ func (p *pairs) merge(o *pairs, to []uint32) {
 // pairSet is a hash set of (group, number). A large one is divided by the hash, and what is added
 // waits in each part until it is as much as the part has, or nearly: then the part is in the
 // second-level cache while many are looked up, where a look-up in one large table would wait for memory.
+//
+// Numbers are kept as words, which are their hashes and can be turned back. While there is one group, words are all
+// that is kept.
 type pairSet struct {
 	whole pairTable
 	parts []pairPart // setParts of them, by the highest bits of the hash; nil: there are few pairs
+	zeros []bool     // whether a group has the number whose word is 0
+	// several says that there may be several groups.
+	several bool
 }
 
 const (
 	setPartBits = 6
 	setParts    = 1 << setPartBits
-	// wholeSlots is how large a table becomes before it is divided: 8 MB. By BenchmarkPairs, one table
-	// takes a quarter less time than parts for 250,000 pairs, and more than twice as much for
-	// sixteen million.
-	wholeSlots = 1 << 19
+	// wholeSlots is how large a table becomes before it is divided: with groups 384 KB, which leaves room in
+	// the second-level cache.
+	wholeSlots = 1 << 15
 	// leastWaiting is how many pairs wait for a part that has few.
 	leastWaiting = 512
 )
 
 // pairPart is a part of a set, and what waits for it.
 type pairPart struct {
-	table   pairTable
-	waiting []pair
+	table  pairTable
+	words  []uint64
+	groups []uint32 // of the words, if there are several groups
 }
 
-// pairTable is a hash table: open addressing, at most five eighths full.
+// pairTable is open addressing with linear probing, at most five eighths full.
 type pairTable struct {
-	slots []pair
-	used  int
+	words  []uint64 // 0 is free
+	groups []uint32 // of the words, if there are several groups
+	used   int
 }
 
-// pair is a place of a table; one with group 0 is free.
-type pair struct {
-	number int64
-	group  uint32 // plus one
+// The two steps of a word are each a multiplication by an odd number and a shift, so they can be undone.
+const (
+	wordMask       = 0x9e3779b97f4a7c15 // the number whose word is 0
+	wordFirst      = 0xd6e8feb86659fd93
+	wordSecond     = 0x9fb21c651e98df25
+	wordFirstBack  = 0xcfee444d8b59a89b
+	wordSecondBack = 0x02ab9c720d1024ad
+)
+
+func wordOf(n int64) uint64 {
+	w := (uint64(n) ^ wordMask) * wordFirst
+	w = (w ^ w>>32) * wordSecond
+	return w ^ w>>32
 }
+
+// numberOf undoes wordOf.
+func numberOf(w uint64) int64 {
+	w = (w ^ w>>32) * wordSecondBack
+	return int64((w^w>>32)*wordFirstBack ^ wordMask)
+}
+
+// hashOf is the hash of a pair: the word itself, if the group is 0.
+func hashOf(w uint64, g uint32) uint64 { return w + uint64(g)*wordMask }
 
 func (s *pairSet) bytes() int64 {
-	n := cap(s.whole.slots)
+	n := s.whole.bytes() + int64(cap(s.zeros))
 	for i := range s.parts {
-		n += cap(s.parts[i].table.slots) + cap(s.parts[i].waiting)
+		p := &s.parts[i]
+		n += p.table.bytes() + int64(8*cap(p.words)+4*cap(p.groups))
 	}
-	return int64(n) * 16
+	return n
 }
+
+func (t *pairTable) bytes() int64 { return int64(8*cap(t.words) + 4*cap(t.groups)) }
 
 // size is how many pairs there are, when none waits.
 func (s *pairSet) size() int {
@@ -209,63 +241,151 @@ func (s *pairSet) size() int {
 	for i := range s.parts {
 		n += s.parts[i].table.used
 	}
+	for _, has := range s.zeros {
+		if has {
+			n++
+		}
+	}
 	return n
 }
 
-// add adds a pair. If it is not there yet, the count of the group grows, now or when it
-// is settled.
+// add is addAll of one.
 func (s *pairSet) add(g uint32, n int64, counts []int64) {
-	h := hashPair(g, n)
+	addAll(s, []uint32{g}, []int64{n}, counts)
+}
+
+// addAll adds pairs. If one is not there yet, the count of its group grows, now or when it is settled.
+func addAll[T int64 | uint32](s *pairSet, groups []uint32, numbers []T, counts []int64) {
+	var room [1024]uint64
+	for len(groups) > 0 {
+		words := room[:min(len(room), len(groups))]
+		for i, n := range numbers[:len(words)] {
+			words[i] = wordOf(int64(n))
+		}
+		s.addWords(groups[:len(words)], words, counts)
+		groups, numbers = groups[len(words):], numbers[len(words):]
+	}
+}
+
+func (s *pairSet) addWords(groups []uint32, words []uint64, counts []int64) {
+	if len(counts) > 1 && !s.several {
+		s.separate()
+	}
+	if !s.several {
+		groups = nil
+	}
 	if s.parts == nil {
-		if s.whole.add(h, pair{n, g + 1}) {
-			counts[g]++
-			if len(s.whole.slots) > wholeSlots {
-				s.divide()
+		if s.addTo(&s.whole, words, groups, counts); len(s.whole.words) > wholeSlots {
+			s.divide()
+		}
+		return
+	}
+	parts := s.parts[:setParts]
+	if groups == nil {
+		for _, w := range words {
+			p := &parts[w>>(64-setPartBits)]
+			if p.words = append(p.words, w); len(p.words) == cap(p.words) {
+				s.settlePart(p, counts)
 			}
 		}
 		return
 	}
-	p := &s.parts[h>>(64-setPartBits)]
-	p.waiting = append(p.waiting, pair{n, g + 1})
-	if len(p.waiting) == cap(p.waiting) {
-		p.settle(counts)
+	for i, w := range words {
+		p := &parts[hashOf(w, groups[i])>>(64-setPartBits)]
+		p.groups = append(p.groups, groups[i])
+		if p.words = append(p.words, w); len(p.words) == cap(p.words) {
+			s.settlePart(p, counts)
+		}
 	}
 }
 
-// addAll is add of many.
-func (s *pairSet) addAll(groups []uint32, numbers, counts []int64) {
-	numbers = numbers[:len(groups)]
-	at := 0
-	for ; at < len(groups) && s.parts == nil; at++ {
-		// Most are there, and has is faster than add.
-		if g, n := groups[at], numbers[at]; !s.whole.has(hashPair(g, n), pair{n, g + 1}) {
-			s.add(g, n, counts)
-		}
+// separate makes room for several groups, where there was one.
+func (s *pairSet) separate() {
+	s.several = true
+	s.whole.groups = make([]uint32, len(s.whole.words))
+	for i := range s.parts {
+		p := &s.parts[i]
+		p.table.groups = make([]uint32, len(p.table.words))
+		p.groups = make([]uint32, len(p.words), cap(p.words))
 	}
-	if at == len(groups) {
+}
+
+// addTo adds words to a table of the set.
+func (s *pairSet) addTo(t *pairTable, words []uint64, groups []uint32, counts []int64) {
+	if len(t.words) == 0 {
+		t.resize(32, s.several)
+	}
+	if groups != nil {
+		s.addPairs(t, words, groups, counts)
 		return
 	}
-	parts := s.parts[:setParts]
-	for ; at < len(groups); at++ {
-		g, n := groups[at], numbers[at]
-		p := &parts[hashPair(g, n)>>(64-setPartBits)]
-		p.waiting = append(p.waiting, pair{n, g + 1})
-		if len(p.waiting) == cap(p.waiting) {
-			p.settle(counts)
+	slots, before := t.words, t.used
+	for _, w := range words {
+		at := w & uint64(len(slots)-1)
+		for slots[at] != w && slots[at] != 0 {
+			at = (at + 1) & uint64(len(slots)-1)
 		}
+		switch {
+		case w == 0:
+			s.addZero(0, counts)
+		case slots[at] == 0:
+			slots[at] = w
+			if t.used++; t.full() {
+				slots = t.grow()
+			}
+		}
+	}
+	counts[0] += int64(t.used - before)
+}
+
+// addPairs is addTo for several groups.
+func (s *pairSet) addPairs(t *pairTable, words []uint64, groups []uint32, counts []int64) {
+	slots, of := t.words, t.groups
+	for i, w := range words {
+		g := groups[i]
+		at := hashOf(w, g) & uint64(len(slots)-1)
+		for slots[at] != 0 && (slots[at] != w || of[at] != g) {
+			at = (at + 1) & uint64(len(slots)-1)
+		}
+		switch {
+		case w == 0:
+			s.addZero(g, counts)
+		case slots[at] == 0:
+			slots[at], of[at] = w, g
+			counts[g]++
+			if t.used++; t.full() {
+				slots = t.grow()
+				of = t.groups
+			}
+		}
+	}
+}
+
+// addZero adds the number whose word is 0, which no table has.
+func (s *pairSet) addZero(g uint32, counts []int64) {
+	if s.zeros = grow(s.zeros, len(counts)); !s.zeros[g] {
+		s.zeros[g] = true
+		counts[g]++
 	}
 }
 
 // divide makes parts of a table that has become large.
 func (s *pairSet) divide() {
 	s.parts = make([]pairPart, setParts)
+	size := max(32, len(s.whole.words)/setParts)
 	for i := range s.parts {
-		s.parts[i].table.resize(len(s.whole.slots) / setParts)
-		s.parts[i].waiting = make([]pair, 0, leastWaiting)
+		p := &s.parts[i]
+		p.table.resize(size, s.several)
+		p.words = make([]uint64, 0, leastWaiting)
+		if s.several {
+			p.groups = make([]uint32, 0, leastWaiting)
+		}
 	}
-	s.whole.each(func(e pair) {
-		h := hashPair(e.group-1, e.number)
-		s.parts[h>>(64-setPartBits)].table.add(h, e)
+	s.whole.each(func(w uint64, g uint32) {
+		t := &s.parts[hashOf(w, g)>>(64-setPartBits)].table
+		if t.put(w, g); t.full() {
+			t.grow()
+		}
 	})
 	s.whole = pairTable{}
 }
@@ -273,20 +393,19 @@ func (s *pairSet) divide() {
 // settle adds what waits.
 func (s *pairSet) settle(counts []int64) {
 	for i := range s.parts {
-		s.parts[i].settle(counts)
+		s.settlePart(&s.parts[i], counts)
 	}
 }
 
-func (p *pairPart) settle(counts []int64) {
-	for _, e := range p.waiting {
-		if p.table.add(hashPair(e.group-1, e.number), e) {
-			counts[e.group-1]++
+func (s *pairSet) settlePart(p *pairPart, counts []int64) {
+	s.addTo(&p.table, p.words, p.groups, counts)
+	p.words, p.groups = p.words[:0], p.groups[:0]
+	if n := p.table.used; n > cap(p.words) {
+		p.words = make([]uint64, 0, n)
+		if s.several {
+			p.groups = make([]uint32, 0, n)
 		}
 	}
-	if p.table.used > cap(p.waiting) {
-		p.waiting = make([]pair, 0, p.table.used)
-	}
-	p.waiting = p.waiting[:0]
 }
 
 // reserve makes room for more pairs. Those of another set come in the order of their hashes,
@@ -296,94 +415,122 @@ func (s *pairSet) reserve(more int) {
 		s.divide()
 	}
 	if s.parts == nil {
-		s.whole.reserve(more)
+		s.whole.reserve(more, s.several)
 		return
 	}
 	for i := range s.parts {
-		s.parts[i].table.reserve(more / setParts)
+		s.parts[i].table.reserve(more/setParts, s.several)
+	}
+}
+
+// merge adds the pairs of another set, which has settled: those of its group g are of group to[g] here.
+func (s *pairSet) merge(o *pairSet, to []uint32, counts []int64) {
+	if len(counts) > 1 && !s.several {
+		s.separate()
+	}
+	s.reserve(o.size())
+	for g, has := range o.zeros {
+		if has {
+			s.addZero(to[g], counts)
+		}
+	}
+	if !s.several && s.parts != nil && o.parts != nil {
+		s.settle(counts)
+		for i := range o.parts { // they have the same words, and are in the caches one after the other
+			s.addTo(&s.parts[i].table, o.parts[i].table.list(), nil, counts)
+		}
+		return
+	}
+	groups, words := make([]uint32, 0, 1024), make([]uint64, 0, 1024)
+	o.eachWord(func(w uint64, g uint32) {
+		groups, words = append(groups, to[g]), append(words, w)
+		if len(words) == cap(words) {
+			s.addWords(groups, words, counts)
+			groups, words = groups[:0], words[:0]
+		}
+	})
+	s.addWords(groups, words, counts)
+}
+
+// eachWord visits the pairs of all tables.
+func (s *pairSet) eachWord(do func(w uint64, g uint32)) {
+	s.whole.each(do)
+	for i := range s.parts {
+		s.parts[i].table.each(do)
 	}
 }
 
 func (s *pairSet) each(do func(g uint32, number int64)) {
-	visit := func(e pair) { do(e.group-1, e.number) }
-	s.whole.each(visit)
-	for i := range s.parts {
-		s.parts[i].table.each(visit)
+	for g, has := range s.zeros {
+		if has {
+			do(uint32(g), numberOf(0))
+		}
 	}
+	s.eachWord(func(w uint64, g uint32) { do(g, numberOf(w)) })
 }
 
-// add adds a pair with that hash, and says whether it was not there.
-func (t *pairTable) add(h uint64, e pair) bool {
-	if 8*(t.used+1) > 5*len(t.slots) {
-		t.resize(max(32, 2*len(t.slots)))
-	}
-	slots := t.slots
-	mask := uint64(len(slots) - 1)
-	for at := h; ; at++ {
-		s := &slots[at&mask]
-		if s.number == e.number && s.group == e.group {
-			return false
-		}
-		if s.group == 0 {
-			*s = e
-			t.used++
-			return true
-		}
-	}
+func (t *pairTable) full() bool { return 8*(t.used+1) > 5*len(t.words) }
+
+// grow gives the table twice as many places.
+func (t *pairTable) grow() []uint64 {
+	t.resize(2*len(t.words), t.groups != nil)
+	return t.words
 }
 
-// has says whether a pair with that hash is there.
-func (t *pairTable) has(h uint64, e pair) bool {
-	slots := t.slots
-	if len(slots) == 0 {
-		return false
-	}
-	mask := uint64(len(slots) - 1)
-	for {
-		s := &slots[h&mask]
-		if s.number == e.number && s.group == e.group {
-			return true
-		}
-		if s.group == 0 {
-			return false
-		}
-		h++
-	}
-}
-
-func (t *pairTable) reserve(more int) {
-	size := max(32, len(t.slots))
-	for 8*(t.used+more) > 5*size {
+func (t *pairTable) reserve(more int, several bool) {
+	size := max(32, len(t.words))
+	for 8*(t.used+more+1) > 5*size {
 		size *= 2
 	}
-	if size > len(t.slots) {
-		t.resize(size)
+	if size > len(t.words) {
+		t.resize(size, several)
 	}
 }
 
 // resize gives the table so many places, a power of two.
-func (t *pairTable) resize(size int) {
+func (t *pairTable) resize(size int, several bool) {
 	old := *t
-	t.slots = make([]pair, size)
-	mask := uint64(size - 1)
-	old.each(func(e pair) {
-		at := hashPair(e.group-1, e.number) & mask
-		for t.slots[at].group != 0 {
-			at = (at + 1) & mask
-		}
-		t.slots[at] = e
-	})
+	*t = pairTable{words: make([]uint64, size)}
+	if several {
+		t.groups = make([]uint32, size)
+	}
+	old.each(t.put)
 }
 
-func (t *pairTable) each(do func(e pair)) {
-	for _, e := range t.slots {
-		if e.group != 0 {
-			do(e)
+// put adds a pair that is not there to a table that has room.
+func (t *pairTable) put(w uint64, g uint32) {
+	mask := uint64(len(t.words) - 1)
+	at := hashOf(w, g) & mask
+	for t.words[at] != 0 {
+		at = (at + 1) & mask
+	}
+	t.words[at] = w
+	if t.groups != nil {
+		t.groups[at] = g
+	}
+	t.used++
+}
+
+func (t *pairTable) each(do func(w uint64, g uint32)) {
+	for i, w := range t.words {
+		if w == 0 {
+			continue
+		}
+		if t.groups == nil {
+			do(w, 0)
+		} else {
+			do(w, t.groups[i])
 		}
 	}
 }
 
-func hashPair(g uint32, n int64) uint64 {
-	hi, lo := bits.Mul64(uint64(n)^0x9e3779b97f4a7c15, 0xd6e8feb86659fd93^uint64(g)<<33)
-	return hi ^ lo
+// list is the words of a table.
+func (t *pairTable) list() []uint64 {
+	out := make([]uint64, 0, t.used)
+	for _, w := range t.words {
+		if w != 0 {
+			out = append(out, w)
+		}
+	}
+	return out
 }

@@ -9,6 +9,7 @@ import (
 
 // TestPairs compares sets of pairs with maps, and their union under other groups.
 func TestPairs(t *testing.T) {
+	zeroWord := numberOf(0)
 	type key struct {
 		group  uint32
 		number int64
@@ -17,17 +18,20 @@ func TestPairs(t *testing.T) {
 	for _, c := range []struct {
 		groups int
 		rows   [2]int // of the two sets
-		values int64
+		values int64  // how many
+		least  int64
 		sparse [2]bool
 	}{
-		{1, [2]int{0, 10}, 5, [2]bool{true, true}},
-		{1, [2]int{500_000, 450_000}, math.MaxInt64, [2]bool{true, true}},
-		{1, [2]int{300_000, 300_000}, 70_000, [2]bool{true, false}},
-		{1, [2]int{300, 500_000}, 1 << 40, [2]bool{true, true}},
-		{7, [2]int{600_000, 90_000}, 100_000, [2]bool{true, true}},
-		{7, [2]int{100_000, 90_000}, 40_000, [2]bool{false, true}},
-		{5000, [2]int{100_000, 50_000}, 1000, [2]bool{true, true}},
-		{3, [2]int{50_000, 50_000}, 20_000, [2]bool{false, false}},
+		{1, [2]int{0, 10}, 5, 0, [2]bool{true, true}},
+		{1, [2]int{500_000, 450_000}, math.MaxInt64, 0, [2]bool{true, true}},
+		{1, [2]int{300_000, 300_000}, 70_000, 0, [2]bool{true, false}},
+		{1, [2]int{300, 500_000}, 1 << 40, 0, [2]bool{true, true}},
+		{7, [2]int{600_000, 90_000}, 100_000, 0, [2]bool{true, true}},
+		{7, [2]int{100_000, 90_000}, 40_000, 0, [2]bool{false, true}},
+		{1, [2]int{90_000, 300_000}, 90_000, zeroWord - 45_000, [2]bool{true, true}},
+		{4, [2]int{90_000, 30_000}, 20_000, zeroWord - 10_000, [2]bool{true, true}},
+		{5000, [2]int{100_000, 50_000}, 1000, 0, [2]bool{true, true}},
+		{3, [2]int{50_000, 50_000}, 20_000, 0, [2]bool{false, false}},
 	} {
 		if testing.Short() && c.rows[1] > 300_000 {
 			continue
@@ -47,7 +51,7 @@ func TestPairs(t *testing.T) {
 			for left := c.rows[k]; left > 0; left -= 1000 {
 				groups, ids, numbers := make([]uint32, 1000), make([]uint32, 1000), make([]int64, 1000)
 				for i := range groups {
-					groups[i], numbers[i] = uint32(random.IntN(c.groups)), random.Int64N(c.values)
+					groups[i], numbers[i] = uint32(random.IntN(c.groups)), random.Int64N(c.values)+c.least
 					ids[i] = uint32(numbers[i])
 					at := key{groups[i], numbers[i]}
 					own[at] = true
