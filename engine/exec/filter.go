@@ -68,7 +68,11 @@ func keepTrue(ctx *expr.Context, cond expr.Expr, b *vec.Batch) (*vec.Batch, erro
 		}
 		return &vec.Batch{Rows: b.Rows, Sel: []uint32{}, Cols: b.Cols}, nil
 	}
-	return &vec.Batch{Rows: b.Rows, Sel: selectTrue(v, b), Cols: b.Cols}, nil
+	sel := selectTrue(v, b)
+	if len(sel) == b.Rows {
+		return b, nil
+	}
+	return &vec.Batch{Rows: b.Rows, Sel: sel, Cols: b.Cols}, nil
 }
 
 // selectTrue lists the rows of b, among those that count, where v is true.

@@ -216,6 +216,13 @@ func compareText(f *frame, op comparison) {
 		return
 	}
 	dst := f.out.Bools
+	if a.Form == vec.Const && (op == eq || op == ne) {
+		a, b = b, a
+	}
+	if a.Form == vec.Flat && b.Form == vec.Const && (op == eq || op == ne) {
+		equalText(f, &a.Str, b.Str.At(0), op == eq)
+		return
+	}
 	if op == eq || op == ne {
 		each(f, func(i int) {
 			x, j := a.At(i)
@@ -229,6 +236,19 @@ func compareText(f *frame, op comparison) {
 		y, k := b.At(i)
 		dst[i] = holds(bytes.Compare(x.Str.At(j), y.Str.At(k)), op)
 	})
+}
+
+// equalText writes where texts are a value, or are not. Whether they are empty takes no look at them.
+func equalText(f *frame, texts *vec.Strings, x []byte, equal bool) {
+	dst := f.out.Bools
+	if len(x) > 0 {
+		each(f, func(i int) { dst[i] = bytes.Equal(texts.At(i), x) == equal })
+		return
+	}
+	offs := texts.Offs[:len(dst)+1]
+	for i := range dst {
+		dst[i] = (offs[i] == offs[i+1]) == equal
+	}
 }
 
 // compareDecimals compares numbers of 64 bits with one scale as integers, and others one by one.

@@ -6,10 +6,8 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -46,21 +44,8 @@ func runeOffset(s string, n int64) int {
 // bytes at once.
 func runes(s string) int64 {
 	b := unsafe.Slice(unsafe.StringData(s), len(s))
-	n := asciiWords(b)
+	n := vec.ASCIIWords(b)
 	return int64(n + utf8.RuneCount(b[n:]))
-}
-
-// asciiWords is how many bytes the words of eight have that are ASCII, up to the first that is not.
-func asciiWords(b []byte) int {
-	const tops = 0x8080808080808080
-	le, rest := binary.LittleEndian, b
-	for len(rest) >= 32 && (le.Uint64(rest)|le.Uint64(rest[8:])|le.Uint64(rest[16:])|le.Uint64(rest[24:]))&tops == 0 {
-		rest = rest[32:]
-	}
-	for len(rest) >= 8 && le.Uint64(rest)&tops == 0 {
-		rest = rest[8:]
-	}
-	return len(b) - len(rest)
 }
 
 // byteLengths is the bytes of texts that are flat.
@@ -80,14 +65,10 @@ func byteLengths(args []*vec.Vector, t vec.Type, n int) *vec.Vector {
 // asciiLengths is the characters of texts that are flat and ASCII, all of them.
 func asciiLengths(args []*vec.Vector, t vec.Type, n int) *vec.Vector {
 	v := args[0]
-	if v.Form != vec.Flat || n == 0 || !ascii(v.Str.Bytes[v.Str.Offs[0]:v.Str.Offs[n]]) {
+	if v.Form != vec.Flat || n == 0 || !v.Str.ASCII && !vec.IsASCII(v.Str.Bytes[v.Str.Offs[0]:v.Str.Offs[n]]) {
 		return nil
 	}
 	return byteLengths(args, t, n)
-}
-
-func ascii(b []byte) bool {
-	return !slices.ContainsFunc(b[asciiWords(b):], func(c byte) bool { return c >= utf8.RuneSelf })
 }
 
 // substring counts from 1 and cuts what lies outside. Without a length n is negative.

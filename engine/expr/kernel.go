@@ -2,6 +2,7 @@ package expr
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -48,11 +49,18 @@ func tryEach(f *frame, do func(i int) error) error {
 	return nil
 }
 
+// spareText is how many bytes there is room for before a text is appended: twice as much room at a time as there
+// was copies less than append does.
+const spareText = 64
+
 // eachText computes a text result: do appends row i's value to dst.
 func eachText(f *frame, do func(i int, dst []byte) ([]byte, error)) error {
 	s := &f.out.Str
 	next := 0
 	one := func(i int) error {
+		if cap(s.Bytes)-len(s.Bytes) < spareText {
+			s.Bytes = slices.Grow(s.Bytes, max(len(s.Bytes), f.n, spareText))
+		}
 		end := uint32(len(s.Bytes))
 		for ; next < i; next++ {
 			s.Offs = append(s.Offs, end)

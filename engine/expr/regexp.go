@@ -136,26 +136,32 @@ func forms(name string, result vec.Type, args []vec.Type, least int, eval func(*
 	}
 }
 
-// replacements keeps the last replacement.
-var replacements memo[*replacement]
+// replacing is a call of regexp_replace, but for the text.
+type replacing struct {
+	re       *textPattern
+	to       *replacement
+	start, n int64 // the character to begin at, and which match is replaced
+	all      bool  // all of them are, whatever n is
+}
 
-func regexpReplace(dst []byte, s string, re *textPattern, to *replacement, start, n int64, all bool) []byte {
-	limit := int(n)
-	if all {
+// append adds a text in which matches are replaced.
+func (r *replacing) append(dst []byte, s string) []byte {
+	limit := int(r.n)
+	if r.all {
 		limit = -1
 	}
 	var few [fewPlaces]int
-	list, each := matchesOf(few[:0], re, s, runeOffset(s, start-1), limit), re.places()
-	if !all && n > 1 {
-		if int64(len(list)/each) < n {
+	list, each := matchesOf(few[:0], r.re, s, runeOffset(s, r.start-1), limit), r.re.places()
+	if !r.all && r.n > 1 {
+		if int64(len(list)/each) < r.n {
 			return append(dst, s...)
 		}
-		list = list[each*int(n-1):]
+		list = list[each*int(r.n-1):]
 	}
 	at := 0
 	for ; len(list) > 0; list = list[each:] {
 		dst = append(dst, s[at:list[0]]...)
-		dst = to.append(dst, s, list[:each])
+		dst = r.to.append(dst, s, list[:each])
 		at = list[1]
 	}
 	return append(dst, s[at:]...)
@@ -163,27 +169,33 @@ func regexpReplace(dst []byte, s string, re *textPattern, to *replacement, start
 
 func init() {
 	replace := func(startArg, nArg, flagsArg int) func(*frame) error {
+		read := func(a regexpArgs) (r replacing, err error) {
+			re, flags, err := a.pattern("regexp_replace", flagsArg, true)
+			if err != nil {
+				return r, err
+			}
+			if r.start, err = a.number(startArg, "start", 1, 1); err != nil {
+				return r, err
+			}
+			if r.n, err = a.number(nArg, "n", 1, 0); err != nil {
+				return r, err
+			}
+			given := nArg >= 0 && nArg < len(a.f.args)
+			r.re, r.to, r.all = re, parseReplacement(a.text(2)), r.n == 0 || !given && strings.Contains(flags, "g")
+			return r, nil
+		}
 		return func(f *frame) error {
-			return eachText(f, func(i int, dst []byte) ([]byte, error) {
+			var r replacing
+			known, same := false, !slices.ContainsFunc(f.args[1:], func(v *vec.Vector) bool { return v.Form != vec.Const })
+			return eachText(f, func(i int, dst []byte) (_ []byte, err error) {
 				a := regexpArgs{f, i}
-				re, flags, err := a.pattern("regexp_replace", flagsArg, true)
-				if err != nil {
-					return dst, err
+				if !known {
+					if r, err = read(a); err != nil {
+						return dst, err
+					}
+					known = same
 				}
-				start, err := a.number(startArg, "start", 1, 1)
-				if err != nil {
-					return dst, err
-				}
-				n, err := a.number(nArg, "n", 1, 0)
-				if err != nil {
-					return dst, err
-				}
-				to, err := replacements.get(a.text(2), "", func(text, _ string) (*replacement, error) { return parseReplacement(text), nil })
-				if err != nil {
-					return dst, err
-				}
-				given := nArg >= 0 && nArg < len(f.args)
-				return regexpReplace(dst, a.text(0), re, to, start, n, n == 0 || !given && strings.Contains(flags, "g")), nil
+				return r.append(dst, a.text(0)), nil
 			})
 		}
 	}

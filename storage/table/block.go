@@ -517,7 +517,7 @@ func (d *decoder) strings(count int) vec.Strings {
 		d.Fail("text of form %d with %d bytes of %d", form, len(body), raw)
 		return vec.Strings{}
 	}
-	out := vec.Strings{Offs: make([]uint32, count+1), Bytes: body}
+	out := vec.Strings{Offs: make([]uint32, count+1), Bytes: body, ASCII: vec.IsASCII(body)}
 	end := uint64(0)
 	for i, n := range lengths {
 		if end += uint64(n); end > uint64(len(body)) {

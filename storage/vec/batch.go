@@ -123,7 +123,7 @@ func (v *Vector) Slice(lo, hi int) *Vector {
 		out.UUIDs = v.UUIDs[lo:hi:hi]
 	case PayloadStr:
 		from, to := v.Str.Offs[lo], v.Str.Offs[hi]
-		out.Str = Strings{Offs: offsets(v.Str.Offs[lo:hi+1], from), Bytes: v.Str.Bytes[from:to:to]}
+		out.Str = Strings{Offs: offsets(v.Str.Offs[lo:hi+1], from), Bytes: v.Str.Bytes[from:to:to], ASCII: v.Str.ASCII}
 	case PayloadList:
 		from, to := v.Offs[lo], v.Offs[hi]
 		out.Offs = offsets(v.Offs[lo:hi+1], from)

@@ -1,12 +1,20 @@
 package vec
 
-import "unsafe"
+import (
+	"encoding/binary"
+	"slices"
+	"unicode/utf8"
+	"unsafe"
+)
 
 // Strings is a list of byte strings in one slice. Value i is Bytes[Offs[i]:Offs[i+1]],
 // so Offs has one element more than there are values. The zero value is an empty list.
 type Strings struct {
 	Offs  []uint32
 	Bytes []byte
+	// ASCII says that all bytes are ASCII, so a value has as many characters as bytes; false: nobody
+	// has looked. Whoever sets it adds no more values.
+	ASCII bool
 }
 
 // MakeStrings is an empty list with room for n values of size bytes in all.
@@ -71,6 +79,24 @@ func (s *Strings) appendRange(src *Strings, lo, hi int) {
 	for _, end := range src.Offs[lo+1 : hi+1] {
 		s.Offs = append(s.Offs, end+shift)
 	}
+}
+
+// IsASCII says whether all bytes are ASCII.
+func IsASCII(b []byte) bool {
+	return !slices.ContainsFunc(b[ASCIIWords(b):], func(c byte) bool { return c >= utf8.RuneSelf })
+}
+
+// ASCIIWords is how many bytes the words of eight have that are ASCII, up to the first that is not.
+func ASCIIWords(b []byte) int {
+	const tops = 0x8080808080808080
+	le, rest := binary.LittleEndian, b
+	for len(rest) >= 32 && (le.Uint64(rest)|le.Uint64(rest[8:])|le.Uint64(rest[16:])|le.Uint64(rest[24:]))&tops == 0 {
+		rest = rest[32:]
+	}
+	for len(rest) >= 8 && le.Uint64(rest)&tops == 0 {
+		rest = rest[8:]
+	}
+	return len(b) - len(rest)
 }
 
 // Reset empties the list and keeps its memory.
