@@ -118,6 +118,7 @@ func arrayArg(args []vec.Type, at int) (vec.Type, bool) {
 // defineArray adds a function whose first argument is an array; rest are the types of the
 // others, elemType standing for the array's element.
 func defineArray(name string, rest []vec.Type, result func(list vec.Type) vec.Type, lax bool, eval func(*frame) error) {
+	ofArrays[name] = isNameByte(name[0])
 	choose(name, func(args []vec.Type) *Overload {
 		list, ok := arrayArg(args, 0)
 		if !ok || len(args) != len(rest)+1 {

@@ -76,6 +76,9 @@ func ResolveTable(name string, args []vec.Type) (*TableFunction, error) {
 			return s, nil
 		}
 	}
+	if ambiguous(name, args) {
+		return nil, notUnique(name, args)
+	}
 	return nil, noFunction(name, args)
 }
 
