@@ -991,13 +991,28 @@ func makers() {
 		var zones namedZone
 		name := viewOf[string](f, 6)
 		return tryEach(f, func(i int) error {
-			z, err := zones.get(name.at(i))
+			t, err := timestamp(f, i)
 			if err != nil {
 				return err
 			}
-			t, err := timestamp(f, i)
-			f.out.I64[i] = z.utc(t)
-			return err
+			switch zone := name.at(i); {
+			case zone != "" && zone[0] >= '0' && zone[0] <= '9':
+				return pgerr.New(pgerr.InvalidParameterValue, "invalid input syntax for type numeric time zone: \"%s\"", zone).
+					WithHint("Numeric time zones must have \"-\" or \"+\" as first character.")
+			case zone != "" && (zone[0] == '+' || zone[0] == '-'):
+				east, ok := parseOffset(zone)
+				if !ok {
+					return pgerr.New(pgerr.InvalidParameterValue, "numeric time zone \"%s\" out of range", zone)
+				}
+				f.out.I64[i] = t - int64(east)*microsSecond
+			default:
+				z, err := zones.get(zone)
+				if err != nil {
+					return err
+				}
+				f.out.I64[i] = z.utc(t)
+			}
+			return nil
 		})
 	})
 	// make_interval(years, months, weeks, days, hours, mins, secs): each may be left out.

@@ -10,8 +10,8 @@ import (
 
 // posixZone is a zone as POSIX writes it: the name and the offset of standard time, west of
 // Greenwich, then perhaps those of summer time and when it begins and ends.
-var posixZone = regexp.MustCompile(`^(<[^<>]*>|[^<>\d,+-]*)([+-]?)(\d{1,3})(?::(\d{1,2}))?` +
-	`(?:(<[^<>]*>|[^<>\d,+-]+)([+-]?\d{1,3}(?::\d{1,2}){0,2})?(` + posixRule + posixRule + `)?)?$`)
+var posixZone = regexp.MustCompile(`^(<[^<>]*>|[^<>\d,+-]*)([+-]?)(\d{1,3}(?::\d{1,2}){0,2})` +
+	`(?:(<[^<>]*>|[^<>\d,+:-][^<>\d,+-]*)([+-]?\d{1,3}(?::\d{1,2}){0,2})?(` + posixRule + posixRule + `)?)?$`)
 
 // posixRule is a day of the year on which clocks change, and when.
 const posixRule = `,(?:J?\d{1,3}|M\d{1,2}\.\d\.\d)(?:/[+-]?\d{1,3}(?::\d{1,2}){0,2})?`
@@ -27,26 +27,25 @@ func PosixZone(name string) (*time.Location, string) {
 	if m == nil || len(name) > 255 {
 		return nil, ""
 	}
-	hours, _ := strconv.Atoi(m[3])
-	minutes, _ := strconv.Atoi(m[4])
-	if hours > 167 || minutes > 59 {
-		return nil, ""
+	east := 0 // s
+	for i, part := range strings.Split(m[3], ":") {
+		n, _ := strconv.Atoi(part)
+		if n > [...]int{167, 59, 60}[i] {
+			return nil, ""
+		}
+		east -= n * [...]int{3600, 60, 1}[i]
 	}
-	east := -(hours*3600 + minutes*60)
 	if m[2] == "-" {
 		east = -east
 	}
 	quoted := func(name string) string { return "<" + strings.Trim(name, "<>") + ">" }
 	rule := quoted(m[1]) + m[2] + m[3]
 	if m[4] != "" {
-		rule += ":" + m[4]
-	}
-	if m[5] != "" {
-		rule += quoted(m[5]) + m[6]
-		if m[7] == "" {
-			m[7] = usualRules
+		rule += quoted(m[4]) + m[5]
+		if m[6] == "" {
+			m[6] = usualRules
 		}
-		rule += m[7]
+		rule += m[6]
 	}
 	loc, err := time.LoadLocationFromTZData(name, zoneFile(strings.Trim(m[1], "<>"), east, rule))
 	if err != nil {

@@ -195,7 +195,11 @@ func LoadZone(name string) (*time.Location, error) {
 	if loc, _ := PosixZone(name); loc != nil {
 		return loc, nil
 	}
-	return nil, pgerr.New(pgerr.InvalidParameterValue, "time zone \"%s\" not recognized", name)
+	return nil, unknownZone(name)
+}
+
+func unknownZone(name string) error {
+	return pgerr.New(pgerr.InvalidParameterValue, "time zone \"%s\" not recognized", name)
 }
 
 // zoneByFold tries the usual capitals of a zone's name: europe/berlin.

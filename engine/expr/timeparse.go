@@ -20,7 +20,7 @@ const (
 	timeField                  // 22008, a field is out of range
 	timeDate                   // 22008, and so is a month or a day, which may be each other
 	timeOver                   // 22008, no field is out of range, but the time is
-	timeZone                   // 22023, no such zone
+	timeZone                   // 22023, there is no zone of that name
 	timeRange                  // 22008, an interval is out of range
 	timeDisplacement           // 22009, the offset of a zone is out of range
 )
@@ -40,8 +40,6 @@ func (e timeError) of(kind, text string) error {
 		return pgerr.New(pgerr.BadDisplacement, "time zone displacement out of range: \"%s\"", text)
 	case timeRange:
 		return pgerr.New(pgerr.DatetimeOverflow, "%s out of range", kind)
-	case timeZone:
-		return pgerr.New(pgerr.InvalidParameterValue, "time zone not recognized in \"%s\"", text)
 	}
 	return pgerr.New(pgerr.InvalidDatetimeFormat, "invalid input syntax for type %s: \"%s\"", kind, text)
 }
@@ -57,6 +55,15 @@ type moment struct {
 	hasZone  bool
 	offset   int64 // µs east
 	loc      *time.Location
+	unknown  string // the name of a zone, if there is none of that name
+}
+
+// problem is the error of a text that the moment was read from.
+func (m *moment) problem(e timeError, kind, text string) error {
+	if e == timeZone {
+		return unknownZone(m.unknown)
+	}
+	return e.of(kind, text)
 }
 
 // monthNames are compared by their first three letters.
@@ -262,11 +269,17 @@ func parseMoment(text string, order DateOrder) (m moment, e timeError) {
 				if m.hasZone {
 					return m, timeSyntax
 				}
+				posix := month > 0 && dom > 0 && end < len(s) && strings.IndexByte("+-0123456789", s[end]) >= 0
+				for posix && end < len(s) && (isNameByte(s[end]) || strings.IndexByte("+-/.:", s[end]) >= 0) {
+					end++
+				}
+				word = s[i:end]
 				if off, ok := zoneAbbreviations[word]; ok {
 					m.hasZone, m.offset = true, int64(off)*microsMinute
-				} else if strings.Contains(word, "/") || word == "utc" {
+				} else if posix || strings.Contains(word, "/") || word == "utc" {
 					loc, err := LoadZone(text[strings.Index(lower(text), word):][:len(word)])
 					if err != nil {
+						m.unknown = word
 						return m, timeZone
 					}
 					m.hasZone, m.loc = true, loc
@@ -526,17 +539,17 @@ func parseTimestamp(ctx *Context, s string) (int64, error) {
 			return t, nil
 		}
 	}
-	return 0, e.of("timestamp", s)
+	return 0, m.problem(e, "timestamp", s)
 }
 
 func parseTimestampTZ(ctx *Context, s string) (int64, error) {
 	m, e := parseMoment(s, ctx.Style.Order)
 	if e != timeOK {
-		return 0, e.of("timestamp with time zone", s)
+		return 0, m.problem(e, "timestamp with time zone", s)
 	}
 	t, e := m.localTime(ctx)
 	if e != timeOK {
-		return 0, e.of("timestamp with time zone", s)
+		return 0, m.problem(e, "timestamp with time zone", s)
 	}
 	switch {
 	case m.infinite != 0:
@@ -568,7 +581,7 @@ func parseDay(ctx *Context, s string) (int64, error) {
 	default:
 		return m.day, nil
 	}
-	return 0, e.of("date", s)
+	return 0, m.problem(e, "date", s)
 }
 
 func parseTimeOfDay(ctx *Context, s string) (int64, error) {
@@ -589,7 +602,7 @@ func parseTimeOfDay(ctx *Context, s string) (int64, error) {
 	default:
 		return m.clock, nil
 	}
-	return 0, e.of("time", s)
+	return 0, m.problem(e, "time", s)
 }
 
 // unitWords maps the words of interval input to canonical units.
