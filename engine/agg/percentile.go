@@ -1,6 +1,7 @@
 package agg
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -85,15 +86,20 @@ func resolveContinuous(args []vec.Type, x, p int) *Spec {
 func finishIntervals(x, p int) finisher {
 	return func(_ *expr.Context, out *vec.Builder, cols []*vec.Vector, rows []uint32, _ bool) error {
 		v := cols[x].Ivl
+		var failed error
 		one := func(to *vec.Builder, p float64) {
 			lo, hi, frac := placeOf(p, len(rows))
-			to.V.Ivl = append(to.V.Ivl, between(v[rows[lo]], v[rows[hi]], frac))
+			x, err := between(v[rows[lo]], v[rows[hi]], frac)
+			if err != nil {
+				failed = err
+			}
+			to.V.Ivl = append(to.V.Ivl, x)
 		}
 		if p < 0 {
 			one(out, 0.5)
-			return nil
+			return failed
 		}
-		return eachFraction(out, cols[p], int(rows[0]), one)
+		return cmp.Or(eachFraction(out, cols[p], int(rows[0]), one), failed)
 	}
 }
 
@@ -192,13 +198,13 @@ func (s *collect) FinishJointly(states []State, of [][]uint32, lo, hi int) (*vec
 }
 
 // between is the interval at a fraction of the way.
-func between(a, b vec.IntervalValue, frac float64) vec.IntervalValue {
-	m := float64(a.Months) + (float64(b.Months)-float64(a.Months))*frac
-	whole, rest := math.Modf(m)
-	d := float64(a.Days) + (float64(b.Days)-float64(a.Days))*frac + rest*30
-	days, rest := math.Modf(d)
-	us := float64(a.Micros) + (float64(b.Micros)-float64(a.Micros))*frac + rest*86400e6
-	return vec.IntervalValue{Months: int32(whole), Days: int32(days), Micros: int64(math.Round(us))}
+func between(a, b vec.IntervalValue, frac float64) (vec.IntervalValue, error) {
+	part := func(a, b float64) float64 { return (b - a) * frac }
+	d, err := expr.SpreadInterval(part(float64(a.Months), float64(b.Months)), part(float64(a.Days), float64(b.Days)), part(float64(a.Micros), float64(b.Micros)))
+	if err != nil {
+		return a, err
+	}
+	return expr.AddIntervals(a, d)
 }
 
 // eachFraction calls do for the fraction, or for each of an array of them.

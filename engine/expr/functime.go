@@ -331,7 +331,8 @@ func difference(a, b int64) (vec.IntervalValue, error) {
 	return vec.IntervalValue{Days: int32(d / microsDay), Micros: d % microsDay}, nil
 }
 
-func addIntervals(a, b vec.IntervalValue) (vec.IntervalValue, error) {
+// AddIntervals is the sum of two intervals, field by field.
+func AddIntervals(a, b vec.IntervalValue) (vec.IntervalValue, error) {
 	m, d := int64(a.Months)+int64(b.Months), int64(a.Days)+int64(b.Days)
 	us := a.Micros + b.Micros
 	if m != int64(int32(m)) || d != int64(int32(d)) || (a.Micros^us)&(b.Micros^us) < 0 {
@@ -753,13 +754,13 @@ func timeArithmetic() {
 	define("-", tIvl, types(tTime, tTime), map2(func(_ *Context, a, b int64) (vec.IntervalValue, error) {
 		return vec.IntervalValue{Micros: a - b}, nil
 	}))
-	define("+", tIvl, types(tIvl, tIvl), map2(func(_ *Context, a, b vec.IntervalValue) (vec.IntervalValue, error) { return addIntervals(a, b) }))
+	define("+", tIvl, types(tIvl, tIvl), map2(func(_ *Context, a, b vec.IntervalValue) (vec.IntervalValue, error) { return AddIntervals(a, b) }))
 	define("-", tIvl, types(tIvl, tIvl), map2(func(_ *Context, a, b vec.IntervalValue) (vec.IntervalValue, error) {
 		n, err := negInterval(b)
 		if err != nil {
 			return a, err
 		}
-		return addIntervals(a, n)
+		return AddIntervals(a, n)
 	}))
 	define("*", tIvl, types(tIvl, tFloat8), map2(func(_ *Context, v vec.IntervalValue, x float64) (vec.IntervalValue, error) {
 		return scaleInterval(v, x)

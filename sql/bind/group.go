@@ -13,6 +13,7 @@ import (
 // grouped puts an Aggregate on top of node and rewrites the items to read from it.
 func (s *selection) grouped(node plan.Node) plan.Node {
 	g := &grouping{s: s}
+	node, keys := s.expandKeys(node)
 	for i := range s.items {
 		s.items[i].e = g.rewrite(s.items[i].e, s.items[i].pos)
 	}
@@ -22,6 +23,9 @@ func (s *selection) grouped(node plan.Node) plan.Node {
 	}
 	s.qualify = g.rewrite(s.qualify, ast.NoPos)
 	for i, c := range s.sets.calls {
+		if s.sets.below[i] {
+			continue
+		}
 		args := make([]expr.Expr, len(c.Args))
 		for k, a := range c.Args {
 			args[k] = g.rewrite(a, s.sets.pos[i])
@@ -31,7 +35,7 @@ func (s *selection) grouped(node plan.Node) plan.Node {
 	for i := range s.windows.calls {
 		s.windows.calls[i].rewrite(g)
 	}
-	a := &plan.Aggregate{Input: node, Keys: s.placed.list(s.keys)}
+	a := &plan.Aggregate{Input: node, Keys: keys}
 	for i, e := range s.keyAst {
 		name := ""
 		if e != nil {
@@ -43,6 +47,11 @@ func (s *selection) grouped(node plan.Node) plan.Node {
 		a.Names = append(a.Names, name)
 	}
 	for _, c := range s.aggs.calls {
+		if withinGroup[c.Name] {
+			for _, direct := range c.Args[:len(c.Args)-len(c.OrderBy)] {
+				g.rewrite(direct, ast.NoPos)
+			}
+		}
 		a.Aggs, a.Names = append(a.Aggs, s.placed.call(c)), append(a.Names, c.Name)
 	}
 	for _, c := range g.later {
@@ -134,7 +143,7 @@ func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 		return e
 	}
 	switch e := e.(type) {
-	case *expr.Const, *expr.Param, *expr.Slot, *windowRef, *setRef:
+	case *expr.Const, *expr.Param, *expr.Slot, *windowRef:
 		return e
 	case *groupingRef:
 		g.later = append(g.later, &expr.Column{Index: e.index, T: e.Type(), Name: "grouping"})
@@ -148,6 +157,11 @@ func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 		}
 	}
 	switch e := e.(type) {
+	case *setRef:
+		if g.s.sets.below[e.index] {
+			b.fail(pgerr.New(pgerr.GroupingError, "%s must appear in the GROUP BY clause as it stands here", e.text), pos)
+		}
+		return e
 	case *expr.Column:
 		if x := g.aggregate(e); x != nil {
 			return x

@@ -131,7 +131,9 @@ func (s *selection) groupKey(a ast.Expr) int {
 		b.fail(pgerr.New(pgerr.SyntaxError, "non-integer constant in GROUP BY"), a.Pos())
 		return -1
 	}
-	e := b.value(a, s.sc.in("GROUP BY", nil))
+	sc := s.sc.in("GROUP BY", nil)
+	sc.sets = &s.sets
+	e := b.value(a, sc)
 	return s.addKey(b.coerce(e, firstKnown(e.Type()), a.Pos()), a)
 }
 

@@ -1,6 +1,8 @@
 package bind
 
 import (
+	"slices"
+
 	"github.com/prickledb/prickle/engine/agg"
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
@@ -35,6 +37,23 @@ type sets struct {
 	calls []plan.SetCall
 	pos   []ast.Pos
 	inner bool // inside a call
+	// below says of each call whether it gives rows before they are grouped, since a key is made of it.
+	below []bool
+}
+
+// add is a reference to a call. One outside of the select list means the call there that is the same.
+func (s *sets) add(c plan.SetCall, e *ast.Call, clause string) *setRef {
+	at := -1
+	if clause != "SELECT" {
+		at = slices.IndexFunc(s.calls, func(o plan.SetCall) bool {
+			return o.Function.Name == c.Function.Name && slices.Equal(o.Function.Out, c.Function.Out) && slices.EqualFunc(o.Args, c.Args, expr.Same)
+		})
+	}
+	if at < 0 {
+		at = len(s.calls)
+		s.calls, s.pos, s.below = append(s.calls, c), append(s.pos, e.Pos()), append(s.below, false)
+	}
+	return &setRef{at, c.Function.Out[0].Type, columnName(e)}
 }
 
 // madeOf are functions that give the elements of an array that another function makes.
@@ -131,34 +150,64 @@ func (b *binder) setColumn(e *ast.Call, sc *scope, column string) expr.Expr {
 			c.Function = c.Function.Column(at)
 		}
 	}
-	s.calls, s.pos = append(s.calls, c), append(s.pos, e.Pos())
-	return &setRef{len(s.calls) - 1, c.Function.Out[0].Type, columnName(e)}
+	return s.add(c, e, sc.clause)
 }
 
-// expanded has the functions of the select list give rows. Move gives an expression the
-// columns that the node has.
+// expanded has the functions of the select list give rows, of which those that are below groups
+// have done it. Move gives an expression the columns that the node has.
 func (s *selection) expanded(node plan.Node, move func(expr.Expr, ast.Pos) expr.Expr) plan.Node {
-	if len(s.sets.calls) == 0 {
-		return node
+	node, column := s.expand(node, false, func(e expr.Expr, pos ast.Pos) expr.Expr { return s.replaced(move(e, pos)) })
+	for i := range s.items {
+		s.items[i].e = expr.Map(s.items[i].e, column)
 	}
+	return node
+}
+
+// expandKeys has the functions give rows that keys are made of, and returns the keys as values of
+// those rows.
+func (s *selection) expandKeys(node plan.Node) (plan.Node, []expr.Expr) {
+	for _, k := range s.keys {
+		expr.Walk(k, func(e expr.Expr) bool {
+			if r, ok := e.(*setRef); ok {
+				s.sets.below[r.index] = true
+			}
+			return true
+		})
+	}
+	node, column := s.expand(node, true, func(e expr.Expr, _ ast.Pos) expr.Expr { return s.placed.one(e) })
+	keys := s.placed.list(s.keys)
+	for i := range keys {
+		keys[i] = expr.Map(keys[i], column)
+	}
+	return node, keys
+}
+
+// expand puts the functions that give rows below groups, or the others, over a node. With it comes
+// what makes references to them columns.
+func (s *selection) expand(node plan.Node, below bool, move func(expr.Expr, ast.Pos) expr.Expr) (plan.Node, func(expr.Expr) expr.Expr) {
 	x := &plan.Expand{Input: node}
+	at := make([]int, len(s.sets.calls))
+	width := len(node.Schema())
 	for i, c := range s.sets.calls {
+		if s.sets.below[i] != below {
+			continue
+		}
+		at[i] = width + len(x.Calls)
 		args := make([]expr.Expr, len(c.Args))
 		for k, a := range c.Args {
-			args[k] = s.replaced(move(a, s.sets.pos[i]))
+			args[k] = move(a, s.sets.pos[i])
 		}
 		x.Calls = append(x.Calls, plan.SetCall{Function: c.Function, Args: args})
 	}
-	width := len(node.Schema())
-	for i := range s.items {
-		s.items[i].e = expr.Map(s.items[i].e, func(e expr.Expr) expr.Expr {
-			if r, ok := e.(*setRef); ok {
-				return &expr.Column{Index: width + r.index, T: r.t, Name: r.text}
-			}
-			return e
-		})
+	if len(x.Calls) > 0 {
+		node = x
 	}
-	return x
+	return node, func(e expr.Expr) expr.Expr {
+		if r, ok := e.(*setRef); ok {
+			return &expr.Column{Index: at[r.index], T: r.t, Name: r.text}
+		}
+		return e
+	}
 }
 
 // rowOfValue is a function that gives one row, of one value.
