@@ -226,6 +226,14 @@ func isTextual(t vec.Type) bool { return !t.Array && (t.IsText() || t.Kind == ve
 // castToText writes values as AppendText does, except booleans, which are words.
 func castToText(from, to vec.Type) (*Function, bool) {
 	switch {
+	case to == vec.T(vec.Name) && isTextual(from):
+		blanks := ""
+		if from.Kind == vec.Bpchar {
+			blanks = " "
+		}
+		return newCast(text1(func(_ *Context, dst []byte, s string) ([]byte, error) {
+			return append(dst, strings.TrimRight(cutName(s), blanks)...), nil
+		}))
 	case from.Kind == vec.Bpchar && !from.Array:
 		return newCast(text1(func(_ *Context, dst []byte, s string) ([]byte, error) {
 			return append(dst, bytes.TrimRight([]byte(s), " ")...), nil
@@ -247,6 +255,15 @@ func castToText(from, to vec.Type) (*Function, bool) {
 		v := f.args[0]
 		return eachText(f, func(i int, dst []byte) ([]byte, error) { return appendText(dst, v, i, &z), nil })
 	})
+}
+
+// cutName is as much of a text as a name holds: 63 bytes of whole characters.
+func cutName(s string) string {
+	end := min(len(s), 63)
+	for end < len(s) && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
 }
 
 // castToChar makes one byte of "char" of a text, its first, or of an integer.

@@ -707,15 +707,21 @@ func formats() {
 		t, _, err := parseTimeFormat(s, format)
 		return floorDiv(t, microsDay), err
 	}))
-	define("to_number", tNum, types(tText, tText), map2(func(_ *Context, s, _ string) (vec.Decimal, error) {
+	define("to_number", tNum, types(tText, tText), map2(func(_ *Context, s, format string) (vec.Decimal, error) {
+		if format == "" {
+			return vec.Decimal{}, errNull
+		}
 		text := strings.Map(func(r rune) rune {
 			if r >= '0' && r <= '9' || r == '.' || r == '-' {
 				return r
 			}
 			return -1
 		}, s)
-		if strings.HasSuffix(text, "-") {
+		switch {
+		case strings.HasSuffix(text, "-"):
 			text = "-" + text[:len(text)-1]
+		case strings.Contains(s, "<") && strings.Contains(strings.ToUpper(format), "PR"):
+			text = "-" + text
 		}
 		return parseNumeric(text)
 	}))

@@ -252,19 +252,13 @@ func init() {
 		return nil
 	})
 	defineArray("[:]", types(tInt4, tInt4), sameList, true, func(f *frame) error {
+		first, last := viewOf[int64](f, 1), viewOf[int64](f, 2)
 		return eachList(f, func(i int, out *vec.Builder) error {
-			if f.args[0].IsNull(i) {
+			if f.args[0].IsNull(i) || f.args[1].IsNull(i) || f.args[2].IsNull(i) {
 				return errNull
 			}
 			elem, lo, hi := elements(f.args[0], i)
-			from, to := int64(1), int64(hi-lo)
-			if v, j := f.args[1].At(i); !f.args[1].IsNull(i) {
-				from = max(v.I64[j], 1)
-			}
-			if v, j := f.args[2].At(i); !f.args[2].IsNull(i) {
-				to = min(v.I64[j], to)
-			}
-			for k := from; k <= to; k++ {
+			for k := max(first.at(i), 1); k <= min(last.at(i), int64(hi-lo)); k++ {
 				out.AppendFrom(elem, lo+int(k)-1)
 			}
 			return nil

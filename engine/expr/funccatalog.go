@@ -191,11 +191,19 @@ func roleOf(f *frame) func(i int) (string, error) {
 	}
 }
 
-// describe1 is a kernel of the functions that put an object into words. The second argument is
-// a part, or whether it is to be pretty, which is part 1; further ones make no difference.
+// describe1 is a kernel of the functions that put an object into words. The first argument is its
+// number, or the name of a relation. The second is a part, or whether it is to be pretty, which is
+// part 1; further ones make no difference.
 func describe1(name string) func(*frame) error {
 	return func(f *frame) error {
-		oid := viewOf[int64](f, 0)
+		var object func(i int) (int64, error)
+		if f.args[0].Type.IsText() {
+			names := viewOf[string](f, 0)
+			object = func(i int) (int64, error) { return findObject(f.ctx, vec.RegClass, names.at(i)) }
+		} else {
+			oids := viewOf[int64](f, 0)
+			object = func(i int) (int64, error) { return oids.at(i), nil }
+		}
 		var part view[int64]
 		var pretty *view[bool]
 		parted := len(f.args) > 1 && f.args[1].Type.IsInt()
@@ -215,7 +223,11 @@ func describe1(name string) func(*frame) error {
 			} else if pretty != nil && pretty.at(i) {
 				p = 1
 			}
-			text, ok := f.ctx.Objects.Describe(name, uint32(oid.at(i)), p)
+			oid, err := object(i)
+			if err != nil {
+				return dst, err
+			}
+			text, ok := f.ctx.Objects.Describe(name, uint32(oid), p)
 			if !ok {
 				return dst, errNull
 			}
@@ -238,6 +250,8 @@ func descriptions() {
 		defineSession(name, tText, types(tOID, tBool), describe1(name))
 	}
 	defineSession("pg_get_viewdef", tText, types(tOID, tInt4), describe1("pg_get_viewdef"))
+	defineSession("pg_get_viewdef", tText, types(tText), describe1("pg_get_viewdef"))
+	defineSession("pg_get_viewdef", tText, types(tText, tBool), describe1("pg_get_viewdef"))
 	defineSession("pg_get_indexdef", tText, types(tOID, tInt4, tBool), describe1("pg_get_indexdef"))
 	defineSession("pg_get_function_arg_default", tText, types(tOID, tInt4), describe1("pg_get_function_arg_default"))
 	defineSession("pg_get_userbyid", tName, types(tOID), text1(func(c *Context, dst []byte, oid int64) ([]byte, error) {
@@ -303,6 +317,7 @@ func descriptions() {
 		}
 		return -1, nil
 	}))
+	defineSession("pg_client_encoding", tName, nil, constText(func(*Context) string { return "UTF8" }))
 	defineSession("getdatabaseencoding", tName, nil, constText(func(*Context) string { return "UTF8" }))
 }
 
@@ -342,6 +357,20 @@ func sizes() {
 	defineSession("pg_tablespace_size", tInt8, types(tOID), none)
 	defineSession("pg_stat_get_numscans", tInt8, types(tOID), none)
 	defineSession("pg_size_pretty", tText, types(tInt8), text1(func(_ *Context, dst []byte, n int64) ([]byte, error) { return appendSize(dst, n), nil }))
+	defineSession("pg_size_pretty", tText, types(tNum), text1(func(_ *Context, dst []byte, d vec.Decimal) ([]byte, error) {
+		whole, err := d.Trunc(0)
+		if err != nil {
+			return dst, decimalError(err)
+		}
+		n, err := decimalToInt(whole, tInt8)
+		if err != nil {
+			return dst, err
+		}
+		if max(n, -n) < 10*1024 {
+			return append(append(dst, d.String()...), " bytes"...), nil
+		}
+		return appendSize(dst, n), nil
+	}))
 	defineSession("pg_relation_filenode", tOID, types(tReg), map1(func(_ *Context, oid int64) (int64, error) { return oid, nil }))
 }
 
@@ -352,12 +381,16 @@ func appendSize(dst []byte, n int64) []byte {
 	if n == math.MinInt64 || abs() < 10*1024 {
 		return append(strconv.AppendInt(dst, n, 10), " bytes"...)
 	}
-	n >>= 9 // one bit more than the unit, to round by
+	half := int64(1) // rounds away from zero
+	if n < 0 {
+		half = -1
+	}
+	n /= 1 << 9 // one bit more than the unit, to round by
 	for i, unit := range units {
 		if abs() < 20*1024-1 || i == len(units)-1 {
-			return append(strconv.AppendInt(dst, (n+1)/2, 10), unit...)
+			return append(strconv.AppendInt(dst, (n+half)/2, 10), unit...)
 		}
-		n >>= 10
+		n /= 1 << 10
 	}
 	return dst
 }

@@ -202,7 +202,7 @@ func init() {
 		}
 		return r, decimalError(err)
 	}))
-	// An extension: PostgreSQL has round(numeric, integer) only, which a literal takes, too.
+	// An extension: PostgreSQL has round(numeric, integer) only, which literals and integers take.
 	define("round", tFloat8, types(tFloat8, tInt4), map2(func(_ *Context, x float64, n int64) (float64, error) {
 		k := math.Pow10(int(max(min(n, 300), -300)))
 		r := math.RoundToEven(x*k) / k
@@ -212,7 +212,12 @@ func init() {
 		return r, nil
 	}))
 	choose("round", func(args []vec.Type) *Overload {
-		if len(args) != 2 || args[0].Kind != vec.Unknown || !CanImplicit(args[1], tInt4) {
+		if len(args) != 2 || args[0].Array || !CanImplicit(args[1], tInt4) {
+			return nil
+		}
+		switch args[0].Kind {
+		case vec.Unknown, vec.Int2, vec.Int4, vec.Int8:
+		default:
 			return nil
 		}
 		return &Overload{Fn: decimal, Args: types(tNum, tInt4), Result: tNum}

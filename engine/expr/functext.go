@@ -302,7 +302,9 @@ func init() {
 	define("octet_length", tInt4, types(tBytea), size).quick = byteLengths
 	define("octet_length", tInt4, types(vec.T(vec.Bpchar)), size).quick = byteLengths
 	define("strlen", tInt4, types(tText), size).quick = byteLengths
-	define("bit_length", tInt4, types(tText), map1(func(_ *Context, s string) (int64, error) { return int64(len(s)) * 8, nil }))
+	bits := map1(func(_ *Context, s string) (int64, error) { return int64(len(s)) * 8, nil })
+	define("bit_length", tInt4, types(tText), bits)
+	define("bit_length", tInt4, types(tBytea), bits)
 	define("float_text", tText, types(tFloat8), text1(func(_ *Context, dst []byte, x float64) ([]byte, error) { return appendFloatText(dst, x), nil }))
 	define("lower", tText, types(tText), textFn(appendLower))
 	define("upper", tText, types(tText), textFn(appendUpper))

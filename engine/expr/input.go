@@ -132,8 +132,8 @@ func (in *Input) reader() func(ctx *Context, v *vec.Vector, s string) error {
 		}
 	case vec.JSONB:
 		return func(_ *Context, v *vec.Vector, s string) error {
-			if !utf8.ValidString(s) {
-				return badEncoding
+			if err := checkText(s); err != nil {
+				return err
 			}
 			return appendInPlace(v, func(dst []byte) ([]byte, error) {
 				return CanonicalJSON(dst, unsafe.Slice(unsafe.StringData(s), len(s)))
@@ -146,6 +146,9 @@ func (in *Input) reader() func(ctx *Context, v *vec.Vector, s string) error {
 			}
 			if t.Mod != 0 && (t.Kind == vec.Varchar || t.Kind == vec.Bpchar) {
 				return appendInPlace(v, func(dst []byte) ([]byte, error) { return appendFitting(dst, s, t) })
+			}
+			if t.Kind == vec.Name {
+				s = cutName(s)
 			}
 			v.Str.AppendString(s)
 			return nil

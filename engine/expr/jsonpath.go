@@ -653,9 +653,12 @@ func (r *pathRun) method(n *pathNode, v []byte, out [][]byte, each func() ([][]b
 		if err != nil || x != x || x-x != 0 {
 			return nil, pgerr.New("22036", "%s argument of jsonpath item method .double() is not a valid representation of a double precision number", kind)
 		}
-		d, err := floatDecimal(x)
+		if kind == "number" {
+			return append(out, v), nil
+		}
+		d, err := vec.DecimalFromFloat(x, 15)
 		if err != nil {
-			return nil, err
+			return nil, decimalError(err)
 		}
 		return append(out, []byte(d.String())), nil
 	}

@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -789,9 +790,9 @@ func (b *binder) subscripted(x ast.Expr, sc *scope) *pathRef {
 
 func (b *binder) slice(e *ast.Slice, sc *scope) expr.Expr {
 	x := b.value(e.X, sc)
-	bound := func(i ast.Expr) expr.Expr {
+	bound := func(i ast.Expr, missing int64) expr.Expr {
 		if i == nil {
-			return null(vec.T(vec.Int4))
+			return intConst(missing, vec.T(vec.Int4))
 		}
 		return b.subscript(b.value(i, sc), i.Pos())
 	}
@@ -801,7 +802,7 @@ func (b *binder) slice(e *ast.Slice, sc *scope) expr.Expr {
 	if !expr.IsFunction("[:]") {
 		return b.unsupported("a slice of an array", e.Pos())
 	}
-	return b.call("[:]", []expr.Expr{x, bound(e.Low), bound(e.High)}, e.Pos())
+	return b.call("[:]", []expr.Expr{x, bound(e.Low, 1), bound(e.High, math.MaxInt32)}, e.Pos())
 }
 
 // field is (X).name: a member of a jsonb value.
