@@ -395,7 +395,7 @@ func (c *CompileContext) modify(w *bind.Write, err error, tag string) (*Statemen
 	if err != nil {
 		return nil, err
 	}
-	return c.planned(&Statement{Kind: Modify, Write: w, Schema: w.Schema, Params: w.Params, Tag: tag, Parts: w.Parts}, w.Plan), nil
+	return c.planned(&Statement{Kind: Modify, Write: w, Schema: w.Schema, Sources: w.Sources, Params: w.Params, Tag: tag, Parts: w.Parts}, w.Plan), nil
 }
 
 // copy compiles COPY. What it gives goes to the client by another way than rows do, so it has

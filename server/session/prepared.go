@@ -186,7 +186,7 @@ func (s *Session) describe(stmt ast.Stmt, text string, types []vec.Type) (*Prepa
 		if err != nil {
 			return nil, err
 		}
-		p.Schema = c.portal.Schema
+		p.Schema, p.Sources = c.portal.Schema, c.portal.Sources
 	}
 	p.Params = make([]vec.Type, max(len(st.Params), len(types)))
 	if len(p.Params) > maxParams {

@@ -25,12 +25,18 @@ func TestSources(t *testing.T) {
 	x, z := bind.Source{Table: a, Column: 1}, bind.Source{Table: a, Column: 3}
 	for sql, want := range map[string][]bind.Source{
 		"SELECT * FROM a": {x, z},
-		"SELECT z AS x, x + 1, b.x, 1 FROM a AS b WHERE z > 0":        {z, none, x, none},
-		"SELECT l.x, r.z FROM a l LEFT JOIN a r USING (x) ORDER BY z": {x, z},
-		"SELECT z, count(*) FROM a GROUP BY z":                        {z, none},
-		"SELECT DISTINCT event, properties FROM events":               {{Table: 16384, Column: 2}, {Table: 16384, Column: 8}},
-		"SELECT relname FROM pg_class":                                {{Table: 1259, Column: 2}},
-		"SELECT x FROM (SELECT x FROM a) s":                           {none},
+		"SELECT z AS x, x + 1, b.x, 1 FROM a AS b WHERE z > 0":               {z, none, x, none},
+		"SELECT l.x, r.z FROM a l LEFT JOIN a r USING (x) ORDER BY z":        {x, z},
+		"SELECT z, count(*) FROM a GROUP BY z":                               {z, none},
+		"SELECT DISTINCT event, properties FROM events":                      {{Table: 16384, Column: 2}, {Table: 16384, Column: 8}},
+		"SELECT relname FROM pg_class":                                       {{Table: 1259, Column: 2}},
+		"SELECT y, s.n FROM (SELECT z, x, x + 1 FROM a) s (n, y)":            {x, z},
+		"SELECT x + 1, x FROM (SELECT x FROM a) s":                           {none, x},
+		"WITH c AS MATERIALIZED (SELECT z FROM a) SELECT c.z FROM c":         {z},
+		"SELECT v.x FROM a v JOIN (SELECT DISTINCT z FROM a) w ON v.z = w.z": {x},
+		"INSERT INTO a VALUES (1, 2) RETURNING z, x + 1, x":                  {z, none, x},
+		"UPDATE a SET x = 1 RETURNING *":                                     {x, z},
+		"DELETE FROM a RETURNING a.z":                                        {z},
 	} {
 		p, err := f.Prepare("", sql, nil)
 		if err != nil {

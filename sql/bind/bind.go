@@ -40,14 +40,14 @@ type Source struct {
 // Query binds a query. Errors are *pgerr.Error.
 func Query(env Env, q ast.Query) (*Result, error) {
 	b := newBinder(env)
-	b.top, _ = q.(*ast.Select)
 	b.own = q.Tail().With
-	node := b.setup(b.query(q))
+	bare := b.query(q)
+	node := b.setup(bare)
 	b.finishParams()
 	if b.err != nil {
 		return nil, b.err
 	}
-	r := &Result{Plan: node, Schema: node.Schema(), Sources: b.shown, Parts: b.parts, Shapes: b.shapes}
+	r := &Result{Plan: node, Schema: node.Schema(), Sources: b.shown[bare], Parts: b.parts, Shapes: b.shapes}
 	for _, p := range b.params {
 		r.Params = append(r.Params, p.t)
 	}
@@ -138,9 +138,8 @@ type binder struct {
 	own     *ast.With
 	parts   []Part
 	changed map[uint32][]*plan.Spool
-	// top is the statement, if it is a plain SELECT, and shown the sources of its columns.
-	top   *ast.Select
-	shown []Source
+	// shown are the sources of the columns of each SELECT that shows columns of tables.
+	shown map[plan.Node][]Source
 	// open is the SELECT whose parameters without a type take those of other columns, see operand.
 	open *ast.Select
 }
@@ -164,7 +163,7 @@ func newBinder(env Env) *binder {
 	if env.Expr == nil {
 		env.Expr = &expr.Context{}
 	}
-	b := &binder{env: env, places: map[expr.Expr]place{}, sources: map[*expr.Column]Source{}}
+	b := &binder{env: env, places: map[expr.Expr]place{}, sources: map[*expr.Column]Source{}, shown: map[plan.Node][]Source{}}
 	for _, t := range env.Params {
 		b.params = append(b.params, &param{t: t})
 	}

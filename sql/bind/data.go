@@ -43,6 +43,7 @@ type Write struct {
 	// what it gives.
 	Returning []expr.Expr
 	Schema    vec.Schema
+	Sources   []Source // of its columns, see Result
 	Params    []vec.Type
 	// Parts are what the plan writes besides.
 	Parts []Part
@@ -460,6 +461,7 @@ func (b *binder) returning(w *Write, items []ast.SelectItem, target *relation) {
 		w.Returning = append(w.Returning, it.e)
 		w.Schema = append(w.Schema, vec.Field{Name: it.name, Type: it.e.Type()})
 	}
+	w.Sources = s.sources()
 }
 
 // rowNumber is the number of a row of the target, as a column of its scan.

@@ -56,6 +56,8 @@ type relation struct {
 	value   bool // a function in FROM that gives values, not rows: its name means that value
 	parts   []*relation
 	origins []origin
+	// sources are the columns of tables that its own show, if it is a subquery; nil for none.
+	sources []Source
 }
 
 // pathRef is a value inside a jsonb column whose type waits for its context.
@@ -91,6 +93,8 @@ func (b *binder) column(rel *relation, i int, pos ast.Pos) expr.Expr {
 	b.places[c] = place{pos, rel.qualified(f.Name)}
 	if rel.table != nil {
 		b.sources[c] = sourceOf(rel.table, i)
+	} else if rel.sources != nil && rel.sources[i].Table != 0 {
+		b.sources[c] = rel.sources[i]
 	}
 	return c
 }

@@ -195,12 +195,7 @@ func (s *selection) nameWindows() {
 func (s *selection) finish() plan.Node {
 	b := s.b
 	s.shown = len(s.items)
-	if s.q == b.top {
-		for _, it := range s.items {
-			c, _ := it.e.(*expr.Column)
-			b.shown = append(b.shown, b.sources[c])
-		}
-	}
+	sources := s.sources()
 	s.bindOrder()
 	s.bindDistinctOn()
 	if len(s.aggs.calls) > 0 && s.sc.rel.itself() {
@@ -265,7 +260,25 @@ func (s *selection) finish() plan.Node {
 	if len(s.items) > s.shown {
 		node = firstColumns(node, s.shown)
 	}
+	if sources != nil {
+		b.shown[node] = sources
+	}
 	return node
+}
+
+// sources are the columns of tables that the items are; nil for none.
+func (s *selection) sources() []Source {
+	var list []Source
+	for i, it := range s.items {
+		c, _ := it.e.(*expr.Column)
+		if from, ok := s.b.sources[c]; ok {
+			if list == nil {
+				list = make([]Source, len(s.items))
+			}
+			list[i] = from
+		}
+	}
+	return list
 }
 
 // withTies is FETCH FIRST n ROWS WITH TIES: the rows up to the n-th, and those that ORDER BY

@@ -146,7 +146,7 @@ func (b *binder) lookUp(schema, name string) *catalog.Table {
 
 // derived is a relation over a plan with columns of its own.
 func (b *binder) derived(node plan.Node, name string, alias *ast.Alias) *relation {
-	rel := &relation{alias: name, node: node, fields: append(vec.Schema(nil), node.Schema()...)}
+	rel := &relation{alias: name, node: node, fields: append(vec.Schema(nil), node.Schema()...), sources: b.shown[node]}
 	b.rename(rel, alias)
 	return rel
 }

@@ -22,9 +22,10 @@ type cte struct {
 	outer *scope
 	uses  int
 	// kept says that its rows are computed once, into a slot.
-	kept   bool
-	slot   int
-	schema vec.Schema
+	kept    bool
+	slot    int
+	schema  vec.Schema
+	sources []Source // of its columns; nil for none
 	// phase is what of a query of WITH RECURSIVE is being bound, step what its second part
 	// reads of it.
 	phase ctePhase
@@ -115,9 +116,11 @@ func (b *binder) useCTE(c *cte) *relation {
 		if b.depends(node) {
 			b.unsupported("a correlated query of WITH that has to run once", c.ast.Pos())
 		}
-		c.slot, c.schema = b.spool(node, plan.TableSub, name).Slot, node.Schema()
+		c.slot, c.schema, c.sources = b.spool(node, plan.TableSub, name).Slot, node.Schema(), b.shown[node]
 	}
-	return b.namedCTE(c, b.derived(&plan.Spool{Slot: c.slot, Name: name, Columns: c.schema}, name, nil))
+	spool := &plan.Spool{Slot: c.slot, Name: name, Columns: c.schema}
+	b.shown[spool] = c.sources
+	return b.namedCTE(c, b.derived(spool, name, nil))
 }
 
 func (b *binder) bindCTE(c *cte) plan.Node {
