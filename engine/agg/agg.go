@@ -82,6 +82,13 @@ type Divided interface {
 	Settle() error
 }
 
+// Renewable is a state that may be used for other groups after Partial, once that is copied.
+type Renewable interface {
+	State
+	// Renew forgets all groups and keeps their memory.
+	Renew()
+}
+
 // Reusable is a state that may be used for other groups after Finish.
 type Reusable interface {
 	State
@@ -324,6 +331,15 @@ func (s *count) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, row
 		n[g]++
 	}
 	return nil
+}
+
+// Renew implements Renewable.
+func (s *count) Renew() { s.n = renew(s.n) }
+
+// renew is no values, in the memory of others that is zero now, as grow wants it.
+func renew[T any](s []T) []T {
+	clear(s)
+	return s[:0]
 }
 
 // Weighted is a State that can take rows of which each stands for several.

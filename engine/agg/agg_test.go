@@ -541,3 +541,42 @@ func TestReuse(t *testing.T) {
 		t.Errorf("%d states were used again", reused)
 	}
 }
+
+// TestRenew uses states again after Partial, and holds their answers against those of new ones.
+func TestRenew(t *testing.T) {
+	for _, name := range []string{"count", "sum", "avg"} {
+		for _, k := range []vec.Kind{vec.Int2, vec.Int4, vec.Int8} {
+			spec, err := Resolve(name, []vec.Type{vec.T(k)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, ok := spec.New(false, nil).(Renewable)
+			if !ok {
+				t.Fatalf("%s(%v) cannot be used again", name, k)
+			}
+			for round := range 4 {
+				groups := []int{5, 3, 9, 2}[round]
+				answer := func(s State) string {
+					s.Grow(groups)
+					x, of := &vec.Vector{Type: vec.T(k)}, []uint32{}
+					for i := range 20 * round {
+						x.I64, of = append(x.I64, int64(i*i-50)), append(of, uint32(i*7%groups))
+					}
+					if err := s.Update(&expr.Context{}, of, []*vec.Vector{x}, first(len(of))); err != nil {
+						t.Fatal(err)
+					}
+					text := ""
+					_, cols := s.Partial()
+					for _, c := range cols {
+						text += fmt.Sprint(c.I64)
+					}
+					return text
+				}
+				if got, want := answer(again), answer(spec.New(false, nil)); got != want {
+					t.Errorf("%s(%v), round %d: %s, want %s", name, k, round, got, want)
+				}
+				again.Renew()
+			}
+		}
+	}
+}

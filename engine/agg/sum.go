@@ -68,6 +68,9 @@ func (s *sumInt) Grow(groups int) {
 
 func (s *sumInt) Bytes() int64 { return int64(cap(s.hi)) * 24 }
 
+// Renew implements Renewable.
+func (s *sumInt) Renew() { s.hi, s.lo, s.n = renew(s.hi), renew(s.lo), renew(s.n) }
+
 func (s *sumInt) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
 	groups, rows = valid(args[0], groups, rows)
 	if len(s.n) == 1 {
@@ -159,6 +162,9 @@ type sumSmall struct {
 
 func (s *sumSmall) Grow(groups int) { s.sum, s.n = grow(s.sum, groups), grow(s.n, groups) }
 func (s *sumSmall) Bytes() int64    { return int64(cap(s.sum)) * 16 }
+
+// Renew implements Renewable.
+func (s *sumSmall) Renew() { s.sum, s.n = renew(s.sum), renew(s.n) }
 
 func (s *sumSmall) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
 	groups, rows = valid(args[0], groups, rows)

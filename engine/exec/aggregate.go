@@ -59,6 +59,7 @@ type grouping struct {
 	held   int64
 	taken  int       // rows since it had no groups
 	fresh  bool      // nearly every row has a group of its own
+	runs   int       // how often the groups went to partitions
 	reads  columnSet // of the input; nil: not asked for yet
 
 	ids  []uint32 // scratch: group of each live row
@@ -138,6 +139,18 @@ func (g *grouping) newStates() error {
 			return err
 		}
 		g.states = append(g.states, st)
+	}
+	return nil
+}
+
+// renewStates is newStates after what Partial gave of them was copied.
+func (g *grouping) renewStates() (err error) {
+	for i, st := range g.states {
+		if r, ok := st.(agg.Renewable); ok {
+			r.Renew()
+		} else if g.states[i], err = newState(&g.node.Aggs[i]); err != nil {
+			return err
+		}
 	}
 	return nil
 }

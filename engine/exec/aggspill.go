@@ -31,9 +31,11 @@ const (
 	maxGroups     = 1 << 17
 	maxGroupBytes = 16 << 20
 	// maxFresh is how many groups a grouping has at a time where groups are made by nearly every
-	// row, as the first maxGroups have shown: it then only has to put them into the order of
-	// their partitions, best while they fit into the second-level cache.
-	maxFresh = 1 << 15
+	// row, as the first maxGroups have shown: then no group is looked for, they are only put into the order of
+	// their partitions, best while they fit into the second-level cache. Each freshRuns times they are looked for
+	// nevertheless, to see whether that is still so.
+	maxFresh  = 1 << 15
+	freshRuns = 16
 	// heavyGroup is from how many bytes on a group stays nevertheless, because its states have
 	// much in them: what moved would come again, and be merged as often as it moved.
 	heavyGroup = 1 << 10
@@ -149,10 +151,13 @@ func (p *partitions) relieve(ctx context.Context, g *grouping) error {
 		}
 		return p.spillGroups(ctx, g)
 	}
-	g.fresh = g.fresh || g.taken < n+n/2
+	if g.runs++; !g.groups.table.repeats {
+		g.fresh = g.taken < n+n/2
+	}
 	if err := p.add(ctx, g); err != nil {
 		return err
 	}
+	g.groups.repeat(g.fresh && g.runs%freshRuns > 0)
 	return g.hold(ctx)
 }
 
@@ -174,7 +179,7 @@ func (p *partitions) add(ctx context.Context, g *grouping) error {
 	}
 	g.groups.empty()
 	g.taken = 0
-	return g.newStates()
+	return g.renewStates()
 }
 
 // spillGroups writes the groups of a grouping to files, a few at a time, and forgets them.

@@ -124,7 +124,8 @@ func TestFailedAggregatesHoldNothing(t *testing.T) {
 	}
 }
 
-// Where nearly every row makes a group, they go to partitions sooner the next time.
+// Where nearly every row makes a group, they go to partitions sooner the next time, and none is looked for;
+// until rows of the same groups come together.
 func TestFreshGroups(t *testing.T) {
 	for _, c := range []struct {
 		rows int64 // of each group, one after the other
@@ -137,15 +138,18 @@ func TestFreshGroups(t *testing.T) {
 			t.Fatal(err)
 		}
 		parts := &partitions{spills: &spills{env: env, node: n}}
-		most := 0
-		for at := int64(0); at < 6*maxGroups; at += vec.BatchRows {
+		add := func(key func(i int64) int64) {
 			b := &vec.Batch{Rows: vec.BatchRows, Cols: []*vec.Vector{{Type: vec.T(vec.Int8), I64: make([]int64, vec.BatchRows)}}}
 			for i := range b.Cols[0].I64 {
-				b.Cols[0].I64[i] = (at + int64(i)) / c.rows
+				b.Cols[0].I64[i] = key(int64(i))
 			}
 			if err := g.add(t.Context(), b); err != nil {
 				t.Fatal(err)
 			}
+		}
+		most := 0
+		for at := int64(0); at < 6*maxGroups; at += vec.BatchRows {
+			add(func(i int64) int64 { return (at + i) / c.rows })
 			if at >= 3*maxGroups {
 				most = max(most, g.groups.groups)
 			}
@@ -155,6 +159,18 @@ func TestFreshGroups(t *testing.T) {
 		}
 		if most > c.most || most < c.most/2 {
 			t.Errorf("%d rows a group: up to %d groups at a time, want %d", c.rows, most, c.most)
+		}
+		if repeats := g.groups.table.repeats; repeats != (c.rows == 1) {
+			t.Errorf("%d rows a group: each row makes a group: %v", c.rows, repeats)
+		}
+		for range 2 * freshRuns * maxFresh / vec.BatchRows {
+			add(func(i int64) int64 { return i / 4 })
+			if err := parts.relieve(t.Context(), g); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if g.groups.table.repeats {
+			t.Errorf("%d rows a group: each row makes a group still, when there are few", c.rows)
 		}
 	}
 }

@@ -45,7 +45,7 @@
 // these are more than the caches hold, they go to 64 partitions by the hash of their keys, in
 // memory ([groupRun]), and the copy starts anew; few groups with much in their states stay, and
 // percentiles of those are finished from the states of all copies as these are ([jointGroups]). Where
-// nearly every row makes a group, they go sooner. At
+// nearly every row makes a group, they go sooner, and are not looked for before they are merged. At
 // the end each partition is merged alone, so its table is small, and the copies of the pipeline
 // above take one partition after the other as they take morsels of a scan: they merge, filter
 // and keep the first rows side by side. The table of one partition is used again for the next; the

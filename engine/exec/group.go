@@ -82,13 +82,19 @@ func (g *grouper) empty() { g.forget((*intern.Table).Empty) }
 func (g *grouper) forget(values func(*intern.Table)) {
 	g.groups, g.table.count, g.table.list = 0, 0, g.table.list[:0]
 	g.forgetCodes()
-	clear(g.table.Slots)
+	if !g.table.repeats { // else there is none
+		clear(g.table.Slots)
+	}
 	for k := range g.cols {
 		if in := g.cols[k].texts; in != nil {
 			values(in)
 		}
 	}
 }
+
+// repeat has a group made of each row, be it there or not, or not so any more. There are no groups now. It
+// means nothing where the numbers of the only key are the groups.
+func (g *grouper) repeat(yes bool) { g.table.repeats = yes && !g.alone() }
 
 // expect makes room for so many groups with keys of so many bytes.
 func (g *grouper) expect(groups int, bytes int64) {
@@ -113,9 +119,11 @@ func (g *grouper) assign(dst []uint32, cols []*vec.Vector, rows []uint32) {
 	if len(rows) == 0 {
 		return
 	}
-	if c := g.combinationOf(cols, len(rows)); c != nil {
-		g.assignCodes(dst, c, cols, rows)
-		return
+	if !g.table.repeats {
+		if c := g.combinationOf(cols, len(rows)); c != nil {
+			g.assignCodes(dst, c, cols, rows)
+			return
+		}
 	}
 	g.assignKeys(dst, cols, rows)
 }
@@ -163,7 +171,7 @@ func (g *grouper) findsNull(cols []*vec.Vector) bool {
 // addNulls makes the keys longer by a bit for each column.
 func (g *grouper) addNulls() {
 	g.nulls = true
-	t := keyTable{words: g.words + (len(g.cols)+63)/64}
+	t := keyTable{words: g.words + (len(g.cols)+63)/64, repeats: g.table.repeats}
 	key := make([]uint64, t.words)
 	one := make([]uint32, 1)
 	for i := range g.table.count {
@@ -412,12 +420,22 @@ type keyTable struct {
 	words int
 	list  []uint64 // the keys
 	count int
+	// repeats says that no key is looked for: each is numbered as often as it comes.
+	repeats bool
 }
 
 func (t *keyTable) bytes() int64 { return t.Index.Bytes() + int64(8*cap(t.list)) }
 
 // assign writes the numbers of keys to dst.
 func (t *keyTable) assign(dst []uint32, keys []uint64) {
+	if t.repeats {
+		for i := range dst {
+			dst[i] = uint32(t.count + i)
+		}
+		t.list = append(slices.Grow(t.list, max(len(keys), min(len(t.list), 1<<16))), keys...)
+		t.count += len(dst)
+		return
+	}
 	switch t.words {
 	case 1:
 		t.assign1(dst, keys)
