@@ -1,6 +1,8 @@
 package agg
 
 import (
+	"bytes"
+
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -161,10 +163,27 @@ func (s *extreme) Finish() (*vec.Vector, error) { return s.kept.finish(), nil }
 func (s *extreme) Update(_ *expr.Context, groups []uint32, args []*vec.Vector, rows []uint32) error {
 	v := args[0]
 	groups, rows = valid(v, groups, rows)
+	if v.Form == vec.Flat && v.Type.Payload() == vec.PayloadStr && v.Type.EqualBytes() {
+		s.offerTexts(groups, v, rows)
+		return nil
+	}
 	for i, g := range groups {
 		s.offer(g, v, int(rows[i]))
 	}
 	return nil
+}
+
+// offerTexts is offer for texts that compare as their bytes.
+func (s *extreme) offerTexts(groups []uint32, v *vec.Vector, rows []uint32) {
+	for i, g := range groups {
+		row := int(rows[i])
+		if at := s.kept.at[g]; at > 0 {
+			if c := bytes.Compare(v.Str.At(row), s.kept.b.V.Str.At(int(at-1))); c == 0 || c > 0 != s.greatest {
+				continue
+			}
+		}
+		s.kept.set(g, v, row)
+	}
 }
 
 func (s *extreme) offer(g uint32, v *vec.Vector, row int) {

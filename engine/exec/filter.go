@@ -69,20 +69,26 @@ func keepTrue(ctx *expr.Context, cond expr.Expr, b *vec.Batch) (*vec.Batch, erro
 		return &vec.Batch{Rows: b.Rows, Sel: []uint32{}, Cols: b.Cols}, nil
 	}
 	sel := selectTrue(v, b)
-	if len(sel) == b.Rows {
+	if sel == nil {
 		return b, nil
 	}
 	return &vec.Batch{Rows: b.Rows, Sel: sel, Cols: b.Cols}, nil
 }
 
-// selectTrue lists the rows of b, among those that count, where v is true.
+// selectTrue lists the rows of b, among those that count, where v is true; nil where all rows count, and v is
+// true in all.
 func selectTrue(v *vec.Vector, b *vec.Batch) []uint32 {
 	if v.Form == vec.Dict {
 		v = v.Flatten(b.Rows)
 	}
 	nulls := len(v.Nulls) > 0
 	if b.Sel == nil && !nulls {
-		return places(v.Bools[:b.Rows])
+		truths := truthBytes(v.Bools[:b.Rows])
+		n := countTrue(truths)
+		if n == b.Rows {
+			return nil
+		}
+		return places(truths, n)
 	}
 	out := make([]uint32, 0, b.Live())
 	if b.Sel == nil {
@@ -101,28 +107,34 @@ func selectTrue(v *vec.Vector, b *vec.Batch) []uint32 {
 	return out
 }
 
-// places lists where truths are. It looks at eight at once, as bytes of a word, each of which is 0
-// or 1: where few are true, as in most filters, that takes a fifth of the time.
-func places(truths []bool) []uint32 {
-	if len(truths) == 0 {
-		return []uint32{}
-	}
-	raw := unsafe.Slice((*byte)(unsafe.Pointer(&truths[0])), len(truths))
-	n, whole := 0, len(raw)&^7
+// truthBytes is truths as bytes, each of which is 0 or 1.
+func truthBytes(truths []bool) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(truths))), len(truths))
+}
+
+// countTrue counts truths. Eight of them are a word.
+func countTrue(truths []byte) (n int) {
+	whole := len(truths) &^ 7
 	for i := 0; i < whole; i += 8 {
-		n += bits.OnesCount64(binary.LittleEndian.Uint64(raw[i:]))
+		n += bits.OnesCount64(binary.LittleEndian.Uint64(truths[i:]))
 	}
-	for _, b := range raw[whole:] {
+	for _, b := range truths[whole:] {
 		n += int(b)
 	}
-	out := make([]uint32, 0, n)
+	return n
+}
+
+// places lists where the n truths are. It looks at eight at once: where few are true, as in most filters,
+// that takes a fifth of the time.
+func places(truths []byte, n int) []uint32 {
+	out, whole := make([]uint32, 0, n), len(truths)&^7
 	for i := 0; i < whole; i += 8 {
-		for w := binary.LittleEndian.Uint64(raw[i:]); w != 0; w &= w - 1 {
+		for w := binary.LittleEndian.Uint64(truths[i:]); w != 0; w &= w - 1 {
 			out = append(out, uint32(i+bits.TrailingZeros64(w)>>3))
 		}
 	}
-	for i, ok := range truths[whole:] {
-		if ok {
+	for i, b := range truths[whole:] {
+		if b != 0 {
 			out = append(out, uint32(whole+i))
 		}
 	}

@@ -19,8 +19,9 @@ func TestPlaces(t *testing.T) {
 					want = append(want, uint32(i))
 				}
 			}
-			if got := places(truths); got == nil || !slices.Equal(got, want) {
-				t.Errorf("places of %d, one in %d true: %v, want %v", n, every, got, want)
+			count := countTrue(truthBytes(truths))
+			if got := places(truthBytes(truths), count); got == nil || count != len(want) || !slices.Equal(got, want) {
+				t.Errorf("places of %d, one in %d true: %d, %v, want %v", n, every, count, got, want)
 			}
 		}
 	}
@@ -36,6 +37,10 @@ func TestKeepTrueOfFew(t *testing.T) {
 	cond, err := expr.NewOperator("<", &expr.Column{Index: 1, T: vec.T(vec.Int8)}, four)
 	if err != nil {
 		t.Fatal(err)
+	}
+	all := &vec.Batch{Rows: 4, Cols: []*vec.Vector{nil, {Type: vec.T(vec.Int8), I64: []int64{1, 2, 3, 0}}}}
+	if kept, err := keepTrue(&expr.Context{}, cond, all); err != nil || kept.Sel != nil || kept.Rows != 4 {
+		t.Errorf("of rows that are all kept, %v are: %v", kept.Sel, err)
 	}
 	for _, count := range []int{0, 1, 20, 900} {
 		b.Sel = []uint32{}

@@ -16,6 +16,7 @@ type Function struct {
 	Session  bool // depends on the session: its catalog
 	lax      bool // sees nulls
 	dense    bool // cannot fail and is cheap: computes every row, counted or not
+	repeats  bool // gives parts of texts, which are likely to be the same for many rows
 	eval     func(*frame) error
 	// quick computes all n rows, counted or not, where the arguments have a form for which there is
 	// a faster way; nil says that they have not, or that it came to nothing, and eval is asked.
@@ -32,6 +33,8 @@ type frame struct {
 	rows []uint32      // rows to compute, ascending; nil means all of n
 	args []*vec.Vector // any form
 	out  *vec.Vector   // flat; fixed-width payloads have n zeroes, the others are empty
+	// coded says that texts may come as a dictionary, see eachCoded.
+	coded bool
 }
 
 // argText is the text of an argument in a row.
@@ -140,28 +143,33 @@ func apply(ctx *Context, fn *Function, args []*vec.Vector, t vec.Type, b *vec.Ba
 			return out, nil
 		}
 	}
-	return applyFlat(ctx, fn, args, t, b.Rows, b.Sel)
+	return fn.compute(&frame{ctx: ctx, n: b.Rows, rows: b.Sel, args: args, coded: fn.repeats}, t)
 }
 
-// applyFlat computes rows of flat, constant and dictionary arguments one by one.
+// applyFlat computes rows of flat, constant and dictionary arguments one by one. The answer is flat.
 func applyFlat(ctx *Context, fn *Function, args []*vec.Vector, t vec.Type, n int, sel []uint32) (*vec.Vector, error) {
+	return fn.compute(&frame{ctx: ctx, n: n, rows: sel, args: args}, t)
+}
+
+// compute is the values of a frame that has no out yet.
+func (fn *Function) compute(f *frame, t vec.Type) (*vec.Vector, error) {
 	if fn.quick != nil {
-		if out := fn.quick(args, t, n); out != nil {
-			out.Nulls = nullsOf(args, n)
+		if out := fn.quick(f.args, t, f.n); out != nil {
+			out.Nulls = nullsOf(f.args, f.n)
 			return out, nil
 		}
 	}
-	f := frame{ctx: ctx, n: n, rows: sel, args: args, out: makeFlat(t, n)}
+	f.out = makeFlat(t, f.n)
 	if !fn.lax {
-		f.out.Nulls = nullsOf(args, n)
+		f.out.Nulls = nullsOf(f.args, f.n)
 		if len(f.out.Nulls) > 0 && !fn.dense {
-			f.rows = without(sel, f.out.Nulls, n)
+			f.rows = without(f.rows, f.out.Nulls, f.n)
 		}
 	}
 	if fn.dense {
 		f.rows = nil
 	}
-	if err := fn.eval(&f); err != nil {
+	if err := fn.eval(f); err != nil {
 		return nil, err
 	}
 	return f.out, nil

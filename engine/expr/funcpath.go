@@ -11,7 +11,7 @@ import (
 // cleaning is one rule of clean_path.
 type cleaning struct {
 	re *textPattern
-	to *replacement
+	to replacement
 }
 
 // parseCleanings reads rules: a list of {"regex": …, "alias": …}.

@@ -394,7 +394,7 @@ func init() {
 	}))
 	define("split_part", tText, types(tText, tText, tInt4), text3(func(_ *Context, dst []byte, s, sep string, n int64) ([]byte, error) {
 		return splitPart(dst, s, sep, n)
-	}))
+	})).repeats = true
 	define("starts_with", tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return strings.HasPrefix(s, p), nil }))
 	alias("^@", "starts_with")
 	define("ends_with", tBool, types(tText, tText), map2(func(_ *Context, s, p string) (bool, error) { return strings.HasSuffix(s, p), nil }))
@@ -853,10 +853,10 @@ func formatText(f *frame, i int, dst []byte) ([]byte, error) {
 // urls defines the functions that take URLs apart. They follow the text, not the standard:
 // what is not a URL gives an empty host.
 func urls() {
-	define("url_host", tText, types(tText), textFn(func(dst []byte, s string) []byte { return append(dst, urlHost(s)...) }))
+	define("url_host", tText, types(tText), textFn(func(dst []byte, s string) []byte { return append(dst, urlHost(s)...) })).repeats = true
 	define("url_domain", tText, types(tText), textFn(func(dst []byte, s string) []byte {
 		return append(dst, strings.TrimPrefix(urlHost(s), "www.")...)
-	}))
+	})).repeats = true
 	define("url_path", tText, types(tText), textFn(func(dst []byte, s string) []byte {
 		if _, rest, ok := strings.Cut(s, "://"); ok {
 			s = rest

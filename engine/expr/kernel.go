@@ -1,7 +1,10 @@
 package expr
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
+	"math/bits"
 	"slices"
 
 	"github.com/prickledb/prickle/storage/vec"
@@ -55,6 +58,11 @@ const spareText = 64
 
 // eachText computes a text result: do appends row i's value to dst.
 func eachText(f *frame, do func(i int, dst []byte) ([]byte, error)) error {
+	if f.coded && f.n >= codedLeast {
+		if ok, err := eachCoded(f, do); ok || err != nil {
+			return err
+		}
+	}
 	s := &f.out.Str
 	next := 0
 	one := func(i int) error {
@@ -94,6 +102,69 @@ func eachText(f *frame, do func(i int, dst []byte) ([]byte, error)) error {
 		s.Offs = append(s.Offs, uint32(len(s.Bytes)))
 	}
 	return nil
+}
+
+// codedLeast is from how many rows on a dictionary is tried, codedTry how many of them tell whether it is worth
+// while: at most half of their values are new.
+const (
+	codedLeast = 1024
+	codedTry   = 256
+)
+
+// errManyValues ends eachCoded.
+var errManyValues = errors.New("many values")
+
+// eachCoded is eachText with a dictionary as its result: values that came before are found again, most
+// of them, and rows are grouped by their codes. It is false, and nothing is done, if the first rows have too many values.
+func eachCoded(f *frame, do func(i int, dst []byte) ([]byte, error)) (bool, error) {
+	var last [256]uint32 // by some bits of a value: the number of the last one that has them, plus one
+	s := vec.MakeStrings(f.n/8, f.n)
+	codes := make([]uint32, f.n)
+	seen := 0
+	err := tryEach(f, func(i int) error {
+		if seen++; seen == codedTry && s.Len() > codedTry/2 {
+			return errManyValues
+		}
+		start := len(s.Bytes)
+		out, err := do(i, s.Bytes)
+		if err != nil {
+			return err
+		}
+		s.Bytes = out
+		value := out[start:]
+		n := &last[someBits(value)]
+		if *n == 0 || !bytes.Equal(s.At(int(*n-1)), value) {
+			s.Offs = append(s.Offs, uint32(len(out)))
+			*n = uint32(s.Len())
+		} else {
+			s.Bytes = out[:start]
+		}
+		codes[i] = *n - 1
+		return nil
+	})
+	if err == errManyValues {
+		return false, nil
+	}
+	if s.Len() == 0 { // of rows that do not count
+		s.AppendString("")
+	}
+	f.out.Form, f.out.Str, f.out.Codes = vec.Dict, vec.Strings{}, codes
+	f.out.Dict = &vec.Vector{Type: f.out.Type, Str: s}
+	return err == nil, err
+}
+
+// someBits tells values apart by their length, and their first and last bytes.
+func someBits(value []byte) uint8 {
+	x := uint64(len(value))
+	if len(value) >= 8 {
+		first, last := binary.LittleEndian.Uint64(value), binary.LittleEndian.Uint64(value[len(value)-8:])
+		x ^= first ^ bits.RotateLeft64(last, 29)
+	} else {
+		for _, c := range value {
+			x = x<<8 | uint64(c)
+		}
+	}
+	return uint8(x * 0x9E3779B97F4A7C15 >> 56)
 }
 
 // eachList computes an array result: do appends row i's elements.

@@ -360,19 +360,27 @@ func stripExtended(p string) string {
 	return sb.String()
 }
 
-// replacement is what stands in place of a match: texts, and between them groups of the match.
-type replacement struct {
-	texts  []string // one more than groups
-	groups []int
+// replacement is what stands in place of a match: texts, and groups of the match.
+type replacement []replacementPart
+
+// replacementPart is a text, or a group where that is empty.
+type replacementPart struct {
+	text  string
+	group int
 }
 
 // parseReplacement reads \1 to \9 and \&.
-func parseReplacement(s string) *replacement {
+func parseReplacement(s string) (r replacement) {
 	var sb strings.Builder
-	r := &replacement{}
+	text := func() {
+		if sb.Len() > 0 {
+			r = append(r, replacementPart{text: sb.String()})
+			sb.Reset()
+		}
+	}
 	group := func(n int) {
-		r.texts, r.groups = append(r.texts, sb.String()), append(r.groups, n)
-		sb.Reset()
+		text()
+		r = append(r, replacementPart{group: n})
 	}
 	for i := 0; i < len(s); i++ {
 		switch {
@@ -389,20 +397,22 @@ func parseReplacement(s string) *replacement {
 			sb.WriteByte(s[i])
 		}
 	}
-	r.texts = append(r.texts, sb.String())
+	text()
 	return r
 }
 
 // append adds what stands in place of a match in s. A group that the pattern has not, or the match, is
 // empty.
-func (r *replacement) append(dst []byte, s string, match []int) []byte {
-	for i, group := range r.groups {
-		dst = append(dst, r.texts[i]...)
-		if 2*group < len(match) && match[2*group] >= 0 {
-			dst = append(dst, s[match[2*group]:match[2*group+1]]...)
+func (r replacement) append(dst []byte, s string, match []int) []byte {
+	for _, p := range r {
+		switch {
+		case p.text != "":
+			dst = append(dst, p.text...)
+		case 2*p.group < len(match) && match[2*p.group] >= 0:
+			dst = append(dst, s[match[2*p.group]:match[2*p.group+1]]...)
 		}
 	}
-	return append(dst, r.texts[len(r.groups)]...)
+	return dst
 }
 
 // definePattern defines a function whose first argument is matched against the others. The blanks

@@ -132,16 +132,17 @@ func (a regexpArgs) nth(re *textPattern, startArg, nArg int) ([]int, error) {
 // forms defines a function with each number of its last arguments left out, down to least.
 func forms(name string, result vec.Type, args []vec.Type, least int, eval func(*frame) error) {
 	for n := least; n <= len(args); n++ {
-		define(name, result, args[:n:n], eval)
+		define(name, result, args[:n:n], eval).repeats = result == tText
 	}
 }
 
 // replacing is a call of regexp_replace, but for the text.
 type replacing struct {
 	re       *textPattern
-	to       *replacement
+	to       replacement
 	start, n int64 // the character to begin at, and which match is replaced
 	all      bool  // all of them are, whatever n is
+	places   []int // scratch
 }
 
 // append adds a text in which matches are replaced.
@@ -150,8 +151,8 @@ func (r *replacing) append(dst []byte, s string) []byte {
 	if r.all {
 		limit = -1
 	}
-	var few [fewPlaces]int
-	list, each := matchesOf(few[:0], r.re, s, runeOffset(s, r.start-1), limit), r.re.places()
+	r.places = matchesOf(r.places[:0], r.re, s, runeOffset(s, r.start-1), limit)
+	list, each := r.places, r.re.places()
 	if !r.all && r.n > 1 {
 		if int64(len(list)/each) < r.n {
 			return append(dst, s...)
@@ -295,12 +296,16 @@ func init() {
 		}
 		return append(dst, s[m[2*group]:m[2*group+1]]...), nil
 	}
-	define("regexp_extract", tText, types(tText, tText), text2(func(_ *Context, dst []byte, s, p string) ([]byte, error) { return group(dst, s, p, 0) }))
+	define("regexp_extract", tText, types(tText, tText), text2(func(_ *Context, dst []byte, s, p string) ([]byte, error) {
+		return group(dst, s, p, 0)
+	})).repeats = true
 	define("regexp_extract", tText, types(tText, tText, tInt4), text3(func(_ *Context, dst []byte, s, p string, g int64) ([]byte, error) {
 		return group(dst, s, p, max(g, 0))
-	}))
+	})).repeats = true
 	// substring(s, pattern) is the first group if there is one, else the match.
-	define("substring", tText, types(tText, tText), text2(func(_ *Context, dst []byte, s, p string) ([]byte, error) { return group(dst, s, p, -1) }))
+	define("substring", tText, types(tText, tText), text2(func(_ *Context, dst []byte, s, p string) ([]byte, error) {
+		return group(dst, s, p, -1)
+	})).repeats = true
 	forms("regexp_match", tTexts, types(tText, tText, tText), 2, func(f *frame) error {
 		return eachList(f, func(i int, out *vec.Builder) error {
 			a := regexpArgs{f, i}

@@ -191,3 +191,26 @@ func TestEncoded(t *testing.T) {
 		t.Errorf("a column that came later: %v, %v", c, err)
 	}
 }
+
+// Texts say whether they are ASCII, all of them, in either form.
+func TestBlockOfASCII(t *testing.T) {
+	for _, last := range []string{"a", "é"} {
+		for _, distinct := range []int{3, 100} {
+			b := vec.NewBuilder(vec.T(vec.Text))
+			for i := range 99 {
+				b.V.Str.AppendString(fmt.Sprint("text", i%distinct))
+			}
+			b.V.Str.AppendString(last)
+			v, err := decodeBlock(appendBlock(nil, b.V), b.V.Type, 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v.Form == vec.Dict {
+				v = v.Dict
+			}
+			if v.Str.ASCII != (last == "a") {
+				t.Errorf("texts up to %q of %d: ASCII is %v", last, distinct, v.Str.ASCII)
+			}
+		}
+	}
+}
