@@ -1,9 +1,11 @@
 package exec
 
 import (
+	"bytes"
 	"context"
 	"math"
 	"slices"
+	"sort"
 
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
@@ -257,6 +259,9 @@ func before(v, have *vec.Vector, last int, k plan.SortKey, b *vec.Batch, kept []
 			}
 		}
 	}
+	if v.Form == vec.Dict && v.Dict.Str.Ascending && v.Type.EqualBytes() && !v.HasNulls() && !have.Nulls.Get(last) {
+		return beforeCode(v, have.Str.At(last), k.Desc, b, kept)
+	}
 	for i := range b.Live() {
 		r := i
 		if b.Sel != nil {
@@ -291,6 +296,35 @@ func beforeNumber[T int64 | float64](x []T, bound T, desc bool, b *vec.Batch, ke
 	}
 	for i, x := range x[:b.Rows] {
 		place(uint32(i), x)
+	}
+	return kept, same
+}
+
+// beforeCode is before for texts with a dictionary that ascends: which codes come before the bound is looked up
+// once.
+func beforeCode(v *vec.Vector, bound []byte, desc bool, b *vec.Batch, kept []uint32) (_, same []uint32) {
+	dict := &v.Dict.Str
+	first := uint32(sort.Search(dict.Len(), func(i int) bool { return bytes.Compare(dict.At(i), bound) >= 0 }))
+	end := first // of the codes that are the bound's: there is one, or none
+	if int(first) < dict.Len() && bytes.Equal(dict.At(int(first)), bound) {
+		end++
+	}
+	same = []uint32{}
+	place := func(r, code uint32) {
+		if code >= first && code < end {
+			same = append(same, r)
+		} else if (code >= end) == desc {
+			kept = append(kept, r)
+		}
+	}
+	if b.Sel != nil {
+		for _, r := range b.Sel {
+			place(r, v.Codes[r])
+		}
+		return kept, same
+	}
+	for i, code := range v.Codes[:b.Rows] {
+		place(uint32(i), code)
 	}
 	return kept, same
 }

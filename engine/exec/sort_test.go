@@ -10,7 +10,7 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// Numbers are found to come before the last row wanted as values of any type are.
+// Numbers and texts are found to come before the last row wanted as values of any type are.
 func TestBefore(t *testing.T) {
 	seed := rand.Uint64()
 	rnd := rand.New(rand.NewPCG(seed, 11))
@@ -42,11 +42,25 @@ func TestBefore(t *testing.T) {
 			}
 		}
 		k := plan.SortKey{Desc: rnd.IntN(2) == 0, NullsFirst: rnd.IntN(2) == 0}
-		last := rnd.IntN(n)
-		kept, same := before(v, v, last, k, b, nil)
+		last, have := rnd.IntN(n), v
+		if rnd.IntN(2) == 0 { // texts with a dictionary
+			dict := &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf("", "a", "ab", "b", "é")}
+			dict.Str.Ascending = rnd.IntN(4) > 0
+			v = &vec.Vector{Type: dict.Type, Form: vec.Dict, Dict: dict, Nulls: v.Nulls, Codes: make([]uint32, n)}
+			for i := range v.Codes {
+				if !v.Nulls.Get(i) {
+					v.Codes[i] = uint32(rnd.IntN(5))
+				}
+			}
+			if have = v.Flatten(n); rnd.IntN(3) == 0 {
+				have = &vec.Vector{Type: dict.Type, Str: vec.StringsOf("aa")} // which the dictionary lacks
+				last = 0
+			}
+		}
+		kept, same := before(v, have, last, k, b, nil)
 		var wantKept, wantSame []uint32
 		for _, r := range appendRows(nil, b) {
-			switch c := comparePlaces(v, int(r), v, last, k.Desc, k.NullsFirst); {
+			switch c := comparePlaces(v, int(r), have, last, k.Desc, k.NullsFirst); {
 			case c < 0:
 				wantKept = append(wantKept, r)
 			case c == 0:

@@ -486,6 +486,7 @@ func (d *decoder) text(v *vec.Vector, rows int) {
 				return
 			}
 		}
+		dict.Str.Ascending = dict.Str.IsAscending()
 		v.Form, v.Codes, v.Dict = vec.Dict, codes, dict
 	default:
 		d.Fail("text of form %d", form)

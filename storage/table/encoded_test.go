@@ -192,7 +192,7 @@ func TestEncoded(t *testing.T) {
 	}
 }
 
-// Texts say whether they are ASCII, all of them, in either form.
+// Texts say whether they are ASCII, all of them, in either form, and dictionaries that they ascend.
 func TestBlockOfASCII(t *testing.T) {
 	for _, last := range []string{"a", "é"} {
 		for _, distinct := range []int{3, 100} {
@@ -206,7 +206,9 @@ func TestBlockOfASCII(t *testing.T) {
 				t.Fatal(err)
 			}
 			if v.Form == vec.Dict {
-				v = v.Dict
+				if v = v.Dict; !v.Str.Ascending {
+					t.Errorf("the dictionary of %d texts does not ascend", v.Len())
+				}
 			}
 			if v.Str.ASCII != (last == "a") {
 				t.Errorf("texts up to %q of %d: ASCII is %v", last, distinct, v.Str.ASCII)

@@ -1,6 +1,7 @@
 package vec
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"unicode/utf8"
@@ -12,9 +13,10 @@ import (
 type Strings struct {
 	Offs  []uint32
 	Bytes []byte
-	// ASCII says that all bytes are ASCII, so a value has as many characters as bytes; false: nobody
-	// has looked. Whoever sets it adds no more values.
-	ASCII bool
+	// ASCII says that all bytes are ASCII, so a value has as many characters as bytes, and Ascending that
+	// each value is greater than the one before, as bytes; false: nobody has looked. Whoever sets one
+	// adds no more values.
+	ASCII, Ascending bool
 }
 
 // MakeStrings is an empty list with room for n values of size bytes in all.
@@ -79,6 +81,16 @@ func (s *Strings) appendRange(src *Strings, lo, hi int) {
 	for _, end := range src.Offs[lo+1 : hi+1] {
 		s.Offs = append(s.Offs, end+shift)
 	}
+}
+
+// IsAscending says whether each value is greater than the one before.
+func (s *Strings) IsAscending() bool {
+	for i := 1; i < s.Len(); i++ {
+		if bytes.Compare(s.At(i-1), s.At(i)) >= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // IsASCII says whether all bytes are ASCII.
