@@ -20,7 +20,9 @@ type jsonReader struct {
 	s     []byte
 	i     int
 	depth int
+	want  string       // what was wanted where it ended too early
 	bad   *pgerr.Error // what is wrong inside a string
+	end   int          // how far that string was read then
 }
 
 type jsonMember struct{ key, value []byte }
@@ -31,30 +33,15 @@ func CanonicalJSON(dst, s []byte) ([]byte, error) {
 	dst, ok := r.value(dst)
 	if ok {
 		r.blanks()
-		ok = r.i == len(s)
+		ok, r.want = r.i == len(s), "end of input"
 	}
-	if !ok {
-		if r.depth > maxJSONDepth {
-			return dst, pgerr.New(pgerr.StatementTooComplex, "json value is nested deeper than %d levels", maxJSONDepth)
-		}
-		e := notJSON()
-		switch {
-		case r.bad != nil:
-			return dst, r.bad
-		case r.i >= len(s):
-			return dst, e.WithDetail("The input string ended unexpectedly.")
-		}
-		end := r.i
-		for end < len(s) && end < r.i+20 && isNameByte(s[end]) {
-			end++
-		}
-		return dst, e.WithDetail("Token \"%s\" is invalid.", s[r.i:max(end, r.i+1)])
+	switch {
+	case ok:
+		return dst, nil
+	case r.depth > maxJSONDepth:
+		return dst, pgerr.New(pgerr.StatementTooComplex, "json value is nested deeper than %d levels", maxJSONDepth)
 	}
-	return dst, nil
-}
-
-func notJSON() *pgerr.Error {
-	return pgerr.New(pgerr.InvalidText, "invalid input syntax for type json")
+	return dst, r.problem()
 }
 
 func (r *jsonReader) blanks() {
@@ -74,6 +61,7 @@ func (r *jsonReader) take(c byte) bool {
 
 func (r *jsonReader) value(dst []byte) ([]byte, bool) {
 	r.blanks()
+	r.want = "JSON value"
 	if r.i >= len(r.s) {
 		return dst, false
 	}
@@ -85,7 +73,12 @@ func (r *jsonReader) value(dst []byte) ([]byte, bool) {
 	case c == '"':
 		return r.text(dst)
 	case c == '-' || c >= '0' && c <= '9':
-		return r.number(dst)
+		start := r.i
+		dst, ok := r.number(dst)
+		if !ok {
+			r.i = start
+		}
+		return dst, ok
 	}
 	for _, w := range [...]string{"true", "false", "null"} {
 		if bytes.HasPrefix(r.s[r.i:], []byte(w)) && (r.i+len(w) == len(r.s) || !isNameByte(r.s[r.i+len(w)])) {
@@ -108,13 +101,13 @@ func (r *jsonReader) object(dst []byte) ([]byte, bool) {
 	r.i++
 	var members []jsonMember
 	if !r.take('}') {
-		for {
+		for r.want = `string or "}"`; ; r.want = "string" {
 			r.blanks()
 			if r.i >= len(r.s) || r.s[r.i] != '"' {
 				return dst, false
 			}
 			key, ok := r.text(nil)
-			if !ok || !r.take(':') {
+			if r.want = `":"`; !ok || !r.take(':') {
 				return dst, false
 			}
 			value, ok := r.value(nil)
@@ -125,7 +118,7 @@ func (r *jsonReader) object(dst []byte) ([]byte, bool) {
 			if r.take('}') {
 				break
 			}
-			if !r.take(',') {
+			if r.want = `"," or "}"`; !r.take(',') {
 				return dst, false
 			}
 		}
@@ -189,7 +182,7 @@ func (r *jsonReader) array(dst []byte) ([]byte, bool) {
 			if r.take(']') {
 				break
 			}
-			if !r.take(',') {
+			if r.want = `"," or "]"`; !r.take(',') {
 				return dst, false
 			}
 		}
@@ -259,8 +252,8 @@ func (r *jsonReader) text(dst []byte) ([]byte, bool) {
 // unquote reads a string's bytes.
 func (r *jsonReader) unquote(dst []byte) ([]byte, bool) {
 	i := r.i + 1
-	fail := func(format string, args ...any) ([]byte, bool) {
-		r.bad = notJSON().WithDetail(format, args...)
+	fail := func(end int, format string, args ...any) ([]byte, bool) {
+		r.bad, r.end = notJSON().WithDetail(format, args...), end
 		return dst, false
 	}
 	for i < len(r.s) {
@@ -270,7 +263,7 @@ func (r *jsonReader) unquote(dst []byte) ([]byte, bool) {
 			r.i = i + 1
 			return dst, true
 		case c < ' ':
-			return fail("Character with value 0x%02x must be escaped.", c)
+			return fail(i, "Character with value 0x%02x must be escaped.", c)
 		case c != '\\':
 			dst = append(dst, c)
 			i++
@@ -294,42 +287,60 @@ func (r *jsonReader) unquote(dst []byte) ([]byte, bool) {
 		case 't':
 			dst = append(dst, '\t')
 		case 'u':
-			u, ok := hex4(r.s, i)
-			i += 4
+			u, end := hex4(r.s, i)
+			i = end
 			switch {
-			case !ok:
-				return fail(`"\u" must be followed by four hexadecimal digits.`)
+			case end == len(r.s):
+				return r.unended(dst)
+			case u < 0:
+				return fail(end+1, `"\u" must be followed by four hexadecimal digits.`)
 			case u == 0:
 				r.bad = pgerr.New(pgerr.UntranslatableCharacter, "unsupported Unicode escape sequence").WithDetail(`\u0000 cannot be converted to text.`)
+				r.end = i
 				return dst, false
+			case u >= 0xdc00 && utf16.IsSurrogate(u):
+				return fail(i, "Unicode low surrogate must follow a high surrogate.")
 			case utf16.IsSurrogate(u):
-				low := rune(0)
-				if i+6 <= len(r.s) && r.s[i] == '\\' && r.s[i+1] == 'u' {
-					low, _ = hex4(r.s, i+2)
+				low, end := rune(-1), i+1
+				if bytes.HasPrefix(r.s[i:], []byte(`\u`)) {
+					low, end = hex4(r.s, i+2)
 				}
-				if u < 0xdc00 && low >= 0xd800 && low < 0xdc00 {
-					return fail("Unicode high surrogate must not follow a high surrogate.")
+				if low >= 0xd800 && low < 0xdc00 {
+					return fail(end, "Unicode high surrogate must not follow a high surrogate.")
 				}
 				if u = utf16.DecodeRune(u, low); u == utf8.RuneError {
-					return fail("Unicode low surrogate must follow a high surrogate.")
+					return fail(min(end, len(r.s)), "Unicode low surrogate must follow a high surrogate.")
 				}
-				i += 6
+				i = end
 			}
 			dst = utf8.AppendRune(dst, u)
 		default:
 			_, size := utf8.DecodeRune(r.s[i-1:])
-			return fail(`Escape sequence "\%s" is invalid.`, r.s[i-1:i-1+size])
+			return fail(i-1+size, `Escape sequence "\%s" is invalid.`, r.s[i-1:i-1+size])
 		}
 	}
-	return fail(`Token "%s" is invalid.`, bytes.ToValidUTF8(r.s[r.i:min(len(r.s), r.i+64)], nil))
+	return r.unended(dst)
 }
 
-func hex4(s []byte, i int) (rune, bool) {
-	if i+4 > len(s) {
-		return 0, false
+// unended is what comes of a string without an end.
+func (r *jsonReader) unended(dst []byte) ([]byte, bool) {
+	r.bad, r.end = r.invalid(r.i, len(r.s)), len(r.s)
+	return dst, false
+}
+
+// hex4 reads four hexadecimal digits, -1 if there are fewer, and gives the end of what it read.
+func hex4(s []byte, i int) (u rune, end int) {
+	for end = i; end < i+4; end++ {
+		if end == len(s) {
+			return -1, end
+		}
+		digit, err := strconv.ParseUint(string(s[end]), 16, 8)
+		if err != nil {
+			return -1, end
+		}
+		u = u<<4 | rune(digit)
 	}
-	x, err := strconv.ParseUint(string(s[i:i+4]), 16, 32)
-	return rune(x), err == nil
+	return u, end
 }
 
 // The functions below read canonical text, as jsonb vectors hold it.

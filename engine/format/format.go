@@ -195,21 +195,21 @@ func (r *Reader) at(err error, line int64, column string, value []byte) error {
 	if e.Code == pgerr.Internal {
 		return err
 	}
-	e.Where = r.title
+	where := r.title
 	if line > 0 {
-		e.Where += fmt.Sprintf(", line %d", line)
+		where += fmt.Sprintf(", line %d", line)
 	}
 	if column != "" {
-		e.Where += ", column " + column
+		where += ", column " + column
 	}
 	if value != nil {
 		value = bytes.TrimRight(value, "\r\n")
 		if len(value) > 100 { // as much as a person reads
 			value = append(value[:100:100], "..."...)
 		}
-		e.Where += fmt.Sprintf(`: "%s"`, bytes.ToValidUTF8(value, []byte("\uFFFD")))
+		where += fmt.Sprintf(`: "%s"`, bytes.ToValidUTF8(value, []byte("\uFFFD")))
 	}
-	return &e
+	return e.WithWhere("%s", where)
 }
 
 func badFormat(format string, args ...any) *pgerr.Error {

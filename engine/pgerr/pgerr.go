@@ -63,9 +63,12 @@ func (e *Error) WithDetail(format string, args ...any) *Error {
 	return e
 }
 
-// WithWhere sets in what the error came about.
+// WithWhere adds in what the error came about, below what is known of that already.
 func (e *Error) WithWhere(format string, args ...any) *Error {
-	e.Where = fmt.Sprintf(format, args...)
+	if e.Where != "" {
+		e.Where += "\n"
+	}
+	e.Where += fmt.Sprintf(format, args...)
 	return e
 }
 

@@ -84,15 +84,15 @@ func ofParameter(err error, portal string, i int, format int16) error {
 	if e.Code == pgerr.Internal {
 		return err
 	}
-	e.Where = "unnamed portal"
+	of := "unnamed portal"
 	if portal != "" {
-		e.Where = fmt.Sprintf(`portal "%s"`, portal)
+		of = fmt.Sprintf(`portal "%s"`, portal)
 	}
-	e.Where += fmt.Sprintf(" parameter $%d", i+1)
+	value := ""
 	if format == 0 {
-		e.Where += " = '...'" // as PostgreSQL does, which keeps values out of its log
+		value = " = '...'" // as PostgreSQL does, which keeps values out of its log
 	}
-	return &e
+	return e.WithWhere("%s parameter $%d%s", of, i+1, value)
 }
 
 func (c *conn) describe(m *pgproto3.Describe) error {
