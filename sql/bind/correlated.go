@@ -75,15 +75,7 @@ func (s *selection) readBelow(a *attached, later []*attached) bool {
 		return true
 	}
 	found := false
-	read := func(e expr.Expr) {
-		if e != nil {
-			expr.Walk(e, func(x expr.Expr) bool {
-				c, ok := x.(*expr.Column)
-				found = found || ok && mine(c)
-				return !found
-			})
-		}
-	}
+	read := func(e expr.Expr) { found = found || e != nil && readsAny(e, mine) }
 	read(s.where)
 	for _, k := range s.keys {
 		read(k)
@@ -109,6 +101,87 @@ func (s *selection) attachedOf(c *expr.Column) *attached {
 		}
 	}
 	return nil
+}
+
+// filtered puts WHERE over the rows of FROM, and joins them with the subqueries that stand below
+// groups. Each condition stands as low as it can, so that subqueries run for no other rows.
+func (s *selection) filtered(node plan.Node) plan.Node {
+	var first, second []expr.Expr
+	for _, c := range conjunctsOf(s.where) {
+		if s.readsAttached(c) {
+			second = append(second, c)
+		} else {
+			first = append(first, c)
+		}
+	}
+	filter := func(conds []expr.Expr) {
+		if len(conds) > 0 {
+			node = &plan.Filter{Input: node, Cond: s.placed.one(allOf(conds))}
+		}
+	}
+	var last []*attached
+	filter(first)
+	for i, a := range s.attached {
+		switch {
+		case a.above:
+		case s.belongsToWhere(a, s.attached[i+1:], second):
+			node = s.join(node, a)
+		default:
+			last = append(last, a)
+		}
+	}
+	filter(second)
+	for _, a := range last {
+		node = s.join(node, a)
+	}
+	return node
+}
+
+// conjunctsOf are the conditions that an expression is, joined by AND; none for nil.
+func conjunctsOf(e expr.Expr) []expr.Expr {
+	and, ok := e.(*expr.And)
+	switch {
+	case e == nil:
+		return nil
+	case !ok:
+		return []expr.Expr{e}
+	}
+	var list []expr.Expr
+	for _, a := range and.Args {
+		list = append(list, conjunctsOf(a)...)
+	}
+	return list
+}
+
+// readsAttached says whether an expression reads a column of a subquery that is joined with FROM.
+func (s *selection) readsAttached(e expr.Expr) bool {
+	return readsAny(e, func(c *expr.Column) bool { return s.attachedOf(c) != nil })
+}
+
+// belongsToWhere says whether a subquery is one of WHERE, or is read by one of those behind it
+// that is.
+func (s *selection) belongsToWhere(a *attached, later []*attached, conds []expr.Expr) bool {
+	mine := func(c *expr.Column) bool { return baseOf(c.Index) == a.base }
+	if a.kind != plan.LeftJoin || a.on != nil || slices.ContainsFunc(conds, func(c expr.Expr) bool { return readsAny(c, mine) }) {
+		return true
+	}
+	for i, o := range later {
+		if slices.ContainsFunc(o.reads, mine) && s.belongsToWhere(o, later[i+1:], conds) {
+			return true
+		}
+	}
+	return false
+}
+
+// readsAny says whether an expression reads a column of a kind.
+func readsAny(e expr.Expr, kind func(*expr.Column) bool) bool {
+	found := false
+	expr.Walk(e, func(x expr.Expr) bool {
+		c, ok := x.(*expr.Column)
+		found = found || ok && kind(c)
+		return !found
+	})
+	return found
 }
 
 // join joins a subquery with what was joined before.

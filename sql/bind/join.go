@@ -240,6 +240,12 @@ func (b *binder) joinOf(t *ast.Join) *relation {
 		s.sc.host = s
 		rel.join.on, rel.join.attached = b.condition(b.expr(t.On, s.sc), "JOIN/ON", t.On.Pos()), s.attached
 	}
+	if kind == plan.LeftJoin || kind == plan.FullJoin || kind == plan.AsofLeftJoin {
+		right.extend()
+	}
+	if kind == plan.RightJoin || kind == plan.FullJoin {
+		left.extend()
+	}
 	if kind.LeftOnly() {
 		rel.fields, rel.origins = rel.fields[:len(left.fields)], rel.origins[:len(left.fields)]
 		rel.parts = rel.parts[:0:0]
@@ -251,6 +257,13 @@ func (b *binder) joinOf(t *ast.Join) *relation {
 	}
 	b.rename(rel, t.Alias)
 	return rel
+}
+
+// extend says of what can be named in a relation that an outer join gives NULLs in its place.
+func (rel *relation) extend() {
+	for _, r := range rel.all() {
+		r.extended = true
+	}
 }
 
 // tableAfter binds an element of FROM that stands behind others, which it may name if it is

@@ -26,7 +26,7 @@ func (b *binder) rowNamed(n *ast.Name, sc *scope) *relation {
 // starred is the relation of t.* outside of a select list; nil after an error.
 func (b *binder) starred(e *ast.Star, sc *scope) *relation {
 	name := e.Table[len(e.Table)-1].Name
-	if sc.rel != nil {
+	for ; sc != nil; sc = sc.outer {
 		if rel := sc.rel.named(name); rel != nil {
 			return rel
 		}
@@ -44,7 +44,24 @@ func (b *binder) wholeRow(rel *relation, pos ast.Pos) expr.Expr {
 	for i := range rel.fields {
 		fields[i] = b.column(rel, i, pos)
 	}
-	return b.rowOf(fields, rel.fields, pos)
+	row := b.rowOf(fields, rel.fields, pos)
+	if !rel.extended || b.err != nil {
+		return row
+	}
+	return &expr.Case{Whens: []expr.When{{Cond: b.absent(rel, fields, pos), Result: null(row.Type())}}, Else: row, T: row.Type()}
+}
+
+// absent says whether an outer join had no row of the relation: a row of a table has the number of
+// the table, and of any other some column that is not NULL.
+func (b *binder) absent(rel *relation, fields []expr.Expr, pos ast.Pos) expr.Expr {
+	if table := b.tableOID(rel, plan.TableOID, pos); table != nil && rel.oid == 0 {
+		return &expr.IsNull{E: table}
+	}
+	nulls := make([]expr.Expr, len(fields))
+	for i, f := range fields {
+		nulls[i] = &expr.IsNull{E: f}
+	}
+	return allOf(nulls)
 }
 
 // rowOf is a row of fields, whose shape its type tells by its modifier.
@@ -230,8 +247,8 @@ func (b *binder) rowToJSON(e *ast.Call, sc *scope) *ast.Call {
 		if sc.rel != nil {
 			rel = b.rowNamed(x, sc)
 		}
-		if rel == nil {
-			return e
+		if rel == nil || rel.extended {
+			return e // such a row is a value
 		}
 		for _, f := range rel.fields {
 			column := &ast.Name{Place: x.Place, Parts: []ast.Ident{x.Parts[0], {Place: x.Place, Name: f.Name, Quoted: true}}}

@@ -51,11 +51,13 @@ type relation struct {
 	base int
 	// A join has no node before it is sealed. Its fields stand in other relations, of which
 	// parts are those that can be named.
-	join    *joined
-	inJoin  bool // it is an input of a join
-	value   bool // a function in FROM that gives values, not rows: its name means that value
-	parts   []*relation
-	origins []origin
+	join   *joined
+	inJoin bool // it is an input of a join
+	// extended: an outer join gives NULLs where it has no row of the relation.
+	extended bool
+	value    bool // a function in FROM that gives values, not rows: its name means that value
+	parts    []*relation
+	origins  []origin
 	// sources are the columns of tables that its own show, if it is a subquery; nil for none.
 	sources []Source
 }

@@ -211,14 +211,7 @@ func (s *selection) finish() plan.Node {
 	for i, a := range slices.Backward(s.attached) {
 		a.above = grouped && !s.readBelow(a, s.attached[i+1:])
 	}
-	for _, a := range s.attached {
-		if !a.above {
-			node = s.join(node, a)
-		}
-	}
-	if s.where != nil {
-		node = &plan.Filter{Input: node, Cond: s.placed.one(s.where)}
-	}
+	node = s.filtered(node)
 	move := func(e expr.Expr, _ ast.Pos) expr.Expr { return s.placed.one(e) }
 	if grouped {
 		node = s.grouped(node)
@@ -421,9 +414,8 @@ func (s *selection) addFields(e *ast.Field, sc *scope) bool {
 // addStar adds the columns of *, with EXCLUDE and REPLACE.
 func (s *selection) addStar(e *ast.Star) {
 	b, rel := s.b, s.sc.rel
-	if n := len(e.Table); n > 0 {
-		if rel = rel.named(e.Table[n-1].Name); rel == nil {
-			b.fail(pgerr.New(pgerr.UndefinedTable, `missing FROM-clause entry for table "%s"`, e.Table[n-1].Name), e.Pos())
+	if len(e.Table) > 0 {
+		if rel = b.starred(e, s.sc); rel == nil {
 			return
 		}
 	}
