@@ -175,6 +175,9 @@ func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 		if !g.s.sc.rel.owns(e) {
 			return e // a column of what is around the query
 		}
+		if g.byKey(e) {
+			return g.anyValue(e)
+		}
 		p := b.places[e]
 		if p.name == "" {
 			p.name, p.pos = e.Name, pos
@@ -212,6 +215,45 @@ func (g *grouping) subquery(a *attached, e *expr.Column, pos ast.Pos) expr.Expr 
 		g.above[a] = append(g.above[a], c)
 		return c
 	}
+	return g.anyValue(e)
+}
+
+// byKey says whether a column is of a table whose primary key is grouped by, so that all rows of a
+// group have the same. Where rows share a key after all, since keys are not enforced, any of them
+// gives its value.
+func (g *grouping) byKey(e *expr.Column) bool {
+	if len(g.s.groupings) > 1 {
+		return false
+	}
+	for _, rel := range g.s.sc.rel.all() {
+		if rel.scan == nil || rel.table == nil || rel.table.Schema == nil || !rel.owns(e) {
+			continue
+		}
+		grouped := func(column uint32) bool {
+			return slices.ContainsFunc(g.s.keys, func(k expr.Expr) bool {
+				c, ok := k.(*expr.Column)
+				if !ok || !rel.owns(c) {
+					return false
+				}
+				sc := rel.scanned(c)
+				if sc == nil || len(sc.Path) > 0 {
+					return false
+				}
+				i := rel.find(sc.Column)
+				return i >= 0 && rel.table.Schema.Columns[i].ID == column
+			})
+		}
+		for _, k := range rel.table.Schema.Keys {
+			if k.Primary {
+				return !slices.ContainsFunc(k.Columns, func(id uint32) bool { return !grouped(id) })
+			}
+		}
+	}
+	return false
+}
+
+// anyValue is a column that is the same in all rows of a group.
+func (g *grouping) anyValue(e *expr.Column) expr.Expr {
 	call := plan.AggCall{Name: "any_value", Args: []expr.Expr{e}, T: e.T}
 	for i := range g.s.aggs.calls {
 		if sameCall(&g.s.aggs.calls[i], &call) {
