@@ -213,7 +213,7 @@ func hitsSuite(rows uint64) *suite {
 		prickle: append([]string{hits.Schema() + ` WITH (order_by = '` + hits.Order + `')`}, copies...),
 		clickhouse: {types.Replace(hits.Schema()) + ` ENGINE = MergeTree ORDER BY (` + hits.Order + `)`,
 			`INSERT INTO hits ({columns}) SELECT {columns} FROM file('{files}/hits-*.parquet', Parquet)`, `OPTIMIZE TABLE hits FINAL`},
-		duckdb: {hits.Schema(), `INSERT INTO hits BY NAME SELECT * FROM read_parquet('{files}/hits-*.parquet')`, `CHECKPOINT`},
+		duckdb: {hits.Schema(), `INSERT INTO hits BY NAME SELECT * FROM read_parquet('{files}/hits-*.parquet') ORDER BY ` + hits.Order, `CHECKPOINT`},
 	}
 	columns := strings.Join(columnNames(hits.Schema()), ", ")
 	for i, sql := range s.setup[clickhouse] {
