@@ -384,6 +384,9 @@ func (d Decimal) Quo(b Decimal) (Decimal, error) {
 	case b.IsInf():
 		return Decimal{}, nil
 	}
+	if q, ok := quoWhole(d, b); ok {
+		return q, nil
+	}
 	scale := quoScale(d, b)
 	x, xneg := d.magnitude()
 	y, yneg := b.magnitude()
@@ -420,6 +423,43 @@ func (d Decimal) Quo(b Decimal) (Decimal, error) {
 
 func bigPow10(n int) *big.Int {
 	return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil)
+}
+
+// quoWhole is the quotient of whole numbers, which averages are, if it is computed in 64 bits.
+func quoWhole(d, b Decimal) (Decimal, bool) {
+	if d.Scale|b.Scale != 0 || d.Hi != int64(d.Lo)>>63 || b.Hi != int64(b.Lo)>>63 {
+		return Decimal{}, false
+	}
+	x, y := uint64(max(int64(d.Lo), -int64(d.Lo))), uint64(max(int64(b.Lo), -int64(b.Lo)))
+	w, first, by := 0, x, y // as in quoScale
+	for ; first >= 10_000; first /= 10_000 {
+		w++
+	}
+	for ; by >= 10_000; by /= 10_000 {
+		w--
+	}
+	if first <= by {
+		w--
+	}
+	scale := max(16-4*w, 0)
+	if scale > 19 {
+		return Decimal{}, false
+	}
+	hi, lo := bits.Mul64(x, pow10[scale].lo)
+	if hi >= y {
+		return Decimal{}, false
+	}
+	q, r := bits.Div64(hi, lo, y)
+	if r >= y-r {
+		if q++; q == 0 {
+			return Decimal{}, false
+		}
+	}
+	out := Decimal{Lo: q, Scale: uint8(scale)}
+	if d.Hi != b.Hi && q != 0 {
+		out.Hi, out.Lo = -1, -q
+	}
+	return out, true
 }
 
 // quoScale is the number of decimals of a quotient. PostgreSQL counts in groups of four

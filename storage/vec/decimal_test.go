@@ -3,6 +3,7 @@ package vec
 import (
 	"cmp"
 	"errors"
+	"math"
 	"math/big"
 	"math/rand/v2"
 	"testing"
@@ -170,4 +171,51 @@ func FuzzParseDecimal(f *testing.F) {
 			t.Fatalf("%q gives %s, which reads as %s, %v", in, d, back, err)
 		}
 	})
+}
+
+// TestQuoWhole divides whole numbers, as averages do, and holds the quotients against those of large integers.
+func TestQuoWhole(t *testing.T) {
+	random := rand.New(rand.NewPCG(4, 2))
+	number := func() int64 {
+		x := random.Int64() >> random.IntN(64)
+		switch random.IntN(12) {
+		case 0:
+			return math.MinInt64
+		case 1:
+			return math.MaxInt64
+		}
+		return x * (1 - 2*random.Int64N(2))
+	}
+	short := 0
+	for range 100_000 {
+		x, y := number(), number()
+		if y == 0 {
+			continue
+		}
+		a, b := DecimalFromInt(x), DecimalFromInt(y)
+		got, err := a.Quo(b)
+		if err != nil {
+			t.Fatalf("%d / %d: %v", x, y, err)
+		}
+		if _, ok := quoWhole(a, b); ok {
+			short++
+		}
+		scale := quoScale(a, b)
+		n := new(big.Int).Mul(new(big.Int).Abs(big.NewInt(x)), bigPow10(scale))
+		m := new(big.Int).Abs(big.NewInt(y))
+		q, r := n.QuoRem(n, m, new(big.Int))
+		if r.Lsh(r, 1).Cmp(m) >= 0 {
+			q.Add(q, big.NewInt(1))
+		}
+		if (x < 0) != (y < 0) {
+			q.Neg(q)
+		}
+		want, err := DecimalFromBig(q, scale)
+		if err != nil || got != want {
+			t.Fatalf("%d / %d = %s, want %s (%v)", x, y, got.Append(nil), want.Append(nil), err)
+		}
+	}
+	if short < 10_000 {
+		t.Errorf("%d quotients were computed in 64 bits", short)
+	}
 }
