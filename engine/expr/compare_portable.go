@@ -2,7 +2,11 @@
 
 package expr
 
-import "github.com/prickledb/prickle/storage/vec"
+import (
+	"bytes"
+
+	"github.com/prickledb/prickle/storage/vec"
+)
 
 func compareConst(dst []bool, a []int64, x int64, op comparison) { compareConstPortable(dst, a, x, op) }
 
@@ -13,3 +17,5 @@ func maskBytes(mask vec.Bitmap, values []uint8, x uint8, equal bool) {
 func maskWords(mask vec.Bitmap, values []uint16, x uint16, equal bool) {
 	maskPortable(mask, values, x, equal)
 }
+
+func indexOf(text []byte, word string) int { return bytes.Index(text, []byte(word)) }

@@ -80,6 +80,37 @@ func parseLike(pattern string, escape rune, fold bool) (*likePattern, error) {
 	return p, nil
 }
 
+// anywhere is the text that the pattern looks for in any place, if it does nothing else.
+func (p *likePattern) anywhere() (word string, ok bool) {
+	if p.first || p.last || p.wild || p.fold || len(p.parts) != 1 {
+		return "", false
+	}
+	return p.parts[0], true
+}
+
+// markContaining sets where texts contain a word, which is not empty. They are searched as one: what is found
+// across two of them does not count.
+func markContaining(dst []bool, texts *vec.Strings, word string) {
+	offs := texts.Offs[:len(dst)+1]
+	row := 0
+	for at := int(offs[0]); ; {
+		i := indexOf(texts.Bytes[at:offs[len(dst)]], word)
+		if i < 0 {
+			return
+		}
+		at += i
+		for int(offs[row+1]) <= at {
+			row++
+		}
+		if end := int(offs[row+1]); at+len(word) <= end {
+			dst[row] = true
+			at = end
+		} else {
+			at++
+		}
+	}
+}
+
 func (p *likePattern) match(s string) bool {
 	if p.fold {
 		s = foldCase(s)
@@ -454,6 +485,10 @@ func init() {
 			p, err := compile(f.args[1].Str.Str(0), `\`)
 			if err != nil {
 				return err
+			}
+			if word, ok := p.anywhere(); ok && (f.rows == nil || len(f.rows) > f.n/2) {
+				markContaining(f.out.Bools, &v.Str, word)
+				return nil
 			}
 			each(f, func(i int) { f.out.Bools[i] = p.match(v.Str.Str(i)) })
 			return nil
