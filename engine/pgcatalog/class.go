@@ -222,6 +222,10 @@ func classes() {
 			t.add("oid", x.oid, "relname", x.name, "relnamespace", r.namespaceOf(x.table), "relowner", r.ownerOID(x.table), "relam", amBtree, "relfilenode", x.oid,
 				"reltuples", -1, "relpersistence", persistence(x.table), "relkind", "i", "relnatts", len(x.columns), "relispopulated", true, "relreplident", "n")
 		}
+		for _, s := range r.sequences() {
+			t.add("oid", s.oid, "relname", s.column.Sequence, "relnamespace", r.namespaceOf(s.table), "relowner", r.ownerOID(s.table), "relfilenode", s.oid,
+				"relpages", 1, "reltuples", 1, "relpersistence", persistence(s.table), "relkind", "S", "relnatts", len(sequenceColumns), "relispopulated", true, "relreplident", "n")
+		}
 	}
 	statics["pg_catalog.pg_attribute"] = func(t *table) {
 		for _, r := range relations() {
@@ -234,6 +238,11 @@ func classes() {
 		for _, u := range r.tables() {
 			for _, c := range columnsOf(u) {
 				t.attribute(u.OID, c)
+			}
+		}
+		for _, s := range r.sequences() {
+			for _, c := range sequenceColumns {
+				t.attribute(s.oid, c)
 			}
 		}
 		for _, x := range r.indexes() {
@@ -259,12 +268,23 @@ func classes() {
 		for _, u := range r.tables() {
 			t.add("classid", classClass, "objid", u.OID, "refclassid", classNamespace, "refobjid", r.namespaceOf(u), "deptype", "n")
 			if u.View() == "" {
+				for _, c := range columnsOf(u) {
+					if c.def != "" {
+						t.add("classid", classAttrdef, "objid", defaultOID(u.OID, c.number), "refclassid", classClass, "refobjid", u.OID, "refobjsubid", c.number, "deptype", "a")
+					}
+				}
 				continue
 			}
 			t.add("classid", classRewrite, "objid", ruleOID(u.OID), "refclassid", classClass, "refobjid", u.OID, "deptype", "i")
 			for _, of := range r.reads(u) {
 				t.add("classid", classRewrite, "objid", ruleOID(u.OID), "refclassid", classClass, "refobjid", of.OID, "deptype", "n")
 			}
+		}
+		for _, s := range r.sequences() {
+			column := int(s.column.ID)
+			t.add("classid", classClass, "objid", s.oid, "refclassid", classNamespace, "refobjid", r.namespaceOf(s.table), "deptype", "n")
+			t.add("classid", classClass, "objid", s.oid, "refclassid", classClass, "refobjid", s.table.OID, "refobjsubid", column, "deptype", "a")
+			t.add("classid", classAttrdef, "objid", defaultOID(s.table.OID, column), "refclassid", classClass, "refobjid", s.oid, "deptype", "n")
 		}
 		for _, f := range r.foreign() {
 			t.add("classid", classConstraint, "objid", f.oid, "refclassid", classClass, "refobjid", f.table.OID, "refobjsubid", f.key.Columns[0], "deptype", "a")

@@ -41,17 +41,18 @@ const (
 	classRewrite    = 2618
 )
 
-// A table's keys, defaults and row type are numbered in ranges of their own. Ranges do not meet
+// A table's keys, defaults, sequences and row type are numbered in ranges of their own. Ranges do not meet
 // before there are half a million tables.
-func indexOID(table uint32, key int) uint32      { return 1<<26 + table<<6 + uint32(key) }
-func constraintOID(table uint32, key int) uint32 { return 1<<27 + table<<6 + uint32(key) }
-func checkOID(table uint32, check int) uint32    { return 3<<26 + table<<6 + uint32(check) }
-func foreignOID(table uint32, key int) uint32    { return 7<<25 + table<<6 + uint32(key) }
-func rowTypeOID(table uint32) uint32             { return 1<<28 + table<<1 }
-func rowArrayOID(table uint32) uint32            { return 1<<28 + table<<1 + 1 }
-func defaultOID(table uint32, column int) uint32 { return 1<<29 + table<<10 + uint32(column) }
-func roleOID(id int64) uint32                    { return 1<<21 + uint32(id) }
-func ruleOID(table uint32) uint32                { return 1<<30 + table }
+func indexOID(table uint32, key int) uint32       { return 1<<26 + table<<6 + uint32(key) }
+func constraintOID(table uint32, key int) uint32  { return 1<<27 + table<<6 + uint32(key) }
+func checkOID(table uint32, check int) uint32     { return 3<<26 + table<<6 + uint32(check) }
+func foreignOID(table uint32, key int) uint32     { return 7<<25 + table<<6 + uint32(key) }
+func rowTypeOID(table uint32) uint32              { return 1<<28 + table<<1 }
+func rowArrayOID(table uint32) uint32             { return 1<<28 + table<<1 + 1 }
+func defaultOID(table uint32, column int) uint32  { return 1<<29 + table<<10 + uint32(column) }
+func sequenceOID(table uint32, column int) uint32 { return 5<<28 + table<<10 + uint32(column) }
+func roleOID(id int64) uint32                     { return 1<<21 + uint32(id) }
+func ruleOID(table uint32) uint32                 { return 1<<30 + table }
 
 // functionOID is that of a function which PostgreSQL does not have: its signature says it, so
 // it does not depend on what other functions there are.

@@ -93,15 +93,16 @@ type Query struct {
 type Reader struct {
 	catalog *catalog.Catalog
 	session Session
-	// indexes lists the keys of all tables, foreign the foreign keys.
-	indexes func() []index
-	foreign func() []foreignKey
+	// indexes lists the keys of all tables, foreign the foreign keys, sequences those of columns.
+	indexes   func() []index
+	foreign   func() []foreignKey
+	sequences func() []sequence
 }
 
 // NewReader reads what a statement sees.
 func NewReader(c *catalog.Catalog, s Session) *Reader {
 	r := &Reader{catalog: c, session: s}
-	r.indexes, r.foreign = sync.OnceValue(r.listIndexes), sync.OnceValue(r.listForeign)
+	r.indexes, r.foreign, r.sequences = sync.OnceValue(r.listIndexes), sync.OnceValue(r.listForeign), sync.OnceValue(r.listSequences)
 	return r
 }
 
@@ -133,7 +134,7 @@ var statics map[string]func(*table)
 func init() {
 	dynamics = map[string]func(*Reader, *table){}
 	statics = map[string]func(*table){}
-	for _, add := range []func(){classes, constraints, comments, typeTables, functions, servers, roles, keywords, fixed, views, information} {
+	for _, add := range []func(){classes, constraints, comments, typeTables, functions, servers, roles, keywords, fixed, views, information, sequences} {
 		add()
 	}
 }
@@ -236,6 +237,11 @@ func (r *Reader) findClass(schema, name string) (uint32, bool) {
 				return x.oid, true
 			}
 		}
+		for _, s := range r.sequences() {
+			if s.column.Sequence == name && s.table.InSchema(schema) {
+				return s.oid, true
+			}
+		}
 	}
 	return 0, false
 }
@@ -281,6 +287,11 @@ func (r *Reader) className(oid uint32) (schema, name string, ok bool) {
 	for _, x := range r.indexes() {
 		if x.oid == oid {
 			return x.table.Namespace(), x.name, true
+		}
+	}
+	for _, s := range r.sequences() {
+		if s.oid == oid {
+			return s.table.Namespace(), s.column.Sequence, true
 		}
 	}
 	return "", "", false
