@@ -226,21 +226,15 @@ func (g *grouping) byKey(e *expr.Column) bool {
 		return false
 	}
 	for _, rel := range g.s.sc.rel.all() {
-		if rel.scan == nil || rel.table == nil || rel.table.Schema == nil || !rel.owns(e) {
+		if rel.join != nil || rel.table == nil || rel.table.Schema == nil || !rel.owns(e) {
 			continue
 		}
+		columns := rel.table.Schema.Columns
 		grouped := func(column uint32) bool {
 			return slices.ContainsFunc(g.s.keys, func(k expr.Expr) bool {
 				c, ok := k.(*expr.Column)
-				if !ok || !rel.owns(c) {
-					return false
-				}
-				sc := rel.scanned(c)
-				if sc == nil || len(sc.Path) > 0 {
-					return false
-				}
-				i := rel.find(sc.Column)
-				return i >= 0 && rel.table.Schema.Columns[i].ID == column
+				i := rel.field(c)
+				return ok && i >= 0 && i < len(columns) && columns[i].ID == column
 			})
 		}
 		for _, k := range rel.table.Schema.Keys {
@@ -250,6 +244,21 @@ func (g *grouping) byKey(e *expr.Column) bool {
 		}
 	}
 	return false
+}
+
+// field is which field of the relation, which is no join, a column is as it stands; -1 for none.
+func (rel *relation) field(c *expr.Column) int {
+	switch {
+	case c == nil || !rel.owns(c):
+		return -1
+	case rel.scan == nil:
+		return c.Index - rel.base
+	}
+	sc := rel.scanned(c)
+	if sc == nil || len(sc.Path) > 0 {
+		return -1
+	}
+	return rel.find(sc.Column)
 }
 
 // anyValue is a column that is the same in all rows of a group.
