@@ -362,9 +362,15 @@ func (b *binder) dropConstraint(c *Change, schema *table.Schema, a *ast.AlterAct
 	}
 	if i := slices.IndexFunc(schema.Keys, func(k table.Key) bool { return k.Name == name }); i >= 0 {
 		key := schema.Keys[i]
-		others := b.references(t, "constraint "+ast.QuoteIdent(name)+" on table "+b.called(t), func(f *table.ForeignKey) bool { return sameColumns(f.Of, key.Columns) })
-		b.dependents(c, schema, others, a.Cascade, "constraint "+ast.QuoteIdent(name)+" on table "+b.called(t), a.Name.Pos())
+		of := "constraint " + ast.QuoteIdent(name) + " on table " + b.called(t)
+		list := b.references(t, of, func(f *table.ForeignKey) bool { return sameColumns(f.Of, key.Columns) })
 		schema.Keys = slices.Delete(schema.Keys, i, i+1)
+		if key.Primary { // views may group by it
+			without := *t
+			without.Schema = schema
+			list = append(list, b.users(t, &without, of)...)
+		}
+		b.dependents(c, schema, list, a.Cascade, of, a.Name.Pos())
 	}
 	schema.Checks = slices.DeleteFunc(schema.Checks, func(k table.Check) bool { return k.Name == name })
 	schema.Foreign = slices.DeleteFunc(schema.Foreign, func(k table.ForeignKey) bool { return k.Name == name })

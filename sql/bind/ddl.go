@@ -620,9 +620,9 @@ func (b *binder) setType(op *table.Op, a *ast.AlterAction, col *table.Column, t 
 			WithHint("Only a wider type of the same kind is taken. Make another table with CREATE TABLE AS."), a.Type.Pos())
 		return
 	}
-	if users := b.columnUsers(t, col.Name); len(users) > 0 {
+	if users := b.columnUsers(t, col.Name, ""); len(users) > 0 {
 		b.fail(pgerr.New(pgerr.FeatureNotSupported, "cannot alter type of a column used by a view or rule").
-			WithDetail(`rule _RETURN on view %s depends on column "%s"`, b.called(users[0]), col.Name), a.Name.Pos())
+			WithDetail(`rule _RETURN on view %s depends on column "%s"`, b.called(users[0].dropped), col.Name), a.Name.Pos())
 		return
 	}
 	if col.Missing != nil && op.IfEmpty {

@@ -229,12 +229,15 @@ func (g *grouping) byKey(e *expr.Column) bool {
 		if rel.join != nil || rel.table == nil || rel.table.Schema == nil || !rel.owns(e) {
 			continue
 		}
-		columns := rel.table.Schema.Columns
 		grouped := func(column uint32) bool {
 			return slices.ContainsFunc(g.s.keys, func(k expr.Expr) bool {
-				c, ok := k.(*expr.Column)
+				c, _ := k.(*expr.Column)
 				i := rel.field(c)
-				return ok && i >= 0 && i < len(columns) && columns[i].ID == column
+				if i < 0 || i >= len(rel.table.Columns) {
+					return false
+				}
+				col := rel.table.Schema.Column(rel.table.Columns[i].Name)
+				return col != nil && col.ID == column
 			})
 		}
 		for _, k := range rel.table.Schema.Keys {

@@ -377,37 +377,41 @@ func (b *binder) dropTables(c *Change, s *ast.DropTable) {
 	}
 }
 
-// columnUsers lists the views that cannot be without a column of a table.
-func (b *binder) columnUsers(t *catalog.Table, column string) []*catalog.Table {
+// users lists the views that cannot go on where a table is changed to another, and those that read
+// them, as dependent on what the change takes away.
+func (b *binder) users(t, changed *catalog.Table, of string) []dependent {
 	without := *b.env.Catalog
 	without.Tables = slices.Clone(without.Tables)
-	changed := *t
-	changed.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(x catalog.Column) bool { return x.Name == column })
-	without.Tables[slices.Index(without.Tables, t)] = &changed
+	without.Tables[slices.Index(without.Tables, t)] = changed
 	env := b.env
 	env.Catalog = &without
 	var views []*catalog.Table
+	var list []dependent
 	for _, v := range b.readers(t) {
 		if _, _, err := boundView(env, v); err != nil {
 			views = append(views, v)
+			list = append(list, dependent{what: "view " + b.called(v), on: of, dropped: v})
 		}
-	}
-	return views
-}
-
-// dropColumn takes a column out of a schema, and with cascade what needs it.
-func (b *binder) dropColumn(c *Change, t *catalog.Table, schema *table.Schema, col *table.Column, cascade bool, pos ast.Pos) {
-	of := "column " + ast.QuoteIdent(col.Name) + " of table " + b.called(t)
-	var list []dependent
-	views := b.columnUsers(t, col.Name)
-	for _, v := range views {
-		list = append(list, dependent{what: "view " + b.called(v), on: of, dropped: v})
 	}
 	for _, d := range b.allDependents(views) {
 		if !slices.Contains(views, d.dropped) {
 			list = append(list, d)
 		}
 	}
+	return list
+}
+
+// columnUsers lists the views that cannot be without a column of a table.
+func (b *binder) columnUsers(t *catalog.Table, column, of string) []dependent {
+	without := *t
+	without.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(x catalog.Column) bool { return x.Name == column })
+	return b.users(t, &without, of)
+}
+
+// dropColumn takes a column out of a schema, and with cascade what needs it.
+func (b *binder) dropColumn(c *Change, t *catalog.Table, schema *table.Schema, col *table.Column, cascade bool, pos ast.Pos) {
+	of := "column " + ast.QuoteIdent(col.Name) + " of table " + b.called(t)
+	list := b.columnUsers(t, col.Name, of)
 	list = append(list, b.references(t, of, func(f *table.ForeignKey) bool { return slices.Contains(f.Of, col.ID) })...)
 	b.dependents(c, schema, list, cascade, of, pos)
 	schema.Drop(col.ID)
