@@ -251,7 +251,8 @@ func (s *pairSet) size() int {
 
 // add is addAll of one.
 func (s *pairSet) add(g uint32, n int64, counts []int64) {
-	addAll(s, []uint32{g}, []int64{n}, counts)
+	group, word := [1]uint32{g}, [1]uint64{wordOf(n)}
+	s.addWords(group[:], word[:], counts)
 }
 
 // addAll adds pairs. If one is not there yet, the count of its group grows, now or when it is settled.
