@@ -250,29 +250,29 @@ func textFn(fn func(dst []byte, s string) []byte) func(*frame) error {
 }
 
 func appendLower(dst []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			return append(dst, strings.ToLower(s[i:])...)
+	start := len(dst)
+	dst = append(dst, s...)
+	for i, c := range dst[start:] {
+		if c >= utf8.RuneSelf {
+			return append(dst[:start+i], strings.ToLower(s[i:])...)
 		}
-		c := s[i]
-		if c >= 'A' && c <= 'Z' {
-			c += 32
+		if c-'A' < 26 {
+			dst[start+i] = c + 32
 		}
-		dst = append(dst, c)
 	}
 	return dst
 }
 
 func appendUpper(dst []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			return append(dst, strings.ToUpper(s[i:])...)
+	start := len(dst)
+	dst = append(dst, s...)
+	for i, c := range dst[start:] {
+		if c >= utf8.RuneSelf {
+			return append(dst[:start+i], strings.ToUpper(s[i:])...)
 		}
-		c := s[i]
-		if c >= 'a' && c <= 'z' {
-			c -= 32
+		if c-'a' < 26 {
+			dst[start+i] = c - 32
 		}
-		dst = append(dst, c)
 	}
 	return dst
 }

@@ -324,7 +324,7 @@ type matching struct {
 	steps  []matchStep
 	s      string
 	places []int
-	left   int // how much more may be tried, in bytes and steps; negative: it was too much
+	left   int // how much more may be tried, in bytes and ways; negative: it was too much
 }
 
 // triesPerByte and triesAtLeast bound what is tried of a text: about what package regexp takes for it.
@@ -390,13 +390,13 @@ func charBefore(s string, at int) int {
 // run goes on at a step and a byte of the text, and gives where the match ends; -1 if there is none
 // that way.
 func (r *matching) run(pc, at int) int {
-	s := r.s
+	s, steps := r.s, r.steps
+	if r.left--; r.left < 0 {
+		return -1
+	}
 	for {
-		step := &r.steps[pc]
+		step := &steps[pc]
 		pc++
-		if r.left--; r.left < 0 {
-			return -1
-		}
 		switch step.kind {
 		case stepLiteral:
 			if len(s)-at < len(step.text) || s[at:at+len(step.text)] != step.text {

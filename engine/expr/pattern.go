@@ -454,6 +454,11 @@ func definePattern(name string, args int, eval func(*frame) error) {
 	}
 }
 
+// onePattern says whether some flat texts are matched against one pattern.
+func onePattern(f *frame) bool {
+	return f.args[1].Form == vec.Const && f.args[0].Form == vec.Flat && (f.rows == nil || len(f.rows) > 0)
+}
+
 func init() {
 	for name, fold := range map[string]bool{"like": false, "ilike": true} {
 		var cache memo[*likePattern]
@@ -479,7 +484,7 @@ func init() {
 		each2 := map2(func(_ *Context, s, p string) (bool, error) { return match(s, p, `\`) })
 		definePattern(name, 2, func(f *frame) error {
 			v := f.args[0]
-			if f.args[1].Form != vec.Const || v.Form != vec.Flat || f.rows != nil && len(f.rows) == 0 {
+			if !onePattern(f) {
 				return each2(f)
 			}
 			p, err := compile(f.args[1].Str.Str(0), `\`)
@@ -517,13 +522,25 @@ func init() {
 		not   bool
 	}{"~": {"", false}, "~*": {"i", false}, "!~": {"", true}, "!~*": {"i", true}} {
 		var cache memo[*textPattern]
-		definePattern(name, 2, map2(func(_ *Context, s, p string) (bool, error) {
+		each2 := map2(func(_ *Context, s, p string) (bool, error) {
 			re, err := cache.get(p, op.flags, compileRegexp)
 			if err != nil {
 				return false, err
 			}
 			return re.matches(s) != op.not, nil
-		}))
+		})
+		definePattern(name, 2, func(f *frame) error {
+			v := f.args[0]
+			if !onePattern(f) {
+				return each2(f)
+			}
+			re, err := cache.get(f.args[1].Str.Str(0), op.flags, compileRegexp)
+			if err != nil {
+				return err
+			}
+			each(f, func(i int) { f.out.Bools[i] = re.matches(v.Str.Str(i)) != op.not })
+			return nil
+		})
 	}
 	var similar memo[*textPattern]
 	matchSimilar := func(s, p, e string) (bool, error) {
