@@ -132,6 +132,9 @@ type Catalog struct {
 	Reads func(view *Table) []*Table
 	// ViewText is the query of a view as people read it. Nil shows it as it is kept.
 	ViewText func(view *Table) string
+	// FullText is an expression that a table keeps with all its parentheses. Nil shows it as it is
+	// kept.
+	FullText func(text string) string
 	// Roles are the roles of the project, nil for none, and Role the one whose rights count.
 	// RolesErr is why the roles could not be read: then nobody may do anything.
 	Roles    *role.Set

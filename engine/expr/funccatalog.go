@@ -262,11 +262,20 @@ func descriptions() {
 		}
 		return append(dst, "unknown (OID="+string(appendInt(nil, vec.Int8, oid, nil))+")"...), nil
 	}))
-	// A stored expression is its text.
-	keep := text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return append(dst, s...), nil })
-	defineSession("pg_get_expr", tText, types(tTree, tOID), keep)
-	defineSession("pg_get_expr", tText, types(tTree, tOID, tBool), keep)
-	defineSession("pg_get_expr", tText, types(tText, tOID), keep)
+	// A stored expression is its text, which is pretty.
+	stored := func(f *frame) error {
+		text := viewOf[string](f, 0)
+		return eachText(f, func(i int, dst []byte) ([]byte, error) {
+			s := text.at(i)
+			if f.ctx.Objects != nil && !f.argBool(2, i, false) {
+				s, _ = f.ctx.Objects.Describe("pg_get_expr "+s, 0, 0)
+			}
+			return append(dst, s...), nil
+		})
+	}
+	defineSession("pg_get_expr", tText, types(tTree, tOID), stored)
+	defineSession("pg_get_expr", tText, types(tTree, tOID, tBool), stored)
+	defineSession("pg_get_expr", tText, types(tText, tOID), stored)
 
 	comment := func(f *frame) error {
 		oid, class := viewOf[int64](f, 0), viewOf[string](f, 1)

@@ -418,11 +418,19 @@ func checksOf(t *catalog.Table) []usertable.Check {
 }
 
 // checkDefinition is the definition of a condition.
-func checkDefinition(c usertable.Check, pretty bool) string {
+func (r *Reader) checkDefinition(c usertable.Check, pretty bool) string {
 	if pretty {
 		return "CHECK (" + c.Expr + ")"
 	}
-	return "CHECK ((" + c.Expr + "))"
+	return "CHECK (" + r.fullText(c.Expr) + ")"
+}
+
+// fullText is an expression with all its parentheses.
+func (r *Reader) fullText(text string) string {
+	if r.catalog.FullText == nil {
+		return text
+	}
+	return r.catalog.FullText(text)
 }
 
 // options are the columns that WITH of a table names, as reloptions has them; nil for none.

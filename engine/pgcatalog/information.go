@@ -140,7 +140,7 @@ func informationKeys() {
 	dynamics["information_schema.check_constraints"] = func(r *Reader, t *table) {
 		for _, u := range r.tables() {
 			for _, c := range checksOf(u) {
-				t.add("constraint_catalog", r.catalog.Database, "constraint_schema", u.Namespace(), "constraint_name", c.Name, "check_clause", "(("+c.Expr+"))")
+				t.add("constraint_catalog", r.catalog.Database, "constraint_schema", u.Namespace(), "constraint_name", c.Name, "check_clause", "("+r.fullText(c.Expr)+")")
 			}
 		}
 	}
@@ -259,7 +259,7 @@ func (r *Reader) informationColumn(t *table, schema, name, kind string, c column
 		"dtd_identifier", strconv.Itoa(c.number), "is_self_referencing", "NO", "is_identity", "NO", "identity_cycle", "NO", "is_generated", "NEVER",
 		"is_updatable", yesNo(kind == "r" && byName()[schema+"."+name] == nil)}
 	if c.def != "" {
-		pairs = append(pairs, "column_default", c.def)
+		pairs = append(pairs, "column_default", r.fullText(c.def))
 	}
 	if !c.t.Array {
 		pairs = append(pairs, details(c.t)...)

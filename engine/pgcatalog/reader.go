@@ -330,6 +330,9 @@ func (r *Reader) Schemas(implicit bool) []string { return r.catalog.Shown(implic
 
 // Describe implements expr.Objects.
 func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) {
+	if text, ok := strings.CutPrefix(function, "pg_get_expr "); ok {
+		return r.fullText(text), true
+	}
 	if name, ok := strings.CutPrefix(function, "pg_get_serial_sequence "); ok {
 		if t := r.userTable(oid); t != nil && t.Schema != nil {
 			if c := t.Schema.Column(name); c != nil && c.Sequence != "" {
@@ -367,7 +370,7 @@ func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) 
 		for _, t := range r.tables() {
 			for k, c := range checksOf(t) {
 				if checkOID(t.OID, k) == oid {
-					return checkDefinition(c, part > 0), true
+					return r.checkDefinition(c, part > 0), true
 				}
 			}
 		}

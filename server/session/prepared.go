@@ -85,6 +85,7 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 	tables.Role, tables.Path = s.role(), s.Settings.SearchPath()
 	tables.Reads = func(v *catalog.Table) []*catalog.Table { return bind.Reads(bind.Env{Catalog: tables, Expr: ctx}, v) }
 	tables.ViewText = func(v *catalog.Table) string { return bind.ViewText(bind.Env{Catalog: tables, Expr: ctx}, v) }
+	tables.FullText = bind.FullText
 	if all := s.config.Cohorts; all != nil {
 		tables.Cohort = func(name string, id int64) (definition string, ok bool, err error) {
 			err = s.at(pin, func(pin Pin) error {

@@ -27,6 +27,14 @@ func Format(n Node) string {
 	return p.b.String()
 }
 
+// FormatFull is Format of an expression as catalogs show it to programs: each operator with its
+// operands is in parentheses.
+func FormatFull(x Expr) string {
+	p := printer{full: true}
+	p.expr(x, 0)
+	return p.b.String()
+}
+
 // FormatName prints a dotted name with the quotes it needs.
 func FormatName(parts []Ident) string {
 	var p printer
@@ -101,7 +109,10 @@ const (
 	precPrimary
 )
 
-type printer struct{ b strings.Builder }
+type printer struct {
+	b    strings.Builder
+	full bool // as FormatFull prints
+}
 
 func (p *printer) s(parts ...string) {
 	for _, x := range parts {

@@ -52,15 +52,25 @@ func opPrec(op string) int {
 	return precOther
 }
 
-// expr prints x, in parentheses when it binds less tightly than min.
+// expr prints x, in parentheses when it binds less tightly than min, or when all operators are to
+// have some.
 func (p *printer) expr(x Expr, min int) {
-	if exprPrec(x) < min {
+	prec := exprPrec(x)
+	if prec < min || p.full && prec < precPostfix {
 		p.s("(")
 		p.bare(x)
 		p.s(")")
 		return
 	}
 	p.bare(x)
+}
+
+// word prints a word that catalogs show in small letters.
+func (p *printer) word(s string) {
+	if p.full {
+		s = strings.ToLower(s)
+	}
+	p.s(s)
 }
 
 // not is the word before IN, LIKE and BETWEEN.
@@ -88,7 +98,7 @@ func (p *printer) bare(x Expr) {
 	case *Null:
 		p.s("NULL")
 	case *Bool:
-		p.s(map[bool]string{true: "TRUE", false: "FALSE"}[x.Value])
+		p.word(map[bool]string{true: "TRUE", false: "FALSE"}[x.Value])
 	case *Param:
 		p.s("$")
 		p.n(x.Index)
@@ -166,9 +176,16 @@ func (p *printer) bare(x Expr) {
 	case *Case:
 		p.caseExpr(x)
 	case *Cast:
-		if c, ok := x.X.(*Cast); ok {
+		_, literal := x.X.(*String)
+		c, again := x.X.(*Cast)
+		switch {
+		case p.full && !literal:
+			p.s("(")
+			p.expr(x.X, 0)
+			p.s(")")
+		case again:
 			p.expr(c, precPostfix)
-		} else {
+		default:
 			p.operand(x.X)
 		}
 		p.s("::")
@@ -295,7 +312,7 @@ func (p *printer) star(x *Star) {
 }
 
 func (p *printer) unary(x *Unary) {
-	var inner printer
+	inner := printer{full: p.full}
 	prec := precSign
 	if x.Op != "-" && x.Op != "+" {
 		prec = precOther
@@ -465,6 +482,11 @@ func (p *printer) bound(b FrameBound) {
 // typed prints TYPE 'value'. The fields of an interval follow the value.
 func (p *printer) typed(x *Typed) {
 	t := x.Type
+	if t.Fields == "" && p.full {
+		p.s(QuoteString(x.Value), "::")
+		p.typeName(&t)
+		return
+	}
 	if t.Fields == "" {
 		p.typeName(&t)
 		p.s(" ", QuoteString(x.Value))
@@ -484,7 +506,7 @@ func (p *printer) typeName(t *TypeName) {
 	case t.Name == "double precision":
 		p.s(t.Name)
 	case t.Schema == "" && t.Name == "interval":
-		p.s("INTERVAL")
+		p.word("INTERVAL")
 		if t.Fields != "" {
 			p.s(" ", strings.ToUpper(t.Fields))
 		}

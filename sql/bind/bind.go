@@ -98,8 +98,8 @@ type binder struct {
 	env    Env
 	params []*param
 	err    *pgerr.Error // the first error
-	depth  int // of queries
-	exprs  int // the depth of expressions
+	depth  int          // of queries
+	exprs  int          // the depth of expressions
 	work   int
 	// subs are the subqueries that run before the statement.
 	subs []plan.Sub

@@ -195,6 +195,21 @@ func ViewText(env Env, v *catalog.Table) string {
 	return v.View()
 }
 
+// FullText is an expression that a table keeps with all its parentheses; a literal with its type
+// stays as it is.
+func FullText(text string) string {
+	e, err := parse.Expr(text)
+	if err != nil {
+		return text
+	}
+	if c, ok := e.(*ast.Cast); ok {
+		if _, ok := c.X.(*ast.String); ok {
+			return text
+		}
+	}
+	return ast.FormatFull(e)
+}
+
 // createView binds CREATE VIEW.
 func (b *binder) createView(c *Change, s *ast.CreateView) {
 	if changes(s.Query.Tail().With) {
