@@ -155,6 +155,12 @@ func (g *grouping) rewrite(e expr.Expr, pos ast.Pos) expr.Expr {
 		if expr.Same(e, k) {
 			return &expr.Column{Index: i, T: k.Type(), Name: expr.String(k)}
 		}
+		// A row that is grouped by has its columns.
+		if row, ok := rowCall(k); ok && isRow(k) {
+			if at := slices.IndexFunc(row, func(f expr.Expr) bool { return expr.Same(e, f) }); at >= 0 {
+				return b.fieldAt(&expr.Column{Index: i, T: k.Type(), Name: expr.String(k)}, at, e.Type(), pos)
+			}
+		}
 	}
 	switch e := e.(type) {
 	case *setRef:

@@ -729,7 +729,7 @@ func (p *parser) columnOf(t token, i, n int) ast.Expr {
 		p.fail(t, pgerr.SyntaxError, "number of columns does not match number of values")
 		return out
 	}
-	if x, ok := q.(*ast.Select); ok && !x.Distinct && x.GroupBy == nil && len(x.OrderBy) == 0 {
+	if x, ok := q.(*ast.Select); ok && !x.Distinct && x.GroupBy == nil && len(x.OrderBy) == 0 && !callsAny(x.Items) {
 		x.Items = x.Items[i : i+1]
 		return out
 	}
@@ -740,6 +740,20 @@ func (p *parser) columnOf(t token, i, n int) ast.Expr {
 	out.Query = &ast.Select{Place: t.at(), From: []ast.TableExpr{&ast.Derived{Place: t.at(), Query: q, Alias: alias}},
 		Items: []ast.SelectItem{{Place: t.at(), Expr: &ast.Name{Place: t.at(), Parts: []ast.Ident{alias.Columns[i].Name}}}}}
 	return out
+}
+
+// callsAny says whether items call a function, which may be an aggregate or give rows: what the others
+// give is another thing without it.
+func callsAny(items []ast.SelectItem) bool {
+	calls := false
+	for _, it := range items {
+		ast.Walk(it.Expr, func(n ast.Node) bool {
+			_, call := n.(*ast.Call)
+			calls = calls || call
+			return !calls
+		})
+	}
+	return calls
 }
 
 func (p *parser) delete() ast.Stmt {
