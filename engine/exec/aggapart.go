@@ -95,7 +95,7 @@ func (p *partitions) gatherApart(ctx context.Context, g *grouping) error {
 		}
 		in := gathering{grouping: g, call: i, work: rows.list(nil)}
 		err := in.gatherAll(ctx)
-		g.env.release(in.held.Load())
+		g.env.release(in.own.Load())
 		if err == nil {
 			err = g.hold(ctx)
 		}
@@ -110,7 +110,7 @@ func (p *partitions) gatherApart(ctx context.Context, g *grouping) error {
 type gathering struct {
 	*grouping
 	call int
-	held atomic.Int64 // of the goroutines' states
+	own  atomic.Int64 // bytes of the states of the goroutines
 
 	mu   sync.Mutex // guards the groups, and what follows
 	work []partition
@@ -188,7 +188,7 @@ func (in *gathering) gatherPart(ctx context.Context, st agg.Divided, held *int64
 		}
 		grown := st.Bytes() - *held
 		*held += grown
-		in.held.Add(grown)
+		in.own.Add(grown)
 		if err := in.env.hold(ctx, grown); err != nil {
 			return err
 		}
