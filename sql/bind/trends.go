@@ -40,6 +40,7 @@ func (b *binder) trends(written *ast.Trends) plan.Node {
 			return empty
 		}
 		s := b.series(&t.Series[i], sc)
+		b.namesSeries(written, &t.Series[i])
 		if t.Compatible {
 			b.double(&s, t.Series[i].Measure.Pos())
 		}
@@ -105,6 +106,36 @@ func readsBefore(e ast.Expr, series []ast.Series, i int) bool {
 		return true
 	})
 	return before && !other
+}
+
+// namesSeries says why a series may not name another, if a column that does not exist is one.
+func (b *binder) namesSeries(t *ast.Trends, s *ast.Series) {
+	if b.err == nil || b.err.Code != pgerr.UndefinedColumn {
+		return
+	}
+	at := func(name string) int {
+		return slices.IndexFunc(t.Series, func(s ast.Series) bool { return s.Name.Name == name })
+	}
+	unknown := *b.err
+	ast.Walk(s.Measure.Agg, func(n ast.Node) bool {
+		x, ok := n.(*ast.Name)
+		if !ok || len(x.Parts) != 1 || unknown.Position != ast.CharPosition(b.env.Text, x.Pos()) {
+			return true
+		}
+		name, other := s.Name.Name, x.Parts[0].Name
+		switch i := at(other); {
+		case i < 0:
+			return true
+		case i >= at(name):
+			b.err = nil
+			b.operatorError(x.Pos(), "A series sees those before it.", `series "%s" names series "%s", which does not come before it`, name, other)
+		default:
+			b.err = nil
+			b.operatorError(x.Pos(), "Give the aggregate a series of its own, and compute a third from both.",
+				`series "%s" names series "%s" beside an aggregate or a condition`, name, other)
+		}
+		return false
+	})
 }
 
 // asWritten puts the columns of series into the order in which they were written.
