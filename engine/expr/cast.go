@@ -142,7 +142,7 @@ func castLiteral(c *Const, to vec.Type, try bool) (Expr, error) {
 		fn = tryFunction(fn)
 	}
 	cast := &Cast{E: c, To: to, Try: try, fn: fn}
-	if to.Kind >= vec.RegClass && to.Kind <= vec.RegRole { // the session's catalog knows it
+	if to.Elem().IsReg() { // the session's catalog knows it
 		return cast, nil
 	}
 	v, err := cast.Eval(&Context{}, &vec.Batch{Rows: 1})

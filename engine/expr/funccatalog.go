@@ -461,7 +461,7 @@ func typeFunctions() {
 				return int64(oid), nil
 			}
 			switch pgerr.Code(err) {
-			case pgerr.UndefinedTable, pgerr.UndefinedObject, pgerr.UndefinedFunction, pgerr.UndefinedSchema:
+			case pgerr.UndefinedTable, pgerr.UndefinedObject, pgerr.UndefinedFunction, pgerr.UndefinedSchema, pgerr.AmbiguousFunction:
 				return 0, errNull
 			}
 			return 0, err
@@ -469,7 +469,7 @@ func typeFunctions() {
 	}
 	for name, kind := range map[string]vec.Kind{
 		"to_regclass": vec.RegClass, "to_regtype": vec.RegType, "to_regproc": vec.RegProc, "to_regprocedure": vec.RegProc,
-		"to_regnamespace": vec.RegNamespace, "to_regrole": vec.RegRole,
+		"to_regnamespace": vec.RegNamespace, "to_regrole": vec.RegRole, "to_regoper": vec.RegOper, "to_regoperator": vec.RegOperator,
 	} {
 		defineSession(name, vec.T(kind), types(tText), find(kind))
 	}

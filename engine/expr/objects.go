@@ -37,7 +37,7 @@ type Objects interface {
 
 // findObject reads the text of a regclass or its like: a number or a name.
 func findObject(ctx *Context, kind vec.Kind, s string) (int64, error) {
-	if s == "-" {
+	if s == "-" && !isOperator(kind) {
 		return 0, nil
 	}
 	if s != "" && s[0] >= '0' && s[0] <= '9' {
@@ -52,6 +52,9 @@ func findObject(ctx *Context, kind vec.Kind, s string) (int64, error) {
 	return int64(oid), err
 }
 
+// isOperator says whether values are operators, which may be called -.
+func isOperator(kind vec.Kind) bool { return kind == vec.RegOper || kind == vec.RegOperator }
+
 // typeByOID is the types of values, whose names need no catalog.
 var typeByOID = func() map[uint32]vec.Type {
 	out := map[uint32]vec.Type{}
@@ -65,7 +68,7 @@ var typeByOID = func() map[uint32]vec.Type {
 
 // appendObject writes an object id by its name, or as a number if it has none.
 func appendObject(dst []byte, kind vec.Kind, oid int64, objects Objects) []byte {
-	if oid == 0 {
+	if oid == 0 && !isOperator(kind) {
 		return append(dst, '-')
 	}
 	if objects != nil {

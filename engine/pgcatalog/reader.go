@@ -179,8 +179,13 @@ func (r *Reader) Table(name string, columns []string) ([]*vec.Batch, error) {
 
 // Find implements expr.Objects.
 func (r *Reader) Find(kind vec.Kind, name string) (uint32, error) {
-	if kind == vec.RegType {
+	switch kind {
+	case vec.RegType:
 		return r.findType(name)
+	case vec.RegOper:
+		return findOperator(name)
+	case vec.RegOperator:
+		return r.findOperatorOf(name)
 	}
 	if kind == vec.RegProc { // regprocedure has its arguments behind it
 		name, _, _ = strings.Cut(name, "(")
@@ -264,6 +269,8 @@ func (r *Reader) Name(kind vec.Kind, oid uint32) (string, bool) {
 		if p := procsByOID()[oid]; p != nil {
 			return quoteName(p.name), true
 		}
+	case vec.RegOper, vec.RegOperator:
+		return r.operatorName(kind, oid)
 	case vec.RegNamespace:
 		if n := r.catalog.SchemaName(oid); n != "" {
 			return quoteName(n), true

@@ -76,7 +76,7 @@ func foldOne(e expr.Expr) expr.Expr {
 
 // zoned says whether conversions of the type look at the session's zone, style or catalog.
 func zoned(t vec.Type) bool {
-	return t.IsTime() || t.Kind == vec.Time || t.Kind >= vec.RegClass && t.Kind <= vec.RegRole
+	return t.IsTime() || t.Kind == vec.Time || t.Elem().IsReg()
 }
 
 // styled says whether what becomes of a value in another type may look at how the session wants values

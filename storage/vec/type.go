@@ -30,7 +30,7 @@ const (
 	OID                     // I64
 	Record                  // Str: a row as the text that PostgreSQL writes for it
 	Void                    // no payload
-	// The kinds below, but the last, are those of catalogs. No table of a user has a column of them.
+	// The kinds below, but IntSet, are those of catalogs. No table of a user has a column of them.
 	RegClass     // I64: the object id of a relation, shown by its name
 	RegType      // I64: of a type
 	RegProc      // I64: of a function
@@ -46,6 +46,8 @@ const (
 	AnyArray     // Str: a column of catalogs, where nothing but null stands
 	Inet         // Str: an address
 	IntSet       // Str: a set of bigint as a portable roaring bitmap, which SQL calls bitmap
+	RegOper      // I64: the object id of an operator, shown by its name
+	RegOperator  // I64: likewise, shown with the types of its operands
 	kindCount
 )
 
@@ -119,7 +121,7 @@ func (t Type) Payload() Payload {
 	switch t.Kind {
 	case Bool:
 		return PayloadBools
-	case Int2, Int4, Int8, Date, Time, Timestamp, TimestampTZ, OID, RegClass, RegType, RegProc, RegNamespace, RegRole, XID:
+	case Int2, Int4, Int8, Date, Time, Timestamp, TimestampTZ, OID, RegClass, RegType, RegProc, RegNamespace, RegRole, RegOper, RegOperator, XID:
 		return PayloadI64
 	case Float4, Float8:
 		return PayloadF64
@@ -187,6 +189,8 @@ var types = [kindCount]typeInfo{
 	AnyArray:     {"anyarray", 2277, 2277, -1},
 	Inet:         {"inet", 869, 1041, -1},
 	IntSet:       {"bitmap", 9000, 0, -1}, // there is no type of arrays of it
+	RegOper:      {"regoper", 2203, 2208, 4},
+	RegOperator:  {"regoperator", 2204, 2209, 4},
 }
 
 // OID is PostgreSQL's object identifier of the type.
@@ -217,7 +221,9 @@ func (t Type) String() string {
 func (t Type) IsVector() bool { return t.Kind == Int2Vector || t.Kind == OIDVector }
 
 // IsReg says whether values of the type are object ids that are shown by name.
-func (t Type) IsReg() bool { return !t.Array && t.Kind >= RegClass && t.Kind <= RegRole }
+func (t Type) IsReg() bool {
+	return !t.Array && (t.Kind >= RegClass && t.Kind <= RegRole || t.Kind == RegOper || t.Kind == RegOperator)
+}
 
 // IsOID says whether values of the type are object ids, shown by name or not.
 func (t Type) IsOID() bool { return !t.Array && t.Kind == OID || t.IsReg() }
