@@ -166,7 +166,7 @@ func (s *selection) belongsToWhere(a *attached, later []*attached, conds []expr.
 		return true
 	}
 	for i, o := range later {
-		if slices.ContainsFunc(o.reads, mine) && s.belongsToWhere(o, later[i+1:], conds) {
+		if (slices.ContainsFunc(o.reads, mine) || o.on != nil && readsAny(o.on, mine)) && s.belongsToWhere(o, later[i+1:], conds) {
 			return true
 		}
 	}
