@@ -170,17 +170,7 @@ func (in *gathering) gatherPart(ctx context.Context, st agg.Divided, held *int64
 	call := &in.node.Aggs[in.call]
 	smaller := part.file.of.rows(part.level+1, len(call.Args))
 	var ids, scratch []uint32
-	for {
-		if err := yield(ctx); err != nil {
-			return err
-		}
-		b, cols, err := readPart(part.file, len(call.Args)+len(call.OrderBy))
-		if err != nil {
-			return err
-		}
-		if b == nil {
-			break
-		}
+	err := part.each(ctx, call, func(b *vec.Batch, cols []*vec.Vector) error {
 		ids = grow(ids, b.Rows)
 		st.Grow(in.assign(ctx, ids, b.Cols, firstRows(&scratch, b.Rows)))
 		if err := st.Absorb(in.env.Expr, ids, cols); err != nil {
@@ -193,12 +183,11 @@ func (in *gathering) gatherPart(ctx context.Context, st agg.Divided, held *int64
 			return err
 		}
 		if part.level < maxLevel && in.env.crowded(*held) {
-			if err := smaller.leave(ctx, st, in.groups); err != nil {
-				return err
-			}
+			return smaller.leave(ctx, st, in.groups)
 		}
-	}
-	if err := part.file.done(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if work := smaller.list(nil); len(work) > 0 {
@@ -211,6 +200,25 @@ func (in *gathering) gatherPart(ctx context.Context, st agg.Divided, held *int64
 		return nil
 	}
 	return st.Settle()
+}
+
+// each reads what was set apart of a call: keys, and what the call takes; then the file is done with.
+func (p *partition) each(ctx context.Context, call *plan.AggCall, visit func(keys *vec.Batch, cols []*vec.Vector) error) error {
+	for {
+		if err := yield(ctx); err != nil {
+			return err
+		}
+		b, cols, err := readPart(p.file, len(call.Args)+len(call.OrderBy))
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			return p.file.done()
+		}
+		if err := visit(b, cols); err != nil {
+			return err
+		}
+	}
 }
 
 // assign finds the groups of keys, which are there already. It says how many there are in all.
@@ -235,19 +243,8 @@ func (p *partitions) divideApart(ctx context.Context, n *plan.Aggregate) error {
 		if rows == nil {
 			continue
 		}
-		call := &n.Aggs[i]
 		for _, part := range rows.list(nil) {
-			for {
-				if err := yield(ctx); err != nil {
-					return err
-				}
-				b, cols, err := readPart(part.file, len(call.Args)+len(call.OrderBy))
-				if err != nil {
-					return err
-				}
-				if b == nil {
-					break
-				}
+			err := part.each(ctx, &n.Aggs[i], func(b *vec.Batch, cols []*vec.Vector) error {
 				ids := g.room(b.Rows)
 				g.groups.assign(ids, b.Cols, firstRows(&scratch, b.Rows))
 				g.states[i].Grow(g.groups.groups)
@@ -258,12 +255,11 @@ func (p *partitions) divideApart(ctx context.Context, n *plan.Aggregate) error {
 					return err
 				}
 				if g.env.crowded(g.held) {
-					if err := p.spillGroups(ctx, g); err != nil {
-						return err
-					}
+					return p.spillGroups(ctx, g)
 				}
-			}
-			if err := part.file.done(); err != nil {
+				return nil
+			})
+			if err != nil {
 				return err
 			}
 		}
