@@ -68,8 +68,10 @@ func TestRowsLieInOrder(t *testing.T) {
 	}
 	time := slices.IndexFunc(s.Columns, func(c Column) bool { return c.Type.Kind == vec.Timestamp })
 	orders := [][]uint32{{2, 1}, {19, 3, 11}}
-	for _, c := range columns {
-		orders = append(orders, []uint32{c})
+	for i, c := range columns {
+		if !testing.Short() || i%6 == 3 {
+			orders = append(orders, []uint32{c})
+		}
 	}
 	for n, order := range orders {
 		s := s.Clone()
