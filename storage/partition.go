@@ -7,18 +7,13 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/storage/segment"
+	"github.com/prickledb/prickle/storage/vec"
 )
 
 const dayMicros = 86_400_000_000
 
 // dayNumber is the UTC day of an instant, since 1970.
-func dayNumber(us int64) int32 {
-	d := us / dayMicros
-	if us%dayMicros < 0 {
-		d--
-	}
-	return int32(d)
-}
+func dayNumber(us int64) int32 { return int32(vec.FloorDiv(us, dayMicros)) }
 
 // dayOf is the day alone: what a flush cuts rows into.
 func dayOf(d int32) (int32, int) { return d, 1 }

@@ -105,7 +105,7 @@ func fitTime(x int64, decimals int32) int64 {
 		return x
 	}
 	unit := timeUnits[decimals]
-	return floorDiv(x+unit/2, unit) * unit
+	return vec.FloorDiv(x+unit/2, unit) * unit
 }
 
 // The modifier of an interval is the fields it has, by their bits from the 16th on, and how many
@@ -536,9 +536,9 @@ func castTime(from, to vec.Type) (*Function, bool) {
 	case [2]vec.Kind{vec.TimestampTZ, vec.Timestamp}:
 		return toTime(func(z *zone, t int64) (int64, error) { return z.local(t), nil })
 	case [2]vec.Kind{vec.Timestamp, vec.Date}:
-		return toTime(func(_ *zone, t int64) (int64, error) { return floorDiv(t, microsDay), nil })
+		return toTime(func(_ *zone, t int64) (int64, error) { return vec.FloorDiv(t, microsDay), nil })
 	case [2]vec.Kind{vec.TimestampTZ, vec.Date}:
-		one, _ := toTime(func(z *zone, t int64) (int64, error) { return floorDiv(z.local(t), microsDay), nil })
+		one, _ := toTime(func(z *zone, t int64) (int64, error) { return vec.FloorDiv(z.local(t), microsDay), nil })
 		return newCast(func(f *frame) error {
 			if v, z := f.args[0], zoneOf(f.ctx); v.Form == vec.Flat && daysOf(f.out.I64, v.I64, f.rows, &z) {
 				return nil
@@ -576,11 +576,11 @@ func daysOf(dst, times []int64, rows []uint32, z *zone) bool {
 		return false
 	}
 	ahead := z.offset(low)
-	if floorDiv(high, microsSecond) >= z.hi {
+	if vec.FloorDiv(high, microsSecond) >= z.hi {
 		return false
 	}
 	for i, t := range times {
-		dst[i] = floorDiv(t+ahead, microsDay)
+		dst[i] = vec.FloorDiv(t+ahead, microsDay)
 	}
 	return true
 }

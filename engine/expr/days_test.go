@@ -39,7 +39,7 @@ func TestDaysOf(t *testing.T) {
 		done++
 		for i, us := range times {
 			z := zone{loc: loc}
-			if want := floorDiv(z.local(us), microsDay); days[i] != want {
+			if want := vec.FloorDiv(z.local(us), microsDay); days[i] != want {
 				t.Fatalf("%s: day of %d is %d, want %d", loc, us, days[i], want)
 			}
 		}

@@ -20,7 +20,7 @@ type stamp struct {
 }
 
 func stampOf(local, off int64, zone string) stamp {
-	s := stamp{day: floorDiv(local, microsDay), off: off, zone: zone}
+	s := stamp{day: vec.FloorDiv(local, microsDay), off: off, zone: zone}
 	s.clock = local - s.day*microsDay
 	s.year, s.month, s.dom = civil(s.day)
 	return s
@@ -705,7 +705,7 @@ func formats() {
 	}))
 	define("to_date", tDate, types(tText, tText), map2(func(_ *Context, s, format string) (int64, error) {
 		t, _, err := parseTimeFormat(s, format)
-		return floorDiv(t, microsDay), err
+		return vec.FloorDiv(t, microsDay), err
 	}))
 	define("to_number", tNum, types(tText, tText), map2(func(_ *Context, s, format string) (vec.Decimal, error) {
 		if format == "" {

@@ -249,29 +249,21 @@ func textFn(fn func(dst []byte, s string) []byte) func(*frame) error {
 	return text1(func(_ *Context, dst []byte, s string) ([]byte, error) { return fn(dst, s), nil })
 }
 
-func appendLower(dst []byte, s string) []byte {
-	start := len(dst)
-	dst = append(dst, s...)
-	for i, c := range dst[start:] {
-		if c >= utf8.RuneSelf {
-			return append(dst[:start+i], strings.ToLower(s[i:])...)
-		}
-		if c-'A' < 26 {
-			dst[start+i] = c + 32
-		}
-	}
-	return dst
-}
+func appendLower(dst []byte, s string) []byte { return appendCase(dst, s, 'A', strings.ToLower) }
 
-func appendUpper(dst []byte, s string) []byte {
+func appendUpper(dst []byte, s string) []byte { return appendCase(dst, s, 'a', strings.ToUpper) }
+
+// appendCase adds a text with the 26 letters from a first one on in the other case, and all letters as change
+// has them from the first byte on that is not ASCII.
+func appendCase(dst []byte, s string, first byte, change func(string) string) []byte {
 	start := len(dst)
 	dst = append(dst, s...)
 	for i, c := range dst[start:] {
 		if c >= utf8.RuneSelf {
-			return append(dst[:start+i], strings.ToUpper(s[i:])...)
+			return append(dst[:start+i], change(s[i:])...)
 		}
-		if c-'a' < 26 {
-			dst[start+i] = c - 32
+		if c-first < 26 {
+			dst[start+i] = c ^ ('a' - 'A')
 		}
 	}
 	return dst

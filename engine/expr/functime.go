@@ -86,7 +86,7 @@ func truncInterval(unit string, v vec.IntervalValue) (vec.IntervalValue, bool) {
 
 // field is a part of a local time, in millionths; false if the unit is unknown.
 func field(unit string, t int64) (micro float64, whole int64, exact, ok bool) {
-	day := floorDiv(t, microsDay)
+	day := vec.FloorDiv(t, microsDay)
 	clock := t - day*microsDay
 	switch unit {
 	case "microseconds", "microsecond", "us":
@@ -130,7 +130,7 @@ func field(unit string, t int64) (micro float64, whole int64, exact, ok bool) {
 	case "year", "years":
 		return 0, shown, true, true
 	case "decade", "decades":
-		return 0, floorDiv(y, 10), true, true
+		return 0, vec.FloorDiv(y, 10), true, true
 	case "century", "centuries":
 		if y > 0 {
 			return 0, (y + 99) / 100, true, true
@@ -169,7 +169,7 @@ func extractTime(unit string, local, off int64, t vec.Type) (vec.Decimal, error)
 			}
 		}
 	}
-	day := floorDiv(local, microsDay)
+	day := vec.FloorDiv(local, microsDay)
 	clock := local - day*microsDay
 	switch unit {
 	case "epoch":
@@ -302,7 +302,7 @@ func age(a, b int64) vec.IntervalValue {
 	if a < b {
 		a, b, sign = b, a, -1
 	}
-	da, db := floorDiv(a, microsDay), floorDiv(b, microsDay)
+	da, db := vec.FloorDiv(a, microsDay), vec.FloorDiv(b, microsDay)
 	ya, ma, dda := civil(da)
 	yb, mb, ddb := civil(db)
 	us := (a - da*microsDay) - (b - db*microsDay)
@@ -385,10 +385,10 @@ func bin(stride vec.IntervalValue, t, origin int64, name string) (int64, error) 
 		if stride.Months < 0 {
 			return 0, pgerr.New(pgerr.DatetimeOverflow, "stride must be greater than zero")
 		}
-		ty, tm, _ := civil(floorDiv(t, microsDay))
-		oy, om, _ := civil(floorDiv(origin, microsDay))
-		n := floorDiv((ty-oy)*12+int64(tm-om), int64(stride.Months)) * int64(stride.Months)
-		day := floorDiv(origin, microsDay)
+		ty, tm, _ := civil(vec.FloorDiv(t, microsDay))
+		oy, om, _ := civil(vec.FloorDiv(origin, microsDay))
+		n := vec.FloorDiv((ty-oy)*12+int64(tm-om), int64(stride.Months)) * int64(stride.Months)
+		day := vec.FloorDiv(origin, microsDay)
 		clock := origin - day*microsDay
 		r := laterDay(day, n)*microsDay + clock
 		if r > t {
@@ -404,7 +404,7 @@ func bin(stride vec.IntervalValue, t, origin int64, name string) (int64, error) 
 	if size <= 0 {
 		return 0, pgerr.New(pgerr.DatetimeOverflow, "stride must be greater than zero")
 	}
-	return origin + floorDiv(t-origin, size)*size, nil
+	return origin + vec.FloorDiv(t-origin, size)*size, nil
 }
 
 // mondayOrigin is where time_bucket counts days and weeks from: 2000-01-03, a Monday;
@@ -426,7 +426,7 @@ func lastDay(t int64) (int64, error) {
 	if isInfinite(t) {
 		return t, nil
 	}
-	y, m, _ := civil(floorDiv(t, microsDay))
+	y, m, _ := civil(vec.FloorDiv(t, microsDay))
 	return dayOf(y, m, monthDays(y, m)), nil
 }
 
@@ -435,11 +435,11 @@ func crossed(unit string, a, b int64) (int64, bool) {
 	unit = unitWords[lower(unit)]
 	micros := map[string]int64{"microsecond": 1, "millisecond": 1000, "second": microsSecond, "minute": microsMinute, "hour": microsHour, "day": microsDay}
 	if n, ok := micros[unit]; ok {
-		return floorDiv(b, n) - floorDiv(a, n), true
+		return vec.FloorDiv(b, n) - vec.FloorDiv(a, n), true
 	}
-	da, db := floorDiv(a, microsDay), floorDiv(b, microsDay)
+	da, db := vec.FloorDiv(a, microsDay), vec.FloorDiv(b, microsDay)
 	if unit == "week" {
-		return floorDiv(db+3, 7) - floorDiv(da+3, 7), true
+		return vec.FloorDiv(db+3, 7) - vec.FloorDiv(da+3, 7), true
 	}
 	months := map[string]int64{"month": 1, "quarter": 3, "year": 12, "decade": 120, "century": 1200, "millennium": 12000}
 	n, ok := months[unit]
@@ -451,7 +451,7 @@ func crossed(unit string, a, b int64) (int64, bool) {
 	if n >= 1200 { // a century begins with its year 1
 		ya, yb = ya-1, yb-1
 	}
-	return floorDiv(yb*12+int64(mb-1), n) - floorDiv(ya*12+int64(ma-1), n), true
+	return vec.FloorDiv(yb*12+int64(mb-1), n) - vec.FloorDiv(ya*12+int64(ma-1), n), true
 }
 
 func init() {
@@ -462,7 +462,7 @@ func init() {
 	define("clock_timestamp", tTz, nil, map0(func(*Context) (int64, error) { return time.Now().UnixMicro(), nil })).Volatile = true
 	define("current_date", tDate, nil, map0(func(c *Context) (int64, error) {
 		z := zoneOf(c)
-		return floorDiv(z.local(c.Now), microsDay), nil
+		return vec.FloorDiv(z.local(c.Now), microsDay), nil
 	}))
 	define("localtimestamp", tTs, nil, map0(func(c *Context) (int64, error) {
 		z := zoneOf(c)
@@ -559,7 +559,7 @@ func truncations() {
 	}))
 	define("time_bucket", tDate, types(tIvl, tDate), map2(func(_ *Context, s vec.IntervalValue, x int64) (int64, error) {
 		r, err := bin(s, x*microsDay, bucketOrigin(s), "time_bucket")
-		return floorDiv(r, microsDay), err
+		return vec.FloorDiv(r, microsDay), err
 	}))
 	// A third text is a zone, or else an origin.
 	for _, t := range []vec.Type{tTz, tTs} {
@@ -790,7 +790,7 @@ func timeArithmetic() {
 		}))
 		define("age", tIvl, types(t), zoned(func(f *frame, z *zone) func(int) error {
 			b := viewOf[int64](f, 0)
-			today := floorDiv(z.local(f.ctx.Now), microsDay) * microsDay
+			today := vec.FloorDiv(z.local(f.ctx.Now), microsDay) * microsDay
 			return func(i int) error {
 				x := b.at(i)
 				if isInfinite(x) {

@@ -178,7 +178,7 @@ func (in *Input) moment(ctx *Context, v *vec.Vector, s string) error {
 	var err error
 	switch kind := in.t.Kind; {
 	case ok && kind == vec.Date:
-		x = floorDiv(x, microsDay)
+		x = vec.FloorDiv(x, microsDay)
 	case ok && kind == vec.TimestampTZ:
 		if in.zone == nil {
 			z := zoneOf(ctx)

@@ -33,7 +33,7 @@ func isInfinite(t int64) bool { return t == vec.InfinityTime || t == vec.NegInfi
 // civil is the date of a day counted from 1970-01-01. Years count 0 for 1 BC.
 func civil(day int64) (year int64, month, dom int) {
 	z := day + 719468 // from 0000-03-01, so that leap days end a year
-	era := floorDiv(z, 146097)
+	era := vec.FloorDiv(z, 146097)
 	doe := z - era*146097
 	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
 	doy := doe - (365*yoe + yoe/4 - yoe/100)
@@ -54,22 +54,14 @@ func dayOf(year int64, month, dom int) int64 {
 		year--
 		month += 12
 	}
-	era := floorDiv(year, 400)
+	era := vec.FloorDiv(year, 400)
 	yoe := year - era*400
 	doy := int64((153*(month-3)+2)/5 + dom - 1)
 	doe := yoe*365 + yoe/4 - yoe/100 + doy
 	return era*146097 + doe - 719468
 }
 
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
-	}
-	return q
-}
-
-func floorMod(a, b int64) int64 { return a - floorDiv(a, b)*b }
+func floorMod(a, b int64) int64 { return a - vec.FloorDiv(a, b)*b }
 
 func monthDays(year int64, month int) int {
 	switch month {
@@ -107,7 +99,7 @@ func zoneOf(ctx *Context) zone {
 
 // offset is how many µs local time is ahead of UTC at a moment.
 func (z *zone) offset(t int64) int64 {
-	sec := floorDiv(t, microsSecond)
+	sec := vec.FloorDiv(t, microsSecond)
 	if z.lo < z.hi && sec >= z.lo && sec < z.hi {
 		return z.off
 	}
@@ -246,7 +238,7 @@ func lower(s string) string {
 func laterDay(day, months int64) int64 {
 	y, m, d := civil(day)
 	total := y*12 + int64(m-1) + months
-	y, m = floorDiv(total, 12), int(floorMod(total, 12))+1
+	y, m = vec.FloorDiv(total, 12), int(floorMod(total, 12))+1
 	return dayOf(y, m, min(d, monthDays(y, m)))
 }
 
@@ -255,7 +247,7 @@ func addInterval(local int64, iv vec.IntervalValue) (int64, bool) {
 	if isInfinite(local) {
 		return local, true
 	}
-	day := floorDiv(local, microsDay)
+	day := vec.FloorDiv(local, microsDay)
 	if iv.Months != 0 {
 		day = laterDay(day, int64(iv.Months))
 	}
@@ -296,15 +288,15 @@ func truncLocal(unit string, t int64) (int64, bool) {
 	case "microsecond", "microseconds", "us":
 		return t, true
 	case "millisecond", "milliseconds", "ms":
-		return floorDiv(t, 1000) * 1000, true
+		return vec.FloorDiv(t, 1000) * 1000, true
 	case "second", "seconds", "sec", "s":
-		return floorDiv(t, microsSecond) * microsSecond, true
+		return vec.FloorDiv(t, microsSecond) * microsSecond, true
 	case "minute", "minutes", "min", "m":
-		return floorDiv(t, microsMinute) * microsMinute, true
+		return vec.FloorDiv(t, microsMinute) * microsMinute, true
 	case "hour", "hours", "h":
-		return floorDiv(t, microsHour) * microsHour, true
+		return vec.FloorDiv(t, microsHour) * microsHour, true
 	}
-	day := floorDiv(t, microsDay)
+	day := vec.FloorDiv(t, microsDay)
 	switch unit {
 	case "day", "days", "d":
 		return day * microsDay, true
@@ -319,11 +311,11 @@ func truncLocal(unit string, t int64) (int64, bool) {
 	case "year", "years", "y":
 		m = 1
 	case "decade", "decades":
-		y, m = floorDiv(y, 10)*10, 1
+		y, m = vec.FloorDiv(y, 10)*10, 1
 	case "century", "centuries":
-		y, m = floorDiv(y-1, 100)*100+1, 1
+		y, m = vec.FloorDiv(y-1, 100)*100+1, 1
 	case "millennium", "millennia":
-		y, m = floorDiv(y-1, 1000)*1000+1, 1
+		y, m = vec.FloorDiv(y-1, 1000)*1000+1, 1
 	default:
 		return 0, false
 	}
@@ -386,7 +378,7 @@ func AppendTimestamp(dst []byte, t int64) []byte {
 	if isInfinite(t) {
 		return appendInfinite(dst, t)
 	}
-	day := floorDiv(t, microsDay)
+	day := vec.FloorDiv(t, microsDay)
 	dst, bc := appendDate(dst, day)
 	dst = append(dst, ' ')
 	dst = appendClock(dst, t-day*microsDay)
@@ -402,7 +394,7 @@ func (z *zone) append(dst []byte, t int64) []byte {
 	}
 	off := z.offset(t)
 	local := t + off
-	day := floorDiv(local, microsDay)
+	day := vec.FloorDiv(local, microsDay)
 	dst, bc := appendDate(dst, day)
 	dst = append(dst, ' ')
 	dst = appendClock(dst, local-day*microsDay)

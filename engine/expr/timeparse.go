@@ -502,7 +502,7 @@ func parseOffset(s string) (int, bool) {
 func specialTime(ctx *Context, word string) int64 {
 	z := zoneOf(ctx)
 	now := z.local(ctx.Now)
-	day := floorDiv(now, microsDay)
+	day := vec.FloorDiv(now, microsDay)
 	switch word {
 	case "today":
 		return day * microsDay
@@ -575,7 +575,7 @@ func parseDay(ctx *Context, s string) (int64, error) {
 	case m.infinite < 0:
 		return vec.NegInfinityTime, nil
 	case m.special != "":
-		return floorDiv(specialTime(ctx, m.special), microsDay), nil
+		return vec.FloorDiv(specialTime(ctx, m.special), microsDay), nil
 	case !m.hasDate:
 		e = timeSyntax
 	default:

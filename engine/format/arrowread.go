@@ -423,10 +423,10 @@ func (c *arrowIn) fixed(v *vec.Vector, b []byte) error {
 	case vec.UUID:
 		v.UUIDs = append(v.UUIDs, vec.UUIDValue(b))
 	case vec.Interval:
-		v.Ivl = append(v.Ivl, vec.IntervalValue{Months: int32(le.Uint32(b)), Days: int32(le.Uint32(b[4:])), Micros: floorDiv(int64(le.Uint64(b[8:])), 1000)})
+		v.Ivl = append(v.Ivl, vec.IntervalValue{Months: int32(le.Uint32(b)), Days: int32(le.Uint32(b[4:])), Micros: vec.FloorDiv(int64(le.Uint64(b[8:])), 1000)})
 	case vec.Date:
 		if len(b) == 8 {
-			n = floorDiv(n, 86_400_000)
+			n = vec.FloorDiv(n, 86_400_000)
 		}
 		v.I64 = append(v.I64, day64(n))
 	case vec.Time, vec.Timestamp, vec.TimestampTZ:
@@ -446,7 +446,7 @@ func microsOf(n, unit int64) (int64, bool) {
 		m := n * (unit / 1000)
 		return m, m/(unit/1000) == n
 	}
-	return floorDiv(n, 1000/unit), true
+	return vec.FloorDiv(n, 1000/unit), true
 }
 
 // appendTime appends a time, with or without its day, of a unit in nanoseconds.

@@ -240,14 +240,6 @@ func textIn(v *vec.Vector, x encoding.Values, lo, hi int) error {
 	return nil
 }
 
-func floorDiv(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
-	}
-	return q
-}
-
 func decimalIn(t parquet.Type, precision, scale int) (vec.Type, parquetFill) {
 	out := vec.T(vec.Numeric)
 	if precision > 0 && precision <= vec.MaxDecimalDigits && scale >= 0 && scale <= precision {

@@ -107,7 +107,7 @@ func (s *selection) attachedOf(c *expr.Column) *attached {
 // groups. Each condition stands as low as it can, so that subqueries run for no other rows.
 func (s *selection) filtered(node plan.Node) plan.Node {
 	var first, second []expr.Expr
-	for _, c := range conjunctsOf(s.where) {
+	for _, c := range plan.Conjuncts(s.where) {
 		if s.readsAttached(c) {
 			second = append(second, c)
 		} else {
@@ -135,22 +135,6 @@ func (s *selection) filtered(node plan.Node) plan.Node {
 		node = s.join(node, a)
 	}
 	return node
-}
-
-// conjunctsOf are the conditions that an expression is, joined by AND; none for nil.
-func conjunctsOf(e expr.Expr) []expr.Expr {
-	and, ok := e.(*expr.And)
-	switch {
-	case e == nil:
-		return nil
-	case !ok:
-		return []expr.Expr{e}
-	}
-	var list []expr.Expr
-	for _, a := range and.Args {
-		list = append(list, conjunctsOf(a)...)
-	}
-	return list
 }
 
 // readsAttached says whether an expression reads a column of a subquery that is joined with FROM.

@@ -3,6 +3,8 @@ package event
 import (
 	"bytes"
 	"time"
+
+	"github.com/prickledb/prickle/storage/vec"
 )
 
 // ParseTime reads an instant in the forms of ISO 8601 that events carry: a date, with a
@@ -144,13 +146,6 @@ func daysSince1970(year, month, day int64) int64 {
 		year--
 		month += 12
 	}
-	yearDays := 365*year + floorDiv(year, 4) - floorDiv(year, 100) + floorDiv(year, 400)
+	yearDays := 365*year + vec.FloorDiv(year, 4) - vec.FloorDiv(year, 100) + vec.FloorDiv(year, 400)
 	return yearDays + (153*(month-3)+2)/5 + day - 1 - 719468
-}
-
-func floorDiv(a, b int64) int64 {
-	if a < 0 {
-		return -((-a + b - 1) / b)
-	}
-	return a / b
 }

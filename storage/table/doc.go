@@ -31,7 +31,7 @@
 // A [Sample] is some rows of a segment or batch, by which a plan's costs are estimated.
 //
 // A statement that brings many rows has them [Encoded]: in the log, in memory and in segments
-// they are the same blocks, which are copied and not encoded again.
+// they are the same blocks, which are copied and not encoded again, but where a segment has an order.
 //
 // What always holds: the state after a write set depends on the state before it, the write
 // set and its time.

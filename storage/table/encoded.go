@@ -14,7 +14,7 @@ import (
 
 // Encoded is rows as a segment has them: a block of each column, and its zone. A statement that
 // brings many rows encodes them on all cores: the log has them packed then, apply keeps them as
-// they are, and a flush copies them. It is immutable.
+// they are, and a flush copies them, if the table has no order of its own. It is immutable.
 type Encoded struct {
 	Rows    int // up to vec.BatchRows
 	columns []encodedColumn

@@ -48,21 +48,7 @@ func testVersion(t *testing.T, version string, size int, s *Schema, b *vec.Batch
 	}
 	v := &Version{Schema: s, Segments: []*Reader{r}, Dead: roaring.New(), Hidden: roaring.New()}
 	for _, p := range v.Pieces() {
-		ids, err := p.IDs()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range s.Columns {
-			got, err := p.Column(&s.Columns[i])
-			if err != nil {
-				t.Fatal(err)
-			}
-			for row, id := range ids {
-				if !vec.Equal(got, row, b.Cols[i], int(id-7)) {
-					t.Fatalf("column %s of %v: row %d is not what was written", s.Columns[i].Name, s.Columns[i].Type, row)
-				}
-			}
-		}
+		sameRows(t, s, &p, b, 7)
 	}
 	var dump strings.Builder
 	if err := r.Dump(&dump); err != nil {

@@ -41,28 +41,28 @@ func buildSorted(schema *Schema, pieces []Piece) ([]byte, error) {
 	}
 	b := newBuilder(schema, segmentMagic3)
 	b.rows, b.first, b.last = len(s.rows), uint32(slices.Min(s.ids)), uint32(slices.Max(s.ids))
-	sizes := make([]columnBlocks, len(b.columns))
+	blocks := make([]columnBlocks, len(b.columns))
 	errs := make([]error, len(b.columns))
 	for at := 0; at < len(b.columns); {
 		// As many columns are encoded together as there are processors.
 		end := min(at+runtime.GOMAXPROCS(0), len(b.columns))
 		var wg sync.WaitGroup
 		for i := at; i < end; i++ {
-			wg.Go(func() { sizes[i], errs[i] = s.column(&b.columns[i]) })
+			wg.Go(func() { blocks[i], errs[i] = s.column(&b.columns[i]) })
 		}
 		wg.Wait()
 		for ; at < end; at++ {
 			if errs[at] != nil {
 				return nil, errs[at]
 			}
-			b.out = append(b.out, sizes[at].bytes...)
-			sizes[at].bytes = nil
+			b.out = append(b.out, blocks[at].bytes...)
+			blocks[at].bytes = nil
 		}
 	}
-	for block := range sizes[0].ends {
+	for block := range blocks[0].ends {
 		b.dir = binary.AppendUvarint(b.dir, uint64(min(vec.BatchRows, len(s.rows)-block*vec.BatchRows)))
-		for i := range sizes {
-			b.dir = sizes[i].appendTo(b.dir, block)
+		for i := range blocks {
+			b.dir = blocks[i].appendTo(b.dir, block)
 		}
 	}
 	return b.footer(), nil
@@ -293,30 +293,22 @@ func periodOf(unit string, kind vec.Kind, x int64) int64 {
 	const hour = 3_600_000_000
 	hours := x * 24
 	if kind != vec.Date {
-		hours = floorDiv(x, hour)
+		hours = vec.FloorDiv(x, hour)
 	}
-	day := floorDiv(hours, 24)
+	day := vec.FloorDiv(hours, 24)
 	switch unit {
 	case "hour":
 		return hours
 	case "day":
 		return day
 	case "week":
-		return floorDiv(day+3, 7) // 1970-01-01 was a Thursday
+		return vec.FloorDiv(day+3, 7) // 1970-01-01 was a Thursday
 	}
 	year, month, _ := time.Unix(day*86_400, 0).UTC().Date()
 	if unit == "month" {
 		return int64(year)*12 + int64(month)
 	}
 	return int64(year)
-}
-
-func floorDiv(x, by int64) int64 {
-	q := x / by
-	if x%by < 0 {
-		q--
-	}
-	return q
 }
 
 // columnBlocks is a column as a segment has it.

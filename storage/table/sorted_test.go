@@ -95,21 +95,7 @@ func TestRowsLieInOrder(t *testing.T) {
 				t.Fatalf("order %v: a piece is at place %d, want %d", order, p.Place(), place)
 			}
 			place += int64(p.Rows())
-			ids, err := p.IDs()
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i := range s.Columns {
-				got, err := p.Column(&s.Columns[i])
-				if err != nil {
-					t.Fatal(err)
-				}
-				for k, id := range ids {
-					if !vec.Equal(got, k, b.Cols[i], int(id-first)) {
-						t.Fatalf("order %v: column %v: row %d differs", order, s.Columns[i].Type, id)
-					}
-				}
-			}
+			ids := sameRows(t, s, &p, b, first)
 			for _, id := range ids {
 				row := int(id - first)
 				if last >= 0 && !inOrder(s, b, last, row, time) {
@@ -131,7 +117,7 @@ func inOrder(s *Schema, b *vec.Batch, i, j, time int) bool {
 		c := b.Cols[time]
 		if x, y := c.IsNull(i), c.IsNull(j); x != y {
 			return y
-		} else if x, y := floorDiv(c.I64[i], dayOf), floorDiv(c.I64[j], dayOf); !c.IsNull(i) && x != y {
+		} else if x, y := vec.FloorDiv(c.I64[i], dayOf), vec.FloorDiv(c.I64[j], dayOf); !c.IsNull(i) && x != y {
 			return x < y
 		}
 	}
@@ -188,7 +174,7 @@ func TestPeriods(t *testing.T) {
 			if x, y := at(a), at(b); want < 0 != (x < y) || want > 0 != (x > y) {
 				t.Fatalf("%s of %v and %v: %d and %d", unit, a, b, x, y)
 			}
-			day := func(x time.Time) int64 { return floorDiv(x.UnixMicro(), dayOf) }
+			day := func(x time.Time) int64 { return vec.FloorDiv(x.UnixMicro(), dayOf) }
 			noon := time.UnixMicro(day(a)*dayOf + dayOf/2).UTC()
 			if x, y := periodOf(unit, vec.Date, day(a)), at(noon); unit != "hour" && x != y {
 				t.Fatal(fmt.Sprintf("%s of the date of %v is %d, want %d", unit, a, x, y))

@@ -226,6 +226,28 @@ func sizeOf(s *Small) int {
 	return s.Size()
 }
 
+// sameRows gives the numbers of the rows of a piece, which are those of a batch from the number first on.
+func sameRows(t *testing.T, s *Schema, p *Piece, b *vec.Batch, first uint32) []uint32 {
+	t.Helper()
+	ids, err := p.IDs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range s.Columns {
+		c := &s.Columns[i]
+		got, err := p.Column(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, id := range ids {
+			if !vec.Equal(got, k, b.Cols[i], int(id-first)) || got.Type != c.Type {
+				t.Fatalf("column %s of %v: row %d is not what was written", c.Name, c.Type, id)
+			}
+		}
+	}
+	return ids
+}
+
 // What was built is read, of every type, over several blocks; deleted rows are not in it.
 func TestSegmentRoundTrip(t *testing.T) {
 	for _, rows := range []int{1, 5, vec.BatchRows, 2*vec.BatchRows + 17} {
@@ -250,24 +272,9 @@ func TestSegmentRoundTrip(t *testing.T) {
 		v := &Version{Schema: s, Segments: []*Reader{r}, Next: 100 + uint32(rows), Dead: dead, Hidden: roaring.New()}
 		seen := 0
 		for _, p := range v.Pieces() {
-			ids, err := p.IDs()
-			if err != nil {
-				t.Fatal(err)
-			}
+			ids := sameRows(t, s, &p, b, 100)
 			if live, err := p.Live(); live != nil && len(live) != len(ids) || err != nil {
 				t.Fatalf("%d rows: %d of %d are live: %v", rows, len(live), len(ids), err)
-			}
-			for i := range s.Columns {
-				c := &s.Columns[i]
-				got, err := p.Column(c)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for k, id := range ids {
-					if !vec.Equal(got, k, b.Cols[i], int(id-100)) || got.Type != c.Type {
-						t.Fatalf("%d rows: column %s of %v: row %d differs", rows, c.Name, c.Type, id)
-					}
-				}
 			}
 			seen += len(ids)
 		}
