@@ -476,6 +476,10 @@ func (f *faultyFile) ReadAt(p []byte, off int64) (int, error) {
 
 func TestFaultsWhileSpilling(t *testing.T) {
 	plans := spillPlans(t, rand.New(rand.NewPCG(5, 7)), 6_000)
+	stride := int64(2)
+	if testing.Short() {
+		stride = 8
+	}
 	for _, p := range plans[:6] {
 		if p.name == "distinct on, sorted" {
 			continue
@@ -491,7 +495,7 @@ func TestFaultsWhileSpilling(t *testing.T) {
 			{nil, true, pgerr.IOError, "block at byte"},
 		} {
 			failed := false
-			for n, step := int64(1), int64(1); ; n, step = n+step, step*2 {
+			for n, step := int64(1), int64(1); ; n, step = n+step, step*stride {
 				disk := &faultyFS{Mem: vfs.NewMem(), err: fault.err, damage: fault.damage}
 				dir, err := exec.OpenSpillDir(disk, "tmp", 1<<30)
 				if err != nil {

@@ -44,6 +44,13 @@ func TestSmallIntegers(t *testing.T) {
 			}
 		}
 	}
+	if testing.Short() { // a third of them
+		kept := conds[:0]
+		for i := 0; i < len(conds); i += 3 {
+			kept = append(kept, conds[i+i/3%3])
+		}
+		conds = kept
+	}
 	answers := func() (out []string) {
 		for _, c := range conds {
 			out = append(out, c+": "+answer(`SELECT count(*), sum(id), min(few), max(day) FROM s WHERE `+c))
