@@ -44,10 +44,10 @@ func (s *State) Delta(dst []byte, full bool) []byte {
 		for _, o := range s.identity.merged.ToArray() {
 			merges = append(merges, [2]uint32{o, s.identity.Root(o)})
 		}
-		changed = map[uint32]bool{}
+		changed = roaring.New()
 		for o := range uint32(len(s.table.uuids)) {
 			if p := s.table.read(o); p.flags != 0 || len(p.properties) > 0 {
-				changed[o] = true
+				changed.Add(o)
 			}
 		}
 	}
@@ -60,27 +60,24 @@ func (s *State) Delta(dst []byte, full bool) []byte {
 	if first > 0 {
 		gone -= s.table.gone.Rank(uint32(first - 1))
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(s.table.ids)-first)-gone)
-	for i := first; i < len(s.table.ids); i++ {
+	dst = binary.AppendUvarint(dst, uint64(s.table.ids.len()-first)-gone)
+	for i := first; i < s.table.ids.len(); i++ {
 		if s.table.gone.Contains(uint32(i)) {
 			continue
 		}
-		dst = binary.AppendUvarint(dst, uint64(len(s.table.ids[i])))
-		dst = append(dst, s.table.ids[i]...)
-		dst = binary.AppendUvarint(dst, uint64(s.table.owners[i]))
+		id := s.table.ids.idText(i)
+		dst = binary.AppendUvarint(dst, uint64(len(id)))
+		dst = append(dst, id...)
+		dst = binary.AppendUvarint(dst, uint64(s.table.ids.owner(i)))
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(merges)))
 	for _, m := range merges {
 		dst = binary.AppendUvarint(dst, uint64(m[0]))
 		dst = binary.AppendUvarint(dst, uint64(m[1]))
 	}
-	list := make([]uint32, 0, len(changed))
-	for o := range changed {
-		list = append(list, o)
-	}
-	slices.Sort(list)
-	dst = binary.AppendUvarint(dst, uint64(len(list)))
-	for _, o := range list {
+	dst = binary.AppendUvarint(dst, changed.GetCardinality())
+	for it := changed.Iterator(); it.HasNext(); {
+		o := it.Next()
 		p := s.table.read(o)
 		dst = binary.AppendUvarint(dst, uint64(o))
 		dst = append(dst, p.flags)
@@ -110,9 +107,9 @@ func appendOrdinals(dst []byte, ordinals []uint32) []byte {
 
 // settle forgets what changed: it is written, or was just read.
 func (s *State) settle() {
-	s.firstOrdinal, s.firstID, s.merges = len(s.table.uuids), len(s.table.ids), nil
+	s.firstOrdinal, s.firstID, s.merges = len(s.table.uuids), s.table.ids.len(), nil
 	s.erased, s.firstMove = nil, len(s.identity.moves)
-	clear(s.changed)
+	s.changed = roaring.New()
 }
 
 // Len is how many ordinals were given out.
@@ -120,7 +117,7 @@ func (s *State) Len() int { return len(s.table.uuids) }
 
 // Changed says whether the next delta would hold anything.
 func (s *State) Changed() bool {
-	return s.firstID < len(s.table.ids) || len(s.merges) > 0 || len(s.changed) > 0 || len(s.erased) > 0 || s.firstMove < len(s.identity.moves)
+	return s.firstID < s.table.ids.len() || len(s.merges) > 0 || !s.changed.IsEmpty() || len(s.erased) > 0 || s.firstMove < len(s.identity.moves)
 }
 
 // Load applies a delta, which must be the whole of src.
@@ -136,10 +133,9 @@ func (s *State) Load(src []byte) error {
 		s.table.add(id)
 	}
 	for n := d.count(2); n > 0; n-- {
-		id, o := string(d.Take(d.length())), d.ordinal(to)
+		id, o := lent(d.Take(d.length())), d.ordinal(to)
 		s.release(id)
-		s.ids[id] = o
-		s.table.ids, s.table.owners = append(s.table.ids, id), append(s.table.owners, o)
+		s.table.ids.add(id, o)
 	}
 	for n := d.count(2); n > 0; n-- {
 		old, root := d.ordinal(to), d.ordinal(to)
@@ -174,13 +170,11 @@ func (s *State) Load(src []byte) error {
 // settleMoves takes distinct ids from the ordinals that they were split off: where one of
 // them has gone since, nothing else says so.
 func (s *State) settleMoves(moves []Move) {
-	for i, o := range s.table.owners {
+	for i := range s.table.ids.len() {
+		o := s.table.ids.owner(i)
 		for _, m := range moves {
-			if id := s.table.ids[i]; m.From.Contains(o) && m.ID == HashID(s.project, []byte(id)) && !s.table.gone.Contains(uint32(i)) {
-				if s.ids[id] == o {
-					delete(s.ids, id)
-				}
-				s.table.drop([]uint32{uint32(i)})
+			if id := s.table.ids.idText(i); m.From.Contains(o) && m.ID == HashID(s.project, []byte(id)) && !s.table.gone.Contains(uint32(i)) {
+				s.release(id)
 			}
 		}
 	}

@@ -112,13 +112,14 @@ func (s *State) erase(ordinals []uint32, each func(id string, o uint32)) {
 		}
 	}
 	var gone []uint32
-	for i, o := range s.table.owners {
+	for i := range s.table.ids.len() {
+		o := s.table.ids.owner(i)
 		if !mark.Get(int(o)) || s.table.gone.Contains(uint32(i)) {
 			continue
 		}
-		id := s.table.ids[i]
+		id := s.table.ids.idText(i)
 		gone = append(gone, uint32(i))
-		delete(s.ids, id)
+		s.table.ids.remove(id)
 		each(id, o)
 	}
 	s.table.drop(gone)
@@ -136,7 +137,7 @@ func (s *State) Split(root uint32, ids []string, forget bool, at int64) error {
 		return nil
 	}
 	for _, id := range ids {
-		if o, seen := s.ids[id]; !seen || s.identity.Root(o) != root {
+		if o, seen := s.table.ids.get(id); !seen || s.identity.Root(o) != root {
 			return fmt.Errorf("distinct id %q: %w", id, ErrNotTheirs)
 		}
 		if UUIDOf(s.project, id) == s.table.uuids[root] {
@@ -173,16 +174,8 @@ func (m *identity) move(moves ...Move) {
 
 // release takes a distinct id from its ordinal.
 func (s *State) release(id string) {
-	o, seen := s.ids[id]
-	if !seen {
-		return
-	}
-	delete(s.ids, id)
-	for i := range s.table.ids {
-		if s.table.owners[i] == o && s.table.ids[i] == id && !s.table.gone.Contains(uint32(i)) {
-			s.table.drop([]uint32{uint32(i)})
-			return
-		}
+	if i, found := s.table.ids.remove(id); found {
+		s.table.drop([]uint32{uint32(i)})
 	}
 }
 

@@ -55,7 +55,6 @@ const (
 // a time.
 type State struct {
 	project  uint32
-	ids      map[string]uint32 // distinct id → ordinal it was given
 	identity identity
 	table    table
 	objects  properties.Merger
@@ -67,7 +66,7 @@ type State struct {
 	// What changed since the last delta.
 	firstOrdinal int
 	firstID      int // position in table.ids
-	changed      map[uint32]bool
+	changed      *roaring.Bitmap
 	merges       [][2]uint32
 	erased       []uint32
 	firstMove    int
@@ -76,8 +75,8 @@ type State struct {
 // NewState is a project without persons. What readers of it decode is kept in the cache; nil
 // sets no bound.
 func NewState(project uint32, cache *memory.Cache) *State {
-	return &State{project: project, ids: map[string]uint32{}, identity: newIdentity(),
-		table: table{gone: roaring.New(), columns: &columns{cache: cache}}, changed: map[uint32]bool{}}
+	return &State{project: project, identity: newIdentity(),
+		table: table{gone: roaring.New(), columns: &columns{cache: cache}}, changed: roaring.New()}
 }
 
 // Publish is the state as it is now, for readers.
@@ -89,30 +88,24 @@ func (s *State) Publish() (*Map, *Table) {
 }
 
 // Seen is the ordinal of a distinct id, if it has one.
-func (s *State) Seen(id string) (uint32, bool) {
-	o, ok := s.ids[id]
-	return o, ok
-}
+func (s *State) Seen(id string) (uint32, bool) { return s.table.ids.get(id) }
 
 // UUID is the uuid of an ordinal.
 func (s *State) UUID(ord uint32) vec.UUIDValue { return s.table.uuids[ord] }
 
 // Ordinal is the ordinal of a distinct id, which gets one at first sight.
 func (s *State) Ordinal(id []byte) uint32 {
-	if o, ok := s.ids[string(id)]; ok {
+	text := lent(id)
+	if o, ok := s.table.ids.get(text); ok {
 		return o
 	}
-	return s.give(string(id))
+	return s.give(text)
 }
 
 // Known fills dst with one more than the ordinal of each of ids, 0 for one that has none.
 // Others may read the state meanwhile.
 func (s *State) Known(dst []uint32, ids *vec.Strings) {
-	for i := range dst {
-		if o, ok := s.ids[string(ids.At(i))]; ok {
-			dst[i] = o + 1
-		}
-	}
+	s.table.ids.known(dst, ids)
 }
 
 // give makes a person for a distinct id that has none.
@@ -127,15 +120,13 @@ func (s *State) attach(id string, o uint32) {
 	if s.identity.left.Contains(o) {
 		o = s.identity.Root(o)
 	}
-	id = strings.Clone(id)
-	s.ids[id] = o
-	s.table.ids, s.table.owners = append(s.table.ids, id), append(s.table.owners, o)
+	s.table.ids.add(id, o)
 	s.published = false
 }
 
 func (s *State) change(root uint32) *profile {
 	s.published = false
-	s.changed[root] = true
+	s.changed.Add(root)
 	return s.table.change(root)
 }
 
@@ -194,12 +185,12 @@ func (s *State) Merge(kind event.OpKind, other, target string, at int64) Warning
 	if illegal(other) || illegal(target) {
 		return WarnIllegal
 	}
-	from, fromSeen := s.ids[other]
-	to, toSeen := s.ids[target]
+	from, fromSeen := s.table.ids.get(other)
+	to, toSeen := s.table.ids.get(target)
 	switch {
 	case !fromSeen && !toSeen:
-		s.attach(other, s.give(target))
-		to = s.ids[target]
+		to = s.give(target)
+		s.attach(other, to)
 	case !toSeen:
 		to = from
 		s.attach(target, from)
@@ -252,7 +243,7 @@ func (s *State) Import(e *Edit, at int64) {
 	}
 	root := s.identity.Root(s.Ordinal([]byte(e.DistinctIDs[0])))
 	for _, id := range e.DistinctIDs[1:] {
-		o, seen := s.ids[id]
+		o, seen := s.table.ids.get(id)
 		if !seen {
 			s.attach(id, root)
 			continue

@@ -32,12 +32,14 @@ type chunk struct {
 	seen atomic.Pointer[properties.Seen] // of the rows; nil: nobody asked yet
 }
 
+// blank is a chunk of persons of whom nothing is known. Its rows are never written to.
+var blank chunk
+
 // Table is the persons of a project by ordinal. It is immutable.
 type Table struct {
 	uuids  *vec.Vector
 	chunks []*chunk
-	ids    []string        // distinct ids in order of first sight
-	owners []uint32        // the ordinals they were given
+	ids    idList          // distinct ids in order of first sight
 	gone   *roaring.Bitmap // positions in ids that do not count any more
 	// columns is shared by all Tables of a project.
 	columns *columns
@@ -101,11 +103,11 @@ func (c *chunk) kinds() properties.Seen {
 // events get; Map.Root leads from there to its person.
 func (t *Table) DistinctIDs() iter.Seq2[string, uint32] {
 	return func(yield func(string, uint32) bool) {
-		for i, id := range t.ids {
+		for i := range t.ids.len() {
 			if t.gone.Contains(uint32(i)) {
 				continue
 			}
-			if !yield(id, t.owners[i]) {
+			if !yield(t.ids.idText(i), t.ids.owner(i)) {
 				return
 			}
 		}
@@ -118,8 +120,7 @@ type table struct {
 	uuids   []vec.UUIDValue
 	chunks  []*chunk
 	own     []bool
-	ids     []string
-	owners  []uint32
+	ids     ids
 	gone    *roaring.Bitmap // positions in ids; replaced, never changed
 	vector  *vec.Vector     // of uuids, as given out last
 	columns *columns
@@ -140,7 +141,7 @@ func (t *table) read(ord uint32) *profile { return &t.chunks[ord/tableChunk].row
 func (t *table) add(uuid vec.UUIDValue) uint32 {
 	ord := uint32(len(t.uuids))
 	if ord%tableChunk == 0 {
-		t.chunks, t.own = append(t.chunks, new(chunk)), append(t.own, true)
+		t.chunks, t.own = append(t.chunks, &blank), append(t.own, false)
 	}
 	t.uuids = append(t.uuids, uuid)
 	return ord
@@ -152,7 +153,7 @@ func (t *table) publish() *Table {
 		t.vector = &vec.Vector{Type: vec.T(vec.UUID), UUIDs: t.uuids[:len(t.uuids):len(t.uuids)]}
 	}
 	return &Table{uuids: t.vector, chunks: append([]*chunk(nil), t.chunks...),
-		ids: t.ids[:len(t.ids):len(t.ids)], owners: t.owners[:len(t.owners):len(t.owners)], gone: t.gone, columns: t.columns}
+		ids: t.ids.prefix(), gone: t.gone, columns: t.columns}
 }
 
 // drop takes out the distinct ids at some positions.
@@ -168,12 +169,11 @@ func (t *table) tidy() {
 	if t.gone.IsEmpty() {
 		return
 	}
-	var ids []string
-	var owners []uint32
-	for i, id := range t.ids {
+	var kept ids
+	for i := range t.ids.len() {
 		if !t.gone.Contains(uint32(i)) {
-			ids, owners = append(ids, id), append(owners, t.owners[i])
+			kept.add(t.ids.idText(i), t.ids.owner(i))
 		}
 	}
-	t.ids, t.owners, t.gone = ids, owners, roaring.New()
+	t.ids, t.gone = kept, roaring.New()
 }
