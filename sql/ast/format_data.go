@@ -3,6 +3,7 @@ package ast
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // dataStmt prints the statements about tables and their rows.
@@ -366,7 +367,11 @@ func (p *printer) copy(s *Copy) {
 	p.s(" WITH (")
 	p.list(len(s.Options), func(i int) {
 		o := &s.Options[i]
-		p.s(strings.ToUpper(o.Name))
+		if plainASCII(o.Name) {
+			p.s(strings.ToUpper(o.Name))
+		} else {
+			p.ident(Ident{Name: o.Name, Quoted: true})
+		}
 		switch {
 		case o.All:
 			p.s(" *")
@@ -378,8 +383,18 @@ func (p *printer) copy(s *Copy) {
 			p.s(" ")
 			p.expr(&String{Value: o.Value}, 0)
 		case o.Value != "":
-			p.s(" " + o.Value)
+			p.s(" ")
+			if plainASCII(o.Value) || o.Value[0] == '.' || '0' <= o.Value[0] && o.Value[0] <= '9' {
+				p.s(o.Value)
+			} else {
+				p.ident(Ident{Name: o.Value, Quoted: true})
+			}
 		}
 	})
 	p.s(")")
+}
+
+// plainASCII says whether a word that is reserved nowhere needs no quotes, in either case.
+func plainASCII(word string) bool {
+	return plainName(word) && !strings.ContainsFunc(word, func(r rune) bool { return r >= utf8.RuneSelf })
 }
