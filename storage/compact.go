@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/bits"
 	"path"
 	"slices"
 
@@ -116,8 +117,8 @@ func (s *Store) PlanMerge() (MergePlan, bool) {
 	return s.planDead(func(dead, rows int64) bool { return dead*deadShare >= rows })
 }
 
-// PlanMergeAll is the next merge on the way to one segment a month without dead rows: whole
-// months, then single segments. Equal days are not merged before: each row would be written
+// PlanMergeAll is the next merge on the way to one segment a month without dead rows, or to a few that
+// follow each other where memory is not enough for one: whole months, then single segments. Equal days are not merged before: each row would be written
 // twice.
 func (s *Store) PlanMergeAll() (MergePlan, bool) {
 	if p, ok := s.planMerge(itsMonth, all); ok {
@@ -238,7 +239,7 @@ func all(bySize []*segmentFile) int {
 }
 
 // planMerge finds the first stretch of days, by project and time, with segments inside it that
-// are worth a merge: so many of the smallest. Those of a merge under way do not count.
+// are worth a merge. Those of a merge under way do not count.
 func (s *Store) planMerge(stretch func(*segmentFile) (int32, int), worth func(bySize []*segmentFile) int) (MergePlan, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -268,21 +269,49 @@ func (s *Store) planMerge(stretch func(*segmentFile) (int32, int), worth func(by
 		return cmp.Or(cmp.Compare(a.project, b.project), cmp.Compare(a.firstDay, b.firstDay), cmp.Compare(a.days, b.days))
 	})
 	for _, k := range keys {
-		bySize := groups[k]
-		slices.SortStableFunc(bySize, func(a, b *segmentFile) int { return cmp.Compare(a.Rows, b.Rows) })
-		bySize = s.fitting(bySize)
-		n := worth(bySize)
-		if n == 0 {
-			continue
+		if files, firstDay, days := s.choose(groups[k], k.firstDay, k.days, worth); len(files) > 0 {
+			plan := MergePlan{Project: k.project, FirstDay: firstDay, Days: days}
+			for _, f := range files {
+				plan.Inputs = append(plan.Inputs, SegmentID(f.ID))
+			}
+			slices.Sort(plan.Inputs)
+			return plan, true
 		}
-		plan := MergePlan{Project: k.project, FirstDay: k.firstDay, Days: k.days}
-		for _, f := range bySize[:n] {
-			plan.Inputs = append(plan.Inputs, SegmentID(f.ID))
-		}
-		slices.Sort(plan.Inputs)
-		return plan, true
 	}
 	return MergePlan{}, false
+}
+
+// choose finds, among segments inside a stretch of days, those that are worth a merge, and the days that
+// it is of. If there is no memory for all of them, the stretch is divided: what is in one part is merged
+// with its like, and so no two of the segments that come of it have rows of one time. Who reads rows in
+// order of time reads them one after the other then. Those that lie in no part are merged among
+// themselves.
+func (s *Store) choose(files []*segmentFile, firstDay int32, days int, worth func(bySize []*segmentFile) int) ([]*segmentFile, int32, int) {
+	slices.SortStableFunc(files, func(a, b *segmentFile) int { return cmp.Compare(a.Rows, b.Rows) })
+	fit := s.fitting(files)
+	if len(fit) < len(files) && days > 1 {
+		cut := 1 << (bits.Len(uint(days-1)) - 1) // the same days of a month, however often it is divided
+		middle := firstDay + int32(cut)
+		var before, after, across []*segmentFile
+		for _, f := range files {
+			switch {
+			case f.FirstDay+int32(f.Days) <= middle:
+				before = append(before, f)
+			case f.FirstDay >= middle:
+				after = append(after, f)
+			default:
+				across = append(across, f)
+			}
+		}
+		if out, first, n := s.choose(before, firstDay, cut, worth); len(out) > 0 {
+			return out, first, n
+		}
+		if out, first, n := s.choose(after, middle, days-cut, worth); len(out) > 0 {
+			return out, first, n
+		}
+		fit = s.fitting(across)
+	}
+	return fit[:worth(fit)], firstDay, days
 }
 
 // fitting is those of some segments, the smallest first, that can be merged in the memory there

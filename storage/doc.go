@@ -5,7 +5,8 @@
 // a [Snapshot] to each query. A batch goes from ApplyEvents into the memtable (its rows
 // visible at once), from there into one segment a UTC day when the memtable is flushed
 // (or a month, for the days of little when there are very many), and from there into the
-// segment of its month when segments are merged. Rows of user tables go the same way; a
+// segment of its month when segments are merged, or of a part of the month where there is no
+// memory to merge the whole. Rows of user tables go the same way; a
 // flush writes one segment a table, and merges small ones with it (see storage/table).
 //
 // Rows are deleted by a condition, with their person, or by age (delete.go). They are dead

@@ -1,8 +1,10 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
 )
@@ -315,6 +318,59 @@ func TestMergesOfLargeAndSmall(t *testing.T) {
 	// Merged with the large one every third time, they would be 60,000 and more.
 	if merged > 20_000 {
 		t.Errorf("merges wrote %d rows for %d that came", merged, 1000+10*small)
+	}
+}
+
+// Where memory is not enough for the merge of a month, its days are merged into segments that follow each
+// other, and each row is written once or twice.
+func TestMergesThatMemoryDivides(t *testing.T) {
+	const days, rows = 31, 40
+	s, err := Open(vfs.NewMem(), "d", Options{Memory: memory.NewBudget(1 << 20)})
+	must(t, err)
+	defer s.Close()
+	createAs(t, s, 1, "a")
+	n := 0
+	flush := func(day, more int) {
+		b := event.NewBuilder()
+		for i := range rows + more {
+			b.Begin(vec.UUIDValue{1, 14: byte(n >> 8), 15: byte(n)}, int64(20454+day)*dayMicros+int64(i)*1e9)
+			b.SetName([]byte("e"))
+			b.SetDistinctID(fmt.Appendf(nil, "u%d", n))
+			b.End()
+			n++
+		}
+		_, err := s.ApplyEvents(s.AppliedIndex()+1, 1, 1, b.Finish())
+		must(t, err)
+		flushNow(t, s)
+	}
+	for day := range days {
+		flush(day, day*7%days) // so that those of about a size do not follow each other
+		flush(day, 0)
+	}
+	written := int64(0)
+	for {
+		plan, ok := s.PlanMergeAll()
+		if !ok {
+			break
+		}
+		must(t, s.Merge(t.Context(), s.AppliedIndex()+1, 1, plan))
+		written += s.segments[mergeIDs+s.AppliedIndex()-1].Rows
+	}
+	sn, err := s.Snapshot(1)
+	must(t, err)
+	defer sn.Release()
+	segments := slices.SortedFunc(slices.Values(sn.Segments()), func(a, b *Segment) int { return cmp.Compare(a.MinTime(), b.MinTime()) })
+	if len(segments) < 2 || len(segments) > 8 {
+		t.Errorf("%d segments, want a few", len(segments))
+	}
+	stored := 0
+	for i, seg := range segments {
+		if stored += seg.Rows(); i > 0 && segments[i-1].MaxTime() >= seg.MinTime() {
+			t.Errorf("segment %d begins at %d, before the end of the one before, %d", i, seg.MinTime(), segments[i-1].MaxTime())
+		}
+	}
+	if stored != n || written > int64(2*n) {
+		t.Errorf("%d rows in segments and %d written by merges, for %d that came", stored, written, n)
 	}
 }
 
