@@ -32,9 +32,11 @@ type fsm struct {
 	// stopped is set once, by an entry that cannot be applied: written by a newer
 	// release, or damaged. Nothing is applied after it.
 	stopped atomic.Pointer[error]
-	// bytes counts what was applied since the last Raft snapshot; lastApply is when, by
-	// this process's clock, for the housekeeping that waits for a quiet moment.
-	bytes     atomic.Int64
+	// bytes counts what was applied since the last Raft snapshot.
+	bytes atomic.Int64
+	// applying says that something is on its way into the store, and lastApply is when the last was, by
+	// this process's clock. What merges themselves propose does not count.
+	applying  atomic.Bool
 	lastApply atomic.Int64
 	// applied is up to where reads see everything, and fresh the time of the newest entry
 	// there, in µs.
@@ -90,6 +92,12 @@ type work struct {
 	covered bool
 }
 
+// quiet says whether nothing has been applied for so long before a time. What waits for a flush, as an
+// import does that is faster than the disk, is being applied.
+func (f *fsm) quiet(now time.Time, long time.Duration) bool {
+	return !f.applying.Load() && now.UnixNano()-f.lastApply.Load() >= int64(long)
+}
+
 func (f *fsm) err() error {
 	if err := f.stopped.Load(); err != nil {
 		return *err
@@ -125,6 +133,10 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 		}
 		wg.Wait()
 	}
+	heard := slices.ContainsFunc(works, func(w work) bool {
+		return w.entry.kind != kindTick && w.entry.kind != kindPlan && w.entry.kind != kindMerged
+	})
+	f.applying.Store(heard)
 	results := make([]any, len(logs))
 	for i := range works {
 		if logs[i].Type == raft.LogCommand {
@@ -135,8 +147,9 @@ func (f *fsm) ApplyBatch(logs []*raft.Log) []any {
 	if f.committed != nil {
 		f.committed(last)
 	}
-	if slices.ContainsFunc(works, func(w work) bool { return w.entry.kind != kindTick }) {
+	if heard {
 		f.lastApply.Store(time.Now().UnixNano())
+		f.applying.Store(false)
 	}
 	if f.err() == nil {
 		f.applied.raise(last)

@@ -1036,7 +1036,7 @@ func (n *Node) merge(ctx context.Context) {
 		case <-tick.C:
 		}
 		now := time.Now()
-		if now.Before(retryAt) || now.UnixNano()-n.fsm.lastApply.Load() < int64(mergeQuiet) || n.fsm.err() != nil {
+		if now.Before(retryAt) || !n.fsm.quiet(now, mergeQuiet) || n.fsm.err() != nil {
 			continue
 		}
 		if n.store.Stats().MemtableRows >= quietFlushRows {
@@ -1047,7 +1047,7 @@ func (n *Node) merge(ctx context.Context) {
 			}
 		}
 		merged := false
-		for ctx.Err() == nil {
+		for ctx.Err() == nil && n.fsm.quiet(time.Now(), mergeQuiet) {
 			more, err := n.mergeOnce(ctx, n.store.PlanMerge)
 			merged = merged || more
 			if err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/dedup"
 	"github.com/prickledb/prickle/storage/vfs"
 )
@@ -406,5 +408,54 @@ func TestProposalWindow(t *testing.T) {
 	}
 	if got := len(w.list()); got != 3000 {
 		t.Errorf("%d proposals remembered, want 3000", got)
+	}
+}
+
+// While events wait for a flush nothing is quiet, however long that takes: merges would take the
+// processors from it. What merges propose themselves leaves it quiet.
+func TestQuietMoments(t *testing.T) {
+	fs := vfs.NewMem()
+	proceed := make(chan struct{})
+	fs.Hook = func(op, name string) error {
+		if op == "create" && strings.Contains(name, "/segments/") {
+			<-proceed
+		}
+		return nil
+	}
+	const rows = 100
+	n := openNode(t, Config{FS: fs, Dir: "d", Store: storage.Options{SealRows: rows}})
+	for i := range 3 { // one is written, one waits for that, one is full
+		ingest(t, n, 1, i*rows, rows, Receipt{Stored: rows})
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := n.Ingest(t.Context(), 1, testBatch(1, 3*rows, rows))
+		done <- err
+	}()
+	for !n.fsm.applying.Load() {
+		runtime.Gosched()
+	}
+	if n.fsm.quiet(time.Now().Add(time.Hour), mergeQuiet) {
+		t.Error("it is quiet while events wait for a flush")
+	}
+	close(proceed)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !n.fsm.quiet(time.Now().Add(time.Hour), mergeQuiet) {
+		t.Error("it is not quiet an hour after all was applied")
+	}
+	before := n.fsm.lastApply.Load()
+	for more := true; more; {
+		var err error
+		if more, err = n.mergeOnce(t.Context(), n.store.PlanMergeAll); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := n.store.Stats().Segments; got != 1 || n.fsm.lastApply.Load() != before {
+		t.Errorf("%d segments after merges, want 1; the last entry that counts is of %d, want %d", got, n.fsm.lastApply.Load(), before)
 	}
 }
