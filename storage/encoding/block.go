@@ -53,46 +53,106 @@ func appendBlock(dst []byte, v []uint32, mayRun bool) []byte {
 	if len(v) == 0 {
 		return binary.LittleEndian.AppendUint32(append(dst, formConstant), 0)
 	}
-	var stats [groupsPerBlock]groupStats
-	groups := (len(v) + GroupRows - 1) / GroupRows
-	runs := 1
-	least, most := v[0], v[0]
-	sizeFOR, sizeDelta := 1+forHead*groups, 1+deltaHead*groups
-	for g := range groups {
-		lo := g * GroupRows
+	m := blockStats{least: v[0], most: v[0]}
+	for lo := 0; lo < len(v); lo += GroupRows {
 		group := v[lo:min(lo+GroupRows, len(v))]
-		s := &stats[g]
-		runs += s.measure(group)
-		if g > 0 && group[0] != v[lo-1] {
-			runs++
+		m.runs += m.add(group, len(group))
+		if lo > 0 && group[0] != v[lo-1] {
+			m.runs++
 		}
-		least, most = min(least, s.least), max(most, s.most)
-		sizeFOR += packedSize(len(group), widthOf(s.most-s.least))
-		sizeDelta += packedSize(len(group), s.diffWidth())
 	}
-	if least == most {
-		return binary.LittleEndian.AppendUint32(append(dst, formConstant), least)
+	m.runs++
+	if m.least == m.most {
+		return binary.LittleEndian.AppendUint32(append(dst, formConstant), m.least)
 	}
-	if mayRun && runs <= len(v)/2 {
+	if mayRun && m.runs <= len(v)/2 {
 		first, second := GetScratch(), GetScratch()
 		defer first.Put()
 		defer second.Put()
-		values, lengths := first[:runs], second[:runs]
-		size := 7 + 2*(1+forHead*((runs+GroupRows-1)/GroupRows)) +
-			packedSize(runs, widthOf(most-least)) + packedSize(runs, widthOf(findRuns(values, lengths, v)))
-		if size < min(sizeFOR, sizeDelta) {
+		values, lengths := first[:m.runs], second[:m.runs]
+		if m.pays(findRuns(values, lengths, v)) {
 			return appendRLE(dst, values, lengths)
 		}
 	}
 	// A sum is dearer to undo than a shift, so differences must be worth it.
-	if sizeDelta+sizeDelta/8 < sizeFOR {
-		return appendDelta(dst, v, stats[:groups])
+	if m.sizeDelta+m.sizeDelta/8 < m.sizeFOR {
+		return appendDelta(dst, v, m.of[:m.groups])
 	}
-	return appendFOR(dst, v, stats[:groups])
+	return appendFOR(dst, v, m.of[:m.groups])
 }
 
-// measure looks at the values of a group and returns how often they change.
-func (s *groupStats) measure(v []uint32) (changes int) {
+// appendBlockOfRuns adds what appendBlock adds for the rows values that runs are. Neighbours differ,
+// and ends, behind each, count from the block's first value.
+func appendBlockOfRuns(dst []byte, values, ends []uint32, rows int) []byte {
+	first, second := GetScratch(), GetScratch()
+	defer first.Put()
+	defer second.Put()
+	if len(values) <= rows/2 {
+		m := blockStats{least: values[0], most: values[0], runs: len(values)}
+		from, to := 0, 0
+		for lo := 0; lo < rows; lo += GroupRows {
+			hi := min(lo+GroupRows, rows)
+			for to < len(ends)-1 && int(ends[to]) < hi {
+				to++
+			}
+			m.add(values[from:to+1], hi-lo)
+			if from = to; int(ends[to]) == hi {
+				from++
+			}
+		}
+		if m.least == m.most {
+			return binary.LittleEndian.AppendUint32(append(dst, formConstant), m.least)
+		}
+		lengths, at, longest := first[:len(ends)], uint32(0), uint32(0)
+		for i, end := range ends {
+			lengths[i] = end - at - 1
+			longest = max(longest, lengths[i])
+			at = end
+		}
+		if m.pays(longest) {
+			return appendRLE(dst, values, lengths)
+		}
+	}
+	v, at := second[:rows], uint32(0)
+	for i, end := range ends {
+		fill(v[at:end], values[i])
+		at = end
+	}
+	return appendBlock(dst, v, false)
+}
+
+// blockStats is what choosing a form needs to know of a block.
+type blockStats struct {
+	of                 [groupsPerBlock]groupStats
+	groups, runs       int
+	least, most        uint32
+	sizeFOR, sizeDelta int
+}
+
+// add measures the next group of rows values, of which those that repeat the one before may be left
+// out, and returns how often they change.
+func (m *blockStats) add(v []uint32, rows int) (changes int) {
+	if m.groups == 0 {
+		m.sizeFOR, m.sizeDelta = 1, 1
+	}
+	s := &m.of[m.groups]
+	m.groups++
+	changes = s.measure(v, rows)
+	m.least, m.most = min(m.least, s.least), max(m.most, s.most)
+	m.sizeFOR += forHead + packedSize(rows, widthOf(s.most-s.least))
+	m.sizeDelta += deltaHead + packedSize(rows, s.diffWidth())
+	return changes
+}
+
+// pays says whether runs take less than any other form; longest is the length of the longest, less 1.
+func (m *blockStats) pays(longest uint32) bool {
+	size := 7 + 2*(1+forHead*((m.runs+GroupRows-1)/GroupRows)) +
+		packedSize(m.runs, widthOf(m.most-m.least)) + packedSize(m.runs, widthOf(longest))
+	return size < min(m.sizeFOR, m.sizeDelta)
+}
+
+// measure looks at the values of a group of so many rows and returns how often they change.
+func (s *groupStats) measure(v []uint32, rows int) (changes int) {
 	before := v[0]
 	least, most := before, before
 	leastDiff, mostDiff := int32(math.MaxInt32), int32(math.MinInt32)
@@ -106,11 +166,11 @@ func (s *groupStats) measure(v []uint32) (changes int) {
 		least, most = min(least, x), max(most, x)
 		before = x
 	}
-	if changes < len(v)-1 {
+	if changes < rows-1 {
 		leastDiff, mostDiff = min(leastDiff, 0), max(mostDiff, 0)
 	}
 	s.least, s.most = least, most
-	if len(v) > 1 {
+	if rows > 1 {
 		s.leastDiff, s.mostDiff = int64(leastDiff), int64(mostDiff)
 	}
 	return changes

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -23,19 +24,46 @@ var Table = crc32.MakeTable(crc32.Castagnoli)
 
 // AppendColumn adds a column of the values to dst.
 func AppendColumn(dst []byte, v []uint32) []byte {
-	blocks := (len(v) + BlockRows - 1) / BlockRows
+	return appendColumn(dst, len(v), func(dst []byte, lo, hi int) []byte { return AppendBlock(dst, v[lo:hi]) })
+}
+
+// AppendRunsColumn adds the same column as AppendColumn does for the values that runs are: no two
+// neighbours are equal, and ends, behind each, ascend. It takes as long as there are runs, not values.
+func AppendRunsColumn(dst []byte, values, ends []uint32) []byte {
+	if len(ends) == 0 {
+		return AppendColumn(dst, nil)
+	}
+	inside := make([]uint32, 0, min(len(ends), BlockRows))
+	at := 0
+	return appendColumn(dst, int(ends[len(ends)-1]), func(dst []byte, lo, hi int) []byte {
+		from := at
+		for inside = inside[:0]; int(ends[at]) < hi; at++ {
+			inside = append(inside, ends[at]-uint32(lo))
+		}
+		inside = append(inside, uint32(hi-lo))
+		runs := values[from : at+1]
+		if int(ends[at]) == hi {
+			at++
+		}
+		return appendBlockOfRuns(dst, runs, inside, hi-lo)
+	})
+}
+
+// appendColumn adds a column of n values, whose blocks block adds.
+func appendColumn(dst []byte, n int, block func(dst []byte, lo, hi int) []byte) []byte {
+	blocks := (n + BlockRows - 1) / BlockRows
 	start := len(dst)
-	dst = append(dst, make([]byte, 8+8*blocks)...)
+	dst = slices.Grow(dst, 8+8*blocks)[:start+8+8*blocks]
 	data := len(dst)
 	for b := range blocks {
 		at := len(dst)
-		dst = AppendBlock(dst, v[b*BlockRows:min((b+1)*BlockRows, len(v))])
+		dst = block(dst, b*BlockRows, min((b+1)*BlockRows, n))
 		entry := dst[start+8+8*b:]
 		binary.LittleEndian.PutUint32(entry, uint32(len(dst)-data))
 		binary.LittleEndian.PutUint32(entry[4:], crc32.Checksum(dst[at:], Table))
 	}
 	head := dst[start:data]
-	binary.LittleEndian.PutUint32(head[4:], uint32(len(v)))
+	binary.LittleEndian.PutUint32(head[4:], uint32(n))
 	binary.LittleEndian.PutUint32(head, crc32.Checksum(head[4:], Table))
 	return dst
 }

@@ -1,7 +1,9 @@
 package encoding
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -85,6 +87,36 @@ func TestColumnRoundTrip(t *testing.T) {
 				if hi > lo && n > 0 && c.Count(counts[:most], 0, n) == nil {
 					t.Fatalf("%s of %d: Count has no place for %d", name, n, most)
 				}
+			}
+		}
+	}
+}
+
+// A column that is made of runs is the one that is made of the values.
+func TestColumnOfRuns(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, n := range []int{0, 1, 2, 3, 16, 511, 512, 513, 1024, 8191, 8192, 8193, 20000} {
+		all := shapes(rng, n)
+		for _, every := range []int{2, 3, 5, 50, 600, 9000} {
+			v := make([]uint32, n)
+			for i := range v {
+				if rng.IntN(every) == 0 {
+					v[i] = 1 + rng.Uint32N(20)
+				}
+			}
+			all[fmt.Sprintf("one in %d", every)] = v
+		}
+		for name, v := range all {
+			var values, ends []uint32
+			for i, x := range v {
+				if i > 0 && x == v[i-1] {
+					ends[len(ends)-1]++
+					continue
+				}
+				values, ends = append(values, x), append(ends, uint32(i)+1)
+			}
+			if got, want := AppendRunsColumn([]byte{7}, values, ends), AppendColumn([]byte{7}, v); !bytes.Equal(got, want) {
+				t.Errorf("%s of %d: %d runs give %d bytes, the values %d others", name, n, len(values), len(got), len(want))
 			}
 		}
 	}
