@@ -85,7 +85,8 @@ const (
 //   - 4: schemas and notes among the tables that users make; alterations on the condition that nobody has inserted rows.
 //     Batches of events say which of their properties are copied to persons.
 //     Rows of tables may be encoded, and sequences may go on with another number.
-const featureLevel = 4
+//   - 5: batches of events say of a property that few rows have which these are.
+const featureLevel = 5
 
 // lateLevel is the feature level from which on late events are marked.
 const lateLevel = 3
@@ -238,7 +239,7 @@ func unpack(e entry, packed []byte, flags uint16) (entry, error) {
 
 // encodeEvents makes the entry of a batch, or says that it is too large.
 func encodeEvents(id uuid.UUID, project uint32, b *event.Batch, scratch []byte) (raw, wire []byte, err error) {
-	if b.Rows > event.MaxRows || b.Rows*len(b.Props) > event.MaxCells {
+	if b.Rows > event.MaxRows || b.Cells() > event.MaxCells {
 		return nil, scratch, fmt.Errorf("batch of %d events and %d properties: at most %d events and %d values fit in one; send smaller batches",
 			b.Rows, len(b.Props), event.MaxRows, event.MaxCells)
 	}

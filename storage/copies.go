@@ -42,9 +42,10 @@ type copiedName struct {
 	target, first int
 }
 
-// copyProp is a property of the batch, and what is known of its name.
+// copyProp is a property of the batch, and what is known of its name. From is where its codes go on.
 type copyProp struct {
 	prop *event.Prop
+	from int
 	*copiedName
 }
 
@@ -76,7 +77,7 @@ func (c *copies) begin(persons *person.State, b *event.Batch) {
 		for k := range c.names[i] {
 			n := &c.names[i][k]
 			if at, found := b.Find(n.From); found { // it may have been one property too many
-				set.props = append(set.props, copyProp{&b.Props[at], n})
+				set.props = append(set.props, copyProp{&b.Props[at], 0, n})
 			}
 		}
 	}
@@ -162,8 +163,10 @@ func (c *copies) note(row int, root uint32) {
 		if !c.sets[i].rows.Get(row) {
 			continue
 		}
-		for _, p := range c.sets[i].props {
-			code := p.prop.Codes.At(row)
+		props := c.sets[i].props
+		for k := range props {
+			p := &props[k]
+			code := p.prop.Codes.Next(row, &p.from)
 			if code == 0 {
 				continue
 			}

@@ -95,8 +95,9 @@ func (b *memBatch) bytes() int64 {
 	n := int64(e.Rows) * (16 + 8 + 4 + 4 + 4 + dedup.RowBytes)
 	n += int64(len(e.Name.Values.Bytes) + len(e.DistinctID.Values.Bytes))
 	for i := range e.Props {
-		values := &e.Props[i].Values
-		n += int64(e.Rows*event.CodeBytes(uint32(values.Len()))) + int64(len(values.Bytes)) + int64(values.Len())*5
+		p := &e.Props[i]
+		some, _ := p.Codes.Some()
+		n += int64(p.Codes.Kept()*event.CodeBytes(uint32(p.Values.Len()))) + int64(4*len(some)) + int64(len(p.Values.Bytes)) + int64(p.Values.Len())*5
 	}
 	return n
 }

@@ -87,9 +87,11 @@ type propColumn struct {
 	member bool
 	row    uint32 // that set it last, plus one; 0 for none
 	// name is the key, if any value of it is only stored; else it is empty.
-	name  []byte
-	runs  []run
-	table table
+	name []byte
+	runs []run
+	// carried is how many rows have a value, once the batch is finished.
+	carried int
+	table   table
 }
 
 // run is rows of one code, up to the next run.
@@ -423,7 +425,8 @@ func (b *Builder) Finish() *Batch {
 			// A column whose every row was aborted carries nothing.
 			if len(c.runs) > 0 {
 				live = append(live, uint32(i))
-				room.prop(&c.table)
+				c.carried = carried(c.runs, b.rows)
+				room.prop(c)
 			} else {
 				c.table.reset()
 			}
@@ -439,7 +442,7 @@ func (b *Builder) Finish() *Batch {
 	for i, at := range live {
 		c, p := &b.columns[at], &out.Props[i]
 		p.Key = c.key
-		p.Codes = room.codes(c)
+		p.Codes = room.take(c)
 		p.Kinds, p.Values = room.values(&c.table)
 	}
 	b.before.reset()
@@ -460,10 +463,12 @@ func (b *Builder) Finish() *Batch {
 // room is the memory of a batch's columns: one piece for each kind of thing, in which every
 // column has a part. A batch of a hundred rows has as many columns.
 type room struct {
-	rows    int
-	columns [3]int // by the size of their codes: 1, 2 and 4 bytes
-	count   int    // of values
-	size    int    // bytes of values
+	rows  int
+	dicts int
+	codes [3]int // by their size: 1, 2 and 4 bytes
+	count int    // of values
+	size  int    // bytes of values
+	some  int    // rows of properties that few have
 
 	narrow []uint8
 	middle []uint16
@@ -474,33 +479,48 @@ type room struct {
 }
 
 // column makes room for a column without missing values, and prop for a property.
-func (r *room) column(t *table) { r.add(t, 4) }
-func (r *room) prop(t *table)   { r.add(t, CodeBytes(uint32(len(t.kinds)))) }
+func (r *room) column(t *table) { r.add(t, 4, r.rows) }
 
-func (r *room) add(t *table, codeBytes int) {
-	r.columns[codeBytes/2]++
+func (r *room) prop(c *propColumn) {
+	kept := r.rows
+	if areFew(c.carried, r.rows) {
+		kept = c.carried
+		r.some += kept
+	}
+	r.add(&c.table, CodeBytes(uint32(len(c.table.kinds))), kept)
+}
+
+func (r *room) add(t *table, codeBytes, codes int) {
+	r.dicts++
+	r.codes[codeBytes/2] += codes
 	r.count += len(t.kinds)
 	r.size += len(t.values.Bytes)
 }
 
 func (r *room) make() {
-	r.narrow, r.middle = make([]uint8, r.columns[0]*r.rows), make([]uint16, r.columns[1]*r.rows)
-	r.wide, r.offs = make([]uint32, r.columns[2]*r.rows), make([]uint32, 0, r.columns[0]+r.columns[1]+r.columns[2]+r.count)
+	r.narrow, r.middle = make([]uint8, r.codes[0]), make([]uint16, r.codes[1])
+	r.wide, r.offs = make([]uint32, r.codes[2]+r.some), make([]uint32, 0, r.dicts+r.count)
 	r.kinds, r.bytes = make([]Kind, 0, r.count), make([]byte, 0, r.size)
 }
 
-// codes writes the codes of a property into the room, and starts other runs.
-func (r *room) codes(c *propColumn) (out Codes) {
+// take writes the codes of a property into the room, and starts other runs.
+func (r *room) take(c *propColumn) (out Codes) {
+	kept, few := r.rows, areFew(c.carried, r.rows)
+	if few {
+		kept, out.rows = c.carried, r.rows
+		out.some, r.wide = cut(r.wide, kept)
+		carriers(out.some, c.runs, r.rows)
+	}
 	switch CodeBytes(uint32(len(c.table.kinds))) {
 	case 1:
-		out.narrow, r.narrow = cut(r.narrow, r.rows)
-		expand(out.narrow, c.runs)
+		out.narrow, r.narrow = cut(r.narrow, kept)
+		expand(out.narrow, c.runs, r.rows, few)
 	case 2:
-		out.middle, r.middle = cut(r.middle, r.rows)
-		expand(out.middle, c.runs)
+		out.middle, r.middle = cut(r.middle, kept)
+		expand(out.middle, c.runs, r.rows, few)
 	default:
-		out.wide, r.wide = cut(r.wide, r.rows)
-		expand(out.wide, c.runs)
+		out.wide, r.wide = cut(r.wide, kept)
+		expand(out.wide, c.runs, r.rows, few)
 	}
 	if c.runs = c.runs[:0]; cap(c.runs) > keptSlots {
 		c.runs = nil
@@ -508,19 +528,52 @@ func (r *room) codes(c *propColumn) (out Codes) {
 	return out
 }
 
-// expand writes the codes of runs to where there are 0s.
-func expand[T code](dst []T, runs []run) {
+// carried is how many of so many rows have a value.
+func carried(runs []run, rows int) (n int) {
+	for i, r := range runs {
+		if r.code != 0 {
+			n += runEnd(runs, i, rows) - int(r.from)
+		}
+	}
+	return n
+}
+
+// runEnd is the row behind a run.
+func runEnd(runs []run, i, rows int) int {
+	if i+1 < len(runs) {
+		return int(runs[i+1].from)
+	}
+	return rows
+}
+
+// expand writes the codes of the rows that have a value: where the rows are among all, which are 0,
+// or with few one behind the other.
+func expand[T code](dst []T, runs []run, rows int, few bool) {
 	for i, r := range runs {
 		if r.code == 0 {
 			continue
 		}
-		end := len(dst)
-		if i+1 < len(runs) {
-			end = int(runs[i+1].from)
+		n := runEnd(runs, i, rows) - int(r.from)
+		var part []T
+		if few {
+			part, dst = dst[:n], dst[n:]
+		} else {
+			part = dst[r.from:][:n]
 		}
-		rows := dst[r.from:end]
-		for k := range rows {
-			rows[k] = T(r.code)
+		for k := range part {
+			part[k] = T(r.code)
+		}
+	}
+}
+
+// carriers writes the rows that have a value.
+func carriers(dst []uint32, runs []run, rows int) {
+	for i, r := range runs {
+		if r.code == 0 {
+			continue
+		}
+		for row := int(r.from); row < runEnd(runs, i, rows); row++ {
+			dst[0], dst = uint32(row), dst[1:]
 		}
 	}
 }

@@ -66,6 +66,15 @@ func (b *Batch) Find(key string) (int, bool) {
 	return slices.BinarySearchFunc(b.Props, key, func(p Prop, key string) int { return strings.Compare(p.Key, key) })
 }
 
+// Cells is how many codes of properties the batch keeps.
+func (b *Batch) Cells() int {
+	n := 0
+	for i := range b.Props {
+		n += b.Props[i].Codes.Kept()
+	}
+	return n
+}
+
 // Set sets a property of some rows to one value.
 func (b *Batch) Set(key string, kind Kind, value string, rows []uint32) {
 	if len(rows) == 0 {

@@ -18,7 +18,7 @@ import (
 //	uuids: 16 bytes a row
 //	times: least (zigzag) | bits (1 byte) | packed offsets from it
 //	name, distinct id: dictionary | packed codes
-//	properties: count | each: key length | key | dictionary | kinds | packed codes
+//	properties: count | each: key length | key | dictionary | kinds | carriers | packed codes
 //	personless: 0, or 1 and (rows+7)/8 bytes
 //	operations: count | each: row | kind (1 byte) | other | set | set once | unset count | unset …
 //	groups: count | each: row | type | key | set | set once | unset count | unset …
@@ -26,17 +26,18 @@ import (
 //
 //	dictionary: count | lengths | bytes
 //	kinds: one byte when all values share it, otherwise 0xff and one byte a value
+//	carriers: 0 if there is a code for each row, 0 for nothing; otherwise count | each: rows without a code before it
 //	packed: little-endian bits without gaps, to the next whole byte. The width of codes
 //	is not stored: it is what the largest possible code needs.
 //
-// Version 1 ended before the groups, version 2 before the copies.
-const wireVersion = 3
+// Version 1 ended before the groups, version 2 before the copies; up to version 3 all rows have a code of every property.
+const wireVersion = 4
 
 const (
 	// MaxRows bounds the rows of a batch: more than an entry can hold at 16 bytes a uuid.
 	MaxRows = 1 << 20
-	// MaxCells bounds rows times properties: codes are dense, so a few bytes of wire
-	// could otherwise ask for any amount of memory. 128 MB of codes.
+	// MaxCells bounds the codes of properties: those of a property with one code for all rows
+	// take no bytes of wire, which could otherwise ask for any amount of memory. 128 MB of codes.
 	MaxCells = 1 << 25
 	// maxCopies bounds the copies of a batch: each goes over the rows.
 	maxCopies = 8
@@ -155,7 +156,17 @@ func appendKinds(dst []byte, kinds []Kind) []byte {
 	return append(dst, byte(kinds[0]))
 }
 
+// appendCodes writes which rows have codes, 0 for all of them, and the codes.
 func appendCodes(dst []byte, c *Codes, rows, width int) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(c.some)))
+	if c.some != nil {
+		next := uint32(0)
+		for _, row := range c.some {
+			dst = binary.AppendUvarint(dst, uint64(row-next))
+			next = row + 1
+		}
+		rows = len(c.some)
+	}
 	switch {
 	case c.narrow != nil:
 		return appendPacked(dst, c.narrow[:rows], width)
@@ -274,7 +285,7 @@ func Decode(src []byte) (*Batch, error) {
 		}
 		c.Codes = packed[uint32](&d, rows, columnWidth(values), uint32(max(values, 1)-1))
 	}
-	d.props(b)
+	d.props(b, version)
 	b.Personless = d.flags(rows)
 	d.ops(b)
 	if version > 1 {
@@ -363,16 +374,50 @@ func (d *wireReader) dict() vec.Strings {
 	return vec.Strings{Offs: offs, Bytes: d.Take(int(end))}
 }
 
-// codes reads a code a row, none above most.
-func (d *wireReader) codes(rows int, most uint32) Codes {
+// codes reads a code a row, none above most. Few is whether it is said which rows have one, and limit
+// is how many codes there may be.
+func (d *wireReader) codes(rows int, most uint32, few bool, limit int) (out Codes) {
+	if few {
+		if n := d.Count("rows with a property", min(rows, len(d.Src))); n > 0 {
+			out.some, out.rows = d.rows(n, rows), rows
+			rows = n
+		}
+	}
+	if rows > limit {
+		d.Fail("more than %d codes of properties", MaxCells)
+	}
 	width := bits.Len32(most)
 	switch CodeBytes(most) {
 	case 1:
-		return Codes{narrow: packed[uint8](d, rows, width, most)}
+		out.narrow = packed[uint8](d, rows, width, most)
 	case 2:
-		return Codes{middle: packed[uint16](d, rows, width, most)}
+		out.middle = packed[uint16](d, rows, width, most)
+	default:
+		out.wide = packed[uint32](d, rows, width, most)
 	}
-	return Codes{wide: packed[uint32](d, rows, width, most)}
+	if out.some != nil && d.Err == nil {
+		for i := range out.some {
+			if out.kept(i) == 0 {
+				d.Fail("row %d has a property and no value", out.some[i])
+				break
+			}
+		}
+	}
+	return out
+}
+
+// rows reads n of so many rows, as ascending numbers.
+func (d *wireReader) rows(n, rows int) []uint32 {
+	out := make([]uint32, n)
+	next := 0
+	for i := range out {
+		gap := d.Count("rows without a property", rows-next-1)
+		if next += gap + 1; d.Err != nil {
+			return nil
+		}
+		out[i] = uint32(next - 1)
+	}
+	return out
 }
 
 // packed reads a code a row, none above most, of which T has room for all that the width has.
@@ -440,12 +485,13 @@ func (d *wireReader) kinds(count int) []Kind {
 	return out
 }
 
-func (d *wireReader) props(b *Batch) {
-	count := d.Count("properties", min(len(d.Src)/3, MaxCells/max(b.Rows, 1)))
+func (d *wireReader) props(b *Batch, version byte) {
+	count := d.Count("properties", len(d.Src)/3)
 	if d.Err != nil || count == 0 {
 		return
 	}
 	b.Props = make([]Prop, 0, count)
+	cells := 0
 	for i := range count {
 		key := d.str("key")
 		if i > 0 && d.Err == nil && key <= b.Props[i-1].Key {
@@ -457,10 +503,11 @@ func (d *wireReader) props(b *Batch) {
 		if d.Err == nil {
 			d.checkValues(key, kinds, &values)
 		}
-		codes := d.codes(b.Rows, uint32(n))
+		codes := d.codes(b.Rows, uint32(n), version > 3, MaxCells-cells)
 		if d.Err != nil {
 			return
 		}
+		cells += codes.Kept()
 		b.Props = append(b.Props, Prop{Key: key, Codes: codes, Kinds: kinds, Values: values})
 	}
 }

@@ -89,6 +89,9 @@ func randomRows(rng *rand.Rand, n int) []row {
 			}
 			r.props[fmt.Sprint("key", rng.IntN(30))] = v
 		}
+		for rng.IntN(2) == 0 {
+			r.props[fmt.Sprint("rare", rng.IntN(30))] = value{Text, fmt.Sprint(rng.IntN(4))}
+		}
 		if rng.IntN(5) == 0 {
 			r.ops = []PersonOp{{Row: uint32(i), Kind: OpKind(rng.IntN(4)), Other: "anon", Set: []byte(`{"a": 1}`), Unset: []string{"x", ""}}}
 		}
@@ -371,6 +374,98 @@ func BenchmarkWire(b *testing.B) {
 	})
 }
 
+// A property that few rows have keeps their codes alone, in memory as on the wire.
+func TestFewRows(t *testing.T) {
+	for _, rows := range []int{7, 8, 15, 16, 400} {
+		for _, have := range [][]int{{0}, {rows - 1}, {rows / 2, rows/2 + 1}, {0, 3, rows - 1}} {
+			b := NewBuilder()
+			want := make([]uint32, rows)
+			for i := range rows {
+				b.Begin(vec.UUIDValue{}, 0)
+				if at := slices.Index(have, i); at >= 0 {
+					want[i] = uint32(at) + 1
+					b.Property([]byte("p"), Int, fmt.Appendf(nil, "%d", at))
+				}
+				b.End()
+			}
+			made := b.Finish()
+			raw := Append(nil, made)
+			read, err := Decode(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range []*Batch{made, read} {
+				c := &b.Props[0].Codes
+				some, few := c.Some()
+				kept := rows
+				if len(have)*8 <= rows {
+					kept = len(have)
+				}
+				if few != (kept < rows) || len(some) != kept && few || b.Cells() != kept || c.Len() != rows {
+					t.Errorf("%d of %d rows: the codes of %d rows, %d kept", len(have), rows, len(some), b.Cells())
+				}
+				got, taken := make([]uint32, rows), make([]uint32, len(have))
+				c.Read(got)
+				rest := make([]uint32, rows-1)
+				c.Read(rest)
+				from, list := 0, []uint32{}
+				for i, v := range want {
+					if n := c.Next(i, &from); n != v || c.At(i) != v {
+						t.Errorf("%d of %d rows: Next(%d) = %d, At = %d, want %d", len(have), rows, i, n, c.At(i), v)
+					}
+					if v != 0 {
+						list = append(list, uint32(i))
+					}
+				}
+				if c.Take(taken[:len(list)], list); !slices.Equal(got, want) || !slices.Equal(rest, want[:rows-1]) || taken[0] != want[list[0]] {
+					t.Errorf("%d of %d rows: %v, want %v", len(have), rows, got, want)
+				}
+				c.Set(rows-1, 300)
+				if _, few := c.Some(); few || c.At(rows-1) != 300 || c.Len() != rows || have[0] != rows-1 && c.At(have[0]) != want[have[0]] {
+					t.Errorf("%d of %d rows: after Set a row has %d", len(have), rows, c.At(rows-1))
+				}
+			}
+		}
+	}
+	b := NewBuilder()
+	for i := range 16 {
+		b.Begin(vec.UUIDValue{}, 0)
+		if i == 3 {
+			b.Property([]byte("p"), Text, []byte("x"))
+		}
+		b.End()
+	}
+	raw := Append(nil, b.Finish())
+	at := bytes.Index(raw, []byte{'p', 1, 1, 'x', byte(Text), 1, 3, 1})
+	if at < 0 {
+		t.Fatalf("%x has no property", raw)
+	}
+	for change, to := range map[int]byte{5: 17, 6: 16, 7: 0} {
+		bad := slices.Clone(raw)
+		bad[at+change] = to
+		if _, err := Decode(bad); err == nil {
+			t.Errorf("byte %d of the property as %d is read", change, to)
+		}
+	}
+}
+
+// In version 3 every row has a code of every property, and has it when it is read: what a batch
+// takes in memory, which decides when it is flushed, stays what it was.
+func TestReadsVersion3(t *testing.T) {
+	raw := append([]byte{3, 16, 0}, make([]byte, 16*16)...)
+	raw = append(raw, 0, 0, 1, 1, 'e', 1, 1, 'u', 1, 1, 'p', 1, 1, 'x', byte(Text), 1<<3, 0, 0, 0, 0, 0)
+	b, err := Decode(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, few := b.Props[0].Codes.Some(); few || b.Props[0].Codes.At(3) != 1 || b.Cells() != 16 {
+		t.Errorf("Decode = %+v", b.Props[0])
+	}
+	if again, err := Decode(Append(nil, b)); err != nil || !reflect.DeepEqual(again.Props, b.Props) {
+		t.Errorf("the batch of version 3 comes back as %+v, %v", again.Props, err)
+	}
+}
+
 // A batch of an older version has no groups, or no copies, and is read as it was.
 func TestVersions(t *testing.T) {
 	b := NewBuilder()
@@ -380,7 +475,7 @@ func TestVersions(t *testing.T) {
 	b.End()
 	raw := Append(nil, b.Finish())
 	for version := 1; version < wireVersion; version++ {
-		old := append([]byte{byte(version)}, raw[1:len(raw)-(wireVersion-version)]...)
+		old := append([]byte{byte(version)}, raw[1:len(raw)-max(0, 3-version)]...)
 		got, err := Decode(old)
 		if err != nil || got.Rows != 1 || got.Groups != nil || got.Copies != nil {
 			t.Errorf("Decode of version %d = %+v, %v", version, got, err)

@@ -103,6 +103,16 @@ type piece struct {
 	codes    func(buf []uint32) ([]uint32, error)
 	nullable bool
 	lent     bool
+	// few adds the rows that have a value to f, if these can be found without a look at each row,
+	// and are not more than f has room for; otherwise it says false. It is nil if they cannot.
+	few func(f *fewRows) (ok bool, err error)
+}
+
+// fewRows is the rows of a source that have a value of a property, and their codes, which are not 0.
+type fewRows struct {
+	rows, codes []uint32
+	most        int
+	ends        []uint32 // for who reads them
 }
 
 // read gives the codes, until it is called with the same buf again.
@@ -183,12 +193,70 @@ func batchSource(in *Input, start, end int64) (source, error) {
 			return buf, nil
 		},
 	}
-	s.props = make([]prop, len(b.Props))
+	s.props = make([]prop, 0, len(b.Props))
 	for i := range b.Props {
 		p := &b.Props[i]
-		s.props[i] = prop{p.Key, []piece{column(p.Codes, p.Kinds, &p.Values, true)}}
+		if _, few := p.Codes.Some(); !few {
+			s.props = append(s.props, prop{p.Key, []piece{column(p.Codes, p.Kinds, &p.Values, true)}})
+			continue
+		}
+		if all {
+			keep = nil
+		}
+		if few, any := fewPiece(p, rows, keep); any {
+			s.props = append(s.props, prop{p.Key, []piece{few}})
+		}
 	}
 	return s, nil
+}
+
+// fewPiece is the column of a property that few rows of a batch have, of the rows to keep, or with
+// nil of all. It says false if none of them has it.
+func fewPiece(p *event.Prop, rows int, keep []uint32) (_ piece, any bool) {
+	having, _ := p.Codes.Some()
+	codes := make([]uint32, len(having))
+	p.Codes.ReadKept(codes)
+	if keep != nil {
+		n, at := 0, 0
+		inside := make([]uint32, 0, min(len(having), len(keep)))
+		for i, row := range having {
+			from, found := slices.BinarySearch(keep[at:], row)
+			if at += from; found {
+				inside = append(inside, uint32(at))
+				codes[n] = codes[i]
+				n++
+			}
+		}
+		having, codes = inside, codes[:n]
+	}
+	return piece{
+		add: func(u *unifier) ([]uint32, error) {
+			if keep == nil {
+				return u.addBatch(p.Kinds, &p.Values, nil)
+			}
+			used := vec.NewBitmap(p.Values.Len())
+			for _, c := range codes {
+				used.Set(int(c - 1))
+			}
+			return u.addBatch(p.Kinds, &p.Values, used)
+		},
+		codes: func(buf []uint32) ([]uint32, error) {
+			buf = resize(buf, rows)
+			clear(buf)
+			for i, row := range having {
+				buf[row] = codes[i]
+			}
+			return buf, nil
+		},
+		nullable: true,
+		few: func(f *fewRows) (bool, error) {
+			if len(having) > f.most-len(f.rows) {
+				return false, nil
+			}
+			f.rows, f.codes = append(f.rows, having...), append(f.codes, codes...)
+			return true, nil
+		},
+	}, len(having) > 0
 }
 
 // keptRows is the rows of an input that are kept and lie in [start, end), unless these
