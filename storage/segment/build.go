@@ -29,6 +29,11 @@ const (
 	// ownGroupRows is how many rows give an event property columns of its own. Fewer
 	// are not worth their heads.
 	ownGroupRows = 4096
+	// An event that carries wideColumns properties or more has columns of its own only if these
+	// have wideValues values each, on average: a head and the dictionary take about as much as
+	// a hundred values, and would be there for each event again.
+	wideColumns = 256
+	wideValues  = 128
 	// maskRows is how many rows a person must have on average for day masks to be stored
 	// rather than computed from the rows' time codes.
 	maskRows = 4
@@ -112,7 +117,7 @@ type piece struct {
 type fewRows struct {
 	rows, codes []uint32
 	most        int
-	ends        []uint32 // for who reads them
+	runs, ends  []uint32 // room for who finds them
 }
 
 // read gives the codes, until it is called with the same buf again.
@@ -324,6 +329,7 @@ type builder struct {
 	lo       []int      // first row of each range, and the end
 	runs     [][]uint32 // by range: first row of each run, from the range's first, and the end
 	members  [][]int    // ranges of each group
+	at       []int      // by range: its first row in the group
 
 	out []byte
 }
@@ -542,7 +548,7 @@ func addAll(u *unifier, sources []source, column func(*source) *piece) ([][]uint
 	return ids, nil
 }
 
-// findRuns finds where persons change, who there is, and which ranges share columns.
+// findRuns finds where persons change, and who there is.
 func (b *builder) findRuns() {
 	d := &b.dir
 	b.runs = make([][]uint32, len(d.ranges))
@@ -583,22 +589,6 @@ func (b *builder) findRuns() {
 			}
 		}
 	}
-	shared := -1
-	for g := range d.ranges {
-		e := &d.ranges[g]
-		if e.rows < ownGroupRows {
-			if shared < 0 {
-				shared = len(b.members)
-				b.members = append(b.members, nil)
-			}
-			e.group = shared
-		} else {
-			e.group = len(b.members)
-			b.members = append(b.members, nil)
-		}
-		b.members[e.group] = append(b.members[e.group], g)
-	}
-	d.groups = make([]groupEntry, len(b.members))
 }
 
 // seek is the position of v in sorted, at or after from. It must be there.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/event"
@@ -27,7 +28,7 @@ type columnOut struct {
 	group   int
 	entry   columnEntry
 	data    []byte
-	carried []bool // by range of the group
+	carried []uint32 // which ranges of the group have it, by position in its members; nil if there is but one
 }
 
 // propRef is where a source has a property.
@@ -55,6 +56,9 @@ func (b *builder) columns() (session []owned, byGroup [][]columnOut, err error) 
 		}
 	}
 	slices.Sort(keys)
+	if err := b.findGroups(keys, refs); err != nil {
+		return nil, nil, err
+	}
 	columns := make([][]columnOut, len(keys))
 	sessions := make([][]owned, len(keys))
 	err = parallel(len(keys), func(i int) error {
@@ -92,17 +96,109 @@ func (b *builder) columns() (session []owned, byGroup [][]columnOut, err error) 
 		if len(members) < 2 {
 			continue
 		}
-		for at, m := range members {
-			marks := make([]byte, (len(byGroup[g])+7)/8)
-			for i := range byGroup[g] {
-				if byGroup[g][i].carried[at] {
-					marks[i/8] |= 1 << (i % 8)
-				}
+		for _, m := range members {
+			b.dir.ranges[m].carried = make([]byte, (len(byGroup[g])+7)/8)
+		}
+		for i := range byGroup[g] {
+			for _, at := range byGroup[g][i].carried {
+				b.dir.ranges[members[at]].carried[i/8] |= 1 << (i % 8)
 			}
-			b.dir.ranges[m].carried = marks
 		}
 	}
 	return session, byGroup, nil
+}
+
+// findGroups decides which ranges share columns.
+func (b *builder) findGroups(keys []string, refs map[string][]propRef) error {
+	d := &b.dir
+	shares := make([]bool, len(d.ranges))
+	large := false
+	for i := range d.ranges {
+		shares[i] = d.ranges[i].rows < ownGroupRows
+		large = large || !shares[i]
+	}
+	if large && len(keys) >= wideColumns {
+		if err := b.findWide(shares, keys, refs); err != nil {
+			return err
+		}
+	}
+	shared := -1
+	b.at = make([]int, len(d.ranges))
+	for i := range d.ranges {
+		e := &d.ranges[i]
+		switch {
+		case !shares[i]:
+			e.group = len(b.members)
+		case shared < 0:
+			shared = len(b.members)
+			fallthrough
+		default:
+			e.group = shared
+		}
+		if e.group == len(b.members) {
+			b.members = append(b.members, nil)
+			d.groups = append(d.groups, groupEntry{})
+		}
+		b.members[e.group] = append(b.members[e.group], i)
+		b.at[i] = d.groups[e.group].rows
+		d.groups[e.group].rows += e.rows
+	}
+	return nil
+}
+
+// findWide finds the ranges that have too few values in too many columns.
+func (b *builder) findWide(shares []bool, keys []string, refs map[string][]propRef) error {
+	rangeOf := make([]uint32, b.dir.rows)
+	for i := range b.dir.ranges {
+		for row := b.lo[i]; row < b.lo[i+1]; row++ {
+			rangeOf[row] = uint32(i)
+		}
+	}
+	columns, values := make([]atomic.Int64, len(shares)), make([]atomic.Int64, len(shares))
+	err := parallel(len(keys), func(i int) error {
+		scratch := columnScratches.Get().(*columnScratch)
+		defer columnScratches.Put(scratch)
+		counts := make([]int64, len(shares))
+		few, err := b.few(refs[keys[i]], nil, scratch)
+		if err != nil {
+			return fmt.Errorf("property %q: %w", keys[i], err)
+		}
+		for _, c := range scratch.cells {
+			if few {
+				counts[rangeOf[c.key]]++
+			}
+		}
+		for _, ref := range refs[keys[i]] {
+			for k := range ref.prop.pieces {
+				if few {
+					break
+				}
+				p := &ref.prop.pieces[k]
+				codes, err := p.read(&scratch.source)
+				if err != nil {
+					return fmt.Errorf("property %q: %w", keys[i], err)
+				}
+				place := b.place[b.base[ref.source]+p.lo:]
+				for r, c := range codes[:min(len(codes), len(place))] {
+					if to := place[r]; to != dropped && (c != 0 || !p.nullable) {
+						counts[rangeOf[to]]++
+					}
+				}
+			}
+		}
+		for g, n := range counts {
+			if n > 0 {
+				columns[g].Add(1)
+				values[g].Add(n)
+			}
+		}
+		return nil
+	})
+	for g := range shares {
+		n := columns[g].Load()
+		shares[g] = shares[g] || n >= wideColumns && values[g].Load() < n*wideValues
+	}
+	return err
 }
 
 // columnScratch is memory in which columns are made, one after the other.
@@ -110,6 +206,12 @@ type columnScratch struct {
 	codes  []uint32 // of all rows of a segment
 	source []uint32 // of a piece of a source
 	group  []uint32 // of the rows of a group that several events share
+	few    fewRows
+	cells  []entry // rows of the segment that have a value, and their codes
+	tmp    []entry
+	shared []entry // those of the group that several events share
+	values []uint32
+	ends   []uint32
 	data   []byte
 }
 
@@ -129,6 +231,18 @@ func (b *builder) property(key string, refs []propRef) ([]columnOut, []owned, er
 			}
 			ids = append(ids, of)
 		}
+	}
+	few, err := b.few(refs, ids, scratch)
+	if err != nil {
+		return nil, nil, err
+	}
+	if few && len(scratch.cells) == 0 {
+		return nil, nil, nil
+	}
+	if few && key != sessionKey {
+		scratch.tmp = slices.Grow(scratch.tmp[:0], len(scratch.cells))[:len(scratch.cells)]
+		sortEntries(scratch.cells, scratch.tmp)
+		return newColumnEncoder(&u, !b.opt.Image, scratch).fewColumns(b, key), nil, nil
 	}
 	scratch.codes = resize(scratch.codes, b.dir.rows)
 	codes := scratch.codes // one more than the id, 0 for nothing
@@ -155,21 +269,19 @@ func (b *builder) property(key string, refs []propRef) ([]columnOut, []owned, er
 		scratch.codes = nil // they are kept
 		return nil, []owned{b.own(&u, codes, true)}, nil
 	}
-	e := columnEncoder{u: &u, order: u.order(), local: make([]uint32, u.len()+1), compress: !b.opt.Image, scratch: scratch}
-	e.rank = make([]uint32, len(e.order)+1)
-	for i, id := range e.order {
-		e.rank[id+1] = uint32(i)
-	}
+	e := newColumnEncoder(&u, !b.opt.Image, scratch)
 	var out []columnOut
 	for g, members := range b.members {
 		rows := codes[b.lo[members[0]]:b.lo[members[0]+1]]
-		carried := []bool{true}
+		var carried []uint32
 		if len(members) > 1 {
-			rows, carried = scratch.group[:0], make([]bool, 0, len(members))
-			for _, m := range members {
+			rows = scratch.group[:0]
+			for i, m := range members {
 				part := codes[b.lo[m]:b.lo[m+1]]
 				rows = append(rows, part...)
-				carried = append(carried, slices.ContainsFunc(part, func(c uint32) bool { return c != 0 }))
+				if slices.ContainsFunc(part, func(c uint32) bool { return c != 0 }) {
+					carried = append(carried, uint32(i))
+				}
 			}
 			scratch.group = rows
 		}
@@ -179,6 +291,87 @@ func (b *builder) property(key string, refs []propRef) ([]columnOut, []owned, er
 		}
 	}
 	return out, nil, nil
+}
+
+// fewShare is how many rows a segment must have for each value of a property to be made from the values
+// alone.
+const fewShare = 8
+
+// few fills scratch.cells with the rows that have a value of a property, and one more than the ids of these; ids are by piece, and nil
+// if nobody asks for them. It says false, and leaves anything there, if they are not few or cannot be found without a look at every row.
+func (b *builder) few(refs []propRef, ids [][]uint32, scratch *columnScratch) (bool, error) {
+	scratch.cells = scratch.cells[:0]
+	for _, ref := range refs {
+		for i := range ref.prop.pieces {
+			if ref.prop.pieces[i].few == nil {
+				return false, nil
+			}
+		}
+	}
+	at := 0
+	for _, ref := range refs {
+		place := b.placeAll(ref.source)
+		for i := range ref.prop.pieces {
+			f := &scratch.few
+			f.rows, f.codes, f.most = f.rows[:0], f.codes[:0], b.dir.rows/fewShare-len(scratch.cells)
+			if ok, err := ref.prop.pieces[i].few(f); !ok || err != nil {
+				return false, err
+			}
+			for k, row := range f.rows {
+				to := place[row]
+				if to == dropped {
+					continue
+				}
+				c := entry{key: uint64(to)}
+				if ids != nil {
+					c.row = ids[at][f.codes[k]-1] + 1
+				}
+				scratch.cells = append(scratch.cells, c)
+			}
+			at++
+		}
+	}
+	return true, nil
+}
+
+// fewColumns is the columns of a property that the rows in scratch.cells have.
+func (e *columnEncoder) fewColumns(b *builder, key string) (out []columnOut) {
+	cells := e.scratch.cells
+	shared, sharedBy := e.scratch.shared[:0], []uint32(nil)
+	add := func(group int, carried []uint32, cells []entry) {
+		c := e.encodeFew(cells, b.dir.groups[group].rows)
+		c.group, c.entry.key, c.carried = group, key, carried
+		out = append(out, c)
+	}
+	sharedGroup := 0
+	for len(cells) > 0 {
+		g, found := slices.BinarySearch(b.lo, int(cells[0].key))
+		if !found {
+			g--
+		}
+		n := 1
+		for n < len(cells) && int(cells[n].key) < b.lo[g+1] {
+			n++
+		}
+		part := cells[:n]
+		cells = cells[n:]
+		for i := range part {
+			part[i].key += uint64(b.at[g] - b.lo[g])
+		}
+		group := b.dir.ranges[g].group
+		members := b.members[group]
+		if len(members) == 1 {
+			add(group, nil, part)
+			continue
+		}
+		at, _ := slices.BinarySearch(members, g)
+		shared, sharedBy, sharedGroup = append(shared, part...), append(sharedBy, uint32(at)), group
+	}
+	if len(shared) > 0 {
+		add(sharedGroup, sharedBy, shared)
+	}
+	e.scratch.shared = shared
+	return out
 }
 
 func onlyText(u *unifier, codes []uint32) bool {
@@ -207,24 +400,102 @@ type columnEncoder struct {
 	scratch  *columnScratch
 }
 
+// newColumnEncoder is for a property with the values in u.
+func newColumnEncoder(u *unifier, compress bool, scratch *columnScratch) *columnEncoder {
+	e := &columnEncoder{u: u, order: u.order(), local: make([]uint32, u.len()+1), compress: compress, scratch: scratch}
+	e.rank = make([]uint32, len(e.order)+1)
+	for i, id := range e.order {
+		e.rank[id+1] = uint32(i)
+	}
+	return e
+}
+
 // encode gives the column of a group, unless no row has a value. Rows holds ids plus one
 // and is overwritten.
 func (e *columnEncoder) encode(rows []uint32) (columnOut, bool) {
 	e.used = e.used[:0]
-	var out columnOut
-	c := &out.entry
-	c.leader = noLeader
+	nullable := false
 	for _, id := range rows {
 		if id == 0 {
-			c.nullable = true
-		} else if e.local[id] == 0 {
-			e.local[id] = 1
-			e.used = append(e.used, id)
+			nullable = true
+		} else {
+			e.use(id)
 		}
 	}
 	if len(e.used) == 0 {
-		return out, false
+		return columnOut{}, false
 	}
+	out := e.start(nullable)
+	if kind, ok := e.isPlain(&out.entry, len(rows)); ok {
+		e.plain(&out, kind, rows)
+	} else {
+		for i, id := range rows {
+			rows[i] = e.local[id] // 0 stays 0
+		}
+		e.dictionary(&out, encoding.AppendColumn(out.data, rows))
+	}
+	e.end(&out)
+	return out, true
+}
+
+// encodeFew gives the column of a group of so many rows, of which few have a value: cells are these and
+// ids plus one.
+func (e *columnEncoder) encodeFew(cells []entry, rows int) columnOut {
+	e.used = e.used[:0]
+	for i := range cells {
+		e.use(cells[i].row)
+	}
+	out := e.start(len(cells) < rows)
+	if kind, ok := e.isPlain(&out.entry, rows); ok {
+		ids := resize(e.scratch.group, rows)
+		e.scratch.group = ids
+		clear(ids)
+		for i := range cells {
+			ids[cells[i].key] = cells[i].row
+		}
+		e.plain(&out, kind, ids)
+	} else {
+		e.dictionary(&out, e.appendFew(out.data, cells, rows))
+	}
+	e.end(&out)
+	return out
+}
+
+// appendFew adds the column of codes.
+func (e *columnEncoder) appendFew(dst []byte, cells []entry, rows int) []byte {
+	values, ends := e.scratch.values[:0], e.scratch.ends[:0]
+	behind := uint32(0)
+	for i := range cells {
+		row, code := uint32(cells[i].key), e.local[cells[i].row]
+		if row > behind {
+			values, ends = append(values, 0), append(ends, row)
+		}
+		behind = row + 1
+		if n := len(values); n > 0 && values[n-1] == code && ends[n-1] == row {
+			ends[n-1] = behind
+			continue
+		}
+		values, ends = append(values, code), append(ends, behind)
+	}
+	if int(behind) < rows {
+		values, ends = append(values, 0), append(ends, uint32(rows))
+	}
+	e.scratch.values, e.scratch.ends = values, ends
+	return encoding.AppendRunsColumn(dst, values, ends)
+}
+
+// use notes that a row of the group has a value, by its id plus one.
+func (e *columnEncoder) use(id uint32) {
+	if e.local[id] == 0 {
+		e.local[id] = 1
+		e.used = append(e.used, id)
+	}
+}
+
+// start gives the values that are used their codes.
+func (e *columnEncoder) start(nullable bool) (out columnOut) {
+	c := &out.entry
+	c.leader, c.nullable = noLeader, nullable
 	if len(e.used)*8 > len(e.order) {
 		e.used = e.used[:0]
 		for _, id := range e.order {
@@ -244,24 +515,27 @@ func (e *columnEncoder) encode(rows []uint32) (columnOut, bool) {
 		c.counts[e.u.kinds[id-1]]++
 	}
 	out.data = e.scratch.data[:0]
-	n := len(e.used)
-	if kind := e.u.kinds[e.used[0]-1]; c.counts[kind] == n && (kind == event.Int || kind == event.Float) &&
-		(n > plainMany || n > plainLeast && n > len(rows)/plainShare) {
-		c.plain = true
-		e.plain(&out, kind, rows)
-	} else {
-		e.dictionary(&out, rows)
-	}
+	return out
+}
+
+// isPlain says whether a column of so many rows has no dictionary.
+func (e *columnEncoder) isPlain(c *columnEntry, rows int) (event.Kind, bool) {
+	kind, n := e.u.kinds[e.used[0]-1], len(e.used)
+	return kind, c.counts[kind] == n && (kind == event.Int || kind == event.Float) && (n > plainMany || n > plainLeast && n > rows/plainShare)
+}
+
+// end ends a group's column.
+func (e *columnEncoder) end(out *columnOut) {
 	e.scratch.data, out.data = out.data, bytes.Clone(out.data)
 	for _, id := range e.used {
 		e.local[id] = 0
 	}
-	return out, true
 }
 
 // plain writes whether a row has a value, and a number for every row.
 func (e *columnEncoder) plain(out *columnOut, kind event.Kind, rows []uint32) {
 	c := &out.entry
+	c.plain = true
 	values := make([]int64, len(rows))
 	before := e.u.num[e.used[0]-1] // a row without a value repeats the one before
 	for i, id := range rows {
@@ -283,13 +557,10 @@ func (e *columnEncoder) plain(out *columnOut, kind event.Kind, rows []uint32) {
 	c.values[kind].size = len(out.data) - c.codes.size
 }
 
-// dictionary writes a code a row and the values of each kind.
-func (e *columnEncoder) dictionary(out *columnOut, rows []uint32) {
+// dictionary writes the values of each kind behind the codes.
+func (e *columnEncoder) dictionary(out *columnOut, codes []byte) {
 	c := &out.entry
-	for i, id := range rows {
-		rows[i] = e.local[id] // 0 stays 0
-	}
-	out.data = encoding.AppendColumn(out.data, rows)
+	out.data = codes
 	c.codes.size = len(out.data)
 	used := e.used
 	for kind := range event.JSON + 1 {

@@ -169,9 +169,13 @@ func (r *Part) source(root func(uint32) uint32) (source, error) {
 		}
 		s.props[i].pieces = append(s.props[i].pieces, p)
 	}
+	members := make(map[*group][]*Range, len(r.groups))
+	for _, g := range r.ranges {
+		members[g.group] = append(members[g.group], g)
+	}
 	for _, g := range r.groups {
 		for _, c := range g.columns {
-			for _, p := range c.pieces(g) {
+			for _, p := range c.pieces(members[g]) {
 				add(c.entry.key, p)
 			}
 		}
@@ -189,18 +193,15 @@ func (r *Part) source(root func(uint32) uint32) (source, error) {
 	return s, nil
 }
 
-// pieces is the column's rows, a piece for each range of the group. All but the first
-// take their ids from the first.
-func (c *column) pieces(g *group) []piece {
+// pieces is the column's rows, a piece for each range of its group. All but the first
+// take their ids from the first, which also finds the rows that have a value if these are few.
+func (c *column) pieces(ranges []*Range) []piece {
 	var ids []uint32
 	var plain []uint32 // codes of all rows of a column without a dictionary
 	var out []piece
-	for _, rg := range c.r.ranges {
-		if rg.group != g {
-			continue
-		}
+	for _, rg := range ranges {
 		first := len(out) == 0
-		out = append(out, piece{
+		p := piece{
 			lo: rg.Lo,
 			add: func(u *unifier) (_ []uint32, err error) {
 				if first {
@@ -213,7 +214,7 @@ func (c *column) pieces(g *group) []piece {
 				return ids, err
 			},
 			codes: func(buf []uint32) ([]uint32, error) {
-				if c.entry.plain {
+				if plain != nil { // before add, the codes say who has a value
 					return plain[rg.at : rg.at+rg.Hi-rg.Lo], nil
 				}
 				buf = resize(buf, rg.Hi-rg.Lo)
@@ -221,9 +222,43 @@ func (c *column) pieces(g *group) []piece {
 			},
 			nullable: c.entry.nullable,
 			lent:     c.entry.plain,
-		})
+		}
+		if c.entry.nullable && !c.entry.plain {
+			p.few = func(f *fewRows) (bool, error) {
+				if !first {
+					return true, nil
+				}
+				return c.few(f, ranges)
+			}
+		}
+		out = append(out, p)
 	}
 	return out
+}
+
+// few adds the rows of the segment that have a value to f, unless they are too many or the codes are not kept as runs.
+func (c *column) few(f *fewRows, ranges []*Range) (ok bool, err error) {
+	f.runs, f.ends, ok, err = c.readRuns(f.runs[:0], f.ends[:0], 0, c.rows)
+	if !ok || err != nil {
+		return false, err
+	}
+	row := uint32(0) // of the group
+	for i, code := range f.runs {
+		if code == 0 {
+			row = f.ends[i]
+			continue
+		}
+		if int(f.ends[i]-row) > f.most-len(f.rows) {
+			return false, nil
+		}
+		for ; row < f.ends[i]; row++ {
+			for int(row) >= ranges[0].at+ranges[0].Hi-ranges[0].Lo {
+				ranges = ranges[1:]
+			}
+			f.rows, f.codes = append(f.rows, uint32(ranges[0].Lo-ranges[0].at)+row), append(f.codes, code)
+		}
+	}
+	return true, nil
 }
 
 // unify brings the dictionary into u and returns ids by position in it.

@@ -714,6 +714,155 @@ func TestOnlyKeptRows(t *testing.T) {
 	}
 }
 
+// wideRows are rows of four events. Of "wide" and "wider" each has five of 600 properties, of "own" a few that
+// nearly all have, and one of numbers that no other event has.
+func wideRows(rng *rand.Rand, n int) []row {
+	rows := randomRows(rng, n, 1000)
+	for i := range rows {
+		r := &rows[i]
+		r.created = 5
+		r.props = map[string]value{}
+		switch r.name = []string{"wide", "wider", "own", "rare"}[min(rng.IntN(20)/6, 3)]; r.name {
+		case "own":
+			r.props["a"] = value{event.Text, strconv.Itoa(rng.IntN(9))}
+			if rng.IntN(3) > 0 {
+				r.props["b"] = value{event.Int, strconv.Itoa(rng.IntN(1 << 20))}
+			}
+			if rng.IntN(9) == 0 {
+				r.props["property 7"] = value{event.Int, strconv.Itoa(rng.IntN(1 << 20))}
+			}
+		default:
+			for range 5 {
+				k := rng.IntN(600)
+				r.props[fmt.Sprint("property ", k)] = []value{{event.Text, strconv.Itoa(rng.IntN(4))}, {event.Null, ""}, {event.Float, "0.25"}}[k%3]
+			}
+		}
+	}
+	return rows
+}
+
+// Events with few values in many properties share their columns, whatever the rows come from.
+func TestManyProperties(t *testing.T) {
+	for i, n := range []int{600, 24000} {
+		rng := newRand(t, i)
+		rows := wideRows(rng, n)
+		want := mustBuild(t, []Input{input(rows)}, Options{})
+		r := mustOpen(t, want)
+		groups := map[string]*group{}
+		for _, g := range r.Ranges() {
+			groups[g.Event] = g.group
+		}
+		if own := groups["own"] != groups["rare"]; groups["wide"] != groups["wider"] || groups["wide"] != groups["rare"] || own != (n > 5000) {
+			t.Fatalf("%d rows: the events have columns %v", n, groups)
+		}
+		if n < 1000 {
+			check(t, r, rows)
+		}
+		at := map[vec.UUIDValue]*row{}
+		for i := range rows {
+			at[rows[i].uuid] = &rows[i]
+		}
+		uuids := make([]vec.UUIDValue, n)
+		if err := r.UUIDs(uuids, 0, n); err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range r.Ranges() {
+			all, err := g.Properties(g.Lo, g.Hi)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for k, uuid := range uuids[g.Lo:g.Hi] {
+				w := at[uuid]
+				keys := slices.SortedFunc(maps.Keys(w.props), compareJSONKeys)
+				for i, key := range keys {
+					text, _ := expected(w.props[key], true, event.ReadJSON)
+					keys[i] = strconv.Quote(key) + ": " + text
+				}
+				if text := "{" + strings.Join(keys, ", ") + "}"; all.Str.Str(k) != text {
+					t.Fatalf("row %d of %s is %s, want %s", k, g.Event, all.Str.Str(k), text)
+				}
+			}
+		}
+		for range 2 {
+			var readers []*Reader
+			for _, part := range [][]row{rows[:n/3], rows[n/3:]} {
+				readers = append(readers, mustOpen(t, mustBuild(t, inputs(rng, part), Options{})))
+			}
+			merged, err := Merge(partsOf(readers...), nil, testDay, 31)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(merged, want) || !bytes.Equal(mustBuild(t, inputs(rng, rows), Options{}), want) {
+				t.Fatalf("%d rows: other batches or a merge give other bytes", n)
+			}
+		}
+		dead := Part{Reader: r, Dead: roaring.New()}
+		var left []row
+		for row, uuid := range uuids {
+			if w := at[uuid]; w.name == "own" || row%7 == 0 {
+				left = append(left, *w)
+			} else {
+				dead.Dead.Add(uint32(row))
+			}
+		}
+		merged, err := Merge([]Part{dead}, nil, testDay, 31)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(merged, mustBuild(t, inputs(rng, left), Options{})) {
+			t.Fatalf("%d rows: a merge of those that are left gives other bytes than a build", n)
+		}
+	}
+}
+
+// Of a batch that has rows of several days, each has those properties that its rows have.
+func TestFewRowsOfABatch(t *testing.T) {
+	rng := newRand(t, 1)
+	rows := wideRows(rng, 900)
+	in := input(rows)
+	for day := range int32(5) {
+		var here []row
+		in.Rows = nil
+		for i := range rows {
+			if i%5 > 0 {
+				in.Rows = append(in.Rows, uint32(i))
+				if int32(rows[i].time/dayMicros)-testDay == day {
+					here = append(here, rows[i])
+				}
+			}
+		}
+		raw, err := Build([]Input{in}, testDay+day, 1, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := Build([]Input{input(here)}, testDay+day, 1, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(raw, want) {
+			t.Fatalf("day %d: rows of other days leave traces", day)
+		}
+	}
+}
+
+// Sorting is stable, whatever there is to sort.
+func TestSortEntries(t *testing.T) {
+	rng := newRand(t, 1)
+	for _, n := range []int{0, 1, 2, radixLeast - 1, radixLeast, 500, radixMany - 1, radixMany, 5000} {
+		for _, bits := range []int{0, 3, 8, 11, 20, 64} {
+			e := make([]entry, n)
+			for i := range e {
+				e[i] = entry{rng.Uint64() >> (64 - bits) << rng.IntN(2), uint32(i)}
+			}
+			want := slices.Clone(e)
+			slices.SortStableFunc(want, func(a, b entry) int { return cmp.Compare(a.key, b.key) })
+			if sortEntries(e, nil); !slices.Equal(e, want) {
+				t.Errorf("%d keys of %d bits are not sorted, or not as they came", n, bits)
+			}
+		}
+	}
+}
+
 // A segment so fine and so wide that its keys do not fit 64 bits.
 func TestWideKeys(t *testing.T) {
 	rng := newRand(t, 1)

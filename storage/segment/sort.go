@@ -12,10 +12,12 @@ type entry struct {
 }
 
 const (
-	radixBits = 11
-	// radixLeast is how many entries a radix sort pays for: it clears and sums a table of
-	// counts for every digit.
-	radixLeast = 1024
+	// radixBits is the size of a digit. A radix sort clears and sums a table of counts for every
+	// digit: fewer entries than radixMany want smaller tables, and fewer than radixLeast none.
+	radixBits  = 11
+	radixFew   = 8
+	radixMany  = 1024
+	radixLeast = 128
 )
 
 // sortEntries orders by key; equal keys keep their order. Tmp, if it is large enough,
@@ -37,21 +39,28 @@ func sortEntries(e, tmp []entry) {
 	if len(tmp) < len(e) {
 		tmp = make([]entry, len(e))
 	}
+	size := uint(radixBits)
+	if len(e) < radixMany {
+		size = radixFew
+	}
+	mask := uint64(1)<<size - 1
 	from, to := e, tmp[:len(e)]
-	for shift := uint(0); shift < 64 && differ>>shift != 0; shift += radixBits {
-		if differ>>shift&(1<<radixBits-1) == 0 {
+	var all [1 << radixBits]uint32
+	counts := all[:mask+1]
+	for shift := uint(0); shift < 64 && differ>>shift != 0; shift += size {
+		if differ>>shift&mask == 0 {
 			continue
 		}
-		var counts [1 << radixBits]uint32
+		clear(counts)
 		for i := range from {
-			counts[from[i].key>>shift&(1<<radixBits-1)]++
+			counts[from[i].key>>shift&mask]++
 		}
 		sum := uint32(0)
 		for d := range counts {
 			counts[d], sum = sum, sum+counts[d]
 		}
 		for i := range from {
-			d := from[i].key >> shift & (1<<radixBits - 1)
+			d := from[i].key >> shift & mask
 			to[counts[d]] = from[i]
 			counts[d]++
 		}
