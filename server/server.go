@@ -95,7 +95,7 @@ func newServer(config Config) *Server {
 	s.limits = limit.Limiter{Queries: config.ProjectQueries, UserQueries: config.UserQueries,
 		Waited: func(why limit.Reason) { s.metrics.queued.Add(1, string(why)) },
 		Usage:  func(project uint32, at time.Time) storage.Usage { return s.backend.Usage(project, at) }}
-	s.queries = session.Queries{Admit: s.admitQuery, MaxRows: config.MaxRows, MaxBytes: config.MaxBytes, Slow: config.SlowQuery,
+	s.queries = session.Queries{Admit: s.admitQuery, Busy: s.busyFor, MaxRows: config.MaxRows, MaxBytes: config.MaxBytes, Slow: config.SlowQuery,
 		Logger: config.Logger, Done: s.metrics.queryDone}
 	config.Admission.OnWait(func() { s.metrics.queued.Add(1, "memory") })
 	s.register()
@@ -354,14 +354,22 @@ func fatal(err error) error {
 	return &e
 }
 
-// admitQuery takes a place for a query of a user of a project.
-func (s *Server) admitQuery(ctx context.Context, id uint32, user string) (session.Place, error) {
-	p := storage.Project{ID: id}
-	for _, known := range s.backend.Projects() {
-		if known.ID == id {
-			p = known
+// projectOf is a project and its limits, or one that has none if it is gone.
+func (s *Server) projectOf(id uint32) storage.Project {
+	for _, p := range s.backend.Projects() {
+		if p.ID == id {
+			return p
 		}
 	}
+	return storage.Project{ID: id}
+}
+
+// busyFor says whether a query of a user of a project would have to wait for a place.
+func (s *Server) busyFor(id uint32, user string) bool { return s.limits.Busy(s.projectOf(id), user) }
+
+// admitQuery takes a place for a query of a user of a project.
+func (s *Server) admitQuery(ctx context.Context, id uint32, user string) (session.Place, error) {
+	p := s.projectOf(id)
 	release, err := s.limits.Query(ctx, p, user)
 	var exceeded *limit.Exceeded
 	if errors.As(err, &exceeded) {

@@ -236,6 +236,18 @@ func (l *Limiter) Query(ctx context.Context, of storage.Project, user string) (r
 	return nil, err
 }
 
+// Busy says whether a question of a user would have to wait for a place now.
+func (l *Limiter) Busy(of storage.Project, user string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p, found := l.projects[of.ID]
+	if !found {
+		return false
+	}
+	most, mostUser := l.most(of)
+	return p.running >= most || p.users[user] >= mostUser
+}
+
 // most is how many questions of a project run at once, and of one of its users.
 func (l *Limiter) most(of storage.Project) (project, user int) {
 	project = max(2, runtime.GOMAXPROCS(0)/2)

@@ -124,6 +124,9 @@ func TestQueries(t *testing.T) {
 	if e := exceeded(func() error { _, err := l.Query(t.Context(), p, "a"); return err }()); e == nil || e.Reason != QueryQueue {
 		t.Errorf("with a full queue: %+v", e)
 	}
+	if !l.Busy(p, "a") || l.Busy(storage.Project{ID: 2}, "a") {
+		t.Error("the project whose places are taken is not busy, or another is")
+	}
 	if r, err := l.Query(t.Context(), storage.Project{ID: 2}, "a"); err != nil {
 		t.Errorf("another project: %v", err)
 	} else {
@@ -164,6 +167,9 @@ func TestUserQueries(t *testing.T) {
 	}
 	if _, err := l.Query(t.Context(), p, "a"); exceeded(err) == nil || exceeded(err).Reason != UserQueue || exceeded(err).Detail != "2 queries of the user are running, and 1 of the project are waiting" {
 		t.Errorf("with a full queue: %v", err)
+	}
+	if !l.Busy(p, "a") || l.Busy(p, "b") {
+		t.Error("the user with all places is not busy, or another is")
 	}
 	other := ask("b")
 	if _, err := l.Query(t.Context(), p, "b"); exceeded(err) == nil || exceeded(err).Reason != QueryQueue {

@@ -33,8 +33,8 @@
 // What a session holds, the rows of its cursors, its temporary tables and what it is writing, counts
 // as memory of queries, and is refused where there is no room (memory.go).
 //
-// What a query reads is one snapshot, taken after it waited for what its settings ask for
-// (read.go) or kept from an earlier answer (Cuts). Queries lists what runs and what ran last,
+// What a query reads is one snapshot, taken after it waited for its place among those that run, and
+// for what its settings ask for (read.go), or kept from an earlier answer (Cuts). Queries lists what runs and what ran last,
 // refuses what is going to read too much, and ends what has. Sessions lists the sessions
 // themselves: they see each other in pg_stat_activity, and can cancel and end each other.
 package session

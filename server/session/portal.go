@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/engine"
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
@@ -234,6 +235,9 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	ctx.End = func(pid int64, session bool, wait time.Duration) (bool, error) {
 		return s.end(p.ctx, pid, session, wait)
 	}
+	if err := p.queue(prepared, ctx); err != nil {
+		return err
+	}
 	var v *view
 	if seesRows(prepared.Stmt) {
 		var err error
@@ -291,8 +295,9 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 		return pgerr.New(pgerr.FeatureNotSupported, "cached plan must not change result type")
 	}
 	p.Schema, p.Sources, p.Shapes, p.word = st.Schema, st.Sources, st.Shapes, st.Tag
-	p.progress = &engine.Progress{}
-	p.query = s.config.Queries.begin(s, p.text, st.Plan, p.progress, p.cancel)
+	if p.query == nil {
+		p.list(kindOf(st.Plan))
+	}
 	if st.Explain != nil && !st.Explain.Analyze {
 		p.query.reads = false
 	}
@@ -333,6 +338,41 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 		return p.copyToFile(c)
 	}
 	return nil
+}
+
+// queue waits for the place of a query that cannot have it at once, before it takes hold of the state
+// that it reads: what waits, or is refused, has nothing sorted for it and keeps no file. Whether it
+// needs a place is known since it was prepared, or found out by compiling it for the tables that there are now.
+func (p *Portal) queue(prepared *Prepared, ctx *expr.Context) error {
+	s := p.session
+	switch prepared.Stmt.(type) {
+	case ast.Query, *ast.Shorthand:
+	default:
+		return nil
+	}
+	if busy := s.config.Queries.Busy; busy == nil || s.pin != nil || s.writes != nil || s.temp != nil || !busy(s.config.Project, s.config.User) {
+		return nil
+	}
+	kind, reads := prepared.kind, prepared.reads
+	if kind == "" { // nobody has asked for its columns
+		st, err := sql.Compile(s.compileContext(ctx, prepared.Params, nil), prepared.Stmt, prepared.Text)
+		if err != nil {
+			return nil // its client is told when it is compiled for the state that it reads
+		}
+		kind, reads = kindOf(st.Plan)
+	}
+	if !reads {
+		return nil
+	}
+	p.list(kind, reads)
+	_, err := p.query.enter(p.ctx)
+	return err
+}
+
+// list puts the query in the list of what runs.
+func (p *Portal) list(kind string, reads bool) {
+	p.progress = &engine.Progress{}
+	p.query = p.session.config.Queries.begin(p.session, p.text, kind, reads, p.progress, p.cancel)
 }
 
 // sleep waits for so long, or until the statement is cancelled.

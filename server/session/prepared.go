@@ -29,6 +29,8 @@ type Prepared struct {
 	// Sources are the columns of tables that those of Schema show; nil for none.
 	Sources []bind.Source
 
+	kind   string // of its query, as the list of what runs has it
+	reads  bool   // a table, so it needs a place; of a query
 	made   time.Time
 	sql    bool   // PREPARE has made it
 	source string // as it was sent, or as PREPARE says it
@@ -175,6 +177,7 @@ func (s *Session) describe(stmt ast.Stmt, text string, types []vec.Type) (*Prepa
 		return nil, err
 	}
 	p := &Prepared{Text: text, Stmt: stmt, Schema: st.Schema, Sources: st.Sources}
+	p.kind, p.reads = kindOf(st.Plan)
 	if e, ok := stmt.(*ast.Execute); ok {
 		other, err := s.Statement(e.Name.Name)
 		if err != nil {

@@ -34,6 +34,9 @@ type Queries struct {
 	// Admit takes a place for a question of a user that reads a table, waiting for one if
 	// need be.
 	Admit func(ctx context.Context, project uint32, user string) (Place, error)
+	// Busy says whether a question of a user would have to wait for a place now: such a one takes
+	// hold of the state that it reads when it has its place.
+	Busy func(project uint32, user string) bool
 	// MaxRows and MaxBytes end questions that read more, and refuse those that are going to.
 	MaxRows, MaxBytes int64
 	// Slow is from which time on a question has a line in the log; 0: none has.
@@ -102,6 +105,7 @@ type query struct {
 
 	// Of the portal's goroutine.
 	release func(time.Duration) // of the place; nil without one
+	weight  int64               // that came with the last place
 	paid    time.Duration       // of processors, to the place
 	ended   bool
 
@@ -112,9 +116,8 @@ type query struct {
 	ran    time.Duration // before
 }
 
-// begin lists a question.
-func (q *Queries) begin(s *Session, text string, n plan.Node, p *engine.Progress, cancel context.CancelCauseFunc) *query {
-	kind, reads := kindOf(n)
+// begin lists a question of a kind; reads is whether it needs a place.
+func (q *Queries) begin(s *Session, text, kind string, reads bool, p *engine.Progress, cancel context.CancelCauseFunc) *query {
 	now := time.Now()
 	one := &query{name: s.config.QueryName, queries: q, progress: p, cancel: cancel, reads: reads, state: StateRunning, since: now,
 		about: Query{PID: s.pid, Project: s.config.Project, User: s.config.User, Kind: kind, Began: now, Text: shown(text)}}
@@ -240,10 +243,10 @@ func (q *query) enter(ctx context.Context) (weight int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		q.release, weight = place.Release, place.Weight
+		q.release, q.weight = place.Release, place.Weight
 	}
 	q.turn(StateRunning)
-	return weight, nil
+	return q.weight, nil
 }
 
 // leave gives the place back while the client thinks, and at the end.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,71 @@ func TestQueryLog(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "\n"); n != 2 || strings.Join(kinds, " ") != "sql sql" || strings.Join(reasons, ",") != ",timeout" {
 		t.Errorf("%d lines, kinds %q, reasons %q, want 2 lines: what did not compile and commands are no queries", n, kinds, reasons)
+	}
+}
+
+// A query that has to wait for its place takes hold of the state that it reads when it has it, and one
+// that is refused does not at all. What reads no table does not wait, nor what a transaction has a state for.
+func TestWaitsWithoutAState(t *testing.T) {
+	var f *fixture
+	var taken []int64 // states that were taken when a place was asked for
+	refused, held := error(nil), 0
+	q := &session.Queries{Admit: func(context.Context, uint32, string) (session.Place, error) {
+		taken = append(taken, f.engine.Pins.Load())
+		held++
+		return session.Place{Weight: 7, Release: func(time.Duration) { held-- }}, refused
+	}}
+	busy := true
+	q.Busy = func(uint32, string) bool { return busy }
+	f = openReader(t, q)
+	asks := func(text string, want ...int64) {
+		t.Helper()
+		taken = nil
+		before := f.engine.Pins.Load()
+		_, err := f.run(text)
+		for i := range taken {
+			taken[i] -= before
+		}
+		if !slices.Equal(taken, want) || !errors.Is(err, refused) {
+			t.Errorf("%s: a place was asked for with %d states taken, want %d (%v)", text, taken, want, err)
+		}
+		if refused != nil {
+			held = 0
+		}
+		if list := q.List(); held != 0 || len(list) != 0 {
+			t.Errorf("%s: %d places held at its end, list %+v", text, held, list)
+		}
+	}
+	asks("select n from one", 0)
+	if ended := q.Ended(); len(ended) != 1 || ended[0].Rows != 100 {
+		t.Errorf("the list of those that ended: %+v", ended)
+	}
+	asks("select 1")
+	stmt, err := f.Prepare("", "select n from one", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := f.Bind("", stmt, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken = nil
+	pins := f.engine.Pins.Load()
+	if err := p.Run(func() error { return nil }); err != nil || !slices.Equal(taken, []int64{pins}) {
+		t.Errorf("a prepared query: a place was asked for with %d states taken, want one with %d (%v)", taken, pins, err)
+	}
+	p.Close()
+	asks("begin isolation level repeatable read; select n from one; select n from one; commit", 0, 1)
+	if _, err := f.run("select n from nowhere"); pgerr.Code(err) != pgerr.UndefinedTable || len(q.List()) != 0 {
+		t.Errorf("a table that is not there: %v, list %+v", err, q.List())
+	}
+	busy = false
+	asks("select n from one", 1)
+	busy, refused = true, errors.New("no place")
+	pins = f.engine.Pins.Load()
+	asks("select n from one", 0)
+	if n := f.engine.Pins.Load() - pins; n != 0 {
+		t.Errorf("a query that was refused took %d states", n)
 	}
 }
 
