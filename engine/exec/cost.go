@@ -140,23 +140,29 @@ func (c *Cost) scan(n *plan.Scan, env *Env, columns int, segments map[*storage.S
 
 // eventRanges visits the ranges that a scan of events reads rows of.
 func eventRanges(n *plan.Scan, env *Env, from, to int64, visit func(*storage.Segment, *segment.Range)) {
-	var wanted map[string]bool
-	if n.Events != nil {
-		wanted = make(map[string]bool, len(n.Events))
-		for _, e := range n.Events {
-			wanted[e] = true
-		}
-	}
 	for _, seg := range env.Snapshot.Segments() {
 		if seg.MaxTime() < from || seg.MinTime() >= to {
 			continue
 		}
-		for _, rng := range seg.Ranges() {
-			if wanted == nil || wanted[rng.Event] {
-				visit(seg, rng)
-			}
+		for _, rng := range rangesOf(n, seg) {
+			visit(seg, rng)
 		}
 	}
+}
+
+// rangesOf are those ranges of a segment that a scan of events reads rows of, in their order. Where the
+// scan knows the names of its events, no other range is looked at: there may be very many.
+func rangesOf(n *plan.Scan, seg *storage.Segment) []*segment.Range {
+	if n.Events == nil {
+		return seg.Ranges()
+	}
+	var out []*segment.Range
+	for _, e := range n.Events {
+		if rng := seg.Range(e); rng != nil {
+			out = append(out, rng)
+		}
+	}
+	return out
 }
 
 // scanned says which column e is of the scan at the leaf of a chain of filters and projections

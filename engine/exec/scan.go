@@ -83,13 +83,6 @@ func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	var wanted map[string]bool
-	if n.Events != nil {
-		wanted = make(map[string]bool, len(n.Events))
-		for _, e := range n.Events {
-			wanted[e] = true
-		}
-	}
 	segments := env.Snapshot.Segments()
 	for _, seg := range segments {
 		if seg.MaxTime() < from || seg.MinTime() >= to {
@@ -99,10 +92,7 @@ func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, rng := range seg.Ranges() {
-			if wanted != nil && !wanted[rng.Event] {
-				continue
-			}
+		for _, rng := range rangesOf(n, seg) {
 			for lo := rng.Lo; lo < rng.Hi; lo += morselRows {
 				s.morsels = append(s.morsels, morsel{seg, rng, lo, min(rng.Hi, lo+morselRows), dead})
 			}

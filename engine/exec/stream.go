@@ -137,8 +137,11 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 		if moved, err := seg.Moved(); moved != nil || err != nil {
 			return nil, err != nil, err
 		}
-		any := false
-		for _, rng := range seg.Ranges() {
+		any, ranges := false, rangesOf(sc, seg)
+		for _, f := range wanted {
+			f.decideNames(env.Expr, ranges)
+		}
+		for _, rng := range ranges {
 			hit := dead != nil && dead.IntersectsWithInterval(uint64(rng.Lo), uint64(rng.Hi))
 			uses := 0
 			for i, f := range wanted {
@@ -319,18 +322,22 @@ func runJobs(ctx context.Context, env *Env, jobs []func() error) error {
 	})
 }
 
-// intervalSize chooses how many ordinals to take at a time: so many that the largest
-// stream has about 32 K rows in an interval, and that there is work for every goroutine.
+// streamRows is how many rows can be read in the time that finding the runs of an interval in a stream takes.
+const streamRows = 16
+
+// intervalSize chooses how many ordinals to take at a time: so many that the largest list has
+// about 32 K rows in an interval, or more where these are spread over very many streams, and that
+// there is work for every goroutine.
 func (ix *indexed) intervalSize() int {
-	largest := 1
+	largest, wanted := 1, intervalRows
 	for _, list := range ix.streams {
 		rows := 0
 		for _, s := range list {
 			rows += s.rng.Hi - s.rng.Lo
 		}
-		largest = max(largest, rows)
+		largest, wanted = max(largest, rows), max(wanted, streamRows*len(list))
 	}
-	size := int(int64(ix.total)*intervalRows/int64(largest)) + 1
+	size := int(int64(ix.total)*int64(wanted)/int64(largest)) + 1
 	return max(256, min(size, ix.total/(2*ix.env.Threads)+1))
 }
 
@@ -492,27 +499,73 @@ func absent(c *plan.ScanColumn, rng *segment.Range) bool {
 	return c.Column == "properties" && len(c.Path) == 1 && !rng.Carries(c.Path[0])
 }
 
+// decideNames decides the conditions on the event's name for all of the ranges together. Names for which
+// one of them fails are left to forRange, which tells.
+func (f *rowFilter) decideNames(ctx *expr.Context, ranges []*segment.Range) {
+	if len(f.byName) == 0 || len(ranges) < 2 {
+		return
+	}
+	for len(ranges) > 0 {
+		part := ranges[:min(len(ranges), vec.BatchRows)]
+		ranges = ranges[len(part):]
+		names := vec.MakeStrings(len(part), 16*len(part))
+		for _, rng := range part {
+			if _, known := f.cache[rng.Event]; !known {
+				names.Append([]byte(rng.Event))
+			}
+		}
+		if names.Len() == 0 {
+			continue
+		}
+		kept, err := f.keepNames(ctx, f.byName, &vec.Vector{Type: vec.T(vec.Text), Str: names}, names.Len())
+		if err != nil {
+			return
+		}
+		for i := range names.Len() {
+			f.cache[string(names.At(i))] = false
+		}
+		if kept.Sel == nil {
+			for i := range kept.Rows {
+				f.cache[string(names.At(i))] = true
+			}
+		}
+		for _, i := range kept.Sel {
+			f.cache[string(names.At(int(i)))] = true
+		}
+	}
+}
+
 // always says whether conditions that read no columns but the event's name, and such as are
 // null, are true in a range.
 func (f *rowFilter) always(ctx *expr.Context, conds []expr.Expr, rng *segment.Range) (bool, error) {
+	if len(conds) == 0 {
+		return true, nil
+	}
+	kept, err := f.keepNames(ctx, conds, &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(rng.Event)}, 1)
+	return err == nil && kept.Live() > 0, err
+}
+
+// keepNames is those of so many names of events for which conditions are true that read nothing else, but
+// for columns that are null.
+func (f *rowFilter) keepNames(ctx *expr.Context, conds []expr.Expr, names *vec.Vector, count int) (*vec.Batch, error) {
 	if f.nulls == nil {
 		for _, c := range f.scan.Columns {
 			f.nulls = append(f.nulls, vec.NullConst(c.Type))
 		}
 	}
-	row := &vec.Batch{Rows: 1, Cols: slices.Clone(f.nulls)}
+	b := &vec.Batch{Rows: count, Cols: slices.Clone(f.nulls)}
 	for i, c := range f.scan.Columns {
 		if c.Column == "event" {
-			row.Cols[i] = &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(rng.Event)}
+			b.Cols[i] = names
 		}
 	}
 	for _, e := range conds {
-		kept, err := keepTrue(ctx, e, row)
-		if err != nil || kept.Live() == 0 {
-			return false, err
+		var err error
+		if b, err = keepTrue(ctx, e, b); err != nil || b.Live() == 0 {
+			return b, err
 		}
 	}
-	return true, nil
+	return b, nil
 }
 
 // prepare reads the runs.

@@ -38,7 +38,7 @@ type Scan struct {
 	Table   *catalog.Table
 	Columns []ScanColumn
 	// What follows are hints that a rewrite found in a filter above; the filter stays.
-	// Events, if not nil, are the only event names that can pass. From and To bound the
+	// Events, if not nil, are the only event names that can pass, in ascending order. From and To bound the
 	// timestamp, half open, as constant timestamptz expressions; nil means open.
 	Events   []string
 	From, To expr.Expr
