@@ -58,7 +58,8 @@
 // Events are counted without that where only rows and persons are counted, by what is the same
 // for all rows with one value of a property, or by person (runcount.go): the run indexes have
 // the rows of a person one after the other, so each group has a number of rows and the person
-// who was counted in it last. Counts by person become rows where they are within the bounds of HAVING
+// who was counted in it last. Where the name of the event alone says the group, no row is looked at:
+// groups are whole ranges (namecount.go). Counts by person become rows where they are within the bounds of HAVING
 // alone, and where bounds of the time decide which rows count, the day mask of a run tells, unless it has
 // days on both sides, or one that is cut.
 //

@@ -125,7 +125,8 @@ func newEvaluator(s *stream, ix *indexed, lo, hi int) *evaluator {
 
 // makeRoom makes what is used again from batch to batch.
 func (e *evaluator) makeRoom() {
-	e.ids, e.room = make([]uint32, vec.BatchRows), make([]uint32, vec.BatchRows)
+	n := min(vec.BatchRows, e.hi-e.lo) // there may be very many evaluators of few rows each
+	e.ids, e.room = make([]uint32, n), make([]uint32, n)
 	e.event = &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(e.s.rng.Event)}
 	e.rooms = make([]segment.RunRoom, len(e.ix.readers.rows))
 }

@@ -2,11 +2,14 @@ package exec
 
 import (
 	"fmt"
+	"math/rand"
 	"slices"
+	"sort"
 	"testing"
 	"time"
 
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/vec"
@@ -133,6 +136,63 @@ func TestNamesAreDecidedTogether(t *testing.T) {
 				if got != want || (err == nil) != (wantErr == nil) || (err != nil) != (what == "failing" && len(rng.Event) == 7) {
 					t.Errorf("%s: %s is %t, %v; want %t, %v", what, rng.Event, got, err, want, wantErr)
 				}
+			}
+		}
+	}
+}
+
+// TestCountsByName counts rows and persons by what the names of events say: no row is looked at for itself,
+// and no key is computed of a name without a row that counts.
+func TestCountsByName(t *testing.T) {
+	for _, many := range []int{12, 5000} {
+		sn, _ := storeOfNames(t, many)
+		name := scanColumn(colEvent)
+		short := call(t, "length", name)
+		person := []expr.Expr{scanColumn(colPerson)}
+		only := equals(t, colEvent, &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf("event 3")})
+		from := func(op string, days int) expr.Expr {
+			return operator(t, op, scanColumn(colTime), timeConst(time.Date(2026, 2, 1+days, 0, 0, 30, 0, time.UTC).UnixMicro()))
+		}
+		// The key of a name of seven letters cannot be computed, and no row of one counts.
+		fails := operator(t, "/", intConst(1), operator(t, "-", short, intConst(7)))
+		long := operator(t, ">", short, intConst(7))
+		r := rand.New(rand.NewSource(1))
+		for i, n := range []*plan.Aggregate{
+			{Input: eventsScan(), Keys: []expr.Expr{name}},
+			{Input: eventsScan(), Keys: []expr.Expr{short}},
+			{Input: eventsScan(), Keys: []expr.Expr{short, name}},
+			{Input: eventsScan()},
+			{Input: &plan.Filter{Input: eventsScan(), Cond: from(">", 1)}, Keys: []expr.Expr{name}},
+			{Input: &plan.Filter{Input: eventsScan(), Cond: from("<", 2)}, Keys: []expr.Expr{short}},
+			{Input: &plan.Filter{Input: eventsScan(), Cond: equals(t, colPlan, &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf("3")})}, Keys: []expr.Expr{name}},
+			{Input: &plan.Filter{Input: eventsScan(), Cond: &expr.And{Args: []expr.Expr{operator(t, ">", operator(t, "+", short, intConst(0)), intConst(7)), from(">", 0)}}}, Keys: []expr.Expr{fails}},
+			{Input: &plan.Filter{Input: eventsScan(), Cond: &expr.Or{Args: []expr.Expr{&expr.And{Args: []expr.Expr{long, from(">", 0)}}, from(">", 90)}}}, Keys: []expr.Expr{fails}},
+			{Input: &plan.Filter{Input: eventsScan(), Cond: from(">", 90)}, Keys: []expr.Expr{name}},
+			{Input: &plan.Filter{Input: eventsScan(), Cond: from(">", 90)}},
+		} {
+			n.Aggs = []plan.AggCall{{Name: "count", T: vec.T(vec.Int8)}, {Name: "count", Args: person, Distinct: true, T: vec.T(vec.Int8)},
+				{Name: "count", Args: person, Distinct: true, Filter: only, T: vec.T(vec.Int8)}}
+			n.Names = make([]string, len(n.Keys)+len(n.Aggs))
+			answer := func(without ...string) []string {
+				env := testEnv(0)
+				env.Snapshot, env.Disabled, env.Threads = sn, without, 1+r.Intn(3)
+				op, err := Build(n, env)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer op.Close()
+				rows := rowsOf(t, op)
+				if c, ok := op.(*runCount); len(without) == 0 && (!ok || c.plain != nil) {
+					t.Errorf("%d names, count %d: not of the run indexes", many, i)
+				}
+				if held := env.Progress.Memory.Load(); len(without) == 0 && held == 0 {
+					t.Errorf("%d names, count %d: takes no memory", many, i)
+				}
+				sort.Strings(rows)
+				return rows
+			}
+			if got, want := answer(), answer(plan.CountRuns); !slices.Equal(got, want) {
+				t.Errorf("%d names, count %d:\ngot  %q\nwant %q", many, i, got, want)
 			}
 		}
 	}

@@ -170,10 +170,11 @@ func (c *runCount) count(ctx context.Context) (bool, error) {
 	if ok, err := c.worthIt(); !ok || err != nil {
 		return false, err
 	}
-	if !c.persons && len(c.node.Keys) > 0 {
+	byValue := !c.persons && c.column >= 0
+	if byValue {
 		src.Breakdown = &plan.Breakdown{Exprs: c.node.Keys}
 	}
-	ix, ok, err := openIndexed(ctx, c.node, src, []expr.Expr{nil}, need{late: !c.persons, runs: c.persons}, c.env)
+	ix, ok, err := openIndexed(ctx, c.node, src, []expr.Expr{nil}, need{late: byValue, runs: !byValue}, c.env)
 	if !ok || err != nil {
 		return false, err
 	}
@@ -195,8 +196,11 @@ func (c *runCount) count(ctx context.Context) (bool, error) {
 			}
 		}
 	}
-	if c.persons {
+	switch {
+	case c.persons:
 		return true, c.countPersons(ctx, ix, tallies)
+	case !byValue:
+		return true, c.countNames(ctx, ix, tallies)
 	}
 	counts, err := ix.countValues(ctx, tallies)
 	if err != nil {
@@ -236,8 +240,11 @@ func (c *runCount) worthIt() (bool, error) {
 		}
 	})
 	persons := c.env.Snapshot.Persons().Len()
-	held := 4 * int64(rows) // the number of each row's value
-	if c.persons {
+	held := int64(0)
+	switch {
+	case c.column >= 0:
+		held = 4 * int64(rows) // the number of each row's value
+	case c.persons:
 		held = int64(persons) * int64(16*(1+len(c.node.Aggs)))
 	}
 	return apart <= rows/16 && rows >= persons/personShare && c.env.room(held), err
