@@ -197,3 +197,38 @@ func TestCountsByName(t *testing.T) {
 		}
 	}
 }
+
+// TestTrendsOfManyNames counts the rows of very many small ranges, some of them together, as if they came row
+// by row.
+func TestTrendsOfManyNames(t *testing.T) {
+	sn, _ := storeOfNames(t, 300)
+	first := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	some := operator(t, ">", call(t, "length", scanColumn(colEvent)), intConst(8))
+	threes := equals(t, colPlan, &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf("3")})
+	for i, where := range []expr.Expr{nil, some, threes} {
+		for _, by := range [][]expr.Expr{nil, {scanColumn(colPlan)}, {call(t, "length", scanColumn(colEvent))}} {
+			for _, from := range []int64{first, first + day, first + 61*1_000_000} {
+				n := &plan.Trends{Source: plan.Source{Input: eventsScan(), Actor: scanColumn(colPerson), Time: scanColumn(colTime), Zone: "UTC", From: timeConst(from), To: timeConst(first + 3*day)},
+					Every: &vec.IntervalValue{Micros: 3600 * 1_000_000}, Series: []plan.Series{{Name: "rows", Of: plan.Computed{Aggs: []plan.AggCall{{Name: "count", T: vec.T(vec.Int8)}}, Value: &expr.Column{T: vec.T(vec.Int8)}}, Where: where}, {Name: "persons", Measure: plan.MeasureActors, Where: where}}}
+				if by != nil {
+					n.Breakdown = &plan.Breakdown{Exprs: by, Names: []string{"by"}}
+				}
+				answer := func(n plan.Node) []string {
+					env := testEnv(first + 9*day)
+					env.Snapshot = sn
+					op, err := Build(n, env)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer op.Close()
+					rows := rowsOf(t, op)
+					sort.Strings(rows)
+					return rows
+				}
+				if got, want := answer(n), answer(n.WithInputs([]plan.Node{&plan.Limit{Input: n.Input}})); !slices.Equal(got, want) {
+					t.Errorf("condition %d, by %v, from %d:\ngot  %q\nwant %q", i, by, from, got, want)
+				}
+			}
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/encoding"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -25,9 +26,17 @@ func (t *trends) countRows(ctx context.Context, ix *indexed) ([]int64, error) {
 	}
 	var jobs []job
 	own := &spans{line: t.line, from: t.from, to: t.to}
+	codes := own.byCode(ix)
 	for _, s := range ix.streams[0] {
+		if last := len(jobs) - 1; last >= 0 && jobs[last].hi == s.rng.Lo && jobs[last].s.seg == s.seg && jobs[last].s.plain() && s.plain() {
+			// Rows that all count, of whatever events, and need not be told apart.
+			if n := s.rng.Hi - jobs[last].lo; n <= morselRows {
+				jobs[last].hi = s.rng.Hi
+				continue
+			}
+		}
 		var byCode []int32
-		if own.byCode(ix) {
+		if codes {
 			byCode = own.unitsOf(s)
 		}
 		for lo := s.rng.Lo; lo < s.rng.Hi; lo += morselRows {
@@ -71,7 +80,7 @@ func (s *spans) byCode(ix *indexed) bool {
 
 // countCodes adds the rows [lo, hi) of a stream to counts, by the buckets of their codes.
 func (t *trends) countCodes(counts []int64, s *stream, lo, hi int, bucketOf []int32) error {
-	if s.match == nil && s.vals == nil {
+	if s.plain() && hi-lo >= len(bucketOf) {
 		quarters := make([]uint32, len(bucketOf))
 		if err := s.seg.CountTimeCodes(quarters, lo, hi); err != nil {
 			return err
@@ -101,6 +110,9 @@ func (t *trends) countCodes(counts []int64, s *stream, lo, hi int, bucketOf []in
 	}
 	return nil
 }
+
+// plain says whether all rows of the stream count, and none has a breakdown value.
+func (s *stream) plain() bool { return s.match == nil && s.vals == nil }
 
 // cell is where the counts of the value of a row begin.
 func (t *trends) cell(s *stream, at int) int {
@@ -222,10 +234,18 @@ func (t *trends) countActors(ctx context.Context, ix *indexed, sp *spans) ([]int
 	return sum(counts, cells), err
 }
 
-// unitsOf is the unit of each time code of a stream's segment, or -1.
+// unitsOf is the unit of each time code of a stream's segment, or -1. Streams of one segment, which come
+// one after the other, share it.
 func (s *spans) unitsOf(of *stream) []int32 {
-	base := int64(of.seg.FirstDay()) * day / quarter
-	out := make([]int32, of.seg.Days()*96)
+	if s.known.seg != of.seg {
+		s.known.seg, s.known.of = of.seg, s.findUnits(of.seg)
+	}
+	return s.known.of
+}
+
+func (s *spans) findUnits(seg *storage.Segment) []int32 {
+	base := int64(seg.FirstDay()) * day / quarter
+	out := make([]int32, seg.Days()*96)
 	for q := range out {
 		out[q] = -1
 		if us := (base + int64(q)) * quarter; us+quarter > s.from && us < s.to {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/engine/plan"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -22,6 +23,11 @@ type spans struct {
 	// onward is true if rows count in all later buckets, too. Each count then has those
 	// before in it.
 	onward bool
+	// known is the units of the last segment that was asked for: unitsOf.
+	known struct {
+		seg *storage.Segment
+		of  []int32
+	}
 }
 
 // settle takes out of the counts of all buckets what they should not have.
