@@ -152,7 +152,7 @@ func eachVisit(t *testing.T, sn *Snapshot, see func(seg *Segment, row int, uuid 
 			return e.Dict.Str.Str(int(code))
 		}
 		for _, g := range s.Ranges() {
-			numbers, err := x.Numbers(s, g, g.Lo, g.Hi)
+			numbers, err := x.Numbers(s, &g.Stretch, g.Lo, g.Hi)
 			must(t, err)
 			uuids := make([]vec.UUIDValue, g.Hi-g.Lo)
 			must(t, s.UUIDs(uuids, g.Lo, g.Hi))

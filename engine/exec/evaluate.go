@@ -127,7 +127,7 @@ func newEvaluator(s *stream, ix *indexed, lo, hi int) *evaluator {
 func (e *evaluator) makeRoom() {
 	n := min(vec.BatchRows, e.hi-e.lo) // there may be very many evaluators of few rows each
 	e.ids, e.room = make([]uint32, n), make([]uint32, n)
-	e.event = &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(e.s.rng.Event)}
+	e.event = constText(e.s.rng.Event)
 	e.rooms = make([]segment.RunRoom, len(e.ix.readers.rows))
 }
 
@@ -249,7 +249,7 @@ func (e *evaluator) marked(rows int) []uint32 {
 
 // read reads those columns of rows [lo, hi) that an expression needs and the batch lacks.
 func (e *evaluator) read(b *vec.Batch, of expr.Expr, lo, hi int) (err error) {
-	m := morsel{seg: e.s.seg, rng: e.s.rng}
+	m := morselOf(e.s.seg, e.s.rng)
 	expr.Walk(of, func(x expr.Expr) bool {
 		c, ok := x.(*expr.Column)
 		switch {
@@ -270,7 +270,7 @@ func (e *evaluator) runs(column, lo, hi int) (b *vec.Batch, ends []uint32, ok bo
 	if column < 0 || e.ix.readers.runs[column] == nil {
 		return nil, nil, false, nil
 	}
-	v, ends, ok, err := e.ix.readers.runs[column](&e.runRoom, morsel{seg: e.s.seg, rng: e.s.rng}, lo, hi)
+	v, ends, ok, err := e.ix.readers.runs[column](&e.runRoom, morselOf(e.s.seg, e.s.rng), lo, hi)
 	if !ok || err != nil {
 		return nil, nil, false, err
 	}

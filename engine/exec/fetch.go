@@ -134,13 +134,13 @@ func (f *placedEvents) read(dst []*vec.Builder, places []int64) (int, error) {
 	if number >= int64(len(f.segments)) {
 		return 0, fmt.Errorf("fetch: segment %d of %d", number, len(f.segments))
 	}
-	m := morsel{seg: f.segments[number]}
-	ranges := m.seg.Ranges()
+	seg := f.segments[number]
+	ranges := seg.Ranges()
 	at := sort.Search(len(ranges), func(i int) bool { return ranges[i].Hi > row })
 	if at == len(ranges) {
-		return 0, fmt.Errorf("fetch: row %d of a segment of %d", row, m.seg.Rows())
+		return 0, fmt.Errorf("fetch: row %d of a segment of %d", row, seg.Rows())
 	}
-	m.rng = ranges[at]
+	m := morselOf(seg, ranges[at])
 	n := 1
 	for n < len(places) && places[n]-places[n-1] <= fetchGap && places[n] < number<<32+int64(m.rng.Hi) {
 		n++

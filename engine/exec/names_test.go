@@ -232,3 +232,79 @@ func TestTrendsOfManyNames(t *testing.T) {
 		}
 	}
 }
+
+// TestScansOfManyNames reads rows of rare events in batches of many names, which say what each range says for
+// itself: in the order of the rows, with or without weights.
+func TestScansOfManyNames(t *testing.T) {
+	sn, names := storeOfNames(t, 300)
+	slices.Sort(names)
+	all := eventsScan().Columns
+	for _, columns := range [][]plan.ScanColumn{all, {all[colEvent]}, {all[colPlan], all[colEvent]}, {all[colPerson], all[colPlan], all[colNone]}} {
+		for _, wanted := range [][]string{nil, {names[5]}, names[7:200], append(slices.Clone(names[:40]), names[60:]...)} {
+			sc := eventsScan()
+			sc.Columns, sc.Events = columns, wanted
+			env := testEnv(0)
+			env.Snapshot, env.Threads = sn, 1
+			var want []string
+			ranges := 0
+			for _, seg := range sn.Segments() {
+				for _, rng := range rangesOf(sc, seg) {
+					ranges++
+					cols := make([]*vec.Vector, len(columns))
+					for i, c := range columns {
+						read, err := eventColumn(c, env)
+						if err == nil {
+							cols[i], err = read(morselOf(seg, rng), rng.Lo, rng.Hi)
+						}
+						if err != nil {
+							t.Fatal(err)
+						}
+					}
+					for i := range rng.Hi - rng.Lo {
+						want = append(want, lineOf(cols, i))
+					}
+				}
+			}
+			for _, weights := range []bool{false, true} {
+				p, err := newPipeline(sc, env, nil)
+				if err == nil && weights {
+					err = p.weigh()
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				op, err := p.open()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				batches := 0
+				err = drain(t.Context(), op, func(b *vec.Batch) error {
+					batches++
+					b = repeated(b, len(columns)).Compact()
+					for i := range b.Rows {
+						got = append(got, lineOf(b.Cols, i))
+					}
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%d columns of %d names, weights %t:\ngot  %q\nwant %q", len(columns), len(wanted), weights, got, want)
+				}
+				if most := 2 * len(sn.Segments()); batches > most { // names that are left out divide a segment
+					t.Errorf("%d ranges are read in %d batches, want %d at most", ranges, batches, most)
+				}
+			}
+		}
+	}
+}
+
+func lineOf(cols []*vec.Vector, row int) string {
+	line := ""
+	for _, c := range cols {
+		line += cell(c, row) + " "
+	}
+	return line
+}

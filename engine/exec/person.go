@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,16 +52,19 @@ func personRuns(c plan.ScanColumn, env *Env) (runReader, error) {
 		if moved, err := m.seg.Moved(); moved != nil || err != nil {
 			return nil, nil, false, err // rows of a run belong to several
 		}
-		runs, err := m.rng.Runs()
-		if err != nil {
-			return nil, nil, false, err
-		}
-		from := max(0, lowerBound(runs.Starts, uint32(lo)+1)-1)
-		to := lowerBound(runs.Starts, uint32(hi))
-		roots, ends := make([]uint32, to-from), make([]uint32, to-from)
-		for i := range roots {
-			roots[i] = identity.Root(runs.Ordinals[from+i])
-			ends[i] = min(runs.Starts[from+i+1], uint32(hi)) - uint32(lo)
+		var roots, ends []uint32
+		for _, rng := range m.events(lo, hi) {
+			runs, err := rng.Runs()
+			if err != nil {
+				return nil, nil, false, err
+			}
+			from := max(0, lowerBound(runs.Starts, uint32(lo)+1)-1)
+			to := min(lowerBound(runs.Starts, uint32(hi)), len(runs.Ordinals))
+			roots, ends = slices.Grow(roots, to-from), slices.Grow(ends, to-from)
+			for i := from; i < to; i++ {
+				roots = append(roots, identity.Root(runs.Ordinals[i]))
+				ends = append(ends, min(runs.Starts[i+1], uint32(hi))-uint32(lo))
+			}
 		}
 		v, err := read(roots)
 		return v, ends, true, err

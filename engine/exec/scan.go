@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,12 +26,64 @@ import (
 // morselRows is how many rows a goroutine takes from a scan at a time.
 const morselRows = 8 * vec.BatchRows
 
-// morsel is a stretch of rows of one event in one segment.
+// morsel is a stretch of rows in one segment: of one event, or of several that are rare.
 type morsel struct {
 	seg    *storage.Segment
-	rng    *segment.Range
+	rng    *segment.Range   // nil if there are several events
+	ranges []*segment.Range // these, then
+	of     *segment.Stretch // where the properties are
 	lo, hi int
 	dead   *roaring.Bitmap // rows of the segment that do not count; nil for none
+	place  int             // among those of the scan, of the first one that it was made of
+}
+
+// morselOf is rows of one event.
+func morselOf(seg *storage.Segment, rng *segment.Range) morsel {
+	return morsel{seg: seg, rng: rng, of: &rng.Stretch, lo: rng.Lo, hi: rng.Hi}
+}
+
+// events is the ranges that have rows of [lo, hi).
+func (m *morsel) events(lo, hi int) []*segment.Range {
+	if m.rng != nil {
+		return []*segment.Range{m.rng}
+	}
+	from := sort.Search(len(m.ranges), func(i int) bool { return m.ranges[i].Hi > lo })
+	to := sort.Search(len(m.ranges), func(i int) bool { return m.ranges[i].Lo >= hi })
+	return m.ranges[from:to]
+}
+
+// nameRuns is the names of the events of rows [lo, hi), one for each event, and where the rows of each end.
+func (m *morsel) nameRuns(lo, hi int) (*vec.Vector, []uint32) {
+	events := m.events(lo, hi)
+	if len(events) == 1 {
+		return constText(events[0].Event), []uint32{uint32(hi - lo)}
+	}
+	v := &vec.Vector{Type: vec.T(vec.Text), Str: vec.MakeStrings(len(events), 16*len(events))}
+	ends := make([]uint32, len(events))
+	for i, rng := range events {
+		v.Str.AppendString(rng.Event)
+		ends[i] = uint32(min(rng.Hi, hi) - lo)
+	}
+	return v, ends
+}
+
+// names is the names of the events of rows [lo, hi).
+func (m *morsel) names(lo, hi int) *vec.Vector {
+	runs, ends := m.nameRuns(lo, hi)
+	if len(ends) == 1 {
+		return runs
+	}
+	codes, from := make([]uint32, hi-lo), 0
+	for i, end := range ends {
+		for ; from < int(end); from++ {
+			codes[from] = uint32(i)
+		}
+	}
+	return &vec.Vector{Type: vec.T(vec.Text), Form: vec.Dict, Codes: codes, Dict: runs}
+}
+
+func constText(text string) *vec.Vector {
+	return &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(text)}
 }
 
 // scanSource is a scan that several goroutines share: which morsels there are, and which
@@ -39,8 +92,9 @@ type scanSource struct {
 	node         *plan.Scan
 	env          *Env
 	stats        *NodeStats
-	morsels      []morsel
-	divide       sync.Once // makes parts
+	morsels      []morsel  // as they are stored: there may be very many
+	divide       sync.Once // makes what follows
+	taken        []morsel  // what goroutines take
 	parts        []scanPart
 	readers      atomic.Int64 // goroutines that have taken something
 	columns      []columnReader
@@ -94,7 +148,9 @@ func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 		}
 		for _, rng := range rangesOf(n, seg) {
 			for lo := rng.Lo; lo < rng.Hi; lo += morselRows {
-				s.morsels = append(s.morsels, morsel{seg, rng, lo, min(rng.Hi, lo+morselRows), dead})
+				m := morselOf(seg, rng)
+				m.lo, m.hi, m.dead = lo, min(rng.Hi, lo+morselRows), dead
+				s.morsels = append(s.morsels, m)
 			}
 		}
 	}
@@ -174,7 +230,7 @@ func propertyRuns(c plan.ScanColumn, env *Env) runReader {
 		return nil
 	}
 	return func(room *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, []uint32, bool, error) {
-		return m.rng.ReadRuns(room, key, as, env.Expr.Location, lo, hi)
+		return m.of.ReadRuns(room, key, as, env.Expr.Location, lo, hi)
 	}
 }
 
@@ -185,7 +241,7 @@ func lentProperty(c plan.ScanColumn, env *Env) lentReader {
 		return nil
 	}
 	return func(room *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, error) {
-		return m.rng.ReadIn(room, key, as, env.Expr.Location, lo, hi)
+		return m.of.ReadIn(room, key, as, env.Expr.Location, lo, hi)
 	}
 }
 
@@ -215,15 +271,13 @@ func eventColumn(c plan.ScanColumn, env *Env) (columnReader, error) {
 	case "properties":
 		switch len(c.Path) {
 		case 0:
-			return func(m morsel, lo, hi int) (*vec.Vector, error) { return m.rng.Properties(lo, hi) }, nil
+			return func(m morsel, lo, hi int) (*vec.Vector, error) { return m.of.Properties(lo, hi) }, nil
 		case 1:
 			return propertyReader(c.Path[0], c, env)
 		}
 		return nestedReader(c, env)
 	case "event":
-		return func(m morsel, _, _ int) (*vec.Vector, error) {
-			return &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(m.rng.Event)}, nil
-		}, nil
+		return func(m morsel, lo, hi int) (*vec.Vector, error) { return m.names(lo, hi), nil }, nil
 	case "uuid":
 		return func(m morsel, lo, hi int) (*vec.Vector, error) {
 			v := &vec.Vector{Type: vec.T(vec.UUID), UUIDs: make([]vec.UUIDValue, hi-lo)}
@@ -260,7 +314,7 @@ func propertyReader(key string, c plan.ScanColumn, env *Env) (columnReader, erro
 		return nil, fmt.Errorf("property %q cannot be read as %s", key, c.Type)
 	}
 	return func(m morsel, lo, hi int) (*vec.Vector, error) {
-		return m.rng.Read(key, as, env.Expr.Location, lo, hi)
+		return m.of.Read(key, as, env.Expr.Location, lo, hi)
 	}, nil
 }
 
@@ -271,7 +325,7 @@ func nestedReader(c plan.ScanColumn, env *Env) (columnReader, error) {
 		return nil, err
 	}
 	return func(m morsel, lo, hi int) (*vec.Vector, error) {
-		v, err := m.rng.Read(c.Path[0], event.ReadJSON, nil, lo, hi)
+		v, err := m.of.Read(c.Path[0], event.ReadJSON, nil, lo, hi)
 		if err != nil {
 			return nil, err
 		}
@@ -344,6 +398,10 @@ type scanPart struct {
 // is one part.
 func (s *scanSource) makeParts() {
 	total := s.count()
+	if s.morsels != nil {
+		s.taken = s.joined()
+		total = len(s.taken)
+	}
 	if s.batches != nil {
 		total = len(s.batches)
 	}
@@ -358,6 +416,42 @@ func (s *scanSource) makeParts() {
 	}
 }
 
+// fewMorselRows is how few rows of an event are read with those of others: then what is done once for each
+// batch takes a good part of the time, while more are better kept apart, where they may be alike.
+const fewMorselRows = 256
+
+// joined is the morsels with those of few rows put together that lie side by side and have their properties in the same
+// columns.
+func (s *scanSource) joined() []morsel {
+	most := max(vec.BatchRows, min(morselRows, int(s.rows())/(4*s.env.Threads)))
+	for _, c := range s.node.Columns {
+		if s.numbers != nil || c.Column == "properties" && len(c.Path) == 0 {
+			most = 0 // rows are known by their range; or each may be large
+		}
+	}
+	out := make([]morsel, 0, min(len(s.morsels), 64))
+	for at := 0; at < len(s.morsels); {
+		m, n := s.morsels[at], 1
+		m.place = at
+		for ; m.hi-m.lo < fewMorselRows && at+n < len(s.morsels); n++ {
+			last, next := &s.morsels[at+n-1], &s.morsels[at+n]
+			if next.seg != m.seg || next.lo != last.hi || next.hi-next.lo >= fewMorselRows || next.hi-m.lo > most || next.rng == last.rng || !next.rng.SharesColumns(m.rng) {
+				break
+			}
+		}
+		if n > 1 {
+			m.ranges = make([]*segment.Range, n)
+			for i := range m.ranges {
+				m.ranges[i] = s.morsels[at+i].rng
+			}
+			m.rng, m.of, m.hi = nil, segment.Join(m.ranges), s.morsels[at+n-1].hi
+		}
+		out = append(out, m)
+		at += n
+	}
+	return out
+}
+
 // take hands out the next morsel to a goroutine: of its own part, and then of those of others.
 func (s *scanSource) take(reader int) (int, bool) {
 	s.divide.Do(s.makeParts)
@@ -368,10 +462,14 @@ func (s *scanSource) take(reader int) (int, bool) {
 			continue
 		}
 		i := int(n)
-		if s.order.passed(i) {
+		place := i
+		if s.taken != nil {
+			place = s.taken[i].place
+		}
+		if s.order.passed(place) {
 			break
 		}
-		if s.stats != nil && s.morsels != nil && (i == 0 || s.morsels[i].seg != s.morsels[i-1].seg) {
+		if s.stats != nil && s.taken != nil && (i == 0 || s.taken[i].seg != s.taken[i-1].seg) {
 			s.stats.Segments.Add(1)
 		}
 		return i, true
@@ -665,7 +763,7 @@ func (s *scan) next(ctx context.Context) (*rowBlock, error) {
 					return nil, err
 				}
 			}
-			s.now = src.morsels[i]
+			s.now = src.taken[i]
 			s.row, s.apart = s.now.lo, src.runs == nil
 		}
 		m, lo := s.now, s.row

@@ -30,7 +30,7 @@ func sessionReader(column string, env *Env) (columnReader, error) {
 		if err != nil {
 			return nil, err
 		}
-		numbers, err := sessions.Numbers(m.seg, m.rng, lo, hi)
+		numbers, err := sessions.Numbers(m.seg, m.of, lo, hi)
 		if err != nil {
 			return nil, err
 		}

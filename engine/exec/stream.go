@@ -541,7 +541,7 @@ func (f *rowFilter) always(ctx *expr.Context, conds []expr.Expr, rng *segment.Ra
 	if len(conds) == 0 {
 		return true, nil
 	}
-	kept, err := f.keepNames(ctx, conds, &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(rng.Event)}, 1)
+	kept, err := f.keepNames(ctx, conds, constText(rng.Event), 1)
 	return err == nil && kept.Live() > 0, err
 }
 

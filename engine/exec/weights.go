@@ -109,11 +109,10 @@ func (s *scanSource) readRuns() error {
 func eventRuns(c plan.ScanColumn, env *Env) (runReader, error) {
 	switch {
 	case c.Column == "event":
-		read, err := eventColumn(c, env)
 		return func(_ *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, []uint32, bool, error) {
-			v, err := read(m, lo, hi)
-			return v, []uint32{uint32(hi - lo)}, true, err
-		}, err
+			v, ends := m.nameRuns(lo, hi)
+			return v, ends, true, nil
+		}, nil
 	case c.Column == "person_id" || ofPerson(&c):
 		return personRuns(c, env)
 	}

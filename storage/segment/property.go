@@ -98,7 +98,7 @@ func (g *group) find(key string) (int, bool) {
 	})
 }
 
-// Read is a property of rows [lo, hi) of the segment, all of which must be in the range.
+// Read is a property of rows [lo, hi) of the segment, all of which must be of the stretch.
 // What cannot be read so is null. Times without an offset are by the clocks of zone; nil is
 // UTC.
 //
@@ -107,23 +107,23 @@ func (g *group) find(key string) (int, bool) {
 // same twice: then it is flat. A property that no row carries is a constant null. The
 // dictionary of Text has no value twice, and is sorted except for $session_id; a null in
 // it comes last.
-func (g *Range) Read(key string, as event.Reading, zone *time.Location, lo, hi int) (*vec.Vector, error) {
-	return g.ReadIn(&RunRoom{}, key, as, zone, lo, hi)
+func (s *Stretch) Read(key string, as event.Reading, zone *time.Location, lo, hi int) (*vec.Vector, error) {
+	return s.ReadIn(&RunRoom{}, key, as, zone, lo, hi)
 }
 
 // ReadIn is Read with the codes in room if that is large enough: the vector is good until it is used again.
-func (g *Range) ReadIn(room *RunRoom, key string, as event.Reading, zone *time.Location, lo, hi int) (*vec.Vector, error) {
-	if lo < g.Lo || hi > g.Hi || lo > hi {
-		return nil, fmt.Errorf("property %q of rows %d to %d: event %q has rows %d to %d", key, lo, hi, g.Event, g.Lo, g.Hi)
+func (s *Stretch) ReadIn(room *RunRoom, key string, as event.Reading, zone *time.Location, lo, hi int) (*vec.Vector, error) {
+	if lo < s.Lo || hi > s.Hi || lo > hi {
+		return nil, fmt.Errorf("property %q of rows %d to %d: the stretch has rows %d to %d", key, lo, hi, s.Lo, s.Hi)
 	}
-	if key == sessionKey && g.r.HasSessions() {
-		return g.session(as, zone, lo, hi)
+	if key == sessionKey && s.r.HasSessions() {
+		return s.session(as, zone, lo, hi)
 	}
-	i, found := g.group.find(key)
-	if !found || !g.carries(i) {
+	i, found := s.group.find(key)
+	if !found || !s.carries(i) {
 		return vec.NullConst(as.Type()), nil
 	}
-	return g.group.columns[i].read(room, as, zone, g.at+lo-g.Lo, hi-lo)
+	return s.group.columns[i].read(room, as, zone, s.at+lo-s.Lo, hi-lo)
 }
 
 // RunRoom is memory that ReadRuns and ReadIn use again.
@@ -132,22 +132,22 @@ type RunRoom struct{ codes, ends []uint32 }
 // ReadRuns is Read with one row for each stretch of rows that have the same value, and where each
 // ends, counted from lo; stretches that follow each other may have the same value. It says false if
 // the rows are not kept so. Both are in room where that is large enough.
-func (g *Range) ReadRuns(room *RunRoom, key string, as event.Reading, zone *time.Location, lo, hi int) (v *vec.Vector, ends []uint32, ok bool, err error) {
-	if lo < g.Lo || hi > g.Hi || lo >= hi {
-		return nil, nil, false, fmt.Errorf("runs of property %q of rows %d to %d: event %q has rows %d to %d", key, lo, hi, g.Event, g.Lo, g.Hi)
+func (s *Stretch) ReadRuns(room *RunRoom, key string, as event.Reading, zone *time.Location, lo, hi int) (v *vec.Vector, ends []uint32, ok bool, err error) {
+	if lo < s.Lo || hi > s.Hi || lo >= hi {
+		return nil, nil, false, fmt.Errorf("runs of property %q of rows %d to %d: the stretch has rows %d to %d", key, lo, hi, s.Lo, s.Hi)
 	}
-	if key == sessionKey && g.r.HasSessions() {
+	if key == sessionKey && s.r.HasSessions() {
 		return nil, nil, false, nil
 	}
-	i, found := g.group.find(key)
-	if !found || !g.carries(i) {
+	i, found := s.group.find(key)
+	if !found || !s.carries(i) {
 		return vec.NullConst(as.Type()), []uint32{uint32(hi - lo)}, true, nil
 	}
-	c := g.group.columns[i]
+	c := s.group.columns[i]
 	if c.entry.plain {
 		return nil, nil, false, nil
 	}
-	room.codes, room.ends, ok, err = c.readRuns(room.codes[:0], room.ends[:0], g.at+lo-g.Lo, hi-lo)
+	room.codes, room.ends, ok, err = c.readRuns(room.codes[:0], room.ends[:0], s.at+lo-s.Lo, hi-lo)
 	if !ok || err != nil {
 		return nil, nil, false, err
 	}
@@ -161,8 +161,8 @@ func (g *Range) ReadRuns(room *RunRoom, key string, as event.Reading, zone *time
 }
 
 // session is the $session_id of rows, from the sessions table.
-func (g *Range) session(as event.Reading, zone *time.Location, lo, hi int) (*vec.Vector, error) {
-	r := g.r
+func (s *Stretch) session(as event.Reading, zone *time.Location, lo, hi int) (*vec.Vector, error) {
+	r := s.r
 	sv, err := r.sessionViews.of(as, zone).get(r, func() (*view, error) {
 		dict, err := r.sessionDict()
 		if err != nil {
@@ -550,11 +550,11 @@ func compareJSONKeys(a, b string) int {
 	return compareStrings(a, b)
 }
 
-// Properties is all properties of rows [lo, hi), which must be in the range, as the text
+// Properties is all properties of rows [lo, hi), which must be of the stretch, as the text
 // of a jsonb object: shorter keys first.
-func (g *Range) Properties(lo, hi int) (*vec.Vector, error) {
-	if lo < g.Lo || hi > g.Hi || lo > hi {
-		return nil, fmt.Errorf("properties of rows %d to %d: event %q has rows %d to %d", lo, hi, g.Event, g.Lo, g.Hi)
+func (s *Stretch) Properties(lo, hi int) (*vec.Vector, error) {
+	if lo < s.Lo || hi > s.Hi || lo > hi {
+		return nil, fmt.Errorf("properties of rows %d to %d: the stretch has rows %d to %d", lo, hi, s.Lo, s.Hi)
 	}
 	type member struct {
 		key    []byte // quoted, with what follows it
@@ -564,7 +564,7 @@ func (g *Range) Properties(lo, hi int) (*vec.Vector, error) {
 	}
 	var members []member
 	add := func(key string) error {
-		v, err := g.Read(key, event.ReadJSON, nil, lo, hi)
+		v, err := s.Read(key, event.ReadJSON, nil, lo, hi)
 		if err != nil {
 			return err
 		}
@@ -580,16 +580,16 @@ func (g *Range) Properties(lo, hi int) (*vec.Vector, error) {
 		members = append(members, m)
 		return nil
 	}
-	session := g.r.HasSessions()
-	for _, i := range g.group.jsonOrder() {
-		key := g.group.columns[i].entry.key
+	session := s.r.HasSessions()
+	for _, i := range s.group.jsonOrder() {
+		key := s.group.columns[i].entry.key
 		if session && compareJSONKeys(sessionKey, key) < 0 {
 			session = false
 			if err := add(sessionKey); err != nil {
 				return nil, err
 			}
 		}
-		if !g.carries(i) {
+		if !s.carries(i) {
 			continue
 		}
 		if err := add(key); err != nil {
@@ -602,9 +602,9 @@ func (g *Range) Properties(lo, hi int) (*vec.Vector, error) {
 		}
 	}
 	out := &vec.Vector{Type: vec.T(vec.JSONB), Str: vec.MakeStrings(hi-lo, 256*(hi-lo))}
-	s := &out.Str
+	text := &out.Str
 	for row := range hi - lo {
-		s.Bytes = append(s.Bytes, '{')
+		text.Bytes = append(text.Bytes, '{')
 		first := true
 		for i := range members {
 			m := &members[i]
@@ -612,21 +612,21 @@ func (g *Range) Properties(lo, hi int) (*vec.Vector, error) {
 				continue
 			}
 			if !first {
-				s.Bytes = append(s.Bytes, ", "...)
+				text.Bytes = append(text.Bytes, ", "...)
 			}
 			first = false
-			s.Bytes = append(s.Bytes, m.key...)
+			text.Bytes = append(text.Bytes, m.key...)
 			at := row
 			if m.codes != nil {
 				at = int(m.codes[row])
 			}
-			s.Bytes = append(s.Bytes, m.values.At(at)...)
+			text.Bytes = append(text.Bytes, m.values.At(at)...)
 		}
-		s.Bytes = append(s.Bytes, '}')
-		if len(s.Bytes) > maxText {
+		text.Bytes = append(text.Bytes, '}')
+		if len(text.Bytes) > maxText {
 			return nil, fmt.Errorf("properties of rows %d to %d take more than %d bytes: ask for fewer rows", lo, hi, maxText)
 		}
-		s.Offs = append(s.Offs, uint32(len(s.Bytes)))
+		text.Offs = append(text.Offs, uint32(len(text.Bytes)))
 	}
 	return out, nil
 }

@@ -19,13 +19,10 @@ type Runs struct {
 
 // Range is the rows of one event name, [Lo, Hi), sorted by (ordinal, time, uuid).
 type Range struct {
-	Event  string
-	Lo, Hi int
+	Event string
+	Stretch
 
-	r     *Reader
 	entry *rangeEntry
-	group *group
-	at    int // first row in the group
 
 	runs                  lazy[Runs]
 	masks, repeats        lazy[[]uint32]
@@ -357,10 +354,4 @@ func (g *Range) Keys() []string {
 		keys = slices.Insert(keys, at, sessionKey)
 	}
 	return keys
-}
-
-// carries says whether a row of the range has a value in a column of the group.
-func (g *Range) carries(column int) bool {
-	marks := g.entry.carried
-	return len(marks) == 0 || column/8 < len(marks) && marks[column/8]>>(column%8)&1 != 0
 }

@@ -107,7 +107,8 @@ func (r *Reader) open() error {
 	row := 0
 	for i := range dir.ranges {
 		e := &dir.ranges[i]
-		spaces[i] = Range{Event: e.name, Lo: row, Hi: row + e.rows, r: r, entry: e, group: r.groups[e.group], at: filled[e.group]}
+		spaces[i] = Range{Event: e.name, entry: e,
+			Stretch: Stretch{Lo: row, Hi: row + e.rows, r: r, group: r.groups[e.group], at: filled[e.group], carried: e.carried}}
 		r.ranges[i] = &spaces[i]
 		row += e.rows
 		filled[e.group] += e.rows

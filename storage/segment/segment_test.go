@@ -298,6 +298,7 @@ func check(t testing.TB, r *Reader, rows []row) {
 		}
 		checkRange(t, g, rows)
 	}
+	checkJoined(t, r, rows)
 	if row != n || r.Range("no such event") != nil {
 		t.Fatalf("ranges end at %d, want %d", row, n)
 	}
@@ -440,6 +441,37 @@ func checkRange(t testing.TB, g *Range, rows []row) {
 		if key != "never carried" && !slices.Contains(keys, key) {
 			t.Fatalf("%q: keys %q lack %q", g.Event, keys, key)
 		}
+	}
+	checkProperties(t, g.Event, &g.Stretch, rows, carried)
+}
+
+// checkJoined compares what ranges that share their columns say together.
+func checkJoined(t testing.TB, r *Reader, rows []row) {
+	t.Helper()
+	ranges := r.Ranges()
+	for from := 0; from < len(ranges); {
+		to, keys := from+1, map[string]bool{"never carried": true}
+		for to < len(ranges) && ranges[to].SharesColumns(ranges[from]) {
+			to++
+		}
+		s := Join(ranges[from:to])
+		if s.Lo != ranges[from].Lo || s.Hi != ranges[to-1].Hi {
+			t.Fatalf("%d ranges from %q on are rows %d to %d, want %d to %d", to-from, ranges[from].Event, s.Lo, s.Hi, ranges[from].Lo, ranges[to-1].Hi)
+		}
+		for i := s.Lo; i < s.Hi; i++ {
+			for key := range rows[i].props {
+				keys[key] = true
+			}
+		}
+		checkProperties(t, fmt.Sprintf("%d ranges from %s on", to-from, ranges[from].Event), s, rows, keys)
+		from = to
+	}
+}
+
+// checkProperties compares properties of a stretch, by their keys.
+func checkProperties(t testing.TB, name string, g *Stretch, rows []row, keys map[string]bool) {
+	t.Helper()
+	for key := range keys {
 		for as := range event.Readings {
 			// A cut in the middle, so that parts of blocks are read.
 			mid := (g.Lo + g.Hi) / 2
@@ -450,22 +482,22 @@ func checkRange(t testing.TB, g *Range, rows []row) {
 					t.Fatal(err)
 				}
 				if dict != nil && v.Dict != dict && g.r.cache == nil {
-					t.Fatalf("%q %q: two dictionaries", g.Event, key)
+					t.Fatalf("%q %q: two dictionaries", name, key)
 				}
 				dict = v.Dict
-				checkRuns(t, g, key, as, part[0], part[1])
+				checkRuns(t, name, g, key, as, part[0], part[1])
 				for i := part[0]; i < part[1]; i++ {
 					p, ok := rows[i].props[key]
 					want, wantOK := expected(p, ok, as)
 					if s, ok := got(v, i-part[0]); ok != wantOK || ok && s != want {
-						t.Fatalf("%q %q as %v, row %d: %q %v, want %q %v", g.Event, key, as, i, s, ok, want, wantOK)
+						t.Fatalf("%q %q as %v, row %d: %q %v, want %q %v", name, key, as, i, s, ok, want, wantOK)
 					}
 				}
 			}
 			if as.Type().Kind == vec.Text && dict != nil && key != sessionKey {
 				for i := 1; i < dict.Len(); i++ {
 					if !dict.IsNull(i) && dict.Str.Str(i-1) >= dict.Str.Str(i) {
-						t.Fatalf("%q %q: dictionary is not sorted", g.Event, key)
+						t.Fatalf("%q %q: dictionary is not sorted", name, key)
 					}
 				}
 			}
@@ -486,13 +518,13 @@ func checkRange(t testing.TB, g *Range, rows []row) {
 			keys[j] = strconv.Quote(key) + ": " + v
 		}
 		if s, _ := got(whole, i-g.Lo); s != "{"+strings.Join(keys, ", ")+"}" {
-			t.Fatalf("%q: properties of row %d = %s, want {%s}", g.Event, i, s, strings.Join(keys, ", "))
+			t.Fatalf("%q: properties of row %d = %s, want {%s}", name, i, s, strings.Join(keys, ", "))
 		}
 	}
 }
 
 // checkRuns compares rows read as runs with rows, and says whether they are kept so.
-func checkRuns(t testing.TB, g *Range, key string, as event.Reading, lo, hi int) bool {
+func checkRuns(t testing.TB, name string, g *Stretch, key string, as event.Reading, lo, hi int) bool {
 	if lo == hi {
 		return false
 	}
@@ -514,11 +546,11 @@ func checkRuns(t testing.TB, g *Range, key string, as event.Reading, lo, hi int)
 		}
 		s, ok := got(v, run)
 		if want, wantOK := got(rows, i); ok != wantOK || ok && s != want {
-			t.Fatalf("%q %q as %v, run %d of row %d: %q %v, want %q %v", g.Event, key, as, run, i, s, ok, want, wantOK)
+			t.Fatalf("%q %q as %v, run %d of row %d: %q %v, want %q %v", name, key, as, run, i, s, ok, want, wantOK)
 		}
 	}
 	if len(ends) != run+1 || int(ends[run]) != hi-lo {
-		t.Fatalf("%q %q as %v: %d runs that end at %v, want %d rows", g.Event, key, as, len(ends), ends, hi-lo)
+		t.Fatalf("%q %q as %v: %d runs that end at %v, want %d rows", name, key, as, len(ends), ends, hi-lo)
 	}
 	return true
 }
@@ -541,7 +573,7 @@ func TestReadRuns(t *testing.T) {
 		for _, key := range []string{"city", "country", "code", sessionKey, "never carried"} {
 			for _, as := range []event.Reading{event.ReadText, event.ReadDigits, event.ReadFloat, event.ReadCast} {
 				lo := g.Lo + rng.IntN(g.Hi-g.Lo)
-				if checkRuns(t, g, key, as, lo, g.Hi) && g.Hi-lo > 100 {
+				if checkRuns(t, g.Event, &g.Stretch, key, as, lo, g.Hi) && g.Hi-lo > 100 {
 					kept[key]++
 				}
 			}

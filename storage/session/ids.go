@@ -122,9 +122,9 @@ func (x *IDs) Vector(r *segment.Reader) (*vec.Vector, error) {
 // IsEmpty says whether a number is that of the empty id, which is no session.
 func (x *IDs) IsEmpty(number uint32) bool { return number == x.empty }
 
-// Numbers is the sessions of rows [lo, hi), which must be in the range; Len for a row that
+// Numbers is the sessions of rows [lo, hi), which must be of the stretch; Len for a row that
 // is in none.
-func (x *IDs) Numbers(g *segment.Range, lo, hi int) ([]uint32, error) {
+func (x *IDs) Numbers(g *segment.Stretch, lo, hi int) ([]uint32, error) {
 	none := uint32(x.Len())
 	v, err := g.Read(key, event.ReadText, nil, lo, hi)
 	if err != nil {

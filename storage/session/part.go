@@ -29,7 +29,7 @@ func (s *Rows) each(ctx context.Context, g *segment.Range, visit func(lo, hi int
 			return err
 		}
 		hi := min(lo+batchRows, g.Hi)
-		numbers, err := s.IDs.Numbers(g, lo, hi)
+		numbers, err := s.IDs.Numbers(&g.Stretch, lo, hi)
 		if err != nil {
 			return err
 		}
