@@ -110,7 +110,7 @@ func (ix *indexed) dayBlocks(ctx context.Context, first int64, days int, repeats
 	}
 	words := (days + 63) / 64
 	blocks := make([]dayBlock, ix.env.Threads)
-	return intervals(ctx, ix.env, ix.total, dayInterval, func(ctx context.Context, w, lo, hi int) error {
+	return intervals(ctx, ix.env, ix.total, ix.daysInterval(sources), func(ctx context.Context, w, lo, hi int) error {
 		b := &blocks[w]
 		if b.conds == nil {
 			*b = dayBlock{words: words, conds: make([][]uint64, len(ix.streams)), repeats: make([][]uint64, len(ix.streams))}
@@ -132,6 +132,20 @@ func (ix *indexed) dayBlocks(ctx context.Context, first int64, days int, repeats
 		}
 		return f(ctx, w, b)
 	})
+}
+
+// daysInterval is dayInterval, or more ordinals where the runs of so many would be spread over very many
+// sources: those of an interval are looked up in each.
+func (ix *indexed) daysInterval(sources [][]daySource) int {
+	most := 0
+	for _, list := range sources {
+		runs := 0
+		for i := range list {
+			runs += len(list[i].runs.Ordinals)
+		}
+		most = max(most, int(int64(ix.total)*int64(streamRows*len(list))/int64(max(1, runs))))
+	}
+	return max(dayInterval, min(most, ix.total/(2*ix.env.Threads)+1))
 }
 
 // daySource is runs, the days on which each has rows, and, if asked for, those on which it has several.

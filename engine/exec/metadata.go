@@ -8,6 +8,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -90,6 +91,11 @@ func (b *blocks) events(morsels []morsel) (rest []morsel) {
 		of, dead := morsels[:n], morsels[0].dead
 		morsels = morsels[n:]
 		inside := b.hold(byTime, func(*plan.ScanColumn) *vec.Vector { return timesOf(seg) })
+		ranges := make([]*segment.Range, len(of))
+		for i, m := range of {
+			ranges[i] = m.rng
+		}
+		filter.decideNames(b.env.Expr, ranges)
 		var left []morsel
 		rows := 0
 		for _, m := range of {
@@ -105,6 +111,7 @@ func (b *blocks) events(morsels []morsel) (rest []morsel) {
 			rest = append(rest, left...)
 			continue
 		}
+		var first, last *segment.Range // with rows that count; names ascend
 		for _, m := range left {
 			live := int64(m.hi - m.lo)
 			if dead != nil {
@@ -114,13 +121,19 @@ func (b *blocks) events(morsels []morsel) (rest []morsel) {
 				continue
 			}
 			b.known.rows += live
-			b.add(func(c *plan.ScanColumn) *vec.Vector {
-				if c.Column == "event" {
-					return &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf(m.rng.Event, m.rng.Event)}
-				}
-				return timesOf(seg)
-			})
+			if last = m.rng; first == nil {
+				first = m.rng
+			}
 		}
+		if first == nil {
+			continue
+		}
+		b.add(func(c *plan.ScanColumn) *vec.Vector {
+			if c.Column == "event" {
+				return &vec.Vector{Type: vec.T(vec.Text), Str: vec.StringsOf(first.Event, last.Event)}
+			}
+			return timesOf(seg)
+		})
 	}
 	return rest
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
+	"github.com/prickledb/prickle/storage/segment"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -195,6 +196,88 @@ func TestCountsByName(t *testing.T) {
 				t.Errorf("%d names, count %d:\ngot  %q\nwant %q", many, i, got, want)
 			}
 		}
+	}
+}
+
+// TestCountsOfFewRowsARange leaves counts by a property to the scan, which reads small ranges together, where there
+// are very many of them; and counts by name and property to the run indexes.
+func TestCountsOfFewRowsARange(t *testing.T) {
+	person := plan.AggCall{Name: "count", Args: []expr.Expr{scanColumn(colPerson)}, Distinct: true, T: vec.T(vec.Int8)}
+	for names, scanned := range map[int]bool{20: false, fewRanges: true} {
+		sn, _ := storeOfNames(t, names)
+		for _, named := range []bool{false, true} {
+			n := &plan.Aggregate{Input: eventsScan(), Keys: []expr.Expr{scanColumn(colPlan)}, Aggs: []plan.AggCall{person}}
+			if named {
+				n.Keys = append(n.Keys, scanColumn(colEvent))
+			}
+			n.Names = make([]string, len(n.Keys)+1)
+			answer := func(without ...string) (rows []string, plain bool) {
+				env := testEnv(0)
+				env.Snapshot, env.Disabled = sn, without
+				op, err := Build(n, env)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer op.Close()
+				rows = rowsOf(t, op)
+				sort.Strings(rows)
+				c, ok := op.(*runCount)
+				return rows, !ok || c.plain != nil
+			}
+			got, plain := answer()
+			if want, _ := answer(plan.CountRuns); !slices.Equal(got, want) {
+				t.Errorf("%d names, by name %t:\ngot  %q\nwant %q", names, named, got, want)
+			}
+			if plain != (scanned && !named) {
+				t.Errorf("%d names, by name %t: scanned %t", names, named, plain)
+			}
+		}
+	}
+}
+
+// TestMetadataOfManyNames answers from what segments and ranges say what rows say.
+func TestMetadataOfManyNames(t *testing.T) {
+	sn, _ := storeOfNames(t, 300)
+	name := scanColumn(colEvent)
+	for _, cond := range []expr.Expr{nil, operator(t, ">", call(t, "length", name), intConst(8)), operator(t, ">", call(t, "length", name), intConst(9))} {
+		n := &plan.Aggregate{Input: eventsScan(), Names: make([]string, 5), Aggs: []plan.AggCall{{Name: "count", T: vec.T(vec.Int8)}}}
+		for _, c := range []int{colEvent, colTime} {
+			for _, f := range []string{"min", "max"} {
+				n.Aggs = append(n.Aggs, plan.AggCall{Name: f, Args: []expr.Expr{scanColumn(c)}, T: scanColumn(c).Type()})
+			}
+		}
+		if cond != nil {
+			n.Input = &plan.Filter{Input: n.Input, Cond: cond}
+		}
+		answer := func(n plan.Node) []string {
+			env := testEnv(0)
+			env.Snapshot = sn
+			op, err := Build(n, env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer op.Close()
+			return rowsOf(t, op)
+		}
+		if got, want := answer(n), answer(n.WithInputs([]plan.Node{&plan.Limit{Input: n.Input}})); !slices.Equal(got, want) {
+			t.Errorf("condition %v:\ngot  %q\nwant %q", cond, got, want)
+		}
+	}
+}
+
+// TestDaysIntervalOfManySources takes more persons at a time where their runs are spread over many ranges.
+func TestDaysIntervalOfManySources(t *testing.T) {
+	source := daySource{stream: &stream{runs: &segment.Runs{Ordinals: make([]uint32, 100)}}}
+	ix := &indexed{env: testEnv(0), total: 1_000_000}
+	for sources, want := range map[int]int{0: dayInterval, 1: 160_000, 1000: 160_000} {
+		list := slices.Repeat([]daySource{source}, sources)
+		if got := ix.daysInterval([][]daySource{list}); got != want {
+			t.Errorf("%d sources of 100 runs: %d persons at a time, want %d", sources, got, want)
+		}
+	}
+	source.runs = &segment.Runs{Ordinals: make([]uint32, 500_000)}
+	if got := ix.daysInterval([][]daySource{{source}}); got != dayInterval {
+		t.Errorf("a source of 500,000 runs: %d persons at a time, want %d", got, dayInterval)
 	}
 }
 

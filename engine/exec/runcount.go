@@ -22,6 +22,7 @@ type runCount struct {
 	filter  *plan.Filter // or nil
 	persons bool         // groups are persons
 	column  int          // of the scan, which keys read besides the event's name; -1: none
+	named   bool         // keys read the event's name
 	batches []*vec.Batch // persons and their counts, where groups are persons
 	having  *plan.Filter // taken in, if not nil
 	bounds  []bounds     // of the count of each call, by having
@@ -76,7 +77,12 @@ func (c *runCount) keysByCode() bool {
 	for _, k := range c.node.Keys {
 		one = one && !expr.Volatile(k)
 		expr.Walk(k, func(e expr.Expr) bool {
-			if col, ok := e.(*expr.Column); ok && !isEventName(&c.scan.Columns[col.Index]) {
+			col, ok := e.(*expr.Column)
+			switch {
+			case !ok:
+			case isEventName(&c.scan.Columns[col.Index]):
+				c.named = true
+			default:
 				one = one && propertyKey(&c.scan.Columns[col.Index]) != "" && (c.column < 0 || c.column == col.Index)
 				c.column = col.Index
 			}
@@ -209,12 +215,16 @@ func (c *runCount) count(ctx context.Context) (bool, error) {
 	return true, c.answerValues(ctx, ix.values, counts)
 }
 
+// fewRanges is how many ranges may be of few rows, whatever they are of.
+const fewRanges = 1024
+
 // personShare is how many persons there may be for each row: all of them are visited.
 const personShare = 4
 
 // worthIt says whether there is memory for what is kept, and whether it is less work than to
 // group rows: keys are computed once for each value of a property, and the numbers of these
-// must not be given out row by row.
+// must not be given out row by row. Where ranges have few rows, more is done for each of them than for its
+// rows, and a scan reads many together; but it cannot count persons of each event without a set of them.
 func (c *runCount) worthIt() (bool, error) {
 	var read columnReader
 	var err error
@@ -227,10 +237,10 @@ func (c *runCount) worthIt() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	rows, apart := 0, 0 // apart are those whose values have no small dictionary
+	rows, ranges, apart := 0, 0, 0 // apart are rows whose values have no small dictionary
 	eventRanges(c.scan, c.env, from, to, func(seg *storage.Segment, rng *segment.Range) {
 		n := rng.Hi - rng.Lo
-		rows += n
+		rows, ranges = rows+n, ranges+1
 		if read == nil || n < vec.BatchRows || err != nil {
 			return
 		}
@@ -240,6 +250,9 @@ func (c *runCount) worthIt() (bool, error) {
 		}
 	})
 	persons := c.env.Snapshot.Persons().Len()
+	if c.column >= 0 && !c.named && rows < fewMorselRows*ranges && ranges > fewRanges {
+		return false, err
+	}
 	held := int64(0)
 	switch {
 	case c.column >= 0:

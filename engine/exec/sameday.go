@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"fmt"
+	"sort"
 )
 
 // sameDay tells whether an actor has a row before the last row of a list on a day, from the order
@@ -47,17 +48,17 @@ func (ix *indexed) findSameDay(ctx context.Context, list int) (*sameDay, error) 
 		}
 		out.parts = append(out.parts, sameDayPart{w: w, days: days})
 		p := &out.parts[i]
+		ranges := w.seg.Ranges()
 		for _, s := range ix.streams[list] {
-			for number, rng := range w.seg.Ranges() {
-				if s.rng != rng || s.match != nil || s.skip != nil {
-					continue
-				}
-				days, err := rng.DayMasks()
-				if err != nil {
-					return nil, err
-				}
-				p.last = append(p.last, sameDayRange{s, uint32(number), days})
+			if s.seg != w.seg || s.match != nil || s.skip != nil {
+				continue
 			}
+			days, err := s.rng.DayMasks()
+			if err != nil {
+				return nil, err
+			}
+			number := sort.Search(len(ranges), func(i int) bool { return ranges[i].Lo >= s.rng.Lo })
+			p.last = append(p.last, sameDayRange{s, uint32(number), days})
 		}
 	}
 	found := 0
