@@ -390,6 +390,15 @@ func SequencesOf(tables *table.Tables) []*table.Schema {
 	return out
 }
 
+// SequenceTables is the session's own sequences, as if they were tables of one column.
+func (c *Catalog) SequenceTables() []*Table {
+	var out []*Table
+	for _, s := range c.Sequences {
+		out = append(out, tableOf(s, nil))
+	}
+	return out
+}
+
 // With is the built-in tables and those that users made.
 func With(builtin []*Table, tables *table.Tables) []*Table {
 	out := slices.Clone(builtin)

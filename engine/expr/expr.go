@@ -38,7 +38,7 @@ type Context struct {
 	// took last, of any if the name is empty; false if it took none. They may be called by several
 	// goroutines; nil knows no sequence.
 	NextValue    func(sequence string) (int64, error)
-	CurrentValue func(sequence string) (int64, bool)
+	CurrentValue func(sequence string) (int64, bool, error)
 	// SetValue lets a sequence go on with a number, or behind it if it counts as taken.
 	SetValue func(sequence string, n int64, taken bool) error
 	// SessionUser is who has logged in.

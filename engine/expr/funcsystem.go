@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -63,10 +64,16 @@ func init() {
 	define("current_setting", tText, types(tText), text1(func(c *Context, dst []byte, name string) ([]byte, error) { return setting(c, dst, name, false) }))
 	define("current_setting", tText, types(tText, tBool), text2(setting))
 	define("nextval", tInt8, types(tText), map1(nextval)).Volatile = true
+	define("nextval", tInt8, types(tReg), map1(func(c *Context, oid int64) (int64, error) { return nextval(c, sequenceName(c, oid)) })).Volatile = true
 	define("currval", tInt8, types(tText), map1(currval)).Volatile = true
+	define("currval", tInt8, types(tReg), map1(func(c *Context, oid int64) (int64, error) { return currval(c, sequenceName(c, oid)) })).Volatile = true
 	define("lastval", tInt8, nil, map0(func(c *Context) (int64, error) { return currval(c, "") })).Volatile = true
 	define("setval", tInt8, types(tText, tInt8), map2(func(c *Context, name string, n int64) (int64, error) { return setval(c, name, n, true) })).Volatile = true
 	define("setval", tInt8, types(tText, tInt8, tBool), map3(setval)).Volatile = true
+	define("setval", tInt8, types(tReg, tInt8), map2(func(c *Context, oid, n int64) (int64, error) { return setval(c, sequenceName(c, oid), n, true) })).Volatile = true
+	define("setval", tInt8, types(tReg, tInt8, tBool), map3(func(c *Context, oid, n int64, taken bool) (int64, error) {
+		return setval(c, sequenceName(c, oid), n, taken)
+	})).Volatile = true
 	config := define("set_config", tText, types(tText, tText, tBool), setConfig)
 	config.Volatile, config.lax = true, true
 
@@ -110,6 +117,16 @@ func setConfig(f *frame) error {
 	})
 }
 
+// sequenceName is the name of a relation by its number, and the number itself of one that there is not.
+func sequenceName(c *Context, oid int64) string {
+	if c.Objects != nil {
+		if name, ok := c.Objects.Name(vec.RegClass, uint32(oid)); ok {
+			return name
+		}
+	}
+	return strconv.FormatInt(oid, 10)
+}
+
 func nextval(c *Context, name string) (int64, error) {
 	if c.NextValue == nil {
 		return 0, pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, name)
@@ -126,8 +143,8 @@ func setval(c *Context, name string, n int64, taken bool) (int64, error) {
 
 func currval(c *Context, name string) (int64, error) {
 	if c.CurrentValue != nil {
-		if n, ok := c.CurrentValue(name); ok {
-			return n, nil
+		if n, ok, err := c.CurrentValue(name); ok || err != nil {
+			return n, err
 		}
 	}
 	if name == "" {

@@ -168,6 +168,8 @@ type column struct {
 	t       vec.Type
 	notNull bool
 	def     string // as SQL; empty for none
+	// identity is the column of a table that is an identity column, nil for others.
+	identity *usertable.Column
 }
 
 // columnsOf lists the columns of a table that is not the catalog's own.
@@ -179,8 +181,15 @@ func columnsOf(t *catalog.Table) []column {
 		}
 		return out
 	}
-	for _, c := range t.Schema.Columns {
-		out = append(out, column{int(c.ID), c.Name, c.Type, c.NotNull, shownDefault(c.Default, c.Type)})
+	for i := range t.Schema.Columns {
+		c := &t.Schema.Columns[i]
+		one := column{number: int(c.ID), name: c.Name, t: c.Type, notNull: c.NotNull}
+		if c.Identity != "" {
+			one.identity = c
+		} else {
+			one.def = shownDefault(c.Default, c.Type)
+		}
+		out = append(out, one)
 	}
 	return out
 }
@@ -281,9 +290,18 @@ func classes() {
 			}
 		}
 		for _, s := range r.sequences() {
-			column := int(s.column.ID)
+			column, kind := int(s.column.ID), "a"
 			t.add("classid", classClass, "objid", s.oid, "refclassid", classNamespace, "refobjid", r.namespaceOf(s.table), "deptype", "n")
-			t.add("classid", classClass, "objid", s.oid, "refclassid", classClass, "refobjid", s.table.OID, "refobjsubid", column, "deptype", "a")
+			if !s.owned() {
+				continue
+			}
+			if s.column.Identity != "" {
+				kind = "i"
+			}
+			t.add("classid", classClass, "objid", s.oid, "refclassid", classClass, "refobjid", s.table.OID, "refobjsubid", column, "deptype", kind)
+			if kind == "i" {
+				continue
+			}
 			t.add("classid", classAttrdef, "objid", defaultOID(s.table.OID, column), "refclassid", classClass, "refobjid", s.oid, "deptype", "n")
 		}
 		for _, f := range r.foreign() {
@@ -361,13 +379,16 @@ func isLiteral(e string) bool {
 // attribute adds a row of pg_attribute.
 func (t *table) attribute(relation uint32, c column) {
 	row := typesByOID()[c.t.OID()]
-	dims := 0
+	dims, identity := 0, ""
 	if c.t.Array {
 		dims = 1
 	}
+	if c.identity != nil {
+		identity = c.identity.Identity
+	}
 	t.add("attrelid", relation, "attname", c.name, "atttypid", c.t.OID(), "attlen", row.data["typlen"], "attnum", c.number, "attcacheoff", -1,
 		"attndims", dims, "atttypmod", int64(c.t.Modifier()), "attbyval", row.data["typbyval"], "attalign", row.data["typalign"], "attstorage", row.data["typstorage"],
-		"attstattarget", -1, "attnotnull", c.notNull, "atthasdef", c.def != "", "attislocal", true, "attcollation", row.data["typcollation"])
+		"attstattarget", -1, "attnotnull", c.notNull, "atthasdef", c.def != "", "attidentity", identity, "attislocal", true, "attcollation", row.data["typcollation"])
 }
 
 // constraints fills the tables about keys.

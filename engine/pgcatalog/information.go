@@ -6,6 +6,7 @@ import (
 
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/role"
+	usertable "github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -256,10 +257,18 @@ func (r *Reader) informationColumn(t *table, schema, name, kind string, c column
 	x := typesByOID()[c.t.OID()]
 	pairs := []any{"table_catalog", r.catalog.Database, "table_schema", schema, "table_name", name, "column_name", c.name, "ordinal_position", c.number,
 		"is_nullable", yesNo(!c.notNull), "data_type", dataType(x.shown, x), "udt_catalog", r.catalog.Database, "udt_schema", "pg_catalog", "udt_name", x.name,
-		"dtd_identifier", strconv.Itoa(c.number), "is_self_referencing", "NO", "is_identity", "NO", "identity_cycle", "NO", "is_generated", "NEVER",
+		"dtd_identifier", strconv.Itoa(c.number), "is_self_referencing", "NO", "is_identity", yesNo(c.identity != nil), "identity_cycle", "NO", "is_generated", "NEVER",
 		"is_updatable", yesNo(kind == "r" && byName()[schema+"."+name] == nil)}
 	if c.def != "" {
 		pairs = append(pairs, "column_default", r.fullText(c.def))
+	}
+	if x := c.identity; x != nil {
+		generation := "BY DEFAULT"
+		if x.Identity == "a" {
+			generation = "ALWAYS"
+		}
+		pairs = append(pairs, "identity_generation", generation, "identity_start", strconv.FormatInt(x.First(), 10), "identity_increment", "1",
+			"identity_maximum", strconv.FormatInt(usertable.LastNumber(x.Type), 10), "identity_minimum", "1")
 	}
 	if !c.t.Array {
 		pairs = append(pairs, details(c.t)...)

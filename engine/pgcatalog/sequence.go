@@ -1,7 +1,7 @@
 package pgcatalog
 
 import (
-	"math"
+	"slices"
 	"strconv"
 
 	"github.com/prickledb/prickle/engine/catalog"
@@ -9,17 +9,20 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// sequence is the sequence of a column.
+// sequence is the sequence of a column, or a temporary one: its table is the sequence itself then.
 type sequence struct {
 	oid    uint32
 	table  *catalog.Table
 	column *usertable.Column
 }
 
-// listSequences lists the sequences of all columns.
+// owned says whether the sequence belongs to a column.
+func (s *sequence) owned() bool { return s.table.Schema.Kind == usertable.Relation }
+
+// listSequences lists the sequences of all columns, and the session's own.
 func (r *Reader) listSequences() []sequence {
 	var out []sequence
-	for _, t := range r.tables() {
+	for _, t := range append(slices.Clip(r.tables()), r.catalog.SequenceTables()...) {
 		if t.Schema == nil {
 			continue
 		}
@@ -30,17 +33,6 @@ func (r *Reader) listSequences() []sequence {
 		}
 	}
 	return out
-}
-
-// last is the greatest number that the sequence gives.
-func (s *sequence) last() int64 {
-	switch s.column.Type.Kind {
-	case vec.Int2:
-		return math.MaxInt16
-	case vec.Int4:
-		return math.MaxInt32
-	}
-	return math.MaxInt64
 }
 
 // sequenceColumns are those that a sequence has as a relation.
@@ -54,24 +46,27 @@ var sequenceColumns = []column{
 func sequences() {
 	dynamics["pg_catalog.pg_sequence"] = func(r *Reader, t *table) {
 		for _, s := range r.sequences() {
-			t.add("seqrelid", s.oid, "seqtypid", s.column.Type.OID(), "seqstart", 1, "seqincrement", 1, "seqmax", s.last(), "seqmin", 1, "seqcache", 1)
+			t.add("seqrelid", s.oid, "seqtypid", s.column.Type.OID(), "seqstart", s.column.First(), "seqincrement", 1, "seqmax", usertable.LastNumber(s.column.Type), "seqmin", 1, "seqcache", 1)
 		}
 	}
 	dynamics["pg_catalog.pg_sequences"] = func(r *Reader, t *table) {
 		for _, s := range r.sequences() {
 			var given any
-			if s.column.Next > 1 {
+			if s.column.Next != s.column.First() {
 				given = s.column.Next - 1
 			}
 			t.add("schemaname", s.table.Namespace(), "sequencename", s.column.Sequence, "sequenceowner", r.ownerName(s.table), "data_type", s.column.Type.OID(),
-				"start_value", 1, "min_value", 1, "max_value", s.last(), "increment_by", 1, "cycle", false, "cache_size", 1, "last_value", given)
+				"start_value", s.column.First(), "min_value", 1, "max_value", usertable.LastNumber(s.column.Type), "increment_by", 1, "cycle", false, "cache_size", 1, "last_value", given)
 		}
 	}
 	dynamics["information_schema.sequences"] = func(r *Reader, t *table) {
 		for _, s := range r.sequences() {
+			if s.column.Identity != "" {
+				continue // they are part of their columns
+			}
 			t.add("sequence_catalog", r.catalog.Database, "sequence_schema", s.table.Namespace(), "sequence_name", s.column.Sequence,
 				"data_type", vec.Type{Kind: s.column.Type.Kind}.String(), "numeric_precision", 8*int(s.column.Type.Size()), "numeric_precision_radix", 2, "numeric_scale", 0,
-				"start_value", "1", "minimum_value", "1", "maximum_value", strconv.FormatInt(s.last(), 10), "increment", "1", "cycle_option", "NO")
+				"start_value", strconv.FormatInt(s.column.First(), 10), "minimum_value", "1", "maximum_value", strconv.FormatInt(usertable.LastNumber(s.column.Type), 10), "increment", "1", "cycle_option", "NO")
 		}
 	}
 }

@@ -78,6 +78,8 @@ const (
 	InvalidColumnReference = "42P10"
 	InvalidTableDefinition = "42P16"
 	IndeterminateType      = "42P18"
+	GeneratedAlways        = "428C9"
+	SequenceLimit          = "2200H"
 	InvalidRecursion       = "42P19"
 	InvalidFrameOffset     = "22013"
 	InvalidNtile           = "22014"

@@ -249,7 +249,7 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	within := s.compileContext(ctx, prepared.Params, v)
 	if v != nil {
 		p.sequences = &sequences{session: s, ctx: p.ctx, catalog: within.Catalog, base: s.config.Engine.Tables(v.pin)}
-		ctx.NextValue, ctx.CurrentValue, ctx.SetValue = p.sequences.next, s.lastValue, p.sequences.set
+		ctx.NextValue, ctx.CurrentValue, ctx.SetValue = p.sequences.next, p.sequences.last, p.sequences.set
 	}
 	if v != nil {
 		if err := s.checkRole(within.Catalog); err != nil {

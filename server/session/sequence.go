@@ -4,13 +4,14 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/prickledb/prickle/engine/catalog"
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgcatalog"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/role"
 	"github.com/prickledb/prickle/storage/table"
-	"github.com/prickledb/prickle/storage/vec"
 )
 
 // A sequence belongs to a column of a table, or, if it is temporary, perhaps to none. Numbers of it are taken by an entry of the log of
@@ -56,10 +57,11 @@ func (q *sequences) find(name string) (*sequence, error) {
 	}
 	parts, ok := expr.ParseIdent(name)
 	if ok {
-		last, temp := parts[len(parts)-1], true
+		last, schema := parts[len(parts)-1], ""
 		if n := len(parts); n > 1 {
-			temp = parts[n-2] == "pg_temp" || parts[n-2] == catalog.TempSchema
+			schema = parts[n-2]
 		}
+		temp := schema == "" || schema == "pg_temp" || schema == catalog.TempSchema
 		for _, t := range q.catalog.Sequences {
 			if t.Name == last && temp {
 				return q.add(name, &sequence{name: last, table: t, column: &t.Columns[0], local: true}), nil
@@ -67,7 +69,7 @@ func (q *sequences) find(name string) (*sequence, error) {
 		}
 		for _, temp := range []bool{true, false} {
 			for _, t := range q.catalog.Tables {
-				if t.Schema == nil || t.Temp() != temp {
+				if t.Schema == nil || t.Temp() != temp || schema != "" && !t.InSchema(schema) {
 					continue
 				}
 				for i := range t.Schema.Columns {
@@ -80,6 +82,9 @@ func (q *sequences) find(name string) (*sequence, error) {
 				}
 			}
 		}
+	}
+	if ok && pgcatalog.LookUp(q.catalog, strings.Join(parts[:len(parts)-1], "."), parts[len(parts)-1], true) != nil {
+		return nil, pgerr.New(pgerr.WrongObjectType, `"%s" is not a sequence`, parts[len(parts)-1])
 	}
 	return nil, pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, name)
 }
@@ -116,8 +121,14 @@ func (q *sequences) next(name string) (int64, error) {
 			return 0, err
 		}
 		if n, ok := q.have(f); ok {
-			s.took(f.name, n)
+			most := table.LastNumber(f.column.Type)
+			if n <= most {
+				s.took(f.name, n)
+			}
 			s.mu.Unlock()
+			if n > most {
+				return 0, pgerr.New(pgerr.SequenceLimit, `nextval: reached maximum value of sequence "%s" (%d)`, f.name, most)
+			}
 			return n, nil
 		}
 		if busy := f.busy; busy != nil {
@@ -158,14 +169,7 @@ func (q *sequences) set(name string, n int64, called bool) error {
 	if err != nil {
 		return err
 	}
-	most := int64(math.MaxInt64)
-	switch f.column.Type.Kind {
-	case vec.Int2:
-		most = math.MaxInt16
-	case vec.Int4:
-		most = math.MaxInt32
-	}
-	switch {
+	switch most := table.LastNumber(f.column.Type); {
 	case n < 1 || n > most:
 		return pgerr.New(pgerr.NumericOutOfRange, `setval: value %d is out of bounds for sequence "%s" (1..%d)`, n, f.name, most)
 	case !f.table.Temp && s.Settings.On("transaction_read_only"):
@@ -217,15 +221,28 @@ func (q *sequences) have(f *sequence) (int64, bool) {
 // took notes the last number of a sequence, and of all. The caller holds the mutex.
 func (s *Session) took(name string, n int64) { s.last[name], s.last[""] = n, n }
 
-// lastValue is currval, and lastval for the empty name.
-func (s *Session) lastValue(name string) (int64, bool) {
-	if parts, ok := expr.ParseIdent(name); ok {
-		name = parts[len(parts)-1]
-	}
+// forget has the session take no more of the numbers that it has left of a sequence.
+func (s *Session) forget(k sequenceKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, ok := s.last[name]
-	return n, ok
+	delete(s.left, k)
+}
+
+// last is currval, and lastval for the empty name.
+func (q *sequences) last(name string) (n int64, ok bool, err error) {
+	s := q.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of := ""
+	if name != "" {
+		f, err := q.find(name)
+		if err != nil {
+			return 0, false, err
+		}
+		of = f.name
+	}
+	n, ok = s.last[of]
+	return n, ok, nil
 }
 
 // finish writes down how many numbers of local sequences were taken: into what the transaction

@@ -400,6 +400,9 @@ func (w *writing) change(c *bind.Change) {
 		if o.IfSame {
 			o.Until = w.next(o.Table)
 		}
+		if o.Kind == table.OpRestart {
+			w.portal.session.forget(sequenceKey{o.Table, o.Column})
+		}
 		if isTemp(&o) {
 			w.changeTemp(o)
 			continue

@@ -145,9 +145,35 @@ func (b *binder) insert(s *ast.Insert) *Write {
 	if b.err != nil {
 		return nil
 	}
+	if given = b.overridden(s, given); b.err != nil {
+		return nil
+	}
 	w := b.inserting(rel, schema, given, input, s.Pos())
 	b.returning(w, s.Returning, rel)
 	return w
+}
+
+// overridden is the columns of the rows of an INSERT with nil for those whose values do not count, because
+// the column's own do. It fails if a column that is always given its own number has another.
+func (b *binder) overridden(s *ast.Insert, given []*table.Column) []*table.Column {
+	out := slices.Clone(given)
+	for i, c := range given {
+		switch {
+		case c.Identity == "":
+		case s.Override == ast.OverridingUser:
+			out[i] = nil
+		case s.Override == ast.NotOverriding && c.Identity == "a" && !allDefault(s.Query, i):
+			b.fail(pgerr.New(pgerr.GeneratedAlways, `cannot insert a non-DEFAULT value into column "%s"`, c.Name).
+				WithDetail(`Column "%s" is an identity column defined as GENERATED ALWAYS.`, c.Name).WithHint("Use OVERRIDING SYSTEM VALUE to override."), ast.NoPos)
+		}
+	}
+	return out
+}
+
+// allDefault says whether a column of the rows of an INSERT is DEFAULT in each.
+func allDefault(q ast.Query, column int) bool {
+	v, ok := q.(*ast.Values)
+	return ok && !slices.ContainsFunc(v.Rows, func(row []ast.Expr) bool { _, ok := row[column].(*ast.Default); return !ok })
 }
 
 // insertTarget finds the table that rows go into, and what it looks like for them.
@@ -165,11 +191,14 @@ func (b *binder) insertTarget(t *ast.TableName, columns []ast.Ident) (*relation,
 	return rel, b.eventSchema(rel.table, t, columns)
 }
 
-// inserting makes rows of the table of the rows of a plan, which are of the given columns.
+// inserting makes rows of the table of the rows of a plan, which are of the given columns; nil is for a
+// column that does not count.
 func (b *binder) inserting(rel *relation, schema *table.Schema, given []*table.Column, input plan.Node, pos ast.Pos) *Write {
 	at := make(map[uint32]int, len(given))
 	for i, c := range given {
-		at[c.ID] = i
+		if c != nil {
+			at[c.ID] = i
+		}
 	}
 	p := &plan.Project{Input: input}
 	for i := range schema.Columns {
@@ -570,6 +599,11 @@ func (b *binder) update(s *ast.Update) *Write {
 		}
 		if values[c.ID] != nil {
 			b.fail(pgerr.New(pgerr.SyntaxError, `multiple assignments to same column "%s"`, c.Name), a.Column.Pos())
+			return nil
+		}
+		if _, ok := a.Value.(*ast.Default); !ok && c.Identity == "a" {
+			b.fail(pgerr.New(pgerr.GeneratedAlways, `column "%s" can only be updated to DEFAULT`, c.Name).
+				WithDetail(`Column "%s" is an identity column defined as GENERATED ALWAYS.`, c.Name), ast.NoPos)
 			return nil
 		}
 		values[c.ID] = b.valueFor(a.Value, c, change.sc.in("UPDATE", nil))

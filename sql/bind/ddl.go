@@ -22,6 +22,8 @@ type Change struct {
 	Notices []*pgerr.Error
 	// Verify are to be found true before the change is made.
 	Verify []Verify
+	// restarts are done behind the alteration that they are part of.
+	restarts []table.Op
 }
 
 // Verify is what must hold of the rows that are there: a plan that gives a row if it does not,
@@ -65,6 +67,9 @@ func DDL(env Env, s ast.Stmt) (*Change, error) {
 		for _, name := range s.Names {
 			if t := b.userTable(name, "relation", "TRUNCATE", false, c); t != nil && b.isTable(t, name[0].Pos()) {
 				c.Ops = append(c.Ops, table.Op{Kind: table.OpTruncate, Table: t.Schema.Table, Version: t.Schema.Version})
+				if s.Restart {
+					c.restart(t.Schema)
+				}
 			}
 		}
 	}
@@ -75,6 +80,15 @@ func DDL(env Env, s ast.Stmt) (*Change, error) {
 		return nil, b.err
 	}
 	return c, nil
+}
+
+// restart lets the sequences of a table begin again.
+func (c *Change) restart(s *table.Schema) {
+	for i := range s.Columns {
+		if col := &s.Columns[i]; col.Sequence != "" {
+			c.Ops = append(c.Ops, table.Op{Kind: table.OpRestart, Table: s.Table, Version: s.Version, Column: col.ID, Next: col.First()})
+		}
+	}
 }
 
 // isTable says whether something is a table, and fails if it is a view.
@@ -345,17 +359,28 @@ func (b *binder) addColumn(schema *table.Schema, id ast.Ident, t vec.Type) *tabl
 // the value that they get for it.
 func (b *binder) columnSpec(schema *table.Schema, s *ast.ColumnSpec, rows func(c *table.Column, value expr.Expr)) {
 	spec := *s
-	if kind, ok := serialTypes[strings.ToLower(s.Type.Name)]; ok && !s.Type.Quoted && s.Type.Schema == "" {
-		spec.Type.Name, spec.Identity = kind, true
+	kind, serial := serialTypes[strings.ToLower(s.Type.Name)]
+	if serial = serial && !s.Type.Quoted && s.Type.Schema == ""; serial {
+		spec.Type.Name = kind
 	}
 	t := b.typeOf(&spec.Type)
 	c := b.addColumn(schema, s.Name, t)
 	if c == nil {
 		return
 	}
-	c.NotNull = s.NotNull || spec.Identity
-	if spec.Identity {
-		b.identity(schema, c, &spec)
+	switch c.NotNull = s.NotNull || serial || s.Identity != nil; {
+	case s.Identity != nil && (serial || s.Default != nil):
+		at := s.Identity.Pos()
+		if s.Default != nil {
+			at = max(at, s.Default.Pos())
+		}
+		b.fail(pgerr.New(pgerr.SyntaxError, `both default and identity specified for column "%s" of table "%s"`, c.Name, schema.Name), at)
+	case serial && s.Default != nil:
+		b.fail(pgerr.New(pgerr.SyntaxError, `multiple default values specified for column "%s" of table "%s"`, c.Name, schema.Name), s.Default.Pos())
+	case serial:
+		spec.Default = b.numberedBy(schema, c, &ast.Identity{Place: s.Place})
+	case s.Identity != nil:
+		spec.Default = b.numberedBy(schema, c, s.Identity)
 	}
 	s = &spec
 	var value expr.Expr
@@ -387,23 +412,86 @@ func (b *binder) defaultValue(c *table.Column, e ast.Expr) expr.Expr {
 var serialTypes = map[string]string{"smallserial": "smallint", "serial2": "smallint", "serial": "integer", "serial4": "integer",
 	"bigserial": "bigint", "serial8": "bigint"}
 
-// identity gives a column a sequence, which its default takes numbers of.
-func (b *binder) identity(schema *table.Schema, c *table.Column, s *ast.ColumnSpec) {
-	switch {
-	case !c.Type.IsInt() || c.Type.Array:
-		b.fail(pgerr.New(pgerr.InvalidParameterValue, "identity column type must be smallint, integer, or bigint"), s.Type.Pos())
-		return
-	case s.Default != nil:
-		b.fail(pgerr.New(pgerr.SyntaxError, `multiple default values specified for column "%s" of table "%s"`, c.Name, schema.Name), s.Default.Pos())
-		return
+// numberedBy gives a column a sequence, and the default that takes numbers of it. A serial column has no
+// kind of identity.
+func (b *binder) numberedBy(schema *table.Schema, c *table.Column, x *ast.Identity) ast.Expr {
+	if !c.Type.IsInt() || c.Type.Array {
+		b.fail(pgerr.New(pgerr.InvalidParameterValue, "identity column type must be smallint, integer, or bigint"), ast.NoPos)
+		return nil
 	}
 	base := schema.Name + "_" + c.Name + "_seq"
-	c.Sequence, c.Next = base, 1
-	for n := 1; b.sequenceTaken(schema, c); n++ {
+	c.Sequence, c.Identity = base, x.Kind
+	b.start(c, x)
+	c.Next = c.First()
+	if x.Sequence != nil {
+		if c.Sequence = x.Sequence.Name; b.sequenceTaken(schema, c) {
+			b.fail(pgerr.New(pgerr.DuplicateTable, `relation "%s" already exists`, c.Sequence), ast.NoPos)
+		}
+	}
+	for n := 1; x.Sequence == nil && b.sequenceTaken(schema, c); n++ {
 		c.Sequence = base + strconv.Itoa(n)
 	}
-	name := &ast.String{Place: s.Place, Value: ast.QuoteIdent(c.Sequence)}
-	s.Default = &ast.Call{Place: s.Place, Name: []ast.Ident{ast.ID("nextval")}, Args: []ast.Arg{{Value: name}}}
+	name := &ast.String{Place: x.Place, Value: ast.QuoteIdent(c.Sequence)}
+	return &ast.Call{Place: x.Place, Name: []ast.Ident{ast.ID("nextval")}, Args: []ast.Arg{{Value: name}}}
+}
+
+// start says with what number the sequence of a column begins.
+func (b *binder) start(c *table.Column, x *ast.Identity) {
+	if x.Start == nil {
+		return
+	}
+	if c.Start = *x.Start; c.Start < 1 {
+		b.fail(pgerr.New(pgerr.InvalidParameterValue, "START value (%d) cannot be less than MINVALUE (1)", c.Start), ast.NoPos)
+	}
+	if most := table.LastNumber(c.Type); c.Start > most {
+		b.fail(pgerr.New(pgerr.InvalidParameterValue, "START value (%d) cannot be greater than MAXVALUE (%d)", c.Start, most), ast.NoPos)
+	}
+}
+
+// alterIdentity binds what ALTER COLUMN does about the sequence of a column.
+func (b *binder) alterIdentity(c *Change, op *table.Op, a *ast.AlterAction, col *table.Column, t *catalog.Table) {
+	fail := func(text string) {
+		b.fail(pgerr.New(pgerr.ObjectNotInState, `column "%s" of relation "%s" `+text, col.Name, t.Name), ast.NoPos)
+	}
+	x := a.Identity
+	switch {
+	case a.Kind == ast.AddIdentity && col.Identity != "":
+		fail("is already an identity column")
+	case a.Kind == ast.AddIdentity && !col.NotNull:
+		fail("must be declared NOT NULL before identity can be added")
+	case a.Kind == ast.AddIdentity && col.Default != "":
+		fail("already has a default value")
+	case a.Kind == ast.AddIdentity && col.Sequence != "": // a serial column without its default
+		b.unsupported("a second sequence of a column", a.Name.Pos())
+	case a.Kind == ast.AddIdentity:
+		if e := b.numberedBy(op.Schema, col, x); b.err == nil {
+			b.defaultValue(col, e)
+		}
+	case col.Identity == "" && a.Exists:
+		c.Notices = append(c.Notices, notice("00000", `column "%s" of relation "%s" is not an identity column, skipping`, col.Name, t.Name))
+	case col.Identity == "":
+		fail("is not an identity column")
+	case a.Kind == ast.DropIdentity:
+		col.Sequence, col.Next, col.Start, col.Identity, col.Default = "", 0, 0, "", ""
+	default:
+		if x.Kind != "" {
+			col.Identity = x.Kind
+		}
+		if b.start(col, x); x.Restart {
+			next := col.First()
+			if x.With != nil {
+				next = *x.With
+			}
+			if most := table.LastNumber(col.Type); next < 1 || next > most {
+				word, bound := "less than MINVALUE", int64(1)
+				if next > most {
+					word, bound = "greater than MAXVALUE", most
+				}
+				b.fail(pgerr.New(pgerr.InvalidParameterValue, "RESTART value (%d) cannot be %s (%d)", next, word, bound), ast.NoPos)
+			}
+			c.restarts = append(c.restarts, table.Op{Kind: table.OpRestart, Table: op.Table, Version: op.Version + 1, Column: col.ID, Next: next})
+		}
+	}
 }
 
 // createSequence binds CREATE TEMP SEQUENCE.
@@ -444,7 +532,13 @@ func (b *binder) dropSequences(c *Change, s *ast.DropSequence) {
 				continue
 			}
 			for i := range t.Schema.Columns {
-				if col := &t.Schema.Columns[i]; col.Sequence == name {
+				switch col := &t.Schema.Columns[i]; {
+				case col.Sequence != name:
+				case col.Identity != "":
+					of := fmt.Sprintf("column %s of table %s", col.Name, t.Name)
+					b.fail(pgerr.New(pgerr.DependentObjects, "cannot drop sequence %s because %s requires it", name, of).WithHint("You can drop %s instead.", of), ast.NoPos)
+					return
+				default:
 					b.fail(pgerr.New(pgerr.DependentObjects, "cannot drop sequence %s because other objects depend on it", name).
 						WithDetail("default value for column %s of table %s depends on sequence %s", col.Name, t.Name, name), parts[0].Pos())
 					return
@@ -509,7 +603,7 @@ func (b *binder) alterTable(c *Change, s *ast.AlterTable) {
 		}
 	}
 	c.keyWarning(len(schema.Keys) + len(schema.Foreign) - keys)
-	c.Ops = append(c.Ops, op)
+	c.Ops = append(append(c.Ops, op), c.restarts...)
 }
 
 // alterWords are the actions that a view does not have.
@@ -577,18 +671,29 @@ func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, t *catalog.T
 // alterColumn binds ALTER COLUMN.
 func (b *binder) alterColumn(c *Change, op *table.Op, a *ast.AlterAction, col *table.Column, t *catalog.Table) {
 	switch a.Kind {
-	case ast.SetDefault:
-		b.defaultValue(col, a.Default)
-	case ast.DropDefault:
-		col.Default = ""
+	case ast.AddIdentity, ast.SetIdentity, ast.DropIdentity:
+		b.alterIdentity(c, op, a, col, t)
+	case ast.SetDefault, ast.DropDefault:
+		switch {
+		case col.Identity != "":
+			e := pgerr.New(pgerr.SyntaxError, `column "%s" of relation "%s" is an identity column`, col.Name, t.Name)
+			if a.Kind == ast.DropDefault {
+				e.WithHint("Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY instead.")
+			}
+			b.fail(e, ast.NoPos)
+		case a.Kind == ast.SetDefault:
+			b.defaultValue(col, a.Default)
+		default:
+			col.Default = ""
+		}
 	case ast.DropNotNull:
+		if col.Identity != "" {
+			b.fail(pgerr.New(pgerr.SyntaxError, `column "%s" of relation "%s" is an identity column`, col.Name, t.Name), a.Name.Pos())
+		}
 		for _, k := range op.Schema.Keys {
 			if k.Primary && slices.Contains(k.Columns, col.ID) {
 				b.fail(pgerr.New(pgerr.InvalidTableDefinition, `column "%s" is in a primary key`, col.Name), a.Name.Pos())
 			}
-		}
-		if col.Sequence != "" {
-			b.fail(pgerr.New(pgerr.SyntaxError, `column "%s" of relation "%s" is an identity column`, col.Name, t.Name), a.Name.Pos())
 		}
 		col.NotNull = false
 	case ast.SetNotNull:

@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/prickledb/prickle/engine/catalog"
@@ -8,6 +9,8 @@ import (
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql/ast"
+	"github.com/prickledb/prickle/sql/parse"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -108,6 +111,9 @@ func (b *binder) tableName(t *ast.TableName, right string) *relation {
 	}
 	table := b.lookUp(schema, name)
 	if table == nil {
+		if of, c := b.sequenceNamed(schema, name); of != nil {
+			return b.sequenceTable(t, of, c, right)
+		}
 		e := pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, full)
 		names := pgcatalog.Names(schema)
 		for _, t := range b.env.Catalog.Tables {
@@ -136,6 +142,44 @@ func (b *binder) tableName(t *ast.TableName, right string) *relation {
 	for _, c := range table.Columns {
 		rel.fields = append(rel.fields, vec.Field{Name: c.Name, Type: c.Type})
 	}
+	return rel
+}
+
+// sequenceNamed finds a sequence, and the table that it belongs to.
+func (b *binder) sequenceNamed(schema, name string) (*catalog.Table, *table.Column) {
+	for _, t := range append(b.env.Catalog.SequenceTables(), b.env.Catalog.Tables...) {
+		if t.Schema == nil || schema != "" && !t.InSchema(schema) || schema == "" && !t.Temp() && !slices.Contains(b.env.Catalog.Searched(), t.Namespace()) {
+			continue
+		}
+		for i := range t.Schema.Columns {
+			if c := &t.Schema.Columns[i]; c.Sequence == name {
+				return t, c
+			}
+		}
+	}
+	return nil, nil
+}
+
+// sequenceTable is a sequence as a relation of one row. How many numbers are in no log is always none.
+func (b *binder) sequenceTable(t *ast.TableName, of *catalog.Table, c *table.Column, right string) *relation {
+	if right != "SELECT" {
+		b.fail(pgerr.New(pgerr.WrongObjectType, `cannot change sequence "%s"`, c.Sequence), ast.NoPos)
+		return nil
+	}
+	if !b.may(right, of, t.Pos()) {
+		return nil
+	}
+	literal := func(text string) string { return ast.Format(&ast.String{Value: text}) }
+	var rel *relation
+	b.inside(`sequence "`+c.Sequence+`"`, t.Pos(), of.Owner(), of.Temp(), func() {
+		q, err := parse.Query("SELECT coalesce(last_value, start_value) AS last_value, 0::bigint AS log_cnt, last_value IS NOT NULL AS is_called FROM pg_catalog.pg_sequences WHERE schemaname = " +
+			literal(of.Namespace()) + " AND sequencename = " + literal(c.Sequence))
+		if err != nil {
+			b.failErr(err, t.Pos())
+			return
+		}
+		rel = b.derived(b.query(q), c.Sequence, nil)
+	})
 	return rel
 }
 

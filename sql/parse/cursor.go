@@ -30,9 +30,9 @@ func (p *parser) cursorStatement() ast.Stmt {
 	case p.acceptKw("last"):
 		f.Direction, f.Count = ast.FetchAbsolute, -1
 	case p.acceptKw("absolute"):
-		f.Direction, f.Count = ast.FetchAbsolute, p.signed()
+		f.Direction, f.Count = ast.FetchAbsolute, p.signed(32)
 	case p.acceptKw("relative"):
-		f.Direction, f.Count = ast.FetchRelative, p.signed()
+		f.Direction, f.Count = ast.FetchRelative, p.signed(32)
 	case p.acceptKw("forward"):
 		p.fetchCount(f)
 	case p.acceptKw("backward"):
@@ -54,12 +54,12 @@ func (p *parser) fetchCount(f *ast.FetchCursor) {
 	case p.acceptKw("all"):
 		f.All, f.Count = true, 0
 	case t.kind == tokNumber, t.is("-"), t.is("+"):
-		f.Count = p.signed()
+		f.Count = p.signed(32)
 	}
 }
 
 // signed takes a whole number of 32 bits, with or without a sign.
-func (p *parser) signed() int64 {
+func (p *parser) signed(bits int) int64 {
 	sign := ""
 	if p.accept("-") {
 		sign = "-"
@@ -71,7 +71,7 @@ func (p *parser) signed() int64 {
 		p.unexpected()
 		return 0
 	}
-	n, err := strconv.ParseInt(sign+t.text, 10, 32)
+	n, err := strconv.ParseInt(sign+t.text, 10, bits)
 	if err != nil {
 		p.unexpected()
 		return 0

@@ -58,7 +58,7 @@ func (p *parser) createSequence() ast.Stmt {
 		switch {
 		case p.acceptKw("start"):
 			p.acceptKw("with")
-			s.Start = p.signed()
+			s.Start = p.signed(64)
 		case p.acceptKw("no", "minvalue"), p.acceptKw("no", "maxvalue"), p.acceptKw("no", "cycle"), p.acceptKw("owned", "by", "none"):
 		default:
 			return p.refuse(start, option+" of a sequence")
@@ -343,8 +343,16 @@ func (p *parser) columnSpec() (c ast.ColumnSpec, what string) {
 		case p.acceptKw("default"):
 			c.Default = p.binary(precIs + 1)
 			continue
-		case p.acceptKw("generated", "by", "default", "as", "identity"):
-			c.Identity = true
+		case p.kw("generated"):
+			t := p.tok()
+			x, refused := p.identity()
+			if refused != "" {
+				return c, refused
+			}
+			if c.Identity != nil && p.err == nil {
+				p.fail(t, pgerr.SyntaxError, `multiple identity specifications for column "%s"`, c.Name.Name)
+			}
+			c.Identity = x
 			continue
 		case p.acceptKw("primary", "key"):
 			k.Kind = ast.PrimaryKey
@@ -354,7 +362,7 @@ func (p *parser) columnSpec() (c ast.ColumnSpec, what string) {
 			p.check(&k)
 		case p.kw("references"):
 			p.references(&k)
-		case p.kw("generated"), p.kw("collate"):
+		case p.kw("collate"):
 			return c, p.feature()
 		default:
 			return c, ""
@@ -362,6 +370,68 @@ func (p *parser) columnSpec() (c ast.ColumnSpec, what string) {
 		p.deferrable(&k)
 		c.Constraints = append(c.Constraints, k)
 	}
+}
+
+// identity reads GENERATED … AS IDENTITY; what names one that is refused.
+func (p *parser) identity() (x *ast.Identity, what string) {
+	x = &ast.Identity{Place: p.next().at()}
+	x.Kind = p.identityKind()
+	p.expectKw("as")
+	if x.Kind == "a" && p.tok().is("(") {
+		return x, "a generated column"
+	}
+	p.expectKw("identity")
+	if p.accept("(") {
+		for !p.tok().is(")") && p.err == nil {
+			if what = p.sequenceOption(x); what != "" {
+				return x, what
+			}
+		}
+		p.expect(")")
+	}
+	return x, ""
+}
+
+// identityKind reads ALWAYS or BY DEFAULT.
+func (p *parser) identityKind() string {
+	if p.oneOf("always", "by") == "always" {
+		return "a"
+	}
+	p.expectKw("default")
+	return "d"
+}
+
+// sequenceOption reads an option of the sequence of an identity column; what it gives names one that is
+// refused.
+func (p *parser) sequenceOption(x *ast.Identity) string {
+	at, option := p.tok(), p.feature()
+	switch {
+	case p.acceptKw("sequence", "name"):
+		name := p.name()
+		x.Sequence = &name[len(name)-1]
+	case p.acceptKw("start"):
+		p.acceptKw("with")
+		n := p.signed(64)
+		x.Start = &n
+	case p.acceptKw("increment"):
+		p.acceptKw("by")
+		switch n := p.signed(64); {
+		case n == 0 && p.err == nil:
+			p.fail(at, pgerr.InvalidParameterValue, "INCREMENT must not be zero")
+		case n != 1:
+			return option + " of a sequence"
+		}
+	case p.acceptKw("minvalue"):
+		if p.signed(64) != 1 {
+			return option + " of a sequence"
+		}
+	case p.acceptKw("cache"): // a session takes more than one number at a time anyway
+		p.signed(64)
+	case p.acceptKw("no", "minvalue"), p.acceptKw("no", "maxvalue"), p.acceptKw("no", "cycle"), p.acceptKw("owned", "by", "none"):
+	default:
+		return option + " of a sequence"
+	}
+	return ""
 }
 
 // tableOptions reads WITH (…) of CREATE TABLE.
@@ -573,6 +643,16 @@ func (p *parser) alterColumn(x *ast.AlterAction) string {
 		if p.kw("using") || p.kw("collate") {
 			return "ALTER COLUMN … TYPE … " + p.feature()
 		}
+	case p.kw("add", "generated"):
+		p.i++
+		refused := ""
+		x.Kind = ast.AddIdentity
+		x.Identity, refused = p.identity()
+		return refused
+	case p.acceptKw("drop", "identity"):
+		x.Kind, x.Exists = ast.DropIdentity, p.acceptKw("if", "exists")
+	case p.kw("set", "generated"), p.kw("restart"), p.kw("set", "start"), p.kw("set", "increment"), p.kw("set", "cache"), p.kw("set", "no"), p.kw("set", "minvalue"):
+		return p.setIdentity(x)
 	default:
 		if p.tok().kind != tokIdent {
 			p.unexpected()
@@ -582,14 +662,36 @@ func (p *parser) alterColumn(x *ast.AlterAction) string {
 	return ""
 }
 
+// setIdentity reads what ALTER COLUMN changes of an identity column.
+func (p *parser) setIdentity(x *ast.AlterAction) string {
+	x.Kind, x.Identity = ast.SetIdentity, &ast.Identity{Place: p.tok().at()}
+	for {
+		switch {
+		case p.acceptKw("restart"):
+			x.Identity.Restart = true
+			if p.acceptKw("with") || p.tok().kind == tokNumber {
+				n := p.signed(64)
+				x.Identity.With = &n
+			}
+		case p.acceptKw("set", "generated"):
+			x.Identity.Kind = p.identityKind()
+		case p.acceptKw("set"):
+			if what := p.sequenceOption(x.Identity); what != "" {
+				return what
+			}
+		default:
+			return ""
+		}
+	}
+}
+
 func (p *parser) truncate() ast.Stmt {
-	start := p.i
 	t := &ast.Truncate{Place: p.next().at()}
 	p.acceptKw("table")
 	p.acceptKw("only")
 	t.Names = p.names()
-	if p.kw("restart", "identity") || p.kw("continue", "identity") {
-		return p.refuse(start, p.feature()+" IDENTITY")
+	if t.Restart = p.acceptKw("restart", "identity"); !t.Restart {
+		p.acceptKw("continue", "identity")
 	}
 	if !p.acceptKw("restrict") {
 		p.acceptKw("cascade")
@@ -616,10 +718,13 @@ func (p *parser) insert() ast.Stmt {
 	if p.tok().is("(") && !p.queryInParens() {
 		s.Columns = p.identList()
 	}
-	if p.kw("overriding") {
-		return p.refuse(start, "OVERRIDING")
-	}
-	if !p.acceptKw("default", "values") {
+	if p.acceptKw("overriding") {
+		if s.Override = ast.OverridingUser; p.oneOf("user", "system") == "system" {
+			s.Override = ast.OverridingSystem
+		}
+		p.expectKw("value")
+		s.Query = p.bodyQuery()
+	} else if !p.acceptKw("default", "values") {
 		s.Query = p.bodyQuery()
 	}
 	if p.kw("on", "conflict") {

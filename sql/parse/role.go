@@ -62,7 +62,7 @@ func (p *parser) roleOption() ast.RoleOption {
 		p.i++
 		o.Name, o.On = t.text[2:], false
 	case p.acceptKw("connection", "limit"):
-		o.Name, o.Number = "connections", int(p.signed())
+		o.Name, o.Number = "connections", int(p.signed(32))
 	case p.acceptKw("encrypted", "password"), p.acceptKw("password"):
 		o.Name = "password"
 		if o.On = !p.acceptKw("null"); o.On {

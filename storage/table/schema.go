@@ -1,6 +1,7 @@
 package table
 
 import (
+	"math"
 	"slices"
 
 	"github.com/prickledb/prickle/storage/vec"
@@ -23,6 +24,10 @@ type Column struct {
 	// schema: the version stays.
 	Sequence string `json:"sequence,omitempty"`
 	Next     int64  `json:"next,omitempty"`
+	// Start is the number that the sequence began with, 0 for 1. Identity is as pg_attribute has it: a for
+	// a column that is given its numbers always, d by default; empty for one that has them from its Default.
+	Start    int64  `json:"start,omitempty"`
+	Identity string `json:"identity,omitempty"`
 	Comment  string `json:"comment,omitempty"`
 }
 
@@ -141,6 +146,20 @@ func (s *Schema) Column(name string) *Column {
 	}
 	return nil
 }
+
+// LastNumber is the greatest number that a sequence of a type gives.
+func LastNumber(t vec.Type) int64 {
+	switch t.Kind {
+	case vec.Int2:
+		return math.MaxInt16
+	case vec.Int4:
+		return math.MaxInt32
+	}
+	return math.MaxInt64
+}
+
+// First is the number that the column's sequence began with.
+func (c *Column) First() int64 { return max(c.Start, 1) }
 
 // ByID finds a column by number, or answers nil.
 func (s *Schema) ByID(id uint32) *Column {
