@@ -326,7 +326,13 @@ type readFields struct {
 	century, julian                        int64
 	hour, minute, sec, frac, ofDay         int64
 	zone                                   int64 // minutes east
-	bc, pm, twelve, hasZone                bool
+	bc, pm, twelve, hasZone, west          bool
+	dated, timed                           bool // there is a pattern of a date, or of a time of day
+}
+
+func newReadFields() *readFields {
+	return &readFields{year: -1, month: -1, dom: -1, doy: -1, week: -1, monthWeek: -1, isoYear: -1, isoWeek: -1, isoDay: -1, isoDoy: -1, century: -1, julian: -1,
+		hour: -1, minute: -1, sec: -1, frac: -1, ofDay: -1}
 }
 
 // numberFields are the patterns that read a number: into which field, and how many digits at most.
@@ -391,7 +397,18 @@ func (r *readFields) number(pattern string) (field *int64, width int) {
 // parseTimeFormat is to_timestamp and to_date of a text. It says whether a zone was read, of
 // which the time is then UTC.
 func parseTimeFormat(s, format string) (t int64, zoned bool, err error) {
-	r := readFields{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, -1, 0, false, false, false, false}
+	r := newReadFields()
+	if err = r.read(s, format, false); err != nil {
+		return 0, false, err
+	}
+	t, err = r.time(s)
+	return t, r.hasZone, err
+}
+
+// read reads a text by a format. By the standard what stands between the patterns must be in the text too, and the
+// text must end where the format does.
+func (r *readFields) read(s, format string, standard bool) error {
+	short := pgerr.New(pgerr.InvalidDatetimeFormat, "input string is too short for datetime format")
 	fail := func(p string) error {
 		return pgerr.New(pgerr.InvalidDatetimeFormat, "invalid value \"%s\" for \"%s\"", s, strings.ToUpper(p))
 	}
@@ -404,13 +421,30 @@ func parseTimeFormat(s, format string) (t int64, zoned bool, err error) {
 		}
 		if rest[0] == '"' { // text that stands for as much of the input
 			for i++; i < len(format) && format[i] != '"'; i++ {
+				switch {
+				case standard && at == len(s):
+					return short
+				case standard && s[at] != format[i]:
+					return pgerr.New(pgerr.InvalidDatetimeFormat, "unmatched format character \"%c\"", format[i])
+				}
 				at = min(at+1, len(s))
 			}
 			i++
 			continue
 		}
 		p := timePattern(rest)
-		if p == "" {
+		switch {
+		case standard && p == "" && !isSeparator(rest[0]):
+			return pgerr.New(pgerr.InvalidDatetimeFormat, "invalid datetime format separator: \"%c\"", []rune(rest)[0])
+		case standard && at == len(s):
+			return short
+		case standard && p == "":
+			if i++; s[at] != rest[0] {
+				return pgerr.New(pgerr.InvalidDatetimeFormat, "unmatched format separator \"%c\"", rest[0])
+			}
+			at++
+			continue
+		case p == "":
 			i++
 			if rest[0] != ' ' && at < len(s) && !(s[at] >= '0' && s[at] <= '9') || at < len(s) && s[at] == ' ' {
 				at++
@@ -435,8 +469,8 @@ func parseTimeFormat(s, format string) (t int64, zoned bool, err error) {
 		}
 		switch up {
 		case "MONTH", "MON":
-			if r.month = int64(nameIndex(monthNames[:], word())); r.month == 0 {
-				return 0, false, fail(p)
+			if r.month, r.dated = int64(nameIndex(monthNames[:], word())), true; r.month == 0 {
+				return fail(p)
 			}
 			continue
 		case "RM":
@@ -446,18 +480,23 @@ func parseTimeFormat(s, format string) (t int64, zoned bool, err error) {
 					r.month = month
 				}
 			}
-			if r.month < 0 {
-				return 0, false, fail(p)
+			if r.dated = true; r.month < 0 {
+				return fail(p)
 			}
 			continue
 		case "DAY", "DY":
-			if nameIndex(dayNames[:], word()) == 0 {
-				return 0, false, fail(p)
+			if r.dated = true; nameIndex(dayNames[:], word()) == 0 {
+				return fail(p)
 			}
 			continue
 		case "AM", "PM", "A.M.", "P.M.", "BC", "AD", "B.C.", "A.D.":
 			if at+len(p) > len(s) {
-				return 0, false, fail(p)
+				return fail(p)
+			}
+			if strings.HasSuffix(strings.ReplaceAll(up, ".", ""), "M") {
+				r.timed = true
+			} else {
+				r.dated = true
 			}
 			switch strings.ReplaceAll(lower(s[at:at+len(p)]), ".", "") {
 			case "am":
@@ -468,7 +507,7 @@ func parseTimeFormat(s, format string) (t int64, zoned bool, err error) {
 				r.bc = true
 			case "ad":
 			default:
-				return 0, false, fail(p)
+				return fail(p)
 			}
 			at += len(p)
 			continue
@@ -479,16 +518,18 @@ func parseTimeFormat(s, format string) (t int64, zoned bool, err error) {
 			}
 			n, end := digitsAt(s, at, 2)
 			if end == at {
-				return 0, false, fail(p)
+				return fail(p)
 			}
 			at = end
 			switch {
-			case up == "TZM" && r.zone < 0:
+			case standard && up == "TZM" && n > 59:
+				return fail(p)
+			case up == "TZM" && r.west:
 				r.zone -= n
 			case up == "TZM":
 				r.zone += n
 			case s[from] == '-':
-				r.zone = -n * 60
+				r.zone, r.west = -n*60, true
 			default:
 				r.zone = n * 60
 			}
@@ -497,7 +538,17 @@ func parseTimeFormat(s, format string) (t int64, zoned bool, err error) {
 		}
 		field, width := r.number(up)
 		if field == nil {
-			return 0, false, pgerr.Unsupported("the pattern \"" + p + "\" in to_timestamp")
+			return pgerr.Unsupported("the pattern \"" + p + "\" in to_timestamp")
+		}
+		switch field {
+		case &r.hour, &r.minute, &r.sec, &r.frac, &r.ofDay:
+			r.timed = true
+		default:
+			r.dated = true
+		}
+		most := width
+		if next, _ := r.number(strings.ToUpper(timePattern(format[i:]))); standard && next == nil {
+			most, width = width, 9
 		}
 		if up == "YYYY" && i < len(format) && timePattern(format[i:]) == "" {
 			width = 9
@@ -511,7 +562,7 @@ func parseTimeFormat(s, format string) (t int64, zoned bool, err error) {
 			if at >= len(s) {
 				break
 			}
-			return 0, false, fail(p)
+			return fail(p)
 		}
 		size := end - at
 		at = end
@@ -523,7 +574,7 @@ func parseTimeFormat(s, format string) (t int64, zoned bool, err error) {
 			if at < len(s) && s[at] == ',' {
 				thousands := n
 				if n, end = digitsAt(s, at+1, 3); end == at+1 {
-					return 0, false, fail(p)
+					return fail(p)
 				}
 				n, at = thousands*1000+n, end
 			}
@@ -531,10 +582,13 @@ func parseTimeFormat(s, format string) (t int64, zoned bool, err error) {
 			n = nearYear(n, size)
 		case "HH12", "HH":
 			if r.twelve = true; n < 1 || n > 12 {
-				return 0, false, pgerr.New(pgerr.InvalidDatetimeFormat, "hour \"%d\" is invalid for the 12-hour clock", n).
+				return pgerr.New(pgerr.InvalidDatetimeFormat, "hour \"%d\" is invalid for the 12-hour clock", n).
 					WithHint("Use the 24-hour clock, or give an hour between 1 and 12.")
 			}
 		case "MS", "US", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6":
+			if size > most {
+				return fail(p)
+			}
 			for ; size < 6; size++ {
 				n *= 10
 			}
@@ -543,8 +597,10 @@ func parseTimeFormat(s, format string) (t int64, zoned bool, err error) {
 			r.bc = true
 		}
 	}
-	t, err = r.time(s)
-	return t, r.hasZone, err
+	if standard && strings.Trim(s[at:], blanks) != "" {
+		return pgerr.New(pgerr.InvalidDatetimeFormat, "trailing characters remain in input string after datetime format")
+	}
+	return nil
 }
 
 // nearYear is a year of fewer than four digits as the one that is nearest to 2020.

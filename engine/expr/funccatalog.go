@@ -380,7 +380,62 @@ func sizes() {
 		}
 		return appendSize(dst, n), nil
 	}))
+	defineSession("pg_size_bytes", tInt8, types(tText), map1(parseSize))
 	defineSession("pg_relation_filenode", tOID, types(tReg), map1(func(_ *Context, oid int64) (int64, error) { return oid, nil }))
+}
+
+// sizeUnits are the units of pg_size_bytes, in lower case, as powers of two.
+var sizeUnits = map[string]uint{"": 0, "bytes": 0, "kb": 10, "mb": 20, "gb": 30, "tb": 40, "pb": 50}
+
+// parseSize is pg_size_bytes: a number, and perhaps a unit.
+func parseSize(_ *Context, text string) (int64, error) {
+	invalid := pgerr.New(pgerr.InvalidParameterValue, "invalid size: \"%s\"", text)
+	s := strings.TrimLeft(text, blanks)
+	digits := func(i int) int {
+		for i < len(s) && s[i] >= '0' && s[i] <= '9' {
+			i++
+		}
+		return i
+	}
+	at := 0
+	if s != "" && (s[0] == '+' || s[0] == '-') {
+		at = 1
+	}
+	from := at
+	at = digits(at)
+	have := at > from
+	if at < len(s) && s[at] == '.' {
+		from = at + 1
+		at = digits(from)
+		have = have || at > from
+	}
+	if !have {
+		return 0, invalid
+	}
+	if at < len(s) && (s[at] == 'e' || s[at] == 'E') {
+		exponent := at + 1
+		if exponent < len(s) && (s[exponent] == '+' || s[exponent] == '-') {
+			exponent++
+		}
+		if end := digits(exponent); end > exponent {
+			at = end
+		}
+	}
+	d, err := parseNumeric(s[:at])
+	if err != nil {
+		return 0, err
+	}
+	unit := strings.Trim(s[at:], blanks)
+	shift, ok := sizeUnits[lower(unit)]
+	if !ok {
+		return 0, invalid.WithDetail("Invalid size unit: \"%s\".", unit).WithHint("Valid units are \"bytes\", \"kB\", \"MB\", \"GB\", \"TB\", and \"PB\".")
+	}
+	if shift > 0 {
+		if d, err = d.Mul(vec.DecimalFromInt(1 << shift)); err != nil {
+			return 0, decimalError(err)
+		}
+	}
+	return decimalToInt(d, tInt8)
 }
 
 // appendSize writes a number of bytes in the unit in which it has at most five digits.

@@ -324,10 +324,14 @@ func (p *pathParser) accessors() *pathNode {
 				n = &pathNode{kind: pathMember, on: n, text: name}
 				continue
 			}
+			method := &pathNode{kind: pathMethod, on: n, text: name}
+			if p.blanks(); name == "datetime" && p.i < len(p.s) && p.s[p.i] == '"' {
+				method.json = p.str()
+			}
 			p.expect(")")
 			switch name {
-			case "type", "size", "double", "ceiling", "floor", "abs":
-				n = &pathNode{kind: pathMethod, on: n, text: name}
+			case "type", "size", "double", "ceiling", "floor", "abs", "datetime", "keyvalue":
+				n = method
 			default:
 				p.err = pgerr.Unsupported("the jsonpath method " + name + "()")
 			}
@@ -452,12 +456,25 @@ type pathRun struct {
 	root, vars []byte
 	last       int // of the array that a subscript is of
 	depth      int
+	// zone is that of the session if times with and without an offset may be compared, else nil; now is the time of the statement.
+	zone *zone
+	now  int64
+	// hard is an error that is none of a path's own, and not unknown in a condition.
+	hard error
+	// documents are what objects may be in whose ids are asked for, and places where the objects of the first placed ones are.
+	documents [][]byte
+	places    map[*byte]int64
+	placed    int
 }
 
 // query is the values that a path leads to.
-func (q *jsonPathQuery) query(doc, vars []byte) ([][]byte, error) {
-	r := &pathRun{q: q, root: doc, vars: vars}
-	return r.values(q.root, doc, false)
+func (r *pathRun) query() ([][]byte, error) {
+	r.documents = [][]byte{r.root, r.vars}
+	list, err := r.values(r.q.root, r.root, false)
+	if r.hard != nil {
+		return nil, r.hard
+	}
+	return trimTimes(list), err
 }
 
 // values follows a node from a current value. With unwrap, arrays among the results stand for
@@ -475,12 +492,12 @@ func (r *pathRun) values(n *pathNode, current []byte, unwrap bool) ([][]byte, er
 }
 
 func unwrapped(list [][]byte) [][]byte {
-	if !slices.ContainsFunc(list, func(v []byte) bool { return jsonType(v) == "array" }) {
+	if !slices.ContainsFunc(list, func(v []byte) bool { return pathType(v) == "array" }) {
 		return list
 	}
 	var out [][]byte
 	for _, v := range list {
-		if jsonType(v) != "array" {
+		if pathType(v) != "array" {
 			out = append(out, v)
 			continue
 		}
@@ -512,7 +529,7 @@ func (r *pathRun) steps(n *pathNode, current []byte) ([][]byte, error) {
 		}
 		out := make([][]byte, len(list))
 		for i, v := range list {
-			if jsonType(v) != "number" {
+			if pathType(v) != "number" {
 				return nil, pgerr.New("2203B", "operand of unary jsonpath operator %s is not a numeric value", n.op)
 			}
 			d, err := parseNumeric(string(v))
@@ -559,7 +576,7 @@ const maxPathValues = 1 << 22
 
 // step adds what one step leads to from a value.
 func (r *pathRun) step(n *pathNode, v []byte, out [][]byte, unwrap bool) ([][]byte, error) {
-	kind := jsonType(v)
+	kind := pathType(v)
 	// In lax mode a step that wants something else takes the elements of an array.
 	each := func() ([][]byte, error) {
 		var err error
@@ -628,9 +645,12 @@ func (r *pathRun) step(n *pathNode, v []byte, out [][]byte, unwrap bool) ([][]by
 }
 
 func (r *pathRun) method(n *pathNode, v []byte, out [][]byte, each func() ([][]byte, error), unwrap bool) ([][]byte, error) {
-	kind := jsonType(v)
+	kind := pathType(v)
 	switch n.text {
 	case "type":
+		if isPathTime(v) {
+			kind = pathTimes[v[1]].name
+		}
 		return append(out, event.AppendJSONString(nil, []byte(kind))), nil
 	case "size":
 		switch {
@@ -644,7 +664,22 @@ func (r *pathRun) method(n *pathNode, v []byte, out [][]byte, each func() ([][]b
 	if kind == "array" && !r.q.strict && unwrap {
 		return each()
 	}
-	if n.text == "double" {
+	switch n.text {
+	case "keyvalue":
+		if kind != "object" {
+			return nil, pgerr.New("2203C", "jsonpath item method .keyvalue() can only be applied to an object")
+		}
+		return r.keyValues(v, out), nil
+	case "datetime":
+		if kind != "string" {
+			return nil, pgerr.New("22031", "jsonpath item method .datetime() can only be applied to a string")
+		}
+		m, err := readPathTime(string(jsonText(nil, v)), n)
+		if err != nil {
+			return nil, err
+		}
+		return append(out, m.value()), nil
+	case "double":
 		text := string(jsonText(nil, v))
 		if kind != "number" && kind != "string" {
 			return nil, pgerr.New("22036", "jsonpath item method .double() can only be applied to a string or numeric value")
@@ -684,7 +719,7 @@ func (r *pathRun) method(n *pathNode, v []byte, out [][]byte, each func() ([][]b
 
 func (r *pathRun) subscript(n *pathNode, v []byte, out [][]byte) ([][]byte, error) {
 	list := [][]byte{v}
-	if jsonType(v) == "array" {
+	if pathType(v) == "array" {
 		list = list[:0]
 		eachElement(v, func(e []byte) bool { list = append(list, e); return true })
 	} else if r.q.strict {
@@ -698,7 +733,7 @@ func (r *pathRun) subscript(n *pathNode, v []byte, out [][]byte) ([][]byte, erro
 		if err != nil {
 			return 0, err
 		}
-		if len(at) != 1 || jsonType(at[0]) != "number" {
+		if len(at) != 1 || pathType(at[0]) != "number" {
 			return 0, pgerr.New("22033", "jsonpath array subscript is not a single numeric value")
 		}
 		d, err := parseNumeric(string(at[0]))
@@ -737,7 +772,7 @@ func (r *pathRun) subscript(n *pathNode, v []byte, out [][]byte) ([][]byte, erro
 
 // anywhere adds a value and all that is in it, as far as the levels say.
 func (r *pathRun) anywhere(n *pathNode, v []byte, out [][]byte, level int) [][]byte {
-	kind := jsonType(v)
+	kind := pathType(v)
 	leaf := kind != "object" && kind != "array"
 	if level >= n.lo && n.lo >= 0 && (n.hi < 0 || level <= n.hi) || n.lo < 0 && leaf {
 		out = append(out, v)
@@ -757,7 +792,7 @@ func (r *pathRun) arithmetic(n *pathNode, current []byte) ([][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(list) != 1 || jsonType(list[0]) != "number" {
+		if len(list) != 1 || pathType(list[0]) != "number" {
 			return nil, pgerr.New("22038", "%s operand of jsonpath operator %s is not a single numeric value", [...]string{"left", "right"}[i], n.op)
 		}
 		if x[i], err = parseNumeric(string(list[0])); err != nil {
@@ -838,7 +873,7 @@ func (r *pathRun) compare(n *pathNode, current []byte) truth {
 	found, unknown := false, false
 	for _, a := range left {
 		for _, b := range right {
-			switch comparePair(n, a, b) {
+			switch r.comparePair(n, a, b) {
 			case truthTrue:
 				if !r.q.strict {
 					return truthTrue
@@ -861,8 +896,8 @@ func (r *pathRun) compare(n *pathNode, current []byte) truth {
 	return truthFalse
 }
 
-func comparePair(n *pathNode, a, b []byte) truth {
-	ta, tb := jsonType(a), jsonType(b)
+func (r *pathRun) comparePair(n *pathNode, a, b []byte) truth {
+	ta, tb := pathType(a), pathType(b)
 	switch {
 	case n.re != nil:
 		if ta != "string" {
@@ -892,6 +927,11 @@ func comparePair(n *pathNode, a, b []byte) truth {
 		c = x.Cmp(y)
 	case "string":
 		c = strings.Compare(string(jsonText(nil, a)), string(jsonText(nil, b)))
+	case "datetime":
+		ordered := false
+		if c, ordered = r.compareTimes(momentOf(a), momentOf(b)); !ordered {
+			return truthUnknown
+		}
 	}
 	switch n.op {
 	case "==":
@@ -925,8 +965,8 @@ var jsonPaths memo[*jsonPathQuery]
 
 // queryJSONPath runs a path on a row: arguments are the document, the path and, perhaps,
 // variables and whether errors are no results, which silent says otherwise. It answers errNull
-// for a silent error.
-func queryJSONPath(f *frame, i int, silent bool) ([][]byte, error) {
+// for a silent error. A zone is that of times without an offset, nil if nothing may depend on it.
+func queryJSONPath(f *frame, i int, silent bool, zone *zone) ([][]byte, error) {
 	q, err := jsonPaths.get(textArg(f, 1, i, ""), "", parseJSONPath)
 	if err != nil {
 		return nil, err
@@ -938,8 +978,9 @@ func queryJSONPath(f *frame, i int, silent bool) ([][]byte, error) {
 				WithDetail("Jsonpath parameters should be encoded as key-value pairs of \"vars\" object.")
 		}
 	}
-	list, err := q.query(f.argText(0, i), vars)
-	if err != nil && f.argBool(3, i, silent) && pgerr.Code(err) != pgerr.UndefinedObject && pgerr.Code(err) != pgerr.StatementTooComplex {
+	r := &pathRun{q: q, root: f.argText(0, i), vars: vars, zone: zone, now: f.ctx.Now}
+	list, err := r.query()
+	if err != nil && r.hard == nil && f.argBool(3, i, silent) && pgerr.Code(err) != pgerr.UndefinedObject && pgerr.Code(err) != pgerr.StatementTooComplex {
 		return nil, errNull
 	}
 	return list, err
@@ -948,50 +989,66 @@ func queryJSONPath(f *frame, i int, silent bool) ([][]byte, error) {
 func init() {
 	full := types(tJSON, tText, tJSON, tBool)
 	for n := 2; n <= len(full); n++ {
-		args := full[:n]
-		define("jsonb_path_exists", tBool, args, func(f *frame) error {
-			return tryEach(f, func(i int) error {
-				list, err := queryJSONPath(f, i, false)
-				f.out.Bools[i] = len(list) > 0
-				return err
-			})
-		})
-		define("jsonb_path_match", tBool, args, func(f *frame) error { return matchPath(f, false) })
-		define("jsonb_path_query_array", tJSON, args, func(f *frame) error {
-			return eachText(f, func(i int, dst []byte) ([]byte, error) {
-				list, err := queryJSONPath(f, i, false)
-				if err != nil && err != errNull {
-					return dst, err
-				}
-				return appendJSONList(dst, list), nil
-			})
-		})
-		define("jsonb_path_query_first", tJSON, args, func(f *frame) error {
-			return eachText(f, func(i int, dst []byte) ([]byte, error) {
-				list, err := queryJSONPath(f, i, false)
-				if err == nil && len(list) == 0 {
-					err = errNull
-				}
-				if err != nil {
-					return dst, err
-				}
-				return append(dst, list[0]...), nil
-			})
-		})
+		for _, tz := range []string{"", "_tz"} {
+			definePaths(full[:n], tz)
+		}
 	}
 	define("@?", tBool, types(tJSON, tText), func(f *frame) error {
 		return tryEach(f, func(i int) error {
-			list, err := queryJSONPath(f, i, true)
+			list, err := queryJSONPath(f, i, true, nil)
 			f.out.Bools[i] = len(list) > 0
 			return err
 		})
 	})
-	define("@@", tBool, types(tJSON, tText), func(f *frame) error { return matchPath(f, true) })
+	define("@@", tBool, types(tJSON, tText), func(f *frame) error { return matchPath(f, true, nil) })
 }
 
-func matchPath(f *frame, silent bool) error {
+// definePaths adds the functions that follow a path, of which those in _tz compare times with the session's zone.
+func definePaths(args []vec.Type, tz string) {
+	zone := func(f *frame) *zone {
+		if tz == "" {
+			return nil
+		}
+		z := zoneOf(f.ctx)
+		return &z
+	}
+	define("jsonb_path_exists"+tz, tBool, args, func(f *frame) error {
+		z := zone(f)
+		return tryEach(f, func(i int) error {
+			list, err := queryJSONPath(f, i, false, z)
+			f.out.Bools[i] = len(list) > 0
+			return err
+		})
+	})
+	define("jsonb_path_match"+tz, tBool, args, func(f *frame) error { return matchPath(f, false, zone(f)) })
+	define("jsonb_path_query_array"+tz, tJSON, args, func(f *frame) error {
+		z := zone(f)
+		return eachText(f, func(i int, dst []byte) ([]byte, error) {
+			list, err := queryJSONPath(f, i, false, z)
+			if err != nil && err != errNull {
+				return dst, err
+			}
+			return appendJSONList(dst, list), nil
+		})
+	})
+	define("jsonb_path_query_first"+tz, tJSON, args, func(f *frame) error {
+		z := zone(f)
+		return eachText(f, func(i int, dst []byte) ([]byte, error) {
+			list, err := queryJSONPath(f, i, false, z)
+			if err == nil && len(list) == 0 {
+				err = errNull
+			}
+			if err != nil {
+				return dst, err
+			}
+			return append(dst, list[0]...), nil
+		})
+	})
+}
+
+func matchPath(f *frame, silent bool, zone *zone) error {
 	return tryEach(f, func(i int) error {
-		list, err := queryJSONPath(f, i, silent)
+		list, err := queryJSONPath(f, i, silent, zone)
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ func TestPathsLeadToSoManyValues(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = q.query(doc, nil)
+		_, err = (&pathRun{q: q, root: doc}).query()
 		got := ""
 		if err != nil {
 			got = pgerr.From(err).Code

@@ -39,7 +39,7 @@ func (s *TableFunction) Open(ctx *Context, args []*vec.Vector, row int) (Series,
 // tableFunctions are the functions that give rows.
 var tableFunctions = []string{"generate_series", "unnest", "jsonb_array_elements", "jsonb_array_elements_text", "jsonb_object_keys",
 	"jsonb_each", "jsonb_each_text", "json_array_elements", "json_array_elements_text", "json_object_keys", "json_each", "json_each_text",
-	"jsonb_path_query", "generate_subscripts", "regexp_matches", "regexp_split_to_table", "string_to_table",
+	"jsonb_path_query", "jsonb_path_query_tz", "generate_subscripts", "regexp_matches", "regexp_split_to_table", "string_to_table",
 	"pg_get_keywords", "pg_timezone_names", "pg_show_all_settings", "pg_cursor", "pg_prepared_statement", "pg_available_extensions", "pg_partition_ancestors", "_pg_expandarray"}
 
 // TableFunctions are the names of those that give rows.
@@ -62,7 +62,7 @@ func ResolveTable(name string, args []vec.Type) (*TableFunction, error) {
 		if s.series(args) {
 			return s, nil
 		}
-	case "jsonb_path_query", "generate_subscripts", "regexp_matches", "regexp_split_to_table", "string_to_table":
+	case "jsonb_path_query", "jsonb_path_query_tz", "generate_subscripts", "regexp_matches", "regexp_split_to_table", "string_to_table":
 		if s.parts(args) {
 			return s, nil
 		}
@@ -296,8 +296,8 @@ func (s *TableFunction) parts(args []vec.Type) bool {
 		whole = "regexp_split_to_array"
 	case "string_to_table":
 		whole = "string_to_array"
-	case "jsonb_path_query":
-		whole, elem = "jsonb_path_query_array", tJSON
+	case "jsonb_path_query", "jsonb_path_query_tz":
+		whole, elem = "jsonb_path_query_array"+strings.TrimPrefix(s.Name, "jsonb_path_query"), tJSON
 	case "regexp_matches":
 		return s.matches(args)
 	case "generate_subscripts":

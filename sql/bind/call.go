@@ -189,11 +189,14 @@ var parameters = map[string][][2]string{
 	"make_timestamptz":       {{"year"}, {"month"}, {"mday"}, {"hour"}, {"min"}, {"sec"}, {"timezone"}},
 	"jsonb_set":              {{"jsonb_in"}, {"path"}, {"replacement"}, {"create_if_missing", "true"}},
 	"jsonb_insert":           {{"jsonb_in"}, {"path"}, {"replacement"}, {"insert_after", "false"}},
-	"jsonb_path_exists":      {{"target"}, {"path"}, {"vars", "{}"}, {"silent", "false"}},
-	"jsonb_path_match":       {{"target"}, {"path"}, {"vars", "{}"}, {"silent", "false"}},
-	"jsonb_path_query":       {{"target"}, {"path"}, {"vars", "{}"}, {"silent", "false"}},
-	"jsonb_path_query_array": {{"target"}, {"path"}, {"vars", "{}"}, {"silent", "false"}},
-	"jsonb_path_query_first": {{"target"}, {"path"}, {"vars", "{}"}, {"silent", "false"}},
+}
+
+func init() {
+	for _, name := range []string{"exists", "match", "query", "query_array", "query_first"} {
+		for _, tz := range []string{"", "_tz"} {
+			parameters["jsonb_path_"+name+tz] = [][2]string{{"target"}, {"path"}, {"vars", "{}"}, {"silent", "false"}}
+		}
+	}
 }
 
 // positional is a call whose named arguments stand in their places.
