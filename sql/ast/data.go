@@ -273,6 +273,7 @@ type Copy struct {
 	Query   Query
 	File    *String // a path or URL; nil for STDIN and STDOUT
 	Options []CopyOption
+	Where   Expr // of the rows that come in; nil for all
 }
 
 // CopyOption is one option of COPY, in the form of WITH (…): the old words mean the same.

@@ -404,6 +404,11 @@ func (p *printer) copy(s *Copy) {
 	} else {
 		p.s(stream)
 	}
+	p.copyOptions(s)
+	p.where(s.Where)
+}
+
+func (p *printer) copyOptions(s *Copy) {
 	if len(s.Options) == 0 {
 		return
 	}

@@ -77,6 +77,7 @@ func (w walker) stmt(s Stmt) {
 		if s.Query != nil {
 			w.query(s.Query)
 		}
+		w.expr(s.Where)
 	case *Insert:
 		w.with(s.With)
 		if s.Query != nil {

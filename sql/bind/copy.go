@@ -70,7 +70,7 @@ func (b *binder) copyFrom(c *Copy, s *ast.Copy) {
 	}
 	read := &plan.Read{File: c.File, Title: "COPY " + rel.table.Name}
 	for _, g := range given {
-		read.Columns = append(read.Columns, format.Column{Name: g.Name, Type: g.Type, NotNull: g.NotNull, Table: rel.table.Name})
+		read.Columns = append(read.Columns, format.Column{Name: g.Name, Type: g.Type, NotNull: g.NotNull && s.Where == nil, Table: rel.table.Name})
 		c.Schema = append(c.Schema, vec.Field{Name: g.Name, Type: g.Type})
 	}
 	b.copyOptions(c, s)
@@ -79,12 +79,25 @@ func (b *binder) copyFrom(c *Copy, s *ast.Copy) {
 	if b.err != nil {
 		return
 	}
-	if rel.table.Schema != nil && c.Options.Kind < format.Parquet && (len(w.Checks) > 0 || missing(schema, given)) {
+	if rel.table.Schema != nil && c.Options.Kind < format.Parquet && (len(w.Checks) > 0 || missing(schema, given) || s.Where != nil) {
 		read.Options.Lines, w.From = true, read.Title
 		p := w.Plan.(*plan.Project)
 		p.Exprs, p.Names = append(p.Exprs, &expr.Column{Index: len(read.Columns), T: vec.T(vec.Int8), Name: "line"}), append(p.Names, "line")
 	}
+	if s.Where != nil {
+		w.Plan = &plan.Filter{Input: w.Plan, Cond: b.copyWhere(rel.table.Name, schema, s.Where)}
+	}
 	c.Write = w
+}
+
+// copyWhere binds WHERE of COPY over the columns of the rows that come in.
+func (b *binder) copyWhere(name string, schema *table.Schema, e ast.Expr) expr.Expr {
+	subs := len(b.subs)
+	cond := b.ofRow(name, schema, e, "COPY FROM WHERE conditions", "WHERE")
+	if len(b.subs) > subs {
+		b.fail(pgerr.New(pgerr.FeatureNotSupported, "cannot use subquery in COPY FROM WHERE condition"), e.Pos())
+	}
+	return cond
 }
 
 // missing says whether a column that must have a value is not among those given.

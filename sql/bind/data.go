@@ -673,14 +673,19 @@ func (b *binder) checks(target *relation, schema *table.Schema) []Check {
 
 // checkCondition binds the condition of a CHECK over the columns of a table.
 func (b *binder) checkCondition(name string, schema *table.Schema, e ast.Expr) expr.Expr {
-	rel := &relation{alias: name}
-	for i := range schema.Columns {
-		rel.fields = append(rel.fields, vec.Field{Name: schema.Columns[i].Name, Type: schema.Columns[i].Type})
-	}
 	subs := len(b.subs)
-	x := b.condition(b.expr(e, &scope{rel: rel, clause: "check constraints"}), "CHECK", e.Pos())
+	x := b.ofRow(name, schema, e, "check constraints", "CHECK")
 	if len(b.subs) > subs {
 		b.fail(pgerr.New(pgerr.FeatureNotSupported, "cannot use subquery in check constraint"), e.Pos())
 	}
 	return x
+}
+
+// ofRow binds a condition over the columns of a row to insert.
+func (b *binder) ofRow(name string, schema *table.Schema, e ast.Expr, clause, word string) expr.Expr {
+	rel := &relation{alias: name}
+	for i := range schema.Columns {
+		rel.fields = append(rel.fields, vec.Field{Name: schema.Columns[i].Name, Type: schema.Columns[i].Type})
+	}
+	return b.condition(b.expr(e, &scope{rel: rel, clause: clause}), word, e.Pos())
 }

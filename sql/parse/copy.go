@@ -1,6 +1,9 @@
 package parse
 
-import "github.com/prickledb/prickle/sql/ast"
+import (
+	"github.com/prickledb/prickle/engine/pgerr"
+	"github.com/prickledb/prickle/sql/ast"
+)
 
 // copy reads COPY, with its options in parentheses or as the words that were before those.
 func (p *parser) copy() ast.Stmt {
@@ -51,8 +54,10 @@ func (p *parser) copy() ast.Stmt {
 			s.Options = append(s.Options, p.copyWord())
 		}
 	}
-	if p.kw("where") {
-		return p.refuse(start, "WHERE of COPY")
+	if t := p.tok(); t.kw("where") && s.Query == nil {
+		if s.Where = p.where(); !s.From && p.err == nil {
+			p.fail(t, pgerr.SyntaxError, "WHERE clause not allowed with COPY TO")
+		}
 	}
 	return s
 }
