@@ -360,6 +360,9 @@ func (b *binder) function(name string, args []expr.Expr, e *ast.Call) expr.Expr 
 // aggregate binds an aggregate call to a placeholder. One in a subquery belongs to the query around
 // if that is where all columns of its arguments are: there it is a column from outside.
 func (b *binder) aggregate(e *ast.Call, sc *scope) expr.Expr {
+	if name, ok := sc.computed[e]; ok {
+		return b.column(sc.rel, slices.IndexFunc(sc.rel.fields, func(f vec.Field) bool { return f.Name == name }), e.Pos())
+	}
 	nested := sc.aggs != nil && sc.aggs.inner
 	if sc.aggs != nil && !nested {
 		sc.aggs.inner = true

@@ -29,6 +29,8 @@ type scope struct {
 	outer *scope
 	// host takes in the correlated subqueries that stand here; nil where none may.
 	host *selection
+	// computed are aggregates that are columns of rel, with their names.
+	computed map[*ast.Call]string
 }
 
 // without is the scope with other rules on aggregates.

@@ -1,6 +1,7 @@
 package bind
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/prickledb/prickle/engine/agg"
@@ -18,7 +19,7 @@ const maxBins = 10000
 const maxSmooth = 10000
 
 func (b *binder) trends(written *ast.Trends) plan.Node {
-	t := computedLast(written)
+	t, parts := computedLast(written)
 	empty := &plan.Values{}
 	tie := false
 	for i := range t.Series {
@@ -56,7 +57,7 @@ func (b *binder) trends(written *ast.Trends) plan.Node {
 		n.Every = &v
 	}
 	if b.err == nil && !t.Compatible {
-		b.made(t, n)
+		b.made(t, n, parts)
 	}
 	switch t.Output {
 	case ast.OutputDefault, ast.OutputWide:
@@ -72,28 +73,40 @@ func (b *binder) trends(written *ast.Trends) plan.Node {
 	if b.err != nil {
 		return empty
 	}
-	return asWritten(n, written)
+	return b.asWritten(n, written, parts)
 }
 
-// computedLast makes formulas of the series that are computed from those before them: they have no
-// aggregates of their own.
-func computedLast(t *ast.Trends) *ast.Trends {
+// computedLast makes formulas of the series that are computed from those before them. Aggregates that such a series has
+// of its own are series that nobody sees, the last ones: it gives their names.
+func computedLast(t *ast.Trends) (*ast.Trends, map[*ast.Call]string) {
 	out := *t
 	out.Series, out.Formulas = nil, nil
+	var last []ast.Series
+	parts := map[*ast.Call]string{}
 	for i, s := range t.Series {
-		if s.Measure.Kind == ast.MeasureAggregate && s.Where == nil && readsBefore(s.Measure.Agg, t.Series, i) {
-			out.Formulas = append(out.Formulas, ast.Formula{Place: s.Place, Name: s.Name, Expr: s.Measure.Agg})
-		} else {
+		aggs, ok := readsBefore(s.Measure.Agg, t.Series, i)
+		if t.Compatible || s.Measure.Kind != ast.MeasureAggregate || !ok || s.Where != nil && aggs == nil {
 			out.Series = append(out.Series, s)
+			continue
+		}
+		out.Formulas = append(out.Formulas, ast.Formula{Place: s.Place, Name: s.Name, Expr: s.Measure.Agg})
+		for _, a := range aggs {
+			part := ast.Series{Place: s.Place, Name: ast.Ident{Place: s.Name.Place, Name: ast.Format(a) + " of " + s.Name.Name}, Where: s.Where}
+			part.Measure = ast.Measure{Place: a.Place, Kind: ast.MeasureAggregate, Agg: a}
+			called := func(x ast.Series) bool { return x.Name.Name == part.Name.Name }
+			for slices.ContainsFunc(t.Series, called) || slices.ContainsFunc(last, called) {
+				part.Name.Name += "'"
+			}
+			parts[a], last = part.Name.Name, append(last, part)
 		}
 	}
-	out.Formulas = append(out.Formulas, t.Formulas...)
-	return &out
+	out.Series, out.Formulas = append(out.Series, last...), append(out.Formulas, t.Formulas...)
+	return &out, parts
 }
 
-// readsBefore says whether an expression names series before the i-th, none from there on, and has
-// no aggregates.
-func readsBefore(e ast.Expr, series []ast.Series, i int) bool {
+// readsBefore says whether an expression names series before the i-th, and none from there on. It gives the aggregates beside
+// these names.
+func readsBefore(e ast.Expr, series []ast.Series, i int) (aggs []*ast.Call, ok bool) {
 	before, other := false, false
 	ast.Walk(e, func(n ast.Node) bool {
 		switch x := n.(type) {
@@ -101,11 +114,14 @@ func readsBefore(e ast.Expr, series []ast.Series, i int) bool {
 			at := slices.IndexFunc(series, func(s ast.Series) bool { return len(x.Parts) == 1 && s.Name.Name == x.Parts[0].Name })
 			before, other = before || at >= 0 && at < i, other || at >= i
 		case *ast.Call:
-			other = other || agg.IsAggregate(x.Func())
+			if agg.IsAggregate(x.Func()) {
+				aggs = append(aggs, x)
+				return false
+			}
 		}
 		return true
 	})
-	return before && !other
+	return aggs, before && !other
 }
 
 // namesSeries says why a series may not name another, if a column that does not exist is one.
@@ -138,10 +154,11 @@ func (b *binder) namesSeries(t *ast.Trends, s *ast.Series) {
 	})
 }
 
-// asWritten puts the columns of series into the order in which they were written.
-func asWritten(n *plan.Trends, t *ast.Trends) plan.Node {
+// asWritten puts the columns of series into the order in which they were written, without the parts of
+// others.
+func (b *binder) asWritten(n *plan.Trends, t *ast.Trends, parts map[*ast.Call]string) plan.Node {
 	if n.Output == plan.OutputLong {
-		return n
+		return b.withoutParts(n, parts)
 	}
 	schema, values := n.Schema(), n.Values()
 	p := &plan.Project{Input: n}
@@ -166,6 +183,22 @@ func asWritten(n *plan.Trends, t *ast.Trends) plan.Node {
 	return unlessPassed(p)
 }
 
+// withoutParts leaves out the rows of series that are parts of others.
+func (b *binder) withoutParts(n *plan.Trends, parts map[*ast.Call]string) plan.Node {
+	var out plan.Node = n
+	at := slices.IndexFunc(n.Schema(), func(f vec.Field) bool { return f.Name == "series" })
+	for _, name := range slices.Sorted(maps.Values(parts)) {
+		series := &expr.Column{Index: at, T: vec.T(vec.Text), Name: "series"}
+		cond, err := expr.NewOperator("<>", series, textConst(name, vec.T(vec.Text)))
+		if err != nil {
+			b.failErr(err, ast.NoPos)
+			return n
+		}
+		out = &plan.Filter{Input: out, Cond: cond}
+	}
+	return out
+}
+
 // compatibleTrends refuses what has no meaning under the insights' rules.
 func (b *binder) compatibleTrends(t *ast.Trends) {
 	switch {
@@ -185,7 +218,7 @@ func (b *binder) compatibleTrends(t *ast.Trends) {
 }
 
 // made binds what is made of the series: running totals, means, formulas and comparisons.
-func (b *binder) made(t *ast.Trends, n *plan.Trends) {
+func (b *binder) made(t *ast.Trends, n *plan.Trends, parts map[*ast.Call]string) {
 	if t.Smooth > maxSmooth {
 		b.operatorError(t.Pos(), "", "SMOOTH must be at most %d", maxSmooth)
 	}
@@ -202,7 +235,7 @@ func (b *binder) made(t *ast.Trends, n *plan.Trends) {
 	if t.Fill != nil {
 		b.fill(t, n)
 	}
-	b.formulas(t, n)
+	b.formulas(t, n, parts)
 	b.comparison(t, n)
 	if t.Output == ast.OutputLong && b.err == nil {
 		for i, f := range n.Values() {
@@ -240,8 +273,9 @@ func (b *binder) fill(t *ast.Trends, n *plan.Trends) {
 	}
 }
 
-// formulas binds FORMULA, where the names of series and of earlier formulas are columns.
-func (b *binder) formulas(t *ast.Trends, n *plan.Trends) {
+// formulas binds FORMULA, where the names of series and of earlier formulas are columns, and so are aggregates that are
+// series.
+func (b *binder) formulas(t *ast.Trends, n *plan.Trends, parts map[*ast.Call]string) {
 	for i := range t.Formulas {
 		f := &t.Formulas[i]
 		fields := n.Values()
@@ -250,7 +284,7 @@ func (b *binder) formulas(t *ast.Trends, n *plan.Trends) {
 				b.operatorError(f.Pos(), "", `the formula "%s" has the name of a series or formula before it`, f.Name.Name)
 			}
 		}
-		sc := &scope{rel: &relation{node: &plan.Values{}, fields: fields}}
+		sc := &scope{rel: &relation{node: &plan.Values{}, fields: fields}, computed: parts}
 		e := b.value(f.Expr, sc.in("FORMULA", nil))
 		e = b.coerce(e, firstKnown(e.Type()), f.Expr.Pos())
 		if b.err != nil {
