@@ -182,13 +182,13 @@ func sequenceText(e ast.Expr) ast.Expr {
 // parameters are the names of arguments, of functions that have some, and what an argument is
 // that is left out; nothing if it must be there.
 var parameters = map[string][][2]string{
-	"make_interval":          {{"years", "0"}, {"months", "0"}, {"weeks", "0"}, {"days", "0"}, {"hours", "0"}, {"mins", "0"}, {"secs", "0"}},
-	"make_date":              {{"year"}, {"month"}, {"day"}},
-	"make_time":              {{"hour"}, {"min"}, {"sec"}},
-	"make_timestamp":         {{"year"}, {"month"}, {"mday"}, {"hour"}, {"min"}, {"sec"}},
-	"make_timestamptz":       {{"year"}, {"month"}, {"mday"}, {"hour"}, {"min"}, {"sec"}, {"timezone"}},
-	"jsonb_set":              {{"jsonb_in"}, {"path"}, {"replacement"}, {"create_if_missing", "true"}},
-	"jsonb_insert":           {{"jsonb_in"}, {"path"}, {"replacement"}, {"insert_after", "false"}},
+	"make_interval":    {{"years", "0"}, {"months", "0"}, {"weeks", "0"}, {"days", "0"}, {"hours", "0"}, {"mins", "0"}, {"secs", "0"}},
+	"make_date":        {{"year"}, {"month"}, {"day"}},
+	"make_time":        {{"hour"}, {"min"}, {"sec"}},
+	"make_timestamp":   {{"year"}, {"month"}, {"mday"}, {"hour"}, {"min"}, {"sec"}},
+	"make_timestamptz": {{"year"}, {"month"}, {"mday"}, {"hour"}, {"min"}, {"sec"}, {"timezone"}},
+	"jsonb_set":        {{"jsonb_in"}, {"path"}, {"replacement"}, {"create_if_missing", "true"}},
+	"jsonb_insert":     {{"jsonb_in"}, {"path"}, {"replacement"}, {"insert_after", "false"}},
 }
 
 func init() {
