@@ -53,7 +53,7 @@ func intRange(k vec.Kind) (lo, hi int64) {
 		return math.MinInt16, math.MaxInt16
 	case vec.Int4:
 		return math.MinInt32, math.MaxInt32
-	case vec.OID, vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole, vec.RegOper, vec.RegOperator, vec.XID:
+	case vec.OID, vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole, vec.RegOper, vec.RegOperator, vec.RegProcedure, vec.XID:
 		return 0, math.MaxUint32
 	}
 	return math.MinInt64, math.MaxInt64

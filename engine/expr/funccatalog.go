@@ -523,7 +523,7 @@ func typeFunctions() {
 		})
 	}
 	for name, kind := range map[string]vec.Kind{
-		"to_regclass": vec.RegClass, "to_regtype": vec.RegType, "to_regproc": vec.RegProc, "to_regprocedure": vec.RegProc,
+		"to_regclass": vec.RegClass, "to_regtype": vec.RegType, "to_regproc": vec.RegProc, "to_regprocedure": vec.RegProcedure,
 		"to_regnamespace": vec.RegNamespace, "to_regrole": vec.RegRole, "to_regoper": vec.RegOper, "to_regoperator": vec.RegOperator,
 	} {
 		defineSession(name, vec.T(kind), types(tText), find(kind))

@@ -76,7 +76,7 @@ func appendInt(dst []byte, k vec.Kind, x int64, z *zone) []byte {
 		return AppendTimestamp(dst, x)
 	case vec.TimestampTZ:
 		return z.append(dst, x)
-	case vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole, vec.RegOper, vec.RegOperator:
+	case vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole, vec.RegOper, vec.RegOperator, vec.RegProcedure:
 		return appendObject(dst, k, x, z.objects)
 	}
 	return strconv.AppendInt(dst, x, 10)

@@ -218,21 +218,19 @@ var procsByOID = sync.OnceValue(func() map[uint32]*proc {
 	return out
 })
 
-// procsByName finds the first function of a name.
-var procsByName = sync.OnceValue(func() map[string]*proc {
-	out := map[string]*proc{}
+// procsByName finds the functions of a name.
+var procsByName = sync.OnceValue(func() map[string][]*proc {
+	out := map[string][]*proc{}
 	for _, p := range procs() {
-		if out[p.name] == nil {
-			out[p.name] = p
-		}
+		out[p.name] = append(out[p.name], p)
 	}
 	return out
 })
 
 // procOID is the object id of a function of the catalog; 0 for "-".
 func procOID(name string) uint32 {
-	if p := procsByName()[name]; p != nil {
-		return p.oid
+	if list := procsByName()[name]; list != nil {
+		return list[0].oid
 	}
 	return 0
 }

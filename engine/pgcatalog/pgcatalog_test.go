@@ -148,7 +148,7 @@ func TestNames(t *testing.T) {
 		{vec.RegType, "timestamp (3) with time zone", "timestamp with time zone"}, {vec.RegType, "char", "character"}, {vec.RegType, `"char"`, `"char"`},
 		{vec.RegType, "events", "events"}, {vec.RegType, `"Orders 1"[]`, `"Orders 1"[]`}, {vec.RegType, "pg_catalog.text", "text"}, {vec.RegType, "public.text", "42704"},
 		{vec.RegType, "double precision", "double precision"}, {vec.RegType, "nothing", "42704"}, {vec.RegType, "other.text", "3F000"}, {vec.RegType, "", "42704"},
-		{vec.RegProc, "array_in", "array_in"}, {vec.RegProc, "pg_catalog.now()", "now"}, {vec.RegProc, "nothing", "42883"},
+		{vec.RegProc, "array_in", "array_in"}, {vec.RegProcedure, "pg_catalog.now()", "now()"}, {vec.RegProc, "nothing", "42883"},
 		{vec.RegNamespace, "public", "public"}, {vec.RegNamespace, "nothing", "3F000"}, {vec.RegRole, "ann", "ann"}, {vec.RegRole, "bob", "42704"},
 	} {
 		oid, err := r.Find(c.kind, c.name)

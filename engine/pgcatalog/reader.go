@@ -182,13 +182,12 @@ func (r *Reader) Find(kind vec.Kind, name string) (uint32, error) {
 	switch kind {
 	case vec.RegType:
 		return r.findType(name)
+	case vec.RegProcedure:
+		return r.findProcedure(name)
 	case vec.RegOper:
 		return findOperator(name)
 	case vec.RegOperator:
 		return r.findOperatorOf(name)
-	}
-	if kind == vec.RegProc { // regprocedure has its arguments behind it
-		name, _, _ = strings.Cut(name, "(")
 	}
 	parts, ok := expr.ParseIdent(name)
 	if !ok || len(parts) > 3 {
@@ -216,10 +215,13 @@ func (r *Reader) Find(kind vec.Kind, name string) (uint32, error) {
 		}
 		return 0, pgerr.New(pgerr.UndefinedObject, `role "%s" does not exist`, last)
 	case vec.RegProc:
-		if p := procsByName()[last]; p != nil {
-			return p.oid, nil
+		switch list := r.procsNamed(schema, last); len(list) {
+		case 0:
+			return 0, pgerr.New(pgerr.UndefinedFunction, `function "%s" does not exist`, name)
+		case 1:
+			return list[0].oid, nil
 		}
-		return 0, pgerr.New(pgerr.UndefinedFunction, `function "%s" does not exist`, name)
+		return 0, pgerr.New(pgerr.AmbiguousFunction, `more than one function named "%s"`, name)
 	}
 	if oid, ok := r.findClass(schema, last); ok {
 		return oid, nil
@@ -265,9 +267,9 @@ func (r *Reader) Name(kind vec.Kind, oid uint32) (string, bool) {
 		return quoteName(name), true
 	case vec.RegType:
 		return r.typeName(oid)
-	case vec.RegProc:
+	case vec.RegProc, vec.RegProcedure:
 		if p := procsByOID()[oid]; p != nil {
-			return quoteName(p.name), true
+			return r.procName(kind, p), true
 		}
 	case vec.RegOper, vec.RegOperator:
 		return r.operatorName(kind, oid)

@@ -28,7 +28,7 @@ var typeNames = map[string]vec.Kind{
 	"timestamptz": vec.TimestampTZ, "timestamp with time zone": vec.TimestampTZ,
 	"interval": vec.Interval, "uuid": vec.UUID,
 	"jsonb": vec.JSONB, "json": vec.JSONB, "jsonpath": vec.Text, "oid": vec.OID,
-	"regclass": vec.RegClass, "regtype": vec.RegType, "regproc": vec.RegProc, "regprocedure": vec.RegProc,
+	"regclass": vec.RegClass, "regtype": vec.RegType, "regproc": vec.RegProc, "regprocedure": vec.RegProcedure,
 	"regnamespace": vec.RegNamespace, "regrole": vec.RegRole, "regoper": vec.RegOper, "regoperator": vec.RegOperator, "xid": vec.XID, "aclitem": vec.ACLItem, "pg_node_tree": vec.NodeTree,
 	"int2vector": vec.Int2Vector, "oidvector": vec.OIDVector,
 }
@@ -160,7 +160,7 @@ func catalogName(t vec.Type) string {
 		vec.Numeric: "numeric", vec.Text: "text", vec.Varchar: "varchar", vec.Bpchar: "bpchar", vec.Name: "name", vec.Char: "char",
 		vec.Bytea: "bytea", vec.Date: "date", vec.Time: "time", vec.Timestamp: "timestamp", vec.TimestampTZ: "timestamptz",
 		vec.Interval: "interval", vec.UUID: "uuid", vec.JSONB: "jsonb", vec.OID: "oid",
-		vec.RegClass: "regclass", vec.RegType: "regtype", vec.RegProc: "regproc", vec.RegNamespace: "regnamespace", vec.RegRole: "regrole", vec.RegOper: "regoper", vec.RegOperator: "regoperator",
+		vec.RegClass: "regclass", vec.RegType: "regtype", vec.RegProc: "regproc", vec.RegNamespace: "regnamespace", vec.RegRole: "regrole", vec.RegOper: "regoper", vec.RegOperator: "regoperator", vec.RegProcedure: "regprocedure",
 		vec.XID: "xid", vec.ACLItem: "aclitem", vec.NodeTree: "pg_node_tree", vec.Int2Vector: "int2vector", vec.OIDVector: "oidvector",
 		vec.JSON: "json", vec.XML: "xml", vec.AnyArray: "anyarray", vec.Inet: "inet", vec.IntSet: "bitmap",
 	}[t.Kind]

@@ -48,6 +48,7 @@ const (
 	IntSet       // Str: a set of bigint as a portable roaring bitmap, which SQL calls bitmap
 	RegOper      // I64: the object id of an operator, shown by its name
 	RegOperator  // I64: likewise, shown with the types of its operands
+	RegProcedure // I64: the object id of a function, shown with the types of its arguments
 	kindCount
 )
 
@@ -121,7 +122,7 @@ func (t Type) Payload() Payload {
 	switch t.Kind {
 	case Bool:
 		return PayloadBools
-	case Int2, Int4, Int8, Date, Time, Timestamp, TimestampTZ, OID, RegClass, RegType, RegProc, RegNamespace, RegRole, RegOper, RegOperator, XID:
+	case Int2, Int4, Int8, Date, Time, Timestamp, TimestampTZ, OID, RegClass, RegType, RegProc, RegNamespace, RegRole, RegOper, RegOperator, RegProcedure, XID:
 		return PayloadI64
 	case Float4, Float8:
 		return PayloadF64
@@ -191,6 +192,7 @@ var types = [kindCount]typeInfo{
 	IntSet:       {"bitmap", 9000, 0, -1}, // there is no type of arrays of it
 	RegOper:      {"regoper", 2203, 2208, 4},
 	RegOperator:  {"regoperator", 2204, 2209, 4},
+	RegProcedure: {"regprocedure", 2202, 2207, 4},
 }
 
 // OID is PostgreSQL's object identifier of the type.
@@ -222,7 +224,7 @@ func (t Type) IsVector() bool { return t.Kind == Int2Vector || t.Kind == OIDVect
 
 // IsReg says whether values of the type are object ids that are shown by name.
 func (t Type) IsReg() bool {
-	return !t.Array && (t.Kind >= RegClass && t.Kind <= RegRole || t.Kind == RegOper || t.Kind == RegOperator)
+	return !t.Array && (t.Kind >= RegClass && t.Kind <= RegRole || t.Kind >= RegOper && t.Kind <= RegProcedure)
 }
 
 // IsOID says whether values of the type are object ids, shown by name or not.
