@@ -36,7 +36,6 @@ func (r *setRef) Reference() int { return -(1 << 41) - r.index }
 type sets struct {
 	calls []plan.SetCall
 	pos   []ast.Pos
-	inner bool // inside a call
 	// below says of each call whether it gives rows before they are grouped, since a key is made of it.
 	below []bool
 }
@@ -130,13 +129,17 @@ func (b *binder) setColumn(e *ast.Call, sc *scope, column string) expr.Expr {
 	s := sc.sets
 	switch {
 	case s == nil:
-		return b.fail(pgerr.New(pgerr.FeatureNotSupported, "set-returning functions are not allowed in %s", sc.clause), e.Pos())
-	case s.inner, sc.aggs != nil && sc.aggs.inner, sc.windows != nil && sc.windows.inner:
-		return b.unsupported("a set-returning function in the arguments of another function", e.Pos())
+		text := "set-returning functions are not allowed in " + sc.clause
+		if sc.clause == functionsInFrom {
+			text = "set-returning functions must appear at top level of FROM"
+		}
+		return b.fail(pgerr.New(pgerr.FeatureNotSupported, "%s", text), e.Pos())
+	case sc.aggs != nil && sc.aggs.inner:
+		return b.inCall("aggregate", e.Pos())
+	case sc.windows != nil && sc.windows.inner:
+		return b.inCall("window", e.Pos())
 	}
-	s.inner = true
 	c, ok := b.setCall(e, sc)
-	s.inner = false
 	if !ok {
 		return null(vec.T(vec.Unknown))
 	}
@@ -153,6 +156,12 @@ func (b *binder) setColumn(e *ast.Call, sc *scope, column string) expr.Expr {
 	return s.add(c, e, sc.clause)
 }
 
+// inCall refuses a function that gives rows in an argument of a call of another kind.
+func (b *binder) inCall(kind string, pos ast.Pos) expr.Expr {
+	return b.fail(pgerr.New(pgerr.FeatureNotSupported, "%s function calls cannot contain set-returning function calls", kind).
+		WithHint("You might be able to move the set-returning function into a LATERAL FROM item."), pos)
+}
+
 // expanded has the functions of the select list give rows, of which those that are below groups
 // have done it. Move gives an expression the columns that the node has.
 func (s *selection) expanded(node plan.Node, move func(expr.Expr, ast.Pos) expr.Expr) plan.Node {
@@ -167,12 +176,7 @@ func (s *selection) expanded(node plan.Node, move func(expr.Expr, ast.Pos) expr.
 // those rows.
 func (s *selection) expandKeys(node plan.Node) (plan.Node, []expr.Expr) {
 	for _, k := range s.keys {
-		expr.Walk(k, func(e expr.Expr) bool {
-			if r, ok := e.(*setRef); ok {
-				s.sets.below[r.index] = true
-			}
-			return true
-		})
+		s.sets.expandBelow(k)
 	}
 	node, column := s.expand(node, true, func(e expr.Expr, _ ast.Pos) expr.Expr { return s.placed.one(e) })
 	keys := s.placed.list(s.keys)
@@ -182,32 +186,69 @@ func (s *selection) expandKeys(node plan.Node) (plan.Node, []expr.Expr) {
 	return node, keys
 }
 
-// expand puts the functions that give rows below groups, or the others, over a node. With it comes
-// what makes references to them columns.
+// expandBelow has the calls that a key is made of give rows below groups, and those in their arguments.
+func (s *sets) expandBelow(key expr.Expr) {
+	expr.Walk(key, func(e expr.Expr) bool {
+		if r, ok := e.(*setRef); ok && !s.below[r.index] {
+			s.below[r.index] = true
+			for _, a := range s.calls[r.index].Args {
+				s.expandBelow(a)
+			}
+		}
+		return true
+	})
+}
+
+// level is how many calls are in a call's arguments, each in those of the next.
+func (s *sets) level(call int) int {
+	n := 0
+	for _, a := range s.calls[call].Args {
+		expr.Walk(a, func(e expr.Expr) bool {
+			if r, ok := e.(*setRef); ok {
+				n = max(n, 1+s.level(r.index))
+			}
+			return true
+		})
+	}
+	return n
+}
+
+// expand puts the functions that give rows below groups, or the others, over a node: first those without
+// such functions in their arguments, over these the others. With it comes what makes references to them columns.
 func (s *selection) expand(node plan.Node, below bool, move func(expr.Expr, ast.Pos) expr.Expr) (plan.Node, func(expr.Expr) expr.Expr) {
-	x := &plan.Expand{Input: node}
 	at := make([]int, len(s.sets.calls))
-	width := len(node.Schema())
-	for i, c := range s.sets.calls {
-		if s.sets.below[i] != below {
-			continue
-		}
-		at[i] = width + len(x.Calls)
-		args := make([]expr.Expr, len(c.Args))
-		for k, a := range c.Args {
-			args[k] = move(a, s.sets.pos[i])
-		}
-		x.Calls = append(x.Calls, plan.SetCall{Function: c.Function, Args: args})
-	}
-	if len(x.Calls) > 0 {
-		node = x
-	}
-	return node, func(e expr.Expr) expr.Expr {
+	column := func(e expr.Expr) expr.Expr {
 		if r, ok := e.(*setRef); ok {
 			return &expr.Column{Index: at[r.index], T: r.t, Name: r.text}
 		}
 		return e
 	}
+	levels := make([][]int, len(s.sets.calls))
+	for i := range s.sets.calls {
+		if s.sets.below[i] == below {
+			n := s.sets.level(i)
+			levels[n] = append(levels[n], i)
+		}
+	}
+	for _, level := range levels {
+		x := &plan.Expand{Input: node}
+		width := len(node.Schema())
+		for _, i := range level {
+			c := s.sets.calls[i]
+			args := make([]expr.Expr, len(c.Args))
+			for k, a := range c.Args {
+				args[k] = expr.Map(move(a, s.sets.pos[i]), column)
+			}
+			x.Calls = append(x.Calls, plan.SetCall{Function: c.Function, Args: args})
+		}
+		if len(x.Calls) > 0 {
+			node = x
+		}
+		for k, i := range level {
+			at[i] = width + k
+		}
+	}
+	return node, column
 }
 
 // rowOfValue is a function that gives one row, of one value.
@@ -232,6 +273,9 @@ func (b *binder) rowOfValue(e expr.Expr, name string, pos ast.Pos) (plan.SetCall
 	return plan.SetCall{Function: set, Args: []expr.Expr{list}}, true
 }
 
+// functionsInFrom is where the arguments of functions in FROM stand.
+const functionsInFrom = "functions in FROM"
+
 // functions binds functions in FROM. They may name what stands before them.
 func (b *binder) functions(t *ast.FuncTable) *relation {
 	empty := &relation{node: &plan.Values{}}
@@ -239,7 +283,7 @@ func (b *binder) functions(t *ast.FuncTable) *relation {
 	if outer == nil {
 		outer = b.outer
 	}
-	sc := &scope{clause: "functions in FROM", outer: outer}
+	sc := &scope{clause: functionsInFrom, outer: outer}
 	var node plan.Node = &plan.Values{Rows: [][]expr.Expr{{}}}
 	var sets []plan.SetCall
 	named := true
