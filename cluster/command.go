@@ -85,7 +85,8 @@ const (
 //   - 4: schemas and notes among the tables that users make; alterations on the condition that nobody has inserted rows.
 //     Batches of events say which of their properties are copied to persons.
 //     Rows of tables may be encoded, and sequences may go on with another number.
-//   - 5: batches of events say of a property that few rows have which these are. Columns may be identity columns.
+//   - 5: batches of events say of a property that few rows have which these are. Columns may be identity columns, and
+//     those of views rows.
 const featureLevel = 5
 
 // lateLevel is the feature level from which on late events are marked.

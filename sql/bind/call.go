@@ -255,6 +255,9 @@ func (b *binder) conditional(name string, args []expr.Expr, e *ast.Call) expr.Ex
 	case name == "nullif" && len(args) == 2:
 		b.copied(args[0], 1, e.Pos())
 		args[0], args[1] = b.settlePair("=", args[0], args[1])
+		if b.err == nil && isRow(args[0]) && isRow(args[1]) {
+			return &expr.NullIf{Left: args[0], Equal: b.rowsAsValues("=", args[0], args[1], e.Pos())}
+		}
 		o, err := expr.Resolve("=", []vec.Type{args[0].Type(), args[1].Type()})
 		if err != nil {
 			return b.failErr(err, e.Pos())

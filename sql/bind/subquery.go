@@ -75,7 +75,7 @@ func (b *binder) inQuery(e *ast.In, sc *scope) expr.Expr {
 	}
 	x := b.expr(e.X, sc)
 	node := b.queryIn(e.Query, sc)
-	if b.depends(node) {
+	if b.depends(node) || b.err == nil && isRow(x) { // there are no arrays of rows
 		return negate(b.anyValue("=", x, node, false, sc, e.Pos()), e.Not)
 	}
 	array := b.arrayQuery(node, e.Query.Pos(), "=")

@@ -2,6 +2,7 @@ package bind
 
 import (
 	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/prickledb/prickle/engine/catalog"
@@ -41,6 +42,11 @@ func (b *binder) viewTable(t *ast.TableName, v *catalog.Table) *relation {
 		}
 		rel.node = b.query(q)
 	})
+	for i, f := range rel.node.Schema() {
+		if b.err == nil && i < len(rel.fields) && rel.fields[i].Type.Kind == vec.Record {
+			rel.fields[i].Type = f.Type // a view keeps no shapes of rows
+		}
+	}
 	if b.err == nil && len(rel.node.Schema()) != len(rel.fields) {
 		b.fail(pgerr.New(pgerr.ObjectNotInState, `view "%s" has %d columns, and its query gives %d`, v.Name, len(rel.fields), len(rel.node.Schema())).
 			WithHint("Make it anew with CREATE OR REPLACE VIEW."), t.Pos())
@@ -210,6 +216,16 @@ func FullText(text string) string {
 	return ast.FormatFull(e)
 }
 
+// anonymous says whether rows have no names of columns but those that ROW(…) gives.
+func (b *binder) anonymous(t vec.Type) bool {
+	for i, f := range b.shapes[t.Mod-1] {
+		if f.Name != "f"+strconv.Itoa(i+1) {
+			return false
+		}
+	}
+	return true
+}
+
 // createView binds CREATE VIEW.
 func (b *binder) createView(c *Change, s *ast.CreateView) {
 	if changes(s.Query.Tail().With) {
@@ -266,6 +282,10 @@ func (b *binder) createView(c *Change, s *ast.CreateView) {
 		id := ast.Ident{Place: s.Place, Name: f.Name}
 		if i < len(s.Columns) {
 			id = s.Columns[i]
+		}
+		if t := f.Type; t.Kind == vec.Record && t.Mod > 0 && b.err == nil && schema.Column(id.Name) == nil && !b.anonymous(t) {
+			schema.Add(table.Column{Name: id.Name, Type: vec.T(vec.Record)}) // which one its query tells
+			continue
 		}
 		b.addColumn(schema, id, f.Type)
 	}

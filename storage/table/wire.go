@@ -162,7 +162,7 @@ func (s *Schema) check() error {
 	ids, names := map[uint32]bool{}, map[string]bool{}
 	for i := range s.Columns {
 		c := &s.Columns[i]
-		if c.ID == 0 || c.ID >= s.NextColumn || ids[c.ID] || names[c.Name] || !Storable(c.Type) {
+		if c.ID == 0 || c.ID >= s.NextColumn || ids[c.ID] || names[c.Name] || !Storable(c.Type) && !(s.View != "" && c.Type == vec.T(vec.Record)) {
 			return fmt.Errorf("table %q: column %d %q of type %d", s.Name, c.ID, c.Name, c.Type.Kind)
 		}
 		ids[c.ID], names[c.Name] = true, true
