@@ -92,24 +92,24 @@ func visibility() {
 func privileges() {
 	kinds := map[string]vec.Kind{
 		"has_table_privilege": vec.RegClass, "has_any_column_privilege": vec.RegClass, "has_schema_privilege": vec.RegNamespace,
-		"has_database_privilege": vec.Name, "has_function_privilege": vec.RegProc, "pg_has_role": vec.RegRole,
+		"has_database_privilege": vec.Name, "has_function_privilege": vec.RegProcedure, "pg_has_role": vec.RegRole,
 		// There are none of these, or everybody may use them.
 		"has_sequence_privilege": vec.Void, "has_type_privilege": vec.Void, "has_language_privilege": vec.Void,
 		"has_tablespace_privilege": vec.Void, "has_foreign_data_wrapper_privilege": vec.Void, "has_server_privilege": vec.Void,
 	}
 	for name, kind := range kinds {
 		for _, object := range []vec.Type{tText, tOID} {
-			defineSession(name, tBool, types(object, tText), privilege(name, kind, 0))
+			defineSession(name, tBool, types(object, tText), privilege(name, kind))
 			for _, role := range []vec.Type{tText, tOID} {
-				defineSession(name, tBool, types(role, object, tText), privilege(name, kind, 0))
+				defineSession(name, tBool, types(role, object, tText), privilege(name, kind))
 			}
 		}
 	}
 	for _, object := range []vec.Type{tText, tOID} {
 		for _, column := range []vec.Type{tText, tInt2} {
-			defineSession("has_column_privilege", tBool, types(object, column, tText), privilege("has_column_privilege", vec.RegClass, 1))
+			defineSession("has_column_privilege", tBool, types(object, column, tText), privilege("has_column_privilege", vec.RegClass))
 			for _, role := range []vec.Type{tText, tOID} {
-				defineSession("has_column_privilege", tBool, types(role, object, column, tText), privilege("has_column_privilege", vec.RegClass, 1))
+				defineSession("has_column_privilege", tBool, types(role, object, column, tText), privilege("has_column_privilege", vec.RegClass))
 			}
 		}
 	}
@@ -117,10 +117,15 @@ func privileges() {
 }
 
 // privilege is a kernel of has_table_privilege and its like: a role, unless it is left out, an
-// object, so many arguments that make no difference, and rights.
-func privilege(name string, kind vec.Kind, more int) func(*frame) error {
+// object, of has_column_privilege a column by its name or its number, and rights.
+func privilege(name string, kind vec.Kind) func(*frame) error {
 	return func(f *frame) error {
-		at := len(f.args) - 2 - more
+		at := len(f.args) - 2
+		column := func(int, uint32) error { return nil }
+		if name == "has_column_privilege" {
+			at--
+			column = columnOf(f, at+1)
+		}
 		rights, object, out := viewOf[string](f, len(f.args)-1), objectOf(f, at, kind), f.out.Bools
 		who := func(int) (string, error) { return "", nil }
 		if at > 0 {
@@ -139,6 +144,9 @@ func privilege(name string, kind vec.Kind, more int) func(*frame) error {
 			if err != nil {
 				return err
 			}
+			if err := column(i, oid); err != nil {
+				return err
+			}
 			may, ok, err := f.ctx.Objects.May(name, role, oid, rights.at(i))
 			if err == nil && !ok {
 				return errNull
@@ -146,6 +154,24 @@ func privilege(name string, kind vec.Kind, more int) func(*frame) error {
 			out[i] = may
 			return err
 		})
+	}
+}
+
+// columnOf checks an argument that is a column of a relation. A number that is none's gives NULL.
+func columnOf(f *frame, arg int) func(i int, relation uint32) error {
+	if f.args[arg].Type.Kind == vec.Int2 {
+		v := viewOf[int64](f, arg)
+		return func(i int, relation uint32) error {
+			if !f.ctx.Objects.HasColumn(relation, int(v.at(i))) {
+				return errNull
+			}
+			return nil
+		}
+	}
+	v := viewOf[string](f, arg)
+	return func(i int, relation uint32) error {
+		_, err := f.ctx.Objects.Column(relation, v.at(i))
+		return err
 	}
 }
 
@@ -302,7 +328,11 @@ func descriptions() {
 		if err != nil {
 			return dst, err
 		}
-		if name, ok := c.Objects.Describe("pg_get_serial_sequence "+column, oid, 0); ok {
+		number, err := c.Objects.Column(oid, column)
+		if err != nil {
+			return dst, err
+		}
+		if name, ok := c.Objects.Describe("pg_get_serial_sequence", oid, number); ok {
 			return append(dst, name...), nil
 		}
 		return dst, errNull

@@ -23,6 +23,10 @@ type Objects interface {
 	// pg_get_indexdef. Part is a column's number, or 0, or 1 for what
 	// is to be pretty; false is NULL.
 	Describe(function string, oid uint32, part int) (string, bool)
+	// Column is the number of a relation's column by its name. There is none of a relation that is not there.
+	Column(relation uint32, name string) (number int, err error)
+	// HasColumn says whether a relation has a column of a number.
+	HasColumn(relation uint32, number int) bool
 	// May answers has_table_privilege and its like for a role, empty for the current one, an
 	// object id and a list of rights; ok is false for no such object.
 	May(function, who string, oid uint32, rights string) (may, ok bool, err error)

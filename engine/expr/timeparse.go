@@ -227,8 +227,8 @@ func parseMoment(text string, order DateOrder) (m moment, e timeError) {
 				return m, timeSyntax
 			}
 			m.hasZone, m.offset, i = true, int64(off)*microsSecond, end
-		case c == 'j' && i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9' && year < 0 && month == 0 && dom == 0:
-			n, end := digitsAt(s, i+1, 10)
+		case year < 0 && month == 0 && dom == 0 && julianDay(s[i:]) > 0:
+			n, end := digitsAt(s, i+julianDay(s[i:]), 10)
 			if n > maxDay-minDay {
 				return m, timeField
 			}
@@ -255,7 +255,7 @@ func parseMoment(text string, order DateOrder) (m moment, e timeError) {
 			case word == "t" && end < len(s) && !m.hasClock:
 			case word == "bc":
 				bc = true
-			case word == "ad":
+			case word == "ad", word == "j": // which says nothing behind a date
 			case word == "am":
 				meridiem = 1
 			case word == "pm":
@@ -269,7 +269,7 @@ func parseMoment(text string, order DateOrder) (m moment, e timeError) {
 				if m.hasZone {
 					return m, timeSyntax
 				}
-				posix := month > 0 && dom > 0 && end < len(s) && strings.IndexByte("+-0123456789", s[end]) >= 0
+				posix := (month > 0 && dom > 0 || m.hasClock) && end < len(s) && strings.IndexByte("+-0123456789", s[end]) >= 0
 				for posix && end < len(s) && (isNameByte(s[end]) || strings.IndexByte("+-/.:", s[end]) >= 0) {
 					end++
 				}
@@ -339,6 +339,21 @@ func parseMoment(text string, order DateOrder) (m moment, e timeError) {
 		return m, timeSyntax
 	}
 	return m, timeOK
+}
+
+// julianDay is where the number of a Julian day begins behind its J, 0 if there is none.
+func julianDay(s string) int {
+	if s[0] != 'j' {
+		return 0
+	}
+	at := 1
+	for at < len(s) && s[at] == ' ' {
+		at++
+	}
+	if at < len(s) && s[at] >= '0' && s[at] <= '9' {
+		return at
+	}
+	return 0
 }
 
 func century(n int64) int64 {

@@ -238,8 +238,8 @@ func classes() {
 	}
 	statics["pg_catalog.pg_attribute"] = func(t *table) {
 		for _, r := range relations() {
-			for i, c := range r.Columns {
-				t.attribute(r.OID, column{number: i + 1, name: c.Name, t: c.Type, notNull: r.notNull[i]})
+			for _, c := range r.columns() {
+				t.attribute(r.OID, c)
 			}
 		}
 	}

@@ -207,11 +207,7 @@ func (r *Reader) eachTable(do func(schema, name, kind string, columns []column))
 		do(u.Namespace(), u.Name, kind, columnsOf(u))
 	}
 	for _, s := range relations() {
-		columns := make([]column, len(s.Columns))
-		for i, c := range s.Columns {
-			columns[i] = column{number: i + 1, name: c.Name, t: c.Type, notNull: s.notNull[i]}
-		}
-		do(s.System, s.Name, s.kind, columns)
+		do(s.System, s.Name, s.kind, s.columns())
 	}
 }
 

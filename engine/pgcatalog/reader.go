@@ -337,23 +337,57 @@ func (r *Reader) Size(oid uint32) (int64, bool) {
 // Schemas implements expr.Objects.
 func (r *Reader) Schemas(implicit bool) []string { return r.catalog.Shown(implicit) }
 
+// systemColumns are the columns that every table has in PostgreSQL, from the number -1 downwards.
+var systemColumns = []string{"ctid", "xmin", "cmin", "xmax", "cmax", "tableoid"}
+
+// columnsOf lists the columns of a relation by its object id; nil if there is none.
+func (r *Reader) columnsOf(oid uint32) []column {
+	if t := r.userTable(oid); t != nil {
+		return columnsOf(t)
+	}
+	if rel := systemByOID()[oid]; rel != nil {
+		return rel.columns()
+	}
+	if slices.ContainsFunc(r.sequences(), func(s sequence) bool { return s.oid == oid }) {
+		return sequenceColumns
+	}
+	return nil
+}
+
+// Column implements expr.Objects.
+func (r *Reader) Column(relation uint32, name string) (int, error) {
+	_, class, ok := r.className(relation)
+	for _, c := range r.columnsOf(relation) {
+		if c.name == name {
+			return c.number, nil
+		}
+	}
+	if at := slices.Index(systemColumns, name); at >= 0 || !ok {
+		return -1 - at, nil
+	}
+	return 0, pgerr.New(pgerr.UndefinedColumn, `column "%s" of relation "%s" does not exist`, name, class)
+}
+
+// HasColumn implements expr.Objects.
+func (r *Reader) HasColumn(relation uint32, number int) bool {
+	return slices.ContainsFunc(r.columnsOf(relation), func(c column) bool { return c.number == number }) || number < 0 && -number <= len(systemColumns)
+}
+
 // Describe implements expr.Objects.
 func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) {
 	if text, ok := strings.CutPrefix(function, "pg_get_expr "); ok {
 		return r.fullText(text), true
 	}
-	if name, ok := strings.CutPrefix(function, "pg_get_serial_sequence "); ok {
-		if t := r.userTable(oid); t != nil && t.Schema != nil {
-			if c := t.Schema.Column(name); c != nil && c.Sequence != "" {
-				return quoteName(t.Namespace()) + "." + quoteName(c.Sequence), true
-			}
-		}
-		return "", false
-	}
 	if class, ok := strings.CutPrefix(function, "obj_description "); ok {
 		return r.comment(class, oid, part)
 	}
 	switch function {
+	case "pg_get_serial_sequence":
+		if t := r.userTable(oid); t != nil && t.Schema != nil && part > 0 {
+			if c := t.Schema.ByID(uint32(part)); c.Sequence != "" {
+				return quoteName(t.Namespace()) + "." + quoteName(c.Sequence), true
+			}
+		}
 	case "pg_get_indexdef":
 		for _, x := range r.indexes() {
 			if x.oid == oid {

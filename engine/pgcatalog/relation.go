@@ -26,6 +26,15 @@ type relation struct {
 	static *vec.Batch // of all columns
 }
 
+// columns lists the columns of the relation.
+func (r *relation) columns() []column {
+	out := make([]column, len(r.Columns))
+	for i, c := range r.Columns {
+		out[i] = column{number: i + 1, name: c.Name, t: c.Type, notNull: r.notNull[i]}
+	}
+	return out
+}
+
 // relations is all tables of the catalog, in the order of the data.
 var relations = sync.OnceValue(func() []*relation {
 	var out []*relation

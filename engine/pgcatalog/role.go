@@ -204,6 +204,9 @@ func (r *Reader) eachRight(do func(schema string, u *catalog.Table, name, kind, 
 	})
 }
 
+// columnRights are the rights that there are on single columns.
+var columnRights = []string{"SELECT", "INSERT", "UPDATE", "REFERENCES"}
+
 // May implements expr.Objects.
 func (r *Reader) May(function, who string, oid uint32, rights string) (may, ok bool, err error) {
 	if who == "" {
@@ -252,7 +255,8 @@ func (r *Reader) May(function, who string, oid uint32, rights string) (may, ok b
 		if right == "TEMP" {
 			right = "TEMPORARY"
 		}
-		if !slices.Contains(role.RightsOn(on), right) {
+		ofColumn := strings.HasSuffix(function, "column_privilege")
+		if !slices.Contains(role.RightsOn(on), right) || ofColumn && !slices.Contains(columnRights, right) {
 			return false, false, pgerr.New(pgerr.InvalidParameterValue, `unrecognized privilege type: "%s"`, strings.TrimSpace(rights))
 		}
 		may = may || r.catalog.Roles.May(who, right, on, oid, belongs, option)

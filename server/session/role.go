@@ -152,7 +152,11 @@ func (c *roleChange) name(id ast.Ident, public bool) (string, error) {
 		return name, nil
 	}
 	if name == role.Public || c.catalog.Roles.Find(name) == nil {
-		return "", c.fail(pgerr.New(pgerr.UndefinedObject, `role "%s" does not exist`, name), id)
+		e := pgerr.New(pgerr.UndefinedObject, `role "%s" does not exist`, name)
+		if name == c.session.config.User && !c.session.known {
+			e.WithHint("The server lets this name in without an account. CREATE ROLE makes one.")
+		}
+		return "", c.fail(e, id)
 	}
 	return name, nil
 }
