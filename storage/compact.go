@@ -285,39 +285,46 @@ func (s *Store) planMerge(stretch func(*segmentFile) (int32, int), worth func(by
 // it is of. If there is no memory for all of them, the stretch is divided: what is in one part is merged
 // with its like, and so no two of the segments that come of it have rows of one time. Who reads rows in
 // order of time reads them one after the other then. Those that lie in no part are merged among
-// themselves.
+// themselves, and little ones, such as late events make, with each other.
 func (s *Store) choose(files []*segmentFile, firstDay int32, days int, worth func(bySize []*segmentFile) int) ([]*segmentFile, int32, int) {
 	slices.SortStableFunc(files, func(a, b *segmentFile) int { return cmp.Compare(a.Rows, b.Rows) })
-	fit := s.fitting(files)
-	if len(fit) < len(files) && days > 1 {
-		cut := 1 << (bits.Len(uint(days-1)) - 1) // the same days of a month, however often it is divided
-		middle := firstDay + int32(cut)
-		var before, after, across []*segmentFile
-		for _, f := range files {
-			switch {
-			case f.FirstDay+int32(f.Days) <= middle:
-				before = append(before, f)
-			case f.FirstDay >= middle:
-				after = append(after, f)
-			default:
-				across = append(across, f)
-			}
+	room := s.opt.Memory.Pool(memory.Decoded).Size()
+	fit := fitting(files, room)
+	if len(fit) == len(files) || days == 1 {
+		return fit[:worth(fit)], firstDay, days
+	}
+	cut := 1 << (bits.Len(uint(days-1)) - 1) // the same days of a month, however often it is divided
+	middle := firstDay + int32(cut)
+	var before, after, across []*segmentFile
+	for _, f := range files {
+		switch {
+		case f.FirstDay+int32(f.Days) <= middle:
+			before = append(before, f)
+		case f.FirstDay >= middle:
+			after = append(after, f)
+		default:
+			across = append(across, f)
 		}
-		if out, first, n := s.choose(before, firstDay, cut, worth); len(out) > 0 {
-			return out, first, n
-		}
-		if out, first, n := s.choose(after, middle, days-cut, worth); len(out) > 0 {
-			return out, first, n
-		}
-		fit = s.fitting(across)
+	}
+	if out, first, n := s.choose(before, firstDay, cut, worth); len(out) > 0 {
+		return out, first, n
+	}
+	if out, first, n := s.choose(after, middle, days-cut, worth); len(out) > 0 {
+		return out, first, n
+	}
+	fit = fitting(across, room)
+	if worth(fit) == 0 {
+		fit = fitting(files, room/littleShare)
 	}
 	return fit[:worth(fit)], firstDay, days
 }
 
-// fitting is those of some segments, the smallest first, that can be merged in the memory there
-// is: what is large has been merged already.
-func (s *Store) fitting(bySize []*segmentFile) []*segmentFile {
-	room := s.opt.Memory.Pool(memory.Decoded).Size()
+// littleShare says which segments are little beside what fits into memory: they all take one part in so many.
+const littleShare = 8
+
+// fitting is those of some segments, the smallest first, that can be merged in so much memory; 0 has no
+// bounds. What is large has been merged already.
+func fitting(bySize []*segmentFile, room int64) []*segmentFile {
 	if room == 0 {
 		return bySize
 	}

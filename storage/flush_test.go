@@ -322,40 +322,45 @@ func TestMergesOfLargeAndSmall(t *testing.T) {
 }
 
 // Where memory is not enough for the merge of a month, its days are merged into segments that follow each
-// other, and each row is written once or twice.
+// other, and each row is written once or twice. Little segments that come later do not pile up beside them,
+// though each is of another day.
 func TestMergesThatMemoryDivides(t *testing.T) {
-	const days, rows = 31, 40
+	const days, rows = 31, 80
+	const now = (20454 + 60) * dayMicros
 	s, err := Open(vfs.NewMem(), "d", Options{Memory: memory.NewBudget(1 << 20)})
 	must(t, err)
 	defer s.Close()
 	createAs(t, s, 1, "a")
 	n := 0
-	flush := func(day, more int) {
+	flush := func(day, rows int) {
 		b := event.NewBuilder()
-		for i := range rows + more {
+		for i := range rows {
 			b.Begin(vec.UUIDValue{1, 14: byte(n >> 8), 15: byte(n)}, int64(20454+day)*dayMicros+int64(i)*1e9)
 			b.SetName([]byte("e"))
 			b.SetDistinctID(fmt.Appendf(nil, "u%d", n))
 			b.End()
 			n++
 		}
-		_, err := s.ApplyEvents(s.AppliedIndex()+1, 1, 1, b.Finish())
+		_, err := s.ApplyEvents(s.AppliedIndex()+1, now, 1, b.Finish())
 		must(t, err)
 		flushNow(t, s)
 	}
-	for day := range days {
-		flush(day, day*7%days) // so that those of about a size do not follow each other
-		flush(day, 0)
-	}
 	written := int64(0)
-	for {
-		plan, ok := s.PlanMergeAll()
-		if !ok {
-			break
+	merge := func(next func() (MergePlan, bool)) {
+		for {
+			plan, ok := next()
+			if !ok {
+				return
+			}
+			must(t, s.Merge(t.Context(), s.AppliedIndex()+1, now, plan))
+			written += s.segments[mergeIDs+s.AppliedIndex()-1].Rows
 		}
-		must(t, s.Merge(t.Context(), s.AppliedIndex()+1, 1, plan))
-		written += s.segments[mergeIDs+s.AppliedIndex()-1].Rows
 	}
+	for day := range days {
+		flush(day, rows+day*7%days) // so that those of about a size do not follow each other
+		flush(day, rows)
+	}
+	merge(s.PlanMergeAll)
 	sn, err := s.Snapshot(1)
 	must(t, err)
 	defer sn.Release()
@@ -371,6 +376,15 @@ func TestMergesThatMemoryDivides(t *testing.T) {
 	}
 	if stored != n || written > int64(2*n) {
 		t.Errorf("%d rows in segments and %d written by merges, for %d that came", stored, written, n)
+	}
+	most := 0
+	for i := range 3 * days {
+		flush(i*7%days, 1)
+		merge(s.PlanMerge)
+		most = max(most, s.Stats().Segments)
+	}
+	if most > len(segments)+10 {
+		t.Errorf("there were %d segments at once, want few more than %d", most, len(segments))
 	}
 }
 
