@@ -170,7 +170,7 @@ func TestClientGone(t *testing.T) {
 // come again. What reads no table needs no place.
 func TestQueryPlaces(t *testing.T) {
 	s := starting(t, Config{ProjectQueries: 1})
-	s.limits.Queue, s.limits.QueueWait = 1, time.Hour
+	s.limits.Queue, s.limits.FreeQueue, s.limits.QueueWait = 1, 1, time.Hour
 	s.attach(&fakeNode{projects: []storage.Project{{ID: 1, Database: "prickle"}}}, &sessiontest.Engine{})
 	var wait sync.WaitGroup
 	ask := func() { wait.Go(func() { s.do(t, "POST", queryPath, question("select n from slow")) }) }

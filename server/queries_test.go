@@ -214,7 +214,7 @@ func TestClientGoneWhileWaiting(t *testing.T) {
 // processors the project has.
 func TestUserPlaces(t *testing.T) {
 	s := startNodeWith(t, Config{ProjectQueries: 3})
-	s.limits.Queue = -1 // nobody waits
+	s.limits.Queue, s.limits.FreeQueue = -1, -1 // nobody waits
 	if status, body := s.do(t, "PATCH", "/api/projects/1/", `{"limits":{"user_queries":1,"query_weight":50}}`); status != 200 || !strings.Contains(body, `"limits":{"user_queries":1,"query_weight":50}`) {
 		t.Fatalf("limits: %d %s", status, body)
 	}

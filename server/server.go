@@ -367,10 +367,10 @@ func (s *Server) projectOf(id uint32) storage.Project {
 // busyFor says whether a query of a user of a project would have to wait for a place.
 func (s *Server) busyFor(id uint32, user string) bool { return s.limits.Busy(s.projectOf(id), user) }
 
-// admitQuery takes a place for a query of a user of a project.
-func (s *Server) admitQuery(ctx context.Context, id uint32, user string) (session.Place, error) {
+// admitQuery takes a place for a query of a user of a project; holds is whether it has its snapshot.
+func (s *Server) admitQuery(ctx context.Context, id uint32, user string, holds bool) (session.Place, error) {
 	p := s.projectOf(id)
-	release, err := s.limits.Query(ctx, p, user)
+	release, err := s.limits.Query(ctx, p, user, holds)
 	var exceeded *limit.Exceeded
 	if errors.As(err, &exceeded) {
 		err = session.Caused(pgerr.New(pgerr.InsufficientResources, "%s", exceeded.Detail).WithHint("Ask again in a moment."), err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -89,7 +90,7 @@ func TestQueries(t *testing.T) {
 	p := project1(storage.Limits{})
 	var releases []func(time.Duration)
 	for range 2 {
-		r, err := l.Query(t.Context(), p, "a")
+		r, err := l.Query(t.Context(), p, "a", true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +114,7 @@ func TestQueries(t *testing.T) {
 	}
 	for i, name := range []string{"first", "second"} {
 		go func() {
-			r, err := l.Query(t.Context(), p, "a")
+			r, err := l.Query(t.Context(), p, "a", true)
 			if err != nil {
 				t.Error(err)
 			}
@@ -121,13 +122,13 @@ func TestQueries(t *testing.T) {
 		}()
 		waitFor(i + 1)
 	}
-	if e := exceeded(func() error { _, err := l.Query(t.Context(), p, "a"); return err }()); e == nil || e.Reason != QueryQueue {
+	if e := exceeded(func() error { _, err := l.Query(t.Context(), p, "a", true); return err }()); e == nil || e.Reason != QueryQueue {
 		t.Errorf("with a full queue: %+v", e)
 	}
 	if !l.Busy(p, "a") || l.Busy(storage.Project{ID: 2}, "a") {
 		t.Error("the project whose places are taken is not busy, or another is")
 	}
-	if r, err := l.Query(t.Context(), storage.Project{ID: 2}, "a"); err != nil {
+	if r, err := l.Query(t.Context(), storage.Project{ID: 2}, "a", true); err != nil {
 		t.Errorf("another project: %v", err)
 	} else {
 		r(0)
@@ -143,6 +144,45 @@ func TestQueries(t *testing.T) {
 	}
 }
 
+// Of questions that hold nothing more may wait, and these do not count for those that hold a state.
+func TestQueueOfThoseThatHoldNothing(t *testing.T) {
+	l := &Limiter{Queries: 1, Queue: 2, FreeQueue: 5, QueueWait: time.Hour}
+	p := project1(storage.Limits{})
+	if _, err := l.Query(t.Context(), p, "a", false); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	enqueue := func(n int, holds bool) {
+		l.mu.Lock()
+		want := len(l.projects[1].waiting) + n
+		l.mu.Unlock()
+		for range n {
+			all.Go(func() { l.Query(ctx, p, "a", holds) }) //nolint:errcheck // it is cancelled
+		}
+		for now := 0; now < want; runtime.Gosched() {
+			l.mu.Lock()
+			now = len(l.projects[1].waiting)
+			l.mu.Unlock()
+		}
+	}
+	full := func(holds bool) bool {
+		_, err := l.Query(t.Context(), p, "a", holds)
+		return exceeded(err) != nil
+	}
+	enqueue(4, false)
+	enqueue(1, true)
+	if !full(false) {
+		t.Error("more wait that hold nothing than may")
+	}
+	enqueue(1, true)
+	if !full(true) {
+		t.Error("more wait that hold something than may")
+	}
+	cancel()
+	all.Wait()
+}
+
 // Questions of a user beyond the number wait, and others overtake them.
 func TestUserQueries(t *testing.T) {
 	var waits []Reason
@@ -150,7 +190,7 @@ func TestUserQueries(t *testing.T) {
 	p := project1(storage.Limits{UserQueries: 2})
 	ask := func(user string) func(time.Duration) {
 		t.Helper()
-		r, err := l.Query(t.Context(), p, user)
+		r, err := l.Query(t.Context(), p, user, true)
 		if err != nil {
 			t.Fatalf("%s: %v", user, err)
 		}
@@ -165,14 +205,14 @@ func TestUserQueries(t *testing.T) {
 		waiting = len(l.projects[1].waiting)
 		l.mu.Unlock()
 	}
-	if _, err := l.Query(t.Context(), p, "a"); exceeded(err) == nil || exceeded(err).Reason != UserQueue || exceeded(err).Detail != "2 queries of the user are running, and 1 of the project are waiting" {
+	if _, err := l.Query(t.Context(), p, "a", true); exceeded(err) == nil || exceeded(err).Reason != UserQueue || exceeded(err).Detail != "2 queries of the user are running, and 1 of the project are waiting" {
 		t.Errorf("with a full queue: %v", err)
 	}
 	if !l.Busy(p, "a") || l.Busy(p, "b") {
 		t.Error("the user with all places is not busy, or another is")
 	}
 	other := ask("b")
-	if _, err := l.Query(t.Context(), p, "b"); exceeded(err) == nil || exceeded(err).Reason != QueryQueue {
+	if _, err := l.Query(t.Context(), p, "b", true); exceeded(err) == nil || exceeded(err).Reason != QueryQueue {
 		t.Errorf("of a project with all its places taken: %v", err)
 	}
 	other(0) // of no use to those of the first user
@@ -191,21 +231,21 @@ func TestUserQueries(t *testing.T) {
 func TestQueueGivesUp(t *testing.T) {
 	l := &Limiter{Queue: 5, QueueWait: time.Millisecond}
 	p := project1(storage.Limits{Queries: 1})
-	release, err := l.Query(t.Context(), p, "a")
+	release, err := l.Query(t.Context(), p, "a", true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Query(t.Context(), p, "a"); exceeded(err) == nil {
+	if _, err := l.Query(t.Context(), p, "a", true); exceeded(err) == nil {
 		t.Errorf("after the time in the queue: %v", err)
 	}
 	gone := errors.New("the client has gone")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(gone)
-	if _, err := l.Query(ctx, p, "a"); !errors.Is(err, gone) && exceeded(err) == nil {
+	if _, err := l.Query(ctx, p, "a", true); !errors.Is(err, gone) && exceeded(err) == nil {
 		t.Errorf("of a client that has gone: %v", err)
 	}
 	release(0)
-	if release, err = l.Query(t.Context(), p, "a"); err != nil {
+	if release, err = l.Query(t.Context(), p, "a", true); err != nil {
 		t.Errorf("a place that nobody has any more: %v", err)
 	}
 	release(0)
@@ -216,17 +256,17 @@ func TestQuerySeconds(t *testing.T) {
 	l := &Limiter{Now: c.now}
 	p := project1(storage.Limits{QuerySecondsPerHour: 10})
 	for range 2 {
-		release, err := l.Query(t.Context(), p, "a")
+		release, err := l.Query(t.Context(), p, "a", true)
 		if err != nil {
 			t.Fatal(err)
 		}
 		release(5 * time.Second)
 	}
-	if _, err := l.Query(t.Context(), p, "a"); exceeded(err) == nil || exceeded(err).RetryAfter != 30*time.Minute {
+	if _, err := l.Query(t.Context(), p, "a", true); exceeded(err) == nil || exceeded(err).RetryAfter != 30*time.Minute {
 		t.Errorf("after 10 s: %+v, want to wait 30 min", exceeded(err))
 	}
 	c.advance(30 * time.Minute)
-	if _, err := l.Query(t.Context(), p, "a"); err != nil {
+	if _, err := l.Query(t.Context(), p, "a", true); err != nil {
 		t.Errorf("in the next hour: %v", err)
 	}
 }

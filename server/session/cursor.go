@@ -86,7 +86,7 @@ func (c *cursor) work(ctx context.Context, do func() error) error {
 func (c *cursor) enter(ctx context.Context) (leave func(error), err error) {
 	stop := context.AfterFunc(ctx, func() { c.portal.cancel(context.Cause(ctx)) })
 	if q := c.portal.query; q != nil && !c.portal.done {
-		if _, err := q.enter(c.portal.ctx); err != nil {
+		if _, err := q.enter(c.portal.ctx, true); err != nil {
 			stop()
 			q.leave() // it waits no longer
 			return nil, err

@@ -178,7 +178,7 @@ func (p *Portal) Run(body func() error) (err error) {
 			return err
 		}
 	} else if p.query != nil && !p.done {
-		if _, err := p.query.enter(p.ctx); err != nil {
+		if _, err := p.query.enter(p.ctx, true); err != nil {
 			return err
 		}
 	}
@@ -311,7 +311,7 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 			return err
 		}
 	}
-	weight, err := p.query.enter(p.ctx)
+	weight, err := p.query.enter(p.ctx, true)
 	if err != nil {
 		return err
 	}
@@ -365,7 +365,7 @@ func (p *Portal) queue(prepared *Prepared, ctx *expr.Context) error {
 		return nil
 	}
 	p.list(kind, reads)
-	_, err := p.query.enter(p.ctx)
+	_, err := p.query.enter(p.ctx, false)
 	return err
 }
 

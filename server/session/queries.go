@@ -32,8 +32,8 @@ const (
 // exported fields are set before it is used; all may be nil or zero.
 type Queries struct {
 	// Admit takes a place for a question of a user that reads a table, waiting for one if
-	// need be.
-	Admit func(ctx context.Context, project uint32, user string) (Place, error)
+	// need be. Holds is whether it has taken hold of the state that it reads.
+	Admit func(ctx context.Context, project uint32, user string, holds bool) (Place, error)
 	// Busy says whether a question of a user would have to wait for a place now: such a one takes
 	// hold of the state that it reads when it has its place.
 	Busy func(project uint32, user string) bool
@@ -235,11 +235,11 @@ func (q *query) times(now time.Time) (waited, ran time.Duration) {
 }
 
 // enter takes a place to run, and notes that the question runs. It gives the weight of the
-// project.
-func (q *query) enter(ctx context.Context) (weight int64, err error) {
+// project. Holds is as in Queries.Admit.
+func (q *query) enter(ctx context.Context, holds bool) (weight int64, err error) {
 	if q.reads && q.queries.Admit != nil && q.release == nil {
 		q.turn(StateWaiting)
-		place, err := q.queries.Admit(ctx, q.about.Project, q.about.User)
+		place, err := q.queries.Admit(ctx, q.about.Project, q.about.User, holds)
 		if err != nil {
 			return 0, err
 		}

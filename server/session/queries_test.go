@@ -43,7 +43,7 @@ func openReader(t *testing.T, q *session.Queries) *fixture {
 // A query that would read too much does not begin; one that has read too much ends.
 func TestReadsTooMuch(t *testing.T) {
 	places := 0
-	admit := func(context.Context, uint32, string) (session.Place, error) {
+	admit := func(context.Context, uint32, string, bool) (session.Place, error) {
 		places++
 		return session.Place{Release: func(time.Duration) {}}, nil
 	}
@@ -123,9 +123,11 @@ func TestQueryLog(t *testing.T) {
 func TestWaitsWithoutAState(t *testing.T) {
 	var f *fixture
 	var taken []int64 // states that were taken when a place was asked for
+	var holding []bool
 	refused, held := error(nil), 0
-	q := &session.Queries{Admit: func(context.Context, uint32, string) (session.Place, error) {
+	q := &session.Queries{Admit: func(_ context.Context, _ uint32, _ string, holds bool) (session.Place, error) {
 		taken = append(taken, f.engine.Pins.Load())
+		holding = append(holding, holds)
 		held++
 		return session.Place{Weight: 7, Release: func(time.Duration) { held-- }}, refused
 	}}
@@ -134,11 +136,13 @@ func TestWaitsWithoutAState(t *testing.T) {
 	f = openReader(t, q)
 	asks := func(text string, want ...int64) {
 		t.Helper()
-		taken = nil
+		taken, holding = nil, nil
 		before := f.engine.Pins.Load()
 		_, err := f.run(text)
 		for i := range taken {
-			taken[i] -= before
+			if taken[i] -= before; holding[i] != (taken[i] > 0) {
+				t.Errorf("%s: a place was asked for as if a state was held: %v, and %d were taken", text, holding[i], taken[i])
+			}
 		}
 		if !slices.Equal(taken, want) || !errors.Is(err, refused) {
 			t.Errorf("%s: a place was asked for with %d states taken, want %d (%v)", text, taken, want, err)
@@ -187,7 +191,7 @@ func TestWaitsWithoutAState(t *testing.T) {
 // closed.
 func TestIdlePortal(t *testing.T) {
 	held := 0
-	q := &session.Queries{Admit: func(context.Context, uint32, string) (session.Place, error) {
+	q := &session.Queries{Admit: func(context.Context, uint32, string, bool) (session.Place, error) {
 		held++
 		return session.Place{Release: func(time.Duration) { held-- }}, nil
 	}}
@@ -220,7 +224,7 @@ func TestIdlePortal(t *testing.T) {
 		t.Errorf("after its end: %+v", list)
 	}
 	refused := errors.New("no place")
-	q.Admit = func(context.Context, uint32, string) (session.Place, error) { return session.Place{}, refused }
+	q.Admit = func(context.Context, uint32, string, bool) (session.Place, error) { return session.Place{}, refused }
 	if _, err := f.run("select n from one"); !errors.Is(err, refused) || len(q.List()) != 0 {
 		t.Errorf("without a place: %v, list %+v", err, q.List())
 	}
