@@ -88,6 +88,10 @@ func (b *memBatch) len() int {
 	return b.batch.Rows
 }
 
+// fewBytes is what a property of a batch takes beside its codes and values: of one that few rows have,
+// about as much as these. (Of others it is not counted, as when there were no such properties.)
+const fewBytes = 256
+
 // bytes is about the memory that a batch takes. Seals depend on it, so it must not depend
 // on whether the batch was decoded from the log or never left this process.
 func (b *memBatch) bytes() int64 {
@@ -96,8 +100,10 @@ func (b *memBatch) bytes() int64 {
 	n += int64(len(e.Name.Values.Bytes) + len(e.DistinctID.Values.Bytes))
 	for i := range e.Props {
 		p := &e.Props[i]
-		some, _ := p.Codes.Some()
-		n += int64(p.Codes.Kept()*event.CodeBytes(uint32(p.Values.Len()))) + int64(4*len(some)) + int64(len(p.Values.Bytes)) + int64(p.Values.Len())*5
+		n += int64(p.Codes.Kept()*event.CodeBytes(uint32(p.Values.Len()))) + int64(len(p.Values.Bytes)) + int64(p.Values.Len())*5
+		if rows, few := p.Codes.Some(); few {
+			n += int64(4*len(rows)) + fewBytes
+		}
 	}
 	return n
 }
