@@ -331,6 +331,9 @@ func (m *liveModel) road(n plan.Node, threads int, plain bool, without ...string
 	m.fail(err)
 	defer sn.Release()
 	env := testEnv(liveStart + 60*day)
+	if m.r.Intn(2) == 0 {
+		without = append(without, plan.JoinedRanges)
+	}
 	env.Threads, env.Snapshot, env.Disabled, env.GroupsAt = threads, sn, without, 2
 	if plain {
 		n = n.WithInputs([]plan.Node{&plan.Limit{Input: n.Inputs()[0]}})

@@ -18,7 +18,8 @@ import (
 type evaluator struct {
 	s      *stream
 	ix     *indexed
-	lo, hi int // rows
+	lo, hi int              // rows
+	ranges []*segment.Range // of jointStreams; nil: that of the stream
 	conds  []rowCondition
 	by     []expr.Expr // what values are to be found of
 	values *byCode
@@ -106,17 +107,16 @@ func (s *stream) evaluators(ix *indexed, rest []expr.Expr) (parts []*evaluator) 
 	batches := (n + vec.BatchRows - 1) / vec.BatchRows
 	step := vec.BatchRows * max(evaluatedBatches, (batches+ix.env.Threads-1)/ix.env.Threads)
 	for lo := s.rng.Lo; lo < s.rng.Hi; lo += step {
-		e := newEvaluator(s, ix, lo, min(lo+step, s.rng.Hi))
-		for _, cond := range rest {
-			e.conds = append(e.conds, rowCondition{cond, newByCode(ix.scan, n, cond)})
-		}
-		parts = append(parts, e)
+		parts = append(parts, newEvaluator(s, ix, lo, min(lo+step, s.rng.Hi), rest))
 	}
 	return parts
 }
 
-func newEvaluator(s *stream, ix *indexed, lo, hi int) *evaluator {
+func newEvaluator(s *stream, ix *indexed, lo, hi int, conds []expr.Expr) *evaluator {
 	e := &evaluator{s: s, ix: ix, lo: lo, hi: hi, by: ix.by}
+	for _, cond := range conds {
+		e.conds = append(e.conds, rowCondition{cond, newByCode(ix.scan, s.rng.Hi-s.rng.Lo, cond)})
+	}
 	if e.by != nil {
 		e.values = newByCode(ix.scan, s.rng.Hi-s.rng.Lo, e.by...)
 	}
@@ -135,7 +135,7 @@ func (e *evaluator) makeRoom() {
 func (e *evaluator) run() error {
 	s := e.s
 	if s.bounds != nil && len(e.conds) == 0 && s.dead == nil && e.by == nil && s.nums == nil {
-		if inside, ok := s.daysInside(); ok {
+		if inside, ok := s.daysInside(); ok && e.ranges == nil {
 			return s.matchDays(e.lo, e.hi, inside)
 		}
 		return s.matchTimes(e.lo, e.hi)
@@ -247,9 +247,18 @@ func (e *evaluator) marked(rows int) []uint32 {
 	return e.room[:n]
 }
 
+// morsel is the rows of the stream.
+func (e *evaluator) morsel() morsel {
+	m := morselOf(e.s.seg, e.s.rng)
+	if e.ranges != nil {
+		m.rng, m.ranges = nil, e.ranges
+	}
+	return m
+}
+
 // read reads those columns of rows [lo, hi) that an expression needs and the batch lacks.
 func (e *evaluator) read(b *vec.Batch, of expr.Expr, lo, hi int) (err error) {
-	m := morselOf(e.s.seg, e.s.rng)
+	m := e.morsel()
 	expr.Walk(of, func(x expr.Expr) bool {
 		c, ok := x.(*expr.Column)
 		switch {
@@ -267,10 +276,10 @@ func (e *evaluator) read(b *vec.Batch, of expr.Expr, lo, hi int) (err error) {
 // runs reads rows [lo, hi) as a batch of runs, for what reads one column and the event's name alone;
 // ok is false where the column is not kept so, or there are several.
 func (e *evaluator) runs(column, lo, hi int) (b *vec.Batch, ends []uint32, ok bool, err error) {
-	if column < 0 || e.ix.readers.runs[column] == nil {
+	if column < 0 || e.ix.readers.runs[column] == nil || e.ranges != nil {
 		return nil, nil, false, nil
 	}
-	v, ends, ok, err := e.ix.readers.runs[column](&e.runRoom, morselOf(e.s.seg, e.s.rng), lo, hi)
+	v, ends, ok, err := e.ix.readers.runs[column](&e.runRoom, e.morsel(), lo, hi)
 	if !ok || err != nil {
 		return nil, nil, false, err
 	}
@@ -380,7 +389,7 @@ func (e *evaluator) valuesOf(lo, hi int) error {
 	}
 	switch {
 	case ok:
-	case e.ix.need.late:
+	case e.ix.need.late && e.ranges == nil:
 		e.late = true
 		return nil
 	default:
@@ -424,12 +433,18 @@ func (e *evaluator) readValues(lo, hi int) (*vec.Batch, error) {
 	return b, nil
 }
 
-// lateValues is what gives the values of those streams that are late, for one goroutine.
+// lateValues is what gives the values of those streams that have no stretches, for one goroutine.
 func (ix *indexed) lateValues() []fillUnits {
 	out := make([]fillUnits, len(ix.streams[0]))
 	for i, s := range ix.streams[0] {
-		if s.late {
-			e := newEvaluator(s, ix, s.rng.Lo, s.rng.Hi)
+		switch {
+		case s.vals != nil:
+			out[i] = func(dst []uint32, row int) error {
+				copy(dst, s.vals[row-s.rng.Lo:])
+				return nil
+			}
+		case s.late:
+			e := newEvaluator(s, ix, s.rng.Lo, s.rng.Hi, nil)
 			e.makeRoom()
 			out[i] = e.fillValues
 		}

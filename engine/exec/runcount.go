@@ -402,7 +402,7 @@ func (p *valueCounts) add(s *stream, run unitRun, sets [][]bool, stamp uint32) {
 		cells := p.cells[k]
 		switch {
 		case set != nil && !set[run.stream]:
-		case !s.late:
+		case !s.late && s.vals == nil:
 			cells[0].add(s.countRows(int(run.row), int(run.row+run.rows)), stamp)
 		case s.match == nil:
 			for _, v := range p.runs.units[run.at : run.at+run.rows] {

@@ -423,11 +423,9 @@ const fewMorselRows = 256
 // joined is the morsels with those of few rows put together that lie side by side and have their properties in the same
 // columns.
 func (s *scanSource) joined() []morsel {
-	most := max(vec.BatchRows, min(morselRows, int(s.rows())/(4*s.env.Threads)))
-	for _, c := range s.node.Columns {
-		if s.numbers != nil || c.Column == "properties" && len(c.Path) == 0 {
-			most = 0 // rows are known by their range; or each may be large
-		}
+	most := s.env.joinedRows(s.node, int(s.rows()))
+	if s.numbers != nil {
+		most = 0 // rows are known by their range
 	}
 	out := make([]morsel, 0, min(len(s.morsels), 64))
 	for at := 0; at < len(s.morsels); {
@@ -450,6 +448,16 @@ func (s *scanSource) joined() []morsel {
 		at += n
 	}
 	return out
+}
+
+// joinedRows is how many rows of several events are read together, of so many that a scan reads: there should be
+// work for every goroutine. All properties of a row as one value may be large, so few of those are read at a time.
+func (env *Env) joinedRows(sc *plan.Scan, rows int) int {
+	whole := func(c plan.ScanColumn) bool { return c.Column == "properties" && len(c.Path) == 0 }
+	if slices.Contains(env.Disabled, plan.JoinedRanges) || slices.ContainsFunc(sc.Columns, whole) {
+		return 0
+	}
+	return max(vec.BatchRows, min(morselRows, rows/(4*env.Threads)))
 }
 
 // take hands out the next morsel to a goroutine: of its own part, and then of those of others.

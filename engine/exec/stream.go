@@ -118,8 +118,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	if err != nil {
 		return nil, true, err
 	}
-	var tests [][]expr.Expr // of rows, of each stream
-	var all []*stream
+	tests := make([][][]expr.Expr, len(conds)) // of rows, of each stream
 	segments := slices.Clone(env.Snapshot.Segments())
 	slices.SortStableFunc(segments, func(a, b *storage.Segment) int { return cmp.Compare(a.MinTime(), b.MinTime()) })
 	used := 0
@@ -167,7 +166,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 				if hit {
 					s.dead = dead
 				}
-				all, tests = append(all, s), append(tests, rest)
+				tests[i] = append(tests[i], rest)
 				if len(rest) > 0 || hit || s.bounds != nil {
 					ix.filters++
 				}
@@ -199,19 +198,18 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	env.Progress.Rows.Add(ix.rows)
 	env.Progress.Bytes.Add(ix.rows * 8)
 	var jobs []func() error
-	parts := make([][]*evaluator, len(all))
-	for i, s := range all {
-		parts[i] = s.evaluators(ix, tests[i])
-		jobs = append(jobs, func() error { return s.prepare(env) })
-		for _, e := range parts[i] {
-			jobs = append(jobs, e.run)
+	var done []func()
+	for i, list := range ix.streams {
+		for _, s := range list {
+			jobs = append(jobs, func() error { return s.prepare(env) })
 		}
+		done = append(done, ix.evaluate(list, tests[i], wanted[i].byRow, func(job func() error) { jobs = append(jobs, job) })...)
 	}
 	if err := runJobs(ctx, env, jobs); err != nil {
 		return nil, true, err
 	}
-	for i, s := range all {
-		s.joinValues(parts[i])
+	for _, f := range done {
+		f()
 	}
 	ix.need.refs = ix.need.refs || !ix.apart
 	return ix, true, nil
@@ -466,7 +464,10 @@ func (f *rowFilter) findTimes(ctx *expr.Context) error {
 // forRange says whether rows of a range can satisfy the filter, and what is left to decide
 // for each of them.
 func (f *rowFilter) forRange(ctx *expr.Context, rng *segment.Range) ([]expr.Expr, bool, error) {
-	ok, known := f.cache[rng.Event]
+	ok, known := true, len(f.byName) == 0
+	if !known {
+		ok, known = f.cache[rng.Event]
+	}
 	if !known {
 		var err error
 		if ok, err = f.always(ctx, f.byName, rng); err != nil {

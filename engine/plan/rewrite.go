@@ -36,7 +36,8 @@ var rules = []struct {
 // [ShareGroups], whether scans drop rows whose keys are not in the other
 // side of a join, whether rows and persons are counted from run indexes, whether the rows of persons are
 // numbered by them, whether of a partition of a window only the first rows are kept that a condition on
-// row_number() lets pass, and whether attempts are grouped by actor as they come.
+// row_number() lets pass, whether attempts are grouped by actor as they come, and whether rows of
+// rare events are read together.
 const (
 	PushedSemiJoins = "push_semi_joins"
 	ArrangeJoins    = "arrange_joins"
@@ -47,6 +48,7 @@ const (
 	ActorGroups     = "actor_groups"
 	NumberRuns      = "number_runs"
 	FirstRows       = "first_rows"
+	JoinedRanges    = "join_ranges"
 )
 
 // Rules lists the names of the rules. A plan gives the same rows without any of them.
@@ -55,7 +57,7 @@ func Rules() []string {
 	for i := range rules {
 		names = append(names, rules[i].name)
 	}
-	return append(names, PushedSemiJoins, ArrangeJoins, NarrowedGroups, SharedGroups, JoinFilters, CountRuns, ActorGroups, NumberRuns, FirstRows)
+	return append(names, PushedSemiJoins, ArrangeJoins, NarrowedGroups, SharedGroups, JoinFilters, CountRuns, ActorGroups, NumberRuns, FirstRows, JoinedRanges)
 }
 
 // Rewrite improves a plan by all rules but those that are named. The result gives the same
