@@ -161,13 +161,11 @@ func (ix *indexed) daySources(cond int, repeats bool) (out []daySource, err erro
 		from, n := daySource{stream: list[0]}, 1
 		ranges := from.seg.Ranges()
 		if !repeats && len(ranges) > 1 && len(list) >= len(ranges) && list[len(ranges)-1].seg == from.seg {
-			from.stream, n = &stream{seg: from.seg, persons: from.persons}, len(ranges)
+			from.stream, n = &stream{seg: from.seg, merged: from.merged, persons: from.persons}, len(ranges)
 			if from.runs, err = from.seg.Persons(); err != nil {
 				return nil, err
 			}
-			if err = from.findMoved(ix.env); err != nil {
-				return nil, err
-			}
+			from.findMoved(ix.env)
 			from.masks, err = from.seg.AllDayMasks()
 		} else if from.masks, err = from.rng.DayMasks(); err == nil && repeats {
 			from.repeats, err = from.rng.RepeatMasks()

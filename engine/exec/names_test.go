@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
@@ -397,4 +399,33 @@ func lineOf(cols []*vec.Vector, row int) string {
 		line += cell(c, row) + " "
 	}
 	return line
+}
+
+// TestEachPosition visits what is in both of two sets, whichever is larger.
+func TestEachPosition(t *testing.T) {
+	r := rand.New(rand.NewSource(1))
+	for range 300 {
+		set, all := roaring.New(), 1+r.Intn(3000)
+		var ordinals, want, got []uint32
+		a, b := 1+r.Intn(40), 1+r.Intn(40)
+		for o := range uint32(all) {
+			in := r.Intn(a) == 0
+			if in {
+				set.Add(o)
+			}
+			if r.Intn(b) == 0 {
+				if ordinals = append(ordinals, o); in {
+					want = append(want, o)
+				}
+			}
+		}
+		eachPosition(ordinals, set, func(at int, o uint32) {
+			if got = append(got, o); ordinals[at] != o {
+				t.Fatalf("position %d is %d, want %d", at, ordinals[at], o)
+			}
+		})
+		if !slices.Equal(got, want) {
+			t.Fatalf("%d of %d ordinals: %d are visited, want %d", set.GetCardinality(), len(ordinals), len(got), len(want))
+		}
+	}
 }

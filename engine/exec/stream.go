@@ -36,6 +36,7 @@ type stream struct {
 	// moved are the runs of merged persons, by root; skip marks them among the runs, and those
 	// of persons who are not wanted.
 	moved   []movedRun
+	merged  *roaring.Bitmap // of the segment, who was merged into another; nil: nobody
 	skip    vec.Bitmap
 	persons vec.Bitmap // by ordinal: rows of no others count; nil: all persons are wanted
 	// vals are the breakdown values of rows rng.Lo…; nil without a breakdown, as long as stretches
@@ -137,6 +138,13 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 			return nil, err != nil, err
 		}
 		any, ranges := false, rangesOf(sc, seg)
+		if len(ranges) == 0 {
+			continue
+		}
+		merged, err := mergedIn(seg, env)
+		if err != nil {
+			return nil, true, err
+		}
 		for _, f := range wanted {
 			f.decideNames(env.Expr, ranges)
 		}
@@ -154,7 +162,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 				if !ok {
 					continue
 				}
-				s := &stream{seg: seg, rng: rng, list: uint32(len(ix.lists)), persons: f.persons}
+				s := &stream{seg: seg, rng: rng, list: uint32(len(ix.lists)), merged: merged, persons: f.persons}
 				if seg.MinTime() < f.first || seg.MaxTime() > f.last {
 					s.bounds = f
 				}
@@ -580,24 +588,20 @@ func (s *stream) prepare(env *Env) (err error) {
 		}
 		s.findDays()
 	}
-	return s.findMoved(env)
+	s.findMoved(env)
+	return nil
 }
 
 // findMoved lists the runs of persons that were merged into another one, and marks those to
 // be skipped.
-func (s *stream) findMoved(env *Env) error {
-	merged, err := mergedIn(s.seg, env)
-	if err != nil {
-		return err
-	}
-	if merged != nil {
-		s.markMoved(merged, env.Snapshot.Identity().Root)
+func (s *stream) findMoved(env *Env) {
+	if s.merged != nil {
+		s.markMoved(s.merged, env.Snapshot.Identity().Root)
 	}
 	if s.persons != nil {
 		s.skip = unwanted(s.skip, s.runs.Ordinals, s.persons)
 		s.moved = slices.DeleteFunc(s.moved, func(m movedRun) bool { return !s.persons.Get(int(m.root)) })
 	}
-	return nil
 }
 
 // movedIn is the runs that were moved to the persons [lo, hi).
@@ -638,15 +642,17 @@ func (s *stream) markMoved(merged *roaring.Bitmap, root func(uint32) uint32) {
 
 // eachPosition visits the ordinals, which ascend, that are in a set.
 func eachPosition(ordinals []uint32, set *roaring.Bitmap, visit func(at int, ordinal uint32)) {
+	// Either may be far longer than the other.
 	at := 0
-	for it := set.Iterator(); it.HasNext(); {
-		o := it.Next()
-		at += lowerBound(ordinals[at:], o)
-		if at == len(ordinals) {
-			return
+	for it := set.Iterator(); it.HasNext() && at < len(ordinals); {
+		o := it.PeekNext()
+		if o < ordinals[at] {
+			it.AdvanceIfNeeded(ordinals[at])
+			continue
 		}
-		if ordinals[at] == o {
+		if at += lowerBound(ordinals[at:], o); at < len(ordinals) && ordinals[at] == o {
 			visit(at, o)
+			at++
 		}
 	}
 }
