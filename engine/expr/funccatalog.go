@@ -293,8 +293,12 @@ func descriptions() {
 		text := viewOf[string](f, 0)
 		return eachText(f, func(i int, dst []byte) ([]byte, error) {
 			s := text.at(i)
-			if f.ctx.Objects != nil && !f.argBool(2, i, false) {
-				s, _ = f.ctx.Objects.Describe("pg_get_expr "+s, 0, 0)
+			if f.ctx.Objects != nil {
+				pretty := 0
+				if f.argBool(2, i, false) {
+					pretty = 1
+				}
+				s, _ = f.ctx.Objects.Describe("pg_get_expr "+s, 0, pretty)
 			}
 			return append(dst, s...), nil
 		})

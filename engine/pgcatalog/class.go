@@ -446,10 +446,20 @@ func (r *Reader) checkDefinition(c usertable.Check, pretty bool) string {
 	return "CHECK (" + r.fullText(c.Expr) + ")"
 }
 
+// ownText is an expression as it is kept. A sequence that it takes numbers of has its schema, if it needs that.
+func (r *Reader) ownText(text string) string {
+	if s, ok := strings.CutPrefix(text, "nextval('"); ok {
+		if s, ok = strings.CutSuffix(s, "'::regclass)"); ok {
+			return "nextval('" + strings.ReplaceAll(r.sequenceNamed(strings.ReplaceAll(s, "''", "'")), "'", "''") + "'::regclass)"
+		}
+	}
+	return text
+}
+
 // fullText is an expression with all its parentheses.
 func (r *Reader) fullText(text string) string {
-	if r.catalog.FullText == nil {
-		return text
+	if own := r.ownText(text); own != text || r.catalog.FullText == nil {
+		return own
 	}
 	return r.catalog.FullText(text)
 }

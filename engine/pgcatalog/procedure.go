@@ -92,3 +92,18 @@ func (r *Reader) procName(kind vec.Kind, p *proc) string {
 	}
 	return name + "(" + strings.Join(types, ",") + ")"
 }
+
+// functionDefinition is the statement that would make a function.
+func (r *Reader) functionDefinition(p *proc) string {
+	text := "CREATE OR REPLACE FUNCTION " + quoteName(r.catalog.SchemaName(p.schema)) + "." + quoteName(p.name) + "(" + r.arguments(p) + ")\n" +
+		" RETURNS " + r.result(p) + "\n LANGUAGE internal\n"
+	words := map[string]string{"i": " IMMUTABLE", "s": " STABLE"}[p.volatile]
+	if p.kind == "w" {
+		words = " WINDOW" + words
+	}
+	words += " PARALLEL SAFE"
+	if p.strict {
+		words += " STRICT"
+	}
+	return text + words + "\nAS $function$" + p.source + "$function$\n"
+}

@@ -375,7 +375,9 @@ func (r *Reader) HasColumn(relation uint32, number int) bool {
 
 // Describe implements expr.Objects.
 func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) {
-	if text, ok := strings.CutPrefix(function, "pg_get_expr "); ok {
+	if text, ok := strings.CutPrefix(function, "pg_get_expr "); ok && part > 0 {
+		return r.ownText(text), true
+	} else if ok {
 		return r.fullText(text), true
 	}
 	if class, ok := strings.CutPrefix(function, "obj_description "); ok {
@@ -425,6 +427,10 @@ func (r *Reader) Describe(function string, oid uint32, part int) (string, bool) 
 	case "pg_get_function_arguments", "pg_get_function_identity_arguments":
 		if p := procsByOID()[oid]; p != nil {
 			return r.arguments(p), true
+		}
+	case "pg_get_functiondef":
+		if p := procsByOID()[oid]; p != nil && p.kind != "a" {
+			return r.functionDefinition(p), true
 		}
 	case "pg_get_function_result":
 		if p := procsByOID()[oid]; p != nil {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/prickledb/prickle/engine/catalog"
+	"github.com/prickledb/prickle/engine/expr"
 	usertable "github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -33,6 +34,24 @@ func (r *Reader) listSequences() []sequence {
 		}
 	}
 	return out
+}
+
+// sequenceNamed is how a sequence is shown that a default names: with its schema, if the name alone would
+// not find it.
+func (r *Reader) sequenceNamed(name string) string {
+	parts, ok := expr.ParseIdent(name)
+	var found []uint32
+	for _, s := range r.sequences() {
+		if ok && s.column.Sequence == parts[len(parts)-1] {
+			found = append(found, s.oid)
+		}
+	}
+	if len(found) == 1 {
+		if shown, ok := r.Name(vec.RegClass, found[0]); ok {
+			return shown
+		}
+	}
+	return name
 }
 
 // sequenceColumns are those that a sequence has as a relation.

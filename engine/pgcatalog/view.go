@@ -45,6 +45,14 @@ func views() {
 			}
 		}
 	}
+	for _, name := range []string{"pg_stat_user_indexes", "pg_stat_all_indexes"} {
+		dynamics["pg_catalog."+name] = func(r *Reader, t *table) {
+			for _, x := range r.indexes() { // nothing scans them
+				t.add("relid", x.table.OID, "indexrelid", x.oid, "schemaname", x.table.Namespace(), "relname", x.table.Name, "indexrelname", x.name,
+					"idx_scan", 0, "idx_tup_read", 0, "idx_tup_fetch", 0)
+			}
+		}
+	}
 	for _, name := range []string{"pg_statio_user_tables", "pg_statio_all_tables"} {
 		dynamics["pg_catalog."+name] = func(r *Reader, t *table) {
 			for _, u := range r.tables() {
