@@ -295,6 +295,8 @@ func Compile(c CompileContext, stmt ast.Stmt, text string) (*Statement, error) {
 		return c.ddl(s, text, "ALTER SCHEMA")
 	case *ast.CreateSequence:
 		return c.ddl(s, text, "CREATE SEQUENCE")
+	case *ast.AlterSequence:
+		return c.ddl(s, text, "ALTER SEQUENCE")
 	case *ast.DropSequence:
 		return c.ddl(s, text, "DROP SEQUENCE")
 	case *ast.ReassignOwned:

@@ -220,7 +220,7 @@ const maxTries = 8
 func seesRows(stmt ast.Stmt) bool {
 	switch stmt.(type) {
 	case ast.Query, *ast.Shorthand, *ast.Explain, *ast.Insert, *ast.Update, *ast.Delete, *ast.CreateTable, *ast.CreateTableAs,
-		*ast.CreateView, *ast.AlterTable, *ast.DropTable, *ast.CreateSchema, *ast.AlterSchema, *ast.CreateSequence, *ast.DropSequence, *ast.DropSchema, *ast.ReassignOwned, *ast.Comment, *ast.Truncate, *ast.Copy, *ast.CreateCohort, *ast.RefreshCohort, *ast.RenameCohort, *ast.DropCohort,
+		*ast.CreateView, *ast.AlterTable, *ast.DropTable, *ast.CreateSchema, *ast.AlterSchema, *ast.CreateSequence, *ast.AlterSequence, *ast.DropSequence, *ast.DropSchema, *ast.ReassignOwned, *ast.Comment, *ast.Truncate, *ast.Copy, *ast.CreateCohort, *ast.RefreshCohort, *ast.RenameCohort, *ast.DropCohort,
 		*ast.DeclareCursor, *ast.RoleStmt, *ast.DropRole, *ast.Grant, *ast.GrantRole, *ast.CreateDatabase, *ast.DropDatabase:
 		return true
 	}

@@ -92,6 +92,15 @@ type CreateSequence struct {
 	Start       int64
 }
 
+// AlterSequence is ALTER SEQUENCE name: what it says of the numbers, and the column that has it.
+type AlterSequence struct {
+	Place
+	IfExists bool
+	Name     []Ident
+	Numbers  Identity
+	OwnedBy  []Ident // nil when not given
+}
+
 // DropSequence is DROP SEQUENCE names.
 type DropSequence struct {
 	Place
@@ -162,7 +171,7 @@ const (
 	DropDefault                     // Name
 	SetNotNull                      // Name
 	DropNotNull                     // Name
-	SetType                         // Name, Type
+	SetType                         // Name, Type, Using
 	AddConstraint                   // Constraint
 	DropConstraint                  // Name; Exists is IF EXISTS
 	SetOwner                        // To
@@ -190,6 +199,7 @@ type AlterAction struct {
 	Column  *ColumnSpec
 	Default Expr
 	Type    *TypeName
+	Using   Expr // nil when not given
 
 	Identity   *Identity
 	Constraint *Constraint
@@ -293,6 +303,7 @@ func (*CreateView) stmt()     {}
 func (*CreateSchema) stmt()   {}
 func (*AlterSchema) stmt()    {}
 func (*CreateSequence) stmt() {}
+func (*AlterSequence) stmt()  {}
 func (*DropSequence) stmt()   {}
 func (*DropSchema) stmt()     {}
 func (*Comment) stmt()        {}

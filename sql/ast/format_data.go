@@ -88,6 +88,17 @@ func (p *printer) dataStmt(s Stmt) {
 		p.flag(s.IfNotExists, "IF NOT EXISTS ")
 		p.name(s.Name)
 		p.given(" START ", &s.Start, s.Start != 1)
+	case *AlterSequence:
+		p.s("ALTER SEQUENCE ")
+		p.flag(s.IfExists, "IF EXISTS ")
+		p.name(s.Name)
+		p.given(" START ", s.Numbers.Start, s.Numbers.Start != nil)
+		p.flag(s.Numbers.Restart, " RESTART")
+		p.given(" ", s.Numbers.With, s.Numbers.With != nil)
+		if s.OwnedBy != nil {
+			p.s(" OWNED BY ")
+			p.name(s.OwnedBy)
+		}
 	case *DropSequence:
 		p.s("DROP SEQUENCE ")
 		p.flag(s.IfExists, "IF EXISTS ")
@@ -335,6 +346,10 @@ func (p *printer) alterAction(a *AlterAction) {
 		case SetType:
 			p.s(" TYPE ")
 			p.typeName(a.Type)
+			if a.Using != nil {
+				p.s(" USING ")
+				p.expr(a.Using, 0)
+			}
 		case AddIdentity:
 			p.s(" ADD ")
 			p.identity(a.Identity)

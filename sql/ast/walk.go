@@ -69,6 +69,7 @@ func (w walker) stmt(s Stmt) {
 				w.columnSpec(a.Column)
 			}
 			w.expr(a.Default)
+			w.expr(a.Using)
 			if a.Constraint != nil {
 				w.expr(a.Constraint.Expr)
 			}

@@ -683,9 +683,14 @@ func (b *binder) checkCondition(name string, schema *table.Schema, e ast.Expr) e
 
 // ofRow binds a condition over the columns of a row to insert.
 func (b *binder) ofRow(name string, schema *table.Schema, e ast.Expr, clause, word string) expr.Expr {
+	return b.condition(b.expr(e, &scope{rel: rowRelation(name, schema), clause: clause}), word, e.Pos())
+}
+
+// rowRelation is a row of a table as names in an expression mean it.
+func rowRelation(name string, schema *table.Schema) *relation {
 	rel := &relation{alias: name}
 	for i := range schema.Columns {
 		rel.fields = append(rel.fields, vec.Field{Name: schema.Columns[i].Name, Type: schema.Columns[i].Type})
 	}
-	return b.condition(b.expr(e, &scope{rel: rel, clause: clause}), word, e.Pos())
+	return rel
 }

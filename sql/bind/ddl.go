@@ -55,6 +55,8 @@ func DDL(env Env, s ast.Stmt) (*Change, error) {
 		b.alterSchema(c, s)
 	case *ast.CreateSequence:
 		b.createSequence(c, s)
+	case *ast.AlterSequence:
+		b.alterSequence(c, s)
 	case *ast.DropSequence:
 		b.dropSequences(c, s)
 	case *ast.ReassignOwned:
@@ -477,20 +479,62 @@ func (b *binder) alterIdentity(c *Change, op *table.Op, a *ast.AlterAction, col 
 		if x.Kind != "" {
 			col.Identity = x.Kind
 		}
-		if b.start(col, x); x.Restart {
-			next := col.First()
-			if x.With != nil {
-				next = *x.With
-			}
-			if most := table.LastNumber(col.Type); next < 1 || next > most {
-				word, bound := "less than MINVALUE", int64(1)
-				if next > most {
-					word, bound = "greater than MAXVALUE", most
-				}
-				b.fail(pgerr.New(pgerr.InvalidParameterValue, "RESTART value (%d) cannot be %s (%d)", next, word, bound), ast.NoPos)
-			}
+		b.start(col, x)
+		if next := b.restarted(col, x); x.Restart {
 			c.restarts = append(c.restarts, table.Op{Kind: table.OpRestart, Table: op.Table, Version: op.Version + 1, Column: col.ID, Next: next})
 		}
+	}
+}
+
+// restarted is the number that RESTART lets the sequence of a column go on with.
+func (b *binder) restarted(col *table.Column, x *ast.Identity) int64 {
+	next := col.First()
+	if x.With != nil {
+		next = *x.With
+	}
+	if most := table.LastNumber(col.Type); x.Restart && (next < 1 || next > most) {
+		word, bound := "less than MINVALUE", int64(1)
+		if next > most {
+			word, bound = "greater than MAXVALUE", most
+		}
+		b.fail(pgerr.New(pgerr.InvalidParameterValue, "RESTART value (%d) cannot be %s (%d)", next, word, bound), ast.NoPos)
+	}
+	return next
+}
+
+// alterSequence binds ALTER SEQUENCE.
+func (b *binder) alterSequence(c *Change, s *ast.AlterSequence) {
+	schema, name := b.schemaName(s.Name)
+	if b.err != nil {
+		return
+	}
+	of, col := b.sequenceNamed(schema, name)
+	switch {
+	case of == nil && s.IfExists:
+		c.Notices = append(c.Notices, notice("00000", `relation "%s" does not exist, skipping`, name))
+		return
+	case of == nil:
+		b.fail(pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, name), s.Name[0].Pos())
+		return
+	case !b.owns(of, s.Name[0].Pos()):
+		return
+	}
+	if n := len(s.OwnedBy); n > 0 {
+		t := b.named(s.OwnedBy[:n-1])
+		if b.err == nil && (t != of || s.OwnedBy[n-1].Name != col.Name) {
+			b.unsupported("another owner of a sequence", s.OwnedBy[0].Pos())
+		}
+	}
+	after := of.Schema.Clone()
+	op := table.Op{Kind: table.OpAlter, Table: after.Table, Version: after.Version, Schema: after}
+	if s.Numbers.Start != nil {
+		col = after.ByID(col.ID)
+		b.start(col, &s.Numbers)
+		c.Ops = append(c.Ops, op)
+		op.Version++
+	}
+	if next := b.restarted(col, &s.Numbers); s.Numbers.Restart {
+		c.Ops = append(c.Ops, table.Op{Kind: table.OpRestart, Table: op.Table, Version: op.Version, Column: col.ID, Next: next})
 	}
 }
 
@@ -713,7 +757,11 @@ func (b *binder) setType(op *table.Op, a *ast.AlterAction, col *table.Column, t 
 		b.fail(pgerr.New(pgerr.InvalidTableDefinition, `column "%s" has pseudo-type %s`, col.Name, to), a.Type.Pos())
 		return
 	}
-	if _, err := expr.NewAssignment(null(col.Type), to); err != nil {
+	if a.Using != nil {
+		if b.newValues(op.Schema, a, col, to, t); b.err != nil {
+			return
+		}
+	} else if _, err := expr.NewAssignment(null(col.Type), to); err != nil {
 		b.fail(pgerr.New(pgerr.DatatypeMismatch, `column "%s" cannot be cast automatically to type %s`, col.Name, to), a.Type.Pos())
 		return
 	}
@@ -737,6 +785,34 @@ func (b *binder) setType(op *table.Op, a *ast.AlterAction, col *table.Column, t 
 	if col.Default != "" {
 		b.defaultOf(col, a.Name.Pos())
 	}
+}
+
+// newValues checks what the values of a column are to be made of. Of a table with rows that is the column in its new
+// type, and nothing else.
+func (b *binder) newValues(schema *table.Schema, a *ast.AlterAction, col *table.Column, to vec.Type, t *catalog.Table) {
+	subs := len(b.subs)
+	x := b.expr(a.Using, &scope{rel: rowRelation(t.Name, schema), clause: "transform expressions"})
+	if p, ok := x.(*pathRef); ok {
+		x = b.resolve(p, to)
+	}
+	switch x, err := expr.NewAssignment(x, to); {
+	case b.err != nil:
+	case err != nil:
+		b.fail(pgerr.New(pgerr.DatatypeMismatch, `result of USING clause for column "%s" cannot be cast automatically to type %s`, col.Name, to), a.Using.Pos())
+	case len(b.subs) > subs:
+		b.fail(pgerr.New(pgerr.FeatureNotSupported, "cannot use subquery in transform expression"), a.Using.Pos())
+	case t.Rows > 0 && !isCastOf(x, schema, col):
+		b.unsupported("ALTER COLUMN … TYPE … USING of a table with rows", a.Using.Pos())
+	}
+}
+
+// isCastOf says whether an expression is a column, or a conversion of one.
+func isCastOf(e expr.Expr, schema *table.Schema, col *table.Column) bool {
+	if cast, ok := e.(*expr.Cast); ok {
+		e = cast.E
+	}
+	x, ok := e.(*expr.Column)
+	return ok && schema.Columns[x.Index].ID == col.ID
 }
 
 // olderRows says what the rows have that are older than a column.

@@ -42,7 +42,48 @@ func (p *parser) tableStatement() ast.Stmt {
 		p.cascade()
 		return d
 	}
+	if p.kw("alter", "sequence") {
+		return p.alterSequence()
+	}
 	return p.schemaStatement()
+}
+
+// alterSequence reads ALTER SEQUENCE.
+func (p *parser) alterSequence() ast.Stmt {
+	start := p.i
+	s := &ast.AlterSequence{Place: p.next().at()}
+	p.i++
+	s.IfExists = p.acceptKw("if", "exists")
+	s.Name = p.name()
+	s.Numbers.Place = p.tok().at()
+	for first := true; first || p.tok().kind == tokIdent; first = false {
+		switch {
+		case p.restart(&s.Numbers):
+		case p.kw("owned", "by") && !p.kw("owned", "by", "none"):
+			p.i += 2
+			s.OwnedBy = p.name()
+		case p.kw("owner"), p.kw("rename"), p.kw("set"), p.kw("sequence"), p.kw("owned"):
+			return p.refuse(start, "ALTER SEQUENCE … "+p.feature())
+		default:
+			if what := p.sequenceOption(&s.Numbers); what != "" {
+				return p.refuse(start, what)
+			}
+		}
+	}
+	return s
+}
+
+// restart reads RESTART of a sequence, if it is there.
+func (p *parser) restart(x *ast.Identity) bool {
+	if !p.acceptKw("restart") {
+		return false
+	}
+	x.Restart = true
+	if p.acceptKw("with") || p.tok().kind == tokNumber || p.tok().is("-") {
+		n := p.signed(64)
+		x.With = &n
+	}
+	return true
 }
 
 // createSequence reads CREATE TEMP SEQUENCE.
@@ -640,8 +681,11 @@ func (p *parser) alterColumn(x *ast.AlterAction) string {
 	case p.acceptKw("type"), p.acceptKw("set", "data", "type"):
 		t := p.typeName()
 		x.Kind, x.Type = ast.SetType, &t
-		if p.kw("using") || p.kw("collate") {
+		if p.kw("collate") {
 			return "ALTER COLUMN … TYPE … " + p.feature()
+		}
+		if p.acceptKw("using") {
+			x.Using = p.expr()
 		}
 	case p.kw("add", "generated"):
 		p.i++
@@ -667,12 +711,7 @@ func (p *parser) setIdentity(x *ast.AlterAction) string {
 	x.Kind, x.Identity = ast.SetIdentity, &ast.Identity{Place: p.tok().at()}
 	for {
 		switch {
-		case p.acceptKw("restart"):
-			x.Identity.Restart = true
-			if p.acceptKw("with") || p.tok().kind == tokNumber {
-				n := p.signed(64)
-				x.Identity.With = &n
-			}
+		case p.restart(x.Identity):
 		case p.acceptKw("set", "generated"):
 			x.Identity.Kind = p.identityKind()
 		case p.acceptKw("set"):
