@@ -48,7 +48,9 @@ func init() {
 	define("pg_terminate_backend", tBool, types(tInt4), map1(func(c *Context, pid int64) (bool, error) { return end(c, pid, true, 0) })).Volatile = true
 	define("pg_terminate_backend", tBool, types(tInt4, tInt8), map2(func(c *Context, pid, ms int64) (bool, error) { return end(c, pid, true, ms) })).Volatile = true
 	define("txid_current", tInt8, nil, map0(func(c *Context) (int64, error) { return c.Now, nil }))
-	define("pg_postmaster_start_time", tTz, nil, map0(func(*Context) (int64, error) { return started, nil }))
+	for _, name := range []string{"pg_postmaster_start_time", "pg_conf_load_time"} {
+		define(name, tTz, nil, map0(func(*Context) (int64, error) { return started, nil }))
+	}
 	define("pg_is_in_recovery", tBool, nil, map0(func(*Context) (bool, error) { return false, nil }))
 	setting := func(c *Context, dst []byte, name string, missing bool) ([]byte, error) {
 		if c.Setting != nil {
