@@ -18,7 +18,8 @@ import (
 // their own, at once, whatever becomes of the transaction: so nobody waits for others, and none
 // is given out twice. A statement that takes many takes more and more at a time; what it leaves
 // over is for the session's next statement. Those that only the session knows, temporary ones
-// and those of tables that its transaction has made, are counted without the log, in what it writes.
+// and those that its transaction has made or lets go on with another number, are counted without the log, in what it
+// writes.
 
 // sequences gives the numbers of sequences to one statement.
 type sequences struct {
@@ -34,7 +35,8 @@ type sequence struct {
 	name   string
 	table  *table.Schema
 	column *table.Column
-	local  bool          // only the session knows the table
+	local  bool          // what others know of it is not what the transaction sees
+	base   uint32        // version of the table for others, of one that is not local
 	used   uint32        // of a local one, in this statement
 	from   int64         // what the statement has set a local one to; 0: nothing
 	step   uint32        // how many to take next
@@ -77,7 +79,11 @@ func (q *sequences) find(name string) (*sequence, error) {
 						if !q.may(t) {
 							return nil, pgerr.New(pgerr.InsufficientPrivilege, "permission denied for sequence %s", last)
 						}
-						return q.add(name, &sequence{name: last, table: t.Schema, column: c, local: temp || t.Schema.Table > q.base.LastID(), step: 1}), nil
+						f := &sequence{name: last, table: t.Schema, column: c, step: 1}
+						if f.base = q.known(t.Schema, c); temp || f.base == 0 {
+							f.local = true
+						}
+						return q.add(name, f), nil
 					}
 				}
 			}
@@ -87,6 +93,19 @@ func (q *sequences) find(name string) (*sequence, error) {
 		return nil, pgerr.New(pgerr.WrongObjectType, `"%s" is not a sequence`, parts[len(parts)-1])
 	}
 	return nil, pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, name)
+}
+
+// known is the version that a table has for others, if they see its sequence as the transaction does. It is 0
+// for a table or a sequence that the transaction has made, and for a sequence that it lets go on with another number.
+func (q *sequences) known(s *table.Schema, c *table.Column) uint32 {
+	t := q.base.Table(s.Table)
+	if t == nil {
+		return 0
+	}
+	if shared := t.Schema.ByID(c.ID); shared == nil || shared.Sequence != c.Sequence || shared.Next != c.Next {
+		return 0
+	}
+	return t.Schema.Version
 }
 
 // add keeps a sequence that was found by a name. It may be known by another already: public.s is s.
@@ -144,7 +163,7 @@ func (q *sequences) next(name string) (int64, error) {
 		step := f.step
 		s.mu.Unlock()
 		receipt, err := s.config.Engine.Write(q.ctx, s.config.Project, &table.WriteSet{Ops: []table.Op{
-			{Kind: table.OpAdvance, Table: f.table.Table, Version: f.table.Version, Column: f.column.ID, Count: step}}})
+			{Kind: table.OpAdvance, Table: f.table.Table, Version: f.base, Column: f.column.ID, Count: step}}})
 		s.mu.Lock()
 		if err == nil && receipt.First > 0 { // otherwise the numbers are lost: there are others
 			s.left[f.key()] = numbers{receipt.First, receipt.First + int64(step)}
@@ -184,7 +203,7 @@ func (q *sequences) set(name string, n int64, called bool) error {
 	} else {
 		s.mu.Unlock()
 		_, err = s.config.Engine.Write(q.ctx, s.config.Project, &table.WriteSet{Ops: []table.Op{
-			{Kind: table.OpRestart, Table: f.table.Table, Version: f.table.Version, Column: f.column.ID, Next: next}}})
+			{Kind: table.OpRestart, Table: f.table.Table, Version: f.base, Column: f.column.ID, Next: next}}})
 		s.mu.Lock()
 		if err != nil {
 			return clusterError(err)
@@ -265,7 +284,9 @@ func (q *sequences) finish(into, temp *writes) {
 			temp.add(o)
 			continue
 		}
-		o.Table = table.Fresh + o.Table - q.base.LastID() - 1
+		if o.Table > q.base.LastID() {
+			o.Table = table.Fresh + o.Table - q.base.LastID() - 1
+		}
 		into.add(o)
 	}
 }
@@ -278,7 +299,7 @@ func (q *sequences) end() error {
 		return nil
 	}
 	s := q.session
-	for _, o := range into.ops { // it has made the table, so it has written
+	for _, o := range into.ops { // it has made or changed the table, so it has written
 		s.writes.add(o)
 	}
 	next, _, err := s.temporaries().Apply(&table.WriteSet{Ops: temp.ops}, 0, 0)
