@@ -53,9 +53,10 @@
 // beginning. What has to leave memory is the same partitions, four to a file.
 //
 // A scan reads rows of rare events, of which there may be tens of thousands, in batches of many names: so
-// what is done once for a batch is not done for a few rows. Rows of events that lie side by side and are the
-// same in all columns that are read come as one, with
-// how many they are, where the aggregate can do with that (weights.go): most columns are kept as runs.
+// what is done once for a batch is not done for a few rows. Conditions and breakdown values of the streams of
+// native operators are evaluated likewise (jointstreams.go). Rows of events that lie side by side and are the
+// same in all columns that are read come as one, with how many they are, where the aggregate can do with that
+// (weights.go): most columns are kept as runs.
 //
 // Events are counted without that where only rows and persons are counted, by what is the same
 // for all rows with one value of a property, or by person (runcount.go): the run indexes have
