@@ -180,6 +180,28 @@ func TestProposalTwice(t *testing.T) {
 	}
 }
 
+// entries are those of prickle in a node's log, from an index on.
+func entries(t *testing.T, n *Node, from uint64) (out []entry) {
+	t.Helper()
+	first, _ := n.log.FirstIndex()
+	to, _ := n.log.LastIndex()
+	for i := max(first, from); i <= to; i++ {
+		var l raft.Log
+		if err := n.log.GetLog(i, &l); err != nil {
+			t.Fatal(err)
+		}
+		if l.Type != raft.LogCommand {
+			continue
+		}
+		e, err := decodeEntry(l.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
 // Times in the log grow though the clock goes back, and go on growing after a restart.
 func TestLeaderTime(t *testing.T) {
 	dir := t.TempDir()
@@ -191,21 +213,8 @@ func TestLeaderTime(t *testing.T) {
 		for i := range 3 {
 			ingest(t, n, 1, i*10, 1, Receipt{Stored: 0, Duplicates: 1}.or(last == 0, Receipt{Stored: 1}))
 		}
-		from, _ := n.log.FirstIndex()
-		to, _ := n.log.LastIndex()
 		last = 0
-		for i := from; i <= to; i++ {
-			var l raft.Log
-			if err := n.log.GetLog(i, &l); err != nil {
-				t.Fatal(err)
-			}
-			if l.Type != raft.LogCommand {
-				continue
-			}
-			e, err := decodeEntry(l.Data)
-			if err != nil {
-				t.Fatal(err)
-			}
+		for i, e := range entries(t, n, 0) {
 			if e.time <= last {
 				t.Errorf("entry %d has time %d, the one before %d", i, e.time, last)
 			}

@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/hashicorp/raft"
 )
 
 // Whoever asks after a write was answered, from whatever goroutine, sees it.
@@ -132,18 +130,7 @@ func TestReadBounded(t *testing.T) {
 	ticks := func(what string, want ...int) {
 		t.Helper()
 		got := 0
-		for i := written + 1; i <= n.raft.LastIndex(); i++ {
-			var l raft.Log
-			if err := n.log.GetLog(i, &l); err != nil {
-				t.Fatal(err)
-			}
-			if l.Type != raft.LogCommand {
-				continue
-			}
-			e, err := decodeEntry(l.Data)
-			if err != nil {
-				t.Fatal(err)
-			}
+		for _, e := range entries(t, n, written+1) {
 			if e.kind == kindTick {
 				got++
 				last = e

@@ -305,14 +305,7 @@ func TestTrendsOfManyNames(t *testing.T) {
 				answer := func(n plan.Node, without ...string) []string {
 					env := testEnv(first + 9*day)
 					env.Snapshot, env.Disabled = sn, without
-					op, err := Build(n, env)
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer op.Close()
-					rows := rowsOf(t, op)
-					sort.Strings(rows)
-					return rows
+					return sortedAnswer(t, n, env)
 				}
 				want := answer(n.WithInputs([]plan.Node{&plan.Limit{Input: n.Input}}))
 				for _, got := range [][]string{answer(n), answer(n, plan.JoinedRanges)} {

@@ -94,6 +94,19 @@ func testEnv(now int64) *Env {
 	return &Env{Expr: &expr.Context{Now: now, Location: time.UTC}, Threads: 2, Progress: &Progress{}}
 }
 
+// sortedAnswer is the answer of a plan as text, in the order of the text.
+func sortedAnswer(t *testing.T, n plan.Node, env *Env) []string {
+	t.Helper()
+	op, err := Build(n, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer op.Close()
+	rows := rowsOf(t, op)
+	slices.Sort(rows)
+	return rows
+}
+
 // rowsOf reads an operator's rows as text, in order.
 func rowsOf(t *testing.T, op Operator) []string {
 	t.Helper()

@@ -170,14 +170,7 @@ func TestFirstRowsOfPartitions(t *testing.T) {
 						bounded++
 					}
 				}
-				op, err := Build(n, env)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer op.Close()
-				rows := rowsOf(t, op)
-				sort.Strings(rows)
-				return rows
+				return sortedAnswer(t, n, env)
 			}
 			want := answer(1)
 			for _, got := range [][]string{answer(2 + r.Intn(3)), answer(2, plan.FirstRows)} {

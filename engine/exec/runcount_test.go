@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand"
 	"slices"
-	"sort"
 	"testing"
 	"time"
 
@@ -88,14 +87,7 @@ func TestCountsFindValuesLate(t *testing.T) {
 		answer := func(without ...string) []string {
 			env := testEnv(0)
 			env.Snapshot, env.Disabled = sn, without
-			op, err := Build(n, env)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer op.Close()
-			rows := rowsOf(t, op)
-			sort.Strings(rows)
-			return rows
+			return sortedAnswer(t, n, env)
 		}
 		want := answer(plan.CountRuns)
 		for _, got := range [][]string{answer(), answer(plan.JoinedRanges)} {

@@ -50,15 +50,23 @@ func findOperator(name string) (uint32, error) {
 	return 0, pgerr.New(pgerr.AmbiguousFunction, "more than one operator named %s", name)
 }
 
-// findOperatorOf finds an operator by its name and the types of its operands: +(integer,integer).
-func (r *Reader) findOperatorOf(written string) (uint32, error) {
+// cutTypes takes a name and the list of types behind it apart.
+func cutTypes(written string) (name, types string, err error) {
 	name, types, ok := strings.Cut(written, "(")
 	if !ok {
-		return 0, pgerr.New(pgerr.InvalidText, "expected a left parenthesis")
+		return "", "", pgerr.New(pgerr.InvalidText, "expected a left parenthesis")
 	}
-	types, ok = strings.CutSuffix(strings.TrimRight(types, " "), ")")
-	if !ok {
-		return 0, pgerr.New(pgerr.InvalidText, "expected a right parenthesis")
+	if types, ok = strings.CutSuffix(strings.TrimRight(types, " "), ")"); !ok {
+		return "", "", pgerr.New(pgerr.InvalidText, "expected a right parenthesis")
+	}
+	return name, types, nil
+}
+
+// findOperatorOf finds an operator by its name and the types of its operands: +(integer,integer).
+func (r *Reader) findOperatorOf(written string) (uint32, error) {
+	name, types, err := cutTypes(written)
+	if err != nil {
+		return 0, err
 	}
 	words := strings.Split(types, ",")
 	switch {
@@ -72,7 +80,6 @@ func (r *Reader) findOperatorOf(written string) (uint32, error) {
 		if strings.EqualFold(strings.TrimSpace(w), "none") {
 			continue
 		}
-		var err error
 		if of[i], err = r.findType(w); err != nil {
 			return 0, err
 		}

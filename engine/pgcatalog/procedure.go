@@ -22,13 +22,9 @@ func (r *Reader) procsNamed(schema, name string) []*proc {
 
 // findProcedure finds a function by its name and the types of its arguments: abs(integer).
 func (r *Reader) findProcedure(written string) (uint32, error) {
-	name, types, ok := strings.Cut(written, "(")
-	if !ok {
-		return 0, pgerr.New(pgerr.InvalidText, "expected a left parenthesis")
-	}
-	types, ok = strings.CutSuffix(strings.TrimRight(types, " "), ")")
-	if !ok {
-		return 0, pgerr.New(pgerr.InvalidText, "expected a right parenthesis")
+	name, types, err := cutTypes(written)
+	if err != nil {
+		return 0, err
 	}
 	var of []uint32
 	for _, w := range words(types) {
