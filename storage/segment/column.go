@@ -81,13 +81,7 @@ func (b *builder) columns() (session []owned, byGroup [][]columnOut, err error) 
 		session = append(session, sessions[i]...)
 	}
 	if !b.opt.Image {
-		err := parallel(len(byGroup), func(g int) error {
-			rows := 0
-			for _, m := range b.members[g] {
-				rows += b.lo[m+1] - b.lo[m]
-			}
-			return follow(byGroup[g], rows)
-		})
+		err := parallel(len(byGroup), func(g int) error { return follow(byGroup[g], b.dir.groups[g].rows) })
 		if err != nil {
 			return nil, nil, err
 		}
