@@ -118,8 +118,8 @@ func (s *Store) PlanMerge() (MergePlan, bool) {
 }
 
 // PlanMergeAll is the next merge on the way to one segment a month without dead rows, or to a few that
-// follow each other where memory is not enough for one: whole months, then single segments. Equal days are not merged before: each row would be written
-// twice.
+// follow each other where memory is not enough for one: whole months, then single segments. Equal days
+// are not merged before: each row would be written twice.
 func (s *Store) PlanMergeAll() (MergePlan, bool) {
 	if p, ok := s.planMerge(itsMonth, all); ok {
 		return p, true
