@@ -51,9 +51,11 @@ func scale(ctx context.Context, args []string) error {
 	f.StringVar(&o.clients, "clients", "1,4,16,64", "how `many` clients ask while events come in; empty: none")
 	f.DurationVar(&o.seconds, "time", 10*time.Second, "how long they do")
 	f.IntVar(&o.reps, "reps", 7, "how often each question is timed")
+	mebibytes := f.Int64("memory", o.memory>>20, "memory budget of a server, in `MiB`")
 	f.StringVar(&o.dir, "dir", "", "`directory` for the data, which are removed (default: a temporary one)")
 	f.StringVar(&o.prickle, "prickle", "", "`binary` to measure (default: made by make build)")
 	f.Parse(args) //nolint:errcheck // it exits
+	o.memory = *mebibytes << 20
 	sizes, err := numbers(o.sizes)
 	if err != nil && o.sizes != "" {
 		return fmt.Errorf("-sizes: %w", err)
