@@ -447,7 +447,7 @@ func (p *printer) copyOptions(s *Copy) {
 			p.expr(&String{Value: o.Value}, 0)
 		case o.Value != "":
 			p.s(" ")
-			if plainASCII(o.Value) || o.Value[0] == '.' || '0' <= o.Value[0] && o.Value[0] <= '9' {
+			if whole, fraction, _ := strings.Cut(o.Value, "."); plainASCII(o.Value) || whole != "" && strings.Trim(whole+fraction, "0123456789") == "" {
 				p.s(o.Value)
 			} else {
 				p.ident(Ident{Name: o.Value, Quoted: true})
