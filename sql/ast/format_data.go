@@ -430,11 +430,11 @@ func (p *printer) copyOptions(s *Copy) {
 	p.s(" WITH (")
 	p.list(len(s.Options), func(i int) {
 		o := &s.Options[i]
-		if plainASCII(o.Name) {
-			p.s(strings.ToUpper(o.Name))
-		} else {
-			p.ident(Ident{Name: o.Name, Quoted: true})
+		name := bare(o.Name)
+		if name == o.Name {
+			name = strings.ToUpper(name)
 		}
+		p.s(name)
 		switch {
 		case o.All:
 			p.s(" *")
@@ -447,17 +447,20 @@ func (p *printer) copyOptions(s *Copy) {
 			p.expr(&String{Value: o.Value}, 0)
 		case o.Value != "":
 			p.s(" ")
-			if whole, fraction, _ := strings.Cut(o.Value, "."); plainASCII(o.Value) || whole != "" && strings.Trim(whole+fraction, "0123456789") == "" {
+			if whole, fraction, _ := strings.Cut(o.Value, "."); whole != "" && strings.Trim(whole+fraction, "0123456789") == "" {
 				p.s(o.Value)
 			} else {
-				p.ident(Ident{Name: o.Value, Quoted: true})
+				p.s(bare(o.Value))
 			}
 		}
 	})
 	p.s(")")
 }
 
-// plainASCII says whether a word that is reserved nowhere needs no quotes, in either case.
-func plainASCII(word string) bool {
-	return plainName(word) && !strings.ContainsFunc(word, func(r rune) bool { return r >= utf8.RuneSelf })
+// bare is a word that is reserved nowhere as it is written: in quotes if it is no name in ASCII.
+func bare(w string) string {
+	if plainName(strings.ToLower(w)) && !strings.ContainsFunc(w, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return w
+	}
+	return `"` + strings.ReplaceAll(w, `"`, `""`) + `"`
 }

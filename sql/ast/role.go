@@ -94,7 +94,7 @@ func (p *printer) roleStmt(s Stmt) {
 		if len(s.Rights) == 0 {
 			p.s("ALL")
 		}
-		p.list(len(s.Rights), func(i int) { p.s(s.Rights[i]) })
+		p.list(len(s.Rights), func(i int) { p.s(bare(s.Rights[i])) })
 		p.s(map[string]string{"table": " ON ", "schema": " ON SCHEMA ", "database": " ON DATABASE ", "tables": " ON ALL TABLES IN SCHEMA "}[s.On])
 		p.list(len(s.Names), func(i int) { p.name(s.Names[i]) })
 		p.grantTail(s.Revoke, s.Option, s.Roles, " WITH GRANT OPTION", s.By)
