@@ -131,7 +131,7 @@ func (x *Sessions) find(s *Segment) (int, error) {
 // Len is how many sessions a segment has; they have numbers below that.
 func (x *Sessions) Len(s *Segment) int { return x.ids[x.at[s]].Len() }
 
-// Numbers is the sessions of rows [lo, hi) of a range of a segment; Len for a row without.
+// Numbers is the sessions of rows [lo, hi) of a stretch of a segment; Len for a row without.
 func (x *Sessions) Numbers(s *Segment, g *segment.Stretch, lo, hi int) ([]uint32, error) {
 	i, err := x.find(s)
 	if err != nil {

@@ -351,30 +351,8 @@ func TestScansOfManyNames(t *testing.T) {
 				}
 			}
 			for _, weights := range []bool{false, true} {
-				p, err := newPipeline(sc, env, nil)
-				if err == nil && weights {
-					err = p.weigh()
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				op, err := p.open()
-				if err != nil {
-					t.Fatal(err)
-				}
-				var got []string
 				batches := 0
-				err = drain(t.Context(), op, func(b *vec.Batch) error {
-					batches++
-					b = repeated(b, len(columns)).Compact()
-					for i := range b.Rows {
-						got = append(got, lineOf(b.Cols, i))
-					}
-					return nil
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
+				got := weighedLines(t, sc, env, weights, func(*vec.Batch) { batches++ })
 				if !slices.Equal(got, want) {
 					t.Errorf("%d columns of %d names, weights %t:\ngot  %q\nwant %q", len(columns), len(wanted), weights, got, want)
 				}
@@ -384,14 +362,6 @@ func TestScansOfManyNames(t *testing.T) {
 			}
 		}
 	}
-}
-
-func lineOf(cols []*vec.Vector, row int) string {
-	line := ""
-	for _, c := range cols {
-		line += cell(c, row) + " "
-	}
-	return line
 }
 
 // TestEachPosition visits what is in both of two sets, whichever is larger.

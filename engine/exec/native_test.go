@@ -114,11 +114,7 @@ func rowsOf(t *testing.T, op Operator) []string {
 	err := drain(context.Background(), op, func(b *vec.Batch) error {
 		b = b.Compact()
 		for i := range b.Rows {
-			line := ""
-			for _, c := range b.Cols {
-				line += cell(c, i) + " "
-			}
-			out = append(out, line)
+			out = append(out, lineOf(b.Cols, i))
 		}
 		return nil
 	})
@@ -126,6 +122,14 @@ func rowsOf(t *testing.T, op Operator) []string {
 		t.Fatal(err)
 	}
 	return out
+}
+
+func lineOf(cols []*vec.Vector, row int) string {
+	line := ""
+	for _, c := range cols {
+		line += cell(c, row) + " "
+	}
+	return line
 }
 
 func cell(v *vec.Vector, row int) string {

@@ -328,7 +328,7 @@ func runJobs(ctx context.Context, env *Env, jobs []func() error) error {
 	})
 }
 
-// streamRows is how many rows can be read in the time that finding the runs of an interval in a stream takes.
+// streamRows is about how many rows can be read while the runs of an interval are looked up in a stream.
 const streamRows = 16
 
 // intervalSize chooses how many ordinals to take at a time: so many that the largest list has

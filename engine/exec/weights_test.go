@@ -182,6 +182,34 @@ func TestWeighedRows(t *testing.T) {
 	}
 }
 
+// weighedLines is the rows of a scan as text, each as often as its weight says, and shows the batches that they come in.
+func weighedLines(t *testing.T, n *plan.Scan, env *Env, weights bool, see func(*vec.Batch)) (lines []string) {
+	t.Helper()
+	p, err := newPipeline(n, env, nil)
+	if err == nil && weights {
+		err = p.weigh()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	op, err := p.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = drain(t.Context(), op, func(b *vec.Batch) error {
+		see(b)
+		b = repeated(b, len(n.Columns)).Compact()
+		for i := range b.Rows {
+			lines = append(lines, lineOf(b.Cols, i))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
 // A batch with weights has as many rows as there are, in as few as their columns allow.
 func TestAlike(t *testing.T) {
 	seed := rand.Uint64()
@@ -194,36 +222,13 @@ func TestAlike(t *testing.T) {
 		rows := func(weights bool) (lines []string, batches int) {
 			env := testEnv(liveStart)
 			env.Snapshot = sn
-			p, err := newPipeline(n, env, nil)
-			if err == nil && weights {
-				err = p.weigh()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			op, err := p.open()
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = drain(t.Context(), op, func(b *vec.Batch) error {
+			lines = weighedLines(t, n, env, weights, func(b *vec.Batch) {
 				if weightsOf(b, len(columns)) != nil {
 					if batches++; int64(b.Rows) > liveRowsOf(b, len(columns))/2 {
 						t.Errorf("seed %d: %d rows for %d", seed, b.Rows, liveRowsOf(b, len(columns)))
 					}
 				}
-				b = repeated(b, len(columns)).Compact()
-				for i := range b.Rows {
-					line := "row "
-					for _, c := range b.Cols {
-						line += cell(c, i) + " "
-					}
-					lines = append(lines, line)
-				}
-				return nil
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
 			return lines, batches
 		}
 		want, _ := rows(false)

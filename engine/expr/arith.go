@@ -48,12 +48,12 @@ func decimalError(err error) error {
 
 // intRange is the least and greatest value of an integer type.
 func intRange(k vec.Kind) (lo, hi int64) {
-	switch k {
+	switch k.Unnamed() {
 	case vec.Int2:
 		return math.MinInt16, math.MaxInt16
 	case vec.Int4:
 		return math.MinInt32, math.MaxInt32
-	case vec.OID, vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole, vec.RegOper, vec.RegOperator, vec.RegProcedure, vec.XID:
+	case vec.OID, vec.XID:
 		return 0, math.MaxUint32
 	}
 	return math.MinInt64, math.MaxInt64

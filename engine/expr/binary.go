@@ -25,7 +25,7 @@ var byOID = func() map[uint32]vec.Type {
 		m[vec.T(k).OID()] = vec.T(k)
 		m[vec.ArrayOf(k).OID()] = vec.ArrayOf(k)
 	}
-	for _, k := range []vec.Kind{vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole, vec.RegOper, vec.RegOperator, vec.RegProcedure, vec.XID} {
+	for _, k := range append([]vec.Kind{vec.XID}, vec.RegKinds...) {
 		m[vec.T(k).OID()], m[vec.ArrayOf(k).OID()] = vec.T(k), vec.ArrayOf(k)
 	}
 	m[vec.T(vec.IntSet).OID()] = vec.T(vec.IntSet)
@@ -64,7 +64,7 @@ func AppendBinary(dst []byte, col *vec.Vector, row int, ctx *Context) []byte {
 		return appendBinaryArray(dst, v, i, ctx)
 	}
 	be := binary.BigEndian
-	switch v.Type.Kind {
+	switch v.Type.Kind.Unnamed() {
 	case vec.Bool:
 		if v.Bools[i] {
 			return append(dst, 1)
@@ -72,7 +72,7 @@ func AppendBinary(dst []byte, col *vec.Vector, row int, ctx *Context) []byte {
 		return append(dst, 0)
 	case vec.Int2:
 		return be.AppendUint16(dst, uint16(v.I64[i]))
-	case vec.Int4, vec.OID, vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole, vec.RegOper, vec.RegOperator, vec.RegProcedure, vec.XID:
+	case vec.Int4, vec.OID, vec.XID:
 		return be.AppendUint32(dst, uint32(v.I64[i]))
 	case vec.Int8, vec.Time:
 		return be.AppendUint64(dst, uint64(v.I64[i]))
@@ -282,14 +282,14 @@ func (in *Input) Binary(ctx *Context, v *vec.Vector, b []byte) error {
 	if n := t.Size(); n > 0 && t.Kind != vec.Name && len(b) != int(n) {
 		return badBinary(t)
 	}
-	switch t.Kind {
+	switch t.Kind.Unnamed() {
 	case vec.Bool:
 		v.Bools = append(v.Bools, b[0] != 0)
 	case vec.Int2:
 		v.I64 = append(v.I64, int64(int16(be.Uint16(b))))
 	case vec.Int4:
 		v.I64 = append(v.I64, int64(int32(be.Uint32(b))))
-	case vec.OID, vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole, vec.RegOper, vec.RegOperator, vec.RegProcedure, vec.XID:
+	case vec.OID, vec.XID:
 		v.I64 = append(v.I64, int64(be.Uint32(b)))
 	case vec.Int8:
 		v.I64 = append(v.I64, int64(be.Uint64(b)))

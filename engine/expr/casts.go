@@ -308,13 +308,14 @@ func appendChar(dst []byte, c byte) []byte {
 }
 
 func castFromText(to vec.Type) (*Function, bool) {
+	if to.IsReg() {
+		return newCast(map1(func(c *Context, s string) (int64, error) { return findObject(c, to.Kind, s) }))
+	}
 	switch to.Kind {
 	case vec.Bool:
 		return newCast(map1(func(_ *Context, s string) (bool, error) { return parseBool(s) }))
 	case vec.Int2, vec.Int4, vec.Int8, vec.OID, vec.XID:
 		return newCast(map1(func(_ *Context, s string) (int64, error) { return parseInt(s, to) }))
-	case vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole, vec.RegOper, vec.RegOperator, vec.RegProcedure:
-		return newCast(map1(func(c *Context, s string) (int64, error) { return findObject(c, to.Kind, s) }))
 	case vec.Float4, vec.Float8:
 		return newCast(map1(func(_ *Context, s string) (float64, error) { return parseFloat(s, to) }))
 	case vec.Numeric:

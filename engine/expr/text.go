@@ -76,7 +76,8 @@ func appendInt(dst []byte, k vec.Kind, x int64, z *zone) []byte {
 		return AppendTimestamp(dst, x)
 	case vec.TimestampTZ:
 		return z.append(dst, x)
-	case vec.RegClass, vec.RegType, vec.RegProc, vec.RegNamespace, vec.RegRole, vec.RegOper, vec.RegOperator, vec.RegProcedure:
+	}
+	if k.Unnamed() != k {
 		return appendObject(dst, k, x, z.objects)
 	}
 	return strconv.AppendInt(dst, x, 10)

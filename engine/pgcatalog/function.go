@@ -181,7 +181,7 @@ func allOurs(types ...string) bool {
 // ourTypes is the types that values have here, and those that stand for any of them.
 var ourTypes = sync.OnceValue(func() map[uint32]bool {
 	out := map[uint32]bool{}
-	kinds := []vec.Kind{vec.RegOper, vec.RegOperator, vec.RegProcedure}
+	kinds := append([]vec.Kind(nil), vec.RegKinds...)
 	for k := vec.Bool; k <= vec.OIDVector; k++ {
 		kinds = append(kinds, k)
 	}

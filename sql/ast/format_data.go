@@ -87,14 +87,14 @@ func (p *printer) dataStmt(s Stmt) {
 		p.s("CREATE TEMP SEQUENCE ")
 		p.flag(s.IfNotExists, "IF NOT EXISTS ")
 		p.name(s.Name)
-		p.given(" START ", &s.Start, s.Start != 1)
+		p.flag(s.Start != 1, " START "+strconv.FormatInt(s.Start, 10))
 	case *AlterSequence:
 		p.s("ALTER SEQUENCE ")
 		p.flag(s.IfExists, "IF EXISTS ")
 		p.name(s.Name)
-		p.given(" START ", s.Numbers.Start, s.Numbers.Start != nil)
+		p.given(" START ", s.Numbers.Start)
 		p.flag(s.Numbers.Restart, " RESTART")
-		p.given(" ", s.Numbers.With, s.Numbers.With != nil)
+		p.given(" ", s.Numbers.With)
 		if s.OwnedBy != nil {
 			p.s(" OWNED BY ")
 			p.name(s.OwnedBy)
@@ -233,9 +233,9 @@ func (p *printer) identity(x *Identity) {
 // identityWords are the kinds of identity columns as SQL writes them.
 var identityWords = map[string]string{"a": "ALWAYS", "d": "BY DEFAULT"}
 
-// given prints a number behind a word, if it is to be.
-func (p *printer) given(word string, n *int64, printed bool) {
-	if printed {
+// given prints a number behind a word, if there is one.
+func (p *printer) given(word string, n *int64) {
+	if n != nil {
 		p.s(word + strconv.FormatInt(*n, 10))
 	}
 }
@@ -355,9 +355,9 @@ func (p *printer) alterAction(a *AlterAction) {
 			p.identity(a.Identity)
 		case SetIdentity:
 			p.flag(a.Identity.Kind != "", " SET GENERATED "+identityWords[a.Identity.Kind])
-			p.given(" SET START ", a.Identity.Start, a.Identity.Start != nil)
+			p.given(" SET START ", a.Identity.Start)
 			p.flag(a.Identity.Restart, " RESTART")
-			p.given(" ", a.Identity.With, a.Identity.With != nil)
+			p.given(" ", a.Identity.With)
 		case DropIdentity:
 			p.s(" DROP IDENTITY")
 			p.flag(a.Exists, " IF EXISTS")

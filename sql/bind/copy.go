@@ -85,19 +85,9 @@ func (b *binder) copyFrom(c *Copy, s *ast.Copy) {
 		p.Exprs, p.Names = append(p.Exprs, &expr.Column{Index: len(read.Columns), T: vec.T(vec.Int8), Name: "line"}), append(p.Names, "line")
 	}
 	if s.Where != nil {
-		w.Plan = &plan.Filter{Input: w.Plan, Cond: b.copyWhere(rel.table.Name, schema, s.Where)}
+		w.Plan = &plan.Filter{Input: w.Plan, Cond: b.ofRow(rel.table.Name, schema, s.Where, "WHERE", "COPY FROM WHERE condition")}
 	}
 	c.Write = w
-}
-
-// copyWhere binds WHERE of COPY over the columns of the rows that come in.
-func (b *binder) copyWhere(name string, schema *table.Schema, e ast.Expr) expr.Expr {
-	subs := len(b.subs)
-	cond := b.ofRow(name, schema, e, "COPY FROM WHERE conditions", "WHERE")
-	if len(b.subs) > subs {
-		b.fail(pgerr.New(pgerr.FeatureNotSupported, "cannot use subquery in COPY FROM WHERE condition"), e.Pos())
-	}
-	return cond
 }
 
 // missing says whether a column that must have a value is not among those given.

@@ -673,17 +673,17 @@ func (b *binder) checks(target *relation, schema *table.Schema) []Check {
 
 // checkCondition binds the condition of a CHECK over the columns of a table.
 func (b *binder) checkCondition(name string, schema *table.Schema, e ast.Expr) expr.Expr {
-	subs := len(b.subs)
-	x := b.ofRow(name, schema, e, "check constraints", "CHECK")
-	if len(b.subs) > subs {
-		b.fail(pgerr.New(pgerr.FeatureNotSupported, "cannot use subquery in check constraint"), e.Pos())
-	}
-	return x
+	return b.ofRow(name, schema, e, "CHECK", "check constraint")
 }
 
-// ofRow binds a condition over the columns of a row to insert.
-func (b *binder) ofRow(name string, schema *table.Schema, e ast.Expr, clause, word string) expr.Expr {
-	return b.condition(b.expr(e, &scope{rel: rowRelation(name, schema), clause: clause}), word, e.Pos())
+// ofRow binds a condition over the columns of a row to insert, in a place that may read nothing else.
+func (b *binder) ofRow(name string, schema *table.Schema, e ast.Expr, word, place string) expr.Expr {
+	subs := len(b.subs)
+	x := b.condition(b.expr(e, &scope{rel: rowRelation(name, schema), clause: place + "s"}), word, e.Pos())
+	if len(b.subs) > subs {
+		b.fail(pgerr.New(pgerr.FeatureNotSupported, "cannot use subquery in %s", place), e.Pos())
+	}
+	return x
 }
 
 // rowRelation is a row of a table as names in an expression mean it.

@@ -58,7 +58,7 @@ func (p *parser) fetchCount(f *ast.FetchCursor) {
 	}
 }
 
-// signed takes a whole number of 32 bits, with or without a sign.
+// signed takes a whole number of so many bits, with or without a sign.
 func (p *parser) signed(bits int) int64 {
 	sign := ""
 	if p.accept("-") {

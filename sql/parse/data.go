@@ -96,16 +96,26 @@ func (p *parser) createSequence() ast.Stmt {
 	s.Name = p.name()
 	for p.tok().kind == tokIdent {
 		option := p.feature()
+		first, ok := p.plainOption()
 		switch {
-		case p.acceptKw("start"):
-			p.acceptKw("with")
-			s.Start = p.signed(64)
-		case p.acceptKw("no", "minvalue"), p.acceptKw("no", "maxvalue"), p.acceptKw("no", "cycle"), p.acceptKw("owned", "by", "none"):
-		default:
+		case !ok:
 			return p.refuse(start, option+" of a sequence")
+		case first != nil:
+			s.Start = *first
 		}
 	}
 	return s
+}
+
+// plainOption reads an option that any sequence may have: START, whose number it gives, or one that says what
+// is so anyway.
+func (p *parser) plainOption() (start *int64, ok bool) {
+	if !p.acceptKw("start") {
+		return nil, p.acceptKw("no", "minvalue") || p.acceptKw("no", "maxvalue") || p.acceptKw("no", "cycle") || p.acceptKw("owned", "by", "none")
+	}
+	p.acceptKw("with")
+	n := p.signed(64)
+	return &n, true
 }
 
 // tempAhead is how many words say that something is temporary, from the n-th one ahead on.
@@ -446,14 +456,16 @@ func (p *parser) identityKind() string {
 // refused.
 func (p *parser) sequenceOption(x *ast.Identity) string {
 	at, option := p.tok(), p.feature()
+	if start, ok := p.plainOption(); ok {
+		if start != nil {
+			x.Start = start
+		}
+		return ""
+	}
 	switch {
 	case p.acceptKw("sequence", "name"):
 		name := p.name()
 		x.Sequence = &name[len(name)-1]
-	case p.acceptKw("start"):
-		p.acceptKw("with")
-		n := p.signed(64)
-		x.Start = &n
 	case p.acceptKw("increment"):
 		p.acceptKw("by")
 		switch n := p.signed(64); {
@@ -468,7 +480,6 @@ func (p *parser) sequenceOption(x *ast.Identity) string {
 		}
 	case p.acceptKw("cache"): // a session takes more than one number at a time anyway
 		p.signed(64)
-	case p.acceptKw("no", "minvalue"), p.acceptKw("no", "maxvalue"), p.acceptKw("no", "cycle"), p.acceptKw("owned", "by", "none"):
 	default:
 		return option + " of a sequence"
 	}

@@ -120,13 +120,11 @@ func (b *builder) findGroups(keys []string, refs map[string][]propRef) error {
 	b.at = make([]int, len(d.ranges))
 	for i := range d.ranges {
 		e := &d.ranges[i]
-		switch {
-		case !shares[i]:
-			e.group = len(b.members)
-		case shared < 0:
-			shared = len(b.members)
-			fallthrough
-		default:
+		e.group = len(b.members)
+		if shares[i] {
+			if shared < 0 {
+				shared = e.group
+			}
 			e.group = shared
 		}
 		if e.group == len(b.members) {
@@ -153,32 +151,8 @@ func (b *builder) findWide(shares []bool, keys []string, refs map[string][]propR
 		scratch := columnScratches.Get().(*columnScratch)
 		defer columnScratches.Put(scratch)
 		counts := make([]int64, len(shares))
-		few, err := b.few(refs[keys[i]], nil, scratch)
-		if err != nil {
+		if err := b.countValues(counts, rangeOf, refs[keys[i]], scratch); err != nil {
 			return fmt.Errorf("property %q: %w", keys[i], err)
-		}
-		for _, c := range scratch.cells {
-			if few {
-				counts[rangeOf[c.key]]++
-			}
-		}
-		for _, ref := range refs[keys[i]] {
-			for k := range ref.prop.pieces {
-				if few {
-					break
-				}
-				p := &ref.prop.pieces[k]
-				codes, err := p.read(&scratch.source)
-				if err != nil {
-					return fmt.Errorf("property %q: %w", keys[i], err)
-				}
-				place := b.place[b.base[ref.source]+p.lo:]
-				for r, c := range codes[:min(len(codes), len(place))] {
-					if to := place[r]; to != dropped && (c != 0 || !p.nullable) {
-						counts[rangeOf[to]]++
-					}
-				}
-			}
 		}
 		for g, n := range counts {
 			if n > 0 {
@@ -193,6 +167,32 @@ func (b *builder) findWide(shares []bool, keys []string, refs map[string][]propR
 		shares[g] = shares[g] || n >= wideColumns && values[g].Load() < n*wideValues
 	}
 	return err
+}
+
+// countValues adds to counts, by range, the rows that have a value of a property.
+func (b *builder) countValues(counts []int64, rangeOf []uint32, refs []propRef, scratch *columnScratch) error {
+	if few, err := b.few(refs, nil, scratch); few || err != nil {
+		for _, c := range scratch.cells {
+			counts[rangeOf[c.key]]++
+		}
+		return err
+	}
+	for _, ref := range refs {
+		for k := range ref.prop.pieces {
+			p := &ref.prop.pieces[k]
+			codes, err := p.read(&scratch.source)
+			if err != nil {
+				return err
+			}
+			place := b.place[b.base[ref.source]+p.lo:]
+			for r, c := range codes[:min(len(codes), len(place))] {
+				if to := place[r]; to != dropped && (c != 0 || !p.nullable) {
+					counts[rangeOf[to]]++
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // columnScratch is memory in which columns are made, one after the other.
@@ -291,8 +291,9 @@ func (b *builder) property(key string, refs []propRef) ([]columnOut, []owned, er
 // alone.
 const fewShare = 8
 
-// few fills scratch.cells with the rows that have a value of a property, and one more than the ids of these; ids are by piece, and nil
-// if nobody asks for them. It says false, and leaves anything there, if they are not few or cannot be found without a look at every row.
+// few fills scratch.cells with the rows that have a value of a property, and one more than the ids of these;
+// ids are by piece, and nil if nobody asks for them. It says false, and leaves anything there, if they are not
+// few or cannot be found without a look at every row.
 func (b *builder) few(refs []propRef, ids [][]uint32, scratch *columnScratch) (bool, error) {
 	scratch.cells = scratch.cells[:0]
 	for _, ref := range refs {

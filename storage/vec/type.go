@@ -222,10 +222,19 @@ func (t Type) String() string {
 // IsVector says whether the type is one of the array types that count from 0.
 func (t Type) IsVector() bool { return t.Kind == Int2Vector || t.Kind == OIDVector }
 
-// IsReg says whether values of the type are object ids that are shown by name.
-func (t Type) IsReg() bool {
-	return !t.Array && (t.Kind >= RegClass && t.Kind <= RegRole || t.Kind >= RegOper && t.Kind <= RegProcedure)
+// RegKinds are the types of object ids that are shown by name.
+var RegKinds = []Kind{RegClass, RegType, RegProc, RegNamespace, RegRole, RegOper, RegOperator, RegProcedure}
+
+// Unnamed is OID for the types of RegKinds, and every other type itself.
+func (k Kind) Unnamed() Kind {
+	if k >= RegClass && k <= RegRole || k >= RegOper && k <= RegProcedure {
+		return OID
+	}
+	return k
 }
+
+// IsReg says whether values of the type are object ids that are shown by name.
+func (t Type) IsReg() bool { return !t.Array && t.Kind != OID && t.Kind.Unnamed() == OID }
 
 // IsOID says whether values of the type are object ids, shown by name or not.
 func (t Type) IsOID() bool { return !t.Array && t.Kind == OID || t.IsReg() }
