@@ -32,12 +32,17 @@ func WriteParquet(ctx context.Context, w io.Writer, c Config, progress func(even
 		return err
 	}
 	m := New(c)
+	return m.WriteParquet(ctx, w, 0, m.Sessions(), progress)
+}
+
+// WriteParquet writes the events of sessions [from, to) as [WriteParquet] does all.
+func (m *Model) WriteParquet(ctx context.Context, w io.Writer, from, to uint64, progress func(events uint64)) error {
 	file := parquet.NewGenericWriter[row](w,
 		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
 		parquet.MaxRowsPerRowGroup(parquetGroup))
 	b := rowBatch{rows: make([]row, 0, parquetBatch)}
 	written := uint64(0)
-	err := m.Each(0, m.Sessions(), func(e *Event) error {
+	err := m.Each(from, to, func(e *Event) error {
 		b.add(e)
 		if len(b.rows) == cap(b.rows) {
 			if err := b.flush(file); err != nil {

@@ -38,6 +38,7 @@ type scaleOptions struct {
 	projects       int
 	reps           int
 	seconds        time.Duration
+	keep           bool
 	place
 }
 
@@ -53,6 +54,7 @@ func scale(ctx context.Context, args []string) error {
 	f.IntVar(&o.reps, "reps", 7, "how often each question is timed")
 	mebibytes := f.Int64("memory", o.memory>>20, "memory budget of a server, in `MiB`")
 	f.StringVar(&o.dir, "dir", "", "`directory` for the data, which are removed (default: a temporary one)")
+	f.BoolVar(&o.keep, "keep", false, "leave what is imported in -dir, and ask what is there of an earlier run")
 	f.StringVar(&o.prickle, "prickle", "", "`binary` to measure (default: made by make build)")
 	f.Parse(args) //nolint:errcheck // it exits
 	o.memory = *mebibytes << 20
@@ -64,10 +66,15 @@ func scale(ctx context.Context, args []string) error {
 	if err != nil && o.clients != "" {
 		return fmt.Errorf("-clients: %w", err)
 	}
-	if o.dir, err = os.MkdirTemp(o.dir, "prickle-scale-"); err != nil {
-		return err
+	if o.keep && o.dir == "" {
+		return errors.New("-keep needs -dir, a directory that stays")
 	}
-	defer os.RemoveAll(o.dir) //nolint:errcheck // the system cleans up as well
+	if !o.keep {
+		if o.dir, err = os.MkdirTemp(o.dir, "prickle-scale-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(o.dir) //nolint:errcheck // the system cleans up as well
+	}
 	if o.prickle == "" {
 		if o.prickle, err = makeBuild(ctx, "."); err != nil {
 			return err
@@ -145,9 +152,7 @@ func (o scaleOptions) grow(ctx context.Context, sizes []int) error {
 		if uint64(n) < leastEvents {
 			return fmt.Errorf("-sizes has %d, which is less than %d", n, leastEvents)
 		}
-		config := productConfig(uint64(n))
-		c, err := o.measure(ctx, fmt.Sprintf("%s events", grouped(uint64(n))), uint64(n), "events.parquet",
-			func(w io.Writer) error { return gen.WriteParquet(ctx, w, config, nil) },
+		c, err := o.measure(ctx, fmt.Sprintf("%s events", grouped(uint64(n))), uint64(n), "events.parquet", productFiles(ctx, uint64(n)),
 			func(e database, c *column) error {
 				for _, q := range questions {
 					if err := c.time(ctx, e, q.name, q.forms[prickle].sql, o.reps); err != nil {
@@ -169,28 +174,37 @@ func (o scaleOptions) grow(ctx context.Context, sizes []int) error {
 	return nil
 }
 
-// measure makes a file of events, imports it and has it asked.
-func (o scaleOptions) measure(ctx context.Context, name string, events uint64, file string, write func(io.Writer) error, ask func(database, *column) error) (*column, error) {
+// fileEvents is how many events a file has at most: the files of a large stream are made, imported and
+// removed one after the other, since all at once take more room than what is made of them.
+const fileEvents = 100_000_000
+
+// productFiles write the product suite's stream, each a part of it in the order of time.
+func productFiles(ctx context.Context, events uint64) []func(io.Writer) error {
+	m := gen.New(productConfig(events))
+	parts := (events + fileEvents - 1) / fileEvents
+	out := make([]func(io.Writer) error, parts)
+	for i := range out {
+		from, to := m.Sessions()*uint64(i)/parts, m.Sessions()*uint64(i+1)/parts
+		out[i] = func(w io.Writer) error { return m.WriteParquet(ctx, w, from, to, nil) }
+	}
+	return out
+}
+
+// measure makes files of events, imports them and has what they hold asked.
+func (o scaleOptions) measure(ctx context.Context, name string, events uint64, file string, files []func(io.Writer) error, ask func(database, *column) error) (*column, error) {
 	p := o.place
 	p.dir = filepath.Join(o.dir, strings.ReplaceAll(name, " ", "-"))
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(p.dir) //nolint:errcheck // the next needs the room, and the whole is removed at the end
-	say("%s: making data", name)
-	file = filepath.Join(p.dir, file)
-	if err := writeFile(file, write); err != nil {
-		return nil, err
+	if !o.keep {
+		defer os.RemoveAll(p.dir) //nolint:errcheck // the next needs the room, and the whole is removed at the end
 	}
-	say("%s: importing", name)
-	used, err := p.importFile(ctx, file)
+	took, err := p.importAll(ctx, name, filepath.Join(p.dir, file), files)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Remove(file); err != nil {
-		return nil, err
-	}
-	c := &column{name: name, events: events, rate: float64(events) / used.stored.Seconds()}
+	c := &column{name: name, events: events, rate: float64(events) / took.Seconds()}
 	if c.bytes, err = diskSize(filepath.Join(p.of(prickle), "data", "segments")); err != nil {
 		return nil, err
 	}
@@ -202,6 +216,42 @@ func (o scaleOptions) measure(ctx context.Context, name string, events uint64, f
 	err = errors.Join(stored(ctx, e, events), ask(e, c))
 	c.memory = peakMemory(e.pid())
 	return c, errors.Join(err, e.close())
+}
+
+// importAll makes and imports files one after the other, and says how long their imports took until all
+// rows were stored. Files that an earlier run has imported are not imported again.
+func (p place) importAll(ctx context.Context, name, file string, files []func(io.Writer) error) (time.Duration, error) {
+	var done []time.Duration // of each file that is imported
+	note := filepath.Join(p.dir, "imported.json")
+	if said, err := os.ReadFile(note); err == nil {
+		if err := json.Unmarshal(said, &done); err != nil {
+			return 0, fmt.Errorf("%s: %w", note, err)
+		}
+	}
+	for i := len(done); i < len(files); i++ {
+		say("%s: making data, %d of %d", name, i+1, len(files))
+		if err := writeFile(file, files[i]); err != nil {
+			return 0, err
+		}
+		say("%s: importing, %d of %d", name, i+1, len(files))
+		used, err := p.importFile(ctx, file)
+		if err != nil {
+			return 0, err
+		}
+		done = append(done, used.stored)
+		said, err := json.Marshal(done)
+		if err == nil {
+			err = os.WriteFile(note, said, 0o644)
+		}
+		if err = errors.Join(err, os.Remove(file)); err != nil {
+			return 0, err
+		}
+	}
+	took := time.Duration(0)
+	for _, d := range done {
+		took += d
+	}
+	return took, nil
 }
 
 // stored is an error if there are not so many events.
@@ -330,7 +380,7 @@ func (o scaleOptions) shapes(ctx context.Context, clients []int) error {
 		if o.only != "" && s.name != ordinary.name && !slices.Contains(strings.Split(o.only, ","), s.name) {
 			continue
 		}
-		c, err := o.measure(ctx, s.name, o.shape, "events.ndjson", func(w io.Writer) error { return s.write(ctx, w, o.shape) },
+		c, err := o.measure(ctx, s.name, o.shape, "events.ndjson", []func(io.Writer) error{func(w io.Writer) error { return s.write(ctx, w, o.shape) }},
 			func(e database, c *column) error {
 				for _, q := range shapeQuestions {
 					if err := c.time(ctx, e, q[0], q[1], o.reps); err != nil {
