@@ -31,6 +31,7 @@ type Server struct {
 	counters session.Counters
 	metrics  metrics
 	queries  session.Queries
+	plans    session.Plans
 	sessions session.Sessions
 	cuts     session.Cuts
 	limits   limit.Limiter
@@ -329,7 +330,7 @@ func (s *Server) open(ctx context.Context, o opening) (*session.Session, error) 
 		start[name] = value
 	}
 	c := session.Config{Engine: s.engine, Counters: &s.counters, Logger: s.config.Logger, Project: p.ID, Database: p.Database,
-		User: o.user, Start: start, Limit: s.config.QueryTimeout, Memory: s.config.Memory.Pool(memory.Queries), Cuts: &s.cuts, Keep: o.keep, Queries: &s.queries, QueryName: o.name,
+		User: o.user, Start: start, Limit: s.config.QueryTimeout, Memory: s.config.Memory.Pool(memory.Queries), Cuts: &s.cuts, Keep: o.keep, Queries: &s.queries, Plans: &s.plans, QueryName: o.name,
 		Sessions: &s.sessions, Remote: o.remote, Local: o.local, TLS: o.tls}
 	cohorts := &ask.Cohorts{Saving: &s.saving}
 	c.Cohorts, c.Databases = cohorts, databases{s}

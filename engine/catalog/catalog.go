@@ -109,7 +109,10 @@ type Namespace struct {
 type Catalog struct {
 	Project  uint32
 	Database string // the project's database name
-	Tables   []*Table
+	// State is comparable, and equal only for catalogs that a statement means the same in, apart from what
+	// belongs to a session: Path, Role, and its own tables. Nil is equal to none.
+	State  any
+	Tables []*Table
 	// Namespaces are the schemas that users made.
 	Namespaces []*Namespace
 	// Next is the number of the next table or schema that is made.

@@ -13,7 +13,7 @@ import (
 type Function struct {
 	Name     string
 	Volatile bool // differs from row to row: random()
-	Session  bool // depends on the session: its catalog
+	Session  bool // depends on the session: its time, its user, its catalog
 	lax      bool // sees nulls
 	dense    bool // cannot fail and is cheap: computes every row, counted or not
 	repeats  bool // gives parts of texts, which are likely to be the same for many rows
@@ -71,6 +71,9 @@ func NewCall(o *Overload, args []Expr) Expr {
 
 // Eval implements Expr.
 func (e *Call) Eval(ctx *Context, b *vec.Batch) (*vec.Vector, error) {
+	if e.Overload.Fn.Session || e.Overload.Fn.Volatile {
+		ctx.ask()
+	}
 	var few [3]*vec.Vector
 	args := few[:0]
 	for _, a := range e.Args {

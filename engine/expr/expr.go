@@ -64,6 +64,32 @@ type Context struct {
 	Shapes []vec.Schema
 	// Setting answers current_setting(); nil knows none.
 	Setting func(name string) (string, bool)
+	// Asked, if it is there, becomes true when something is read that may be otherwise when the session
+	// runs the same statement again: the time, a parameter, what a function says of the session. It is
+	// there while a plan is made, by one goroutine, to know whether the plan may be kept.
+	Asked *bool
+}
+
+// ask notes in Asked that what is read now is only as it is for this execution.
+func (c *Context) ask() {
+	if c.Asked != nil {
+		*c.Asked = true
+	}
+}
+
+// Moment is Now, when it matters.
+func (c *Context) Moment() int64 {
+	c.ask()
+	return c.Now
+}
+
+// Param is the value of $index+1, a constant; nil while nothing has one.
+func (c *Context) Param(index int) *vec.Vector {
+	c.ask()
+	if index >= len(c.Params) {
+		return nil
+	}
+	return c.Params[index]
 }
 
 // Style is the settings of a session that values are read and written by. The zero value is what
@@ -115,6 +141,7 @@ func (p *Param) Type() vec.Type { return p.T }
 
 // Eval is the parameter's value.
 func (p *Param) Eval(ctx *Context, _ *vec.Batch) (*vec.Vector, error) {
+	ctx.ask()
 	return ctx.Params[p.Index], nil
 }
 

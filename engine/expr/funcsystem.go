@@ -23,16 +23,16 @@ func constText(value func(*Context) string) func(*frame) error {
 
 func init() {
 	define("version", tText, nil, constText(func(*Context) string { return Version }))
-	define("current_database", tName, nil, constText(func(c *Context) string { return c.Database }))
-	define("current_catalog", tName, nil, constText(func(c *Context) string { return c.Database }))
-	define("session_user", tName, nil, constText(func(c *Context) string {
+	defineSession("current_database", tName, nil, constText(func(c *Context) string { return c.Database }))
+	defineSession("current_catalog", tName, nil, constText(func(c *Context) string { return c.Database }))
+	defineSession("session_user", tName, nil, constText(func(c *Context) string {
 		if c.SessionUser == "" {
 			return c.User
 		}
 		return c.SessionUser
 	}))
 	for _, name := range []string{"current_user", "user", "current_role"} {
-		define(name, tName, nil, constText(func(c *Context) string { return c.User }))
+		defineSession(name, tName, nil, constText(func(c *Context) string { return c.User }))
 	}
 	defineSession("pg_backend_pid", tInt4, nil, map0(func(c *Context) (int64, error) { return c.PID, nil }))
 	end := func(c *Context, pid int64, session bool, ms int64) (bool, error) {
@@ -47,7 +47,7 @@ func init() {
 	define("pg_cancel_backend", tBool, types(tInt4), map1(func(c *Context, pid int64) (bool, error) { return end(c, pid, false, 0) })).Volatile = true
 	define("pg_terminate_backend", tBool, types(tInt4), map1(func(c *Context, pid int64) (bool, error) { return end(c, pid, true, 0) })).Volatile = true
 	define("pg_terminate_backend", tBool, types(tInt4, tInt8), map2(func(c *Context, pid, ms int64) (bool, error) { return end(c, pid, true, ms) })).Volatile = true
-	define("txid_current", tInt8, nil, map0(func(c *Context) (int64, error) { return c.Now, nil }))
+	defineSession("txid_current", tInt8, nil, map0(func(c *Context) (int64, error) { return c.Now, nil }))
 	for _, name := range []string{"pg_postmaster_start_time", "pg_conf_load_time"} {
 		define(name, tTz, nil, map0(func(*Context) (int64, error) { return started, nil }))
 	}
@@ -63,8 +63,8 @@ func init() {
 		}
 		return dst, pgerr.New(pgerr.UndefinedObject, "unrecognized configuration parameter \"%s\"", name)
 	}
-	define("current_setting", tText, types(tText), text1(func(c *Context, dst []byte, name string) ([]byte, error) { return setting(c, dst, name, false) }))
-	define("current_setting", tText, types(tText, tBool), text2(setting))
+	defineSession("current_setting", tText, types(tText), text1(func(c *Context, dst []byte, name string) ([]byte, error) { return setting(c, dst, name, false) }))
+	defineSession("current_setting", tText, types(tText, tBool), text2(setting))
 	define("nextval", tInt8, types(tText), map1(nextval)).Volatile = true
 	define("nextval", tInt8, types(tReg), map1(func(c *Context, oid int64) (int64, error) { return nextval(c, sequenceName(c, oid)) })).Volatile = true
 	define("currval", tInt8, types(tText), map1(currval)).Volatile = true

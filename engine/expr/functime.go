@@ -456,19 +456,19 @@ func crossed(unit string, a, b int64) (int64, bool) {
 
 func init() {
 	now := map0(func(c *Context) (int64, error) { return c.Now, nil })
-	define("now", tTz, nil, now)
-	define("transaction_timestamp", tTz, nil, now)
-	define("statement_timestamp", tTz, nil, map0(func(c *Context) (int64, error) { return c.Statement, nil }))
+	defineSession("now", tTz, nil, now)
+	defineSession("transaction_timestamp", tTz, nil, now)
+	defineSession("statement_timestamp", tTz, nil, map0(func(c *Context) (int64, error) { return c.Statement, nil }))
 	define("clock_timestamp", tTz, nil, map0(func(*Context) (int64, error) { return time.Now().UnixMicro(), nil })).Volatile = true
-	define("current_date", tDate, nil, map0(func(c *Context) (int64, error) {
+	defineSession("current_date", tDate, nil, map0(func(c *Context) (int64, error) {
 		z := zoneOf(c)
 		return vec.FloorDiv(z.local(c.Now), microsDay), nil
 	}))
-	define("localtimestamp", tTs, nil, map0(func(c *Context) (int64, error) {
+	defineSession("localtimestamp", tTs, nil, map0(func(c *Context) (int64, error) {
 		z := zoneOf(c)
 		return z.local(c.Now), nil
 	}))
-	define("localtime", tTime, nil, map0(func(c *Context) (int64, error) {
+	defineSession("localtime", tTime, nil, map0(func(c *Context) (int64, error) {
 		z := zoneOf(c)
 		return floorMod(z.local(c.Now), microsDay), nil
 	}))
@@ -790,7 +790,7 @@ func timeArithmetic() {
 		}))
 		define("age", tIvl, types(t), zoned(func(f *frame, z *zone) func(int) error {
 			b := viewOf[int64](f, 0)
-			today := vec.FloorDiv(z.local(f.ctx.Now), microsDay) * microsDay
+			today := vec.FloorDiv(z.local(f.ctx.Moment()), microsDay) * microsDay
 			return func(i int) error {
 				x := b.at(i)
 				if isInfinite(x) {

@@ -978,7 +978,7 @@ func queryJSONPath(f *frame, i int, silent bool, zone *zone) ([][]byte, error) {
 				WithDetail("Jsonpath parameters should be encoded as key-value pairs of \"vars\" object.")
 		}
 	}
-	r := &pathRun{q: q, root: f.argText(0, i), vars: vars, zone: zone, now: f.ctx.Now}
+	r := &pathRun{q: q, root: f.argText(0, i), vars: vars, zone: zone, now: f.ctx.Moment()}
 	list, err := r.query()
 	if err != nil && r.hard == nil && f.argBool(3, i, silent) && pgerr.Code(err) != pgerr.UndefinedObject && pgerr.Code(err) != pgerr.StatementTooComplex {
 		return nil, errNull

@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"slices"
+
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -340,6 +342,19 @@ func Map(e Expr, f func(Expr) Expr) Expr {
 		return f(p.WithChildren(changed))
 	}
 	return f(e)
+}
+
+// Fresh is e without what its nodes keep while a statement runs.
+func Fresh(e Expr) Expr {
+	p, ok := e.(Parent)
+	if !ok {
+		return e
+	}
+	children := slices.Clone(p.Children())
+	for i, c := range children {
+		children[i] = Fresh(c)
+	}
+	return p.WithChildren(children)
 }
 
 // IsConstant says whether e has one value for the whole statement: it reads no column, and

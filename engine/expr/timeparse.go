@@ -516,7 +516,7 @@ func parseOffset(s string) (int, bool) {
 // specialTime is now, today, tomorrow or yesterday as a local time.
 func specialTime(ctx *Context, word string) int64 {
 	z := zoneOf(ctx)
-	now := z.local(ctx.Now)
+	now := z.local(ctx.Moment())
 	day := vec.FloorDiv(now, microsDay)
 	switch word {
 	case "today":
@@ -570,7 +570,7 @@ func parseTimestampTZ(ctx *Context, s string) (int64, error) {
 	case m.infinite != 0:
 		return t, nil
 	case m.special == "now":
-		return ctx.Now, nil
+		return ctx.Moment(), nil
 	case m.loc != nil:
 		z := zone{loc: m.loc}
 		return z.utc(t), nil

@@ -187,6 +187,12 @@ func (m mapper) source(s Source) Source {
 	return s
 }
 
+// Fresh is a plan that nothing of an execution stays in: its expressions are others, which keep what they
+// learn of dictionaries to themselves. Who keeps a plan runs a fresh one each time.
+func Fresh(n Node) Node {
+	return everywhere(n, func(n Node) Node { return mapExprs(n, expr.Fresh) })
+}
+
 // eachExpr visits the expressions of a node.
 func eachExpr(n Node, visit func(expr.Expr)) {
 	mapExprs(n, func(e expr.Expr) expr.Expr { visit(e); return e })

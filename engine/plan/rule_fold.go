@@ -15,13 +15,9 @@ func foldConstants(n Node) Node {
 	})
 }
 
-// sessionFunctions depend on more than their arguments, or should wait for the run.
-var sessionFunctions = map[string]bool{
-	"now": true, "transaction_timestamp": true, "statement_timestamp": true, "clock_timestamp": true, "timeofday": true,
-	"current_date": true, "current_time": true, "current_timestamp": true, "localtime": true, "localtimestamp": true,
-	"current_setting": true, "set_config": true, "current_user": true, "session_user": true, "current_database": true,
-	"current_schema": true, "current_schemas": true, "current_catalog": true, "txid_current": true,
-	"random": true, "setseed": true, "age": true,
+// unfolded are functions that should wait for the run.
+var unfolded = map[string]bool{
+	"age": true, // depends on the zone
 	// These make large values out of small ones, which only a run may spend memory on.
 	"repeat": true, "lpad": true, "rpad": true, "array_fill": true, "factorial": true,
 }
@@ -35,7 +31,7 @@ func foldOne(e expr.Expr) expr.Expr {
 	case *expr.Case:
 		return foldCase(e)
 	case *expr.Call:
-		if sessionFunctions[e.Overload.Fn.Name] || e.Overload.Fn.Volatile || e.Overload.Fn.Session {
+		if unfolded[e.Overload.Fn.Name] || e.Overload.Fn.Volatile || e.Overload.Fn.Session {
 			return e
 		}
 		// It is NULL when an argument is, whatever the others are and even if they would fail.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"weak"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -44,6 +45,13 @@ type tableList struct {
 	namespaces []*catalog.Namespace
 	notes      map[string]*table.Schema
 	sequences  []*table.Schema
+}
+
+// catalogState is what a catalog is made of. What it names is not kept alive.
+type catalogState struct {
+	tables  weak.Pointer[table.Tables]
+	objects weak.Pointer[object.Table]
+	sunday  bool
 }
 
 // list gives the built-in tables and what users made.
@@ -101,6 +109,7 @@ func (e *storeEngine) Catalog(project uint32, database string, pin Pin) *catalog
 	if p, ok := e.store.Project(project); ok {
 		c.Sunday = p.WeekStart == 0
 	}
+	c.State = catalogState{weak.Make(tables), weak.Make(objects), c.Sunday}
 	c.Properties = func() []string { return e.properties(project) }
 	return c
 }

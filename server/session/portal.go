@@ -256,7 +256,7 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 			return err
 		}
 	}
-	st, err := sql.Compile(within, prepared.Stmt, prepared.Text)
+	st, err := s.compile(within, prepared)
 	if err != nil {
 		return err
 	}
@@ -345,9 +345,7 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 // needs a place is known since it was prepared, or found out by compiling it for the tables that there are now.
 func (p *Portal) queue(prepared *Prepared, ctx *expr.Context) error {
 	s := p.session
-	switch prepared.Stmt.(type) {
-	case ast.Query, *ast.Shorthand:
-	default:
+	if !isQuery(prepared.Stmt) {
 		return nil
 	}
 	if busy := s.config.Queries.Busy; busy == nil || s.pin != nil || s.writes != nil || s.temp != nil || !busy(s.config.Project, s.config.User) {
@@ -355,7 +353,7 @@ func (p *Portal) queue(prepared *Prepared, ctx *expr.Context) error {
 	}
 	kind, reads := prepared.kind, prepared.reads
 	if kind == "" { // nobody has asked for its columns
-		st, err := sql.Compile(s.compileContext(ctx, prepared.Params, nil), prepared.Stmt, prepared.Text)
+		st, err := s.compile(s.compileContext(ctx, prepared.Params, nil), prepared)
 		if err != nil {
 			return nil // its client is told when it is compiled for the state that it reads
 		}

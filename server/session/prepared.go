@@ -17,9 +17,8 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// Prepared is a statement under a name. It keeps no plan: a plan holds constants, such
-// as the instant that now() is, so each execution compiles again. That takes
-// microseconds.
+// Prepared is a statement under a name. It keeps no plan: one whose meaning is the same each time
+// is in [Plans], and another holds constants, such as the instant that now() is.
 type Prepared struct {
 	Name   string
 	Text   string   // the whole text that Stmt was parsed from: positions count in it
@@ -90,6 +89,7 @@ func (s *Session) compileContext(ctx *expr.Context, types []vec.Type, v *view) s
 	tables.FullText = bind.FullText
 	if all := s.config.Cohorts; all != nil {
 		tables.Cohort = func(name string, id int64) (definition string, ok bool, err error) {
+			ctx.Moment() // conditions count days from now
 			err = s.at(pin, func(pin Pin) error {
 				definition, ok, err = all.Definition(s.ctx, pin, ctx, name, id)
 				return err
@@ -172,11 +172,12 @@ func (s *Session) describe(stmt ast.Stmt, text string, types []vec.Type) (*Prepa
 			return nil, err
 		}
 	}
-	st, err := sql.Compile(within, stmt, text)
+	p := &Prepared{Text: text, Stmt: stmt, Params: types}
+	st, err := s.compile(within, p)
 	if err != nil {
 		return nil, err
 	}
-	p := &Prepared{Text: text, Stmt: stmt, Schema: st.Schema, Sources: st.Sources}
+	p.Schema, p.Sources = st.Schema, st.Sources
 	p.kind, p.reads = kindOf(st.Plan)
 	if e, ok := stmt.(*ast.Execute); ok {
 		other, err := s.Statement(e.Name.Name)

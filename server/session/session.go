@@ -92,6 +92,8 @@ type Config struct {
 	Keep bool
 	// Queries lists what runs; nil: a list of its own.
 	Queries *Queries
+	// Plans keeps what queries mean; nil: each is compiled whenever it runs.
+	Plans *Plans
 	// QueryName is what the client calls its questions, so that it can end them; empty: nothing.
 	QueryName string
 	// Sessions lists the session; nil: a list of its own.
@@ -290,12 +292,18 @@ func (s *Session) notice(n *pgerr.Error) {
 
 // Parse splits a text into its statements.
 func (s *Session) Parse(text string) ([]parse.Statement, error) {
+	if stmts, ok := s.config.Plans.parsed(text); ok {
+		return stmts, nil
+	}
 	result, err := parse.Text(text)
 	if err != nil {
 		return nil, err
 	}
 	for _, n := range result.Notices {
 		s.notice(n)
+	}
+	if len(result.Notices) == 0 {
+		s.config.Plans.keepParsed(text, result.Statements)
 	}
 	return result.Statements, nil
 }

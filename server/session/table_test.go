@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,6 +81,8 @@ type tables struct {
 	store   *storage.Store
 	applier *applier
 	engine  session.Engine
+	plans   *session.Plans
+	used    *atomic.Int64 // plans that came again
 	named   map[string]*client
 }
 
@@ -89,7 +92,8 @@ func tablesOf(t *testing.T, opt storage.Options) *tables {
 	t.Helper()
 	store := openStoreWith(t, opt)
 	a := &applier{store: store, index: 1}
-	return &tables{t: t, store: store, applier: a, engine: session.NewEngine(store, a, session.Limits{Threads: 2}), named: map[string]*client{}}
+	plans, used := checkedPlans(t)
+	return &tables{t: t, store: store, applier: a, engine: session.NewEngine(store, a, session.Limits{Threads: 2}), plans: plans, used: used, named: map[string]*client{}}
 }
 
 // client gives the session of a name.
@@ -102,7 +106,7 @@ func (tb *tables) client(name string) *client {
 	if _, role, ok := strings.Cut(name, "/"); ok { // session/role
 		user = role
 	}
-	s, err := session.New(tb.t.Context(), session.Config{Engine: tb.engine, Project: 1, Database: "prickle", User: user,
+	s, err := session.New(tb.t.Context(), session.Config{Engine: tb.engine, Project: 1, Database: "prickle", User: user, Plans: tb.plans,
 		Now: func() time.Time { return at }})
 	if err != nil {
 		tb.t.Fatal(err)

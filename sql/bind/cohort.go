@@ -307,10 +307,10 @@ func (b *binder) cohortOf(p *ast.Param) *ast.CohortName {
 		b.fail(pgerr.New(pgerr.DatatypeMismatch, "a cohort is named by text or by an integer, not by type %s", x.T), p.Pos())
 		return n
 	}
-	if x.Index >= len(b.env.Expr.Params) {
+	v := b.env.Expr.Param(x.Index)
+	if v == nil {
 		return n
 	}
-	v := b.env.Expr.Params[x.Index]
 	if v.IsNull(0) {
 		b.fail(pgerr.New(pgerr.NullNotAllowed, "the name of a cohort must not be null"), p.Pos())
 		return n
