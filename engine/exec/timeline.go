@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"math"
+	"math/bits"
 	"sort"
 	"time"
 
@@ -9,9 +11,11 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// quarter is the unit of a timeline's look-up table: every zone in use today is a whole
-// number of quarter-hours from UTC.
+// quarter is a quarter of an hour in µs: every zone in use today is a whole number of them from UTC.
 const quarter = int64(15 * 60 * 1e6)
+
+// maxUnits bounds the look-up table of a timeline.
+const maxUnits = 1 << 20
 
 // maxBuckets bounds a timeline: hourly buckets over a century fit.
 const maxBuckets = 1 << 20
@@ -20,10 +24,11 @@ const maxBuckets = 1 << 20
 type timeline struct {
 	// starts holds the start of every bucket, and then the end of the last: µs UTC.
 	starts []int64
-	// lut gives the bucket of each quarter-hour from first on, where all starts lie on
-	// quarter-hours; otherwise it is nil and look-ups search.
-	lut   []int32
-	first int64 // quarter-hours since 1970
+	// lut gives the bucket of each unit of time from the first start on, where the distances of all
+	// starts are whole numbers of units; nil: look-ups search.
+	lut  []int32
+	unit uint64 // µs; 0 if there is no lut
+	per  uint64 // 2⁶⁴ / unit, for dividing by it
 }
 
 // newTimeline covers [from, to) with buckets of the given length. The first bucket
@@ -138,26 +143,33 @@ func addInterval(at time.Time, iv vec.IntervalValue) time.Time {
 	return at.Add(time.Duration(iv.Micros) * time.Microsecond)
 }
 
-// index builds the look-up table if that is possible and small.
+// index builds the look-up table, unless it would be large. Its unit is the greatest that there is: a day for
+// days and weeks in a zone that changes no clocks, and an hour, or a half, in others.
 func (t *timeline) index() {
-	last := t.starts[len(t.starts)-1]
-	if n := (last - t.starts[0]) / quarter; n > 1<<22 {
-		return
-	}
-	for _, s := range t.starts {
-		if s%quarter != 0 {
-			return
+	unit := uint64(0)
+	for i, start := range t.starts[1:] {
+		for x := uint64(start - t.starts[i]); x != 0; { // Euclid
+			unit, x = x, unit%x
 		}
 	}
-	t.first = t.starts[0] / quarter
-	t.lut = make([]int32, last/quarter-t.first)
+	n := uint64(t.starts[len(t.starts)-1]-t.starts[0]) / unit
+	if n > maxUnits {
+		return
+	}
+	t.unit, t.per = unit, math.MaxUint64/unit
+	t.lut = make([]int32, n)
 	b := int32(0)
 	for i := range t.lut {
-		for (t.first+int64(i))*quarter >= t.starts[b+1] {
+		for t.starts[0]+int64(uint64(i)*unit) >= t.starts[b+1] {
 			b++
 		}
 		t.lut[i] = b
 	}
+}
+
+// inQuarters says whether each bucket is made of whole quarter-hours.
+func (t *timeline) inQuarters() bool {
+	return t.unit > 0 && t.unit%uint64(quarter) == 0 && t.starts[0]%quarter == 0
 }
 
 // count is the number of buckets.
@@ -169,7 +181,12 @@ func (t *timeline) bucket(us int64) int {
 		return -1
 	}
 	if t.lut != nil {
-		return int(t.lut[us/quarter-t.first])
+		since := uint64(us - t.starts[0])
+		i, _ := bits.Mul64(since, t.per) // the quotient, or one less
+		if since-i*t.unit >= t.unit {
+			i++
+		}
+		return int(t.lut[i])
 	}
 	return sort.Search(len(t.starts), func(i int) bool { return t.starts[i] > us }) - 1
 }

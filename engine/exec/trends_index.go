@@ -75,7 +75,7 @@ func sum(parts [][]int64, n int) []int64 {
 
 // byCode says whether the quarter-hour of a row decides its unit, and whether it counts.
 func (s *spans) byCode(ix *indexed) bool {
-	return s.line.lut != nil && (s.from <= ix.lo || s.from%quarter == 0) && (s.to > ix.hi || s.to%quarter == 0)
+	return s.line.inQuarters() && (s.from <= ix.lo || s.from%quarter == 0) && (s.to > ix.hi || s.to%quarter == 0)
 }
 
 // countCodes adds the rows [lo, hi) of a stream to counts, by the buckets of their codes.
