@@ -33,7 +33,7 @@ type evaluator struct {
 	whole          bool       // all rows of the batch are in the mask
 	event          *vec.Vector
 	runRoom        segment.RunRoom
-	rooms          []segment.RunRoom // by column
+	arenas         []vec.Arena // by column
 }
 
 // rowCondition is a condition on rows and what it is for values seen before: 1 where it is true.
@@ -128,7 +128,7 @@ func (e *evaluator) makeRoom() {
 	n := min(vec.BatchRows, e.hi-e.lo) // there may be very many evaluators of few rows each
 	e.ids, e.room = make([]uint32, n), make([]uint32, n)
 	e.event = constText(e.s.rng.Event)
-	e.rooms = make([]segment.RunRoom, len(e.ix.readers.rows))
+	e.arenas = make([]vec.Arena, len(e.ix.readers.rows))
 }
 
 // run evaluates all rows.
@@ -175,7 +175,7 @@ func (e *evaluator) matches(lo, hi int) (bool, error) {
 	if s.match == nil && s.nums == nil {
 		return true, nil
 	}
-	b := &vec.Batch{Rows: n, Sel: liveRows(s.dead, lo, hi), Cols: make([]*vec.Vector, len(e.ix.readers.rows))}
+	b := &vec.Batch{Rows: n, Sel: liveRows(nil, s.dead, lo, hi), Cols: make([]*vec.Vector, len(e.ix.readers.rows))}
 	if rows := b.Sel; rows != nil || s.bounds != nil {
 		if rows == nil {
 			rows = firstRows(&e.all, n)
@@ -261,12 +261,9 @@ func (e *evaluator) read(b *vec.Batch, of expr.Expr, lo, hi int) (err error) {
 	m := e.morsel()
 	expr.Walk(of, func(x expr.Expr) bool {
 		c, ok := x.(*expr.Column)
-		switch {
-		case !ok || err != nil || b.Cols[c.Index] != nil:
-		case e.ix.readers.lent[c.Index] != nil:
-			b.Cols[c.Index], err = e.ix.readers.lent[c.Index](&e.rooms[c.Index], m, lo, hi)
-		default:
-			b.Cols[c.Index], err = e.ix.readers.rows[c.Index](m, lo, hi)
+		if ok && err == nil && b.Cols[c.Index] == nil {
+			e.arenas[c.Index].Reset()
+			b.Cols[c.Index], err = e.ix.readers.rows[c.Index](&e.arenas[c.Index], m, lo, hi)
 		}
 		return err == nil
 	})

@@ -138,7 +138,8 @@ func (p *pipeline) close() error {
 }
 
 // drain runs copies of the pipeline side by side. Each gives its batches to what begin
-// makes for it, and then calls end. Rows that do not pass the filters may be left out.
+// makes for it, which keeps nothing of them, and then calls end. Rows that do not pass the filters
+// may be left out.
 func (p *pipeline) drain(ctx context.Context, filters []*keyFilter, begin func(ctx context.Context, worker int) (func(*vec.Batch) error, error), end func(ctx context.Context, worker int) error) error {
 	return parallel(ctx, p.copies(), func(ctx context.Context, w int) error {
 		add, err := begin(ctx, w)
@@ -149,6 +150,7 @@ func (p *pipeline) drain(ctx context.Context, filters []*keyFilter, begin func(c
 		if err != nil {
 			return err
 		}
+		lend(op)
 		if err := drain(ctx, op, add); err != nil {
 			op.Close() // the first error is the one that matters
 			return err
@@ -158,6 +160,21 @@ func (p *pipeline) drain(ctx context.Context, filters []*keyFilter, begin func(c
 		}
 		return end(ctx, w)
 	})
+}
+
+// lend has the scan that an operator reads from make its batches of the same memory again and again. Who
+// takes batches of the operator is done with one when it asks for the next.
+func lend(op Operator) {
+	switch op := op.(type) {
+	case *scan:
+		op.arena = &vec.Arena{}
+	case *filter:
+		lend(op.input)
+	case *project:
+		lend(op.input)
+	case *analyzed:
+		lend(op.Operator)
+	}
 }
 
 // copies is how many copies of the pipeline are worth running.

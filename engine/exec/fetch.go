@@ -67,7 +67,7 @@ func placeReader(env *Env) columnReader {
 	for i, seg := range env.Snapshot.Segments() {
 		numbers[seg] = int64(i)
 	}
-	return func(m morsel, lo, hi int) (*vec.Vector, error) {
+	return func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error) {
 		v := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, hi-lo)}
 		first := numbers[m.seg]<<32 + int64(lo)
 		for i := range v.I64 {
@@ -147,7 +147,7 @@ func (f *placedEvents) read(dst []*vec.Builder, places []int64) (int, error) {
 	}
 	m.lo, m.hi = row, int(places[n-1]&math.MaxUint32)+1
 	for i, read := range f.columns {
-		v, err := read(m, m.lo, m.hi)
+		v, err := read(nil, m, m.lo, m.hi)
 		if err != nil {
 			return 0, err
 		}

@@ -41,6 +41,11 @@ const fewRows = 16
 
 // keepTrue is b with only the rows left for which cond is true.
 func keepTrue(ctx *expr.Context, cond expr.Expr, b *vec.Batch) (*vec.Batch, error) {
+	return keepTrueIn(nil, ctx, cond, b)
+}
+
+// keepTrueIn is keepTrue with the selection in a slice of an arena.
+func keepTrueIn(a *vec.Arena, ctx *expr.Context, cond expr.Expr, b *vec.Batch) (*vec.Batch, error) {
 	if b.Sel != nil && len(b.Sel) < b.Rows/fewRows {
 		few := &vec.Batch{Rows: len(b.Sel), Cols: make([]*vec.Vector, len(b.Cols))}
 		expr.Walk(cond, func(e expr.Expr) bool {
@@ -49,7 +54,7 @@ func keepTrue(ctx *expr.Context, cond expr.Expr, b *vec.Batch) (*vec.Batch, erro
 			}
 			return true
 		})
-		kept, err := keepTrue(ctx, cond, few)
+		kept, err := keepTrueIn(a, ctx, cond, few)
 		if err != nil || kept.Sel == nil {
 			return b, err
 		}
@@ -68,7 +73,7 @@ func keepTrue(ctx *expr.Context, cond expr.Expr, b *vec.Batch) (*vec.Batch, erro
 		}
 		return &vec.Batch{Rows: b.Rows, Sel: []uint32{}, Cols: b.Cols}, nil
 	}
-	sel := selectTrue(v, b)
+	sel := selectTrue(a, v, b)
 	if sel == nil {
 		return b, nil
 	}
@@ -77,7 +82,7 @@ func keepTrue(ctx *expr.Context, cond expr.Expr, b *vec.Batch) (*vec.Batch, erro
 
 // selectTrue lists the rows of b, among those that count, where v is true; nil where all rows count, and v is
 // true in all.
-func selectTrue(v *vec.Vector, b *vec.Batch) []uint32 {
+func selectTrue(a *vec.Arena, v *vec.Vector, b *vec.Batch) []uint32 {
 	if v.Form == vec.Dict {
 		v = v.Flatten(b.Rows)
 	}
@@ -88,9 +93,9 @@ func selectTrue(v *vec.Vector, b *vec.Batch) []uint32 {
 		if n == b.Rows {
 			return nil
 		}
-		return places(truths, n)
+		return places(a, truths, n)
 	}
-	out := make([]uint32, 0, b.Live())
+	out := a.Uint32s(b.Live())[:0]
 	if b.Sel == nil {
 		for i, ok := range v.Bools[:b.Rows] {
 			if ok && !v.Nulls.Get(i) {
@@ -126,8 +131,8 @@ func countTrue(truths []byte) (n int) {
 
 // places lists where the n truths are. It looks at eight at once: where few are true, as in most filters,
 // that takes a fifth of the time.
-func places(truths []byte, n int) []uint32 {
-	out, whole := make([]uint32, 0, n), len(truths)&^7
+func places(a *vec.Arena, truths []byte, n int) []uint32 {
+	out, whole := a.Uint32s(n)[:0], len(truths)&^7
 	for i := 0; i < whole; i += 8 {
 		for w := binary.LittleEndian.Uint64(truths[i:]); w != 0; w &= w - 1 {
 			out = append(out, uint32(i+bits.TrailingZeros64(w)>>3))

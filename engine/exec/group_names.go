@@ -32,8 +32,8 @@ func groupReader(index int, column string, c plan.ScanColumn, env *Env) (columnR
 	default:
 		return nil, fmt.Errorf("groups have no column %q", column)
 	}
-	return func(m morsel, lo, hi int) (*vec.Vector, error) {
-		key, err := keys(m, lo, hi)
+	return func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error) {
+		key, err := keys(a, m, lo, hi)
 		if err != nil {
 			return nil, err
 		}

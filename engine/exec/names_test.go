@@ -339,7 +339,7 @@ func TestScansOfManyNames(t *testing.T) {
 					for i, c := range columns {
 						read, err := eventColumn(c, env)
 						if err == nil {
-							cols[i], err = read(morselOf(seg, rng), rng.Lo, rng.Hi)
+							cols[i], err = read(nil, morselOf(seg, rng), rng.Lo, rng.Hi)
 						}
 						if err != nil {
 							t.Fatal(err)

@@ -28,8 +28,8 @@ func personReader(c plan.ScanColumn, env *Env) (columnReader, error) {
 		return nil, err
 	}
 	roots := rootsReader(env)
-	return func(m morsel, lo, hi int) (*vec.Vector, error) {
-		ordinals, err := roots(m, lo, hi)
+	return func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error) {
+		ordinals, err := roots(a, m, lo, hi)
 		if err != nil {
 			return nil, err
 		}
@@ -152,10 +152,10 @@ func eachPerson(ctx context.Context, sc *plan.Scan, exprs []expr.Expr, env *Env,
 }
 
 // rootsReader reads the ordinals of the persons that rows belong to now.
-func rootsReader(env *Env) func(m morsel, lo, hi int) ([]uint32, error) {
+func rootsReader(env *Env) func(a *vec.Arena, m morsel, lo, hi int) ([]uint32, error) {
 	identity := env.Snapshot.Identity()
-	return func(m morsel, lo, hi int) ([]uint32, error) {
-		out := make([]uint32, hi-lo)
+	return func(a *vec.Arena, m morsel, lo, hi int) ([]uint32, error) {
+		out := a.Uint32s(hi - lo)
 		if err := m.seg.Ordinals(out, lo, hi); err != nil {
 			return nil, err
 		}

@@ -113,7 +113,7 @@ func (r *rowNumbers) makeScan(read columnSet) (err error) {
 	for i, c := range whole.Columns {
 		if !read[i] {
 			null := vec.NullConst(c.Type)
-			r.source.columns[i] = func(morsel, int, int) (*vec.Vector, error) { return null, nil }
+			r.source.columns[i] = func(*vec.Arena, morsel, int, int) (*vec.Vector, error) { return null, nil }
 		}
 	}
 	r.source.node, r.source.numbers, r.source.stats = &whole, r, r.env.Stats.Node(r.node)
@@ -247,8 +247,8 @@ func (s *stream) numberRun(numbers []uint32, from, to int, n uint32, desc bool) 
 }
 
 // column reads the numbers.
-func (r *rowNumbers) column(m morsel, lo, hi int) (*vec.Vector, error) {
-	v := &vec.Vector{Type: vec.T(vec.Int8), I64: make([]int64, hi-lo)}
+func (r *rowNumbers) column(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error) {
+	v := &vec.Vector{Type: vec.T(vec.Int8), I64: a.Int64s(hi - lo)}
 	for i, n := range r.of[m.rng][lo-m.rng.Lo : hi-m.rng.Lo] {
 		v.I64[i] = int64(n)
 	}
@@ -257,14 +257,14 @@ func (r *rowNumbers) column(m morsel, lo, hi int) (*vec.Vector, error) {
 
 // rows selects the rows in [lo, hi) that are the window's and have numbers that pass, counted from lo;
 // nil is all.
-func (r *rowNumbers) rows(m morsel, lo, hi int) []uint32 {
+func (r *rowNumbers) rows(a *vec.Arena, m morsel, lo, hi int) []uint32 {
 	numbers := r.of[m.rng]
 	first, span, ok := r.between.span()
 	if numbers == nil || !ok {
 		return []uint32{}
 	}
 	numbers = numbers[lo-m.rng.Lo : hi-m.rng.Lo]
-	sel, n := make([]uint32, hi-lo), 0
+	sel, n := a.Uint32s(hi-lo), 0
 	for i, x := range numbers { // without a branch that nobody can foresee
 		sel[n] = uint32(i)
 		pass := 0

@@ -245,7 +245,7 @@ func (c *runCount) worthIt() (bool, error) {
 			return
 		}
 		var v *vec.Vector
-		if v, err = read(morselOf(seg, rng), rng.Lo, rng.Lo+1); err == nil && v.Form != vec.Const && (v.Form != vec.Dict || v.Dict.Len() > mostCodes(n)) {
+		if v, err = read(nil, morselOf(seg, rng), rng.Lo, rng.Lo+1); err == nil && v.Form != vec.Const && (v.Form != vec.Dict || v.Dict.Len() > mostCodes(n)) {
 			apart += n
 		}
 	})

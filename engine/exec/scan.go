@@ -109,8 +109,8 @@ type scanSource struct {
 	numbers      *rowNumbers     // whose rows these are, and one column more; nil: all rows that are there
 }
 
-// columnReader reads one column of a morsel's rows.
-type columnReader func(m morsel, lo, hi int) (*vec.Vector, error)
+// columnReader reads one column of a morsel's rows, in slices of an arena where it can.
+type columnReader func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error)
 
 // newScanSource chooses what to read: segments by time, ranges by event name.
 func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
@@ -197,21 +197,17 @@ type runReader func(room *segment.RunRoom, m morsel, lo, hi int) (v *vec.Vector,
 // eventReaders is how to read columns of the events table.
 type eventReaders struct {
 	rows []columnReader
-	lent []lentReader // nil for what is not kept as codes
-	runs []runReader  // nil for what is never kept as runs
+	runs []runReader // nil for what is never kept as runs
 }
 
-// lentReader is a columnReader whose vector is good until the room is used again.
-type lentReader func(room *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, error)
-
 func newEventReaders(columns []plan.ScanColumn, env *Env) (*eventReaders, error) {
-	r := &eventReaders{make([]columnReader, len(columns)), make([]lentReader, len(columns)), make([]runReader, len(columns))}
+	r := &eventReaders{make([]columnReader, len(columns)), make([]runReader, len(columns))}
 	for i, c := range columns {
 		var err error
 		if r.rows[i], err = eventColumn(c, env); err != nil {
 			return nil, err
 		}
-		r.lent[i], r.runs[i] = lentProperty(c, env), propertyRuns(c, env)
+		r.runs[i] = propertyRuns(c, env)
 	}
 	return r, nil
 }
@@ -231,17 +227,6 @@ func propertyRuns(c plan.ScanColumn, env *Env) runReader {
 	}
 	return func(room *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, []uint32, bool, error) {
 		return m.of.ReadRuns(room, key, as, env.Expr.Location, lo, hi)
-	}
-}
-
-// lentProperty is how to read a property into memory that is used again; nil if the column is none.
-func lentProperty(c plan.ScanColumn, env *Env) lentReader {
-	key, as, ok := propertyReading(&c)
-	if !ok {
-		return nil
-	}
-	return func(room *segment.RunRoom, m morsel, lo, hi int) (*vec.Vector, error) {
-		return m.of.ReadIn(room, key, as, env.Expr.Location, lo, hi)
 	}
 }
 
@@ -271,34 +256,34 @@ func eventColumn(c plan.ScanColumn, env *Env) (columnReader, error) {
 	case "properties":
 		switch len(c.Path) {
 		case 0:
-			return func(m morsel, lo, hi int) (*vec.Vector, error) { return m.of.Properties(lo, hi) }, nil
+			return func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error) { return m.of.Properties(lo, hi) }, nil
 		case 1:
 			return propertyReader(c.Path[0], c, env)
 		}
 		return nestedReader(c, env)
 	case "event":
-		return func(m morsel, lo, hi int) (*vec.Vector, error) { return m.names(lo, hi), nil }, nil
+		return func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error) { return m.names(lo, hi), nil }, nil
 	case "uuid":
-		return func(m morsel, lo, hi int) (*vec.Vector, error) {
+		return func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error) {
 			v := &vec.Vector{Type: vec.T(vec.UUID), UUIDs: make([]vec.UUIDValue, hi-lo)}
 			return v, m.seg.UUIDs(v.UUIDs, lo, hi)
 		}, nil
 	case "timestamp":
-		return func(m morsel, lo, hi int) (*vec.Vector, error) {
-			v := &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: make([]int64, hi-lo)}
+		return func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error) {
+			v := &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: a.Int64s(hi - lo)}
 			return v, m.seg.Times(v.I64, lo, hi)
 		}, nil
 	case "created_at":
-		return func(m morsel, lo, hi int) (*vec.Vector, error) {
-			v := &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: make([]int64, hi-lo)}
+		return func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error) {
+			v := &vec.Vector{Type: vec.T(vec.TimestampTZ), I64: a.Int64s(hi - lo)}
 			return v, m.seg.CreatedAt(v.I64, lo, hi)
 		}, nil
 	case "distinct_id":
-		return func(m morsel, lo, hi int) (*vec.Vector, error) { return m.seg.DistinctIDs(lo, hi) }, nil
+		return func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error) { return m.seg.DistinctIDs(lo, hi) }, nil
 	case "person_id":
 		uuids, roots := env.Snapshot.Persons().UUIDVector(), rootsReader(env)
-		return func(m morsel, lo, hi int) (*vec.Vector, error) {
-			ordinals, err := roots(m, lo, hi)
+		return func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error) {
+			ordinals, err := roots(a, m, lo, hi)
 			if err != nil {
 				return nil, err
 			}
@@ -313,8 +298,8 @@ func propertyReader(key string, c plan.ScanColumn, env *Env) (columnReader, erro
 	if !ok {
 		return nil, fmt.Errorf("property %q cannot be read as %s", key, c.Type)
 	}
-	return func(m morsel, lo, hi int) (*vec.Vector, error) {
-		return m.of.Read(key, as, env.Expr.Location, lo, hi)
+	return func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error) {
+		return m.of.ReadIn(a, key, as, env.Expr.Location, lo, hi)
 	}, nil
 }
 
@@ -324,8 +309,8 @@ func nestedReader(c plan.ScanColumn, env *Env) (columnReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(m morsel, lo, hi int) (*vec.Vector, error) {
-		v, err := m.of.Read(c.Path[0], event.ReadJSON, nil, lo, hi)
+	return func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error) {
+		v, err := m.of.ReadIn(a, c.Path[0], event.ReadJSON, nil, lo, hi)
 		if err != nil {
 			return nil, err
 		}
@@ -566,11 +551,11 @@ func (o *valueOrder) need(x int64) {
 func (o *valueOrder) passed(i int) bool { return o != nil && o.best[i] < o.limit.Load() }
 
 // liveRows selects the rows in [lo, hi) that are not dead, counted from lo; nil is all.
-func liveRows(dead *roaring.Bitmap, lo, hi int) []uint32 {
+func liveRows(a *vec.Arena, dead *roaring.Bitmap, lo, hi int) []uint32 {
 	if dead == nil || !dead.IntersectsWithInterval(uint64(lo), uint64(hi)) {
 		return nil
 	}
-	sel := make([]uint32, 0, hi-lo)
+	sel := a.Uint32s(hi - lo)[:0]
 	it := dead.Iterator()
 	it.AdvanceIfNeeded(uint32(lo))
 	for row := uint32(lo); row < uint32(hi); row++ {
@@ -584,11 +569,11 @@ func liveRows(dead *roaring.Bitmap, lo, hi int) []uint32 {
 }
 
 // rowsIn selects the rows in [lo, hi) that are there, counted from lo; nil is all.
-func (s *scanSource) rowsIn(m morsel, lo, hi int) []uint32 {
+func (s *scanSource) rowsIn(a *vec.Arena, m morsel, lo, hi int) []uint32 {
 	if s.numbers != nil {
-		return s.numbers.rows(m, lo, hi)
+		return s.numbers.rows(a, m, lo, hi)
 	}
-	return liveRows(m.dead, lo, hi)
+	return liveRows(a, m.dead, lo, hi)
 }
 
 // scan is one copy of a shared scan. It decodes the columns that conditions look at first, and
@@ -600,8 +585,9 @@ type scan struct {
 	keys   []*keyFilter // likewise
 	reader int          // its number among those that read the source; -1: it has read nothing
 	now    morsel
-	row    int  // next row of now; now.hi when it is used up
-	apart  bool // rows of now come as they are
+	row    int        // next row of now; now.hi when it is used up
+	apart  bool       // rows of now come as they are
+	arena  *vec.Arena // what batches are made of; nil: who gets them may keep them
 	// Where rows that are alike come as one: room for the runs of each column, and for those of all.
 	rooms  []segment.RunRoom
 	ends   [2][]uint32
@@ -641,6 +627,7 @@ func (s *scan) Next(ctx context.Context) (*vec.Batch, error) {
 		if err := yield(ctx); err != nil {
 			return nil, err
 		}
+		s.arena.Reset()
 		block, err := s.next(ctx)
 		if block == nil || err != nil {
 			return nil, err
@@ -712,7 +699,7 @@ func (s *scan) read(block *rowBlock) (*vec.Batch, error) {
 		if err != nil {
 			return nil, err
 		}
-		if b, err = keepTrue(src.env.Expr, c, b); err != nil || b.Live() == 0 {
+		if b, err = keepTrueIn(s.arena, src.env.Expr, c, b); err != nil || b.Live() == 0 {
 			return nil, err
 		}
 	}
@@ -777,7 +764,7 @@ func (s *scan) next(ctx context.Context) (*rowBlock, error) {
 		m, lo := s.now, s.row
 		s.row = min(lo+vec.BatchRows, m.hi)
 		hi := s.row
-		sel := src.rowsIn(m, lo, hi)
+		sel := src.rowsIn(s.arena, m, lo, hi)
 		if sel != nil && len(sel) == 0 {
 			continue // none of them counts
 		}
@@ -787,7 +774,7 @@ func (s *scan) next(ctx context.Context) (*rowBlock, error) {
 			}
 			s.apart = true // what follows is likely to be like it
 		}
-		return &rowBlock{rows: hi - lo, sel: sel, column: func(i int) (*vec.Vector, error) { return src.columns[i](m, lo, hi) }}, nil
+		return &rowBlock{rows: hi - lo, sel: sel, column: func(i int) (*vec.Vector, error) { return src.columns[i](s.arena, m, lo, hi) }}, nil
 	}
 }
 

@@ -25,7 +25,7 @@ func sessionReader(column string, env *Env) (columnReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(m morsel, lo, hi int) (*vec.Vector, error) {
+	return func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error) {
 		sessions, err := env.sessions(context.Background())
 		if err != nil {
 			return nil, err

@@ -359,5 +359,6 @@ func (t *trends) each(ctx context.Context, n plan.Node, f func(*vec.Batch) error
 		return err
 	}
 	defer op.Close() // drain has said what there is to say
+	lend(op)
 	return drain(ctx, op, func(b *vec.Batch) error { return f(b.Compact()) })
 }

@@ -108,11 +108,11 @@ func (g *group) find(key string) (int, bool) {
 // dictionary of Text has no value twice, and is sorted except for $session_id; a null in
 // it comes last.
 func (s *Stretch) Read(key string, as event.Reading, zone *time.Location, lo, hi int) (*vec.Vector, error) {
-	return s.ReadIn(&RunRoom{}, key, as, zone, lo, hi)
+	return s.ReadIn(nil, key, as, zone, lo, hi)
 }
 
-// ReadIn is Read with the codes in room if that is large enough: the vector is good until it is used again.
-func (s *Stretch) ReadIn(room *RunRoom, key string, as event.Reading, zone *time.Location, lo, hi int) (*vec.Vector, error) {
+// ReadIn is Read with a vector made of slices of an arena: it is good until those are taken back.
+func (s *Stretch) ReadIn(a *vec.Arena, key string, as event.Reading, zone *time.Location, lo, hi int) (*vec.Vector, error) {
 	if lo < s.Lo || hi > s.Hi || lo > hi {
 		return nil, fmt.Errorf("property %q of rows %d to %d: the stretch has rows %d to %d", key, lo, hi, s.Lo, s.Hi)
 	}
@@ -123,10 +123,10 @@ func (s *Stretch) ReadIn(room *RunRoom, key string, as event.Reading, zone *time
 	if !found || !s.carries(i) {
 		return vec.NullConst(as.Type()), nil
 	}
-	return s.group.columns[i].read(room, as, zone, s.at+lo-s.Lo, hi-lo)
+	return s.group.columns[i].read(a, as, zone, s.at+lo-s.Lo, hi-lo)
 }
 
-// RunRoom is memory that ReadRuns and ReadIn use again.
+// RunRoom is memory that ReadRuns uses again.
 type RunRoom struct{ codes, ends []uint32 }
 
 // ReadRuns is Read with one row for each stretch of rows that have the same value, and where each
@@ -305,9 +305,8 @@ func (c *column) total() int {
 }
 
 // read is n rows of the group from lo on.
-func (c *column) read(room *RunRoom, as event.Reading, zone *time.Location, lo, n int) (*vec.Vector, error) {
-	room.codes = resize(room.codes, n)
-	codes := room.codes
+func (c *column) read(a *vec.Arena, as event.Reading, zone *time.Location, lo, n int) (*vec.Vector, error) {
+	codes := a.Uint32s(n)
 	if err := c.readCodes(codes, lo); err != nil {
 		return nil, err
 	}
@@ -316,7 +315,7 @@ func (c *column) read(room *RunRoom, as event.Reading, zone *time.Location, lo, 
 		nulls = dropAbsent(codes)
 	}
 	if c.entry.plain {
-		return c.readPlain(as, lo, n, nulls)
+		return c.readPlain(a, as, lo, n, nulls)
 	}
 	return c.named(codes, nulls, as, zone)
 }
@@ -376,18 +375,18 @@ func (c *column) numbers(dst []int64, lo int) error {
 	return nil
 }
 
-func (c *column) readPlain(as event.Reading, lo, n int, nulls vec.Bitmap) (*vec.Vector, error) {
+func (c *column) readPlain(a *vec.Arena, as event.Reading, lo, n int, nulls vec.Bitmap) (*vec.Vector, error) {
 	if as == event.ReadBool || as == event.ReadTime {
 		return vec.NullConst(as.Type()), nil // no number is a boolean or an instant
 	}
-	nums := make([]int64, n)
+	nums := a.Int64s(n)
 	if err := c.numbers(nums, lo); err != nil {
 		return nil, err
 	}
 	out := event.NewReader(as, nil, n)
 	isFloat := c.plainKind() == event.Float
 	if as == event.ReadFloat || as == event.ReadCast {
-		f64 := make([]float64, n)
+		f64 := a.Float64s(n)
 		if !isFloat {
 			for i, x := range nums {
 				f64[i] = float64(x)
