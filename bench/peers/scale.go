@@ -152,7 +152,7 @@ func (o scaleOptions) grow(ctx context.Context, sizes []int) error {
 		if uint64(n) < leastEvents {
 			return fmt.Errorf("-sizes has %d, which is less than %d", n, leastEvents)
 		}
-		c, err := o.measure(ctx, fmt.Sprintf("%s events", grouped(uint64(n))), uint64(n), "events.parquet", productFiles(ctx, uint64(n)),
+		c, err := o.measure(ctx, fmt.Sprintf("%s events", grouped(uint64(n))), uint64(n), "events.parquet", productFiles(ctx, uint64(n), fileEvents),
 			func(e database, c *column) error {
 				for _, q := range questions {
 					if err := c.time(ctx, e, q.name, q.forms[prickle].sql, o.reps); err != nil {
@@ -178,10 +178,10 @@ func (o scaleOptions) grow(ctx context.Context, sizes []int) error {
 // removed one after the other, since all at once take more room than what is made of them.
 const fileEvents = 100_000_000
 
-// productFiles write the product suite's stream, each a part of it in the order of time.
-func productFiles(ctx context.Context, events uint64) []func(io.Writer) error {
+// productFiles write the product suite's stream, each about so many events of it, in the order of time.
+func productFiles(ctx context.Context, events, each uint64) []func(io.Writer) error {
 	m := gen.New(productConfig(events))
-	parts := (events + fileEvents - 1) / fileEvents
+	parts := (events + each - 1) / each
 	out := make([]func(io.Writer) error, parts)
 	for i := range out {
 		from, to := m.Sessions()*uint64(i)/parts, m.Sessions()*uint64(i+1)/parts

@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/parquet-go/parquet-go"
 )
 
 // Each shape is what its name says, and its events are all different.
@@ -135,5 +138,52 @@ func TestIsRefused(t *testing.T) {
 	}
 	if isRefused(nil) || isRefused(io.EOF) {
 		t.Error("no error, or one that is not the server's, is refused")
+	}
+}
+
+// The parts of a large stream hold each of its events once, in order.
+func TestProductFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine; the plain run has it")
+	}
+	const events = 30_000
+	ids := func(each uint64) (out []string) {
+		for _, write := range productFiles(t.Context(), events, each) {
+			var b bytes.Buffer
+			if err := write(&b); err != nil {
+				t.Fatal(err)
+			}
+			rows, err := parquet.Read[struct {
+				UUID string `parquet:"uuid"`
+			}](bytes.NewReader(b.Bytes()), int64(b.Len()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range rows {
+				out = append(out, r.UUID)
+			}
+		}
+		return out
+	}
+	if whole, parts := ids(events), ids(7_000); len(whole) != events || !slices.Equal(parts, whole) {
+		t.Errorf("%d events in parts, %d in one file; want the same %d", len(parts), len(whole), events)
+	}
+}
+
+// What was imported by an earlier run is not imported again, and what was not is.
+func TestImportAll(t *testing.T) {
+	p := place{dir: t.TempDir(), prickle: "no such program"}
+	note := filepath.Join(p.dir, "imported.json")
+	if err := os.WriteFile(note, []byte("[2000000000,3000000000]"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	made := 0
+	write := func(io.Writer) error { made++; return nil }
+	took, err := p.importAll(t.Context(), "some", filepath.Join(p.dir, "file"), []func(io.Writer) error{write, write})
+	if err != nil || took != 5*time.Second || made != 0 {
+		t.Errorf("two of two imported: %v, %v, %d files made; want 5s, and none", took, err, made)
+	}
+	if _, err = p.importAll(t.Context(), "some", filepath.Join(p.dir, "file"), []func(io.Writer) error{write, write, write}); err == nil || made != 1 {
+		t.Errorf("two of three imported: %v, %d files made; want the import of one to be tried", err, made)
 	}
 }

@@ -3,7 +3,10 @@
 //
 // The contract of a batch: it belongs to the one who pulled it, and an operator never
 // writes again to memory that it has handed out. A batch may therefore be kept, passed
-// to another goroutine, or shared; nobody writes to a vector that somebody else made.
+// to another goroutine, or shared; nobody writes to a vector that somebody else made. A scan
+// alone makes each batch of the memory of the last, a [vec.Arena], if it was told that nothing is
+// kept of them (lend): below what groups, sorts or copies rows, with nothing but filters and
+// projections between. Tests have the arenas spoil what they take back.
 //
 // Work is spread over cores in few places: exchange.go, where several copies of a
 // pipeline share the morsels of one scan or the blocks of one funnel, actors.go, where the native operators

@@ -17,7 +17,7 @@ import (
 
 // Operator is a plan node running. It is used by one goroutine.
 type Operator interface {
-	// Next is the next batch, or nil at the end. The caller may keep it.
+	// Next is the next batch, or nil at the end. The caller may keep it, unless it had it lent.
 	Next(context.Context) (*vec.Batch, error)
 	Close() error
 }

@@ -22,6 +22,11 @@
 // whom to let in is the business of who opens the session. CREATE ROLE, GRANT and their like
 // cannot be in a block.
 //
+// What a query means is kept with its plan (plans.go), for all sessions of a server, by all that it depends on: the
+// text, the settings that its constants are read by, the tables, cohorts and roles. What depends on
+// the moment, on parameters' values or on anything else of one execution is bound anew each time. The
+// plan is arranged for the snapshot that is read, whether it was kept or not.
+//
 // A Session serves one client and is used by one goroutine at a time; only Cancel, PID and
 // AfterEnd may be called from elsewhere, and through Sessions others see what it does and end
 // it. A Portal is a statement on its way: a paused stream of batches
