@@ -152,6 +152,8 @@ func actual(st *exec.NodeStats) *plan.Actual {
 			plan.Detail{Label: "Segments", Value: fmt.Sprintf("%d of %d", st.Segments.Load(), total)},
 			plan.Detail{Label: "Rows read", Value: fmt.Sprint(st.RowsRead.Load())},
 			plan.Detail{Label: "Bytes read", Value: fmt.Sprint(st.BytesRead.Load())})
+		found, looked := st.Decoded.Counts()
+		a.Details = append(a.Details, plan.Detail{Label: "Cache hits", Value: fmt.Sprintf("%d of %d", found, looked)})
 	}
 	if n := st.Spilled.Load(); n > 0 {
 		a.Details = append(a.Details, plan.Detail{Label: "Spilled", Value: fmt.Sprintf("%d bytes", n)})

@@ -50,6 +50,6 @@ func (p *derivation[T]) get(s *Segment, under *liveness, make func() (T, error))
 	}
 	m := &made[T]{under: under, value: v}
 	p.made.Store(m)
-	s.memory.Add(&m.entry, s.Reader, v.Bytes(), func() { p.made.CompareAndSwap(m, nil) })
+	s.memory.Add(&m.entry, s.Reader.Owner(), v.Bytes(), func() { p.made.CompareAndSwap(m, nil) })
 	return v, nil
 }

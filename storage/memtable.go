@@ -161,7 +161,7 @@ type view struct {
 // forget ends the counting of what is derived of images that go.
 func (v *viewList) forget(gone *view) {
 	for _, im := range gone.images {
-		v.cache.Forget(im.Reader)
+		v.cache.Forget(im.Reader.Owner())
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 // events that count, whatever segment they lie in. It may be used by many goroutines.
 type Sessions struct {
 	segments []*Segment
-	at       map[*Segment]int
+	at       map[*derived]int
 	ids      []*session.IDs
 	joined   *session.Joined
 
@@ -40,6 +40,8 @@ type sessionList struct {
 
 // snapshotSessions makes the sessions of a snapshot once.
 type snapshotSessions struct {
+	segments []*Segment
+
 	mu   sync.Mutex
 	made *Sessions
 }
@@ -62,15 +64,16 @@ func (sn *Snapshot) Sessions(ctx context.Context, hold func(ctx context.Context,
 	if sn.sessions.made != nil {
 		return sn.sessions.made, nil
 	}
-	x := &Sessions{segments: sn.segments, at: map[*Segment]int{},
-		counts: map[uint32][3]uint32{}, joint: make([][]jointTime, len(sn.segments)), edges: map[string]map[uint32]edges{}, urls: map[uint32]int64{}}
+	segments := sn.sessions.segments
+	x := &Sessions{segments: segments, at: map[*derived]int{},
+		counts: map[uint32][3]uint32{}, joint: make([][]jointTime, len(segments)), edges: map[string]map[uint32]edges{}, urls: map[uint32]int64{}}
 	var numbered []session.Numbered
-	for i, s := range sn.segments {
+	for i, s := range segments {
 		ids, err := s.sessionIDs(ctx)
 		if err != nil {
 			return nil, err
 		}
-		x.at[s] = i
+		x.at[s.derived] = i
 		x.ids = append(x.ids, ids)
 		numbered = append(numbered, session.Numbered{Reader: s.Reader, IDs: ids})
 	}
@@ -121,7 +124,7 @@ func sessionPart[T interface{ Bytes() int64 }](x *Sessions, i int, p *derivation
 
 // find is the position of a segment of the snapshot.
 func (x *Sessions) find(s *Segment) (int, error) {
-	i, ok := x.at[s]
+	i, ok := x.at[s.derived]
 	if !ok {
 		return 0, fmt.Errorf("sessions: the segment is not of this snapshot")
 	}
@@ -129,7 +132,7 @@ func (x *Sessions) find(s *Segment) (int, error) {
 }
 
 // Len is how many sessions a segment has; they have numbers below that.
-func (x *Sessions) Len(s *Segment) int { return x.ids[x.at[s]].Len() }
+func (x *Sessions) Len(s *Segment) int { return x.ids[x.at[s.derived]].Len() }
 
 // Numbers is the sessions of rows [lo, hi) of a stretch of a segment; Len for a row without.
 func (x *Sessions) Numbers(s *Segment, g *segment.Stretch, lo, hi int) ([]uint32, error) {

@@ -133,6 +133,7 @@ func (s *Store) Snapshot(id uint32) (*Snapshot, error) {
 		}
 	}
 	sort.SliceStable(sn.segments, func(i, j int) bool { return sn.segments[i].FirstDay() < sn.segments[j].FirstDay() })
+	sn.sessions.segments = sn.segments
 	sn.first = sync.OnceValues(sn.firstEvents)
 	return sn, nil
 }
@@ -234,6 +235,20 @@ func (sn *Snapshot) Overlay(ws *table.WriteSet, temp *table.Tables) (*Snapshot, 
 		groups: sn.groups, objects: sn.objects, cohorts: sn.cohorts, tables: tables, epoch: sn.epoch, rules: sn.rules, segments: sn.segments, first: sn.first,
 		sessions: sn.sessions, list: sn.list}
 	return out, nil
+}
+
+// Counted is the snapshot for somebody who counts what of its segments is decoded already. It pins
+// nothing of its own.
+func (sn *Snapshot) Counted(t *memory.Tally) *Snapshot {
+	out := &Snapshot{store: sn.store, project: sn.project, index: sn.index, version: sn.version, identity: sn.identity, persons: sn.persons,
+		groups: sn.groups, objects: sn.objects, cohorts: sn.cohorts, tables: sn.tables, epoch: sn.epoch, rules: sn.rules, first: sn.first,
+		sessions: sn.sessions, list: sn.list}
+	for _, s := range sn.segments {
+		counted := *s
+		counted.Reader = s.Reader.Counted(t)
+		out.segments = append(out.segments, &counted)
+	}
+	return out
 }
 
 // Project is the project that the snapshot is of.

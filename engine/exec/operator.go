@@ -11,6 +11,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/outside"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -86,8 +87,9 @@ type Progress struct {
 
 // NodeStats is what one node did.
 type NodeStats struct {
-	Rows     atomic.Int64
-	Elapsed  atomic.Int64 // ns, summed over goroutines
+	Rows    atomic.Int64
+	Elapsed atomic.Int64 // ns, summed over goroutines
+	// Segments is of how many segments rows were read.
 	Segments atomic.Int64
 	// SegmentsTotal is how many there are.
 	SegmentsTotal atomic.Int64
@@ -95,6 +97,16 @@ type NodeStats struct {
 	BytesRead     atomic.Int64 // of columns, decoded
 	Spilled       atomic.Int64 // bytes written to spill files
 	Index         atomic.Pointer[string]
+	// Decoded counts, for a scan, the decoded parts of segments and of tables that it looked up,
+	// and how many of those the cache had: a dictionary, a run index, a bitmap, a block. What is
+	// read as it is stored is none of them.
+	Decoded memory.Tally
+
+	mu   sync.Mutex
+	read map[*storage.Segment]bool // under mu
+
+	snapshot sync.Once
+	counted  *storage.Snapshot // see Env.counting
 }
 
 // Stats is what each node of a plan did. Nodes are known by identity.
@@ -120,6 +132,50 @@ func (s *Stats) Node(n plan.Node) *NodeStats {
 		return nil
 	}
 	return s.nodes[n]
+}
+
+// within is statistics for a plan of a node's own: what its scans do, a scan of the statement's plan
+// has done. There are none if n is no scan.
+func (s *Stats) within(own, n plan.Node) *Stats {
+	st := s.Node(n)
+	if _, ok := n.(*plan.Scan); !ok || st == nil {
+		return nil
+	}
+	out := &Stats{nodes: map[plan.Node]*NodeStats{}}
+	var add func(plan.Node)
+	add = func(n plan.Node) {
+		if _, ok := n.(*plan.Scan); ok {
+			out.nodes[n] = st
+		}
+		for _, in := range n.Inputs() {
+			add(in)
+		}
+	}
+	add(own)
+	return out
+}
+
+// reads notes that rows of a segment are read.
+func (st *NodeStats) reads(seg *storage.Segment) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.read == nil {
+		st.read = map[*storage.Segment]bool{}
+	}
+	st.read[seg] = true
+	st.Segments.Store(int64(len(st.read)))
+}
+
+// counting is an Env for a scan, which counts for its node what it finds decoded.
+func (env *Env) counting(n plan.Node) *Env {
+	st := env.Stats.Node(n)
+	if st == nil || env.Snapshot == nil {
+		return env
+	}
+	st.snapshot.Do(func() { st.counted = env.Snapshot.Counted(&st.Decoded) })
+	out := env.within()
+	out.Snapshot = st.counted
+	return out
 }
 
 // usedIndex notes how a node found its rows.

@@ -114,6 +114,9 @@ type columnReader func(a *vec.Arena, m morsel, lo, hi int) (*vec.Vector, error)
 
 // newScanSource chooses what to read: segments by time, ranges by event name.
 func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
+	if n.Table.IsEvents() || n.Table.Name == "sessions" {
+		env = env.counting(n)
+	}
 	s := &scanSource{env: env, stats: env.Stats.Node(n)}
 	n, s.oids = withoutOID(n)
 	s.node = n
@@ -463,7 +466,7 @@ func (s *scanSource) take(reader int) (int, bool) {
 			break
 		}
 		if s.stats != nil && s.taken != nil && (i == 0 || s.taken[i].seg != s.taken[i-1].seg) {
-			s.stats.Segments.Add(1)
+			s.stats.reads(s.taken[i].seg)
 		}
 		return i, true
 	}

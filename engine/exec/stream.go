@@ -91,6 +91,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	if !ok || !sc.Table.IsEvents() || src.Actor != nil && !isColumn(src.Actor, sc, "person_id") || src.Time != nil && !isColumn(src.Time, sc, "timestamp") {
 		return nil, false, nil
 	}
+	env = env.counting(sc)
 	ix := &indexed{env: env, node: n, scan: sc, need: need, total: env.Snapshot.Persons().Len(), streams: make([][]*stream, len(conds)), sweeps: make([][]*sweep, len(conds)), apart: true,
 		lo: vec.InfinityTime, hi: vec.NegInfinityTime}
 	readers, err := newEventReaders(sc.Columns, env)
@@ -122,7 +123,7 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	tests := make([][][]expr.Expr, len(conds)) // of rows, of each stream
 	segments := slices.Clone(env.Snapshot.Segments())
 	slices.SortStableFunc(segments, func(a, b *storage.Segment) int { return cmp.Compare(a.MinTime(), b.MinTime()) })
-	used := 0
+	st := env.Stats.Node(sc)
 	for _, seg := range segments {
 		if seg.MaxTime() < from || seg.MinTime() >= to {
 			continue
@@ -184,16 +185,17 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 			any = any || uses > 0
 		}
 		if any {
-			used++
+			if st != nil {
+				st.reads(seg)
+			}
 			ix.lo, ix.hi = min(ix.lo, seg.MinTime()), max(ix.hi, seg.MaxTime())
 		}
 	}
-	if st := env.Stats.Node(sc); st != nil {
-		st.Segments.Store(int64(used))
+	if st != nil {
 		st.SegmentsTotal.Store(int64(len(segments)))
-		st.RowsRead.Store(ix.rows)
-		st.BytesRead.Store(ix.rows * 8)
-		st.Rows.Store(ix.rows)
+		st.RowsRead.Add(ix.rows)
+		st.BytesRead.Add(ix.rows * 8)
+		st.Rows.Add(ix.rows)
 	}
 	ix.usedIndex("run index")
 	if src.Breakdown != nil {

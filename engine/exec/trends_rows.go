@@ -352,9 +352,10 @@ func (t *trends) grouped(ctx context.Context, in plan.Node, zero bool) (seriesRe
 // each runs a plan of the operator's own and gives its batches to f.
 func (t *trends) each(ctx context.Context, n plan.Node, f func(*vec.Batch) error) error {
 	stats := t.env.Stats
-	t.env.Stats = nil // the nodes are ours, not the statement's
+	n = plan.Rewrite(n)
+	t.env.Stats = stats.within(n, t.node.Input) // the nodes are ours, not the statement's
 	defer func() { t.env.Stats = stats }()
-	op, err := Build(plan.Rewrite(n), t.env)
+	op, err := Build(n, t.env)
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,9 @@ func (s *scanSource) openTable() error {
 		if !ranges.mayHold(&p) {
 			continue
 		}
+		if s.stats != nil {
+			p.Count(&s.stats.Decoded)
+		}
 		s.pieces = append(s.pieces, p)
 		if seg := p.Segment(); seg != nil {
 			used[seg] = true

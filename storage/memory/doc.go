@@ -5,7 +5,7 @@
 // again. What is there already, as rows that the log has applied, is noted with [Pool.Add] and can
 // go beyond.
 // A [Cache] keeps what can be made again within its pool, and lets go of what was not
-// used for longest.
+// used for longest. A [Tally] counts for one reader what the cache had and what had to be made.
 //
 // How full the budget is, is its [Level]. Each level adds a measure to those before:
 //

@@ -142,3 +142,17 @@ func TestNilCountsNothing(t *testing.T) {
 	c.Forget(nil)
 	c.Borrow(1)()
 }
+
+// A place counts once, by what was there when it was first looked at.
+func TestTally(t *testing.T) {
+	var none *Tally
+	none.Made(1)
+	var c Tally
+	c.Found(1)
+	c.Made(2)
+	c.Found(2)
+	c.Found(1)
+	if found, total := c.Counts(); found != 1 || total != 2 {
+		t.Errorf("Counts = %d, %d, want 1, 2", found, total)
+	}
+}

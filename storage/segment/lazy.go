@@ -21,34 +21,47 @@ type lazy[T any] struct {
 
 type kept[T any] struct {
 	value *T
+	size  int64 // bytes; 0: it is not in the cache
 	entry memory.Entry
 }
 
 // get returns the value, making it if need be.
 func (l *lazy[T]) get(r *Reader, make func() (*T, error)) (*T, error) {
 	if k := l.made.Load(); k != nil {
-		k.entry.Touch()
-		return k.value, nil
+		return k.found(r, l), nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if k := l.made.Load(); k != nil {
-		return k.value, nil
+		return k.found(r, l), nil
 	}
 	v, err := make()
 	if err != nil {
 		return nil, err
 	}
-	k := &kept[T]{value: v}
+	size := sizeOf(v)
+	k := &kept[T]{value: v, size: size}
+	if size > 0 {
+		r.tally.Made(l)
+	}
 	l.made.Store(k)
-	if size := sizeOf(v); size > 0 {
+	if size > 0 {
 		r.cached.Add(size)
-		r.cache.Add(&k.entry, r, size, func() {
+		r.cache.Add(&k.entry, r.Owner(), size, func() {
 			l.made.CompareAndSwap(k, nil)
 			r.cached.Add(-size)
 		})
 	}
 	return v, nil
+}
+
+// found is the value, for a reader who found it at a place.
+func (k *kept[T]) found(r *Reader, at *lazy[T]) *T {
+	k.entry.Touch()
+	if r.tally != nil && k.size > 0 {
+		r.tally.Found(at)
+	}
+	return k.value
 }
 
 // sizeOf is about how many bytes a value takes that is decoded; what refers to the file

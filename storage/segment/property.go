@@ -25,12 +25,16 @@ type group struct {
 
 // column is one property of a group.
 type column struct {
-	r     *Reader
-	rows  int // of the group
-	entry *columnEntry
+	r      *Reader
+	rows   int // of the group
+	entry  *columnEntry
+	leader *column // that it follows, or nil
+	*columnParts
+}
 
+// columnParts is what is decoded of a column.
+type columnParts struct {
 	codes   lazy[encoding.Column]
-	leader  *column             // that it follows, or nil
 	follows lazy[[]uint32]      // by code of the leader
 	number  lazy[encoding.Wide] // plain
 	values  lazy[values]
@@ -81,15 +85,32 @@ func (v *views) of(as event.Reading, zone *time.Location) *lazy[view] {
 func newGroup(r *Reader, i int) *group {
 	g := &group{r: r, entry: &r.dir.groups[i]}
 	g.columns = make([]*column, len(g.entry.columns))
-	spaces := make([]column, len(g.columns))
+	spaces, decoded := make([]column, len(g.columns)), make([]columnParts, len(g.columns))
 	for j := range g.columns {
-		spaces[j].r, spaces[j].rows, spaces[j].entry = r, g.entry.rows, &g.entry.columns[j]
+		spaces[j] = column{r: r, rows: g.entry.rows, entry: &g.entry.columns[j], columnParts: &decoded[j]}
 		g.columns[j] = &spaces[j]
-		if l := g.entry.columns[j].leader; l != noLeader {
-			spaces[j].leader = &spaces[l]
+	}
+	g.lead()
+	return g
+}
+
+// lead tells columns whom they follow.
+func (g *group) lead() {
+	for _, c := range g.columns {
+		if l := c.entry.leader; l != noLeader {
+			c.leader = g.columns[l]
 		}
 	}
-	return g
+}
+
+// of is the group for another reader of the segment.
+func (g *group) of(r *Reader) *group {
+	out := &group{r: r, entry: g.entry, columns: make([]*column, len(g.columns))}
+	for j, c := range g.columns {
+		out.columns[j] = &column{r: r, rows: c.rows, entry: c.entry, columnParts: c.columnParts}
+	}
+	out.lead()
+	return out
 }
 
 func (g *group) find(key string) (int, bool) {

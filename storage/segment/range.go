@@ -21,9 +21,13 @@ type Runs struct {
 type Range struct {
 	Event string
 	Stretch
+	*rangeParts
 
 	entry *rangeEntry
+}
 
+// rangeParts is what is decoded of a range.
+type rangeParts struct {
 	runs                  lazy[Runs]
 	masks, repeats        lazy[[]uint32]
 	bitmaps               lazy[[]*roaring.Bitmap]

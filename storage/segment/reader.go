@@ -20,6 +20,14 @@ import (
 // or its cache has no room for them; whoever gets one must not write to it. Nothing it
 // hands out refers to the file.
 type Reader struct {
+	*parts
+	tally  *memory.Tally // counts what is looked up; nil: nobody does
+	ranges []*Range
+	groups []*group
+}
+
+// parts is what is known of a segment, for all who read it.
+type parts struct {
 	name string
 	file vfs.File // nil for an image
 	data []byte   // once the file is whole
@@ -32,8 +40,6 @@ type Reader struct {
 
 	cached atomic.Int64
 	cache  *memory.Cache // bounds what is decoded; nil: nothing does
-	ranges []*Range
-	groups []*group
 
 	columns                             [fixedCount]lazy[encoding.Column]
 	uuidsOK                             []atomic.Uint32
@@ -60,7 +66,7 @@ func Open(fs vfs.FS, name string) (*Reader, error) {
 	}
 	data, err := f.Map()
 	if err == nil {
-		r := &Reader{name: name, file: f, data: data, size: int64(len(data))}
+		r := &Reader{parts: &parts{name: name, file: f, data: data, size: int64(len(data))}}
 		r.partial, _ = f.(vfs.Partial)
 		if err = r.located(guard(r.open)); err == nil {
 			return r, nil
@@ -76,7 +82,7 @@ func Open(fs vfs.FS, name string) (*Reader, error) {
 
 // OpenBytes opens a segment in memory. The image must not be written to again.
 func OpenBytes(image []byte) (*Reader, error) {
-	r := &Reader{data: image, size: int64(len(image))}
+	r := &Reader{parts: &parts{data: image, size: int64(len(image))}}
 	if err := r.open(); err != nil {
 		return nil, err
 	}
@@ -102,12 +108,12 @@ func (r *Reader) open() error {
 		r.groups[i] = newGroup(r, i)
 	}
 	r.ranges = make([]*Range, len(dir.ranges))
-	spaces := make([]Range, len(dir.ranges))
+	spaces, indexes := make([]Range, len(dir.ranges)), make([]rangeParts, len(dir.ranges))
 	filled := make([]int, len(dir.groups))
 	row := 0
 	for i := range dir.ranges {
 		e := &dir.ranges[i]
-		spaces[i] = Range{Event: e.name, entry: e,
+		spaces[i] = Range{Event: e.name, rangeParts: &indexes[i], entry: e,
 			Stretch: Stretch{Lo: row, Hi: row + e.rows, r: r, group: r.groups[e.group], at: filled[e.group], carried: e.carried}}
 		r.ranges[i] = &spaces[i]
 		row += e.rows
@@ -138,12 +144,32 @@ func (r *Reader) Size() int64 { return r.size }
 // before any other call.
 func (r *Reader) Share(c *memory.Cache) { r.cache = c }
 
+// Counted is the reader for somebody who counts what is looked up. What either decodes, both have;
+// it is good as long as r.
+func (r *Reader) Counted(t *memory.Tally) *Reader {
+	out := &Reader{parts: r.parts, tally: t, groups: make([]*group, len(r.groups)), ranges: make([]*Range, len(r.ranges))}
+	groups := make(map[*group]*group, len(r.groups))
+	for i, g := range r.groups {
+		out.groups[i] = g.of(out)
+		groups[g] = out.groups[i]
+	}
+	for i, g := range r.ranges {
+		counted := *g
+		counted.r, counted.group = out, groups[g.group]
+		out.ranges[i] = &counted
+	}
+	return out
+}
+
+// Owner is who owns in the cache what is decoded.
+func (r *Reader) Owner() any { return r.parts }
+
 // CachedBytes is about how much memory decoded parts take.
 func (r *Reader) CachedBytes() int64 { return r.cached.Load() }
 
 // Close lets go of the file. No other call may run or follow.
 func (r *Reader) Close() error {
-	r.cache.Forget(r)
+	r.cache.Forget(r.Owner())
 	if r.file == nil {
 		return nil
 	}

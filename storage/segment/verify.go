@@ -16,7 +16,7 @@ func (r *Reader) Verify() error {
 	if err := r.fill(); err != nil {
 		return err
 	}
-	fresh := &Reader{name: r.name, file: r.file, data: r.data, size: r.size} // it is not closed: the file is r's
+	fresh := &Reader{parts: &parts{name: r.name, file: r.file, data: r.data, size: r.size}} // it is not closed: the file is r's
 	if err := fresh.touch(fresh.open); err != nil {
 		return err
 	}

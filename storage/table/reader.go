@@ -308,24 +308,30 @@ func (r *Reader) column(block int, c *Column) (*vec.Vector, error) {
 }
 
 // cached is column, and keeps the block.
-func (r *Reader) cached(block int, c *Column) (*vec.Vector, error) {
+func (r *Reader) cached(block int, c *Column, t *memory.Tally) (*vec.Vector, error) {
 	info := r.byID[c.ID]
 	if info == nil || r.cache == nil {
 		return r.column(block, c)
 	}
-	return keep(&info.decoded[block], r.cache, r, func() (*vec.Vector, error) { return r.block(info, block) })
+	return keep(&info.decoded[block], r.cache, r, t, func() (*vec.Vector, error) { return r.block(info, block) })
 }
 
 // keep gives the block that is kept at a place, or decodes it and keeps it there, in a cache, on
-// behalf of an owner.
-func keep(at *atomic.Pointer[decodedBlock], cache *memory.Cache, owner any, decode func() (*vec.Vector, error)) (*vec.Vector, error) {
+// behalf of an owner. The tally, if any, counts which.
+func keep(at *atomic.Pointer[decodedBlock], cache *memory.Cache, owner any, t *memory.Tally, decode func() (*vec.Vector, error)) (*vec.Vector, error) {
 	if d := at.Load(); d != nil {
 		d.entry.Touch()
+		if t != nil {
+			t.Found(at)
+		}
 		return d.values, nil
 	}
 	v, err := decode()
 	if err != nil {
 		return nil, err
+	}
+	if t != nil {
+		t.Made(at)
 	}
 	if d := (&decodedBlock{values: v}); at.CompareAndSwap(nil, d) {
 		cache.Add(&d.entry, owner, v.Bytes()+v.Dict.Bytes(), func() { at.CompareAndSwap(d, nil) })

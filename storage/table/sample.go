@@ -111,14 +111,14 @@ func (s *Sample) Column(c *Column) (*vec.Vector, error) {
 	if info == nil || s.of.cache == nil {
 		return as(c.Type)(s.read(c))
 	}
-	return as(c.Type)(keep(&info.sampled, s.of.cache, s.of, func() (*vec.Vector, error) { return s.read(c) }))
+	return as(c.Type)(keep(&info.sampled, s.of.cache, s.of, nil, func() (*vec.Vector, error) { return s.read(c) }))
 }
 
 // read puts the values of the chosen blocks behind each other.
 func (s *Sample) read(c *Column) (*vec.Vector, error) {
 	var out *vec.Builder
 	for _, f := range s.from {
-		v, err := s.of.cached(f.block, c)
+		v, err := s.of.cached(f.block, c, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -46,10 +46,10 @@ func (p *Piece) Small(c *Column) (*Small, error) {
 	if p.segment == nil || p.segment.cache == nil {
 		return nil, nil
 	}
-	return p.segment.small(p.block, c)
+	return p.segment.small(p.block, c, p.tally)
 }
 
-func (r *Reader) small(block int, c *Column) (*Small, error) {
+func (r *Reader) small(block int, c *Column, t *memory.Tally) (*Small, error) {
 	info := r.byID[c.ID]
 	if info == nil || info.typ != c.Type || c.Type.Payload() != vec.PayloadI64 {
 		return nil, nil
@@ -61,6 +61,9 @@ func (r *Reader) small(block int, c *Column) (*Small, error) {
 	at := &info.small[block]
 	if d := at.Load(); d != nil {
 		d.entry.Touch()
+		if t != nil {
+			t.Found(at)
+		}
 		return d.values, nil
 	}
 	var v *vec.Vector
@@ -71,6 +74,9 @@ func (r *Reader) small(block int, c *Column) (*Small, error) {
 		if v, err = r.block(info, block); err != nil {
 			return nil, err
 		}
+	}
+	if t != nil {
+		t.Made(at)
 	}
 	d := &smallBlock{values: smallOf(v, zone.I64[0], zone.I64[1])}
 	if at.CompareAndSwap(nil, d) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 
+	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -71,7 +72,11 @@ type Piece struct {
 	block   int
 	rows    *Rows
 	place   int64
+	tally   *memory.Tally
 }
+
+// Count makes whoever reads the piece count which blocks are decoded already.
+func (p *Piece) Count(t *memory.Tally) { p.tally = t }
 
 // Pieces lists the rows of the table. Those of a segment, or a batch, have greater numbers than
 // those of the one before.
@@ -174,9 +179,9 @@ func overlaps(set *roaring.Bitmap, lo, hi uint32) bool {
 // others who read it.
 func (p *Piece) Column(c *Column) (*vec.Vector, error) {
 	if p.rows != nil {
-		return as(c.Type)(p.rows.cached(c))
+		return as(c.Type)(p.rows.cached(c, p.tally))
 	}
-	return as(c.Type)(p.segment.cached(p.block, c))
+	return as(c.Type)(p.segment.cached(p.block, c, p.tally))
 }
 
 // once is Column for who reads the piece only once.
@@ -275,10 +280,10 @@ func (p *Piece) Zone(c *Column) (zone *vec.Vector) {
 }
 
 // cached is column, and keeps what it decodes.
-func (r *Rows) cached(c *Column) (*vec.Vector, error) {
+func (r *Rows) cached(c *Column, t *memory.Tally) (*vec.Vector, error) {
 	if e := r.Encoded; e != nil && e.cache != nil {
 		if i := slices.Index(r.Columns, c.ID); i >= 0 {
-			return keep(&e.columns[i].decoded, e.cache, e.owner, func() (*vec.Vector, error) { return e.column(i, c.ID, r.types[i]) })
+			return keep(&e.columns[i].decoded, e.cache, e.owner, t, func() (*vec.Vector, error) { return e.column(i, c.ID, r.types[i]) })
 		}
 	}
 	return r.column(c)
