@@ -72,6 +72,7 @@ const (
 	kindObjects kind = 30 // a list of object.Edit, JSON
 	kindGroups  kind = 31 // storage.GroupEdit, JSON
 	kindMembers kind = 32 // storage.MemberEdit, JSON
+	kindCommit  kind = 33 // storage.AppendCommit
 )
 
 // featureLevel is what this release may write into the log and do in apply. It grows with
@@ -86,7 +87,7 @@ const (
 //     Batches of events say which of their properties are copied to persons.
 //     Rows of tables may be encoded, and sequences may go on with another number.
 //   - 5: batches of events say of a property that few rows have which these are. Columns may be identity columns, and
-//     those of views rows.
+//     those of views rows. A transaction may change tables and objects.
 const featureLevel = 5
 
 // lateLevel is the feature level from which on late events are marked.
@@ -97,7 +98,7 @@ var kinds = map[kind]string{
 	kindEvents: "events", kindPersons: "persons", kindMeta: "meta",
 	kindPlan: "merge plan", kindMerged: "merge done", kindSeal: "seal", kindTick: "tick", kindAdopt: "adoption", kindTable: "table",
 	kindErase: "erase", kindDelete: "delete", kindExpire: "expire", kindSplit: "split", kindUpdate: "update", kindErased: "erased",
-	kindObjects: "objects", kindGroups: "groups", kindMembers: "members",
+	kindObjects: "objects", kindGroups: "groups", kindMembers: "members", kindCommit: "commit",
 }
 
 func (k kind) String() string {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vfs"
 )
@@ -209,12 +210,18 @@ func (d *disk) state() DiskStats {
 var refusedFrom = map[kind]DiskState{
 	kindEvents: DiskFull, kindPersons: DiskFull, kindGroups: DiskFull, kindAdopt: DiskFull,
 	kindSplit: DiskReadOnly, kindUpdate: DiskReadOnly,
-	kindMeta: diskNever, kindTable: diskNever, kindObjects: diskNever, kindMembers: diskNever, // submitEdit asks
+	kindMeta: diskNever, kindTable: diskNever, kindObjects: diskNever, kindMembers: diskNever, kindCommit: diskNever, // submitEdit and Commit ask
 	kindErase: diskNever, kindDelete: diskNever, kindExpire: diskNever, kindErased: diskNever,
 	kindTick: diskNever, kindSeal: diskNever, kindPlan: diskNever, kindMerged: diskNever, // mergeOnce asks fits
 }
 
 const diskNever = DiskReadOnly + 1
+
+// commitFrees says whether a commit only takes away.
+func commitFrees(c *storage.Commit) bool {
+	return writeFrees(c.Tables) && !slices.ContainsFunc(c.Objects, func(e object.Edit) bool { return !e.Delete }) &&
+		!slices.ContainsFunc(c.Members, func(m storage.MemberEdit) bool { return !m.Remove })
+}
 
 // editFrees says whether an edit of projects frees room, now or by what it has deleted later.
 func editFrees(e *storage.ProjectEdit) bool {

@@ -85,9 +85,10 @@ type work struct {
 	index uint64
 	size  int
 	entry entry
-	batch *event.Batch    // of kindEvents
-	table *table.WriteSet // of kindTable
-	err   error
+	batch *event.Batch // of kindEvents
+	// commit is of kindTable and kindCommit.
+	commit *storage.Commit
+	err    error
 	// covered says that the manifest has it: only what the store does not know is noted.
 	covered bool
 }
@@ -183,7 +184,10 @@ func (f *fsm) decode(l *raft.Log) work {
 	case kindEvents:
 		w.batch, w.err = event.Decode(w.entry.payload)
 	case kindTable:
-		w.table, w.err = table.DecodeWriteSet(w.entry.payload)
+		w.commit = &storage.Commit{}
+		w.commit.Tables, w.err = table.DecodeWriteSet(w.entry.payload)
+	case kindCommit:
+		w.commit, w.err = storage.DecodeCommit(w.entry.payload)
 	}
 	return w
 }
@@ -269,9 +273,9 @@ func (f *fsm) apply(w *work) applyResult {
 		result.project, result.err = f.store.ApplyAdopt(w.index, e.time, a)
 	case kindTick:
 		result.err = f.store.ApplyTick(w.index, e.time)
-	case kindTable:
+	case kindTable, kindCommit:
 		var change table.Change
-		change, result.err = f.store.ApplyTables(w.index, e.time, e.project, w.table)
+		change, result.err = f.store.ApplyCommit(w.index, e.time, e.project, w.commit)
 		result.receipt.Stored, result.receipt.First = change.Inserted, change.First
 	case kindObjects, kindGroups, kindMembers:
 		if err := applyObjects(f.store, w.index, e, &result); err != nil {

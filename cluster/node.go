@@ -670,20 +670,40 @@ func (n *Node) ImportPersons(ctx context.Context, project uint32, edits []person
 	return result.receipt, err
 }
 
-// WriteTables changes the tables of a project: all of the write set is durable and visible
-// when it returns, or nothing of it is. A *table.ConflictError says that it was computed on
-// what is not there any more. It takes ws. One that may be too large for an entry is to be
-// cut, see [table.WriteSet.Split].
-//
-// Once the write set has its place in the log, ctx does not matter any more: a statement
-// that says that it was cancelled must not have been carried out.
+// WriteTables is Commit of tables alone.
 func (n *Node) WriteTables(ctx context.Context, project uint32, ws *table.WriteSet) (Receipt, error) {
-	if !writeFrees(ws) {
+	return n.Commit(ctx, project, &storage.Commit{Tables: ws})
+}
+
+// Commit changes tables, objects and static cohorts of a project: all of the commit is durable and
+// visible when it returns, or nothing of it is. A *table.ConflictError or an *object.ConflictError
+// says that it was computed on what is not there any more. It takes c. A write set that may be too
+// large for an entry is to be cut, see [table.WriteSet.Split].
+//
+// Once the commit has its place in the log, ctx does not matter any more: a statement that says
+// that it was cancelled must not have been carried out.
+func (n *Node) Commit(ctx context.Context, project uint32, c *storage.Commit) (Receipt, error) {
+	if !commitFrees(c) {
 		if err := n.disk.admit(DiskReadOnly); err != nil {
 			return Receipt{}, err
 		}
 	}
-	p, err := newProposal(kindTable, header{project: project, rows: uint32(ws.Inserted())}, table.AppendWriteSet(nil, ws))
+	k, payload := kindTable, []byte(nil)
+	if len(c.Objects)+len(c.Members) == 0 {
+		payload = table.AppendWriteSet(nil, c.Tables)
+	} else {
+		for i := range c.Objects {
+			if err := c.Objects[i].Check(); err != nil {
+				return Receipt{}, err
+			}
+		}
+		var err error
+		if payload, err = storage.AppendCommit(nil, c); err != nil {
+			return Receipt{}, fmt.Errorf("commit: %w", err)
+		}
+		k = kindCommit
+	}
+	p, err := newProposal(k, header{project: project, rows: uint32(c.Tables.Inserted())}, payload)
 	if err != nil {
 		return Receipt{}, err
 	}

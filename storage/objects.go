@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	"github.com/google/uuid"
 	"github.com/zeebo/xxh3"
 
 	"github.com/prickledb/prickle/storage/group"
@@ -30,21 +29,7 @@ func (s *Store) ApplyObjects(index uint64, at int64, id uint32, edits []object.E
 	if p == nil {
 		return nil, err
 	}
-	done, err := p.objects.Apply(edits, at)
-	if err != nil {
-		return nil, err
-	}
-	s.effect(uint64(id), uint64(len(done)), uint64(p.objects.Publish().Len()))
-	for i, o := range done {
-		if o == nil {
-			if e := &edits[i]; e.Kind == object.Cohort && p.cohorts.Publish().Members(e.ID) != nil {
-				p.cohorts.Set(e.ID, nil)
-			}
-			continue
-		}
-		s.effect(uint64(o.ID), uint64(o.Version), xxh3.Hash(o.Body))
-	}
-	return done, nil
+	return s.editObjects(p, at, edits)
 }
 
 // GroupEdit changes the groups of a project.
@@ -109,47 +94,7 @@ func (s *Store) ApplyMembers(index uint64, at int64, id uint32, edit MemberEdit)
 	if edit.Cohort <= 0 {
 		return MemberResult{}, fmt.Errorf("%w: members of cohort %d", ErrInvalidEdit, edit.Cohort)
 	}
-	identity, persons := p.persons.Publish()
-	var out MemberResult
-	named := roaring.New()
-	add := func(o uint32, known bool, name string) {
-		if known {
-			o = identity.Root(o)
-		}
-		if known && persons.HasProfile(o) {
-			named.Add(o)
-		} else {
-			out.Unknown = append(out.Unknown, name)
-		}
-	}
-	for _, name := range edit.DistinctIDs {
-		o, known := p.persons.Seen(name)
-		add(o, known, name)
-	}
-	if len(edit.Persons) > 0 {
-		found := p.persons.Find(edit.Persons)
-		for _, u := range edit.Persons {
-			o, known := found[u]
-			add(o, known, uuid.UUID(u).String())
-		}
-	}
-	members := roaring.New()
-	if old := p.cohorts.Publish().Members(edit.Cohort); old != nil && !edit.Replace {
-		// Members of long ago become the persons of today.
-		old.Iterate(func(o uint32) bool {
-			members.Add(identity.Root(o))
-			return true
-		})
-	}
-	if edit.Remove {
-		members.AndNot(named)
-	} else {
-		members.Or(named)
-	}
-	p.cohorts.Set(edit.Cohort, members)
-	out.Members = int(members.GetCardinality())
-	s.effect(uint64(id), uint64(edit.Cohort), members.GetCardinality(), uint64(len(out.Unknown)))
-	return out, nil
+	return s.editMembers(p, edit), nil
 }
 
 // Objects is the objects of a project as they are now.

@@ -16,6 +16,8 @@ import (
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/group"
 	"github.com/prickledb/prickle/storage/object"
+	"github.com/prickledb/prickle/storage/table"
+	"github.com/prickledb/prickle/storage/vec"
 	"github.com/prickledb/prickle/storage/vfs"
 )
 
@@ -111,12 +113,12 @@ func scriptLog(t *testing.T, seed int64) ([]logged, map[string]string) {
 	return log, files(t, fs, leader)
 }
 
-// objectChange is a random entry about groups, objects or static cohorts.
+// objectChange is a random entry about groups, objects or static cohorts, or about tables too.
 func objectChange(r *rand.Rand) func(t *testing.T, st *Store, index uint64) {
 	project := uint32(1 + r.Intn(2))
 	at := func(index uint64) int64 { return int64(index) * 1_000_000 }
 	name := func() string { return fmt.Sprint("u", r.Intn(40)) }
-	switch r.Intn(3) {
+	switch r.Intn(4) {
 	case 0:
 		edit := GroupEdit{Names: []string{fmt.Sprint("type", r.Intn(7))}}
 		for range r.Intn(4) {
@@ -128,6 +130,26 @@ func objectChange(r *rand.Rand) func(t *testing.T, st *Store, index uint64) {
 			}
 		}
 	case 1:
+		schema := &table.Schema{Name: name(), Version: 1}
+		schema.Add(table.Column{Name: "n", Type: vec.T(vec.Int8)})
+		c := Commit{Tables: &table.WriteSet{Ops: []table.Op{{Kind: table.OpCreate, Table: table.Fresh, Schema: schema}}},
+			Objects: []object.Edit{{Kind: object.Cohort, ID: 1 + r.Int63n(9), Body: []byte("1")}},
+			Members: []MemberEdit{{Cohort: 1 + r.Int63n(5), DistinctIDs: []string{name()}}}}
+		return func(t *testing.T, st *Store, index uint64) {
+			raw, err := AppendCommit(nil, &c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			own, err := DecodeCommit(raw) // a store keeps what it is given
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = st.ApplyCommit(index, at(index), project, own)
+			if err != nil && !errors.As(err, new(*object.ConflictError)) && !errors.As(err, new(*table.ConflictError)) { // names and numbers are taken
+				t.Fatal(err)
+			}
+		}
+	case 2:
 		var edits []object.Edit
 		for range 1 + r.Intn(3) {
 			edits = append(edits, object.Edit{Kind: []string{"action", object.Cohort}[r.Intn(2)], ID: 1 + r.Int63n(5), Version: object.Any,

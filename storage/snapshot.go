@@ -221,22 +221,6 @@ func (sn *Snapshot) Persons() *person.Table { return sn.persons }
 // Tables is the tables that users have made.
 func (sn *Snapshot) Tables() *table.Tables { return sn.tables }
 
-// Overlay gives what a reader sees who has written a write set and not yet committed it, and
-// who has temporary tables, if temp is not nil: the snapshot with other tables. It pins nothing of its own.
-func (sn *Snapshot) Overlay(ws *table.WriteSet, temp *table.Tables) (*Snapshot, error) {
-	tables, _, err := sn.tables.Apply(ws, 0, sn.epoch)
-	if err != nil {
-		return nil, err
-	}
-	if temp != nil {
-		tables = tables.Beside(temp)
-	}
-	out := &Snapshot{store: sn.store, project: sn.project, index: sn.index, identity: sn.identity, persons: sn.persons,
-		groups: sn.groups, objects: sn.objects, cohorts: sn.cohorts, tables: tables, epoch: sn.epoch, rules: sn.rules, segments: sn.segments, first: sn.first,
-		sessions: sn.sessions, list: sn.list}
-	return out, nil
-}
-
 // Counted is the snapshot for somebody who counts what of its segments is decoded already. It pins
 // nothing of its own.
 func (sn *Snapshot) Counted(t *memory.Tally) *Snapshot {

@@ -18,27 +18,7 @@ import (
 // [table.ConflictError] says that it was computed on what is not there any more. The write
 // set is the store's from now on.
 func (s *Store) ApplyTables(index uint64, at int64, id uint32, ws *table.WriteSet) (table.Change, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, err := s.enter(index, at, id)
-	if p == nil {
-		return table.Change{}, err
-	}
-	for i := range ws.Ops {
-		if e := ws.Ops[i].Encoded; e != nil && s.opt.Memory != nil {
-			e.Share(s.cache, s.active) // as shareTable: something bounds what is decoded
-		}
-	}
-	next, change, err := p.tables.Apply(ws, at, s.active.epoch)
-	p.tablesChanged = p.tablesChanged || next != p.tables
-	p.tables = next
-	if err != nil {
-		return table.Change{}, err
-	}
-	s.active.rows += int64(change.Inserted - change.Loaded) // rows that are encoded are a matter of bytes alone
-	s.active.hold(change.Bytes)
-	s.effect(uint64(id), uint64(change.Inserted), uint64(change.Deleted), uint64(next.LastID()))
-	return change, nil
+	return s.ApplyCommit(index, at, id, &Commit{Tables: ws})
 }
 
 // Tables is the tables that users made in a project, as they are now. To read rows of them

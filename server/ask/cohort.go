@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"github.com/prickledb/prickle/sql/insight"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/object"
+	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -211,6 +213,56 @@ func (k *Cohorts) Change(ctx context.Context, pin session.Pin, project uint32, c
 	}
 }
 
+// Lock implements session.Cohorts.
+func (k *Cohorts) Lock() (unlock func()) {
+	k.Saving.Lock()
+	return k.Saving.Unlock
+}
+
+// Plan implements session.Cohorts.
+func (k *Cohorts) Plan(pin session.Pin, changes []*session.CohortChange) (out *storage.Commit, notice *pgerr.Error, err error) {
+	snapshot, ok := pin.(*storage.Snapshot)
+	if k.Store == nil || !ok {
+		return nil, nil, pgerr.Unsupported("changing cohorts without a store")
+	}
+	out = &storage.Commit{Tables: &table.WriteSet{}}
+	objects := snapshot.Objects()
+	for _, c := range changes {
+		if c.Planned.Done && c.Planned.Number == 0 {
+			continue
+		}
+		w := &cohortWrite{Cohorts: k, CohortChange: c, objects: objects}
+		to, err := w.plan(snapshot.Project())
+		notice = w.notice
+		planned := session.CohortPlan{Done: true}
+		var edit object.Edit
+		if to != nil {
+			edit = to.edit()
+			if to.old == nil {
+				edit.ID = objects.Next(object.Cohort)
+			}
+			planned.Number, planned.Version = edit.ID, edit.Version
+		}
+		if c.Planned.Done && (err != nil || c.Planned != planned) {
+			return nil, nil, session.Conflict(fmt.Errorf("cohort %s was changed by another transaction", ast.QuoteIdent(c.Name)))
+		}
+		if err != nil {
+			return nil, nil, worded(err)
+		}
+		if c.Planned = planned; to == nil {
+			continue
+		}
+		if objects, err = objects.After([]object.Edit{edit}); err != nil {
+			return nil, nil, worded(err)
+		}
+		out.Objects = append(out.Objects, edit)
+		if to.fill {
+			out.Members = append(out.Members, storage.MemberEdit{Cohort: edit.ID, Persons: c.Members, Replace: true})
+		}
+	}
+	return out, notice, nil
+}
+
 // worded puts what is wrong with a body into the words of SQL.
 func worded(err error) error {
 	var problem *saved.Problem
@@ -236,47 +288,85 @@ type cohortWrite struct {
 	notice  *pgerr.Error
 }
 
+// run carries out the statement. A static cohort that is new is shown when it has all its members.
 func (w *cohortWrite) run(ctx context.Context, p storage.Project) error {
+	to, err := w.plan(p)
+	if err != nil || to == nil {
+		return err
+	}
+	o, b := to.old, to.body
+	if to.fill {
+		if o == nil {
+			b["deleted"] = json.RawMessage("true")
+			if o, err = w.store(ctx, nil, b); err != nil {
+				return err
+			}
+			delete(b, "deleted")
+		}
+		if err := w.fill(ctx, o.ID); err != nil {
+			return err
+		}
+	}
+	_, err = w.store(ctx, o, b)
+	return err
+}
+
+// cohortEdit is what a statement about a cohort comes to.
+type cohortEdit struct {
+	old  *object.Object // nil: it makes one
+	body saved.Body
+	fill bool // the persons that were found are its members
+}
+
+func (e *cohortEdit) edit() object.Edit {
+	edit := object.Edit{Kind: object.Cohort, Body: e.body.JSON()}
+	if e.old != nil {
+		edit.ID, edit.Key, edit.Version = e.old.ID, e.old.Key, e.old.Version
+	}
+	return edit
+}
+
+// plan is what the statement comes to; nil for nothing.
+func (w *cohortWrite) plan(p storage.Project) (*cohortEdit, error) {
 	o := saved.CohortNamed(w.objects, w.Name)
 	name := ast.QuoteIdent(w.Name)
 	switch w.Kind {
 	case sql.CreateCohort:
 		if o != nil && !w.Replace {
-			return pgerr.New(pgerr.DuplicateObject, "cohort %s already exists", name).At(w.Position).
+			return nil, pgerr.New(pgerr.DuplicateObject, "cohort %s already exists", name).At(w.Position).
 				WithHint("CREATE OR REPLACE COHORT puts another definition in its place.")
 		}
-		return w.create(ctx, o)
+		return w.create(o)
 	case sql.DropCohort:
 		if o == nil && w.IfExists {
 			w.notice = pgerr.New("00000", "cohort %s does not exist, skipping", name)
-			return nil
+			return nil, nil
 		}
 	}
 	if o == nil {
-		return pgerr.New(pgerr.UnknownCohort, "cohort %s does not exist", name).At(w.Position)
+		return nil, pgerr.New(pgerr.UnknownCohort, "cohort %s does not exist", name).At(w.Position)
 	}
 	b := saved.Read(o)
 	switch w.Kind {
 	case sql.RefreshCohort:
 		if string(b["is_static"]) == "true" {
-			return pgerr.New(pgerr.WrongObjectType, "cohort %s is static: its members do not change", name).At(w.Position).
+			return nil, pgerr.New(pgerr.WrongObjectType, "cohort %s is static: its members do not change", name).At(w.Position).
 				WithHint("CREATE OR REPLACE COHORT puts other members in their place.")
 		}
 		w.measured(b)
 	case sql.RenameCohort:
 		if other := saved.CohortNamed(w.objects, w.To); other != nil && other != o {
-			return pgerr.New(pgerr.DuplicateObject, "cohort %s already exists", ast.QuoteIdent(w.To))
+			return nil, pgerr.New(pgerr.DuplicateObject, "cohort %s already exists", ast.QuoteIdent(w.To))
 		}
 		b.SetText("name", w.To)
 	case sql.DropCohort:
 		if users := saved.Users(w.objects, p, saved.Ref{Kind: object.Cohort, ID: o.ID}); len(users) > 0 {
-			return pgerr.New(pgerr.DependentObjects, "cannot drop cohort %s because other objects use it", name).At(w.Position).
+			return nil, pgerr.New(pgerr.DependentObjects, "cannot drop cohort %s because other objects use it", name).At(w.Position).
 				WithDetail("It is used by %s.", saved.ListUsers(users)).WithHint("Take it out there first.")
 		}
 		b["deleted"] = json.RawMessage("true")
 	}
-	_, err := w.store(ctx, o, b)
-	return err
+	return &cohortEdit{old: o, body: b}, nil
 }
 
 // measured notes in a body what the query of the statement found.
@@ -286,12 +376,11 @@ func (w *cohortWrite) measured(b saved.Body) {
 
 func number(n int64) json.RawMessage { return strconv.AppendInt(nil, n, 10) }
 
-// create makes a cohort, or puts another definition into an old one. A static one that is
-// new is shown when it has all its members.
-func (w *cohortWrite) create(ctx context.Context, o *object.Object) error {
+// create makes a cohort, or puts another definition into an old one.
+func (w *cohortWrite) create(o *object.Object) (*cohortEdit, error) {
 	query, err := saved.ByNumber(w.objects, w.Query)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	b := saved.Body{}
 	ref := saved.Ref{Kind: object.Cohort}
@@ -307,33 +396,18 @@ func (w *cohortWrite) create(ctx context.Context, o *object.Object) error {
 	w.measured(b)
 	if e := w.Every; e != nil {
 		if b["refresh"], err = json.Marshal(interval{e.Months, e.Days, e.Micros}); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := saved.CheckCohort(b); err != nil {
-		return err
+		return nil, err
 	}
 	if o != nil {
 		if err := saved.Cycle(w.objects, map[saved.Ref]json.RawMessage{ref: b.JSON()}); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if !w.Static {
-		_, err = w.store(ctx, o, b)
-		return err
-	}
-	if o == nil {
-		b["deleted"] = json.RawMessage("true")
-		if o, err = w.store(ctx, nil, b); err != nil {
-			return err
-		}
-		delete(b, "deleted")
-	}
-	if err := w.fill(ctx, o.ID); err != nil {
-		return err
-	}
-	_, err = w.store(ctx, o, b)
-	return err
+	return &cohortEdit{old: o, body: b, fill: w.Static}, nil
 }
 
 // fill makes the persons that were found the members of a static cohort.
@@ -351,11 +425,7 @@ func (w *cohortWrite) fill(ctx context.Context, cohort int64) error {
 
 // store writes the body of a cohort; nil is one that is new.
 func (w *cohortWrite) store(ctx context.Context, o *object.Object, b saved.Body) (*object.Object, error) {
-	edit := object.Edit{Kind: object.Cohort, Body: b.JSON()}
-	if o != nil {
-		edit.ID, edit.Key, edit.Version = o.ID, o.Key, o.Version
-	}
-	done, r, err := w.Store.EditObjects(ctx, w.project, []object.Edit{edit})
+	done, r, err := w.Store.EditObjects(ctx, w.project, []object.Edit{(&cohortEdit{old: o, body: b}).edit()})
 	if err != nil {
 		return nil, err
 	}

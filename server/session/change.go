@@ -37,10 +37,15 @@ func (p *Portal) change(scope *Scope, st *sql.Statement) error {
 // alone says whether a statement may run that changes at once what it changes, and so is no
 // part of a transaction. what is the statement in a sentence.
 func (p *Portal) alone(tag, what string) error {
-	s := p.session
-	switch {
-	case s.gathers():
+	if p.session.gathers() {
 		return pgerr.New(pgerr.ActiveTransaction, "%s cannot run inside a transaction block", what)
+	}
+	return p.session.mayWrite(tag)
+}
+
+// mayWrite refuses a statement that writes where the session only reads.
+func (s *Session) mayWrite(tag string) error {
+	switch {
 	case s.Settings.On("transaction_read_only"):
 		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute %s in a read-only transaction", tag)
 	case s.value(AtSetting) != "":

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cockroachdb/datadriven"
+
 	"github.com/prickledb/prickle/cluster"
 	"github.com/prickledb/prickle/server/ask"
 	"github.com/prickledb/prickle/server/session"
@@ -23,6 +25,52 @@ type nodeSession struct {
 	*client
 	node   *cluster.Node
 	events uint64
+	fs     vfs.FS
+	saving sync.Mutex
+	named  map[string]*client
+}
+
+// openNode is a session over a new node.
+func openNode(t *testing.T) *nodeSession {
+	n := &nodeSession{fs: vfs.NewMem()}
+	n.start(t)
+	t.Cleanup(func() { n.stop(t) })
+	return n
+}
+
+func (n *nodeSession) start(t *testing.T) {
+	t.Helper()
+	var err error
+	if n.node, err = cluster.Open(t.Context(), cluster.Config{FS: n.fs, Dir: "n", NoMerger: true}); err != nil {
+		t.Fatal(err)
+	}
+	n.named = map[string]*client{}
+	n.client = n.as(t, "main")
+}
+
+func (n *nodeSession) stop(t *testing.T) {
+	t.Helper()
+	for _, c := range n.named {
+		c.Close()
+	}
+	if err := n.node.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+// as is the session of a name.
+func (n *nodeSession) as(t *testing.T, name string) *client {
+	t.Helper()
+	if c := n.named[name]; c != nil {
+		return c
+	}
+	s, err := session.New(t.Context(), session.Config{Engine: session.NewEngine(n.node.Store(), n.node, session.Limits{Threads: 2}), Project: 1, Database: "prickle", User: "app",
+		Cohorts: &ask.Cohorts{Store: cohortStore{n.node}, Saving: &n.saving}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.named[name] = &client{s}
+	return n.named[name]
 }
 
 // cohortStore is a node as cohorts see it.
@@ -33,21 +81,33 @@ func (n cohortStore) Objects(project uint32) *object.Table { return n.Store().Ob
 // TestChanges runs text cases of statements that change what is stored.
 func TestChanges(t *testing.T) {
 	for _, file := range []string{"changes", "cohorts"} {
-		logictest.Run(t, "testdata/"+file, func(t *testing.T) logictest.Database {
-			node, err := cluster.Open(t.Context(), cluster.Config{FS: vfs.NewMem(), Dir: "n", NoMerger: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { node.Close(context.Background()) })
-			s, err := session.New(t.Context(), session.Config{Engine: session.NewEngine(node.Store(), node, session.Limits{Threads: 2}), Project: 1, Database: "prickle", User: "app",
-				Cohorts: &ask.Cohorts{Store: cohortStore{node}, Saving: &sync.Mutex{}}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(s.Close)
-			return &nodeSession{client: &client{s}, node: node}
-		})
+		logictest.Run(t, "testdata/"+file, func(t *testing.T) logictest.Database { return openNode(t) })
 	}
+}
+
+// Statements about cohorts are part of transactions. Beside the words of logictest there is
+// "restart": the log is applied again, or with flush what is in files is read; as=name chooses
+// one of several sessions.
+func TestCohortsInTransactions(t *testing.T) {
+	n := openNode(t)
+	datadriven.RunTest(t, "testdata/cohort_transactions", func(t *testing.T, d *datadriven.TestData) string {
+		if d.Cmd == "restart" {
+			if d.HasArg("flush") {
+				if err := n.node.Flush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			n.stop(t)
+			n.start(t)
+			return ""
+		}
+		if d.Cmd == "events" {
+			return logictest.Case(t, n, d)
+		}
+		name := "main"
+		d.MaybeScanArgs(t, "as", &name)
+		return logictest.Case(t, onSession{n.as(t, name)}, d)
+	})
 }
 
 // Load implements logictest.Loader. The object behind the time is what $set says.

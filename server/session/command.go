@@ -201,7 +201,7 @@ func (s *Session) endBlock(ctx context.Context, commit, chain bool) (tag string,
 		}
 	}
 	if tag == "COMMIT" && s.writes != nil {
-		if err := s.send(ctx, s.writes.ops); err != nil {
+		if err := s.send(ctx, s.writes); err != nil {
 			s.endTransaction(false)
 			return "", conflict(err)
 		}

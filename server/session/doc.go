@@ -6,7 +6,8 @@
 // rows (write.go), with those of INSERT, UPDATE and DELETE in its WITH. Outside a block it is committed at once, and tried again on a conflict. A
 // block keeps one write set: its statements see the read point and on top of it what the
 // block has written, COMMIT proposes all of it, ROLLBACK forgets it, and ROLLBACK TO cuts it
-// off where the savepoint was. A conflict at COMMIT is 40001. Changes of events and persons
+// off where the savepoint was. A conflict at COMMIT is 40001. Statements about cohorts (cohort.go) wait
+// in it as well, and are planned anew for each state that one of its statements reads. Changes of events and persons
 // (change.go) cannot be in a block: they are carried out at once. EXPLAIN ANALYZE of a statement that
 // writes carries it out, and answers with what its plan did (Analysis).
 //

@@ -10,6 +10,7 @@ import (
 	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/sql"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/outside"
@@ -32,13 +33,13 @@ type Engine interface {
 	Files() *outside.Places
 	// Tables is the tables that users made, at a read point.
 	Tables(pin Pin) *table.Tables
-	// Overlay is a read point that also has what a write set changes, and temporary tables if
+	// Overlay is a read point that also has what a commit changes, and temporary tables if
 	// temp is not nil. It lives as long as pin, and is not released.
-	Overlay(pin Pin, ws *table.WriteSet, temp *table.Tables) (Pin, error)
-	// Write carries out a write set: it is durable and visible when Write returns, in the
-	// state whose index it gives. A *table.ConflictError says that it was computed on what
-	// is not there any more.
-	Write(ctx context.Context, project uint32, ws *table.WriteSet) (cluster.Receipt, error)
+	Overlay(pin Pin, c *storage.Commit, temp *table.Tables) (Pin, error)
+	// Write carries out a commit: it is durable and visible when Write returns, in the
+	// state whose index it gives. A *table.ConflictError or *object.ConflictError says that it
+	// was computed on what is not there any more.
+	Write(ctx context.Context, project uint32, c *storage.Commit) (cluster.Receipt, error)
 	// Ingest stores a batch of events that are not stored yet, which it takes.
 	Ingest(ctx context.Context, project uint32, b *event.Batch) (cluster.Receipt, error)
 	// EditObjects makes, changes and deletes objects, all or none of them, and gives the state

@@ -66,7 +66,7 @@ func (e *storeEngine) list(project uint32, tables *table.Tables) *tableList {
 
 // Writer is where all that statements write goes: into the log. It takes what it is given.
 type Writer interface {
-	WriteTables(ctx context.Context, project uint32, ws *table.WriteSet) (cluster.Receipt, error)
+	Commit(ctx context.Context, project uint32, c *storage.Commit) (cluster.Receipt, error)
 	Ingest(ctx context.Context, project uint32, b *event.Batch) (cluster.Receipt, error)
 	DeleteRows(ctx context.Context, project uint32, find func(*storage.Snapshot) (map[storage.SegmentID]*roaring.Bitmap, error)) (int, error)
 	DeletePersons(ctx context.Context, project uint32, persons []vec.UUIDValue, events bool) (int, error)
@@ -151,12 +151,12 @@ func (e *storeEngine) Pin(project uint32) (Pin, error) { return e.store.Snapshot
 
 func (e *storeEngine) Tables(pin Pin) *table.Tables { return pin.(*storage.Snapshot).Tables() }
 
-func (e *storeEngine) Overlay(pin Pin, ws *table.WriteSet, temp *table.Tables) (Pin, error) {
-	return pin.(*storage.Snapshot).Overlay(ws, temp)
+func (e *storeEngine) Overlay(pin Pin, c *storage.Commit, temp *table.Tables) (Pin, error) {
+	return pin.(*storage.Snapshot).Overlay(c, temp)
 }
 
-func (e *storeEngine) Write(ctx context.Context, project uint32, ws *table.WriteSet) (cluster.Receipt, error) {
-	return e.writer.WriteTables(ctx, project, ws)
+func (e *storeEngine) Write(ctx context.Context, project uint32, c *storage.Commit) (cluster.Receipt, error) {
+	return e.writer.Commit(ctx, project, c)
 }
 
 func (e *storeEngine) EditObjects(ctx context.Context, project uint32, edits []object.Edit) (uint64, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/prickledb/prickle/engine/pgcatalog"
 	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/role"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/table"
 )
 
@@ -162,8 +163,8 @@ func (q *sequences) next(name string) (int64, error) {
 		f.busy = make(chan struct{})
 		step := f.step
 		s.mu.Unlock()
-		receipt, err := s.config.Engine.Write(q.ctx, s.config.Project, &table.WriteSet{Ops: []table.Op{
-			{Kind: table.OpAdvance, Table: f.table.Table, Version: f.base, Column: f.column.ID, Count: step}}})
+		receipt, err := s.config.Engine.Write(q.ctx, s.config.Project, &storage.Commit{Tables: &table.WriteSet{Ops: []table.Op{
+			{Kind: table.OpAdvance, Table: f.table.Table, Version: f.base, Column: f.column.ID, Count: step}}}})
 		s.mu.Lock()
 		if err == nil && receipt.First > 0 { // otherwise the numbers are lost: there are others
 			s.left[f.key()] = numbers{receipt.First, receipt.First + int64(step)}
@@ -202,8 +203,8 @@ func (q *sequences) set(name string, n int64, called bool) error {
 		f.from, f.used = next, 0
 	} else {
 		s.mu.Unlock()
-		_, err = s.config.Engine.Write(q.ctx, s.config.Project, &table.WriteSet{Ops: []table.Op{
-			{Kind: table.OpRestart, Table: f.table.Table, Version: f.base, Column: f.column.ID, Next: next}}})
+		_, err = s.config.Engine.Write(q.ctx, s.config.Project, &storage.Commit{Tables: &table.WriteSet{Ops: []table.Op{
+			{Kind: table.OpRestart, Table: f.table.Table, Version: f.base, Column: f.column.ID, Next: next}}}})
 		s.mu.Lock()
 		if err != nil {
 			return clusterError(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/sql/parse"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/memory"
 	"github.com/prickledb/prickle/storage/table"
 )
@@ -375,7 +376,7 @@ func (s *Session) Sync() error {
 	}
 	err := s.syncCursors()
 	if err == nil && s.writes != nil {
-		err = conflict(s.send(s.ctx, s.writes.ops))
+		err = conflict(s.send(s.ctx, s.writes))
 	}
 	s.endTransaction(err == nil)
 	return err
@@ -493,17 +494,30 @@ func (s *Session) view(ctx context.Context) (*view, error) {
 	if own {
 		v.own = pin
 	}
-	ws := &table.WriteSet{}
-	if s.writes != nil {
-		ws.Ops = s.writes.ops
-	}
-	if len(ws.Ops) > 0 || s.temp != nil {
-		if v.shown, err = s.config.Engine.Overlay(v.pin, ws, s.temp); err != nil {
-			v.release()
-			return nil, conflict(err)
-		}
+	if v.shown, err = s.overlay(v.pin); err != nil {
+		v.release()
+		return nil, conflict(err)
 	}
 	return v, nil
+}
+
+// overlay is a read point with what the transaction has written on top of it.
+func (s *Session) overlay(pin Pin) (Pin, error) {
+	c, w := &storage.Commit{}, s.writes
+	if w == nil {
+		w = &writes{}
+	}
+	if len(w.ops)+len(w.cohorts) == 0 && s.temp == nil {
+		return pin, nil
+	}
+	if len(w.cohorts) > 0 {
+		var err error
+		if c, _, err = s.config.Cohorts.Plan(pin, w.cohorts); err != nil {
+			return nil, err
+		}
+	}
+	c.Tables = &table.WriteSet{Ops: w.ops}
+	return s.config.Engine.Overlay(pin, c, s.temp)
 }
 
 // snapshot gives the read point of a statement, and whether the statement must release it.

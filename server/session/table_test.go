@@ -20,7 +20,6 @@ import (
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/object"
-	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -36,8 +35,8 @@ type applier struct {
 	before func()
 }
 
-// WriteTables implements session.Writer.
-func (a *applier) WriteTables(_ context.Context, project uint32, ws *table.WriteSet) (cluster.Receipt, error) {
+// Commit implements session.Writer.
+func (a *applier) Commit(_ context.Context, project uint32, c *storage.Commit) (cluster.Receipt, error) {
 	if before := a.before; before != nil {
 		a.before = nil
 		before()
@@ -47,13 +46,17 @@ func (a *applier) WriteTables(_ context.Context, project uint32, ws *table.Write
 	if a.err != nil {
 		return cluster.Receipt{}, a.err
 	}
-	decoded, err := table.DecodeWriteSet(table.AppendWriteSet(nil, ws))
+	raw, err := storage.AppendCommit(nil, c)
+	if err != nil {
+		return cluster.Receipt{}, err
+	}
+	decoded, err := storage.DecodeCommit(raw)
 	if err != nil {
 		return cluster.Receipt{}, err
 	}
 	a.index++
 	a.sets++
-	change, err := a.store.ApplyTables(a.index, int64(a.index), project, decoded)
+	change, err := a.store.ApplyCommit(a.index, int64(a.index), project, decoded)
 	return cluster.Receipt{Index: a.index, First: change.First}, err
 }
 

@@ -18,6 +18,8 @@ import (
 	"github.com/prickledb/prickle/server/capture"
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/bind"
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/table"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -29,20 +31,22 @@ const maxWriteBytes = 256 << 20
 
 // writes is what a transaction has changed and not committed.
 type writes struct {
-	ops   []table.Op
-	bytes int64
-	made  uint32 // tables
-	marks []mark
+	ops     []table.Op
+	cohorts []*CohortChange
+	bytes   int64
+	made    uint32 // tables
+	marks   []mark
 }
 
 // mark is a savepoint: what had been written when it was set, and how many portals opened.
 type mark struct {
-	name   string
-	ops    int
-	bytes  int64
-	made   uint32
-	opened int
-	temp   *table.Tables
+	name    string
+	ops     int
+	cohorts int
+	bytes   int64
+	made    uint32
+	opened  int
+	temp    *table.Tables
 }
 
 // openedBefore is how many portals had been opened at the last savepoint, 0 if there is none.
@@ -106,7 +110,7 @@ func (s *Session) savepoint(name string) {
 		s.writes = &writes{}
 	}
 	w := s.writes
-	w.marks = append(w.marks, mark{name, len(w.ops), w.bytes, w.made, s.opened, s.temp})
+	w.marks = append(w.marks, mark{name, len(w.ops), len(w.cohorts), w.bytes, w.made, s.opened, s.temp})
 }
 
 // markOf finds the newest savepoint of a name, -1 for none: Settings has told of the error.
@@ -133,21 +137,49 @@ func (s *Session) rollbackTo(name string) {
 		s.temp = m.temp
 		// The list may be read by a statement that is not at its end.
 		w.ops, w.bytes, w.made, w.marks = slices.Clone(w.ops[:m.ops]), m.bytes, m.made, w.marks[:i+1]
+		w.cohorts = w.cohorts[:m.cohorts:m.cohorts]
 	}
 }
 
 // conflict puts a conflict that ends a transaction into the client's words.
 func conflict(err error) error {
 	var c *table.ConflictError
-	if errors.As(err, &c) {
-		return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update").WithDetail("%s", c.Error())
+	var o *object.ConflictError
+	switch {
+	case errors.As(err, &c):
+		return Conflict(c)
+	case errors.As(err, &o):
+		return Conflict(o)
 	}
 	return err
 }
 
-// send commits operations, in as many parts as it takes.
-func (s *Session) send(ctx context.Context, ops []table.Op) error {
-	if len(ops) == 0 {
+// Conflict is the error of a transaction that others were faster than, and why.
+func Conflict(why error) *pgerr.Error {
+	return pgerr.New(pgerr.SerializationFailure, "could not serialize access due to concurrent update").WithDetail("%s", why)
+}
+
+// send commits what a transaction has changed.
+func (s *Session) send(ctx context.Context, w *writes) error {
+	if len(w.cohorts) == 0 {
+		return s.sendParts(ctx, w.ops, &storage.Commit{})
+	}
+	defer s.config.Cohorts.Lock()()
+	pin, err := s.config.Engine.Pin(s.config.Project)
+	if err != nil {
+		return err
+	}
+	defer pin.Release()
+	beside, _, err := s.config.Cohorts.Plan(pin, w.cohorts)
+	if err != nil {
+		return err
+	}
+	return s.sendParts(ctx, w.ops, beside)
+}
+
+// sendParts commits operations, in as many parts as it takes, and what is beside them.
+func (s *Session) sendParts(ctx context.Context, ops []table.Op, beside *storage.Commit) error {
+	if len(ops)+len(beside.Objects)+len(beside.Members) == 0 {
 		return nil
 	}
 	parts, err := (&table.WriteSet{Ops: ops}).Split()
@@ -158,7 +190,11 @@ func (s *Session) send(ctx context.Context, ops []table.Op) error {
 		return err
 	}
 	for i, part := range parts {
-		if err := s.write(ctx, part); err != nil {
+		c := &storage.Commit{Tables: part}
+		if i == len(parts)-1 {
+			c.Objects, c.Members = beside.Objects, beside.Members
+		}
+		if err := s.write(ctx, c); err != nil {
 			if i > 0 {
 				s.abandon(part.Txn)
 			}
@@ -168,9 +204,9 @@ func (s *Session) send(ctx context.Context, ops []table.Op) error {
 	return nil
 }
 
-// write sends a write set.
-func (s *Session) write(ctx context.Context, ws *table.WriteSet) error {
-	receipt, err := s.config.Engine.Write(ctx, s.config.Project, ws)
+// write sends a commit.
+func (s *Session) write(ctx context.Context, c *storage.Commit) error {
+	receipt, err := s.config.Engine.Write(ctx, s.config.Project, c)
 	if err == nil {
 		s.wrote(receipt.Index)
 	}
@@ -185,7 +221,7 @@ func (s *Session) wrote(index uint64) {
 // abandon says that a transaction of which parts were sent comes to nothing. If that cannot
 // be said, it is found out after a while.
 func (s *Session) abandon(txn table.Txn) {
-	err := s.write(s.ctx, &table.WriteSet{Stage: table.Abort, Txn: txn})
+	err := s.write(s.ctx, &storage.Commit{Tables: &table.WriteSet{Stage: table.Abort, Txn: txn}})
 	if err != nil {
 		s.config.Logger.Warn("a transaction cannot be abandoned, it ends by itself", "error", err)
 	}
@@ -194,12 +230,10 @@ func (s *Session) abandon(txn table.Txn) {
 // modify carries out a statement that writes.
 func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 	s := p.session
-	if s.Settings.On("transaction_read_only") && !temporary(st) {
-		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute %s in a read-only transaction", strings.TrimSuffix(st.Tag, " 0"))
-	}
-	if s.value(AtSetting) != "" && !temporary(st) {
-		return pgerr.New(pgerr.ReadOnlyTransaction, "cannot execute %s at a state that was read before", strings.TrimSuffix(st.Tag, " 0")).
-			WithHint("RESET %s first.", AtSetting)
+	if !temporary(st) {
+		if err := s.mayWrite(strings.TrimSuffix(st.Tag, " 0")); err != nil {
+			return err
+		}
 	}
 	w := &writing{portal: p, view: v, scope: scope, into: s.writes}
 	if w.into == nil {
@@ -628,7 +662,7 @@ func (w *writing) ship() error {
 	s, flight := w.portal.session, make(chan sent, 1)
 	w.flight = flight
 	go func() {
-		receipt, err := s.config.Engine.Write(w.portal.ctx, s.config.Project, ws)
+		receipt, err := s.config.Engine.Write(w.portal.ctx, s.config.Project, &storage.Commit{Tables: ws})
 		flight <- sent{receipt, err}
 	}()
 	return nil
@@ -899,12 +933,12 @@ func (w *writing) finish() (err error) {
 	case w.events != nil:
 		return nil
 	case s.keeps():
-		if s.writes = w.into; len(w.into.ops) == 0 && len(w.into.marks) == 0 {
+		if s.writes = w.into; len(w.into.ops)+len(w.into.cohorts)+len(w.into.marks) == 0 {
 			s.writes = nil
 		}
 		return nil
 	case w.sent:
-		return s.write(w.portal.ctx, &table.WriteSet{Stage: table.Last, Txn: w.txn, Ops: w.into.ops})
+		return s.write(w.portal.ctx, &storage.Commit{Tables: &table.WriteSet{Stage: table.Last, Txn: w.txn, Ops: w.into.ops}})
 	}
-	return s.send(w.portal.ctx, w.into.ops)
+	return s.send(w.portal.ctx, w.into)
 }

@@ -17,6 +17,13 @@ type Table struct{ members map[int64]*roaring.Bitmap }
 // any. It is shared: do not modify it.
 func (t *Table) Members(cohort int64) *roaring.Bitmap { return t.members[cohort] }
 
+// With is the cohorts with other members of one.
+func (t *Table) With(cohort int64, members *roaring.Bitmap) *Table {
+	s := State{table: t}
+	s.Set(cohort, members)
+	return s.Publish()
+}
+
 // State is the static cohorts of a project as apply changes them. It is used by one
 // goroutine at a time; the zero value is without cohorts.
 type State struct {

@@ -80,5 +80,24 @@ func (t *Table) List(kind string) []*Object {
 	return nil
 }
 
+// Next is the number that the next object of a kind gets, if it asks for none.
+func (t *Table) Next(kind string) int64 {
+	if l := t.kinds[kind]; l != nil {
+		return l.last + 1
+	}
+	return 1
+}
+
+// After is the objects after edits, which nobody else sees: of the times of those that they make or
+// change, there are none. The errors are those of State.Apply.
+func (t *Table) After(edits []Edit) (*Table, error) {
+	if len(edits) == 0 {
+		return t, nil
+	}
+	s := State{table: t}
+	_, err := s.Apply(edits, 0)
+	return s.Publish(), err
+}
+
 // Len is how many objects there are, of all kinds.
 func (t *Table) Len() int { return t.count }

@@ -11,6 +11,7 @@ import (
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql"
+	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/event"
 	"github.com/prickledb/prickle/storage/object"
 	"github.com/prickledb/prickle/storage/outside"
@@ -63,12 +64,12 @@ func (e *Engine) Tables(session.Pin) *table.Tables { return &table.Tables{} }
 func (e *Engine) Files() *outside.Places { return nil }
 
 // Overlay implements session.Engine.
-func (e *Engine) Overlay(pin session.Pin, _ *table.WriteSet, _ *table.Tables) (session.Pin, error) {
+func (e *Engine) Overlay(pin session.Pin, _ *storage.Commit, _ *table.Tables) (session.Pin, error) {
 	return pin, nil
 }
 
 // Write implements session.Engine: nothing is kept.
-func (e *Engine) Write(context.Context, uint32, *table.WriteSet) (cluster.Receipt, error) {
+func (e *Engine) Write(context.Context, uint32, *storage.Commit) (cluster.Receipt, error) {
 	return cluster.Receipt{}, nil
 }
 
