@@ -16,8 +16,10 @@ import (
 
 // cursor is what DECLARE adds to a portal: a place among its rows, and perhaps the rows.
 //
-// Without SCROLL and WITH HOLD a cursor is a stream: it keeps no row, and goes back to its
-// start, if at all, by running its query again in the state that it has pinned.
+// One with NO SCROLL is a stream: it keeps no row, and does not go back. One that says nothing
+// keeps its rows until there are too many, as leanBytes says, and goes back among them; then it is
+// a stream, and goes back to its start alone, by running its query again in the state that it has
+// pinned: rows without an order may come in another one then.
 type cursor struct {
 	portal  *Portal
 	decl    *ast.DeclareCursor
@@ -27,7 +29,10 @@ type cursor struct {
 	at int64
 	// keeps says that it keeps what it has read, after the first base rows: kept, and how
 	// many rows are in front of each batch.
-	keeps  bool
+	keeps bool
+	// lean says that it becomes a stream when it has kept too much, full that it has.
+	lean, full bool
+
 	base   int64
 	kept   []*vec.Batch
 	before []int64
@@ -35,6 +40,10 @@ type cursor struct {
 	// held says that the transaction that has declared it is committed.
 	held bool
 }
+
+// leanBytes is how much a cursor keeps of which nobody has said that it scrolls. It is enough for
+// somebody who looks at rows, and little for who has a cursor for each of many tables.
+const leanBytes = 1 << 20
 
 // declare is DECLARE: the query begins to run at once, and is read by FETCH.
 func (p *Portal) declare(st *sql.Statement, params []*vec.Vector, types []vec.Type) error {
@@ -49,7 +58,7 @@ func (p *Portal) declare(st *sql.Statement, params []*vec.Vector, types []vec.Ty
 	case len(s.portals) >= maxPortals:
 		return tooManyPortals()
 	}
-	c := &cursor{decl: d, created: s.now, keeps: d.Scroll == ast.ScrollYes || d.Hold && d.Scroll == ast.ScrollDefault}
+	c := &cursor{decl: d, created: s.now, keeps: d.Scroll != ast.ScrollNo, lean: d.Scroll == ast.ScrollDefault && !d.Hold}
 	c.portal = s.portal(&Prepared{Text: p.text, Stmt: d.Query, Params: types}, params)
 	c.portal.Name, c.portal.cursor, c.portal.started = name, c, true
 	err := c.work(p.ctx, func() error {
@@ -132,12 +141,15 @@ func (c *cursor) read() (more bool, err error) {
 			size += v.Bytes() + v.Dict.Bytes()
 		}
 		s := c.portal.session
-		if s.cursorBytes+size > s.cursorLimit {
+		c.full = c.lean && (c.bytes+size > leanBytes || s.cursorBytes+size > s.cursorLimit/2)
+		if s.cursorBytes+size > s.cursorLimit && !c.lean {
 			return false, pgerr.New(pgerr.ProgramLimitExceeded, "the cursors of a session keep at most %d MB of rows", s.cursorLimit>>20).
 				WithHint("Declare cursors NO SCROLL and WITHOUT HOLD, or close some.")
 		}
-		if err := s.hold(size, 0); err != nil {
+		if err := s.hold(size, 0); err != nil && !c.lean {
 			return false, err
+		} else if err != nil {
+			c.full = true
 		}
 		s.cursorBytes += size
 		c.bytes += size
@@ -226,6 +238,11 @@ func (c *cursor) fetch(f *ast.FetchCursor) (Rows, error) {
 func (c *cursor) absolute(r *fetchRows, n int64) (Rows, error) {
 	r.left = 1
 	if n < 0 {
+		if c.lean && c.keeps {
+			if err := c.skip(math.MaxInt64); err != nil {
+				return nil, err
+			}
+		}
 		if !c.scrolls() {
 			return nil, onlyForward()
 		}
@@ -244,7 +261,7 @@ func (c *cursor) absolute(r *fetchRows, n int64) (Rows, error) {
 
 // seek goes to a row, or behind the last.
 func (c *cursor) seek(row int64) error {
-	if c.keeps && (row >= c.at || c.scrolls()) {
+	if c.keeps && (row >= c.at || c.scrolls()) && (!c.lean || row <= c.count()) {
 		c.at = row
 		if row > 0 {
 			if there, err := c.has(row); err != nil {
@@ -264,9 +281,14 @@ func (c *cursor) seek(row int64) error {
 		}
 		c.at = 0
 	}
-	skip := &fetchRows{cursor: c, left: row - c.at}
+	return c.skip(row - c.at)
+}
+
+// skip passes over so many rows.
+func (c *cursor) skip(rows int64) error {
+	over := &fetchRows{cursor: c, left: rows}
 	for {
-		if b, err := skip.Next(c.portal.ctx); b == nil || err != nil {
+		if b, err := over.Next(c.portal.ctx); b == nil || err != nil {
 			return err
 		}
 	}
@@ -348,6 +370,11 @@ func (r *fetchRows) stream() (*vec.Batch, error) {
 
 func (r *fetchRows) forward() (*vec.Batch, error) {
 	c := r.cursor
+	if c.full && c.at == c.count() {
+		c.forget()
+		c.keeps = false
+		return r.stream()
+	}
 	if there, err := c.has(c.at + 1); err != nil {
 		return nil, err
 	} else if !there {

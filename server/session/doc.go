@@ -34,7 +34,8 @@
 // that is read as far as the client wants.
 //
 // A cursor (cursor.go) is a portal with a place among its rows. It is a stream as any portal
-// is, unless it was declared SCROLL or WITH HOLD: then it keeps what it has read.
+// is if it was declared NO SCROLL, and keeps what it has read if SCROLL or WITH HOLD; else it keeps
+// that while it is little.
 //
 // What a session holds, the rows of its cursors, its temporary tables and what it is writing, counts
 // as memory of queries, and is refused where there is no room (memory.go).

@@ -331,7 +331,7 @@ func (p *Portal) attempt(prepared *Prepared, params []*vec.Vector) error {
 	if p.rows, err = run(); err != nil {
 		return err
 	}
-	if c := p.cursor; c != nil && !c.keeps && c.decl.Scroll != ast.ScrollNo {
+	if c := p.cursor; c != nil && c.lean {
 		p.again = run
 	}
 	if c := st.Copy; c != nil && c.File != "" {
