@@ -11,6 +11,9 @@ import (
 // maxShared is how many groups are kept at most to be read again: they stay in memory.
 const maxShared = 1 << 17
 
+// maxKey is how long the text may be that says which plan computes groups that are shared, in bytes.
+const maxKey = 64 << 10
+
 // ShareGroups has groups that a plan computes several times, as a query of WITH that is named twice
 // does, computed once, before the plan that reads them: where they seem to be few, and are not
 // narrowed by what they are joined with. The result gives the same rows. Like Arrange it is for
@@ -99,13 +102,13 @@ func (sh *sharing) collect(n Node, s Statistics) {
 // planKey is a text that plans have in common only if they give the same rows, wherever they stand
 // in a statement; false for a plan that may not.
 func planKey(n Node) (string, bool) {
-	if Volatile(n) {
-		return "", false
-	}
 	var key strings.Builder
 	alone := true
 	var add func(n Node)
 	add = func(n Node) {
+		if alone = alone && key.Len() <= maxKey; !alone {
+			return // it may be very deep, and each part of it be asked about
+		}
 		switch n := n.(type) {
 		case *Scan:
 			fmt.Fprintf(&key, "%q %q", n.Table.Namespace(), n.Table.Name)
@@ -136,7 +139,10 @@ func planKey(n Node) (string, bool) {
 		}
 	}
 	add(n)
-	return key.String(), alone
+	if !alone || Volatile(n) {
+		return "", false
+	}
+	return key.String(), true
 }
 
 // addExpr adds an expression to a key: its words, with numbers for columns, and the types of its
