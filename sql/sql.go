@@ -75,9 +75,16 @@ type Explain struct {
 	Expansion string
 }
 
+// maxShownLevels is how deep a plan may be that EXPLAIN shows: each level is indented more, so that the
+// text grows with the square.
+const maxShownLevels = 1000
+
 // Lines are the rows of EXPLAIN for a plan, in the format asked for. What was measured
 // comes in through o. Without statistics no costs are shown.
 func (x *Explain) Lines(n plan.Node, s plan.Statistics, o plan.TextOptions) ([]string, error) {
+	if plan.Deeper(n, maxShownLevels) {
+		return nil, pgerr.New(pgerr.StatementTooComplex, "the plan nests deeper than the %d levels that EXPLAIN shows", maxShownLevels)
+	}
 	described := plan.Describe(n, s)
 	o.NoCosts, o.NoTiming = !x.Costs, !x.Timing
 	if !x.Summary {

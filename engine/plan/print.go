@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +38,11 @@ type Description struct {
 	Rows, Width, Cost float64
 	Known             bool
 	Inputs            []*Description
+}
+
+// Deeper says whether a plan has more than so many levels.
+func Deeper(n Node, levels int) bool {
+	return levels == 0 || slices.ContainsFunc(n.Inputs(), func(in Node) bool { return Deeper(in, levels-1) })
 }
 
 // Describe puts a plan into words. Without statistics it has no costs.

@@ -10,37 +10,60 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// setOp binds UNION, INTERSECT and EXCEPT. What a UNION begins with may be a thousand others:
-// they are taken one after the other.
+// setOp binds UNION, INTERSECT and EXCEPT. What one begins with may be a thousand others: they are
+// taken one after the other, and those of a kind that follow each other are put together in one node.
 func (b *binder) setOp(q *ast.SetOp) plan.Node {
 	chain := []*ast.SetOp{q}
-	for q.Op == ast.Union {
+	for {
 		left, ok := chain[len(chain)-1].Left.(*ast.SetOp)
-		if !ok || left.Op != ast.Union || !plainTail(left.Tail()) {
+		if !ok || !plainTail(left.Tail()) {
 			break
 		}
 		chain = append(chain, left)
 	}
-	first := chain[len(chain)-1]
-	left, untyped := b.setOperand(first, first.Left)
+	last := chain[len(chain)-1]
+	left, untyped := b.setOperand(last, last.Left)
 	united := &plan.Union{} // of the chain so far
-	for _, s := range slices.Backward(chain) {
+	sides := []plan.Node{left}
+	for i, s := range slices.Backward(chain) {
 		right, rightUntyped := b.setOperand(s, s.Right)
 		if b.err != nil {
 			return left
 		}
-		left, right = b.matched(s, left, right, untyped, rightUntyped)
-		untyped = nil
-		switch {
-		case b.err != nil:
+		if s.Op != last.Op || s.All != last.All {
+			sides = []plan.Node{left}
+		}
+		last = s
+		if s.Op == ast.Union {
+			if left, right = b.matched(s, left, right, untyped, rightUntyped); b.err == nil {
+				left, united = unite(left, right, united, s.All)
+			}
+		} else {
+			sides = b.setSide(s, sides, right, untyped, rightUntyped)
+			if b.err == nil && (i == 0 || chain[i-1].Op != s.Op || chain[i-1].All != s.All) {
+				left = b.compared(s, sides)
+			}
+		}
+		if untyped = nil; b.err != nil {
 			return left
-		case s.Op == ast.Union:
-			left, united = unite(left, right, united, s.All)
-		default:
-			left = b.compared(s, left, right)
 		}
 	}
 	return b.tail(left, &q.QueryTail, q.Pos())
+}
+
+// setSide adds a side to those that are going to be compared, of equal types. Where those before it have to take
+// other types, in which more values may be equal, they are compared first.
+func (b *binder) setSide(q *ast.SetOp, sides []plan.Node, right plan.Node, ll, rl map[int]expr.Expr) []plan.Node {
+	left, right := b.matched(q, sides[0], right, ll, rl)
+	switch {
+	case b.err != nil:
+		return sides
+	case len(sides) == 1 || left == sides[0]:
+		sides[0] = left
+	default:
+		sides = []plan.Node{left.WithInputs([]plan.Node{b.compared(q, sides)})}
+	}
+	return append(sides, right)
 }
 
 // setOperand is one side of a set operation, and what has no type yet in it.
@@ -120,23 +143,16 @@ func itemPos(q ast.Query, i int) ast.Pos {
 	return q.Pos()
 }
 
-// compared is INTERSECT and EXCEPT: the rows of both sides are counted, by side, and the
-// counts say how often each comes out.
-func (b *binder) compared(q *ast.SetOp, left, right plan.Node) plan.Node {
-	schema := left.Schema()
+// compared is INTERSECT and EXCEPT of two sides or more: the rows of all are counted, by side, and
+// the counts say how often each comes out.
+func (b *binder) compared(q *ast.SetOp, sides []plan.Node) plan.Node {
+	if q.Op == ast.Intersect && len(sides) > 2 {
+		return b.commonRows(q, sides)
+	}
+	schema := sides[0].Schema()
 	n := len(schema)
-	side := func(in plan.Node, isLeft bool) plan.Node {
-		p := &plan.Project{Input: in}
-		for i, f := range schema {
-			p.Exprs, p.Names = append(p.Exprs, &expr.Column{Index: i, T: f.Type, Name: f.Name}), append(p.Names, f.Name)
-		}
-		p.Exprs, p.Names = append(p.Exprs, boolConst(isLeft)), append(p.Names, "left")
-		return p
-	}
-	a := &plan.Aggregate{Input: &plan.Union{Of: []plan.Node{side(left, true), side(right, false)}}}
-	for i, f := range schema {
-		a.Keys, a.Names = append(a.Keys, &expr.Column{Index: i, T: f.Type, Name: f.Name}), append(a.Names, f.Name)
-	}
+	a := &plan.Aggregate{Input: marked(sides, "left", func(i int) expr.Expr { return boolConst(i == 0) })}
+	a.Keys, a.Names = columnsOf(schema)
 	isLeft := &expr.Column{Index: n, T: vec.T(vec.Bool), Name: "left"}
 	count := func(of expr.Expr, name string) {
 		a.Aggs = append(a.Aggs, plan.AggCall{Name: "count", Filter: of, T: vec.T(vec.Int8)})
@@ -162,6 +178,50 @@ func (b *binder) compared(q *ast.SetOp, left, right plan.Node) plan.Node {
 			b.call(">", []expr.Expr{l, zero}, pos), b.call(second, []expr.Expr{r, zero}, pos)}}}
 	}
 	return firstColumns(node, n)
+}
+
+// commonRows is INTERSECT of many sides: the rows of each are counted, and those come out that all have,
+// with ALL as often as the one that has them least.
+func (b *binder) commonRows(q *ast.SetOp, sides []plan.Node) plan.Node {
+	schema := sides[0].Schema()
+	n := len(schema)
+	int8, pos := vec.T(vec.Int8), q.Pos()
+	times := &plan.Aggregate{Input: marked(sides, "side", func(i int) expr.Expr { return intConst(int64(i), int8) })}
+	times.Keys, times.Names = columnsOf(schema)
+	times.Keys = append(times.Keys, &expr.Column{Index: n, T: int8, Name: "side"})
+	times.Names = append(times.Names, "side", "times")
+	times.Aggs = []plan.AggCall{{Name: "count", T: int8}}
+	least := &plan.Aggregate{Input: times}
+	least.Keys, least.Names = columnsOf(schema)
+	least.Aggs = []plan.AggCall{{Name: "count", T: int8}, {Name: "min", Args: []expr.Expr{&expr.Column{Index: n + 1, T: int8, Name: "times"}}, T: int8}}
+	least.Names = append(least.Names, "sides", "times")
+	all := &expr.Column{Index: n, T: int8, Name: "sides"}
+	var node plan.Node = &plan.Filter{Input: least, Cond: b.call("=", []expr.Expr{all, intConst(int64(len(sides)), int8)}, pos)}
+	if q.All {
+		node = &plan.Repeat{Input: node, Times: &expr.Column{Index: n + 1, T: int8, Name: "times"}}
+	}
+	return firstColumns(node, n)
+}
+
+// marked is the rows of all sides, with a column that says of which each is.
+func marked(sides []plan.Node, name string, mark func(i int) expr.Expr) *plan.Union {
+	schema := sides[0].Schema()
+	u := &plan.Union{}
+	for i, side := range sides {
+		p := &plan.Project{Input: side}
+		p.Exprs, p.Names = columnsOf(schema)
+		p.Exprs, p.Names = append(p.Exprs, mark(i)), append(p.Names, name)
+		u.Of = append(u.Of, p)
+	}
+	return u
+}
+
+// columnsOf is the columns of a schema, and their names.
+func columnsOf(schema vec.Schema) (columns []expr.Expr, names []string) {
+	for i, f := range schema {
+		columns, names = append(columns, &expr.Column{Index: i, T: f.Type, Name: f.Name}), append(names, f.Name)
+	}
+	return columns, names
 }
 
 // firstColumn is where a query says what its first column is.
