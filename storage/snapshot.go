@@ -212,6 +212,17 @@ func (sn *Snapshot) Segments() []*Segment { return sn.segments }
 // same version answer every question alike, though merges may lie between them.
 func (sn *Snapshot) Version() uint64 { return sn.version }
 
+// Seen is the ordinal that the rows of a distinct id have, if there are any.
+func (sn *Snapshot) Seen(id string) (uint32, bool) {
+	sn.store.mu.Lock()
+	defer sn.store.mu.Unlock()
+	p := sn.store.projects[sn.project.ID]
+	if p == nil { // it was deleted meanwhile
+		return person.NewState(0, nil).SeenIn(sn.persons, id)
+	}
+	return p.persons.SeenIn(sn.persons, id)
+}
+
 // Identity leads from the ordinals of rows to the persons they belong to.
 func (sn *Snapshot) Identity() *person.Map { return sn.identity }
 

@@ -393,6 +393,8 @@ func (m *liveModel) check(what string) {
 	same("count", m.road(&plan.Aggregate{Input: scan, Names: []string{"n"}, Aggs: []plan.AggCall{{Name: "count", T: vec.T(vec.Int8)}}}, 1, false),
 		[]string{fmt.Sprint(len(m.rows), " ")})
 
+	m.askWhose(scan, same)
+
 	var ids, persons []string
 	listed := map[*livePerson]bool{}
 	for id, p := range m.ids {

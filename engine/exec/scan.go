@@ -140,6 +140,10 @@ func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 	if err != nil {
 		return nil, err
 	}
+	who, err := findWhose(n.Whose, env)
+	if err != nil {
+		return nil, err
+	}
 	segments := env.Snapshot.Segments()
 	for _, seg := range segments {
 		if seg.MaxTime() < from || seg.MinTime() >= to {
@@ -149,11 +153,19 @@ func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := who.open(seg); err != nil {
+			return nil, err
+		}
 		for _, rng := range rangesOf(n, seg) {
-			for lo := rng.Lo; lo < rng.Hi; lo += morselRows {
-				m := morselOf(seg, rng)
-				m.lo, m.hi, m.dead = lo, min(rng.Hi, lo+morselRows), dead
-				s.morsels = append(s.morsels, m)
+			err := who.rows(rng, func(from, to int) {
+				for lo := from; lo < to; lo += morselRows {
+					m := morselOf(seg, rng)
+					m.lo, m.hi, m.dead = lo, min(to, lo+morselRows), dead
+					s.morsels = append(s.morsels, m)
+				}
+			})
+			if err != nil {
+				return nil, err
 			}
 		}
 	}

@@ -44,6 +44,15 @@ type Scan struct {
 	From, To expr.Expr
 	// Ranges bound columns of a user table: rows outside one of them cannot pass.
 	Ranges []Range
+	// Whose says whose rows of events can pass; nil: anybody's.
+	Whose *Whose
+}
+
+// Whose is persons by a column of events, person_id or distinct_id: those with one of some values, which are
+// constants of its type, or arrays of such.
+type Whose struct {
+	Column string
+	Values []expr.Expr
 }
 
 // Range is the values that a column may have, ends included: constants of its type, nil for

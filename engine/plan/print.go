@@ -254,8 +254,21 @@ func (n *Scan) Describe(p *Printer) {
 		}
 		p.Detail("Time", "[%s, %s)", from, to)
 	}
+	if w := n.Whose; w != nil {
+		words := make([]string, min(len(w.Values), maxShownValues))
+		for i := range words {
+			words[i] = exprText(w.Values[i])
+		}
+		if len(words) < len(w.Values) {
+			words = append(words, fmt.Sprintf("… (%d)", len(w.Values)))
+		}
+		p.Detail("Persons", "%s = %s", w.Column, strings.Join(words, ", "))
+	}
 	describeRanges(p, n.Ranges)
 }
+
+// maxShownValues is how many values of a list a plan shows.
+const maxShownValues = 10
 
 func describeColumns(p *Printer, columns []ScanColumn) {
 	if len(columns) == 0 {

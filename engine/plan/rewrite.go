@@ -103,6 +103,9 @@ func mapExprs(n Node, f func(expr.Expr) expr.Expr) Node {
 		for _, r := range n.Ranges {
 			c.Ranges = append(c.Ranges, Range{r.Column, m.one(r.Low), m.one(r.High)})
 		}
+		if n.Whose != nil {
+			c.Whose = &Whose{n.Whose.Column, m.list(n.Whose.Values)}
+		}
 		return &c
 	case *Filter:
 		return &Filter{n.Input, m.one(n.Cond)}

@@ -84,10 +84,54 @@ func hinted(s *Scan, cond expr.Expr) *Scan {
 	}
 	from, to := timesOf(s, cond)
 	out.From, out.To = later(out.From, from), earlier(out.To, to)
+	if s.Table.IsEvents() && out.Whose == nil {
+		out.Whose = whoseOf(s, cond)
+	}
 	if s.Table.Schema != nil {
 		out.Ranges = append(out.Ranges[:len(out.Ranges):len(out.Ranges)], rangesOf(cond, s.plainName)...)
 	}
 	return &out
+}
+
+// whoseOf is the persons, of whom rows may pass a condition; nil for all. Of several conditions one is
+// enough.
+func whoseOf(s *Scan, cond expr.Expr) *Whose {
+	of := func(e expr.Expr, values ...expr.Expr) *Whose {
+		c, ok := e.(*expr.Column)
+		if !ok || s.plainName(c.Index) != "person_id" && s.plainName(c.Index) != "distinct_id" {
+			return nil
+		}
+		for _, v := range values {
+			if v.Type().Kind != c.T.Kind || !expr.IsConstant(v) {
+				return nil
+			}
+		}
+		return &Whose{s.plainName(c.Index), values}
+	}
+	switch e := cond.(type) {
+	case *expr.And:
+		for _, a := range e.Args {
+			if w := whoseOf(s, a); w != nil {
+				return w
+			}
+		}
+	case *expr.Call:
+		if e.Overload.Fn.Name == "=" && len(e.Args) == 2 {
+			if w := of(e.Args[0], e.Args[1]); w != nil {
+				return w
+			}
+			return of(e.Args[1], e.Args[0])
+		}
+	case *expr.InList:
+		if !e.Not {
+			return of(e.E, e.List...)
+		}
+	case *expr.Quantified:
+		if !e.All && e.Op == "=" {
+			return of(e.X, e.Array)
+		}
+	}
+	return nil
 }
 
 // plainName is the name of a column of the table; empty if the scan's column is none of them.

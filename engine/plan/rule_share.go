@@ -119,7 +119,7 @@ func planKey(n Node) (string, bool) {
 			for _, r := range n.Ranges {
 				fmt.Fprintf(&key, " %q %v %v", r.Column, r.Low == nil, r.High == nil)
 			}
-			fmt.Fprintf(&key, " %v %v", n.From == nil, n.To == nil)
+			fmt.Fprintf(&key, " %v %v %v", n.From == nil, n.To == nil, n.Whose == nil)
 		case *Join:
 			fmt.Fprintf(&key, "%d %v %d", n.Kind, n.NullSafe, len(n.LeftKeys))
 		case *Aggregate:

@@ -90,6 +90,23 @@ func (s *State) Publish() (*Map, *Table) {
 // Seen is the ordinal of a distinct id, if it has one.
 func (s *State) Seen(id string) (uint32, bool) { return s.table.ids.get(id) }
 
+// SeenIn is the ordinal of a distinct id in a Table that the state gave out, if it has one there.
+func (s *State) SeenIn(t *Table, id string) (uint32, bool) {
+	i, ok := s.table.ids.position(id)
+	switch {
+	case ok && i < t.ids.len(): // positions that count do so from the beginning
+		return t.ids.owner(i), true
+	case s.table.gone == t.gone:
+		return 0, false
+	}
+	for of, ord := range t.DistinctIDs() { // it had another position then
+		if of == id {
+			return ord, true
+		}
+	}
+	return 0, false
+}
+
 // UUID is the uuid of an ordinal.
 func (s *State) UUID(ord uint32) vec.UUIDValue { return s.table.uuids[ord] }
 
