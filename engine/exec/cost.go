@@ -133,6 +133,7 @@ func (c *Cost) scan(n *plan.Scan, env *Env, columns int, segments map[*storage.S
 	default:
 		rows = env.Snapshot.Persons().Len()
 	}
+	rows = int(float64(rows) * shareOfWhose(n, env))
 	c.Rows += int64(rows)
 	c.Columns += columns
 	c.Bytes += int64(rows) * int64(columns) * 8

@@ -394,6 +394,7 @@ func (m *liveModel) check(what string) {
 		[]string{fmt.Sprint(len(m.rows), " ")})
 
 	m.askWhose(scan, same)
+	m.askOfPersons(same)
 
 	var ids, persons []string
 	listed := map[*livePerson]bool{}

@@ -61,6 +61,9 @@
 // same in all columns that are read come as one, with how many they are, where the aggregate can do with that
 // (weights.go): most columns are kept as runs.
 //
+// Rows of one person, or of some, are not looked for: the run indexes have them one after the other, so a
+// scan takes these alone, and those of persons who were merged with them (whose.go).
+//
 // Events are counted without that where only rows and persons are counted, by what is the same
 // for all rows with one value of a property, or by person (runcount.go): the run indexes have
 // the rows of a person one after the other, so each group has a number of rows and the person

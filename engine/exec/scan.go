@@ -140,10 +140,7 @@ func newScanSource(n *plan.Scan, env *Env) (*scanSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	who, err := findWhose(n.Whose, env)
-	if err != nil {
-		return nil, err
-	}
+	who := findWhose(n.Whose, env)
 	segments := env.Snapshot.Segments()
 	for _, seg := range segments {
 		if seg.MaxTime() < from || seg.MinTime() >= to {

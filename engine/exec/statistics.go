@@ -242,7 +242,7 @@ func (s *statistics) scanned(n *plan.Scan) float64 {
 	default:
 		rows = s.env.Snapshot.Persons().Len()
 	}
-	return float64(rows)
+	return float64(rows) * shareOfWhose(n, s.env)
 }
 
 // distinctExpr is how many different values an expression over a node has.

@@ -19,7 +19,7 @@ func tableBatches(n *plan.Scan, env *Env) ([]*vec.Batch, error) {
 	var rows int
 	switch n.Table.Name {
 	case "persons":
-		ordinals := profiles(env)
+		ordinals := profiles(findWhose(n.Whose, env), env)
 		rows = len(ordinals)
 		build = func(c plan.ScanColumn) (*vec.Vector, error) {
 			read, err := personColumn(c, env)
@@ -29,7 +29,7 @@ func tableBatches(n *plan.Scan, env *Env) ([]*vec.Batch, error) {
 			return read(slices.Clone(ordinals))
 		}
 	case "person_distinct_ids":
-		ids, roots := distinctIDs(env)
+		ids, roots := distinctIDs(findWhose(n.Whose, env), env)
 		rows = len(roots)
 		build = func(c plan.ScanColumn) (*vec.Vector, error) {
 			if c.Column == "distinct_id" {
@@ -84,10 +84,19 @@ func cohortMembers(env *Env) (cohorts []int64, ordinals []uint32) {
 	return cohorts, ordinals
 }
 
-// profiles lists the ordinals of persons that have a profile and were not merged away.
-func profiles(env *Env) []uint32 {
+// profiles lists the ordinals of persons that have a profile and were not merged away, of these persons
+// if who is not nil.
+func profiles(who *whose, env *Env) []uint32 {
 	persons, identity := env.Snapshot.Persons(), env.Snapshot.Identity()
 	var out []uint32
+	if who != nil {
+		for _, o := range who.ordinals {
+			if who.roots[o] && persons.HasProfile(o) {
+				out = append(out, o)
+			}
+		}
+		return out
+	}
 	for o := range uint32(persons.Len()) {
 		if persons.HasProfile(o) && identity.Root(o) == o {
 			out = append(out, o)
@@ -96,18 +105,29 @@ func profiles(env *Env) []uint32 {
 	return out
 }
 
-// distinctIDs lists the distinct ids of persons with a profile, and whose they are now.
-func distinctIDs(env *Env) (*vec.Vector, []uint32) {
+// distinctIDs lists the distinct ids of persons with a profile, and whose they are now: those ids or persons
+// that were asked for if who is not nil.
+func distinctIDs(who *whose, env *Env) (*vec.Vector, []uint32) {
 	persons, identity := env.Snapshot.Persons(), env.Snapshot.Identity()
 	ids := vec.NewBuilder(vec.T(vec.Text))
 	var roots []uint32
-	for id, o := range persons.DistinctIDs() {
-		root := identity.Root(o)
-		if !persons.HasProfile(root) {
-			continue
+	add := func(id string, root uint32) {
+		if persons.HasProfile(root) {
+			ids.V.Str.AppendString(id)
+			roots = append(roots, root)
 		}
-		ids.V.Str.AppendString(string(id))
-		roots = append(roots, root)
+	}
+	if who != nil && who.ids != nil {
+		for _, id := range who.ids {
+			o, _ := env.Snapshot.Seen(id)
+			add(id, identity.Root(o))
+		}
+		return ids.V, roots
+	}
+	for id, o := range persons.DistinctIDs() {
+		if root := identity.Root(o); who == nil || who.roots[root] {
+			add(id, root)
+		}
 	}
 	return ids.V, roots
 }

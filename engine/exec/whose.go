@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage"
 	"github.com/prickledb/prickle/storage/person"
@@ -20,21 +21,22 @@ type whose struct {
 	roots    map[uint32]bool // their ordinals
 	ordinals []uint32        // those, and of whom was merged with them, ascending
 	identity *person.Map
+	ids      []string // distinct ids that were asked for and are there; nil if it was for persons
 
 	moved []uint32 // rows of the segment that are theirs, though the run index says otherwise; ascending
 }
 
 // findWhose finds the persons of a hint; nil if they are too many to look up, or there is none.
-func findWhose(hint *plan.Whose, env *Env) (*whose, error) {
+func findWhose(hint *plan.Whose, env *Env) *whose {
 	if hint == nil {
-		return nil, nil
+		return nil
 	}
 	w := &whose{roots: map[uint32]bool{}, identity: env.Snapshot.Identity()}
 	uuids := map[vec.UUIDValue]bool{}
 	for _, e := range hint.Values {
 		v, err := e.Eval(env.Expr, &vec.Batch{Rows: 1})
 		if err != nil {
-			return nil, nil // whoever evaluates the condition says so, if it is for any row
+			return nil // whoever evaluates the condition says so, if it is for any row
 		}
 		if v.IsNull(0) {
 			continue
@@ -53,9 +55,10 @@ func findWhose(hint *plan.Whose, env *Env) (*whose, error) {
 				uuids[one.UUIDs[at]] = true
 			} else if o, ok := env.Snapshot.Seen(string(one.Str.At(at))); ok {
 				w.roots[w.identity.Root(o)] = true // all rows of an id are of one person
+				w.ids = append(w.ids, string(one.Str.At(at)))
 			}
-			if len(uuids)+len(w.roots) > mostWhose {
-				return nil, nil
+			if len(uuids)+len(w.ids) > mostWhose {
+				return nil
 			}
 		}
 	}
@@ -79,10 +82,12 @@ func findWhose(hint *plan.Whose, env *Env) (*whose, error) {
 	}
 	w.ordinals = slices.AppendSeq(w.ordinals, maps.Keys(w.roots))
 	if len(w.ordinals) > mostWhose {
-		return nil, nil
+		return nil
 	}
 	slices.Sort(w.ordinals)
-	return w, nil
+	slices.Sort(w.ids)
+	w.ids = slices.Compact(w.ids)
+	return w
 }
 
 // open finds the rows of a segment that run indexes do not know to be theirs.
@@ -139,4 +144,12 @@ func (w *whose) rows(rng *segment.Range, each func(lo, hi int)) error {
 	}
 	apart(rng.Hi)
 	return nil
+}
+
+// shareOfWhose is which part of a table's rows a scan is likely to read, where it is for some persons alone.
+func shareOfWhose(n *plan.Scan, env *Env) float64 {
+	if n.Whose == nil || len(n.Whose.Values) > mostWhose || slices.ContainsFunc(n.Whose.Values, func(e expr.Expr) bool { return e.Type().Array }) {
+		return 1
+	}
+	return min(1, float64(len(n.Whose.Values))/float64(max(1, env.Snapshot.Persons().Len())))
 }

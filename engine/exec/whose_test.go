@@ -2,6 +2,8 @@ package exec
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -55,6 +57,36 @@ func (m *liveModel) askWhose(scan *plan.Scan, same func(kind string, got, want [
 		sort.Strings(want)
 		same("rows where "+strings.Join(plan.Explain(n), "\n"), m.road(n, 2, false), want)
 	}
+}
+
+// askOfPersons asks for some rows of the tables of persons.
+func (m *liveModel) askOfPersons(same func(kind string, got, want []string)) {
+	m.t.Helper()
+	of := m.r.Intn(liveIDs + 1)
+	id := &expr.Const{Value: &vec.Vector{Type: vec.T(vec.Text), Form: vec.Const, Str: vec.StringsOf(fmt.Sprint("u", of))}}
+	uuid := &expr.Const{Value: &vec.Vector{Type: vec.T(vec.UUID), Form: vec.Const, UUIDs: []vec.UUIDValue{personUUID(of)}}}
+	ask := func(scan *plan.Scan, column int, is expr.Expr, want map[string]bool) {
+		m.t.Helper()
+		c := &expr.Column{Index: column, T: scan.Columns[column].Type}
+		n := plan.Rewrite(&plan.Filter{Input: scan, Cond: operator(m.t, "=", c, is)})
+		if n.Inputs()[0].(*plan.Scan).Whose == nil {
+			m.t.Fatalf("%s: the scan does not know whose rows are wanted", strings.Join(plan.Explain(n), "\n"))
+		}
+		same(strings.Join(plan.Explain(n), "\n"), m.road(n, 1, false), slices.Sorted(maps.Keys(want)))
+	}
+	persons, ids, theirs := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for x, p := range m.ids {
+		row := fmt.Sprintf("u%d %d ", x, p.name)
+		if p.profile && p.name == of {
+			persons[fmt.Sprint(of, " ")], theirs[row] = true, true
+		}
+		if p.profile && x == of {
+			ids[row] = true
+		}
+	}
+	ask(m.tableScan("persons", "id"), 0, uuid, persons)
+	ask(m.tableScan("person_distinct_ids", "distinct_id", "person_id"), 0, id, ids)
+	ask(m.tableScan("person_distinct_ids", "distinct_id", "person_id"), 1, uuid, theirs)
 }
 
 // A scan for one person reads that person's rows and not those of others.

@@ -44,11 +44,11 @@ type Scan struct {
 	From, To expr.Expr
 	// Ranges bound columns of a user table: rows outside one of them cannot pass.
 	Ranges []Range
-	// Whose says whose rows of events can pass; nil: anybody's.
+	// Whose says whose rows of the events, or of the tables of persons, can pass; nil: anybody's.
 	Whose *Whose
 }
 
-// Whose is persons by a column of events, person_id or distinct_id: those with one of some values, which are
+// Whose is persons by a column, their uuid or a distinct id: those with one of some values, which are
 // constants of its type, or arrays of such.
 type Whose struct {
 	Column string

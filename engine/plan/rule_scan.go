@@ -84,7 +84,7 @@ func hinted(s *Scan, cond expr.Expr) *Scan {
 	}
 	from, to := timesOf(s, cond)
 	out.From, out.To = later(out.From, from), earlier(out.To, to)
-	if s.Table.IsEvents() && out.Whose == nil {
+	if s.Table.Schema == nil && s.Table.System == "" && out.Whose == nil {
 		out.Whose = whoseOf(s, cond)
 	}
 	if s.Table.Schema != nil {
@@ -93,12 +93,17 @@ func hinted(s *Scan, cond expr.Expr) *Scan {
 	return &out
 }
 
+// whoseColumns are the columns that say whose a row is, of the tables that every project has.
+var whoseColumns = map[string][]string{
+	"events": {"person_id", "distinct_id"}, "persons": {"id"}, "person_distinct_ids": {"distinct_id", "person_id"},
+}
+
 // whoseOf is the persons, of whom rows may pass a condition; nil for all. Of several conditions one is
 // enough.
 func whoseOf(s *Scan, cond expr.Expr) *Whose {
 	of := func(e expr.Expr, values ...expr.Expr) *Whose {
 		c, ok := e.(*expr.Column)
-		if !ok || s.plainName(c.Index) != "person_id" && s.plainName(c.Index) != "distinct_id" {
+		if !ok || !slices.Contains(whoseColumns[s.Table.Name], s.plainName(c.Index)) {
 			return nil
 		}
 		for _, v := range values {
