@@ -601,6 +601,9 @@ func (r *Reader) eachComment(do func(class, oid uint32, column int, text string)
 			}
 		}
 	}
+	for _, s := range r.sequences() {
+		show(classClass, s.oid, 0, s.column.SequenceComment)
+	}
 	for _, n := range r.catalog.Namespaces {
 		show(classNamespace, n.OID, 0, n.Schema.Comment)
 	}

@@ -119,7 +119,7 @@ type DropSchema struct {
 // Comment is COMMENT ON What name IS text.
 type Comment struct {
 	Place
-	What string // TABLE, VIEW, COLUMN, SCHEMA or DATABASE
+	What string // TABLE, VIEW, COLUMN, SEQUENCE, SCHEMA or DATABASE
 	Name []Ident
 	Text string // empty is NULL
 }

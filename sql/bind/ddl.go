@@ -474,7 +474,7 @@ func (b *binder) alterIdentity(c *Change, op *table.Op, a *ast.AlterAction, col 
 	case col.Identity == "":
 		fail("is not an identity column")
 	case a.Kind == ast.DropIdentity:
-		col.Sequence, col.Next, col.Start, col.Identity, col.Default = "", 0, 0, "", ""
+		col.Sequence, col.Next, col.Start, col.Identity, col.Default, col.SequenceComment = "", 0, 0, "", "", ""
 	default:
 		if x.Kind != "" {
 			col.Identity = x.Kind

@@ -344,8 +344,27 @@ func (b *binder) comment(c *Change, s *ast.Comment) {
 		default:
 			b.amend(c, n.Schema, func(n *table.Schema) { n.Comment = s.Text })
 		}
+	case "SEQUENCE":
+		b.commentSequence(c, s)
 	default:
 		b.commentTable(c, s)
+	}
+}
+
+// commentSequence binds COMMENT ON SEQUENCE.
+func (b *binder) commentSequence(c *Change, s *ast.Comment) {
+	schema, name := b.schemaName(s.Name)
+	if b.err != nil {
+		return
+	}
+	of, col := b.sequenceNamed(schema, name)
+	switch {
+	case of == nil && b.named(s.Name) != nil:
+		b.fail(pgerr.New(pgerr.WrongObjectType, `"%s" is not a sequence`, name), s.Name[0].Pos())
+	case of == nil:
+		b.fail(pgerr.New(pgerr.UndefinedTable, `relation "%s" does not exist`, ast.FormatName(s.Name)), s.Name[0].Pos())
+	case b.owns(of, s.Name[0].Pos()):
+		b.amend(c, of.Schema, func(next *table.Schema) { next.ByID(col.ID).SequenceComment = s.Text })
 	}
 }
 

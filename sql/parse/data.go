@@ -591,7 +591,7 @@ func (p *parser) comment() ast.Stmt {
 	c := &ast.Comment{Place: p.next().at()}
 	p.expectKw("on")
 	switch word := p.tok(); {
-	case word.kw("table"), word.kw("view"), word.kw("column"), word.kw("schema"), word.kw("database"):
+	case word.kw("table"), word.kw("view"), word.kw("column"), word.kw("schema"), word.kw("database"), word.kw("sequence"):
 		c.What = upper(word.text)
 	default:
 		if word.kind != tokIdent {

@@ -29,6 +29,8 @@ type Column struct {
 	Start    int64  `json:"start,omitempty"`
 	Identity string `json:"identity,omitempty"`
 	Comment  string `json:"comment,omitempty"`
+	// SequenceComment is the comment on the sequence.
+	SequenceComment string `json:"sequence_comment,omitempty"`
 }
 
 // Kind is what a Schema describes. The numbers are part of the format of the log and of state
