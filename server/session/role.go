@@ -138,16 +138,21 @@ func (c *roleChange) fail(e *pgerr.Error, n ast.Node) error {
 	return e.At(ast.CharPosition(c.spec.Text, n.Pos()))
 }
 
-// name is the role that a statement names; Public only where it may.
-func (c *roleChange) name(id ast.Ident, public bool) (string, error) {
-	name := id.Name
+// called is the name that stands in a statement for a role.
+func (c *roleChange) called(id ast.Ident) string {
 	switch {
 	case id.Quoted:
-	case name == "current_user", name == "current_role":
-		name = c.session.role()
-	case name == "session_user":
-		name = c.session.config.User
+	case id.Name == "current_user", id.Name == "current_role":
+		return c.session.role()
+	case id.Name == "session_user":
+		return c.session.config.User
 	}
+	return id.Name
+}
+
+// name is the role that a statement names; Public only where it may.
+func (c *roleChange) name(id ast.Ident, public bool) (string, error) {
+	name := c.called(id)
 	if name == role.Public && public {
 		return name, nil
 	}
@@ -176,6 +181,12 @@ func (c *roleChange) grantor(by ast.Ident, others bool) error {
 		return err
 	}
 	return c.fail(pgerr.New(pgerr.FeatureNotSupported, "grantor must be current user"), by)
+}
+
+// isGuest says whether a name is that of the session, which has no account and so may do everything.
+func (c *roleChange) isGuest(name string) bool {
+	s := c.session
+	return name == s.config.User && name == s.role() && name != role.Public && !s.known && c.catalog.Roles.Find(name) == nil
 }
 
 // administers says whether the statement may make, change and drop roles.
@@ -242,6 +253,13 @@ func (c *roleChange) create(s *ast.RoleStmt) error {
 }
 
 func (c *roleChange) alter(s *ast.RoleStmt) error {
+	if name := c.called(s.Name); c.isGuest(name) && len(s.Options) == 1 && s.Options[0].Name == "password" && s.Options[0].Text != "" {
+		// As in PostgreSQL, whoever is there has a name that can be given a password.
+		r := c.draft.Add(name)
+		r.Superuser, r.Login = true, true
+		c.session.notice(pgerr.New("00000", `the server let "%s" in without an account: it is a superuser's now`, name))
+		return c.options(r, s)
+	}
 	name, err := c.name(s.Name, false)
 	if err != nil {
 		return err
