@@ -184,7 +184,7 @@ func (s *Session) sendParts(ctx context.Context, ops []table.Op, beside *storage
 	}
 	parts, err := (&table.WriteSet{Ops: ops}).Split()
 	if errors.Is(err, table.ErrTooLarge) {
-		return pgerr.New(pgerr.ProgramLimitExceeded, "%s", err).WithHint("Commit before changing tables.")
+		return pgerr.New(pgerr.ProgramLimitExceeded, "%s", err).WithHint("Commit before changing tables. For a column that numbers very many rows, make another table with CREATE TABLE AS.")
 	}
 	if err != nil {
 		return err
@@ -256,6 +256,11 @@ func (p *Portal) modify(scope *Scope, st *sql.Statement, v *view) error {
 			}
 		}
 		w.change(st.DDL)
+		if st.DDL.Fill != nil {
+			if err := w.fill(st, st.DDL.Fill); err != nil {
+				return err
+			}
+		}
 		p.tag = st.Tag
 	}
 	if st.Write != nil || len(st.Parts) > 0 {
@@ -414,6 +419,31 @@ func (w *writing) verify(st *sql.Statement, v bind.Verify) error {
 			return v.Err
 		}
 	}
+}
+
+// fill writes the rows of a table anew that an operation before has altered.
+func (w *writing) fill(st *sql.Statement, f *bind.Write) error {
+	if v := w.base.Table(f.Target.Schema.Table); v != nil && !v.Hidden.IsEmpty() { // they would come without the column
+		return &table.ConflictError{Table: f.Target.Name, What: "another transaction is inserting rows"}
+	}
+	filling := &sql.Statement{Kind: sql.Modify, Write: f, Plan: plan.Rewrite(f.Plan, st.Disabled...), Schema: f.Plan.Schema(), Disabled: st.Disabled}
+	_, err := w.rows(filling)
+	err = w.settle(err)
+	var e *pgerr.Error
+	if errors.As(err, &e) {
+		var told *pgerr.Error
+		switch e.Code {
+		case pgerr.NotNullViolation:
+			told = pgerr.New(e.Code, `column "%s" of relation "%s" contains null values`, e.Column, e.Table)
+		case pgerr.CheckViolation:
+			told = pgerr.New(e.Code, `check constraint "%s" of relation "%s" is violated by some row`, e.Constraint, e.Table)
+			told.Constraint = e.Constraint
+		default:
+			return err
+		}
+		return told.About(e.Schema, e.Table, e.Column)
+	}
+	return err
 }
 
 // numbered is a schema that names other tables as the write set does.

@@ -22,8 +22,14 @@ type Change struct {
 	Notices []*pgerr.Error
 	// Verify are to be found true before the change is made.
 	Verify []Verify
+	// Fill, if not nil, writes the rows of a table anew behind the change: a column that was added
+	// has a value of its own in each. Its plan is of the table as it was before.
+	Fill *Write
 	// restarts are done behind the alteration that they are part of.
 	restarts []table.Op
+	// fills are the values of added columns for the rows there are, by column; nil is the number of
+	// the row, counted from the first of the column's sequence.
+	fills map[uint32]expr.Expr
 }
 
 // Verify is what must hold of the rows that are there: a plan that gives a row if it does not,
@@ -648,6 +654,50 @@ func (b *binder) alterTable(c *Change, s *ast.AlterTable) {
 	}
 	c.keyWarning(len(schema.Keys) + len(schema.Foreign) - keys)
 	c.Ops = append(append(c.Ops, op), c.restarts...)
+	if len(c.fills) > 0 && b.err == nil {
+		c.Fill = b.filled(schema, t, c.fills)
+	}
+}
+
+// filled writes the rows of a table, in their order, as they are after an alteration that gives it a
+// schema.
+func (b *binder) filled(schema *table.Schema, t *catalog.Table, fills map[uint32]expr.Expr) *Write {
+	after := *t
+	after.Name, after.Schema = schema.Name, schema.Clone()
+	after.Schema.Version++
+	rel := &relation{scan: &plan.Scan{Table: t}, table: &after}
+	number := rel.rowNumber()
+	var old []*table.Column
+	for i := range schema.Columns {
+		c := t.Schema.ByID(schema.Columns[i].ID)
+		if old = append(old, c); c != nil {
+			rel.scanColumn(plan.ScanColumn{Column: c.Name, Type: c.Type})
+		}
+	}
+	int8 := vec.T(vec.Int8)
+	place := &expr.Column{Index: len(rel.scan.Columns), T: int8, Name: "row_number"}
+	numbered := &plan.Window{Input: rel.scan, Order: []plan.SortKey{{Expr: number}}, Calls: []plan.WindowCall{{Name: "row_number", T: int8}}, Names: []string{place.Name}}
+	rows := &plan.Project{Input: numbered, Exprs: []expr.Expr{number}, Names: []string{plan.RowNumber}}
+	for i := range after.Schema.Columns {
+		c := &after.Schema.Columns[i]
+		value, isNew := fills[c.ID]
+		switch {
+		case old[i] != nil:
+			value = &expr.Column{Index: rel.scanColumn(plan.ScanColumn{Column: old[i].Name, Type: old[i].Type}), T: old[i].Type, Name: c.Name}
+		case isNew && value == nil:
+			value = b.assign(b.call("+", []expr.Expr{place, intConst(c.First()-1, int8)}, ast.NoPos), c, ast.NoPos)
+		case !isNew:
+			v, err := c.MissingValue()
+			if err != nil {
+				b.failErr(err, ast.NoPos)
+				return nil
+			}
+			value = constant(v, c.Type)
+		}
+		rows.Exprs, rows.Names = append(rows.Exprs, value), append(rows.Names, c.Name)
+	}
+	sorted := &plan.Sort{Input: rows, Keys: []plan.SortKey{{Expr: &expr.Column{T: int8, Name: plan.RowNumber}}}}
+	return &Write{Target: &after, Plan: sorted, Deletes: true, Inserts: true, Columns: after.Schema.Columns, Checks: b.checks(rel, after.Schema)}
 }
 
 // alterWords are the actions that a view does not have.
@@ -666,7 +716,7 @@ func (b *binder) alter(c *Change, op *table.Op, a *ast.AlterAction, t *catalog.T
 			b.fail(pgerr.New(pgerr.DuplicateColumn, `column "%s" of relation "%s" already exists`, a.Column.Name.Name, schema.Name), a.Column.Pos())
 			return
 		}
-		b.columnSpec(schema, a.Column, func(col *table.Column, value expr.Expr) { b.olderRows(op, col, value, a.Column, t) })
+		b.columnSpec(schema, a.Column, func(col *table.Column, value expr.Expr) { b.olderRows(c, op, col, value, a.Column, t) })
 		for i := range a.Column.Constraints {
 			b.addConstraint(c, op, &a.Column.Constraints[i], []ast.Ident{a.Column.Name}, t)
 		}
@@ -816,7 +866,21 @@ func isCastOf(e expr.Expr, schema *table.Schema, col *table.Column) bool {
 }
 
 // olderRows says what the rows have that are older than a column.
-func (b *binder) olderRows(op *table.Op, c *table.Column, value expr.Expr, s *ast.ColumnSpec, t *catalog.Table) {
+func (b *binder) olderRows(change *Change, op *table.Op, c *table.Column, value expr.Expr, s *ast.ColumnSpec, t *catalog.Table) {
+	fill := func(value expr.Expr) {
+		if change.fills == nil {
+			change.fills = map[uint32]expr.Expr{}
+		}
+		change.fills[c.ID], op.IfSame = value, true
+	}
+	if c.Sequence != "" && t.Rows > 0 {
+		if most := table.LastNumber(c.Type); c.First() > most-t.Rows {
+			b.fail(pgerr.New(pgerr.SequenceLimit, `nextval: reached maximum value of sequence "%s" (%d)`, c.Sequence, most), ast.NoPos)
+		}
+		c.Next = c.First() + t.Rows
+		fill(nil)
+		return
+	}
 	if value != nil {
 		volatile := false
 		expr.Walk(value, func(x expr.Expr) bool {
@@ -827,7 +891,7 @@ func (b *binder) olderRows(op *table.Op, c *table.Column, value expr.Expr, s *as
 		})
 		switch {
 		case volatile && t.Rows > 0:
-			b.unsupported("a volatile DEFAULT of a column that is added to rows", s.Pos())
+			fill(value)
 			return
 		case volatile:
 			op.IfEmpty = true
