@@ -257,7 +257,8 @@ func (c *roleChange) alter(s *ast.RoleStmt) error {
 		// As in PostgreSQL, whoever is there has a name that can be given a password.
 		r := c.draft.Add(name)
 		r.Superuser, r.Login = true, true
-		c.session.notice(pgerr.New("00000", `the server let "%s" in without an account: it is a superuser's now`, name))
+		c.session.notice(pgerr.New("00000", `role "%s" is made, a superuser: the server had let the name in without an account`, name).
+			WithHint("Where a database has accounts, every client of it has to log in."))
 		return c.options(r, s)
 	}
 	name, err := c.name(s.Name, false)
