@@ -94,3 +94,25 @@ func TestApplyCommit(t *testing.T) {
 		t.Errorf("%d tables with those of transactions under way, want 2", n)
 	}
 }
+
+func FuzzDecodeCommit(f *testing.F) {
+	raw, err := AppendCommit(nil, &Commit{Tables: &table.WriteSet{Ops: []table.Op{{Kind: table.OpDrop, Table: 1, Version: 1}}},
+		Objects: []object.Edit{{Kind: object.Cohort, Body: []byte(`{}`)}}, Members: []MemberEdit{{Cohort: 1, Persons: []vec.UUIDValue{{1}}}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		c, err := DecodeCommit(raw)
+		if err != nil {
+			return
+		}
+		again, err := AppendCommit(nil, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, err := DecodeCommit(again); err != nil || len(other.Objects) != len(c.Objects) || len(other.Members) != len(c.Members) {
+			t.Errorf("written and read again: %+v, %v, want %+v", other, err, c)
+		}
+	})
+}
