@@ -125,11 +125,14 @@ type denseKeys struct {
 
 // A denseKeys has up to denseSpread bits for a row: with what it counts, 12 bytes. A slot at half
 // load takes 16. Of so many rows as slotRows the slots do not fit into the first cache, and
-// denseLeast bits, which are 1.5 MB, are faster.
+// denseLeast bits, which are 1.5 MB, are faster. Of fewer, denseFew bits are, which are made in 15 µs: to
+// look at a bit takes a tenth of the time of a look-up whose end cannot be foreseen, and the other side may
+// have millions of rows.
 const (
 	denseSpread = 64
 	slotRows    = 1 << 9
 	denseLeast  = 1 << 23
+	denseFew    = 1 << 20
 )
 
 // spread makes the keys bits, if they lie close together.
@@ -166,7 +169,7 @@ func (x *keyIndex) spread(ctx context.Context, in *indexing) (bool, error) {
 		all.rising = all.rising && b.rising && b.least > all.most
 		all.least, all.most = min(all.least, b.least), max(all.most, b.most)
 	}
-	most := denseSpread * uint64(len(in.rows))
+	most := max(denseFew, denseSpread*uint64(len(in.rows)))
 	if len(in.rows) >= slotRows {
 		most = max(most, denseLeast)
 	}

@@ -33,6 +33,7 @@ func indexKinds() []indexKind {
 	int8s, text := vec.T(vec.Int8), vec.T(vec.Text)
 	few := func(rnd *rand.Rand, rows int) int64 { return rnd.Int64N(int64(rows)/3 + 1) }
 	one := func(*rand.Rand, int) int64 { return 7 }
+	some := func(rnd *rand.Rand, _ int) int64 { return rnd.Int64N(denseFew) - denseFew/2 }
 	far := func(rnd *rand.Rand, rows int) int64 { return rnd.Int64N(int64(rows))*1e12 - 1e15 }
 	ends := func(rnd *rand.Rand, rows int) int64 {
 		return []int64{math.MinInt64, math.MaxInt64, 0, -1}[rnd.IntN(4)]
@@ -41,6 +42,7 @@ func indexKinds() []indexKind {
 		{name: "close together", types: []vec.Type{int8s}, values: few, is: isDense},
 		{name: "close together, with NULL", types: []vec.Type{int8s}, values: few, nulls: true, is: isDense},
 		{name: "one for all rows", types: []vec.Type{int8s}, values: one, is: isDense},
+		{name: "some of a million", types: []vec.Type{int8s}, values: some, is: isDense},
 		{name: "far apart", types: []vec.Type{int8s}, values: far, is: isHashed},
 		{name: "far apart, with NULL", types: []vec.Type{int8s}, values: far, nulls: true, is: isHashed},
 		{name: "at the ends", types: []vec.Type{int8s}, values: ends, is: isHashed},
@@ -115,7 +117,7 @@ func TestJoinTable(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	for _, k := range indexKinds() {
-		for _, count := range []int{0, 1, 1000, 2*manyRows + 77} {
+		for _, count := range []int{0, 1, 100, 1000, 2*manyRows + 77} {
 			for threads := 1; threads <= 2; threads++ {
 				if testing.Short() && threads == 1 && count > 1000 {
 					continue
