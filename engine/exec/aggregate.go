@@ -22,6 +22,8 @@ type aggregating struct {
 	env  *Env
 	// known is what it need not read; nil for nothing.
 	known *metadata
+	// first says that only the first groups are wanted; nil: all are.
+	first *firstGroups
 
 	mu     sync.Mutex // held to read the input, and to change what follows
 	begun  bool       // the input is read, or reading it failed with err
@@ -29,11 +31,13 @@ type aggregating struct {
 	whole  *grouping    // all groups, if they are in no partition, until a copy takes them
 	joint  *jointGroups // nil: they were merged, or are in partitions
 	parts  *partitions
-	next   int         // of the partitions in memory: the next one to merge
-	merged int         // how many of them are merged
-	work   []partition // on disk, yet to be merged
-	taken  bool        // a copy merges those on disk
-	spills spills
+	next   int // of the partitions in memory: the next one to merge
+	merged int // how many of them are merged
+	// together is how many of them are merged at a time; 0: not known yet.
+	together int
+	work     []partition // on disk, yet to be merged
+	taken    bool        // a copy merges those on disk
+	spills   spills
 }
 
 // aggregate hands out groups. It is one of several copies, which share what was read.
@@ -58,9 +62,14 @@ type grouping struct {
 	states []agg.State
 	held   int64
 	taken  int       // rows since it had no groups
-	fresh  bool      // nearly every row has a group of its own
+	fresh  bool      // nearly every row has a group of its own, or few rows share one
+	judged bool      // the first groups were looked at for that
 	runs   int       // how often the groups went to partitions
 	reads  columnSet // of the input; nil: not asked for yet
+
+	args     *argColumns // nil: rows cannot wait for their groups
+	waiting  *waiting    // rows that do; nil: they have groups, and states have seen them
+	weighted bool        // rows came that stand for several
 
 	ids  []uint32 // scratch: group of each live row
 	rows []uint32 // scratch: live rows
@@ -115,7 +124,7 @@ func newHashAggregate(n *plan.Aggregate, env *Env) (Operator, error) {
 }
 
 func newGrouping(n *plan.Aggregate, env *Env) (*grouping, error) {
-	g := &grouping{node: n, env: env}
+	g := &grouping{node: n, env: env, args: argColumnsOf(n)}
 	g.forget()
 	return g, g.newStates()
 }
@@ -128,6 +137,7 @@ func (g *grouping) forget() {
 		types[i] = k.Type()
 	}
 	g.groups = newGrouper(types)
+	g.waiting = nil
 }
 
 // newStates forgets the states of all groups.
@@ -157,7 +167,7 @@ func (g *grouping) renewStates() (err error) {
 
 // hold accounts for what the groups take now.
 func (g *grouping) hold(ctx context.Context) error {
-	held := g.groups.bytes()
+	held := g.groups.bytes() + g.waiting.bytes()
 	for _, st := range g.states {
 		held += st.Bytes()
 	}
@@ -218,10 +228,21 @@ func (g *grouping) add(ctx context.Context, b *vec.Batch) error {
 	if err != nil {
 		return err
 	}
+	if weights := weightsOf(b, len(g.input())); weights != nil {
+		g.weighted = true
+		if g.waiting != nil {
+			rows = weighed(rows, rows, weights)
+		}
+	}
 	ids := g.room(len(rows))
 	g.groups.assign(ids, keys, rows)
 	g.taken += len(rows)
-	if err := g.updateAll(b, g.groups.groups, ids, rows); err != nil {
+	if g.waiting != nil {
+		err = g.waiting.add(g.env.Expr, b, rows)
+	} else {
+		err = g.updateAll(b, g.groups.groups, ids, rows)
+	}
+	if err != nil {
 		return err
 	}
 	return g.hold(ctx)
@@ -473,7 +494,11 @@ func (a *aggregate) nextGroups(ctx context.Context) (bool, error) {
 	}
 	whole, p := a.whole, a.next
 	a.whole = nil
-	a.next++
+	if a.together == 0 {
+		a.together = a.parts.together()
+	}
+	together := a.together
+	a.next += together
 	var file *partition
 	if len(a.work) > 0 && (a.disk || !a.taken) {
 		last := len(a.work) - 1
@@ -487,12 +512,12 @@ func (a *aggregate) nextGroups(ctx context.Context) (bool, error) {
 	case file != nil:
 		return true, a.mergePartition(ctx, *file)
 	case p < memoryParts && a.parts.inMemory():
-		if err := a.mergeInMemory(ctx, p); err != nil {
+		if err := a.mergeInMemory(ctx, p, p+together); err != nil {
 			return false, err
 		}
 		lock(ctx, &a.mu)
 		defer a.mu.Unlock()
-		if a.merged++; a.merged == memoryParts {
+		if a.merged += together; a.merged == memoryParts {
 			a.parts.forget() // what takes the groups may need the memory
 		}
 		return true, nil
@@ -505,22 +530,29 @@ func (a *aggregate) finish(g *grouping) error {
 	if len(a.node.Keys) == 0 {
 		g.groups.groups = 1
 	}
-	a.rows, a.row, a.held = g.groups.groups, 0, g.held
-	a.cols = g.groups.finish()
+	cols := g.groups.finish()
 	for i, st := range g.states {
-		st.Grow(a.rows)
+		st.Grow(g.groups.groups)
 		v, err := st.Finish()
 		if err != nil {
 			return err
 		}
-		if v.Len() != a.rows {
-			return fmt.Errorf("aggregate %s: %d values for %d groups", a.node.Aggs[i].Name, v.Len(), a.rows)
-		}
 		if a.known != nil && a.known.ends[i] == nil {
 			v.I64[0] += a.known.rows // it is a count, of one group
 		}
-		a.cols = append(a.cols, v)
+		cols = append(cols, v)
 	}
+	return a.give(cols, g.groups.groups, g)
+}
+
+// give makes the columns of so many finished groups what is handed out next.
+func (a *aggregate) give(cols []*vec.Vector, rows int, g *grouping) error {
+	for i, v := range cols[len(a.node.Keys):] {
+		if v.Len() != rows {
+			return fmt.Errorf("aggregate %s: %d values for %d groups", a.node.Aggs[i].Name, v.Len(), rows)
+		}
+	}
+	a.cols, a.rows, a.row, a.held = cols, rows, 0, g.held
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/prickledb/prickle/engine/agg"
+	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
@@ -22,9 +23,13 @@ type partition struct {
 const maxLevel = 6
 
 const (
-	// memoryParts is how many partitions there are in memory, four for each on disk: as many
-	// that millions of groups are merged in the second-level cache.
-	memoryParts = 4 * fanOut
+	// memoryParts is how many partitions there are in memory, sixteen for each on disk: as many
+	// that ten million groups are merged in the second-level cache.
+	memoryParts = 16 * fanOut
+	// mergeRows is up to how many rows of partitions that follow each other are merged together, and
+	// mergeParts how many of these there are at most, so that all who merge have work to the end.
+	mergeRows  = 1 << 15
+	mergeParts = 8
 	// maxGroups is how many groups a grouping has before they go to partitions, and
 	// maxGroupBytes how many bytes they take: beyond what the caches hold, a look-up costs several
 	// times as much, more than to move the group and to merge it.
@@ -32,10 +37,15 @@ const (
 	maxGroupBytes = 16 << 20
 	// maxFresh is how many groups a grouping has at a time where groups are made by nearly every
 	// row, as the first maxGroups have shown: then no group is looked for, they are only put into the order of
-	// their partitions, best while they fit into the second-level cache. Each freshRuns times they are looked for
-	// nevertheless, to see whether that is still so.
+	// their partitions, best while they fit into the second-level cache. After freshRuns times, and twice as many
+	// each time, they are looked for nevertheless, to see whether that is still so.
 	maxFresh  = 1 << 15
 	freshRuns = 16
+	// waitRows is how many rows a group has at most, of the first maxGroups, where rows wait for their groups rather
+	// than to be looked up in a table beyond the caches; of the first earlyGroups, which are in the caches, earlyRows.
+	waitRows    = 4
+	earlyGroups = 1 << 14
+	earlyRows   = 2
 	// heavyGroup is from how many bytes on a group stays nevertheless, because its states have
 	// much in them: what moved would come again, and be merged as often as it moved.
 	heavyGroup = 1 << 10
@@ -60,18 +70,34 @@ type partEnds [memoryParts]int
 // groupRun is groups that were in one grouping, in the order of their partitions.
 type groupRun struct {
 	keys     []*vec.Vector
+	packed   packedKeys // in their place, if all are numbers
 	ends     partEnds
 	partials []partial
+	waiting  []*vec.Vector // in their place: what the calls read of rows, each of which is a group; nil: there is none
+	waits    bool          // that is so, even if the calls read nothing
 	keyBytes int64
 	held     int64
 }
 
-// part is where the groups of a partition are.
-func (r *groupRun) part(p int) (lo, hi int) {
-	if p == 0 {
-		return 0, r.ends[0]
+// span is where the groups of partitions [from, to) are.
+func (r *groupRun) span(from, to int) (lo, hi int) {
+	if from > 0 {
+		lo = r.ends[from-1]
 	}
-	return r.ends[p-1], r.ends[p]
+	return lo, r.ends[to-1]
+}
+
+// together is how many partitions are merged at a time.
+func (p *partitions) together() int {
+	rows := 0
+	for _, run := range p.runs {
+		rows += run.ends[memoryParts-1]
+	}
+	n := mergeParts
+	for n > 1 && rows/memoryParts*n > mergeRows {
+		n /= 2
+	}
+	return n
 }
 
 // partial is the partial rows of an aggregate, in the order of their groups.
@@ -141,6 +167,11 @@ func (p *partitions) relieve(ctx context.Context, g *grouping) error {
 		most = g.env.GroupsAt
 	case g.fresh:
 		most = maxFresh
+	case !g.judged && n >= earlyGroups:
+		g.judged = true
+		if g.waits() && g.taken < earlyRows*n {
+			most = earlyGroups
+		}
 	}
 	if p.level > 0 || n < most && (g.held < maxGroupBytes || g.held > heavyGroup*int64(n)) {
 		return nil
@@ -151,13 +182,16 @@ func (p *partitions) relieve(ctx context.Context, g *grouping) error {
 		}
 		return p.spillGroups(ctx, g)
 	}
+	waits := g.waits()
 	if g.runs++; !g.groups.table.repeats {
-		g.fresh = g.taken < n+n/2
+		g.fresh = g.taken < n+n/2 || waits && g.taken < waitRows*n
 	}
 	if err := p.add(ctx, g); err != nil {
 		return err
 	}
-	g.groups.repeat(g.fresh && g.runs%freshRuns > 0)
+	again := g.fresh && (g.runs < freshRuns || g.runs&(g.runs-1) > 0)
+	g.groups.repeat(again)
+	g.wait(again && waits)
 	return g.hold(ctx)
 }
 
@@ -179,6 +213,10 @@ func (p *partitions) add(ctx context.Context, g *grouping) error {
 	}
 	g.groups.empty()
 	g.taken = 0
+	if g.waiting != nil {
+		g.waiting.forget()
+		return nil
+	}
 	return g.renewStates()
 }
 
@@ -192,7 +230,7 @@ func (p *partitions) spillGroups(ctx context.Context, g *grouping) error {
 	lock(ctx, &p.mu)
 	defer p.mu.Unlock()
 	err = p.write(ctx, l.ends, g.env.blockRows(g.held, len(l.order)), func(f *spillFile, lo, hi int) error {
-		return l.run(lo, hi).writeChunk(f, 0, hi-lo)
+		return l.run(lo, hi).writeChunk(p.spills, f, 0, hi-lo)
 	})
 	if err != nil {
 		return err
@@ -211,7 +249,9 @@ type leaving struct {
 	order  []uint32 // by partition
 	ends   partEnds
 	states []leavingState
-	held   int64
+	// waiting is rows, each of which is a group; nil: states have seen them.
+	waiting *waiting
+	held    int64
 }
 
 // leavingState is the partial rows of an aggregate, of which rows is the order.
@@ -234,6 +274,9 @@ func leave(ctx context.Context, g *grouping, level int) (*leaving, error) {
 		return l, err
 	}
 	l.divide(g.groups.hashes(), level)
+	if l.waiting = g.waiting; l.waiting != nil {
+		return l, nil
+	}
 	place := make([]uint32, len(l.order))
 	for i, group := range l.order {
 		place[group] = uint32(i)
@@ -249,23 +292,23 @@ func (l *leaving) close() { l.env.release(l.held) }
 
 // divide finds the order of groups by partition.
 func (l *leaving) divide(hashes []uint64, level int) {
-	part := func(h uint64) int { // those in one file follow each other
-		h >>= 4 * level
-		return int(h%fanOut*(memoryParts/fanOut) + h/fanOut%(memoryParts/fanOut))
-	}
 	var starts [memoryParts + 1]int
-	for _, h := range hashes {
-		starts[part(h)+1]++
+	parts := make([]uint8, len(hashes))
+	for i, h := range hashes { // those in one file follow each other
+		h >>= 4 * level & 63
+		part := uint8(h%fanOut*(memoryParts/fanOut) + h/fanOut%(memoryParts/fanOut))
+		parts[i] = part
+		starts[int(part)+1]++
 	}
 	for i := range memoryParts {
 		starts[i+1] += starts[i]
 		l.ends[i] = starts[i+1]
 	}
 	l.order = make([]uint32, len(hashes))
-	for i, h := range hashes {
-		at := part(h)
-		l.order[starts[at]] = uint32(i)
-		starts[at]++
+	for i, part := range parts {
+		at := &starts[part]
+		l.order[*at] = uint32(i)
+		*at++
 	}
 }
 
@@ -295,9 +338,19 @@ func inOrderOfGroups(order, place []uint32, st agg.State) leavingState {
 
 // run is a copy of the groups at places [lo, hi).
 func (l *leaving) run(lo, hi int) *groupRun {
-	r := &groupRun{keys: l.groups.ordered(l.order[lo:hi])}
-	r.keyBytes = bytesOf(r.keys)
+	r := &groupRun{}
+	if l.groups.numbersAlone() {
+		r.packed = l.groups.packedInOrder(l.order[lo:hi])
+	} else {
+		r.keys = l.groups.ordered(l.order[lo:hi])
+	}
+	r.keyBytes = bytesOf(r.keys) + int64(8*cap(r.packed.list))
 	r.held = r.keyBytes
+	if l.waiting != nil {
+		r.waits, r.waiting = true, l.waiting.inOrder(l.order[lo:hi])
+		r.held += bytesOf(r.waiting)
+		return r
+	}
 	for i := range l.states {
 		s := &l.states[i]
 		from, to := partialRows(s.places, lo, hi)
@@ -346,7 +399,10 @@ func (p *partitions) spill(ctx context.Context) error {
 	env := p.spills.env
 	for len(p.runs) > 0 {
 		run := p.runs[0]
-		if err := p.write(ctx, run.ends, env.blockRows(run.held, run.ends[memoryParts-1]), run.writeChunk); err != nil {
+		err := p.write(ctx, run.ends, env.blockRows(run.held, run.ends[memoryParts-1]), func(f *spillFile, lo, hi int) error {
+			return run.writeChunk(p.spills, f, lo, hi)
+		})
+		if err != nil {
 			return err
 		}
 		p.runs = p.runs[1:]
@@ -378,9 +434,44 @@ func (p *partitions) write(ctx context.Context, ends partEnds, step int, chunk f
 	return nil
 }
 
+// keyColumns is the keys at places [lo, hi).
+func (r *groupRun) keyColumns(lo, hi int) []*vec.Vector {
+	if r.keys == nil {
+		return r.packed.slice(lo, hi).values()
+	}
+	return sliceAll(r.keys, lo, hi)
+}
+
+// settled is rows at places [lo, hi) that have waited, with states that have seen them.
+func (r *groupRun) settled(s *spills, lo, hi int) (*groupRun, error) {
+	n := s.node.(*plan.Aggregate)
+	out := &groupRun{packed: r.packed.slice(lo, hi)}
+	args, order := argColumnsOf(n), firstRows(new([]uint32), hi-lo)
+	for i := range n.Aggs {
+		st, err := newState(&n.Aggs[i])
+		if err != nil {
+			return nil, err
+		}
+		st.Grow(hi - lo)
+		if err := st.Update(s.env.Expr, order, args.slice(r.waiting, i, lo, hi), order); err != nil {
+			return nil, err
+		}
+		p := partial{}
+		p.places, p.cols = st.Partial()
+		out.partials = append(out.partials, p)
+	}
+	return out, nil
+}
+
 // writeChunk writes the groups at places [lo, hi).
-func (r *groupRun) writeChunk(f *spillFile, lo, hi int) error {
-	b := &vec.Batch{Rows: hi - lo, Cols: append([]*vec.Vector{tag(keysBatch)}, sliceAll(r.keys, lo, hi)...)}
+func (r *groupRun) writeChunk(s *spills, f *spillFile, lo, hi int) (err error) {
+	if r.waits {
+		if r, err = r.settled(s, lo, hi); err != nil {
+			return err
+		}
+		lo, hi = 0, hi-lo
+	}
+	b := &vec.Batch{Rows: hi - lo, Cols: append([]*vec.Vector{tag(keysBatch)}, r.keyColumns(lo, hi)...)}
 	if err := f.write(b); err != nil {
 		return err
 	}
@@ -406,9 +497,10 @@ func (r *groupRun) writeChunk(f *spillFile, lo, hi int) error {
 	return nil
 }
 
-// mergeInMemory merges a partition that is in memory and makes the answer of its groups. Their
-// keys come first, so that the states have as many groups from the beginning as they will have.
-func (a *aggregate) mergeInMemory(ctx context.Context, p int) (err error) {
+// mergeInMemory merges the partitions [from, to) that are in memory and makes the answer of its groups. Their
+// keys come first, so that the states have as many groups from the beginning as they will have. Where only the
+// first groups by a call are wanted, that is next, and the others see the rows of those alone.
+func (a *aggregate) mergeInMemory(ctx context.Context, from, to int) (err error) {
 	g, err := a.emptyGrouping()
 	if err != nil {
 		return err
@@ -418,48 +510,90 @@ func (a *aggregate) mergeInMemory(ctx context.Context, p int) (err error) {
 			g.release()
 		}
 	}()
-	rows, bytes := 0, int64(0)
+	rows, waits, bytes := 0, 0, int64(0)
 	for _, run := range a.parts.runs {
-		lo, hi := run.part(p)
+		lo, hi := run.span(from, to)
 		rows += hi - lo
+		if run.waits {
+			waits += hi - lo
+		}
 		bytes += run.keyBytes * int64(hi-lo) / int64(run.ends[memoryParts-1])
 	}
-	g.groups.expect(rows/2, bytes/2) // many of them are in several runs
+	g.groups.expect((rows+waits)/2, bytes/2) // many groups are in several runs; rows that wait have mostly one each
 	g.ids = grow(g.ids, rows)
-	err = a.eachRun(ctx, g, p, func(run *groupRun, lo, hi, at int) error {
-		g.groups.assign(g.ids[at:at+hi-lo], sliceAll(run.keys, lo, hi), firstRows(&g.rows, hi-lo))
+	err = a.eachRun(ctx, g, from, to, func(run *groupRun, lo, hi, at int) error {
+		if ids := g.ids[at : at+hi-lo]; run.keys == nil {
+			g.groups.assignPacked(ids, run.packed.slice(lo, hi))
+		} else {
+			g.groups.assign(ids, run.keyColumns(lo, hi), firstRows(&g.rows, hi-lo))
+		}
 		return nil
 	})
-	for i, st := range g.states {
-		if err != nil {
-			return err
-		}
-		st.Grow(g.groups.groups)
-		err = a.eachRun(ctx, g, p, func(run *groupRun, lo, hi, at int) error {
-			part, to := &run.partials[i], g.ids[at:at+hi-lo]
-			from, end := partialRows(part.places, lo, hi)
-			if part.places != nil {
-				groups := make([]uint32, end-from)
-				for j, place := range part.places[from:end] {
-					groups[j] = to[int(place)-lo]
-				}
-				to = groups
-			}
-			return st.Absorb(a.env.Expr, to, sliceAll(part.cols, from, end))
-		})
-	}
 	if err != nil {
 		return err
 	}
-	return a.finish(g)
+	if a.first == nil {
+		for i := range g.states {
+			if err := a.absorb(ctx, g, from, to, i, g.groups.groups); err != nil {
+				return err
+			}
+		}
+		return a.finish(g)
+	}
+	return a.mergeFirst(ctx, g, from, to)
+}
+
+// absorb has a state see what the runs have of a partition, whose groups, of so many, are in g.ids; noGroup is one that
+// is not wanted.
+func (a *aggregate) absorb(ctx context.Context, g *grouping, from, to, call, groups int) error {
+	st := g.states[call]
+	st.Grow(groups)
+	return a.eachRun(ctx, g, from, to, func(run *groupRun, lo, hi, at int) error {
+		ids := g.ids[at : at+hi-lo]
+		if run.waits {
+			rows := firstRows(&g.rows, hi-lo)
+			if groups < g.groups.groups {
+				ids, rows = wantedRows(ids)
+			}
+			return st.Update(a.env.Expr, ids, g.args.slice(run.waiting, call, lo, hi), rows)
+		}
+		part := &run.partials[call]
+		first, end := partialRows(part.places, lo, hi)
+		if part.places != nil {
+			of := make([]uint32, end-first)
+			for j, place := range part.places[first:end] {
+				of[j] = ids[int(place)-lo]
+			}
+			ids = of
+		}
+		cols := sliceAll(part.cols, first, end)
+		if groups < g.groups.groups {
+			var rows []uint32
+			ids, rows = wantedRows(ids)
+			for i, c := range cols {
+				cols[i] = c.Take(rows)
+			}
+		}
+		return st.Absorb(a.env.Expr, ids, cols)
+	})
+}
+
+// wantedRows is which rows have a group, and these.
+func wantedRows(of []uint32) (groups, rows []uint32) {
+	for i, g := range of {
+		if g != noGroup {
+			groups, rows = append(groups, g), append(rows, uint32(i))
+		}
+	}
+	return groups, rows
 }
 
 // eachRun calls f for the groups of a partition in each run, which are at places [lo, hi) there, and
 // behind so many of the runs before. It accounts for what the grouping takes then.
-func (a *aggregate) eachRun(ctx context.Context, g *grouping, p int, f func(run *groupRun, lo, hi, before int) error) error {
+func (a *aggregate) eachRun(ctx context.Context, g *grouping, from, to int, f func(run *groupRun, lo, hi, before int) error) error {
 	before := 0
 	for _, run := range a.parts.runs {
-		lo, hi := run.part(p)
+		lo, hi := run.span(from, to)
 		if lo == hi {
 			continue
 		}

@@ -125,14 +125,22 @@ func TestFailedAggregatesHoldNothing(t *testing.T) {
 }
 
 // Where nearly every row makes a group, they go to partitions sooner the next time, and none is looked for;
-// until rows of the same groups come together.
+// until rows of the same groups come together. Where rows can wait for their groups, it is enough that few share one.
 func TestFreshGroups(t *testing.T) {
+	key := &expr.Column{Index: 0, T: vec.T(vec.Int8)}
+	plain, distinct := plan.AggCall{Name: "sum", Args: []expr.Expr{key}}, plan.AggCall{Name: "count", Args: []expr.Expr{key}, Distinct: true}
 	for _, c := range []struct {
-		rows int64 // of each group, one after the other
-		most int
-	}{{1, maxFresh}, {2, maxGroups}} {
+		rows  int64 // of each group, one after the other
+		call  plan.AggCall
+		most  int
+		fresh bool
+		waits bool
+	}{
+		{1, plain, maxFresh, true, true}, {2, plain, maxFresh, true, true}, {5, plain, maxGroups, false, false},
+		{1, distinct, maxFresh, true, false}, {2, distinct, maxGroups, false, false},
+	} {
 		env := &Env{Expr: &expr.Context{}}
-		n := &plan.Aggregate{Input: &plan.Values{Columns: vec.Schema{{Name: "key", Type: vec.T(vec.Int8)}}}, Keys: []expr.Expr{&expr.Column{Index: 0, T: vec.T(vec.Int8)}}}
+		n := &plan.Aggregate{Input: &plan.Values{Columns: vec.Schema{{Name: "key", Type: key.T}}}, Keys: []expr.Expr{key}, Aggs: []plan.AggCall{c.call}}
 		g, err := newGrouping(n, env)
 		if err != nil {
 			t.Fatal(err)
@@ -147,11 +155,11 @@ func TestFreshGroups(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		most := 0
+		most, fresh, waits := 0, false, false
 		for at := int64(0); at < 6*maxGroups; at += vec.BatchRows {
 			add(func(i int64) int64 { return (at + i) / c.rows })
 			if at >= 3*maxGroups {
-				most = max(most, g.groups.groups)
+				most, fresh, waits = max(most, g.groups.groups), fresh || g.groups.table.repeats, waits || g.waiting != nil
 			}
 			if err := parts.relieve(t.Context(), g); err != nil {
 				t.Fatal(err)
@@ -160,8 +168,8 @@ func TestFreshGroups(t *testing.T) {
 		if most > c.most || most < c.most/2 {
 			t.Errorf("%d rows a group: up to %d groups at a time, want %d", c.rows, most, c.most)
 		}
-		if repeats := g.groups.table.repeats; repeats != (c.rows == 1) {
-			t.Errorf("%d rows a group: each row makes a group: %v", c.rows, repeats)
+		if fresh != c.fresh || waits != c.waits {
+			t.Errorf("%d rows a group, %s: each row makes a group: %v, and waits: %v", c.rows, c.call.Name, fresh, waits)
 		}
 		for range 2 * freshRuns * maxFresh / vec.BatchRows {
 			add(func(i int64) int64 { return i / 4 })

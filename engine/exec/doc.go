@@ -45,15 +45,18 @@
 // everything else by the number that an [intern.Table] gives it, and one look-up of the words finds
 // the group. Rows whose keys are all in small dictionaries find it by their codes alone
 // ([combination]). Each copy of the pipeline below an aggregate has groups and states of its own. When
-// these are more than the caches hold, they go to 64 partitions by the hash of their keys, in
+// these are more than the caches hold, they go to 256 partitions by the hash of their keys, in
 // memory ([groupRun]), and the copy starts anew; few groups with much in their states stay, and
 // percentiles of those are finished from the states of all copies as these are ([jointGroups]). Where
-// nearly every row makes a group, they go sooner, and are not looked for before they are merged. At
-// the end each partition is merged alone, so its table is small, and the copies of the pipeline
-// above take one partition after the other as they take morsels of a scan: they merge, filter
+// nearly every row makes a group, they go sooner, and are not looked for before they are merged. Rows of
+// which all that is read is numbers go to partitions as they are where few share a group, and are grouped
+// there ([waiting]). At the end each partition is merged alone, or a few together, so the table is small, and the copies of
+// the pipeline above take one after the other as they take morsels of a scan: they merge, filter
 // and keep the first rows side by side. The table of one partition is used again for the next; the
 // keys are numbered before the states are merged, so that these have their size from the
-// beginning. What has to leave memory is the same partitions, four to a file.
+// beginning. Where only the first groups are wanted, by what a call gives, that call is finished first, and the others
+// for those groups alone that may be among them ([firstGroups]). What has to leave memory is the same partitions,
+// sixteen to a file.
 //
 // A scan reads rows of rare events, of which there may be tens of thousands, in batches of many names: so
 // what is done once for a batch is not done for a few rows. Conditions and breakdown values of the streams of

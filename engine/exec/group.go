@@ -28,7 +28,7 @@ type grouper struct {
 
 	// Scratch.
 	ids, places                       []uint32
-	packed                            []uint64
+	packed, hashed                    []uint64
 	codes, fresh, freshRows, freshIDs []uint32
 	first                             []uint32 // 0 …
 }
@@ -155,6 +155,69 @@ func (g *grouper) assignKeys(dst []uint32, cols []*vec.Vector, rows []uint32) {
 		c.packNumbers(packed, g.words, g.ids)
 	}
 	g.table.assign(dst[:len(rows)], packed)
+	g.groups = g.table.count
+}
+
+// numbersAlone says whether all keys are numbers.
+func (g *grouper) numbersAlone() bool {
+	return len(g.cols) > 0 && !slices.ContainsFunc(g.cols, func(c keyColumn) bool { return c.texts != nil })
+}
+
+// packedKeys is keys of numbers as a grouper packs them.
+type packedKeys struct {
+	cols  []keyColumn
+	words int
+	nulls bool
+	list  []uint64
+}
+
+// packedInOrder is the keys of groups in an order. All keys are numbers.
+func (g *grouper) packedInOrder(order []uint32) packedKeys {
+	p := packedKeys{g.cols, g.words, g.nulls, make([]uint64, len(order)*g.words)}
+	list := g.table.list
+	switch g.words {
+	case 1:
+		for i, group := range order {
+			p.list[i] = list[group]
+		}
+	case 2:
+		for i, group := range order {
+			p.list[2*i], p.list[2*i+1] = list[2*group], list[2*group+1]
+		}
+	default:
+		for i, group := range order {
+			copy(p.list[i*g.words:(i+1)*g.words], list[int(group)*g.words:])
+		}
+	}
+	return p
+}
+
+// slice is the keys at places [lo, hi).
+func (p packedKeys) slice(lo, hi int) packedKeys {
+	p.list = p.list[lo*p.words : hi*p.words]
+	return p
+}
+
+// values is the key columns.
+func (p packedKeys) values() []*vec.Vector {
+	g := &grouper{cols: p.cols, words: p.words, nulls: p.nulls, groups: len(p.list) / p.words}
+	g.table.list = p.list
+	return g.values()
+}
+
+// assignPacked writes the groups of keys to dst, that a grouper of the same types has packed.
+func (g *grouper) assignPacked(dst []uint32, keys packedKeys) {
+	if keys.nulls && !g.nulls {
+		g.addNulls()
+	}
+	list := keys.list
+	if keys.words < g.words {
+		list = g.room(len(dst))
+		for i := range dst {
+			copy(list[i*g.words:], keys.list[i*keys.words:(i+1)*keys.words])
+		}
+	}
+	g.table.assign(dst, list)
 	g.groups = g.table.count
 }
 
@@ -371,9 +434,11 @@ func (g *grouper) numbers(k int, order []uint32) []uint32 {
 	return ids
 }
 
-// hashes are hashes of the groups' keys that do not depend on the grouper.
+// hashes are hashes of the groups' keys that do not depend on the grouper. They are good until the next call.
 func (g *grouper) hashes() []uint64 {
-	out := make([]uint64, g.groups)
+	g.hashed = grow(g.hashed, g.groups)
+	out := g.hashed
+	clear(out)
 	for k := range g.cols {
 		c := &g.cols[k]
 		switch {
@@ -383,13 +448,18 @@ func (g *grouper) hashes() []uint64 {
 			for i, id := range g.numbers(k, g.all()) {
 				out[i] = mix(out[i] ^ c.texts.Hashes()[id])
 			}
-		default:
+		case g.nulls:
 			for i := range out {
-				x := g.table.list[i*g.words+c.word] >> c.shift & c.mask
+				x := c.unpack(g.table.list[i*g.words+c.word])
 				if g.isNull(k, i) {
 					x = intern.NullHash
 				}
 				out[i] = mix(out[i] ^ x)
+			}
+		default:
+			list, words, shift, mask := g.table.list[c.word:], g.words, c.shift, c.mask
+			for i, h := range out {
+				out[i] = mix(h ^ list[i*words]>>(shift&63)&mask)
 			}
 		}
 	}
@@ -399,9 +469,12 @@ func (g *grouper) hashes() []uint64 {
 	return out
 }
 
+// unpack is the bits of a number in a word of a packed key.
+func (c *keyColumn) unpack(word uint64) uint64 { return word >> c.shift & c.mask }
+
 // bytes is how much memory the grouper holds.
 func (g *grouper) bytes() int64 {
-	n := g.table.bytes() + int64(8*cap(g.packed)) +
+	n := g.table.bytes() + int64(8*(cap(g.packed)+cap(g.hashed))) +
 		int64(4*(cap(g.ids)+cap(g.places)+cap(g.codes)+cap(g.fresh)+cap(g.freshRows)+cap(g.freshIDs)+cap(g.first)))
 	for i := range g.combined {
 		n += int64(4 * cap(g.combined[i].groups))
@@ -478,9 +551,16 @@ rows:
 				}
 			}
 		}
-		lastGroup = t.insert(keys[i:i+1], h)
+		lastGroup = t.insert1(k, h)
 		dst[i] = lastGroup
 	}
+}
+
+func (t *keyTable) insert1(key, h uint64) uint32 {
+	t.list = append(t.list, key)
+	t.Add(h, t.count)
+	t.count++
+	return uint32(t.count - 1)
 }
 
 func (t *keyTable) assign2(dst []uint32, keys []uint64) {
@@ -504,7 +584,10 @@ rows:
 				}
 			}
 		}
-		dst[i] = t.insert(keys[2*i:2*i+2], h)
+		t.list = append(t.list, a, b)
+		t.Add(h, t.count)
+		dst[i] = uint32(t.count)
+		t.count++
 	}
 }
 

@@ -584,6 +584,15 @@ func (s *columnStore) nulls(v *vec.Vector, rows []uint32, n int) {
 	}
 }
 
+// empty forgets all values, and keeps the memory of numbers.
+func (s *columnStore) empty() {
+	v := s.v
+	*s = columnStore{typ: s.typ}
+	if v != nil && v.Form == vec.Flat {
+		s.v = &vec.Vector{Type: s.typ, Bools: v.Bools[:0], I64: v.I64[:0], F64: v.F64[:0], Dec: v.Dec[:0]}
+	}
+}
+
 // finish is all values and, behind the last one, a NULL.
 func (s *columnStore) finish() *vec.Vector {
 	if s.v == nil {

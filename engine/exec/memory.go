@@ -79,6 +79,12 @@ func (env *Env) room(bytes int64) bool {
 	return env.Spill == nil || share == 0 || env.statement().held.Load()+bytes <= share-share/4
 }
 
+// ample says whether the query holds so little that it may take more memory than it needs.
+func (env *Env) ample() bool {
+	share := env.share()
+	return share == 0 || env.statement().held.Load() <= share/8
+}
+
 const (
 	// accountStep is in what pieces an account takes memory from the pool: so large that a
 	// query asks rarely, so small that many can run.

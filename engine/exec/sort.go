@@ -54,6 +54,7 @@ func newTopN(n *plan.TopN, env *Env) (Operator, error) {
 	if err != nil {
 		return nil, err
 	}
+	pipe.wantFirst(n.Keys, keep)
 	first := n.Keys[0]
 	if _, column, ok := scanned(n.Input, first.Expr); ok && pipe.source != nil {
 		pipe.source.orderBy(column, first.Desc, first.NullsFirst)

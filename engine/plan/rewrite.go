@@ -36,8 +36,9 @@ var rules = []struct {
 // [ShareGroups], whether scans drop rows whose keys are not in the other
 // side of a join, whether rows and persons are counted from run indexes, whether the rows of persons are
 // numbered by them, whether of a partition of a window only the first rows are kept that a condition on
-// row_number() lets pass, whether attempts are grouped by actor as they come, and whether rows of
-// rare events are read together.
+// row_number() lets pass, whether attempts are grouped by actor as they come, whether rows of
+// rare events are read together, and whether of groups that are sorted only those are finished that may be among
+// the first.
 const (
 	PushedSemiJoins = "push_semi_joins"
 	ArrangeJoins    = "arrange_joins"
@@ -49,6 +50,7 @@ const (
 	NumberRuns      = "number_runs"
 	FirstRows       = "first_rows"
 	JoinedRanges    = "join_ranges"
+	FirstGroups     = "first_groups"
 )
 
 // Rules lists the names of the rules. A plan gives the same rows without any of them.
@@ -57,7 +59,7 @@ func Rules() []string {
 	for i := range rules {
 		names = append(names, rules[i].name)
 	}
-	return append(names, PushedSemiJoins, ArrangeJoins, NarrowedGroups, SharedGroups, JoinFilters, CountRuns, ActorGroups, NumberRuns, FirstRows, JoinedRanges)
+	return append(names, PushedSemiJoins, ArrangeJoins, NarrowedGroups, SharedGroups, JoinFilters, CountRuns, ActorGroups, NumberRuns, FirstRows, JoinedRanges, FirstGroups)
 }
 
 // Rewrite improves a plan by all rules but those that are named. The result gives the same
