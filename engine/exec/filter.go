@@ -95,8 +95,8 @@ func selectTrue(a *vec.Arena, v *vec.Vector, b *vec.Batch) []uint32 {
 		}
 		return places(a, truths, n)
 	}
-	out := a.Uint32s(b.Live())[:0]
 	if b.Sel == nil {
+		out := a.Uint32s(b.Rows)[:0]
 		for i, ok := range v.Bools[:b.Rows] {
 			if ok && !v.Nulls.Get(i) {
 				out = append(out, uint32(i))
@@ -104,12 +104,26 @@ func selectTrue(a *vec.Arena, v *vec.Vector, b *vec.Batch) []uint32 {
 		}
 		return out
 	}
+	if !nulls {
+		return trueAmong(a, truthBytes(v.Bools), b.Sel)
+	}
+	out := a.Uint32s(len(b.Sel))[:0]
 	for _, i := range b.Sel {
-		if v.Bools[i] && !(nulls && v.Nulls.Get(int(i))) {
+		if v.Bools[i] && !v.Nulls.Get(int(i)) {
 			out = append(out, i)
 		}
 	}
 	return out
+}
+
+// trueAmong lists the rows whose truth is 1. It has no branch that depends on them: they cannot be foreseen.
+func trueAmong(a *vec.Arena, truths []byte, rows []uint32) []uint32 {
+	out, n := a.Uint32s(len(rows)), 0
+	for _, r := range rows {
+		out[n] = r
+		n += int(truths[r])
+	}
+	return out[:n]
 }
 
 // truthBytes is truths as bytes, each of which is 0 or 1.

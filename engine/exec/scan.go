@@ -691,17 +691,20 @@ func (s *scan) read(block *rowBlock) (*vec.Batch, error) {
 		}
 		return err
 	}
+	var mask smallMask
 	for _, c := range s.conds {
-		if sel, size, err := block.keepSmall(c, b); err != nil {
+		of, small, err := block.smallComparison(c, b)
+		if err != nil {
 			return nil, err
-		} else if size > 0 {
-			read(size)
-			if b = (&vec.Batch{Rows: b.Rows, Sel: sel, Cols: b.Cols}); len(sel) == 0 {
-				return nil, nil
-			}
+		}
+		if small != nil {
+			read(small.Size())
+			b = mask.keep(&of, small, b)
 			continue
 		}
-		var err error
+		if b = mask.settle(b); b.Live() == 0 {
+			return nil, nil
+		}
 		expr.Walk(c, func(e expr.Expr) bool {
 			if c, ok := e.(*expr.Column); ok && err == nil {
 				err = load(c.Index)
@@ -714,6 +717,9 @@ func (s *scan) read(block *rowBlock) (*vec.Batch, error) {
 		if b, err = keepTrueIn(s.arena, src.env.Expr, c, b); err != nil || b.Live() == 0 {
 			return nil, err
 		}
+	}
+	if b = mask.settle(b); b.Live() == 0 {
+		return nil, nil
 	}
 	for _, k := range s.keys {
 		if err := load(k.column); err != nil {

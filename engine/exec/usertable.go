@@ -182,42 +182,88 @@ func (s *scanSource) pieceBlock(p *table.Piece) (*rowBlock, error) {
 		}}, nil
 }
 
-// keepSmall lists the rows of a batch of the block for which a condition holds, if it compares a
-// column that is kept as bytes or words and was not read. Size is how many bytes each has; 0 if it is
-// not so.
-func (r *rowBlock) keepSmall(cond expr.Expr, b *vec.Batch) (sel []uint32, size int, err error) {
+// smallComparison is a condition that compares a column that is kept as bytes or words and was not read, with these
+// values; nil if it is none.
+func (r *rowBlock) smallComparison(cond expr.Expr, b *vec.Batch) (c expr.IntComparison, small *table.Small, err error) {
 	c, ok := expr.IntComparisonOf(cond)
 	if !ok || r.small == nil || b.Cols[c.Column] != nil {
-		return nil, 0, nil
+		return c, nil, nil
 	}
-	small, err := r.small(c.Column)
+	small, err = r.small(c.Column)
 	if small == nil || err != nil {
-		return nil, 0, err
+		return c, nil, err
 	}
-	sel = make([]uint32, 0, len(b.Sel))
-	if b.Sel != nil && len(b.Sel)*thinBatch < b.Rows {
+	if small.Scaled {
+		if c, ok = c.Scaled(small.Scale); !ok {
+			return c, nil, nil
+		}
+	} else if c.Numeric() {
+		return c, nil, nil
+	}
+	return c, small, nil
+}
+
+// smallMask is rows of a block for which comparisons of small values hold, a bit each.
+type smallMask struct {
+	bits vec.Bitmap // nil: no comparison was made
+	one  vec.Bitmap // scratch
+}
+
+// keep has the mask keep those of the rows for which a comparison holds; or it lists them, if so few of the block's
+// are left that each is looked at.
+func (m *smallMask) keep(c *expr.IntComparison, small *table.Small, b *vec.Batch) *vec.Batch {
+	if m.bits == nil && b.Sel != nil && len(b.Sel)*thinBatch < b.Rows {
+		sel := make([]uint32, 0, len(b.Sel))
 		for _, row := range b.Sel {
 			if c.Holds(small.At(int(row))) {
 				sel = append(sel, row)
 			}
 		}
-		return sel, small.Size(), nil
+		return &vec.Batch{Rows: b.Rows, Sel: sel, Cols: b.Cols}
 	}
-	mask := vec.NewBitmap(b.Rows)
+	bits := &m.one
+	if m.bits == nil {
+		bits = &m.bits
+	}
+	if *bits == nil {
+		*bits = vec.NewBitmap(b.Rows)
+	}
 	if small.Bytes != nil {
-		c.Bytes(mask, small.Bytes, small.Least)
+		c.Bytes(*bits, small.Bytes, small.Least)
 	} else {
-		c.Words(mask, small.Words, small.Least)
+		c.Words(*bits, small.Words, small.Least)
 	}
-	if b.Sel == nil {
-		return bitPlaces(mask), small.Size(), nil
-	}
-	for _, row := range b.Sel {
-		if mask.Get(int(row)) {
-			sel = append(sel, row)
+	if bits == &m.one {
+		for i, w := range m.one {
+			m.bits[i] &= w
 		}
 	}
-	return sel, small.Size(), nil
+	return b
+}
+
+// settle is the batch with the rows that the mask has kept, which forgets them.
+func (m *smallMask) settle(b *vec.Batch) *vec.Batch {
+	if m.bits == nil {
+		return b
+	}
+	if m.bits.Count() == b.Rows {
+		m.bits = nil
+		return b
+	}
+	out := &vec.Batch{Rows: b.Rows, Cols: b.Cols}
+	if b.Sel == nil {
+		out.Sel = bitPlaces(m.bits)
+	} else {
+		out.Sel = make([]uint32, len(b.Sel))
+		n := 0
+		for _, row := range b.Sel {
+			out.Sel[n] = row
+			n += int(m.bits[row>>6] >> (row & 63) & 1)
+		}
+		out.Sel = out.Sel[:n]
+	}
+	m.bits = nil
+	return out
 }
 
 // bitPlaces lists where bits are.

@@ -6,11 +6,14 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// IntComparison is a comparison of a column of integers, or times, with one that is not NULL.
+// IntComparison is a comparison of a column of integers, or times, with one that is not NULL; or of numerics,
+// see Scaled.
 type IntComparison struct {
-	Column int
-	op     comparison
-	with   int64
+	Column  int
+	op      comparison
+	with    int64
+	numeric bool
+	decimal vec.Decimal // what numerics are compared with
 }
 
 // IntComparisonOf is an expression as a comparison; false if it is none.
@@ -27,17 +30,56 @@ func IntComparisonOf(e Expr) (c IntComparison, ok bool) {
 		a, b, c.op = b, a, turned[c.op]
 	}
 	column, ok := a.(*Column)
-	if !ok || column.T.Payload() != vec.PayloadI64 {
+	if !ok {
 		return c, false
 	}
 	with, ok := b.(*Const)
-	if !ok || with.Value.Type.Payload() != vec.PayloadI64 || with.Value.IsNull(0) {
+	if !ok || with.Value.IsNull(0) || with.Value.Type.Payload() != column.T.Payload() {
 		return c, false
 	}
 	v, row := with.Value.At(0)
-	c.Column, c.with = column.Index, v.I64[row]
+	c.Column = column.Index
+	switch column.T.Payload() {
+	case vec.PayloadI64:
+		c.with = v.I64[row]
+	case vec.PayloadDec:
+		c.numeric, c.decimal = true, v.Decimal(row)
+	default:
+		return c, false
+	}
 	return c, true
 }
+
+// Scaled is the comparison of the integers that numerics are when they all have one scale; false if there is none.
+func (c IntComparison) Scaled(scale uint8) (IntComparison, bool) {
+	if !c.numeric || !c.decimal.IsFinite() {
+		return c, false
+	}
+	whole, err := c.decimal.Trunc(int(scale))
+	if err != nil || whole.Scale != scale || whole.Hi != int64(whole.Lo)>>63 {
+		return c, false
+	}
+	c.with = int64(whole.Lo)
+	if side := c.decimal.Cmp(whole); side != 0 { // it lies between two of them
+		switch c.op {
+		case eq, ne:
+			return c, false
+		case lt, le: // at most the one below
+			if c.op = le; side < 0 {
+				c.op = lt
+			}
+		case gt, ge:
+			if c.op = gt; side < 0 {
+				c.op = ge
+			}
+		}
+	}
+	c.numeric, c.decimal = false, vec.Decimal{}
+	return c, true
+}
+
+// Numeric says whether numerics are compared, which only Scaled makes integers of.
+func (c *IntComparison) Numeric() bool { return c.numeric }
 
 // Holds says whether the comparison is true for an integer.
 func (c *IntComparison) Holds(x int64) bool {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/prickledb/prickle/storage/vec"
@@ -70,9 +71,9 @@ func TestIntComparisonOf(t *testing.T) {
 		want IntComparison
 		ok   bool
 	}{
-		{"<", column, number, IntComparison{3, lt, 5}, true},
-		{"<", number, column, IntComparison{3, gt, 5}, true},
-		{"<>", number, column, IntComparison{3, ne, 5}, true},
+		{"<", column, number, IntComparison{Column: 3, op: lt, with: 5}, true},
+		{"<", number, column, IntComparison{Column: 3, op: gt, with: 5}, true},
+		{"<>", number, column, IntComparison{Column: 3, op: ne, with: 5}, true},
 		{"=", column, null, IntComparison{}, false},
 		{"=", column, column, IntComparison{}, false},
 		{"+", column, number, IntComparison{}, false},
@@ -83,6 +84,35 @@ func TestIntComparisonOf(t *testing.T) {
 		}
 		if got, ok := IntComparisonOf(e); ok != c.ok || ok && got != c.want {
 			t.Errorf("%s: %+v, %v, want %+v, %v", c.name, got, ok, c.want, c.ok)
+		}
+	}
+}
+
+// TestScaledComparison compares numerics of one scale as integers, with numerics of others.
+func TestScaledComparison(t *testing.T) {
+	decimal := func(text string) vec.Decimal {
+		d, err := vec.ParseDecimal([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	for _, with := range []string{"0", "0.05", "-0.05", "0.055", "-0.055", "0.0500", "7", "-7.001", "7.999", "1e20", "-1e20", "NaN", "Infinity"} {
+		d := decimal(with)
+		for op := eq; op <= ge; op++ {
+			c, ok := IntComparison{op: op, numeric: true, decimal: d}.Scaled(2)
+			if !ok {
+				if near := d.IsFinite() && !strings.Contains(with, "e"); near && op != eq && op != ne {
+					t.Errorf("comparison %d with %s is none of integers", op, with)
+				}
+				continue
+			}
+			for _, x := range []int64{-801, -701, -700, -699, -6, -5, -4, 0, 4, 5, 6, 699, 700, 701, 799, 800} {
+				side := (vec.Decimal{Hi: x >> 63, Lo: uint64(x), Scale: 2}).Cmp(d)
+				if want := []bool{side == 0, side != 0, side < 0, side <= 0, side > 0, side >= 0}[op-eq]; c.Holds(x) != want {
+					t.Errorf("comparison %d of %d hundredths with %s is %v", op, x, with, !want)
+				}
+			}
 		}
 	}
 }

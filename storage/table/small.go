@@ -7,13 +7,15 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// Small is the integers, or times, of a block that lie so close together that a byte, or two, says how
+// Small is the integers, times, or numerics of one scale, of a block that lie so close together that a byte, or two, says how
 // far each is above the least. Conditions compare them: they are an eighth, or a fourth, of what Column
 // gives.
 type Small struct {
-	Least int64
-	Bytes []uint8  // nil: there are words
-	Words []uint16 // nil: there are bytes
+	Least  int64
+	Scaled bool     // they stand for numerics
+	Scale  uint8    // of these
+	Bytes  []uint8  // nil: there are words
+	Words  []uint16 // nil: there are bytes
 }
 
 // At is one of the integers.
@@ -51,11 +53,11 @@ func (p *Piece) Small(c *Column) (*Small, error) {
 
 func (r *Reader) small(block int, c *Column, t *memory.Tally) (*Small, error) {
 	info := r.byID[c.ID]
-	if info == nil || info.typ != c.Type || c.Type.Payload() != vec.PayloadI64 {
+	if info == nil || info.typ != c.Type {
 		return nil, nil
 	}
 	zone := info.blocks[block].zone
-	if zone == nil || uint64(zone.I64[1])-uint64(zone.I64[0]) > math.MaxUint16 {
+	if zone == nil || c.Type.Payload() != vec.PayloadI64 && !zone.Scaled() || uint64(zone.I64[1])-uint64(zone.I64[0]) > math.MaxUint16 {
 		return nil, nil
 	}
 	at := &info.small[block]
@@ -78,7 +80,7 @@ func (r *Reader) small(block int, c *Column, t *memory.Tally) (*Small, error) {
 	if t != nil {
 		t.Made(at)
 	}
-	d := &smallBlock{values: smallOf(v, zone.I64[0], zone.I64[1])}
+	d := &smallBlock{values: smallOf(v, zone)}
 	if at.CompareAndSwap(nil, d) {
 		bytes := int64(0)
 		if d.values != nil {
@@ -89,24 +91,23 @@ func (r *Reader) small(block int, c *Column, t *memory.Tally) (*Small, error) {
 	return d.values, nil
 }
 
-// smallOf is the values of a block, which are from the least to the greatest; nil if one is NULL, or
+// smallOf is the values of a block, of which the zone has the least and the greatest; nil if one is NULL, or
 // another one.
-func smallOf(v *vec.Vector, least, greatest int64) *Small {
-	if v.Nulls.Any() {
+func smallOf(v, zone *vec.Vector) *Small {
+	if v.Nulls.Any() || v.Form != vec.Flat || v.Scaled() != zone.Scaled() || v.Scale != zone.Scale {
 		return nil
 	}
+	least, greatest := zone.I64[0], zone.I64[1]
+	s := &Small{Least: least, Scaled: v.Scaled(), Scale: v.Scale}
 	if uint64(greatest)-uint64(least) > math.MaxUint8 {
-		words := narrowed[uint16](v.I64, least)
-		if words == nil {
-			return nil
-		}
-		return &Small{Least: least, Words: words}
+		s.Words = narrowed[uint16](v.I64, least)
+	} else {
+		s.Bytes = narrowed[uint8](v.I64, least)
 	}
-	bytes := narrowed[uint8](v.I64, least)
-	if bytes == nil {
+	if s.Words == nil && s.Bytes == nil {
 		return nil
 	}
-	return &Small{Least: least, Bytes: bytes}
+	return s
 }
 
 // narrowed is how far values are above the least; nil if that is too much for one.

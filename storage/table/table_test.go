@@ -164,6 +164,8 @@ func TestSmall(t *testing.T) {
 	add(vec.T(vec.Int8), func(i int) int64 { return int64(i%2) << 16 }, false)
 	add(vec.T(vec.Int8), func(i int) int64 { return []int64{math.MinInt64, math.MaxInt64}[i%2] }, false)
 	add(vec.T(vec.Date), func(i int) int64 { return int64(i % 3) }, true)
+	add(vec.T(vec.Numeric), func(i int) int64 { return int64(i%200) - 10 }, false)
+	b.Cols[6].Scale = 2
 	raw, err := Build(s, nil, []*Rows{{First: 0, Columns: allColumns(s), Batch: b}}, roaring.New())
 	if err != nil {
 		t.Fatal(err)
@@ -188,9 +190,12 @@ func TestSmall(t *testing.T) {
 					t.Errorf("column %d: %p, then %p, %v", i, small, again, err)
 				}
 				// The last block has few rows: in it, the third column has bytes and the last has no NULL.
-				want := []int{1, 1, 2 - n, 0, 0, n}[i]
+				want := []int{1, 1, 2 - n, 0, 0, n, 1}[i]
 				if size := sizeOf(small); size != want {
 					t.Fatalf("column %d of block %d has %d bytes each, want %d", i, n, size, want)
+				}
+				if small != nil && (small.Scaled != (i == 6) || small.Scale != b.Cols[i].Scale) {
+					t.Fatalf("column %d has numerics: %v, with %d decimals", i, small.Scaled, small.Scale)
 				}
 				for k := 0; small != nil && k < p.Rows(); k++ {
 					if got, want := small.At(k), b.Cols[i].I64[n*vec.BatchRows+k]; got != want {
