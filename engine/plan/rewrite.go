@@ -14,6 +14,7 @@ var rules = []struct {
 	apply func(Node) Node
 }{
 	{"fold_constants", foldConstants},
+	{"dates_as_days", datesAsDays},
 	{"factor_conditions", factorConditions},
 	{"push_filters", pushFilters},
 	{"imply_conditions", implyConditions},
