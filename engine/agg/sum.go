@@ -252,6 +252,11 @@ func (s *sumDecimal) addScaled(groups []uint32, v *vec.Vector, rows []uint32, sc
 		s.n[0] += part.n[0]
 		return nil
 	}
+	if len(s.n) <= fewGroups {
+		if few, ok := sumFew(v.I64, groups, rows); ok {
+			return s.addSums(&few, scale)
+		}
+	}
 	const most = 1 << 61 // as for Decimal.AddQuick
 	x := v.I64
 	for i, g := range groups {
@@ -268,6 +273,20 @@ func (s *sumDecimal) addScaled(groups []uint32, v *vec.Vector, rows []uint32, sc
 		if *sum, err = sum.Add(vec.Decimal{Hi: v >> 63, Lo: uint64(v), Scale: scale}); err != nil {
 			return errNumeric
 		}
+	}
+	return nil
+}
+
+// addSums adds what numbers of one scale add up to.
+func (s *sumDecimal) addSums(few *fewSums, scale uint8) (err error) {
+	for g := range s.n {
+		if few.n[g] == 0 {
+			continue
+		}
+		if s.sum[g], err = s.sum[g].Add(vec.Decimal{Hi: few.sum[g] >> 63, Lo: uint64(few.sum[g]), Scale: scale}); err != nil {
+			return errNumeric
+		}
+		s.n[g] += few.n[g]
 	}
 	return nil
 }
