@@ -18,26 +18,26 @@ type fewSums struct {
 
 // sumFew adds up x[rows[i]] by groups[i]. It says false if one of them is too large, or there are too many.
 func sumFew(x []int64, groups, rows []uint32) (out fewSums, ok bool) {
-	large := uint64(0)
-	for _, r := range rows {
-		large |= uint64(x[r] ^ x[r]>>63)
-	}
-	if large > mostSummed || len(rows) > mostRows {
+	if len(rows) > mostRows {
 		return out, false
 	}
+	large := int64(0) // has the bits of all, of negative ones those that are 0
 	for len(rows) > 0 {
 		n := min(len(rows), fewRows)
 		g, r := groups[:n], rows[:n]
 		groups, rows = groups[n:], rows[n:]
 		var lanes [fewLanes][fewGroups]int64
 		for len(r) >= fewLanes && len(g) >= fewLanes {
-			lanes[0][g[0]%fewGroups] += x[r[0]]<<countBits + 1
-			lanes[1][g[1]%fewGroups] += x[r[1]]<<countBits + 1
-			lanes[2][g[2]%fewGroups] += x[r[2]]<<countBits + 1
-			lanes[3][g[3]%fewGroups] += x[r[3]]<<countBits + 1
+			a, b, c, d := x[r[0]], x[r[1]], x[r[2]], x[r[3]]
+			large |= a ^ a>>63 | b ^ b>>63 | c ^ c>>63 | d ^ d>>63
+			lanes[0][g[0]%fewGroups] += a<<countBits + 1
+			lanes[1][g[1]%fewGroups] += b<<countBits + 1
+			lanes[2][g[2]%fewGroups] += c<<countBits + 1
+			lanes[3][g[3]%fewGroups] += d<<countBits + 1
 			g, r = g[fewLanes:], r[fewLanes:]
 		}
 		for i, row := range r {
+			large |= x[row] ^ x[row]>>63
 			lanes[0][g[i]%fewGroups] += x[row]<<countBits + 1
 		}
 		for group := range fewGroups {
@@ -46,5 +46,5 @@ func sumFew(x []int64, groups, rows []uint32) (out fewSums, ok bool) {
 			out.n[group] += packed & (1<<countBits - 1)
 		}
 	}
-	return out, true
+	return out, large <= mostSummed
 }
