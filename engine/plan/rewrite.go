@@ -24,6 +24,7 @@ var rules = []struct {
 	{"drop_filters", dropFilters},
 	{"dependent_keys", dependentKeys},
 	{"sums_of_shifts", sumsOfShifts},
+	{"averages_of_sums", averagesOfSums},
 	{"group_distinct", groupDistinct},
 	{"read_properties", readProperties},
 	{"top_n", topN},
