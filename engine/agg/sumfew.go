@@ -29,7 +29,7 @@ func sumFew(x []int64, groups, rows []uint32) (out fewSums, ok bool) {
 		var lanes [fewLanes][fewGroups]int64
 		for len(r) >= fewLanes && len(g) >= fewLanes {
 			a, b, c, d := x[r[0]], x[r[1]], x[r[2]], x[r[3]]
-			large |= a ^ a>>63 | b ^ b>>63 | c ^ c>>63 | d ^ d>>63
+			large |= (a ^ a>>63) | (b ^ b>>63) | (c ^ c>>63) | (d ^ d>>63)
 			lanes[0][g[0]%fewGroups] += a<<countBits + 1
 			lanes[1][g[1]%fewGroups] += b<<countBits + 1
 			lanes[2][g[2]%fewGroups] += c<<countBits + 1
