@@ -96,8 +96,9 @@
 // A scan at the end of a pipeline takes in the filter above it, and the keys of the joins
 // further up ([keyFilter]): it decodes the columns that these look at first, and the others
 // only where rows are left. They go through an aggregate, as conditions on its keys, where the
-// plan says that the join narrows groups. A condition that compares a column with an integer looks
-// at the bytes, or words, that blocks of a user table have of integers close together ([table.Small]).
+// plan says that the join narrows groups. A condition that compares a column with an integer, or numerics
+// of one scale with a numeric, looks at the bytes, or words, that blocks of a user table have of values close
+// together ([table.Small]); several of them make one mask before rows are listed ([smallMask]).
 //
 // An aggregate without keys takes count, min and max of blocks whose rows all count from what is
 // kept beside them (metadata.go), and reads the others.

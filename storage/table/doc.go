@@ -26,7 +26,8 @@
 // bytes depend on its rows, and on how they came, alone, and each is under a checksum that is
 // verified when it is read; damage is a [segment.CorruptError]. What queries read of it stays
 // decoded in a cache that segments share, as far as it has room: most of a scan is decoding.
-// Integers that conditions compare are kept there as bytes or words, where they lie close together ([Small]).
+// Integers, and numerics of one scale, that conditions compare are kept there as bytes or words, where they lie close
+// together ([Small]).
 //
 // A [Sample] is some rows of a segment or batch, by which a plan's costs are estimated.
 //
