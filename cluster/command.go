@@ -87,8 +87,9 @@ const (
 //     Batches of events say which of their properties are copied to persons.
 //     Rows of tables may be encoded, and sequences may go on with another number.
 //   - 5: batches of events say of a property that few rows have which these are. Columns may be identity columns, and
-//     those of views rows. A transaction may change tables and objects.
-const featureLevel = 5
+//     those of views rows.
+//   - 6: a transaction may change tables and objects.
+const featureLevel = 6
 
 // lateLevel is the feature level from which on late events are marked.
 const lateLevel = 3
