@@ -115,6 +115,11 @@ func (v *Vector) Flatten(rows int) *Vector {
 	if v.Form == Flat {
 		return v
 	}
+	if p := v.Type.Payload(); v.Form == Dict && (p == PayloadUUIDs || p == PayloadStr) && !v.HasNulls() {
+		out := v.Dict.Take(v.Codes[:rows])
+		out.Type = v.Type
+		return out
+	}
 	out := &Vector{Type: v.Type}
 	b := Builder{V: out}
 	for i := range rows {
