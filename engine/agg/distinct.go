@@ -1,6 +1,8 @@
 package agg
 
 import (
+	"encoding/binary"
+	"hash/maphash"
 	"slices"
 
 	"github.com/prickledb/prickle/engine/expr"
@@ -18,6 +20,8 @@ type distinctCount struct {
 	t      vec.Type
 	dict   *vec.Vector   // the one dictionary of uuids so far
 	marks  marks         // what pairs does not have; of a single group
+	prints bool          // values are prints of texts
+	wide   wideSet       // uuids or prints that came by Absorb, while there is nothing else
 	intern *intern.Table // not nil once values are numbered
 	ids    []uint32      // scratch
 	pairs  pairs
@@ -34,7 +38,8 @@ func newDistinctCount(t vec.Type) State {
 // forget drops what the state has seen since the last Settle.
 func (s *distinctCount) forget() {
 	groups := len(s.pairs.counts)
-	*s = distinctCount{t: s.t, pairs: pairs{sparse: s.integers()}, settled: s.settled}
+	*s = distinctCount{t: s.t, pairs: pairs{sparse: s.integers()}, wide: s.wide, settled: s.settled}
+	s.wide.empty()
 	s.pairs.grow(groups)
 }
 
@@ -49,7 +54,7 @@ func (s *distinctCount) Grow(groups int) {
 }
 
 func (s *distinctCount) Bytes() int64 {
-	n := s.pairs.bytes() + s.marks.size + int64(8*cap(s.settled))
+	n := s.pairs.bytes() + s.wide.bytes() + s.marks.size + int64(8*cap(s.settled))
 	if s.intern != nil {
 		n += s.intern.Bytes()
 	}
@@ -65,16 +70,21 @@ func (s *distinctCount) Update(_ *expr.Context, groups []uint32, args []*vec.Vec
 	switch {
 	case s.integers():
 		s.pairs.addNumbers(groups, dense[int64](v, rows))
-	case v.Form == vec.Dict && s.t.Kind == vec.UUID && s.intern == nil && (s.dict == nil || s.dict == v.Dict):
+	case v.Form == vec.Dict && s.t.Kind == vec.UUID && s.intern == nil && (s.dict == nil || s.dict == v.Dict) && !s.wide.any():
 		s.dict = v.Dict
 		s.addCodes(groups, v.Codes, rows)
 	case s.marksIn(v):
 		s.marks.add(v.Dict, v.Codes, rows)
 		if s.marks.size > maxMarkBytes {
+			s.print()
 			s.unmark()
 		}
 	default:
 		s.number()
+		if s.prints && v.Type.Kind != vec.UUID {
+			v = printsOf(v, rows)
+			rows = first(v.Len())
+		}
 		if len(v.Nulls) > 0 { // in no row that is left
 			bare := *v
 			bare.Nulls = nil
@@ -90,21 +100,61 @@ func (s *distinctCount) Update(_ *expr.Context, groups []uint32, args []*vec.Vec
 // marksIn says whether entries of a vector's dictionary are marked. Small ones are remembered by the
 // intern.Table, too, and so are those of blocks.
 func (s *distinctCount) marksIn(v *vec.Vector) bool {
-	return len(s.pairs.counts) == 1 && v.Form == vec.Dict && v.Dict.Len() > vec.BatchRows && len(v.Dict.Nulls) == 0 &&
-		s.t.Payload() == vec.PayloadStr && s.t.EqualBytes()
+	return len(s.pairs.counts) == 1 && v.Form == vec.Dict && v.Dict.Len() > vec.BatchRows && len(v.Dict.Nulls) == 0 && s.texts() && v.Type.Kind != vec.UUID
 }
+
+// texts says whether values are texts that are equal if their bytes are.
+func (s *distinctCount) texts() bool { return s.t.Payload() == vec.PayloadStr && s.t.EqualBytes() }
 
 // unmark numbers what is marked.
 func (s *distinctCount) unmark() {
 	for i := range s.marks.dicts {
 		d := &s.marks.dicts[i]
-		codes := d.codes()
+		v, codes := d.dict, d.codes()
+		if s.prints {
+			v = printsOf(v, codes)
+			codes = first(len(codes))
+		}
 		s.number()
 		ids := make([]uint32, len(codes))
-		s.intern.Assign(ids, d.dict, codes)
+		s.intern.Assign(ids, v, codes)
 		s.pairs.add(make([]uint32, len(ids)), ids)
 	}
 	s.marks = marks{}
+}
+
+// print goes over from texts to their prints, but for what is marked. Numbers stay.
+func (s *distinctCount) print() {
+	if s.prints || !s.texts() {
+		return
+	}
+	s.prints = true
+	if old := s.intern; old != nil {
+		s.intern = nil
+		s.number()
+		n := old.Count()
+		s.intern.Assign(make([]uint32, n), printsOf(old.Values(), first(n)), first(n))
+	}
+}
+
+// printType is the type of prints: 128 bits.
+var printType = vec.T(vec.UUID)
+
+// printSeeds are of the two halves of a print. They are secret, so that nobody can make texts that have the
+// same: two texts have with a probability of one in 2^128.
+var printSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+// printsOf is prints of texts, none of which is NULL.
+func printsOf(v *vec.Vector, rows []uint32) *vec.Vector {
+	out := &vec.Vector{Type: printType, UUIDs: make([]vec.UUIDValue, len(rows))}
+	for i, r := range rows {
+		of, at := v.At(int(r))
+		text := of.Str.At(at)
+		for half, seed := range printSeeds {
+			binary.LittleEndian.PutUint64(out.UUIDs[i][8*half:], maphash.Bytes(seed, text))
+		}
+	}
+	return out
 }
 
 func (s *distinctCount) addCodes(groups, codes, rows []uint32) {
@@ -115,12 +165,28 @@ func (s *distinctCount) addCodes(groups, codes, rows []uint32) {
 	s.pairs.add(groups, ids)
 }
 
-// number goes over from the dictionary's codes to numbers of values.
+// valueType is the type of what is numbered.
+func (s *distinctCount) valueType() vec.Type {
+	if s.prints {
+		return printType
+	}
+	return s.t
+}
+
+// number goes over from the dictionary's codes, or values, to numbers of values.
 func (s *distinctCount) number() {
 	if s.intern != nil {
 		return
 	}
-	s.intern = intern.New(s.t)
+	s.intern = intern.New(s.valueType())
+	if s.wide.any() {
+		groups, values := s.wide.all()
+		ids := make([]uint32, len(values))
+		s.intern.Assign(ids, &vec.Vector{Type: s.valueType(), UUIDs: values}, first(len(ids)))
+		s.wide = wideSet{}
+		clear(s.pairs.counts)
+		s.pairs.add(groups, ids)
+	}
 	if s.dict == nil {
 		return
 	}
@@ -140,11 +206,19 @@ func (s *distinctCount) number() {
 func (s *distinctCount) Merge(from State, to []uint32) error {
 	o := from.(*distinctCount)
 	s.settle(o.settled, to)
+	if s.prints || o.prints {
+		s.print()
+		o.print()
+	}
 	if len(s.pairs.counts) == 1 {
 		s.marks.merge(&o.marks)
 		o.marks = marks{}
 	}
 	o.unmark()
+	if s.wide.any() || o.wide.any() {
+		s.number()
+		o.number()
+	}
 	if s.integers() || s.intern == nil && o.intern == nil && (s.dict == nil || o.dict == nil || s.dict == o.dict) {
 		if o.dict != nil {
 			s.dict = o.dict
@@ -163,19 +237,20 @@ func (s *distinctCount) Merge(from State, to []uint32) error {
 	return nil
 }
 
-// Leave implements Divided. Marked texts need no numbers.
+// Leave implements Divided. Texts leave as prints, wherever they are.
 func (s *distinctCount) Leave(give func(groups []uint32, cols []*vec.Vector) error) error {
+	s.print()
 	for i := range s.marks.dicts {
 		d := &s.marks.dicts[i]
 		codes := d.codes()
-		v := &vec.Vector{Type: s.t, Form: vec.Dict, Codes: codes, Dict: d.dict}
-		if err := give(make([]uint32, len(codes)), vectors(v)); err != nil {
+		if err := give(make([]uint32, len(codes)), vectors(printsOf(d.dict, codes))); err != nil {
 			return err
 		}
 	}
 	s.marks = marks{}
 	err := give(s.Partial())
 	s.forget()
+	s.wide = wideSet{}
 	return err
 }
 
@@ -199,6 +274,9 @@ func (s *distinctCount) settle(counts []int64, to []uint32) {
 
 // counts is how many values each group has seen since the last Settle.
 func (s *distinctCount) counts() []int64 {
+	if s.prints {
+		s.unmark()
+	}
 	if len(s.marks.dicts) == 0 {
 		return s.pairs.finish()
 	}

@@ -10,4 +10,8 @@
 // value has that of an intern.Table. Dense numbers are bits; thin ones are in a hash set, which is divided
 // by the hash once it is larger than the caches. A single group marks the entries of large dictionaries
 // of texts, and looks at their texts once, at the end.
+//
+// Texts leave such a count for a file as prints: 128 bits of two hashes with secret seeds, which are shorter than
+// the texts and of one length. So do large dictionaries that would take too much memory. Two different texts
+// have the same print with a probability of one in 2^128. Prints mean nothing to another process.
 package agg

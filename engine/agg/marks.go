@@ -14,7 +14,7 @@ import (
 type marks struct {
 	dicts []markedDict
 	last  int   // the dictionary that came last
-	size  int64 // bytes of the dictionaries, of the bits, and of what union takes
+	size  int64 // bytes of the bits, and for all dictionaries but the newest, which is being read, what these and union take
 }
 
 type markedDict struct {
@@ -38,9 +38,12 @@ func (m *marks) of(dict *vec.Vector) []uint64 {
 	}
 	n := dict.Len()
 	d := markedDict{dict, make([]uint64, (n+63)/64)}
-	m.last = len(m.dicts)
+	if m.last = len(m.dicts); m.last > 0 {
+		before := m.dicts[m.last-1].dict
+		m.size += before.Bytes() + int64(unionBytes*before.Len())
+	}
 	m.dicts = append(m.dicts, d)
-	m.size += dict.Bytes() + int64(8*len(d.bits)+unionBytes*n)
+	m.size += int64(8 * len(d.bits))
 	return d.bits
 }
 

@@ -194,6 +194,10 @@ func (s *distinct) Absorb(ctx *expr.Context, groups []uint32, cols []*vec.Vector
 // Partial is the pairs, each with its value.
 func (s *distinctCount) Partial() ([]uint32, []*vec.Vector) {
 	s.unmark()
+	if s.wide.any() {
+		groups, values := s.wide.all()
+		return groups, vectors(&vec.Vector{Type: s.valueType(), UUIDs: values})
+	}
 	n := s.pairs.size()
 	groups := make([]uint32, 0, n)
 	if s.integers() {
@@ -206,14 +210,21 @@ func (s *distinctCount) Partial() ([]uint32, []*vec.Vector) {
 		values = s.intern.Values()
 	}
 	if values == nil {
-		return groups, vectors(&vec.Vector{Type: s.t})
+		return groups, vectors(&vec.Vector{Type: s.valueType()})
 	}
 	ids := make([]uint32, 0, n)
 	s.pairs.each(func(g uint32, id int64) { groups, ids = append(groups, g), append(ids, uint32(id)) })
-	return groups, vectors(&vec.Vector{Type: s.t, Form: vec.Dict, Codes: ids, Dict: values})
+	return groups, vectors(&vec.Vector{Type: s.valueType(), Form: vec.Dict, Codes: ids, Dict: values})
 }
 
 func (s *distinctCount) Absorb(ctx *expr.Context, groups []uint32, cols []*vec.Vector) error {
+	if v := cols[0]; v.Type.Kind == vec.UUID {
+		s.print()
+		if v.Form == vec.Flat && len(v.Nulls) == 0 && s.dict == nil && s.intern == nil && len(s.marks.dicts) == 0 {
+			s.wide.add(groups, v.UUIDs, first(len(groups)), s.pairs.counts)
+			return nil
+		}
+	}
 	s.pairs.reserve(len(groups))
 	return s.Update(ctx, groups, cols, first(len(groups)))
 }
