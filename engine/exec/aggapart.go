@@ -19,7 +19,7 @@ import (
 func (p *partitions) divides(g *grouping) bool {
 	own := g.dividedBytes()
 	n := g.groups.groups
-	return g.env.crowded(own) && (n < 2 || p.level > maxLevel || own > g.held/2 && own > heavyGroup*int64(n))
+	return g.env.crowdedBy(own, g.more) && (n < 2 || p.level > maxLevel || own > (g.held+g.more)/2 && own > heavyGroup*int64(n))
 }
 
 // dividedBytes is what the calls hold that can be set apart.
@@ -54,14 +54,15 @@ func (p *partitions) setApart(ctx context.Context, g *grouping) error {
 	return g.hold(ctx)
 }
 
-// leave writes what a state has seen, a batch at a time.
+// leave writes what a state has seen, so much at a time that each partition has about one block of it.
 func (p *rowPartitions) leave(ctx context.Context, st agg.Divided, groups *grouper) error {
 	return st.Leave(func(of []uint32, cols []*vec.Vector) error {
-		for lo := 0; lo < len(of); lo += vec.BatchRows {
+		step := fanOut * p.env.blockRows(bytesOf(cols), len(of))
+		for lo := 0; lo < len(of); lo += step {
 			if err := yield(ctx); err != nil {
 				return err
 			}
-			hi := min(lo+vec.BatchRows, len(of))
+			hi := min(lo+step, len(of))
 			rows := sliceAll(cols, lo, hi)
 			for i, c := range rows {
 				rows[i] = c.Flatten(hi - lo) // of a dictionary each part needs few values

@@ -61,6 +61,7 @@ type grouping struct {
 	groups *grouper
 	states []agg.State
 	held   int64
+	more   int64     // what it takes beyond that and has not accounted for yet
 	taken  int       // rows since it had no groups
 	fresh  bool      // nearly every row has a group of its own, or few rows share one
 	judged bool      // the first groups were looked at for that
@@ -167,13 +168,17 @@ func (g *grouping) renewStates() (err error) {
 
 // hold accounts for what the groups take now.
 func (g *grouping) hold(ctx context.Context) error {
-	held := g.groups.bytes() + g.waiting.bytes()
-	for _, st := range g.states {
-		held += st.Bytes()
-	}
-	grown := held - g.held
-	g.held = held
+	grown := g.bytes() - g.held
+	g.held, g.more = g.held+grown, 0
 	return g.env.hold(ctx, grown)
+}
+
+func (g *grouping) bytes() int64 {
+	n := g.groups.bytes() + g.waiting.bytes()
+	for _, st := range g.states {
+		n += st.Bytes()
+	}
+	return n
 }
 
 // newState makes the state of one aggregate call.
@@ -218,7 +223,7 @@ func (g *grouping) compact(b *vec.Batch) *vec.Batch {
 	return out
 }
 
-// add takes in the rows of a batch that count.
+// add takes in the rows of a batch that count. What they take is to be accounted for, once there is room.
 func (g *grouping) add(ctx context.Context, b *vec.Batch) error {
 	b, rows := g.live(b)
 	if len(rows) == 0 {
@@ -245,7 +250,8 @@ func (g *grouping) add(ctx context.Context, b *vec.Batch) error {
 	if err != nil {
 		return err
 	}
-	return g.hold(ctx)
+	g.more = g.bytes() - g.held
+	return nil
 }
 
 // live is a batch as expressions are to see it, and its rows that count.
@@ -414,7 +420,10 @@ func (a *aggregating) readInput(ctx context.Context, filters []*keyFilter) (err 
 			if err := g.add(ctx, b); err != nil {
 				return err
 			}
-			return a.parts.relieve(ctx, g)
+			if err := a.parts.relieve(ctx, g); err != nil || g.more == 0 {
+				return err
+			}
+			return g.hold(ctx)
 		}, nil
 	}, func(ctx context.Context, w int) error {
 		groupings[w].groups.forgetCodes()

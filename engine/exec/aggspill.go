@@ -147,19 +147,22 @@ func (p *partitions) forget() {
 // relieve moves groups to partitions if they are many, and to disk if they take too much
 // memory. Of one group alone only what calls with DISTINCT have seen can be divided.
 func (p *partitions) relieve(ctx context.Context, g *grouping) error {
-	if g.env.crowded(g.held + p.held.Load()) {
+	if g.env.crowdedBy(g.held+g.more+p.held.Load(), g.more) {
 		if err := p.spill(ctx); err != nil {
 			return err
 		}
 		switch {
 		case p.divides(g):
 			return p.setApart(ctx, g)
-		case g.env.crowded(g.held) && g.groups.groups > 1 && p.level <= maxLevel:
+		case g.env.crowdedBy(g.held+g.more, g.more) && g.groups.groups > 1 && p.level <= maxLevel:
 			return p.spillGroups(ctx, g)
 		}
 	}
 	if g.groups.groups < 2 {
 		return nil
+	}
+	if err := g.hold(ctx); err != nil {
+		return err
 	}
 	n, most := g.groups.groups, maxGroups
 	switch {

@@ -42,6 +42,9 @@ func TestHeavyGroupsStay(t *testing.T) {
 			if err := g.add(t.Context(), b); err != nil {
 				t.Fatal(err)
 			}
+			if err := g.hold(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if n := g.groups.groups; n >= maxGroups || (g.held > heavyGroup*int64(n)) != c.stays {
 			t.Fatalf("%s: %d groups of %d bytes show nothing", c.name, n, g.held)

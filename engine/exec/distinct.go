@@ -191,7 +191,7 @@ func (d *distinct) Close() error {
 // divider divides rows by the hash of their keys. It belongs to one goroutine.
 type divider struct {
 	dict   *vec.Vector // the dictionary of the only key; nil: there is none
-	hashes []uint64    // of its values; 0 if not computed
+	hashes []uint64    // of its values; 0 if not computed; or of the rows of a batch
 
 	scratch []uint8
 	rows    []uint32
@@ -206,6 +206,14 @@ func (d *divider) divide(keys []*vec.Vector, n, level int) (order []uint32, ends
 
 // parts appends the partition that the keys of each of the rows belong to.
 func (d *divider) parts(to []uint8, keys []*vec.Vector, rows []uint32, level int) []uint8 {
+	if len(keys) == 1 && keys[0].Form == vec.Flat {
+		d.hashes, d.dict = grow(d.hashes, len(rows)), nil
+		vec.HashRows(d.hashes, keys, rows)
+		for _, h := range d.hashes {
+			to = append(to, uint8(vec.Mix(h)>>(4*level)%fanOut))
+		}
+		return to
+	}
 	hash := d.hash(keys)
 	for _, r := range rows {
 		to = append(to, uint8(hash(int(r))>>(4*level)%fanOut))

@@ -51,25 +51,41 @@ func (env *Env) share() int64 {
 
 // A query begins to spill at half of its share: sorting what it holds, or writing it, takes
 // memory as well. An operator that holds next to nothing of it keeps that: tiny pieces
-// would not help.
+// would not help. What has its size from the beginning, and stays, goes to files if it is half of that.
 const (
 	spillShare = 2
 	spillLeast = 32
+	largeShare = 2
 )
 
 // crowded says whether an operator that holds so many bytes should spill them.
-func (env *Env) crowded(own int64) bool {
-	if env.Spill == nil {
-		return false
+func (env *Env) crowded(own int64) bool { return env.crowdedBy(own, 0) }
+
+// crowdedBy is crowded with so many bytes of these that are not accounted for yet.
+func (env *Env) crowdedBy(own, more int64) bool {
+	limit := env.spillLimit()
+	return limit > 0 && env.statement().held.Load()+more > limit && own > limit/spillLeast
+}
+
+// spillLimit is how many bytes the query may hold before operators spill; 0 means that they do not.
+func (env *Env) spillLimit() int64 {
+	switch {
+	case env.Spill == nil:
+		return 0
+	case env.SpillAt > 0:
+		return env.SpillAt
 	}
-	limit := env.SpillAt
-	if limit == 0 {
-		limit = env.share() / spillShare
-		if env.Account.tense() {
-			limit /= 2 // to spill earlier is better than to end
-		}
+	limit := env.share() / spillShare
+	if env.Account.tense() {
+		limit /= 2 // to spill earlier is better than to end
 	}
-	return limit > 0 && env.statement().held.Load() > limit && own > limit/spillLeast
+	return limit
+}
+
+// large says whether so many bytes of one kind leave little room for others before the query spills.
+func (env *Env) large(bytes int64) bool {
+	limit := env.spillLimit()
+	return limit > 0 && bytes > limit/largeShare
 }
 
 // room says whether the query may hold so many bytes more and stay well below its share, or
