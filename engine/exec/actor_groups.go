@@ -9,7 +9,7 @@ import (
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// actorGroups aggregates attempts by actor, batch by batch: an [attemptScan] has all of an actor in one
+// actorGroups aggregates attempts by actor, batch by batch: a [blockScan] has all of an actor in one
 // batch, one after the other, so that no group has to be looked up, or kept.
 type actorGroups struct {
 	input Operator
@@ -18,7 +18,7 @@ type actorGroups struct {
 	space *grouping
 }
 
-// byActor says whether the groups of an aggregate are the actors of an attemptScan below it.
+// byActor says whether the groups of an aggregate are the actors of a blockScan below it.
 func byActor(n *plan.Aggregate, env *Env) bool {
 	if len(n.Keys) != 1 || slices.Contains(env.Disabled, plan.ActorGroups) {
 		return false

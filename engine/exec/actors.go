@@ -122,6 +122,7 @@ type need struct {
 	late   bool      // breakdown values that are not stretches are read when they are counted: lateValues
 	runs   bool      // rows are counted with countRun alone, and have no values
 	number expr.Expr // csr.nums: of type timestamptz or double precision; or nil
+	spills *spills   // where breakdown values of rows may be, if they are read with blocks alone; or nil
 	// whole is the list that has every row of all others, 0 if there is none such or if it is
 	// read for itself. Otherwise only its actors who have rows in others too are asked for.
 	whole int

@@ -11,12 +11,13 @@ import (
 // batch is pulled, hand it out in batches, and account for what they hold until they are
 // closed.
 type answered struct {
-	env  *Env
-	held atomic.Int64 // bytes accounted for
-	cols []*vec.Vector
-	rows int
-	at   int // next row to hand out
-	done bool
+	env    *Env
+	spills spills       // what they have in files until then; without a node where that is nothing
+	held   atomic.Int64 // bytes accounted for
+	cols   []*vec.Vector
+	rows   int
+	at     int // next row to hand out
+	done   bool
 }
 
 // next gives the next batch of the answer, which run makes.
@@ -32,7 +33,7 @@ func (a *answered) next(ctx context.Context, run func(context.Context) error) (*
 
 func (a *answered) Close() error {
 	a.env.release(a.held.Load())
-	return nil
+	return a.spills.close()
 }
 
 // merger is what a goroutine has added up for one breakdown value.

@@ -31,11 +31,16 @@ func breakdownColumns(by *plan.Breakdown, values *values32, ids []uint32) []*vec
 	if by == nil {
 		return nil
 	}
+	return columnsOfValues(by, values.groups.values(), values.count(), ids)
+}
+
+// columnsOfValues is breakdownColumns of the values of so many numbers. Several goroutines may call it.
+func columnsOfValues(by *plan.Breakdown, values []*vec.Vector, count int, ids []uint32) []*vec.Vector {
 	out := make([]*vec.Vector, 0, len(by.Exprs)+1)
-	for _, c := range values.groups.values() {
+	for _, c := range values {
 		b := vec.NewBuilder(c.Type)
 		for _, id := range ids {
-			if int(id) >= values.count() {
+			if int(id) >= count {
 				b.AppendNull()
 			} else {
 				b.AppendFrom(c, int(id))
@@ -46,7 +51,7 @@ func breakdownColumns(by *plan.Breakdown, values *values32, ids []uint32) []*vec
 	if by.WithOther {
 		other := &vec.Vector{Type: vec.T(vec.Bool)}
 		for _, id := range ids {
-			other.Bools = append(other.Bools, int(id) >= values.count())
+			other.Bools = append(other.Bools, int(id) >= count)
 		}
 		out = append(out, other)
 	}

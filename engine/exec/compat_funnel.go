@@ -64,7 +64,7 @@ func (c *compatRules) wrongValue(r *compatRow, p int, value uint32) bool {
 }
 
 func newCompatFunnel(n *plan.Funnel, env *Env) Operator {
-	f := &compatFunnel{answered: answered{env: env}, node: n}
+	f := &compatFunnel{answered: answered{env: env, spills: spills{env: env, node: n}}, node: n}
 	f.read = func(ctx context.Context, src *plan.Source, conds []expr.Expr, need need) (actors, error) {
 		return openActors(ctx, n, src, conds, need, env)
 	}
@@ -127,7 +127,7 @@ func (f *compatFunnel) open(ctx context.Context) (actors, error) {
 	for i := range n.Exclude {
 		conds = append(conds, n.Exclude[i].Cond)
 	}
-	need := need{refs: true}
+	need := need{refs: true, spills: &f.spills}
 	if f.rules.strict {
 		need.whole = len(conds)
 		conds = append(conds, nil)

@@ -72,7 +72,7 @@ func (r *compatRetention) run(ctx context.Context) error {
 	if r.bare() {
 		conds = append(conds, n.FirstOf)
 	}
-	need := need{refs: n.Rule == plan.FirstEver && n.Breakdown != nil} // which row is first gives the value
+	need := need{refs: n.Rule == plan.FirstEver && n.Breakdown != nil, spills: &r.spills} // which row is first gives the value
 	if n.Measure != nil {
 		need.number = n.Measure.Args[0]
 	}

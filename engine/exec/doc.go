@@ -35,9 +35,18 @@
 // their states, into partitions by the hash of the keys, and merges one partition after
 // the other; DISTINCT does so with rows. Partitions that are still too large are divided
 // again. What calls with DISTINCT have seen of large groups goes to partitions by its own hash (aggapart.go).
+// What a batch adds to groups is accounted for after that, as it may leave at once.
 // The rows that come out are the same; the order of groups and of distinct rows is
 // another one. What cannot be divided, as one group with all its rows in an array, all rows of a join
-// with one key, or of one without keys, and the native operators fail with 53200 at the bound.
+// with one key, or of one without keys, fails with 53200 at the bound.
+//
+// The native operators hold the lists of a block of actors, and little for each row: the number of its
+// breakdown value. If those of all rows are a quarter of the share, they go to a file of frames, and a block
+// reads those of its rows (wordfile.go); FUNNEL and TRENDS, which look at them in other ways, keep them. PATHS has
+// edges to count besides (path_spill.go): short ones go to such a file as they are, others are counted, and the
+// counts go to partitions; an answer of all edges is sorted like a table. With OUTPUT ACTORS nothing is
+// counted but for one actor, and rows are handed out block by block (actor_blocks.go), as those of FUNNEL are.
+// Rows of any other input than the events table stay in memory.
 //
 // # Groups
 //
@@ -201,7 +210,7 @@
 // that asks for actors who converted is the funnel's own.
 //
 // OUTPUT ACTORS without a breakdown hands out attempts as they are found: the copies of the pipeline
-// above take one block of actors after the other (funnel_attempts.go). All attempts of an actor are
+// above take one block of actors after the other (actor_blocks.go). All attempts of an actor are
 // in one batch, so an aggregate by actor is done with a batch when it has seen it
 // (actor_groups.go).
 //

@@ -24,9 +24,12 @@ type evaluator struct {
 	by     []expr.Expr // what values are to be found of
 	values *byCode
 	late   bool // they are not stretches, and are found later
-	// spread is false as long as all values are stretches. Then those of stream.vals are made.
+	// spread is false as long as all values are stretches. Then those of stream.vals are made, or of
+	// filed values batch by batch.
 	spread    bool
 	stretches stretches
+	batch     []uint32 // values of the batch that is to be filed
+	frame     []byte
 	// Used again from batch to batch:
 	all, ids, room []uint32
 	mask           vec.Bitmap // of a batch: rows that match
@@ -119,6 +122,7 @@ func newEvaluator(s *stream, ix *indexed, lo, hi int, conds []expr.Expr) *evalua
 	}
 	if e.by != nil {
 		e.values = newByCode(ix.scan, s.rng.Hi-s.rng.Lo, e.by...)
+		e.spread = s.filed != nil
 	}
 	return e
 }
@@ -154,6 +158,9 @@ func (e *evaluator) run() error {
 			err = e.valuesOf(lo, hi)
 		} else if !e.spread {
 			e.stretches.pass(uint32(hi - s.rng.Lo))
+		}
+		if err == nil && any && s.filed != nil {
+			err = s.filed.write((lo-s.rng.Lo)/vec.BatchRows, e.batch, &e.frame)
 		}
 		if err != nil {
 			return err
@@ -397,9 +404,10 @@ func (e *evaluator) valuesOf(lo, hi int) error {
 		return err
 	}
 	part := &e.stretches
+	var vals []uint32 // of the batch, once values are spread
 	switch {
 	case e.spread:
-		part = &stretches{}
+		part, vals, base = &stretches{}, e.valuesAt(base, hi-lo), 0
 	case len(part.of) == 0: // the batches to come have about as many
 		n := len(rows) * (e.hi - lo) / (hi - lo) * 5 / 4
 		part.of, part.ends = make([]uint32, 0, n), make([]uint32, 0, n)
@@ -414,9 +422,18 @@ func (e *evaluator) valuesOf(lo, hi int) error {
 	}
 	part.pass(uint32(base + hi - lo))
 	if e.spread {
-		part.fill(e.s.vals, base)
+		part.fill(vals, 0)
 	}
 	return nil
+}
+
+// valuesAt is where the values of rows of a batch are noted, from a place in the stream on.
+func (e *evaluator) valuesAt(base, rows int) []uint32 {
+	if e.s.filed != nil {
+		e.batch = grow(e.batch, rows)
+		return e.batch
+	}
+	return e.s.vals[base : base+rows]
 }
 
 // readValues reads what breakdown values of rows [lo, hi) are made of.
@@ -486,21 +503,21 @@ func (e *evaluator) matching(row, n int) []uint32 {
 
 // valuesByRow notes the values of rows that have to be asked each.
 func (e *evaluator) valuesByRow(lo, hi int) error {
-	s, base := e.s, lo-e.s.rng.Lo
 	e.spreadPart()
+	vals := e.valuesAt(lo-e.s.rng.Lo, hi-lo)
 	b, err := e.readValues(lo, hi)
 	if err != nil {
 		return err
 	}
 	rows := e.marked(b.Rows)
 	if len(rows) == b.Rows {
-		return e.name(s.vals[base:base+b.Rows], b, rows)
+		return e.name(vals, b, rows)
 	}
 	if err := e.name(e.ids, b, rows); err != nil {
 		return err
 	}
 	for i, r := range rows {
-		s.vals[base+int(r)] = e.ids[i]
+		vals[r] = e.ids[i]
 	}
 	return nil
 }

@@ -64,9 +64,9 @@ func newPipeline(n plan.Node, env *Env, read columnSet) (*pipeline, error) {
 				return nil, err
 			}
 			p.source = src
-		case *plan.Funnel:
-			if handsOut(x) {
-				p.shared = newAttemptSource(x, env)
+		case *plan.Funnel, *plan.Paths:
+			if source := blockSourceOf(x, env); source != nil {
+				p.shared = source
 			}
 		case *plan.Aggregate:
 			if byActor(x, env) {

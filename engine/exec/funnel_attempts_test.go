@@ -96,19 +96,23 @@ func TestAttemptsOfManyRows(t *testing.T) {
 	m.fail(m.st.Close())
 }
 
-// TestAttemptsOfManyActors has so many actors that goroutines share their blocks.
-func TestAttemptsOfManyActors(t *testing.T) {
-	m := newLiveModel(t, 29)
-	for range 3 {
+// addMany adds batches of so many events of 2500 persons, some of whom are merged.
+func (m *liveModel) addMany(batches, events int) {
+	m.addNamed(batches, events, func() string { return "xyz"[m.r.Intn(3):][:1] })
+}
+
+// addNamed is addMany with values of the property plan.
+func (m *liveModel) addNamed(batches, events int, plan func() string) {
+	for range batches {
 		b := event.NewBuilder()
-		for range 12_000 {
+		for i := range events {
 			var uuid vec.UUIDValue
 			binary.BigEndian.PutUint64(uuid[:], m.r.Uint64())
 			b.Begin(uuid, liveStart+int64(m.r.Intn(25*24))*3_600_000_000)
 			b.SetName([]byte(liveNames[m.r.Intn(len(liveNames)):][:1]))
 			b.SetDistinctID([]byte(fmt.Sprint("u", m.r.Intn(2500))))
-			b.Property([]byte("plan"), event.Text, []byte("xyz"[m.r.Intn(3):][:1]))
-			if m.r.Intn(50) == 0 {
+			b.Property([]byte("plan"), event.Text, []byte(plan()))
+			if i < 10_000 && m.r.Intn(50) == 0 {
 				b.Op(event.PersonOp{Kind: event.OpMergeDangerously, Other: fmt.Sprint("u", m.r.Intn(2500))})
 			}
 			b.End()
@@ -117,11 +121,17 @@ func TestAttemptsOfManyActors(t *testing.T) {
 		m.apply(func(index uint64) error { _, err := m.st.ApplyEvents(index, 1, 1, batch); return err })
 		m.flush()
 	}
+}
+
+// TestAttemptsOfManyActors has so many actors that goroutines share their blocks.
+func TestAttemptsOfManyActors(t *testing.T) {
+	m := newLiveModel(t, 29)
+	m.addMany(3, 12_000)
 	sn, err := m.st.Snapshot(1)
 	m.fail(err)
 	env := testEnv(0)
 	env.Snapshot = sn
-	if n := newAttemptSource(&plan.Funnel{Source: plan.Source{Input: eventsScan()}}, env).copies(); n != env.Threads {
+	if n := blockSourceOf(&plan.Funnel{Source: plan.Source{Input: eventsScan()}, Output: plan.OutputActors}, env).copies(); n != env.Threads {
 		t.Errorf("%d goroutines share the blocks, want %d", n, env.Threads)
 	}
 	f := randomEventFunnel(t, m.r)

@@ -77,16 +77,16 @@ func (f *edgeForm) fits(beginning, time uint64) bool {
 
 // add counts an edge.
 func (k *pathWalker) add(e *pathEdge) {
-	part := e.hash() >> 56
+	part := e.place() >> 56
 	if k.p.short {
 		f := &k.p.form
 		begins := f.beginning(e.step, e.source)
 		part = begins % uint64(parts)
 		if f.fits(begins, e.time) {
-			if k.open[part].left == 0 {
+			if k.room[part].left == 0 {
 				k.makeRoom(uint32(part))
 			}
-			k.open[part].add(f.key(begins, e.target), uint32(e.time))
+			k.room[part].add(f.key(begins, e.target), uint32(e.time))
 			return
 		}
 	}
@@ -105,19 +105,13 @@ func (r *openRoom) add(key, time uint32) {
 
 // makeRoom makes room for more short edges in a part.
 func (k *pathWalker) makeRoom(at uint32) {
-	f, part, room := &k.p.form, &k.counts[at], &k.open[at]
+	f, part, room := &k.p.form, &k.counts[at], &k.room[at]
 	if room.keys != nil {
 		part.full = append(part.full, room.edgeRoom)
+		*room = openRoom{}
 	}
 	if k.rooms >= mostRooms && len(part.full) >= mostFull {
-		*room = openRoom{}
-		before, bytes := len(part.counts.list), int64(len(part.full))*f.roomBytes()
-		k.rooms -= len(part.full)
-		for _, c := range k.tally.count(f, at, k.shortEdges(at, nil), 1) {
-			part.counts.add(&c)
-		}
-		k.grown += int64(len(part.counts.list)-before)*pathCountBytes - bytes
-		part.drop()
+		k.settle(at)
 	}
 	k.rooms++
 	room.keys, room.left = edgeRooms.Get().(*edgeNumbers), uint32(len(edgeNumbers{}))
@@ -125,6 +119,29 @@ func (k *pathWalker) makeRoom(at uint32) {
 		room.times = edgeRooms.Get().(*edgeNumbers)
 	}
 	k.grown += f.roomBytes()
+}
+
+// settle counts the short edges of a part.
+func (k *pathWalker) settle(at uint32) {
+	part := &k.counts[at]
+	before := len(part.counts.list)
+	for _, c := range k.tally.count(&k.p.form, at, k.shortEdges(at, nil), 1) {
+		part.counts.add(&c)
+	}
+	k.grown += int64(len(part.counts.list)-before) * pathCountBytes
+	k.dropRooms(at)
+}
+
+// dropRooms gives back the rooms of a part, which are counted.
+func (k *pathWalker) dropRooms(at uint32) {
+	part, room := &k.counts[at], &k.room[at]
+	if room.keys != nil {
+		part.full = append(part.full, room.edgeRoom)
+		*room = openRoom{}
+	}
+	k.rooms -= len(part.full)
+	k.grown -= int64(len(part.full)) * k.p.form.roomBytes()
+	part.drop()
 }
 
 // roomBytes is how many bytes an edgeRoom takes.
@@ -143,7 +160,7 @@ func (k *pathWalker) shortEdges(at uint32, to []shortEdges) []shortEdges {
 	for _, room := range k.counts[at].full {
 		to = append(to, room.edges(0))
 	}
-	if open := &k.open[at]; open.keys != nil {
+	if open := &k.room[at]; open.keys != nil {
 		to = append(to, open.edges(open.left))
 	}
 	return to
@@ -162,12 +179,12 @@ func (p *pathPart) drop() {
 
 // forget forgets all edges of a part.
 func (k *pathWalker) forget(at uint32) {
-	part, open := &k.counts[at], &k.open[at]
-	if open.keys != nil {
-		part.full = append(part.full, open.edgeRoom)
+	part, room := &k.counts[at], &k.room[at]
+	if room.keys != nil {
+		part.full = append(part.full, room.edgeRoom)
 	}
 	part.drop()
-	*part, *open = pathPart{}, openRoom{}
+	*part, *room = pathPart{}, openRoom{}
 }
 
 // foundEdge is an edge on its way to its part.
@@ -184,7 +201,7 @@ func (k *pathWalker) direct(times []int64, nodes []uint32) {
 	for i := range k.findEdges(k.found, times, nodes) {
 		e := &k.found[i]
 		begins := f.beginning(e.step, e.source)
-		if room := &k.open[begins%uint64(parts)]; room.left > 0 && f.fits(begins, e.time) {
+		if room := &k.room[begins%uint64(parts)]; room.left > 0 && f.fits(begins, e.time) {
 			room.add(f.key(begins, e.target), uint32(e.time))
 		} else {
 			k.add(&pathEdge{pathKey{step: e.step, source: e.source, target: e.target}, e.time})

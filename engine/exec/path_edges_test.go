@@ -114,7 +114,7 @@ func BenchmarkPathEdges(b *testing.B) {
 	}
 	walk := func() {
 		for i := 0; i < len(times); i += rows {
-			k.actor(0, times[i:i+rows], nodes[i:i+rows])
+			k.actor(times[i:i+rows], nodes[i:i+rows])
 		}
 	}
 	b.Run("walk", func(b *testing.B) {

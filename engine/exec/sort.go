@@ -15,7 +15,7 @@ import (
 // pipeline below sorts what it reads, and the sorted parts are merged. What does not fit
 // into memory is written as sorted runs, and merged from there.
 type sorter struct {
-	pipe *pipeline
+	pipe *pipeline // nil: others fill the sorted parts
 	keys []plan.SortKey
 	env  *Env
 	// keep is how many rows in sorted order are wanted; all of them are MaxInt64.
@@ -72,6 +72,12 @@ func (s *sorter) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return s.finish(ctx, parts)
+}
+
+// finish makes the answer of sorted parts, the first of which is out.
+func (s *sorter) finish(ctx context.Context, parts []*sorted) error {
+	var err error
 	for _, p := range parts[1:] {
 		if len(s.out.runs)+len(p.runs) == 0 {
 			err = s.out.merge(ctx, p)
@@ -134,6 +140,9 @@ func (s *sorter) Close() error {
 		s.env.release(s.merge.held)
 	}
 	err := s.spills.close()
+	if s.pipe == nil {
+		return err
+	}
 	if closing := s.pipe.close(); err == nil {
 		err = closing
 	}

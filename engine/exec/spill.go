@@ -140,6 +140,15 @@ func (f *spillFile) write(b *vec.Batch) error {
 
 // append adds bytes.
 func (f *spillFile) append(frame []byte) error {
+	if err := f.writeAt(frame, f.size); err != nil {
+		return err
+	}
+	f.size += int64(len(frame))
+	return nil
+}
+
+// writeAt writes bytes that are new at a place, and counts them but for the file's size.
+func (f *spillFile) writeAt(frame []byte, at int64) error {
 	size := int64(len(frame))
 	d := f.of.env.Spill
 	if used := d.used.Add(size); used > d.limit {
@@ -147,11 +156,10 @@ func (f *spillFile) append(frame []byte) error {
 		return pgerr.New(pgerr.DiskFull, "spill files of all queries would take more than %s", sizeText(d.limit)).
 			WithHint("Narrow the time range, group by fewer values, or raise the setting spill_limit.")
 	}
-	if _, err := f.file.WriteAt(frame, f.size); err != nil {
+	if _, err := f.file.WriteAt(frame, at); err != nil {
 		d.used.Add(-size)
 		return spillError(f.name, err)
 	}
-	f.size += size
 	if p := f.of.env.Progress; p != nil {
 		p.Spilled.Add(size)
 	}

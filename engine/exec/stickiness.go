@@ -32,7 +32,7 @@ type sticks struct {
 }
 
 func newStickiness(n *plan.Stickiness, env *Env) (Operator, error) {
-	return &stickiness{answered: answered{env: env}, node: n}, nil
+	return &stickiness{answered: answered{env: env, spills: spills{env: env, node: n}}, node: n}, nil
 }
 
 func (s *stickiness) Next(ctx context.Context) (*vec.Batch, error) { return s.next(ctx, s.run) }
@@ -50,7 +50,7 @@ func (s *stickiness) run(ctx context.Context) error {
 	for i := range n.Series {
 		conds = append(conds, n.Series[i].Cond)
 	}
-	if s.actors, err = openActors(ctx, n, &n.Source, conds, need{}, s.env); err != nil {
+	if s.actors, err = openActors(ctx, n, &n.Source, conds, need{spills: &s.spills}, s.env); err != nil {
 		return err
 	}
 	lo, hi := s.actors.bounds()

@@ -43,6 +43,7 @@ type stream struct {
 	// has them, and where late says that they are yet to be read.
 	vals       []uint32
 	stretches  stretches
+	filed      *filedValues // the values are in a file, and nowhere else; or nil
 	makeValues sync.Once
 	late       bool
 	// nums are the numbers of rows rng.Lo… that the operator asks for, or nil.
@@ -199,7 +200,9 @@ func openIndexed(ctx context.Context, n plan.Node, src *plan.Source, conds []exp
 	}
 	ix.usedIndex("run index")
 	if src.Breakdown != nil {
-		ix.held = ix.rows * 4 // stream.vals, or fewer stretches
+		if ix.held, err = ix.fileValues(ix.rows * 4); err != nil { // stream.vals, or fewer stretches
+			return nil, true, err
+		}
 		if err := env.hold(ctx, ix.held); err != nil {
 			return nil, true, err
 		}
@@ -739,6 +742,7 @@ type filler struct {
 	runs   []uint32 // of a span: wantedRuns
 	mixed  []uint32 // actors whose rows did not arrive in order
 	sorter actorSorter
+	values frameReader
 	sweeper
 	reached
 	held int64 // bytes that are accounted for
@@ -959,6 +963,7 @@ func (fl *filler) hold(ctx context.Context, env *Env) error {
 		c := &fl.block.conds[i]
 		bytes += 4*int64(cap(c.off)+cap(c.vals)) + 8*int64(cap(c.times)+cap(c.nums)+cap(c.refs))
 	}
+	bytes += fl.values.bytes()
 	more := bytes - fl.held
 	fl.held = bytes
 	return env.hold(ctx, more)
@@ -992,6 +997,10 @@ func (fl *filler) copySpan(ix *indexed, c *csr, sp *span, want wanted, base uint
 	fl.times.open(ix, s.seg, int(s.runs.Starts[sp.hi]))
 	simple := s.match == nil && c.vals == nil && c.nums == nil && c.refs == nil
 	starts := s.runs.Starts
+	vals, err := fl.values.window(s, int(starts[sp.lo]), int(starts[sp.hi]))
+	if err != nil {
+		return err
+	}
 	for _, r := range fl.wantedRuns(sp, want, base) {
 		if s.skips(int(r)) {
 			continue
@@ -1009,7 +1018,7 @@ func (fl *filler) copySpan(ix *indexed, c *csr, sp *span, want wanted, base uint
 			fl.seam(c, o-base, begin)
 			continue
 		}
-		if err := fl.copyRun(c, s, o-base, from, to); err != nil {
+		if err := fl.copyRun(c, s, o-base, from, to, vals); err != nil {
 			return err
 		}
 	}
@@ -1019,7 +1028,10 @@ func (fl *filler) copySpan(ix *indexed, c *csr, sp *span, want wanted, base uint
 		}
 		from, to := int(s.runs.Starts[m.run]), int(s.runs.Starts[m.run+1])
 		fl.times.open(ix, s.seg, to)
-		if err := fl.copyRun(c, s, m.root-base, from, to); err != nil {
+		if vals, err = fl.values.window(s, from, to); err != nil {
+			return err
+		}
+		if err := fl.copyRun(c, s, m.root-base, from, to, vals); err != nil {
 			return err
 		}
 	}
@@ -1047,8 +1059,8 @@ func (fl *filler) wantedRuns(sp *span, want wanted, base uint32) []uint32 {
 	return fl.runs[:n]
 }
 
-// copyRun appends the matching rows of a run, [from, to), to an actor's list.
-func (fl *filler) copyRun(c *csr, s *stream, actor uint32, from, to int) error {
+// copyRun appends the matching rows of a run, [from, to), to an actor's list, with their values out of a window.
+func (fl *filler) copyRun(c *csr, s *stream, actor uint32, from, to int, vals valueWindow) error {
 	at := fl.at[actor]
 	begin := at
 	plain := c.nums == nil && c.refs == nil
@@ -1062,12 +1074,12 @@ func (fl *filler) copyRun(c *csr, s *stream, actor uint32, from, to int) error {
 		case plain && s.match == nil:
 			copy(c.times[at:], times)
 			if c.vals != nil {
-				copy(c.vals[at:], s.vals[from-s.rng.Lo:][:len(times)])
+				copy(c.vals[at:], vals.vals[from-vals.first:][:len(times)])
 			}
 			at, from = at+uint32(len(times)), from+len(times)
 			continue
 		case plain:
-			at = fl.copyMatches(c, s, at, times, from)
+			at = fl.copyMatches(c, s, at, times, from, vals)
 			from += len(times)
 			continue
 		}
@@ -1078,7 +1090,7 @@ func (fl *filler) copyRun(c *csr, s *stream, actor uint32, from, to int) error {
 			}
 			c.times[at] = t
 			if c.vals != nil {
-				c.vals[at] = s.vals[row-s.rng.Lo]
+				c.vals[at] = vals.vals[row-vals.first]
 			}
 			if c.nums != nil {
 				c.nums[at] = s.nums[row-s.rng.Lo]
@@ -1097,7 +1109,7 @@ func (fl *filler) copyRun(c *csr, s *stream, actor uint32, from, to int) error {
 
 // copyMatches appends the matching ones of the rows from a row on to an actor's list, which goes on
 // at at, and gives where it then does.
-func (fl *filler) copyMatches(c *csr, s *stream, at uint32, times []int64, from int) uint32 {
+func (fl *filler) copyMatches(c *csr, s *stream, at uint32, times []int64, from int, vals valueWindow) uint32 {
 	first := from - s.rng.Lo
 	for i := 0; i < len(times); {
 		// The bits of a word from the row on, as many as there are rows.
@@ -1108,7 +1120,7 @@ func (fl *filler) copyMatches(c *csr, s *stream, at uint32, times []int64, from 
 			r := i + bits.TrailingZeros64(w)
 			c.times[at] = times[r]
 			if c.vals != nil {
-				c.vals[at] = s.vals[first+r]
+				c.vals[at] = vals.vals[from-vals.first+r]
 			}
 			at++
 		}

@@ -142,13 +142,15 @@ type sweepRange struct {
 	first, end int
 	times      []int64
 	next       int // position in times
+	vals       valueWindow
 }
 
 // sweeper reads sweeps, in memory that it uses again.
 type sweeper struct {
 	ranges []sweepRange
 	events []uint32
-	room   []int64 // of the times of ranges
+	room   []int64  // of the times of ranges
+	filed  []uint32 // of the values of ranges
 	parts  []sparsePart
 }
 
@@ -156,7 +158,7 @@ type sweeper struct {
 func (fl *filler) openSweep(ix *indexed, w *sweep, lo, hi uint32) error {
 	sw := &fl.sweeper
 	sw.ranges = grow(sw.ranges, len(w.streams))
-	rows := 0
+	rows, filed := 0, 0
 	for i, s := range w.streams {
 		r := &sw.ranges[i]
 		if *r = (sweepRange{stream: s}); s == nil {
@@ -165,15 +167,24 @@ func (fl *filler) openSweep(ix *indexed, w *sweep, lo, hi uint32) error {
 		starts := s.runs.Starts
 		r.first, r.end = int(starts[lowerBound(s.runs.Ordinals, lo)]), int(starts[lowerBound(s.runs.Ordinals, hi)])
 		rows += r.end - r.first
+		if r.vals = (valueWindow{s.vals, s.rng.Lo}); s.filed != nil {
+			filed += r.end - r.first
+		}
 	}
-	sw.room = grow(sw.room, rows)
-	rest := sw.room
+	sw.room, sw.filed = grow(sw.room, rows), grow(sw.filed, filed)
+	rest, vals := sw.room, sw.filed
 	for i := range sw.ranges {
 		r := &sw.ranges[i]
 		r.times, rest = rest[:r.end-r.first], rest[r.end-r.first:]
 		if len(r.times) > 0 {
 			fl.times.open(ix, w.seg, r.end)
 			if err := fl.times.copy(r.times, r.first); err != nil {
+				return err
+			}
+		}
+		if n := len(r.times); n > 0 && r.filed != nil {
+			r.vals, vals = valueWindow{vals[:n], r.first}, vals[n:]
+			if err := fl.values.copy(r.vals.vals, r.stream, r.first); err != nil {
 				return err
 			}
 		}
@@ -225,7 +236,7 @@ func (fl *filler) copySweep(ix *indexed, c *csr, w *sweep, want wanted, lo, hi u
 				c.refs[at] = rowRef{r.list, uint32(row)}
 			}
 			if c.vals != nil {
-				c.vals[at] = r.vals[row-r.rng.Lo]
+				c.vals[at] = r.vals.vals[row-r.vals.first]
 			}
 			if c.nums != nil {
 				c.nums[at] = r.nums[row-r.rng.Lo]

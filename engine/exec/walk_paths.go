@@ -22,10 +22,11 @@ type paths struct {
 	from, to int64
 	gap      window
 	actors   actors
-	labels   []label     // what the numbers of rows mean
-	names    *vec.Vector // of nodes
-	values   *values32   // of the breakdown; nil without one
-	short    bool        // edges differ in nodes and step alone
+	labels   []label       // what the numbers of rows mean
+	names    *vec.Vector   // of nodes
+	values   *values32     // of the breakdown; nil without one
+	named    []*vec.Vector // by number, what these are
+	short    bool          // edges differ in nodes and step alone
 	form     edgeForm
 	// direct says that all rows of a session are its path, but for repeats and its length. Numbers of
 	// rows are those of nodes then.
@@ -34,7 +35,15 @@ type paths struct {
 	// The nodes that stand for NULL, for the empty text and, under the rules of the insights,
 	// for what was left out of the middle of a path.
 	none, empty, dots uint32
+
+	chosen []uint32 // what edges of a breakdown value count for, or noValue; nil: they count for it
+	ids    []uint32 // the values that the answer tells of, in order
+	files  *pathFiles
+	large  *sorter // the answer, if it does not fit into memory
 }
+
+// noValue is a breakdown value beyond TOP.
+const noValue = ^uint32(0)
 
 // label is what a row is to the walk.
 type label struct {
@@ -45,10 +54,8 @@ type label struct {
 // pathKey is what paths are counted by. What an output does not tell apart is 0.
 type pathKey struct {
 	value          uint32 // of the breakdown
-	actor          uint32 // OUTPUT ACTORS
-	step           uint32 // position of the source; with OUTPUT ACTORS, of the target
+	step           uint32 // position of the source
 	source, target uint32
-	last           bool // OUTPUT ACTORS: the path ends at the target
 }
 
 // pathCount is how often a key occurs, and the sum of the times from source to target in
@@ -78,7 +85,7 @@ type pathCounts struct {
 	list  []pathCount
 }
 
-const pathCountBytes = 120
+const pathCountBytes = 100
 
 // pathParts gathers edges in parts, of which each fits into the cache when it is counted. Edges
 // wait until there are so many of a part that it is worth to turn to it.
@@ -86,6 +93,7 @@ type pathParts [256]pathPart
 
 type pathPart struct {
 	full    []edgeRoom // of short edges
+	filed   []int64    // where such rooms are in pathFiles.rooms
 	waiting []pathEdge
 	counts  pathCounts
 }
@@ -111,6 +119,13 @@ func (p *pathPart) add(e *pathEdge) int64 {
 	return grown
 }
 
+// settle counts the edges that wait, and gives how many bytes that took.
+func (p *pathPart) settle() int64 {
+	grown := p.counts.addEdges(p.waiting) - int64(cap(p.waiting))*int64(unsafe.Sizeof(pathEdge{}))
+	p.waiting = nil
+	return grown
+}
+
 // addEdges counts edges, and gives how many bytes that took.
 func (t *pathCounts) addEdges(list []pathEdge) int64 {
 	before := len(t.list)
@@ -121,13 +136,13 @@ func (t *pathCounts) addEdges(list []pathEdge) int64 {
 	return int64(len(t.list)-before) * pathCountBytes
 }
 
-// hash multiplies two halves of the key, and folds the product.
-func (k *pathKey) hash() uint64 {
-	last := uint64(0)
-	if k.last {
-		last = 1
-	}
-	rest := uint64(k.step)<<32 | uint64(k.value) ^ (uint64(k.actor)<<1|last)*0x165667B19E3779F9
+// place is a hash of the edge, whatever its breakdown value.
+func (k *pathKey) place() uint64 { return k.hashWith(uint64(k.step) << 32) }
+
+func (k *pathKey) hash() uint64 { return k.hashWith(uint64(k.step)<<32 | uint64(k.value)) }
+
+// hashWith multiplies two halves of the key, and folds the product.
+func (k *pathKey) hashWith(rest uint64) uint64 {
 	hi, lo := bits.Mul64((uint64(k.source)<<32|uint64(k.target))^0x9E3779B185EBCA87, rest^0xC2B2AE3D27D4EB4F)
 	return hi ^ lo
 }
@@ -166,10 +181,39 @@ func (t *pathCounts) widen() {
 }
 
 func newPaths(n *plan.Paths, env *Env) (Operator, error) {
-	return &paths{answered: answered{env: env}, node: n}, nil
+	if n.Output == plan.OutputActors {
+		return buildPipeline(n, env)
+	}
+	return pathsOf(n, env), nil
 }
 
-func (p *paths) Next(ctx context.Context) (*vec.Batch, error) { return p.next(ctx, p.run) }
+func pathsOf(n *plan.Paths, env *Env) *paths {
+	p := &paths{answered: answered{env: env, spills: spills{env: env, node: n}}, node: n}
+	p.files = &pathFiles{paths: p}
+	return p
+}
+
+func (p *paths) Next(ctx context.Context) (*vec.Batch, error) {
+	b, err := p.next(ctx, p.run)
+	if b != nil || err != nil || p.large == nil {
+		return b, err
+	}
+	if b, err = p.large.Next(ctx); b != nil {
+		b = &vec.Batch{Rows: b.Rows, Cols: b.Cols[:len(p.node.Schema())]} // without the rank
+	}
+	return b, err
+}
+
+func (p *paths) Close() error {
+	var err error
+	if p.large != nil {
+		err = p.large.Close()
+	}
+	if closing := p.answered.Close(); err == nil {
+		err = closing
+	}
+	return err
+}
 
 func (p *paths) hold(ctx context.Context, bytes int64) error {
 	p.held.Add(bytes)
@@ -177,6 +221,19 @@ func (p *paths) hold(ctx context.Context, bytes int64) error {
 }
 
 func (p *paths) run(ctx context.Context) error {
+	if err := p.prepare(ctx); err != nil {
+		return err
+	}
+	lists, err := p.count(ctx)
+	if err != nil {
+		return err
+	}
+	p.answer(lists)
+	return nil
+}
+
+// prepare makes rows and their labels ready.
+func (p *paths) prepare(ctx context.Context) error {
 	n := p.node
 	loc, err := location(&n.Source, p.env)
 	if err != nil {
@@ -188,20 +245,12 @@ func (p *paths) run(ctx context.Context) error {
 	}
 	src := n.Source
 	src.Breakdown = &plan.Breakdown{Exprs: p.labelled()}
-	if p.actors, err = openActors(ctx, n, &src, []expr.Expr{nil}, need{ties: true}, p.env); err != nil {
+	if p.actors, err = openActors(ctx, n, &src, []expr.Expr{nil}, need{ties: true, spills: &p.spills}, p.env); err != nil {
 		return err
 	}
 	first, last := p.actors.bounds()
 	p.inside = p.from <= first && last < p.to
-	if err := p.readLabels(ctx); err != nil {
-		return err
-	}
-	counts, err := p.count(ctx)
-	if err != nil {
-		return err
-	}
-	p.answer(counts)
-	return nil
+	return p.readLabels(ctx)
 }
 
 // labelled are the expressions that make a row's label: its name, whether it begins and
@@ -240,7 +289,7 @@ func (p *paths) readLabels(ctx context.Context) error {
 	}
 	p.names = names.Values()
 	p.form = newEdgeForm(p.names.Len(), p.readsTime())
-	p.short = n.Breakdown == nil && n.Output != plan.OutputActors
+	p.short = n.Breakdown == nil && n.Output != plan.OutputActors && !p.env.large(2*int64(p.env.Threads)*p.form.tallyBytes())
 	p.direct = p.short && !n.Compatible && n.StartAt == nil && n.EndAt == nil && p.gap.fixed >= 0
 	p.labels = make([]label, all.groups)
 	for i, node := range all.numbers(0, all.all()) {
@@ -276,15 +325,15 @@ func (p *paths) readLabels(ctx context.Context) error {
 	for i, id := range ids {
 		p.labels[i].value = id
 	}
+	p.named = p.values.groups.values()
 	return nil
 }
 
-// count walks all actors.
-func (p *paths) count(ctx context.Context) ([]pathCount, error) {
-	walkers := make([]pathWalker, p.env.Threads)
-	err := p.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
+// eachActor has walkers walk all actors who have rows.
+func (p *paths) eachActor(ctx context.Context, walkers []pathWalker, after func(ctx context.Context, k *pathWalker) error) error {
+	return p.actors.blocks(ctx, func(ctx context.Context, w int, b *block) error {
 		k := &walkers[w]
-		k.p = p
+		k.open(p)
 		for i := range b.count {
 			if i&1023 == 0 {
 				if err := yield(ctx); err != nil {
@@ -292,48 +341,78 @@ func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 				}
 			}
 			if b.conds[0].countOf(i) > 0 {
-				k.actor(b.base+uint32(i), b.conds[0].of(i), b.conds[0].valsOf(i))
+				k.actor(b.conds[0].of(i), b.conds[0].valsOf(i))
 			}
-			if k.grown > 0 {
-				if err := p.hold(ctx, k.grown); err != nil {
-					return err
-				}
-				k.grown = 0
+			if err := after(ctx, k); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
+}
+
+// count walks all actors, and gives the edges that are wanted of each breakdown value, in order.
+func (p *paths) count(ctx context.Context) ([][]pathCount, error) {
+	walkers := make([]pathWalker, p.env.Threads)
+	err := p.eachActor(ctx, walkers, func(ctx context.Context, k *pathWalker) error {
+		if k.grown == 0 {
+			return nil
+		}
+		if err := k.hold(ctx); err != nil {
+			return err
+		}
+		return k.relieve(ctx)
+	})
 	if err != nil {
 		return nil, err
 	}
-	// Parts of one hash come together. Unless they are asked for by breakdown, no more edges are
-	// kept than the answer has.
-	top := p.node.EdgesTop > 0 && p.node.Breakdown == nil && p.node.Output != plan.OutputActors
-	sums, tallies := make([]pathCounts, len(walkers)), make([]edgeTally, len(walkers))
-	kept := make([]edgeFilter, len(walkers))
-	if err := p.hold(ctx, int64(len(walkers))*p.form.tallyBytes()); err != nil {
+	p.ids = p.chooseValues(walkers)
+	kept := make([]edgeKeeper, len(walkers))
+	for w := range kept {
+		kept[w].p = p
+	}
+	if p.files.used() {
+		err = p.mergeFiles(ctx, walkers, kept)
+	} else {
+		err = p.mergeParts(ctx, walkers, kept)
+	}
+	if err != nil {
 		return nil, err
 	}
-	err = intervals(ctx, p.env, len(pathParts{}), 1, func(ctx context.Context, w, at, _ int) error {
-		sum := &sums[w]
+	if err := p.sortKept(ctx, kept); p.large != nil || err != nil {
+		return nil, err
+	}
+	return p.inOrderOfValues(kept), nil
+}
+
+// mergeParts counts what walkers have of each part, and keeps what is wanted of it.
+func (p *paths) mergeParts(ctx context.Context, walkers []pathWalker, kept []edgeKeeper) error {
+	sums, tallies := make([]pathCounts, len(walkers)), make([]edgeTally, len(walkers))
+	readers := make([]roomReader, len(walkers))
+	if err := p.hold(ctx, int64(len(walkers))*p.form.tallyBytes()); err != nil {
+		return err
+	}
+	return intervals(ctx, p.env, len(pathParts{}), 1, func(ctx context.Context, w, at, _ int) error {
+		sum, tally := &sums[w], &tallies[w]
 		sum.clear()
 		for i := range walkers {
 			part := &walkers[i].counts[at]
-			for j := range part.counts.list {
-				sum.add(&part.counts.list[j])
+			part.settle()
+			p.addChosen(sum, part.counts.list)
+		}
+		short, err := p.shortEdges(ctx, walkers, uint32(at), &readers[w], func(list []shortEdges) {
+			for _, c := range tally.count(&p.form, uint32(at), list, 1) {
+				sum.add(&c)
 			}
-			sum.addEdges(part.waiting)
+		})
+		if err != nil {
+			return err
 		}
-		var short []shortEdges
-		for i := range walkers {
-			short = walkers[i].shortEdges(uint32(at), short)
-		}
-		kept[w].p = p
 		least := int64(1) // what is counted elsewhere too is left out later
-		if top && len(sum.list) == 0 {
-			least = kept[w].least()
+		if p.short && p.node.EdgesTop > 0 && len(sum.list) == 0 {
+			least = kept[w].of(0).least()
 		}
-		list := tallies[w].count(&p.form, uint32(at), short, least)
+		list := tally.count(&p.form, uint32(at), short, least)
 		if len(sum.list) > 0 {
 			for i := range list {
 				sum.add(&list[i])
@@ -343,19 +422,21 @@ func (p *paths) count(ctx context.Context) ([]pathCount, error) {
 		for i := range walkers {
 			walkers[i].forget(uint32(at))
 		}
-		before := len(kept[w].best)
-		if top {
-			kept[w].add(list)
-		} else {
-			kept[w].best = append(kept[w].best, list...)
-		}
-		return p.hold(ctx, int64(max(0, len(kept[w].best)-before))*int64(unsafe.Sizeof(pathCount{})))
+		return kept[w].add(ctx, list)
 	})
-	var all []pathCount
-	for i := range kept {
-		all = append(all, kept[i].best...)
+}
+
+// addChosen adds counts for the breakdown values that they count for.
+func (p *paths) addChosen(sum *pathCounts, list []pathCount) {
+	for i := range list {
+		c := list[i]
+		if p.chosen != nil {
+			c.value = p.chosen[c.value]
+		}
+		if c.value != noValue {
+			sum.add(&c)
+		}
 	}
-	return all, err
 }
 
 // clear forgets all counts.
@@ -367,13 +448,37 @@ func (t *pathCounts) clear() {
 // pathWalker takes actors, one after the other.
 type pathWalker struct {
 	p      *paths
-	open   [parts]openRoom
+	room   [parts]openRoom
 	rooms  int // of short edges, full and open
 	counts pathParts
 	tally  edgeTally
+	totals []valueTotal
+	held   int64
 	grown  int64 // bytes that are not accounted for yet
 	items  []pathItem
 	found  []foundEdge
+	steps  []actorStep // OUTPUT ACTORS: of one actor
+	frame  []byte      // to be written
+}
+
+// valueTotal is how many edges a breakdown value has, and whether it has any nodes that are asked for.
+type valueTotal struct {
+	edges int64
+	seen  bool
+}
+
+// open makes the walker ready for a block of the operator.
+func (k *pathWalker) open(p *paths) {
+	if k.p == nil {
+		k.p, k.totals = p, make([]valueTotal, p.values.count())
+	}
+}
+
+// hold accounts for what has come since the last call.
+func (k *pathWalker) hold(ctx context.Context) error {
+	grown := k.grown
+	k.held, k.grown = k.held+grown, 0
+	return k.p.hold(ctx, grown)
 }
 
 // pathItem is a node of a path being made.
@@ -383,7 +488,7 @@ type pathItem struct {
 }
 
 // actor counts the paths of one actor, whose rows are in order.
-func (k *pathWalker) actor(actor uint32, times []int64, vals []uint32) {
+func (k *pathWalker) actor(times []int64, vals []uint32) {
 	p := k.p
 	lo, hi := 0, len(times)
 	if !p.inside {
@@ -399,7 +504,7 @@ func (k *pathWalker) actor(actor uint32, times []int64, vals []uint32) {
 		for end < hi && !p.cuts(times[end-1], times[end]) {
 			end++
 		}
-		k.count(actor, k.session(times[lo:end], vals[lo:end]))
+		k.count(k.session(times[lo:end], vals[lo:end]))
 		lo = end
 	}
 }
@@ -502,24 +607,26 @@ func (p *paths) compatible(items []pathItem) []pathItem {
 }
 
 // count adds a path to the counts. Its breakdown value is the first one that is not null.
-func (k *pathWalker) count(actor uint32, items []pathItem) {
+func (k *pathWalker) count(items []pathItem) {
+	if len(items) == 0 {
+		return
+	}
 	output := k.p.node.Output
 	var c pathEdge
 	for i := 0; i < len(items) && c.value == 0; i++ {
 		c.value = items[i].value
 	}
-	for i := range items {
-		c.source, c.target, c.time = k.p.none, items[i].node, 0
-		if i > 0 {
-			c.source, c.time = items[i-1].node, uint64(items[i].time-items[i-1].time)
-		}
-		switch {
-		case output == plan.OutputActors:
-			c.actor, c.step, c.last, c.time = actor, uint32(i+1), i == len(items)-1, 0
-		case i == 0:
-			continue
-		case output == plan.OutputDefault:
-			c.step = uint32(i)
+	total := &k.totals[c.value]
+	total.edges += int64(len(items) - 1)
+	if total.seen = total.seen || len(items) > 1 || output == plan.OutputActors; output == plan.OutputActors {
+		k.note(c.value, items)
+		return
+	}
+	for i := range items[1:] {
+		from, to := &items[i], &items[i+1]
+		c.source, c.target, c.time = from.node, to.node, uint64(to.time-from.time)
+		if output == plan.OutputDefault {
+			c.step = uint32(i + 1)
 		}
 		k.add(&c)
 	}

@@ -7,79 +7,71 @@ import (
 	"math/bits"
 	"slices"
 	"strconv"
+	"unsafe"
 
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
 
-// answer makes the rows of the answer: one breakdown value after the other.
-func (p *paths) answer(counts []pathCount) {
-	ids, counts := p.chooseValues(counts)
-	byValue := map[uint32][]pathCount{0: counts}
-	if p.node.Breakdown != nil {
-		byValue = make(map[uint32][]pathCount, len(ids))
-		for i := range counts {
-			v := counts[i].value
-			byValue[v] = append(byValue[v], counts[i])
-		}
-	}
+// answer makes the rows of the answer, of lists of edges: one for each breakdown value, in order.
+func (p *paths) answer(lists [][]pathCount) {
 	var rows []pathCount
-	for _, v := range ids {
-		list := byValue[v]
-		if p.node.Output == plan.OutputActors {
-			slices.SortFunc(list, p.compareActors)
-		} else {
-			list = p.edges(list)
-		}
-		rows = append(rows, list...)
+	for _, list := range lists {
+		rows = append(rows, p.edges(list)...)
 	}
-	p.columns(rows)
+	p.rows, p.cols = len(rows), p.columns(rows)
 }
 
-// chooseValues ranks the breakdown values by edges. Those beyond TOP are left out, or
-// counted as one.
-func (p *paths) chooseValues(counts []pathCount) ([]uint32, []pathCount) {
+// chooseValues ranks the breakdown values by edges, and gives those that are to be told of, in order. Those
+// beyond TOP are left out, or counted as one.
+func (p *paths) chooseValues(walkers []pathWalker) []uint32 {
 	by := p.node.Breakdown
 	if by == nil {
-		return []uint32{0}, counts
+		return []uint32{0}
 	}
-	edges := map[uint32]int64{}
-	for i := range counts {
-		n := int64(0)
-		if counts[i].source != p.none {
-			n = counts[i].count
+	all := make([]valueTotal, p.values.count())
+	for i := range walkers {
+		for v, t := range walkers[i].totals {
+			all[v].edges += t.edges
+			all[v].seen = all[v].seen || t.seen
 		}
-		edges[counts[i].value] += n
 	}
-	ids := make([]uint32, 0, len(edges))
-	for v := range edges {
-		ids = append(ids, v)
+	var ids []uint32
+	for v, t := range all {
+		if t.seen {
+			ids = append(ids, uint32(v))
+		}
 	}
-	rankValues(ids, func(v uint32) int64 { return edges[v] }, p.values)
+	rankValues(ids, func(v uint32) int64 { return all[v].edges }, p.values)
 	if by.Top == 0 || len(ids) <= by.Top {
-		return ids, counts
+		return ids
 	}
-	named := map[uint32]bool{}
-	for _, v := range ids[:by.Top] {
-		named[v] = true
+	rest := noValue
+	if by.WithOther {
+		rest = uint32(len(all))
 	}
+	p.chosen = slices.Repeat([]uint32{rest}, len(all)+1) // the rest is one of them
 	ids = ids[:by.Top]
-	var kept pathCounts
-	rest := uint32(p.values.count())
-	for i := range counts {
-		c := &counts[i]
-		if !named[c.value] {
-			if !by.WithOther {
-				continue
-			}
-			c.value = rest
-		}
-		kept.add(c)
+	for _, v := range ids {
+		p.chosen[v] = v
 	}
 	if by.WithOther {
 		ids = append(ids, rest)
 	}
-	return ids, kept.list
+	return ids
+}
+
+// inOrderOfValues is what was kept of each breakdown value.
+func (p *paths) inOrderOfValues(kept []edgeKeeper) [][]pathCount {
+	out := make([][]pathCount, len(p.ids))
+	for i, v := range p.ids {
+		for _, k := range kept {
+			if f := k.by[v]; f != nil {
+				out[i] = append(out[i], f.best...)
+			}
+		}
+	}
+	return out
 }
 
 // edges puts the edges of one breakdown value in order and keeps those that were asked for.
@@ -126,6 +118,13 @@ func (f *edgeFilter) add(list []pathCount) {
 			f.best, f.sorted = f.first(), true
 		}
 	}
+}
+
+// grow is add that gives how many bytes it took.
+func (f *edgeFilter) grow(list []pathCount) int64 {
+	before := cap(f.best)
+	f.add(list)
+	return int64(cap(f.best)-before) * int64(unsafe.Sizeof(pathCount{}))
 }
 
 // first is the edges wanted, in order.
@@ -180,51 +179,30 @@ func (p *paths) compare(a, b *pathCount) int {
 	return p.compareNames(a.target, b.target)
 }
 
-// compareActors orders the rows of OUTPUT ACTORS.
-func (p *paths) compareActors(a, b pathCount) int {
-	c := cmp.Or(cmp.Compare(a.actor, b.actor), cmp.Compare(a.step, b.step))
-	if c != 0 {
-		return c
-	}
-	if a.source != p.none && b.source != p.none {
-		c = p.compareNames(a.source, b.source)
-	}
-	c = cmp.Or(c, p.compareNames(a.target, b.target))
-	if c == 0 && a.last != b.last {
-		c = 1
-		if b.last {
-			c = -1
-		}
-	}
-	return c
-}
-
 // columns makes the columns of the answer.
-func (p *paths) columns(rows []pathCount) {
+func (p *paths) columns(rows []pathCount) []*vec.Vector {
 	n := p.node
-	values, who := make([]uint32, len(rows)), make([]uint32, len(rows))
-	sources, targets := make([]uint32, len(rows)), make([]uint32, len(rows))
+	values, sources, targets := make([]uint32, len(rows)), make([]uint32, len(rows)), make([]uint32, len(rows))
 	step, count := &vec.Vector{Type: vec.T(vec.Int4)}, &vec.Vector{Type: vec.T(vec.Int8)}
 	for i := range rows {
 		c := &rows[i]
-		values[i], who[i], sources[i], targets[i] = c.value, c.actor, c.source, c.target
+		values[i], sources[i], targets[i] = c.value, c.source, c.target
 		step.I64 = append(step.I64, int64(c.step))
 		count.I64 = append(count.I64, c.count)
 	}
-	source, target := p.names.Take(sources), p.names.Take(targets)
-	p.rows, p.cols = len(rows), breakdownColumns(n.Breakdown, p.values, values)
-	switch n.Output {
-	case plan.OutputActors:
-		last := &vec.Vector{Type: vec.T(vec.Bool)}
-		for i := range rows {
-			last.Bools = append(last.Bools, rows[i].last)
-		}
-		p.cols = append(p.cols, p.actors.vector(who), step, source, target, last, count)
-	case plan.OutputTransitions:
-		p.cols = append(p.cols, source, target, count, p.average(rows))
-	default:
-		p.cols = append(p.cols, step, source, target, count, p.average(rows))
+	cols := p.split(values)
+	if n.Output != plan.OutputTransitions {
+		cols = append(cols, step)
 	}
+	return append(cols, p.names.Take(sources), p.names.Take(targets), count, p.average(rows))
+}
+
+// split is the columns of the breakdown for the given values.
+func (p *paths) split(values []uint32) []*vec.Vector {
+	if p.node.Breakdown == nil {
+		return nil
+	}
+	return columnsOfValues(p.node.Breakdown, p.named, p.values.count(), values)
 }
 
 // average is the mean time of each edge: ms under the rules of the insights, else an

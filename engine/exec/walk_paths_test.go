@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/prickledb/prickle/engine/expr"
+	"github.com/prickledb/prickle/engine/pgerr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -77,6 +78,7 @@ func randomPaths(r *rand.Rand) ([]testRow, *plan.Paths) {
 }
 
 func TestPathsModel(t *testing.T) {
+	outputs := map[plan.Output]bool{} // of those that have spilled
 	for seed := range tries(4000) {
 		r := rand.New(rand.NewSource(seed))
 		rows, n := randomPaths(r)
@@ -96,6 +98,101 @@ func TestPathsModel(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Fatalf("seed %d, rows %+v\n%+v\ngot  %q\nwant %q", seed, rows, n, got, want)
 		}
+		if seed%4 > 0 {
+			continue
+		}
+		env, dir := spillingEnv(t, n)
+		spilled, bytes := spilledAnswer(t, n, env, dir)
+		if n.Unread != nil {
+			withoutLast(spilled)
+		}
+		sort.Strings(spilled)
+		sort.Strings(want)
+		if !slices.Equal(spilled, want) {
+			t.Fatalf("seed %d, rows %+v\n%+v\nspilling %q\nwant     %q", seed, rows, n, spilled, want)
+		}
+		if bytes > 0 {
+			outputs[n.Output] = true
+		}
+	}
+	if !outputs[plan.OutputDefault] || !outputs[plan.OutputTransitions] {
+		t.Errorf("only outputs %v have spilled", outputs)
+	}
+}
+
+// Edges that do not fit into memory are counted part by part, and sorted where all of them are wanted.
+func TestPathsBeyondMemory(t *testing.T) {
+	m := newLiveModel(t, 37)
+	m.addNamed(2, 60_000, func() string { // few pages are where most edges begin
+		if m.r.Intn(4) > 0 {
+			return fmt.Sprint("page ", m.r.Intn(3))
+		}
+		return fmt.Sprint("page ", m.r.Intn(5_000))
+	})
+	sn, err := m.st.Snapshot(1)
+	m.fail(err)
+	defer sn.Release()
+	by := &plan.Breakdown{Exprs: []expr.Expr{scanColumn(colEvent)}, Names: []string{"v"}}
+	rooms := 0 // questions that had some in files
+	for i, n := range []*plan.Paths{
+		{Source: plan.Source{Breakdown: by}},
+		{Source: plan.Source{Breakdown: by}, EdgesTop: 10, Depth: 20},
+		{Source: plan.Source{Breakdown: by}, Output: plan.OutputTransitions},
+		{Output: plan.OutputTransitions, EdgesTop: 50, Unread: []bool{false, false, false, true}},
+		{Output: plan.OutputTransitions, Unread: []bool{false, false, false, true}},
+		{Source: plan.Source{Breakdown: by}, Output: plan.OutputActors},
+	} {
+		src := liveEvents()
+		src.Breakdown = n.Breakdown
+		n.Source, n.Node, n.Gap = src, scanColumn(colPlan), vec.IntervalValue{Days: 20}
+		open := func(env *Env) Operator {
+			if n.Output == plan.OutputActors {
+				op, err := Build(n, env)
+				m.fail(err)
+				return op
+			}
+			return pathsOf(n, env)
+		}
+		env := testEnv(0)
+		env.Snapshot = sn
+		op := open(env)
+		want := rowsOf(t, op)
+		m.fail(op.Close())
+		const memory = 6 << 20
+		env, dir := spillingEnv(t, n)
+		env.Snapshot, env.SpillAt, env.Memory = sn, 0, memory
+		op = open(env)
+		got := rowsOf(t, op)
+		if p, ok := op.(*paths); ok && p.files.rooms != nil {
+			rooms++
+		}
+		m.fail(op.Close())
+		if n.Output == plan.OutputActors { // goroutines have actors of their own
+			sort.Strings(got)
+			sort.Strings(want)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("question %d: %d rows are not the %d in memory", i, len(got), len(want))
+		}
+		if dir.Used() != 0 {
+			t.Errorf("question %d: spill files of %d bytes are left behind", i, dir.Used())
+		}
+		if n.Output != plan.OutputActors && env.Stats.Node(n).Spilled.Load() == 0 {
+			t.Errorf("question %d: nothing was spilled", i)
+		}
+		if i > 0 {
+			continue
+		}
+		env = testEnv(0)
+		env.Snapshot, env.Memory = sn, memory
+		op = open(env)
+		if _, err = op.Next(t.Context()); err == nil || pgerr.Code(err) != pgerr.OutOfMemory {
+			t.Errorf("question %d without a place to spill: %v, want %s", i, err, pgerr.OutOfMemory)
+		}
+		m.fail(op.Close())
+	}
+	if rooms != 2 {
+		t.Errorf("%d questions have filed short edges, want 2", rooms)
 	}
 }
 

@@ -41,9 +41,9 @@ type matrix struct {
 
 func newRetention(n *plan.Retention, env *Env) (Operator, error) {
 	if n.Compatible {
-		return &compatRetention{answered: answered{env: env}, node: n}, nil
+		return &compatRetention{answered: answered{env: env, spills: spills{env: env, node: n}}, node: n}, nil
 	}
-	return &retention{answered: answered{env: env}, node: n}, nil
+	return &retention{answered: answered{env: env, spills: spills{env: env, node: n}}, node: n}, nil
 }
 
 func (r *retention) Next(ctx context.Context) (*vec.Batch, error) { return r.next(ctx, r.run) }
@@ -93,7 +93,7 @@ func (r *retention) open(ctx context.Context, conds []expr.Expr, refs bool) erro
 	n := r.node
 	if n.Measure == nil {
 		var err error
-		r.actors, err = openActors(ctx, n, &n.Source, conds, need{refs: refs}, r.env)
+		r.actors, err = openActors(ctx, n, &n.Source, conds, need{refs: refs, spills: &r.spills}, r.env)
 		return err
 	}
 	returns := 1
