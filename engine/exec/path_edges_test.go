@@ -14,6 +14,9 @@ import (
 // are no short ones since their step or their time is too great. Some targets are met often.
 func TestShortEdges(t *testing.T) {
 	for _, timed := range []bool{false, true} {
+		if testing.Short() && timed {
+			break
+		}
 		testShortEdges(t, 300, timed)
 		testShortEdges(t, 90_000, timed) // keys in groups
 	}

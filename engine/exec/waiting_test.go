@@ -65,7 +65,7 @@ func typed(t *testing.T, n *plan.Aggregate) *plan.Aggregate {
 // Rows that wait for their groups give the groups that they would have found at once, in memory and from disk.
 func TestRowsWaitForGroups(t *testing.T) {
 	for _, seed := range seeds() {
-		for i, n := range numberGroups(rand.New(rand.NewPCG(seed, 21)), 4_000) {
+		for i, n := range some(numberGroups(rand.New(rand.NewPCG(seed, 21)), 4_000)) {
 			dir, err := exec.OpenSpillDir(vfs.NewMem(), "tmp", 1<<30)
 			if err != nil {
 				t.Fatal(err)
@@ -101,7 +101,7 @@ func TestFirstGroups(t *testing.T) {
 				list = append(list, n)
 			}
 		}
-		for i, n := range list {
+		for i, n := range some(list) {
 			n = typed(t, n)
 			types := n.Schema()
 			shown := &plan.Project{Input: n}
