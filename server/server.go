@@ -98,6 +98,7 @@ func newServer(config Config) *Server {
 		Usage:  func(project uint32, at time.Time) storage.Usage { return s.backend.Usage(project, at) }}
 	s.queries = session.Queries{Admit: s.admitQuery, Busy: s.busyFor, MaxRows: config.MaxRows, MaxBytes: config.MaxBytes, Slow: config.SlowQuery,
 		Logger: config.Logger, Done: s.metrics.queryDone}
+	s.plans.Memory = config.Memory.Pool(memory.Queries)
 	config.Admission.OnWait(func() { s.metrics.queued.Add(1, "memory") })
 	s.register()
 	return s

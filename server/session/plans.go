@@ -10,14 +10,21 @@ import (
 	"github.com/prickledb/prickle/sql"
 	"github.com/prickledb/prickle/sql/ast"
 	"github.com/prickledb/prickle/sql/parse"
+	"github.com/prickledb/prickle/storage/memory"
 )
 
 const (
 	// maxPlans is how many plans are kept, and likewise how many texts with their statements.
 	maxPlans = 1000
-	// maxPlanText is how long a text may be whose statements and plans are kept, in bytes: they take
-	// some fifty times as much.
+	// maxPlanText is how long a text may be whose statements and plans are kept, in bytes.
 	maxPlanText = 4 << 10
+	// maxPlanBytes is how much plans take, and likewise statements: less where the memory of queries is
+	// less than poolShare times as much.
+	maxPlanBytes = 8 << 20
+	poolShare    = 64
+	// Statements take parsedShare bytes for each of their text, and plans plannedShare: TestPlanBytes measures them.
+	parsedShare  = 14
+	plannedShare = 36
 )
 
 // Plans keeps what queries mean, so that one that comes again, in this session or in another, is not
@@ -26,6 +33,9 @@ const (
 // time, a parameter or anything else of an execution is not kept. The zero value is usable; nil
 // keeps nothing.
 type Plans struct {
+	// Memory is what they are counted in; nil: nowhere. It is set before the first use.
+	Memory *memory.Pool
+
 	mu    sync.Mutex
 	texts recent[string, []parse.Statement]
 	plans recent[planKey, keptPlan]
@@ -68,7 +78,15 @@ func (p *Plans) keepParsed(text string, stmts []parse.Statement) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.texts.put(text, stmts)
+	p.Memory.Add(p.texts.put(text, stmts, parsedShare*int64(len(text)), p.limit()))
+}
+
+// limit is how many bytes plans may take, and likewise statements.
+func (p *Plans) limit() int64 {
+	if p.Memory == nil {
+		return maxPlanBytes
+	}
+	return min(maxPlanBytes, p.Memory.Size()/poolShare)
 }
 
 // compile is sql.Compile for a statement that may have been compiled before.
@@ -92,7 +110,7 @@ func (s *Session) compile(within sql.CompileContext, prepared *Prepared) (*sql.S
 		return st, err
 	}
 	plans.mu.Lock()
-	plans.plans.put(key, keptPlan{state, st})
+	plans.Memory.Add(plans.plans.put(key, keptPlan{state, st}, plannedShare*int64(len(key.text)), plans.limit()))
 	plans.mu.Unlock()
 	return plans.fresh(within, prepared, st, false), nil
 }
@@ -144,11 +162,13 @@ func readsOutside(n plan.Node) bool {
 type recent[K comparable, V any] struct {
 	byKey map[K]*list.Element
 	order list.List // of *recentEntry, the last used first
+	bytes int64     // of all entries
 }
 
 type recentEntry[K comparable, V any] struct {
 	key   K
 	value V
+	bytes int64
 }
 
 func (r *recent[K, V]) get(key K) (value V, ok bool) {
@@ -160,18 +180,23 @@ func (r *recent[K, V]) get(key K) (value V, ok bool) {
 	return e.Value.(*recentEntry[K, V]).value, true
 }
 
-func (r *recent[K, V]) put(key K, value V) {
+// put keeps a value of so many bytes, which are always the same for a key, and forgets others until all take at most
+// limit. It gives how many bytes there are more than before.
+func (r *recent[K, V]) put(key K, value V, bytes, limit int64) int64 {
 	if e := r.byKey[key]; e != nil {
 		e.Value.(*recentEntry[K, V]).value = value
 		r.order.MoveToFront(e)
-		return
+		return 0
 	}
 	if r.byKey == nil {
 		r.byKey = map[K]*list.Element{}
 	}
-	r.byKey[key] = r.order.PushFront(&recentEntry[K, V]{key, value})
-	if len(r.byKey) > maxPlans {
-		last := r.order.Back()
-		delete(r.byKey, r.order.Remove(last).(*recentEntry[K, V]).key)
+	before := r.bytes
+	r.byKey[key] = r.order.PushFront(&recentEntry[K, V]{key, value, bytes})
+	for r.bytes += bytes; len(r.byKey) > maxPlans || r.bytes > limit; {
+		last := r.order.Remove(r.order.Back()).(*recentEntry[K, V])
+		delete(r.byKey, last.key)
+		r.bytes -= last.bytes
 	}
+	return r.bytes - before
 }

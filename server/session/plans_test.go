@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/server/session"
 	"github.com/prickledb/prickle/sql"
+	"github.com/prickledb/prickle/storage"
+	"github.com/prickledb/prickle/storage/memory"
 )
 
 // checkedPlans keeps plans, and fails the test if one is not what its query means now, or would mean on
@@ -147,16 +150,75 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-// Only the last plans are kept.
+// Only the last plans are kept, and no more than there is room for.
 func TestPlansEnd(t *testing.T) {
 	tb := newTables(t)
+	tb.plans.Memory = memory.NewBudget(1 << 30).Pool(memory.Queries)
 	c := tb.client("a")
 	for i := range session.MaxPlans + 10 {
 		if _, err := c.run(fmt.Sprintf("SELECT %d", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := tb.plans.Kept(); got != session.MaxPlans {
-		t.Errorf("%d plans are kept, want %d", got, session.MaxPlans)
+	few := tb.plans.Memory.Used()
+	if got := tb.plans.Kept(); got != session.MaxPlans || few == 0 {
+		t.Errorf("%d plans are kept, which take %d bytes; want %d, and some", got, few, session.MaxPlans)
 	}
+	for i := range 20 {
+		if _, err := c.run(longQuery(i, 4000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := tb.plans.Memory.Used(); got < few+20*4000*30 {
+		t.Errorf("with long ones they take %d bytes, and %d without: want many more", got, few)
+	}
+	small := tablesOf(t, storage.Options{})
+	small.plans.Memory = memory.NewBudget(32 << 20).Pool(memory.Queries)
+	c = small.client("a")
+	for i := range 100 {
+		if _, err := c.run(longQuery(i, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool := small.plans.Memory
+	if used := pool.Used(); used == 0 || used > 2*pool.Size()/64 || small.plans.Kept() == 0 || small.plans.Kept() > 50 {
+		t.Errorf("%d plans of 100 are kept of a pool of %d bytes, and take %d", small.plans.Kept(), pool.Size(), used)
+	}
+}
+
+// longQuery is the i-th query of about so many bytes.
+func longQuery(i, size int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "SELECT %d", i)
+	for k := 0; b.Len() < size-70; k++ {
+		fmt.Fprintf(&b, ", count(*) FILTER (WHERE event = 'n%d' AND properties.p%d > %d)", k, k, k)
+	}
+	b.WriteString(" FROM events")
+	return b.String()
+}
+
+// What is counted for plans and statements is about what they take.
+func TestPlanBytes(t *testing.T) {
+	tb := newTables(t)
+	tb.plans.Used(nil)
+	tb.plans.Memory = memory.NewBudget(1 << 30).Pool(memory.Queries)
+	c := tb.client("a")
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	for i := range 200 {
+		if _, err := c.run(longQuery(i, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	took, counted := heap()-before, tb.plans.Memory.Used()
+	if took < counted/2 || took > 2*counted {
+		t.Errorf("%d plans take %d bytes, and %d are counted", tb.plans.Kept(), took, counted)
+	}
+	runtime.KeepAlive(tb)
 }
