@@ -143,9 +143,6 @@ func TestIsRefused(t *testing.T) {
 
 // The parts of a large stream hold each of its events once, in order.
 func TestProductFiles(t *testing.T) {
-	if testing.Short() {
-		t.Skip("one goroutine; the plain run has it")
-	}
 	const events = 30_000
 	ids := func(each uint64) (out []string) {
 		for _, write := range productFiles(t.Context(), events, each) {

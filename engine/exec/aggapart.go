@@ -2,7 +2,6 @@ package exec
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 
 	"github.com/prickledb/prickle/engine/agg"
@@ -94,7 +93,7 @@ func (p *partitions) gatherApart(ctx context.Context, g *grouping) error {
 		if rows == nil {
 			continue
 		}
-		in := gathering{grouping: g, call: i, work: rows.list(nil)}
+		in := gathering{grouping: g, call: i, partitionQueue: partitionQueue{work: rows.list(nil)}}
 		err := in.gatherAll(ctx)
 		g.env.release(in.own.Load())
 		if err == nil {
@@ -110,24 +109,9 @@ func (p *partitions) gatherApart(ctx context.Context, g *grouping) error {
 // gathering takes in what was set apart of one call, in several goroutines.
 type gathering struct {
 	*grouping
-	call int
-	own  atomic.Int64 // bytes of the states of the goroutines
-
-	mu   sync.Mutex // guards the groups, and what follows
-	work []partition
-}
-
-// take is the next part; nil if there is none.
-func (in *gathering) take(ctx context.Context) *partition {
-	lock(ctx, &in.mu)
-	defer in.mu.Unlock()
-	if len(in.work) == 0 {
-		return nil
-	}
-	last := len(in.work) - 1
-	part := in.work[last]
-	in.work = in.work[:last]
-	return &part
+	call           int
+	own            atomic.Int64 // bytes of the states of the goroutines
+	partitionQueue              // its mutex guards the groups, too
 }
 
 // gatherAll takes in all parts.

@@ -18,6 +18,25 @@ type partition struct {
 	level int
 }
 
+// partitionQueue is partitions that several goroutines take and divide.
+type partitionQueue struct {
+	mu   sync.Mutex
+	work []partition
+}
+
+// take is the next partition; nil if there is none.
+func (q *partitionQueue) take(ctx context.Context) *partition {
+	lock(ctx, &q.mu)
+	defer q.mu.Unlock()
+	if len(q.work) == 0 {
+		return nil
+	}
+	last := len(q.work) - 1
+	part := q.work[last]
+	q.work = q.work[:last]
+	return &part
+}
+
 // maxLevel is how often a partition is divided again: 16 to that power parts. What is too
 // large then is one group, or nearly.
 const maxLevel = 6

@@ -169,20 +169,29 @@ func rangesOf(n *plan.Scan, seg *storage.Segment) []*segment.Range {
 // scanned says which column e is of the scan at the leaf of a chain of filters and projections
 // that ends in n, if it is one.
 func scanned(n plan.Node, e expr.Expr) (sc *plan.Scan, column int, ok bool) {
+	below, column := columnBelow(n, e, true)
+	sc, ok = below.(*plan.Scan)
+	return sc, column, ok
+}
+
+// columnBelow follows a column of n down a chain of projections, and of filters if it may pass them: to the node that
+// it comes from, and which column it is there. No node is nil: it is computed on the way.
+func columnBelow(n plan.Node, e expr.Expr, filters bool) (below plan.Node, column int) {
 	for {
 		c, ok := e.(*expr.Column)
 		if !ok {
-			return nil, 0, false
+			return nil, 0
 		}
 		switch x := n.(type) {
 		case *plan.Project:
 			n, e = x.Input, x.Exprs[c.Index]
+			continue
 		case *plan.Filter:
-			n = x.Input
-		case *plan.Scan:
-			return x, c.Index, true
-		default:
-			return nil, 0, false
+			if filters {
+				n = x.Input
+				continue
+			}
 		}
+		return n, c.Index
 	}
 }

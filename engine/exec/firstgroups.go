@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/prickledb/prickle/engine/expr"
 	"github.com/prickledb/prickle/engine/plan"
 	"github.com/prickledb/prickle/storage/vec"
 )
@@ -24,33 +23,15 @@ type firstGroups struct {
 	limit atomic.Int64
 }
 
-// groupedBy says which column e is of the aggregate at the end of a chain of projections, if it is one.
-func groupedBy(n plan.Node, e expr.Expr) (of *plan.Aggregate, column int, ok bool) {
-	for {
-		c, ok := e.(*expr.Column)
-		if !ok {
-			return nil, 0, false
-		}
-		switch x := n.(type) {
-		case *plan.Project:
-			n, e = x.Input, x.Exprs[c.Index]
-		case *plan.Aggregate:
-			return x, c.Index, true
-		default:
-			return nil, 0, false
-		}
-	}
-}
-
 // wantFirst tells an aggregate at the end of a pipeline that only so many groups in the order of the keys are wanted.
 func (p *pipeline) wantFirst(keys []plan.SortKey, keep int64) {
 	groups, ok := p.shared.(*aggregating)
 	if !ok || keep > math.MaxInt32 || slices.Contains(p.env.Disabled, plan.FirstGroups) {
 		return
 	}
-	n, column, ok := groupedBy(p.node, keys[0].Expr)
+	n, column := columnBelow(p.node, keys[0].Expr, false)
 	call := column - len(groups.node.Keys)
-	if !ok || n != groups.node || call < 0 || keys[0].Expr.Type().Payload() != vec.PayloadI64 {
+	if n != plan.Node(groups.node) || call < 0 || keys[0].Expr.Type().Payload() != vec.PayloadI64 {
 		return
 	}
 	groups.first = &firstGroups{call: call, desc: keys[0].Desc, keep: int(keep), ties: len(keys) > 1}

@@ -125,9 +125,8 @@ type denseKeys struct {
 
 // A denseKeys has up to denseSpread bits for a row: with what it counts, 12 bytes. A slot at half
 // load takes 16. Of so many rows as slotRows the slots do not fit into the first cache, and
-// denseLeast bits, which are 1.5 MB, are faster. Of fewer, denseFew bits are, which are made in 15 µs: to
-// look at a bit takes a tenth of the time of a look-up whose end cannot be foreseen, and the other side may
-// have millions of rows.
+// denseLeast bits, which are 1.5 MB, are faster. Of fewer, denseFew bits are, which are 192 KB: where a
+// look-up ends cannot be foreseen, and the other side may have millions of rows.
 const (
 	denseSpread = 64
 	slotRows    = 1 << 9

@@ -286,7 +286,7 @@ func (p *paths) mergeFiles(ctx context.Context, walkers []pathWalker, kept []edg
 	if err != nil {
 		return err
 	}
-	m := pathMerge{paths: p, work: p.files.list(nil)}
+	m := pathMerge{p, partitionQueue{work: p.files.list(nil)}}
 	return parallel(ctx, len(kept), func(ctx context.Context, w int) error {
 		for part := m.take(ctx); part != nil; part = m.take(ctx) {
 			if err := m.merge(ctx, part, &kept[w]); err != nil {
@@ -300,22 +300,7 @@ func (p *paths) mergeFiles(ctx context.Context, walkers []pathWalker, kept []edg
 // pathMerge merges files, in several goroutines.
 type pathMerge struct {
 	*paths
-
-	mu   sync.Mutex
-	work []partition
-}
-
-// take is the next file; nil if there is none.
-func (m *pathMerge) take(ctx context.Context) *partition {
-	lock(ctx, &m.mu)
-	defer m.mu.Unlock()
-	if len(m.work) == 0 {
-		return nil
-	}
-	last := len(m.work) - 1
-	part := m.work[last]
-	m.work = m.work[:last]
-	return &part
+	partitionQueue
 }
 
 // merge takes in one file. What does not fit into memory is divided again.
