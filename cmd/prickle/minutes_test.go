@@ -114,6 +114,7 @@ var (
 	maskUnit   = regexp.MustCompile(`# ?(ms|s|kB|MB|GB|TB|B|M|G)\b`)
 	maskSpan   = regexp.MustCompile(` *#[dhm] +#[hms]| +#s\b`)
 	maskSpaces = regexp.MustCompile(` *# *`)
+	maskMargin = regexp.MustCompile(`healthy +http://`)
 	maskBars   = regexp.MustCompile(` *█+`)
 	maskRule   = regexp.MustCompile(`-{3,}`)
 	maskBlanks = regexp.MustCompile(`(?m) +$`)
@@ -129,6 +130,7 @@ func mask(s string, p *place, address string) string {
 	s = maskSpan.ReplaceAllString(s, " #")
 	s = maskUnit.ReplaceAllString(s, "#")
 	s = maskSpaces.ReplaceAllString(s, " # ")
+	s = maskMargin.ReplaceAllString(s, "healthy   http://") // the gap is as wide as the uptime leaves it
 	s = maskBars.ReplaceAllString(s, " ▇")
 	s = maskRule.ReplaceAllString(s, "---")
 	return maskBlanks.ReplaceAllString(s, "")
