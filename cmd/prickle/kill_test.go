@@ -53,16 +53,18 @@ var storedRows = regexp.MustCompile(`([\d,]+) rows? before it (?:is|are) stored`
 // that works without a server. Whatever was acknowledged is there afterwards, once, and
 // importing the file again gives exactly the file.
 func TestKillDuringImport(t *testing.T) {
-	kills := 3
+	kills, events := 3, int64(100_000)
+	if testing.Short() { // a server and an import by itself
+		kills, events = 2, 40_000
+	}
 	if n, err := strconv.Atoi(os.Getenv("PRICKLE_KILLS")); err == nil && n > 0 {
 		kills = n
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	const events = 100_000
 	p := newPlace(t)
-	name := p.events("e.ndjson", events)
+	name := p.events("e.ndjson", uint64(events))
 	var expected string
 	for i := range kills {
 		p.dir = fmt.Sprintf("%s/data%d", p.work, i%4)

@@ -537,7 +537,7 @@ func (m *liveModel) tableScan(name string, columns ...string) *plan.Scan {
 func TestDeletesModel(t *testing.T) {
 	seeds, steps := 8, 40
 	if testing.Short() {
-		seeds = 3
+		seeds = 2
 	}
 	if text := os.Getenv("PRICKLE_DELETES"); text != "" {
 		var err error

@@ -296,7 +296,7 @@ func TestTrendsOfManyNames(t *testing.T) {
 	mixed := operator(t, "=", operator(t, "||", scanColumn(colEvent), scanColumn(colPlan)), constOf("event 121"))
 	for i, where := range []expr.Expr{nil, some, threes, mixed} {
 		for _, by := range [][]expr.Expr{nil, {scanColumn(colPlan)}, {call(t, "length", scanColumn(colEvent))}, {scanColumn(colPlan), call(t, "length", scanColumn(colEvent))}} {
-			for _, from := range []int64{first, first + day, first + 61*1_000_000} {
+			for _, from := range []int64{first + 61*1_000_000, first, first + day}[:tries(3)] {
 				n := &plan.Trends{Source: plan.Source{Input: eventsScan(), Actor: scanColumn(colPerson), Time: scanColumn(colTime), Zone: "UTC", From: timeConst(from), To: timeConst(first + 3*day)},
 					Every: &vec.IntervalValue{Micros: 3600 * 1_000_000}, Series: []plan.Series{{Name: "rows", Of: plan.Computed{Aggs: []plan.AggCall{{Name: "count", T: vec.T(vec.Int8)}}, Value: &expr.Column{T: vec.T(vec.Int8)}}, Where: where}, {Name: "persons", Measure: plan.MeasureActors, Where: where}}}
 				if by != nil {

@@ -82,10 +82,10 @@ type apartActors struct{ *rowActors }
 
 func (apartActors) disjoint() bool { return true }
 
-// tries is how many of so many random cases are tried: an eighth of them in a short run.
+// tries is how many of so many random cases are tried: a sixteenth of them in a short run.
 func tries(n int64) int64 {
 	if testing.Short() {
-		return (n + 7) / 8
+		return (n + 15) / 16
 	}
 	return n
 }

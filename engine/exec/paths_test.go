@@ -391,7 +391,7 @@ func randomInsight(t *testing.T, r *rand.Rand, src plan.Source, every vec.Interv
 func TestRoadsAgree(t *testing.T) {
 	stores := 40
 	if testing.Short() {
-		stores = 10
+		stores = 5
 	}
 	for seed := range int64(stores) {
 		r := rand.New(rand.NewSource(seed))

@@ -16,7 +16,7 @@ import (
 // and the order of rows can answer, and about the same as rows.
 func TestRetentionFromDays(t *testing.T) {
 	ordered, decided := 0, 0
-	for seed := range tries(200) {
+	for seed := range tries(480) {
 		r := rand.New(rand.NewSource(seed))
 		st := randomStore(t, r)
 		sn, err := st.Snapshot(1)

@@ -50,7 +50,7 @@ func TestSortRows(t *testing.T) {
 	seed := rand.Uint64()
 	rnd := rand.New(rand.NewPCG(seed, 3))
 	kinds := []vec.Kind{vec.Bool, vec.Int8, vec.Float8, vec.UUID, vec.Text, vec.Bytea, vec.Bpchar, vec.Interval}
-	for range 150 {
+	for range tries(150) {
 		n := rnd.IntN([]int{3, 300, 3000}[rnd.IntN(3)])
 		if rnd.IntN(50) == 0 {
 			n += sortRun

@@ -133,7 +133,7 @@ func TestPathsBeyondMemory(t *testing.T) {
 	m.fail(err)
 	defer sn.Release()
 	by := &plan.Breakdown{Exprs: []expr.Expr{scanColumn(colEvent)}, Names: []string{"v"}}
-	rooms := 0 // questions that had some in files
+	rooms, wantRooms := 0, 0 // questions that had some in files
 	for i, n := range []*plan.Paths{
 		{Source: plan.Source{Breakdown: by}},
 		{Source: plan.Source{Breakdown: by}, EdgesTop: 10, Depth: 20},
@@ -142,6 +142,12 @@ func TestPathsBeyondMemory(t *testing.T) {
 		{Output: plan.OutputTransitions, Unread: []bool{false, false, false, true}},
 		{Source: plan.Source{Breakdown: by}, Output: plan.OutputActors},
 	} {
+		if testing.Short() && i%3 > 0 {
+			continue
+		}
+		if n.Unread != nil {
+			wantRooms++
+		}
 		src := liveEvents()
 		src.Breakdown = n.Breakdown
 		n.Source, n.Node, n.Gap = src, scanColumn(colPlan), vec.IntervalValue{Days: 20}
@@ -191,8 +197,8 @@ func TestPathsBeyondMemory(t *testing.T) {
 		}
 		m.fail(op.Close())
 	}
-	if rooms != 2 {
-		t.Errorf("%d questions have filed short edges, want 2", rooms)
+	if rooms != wantRooms {
+		t.Errorf("%d questions have filed short edges, want %d", rooms, wantRooms)
 	}
 }
 

@@ -17,7 +17,7 @@ func TestJoinsChangeNoRow(t *testing.T) {
 	tb := newTables(t)
 	rows := 10_000
 	if testing.Short() {
-		rows = 5000
+		rows = 2000
 	}
 	for _, sql := range []string{
 		"CREATE TABLE a (n int, near int, far bigint, word text, same int)",

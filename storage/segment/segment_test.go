@@ -599,7 +599,11 @@ func newRand(t testing.TB, n int) *rand.Rand {
 }
 
 func TestReadsBackWhatWasBuilt(t *testing.T) {
-	for i, n := range []int{0, 1, 2, 30, 700, 20000} {
+	most := 20_000
+	if testing.Short() {
+		most = 8000
+	}
+	for i, n := range []int{0, 1, 2, 30, 700, most} {
 		rng := newRand(t, i)
 		unit := []int64{1, 1000, 1_000_000}[i%3]
 		rows := randomRows(rng, n, unit)
@@ -775,7 +779,11 @@ func wideRows(rng *rand.Rand, n int) []row {
 
 // Events with few values in many properties share their columns, whatever the rows come from.
 func TestManyProperties(t *testing.T) {
-	for i, n := range []int{600, 24000} {
+	many := 24000
+	if testing.Short() {
+		many = 16000
+	}
+	for i, n := range []int{600, many} {
 		rng := newRand(t, i)
 		rows := wideRows(rng, n)
 		want := mustBuild(t, []Input{input(rows)}, Options{})
