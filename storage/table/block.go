@@ -182,6 +182,10 @@ func distinct(s *vec.Strings, most int) (codes, first []uint32) {
 	codes = make([]uint32, n)
 	for i := range codes {
 		v := s.Str(i)
+		if i > 0 && v == s.Str(i-1) {
+			codes[i] = codes[i-1]
+			continue
+		}
 		at := int(xxh3.HashString(v)) & (size - 1)
 		for ; slots[at] != 0 && s.Str(int(first[slots[at]-1])) != v; at = (at + 1) & (size - 1) {
 		}

@@ -314,12 +314,17 @@ func extremes(v *vec.Vector) (least, most int) {
 	case v.Form == vec.Dict:
 		return extremesOf(v, v.Dict.Len())
 	case v.Type.Payload() == vec.PayloadStr && v.Type.EqualBytes() && !v.Nulls.Any() && v.Len() > 0:
-		low, high := v.Str.Str(0), v.Str.Str(0)
+		low := v.Str.Str(0)
+		high, last := low, low
 		for i := range v.Len() {
-			if x := v.Str.Str(i); x < low {
-				low, least = x, i
-			} else if x > high {
-				high, most = x, i
+			switch x := v.Str.Str(i); {
+			case x == last: // as often
+			case x < low:
+				low, last, least = x, x, i
+			case x > high:
+				high, last, most = x, x, i
+			default:
+				last = x
 			}
 		}
 		return least, most

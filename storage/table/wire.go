@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -40,6 +41,7 @@ const (
 
 // AppendWriteSet adds the wire form of a write set.
 func AppendWriteSet(dst []byte, ws *WriteSet) []byte {
+	dst = slices.Grow(dst, int(ws.encodedBytes()))
 	dst = append(dst, wireVersion, byte(ws.Stage))
 	if ws.Stage != Whole {
 		dst = append(dst, ws.Txn[:]...)
@@ -85,6 +87,16 @@ func AppendWriteSet(dst []byte, ws *WriteSet) []byte {
 		}
 	}
 	return dst
+}
+
+// encodedBytes is about how long the encoded rows are on the wire, which are most of what is.
+func (ws *WriteSet) encodedBytes() (n int64) {
+	for i := range ws.Ops {
+		if o := &ws.Ops[i]; o.Kind == OpLoad {
+			n += o.Encoded.Bytes()
+		}
+	}
+	return n
 }
 
 func appendSchema(dst []byte, s *Schema) []byte {
