@@ -1,0 +1,15 @@
+//go:build goexperiment.simd && amd64
+
+package expr
+
+import "testing"
+
+// TestAVX2 asks the kernels for processors without AVX-512 what the tests ask those that are used here.
+func TestAVX2(t *testing.T) {
+	had := haveAVX512
+	defer func() { haveAVX512 = had }()
+	haveAVX512 = false
+	t.Run("numbers", TestCompareConst)
+	t.Run("bytes and words", TestSmall)
+	t.Run("texts", TestIndexOf)
+}
