@@ -64,10 +64,6 @@ var rowNumbers = Column{Type: vec.T(vec.Int8)}
 // column says that they have. The rows lie in the order of the schema, or else by number.
 func Build(schema *Schema, segments []*Reader, batches []*Rows, dead *roaring.Bitmap) ([]byte, error) {
 	v := &Version{Schema: schema, Segments: segments, Batches: batches, Dead: dead, Hidden: roaring.New()}
-	if schema.sorted() || slices.ContainsFunc(segments, func(s *Reader) bool { return s.version == 3 }) {
-		return buildSorted(schema, v.Pieces())
-	}
-	b := newBuilder(schema, segmentMagic)
 	size := 0
 	for _, s := range segments {
 		size += int(s.Size())
@@ -77,7 +73,10 @@ func Build(schema *Schema, segments []*Reader, batches []*Rows, dead *roaring.Bi
 			size += int(r.Encoded.Bytes())
 		}
 	}
-	b.out = slices.Grow(b.out, size)
+	if schema.sorted() || slices.ContainsFunc(segments, func(s *Reader) bool { return s.version == 3 }) {
+		return buildSorted(schema, v.Pieces(), size)
+	}
+	b := newBuilder(schema, segmentMagic, size)
 	for _, p := range v.Pieces() {
 		if err := b.add(&p); err != nil {
 			return nil, err
@@ -97,8 +96,9 @@ type builder struct {
 	last    uint32
 }
 
-func newBuilder(schema *Schema, magic string) *builder {
-	b := &builder{out: []byte(magic), columns: append([]Column{rowNumbers}, schema.Columns...)}
+// newBuilder begins a segment of about size bytes.
+func newBuilder(schema *Schema, magic string, size int) *builder {
+	b := &builder{out: append(make([]byte, 0, size), magic...), columns: append([]Column{rowNumbers}, schema.Columns...)}
 	b.begin()
 	return b
 }

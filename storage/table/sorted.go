@@ -30,8 +30,8 @@ type sorter struct {
 	ids    []uint64
 }
 
-// buildSorted is Build where rows do not lie in the order of their numbers.
-func buildSorted(schema *Schema, pieces []Piece) ([]byte, error) {
+// buildSorted is Build where rows do not lie in the order of their numbers. The segment has about size bytes.
+func buildSorted(schema *Schema, pieces []Piece, size int) ([]byte, error) {
 	s := &sorter{schema: schema, pieces: pieces, live: make([]int, len(pieces))}
 	if err := s.gather(); err != nil || len(s.rows) == 0 {
 		return nil, err
@@ -39,7 +39,7 @@ func buildSorted(schema *Schema, pieces []Piece) ([]byte, error) {
 	if err := s.sort(); err != nil {
 		return nil, err
 	}
-	b := newBuilder(schema, segmentMagic3)
+	b := newBuilder(schema, segmentMagic3, size)
 	b.rows, b.first, b.last = len(s.rows), uint32(slices.Min(s.ids)), uint32(slices.Max(s.ids))
 	blocks := make([]columnBlocks, len(b.columns))
 	errs := make([]error, len(b.columns))
@@ -367,6 +367,7 @@ type taker struct {
 	left   []int         // rows of each piece that were not taken yet
 	codes  [][]uint32    // of each piece with a dictionary: the number that a value had last
 	next   uint32        // number of the next value
+	text   int           // bytes of the values that were taken last
 }
 
 // decode reads the pieces that rows are of.
@@ -425,7 +426,7 @@ func (t *taker) integers(rows []place) *vec.Vector {
 
 // texts is take with a dictionary: what is one value in a piece is one value in it.
 func (t *taker) texts(rows []place) *vec.Vector {
-	dict := &vec.Vector{Type: t.column.Type}
+	dict := &vec.Vector{Type: t.column.Type, Str: vec.MakeStrings(0, t.text+t.text/8)}
 	v := &vec.Vector{Type: t.column.Type, Form: vec.Dict, Codes: make([]uint32, len(rows)), Dict: dict}
 	first := t.next
 	for i, r := range rows {
@@ -456,5 +457,6 @@ func (t *taker) texts(rows []place) *vec.Vector {
 		dict.Str.Append(of.Str.At(k))
 		t.next++
 	}
+	t.text = len(dict.Str.Bytes)
 	return v
 }
