@@ -206,7 +206,7 @@ func (m *dayMarks) add(s *daySource, lo, hi uint32, shift int) {
 		to.mark(m.active[at:], mask)
 	}
 	ordinals := s.runs.Ordinals
-	switch from, end := lowerBound(ordinals, lo), lowerBound(ordinals, hi); {
+	switch from, end := placesOf(ordinals, lo, hi); {
 	case from == end:
 	case s.skip == nil:
 		for r, o := range ordinals[from:end] {

@@ -52,6 +52,7 @@ type stepSpan struct {
 	block       int       // of the segment, where the range begins
 	blocks      [][]int64 // times by block of the range, of those that were asked for
 	stretch     int       // the last one that was looked at
+	next        int       // behind the runs that were found last
 	begin       *stepSpan // of the second step: rows of the first one in the same segment; or nil
 }
 
@@ -167,7 +168,8 @@ func (l *latestEntries) find(ctx context.Context, step int, sp *stepSpan, lo, hi
 	s := sp.s
 	sp.moved = s.movedIn(lo, hi)
 	ordinals := s.runs.Ordinals
-	first, end := lowerBound(ordinals, lo), lowerBound(ordinals, hi)
+	first, end := placesFrom(ordinals, sp.next, lo, hi)
+	sp.next = end
 	if l.valued {
 		l.vals = grow(l.vals, end-first)
 		sp.values(l.vals, first)

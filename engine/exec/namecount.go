@@ -194,7 +194,7 @@ func (n *nameCounts) count(ctx context.Context, ix *indexed, p *nameCounter, lo,
 // add counts the rows that a stream has of the persons [lo, hi), and those of them who are not marked:
 // nobody is if the stream is alone. It gives how many runs there were.
 func (p *nameCounter) add(ix *indexed, s *stream, cell *nameCell, alone bool, lo, hi uint32) (int, error) {
-	from, to := lowerBound(s.runs.Ordinals, lo), lowerBound(s.runs.Ordinals, hi)
+	from, to := placesOf(s.runs.Ordinals, lo, hi)
 	moved := s.movedIn(lo, hi)
 	if s.whole() {
 		cell.rows += int64(s.runs.Starts[to] - s.runs.Starts[from])

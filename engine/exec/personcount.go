@@ -83,9 +83,9 @@ func (p *personCounts) add(ix *indexed, sets [][]bool, lo, hi uint32) error {
 			}
 			return err
 		}
-		end := lowerBound(s.runs.Ordinals, hi)
+		from, end := placesOf(s.runs.Ordinals, lo, hi)
 		p.times.open(ix, s.seg, int(s.runs.Starts[end]))
-		for r := lowerBound(s.runs.Ordinals, lo); r < end; r++ {
+		for r := from; r < end; r++ {
 			if s.skips(r) {
 				continue
 			}

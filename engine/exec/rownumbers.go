@@ -219,7 +219,8 @@ func (r *rowNumbers) numberRuns(ctx context.Context, ix *indexed, numbers [][]ui
 		clear(count)
 		for _, s := range streams {
 			of := numbers[s.list]
-			sp := span{s: s, lo: lowerBound(s.runs.Ordinals, uint32(lo)), hi: lowerBound(s.runs.Ordinals, uint32(hi))}
+			sp := span{s: s}
+			sp.lo, sp.hi = placesOf(s.runs.Ordinals, uint32(lo), uint32(hi))
 			sp.each(func(actor uint32, from, to int) {
 				n := &count[int(actor)-lo]
 				*n = s.numberRun(of, from-s.rng.Lo, to-s.rng.Lo, *n, r.desc)

@@ -336,6 +336,13 @@ func runJobs(ctx context.Context, env *Env, jobs []func() error) error {
 // streamRows is about how many rows can be read while the runs of an interval are looked up in a stream.
 const streamRows = 16
 
+// decodedRows is likewise where times are decoded again for each interval, since a part of a block takes more
+// than its share of the time; an interval has up to mostDecoded rows for that.
+const (
+	decodedRows = 2048
+	mostDecoded = 1 << 19
+)
+
 // intervalSize chooses how many ordinals to take at a time: so many that the largest list has
 // about 32 K rows in an interval, or more where these are spread over very many streams, and that
 // there is work for every goroutine.
@@ -347,6 +354,9 @@ func (ix *indexed) intervalSize() int {
 			rows += s.rng.Hi - s.rng.Lo
 		}
 		largest, wanted = max(largest, rows), max(wanted, streamRows*len(list))
+		if !ix.keep {
+			wanted = max(wanted, min(decodedRows*len(list), mostDecoded))
+		}
 	}
 	size := int(int64(ix.total)*int64(wanted)/int64(largest)) + 1
 	return max(256, min(size, ix.total/(2*ix.env.Threads)+1))
@@ -739,6 +749,7 @@ type filler struct {
 	at     []uint32 // next free position of each actor
 	times  rowTimes
 	spans  []span
+	next   []int    // by list: behind the runs that were found last
 	runs   []uint32 // of a span: wantedRuns
 	mixed  []uint32 // actors whose rows did not arrive in order
 	sorter actorSorter
@@ -837,11 +848,13 @@ type span struct {
 // findSpans finds the runs of the persons [lo, hi), those that a sweep reads only if that is
 // asked for.
 func (fl *filler) findSpans(ix *indexed, cond int, swept bool, lo, hi uint32) {
-	fl.spans = fl.spans[:0]
+	fl.spans, fl.next = fl.spans[:0], grow(fl.next, len(ix.lists))
 	for _, s := range ix.streams[cond] {
 		sp := span{s: s}
 		if !s.swept || swept {
-			sp.lo, sp.hi = lowerBound(s.runs.Ordinals, lo), lowerBound(s.runs.Ordinals, hi)
+			next := &fl.next[s.list]
+			sp.lo, sp.hi = placesFrom(s.runs.Ordinals, *next, lo, hi)
+			*next = sp.hi
 		}
 		sp.moved = s.movedIn(lo, hi)
 		if sp.lo < sp.hi || len(sp.moved) > 0 {
@@ -1137,6 +1150,35 @@ func (fl *filler) seam(c *csr, actor, begin uint32) {
 			fl.mixed = append(fl.mixed, actor)
 		}
 	}
+}
+
+// placesOf is the positions of the ordinals in [lo, hi).
+func placesOf(ordinals []uint32, lo, hi uint32) (from, to int) {
+	from = lowerBound(ordinals, lo)
+	return from, upTo(ordinals, from, lo, hi)
+}
+
+// placesFrom is placesOf where these are likely to be at a position or not far behind: leaps that double, then a
+// search among near ones.
+func placesFrom(ordinals []uint32, at int, lo, hi uint32) (from, to int) {
+	if at > 0 && (at > len(ordinals) || ordinals[at-1] >= lo) {
+		return placesOf(ordinals, lo, hi)
+	}
+	leap := 16
+	for ; at+leap < len(ordinals) && ordinals[at+leap] < lo; leap *= 2 {
+		at += leap
+	}
+	from = at + lowerBound(ordinals[at:min(at+leap, len(ordinals))], lo)
+	return from, upTo(ordinals, from, lo, hi)
+}
+
+// upTo is the first position whose ordinal is at least hi, if from is that of lo.
+func upTo(ordinals []uint32, from int, lo, hi uint32) int {
+	near := ordinals[from:]
+	if uint32(len(near)) > hi-lo {
+		near = near[:hi-lo] // no ordinal is there twice
+	}
+	return from + lowerBound(near, hi)
 }
 
 // lowerBound is the first position whose ordinal is at least o.

@@ -121,7 +121,7 @@ func mergedIn(seg *storage.Segment, env *Env) (*roaring.Bitmap, error) {
 func (w *sweep) count(count []uint32, want wanted, lo, hi uint32) {
 	if w.whole {
 		starts := w.order.Starts
-		for p, end := lowerBound(w.persons, lo), lowerBound(w.persons, hi); p < end; p++ {
+		for p, end := placesOf(w.persons, lo, hi); p < end; p++ {
 			if actor := w.persons[p] - lo; want.has(actor) && (w.skip == nil || !w.skip.Get(p)) {
 				count[actor] += starts[p+1] - starts[p]
 			}
@@ -130,7 +130,8 @@ func (w *sweep) count(count []uint32, want wanted, lo, hi uint32) {
 	}
 	for _, s := range w.streams {
 		if s != nil {
-			sp := span{s: s, lo: lowerBound(s.runs.Ordinals, lo), hi: lowerBound(s.runs.Ordinals, hi)}
+			sp := span{s: s}
+			sp.lo, sp.hi = placesOf(s.runs.Ordinals, lo, hi)
 			sp.count(count, want, lo)
 		}
 	}
@@ -165,7 +166,8 @@ func (fl *filler) openSweep(ix *indexed, w *sweep, lo, hi uint32) error {
 			continue
 		}
 		starts := s.runs.Starts
-		r.first, r.end = int(starts[lowerBound(s.runs.Ordinals, lo)]), int(starts[lowerBound(s.runs.Ordinals, hi)])
+		first, end := placesOf(s.runs.Ordinals, lo, hi)
+		r.first, r.end = int(starts[first]), int(starts[end])
 		rows += r.end - r.first
 		if r.vals = (valueWindow{s.vals, s.rng.Lo}); s.filed != nil {
 			filed += r.end - r.first
@@ -199,7 +201,7 @@ func (fl *filler) copySweep(ix *indexed, c *csr, w *sweep, want wanted, lo, hi u
 		return err
 	}
 	starts := w.order.Starts
-	p, end := lowerBound(w.persons, lo), lowerBound(w.persons, hi)
+	p, end := placesOf(w.persons, lo, hi)
 	base := int(starts[p])
 	sw.events = grow(sw.events, int(starts[end])-base)
 	if err := w.order.Events(sw.events, base); err != nil {
@@ -309,7 +311,7 @@ type sparseCursor struct {
 // open goes to the first of the persons whose ordinals are in [lo, hi).
 func (p *sparsePart) open(ix *indexed, w *sweep, lo, hi uint32) error {
 	p.w, p.lists = w, w.streams
-	p.next, p.end = lowerBound(w.persons, lo), lowerBound(w.persons, hi)
+	p.next, p.end = placesOf(w.persons, lo, hi)
 	p.base = int(w.order.Starts[p.next])
 	p.events = grow(p.events, int(w.order.Starts[p.end])-p.base)
 	p.marked = grow(p.marked, len(w.streams))
@@ -319,8 +321,9 @@ func (p *sparsePart) open(ix *indexed, w *sweep, lo, hi uint32) error {
 	for i, s := range w.streams {
 		if p.marked[i] = ix.need.whole == 0 || ix.marks[s.list].any; p.marked[i] {
 			c := &p.cursor[i]
-			c.runs, c.run = s.runs, lowerBound(s.runs.Ordinals, lo)
-			c.times.open(ix, w.seg, int(s.runs.Starts[lowerBound(s.runs.Ordinals, hi)]))
+			from, to := placesOf(s.runs.Ordinals, lo, hi)
+			c.runs, c.run = s.runs, from
+			c.times.open(ix, w.seg, int(s.runs.Starts[to]))
 		}
 	}
 	return w.order.Events(p.events, p.base)

@@ -283,7 +283,8 @@ func (r *unitRuns) open(streams []*stream, units []fillUnits, lo, hi uint32) err
 	spans := make([]span, len(streams))
 	rows := 0
 	for i, s := range streams {
-		spans[i] = span{s: s, lo: lowerBound(s.runs.Ordinals, lo), hi: lowerBound(s.runs.Ordinals, hi), moved: s.movedIn(lo, hi)}
+		spans[i] = span{s: s, moved: s.movedIn(lo, hi)}
+		spans[i].lo, spans[i].hi = placesOf(s.runs.Ordinals, lo, hi)
 		if units[i] != nil {
 			rows += int(s.runs.Starts[spans[i].hi] - s.runs.Starts[spans[i].lo])
 			for _, m := range spans[i].moved {
