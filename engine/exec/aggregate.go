@@ -344,6 +344,21 @@ func subsetIDs(ids, rows, kept []uint32) []uint32 {
 	return out
 }
 
+// gather merges groupings into the first, one after the other, until it has had to leave groups to the partitions:
+// its rows may wait for their groups from then on. It gives that one and those that are left.
+func (a *aggregating) gather(ctx context.Context, groupings []*grouping) ([]*grouping, error) {
+	out, rest := groupings[0], groupings[1:]
+	for ; len(rest) > 0 && !a.parts.used(); rest = rest[1:] {
+		if err := out.merge(ctx, rest[0]); err != nil {
+			return groupings, err
+		}
+		if err := a.parts.relieve(ctx, out); err != nil {
+			return groupings, err
+		}
+	}
+	return append([]*grouping{out}, rest...), nil
+}
+
 // merge takes in what another grouping has gathered.
 func (g *grouping) merge(ctx context.Context, from *grouping) error {
 	n := from.groups.groups
@@ -450,19 +465,13 @@ func (a *aggregating) readInput(ctx context.Context, filters []*keyFilter) (err 
 		groups, held = groups+g.groups.groups, held+g.held
 	}
 	if !a.parts.used() && (groups <= fewGroups && held <= fewBytes || len(a.node.Keys) == 0) {
-		for _, g := range groupings[1:] {
-			if err = out.merge(ctx, g); err == nil {
-				err = a.parts.relieve(ctx, out)
-			}
-			if err != nil {
-				return err
-			}
+		if groupings, err = a.gather(ctx, groupings); err != nil {
+			return err
 		}
 		if !a.parts.used() {
 			a.whole = out
 			return a.parts.gatherApart(ctx, out)
 		}
-		groupings = groupings[:1]
 	}
 	held += out.held
 	if err := a.parts.divideApart(ctx, a.node); err != nil {

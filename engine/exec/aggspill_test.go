@@ -127,6 +127,46 @@ func TestFailedAggregatesHoldNothing(t *testing.T) {
 	}
 }
 
+// Groupings are put together until there is so much of it that rows wait for their groups.
+func TestGatherUntilRowsWait(t *testing.T) {
+	key := &expr.Column{Index: 0, T: vec.T(vec.Int8)}
+	n := &plan.Aggregate{Input: &plan.Values{Columns: vec.Schema{{Name: "key", Type: key.T}}}, Keys: []expr.Expr{key}, Names: []string{"", "n"},
+		Aggs: []plan.AggCall{{Name: "sum", Args: []expr.Expr{key}, T: vec.T(vec.Numeric)}}}
+	env := &Env{Expr: &expr.Context{}, GroupsAt: 8}
+	a := &aggregating{node: n, spills: spills{env: env, node: n}}
+	a.parts = &partitions{spills: &a.spills}
+	var list []*grouping
+	for i := range int64(5) {
+		g, err := newGrouping(n, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.add(t.Context(), &vec.Batch{Rows: 5, Cols: []*vec.Vector{{Type: key.T, I64: []int64{5 * i, 5*i + 1, 5*i + 2, 5*i + 3, 5*i + 4}}}}); err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, g)
+	}
+	left, err := a.gather(t.Context(), list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(left) != 4 || left[0] != list[0] || left[0].waiting == nil || left[0].groups.groups != 0 {
+		t.Errorf("%d groupings are left, the first with %d groups; want 4, and that it has none and its rows wait", len(left), left[0].groups.groups)
+	}
+	for _, g := range left {
+		if err := a.parts.add(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	groups := 0
+	for _, r := range a.parts.runs {
+		groups += r.ends[len(r.ends)-1]
+	}
+	if groups != 25 {
+		t.Errorf("%d groups are in partitions, want 25", groups)
+	}
+}
+
 // Where nearly every row makes a group, they go to partitions sooner the next time, and none is looked for;
 // until rows of the same groups come together. Where rows can wait for their groups, it is enough that few share one.
 func TestFreshGroups(t *testing.T) {
