@@ -472,6 +472,15 @@ func ownConfiguration() raft.Configuration {
 	return raft.Configuration{Servers: []raft.Server{{ID: ownID, Address: ownID}}}
 }
 
+// bootstrap begins the log as raft.BootstrapCluster does, which refuses where there is a term already: a first start
+// that died before the entry left one. Nothing can have been acknowledged then, and nobody else elects.
+func (n *Node) bootstrap() error {
+	if err := n.log.SetUint64(currentTermKey, 1); err != nil {
+		return err
+	}
+	return n.log.StoreLog(&raft.Log{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(ownConfiguration())})
+}
+
 // startRaft starts the group of one and waits until it leads and has applied its log.
 func (n *Node) startRaft(ctx context.Context) error {
 	cfg := raft.DefaultConfig()
@@ -494,12 +503,9 @@ func (n *Node) startRaft(ctx context.Context) error {
 	cfg.Logger = raftLogger(n.cfg.Logger)
 	_, transport := raft.NewInmemTransport(ownID)
 
-	known, err := raft.HasExistingState(n.log, n.log, n.snapshots)
-	if err != nil {
-		return fmt.Errorf("raft log: %w", err)
-	}
-	if !known {
-		if err := raft.BootstrapCluster(cfg, n.log, n.log, n.snapshots, transport, ownConfiguration()); err != nil {
+	var err error
+	if n.log.Newest() == 0 {
+		if err := n.bootstrap(); err != nil {
 			return fmt.Errorf("raft: first start: %w", err)
 		}
 	}

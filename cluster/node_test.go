@@ -253,6 +253,30 @@ func TestNeedsUpgrade(t *testing.T) {
 	}
 }
 
+// A first start that died when Raft had a term and no entry yet is a first start again.
+func TestFirstStartAgain(t *testing.T) {
+	dir := t.TempDir()
+	wal, err := openOffline(vfs.OS(), dir, testLogBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(wal.Group(0).SetUint64(currentTermKey, 1), wal.Close()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	for want := range 2 { // and then it goes on
+		n, err := Open(ctx, Config{FS: vfs.OS(), Dir: dir, NoMerger: true, LogFileBytes: testLogBytes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ingest(t, n, 1, 5*want, 5, Receipt{Stored: 5})
+		if err := n.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestDirectoryInUse(t *testing.T) {
 	dir := t.TempDir()
 	openNode(t, Config{Dir: dir})
