@@ -34,7 +34,7 @@ test: ## vet and run all tests, six minutes on two cores the first time
 test-simd: ## the tests of what computes, with the SIMD kernels built in, without the longest
 	GOEXPERIMENT=simd $(GO) vet ./storage/encoding ./storage/event ./engine/expr
 	CGO_ENABLED=0 GOEXPERIMENT=simd $(GOTEST) -trimpath -short ./storage/encoding ./storage/event ./storage/segment \
-	  ./storage/table ./engine/expr ./engine/exec ./sql/logictest ./server/capture
+	  ./storage/table ./engine/expr ./engine/exec ./sql/logictest ./server ./server/capture
 
 # Only goroutines race: their packages are those that start some, or guard what these share.
 race: ## run the unit tests of what goroutines share with the race detector

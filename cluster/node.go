@@ -472,8 +472,9 @@ func ownConfiguration() raft.Configuration {
 	return raft.Configuration{Servers: []raft.Server{{ID: ownID, Address: ownID}}}
 }
 
-// bootstrap begins the log as raft.BootstrapCluster does, which refuses where there is a term already: a first start
-// that died before the entry left one. Nothing can have been acknowledged then, and nobody else elects.
+// bootstrap begins an empty log as raft.BootstrapCluster does, which refuses where there is a term already: a first
+// start that died before it wrote the entry has left one. Nothing was acknowledged then, and a node without a
+// configuration has voted for nobody.
 func (n *Node) bootstrap() error {
 	if err := n.log.SetUint64(currentTermKey, 1); err != nil {
 		return err
@@ -504,7 +505,7 @@ func (n *Node) startRaft(ctx context.Context) error {
 	_, transport := raft.NewInmemTransport(ownID)
 
 	var err error
-	if n.log.Newest() == 0 {
+	if n.log.Newest() == 0 { // no snapshot and no segment either: catchUp has seen to it
 		if err := n.bootstrap(); err != nil {
 			return fmt.Errorf("raft: first start: %w", err)
 		}

@@ -265,12 +265,12 @@ func TestFirstStartAgain(t *testing.T) {
 	}
 	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
 	defer stop()
-	for want := range 2 { // and then it goes on
+	for start := range 2 { // and then it goes on
 		n, err := Open(ctx, Config{FS: vfs.OS(), Dir: dir, NoMerger: true, LogFileBytes: testLogBytes})
 		if err != nil {
 			t.Fatal(err)
 		}
-		ingest(t, n, 1, 5*want, 5, Receipt{Stored: 5})
+		ingest(t, n, 1, 5*start, 5, Receipt{Stored: 5})
 		if err := n.Close(ctx); err != nil {
 			t.Fatal(err)
 		}

@@ -91,8 +91,7 @@ func compareConstAVX2(dst []bool, a []int64, x int64, op comparison) int {
 	}
 	out := unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), n)
 	by, opposite := archsimd.BroadcastInt64x4(x), uint8(0)
-	switch op {
-	case ne, le, ge:
+	if op == ne || op == le || op == ge {
 		opposite = 0xf
 	}
 	switch op {
@@ -144,7 +143,7 @@ func maskBytesAVX512(mask vec.Bitmap, values []uint8, x uint8, equal bool) {
 	archsimd.ClearAVXUpperBits()
 }
 
-// maskBytesAVX2 finds what is at most x as what is the lesser of itself and x.
+// maskBytesAVX2 finds what is at most x as what is the lesser of itself and x, in two vectors for each word.
 func maskBytesAVX2(mask vec.Bitmap, values []uint8, x uint8, equal bool) {
 	by := archsimd.BroadcastUint8x32(x)
 	for i := range mask {

@@ -318,7 +318,7 @@ func extremes(v *vec.Vector) (least, most int) {
 		high, last := low, low
 		for i := range v.Len() {
 			switch x := v.Str.Str(i); {
-			case x == last: // as often
+			case x == last: // values come in runs
 			case x < low:
 				low, last, least = x, x, i
 			case x > high:
